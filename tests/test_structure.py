@@ -168,6 +168,7 @@ PYTHON_ROOMS = (
     ("converters",),
     ("registry",),
     ("model",),
+    ("training",),
     ("stream",),
     ("verify", "benchmark", "comparison"),
     ("cli",),

@@ -16,5 +16,6 @@ void bind_kernels(pybind11::module_ &module);
 void bind_custom_kernel(pybind11::module_ &module);
 void bind_runner(pybind11::module_ &module);
 void bind_signal(pybind11::module_ &module);
+void bind_trainer(pybind11::module_ &module);
 
 } // namespace mpscnn::bindings

@@ -19,6 +19,7 @@ PYBIND11_MODULE(mpscnn_bindings, module) {
     bind_custom_kernel(module);
     bind_runner(module);
     bind_signal(module);
+    bind_trainer(module);
 }
 
 namespace {

@@ -50,6 +50,8 @@ if TYPE_CHECKING:
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
     from mpscnn.stream.evaluation import Evaluation, evaluate
     from mpscnn.stream.runner import FrameFuture, Runner
+    from mpscnn.training.optimizers import Adam, RmsProp, Sgd
+    from mpscnn.training.trainer import Epoch, Evaluated, Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
     from mpscnn.vision.detection import Box, Detection, Detections
     from mpscnn.vision.detector import DetectionHead, Detector
@@ -86,6 +88,8 @@ _LAZY = {
     "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
     "vision.results": ("Classification", "Prediction"),
     "stream.runner": ("FrameFuture", "Runner"),
+    "training.optimizers": ("Adam", "RmsProp", "Sgd"),
+    "training.trainer": ("Epoch", "Evaluated", "Trainer"),
     "vision.segmentation": ("Area", "Segmentation"),
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),
@@ -96,6 +100,7 @@ _LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "reg
 }
 
 __all__ = [
+    "Adam",
     "Area",
     "Box",
     "Classification",
@@ -112,7 +117,9 @@ __all__ = [
     "Detector",
     "DeviceError",
     "DownloadError",
+    "Epoch",
     "Error",
+    "Evaluated",
     "Evaluation",
     "FeatureExtractor",
     "FrameFuture",
@@ -131,13 +138,16 @@ __all__ = [
     "ProfileStep",
     "Program",
     "Request",
+    "RmsProp",
     "Runner",
     "Segmentation",
     "Session",
+    "Sgd",
     "ShapeError",
     "StateError",
     "TemporaryImage",
     "Tensor",
+    "Trainer",
     "UnsupportedError",
     "WeightsError",
     "YuvImage",

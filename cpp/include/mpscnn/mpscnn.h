@@ -485,5 +485,6 @@ MPSCNN_API mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float
 #include "detection.h" /* boxes from the heads of detectors */
 #include "kernels.h"   /* raw kernels, images and command buffers */
 #include "runner.h"    /* many frames in order, several at once */
+#include "training.h"  /* gradients, losses, optimisers */
 
 #endif

@@ -888,3 +888,4 @@ template <> struct std::tuple_element<1, mpscnn::Prediction> {
 #include "detection.hpp" // boxes from the heads of detectors
 #include "kernels.hpp"   // raw kernels, images and command buffers
 #include "runner.hpp"    // many frames in order, several at once
+#include "training.hpp"  // gradients, losses, optimisers

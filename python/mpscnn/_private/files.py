@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from mpscnn.errors import Error
 
-__all__ = ["content_of", "is_folder", "reading", "require_regular", "writing"]
+__all__ = ["content_of", "is_folder", "reading", "replacing", "require_regular", "writing"]
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
@@ -48,6 +49,31 @@ def writing(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
     """Turns failures to write a file or make a folder into errors of `kind` that name it."""
     with _explained(path, "cannot be written", kind):
         yield
+
+
+@contextmanager
+def replacing(
+    path: str | os.PathLike[str], kind: type[Error], check: Callable[[str], None] | None = None
+) -> Iterator[BinaryIO]:
+    """A file beside `path` that is renamed when it is complete: a reader sees the old file or the whole new one.
+
+    Args:
+        check: looks at the complete file, whose name it gets, before it takes its place.
+    """
+    target = Path(os.fspath(path))
+    with writing(path, kind):
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                yield file
+            if check is not None:
+                check(temporary)
+            umask = os.umask(0)
+            os.umask(umask)
+            Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
+            Path(temporary).replace(target)
+        finally:
+            Path(temporary).unlink(missing_ok=True)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import io
 import json
 import math
 import os
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +17,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
-from mpscnn._private.files import content_of, writing
+from mpscnn._private.files import content_of, replacing
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ParameterError, WeightsError
 
@@ -220,22 +219,16 @@ def _json(value: Any) -> str:
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Writes beside `path` and renames, so that a reader sees the old file or the whole new one.
+    """Writes a file of its own that takes the place of `path` when it is complete.
 
     Refuses what could not be loaded again.
     """
-    with writing(path, WeightsError):
-        handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+
+    def check(temporary: str) -> None:
         try:
-            with os.fdopen(handle, "wb") as file:
-                write(file)
-            try:
-                _core.Model.load(os.fsencode(temporary))
-            except Error as error:
-                raise type(error)(str(error).replace(temporary, f"model for {path}")) from error
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
-            Path(temporary).replace(path)
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+            _core.Model.load(os.fsencode(temporary))
+        except Error as error:
+            raise type(error)(str(error).replace(temporary, f"model for {path}")) from error
+
+    with replacing(path, WeightsError, check) as file:
+        write(file)

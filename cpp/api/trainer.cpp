@@ -1,0 +1,126 @@
+#include "engine/trainer.h"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <string>
+#include <utility>
+
+#include "api/guard.h"
+#include "api/handles.h"
+#include "api/tensor_views.h"
+#include "api/tensors.h"
+#include "core/json.h"
+#include "core/text.h"
+
+using namespace mpscnn;
+using c_api::guarded;
+using c_api::require;
+using c_api::TensorViews;
+using c_api::text;
+
+struct mpscnn_trainer {
+    engine::Trainer trainer;
+};
+
+namespace {
+
+std::span<float> values_of(mpscnn_trainer *trainer, const char *name, std::size_t count) {
+    require(trainer, "trainer");
+    const std::span<float> values = trainer->trainer.values(text(name, "name"));
+    if (values.size() != count)
+        fail(ErrorKind::shape, {"variable ", quoted(name), " has ", values.size(), " elements, got ", count});
+    return values;
+}
+
+Json extents_of(const Shape &shape) { return Json(Json::Array(shape.begin(), shape.end())); }
+
+} // namespace
+
+mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options, const char *device,
+                                    int threads, mpscnn_trainer **trainer) {
+    return guarded([&] {
+        require(network, "network");
+        require(trainer, "trainer");
+        if (threads < 0) fail(ErrorKind::parameter, {"threads must be 0 or more, got ", threads});
+        const Json json = options ? parse_json(options) : Json::object();
+        engine::CompileOptions compile;
+        compile.device = std::string(text(device, "device"));
+        engine::SessionOptions session;
+        session.threads = threads;
+        *trainer = new mpscnn_trainer{
+            engine::Trainer(network->graph, engine::TrainingOptions::from_json(json), compile, session)};
+    });
+}
+
+void mpscnn_trainer_release(mpscnn_trainer *trainer) { delete trainer; }
+
+mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *inputs, int input_count,
+                                  const mpscnn_tensor *labels, float learning_rate,
+                                  const mpscnn_tensor *prediction, double *loss) {
+    return guarded([&] {
+        require(trainer, "trainer");
+        require(labels, "labels");
+        require(loss, "loss");
+        const TensorViews given(inputs, input_count, "input");
+        const engine::TensorView wanted = c_api::view_of(*labels, "labels");
+        engine::TensorView made;
+        if (prediction) made = c_api::view_of(*prediction, "prediction");
+        *loss = trainer->trainer.step(given, wanted, learning_rate, prediction ? &made : nullptr);
+    });
+}
+
+mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text **json) {
+    return guarded([&] {
+        require(trainer, "trainer");
+        require(json, "json");
+        Json variables = Json::array();
+        for (const engine::TrainingVariable &variable : trainer->trainer.variables()) {
+            Json entry = Json::object();
+            entry.set("name", variable.name);
+            entry.set("shape", extents_of(variable.shape));
+            entry.set("layer", variable.layer);
+            entry.set("role", variable.role);
+            entry.set("trained", variable.output >= 0);
+            variables.push_back(std::move(entry));
+        }
+        Json described = Json::object();
+        described.set("steps", trainer->trainer.steps());
+        described.set("prediction", extents_of(trainer->trainer.prediction_shape()));
+        described.set("prediction_layer", trainer->trainer.prediction_layer());
+        described.set("variables", std::move(variables));
+        c_api::give(to_text(described), json);
+    });
+}
+
+mpscnn_status mpscnn_trainer_read(mpscnn_trainer *trainer, const char *name, float *values, size_t count) {
+    return guarded([&] {
+        require(values, "values");
+        const std::span<float> from = values_of(trainer, name, count);
+        std::copy(from.begin(), from.end(), values);
+    });
+}
+
+mpscnn_status mpscnn_trainer_write(mpscnn_trainer *trainer, const char *name, const float *values,
+                                   size_t count) {
+    return guarded([&] {
+        require(values, "values");
+        const std::span<float> to = values_of(trainer, name, count);
+        std::copy_n(values, count, to.begin());
+    });
+}
+
+mpscnn_status mpscnn_trainer_set_steps(mpscnn_trainer *trainer, int64_t steps) {
+    return guarded([&] {
+        require(trainer, "trainer");
+        trainer->trainer.set_steps(steps);
+    });
+}
+
+mpscnn_status mpscnn_trainer_network(const mpscnn_trainer *trainer, mpscnn_graph **network) {
+    return guarded([&] {
+        require(trainer, "trainer");
+        require(network, "network");
+        *network = new mpscnn_graph{trainer->trainer.network()};
+    });
+}

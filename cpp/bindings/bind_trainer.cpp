@@ -1,0 +1,51 @@
+#include <pybind11/stl.h>
+
+#include <string>
+
+#include "arrays.h"
+#include "bind.h"
+#include "gil.h"
+
+namespace mpscnn::bindings {
+
+namespace {
+
+double step(Trainer &trainer, const py::list &inputs, const py::array &labels, float learning_rate,
+            const py::object &prediction) {
+    Tensors sources;
+    float_tensors(inputs, "input", Access::read, sources);
+    const mpscnn_tensor wanted = float_tensor(labels, "labels", Access::read);
+    mpscnn_tensor made{};
+    if (!prediction.is_none()) made = float_tensor(prediction, "prediction", Access::write);
+    const GilReleased unlocked; // the caller's arguments keep the arrays alive
+    return trainer.step(sources, wanted, learning_rate, prediction.is_none() ? nullptr : &made);
+}
+
+} // namespace
+
+void bind_trainer(py::module_ &module) {
+    py::class_<Trainer>(module, "Trainer")
+        .def(py::init([](const Graph &network, const std::string &options, const std::string &device,
+                         int threads) { return Trainer(network, options, device, threads); }),
+             py::arg("network"), py::arg("options"), py::arg("device"), py::arg("threads"))
+        .def("step", step, py::arg("inputs"), py::arg("labels"), py::arg("learning_rate"),
+             py::arg("prediction"))
+        .def("describe", &Trainer::describe)
+        .def(
+            "read",
+            [](const Trainer &trainer, const std::string &name, py::array_t<float> values) {
+                trainer.read(name, {values.mutable_data(), static_cast<std::size_t>(values.size())});
+            },
+            py::arg("name"), py::arg("values").noconvert())
+        .def(
+            "write",
+            [](Trainer &trainer, const std::string &name,
+               const py::array_t<float, py::array::c_style> &values) {
+                trainer.write(name, {values.data(), static_cast<std::size_t>(values.size())});
+            },
+            py::arg("name"), py::arg("values"))
+        .def("set_steps", &Trainer::set_steps, py::arg("steps"))
+        .def("network", &Trainer::network);
+}
+
+} // namespace mpscnn::bindings

@@ -1,0 +1,63 @@
+/// Training for C++20: an owning class and exceptions over mpscnn/training.h. Part of mpscnn.hpp, which
+/// includes this file.
+///
+///     mpscnn::Trainer trainer(network, R"({"loss": {"kind": "softmax_cross_entropy", "number_of_classes":
+///     10}})"); double loss = trainer.step({&images, 1}, labels, 1e-3f);
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+
+#include "mpscnn.hpp"
+#include "training.h"
+
+namespace mpscnn {
+inline namespace api {
+
+/// Owns copies of a network's weights and changes them step by step. One caller at a time.
+class Trainer {
+public:
+    /// `options` as JSON, see mpscnn_trainer_create.
+    explicit Trainer(const Graph &network, const std::string &options = {},
+                     const std::string &device = "auto", int threads = 0) {
+        mpscnn_trainer *handle = nullptr;
+        detail::check(mpscnn_trainer_create(network.get(), detail::or_null(options), detail::c_string(device),
+                                            threads, &handle));
+        handle_.reset(handle);
+    }
+
+    /// The loss of before the step. `prediction` may be null.
+    double step(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, float learning_rate,
+                const mpscnn_tensor *prediction = nullptr) {
+        double loss = 0;
+        detail::check(mpscnn_trainer_step(get(), inputs.data(), detail::count(inputs.size()), &labels,
+                                          learning_rate, prediction, &loss));
+        return loss;
+    }
+
+    /// JSON, see mpscnn_trainer_describe.
+    std::string describe() const { return detail::text_of(mpscnn_trainer_describe, get()); }
+    void read(const std::string &name, std::span<float> values) const {
+        detail::check(mpscnn_trainer_read(get(), detail::c_string(name), values.data(), values.size()));
+    }
+    void write(const std::string &name, std::span<const float> values) {
+        detail::check(mpscnn_trainer_write(get(), detail::c_string(name), values.data(), values.size()));
+    }
+    void set_steps(std::int64_t steps) { detail::check(mpscnn_trainer_set_steps(get(), steps)); }
+
+    /// The network with its present weights.
+    Graph network() const {
+        mpscnn_graph *graph = nullptr;
+        detail::check(mpscnn_trainer_network(get(), &graph));
+        return Graph(graph);
+    }
+
+    mpscnn_trainer *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_trainer, mpscnn_trainer_release> handle_;
+};
+
+} // namespace api
+} // namespace mpscnn

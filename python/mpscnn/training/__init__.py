@@ -1,0 +1,1 @@
+"""Training: optimisers, learning rates, and the trainer that takes them (docs/training.md)."""

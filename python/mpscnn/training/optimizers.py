@@ -1,0 +1,93 @@
+"""How gradients become new weights: MPSNNOptimizers, with decoupled weight decay."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+__all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
+
+#: The learning rate of a step, counted from 0.
+Schedule = Callable[[int], float]
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Gradient:
+    """What becomes of each gradient first: it is clipped, rescaled, and gets the regularization's."""
+
+    clip: bool = False
+    minimum: float = -1.0
+    maximum: float = 1.0
+    rescale: float = 1.0
+    regularization: Literal["none", "l1", "l2"] = "none"
+    regularization_scale: float = 0.0
+    weight_decay: float = 0.0
+
+
+@dataclass(frozen=True)
+class Sgd(_Gradient):
+    """Stochastic gradient descent: m = momentum m + rate g, w = w - m.
+
+    Args:
+        learning_rate: a number, or a function of the step (`mpscnn.training.schedules`).
+        momentum: share of the moment that is kept; 0: none.
+        nesterov: w = w - rate (g + momentum m) with m = momentum m + g.
+        clip, minimum, maximum: limits of each element of a gradient.
+        rescale: factor of the gradient behind the limits.
+        regularization, regularization_scale: "l2" adds scale * w to the gradient, "l1" scale * sign(w).
+        weight_decay: share of the weights that a learning rate of 1 would take, beside the gradient.
+    """
+
+    learning_rate: float | Schedule = 1e-2
+    momentum: float = 0.0
+    nesterov: bool = False
+
+    kind = "sgd"
+
+
+@dataclass(frozen=True)
+class RmsProp(_Gradient):
+    """RMSProp (Hinton 2012): s = decay s + (1 - decay) g^2, w = w - rate g / (sqrt(s) + epsilon).
+
+    The other arguments are those of `Sgd`.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    decay: float = 0.9
+    epsilon: float = 1e-8
+
+    kind = "rmsprop"
+
+
+@dataclass(frozen=True)
+class Adam(_Gradient):
+    """Adam (Kingma and Ba 2015): averages of g and of g^2, corrected for their beginning at 0.
+
+    With `amsgrad` the largest average of squares so far divides; with `weight_decay` it is AdamW (Loshchilov and
+    Hutter 2019). The other arguments are those of `Sgd`.
+    """
+
+    learning_rate: float | Schedule = 1e-3
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    amsgrad: bool = False
+
+    kind = "adam"
+
+
+Optimizer = Sgd | RmsProp | Adam
+
+
+def settings_of(optimizer: Optimizer) -> dict[str, Any]:
+    """As the core takes them; the learning rate comes with each step."""
+    settings = asdict(optimizer)
+    del settings["learning_rate"]
+    return {"kind": optimizer.kind, **settings}
+
+
+def rate_of(optimizer: Optimizer, step: int) -> float:
+    """The learning rate of a step."""
+    rate = optimizer.learning_rate
+    return float(rate(step) if callable(rate) else rate)

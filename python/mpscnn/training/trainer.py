@@ -1,0 +1,352 @@
+"""`mpscnn.Trainer`: new weights for a network, step by step."""
+
+from __future__ import annotations
+
+import fnmatch
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.files import replacing
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.training.batches import Data, batches, images_of, length_of, targets_of
+from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
+
+__all__ = ["Epoch", "Evaluated", "Trainer"]
+
+_FORMAT = "mpscnn checkpoint 1"
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """Mean loss of all elements, and the share of those whose largest class is the label's."""
+
+    loss: float
+    accuracy: float
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training data. Losses and accuracies of its steps are those of before each step."""
+
+    index: int
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    seconds: float
+
+
+class _Tally:
+    """Losses and right answers of batches."""
+
+    def __init__(self) -> None:
+        self.loss = 0.0
+        self.right = 0
+        self.answers = 0
+        self.elements = 0
+
+    def add(self, loss: float, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
+        """A batch with its mean loss."""
+        self.loss += loss * len(targets)
+        self.elements += len(targets)
+        right = prediction.argmax(-1) == targets.argmax(-1)
+        self.right += int(right.sum())
+        self.answers += right.size
+
+    def evaluated(self) -> Evaluated:
+        """Means."""
+        if not self.elements:
+            raise ParameterError("the data has no batch")
+        return Evaluated(self.loss / self.elements, self.right / self.answers)
+
+
+class Trainer:
+    """Trains a network on the CPU, in float32.
+
+    Args:
+        network: with one output and all its weights; it stays as it is. Where the output is a softmax and the loss
+            "softmax_cross_entropy", the loss is of what the softmax reads.
+        loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind".
+        optimizer: `mpscnn.training.optimizers`' Sgd, RmsProp or Adam.
+        device: "auto" or "cpu".
+        threads: a number, or "auto": as many as the process may use. Bits do not depend on it.
+        seed: of the order of the data and of dropout.
+        frozen: layers whose weights stay, as names or patterns ("block_*").
+
+    Raises:
+        ParameterError: an option that there is not, or nothing to train. UnsupportedError: a layer that training does
+            not reach; it is named. WeightsError: the network lacks weights.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        *,
+        loss: str | Mapping[str, Any] = "softmax_cross_entropy",
+        optimizer: Optimizer | None = None,
+        device: str = "auto",
+        threads: int | str = "auto",
+        seed: int = 0,
+        frozen: tuple[str, ...] = (),
+    ) -> None:
+        if not isinstance(network, Network):
+            raise ParameterError(f"network must be a Network, got {type(network).__name__}")
+        if seed < 0:
+            raise ParameterError(f"seed must be at least 0, got {seed}")
+        if threads != "auto" and (not isinstance(threads, int) or threads < 1):
+            raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
+        self._options: dict[str, Any] = {"loss": _loss_settings(network, loss)}
+        self._optimizer = optimizer if optimizer is not None else Adam()
+        self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
+        self._device, self._threads = device, 0 if threads == "auto" else int(threads)
+        self._original = network
+        self._frozen: tuple[str, ...] = ()
+        self._epoch, self._batch = 0, 0  # where `fit` goes on
+        self._make(network, self._matching(frozen))
+
+    # ---- Steps ----
+
+    @property
+    def steps(self) -> int:
+        """How many have been made."""
+        return int(self._describe()["steps"])
+
+    def step(self, inputs: Any, labels: Any) -> float:
+        """One step. Returns the loss of before it.
+
+        Args:
+            inputs: float32 or float16 of the network's input shape, a list for several inputs.
+            labels: class numbers (n,), or floats of the prediction's shape (n, ...).
+
+        Raises:
+            StateError: the loss is not finite; the weights are those of before.
+        """
+        return self._step(inputs, labels)[0]
+
+    def fit(
+        self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
+    ) -> Iterator[Epoch]:
+        """Makes passes over the data until `epochs` have been made since the trainer was, and yields each.
+
+        Arrays are shuffled anew for each epoch, by the seed; the order of other iterables is their own. A trainer
+        that was resumed within an epoch goes on with the same batches.
+        """
+        while self._epoch < epochs:
+            start, tally = time.perf_counter(), _Tally()
+            count = length_of(data)
+            order = (
+                None
+                if count is None
+                else np.random.default_rng([self._options["seed"], self._epoch]).permutation(count)
+            )
+            for inputs, labels in batches(data, batch_size, order=order, first=self._batch):
+                loss, prediction, targets = self._step(inputs, labels)
+                tally.add(loss, prediction, targets)
+                self._batch += 1
+            done = tally.evaluated()
+            self._epoch, self._batch = self._epoch + 1, 0
+            checked = self.evaluate(validation) if validation is not None else None
+            yield Epoch(
+                self._epoch,
+                done.loss,
+                done.accuracy,
+                checked.loss if checked else None,
+                checked.accuracy if checked else None,
+                time.perf_counter() - start,
+            )
+
+    def evaluate(self, data: Data, *, batch_size: int = 250) -> Evaluated:
+        """Loss and accuracy of the present weights, as the network answers when it is not trained."""
+        layer = self._describe()["prediction_layer"]
+        session = self.network.compile(device=self._device, precision="float32", outputs=[layer]).session(
+            threads=self._threads or "auto"
+        )
+        tally = _Tally()
+        for inputs, labels in batches(data, batch_size):
+            prediction = session.run(inputs)
+            assert isinstance(prediction, np.ndarray)
+            targets = targets_of(labels, prediction.shape)
+            tally.add(self._loss_of(prediction, targets), prediction, targets)
+        return tally.evaluated()
+
+    # ---- Weights ----
+
+    @property
+    def network(self) -> Network:
+        """A network with the present weights."""
+        trained = Network.from_graph(self._core.network())
+        trained.labels, trained.preprocess = self._original.labels, self._original.preprocess
+        return trained
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """Layers whose weights stay."""
+        return self._frozen
+
+    def freeze(self, *patterns: str) -> None:
+        """Layers of these names or patterns ("block_*") keep their weights from now on."""
+        self._refreeze({*self._frozen, *self._matching(patterns)})
+
+    def unfreeze(self, *patterns: str) -> None:
+        """The opposite of `freeze`."""
+        self._refreeze(set(self._frozen) - set(self._matching(patterns)))
+
+    # ---- Checkpoints ----
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes a checkpoint, from which `resume` goes on to the same bits.
+
+        An older one stays until it is complete.
+        """
+        described = self._describe()
+        settings = {
+            "format": _FORMAT,
+            "graph": self._original.to_dict(),
+            "options": self._options,
+            "optimizer": type(self._optimizer).__name__,
+            "device": self._device,
+            "threads": self._threads,
+            "frozen": list(self._frozen),
+            "steps": described["steps"],
+            "epoch": self._epoch,
+            "batch": self._batch,
+            "labels": self._original.labels,
+            "preprocess": self._original.preprocess,
+        }
+        arrays = {f"weight:{name}": np.asarray(value) for name, value in self.network.weights.items()}
+        arrays |= {f"variable:{name}": value for name, value in self._variables().items()}
+        text = np.frombuffer(json.dumps(settings).encode(), np.uint8)
+        with replacing(path, WeightsError) as file:
+            np.savez(file, allow_pickle=False, settings=text, **arrays)
+
+    @classmethod
+    def resume(cls, path: str | os.PathLike[str], *, optimizer: Optimizer) -> Trainer:
+        """The trainer of a checkpoint.
+
+        Args:
+            optimizer: as of the trainer that saved it; its learning rate may be another one.
+
+        Raises:
+            WeightsError: the file is missing, damaged or no checkpoint. ParameterError: the optimiser is another one.
+        """
+        settings, arrays = _read_checkpoint(path)
+        if settings_of(optimizer) != settings["options"]["optimizer"]:
+            raise ParameterError(
+                f"{os.fspath(path)}: the checkpoint's optimiser is {settings['options']['optimizer']}, "
+                f"got {settings_of(optimizer)}"
+            )
+        network = Network.from_graph(_core.Graph.from_json(json.dumps(settings["graph"])))
+        network.load_weights(
+            {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}
+        )
+        network.labels, network.preprocess = settings["labels"], settings["preprocess"]
+        trainer = cls(
+            network,
+            loss=settings["options"]["loss"],
+            optimizer=optimizer,
+            device=settings["device"],
+            threads=settings["threads"] or "auto",
+            seed=settings["options"]["seed"],
+            frozen=tuple(settings["frozen"]),
+        )
+        trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
+        trainer._core.set_steps(settings["steps"])
+        trainer._epoch, trainer._batch = settings["epoch"], settings["batch"]
+        return trainer
+
+    # ---- Within ----
+
+    def _make(self, network: Network, frozen: tuple[str, ...]) -> None:
+        options = json.dumps(self._options | {"frozen": list(frozen)})
+        self._core = _core.Trainer(network.graph, options, self._device, self._threads)
+        self._frozen = frozen
+
+    def _describe(self) -> dict[str, Any]:
+        described: dict[str, Any] = json.loads(self._core.describe())
+        return described
+
+    def _matching(self, patterns: tuple[str, ...] | tuple[()]) -> tuple[str, ...]:
+        names = self._original.layer_names()
+        found: set[str] = set()
+        for pattern in patterns:
+            matching = fnmatch.filter(names, pattern)
+            if not matching:
+                raise ParameterError(f"no layer of the network matches {pattern!r}")
+            found.update(matching)
+        return tuple(sorted(found))
+
+    def _refreeze(self, frozen: set[str]) -> None:
+        steps, variables = self.steps, self._variables()
+        self._make(self.network, tuple(sorted(frozen)))
+        known = {entry["name"] for entry in self._describe()["variables"]}
+        self._set_variables({name: value for name, value in variables.items() if name in known})
+        self._core.set_steps(steps)
+
+    def _variables(self) -> dict[str, NDArray[np.float32]]:
+        result = {}
+        for entry in self._describe()["variables"]:
+            result[entry["name"]] = np.empty(entry["shape"], np.float32)
+            self._core.read(entry["name"], result[entry["name"]])
+        return result
+
+    def _set_variables(self, values: Mapping[str, NDArray[np.float32]]) -> None:
+        for name, value in values.items():
+            self._core.write(name, value)
+
+    def _step(self, inputs: Any, labels: Any) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+        given = [images_of(x) for x in inputs] if isinstance(inputs, list) else [images_of(inputs)]
+        if not given or given[0].ndim == 0:
+            raise ParameterError("a step takes at least one input with a batch")
+        shape = (len(given[0]), *self._describe_prediction()[1:])
+        targets, prediction = targets_of(labels, shape), np.empty(shape, np.float32)
+        loss = self._core.step(given, targets, rate_of(self._optimizer, self.steps), prediction)
+        return loss, prediction, targets
+
+    def _describe_prediction(self) -> list[int]:
+        shape: list[int] = self._describe()["prediction"]
+        return shape
+
+    def _loss_of(self, prediction: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
+        """By the operation that training has."""
+        measure = Network(
+            input={"prediction": prediction.shape[1:], "labels": targets.shape[1:]}, name="loss"
+        )
+        measure.output(measure.layer("loss", measure.inputs, self._options["loss"]))
+        result = (
+            measure.compile(device="cpu", precision="float32").session(threads=1).run([prediction, targets])
+        )
+        return float(np.asarray(result).item())
+
+
+def _loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:
+    settings: dict[str, Any] = {"kind": loss} if isinstance(loss, str) else dict(loss)
+    if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
+        settings.setdefault("number_of_classes", network.outputs[0].shape[-1])
+    return settings
+
+
+def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    name = os.fspath(path)
+    try:
+        with Path(path).open("rb") as content, np.load(content, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        settings = json.loads(arrays.pop("settings").tobytes())
+    except FileNotFoundError:
+        raise WeightsError(f"{name}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
+    except Exception as error:  # what the zip and zlib modules raise
+        raise WeightsError(f"{name} is a damaged checkpoint: {error}") from error
+    if not isinstance(settings, dict) or settings.get("format") != _FORMAT:
+        raise WeightsError(f"{name} is no checkpoint of this version")
+    return settings, arrays

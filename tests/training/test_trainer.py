@@ -1,0 +1,237 @@
+"""The trainer: it learns, to the same bits whatever the threads, and goes on where it was stopped."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.training import schedules
+from mpscnn.training.optimizers import Adam, Sgd
+
+RANDOM = np.random.default_rng(0)
+
+
+def blobs(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Images whose class is the quarter that is bright."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 4, count)
+    x = random.normal(0, 0.3, (count, 12, 12, 1)).astype(np.float32)
+    for i, label in enumerate(y):
+        x[i, 6 * (label // 2) :, 6 * (label % 2) :][:6, :6] += 1
+    return x, y
+
+
+def network(*, normalized: bool = False, rate: float = 0.2) -> mpscnn.Network:
+    net = mpscnn.Network(input=(12, 12, 1), name="quarters")
+    x = net.conv2d(net.input, 8, 3, padding="same", name="conv1")
+    if normalized:
+        x = net.batch_norm(x, name="norm")
+    x = net.max_pool2d(net.activation(x, "relu"), 2)
+    x = net.conv2d(x, 8, 3, activation="relu", name="conv2")
+    x = net.dropout(net.dense(x, 16, activation="relu", name="fc1"), rate, name="drop")
+    net.output(net.softmax(net.dense(x, 4, name="fc2")))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def weights_of(trainer: mpscnn.Trainer) -> dict[str, NDArray[Any]]:
+    return {name: np.asarray(value) for name, value in trainer.network.weights.items()}
+
+
+def assert_same(a: dict[str, NDArray[Any]], b: dict[str, NDArray[Any]]) -> None:
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+
+@pytest.mark.parametrize("normalized", [False, True])
+def test_it_learns(normalized: bool) -> None:
+    trainer = mpscnn.Trainer(network(normalized=normalized), optimizer=Adam(3e-3), seed=2)
+    before = trainer.evaluate(blobs(200, 1))
+    epochs = list(trainer.fit(blobs(600), epochs=3, batch_size=32, validation=blobs(200, 1)))
+    assert [epoch.index for epoch in epochs] == [1, 2, 3]
+    assert before.accuracy < 0.6
+    last = epochs[-1]
+    assert last.validation_accuracy is not None
+    assert last.validation_loss is not None
+    assert last.validation_accuracy > 0.95
+    assert last.validation_loss < before.loss
+    assert last.loss < epochs[0].loss
+    assert trainer.steps == 3 * 19
+
+
+def test_bits_do_not_depend_on_threads() -> None:
+    results = []
+    for threads in (1, 3):
+        trainer = mpscnn.Trainer(network(normalized=True), threads=threads, seed=5)
+        list(trainer.fit(blobs(70), epochs=1, batch_size=32))
+        results.append(weights_of(trainer))
+    assert_same(*results)
+
+
+def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    data = blobs(100)
+    whole = mpscnn.Trainer(network(normalized=True), optimizer=Adam(1e-3), seed=5, frozen=("conv1", "norm"))
+    list(whole.fit(data, epochs=3, batch_size=30))
+    half = mpscnn.Trainer(network(normalized=True), optimizer=Adam(1e-3), seed=5, frozen=("conv1", "norm"))
+    next(half.fit(data, epochs=3, batch_size=30))
+    half.save(tmp_path / "run.checkpoint")
+    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-3))
+    assert resumed.frozen == ("conv1", "norm")
+    list(resumed.fit(data, epochs=3, batch_size=30))
+    assert_same(weights_of(whole), weights_of(resumed))
+
+
+def test_frozen_layers_keep_their_weights() -> None:
+    net = network()
+    trainer = mpscnn.Trainer(net, optimizer=Sgd(0.1, momentum=0.9))
+    x, y = blobs(32)
+    trainer.step(x, y)
+    first = weights_of(trainer)
+    trainer.freeze("conv*")
+    assert trainer.frozen == ("conv1", "conv2")
+    trainer.step(x, y)
+    second = weights_of(trainer)
+    for name, value in first.items():
+        assert np.array_equal(value, second[name]) == name.startswith("conv"), name
+    trainer.unfreeze("conv2")
+    trainer.step(x, y)
+    third = weights_of(trainer)
+    changed = {name for name, value in second.items() if not np.array_equal(value, third[name])}
+    assert changed == {name for name in first if not name.startswith("conv1")}
+
+
+def test_the_network_given_stays_as_it_is() -> None:
+    net = network()
+    before = {name: np.array(value) for name, value in net.weights.items()}
+    program = net.compile(device="cpu")
+    x, y = blobs(32)
+    answer = program.session().run(x)
+    mpscnn.Trainer(net, optimizer=Sgd(0.5)).step(x, y)
+    assert_same(before, {name: np.asarray(value) for name, value in net.weights.items()})
+    np.testing.assert_array_equal(program.session().run(x), answer)
+
+
+def test_a_loss_that_is_not_finite_changes_nothing() -> None:
+    trainer = mpscnn.Trainer(network(rate=0.0), optimizer=Sgd(0.1))
+    x, y = blobs(32)
+    trainer.step(x, y)
+    before = weights_of(trainer)
+    wrong = x.copy()
+    wrong[3, 4, 5] = np.nan
+    with pytest.raises(
+        mpscnn.StateError, match=r"in step 1 the loss is NaN: input 'image': NaN at image 3, row 4"
+    ):
+        trainer.step(wrong, y)
+    assert trainer.steps == 1
+    assert_same(before, weights_of(trainer))
+
+
+def test_weights_that_grow_beyond_all_numbers() -> None:
+    trainer = mpscnn.Trainer(network(rate=0.0), optimizer=Sgd(1e25))
+    x, y = blobs(32)
+    trainer.step(x, y)
+    with pytest.raises(mpscnn.StateError, match=r"in step \d the loss is (NaN|infinite): layer 'conv2"):
+        trainer.step(x, y)
+    assert trainer.steps == 1
+
+
+def test_other_losses_and_iterables() -> None:
+    net = mpscnn.Network(input=(6,), name="line")
+    net.output(net.dense(net.input, 2, name="dense"))
+    net.initialize_weights(seed=1)
+    wanted = RANDOM.normal(size=(6, 2)).astype(np.float32)
+    x = RANDOM.normal(size=(64, 6)).astype(np.float32)
+    batches = [(x[:40], x[:40] @ wanted), (x[40:], x[40:] @ wanted)]
+    trainer = mpscnn.Trainer(net, loss="mean_squared_error", optimizer=Sgd(schedules.cosine(0.5, 300)))
+    for epoch in trainer.fit(batches, epochs=150):
+        last = epoch.loss
+    assert last < 1e-6
+    np.testing.assert_allclose(trainer.network.weights["dense.weight"], wanted.T, atol=1e-3)
+
+
+def test_schedules() -> None:
+    rates = schedules.warm_up(4, schedules.steps(1.0, 10, 0.5))
+    assert [rates(step) for step in (0, 3, 4, 13, 14)] == pytest.approx([0.2, 0.8, 1.0, 1.0, 0.5])
+    cosine = schedules.cosine(2.0, 10, last=1.0)
+    assert [cosine(step) for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.5, 1.0, 1.0])
+
+
+def refused(**changes: Any) -> None:
+    """A step with such data."""
+    x, y = blobs(8)
+    given: dict[str, Any] = {"inputs": x, "labels": y} | changes
+    mpscnn.Trainer(network()).step(**given)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"labels": np.array([0, 1, 2, 3, 4, 0, 0, 0])}, "class numbers of 0 to 3, got 4"),
+        ({"labels": np.array([0, 1, 2, -1, 0, 0, 0, 0])}, "class numbers of 0 to 3, got -1"),
+        ({"labels": np.zeros((8, 3), np.float32)}, r"floats of the shape \(8, 4\), got float32"),
+        ({"inputs": np.zeros((8, 12, 12, 1), np.uint8)}, "inputs must be floats .*got uint8"),
+        ({"inputs": np.zeros((8, 12, 13, 1), np.float32)}, r"\(8, 12, 13, 1\)"),
+    ],
+)
+def test_bad_batches(changes: dict[str, Any], message: str) -> None:
+    with pytest.raises((mpscnn.ParameterError, mpscnn.ShapeError), match=message):
+        refused(**changes)
+
+
+def test_bad_networks_and_options() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="no layer of the network matches 'block_\\*'"):
+        mpscnn.Trainer(network(), frozen=("block_*",))
+    with pytest.raises(mpscnn.ParameterError, match=r"loss\.kind: must be one of mean_absolute_error"):
+        mpscnn.Trainer(network(), loss="cross")
+    with pytest.raises(mpscnn.ParameterError, match="has no layer that can be trained"):
+        mpscnn.Trainer(network(), frozen=("conv*", "fc*"))
+    resized = mpscnn.Network(input=(4, 4, 3), name="resized")
+    x = net_resize(resized)
+    resized.output(resized.dense(x, 2, name="dense"))
+    resized.initialize_weights(seed=0)
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'resize': resize cannot be trained through"):
+        mpscnn.Trainer(resized)
+    mpscnn.Trainer(resized, frozen=("conv",))  # nothing before it is trained
+
+
+def net_resize(net: mpscnn.Network) -> Any:
+    x = net.conv2d(net.input, 3, 1, name="conv")
+    return net.resize(x, (8, 8), name="resize")
+
+
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "pickle", "other"])
+def test_damaged_checkpoints(damage: str, tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    mpscnn.Trainer(network()).save(path)
+    content = path.read_bytes()
+    if damage == "missing":
+        path.unlink()
+    elif damage == "empty":
+        path.write_bytes(b"")
+    elif damage == "cut":
+        path.write_bytes(content[: len(content) // 2])
+    elif damage == "pickle":
+        path.write_bytes(pickle.dumps({"settings": 1}))
+    else:
+        np.savez(path, settings=np.frombuffer(b"[]", np.uint8))
+        path.with_suffix(".checkpoint.npz").rename(path)
+    with pytest.raises(mpscnn.WeightsError, match=r"run\.checkpoint"):
+        mpscnn.Trainer.resume(path, optimizer=Adam())
+
+
+def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:
+    trainer = mpscnn.Trainer(network())
+    folder = tmp_path / "none"
+    with pytest.raises(mpscnn.WeightsError, match="cannot be written"):
+        trainer.save(folder / "run.checkpoint")
+    trainer.save(tmp_path / "run.checkpoint")
+    with pytest.raises(mpscnn.ParameterError, match="the checkpoint's optimiser is"):
+        mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Sgd())
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.checkpoint"]
