@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -99,14 +98,6 @@ OPTIMIZERS: dict[str, tuple[Optimizer, Callable[[Any], Any]]] = {
 }
 
 
-def squares_of(module: Any, optimizer: Any) -> dict[str, NDArray[Any]]:
-    """Adam's averages of squared gradients, by the names of our weights."""
-    averages = copy.deepcopy(module)
-    for own, given in zip(averages.parameters(), module.parameters(), strict=True):
-        own.data = optimizer.state[given]["exp_avg_sq"]
-    return dict(same_network(averages).weights) | {"norm1.mean": np.ones(8)}
-
-
 @pytest.mark.parametrize("kind", OPTIMIZERS)
 def test_weights_after_some_steps(kind: str) -> None:
     torch.manual_seed(3)
@@ -127,10 +118,10 @@ def test_weights_after_some_steps(kind: str) -> None:
     expected = same_network(module).weights
     trained = trainer.network.weights
     assert set(trained) == set(expected)
-    squares = expected if kind != "adamw" else squares_of(module, other)
     for name, value in expected.items():
         if name == "norm1.variance":
             continue  # PyTorch's running variance divides by one less than there are elements
-        # Adam divides by a gradient's magnitude: the smaller half shows the gradients' rounding.
-        clear = np.ones(value.shape, bool) if kind != "adamw" else squares[name] >= np.median(squares[name])
-        np.testing.assert_allclose(trained[name][clear], value[clear], rtol=2e-3, atol=2e-4, err_msg=name)
+        if kind == "adamw":  # divides by a gradient's magnitude: of the smallest ones it shows the rounding
+            assert np.abs(trained[name] - value).mean() < 2e-5, name
+        else:
+            np.testing.assert_allclose(trained[name], value, rtol=2e-3, atol=2e-4, err_msg=name)
