@@ -48,8 +48,10 @@ if TYPE_CHECKING:
     from mpscnn.runtime.library import build_config, devices, empty, operations, preprocess
     from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
+    from mpscnn.stream.detector_evaluation import DetectorEvaluation, evaluate_detector
     from mpscnn.stream.evaluation import Evaluation, evaluate
     from mpscnn.stream.runner import FrameFuture, Runner
+    from mpscnn.stream.segmenter_evaluation import SegmenterEvaluation, evaluate_segmenter
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
     from mpscnn.training.trainer import Epoch, Evaluated, Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
@@ -76,7 +78,9 @@ _LAZY = {
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.detection": ("Box", "Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
+    "stream.detector_evaluation": ("DetectorEvaluation", "evaluate_detector"),
     "stream.evaluation": ("Evaluation", "evaluate"),
+    "stream.segmenter_evaluation": ("SegmenterEvaluation", "evaluate_segmenter"),
     "runtime.feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
     "graph.features": ("FeatureExtractor",),
     "vision.idx": ("read_idx",),
@@ -115,6 +119,7 @@ __all__ = [
     "DetectionHead",
     "Detections",
     "Detector",
+    "DetectorEvaluation",
     "DeviceError",
     "DownloadError",
     "Epoch",
@@ -141,6 +146,7 @@ __all__ = [
     "RmsProp",
     "Runner",
     "Segmentation",
+    "SegmenterEvaluation",
     "Session",
     "Sgd",
     "ShapeError",
@@ -162,6 +168,8 @@ __all__ = [
     "devices",
     "empty",
     "evaluate",
+    "evaluate_detector",
+    "evaluate_segmenter",
     "from_torch",
     "kernels",
     "load",

@@ -1,4 +1,4 @@
-"""`mpscnn evaluate`."""
+"""`mpscnn evaluate`: which kind, and classifiers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
+from mpscnn.cli.evaluate_areas import show_detector, show_segmenter
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.photo_list import photo_paths
@@ -39,7 +40,9 @@ def evaluate_classifier(
     folder: Annotated[
         Path | None,
         typer.Argument(
-            metavar="DIR", help="A folder with a folder of photos for each class.", show_default=False
+            metavar="DIR",
+            help="A folder with a folder of photos for each class; for detectors and segmenters with the photos.",
+            show_default=False,
         ),
     ] = None,
     model: ModelOption = BUNDLED_MODEL.name,
@@ -48,6 +51,18 @@ def evaluate_classifier(
         typer.Option(metavar="FILE", help="Images of an IDX file, plain or gzipped, instead of DIR."),
     ] = None,
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="IDX file of their classes.")] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Of a detector: the objects on the photos, in COCO's format."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Of a segmenter: a PNG for each photo, named like it, whose pixels are class numbers (255: do not "
+            "count).",
+        ),
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(metavar="FILE.png", help="Write the confusion matrix as a picture.")
     ] = None,
@@ -57,7 +72,7 @@ def evaluate_classifier(
     precision: PrecisionOption = Precision.auto,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how well a classifier names photos whose classes are known.
+    """Measure how well a model does on photos of which all is known.
 
     The folders in DIR are named like the model's labels (one of several names suffices), or by the numbers of
     its classes. Prints how often the right class is the most probable (top-1) and among the five most probable
@@ -65,24 +80,58 @@ def evaluate_classifier(
 
     Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
 
+    Of a detector it prints COCO's mean average precision, of a segmenter the mean intersection over union.
+
+    Example: mpscnn evaluate val2017/ --model detector.safetensors --annotations instances_val2017.json
+
+    Example: mpscnn evaluate JPEGImages/ --model deeplab_v3 --masks SegmentationClass/
+
     Example: mpscnn evaluate --model digits --idx t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
     """
     if (folder is None) == (idx is None) or (idx is None) != (labels is None):
         raise typer.BadParameter("expected DIR, or --idx with --labels", param_hint="DIR | --idx")
+    if (annotations is not None or masks is not None) and (folder is None or output is not None):
+        raise typer.BadParameter("go with DIR, and without --output", param_hint="--annotations, --masks")
+    if annotations is not None and masks is not None:
+        raise typer.BadParameter("choose one", param_hint="--annotations, --masks")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
     loaded = load_model(model, device, precision, threads)
-    classes = number_of_classes(loaded)
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:
-        report(of_photo(photo, error) if isinstance(photo, str) else error)
+        report(of_photo(str(photo), error) if isinstance(photo, (str, Path)) else error)
         failures.append(error)
 
+    if folder is not None and annotations is not None:
+        show_detector(loaded, folder, annotations, inflight, as_json, failed)
+    elif folder is not None and masks is not None:
+        show_segmenter(loaded, folder, masks, inflight, as_json, failed)
+    else:
+        _evaluate_classifier(loaded, folder, (idx, labels), output, inflight, as_json, failed, failures)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+def _evaluate_classifier(
+    loaded: Model,
+    folder: Path | None,
+    files: tuple[Path | None, Path | None],
+    output: Path | None,
+    inflight: int,
+    as_json: bool,
+    failed: Callable[[object, Error], None],
+    failures: Sequence[Error],
+) -> None:
+    """`files`: images and labels in the format IDX, instead of a folder."""
+    hint = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
+    if hint is not None:
+        raise ParameterError(f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {hint}")
+    classes = number_of_classes(loaded)
     samples = (
         _in_folders(folder, loaded.labels or [str(index) for index in range(classes)], failed)
         if folder
-        else _in_idx(idx, labels)
+        else _in_idx(*files)
     )
     placed = None if folder else _without_placing(loaded)
     with with_progress(samples) as tracked:
@@ -93,8 +142,6 @@ def evaluate_classifier(
         show(*_lines(loaded, result))
     if output is not None:  # last: where it cannot be written, the result is not lost
         _write(result, output)
-    if failures:
-        raise typer.Exit(FAILED)
 
 
 def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:

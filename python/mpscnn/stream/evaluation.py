@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import html
 import time
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +16,7 @@ from mpscnn._private.arguments import is_whole_number
 from mpscnn._private.summary import text_table
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
 from mpscnn.runtime.library import preprocess as prepared
+from mpscnn.stream.photo_stream import results_of
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -191,19 +191,9 @@ def number_of_classes(model: Model) -> int:
 
 def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[Ranked]:
     """Photos with their classes and the most probable ones, or what went wrong; several photos at once."""
-    from mpscnn.stream.runner import Runner
-
-    under_way: deque[Sample] = deque()
-
-    def photos() -> Iterator[Any]:
-        for sample in samples:
-            under_way.append(sample)
-            yield sample[0]
-
-    with Runner(model, inflight, threads=model._threads) as runner:
-        for result in runner.map(photos(), return_exceptions=True, top=_RANKS):
-            found = result if isinstance(result, BaseException) else [entry.index for entry in result]
-            yield *under_way.popleft(), found
+    for photo, true, result in results_of(model, samples, inflight, top=_RANKS):
+        found = result if isinstance(result, BaseException) else [entry.index for entry in result]
+        yield photo, true, found
 
 
 def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, Any]) -> Iterator[Ranked]:

@@ -1,0 +1,227 @@
+"""How well detectors and segmenters do: mean average precision and mean intersection over union."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import Command, save_colour_model, save_photo
+from constant_detector import save_constant_detector
+from PIL import Image
+
+import mpscnn
+
+# ---- Detectors -----------------------------------------------------------------------------------------------------
+
+#: Where the detector sees a cat (90 %) and a dog (20 %) on photos of 200 x 80 pixels: left, top, width, height.
+SEEN = [50.0, 10.0, 100.0, 30.0]
+CATEGORIES = [{"id": 17, "name": "Cat"}, {"id": 18, "name": "dog"}]
+
+
+@pytest.fixture
+def detector(tmp_path: Path) -> str:
+    return str(save_constant_detector(tmp_path / "constants.safetensors"))
+
+
+def annotated(folder: Path, boxes: Sequence[Sequence[tuple[int, list[float]]]], **others: Any) -> Path:
+    """Photos, and a file with the categories and boxes of each."""
+    images, entries = [], []
+    for number, objects in enumerate(boxes, start=1):
+        name = f"{number}.png"
+        save_photo(folder / name, "blue", (200, 80))
+        images.append({"id": number, "file_name": name, "width": 200, "height": 80})
+        entries += [{"image_id": number, "category_id": kind, "bbox": box} for kind, box in objects]
+    path = folder / "instances.json"
+    path.write_text(json.dumps({"images": images, "categories": CATEGORIES, "annotations": entries} | others))
+    return path
+
+
+@pytest.fixture
+def needs_pycocotools() -> None:
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_all_objects_found(tmp_path: Path, detector: str) -> None:
+    path = annotated(tmp_path, [[(17, SEEN), (18, SEEN)]] * 3)
+    result = mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
+    assert result.images == 3
+    assert (result.map, result.map50, result.recall) == pytest.approx((1.0, 1.0, 1.0))
+    assert result.by_class == pytest.approx({"Cat": 1.0, "dog": 1.0})
+    assert result.missing == ()
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_precision_by_hand(tmp_path: Path, detector: str) -> None:
+    """One of two cats is found: the precision is 1 up to a recall of 0.5, which are 51 of COCO's 101 places."""
+    elsewhere = [0.0, 45.0, 40.0, 30.0]
+    path = annotated(tmp_path, [[(17, SEEN)], [(17, elsewhere)]])
+    result = mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
+    # Both photos have a cat of the same probability; the first is right.
+    assert result.map50 == pytest.approx(51 / 101, abs=1e-3)
+    assert result.by_class["dog"] == -1.0
+    # Moved by a tenth: an intersection / union of 90 / 110, above seven of the ten thresholds.
+    path = annotated(tmp_path, [[(17, [60.0, 10.0, 100.0, 30.0])]])
+    result = mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
+    assert result.map == pytest.approx(0.7, abs=1e-3)
+    assert (result.map50, result.map75) == (pytest.approx(1.0), pytest.approx(1.0))
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_nothing_found_and_unknown_classes(tmp_path: Path, detector: str) -> None:
+    bird = {"id": 3, "name": "bird"}
+    path = annotated(tmp_path, [[(17, SEEN), (3, SEEN)]], categories=[*CATEGORIES, bird])
+    model = mpscnn.load(detector, device="cpu")
+    result = mpscnn.evaluate_detector(model, tmp_path, path)
+    assert result.missing == ("bird",)
+    assert result.by_class == pytest.approx({"Cat": 1.0, "dog": -1.0, "bird": 0.0})
+    assert result.map == pytest.approx(0.5)
+    result = mpscnn.evaluate_detector(model, tmp_path, path, score_threshold=0.95)
+    assert (result.map, result.recall, result.by_class["Cat"]) == (0.0, 0.0, 0.0)
+
+
+@pytest.mark.usefixtures("needs_pycocotools")
+def test_command_for_detectors(tmp_path: Path, detector: str, command: Command) -> None:
+    path = annotated(tmp_path, [[(17, SEEN)], [(18, SEEN)]])
+    (tmp_path / "2.png").write_bytes(b"no photo")
+    arguments = ("evaluate", str(tmp_path), "--model", detector, "--annotations", str(path))
+    result = command(*arguments)
+    assert result.returncode == 1
+    assert "2.png: is not an image" in result.stderr
+    assert "mAP 1.000, 1.000 at IoU 0.5" in result.stdout
+    assert "Cat" in result.stdout
+    found = json.loads(command(*arguments, "--json").stdout)
+    assert (found["images"], found["map"]) == (1, pytest.approx(1.0))
+    assert found["by_class"]["Cat"] == pytest.approx(1.0)
+    result = command("evaluate", str(tmp_path), "--model", detector)
+    assert result.returncode == 2
+    assert "but made for detection: give --annotations FILE.json" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("{", "is not a JSON file"),
+        ("[]", "expected an object with images, categories, annotations"),
+        ({"images": 1}, "'images' must be a list"),
+        ({"images": [{"id": 1}]}, "images: file_name cannot be None"),
+        (
+            {"annotations": [{"image_id": 9, "category_id": 17, "bbox": SEEN}]},
+            "image_id 9, which 'images' lack",
+        ),
+        ({"annotations": [{"image_id": 1, "category_id": 17, "bbox": [1, 2]}]}, "bbox cannot be"),
+        (
+            {"categories": [{"id": 17, "name": "bird"}], "annotations": []},
+            "none of the classes of constants, but bird",
+        ),
+    ],
+)
+def test_annotations_that_are_refused(tmp_path: Path, detector: str, content: Any, message: str) -> None:
+    path = annotated(tmp_path, [[(17, SEEN)]], **(content if isinstance(content, dict) else {}))
+    if isinstance(content, str):
+        path.write_text(content)
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        mpscnn.evaluate_detector(mpscnn.load(detector, device="cpu"), tmp_path, path)
+
+
+def test_only_detectors_and_segmenters(tmp_path: Path) -> None:
+    model = mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"), device="cpu")
+    with pytest.raises(mpscnn.ShapeError, match="is not a detector, but made for classification"):
+        mpscnn.evaluate_detector(model, tmp_path, tmp_path / "x.json")
+    with pytest.raises(mpscnn.ShapeError, match="is not a segmenter, but made for classification"):
+        mpscnn.evaluate_segmenter(model, [])
+
+
+# ---- Segmenters ----------------------------------------------------------------------------------------------------
+
+NAMES = ("background", "red", "green", "blue")
+
+
+@pytest.fixture
+def segmenter(tmp_path: Path) -> str:
+    """The background has 0.3, the others the amounts of red, green and blue."""
+    network = mpscnn.Network(input=(8, 8, 3), name="colours")
+    network.output(network.conv2d(network.input, 4, 1, name="scores"))
+    weight = np.concatenate([np.zeros((1, 3)), np.eye(3)]).astype(np.float32)
+    bias = np.array([0.3, 0, 0, 0], np.float32)
+    network.load_weights({"scores.weight": weight.reshape(4, 1, 1, 3), "scores.bias": bias})
+    network.save(tmp_path / "colours.safetensors", labels=NAMES, preprocess="unit")
+    return str(tmp_path / "colours.safetensors")
+
+
+def save_pair(folder: Path, name: str, mask: np.ndarray[Any, Any]) -> None:
+    """A photo that is red on its left and green on its right half, and its mask."""
+    for part in ("photos", "masks"):
+        (folder / part).mkdir(exist_ok=True)
+    photo = np.zeros((8, 8, 3), np.uint8)
+    photo[:, :4, 0] = photo[:, 4:, 1] = 255
+    Image.fromarray(photo).save(folder / "photos" / f"{name}.png")
+    picture = Image.fromarray(mask).convert("P")
+    picture.putpalette([0, 0, 0, 255, 0, 0, 0, 255, 0])
+    picture.save(folder / "masks" / f"{name}.png")
+
+
+def half_and_half() -> np.ndarray[Any, Any]:
+    mask = np.full((8, 8), 2, np.uint8)
+    mask[:, :4] = 1
+    return mask
+
+
+def test_mean_iou_by_hand(tmp_path: Path, segmenter: str) -> None:
+    right, wrong = half_and_half(), half_and_half()
+    wrong[:, 2:4] = 3  # a quarter of the photo is blue in truth
+    wrong[0] = 255  # and eight pixels do not count
+    photo = np.zeros((8, 8, 3), np.uint8)
+    photo[:, :4, 0] = photo[:, 4:, 1] = 255
+    model = mpscnn.load(segmenter, device="cpu")
+    result = mpscnn.evaluate_segmenter(model, [(photo, right), (photo, wrong)])
+    assert result.images == 2
+    # Red: 32 + 14 pixels of 32 + 28 found; green: all 32 + 28; blue: none of 14.
+    np.testing.assert_allclose(result.ious, [np.nan, 46 / 60, 1.0, 0.0])
+    assert result.mean_iou == pytest.approx((46 / 60 + 1) / 3)
+    assert result.pixel_accuracy == pytest.approx(106 / 120)
+
+
+def test_command_for_segmenters(tmp_path: Path, segmenter: str, command: Command) -> None:
+    save_pair(tmp_path, "a", half_and_half())
+    save_pair(tmp_path, "b", half_and_half())
+    arguments = (
+        "evaluate",
+        str(tmp_path / "photos"),
+        "--model",
+        segmenter,
+        "--masks",
+        str(tmp_path / "masks"),
+    )
+    result = command(*arguments)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "mean IoU 1.000, pixel accuracy 100.00%" in result.stdout
+    found = json.loads(command(*arguments, "--json").stdout)
+    assert (found["images"], found["mean_iou"], found["ious"]) == (2, 1.0, {"red": 1.0, "green": 1.0})
+    (tmp_path / "masks" / "a.png").unlink()
+    result = command(*arguments)
+    assert result.returncode == 1
+    assert "a.png: has no mask" in result.stderr
+    result = command("evaluate", str(tmp_path / "photos"), "--model", segmenter)
+    assert "but made for segmentation: give --masks DIR" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.zeros((4, 8), np.uint8), r"its photo has labels \(8, 8\) uint8"),
+        (np.full((8, 8), 7, np.uint8), "has the class 7, the model has 4 classes"),
+        (np.zeros((8, 8, 3), np.uint8), "a picture of mode RGB; a mask has class numbers"),
+    ],
+)
+def test_masks_that_are_refused(tmp_path: Path, segmenter: str, mask: Any, message: str) -> None:
+    path = tmp_path / "mask.png"
+    Image.fromarray(mask).save(path)
+    photo = np.zeros((8, 8, 3), np.uint8)
+    model = mpscnn.load(segmenter, device="cpu")
+    with pytest.raises(mpscnn.Error, match=rf"mask\.png: .*{message}"):
+        mpscnn.evaluate_segmenter(model, [(photo, path)])
