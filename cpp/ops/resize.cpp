@@ -25,8 +25,11 @@ struct ResizeParameters {
     std::int64_t result(std::int64_t input) const {
         if (extent != 0) return extent;
         if (input == Shape::any) return Shape::any;
+        const double product = static_cast<double>(input) * scale;
+        // As in ONNX: 100 * 0.29 are 29 in float32, and less in double. It has all whole numbers up to 2^24.
+        const double size = product < 0x1p24 ? static_cast<double>(static_cast<float>(product)) : product;
         // More than any shape has stays an integer, to be refused as a shape.
-        return static_cast<std::int64_t>(std::min(std::floor(static_cast<double>(input) * scale), 0x1p62));
+        return static_cast<std::int64_t>(std::min(std::floor(size), 0x1p62));
     }
 };
 

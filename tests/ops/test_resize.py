@@ -111,6 +111,26 @@ def test_real_scales(scale: float, method: str) -> None:
     assert_close(network.compile(precision="float32").session().run(x), reference, bound)
 
 
+@pytest.mark.parametrize(
+    ("size", "scale", "expected"), [(100, 0.29, 29), (10, 0.7, 7), (25, 1.16, 29), (9, 0.33, 2)]
+)
+@pytest.mark.parametrize("free", [True, False])
+def test_sizes_of_real_scales_are_those_of_float32(
+    size: int, scale: float, expected: int, free: bool
+) -> None:
+    """In double 100 * 0.29 and 25 * 1.16 are a little less than 29."""
+    network = mpscnn.Network(input=(None, None, 1) if free else (size, size, 1))
+    network.output(network.resize(network.input, scale=scale))
+    x = np.zeros((1, size, size, 1), np.float32)
+    assert network.compile(precision="float32").session().run(x).shape == (1, expected, expected, 1)
+
+
+def test_sizes_that_float32_does_not_have() -> None:
+    """Beyond 2^24 it has not all whole numbers: those are counted in double."""
+    network = mpscnn.Network(input=(1, 16_000_001, 1))
+    assert network.resize(network.input, scale=(1.0, 1.5)).shape == (None, 1, 24_000_001, 1)
+
+
 def test_whole_positions_are_met() -> None:
     """49 * (1 / 49) is below 1 in double: positions must not be products with a rounded quotient."""
     x = np.arange(2, dtype=np.float32).reshape(1, 1, 2, 1)
