@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 from command_line import call, save_photo
 
 import mpscnn
+from mpscnn.comparison.precision_check import PrecisionReport
 
 
 def network_with_large_numbers() -> mpscnn.Network:
@@ -195,3 +197,21 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     capsys.readouterr()
     assert call(monkeypatch, "check", "cifar10_mobilenet_v2", "--keep-float32", "auto") == 2
     assert "--output" in capsys.readouterr().err
+
+
+def test_layers_are_kept_in_float16_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = tmp_path / "model.safetensors"
+    network_with_large_numbers().save(path, dtype="float32")
+    before = path.read_bytes()
+    arguments = ("check", str(path), "--precision", "bfloat16", "--keep-float32", "auto")
+    assert call(monkeypatch, *arguments) == 2
+    assert "in float16 only" in " ".join(capsys.readouterr().err.split())
+    assert path.read_bytes() == before
+
+
+def test_what_is_beyond_the_tolerance_in_bfloat16() -> None:
+    report = PrecisionReport("net", "bfloat16", 3, (), tolerance=0.01, error=0.5, keep=(), kept_error=0.5)
+    assert "in float16 only" in report.verdict()
+    assert "nothing needs to stay float32" in replace(report, tolerance=1.0).verdict()

@@ -133,6 +133,23 @@ def test_precisions(model: Path) -> None:
     assert not mpscnn.compare(f"{model}@float16", str(model), tolerance=1e-6).equal
 
 
+def test_precisions_of_onnxruntime(model: Path, tmp_path: Path) -> None:
+    """A network is written in the precision that is named; a file has its own."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    found = mpscnn.compare(f"{model}@onnxruntime@float16", str(model))
+    assert found.equal
+    assert 1e-6 < found.worst.relative_error < 0.01
+    path = tmp_path / "file.onnx"
+    export(small_network(), path, layout="nchw")
+    for wrong, reason in {
+        f"{path}@onnxruntime@float16": "in its own precision",
+        f"{model}@onnxruntime@bfloat16": "float32 or float16",
+        f"{model}@onnxruntime@metal": "on the CPU",
+    }.items():
+        with pytest.raises(mpscnn.ParameterError, match=reason):
+            mpscnn.compare(wrong, str(model))
+
+
 def test_onnxruntime(model: Path, tmp_path: Path) -> None:
     """Its layers have other names and activations of their own."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")

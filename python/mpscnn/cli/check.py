@@ -74,6 +74,11 @@ def check(
     """
     from mpscnn.comparison import check_precision
 
+    if keep_float32 is not None and precision is not Precision.float16:
+        raise typer.BadParameter(
+            f"layers are kept in float32 in float16 only, not in {precision.value}",
+            param_hint="--keep-float32",
+        )
     path = Path(model_path(model))
     core = open_model(str(path))
     network = Network.from_graph(core.graph())

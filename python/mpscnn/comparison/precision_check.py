@@ -103,6 +103,8 @@ class PrecisionReport:
         found = (
             f"{self.precision}: error of the results {self.error:.2g}, {allowed}, over {self.images} images"
         )
+        if not self.keep and self.precision != "float16" and not self.error <= self.tolerance:
+            return f"{found}, which is beyond it; layers can be kept in float32 in float16 only"
         if not self.keep:
             return f"{found}; nothing needs to stay float32"
         reached = "" if self.kept_error <= self.tolerance else ", which is not enough"

@@ -81,7 +81,7 @@ class Side:
             return TorchEngine(self.module, shapes)
         if self.exported:
             assert self.network is not None
-            return _exported(self.network, self.name, size)
+            return _exported(self.network, self.name, size, self.precision)
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
@@ -163,7 +163,7 @@ def missing_engine(path: Path) -> str | None:
 def _named(text: str) -> Side:
     name, *options = text.split("@") if not Path(text).exists() else [text]
     device, engine = "cpu", ""
-    precision: PrecisionName = "float32"
+    precision: PrecisionName | None = None
     for option in options:
         if option in DEVICES:
             device = option
@@ -176,11 +176,18 @@ def _named(text: str) -> Side:
             raise ParameterError(f"compare: {text!r}: after @ may stand {known}, got {option!r}")
     path = Path(name)
     foreign = path.suffix.lower() in _OWN_ENGINES
+    own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
+    if engine == "onnxruntime" and device != "cpu":
+        raise ParameterError(f"compare: {text!r}: onnxruntime runs on the CPU here, not on {device}")
+    if own and precision:
+        raise ParameterError(f"compare: {text!r}: onnxruntime runs the file in its own precision")
+    if engine == "onnxruntime" and precision == "bfloat16":
+        raise ParameterError(f"compare: {text!r}: networks are written as ONNX in float32 or float16")
     if foreign and not options:
         if not path.exists():
             raise WeightsError(f"{path}: cannot be read: there is no such file")
         return Side(None, path.name, path)
-    if foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx":
+    if own:
         return Side(None, path.name, path)
     if foreign:
         from mpscnn.converters import read_network
@@ -191,10 +198,11 @@ def _named(text: str) -> Side:
         core = open_model(model_path(name))
         model = Model(core, device="cpu")
         network, preprocess = model.network, model.preprocess
-    return Side(network, path.name, path, None, device, precision, engine == "onnxruntime", preprocess)
+    exported = engine == "onnxruntime"
+    return Side(network, path.name, path, None, device, precision or "float32", exported, preprocess)
 
 
-def _exported(network: Network, name: str, size: tuple[int, int] | None) -> Engine:
+def _exported(network: Network, name: str, size: tuple[int, int] | None, precision: str) -> Engine:
     """A network of mpscnn on onnxruntime, as ONNX."""
     for module in ("onnx", "onnxruntime"):
         if importlib.util.find_spec(module) is None:
@@ -202,4 +210,4 @@ def _exported(network: Network, name: str, size: tuple[int, int] | None) -> Engi
     from mpscnn.comparison.onnx_engine import OnnxEngine
     from mpscnn.converters.onnx_writer.export import to_onnx
 
-    return OnnxEngine(to_onnx(network, size=size, layout="nchw"), name)
+    return OnnxEngine(to_onnx(network, size=size, layout="nchw", dtype=precision), name)
