@@ -166,7 +166,9 @@ def _with_number(c: Context, node: Node, name: str, x: Value, number: float, *, 
     tensor = x.tensor
     if node.kind == "Div" and constant_first:
         tensor = c.neuron(tensor, {"kind": "power", "a": 1.0, "c": -1.0}, c.layer_name(node, "/reciprocal"))
-    c.result(node, x.holding(c.neuron(tensor, function, c.layer_name(node))))
+    if (function["kind"], function["a"], function.get("b", 0.0)) != ("linear", 1.0, 0.0):
+        tensor = c.neuron(tensor, function, c.layer_name(node))
+    c.result(node, x.holding(tensor))
 
 
 def _neuron(kind: str, number: float, *, constant_first: bool) -> dict[str, Any]:

@@ -29,24 +29,53 @@ def as_booleans(c: Context, node: Node, x: Value) -> Value:
     return x.holding(c.network.not_equal(x.tensor, zero, name=c.layer_name(node))).as_whole_numbers()
 
 
+def are_truths(c: Context, name: str) -> bool:
+    """Whether a tensor has no other numbers than 0 and 1, as far as the nodes that make it say."""
+    node = c.file.makers.get(name)
+    while node is not None and node.kind in ("Cast", "Identity"):
+        node = c.file.makers.get(node.inputs[0])
+    return node is not None and node.kind in (*_COMPARISONS, *_JUNCTIONS, "Not")
+
+
+def _rank(c: Context, names: list[str], *, whole_numbers: bool) -> int:
+    """How many axes constants get: as many as the first computed operand has."""
+    for name in names:
+        if not c.is_constant(name):
+            return c.value(name, whole_numbers=whole_numbers).rank
+    raise UnsupportedError("of constants alone it is not supported")
+
+
+def _operand(c: Context, name: str, rank: int, *, whole_numbers: bool) -> Value:
+    """A value of the network, or a constant."""
+    return c.constant(name, rank) if c.is_constant(name) else c.value(name, whole_numbers=whole_numbers)
+
+
 def _operands(c: Context, names: list[str], *, whole_numbers: bool = False) -> list[Value]:
-    """Values of the network, and constants with as many axes."""
-    model = next(
-        (c.value(name, whole_numbers=whole_numbers) for name in names if not c.is_constant(name)), None
-    )
-    if model is None:
-        raise UnsupportedError("of constants alone it is not supported")
-    return [
-        c.constant(name, model.rank) if c.is_constant(name) else c.value(name, whole_numbers=whole_numbers)
-        for name in names
-    ]
+    rank = _rank(c, names, whole_numbers=whole_numbers)
+    return [_operand(c, name, rank, whole_numbers=whole_numbers) for name in names]
 
 
 def _comparison(c: Context, node: Node) -> None:
-    both = align(c.arranger, *_operands(c, node.inputs))
-    compare = getattr(c.network, _COMPARISONS[node.kind])
-    y = both.result(compare(both.first, both.second, name=c.layer_name(node)))
+    if not _is_negated(c, node):
+        _compare(c, node, node.inputs, _COMPARISONS[node.kind])
+
+
+def _compare(c: Context, node: Node, operands: list[str], method: str) -> None:
+    both = align(c.arranger, *_operands(c, operands))
+    y = both.result(getattr(c.network, method)(both.first, both.second, name=c.layer_name(node)))
     c.result(node, y.as_whole_numbers())
+
+
+def _is_negated(c: Context, node: Node) -> bool:
+    """Whether only Not reads that two tensors are equal: they are compared there."""
+    (result,) = node.outputs
+    users = c.file.users.get(result, [])
+    return (
+        node.kind == "Equal"
+        and bool(users)
+        and result not in c.results
+        and all(user.kind == "Not" for user in users)
+    )
 
 
 def _junction(c: Context, node: Node) -> None:
@@ -56,6 +85,10 @@ def _junction(c: Context, node: Node) -> None:
 
 
 def _not(c: Context, node: Node) -> None:
+    maker = c.file.makers.get(node.inputs[0])
+    if maker is not None and maker.kind == "Equal" and _is_negated(c, maker):
+        _compare(c, node, maker.inputs, "not_equal")
+        return
     x = c.value(node.inputs[0], whole_numbers=True)
     y = c.neuron(x.tensor, {"kind": "linear", "a": -1.0, "b": 1.0}, c.layer_name(node))
     c.result(node, x.holding(y))
@@ -63,13 +96,29 @@ def _not(c: Context, node: Node) -> None:
 
 def _where(c: Context, node: Node) -> None:
     """The first tensor where the condition is not 0, else the second: of two sums one is 0."""
-    condition, *choices = _operands(c, node.inputs, whole_numbers=True)
+    choices = [(node.inputs[1], c.network.mask), (node.inputs[2], c.network.mask_out)]
+    # Of zeros the sum needs nothing.
+    choices = [one for one in choices if not _is_zero(c, one[0])] or choices[:1]
+    rank = _rank(c, node.inputs, whole_numbers=True)
+    condition = _operand(c, node.inputs[0], rank, whole_numbers=True)
     parts = []
-    for value, choose in zip(choices, (c.network.mask, c.network.mask_out), strict=True):
-        both = align(c.arranger, condition, value)
-        parts.append(both.result(choose(both.first, both.second, name=c.layer_name(node, "/part"))))
+    for name, choose in choices:
+        both = align(c.arranger, condition, _operand(c, name, rank, whole_numbers=True))
+        layer = c.layer_name(node, "/part" if len(choices) == 2 else "")
+        parts.append(both.result(choose(both.first, both.second, name=layer)))
+    if len(parts) == 1:
+        c.result(node, parts[0])
+        return
     both = align(c.arranger, *parts)
     c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node))))
+
+
+def _is_zero(c: Context, name: str) -> bool:
+    """Whether it is one number, 0."""
+    if not c.is_constant(name):
+        return False
+    values = c.constants.real(name, "its operand")
+    return values.size == 1 and not values.any()
 
 
 LOGIC: dict[str, Handler] = {

@@ -7,7 +7,7 @@ import math
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node, element_type
-from mpscnn.converters.onnx_reader.logic import as_booleans
+from mpscnn.converters.onnx_reader.logic import are_truths, as_booleans
 from mpscnn.converters.pieces import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks
@@ -55,7 +55,7 @@ def _cast(c: Context, node: Node) -> None:
     elif x.whole_numbers and target in ("int32", "int64"):
         c.result(node, x)
     elif target == "bool":
-        c.result(node, as_booleans(c, node, x))
+        c.result(node, x.as_whole_numbers() if are_truths(c, node.inputs[0]) else as_booleans(c, node, x))
     else:
         raise UnsupportedError(f"makes {target} of computed numbers, which is not supported")
 

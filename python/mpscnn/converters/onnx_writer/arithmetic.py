@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 _FLOAT32 = np.finfo(np.float32)
 #: onnx.TensorProto's numbers of element types.
-_FLOAT, _BOOL = 1, 9
+_BOOL = 9
 
 #: How two operands become one.
 Combine = Callable[["Layer", str, str], str]
@@ -39,11 +39,11 @@ def _operand(layer: Layer, value: Value, role: str) -> str:
 
 def _comparison(operation: str) -> Combine:
     """1 or 0 for ONNX's truth values."""
-    return lambda layer, a, b: layer.add("Cast", layer.add(operation, a, b), to=_FLOAT)
+    return lambda layer, a, b: layer.as_number(layer.add(operation, a, b))
 
 
 def _not_equal(layer: Layer, a: str, b: str) -> str:
-    return layer.add("Cast", layer.add("Not", layer.add("Equal", a, b)), to=_FLOAT)
+    return layer.as_number(layer.add("Not", layer.add("Equal", a, b)))
 
 
 def _mask(layer: Layer, condition: str, x: str) -> str:

@@ -74,6 +74,11 @@ class Builder:
         )
         return result
 
+    @property
+    def number(self) -> int:
+        """ONNX' number for the type of all numbers but whole ones."""
+        return int(self._onnx.helper.np_dtype_to_tensor_dtype(self._dtype))
+
     def constant(self, values: NDArray[Any] | float | Sequence[float], stem: str) -> str:
         """Adds a constant, whole numbers as int64 and others in the graph's type, and returns its name.
 
@@ -136,9 +141,7 @@ class Builder:
         shape = value.shape
         if value.is_image and layout == "nchw":
             shape = tuple(shape[axis] for axis in NCHW_FROM_NHWC)
-        return self._onnx.helper.make_tensor_value_info(
-            value.name, self._onnx.helper.np_dtype_to_tensor_dtype(self._dtype), ["n", *shape[1:]]
-        )
+        return self._onnx.helper.make_tensor_value_info(value.name, self.number, ["n", *shape[1:]])
 
     def _free_name(self, stem: str) -> str:
         count = self._used.get(stem, 0)

@@ -135,6 +135,10 @@ class Layer:
         """Adds an ONNX node for this layer."""
         return self.builder.add(operation, inputs, self.name, **attributes)
 
+    def as_number(self, name: str) -> str:
+        """Adds a cast of truths or whole numbers to the type of all others."""
+        return self.add("Cast", name, to=self.builder.number)
+
     def constant(self, values: NDArray[Any] | float | list[int] | list[float], role: str) -> str:
         """Adds a constant for this layer."""
         return self.builder.constant(values, f"{self.name}.{role}")

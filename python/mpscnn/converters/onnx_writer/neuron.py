@@ -22,9 +22,11 @@ def _scaled(layer: Layer, x: str, factor: float, role: str) -> str:
 
 
 def _linear(layer: Layer, x: str, neuron: Neuron) -> str:
-    """a * x + b."""
-    scaled = layer.add("Mul", x, layer.constant([float(neuron["a"])], "a"))
-    return layer.add("Add", scaled, layer.constant([float(neuron["b"])], "b"))
+    """a * x + b; what changes nothing is left out, or it would become a layer of its own when the file is read."""
+    if neuron["a"] == -1 and neuron["b"] != 0:
+        return layer.add("Sub", layer.constant([float(neuron["b"])], "b"), x)
+    scaled = _scaled(layer, x, neuron["a"], "a")
+    return scaled if neuron["b"] == 0 else layer.add("Add", scaled, layer.constant([float(neuron["b"])], "b"))
 
 
 def _rectified(layer: Layer, x: str, neuron: Neuron) -> str:
@@ -59,8 +61,16 @@ def _hard_sigmoid(layer: Layer, x: str, neuron: Neuron) -> str:
     return layer.add("HardSigmoid", x, alpha=float(neuron["a"]), beta=float(neuron["b"]))
 
 
+def _linear_neuron(layer: Layer, x: str, neuron: Neuron) -> str:
+    result = _linear(layer, x, neuron)
+    return layer.add("Identity", x) if result == x else result
+
+
 def _power(layer: Layer, x: str, neuron: Neuron) -> str:
-    return layer.add("Pow", _linear(layer, x, neuron), layer.constant([float(neuron["c"])], "c"))
+    base = _linear(layer, x, neuron)
+    if neuron["c"] == 0.5:
+        return layer.add("Sqrt", base)
+    return layer.add("Pow", base, layer.constant([float(neuron["c"])], "c"))
 
 
 def _exponential(layer: Layer, x: str, neuron: Neuron) -> str:
@@ -104,7 +114,7 @@ def _clamp(layer: Layer, x: str, neuron: Neuron) -> str:
 _FUNCTIONS: dict[str, Callable[[Layer, str, Neuron], str]] = {
     "none": _plain("Identity"),
     "relu": _rectified,
-    "linear": _linear,
+    "linear": _linear_neuron,
     "sigmoid": _plain("Sigmoid"),
     "hard_sigmoid": _hard_sigmoid,
     "tanh": _scaled_function("Tanh"),

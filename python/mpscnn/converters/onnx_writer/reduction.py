@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.builder import Value
     from mpscnn.converters.onnx_writer.export import Layer
 
-_FLOAT = 1  # TensorProto.FLOAT
 _REDUCTIONS = {
     "max": "ReduceMax",
     "min": "ReduceMin",
@@ -31,7 +30,7 @@ def argument(layer: Layer) -> str:
     """The channel of the maximum or minimum as a float."""
     (x,) = layer.inputs
     operation = "ArgMax" if layer.attributes["kind"] == "max" else "ArgMin"
-    return layer.add("Cast", layer.add(operation, x.name, axis=_axis(x, "channels")), to=_FLOAT)
+    return layer.as_number(layer.add(operation, x.name, axis=_axis(x, "channels")))
 
 
 def weighted_reduction(layer: Layer) -> str:
@@ -42,7 +41,7 @@ def weighted_reduction(layer: Layer) -> str:
     if layer.attributes["kind"] == "sum":
         return total
     is_zero = layer.add("Equal", weights.name, layer.constant(0.0, "zero"))
-    count = _sum(layer, layer.add("Cast", layer.add("Not", is_zero), to=_FLOAT), axis)
+    count = _sum(layer, layer.as_number(layer.add("Not", is_zero)), axis)
     return layer.add("Div", total, layer.add("Max", count, layer.constant(1.0, "one")))
 
 
