@@ -68,6 +68,58 @@ def test_settings_that_are_refused(tmp_path: Path, source: list[str], settings: 
 # ---- By name, as JSON, and in a file that is there -----------------------------------------------------------------
 
 
+#: One network in every form that its authors publish: with and without boxes that the network itself makes.
+ULTRAFACE = [
+    "version-slim-320.onnx",
+    "version-slim-320_simplified.onnx",
+    "version-slim-320_without_postprocessing.onnx",
+    "version-slim-320.pth",
+    "slim-320.caffemodel",
+]
+
+
+@pytest.mark.parametrize("name", ULTRAFACE)
+def test_all_files_of_ultraface_find_the_same_faces(name: str, tmp_path: Path, shared: Path) -> None:
+    if name.endswith(".onnx"):
+        pytest.importorskip("onnx", reason="onnx is not installed")
+    photo = shared / "images" / "face.jpg"
+    found = []
+    for source in (ultraface_file(shared), str(shared / "models" / "ultraface" / name)):
+        output = tmp_path / f"{len(found)}.safetensors"
+        converters.convert_files([source], output, detection="ultraface", dtype="float32")
+        found.append(mpscnn.load(output, device="cpu").detect(photo))
+    expected, result = found
+    assert len(expected) > 3
+    np.testing.assert_allclose(result.boxes, expected.boxes, atol=0.1)
+    np.testing.assert_allclose(result.scores, expected.scores, atol=1e-4)
+
+
+@pytest.mark.parametrize("ending", ["softmax", "sigmoid", "none"])
+def test_scores_that_are_probabilities_already(ending: str, tmp_path: Path) -> None:
+    network = mpscnn.models.ssdlite_mobilenet_v2(classes=2, input_size=64, depth_multiplier=0.35)
+    boxes, scores = network.outputs
+    graph = mpscnn.Network.from_graph(network.graph.copy())
+    ended = {
+        "softmax": graph.softmax,
+        "sigmoid": lambda x: graph.activation(x, "sigmoid"),
+        "none": lambda x: x,
+    }
+    last = ended[ending](graph[scores.name])
+    network = graph.restructured({**graph.to_dict(), "outputs": [boxes.name, last.name]}, {})
+    choose_detection(network, "ssd")
+    assert network.detection is not None
+    assert network.detection.settings["scores"]["kind"] == ("sigmoid" if ending == "none" else "probability")
+
+
+def test_boxes_that_an_ssd_has_decoded_need_settings() -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    boxes = network.reshape(network.conv2d(network.input, 8, 4), (2, 4))
+    network.output(network.activation(boxes, "exponential", name="boxes"))
+    network.output(network.reshape(network.conv2d(network.input, 6, 4), (2, 3), name="scores"))
+    with pytest.raises(mpscnn.ParameterError, match="'boxes' is decoded already: say what its numbers are"):
+        choose_detection(network, "ssd")
+
+
 def ultraface_file(shared: Path) -> str:
     return str(shared / "models" / "ultraface" / "version-slim-320_without_postprocessing.tflite")
 

@@ -38,10 +38,14 @@ class KnownDetector(NamedTuple):
     head: DetectionHead
     preprocess: str | Mapping[str, Any]
     labels: list[str] | None = None
+    edges: str | None = None
+    """Order of the boxes in files whose network makes edges of them; None: no such files are known."""
 
 
 DETECTORS = {
-    "ultraface": KnownDetector(ultraface_head(), {"mean": [127.0] * 3, "scale": [1 / 128] * 3}, ["face"]),
+    "ultraface": KnownDetector(
+        ultraface_head(), {"mean": [127.0] * 3, "scale": [1 / 128] * 3}, ["face"], "xy"
+    ),
     "ssd": KnownDetector(ssd_head(), "tensorflow"),
     "ssd-softmax": KnownDetector(ssd_head(score="softmax"), "tensorflow"),
 }
@@ -79,8 +83,22 @@ def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str
 def _choose_known(network: Network, name: str) -> None:
     known = DETECTORS[name]
     settings = dict(known.head.settings)
-    for kind, output in _heads(name, network).items():
+    outputs = _heads(name, network)
+    for kind, output in outputs.items():
         settings[kind] = {**settings[kind], "output": output}
+    behind = _behind_weights(network, outputs["scores"])
+    if {"softmax", "sigmoid"} & behind:
+        settings["scores"]["kind"] = "probability"
+    elif settings["scores"]["kind"] == "probability":
+        settings["scores"]["kind"] = "softmax"
+    if "exponential" in _behind_weights(network, outputs["boxes"]):
+        if known.edges is None:
+            raise ParameterError(
+                f"detection: the network's output {outputs['boxes']!r} is decoded already: say what its numbers are by "
+                'settings such as \'{"anchors": {"rule": "none"}, ...}\' (docs/detection.md)'
+            )
+        settings["boxes"] = {"output": outputs["boxes"], "order": known.edges}
+        settings["anchors"] = {"rule": "none"}
     network.detection = DetectionHead(settings)
     network.preprocess = network.preprocess or known.preprocess
     if network.labels is None and known.labels and labelled_classes(network) == len(known.labels):
@@ -132,6 +150,24 @@ def labelled_classes(network: Network) -> int | None:
     if columns is None:
         raise ParameterError(f"detection: the network has no output {name!r} for the scores")
     return columns - bool(scores.get("background", True))
+
+
+def _behind_weights(network: Network, output: str) -> set[str]:
+    """Operations and activations between the last layers with weights and an output."""
+    nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
+    found: set[str] = set()
+    waiting, seen = [output], {output}
+    while waiting:
+        node = nodes.get(waiting.pop())
+        if node is None:
+            continue
+        activation = node.get("activation") or {}
+        neuron = node["attributes"] if node["operation"] == "neuron" else activation
+        found |= {node["operation"], neuron.get("kind", "")}
+        if node["operation"] not in ("convolution", "fully_connected"):
+            waiting += [name for name in node["inputs"] if name not in seen]
+            seen.update(node["inputs"])
+    return found
 
 
 def _heads(detector: str, network: Network) -> dict[str, str]:
