@@ -1,6 +1,7 @@
 #include "ops/gradient.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdint>
 #include <utility>
 
@@ -81,6 +82,47 @@ void add(const BatchNormalization &normalization, GradientBuilder &builder) {
 
 /// Their gradient is part of the normalization's.
 void add(const BatchStatistics &, GradientBuilder &) {}
+
+/// Of gamma and beta. `plain` is the normalization without them.
+void give_gamma_and_beta(GradientBuilder &builder, const Operation &plain) {
+    const Value gradient = builder.gradient();
+    if (builder.wants("beta"))
+        builder.give("beta", builder.add(SumLike{}, {gradient, builder.weight("beta")}));
+    if (!builder.wants("gamma")) return;
+    const Value normalized = builder.add(plain, {builder.input(0)});
+    const Value product = builder.add(Multiplication{}, {gradient, normalized});
+    builder.give("gamma", builder.add(SumLike{}, {product, builder.weight("gamma")}));
+}
+
+/// The gradient of the result, the input and gamma, if there is one.
+std::vector<Value> normalization_inputs(const GradientBuilder &builder) {
+    std::vector<Value> inputs{builder.gradient(), builder.input(0)};
+    if (builder.has_weight("gamma")) inputs.push_back(builder.weight("gamma"));
+    return inputs;
+}
+
+void add(const GroupNormalization &normalization, GradientBuilder &builder) {
+    give_gamma_and_beta(builder, normalization);
+    if (builder.wants(0))
+        builder.give(0,
+                     builder.add(GroupNormalizationGradient{normalization}, normalization_inputs(builder)));
+}
+
+void add(const LayerNormalization &normalization, GradientBuilder &builder) {
+    give_gamma_and_beta(builder, normalization);
+    if (builder.wants(0))
+        builder.give(0,
+                     builder.add(LayerNormalizationGradient{normalization}, normalization_inputs(builder)));
+}
+
+void add(const CrossChannelNormalization &normalization, GradientBuilder &builder) {
+    builder.give(0, builder.add(CrossChannelNormalizationGradient{normalization},
+                                {builder.gradient(), builder.input(0)}));
+}
+
+void add(const Resize &resize, GradientBuilder &builder) {
+    builder.give(0, builder.add(ResizeGradient{resize}, {builder.gradient(), builder.input(0)}));
+}
 
 // ---- Elementwise ----
 
@@ -174,8 +216,8 @@ void add(const LogSoftmax &, GradientBuilder &builder) {
 }
 
 void add(const Pooling &pooling, GradientBuilder &builder) {
-    builder.give(0, builder.add(PoolingGradient{pooling},
-                                {builder.gradient(), builder.input(0), builder.result()}));
+    builder.give(
+        0, builder.add(PoolingGradient{pooling}, {builder.gradient(), builder.input(0), builder.result()}));
 }
 
 // ---- Moves ----
@@ -213,6 +255,74 @@ void add(const Transpose &transpose, GradientBuilder &builder) {
 void add(const ChannelShuffle &shuffle, GradientBuilder &builder) {
     const std::int64_t channels = builder.shape(builder.input(0)).back();
     builder.give(0, builder.add(ChannelShuffle{.groups = channels / shuffle.groups}, {builder.gradient()}));
+}
+
+/// What was cropped gets zeros, and borders are cropped.
+void add(const Padding &padding, GradientBuilder &builder) {
+    if (padding.mode != PaddingMode::constant_) builder.refuse("a border that is not constant");
+    Padding inverse;
+    inverse.top = -padding.top, inverse.bottom = -padding.bottom;
+    inverse.left = -padding.left, inverse.right = -padding.right;
+    inverse.front = -padding.front, inverse.back = -padding.back;
+    builder.give(0, builder.add(inverse, {builder.gradient()}));
+}
+
+/// Zeros around the part.
+void add(const Slice &slice, GradientBuilder &builder) {
+    const Shape &input = builder.shape(builder.input(0)), &part = builder.shape(builder.gradient());
+    if (slice.stride_y != 1 || slice.stride_x != 1 || slice.stride_channels != 1)
+        builder.refuse("steps other than 1");
+    if (input.rank() != 4 || !input.with_batch(1).fixed())
+        builder.refuse("less than 4 axes, or free extents");
+    const Slice::Origin origin = slice.origin(input);
+    Padding zeros;
+    zeros.top = origin.row, zeros.bottom = input[1] - part[1] - origin.row;
+    zeros.left = origin.column, zeros.right = input[2] - part[2] - origin.column;
+    zeros.front = origin.channel, zeros.back = input[3] - part[3] - origin.channel;
+    builder.give(0, builder.add(zeros, {builder.gradient()}));
+}
+
+// ---- Sums ----
+
+/// Each element gets the gradient of its sum.
+void add(const Reduction &reduction, GradientBuilder &builder) {
+    if (reduction.kind != ReductionKind::sum && reduction.kind != ReductionKind::mean)
+        builder.refuse("a kind other than sum and mean");
+    const Shape &input = builder.shape(builder.input(0));
+    const int from_end = reduction.axis == ReductionAxis::channels ? 1
+                         : reduction.axis == ReductionAxis::width  ? 2
+                                                                   : 3;
+    const std::int64_t extent = input[input.rank() - from_end];
+    if (extent == Shape::any) builder.refuse("a free extent");
+    Tile copies;
+    (from_end == 1 ? copies.channels : from_end == 2 ? copies.columns : copies.rows) = extent;
+    const bool is_mean = reduction.kind == ReductionKind::mean;
+    const float factor = is_mean ? 1.0f / static_cast<float>(extent) : reduction.weight;
+    builder.give(0, builder.add(copies, {scaled(builder, builder.gradient(), factor)}));
+}
+
+/// Copies of what has one element along each axis on which it is repeated.
+void add(const Tile &tile, GradientBuilder &builder) {
+    const Shape &input = builder.shape(builder.input(0));
+    const std::array copies{tile.channels, tile.columns, tile.rows};
+    for (int from_end = 1; from_end <= 3 && from_end < input.rank(); ++from_end)
+        if (copies[static_cast<std::size_t>(from_end) - 1] != 1 && input[input.rank() - from_end] != 1)
+            builder.refuse("copies of several elements");
+    builder.give(0, builder.add(SumLike{}, {builder.gradient(), builder.input(0)}));
+}
+
+void add(const MatrixProduct &product, GradientBuilder &builder) {
+    const Value gradient = builder.gradient(), first = builder.input(0), second = builder.input(1);
+    const bool turns_first = product.transpose_first, turns_second = product.transpose_second;
+    const auto multiply = [&](Value a, bool turns_a, Value b, bool turns_b) {
+        return builder.add(MatrixProduct{turns_a, turns_b, product.scale}, {a, b});
+    };
+    if (builder.wants(0))
+        builder.give(0, turns_first ? multiply(second, turns_second, gradient, true)
+                                    : multiply(gradient, false, second, !turns_second));
+    if (builder.wants(1))
+        builder.give(1, turns_second ? multiply(gradient, true, first, turns_first)
+                                     : multiply(first, !turns_first, gradient, false));
 }
 
 template <class Op>

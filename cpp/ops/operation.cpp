@@ -52,7 +52,7 @@ void require_image_or_less(const OperationInfo &info, const Shape &input) {
 namespace {
 
 /// Up to extents that are free.
-bool agree(const Shape &a, const Shape &b) {
+bool shapes_agree(const Shape &a, const Shape &b) {
     bool same = a.rank() == b.rank();
     for (int axis = 0; same && axis < a.rank(); ++axis)
         same = a[axis] == b[axis] || a[axis] == Shape::any || b[axis] == Shape::any;
@@ -62,13 +62,13 @@ bool agree(const Shape &a, const Shape &b) {
 } // namespace
 
 void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index) {
-    if (agree(inputs[0], inputs[index])) return;
+    if (shapes_agree(inputs[0], inputs[index])) return;
     fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape of input 0, ",
                             inputs[0].text(), ", got ", inputs[index].text()});
 }
 
 void require_result(const OperationInfo &info, const Shape &gradient, const Shape &result) {
-    if (agree(gradient, result)) return;
+    if (shapes_agree(gradient, result)) return;
     fail(ErrorKind::shape, {info.name, ": input 0 must have the shape of the result, ", result.text(),
                             ", got ", gradient.text()});
 }

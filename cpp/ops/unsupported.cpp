@@ -56,6 +56,8 @@ Refused reads_other_variables(const LayerUse &layer) {
     const bool packs =
         std::holds_alternative<Convolution>(layer.operation) ||
         std::holds_alternative<FullyConnected>(layer.operation) ||
+        std::holds_alternative<GroupNormalization>(layer.operation) ||
+        std::holds_alternative<LayerNormalization>(layer.operation) ||
         (std::holds_alternative<BatchNormalization>(layer.operation) && layer.inputs.size() == 2);
     const bool has_slopes = layer.activation && layer.activation->kind == NeuronKind::prelu;
     return refuse_if(layer.reads_variables && (!packs || has_slopes || !layer.float32), "variables");
@@ -118,8 +120,8 @@ constexpr UnsupportedFeature unsupported_features[] = {
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
     {"cpu", "", "weights",
-     "constants; or, in float32, those of a convolution, dense layer or batch normalization by statistics "
-     "that are an input, without slopes of its activation",
+     "constants; or, in float32, those of a convolution, dense layer, group or layer normalization, or batch "
+     "normalization by statistics that are an input, without slopes of its activation",
      reads_other_variables},
 
     {"metal", "", "operation", "one of networks that are not trained", trains},

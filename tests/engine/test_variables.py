@@ -27,8 +27,7 @@ def both(
     operation: str,
     shape: tuple[int, ...],
     attributes: dict[str, Any],
-    weight: NDArray[np.float32],
-    bias: NDArray[np.float32] | None,
+    roles: dict[str, NDArray[np.float32]],
     *,
     activation: str = "",
     threads: int = 1,
@@ -40,7 +39,6 @@ def both(
         graph = _core.Graph("net")
         source = graph.add_input("x", (-1, *shape[1:]))
         given = [x]
-        roles = {"weight": weight, **({} if bias is None else {"bias": bias})}
         variables = {}
         if as_variables:
             for role, array in roles.items():
@@ -81,11 +79,18 @@ def test_convolutions(shape: tuple[int, ...], channels: int, kernel: int, groups
         "padding": "same",
     }
     relu = json.dumps({"kind": "relu"})
-    expected, got = both("convolution", shape, attributes, weight, bias, activation=relu, threads=threads)
+    expected, got = both(
+        "convolution",
+        shape,
+        attributes,
+        {"weight": weight, "bias": bias},
+        activation=relu,
+        threads=threads,
+    )
     # Of constant weights Winograd's algorithm may be the faster one; variables are multiplied plainly.
     np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4)
     assert np.count_nonzero(expected) > expected.size // 4
-    without, same = both("convolution", shape, attributes, weight, None, threads=threads)
+    without, same = both("convolution", shape, attributes, {"weight": weight}, threads=threads)
     np.testing.assert_allclose(same, without, rtol=1e-5, atol=1e-4)
 
 
@@ -93,7 +98,16 @@ def test_convolutions(shape: tuple[int, ...], channels: int, kernel: int, groups
 def test_dense_layers(shape: tuple[int, ...]) -> None:
     weight = RNG.normal(size=(37, *shape[1:])).astype(np.float32)
     bias = RNG.normal(size=37).astype(np.float32)
-    expected, got = both("fully_connected", shape, {"outputs": 37}, weight, bias)
+    expected, got = both("fully_connected", shape, {"outputs": 37}, {"weight": weight, "bias": bias})
+    np.testing.assert_array_equal(got, expected)
+
+
+@pytest.mark.parametrize("roles", [("gamma",), ("beta",), ("gamma", "beta")])
+@pytest.mark.parametrize("channels", [6, 35])
+@pytest.mark.parametrize("operation", ["group_normalization", "layer_normalization"])
+def test_normalizations(operation: str, channels: int, roles: tuple[str, ...]) -> None:
+    given = {role: RNG.normal(size=channels).astype(np.float32) for role in roles}
+    expected, got = both(operation, (2, 5, 4, channels), {}, given)
     np.testing.assert_array_equal(got, expected)
 
 
@@ -168,9 +182,9 @@ def test_wrong_uses_are_refused() -> None:
 def test_what_cannot_be_a_variable_yet_is_refused() -> None:
     graph = _core.Graph("net")
     x = graph.add_input("x", (-1, 4, 4, 2))
-    gamma = graph.add_variable("gamma", (1, 2))
-    layer = graph.add_node("layer_normalization", "layer", [x])
-    graph.use_variable(layer, "gamma", gamma)
+    slope = graph.add_variable("slope", (1, 2))
+    layer = graph.add_node("neuron", "layer", [x], json.dumps({"kind": "prelu"}))
+    graph.use_variable(layer, "slope", slope)
     graph.mark_output(layer)
     with pytest.raises(mpscnn.UnsupportedError, match="weights must be constants"):
         mpscnn.Network.from_graph(graph).compile(device="cpu")

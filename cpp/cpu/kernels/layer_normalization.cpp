@@ -60,8 +60,8 @@ void normalize_pixel(const LayerNormalizationTask &task, std::int64_t image, std
     for (std::int64_t c = 0; c < channels; c += V::width) {
         const auto deviation = V::sub(V::sub(load_lanes<V>(from + c, channels - c), mean), rest);
         auto value = V::mul(deviation, scale);
-        if (task.gamma) value = V::mul(value, V::load(task.gamma + c));
-        if (task.beta) value = V::add(value, V::load(task.beta + c));
+        if (task.gamma) value = V::mul(value, load_lanes<V>(task.gamma + c, channels - c));
+        if (task.beta) value = V::add(value, load_lanes<V>(task.beta + c, channels - c));
         finish_vector<V>(task.destination, task.epilogue, image, y, x, c, value);
     }
 }

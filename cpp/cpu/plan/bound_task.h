@@ -42,7 +42,10 @@ private:
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationTask &own) {
         own.second = bind(step_.others[0]);
-        std::size_t next = 1;
+        bind_gamma_and_beta(own, 1);
+    }
+    void bind_others(LayerNormalizationTask &own) { bind_gamma_and_beta(own, 0); }
+    template <class Normalization> void bind_gamma_and_beta(Normalization &own, std::size_t next) {
         if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }

@@ -28,6 +28,13 @@ Step &StepBuilder::begin(const FusedOperation &fused, Task task) {
     return steps.back();
 }
 
+Step &StepBuilder::begin_with_inputs(const FusedOperation &fused, Task task) {
+    Step &step = begin(fused, std::move(task));
+    for (std::size_t i = 1; i < fused.inputs.size(); ++i)
+        step.others.push_back(placement_.region(fused.inputs[i]));
+    return step;
+}
+
 void StepBuilder::add_copy(std::vector<std::string> layers, const Region &source, const Region &destination) {
     Step step;
     step.layers = std::move(layers);

@@ -17,6 +17,8 @@ public:
     /// A kernel call from the operation's first input to its result. The reference is valid until the next
     /// step.
     Step &begin(const FusedOperation &fused, Task task);
+    /// The same with all other inputs as its others.
+    Step &begin_with_inputs(const FusedOperation &fused, Task task);
     /// A copy between two places of one shape.
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
 

@@ -90,7 +90,8 @@ struct NormalizationTask {
 struct LayerNormalizationTask {
     ConstView source;
     View destination;
-    const float *gamma = nullptr, *beta = nullptr; ///< padded to full vectors; null: 1 and 0
+    const float *gamma = nullptr, *beta = nullptr; ///< null: 1 and 0
+    bool reads_gamma = false, reads_beta = false;  ///< which are tensors of the graph
     float epsilon = 0.0f;
     Epilogue epilogue{};
 

@@ -44,6 +44,15 @@ void add_statistics(StepBuilder &builder, const FusedOperation &fused, std::int6
     step.destination = destination;
 }
 
+/// Whether a weight is a tensor of the graph, which becomes one of the others then.
+bool add_variable(const StepBuilder &builder, const FusedOperation &fused, const char *role,
+                  std::vector<Region> &others) {
+    const auto found = fused.variables.find(role);
+    if (found == fused.variables.end()) return false;
+    others.push_back(builder.placement().region(found->second));
+    return true;
+}
+
 void add_normalization(StepBuilder &builder, const FusedOperation &fused, float epsilon,
                        const Region &statistics) {
     NormalizationTask task;
@@ -52,14 +61,8 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     task.epsilon = epsilon;
     task.epilogue = epilogue_of(fused);
     std::vector<Region> others{statistics};
-    const auto reads = [&](const char *role) {
-        const auto found = fused.variables.find(role);
-        if (found == fused.variables.end()) return false;
-        others.push_back(builder.placement().region(found->second));
-        return true;
-    };
-    task.reads_gamma = reads("gamma");
-    task.reads_beta = reads("beta");
+    task.reads_gamma = add_variable(builder, fused, "gamma", others);
+    task.reads_beta = add_variable(builder, fused, "beta", others);
     builder.begin(fused, task).others = std::move(others);
 }
 
@@ -131,7 +134,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.beta = fused.shift.data();
     task.epsilon = normalization.epsilon;
     task.epilogue = epilogue_of(fused);
-    builder.begin(fused, task);
+    std::vector<Region> others;
+    task.reads_gamma = add_variable(builder, fused, "gamma", others);
+    task.reads_beta = add_variable(builder, fused, "beta", others);
+    builder.begin(fused, task).others = std::move(others);
 }
 
 namespace {
@@ -149,13 +155,6 @@ CrossChannelTask cross_channel_task(const ops::CrossChannelNormalization &normal
     return task;
 }
 
-/// The gradient, the normalization's input and gamma, if any.
-template <class Task> void add_gradient(StepBuilder &builder, const FusedOperation &fused, Task task) {
-    Step &step = builder.begin(fused, task);
-    for (std::size_t i = 1; i < fused.inputs.size(); ++i)
-        step.others.push_back(builder.placement().region(fused.inputs[i]));
-}
-
 } // namespace
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,
@@ -169,7 +168,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::CrossChannelNormalizationGradient &gradient) {
     CrossChannelGradientTask task;
     task.normalization = cross_channel_task(gradient.normalization, builder.input_shape(fused).back());
-    add_gradient(builder, fused, task);
+    builder.begin_with_inputs(fused, task);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,
@@ -178,7 +177,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.groups = gradient.normalization.groups;
     task.epsilon = gradient.normalization.epsilon;
     task.has_gamma = fused.inputs.size() == 3;
-    add_gradient(builder, fused, task);
+    builder.begin_with_inputs(fused, task);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,
@@ -186,7 +185,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     LayerGradientTask task;
     task.epsilon = gradient.normalization.epsilon;
     task.has_gamma = fused.inputs.size() == 3;
-    add_gradient(builder, fused, task);
+    builder.begin_with_inputs(fused, task);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused,

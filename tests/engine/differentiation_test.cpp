@@ -1,0 +1,177 @@
+// Gradients of whole graphs: of every operation that has one, against differences of its results.
+
+#include "engine/differentiation.h"
+
+#include <cmath>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "tests/cpp/check.h"
+#include "tests/engine/small_network.h"
+
+using namespace small;
+
+namespace {
+
+/// A layer whose inputs and weights are variables.
+struct Layer {
+    ops::Operation operation;
+    std::vector<Shape> inputs;
+    std::map<std::string, Shape> weights = {};
+};
+
+struct LayerGraph {
+    engine::Graph graph;
+    std::vector<ValueId> variables; ///< inputs, then weights, then what is added
+    ValueId result = 0;
+};
+
+LayerGraph graph_of(const Layer &layer, const std::vector<Shape> &more = {}) {
+    LayerGraph made;
+    std::vector<ValueId> inputs;
+    const auto add = [&](const std::string &name, const Shape &shape) {
+        made.variables.push_back(made.graph.add_variable(name, shape));
+        return made.variables.back();
+    };
+    for (const Shape &shape : layer.inputs) inputs.push_back(add("x" + std::to_string(inputs.size()), shape));
+    std::map<std::string, ValueId> weights;
+    for (const auto &[role, shape] : layer.weights) weights[role] = add(role, shape);
+    for (const Shape &shape : more) add("given", shape);
+    made.result = made.graph.add_node("layer", layer.operation, inputs);
+    for (const auto &[role, variable] : weights) made.graph.use_variable(made.result, role, variable);
+    return made;
+}
+
+double dot(const Array &a, const Array &b) {
+    double sum = 0;
+    for (std::size_t i = 0; i < a.values.size(); ++i)
+        sum += static_cast<double>(a.values[i]) * static_cast<double>(b.values[i]);
+    return sum;
+}
+
+/// values + step * direction
+Array moved(Array values, const Array &direction, float step) {
+    for (std::size_t i = 0; i < values.values.size(); ++i) values.values[i] += step * direction.values[i];
+    return values;
+}
+
+/// How far the slopes of a layer's results along random directions are from what its gradients say, relative
+/// to all the terms of both.
+double slope_error(const Layer &layer) {
+    const auto backend = cpu::make_cpu_backend();
+    LayerGraph forward = graph_of(layer);
+    forward.graph.mark_output(forward.result);
+    const Shape result = forward.graph.shape(forward.result);
+    LayerGraph backward = graph_of(layer, {result});
+    const std::vector<ValueId> wanted(backward.variables.begin(), backward.variables.end() - 1);
+    const auto gradients =
+        engine::differentiate(backward.graph, backward.result, backward.variables.back(), wanted);
+    if (gradients.size() != wanted.size()) return INFINITY;
+    for (const auto &entry : gradients) backward.graph.mark_output(entry.second);
+
+    Arrays values;
+    for (const ValueId variable : backward.variables)
+        values.push_back(
+            random_array(backward.graph.shape(variable), static_cast<std::uint32_t>(values.size() + 1)));
+    const Array given = values.back();
+    const Arrays computed = run(*backend, backward.graph, values);
+    values.pop_back();
+
+    double worst = 0;
+    std::size_t next = 0;
+    for (const auto &entry : gradients) { // in the order of the variables
+        const auto index = static_cast<std::size_t>(entry.first);
+        const Array direction = random_array(values[index].shape, 77);
+        constexpr float step = 1.0f / 64;
+        Arrays above = values, below = values;
+        above[index] = moved(values[index], direction, step);
+        below[index] = moved(values[index], direction, -step);
+        const double slope = (dot(run(*backend, forward.graph, above)[0], given) -
+                              dot(run(*backend, forward.graph, below)[0], given)) /
+                             (2 * static_cast<double>(step));
+        Array sizes = computed[next];
+        for (float &value : sizes.values) value = std::fabs(value);
+        Array lengths = direction;
+        for (float &value : lengths.values) value = std::fabs(value);
+        worst =
+            std::max(worst, std::fabs(slope - dot(computed[next], direction)) / (1 + dot(sizes, lengths)));
+        ++next;
+    }
+    return worst;
+}
+
+const Shape image{2, 5, 6, 8};
+
+} // namespace
+
+TEST(normalizations_have_gradients) {
+    const std::map<std::string, Shape> scaled{{"gamma", {1, 8}}, {"beta", {1, 8}}};
+    ops::GroupNormalization groups;
+    groups.groups = 2;
+    groups.epsilon = 0.5f;
+    ops::LayerNormalization layers;
+    layers.epsilon = 0.5f;
+    ops::CrossChannelNormalization neighbours;
+    neighbours.beta = 0.75f;
+    CHECK(slope_error({groups, {image}, scaled}) < 1e-3);
+    CHECK(slope_error({groups, {image}}) < 1e-3);
+    CHECK(slope_error({layers, {image}, scaled}) < 1e-3);
+    CHECK(slope_error({layers, {image}}) < 1e-3);
+    CHECK(slope_error({neighbours, {image}}) < 1e-3);
+}
+
+TEST(moves_have_gradients) {
+    ops::Padding padding;
+    padding.top = 2, padding.left = -1, padding.front = 3, padding.back = -2, padding.value = 4.0f;
+    ops::Slice slice;
+    slice.top = 1, slice.height = 2, slice.left = -3, slice.channels = 5;
+    ops::Resize resize;
+    resize.height = 9, resize.width = 4;
+    CHECK(slope_error({padding, {image}}) < 1e-4);
+    CHECK(slope_error({slice, {image}}) < 1e-4);
+    CHECK(slope_error({resize, {image}}) < 1e-4);
+    ops::Tile tile;
+    tile.rows = 3, tile.channels = 2;
+    CHECK(slope_error({tile, {{2, 1, 6, 1}}}) < 1e-4);
+}
+
+TEST(sums_have_gradients) {
+    for (const auto axis :
+         {ops::ReductionAxis::channels, ops::ReductionAxis::width, ops::ReductionAxis::height})
+        for (const auto kind : {ops::ReductionKind::sum, ops::ReductionKind::mean}) {
+            ops::Reduction reduction;
+            reduction.kind = kind;
+            reduction.axis = axis;
+            if (kind == ops::ReductionKind::sum) reduction.weight = 0.5f;
+            CHECK(slope_error({reduction, {image}}) < 1e-4);
+        }
+}
+
+TEST(matrix_products_have_gradients) {
+    for (const bool first : {false, true})
+        for (const bool second : {false, true}) {
+            const ops::MatrixProduct product{first, second, 0.5f};
+            const Shape a = first ? Shape{2, 3, 7, 4} : Shape{2, 3, 4, 7};
+            const Shape b = second ? Shape{2, 3, 5, 7} : Shape{2, 3, 7, 5};
+            CHECK(slope_error({product, {a, b}}) < 1e-4);
+        }
+}
+
+TEST(what_training_does_not_reach_is_refused) {
+    const auto refused = [](const ops::Operation &operation, const Shape &shape, const char *message) {
+        CHECK_THROWS(slope_error({operation, {shape}}), ErrorKind::unsupported, message);
+    };
+    ops::Padding mirror;
+    mirror.top = 1;
+    mirror.mode = ops::PaddingMode::mirror;
+    refused(mirror, image, "a border that is not constant");
+    ops::Slice steps;
+    steps.stride_x = 2;
+    refused(steps, image, "steps other than 1");
+    refused(ops::Reduction{}, image, "a kind other than sum and mean");
+    ops::Tile tile;
+    tile.rows = 2;
+    refused(tile, image, "copies of several elements");
+    refused(ops::Argument{}, image, "this operation");
+}
