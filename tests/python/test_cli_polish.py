@@ -153,3 +153,40 @@ def test_classes_of_detections(tmp_path: Path, command: Command) -> None:
     some = sorted(labels)[0]
     result = command(*arguments, "--json", "--classes", f"{some}")
     assert {row["label"] for row in json.loads(result.stdout)["detections"]} == {some}
+
+
+@pytest.mark.parametrize("task", photo_models.NETWORKS)
+def test_a_model_for_something_else_is_named_with_the_command_that_helps(
+    task: str, tmp_path: Path, command: Command
+) -> None:
+    photo_models.load(tmp_path, task)
+    path, photo = tmp_path / f"{task}.safetensors", str(save_photo(tmp_path / "red.png", "red"))
+    commands = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
+    for other, name in commands.items():
+        result = command(name, photo, "--model", str(path))
+        if other == task:
+            assert result.returncode == 0
+            continue
+        assert result.returncode == 1
+        helps = (
+            "--set detection=ultraface"
+            if other == "detection"
+            else f"mpscnn {commands[task]} ... --model {path}"
+        )
+        assert helps in result.stderr
+    photo_models.NETWORKS[task]().save(path)
+    result = command(commands[task], photo, "--model", str(path))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert f"say it: mpscnn info {path} --set preprocess=NAME" in result.stderr
+
+
+@pytest.mark.usefixtures("empty_cache")
+def test_files_of_other_formats_are_converted_first(tmp_path: Path, shared: Path, command: Command) -> None:
+    network = shared / "models" / "ultraface" / "version-slim-320_without_postprocessing.tflite"
+    photo = str(save_photo(tmp_path / "red.png", "red"))
+    result = command("detect", photo, "--model", str(network))
+    assert result.returncode == 1
+    assert (
+        f"say it: mpscnn convert {network} -o model.safetensors --detection ultraface, or ssd"
+        in result.stderr
+    )

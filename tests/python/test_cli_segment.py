@@ -103,7 +103,7 @@ def test_a_classifier_does_not_segment(
 ) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
     assert call(monkeypatch, "segment", photo, "--model", "cifar10_mobilenet_v2") == 1
-    assert "is not a segmenter: its output is (n, 10)" in capsys.readouterr().err
+    assert "is not a segmenter, but a classifier: mpscnn classify" in capsys.readouterr().err
 
 
 def test_an_output_that_is_a_file(

@@ -27,6 +27,7 @@ from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint
 from mpscnn.cli.picture_folder import PictureFolder
+from mpscnn.cli.task import require_task
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.vision.results import Classification
@@ -66,6 +67,7 @@ def classify(
     paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "classification")
         folder = None if output is None else PictureFolder(output, paths)
         answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
         unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)

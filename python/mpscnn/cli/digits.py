@@ -27,6 +27,7 @@ from mpscnn.cli.each_photo import listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
+from mpscnn.cli.task import require_task
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import DIGITS
@@ -117,6 +118,7 @@ def digits(
         else:
             show(*_experiment_lines(idx, loaded, result))
         return
+    require_task(loaded, model, "classification")
     folder = None if output is None else PictureFolder(output, paths)
     answers = Answers(loaded, form_of(as_json, as_csv=False), _lines)
     if show_predictions(paths, loaded, 10, answers, folder, "_digit") or failures:

@@ -11,6 +11,7 @@ import typer
 from mpscnn._private.summary import bytes_text, summary_table
 from mpscnn.cli.arguments import JsonOption, ModelArgument
 from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.task import COMMANDS
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model, task_of
@@ -19,10 +20,10 @@ from mpscnn.runtime.library import devices
 Size = tuple[int, int]
 
 _USES = {
-    "classification": ("classes of photos", "classify"),
-    "detection": ("objects on photos", "detect"),
+    "classification": ("classes of photos", COMMANDS["classification"]),
+    "detection": ("objects on photos", COMMANDS["detection"]),
     "digits": ("single handwritten digits", "digits"),
-    "segmentation": ("the class of each pixel of photos", "segment"),
+    "segmentation": ("the class of each pixel of photos", COMMANDS["segmentation"]),
 }
 _ABOUT = ("labels", "preprocess", "information")
 

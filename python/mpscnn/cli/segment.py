@@ -25,6 +25,7 @@ from mpscnn.cli.arguments import (
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.picture_folder import PictureFolder
+from mpscnn.cli.task import require_task
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ def segment(
     paths, failed = listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "segmentation")
         folder = None if output is None else PictureFolder(output, paths)
         answers = Answers(loaded, form, _lines)
 

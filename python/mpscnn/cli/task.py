@@ -1,0 +1,44 @@
+"""Whether a model is for what a command does, and which command helps where it is not."""
+
+from __future__ import annotations
+
+from mpscnn._private.model_name import MODEL_SUFFIX, is_path
+from mpscnn.errors import UnsupportedError
+from mpscnn.model import Model
+
+__all__ = ["COMMANDS", "require_task"]
+
+#: By `Model.task`.
+COMMANDS = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
+_MAKERS = {"classification": "a classifier", "detection": "a detector", "segmentation": "a segmenter"}
+
+
+def require_task(model: Model, given: str, task: str) -> None:
+    """Raises UnsupportedError for a model of another task, or one that takes no photos.
+
+    `given` is how the user names it.
+    """
+    if model.task != task and task == "detection":
+        raise UnsupportedError(
+            f"{given}: is not a detector: it does not say how its outputs become boxes; "
+            + _saying(given, "detection", "ultraface")
+            + ", or ssd, or settings (docs/detection.md)"
+        )
+    if model.task != task:
+        raise UnsupportedError(
+            f"{given}: is not {_MAKERS[task]}, but {_MAKERS[model.task]}: "
+            f"mpscnn {COMMANDS[model.task]} ... --model {given}"
+        )
+    if model.preprocess is None:
+        raise UnsupportedError(
+            f"{given}: does not say how a photo becomes the network's input; "
+            + _saying(given, "preprocess", "NAME")
+            + " (mpscnn convert --help lists names)"
+        )
+
+
+def _saying(given: str, what: str, value: str) -> str:
+    """The command that says it: files of other formats are converted first."""
+    if is_path(given) and not given.endswith(MODEL_SUFFIX):
+        return f"say it: mpscnn convert {given} -o model{MODEL_SUFFIX} --{what} {value}"
+    return f"say it: mpscnn info {given} --set {what}={value}"
