@@ -15,7 +15,7 @@ import mpscnn
 
 # Classes of pybind11 have its metaclass; those that Python cannot make have an __init__ that refuses.
 DIFFERENCES_OF_PYBIND11 = r"""
-mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session)
+mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session|Trainer)
 mpscnn\._core\.(CommandBuffer|Model|Program|Request)\.__init__
 """
 
