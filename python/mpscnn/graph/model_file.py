@@ -208,7 +208,8 @@ def _padded(header: bytes) -> bytes:
 
 
 def _to_half(name: str, values: NDArray[Any]) -> NDArray[np.float16]:
-    largest = float(np.max(np.abs(values), initial=0.0))
+    # Not of an array of magnitudes, which would be a copy.
+    largest = float(max(np.max(values, initial=0.0), -np.min(values, initial=0.0)))
     if largest >= 65520.0:
         raise WeightsError(f"{name}: {largest:g} is beyond float16's range; save with dtype='float32'")
     return values.astype(np.float16)

@@ -54,13 +54,17 @@ class Constants:
         self._left = _BYTES_FREE + _BYTES_PER_BYTE * file.size
         self._weights = 0
 
+    def holds(self, name: str) -> bool:
+        """Whether there is a constant of this name; its numbers are not read."""
+        return name in self._known or name in self._file.tensors
+
     def find(self, name: str) -> Constant | None:
         """The constant of this name; None for what the network computes."""
         if name not in self._known and name in self._file.tensors:
             array = self._file.array(self._file.tensors[name])
             found = Constant(array, array)
             if len(self._file.users.get(name, [])) < 2 and array.nbytes >= _LARGE:
-                return found  # weights of one layer: the file has them in memory already
+                return found  # weights of one layer: once they are in it, nothing else needs them
             self._known[name] = found
         return self._known.get(name)
 
@@ -86,7 +90,7 @@ class Constants:
         array = self.fixed(name, what)
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
-        return array.astype(np.float32)
+        return array.astype(np.float32, copy=False)
 
     def of_one_image(self, name: str, rank: int | None, batch: Atom, what: str) -> NDArray[np.float32]:
         """A constant without its first axis, along which it must be the same or repeated as often as the batch.
@@ -115,9 +119,9 @@ class Constants:
             raise UnsupportedError(
                 f"{what} is a constant of shape {low.shape}, other numbers for each image of the batch"
             )
-        if not np.isfinite(one.astype(np.float32)).all():
+        result: NDArray[np.float32] = one[0].astype(np.float32, copy=False)
+        if not np.isfinite(result).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
-        result: NDArray[np.float32] = one[0].astype(np.float32)
         return result
 
     def integers(self, name: str | None, what: str) -> list[int]:
@@ -155,11 +159,9 @@ class Constants:
 
     def compute(self, node: Node) -> bool:
         """Computes a node whose operands are all constant; False for another."""
+        if not is_computed(node) or not all(map(self.holds, filter(None, node.inputs))):
+            return False
         given = [self.find(name) if name else None for name in node.inputs]
-        if any(name and constant is None for name, constant in zip(node.inputs, given, strict=True)):
-            return False
-        if not is_computed(node):
-            return False
         fixed = all(constant is None or constant.low is constant.high for constant in given)
         low = self._run(node, [None if one is None else one.low for one in given])
         high = low if fixed else self._run(node, [None if one is None else one.high for one in given])

@@ -71,7 +71,7 @@ class Context:
         if name in self.padded:
             raise AssertionError("a border that belongs to a convolution")
         if name not in self.values:
-            if self.constants.find(name) is not None:
+            if self.is_constant(name):
                 raise UnsupportedError(
                     f"its operand {shown(name)} is a constant, which is not supported here"
                 )
@@ -97,7 +97,7 @@ class Context:
 
     def is_constant(self, name: str) -> bool:
         """Whether a tensor of the file does not depend on its inputs."""
-        return self.constants.find(name) is not None
+        return self.constants.holds(name)
 
     def result(self, node: Node, value: Value, place: int = 0) -> None:
         """Sets what the network computes for one of the node's results."""
@@ -131,7 +131,7 @@ class Context:
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic]) -> None:
         """A weight of a layer, in its order."""
         self.constants.count_weight(4 * values.size)
-        self.network.graph.set_weight(layer, role, np.ascontiguousarray(values, np.float32))
+        self.network.graph.set_weight(layer, role, values.astype(np.float32, copy=False))
 
     def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:
         """A layer of its own that is an activation function."""

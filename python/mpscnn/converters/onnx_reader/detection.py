@@ -82,7 +82,7 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
     if any(name not in c.values for name in names):
         return False
     for node in c.file.nodes:  # those of the tail say what it chooses
-        if node.kind == "Constant" and c.constants.find(node.outputs[0]) is None:
+        if node.kind == "Constant" and not c.is_constant(node.outputs[0]):
             c.constants.compute(node)
     heads = _yolo(c, tail, names[0]) if len(names) == 1 else _boxes_and_scores(c, tail, names)
     if heads is not None and _mark(c, heads):

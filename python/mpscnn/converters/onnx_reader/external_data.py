@@ -1,9 +1,10 @@
-"""Tensors that lie in files beside an ONNX file."""
+"""Tensors of an ONNX file that are read when they are needed: from the file itself, or from files beside it."""
 
 from __future__ import annotations
 
 import math
 import os
+from collections.abc import Set
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import reading
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_reader.own_data import Place
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -22,22 +24,24 @@ _MOST_READ = 4
 
 
 class ExternalData:
-    """Reads tensors from files in one folder, up to a few times these files' size.
+    """Reads tensors from files in one folder, up to a few times these files' size, and from the ONNX file itself.
 
     Args:
         folder: nothing outside of it is read; None: there are no such files.
+        own: the ONNX file, and the places in it of tensors without a location; None: all of them are in the message.
     """
 
-    def __init__(self, folder: Path | None) -> None:
+    def __init__(self, folder: Path | None, own: tuple[Path, Set[Place]] | None = None) -> None:
         self._folder = folder
+        self._own = own
         self._left: dict[Path, int] = {}
 
     def array(self, tensor: onnx.TensorProto, where: str) -> NDArray[Any]:
         """The tensor's numbers. Raises WeightsError for a place that is outside of the folder or of the file."""
         import onnx
 
-        entries = {entry.key: entry.value for entry in tensor.external_data}
-        path = self.path(tensor, where)
+        path = self._own_file(tensor) or self.path(tensor, where)
+        entries = _entries(tensor)
         with reading(path, WeightsError):
             size = path.stat().st_size
         dtype = np.dtype(onnx.helper.tensor_dtype_to_np_dtype(tensor.data_type))
@@ -50,10 +54,13 @@ class ExternalData:
             raise WeightsError(
                 f"damaged: {where}: {length} bytes from {offset} of {path.name}, which has {size}; stated are {stated}"
             )
-        left = self._left.get(path, _MOST_READ * size) - length
-        if left < 0:
-            raise WeightsError(f"damaged: {where}: its file's places are used more than {_MOST_READ} times")
-        self._left[path] = left
+        if not self.is_own(tensor):
+            left = self._left.get(path, _MOST_READ * size) - length
+            if left < 0:
+                raise WeightsError(
+                    f"damaged: {where}: its file's places are used more than {_MOST_READ} times"
+                )
+            self._left[path] = left
         with reading(path, WeightsError), path.open("rb") as file:
             file.seek(offset)
             content = file.read(length)
@@ -62,9 +69,20 @@ class ExternalData:
         little_endian = dtype.newbyteorder("<") if dtype.kind in "fiu" else dtype
         return np.frombuffer(content, little_endian).reshape(tuple(tensor.dims)).astype(dtype, copy=False)
 
+    def is_own(self, tensor: onnx.TensorProto) -> bool:
+        """Whether its numbers lie in the ONNX file itself."""
+        return self._own_file(tensor) is not None
+
+    def _own_file(self, tensor: onnx.TensorProto) -> Path | None:
+        entries = _entries(tensor)
+        if self._own is None or entries.keys() != {"offset", "length"}:
+            return None
+        path, places = self._own
+        return path if (entries["offset"], entries["length"]) in places else None
+
     def path(self, tensor: onnx.TensorProto, where: str) -> Path:
         """The file in which a tensor lies. Raises WeightsError for one outside of the folder."""
-        location = next((entry.value for entry in tensor.external_data if entry.key == "location"), "")
+        location = _entries(tensor).get("location", "")
         if self._folder is None:
             raise WeightsError(f"damaged: {where}: lies in a file, but the model is none")
         parts = PurePosixPath(location)
@@ -80,6 +98,10 @@ class ExternalData:
                 f"{where}: lies in {shown(location)}, which is missing or leads out of the model's folder"
             )
         return path
+
+
+def _entries(tensor: onnx.TensorProto) -> dict[str, str]:
+    return {entry.key: entry.value for entry in tensor.external_data}
 
 
 def _number(entries: dict[str, str], key: str, default: int, where: str) -> int:

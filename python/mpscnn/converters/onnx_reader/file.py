@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import content_of, reading
+from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.own_data import OwnData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -183,7 +184,7 @@ class OnnxFile:
             {
                 self._external.path(tensor, f"{self.origin}: tensor {shown(name)}")
                 for name, tensor in self.tensors.items()
-                if tensor.data_location == outside
+                if tensor.data_location == outside and not self._external.is_own(tensor)
             }
         )
 
@@ -216,20 +217,22 @@ def read_onnx(path: Path) -> OnnxFile:
         size = path.stat().st_size
     if size > _LARGEST_FILE:
         raise WeightsError(f"{origin}: it has {size} bytes; ONNX files have at most {_LARGEST_FILE}")
-    content = content_of(path, WeightsError)
     try:
-        model = onnx.load_model_from_string(content)
+        with reading(path, WeightsError):
+            require_regular(path, WeightsError)
+            stream = path.open("rb")
+        with stream:
+            own = OwnData(stream, size)
+        model = onnx.load_model_from_string(own.message)
     except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error
     if not model.HasField("graph") or not model.opset_import:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
-    read = len(content)
-    del content  # the model has copies of what is in it
-    return file_of_model(model, origin, read, path.parent)
+    return file_of_model(model, origin, size, ExternalData(path.parent, (path, own.places)))
 
 
 def file_of_model(
-    model: onnx.ModelProto, origin: str, size: int | None = None, folder: Path | None = None
+    model: onnx.ModelProto, origin: str, size: int | None = None, external: ExternalData | None = None
 ) -> OnnxFile:
     """A model that was read or made.
 
@@ -237,12 +240,11 @@ def file_of_model(
         model: the model.
         origin: what messages call it.
         size: of its file in bytes; None: of what it would be saved as.
-        folder: where its external data may lie; None: it may have none.
+        external: where its tensors may lie; None: all are in it.
     """
     if model.functions:
         model = _without_functions(model, origin)
-    external = ExternalData(folder)
-    return OnnxFile(model, origin, model.ByteSize() if size is None else size, external)
+    return OnnxFile(model, origin, model.ByteSize() if size is None else size, external or ExternalData(None))
 
 
 # ---- Functions -----------------------------------------------------------------------------------------------------

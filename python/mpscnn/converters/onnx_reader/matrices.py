@@ -21,7 +21,7 @@ def _gemm(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     if node.integer("transA", 0):
         raise UnsupportedError("its first operand is transposed, which would change the batch")
-    weight = c.constants.real(node.input(1), "its second operand") * np.float32(node.number("alpha", 1.0))
+    weight = _scaled(c.constants.real(node.input(1), "its second operand"), node.number("alpha", 1.0))
     if weight.ndim != 2 or x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
     if not node.integer("transB", 0):
@@ -32,7 +32,7 @@ def _gemm(c: Context, node: Node) -> None:
         _sum(c, node, x, weight, c.value(third))
         return
     if third is not None:
-        bias = c.constants.real(node.input(2), "its third operand") * np.float32(node.number("beta", 1.0))
+        bias = _scaled(c.constants.real(node.input(2), "its third operand"), node.number("beta", 1.0))
         if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
             raise UnsupportedError(
                 f"adds a constant of shape {bias.shape}; supported is one number for each result"
@@ -115,7 +115,7 @@ def _dense(
     rest_count = len(x.order) - len(x.axes[-1])
     name = c.layer_name(node)
     if rest_count == 0:
-        weight = weight[:, positions(x.axes[-1], x.order)]
+        weight = _ordered(weight, positions(x.axes[-1], x.order))
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
         y = c.network.dense(tensor, units, activation=activation, name=name)
         c.set_weight(name, "weight", weight.reshape(units, *(extent or 1 for extent in tensor.shape[1:])))
@@ -125,11 +125,22 @@ def _dense(
         if len(tensor.shape) != 4:
             tensor = c.arranger.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
         y = c.network.conv2d(tensor, units, 1, activation=activation, name=name)
-        c.set_weight(name, "weight", weight[:, positions(x.axes[-1], tail)].reshape(units, 1, 1, features))
+        ordered = _ordered(weight, positions(x.axes[-1], tail))
+        c.set_weight(name, "weight", ordered.reshape(units, 1, 1, features))
     if bias is not None:
         c.set_weight(name, "bias", bias)
     new = () if units == 1 else (Atom(units),)
     return Value(y, (*x.axes[:-1], new), (rest if rest_count else ()) + new)
+
+
+def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
+    """The same array where nothing changes: no copy of large weights."""
+    return values if factor == 1.0 else values * np.float32(factor)
+
+
+def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
+    """As `_scaled`: the columns in this order."""
+    return weight if np.array_equal(columns, np.arange(columns.size)) else weight[:, columns]
 
 
 MATRICES: dict[str, Handler] = {"Gemm": _gemm, "MatMul": _matmul}

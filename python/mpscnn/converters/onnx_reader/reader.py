@@ -352,7 +352,7 @@ class _Conversion:
         """A network with inputs of the shapes that the file states; None where it does not."""
         shapes: dict[str, Extents] = {}
         for name in dict.fromkeys(node.inputs):
-            if not name or self._c.constants.find(name) is not None:
+            if not name or self._c.is_constant(name):
                 continue
             value = self._c.values.get(name)
             stated = self._c.file.stated.get(name)

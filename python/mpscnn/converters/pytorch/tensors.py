@@ -47,11 +47,12 @@ class Storage:
         """How many all elements take."""
         return self.elements * self.stored.itemsize
 
-    def array(self) -> NDArray[Any]:
-        """The elements, read from the file."""
+    def array(self, first: int, count: int) -> NDArray[Any]:
+        """So many elements from `first` on, read from the file."""
         if self.file is None:
             raise AssertionError("a storage without a place")
-        return np.frombuffer(self.file.read(self.place, self.bytes), self.stored, self.elements)
+        size = self.stored.itemsize
+        return np.frombuffer(self.file.read(self.place + first * size, count * size), self.stored, count)
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,10 @@ class StoredTensor:
 
     def array(self) -> NDArray[Any]:
         """Its elements, read from the file; bfloat16 becomes float32."""
-        flat = self.storage.array()
+        reach = sum((extent - 1) * step for extent, step in zip(self.shape, self.strides, strict=True))
+        flat = self.storage.array(self.offset, reach + 1 if math.prod(self.shape) else 0)
         steps = [stride * flat.itemsize for stride in self.strides]
-        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, steps, writeable=False)
+        view = np.lib.stride_tricks.as_strided(flat, self.shape, steps, writeable=False)
         if self.dtype == "bfloat16":
             return (view.astype(np.uint32) << 16).view(np.float32)
         return view

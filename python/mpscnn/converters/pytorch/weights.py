@@ -163,7 +163,7 @@ def _scale_and_offset(
 def _set(network: Network, state: StateDict, layer: str, role: str, values: NDArray[Any]) -> None:
     half = values.dtype.newbyteorder("=") == np.float16
     with np.errstate(over="ignore"):  # an infinity is refused, by name
-        array = np.require(values, np.float16 if half else np.float32, ["C", "ALIGNED"])
+        array = np.require(values, np.float16 if half else np.float32, ["ALIGNED"])
     try:
         network.graph.set_weight(layer, role, array)
     except WeightsError as error:
