@@ -28,6 +28,7 @@ from converters.torch_writer import (
 from numpy.typing import NDArray
 
 import mpscnn
+from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.converters.pytorch.state_dict import StateDict, read_state_dict
 
 GRID = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -381,3 +382,23 @@ def test_many_opcodes_take_time_in_proportion(tmp_path: Path) -> None:
     with pytest.raises(mpscnn.WeightsError):
         read(tmp_path, zip_form(Raw(code), Storages()))
     assert time.monotonic() - start < 30
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_of_a_shared_storage_a_tensor_reads_its_own_part(
+    tmp_path: Path, form: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else many tensors of one storage take time that grows with the square of the file's size."""
+    storages = Storages()
+    storage = storages.storage(np.arange(100_000, dtype=np.float32))
+    value = {f"t{i}": view(storage, 100 * i, (10, 5), (10, 1)) for i in range(1000)}
+    state = read(tmp_path, FORMS[form](value, storages))
+    sizes = []
+    wanted = FileBytes.read
+    monkeypatch.setattr(
+        FileBytes, "read", lambda file, *place: sizes.append(place[1]) or wanted(file, *place)
+    )
+    for i in range(1000):
+        rows = np.arange(100 * i, 100 * i + 100, 10, dtype=np.float32)
+        np.testing.assert_array_equal(state.array(f"t{i}"), rows[:, None] + np.arange(5, dtype=np.float32))
+    assert sizes == [4 * 95] * 1000

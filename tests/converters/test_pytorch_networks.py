@@ -214,32 +214,6 @@ def test_labels_fit_the_classes(tmp_path: Path) -> None:
     assert mpscnn.load(tmp_path / "model.safetensors").labels == ["cat", "dog"]
 
 
-_MEMORY = """
-import os, sys
-from mpscnn.converters import read_network
-
-def memory(kind):
-    with open("/proc/self/status") as file:
-        return next(int(line.split()[1]) * 1024 for line in file if line.startswith(kind))
-
-read_network(["small.pth"])
-before = memory("VmRSS")
-network = read_network([sys.argv[1]])
-print((memory("VmHWM") - before) / os.path.getsize(sys.argv[1]))
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux tells it")
-@pytest.mark.parametrize("name", ["weights.pth", "weights.safetensors"])
-def test_reading_takes_less_than_twice_the_size_of_the_file(tmp_path: Path, name: str) -> None:
-    """The network's weights, and one layer at a time of the file."""
-    written(tmp_path, state_of(weights_of(models.mnasnet0_5)), "small.pth")
-    written(tmp_path, resnet_state(), name)
-    program = [sys.executable, "-c", _MEMORY, name]
-    result = subprocess.run(program, cwd=tmp_path, check=True, capture_output=True, text=True)
-    assert 0.9 < float(result.stdout) < 1.8
-
-
 # ---- The definitions -----------------------------------------------------------------------------------------------
 
 
