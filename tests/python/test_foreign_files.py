@@ -87,7 +87,9 @@ def test_another_suffix_is_another_format(tmp_path: Path) -> None:
     """Whatever the cache has of the same contents."""
     path = tflite_file(tmp_path / "colours.tflite")
     mpscnn.load(path)
-    with pytest.raises(mpscnn.WeightsError, match="is not a Keras file"):
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; named colours\.tflite it is read"
+    ):
         mpscnn.load(path.rename(tmp_path / "colours.h5"))
 
 

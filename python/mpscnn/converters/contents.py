@@ -12,12 +12,13 @@ from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist
 
-__all__ = ["refuse_other_formats"]
+__all__ = ["format_by_contents", "refuse_other_formats"]
 
 _FROM_ONNX = "export the network it was made of as ONNX, which is read"
 _TENSORFLOW = "make an ONNX file of it: `python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`"
 _PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
 _ENOUGH = 64
+_ARCHIVE = b"PK\x03\x04"
 
 #: Formats that are read, by their first bytes, and the suffix that the file should have.
 _READ = (
@@ -72,6 +73,18 @@ def refuse_other_formats(path: Path) -> None:
         raise UnsupportedError(f"{path}: is {what}" + (f"; {remedy}" if remedy else ""))
 
 
+def format_by_contents(path: Path) -> tuple[str, str] | None:
+    """What a file of a format that is read is, and the suffix that it should have; None where its bytes do not tell.
+
+    Raises WeightsError for a file that cannot be read.
+    """
+    with reading(path, WeightsError):
+        beginning = _beginning(path)
+    if beginning.startswith(_ARCHIVE):
+        return _format_of_archive(_names_in(path) or [])
+    return next(((what, suffix) for pattern, what, suffix in _READ if pattern.match(beginning)), None)
+
+
 def _beginning(path: Path) -> bytes:
     require_regular(path, WeightsError)
     with path.open("rb") as stream:
@@ -91,7 +104,7 @@ def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
     for pattern, what, suffix in _READ:
         if pattern.match(beginning):
             return what, _rename(path, suffix)
-    if beginning.startswith(b"PK\x03\x04"):
+    if beginning.startswith(_ARCHIVE):
         return _of_archive(path)
     if path.suffix.lower() == ".mlmodel":
         return _SUFFIXES[".mlmodel"]
@@ -110,18 +123,29 @@ def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
 
 
 def _of_archive(path: Path) -> tuple[str, str]:
-    try:
-        with zipfile.ZipFile(path) as archive:
-            names = archive.namelist()
-    except ARCHIVE_ERRORS:
+    names = _names_in(path)
+    if names is None:
         return "a damaged zip archive", ""
-    if any(name.endswith("data.pkl") for name in names):
-        return "a file of torch.save", _rename(path, ".pth")
-    if "model.weights.h5" in names:
-        return "a Keras file", _rename(path, ".keras")
+    if found := _format_of_archive(names):
+        return found[0], _rename(path, found[1])
     if names and all(name.endswith(".npy") for name in names):
         return "an archive of NumPy arrays", "weights go into a network by Network.load_weights"
     return "a zip archive", "give the model file in it"
+
+
+def _names_in(path: Path) -> list[str] | None:
+    """The files in an archive; None for a damaged one."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return archive.namelist()
+    except ARCHIVE_ERRORS:
+        return None
+
+
+def _format_of_archive(names: list[str]) -> tuple[str, str] | None:
+    if any(name.endswith("data.pkl") for name in names):
+        return "a file of torch.save", ".pth"
+    return ("a Keras file", ".keras") if "model.weights.h5" in names else None
 
 
 def _rename(path: Path, suffix: str) -> str:

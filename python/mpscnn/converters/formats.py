@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
-from mpscnn.converters.contents import refuse_other_formats
+from mpscnn.converters.contents import format_by_contents, refuse_other_formats
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 
@@ -19,7 +19,11 @@ Reader = Callable[[list[Path], ReadOptions], "Network"]
 
 
 def reader_of(paths: Sequence[Path]) -> Reader:
-    """The reader of these files. Raises UnsupportedError for an unknown suffix, and for several formats at once."""
+    """The reader of these files.
+
+    Raises UnsupportedError for an unknown suffix, for several formats at once, and for a file that is of another format
+    than its suffix says; WeightsError for one that cannot be read.
+    """
     suffixes = {path.suffix.lower() for path in paths}
     readers = {_READERS.get(suffix) for suffix in suffixes}
     reader = readers.pop()
@@ -28,6 +32,11 @@ def reader_of(paths: Sequence[Path]) -> Reader:
     if reader is None or readers:
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
+    for path in paths:
+        found = format_by_contents(path)
+        if found is not None and _READERS[found[1]] is not reader:
+            what, suffix = found
+            raise UnsupportedError(f"{path}: is {what}; named {path.stem}{suffix} it is read")
     return reader
 
 

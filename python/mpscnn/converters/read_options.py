@@ -5,10 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mpscnn.converters.image_size import Extents, with_size
 from mpscnn.converters.layer_names import shown
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
 
 
 @dataclass(frozen=True)
@@ -57,6 +61,17 @@ class ReadOptions:
                 f"{where} has the shape {stated} in the file; {tuple(chosen)} cannot be chosen"
             )
         return tuple(chosen)
+
+    def network(self, shapes: Mapping[str, Sequence[int | None]], origin: str) -> Network:
+        """A network with these inputs. Raises WeightsError where the file asks for what no network can have."""
+        from mpscnn.graph.network import Network
+
+        try:
+            return Network(input=shapes, name=self.name)
+        except (ParameterError, ShapeError) as error:
+            if self.shapes or self.size:
+                raise
+            raise WeightsError(f"{origin}: {error}") from error
 
     def refuse_choices(self, path: Path) -> None:
         """Raises UnsupportedError for shapes and outputs, where a reader has no use for them."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import content_of
+from mpscnn._private.printable import printable
 from mpscnn.converters.caffe.schema import parameter_name, text_message, weights_message
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -21,6 +22,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
 _MAX_LAYERS = 10_000
 _MAX_AXES = 8
+_MAX_REASON = 200
 # Types of layers that Caffe's first format wrote as numbers' names.
 _OLD_TYPES = {
     "ABSVAL": "AbsVal",
@@ -105,7 +107,8 @@ def _text(path: Path) -> Any:
     try:
         text_format.Parse(unquoted(content.decode("utf-8-sig")), net, allow_unknown_field=True)
     except (text_format.ParseError, ValueError, RecursionError, AttributeError) as error:
-        raise WeightsError(f"{path}: is not a network of Caffe as text: {error}") from error
+        reason = printable(str(error)[:_MAX_REASON])  # protobuf repeats the line
+        raise WeightsError(f"{path}: is not a network of Caffe as text: {reason}") from error
     return net
 
 

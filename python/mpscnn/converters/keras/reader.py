@@ -38,7 +38,7 @@ def convert(file: KerasFile, options: ReadOptions) -> Network:
     """
     names = LayerNames()
     options.check_inputs([source.layer for source in file.model.inputs], file.origin)
-    network = Network(input=_input_shapes(file, names, options), name=options.name)
+    network = options.network(_input_shapes(file, names, options), file.origin)
     outputs = _Converter(file, network, names, _model_to(file, options)).run()
     marked: set[int] = set()
     for value in outputs:

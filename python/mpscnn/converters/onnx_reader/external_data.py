@@ -93,7 +93,7 @@ class ExternalData:
             )
         path = self._folder / parts
         folder = os.path.realpath(self._folder)
-        if os.path.commonpath([folder, os.path.realpath(path)]) != folder or not path.is_file():
+        if os.path.commonpath([folder, os.path.realpath(path)]) != folder or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
             raise WeightsError(
                 f"{where}: lies in {shown(location)}, which is missing or leads out of the model's folder"
             )

@@ -169,11 +169,17 @@ class OnnxFile:
         where = f"{self.origin}: tensor {shown(tensor.name)}"
         if tensor.data_location == onnx.TensorProto.EXTERNAL:
             return self._external.array(tensor, where)
+        shape = tuple(tensor.dims)
         try:
-            array = onnx.numpy_helper.to_array(tensor)
+            array = np.asarray(onnx.numpy_helper.to_array(tensor))
         except (ArithmeticError, LookupError, TypeError, ValueError, AttributeError) as error:
-            raise WeightsError(f"damaged: {where}: {error}") from error
-        return np.asarray(array)
+            kind = element_type(tensor.data_type)
+            raise WeightsError(
+                f"damaged: {where}: its bytes are not those of {kind} of the shape {shape[:_MAX_RANK]}"
+            ) from error
+        if array.shape != shape:  # where one is negative, numpy finds out
+            raise WeightsError(f"damaged: {where}: its shape is {shape[:_MAX_RANK]}")
+        return array
 
     def external_files(self) -> list[Path]:
         """The files in which tensors lie. Raises WeightsError for one that is not beside this file."""

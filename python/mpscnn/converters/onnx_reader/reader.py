@@ -82,7 +82,7 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
     for one in inputs:
         is_image = len(inputs) == 1 and len(one.own) == 3
         shapes[names.unique("image" if is_image else one.name)] = one.own
-    network = Network(input=shapes, name=options.name)
+    network = options.network(shapes, file.origin)
     context = Context(network, file, Constants(file), names, batch_atom(batches.pop()), frozenset(wanted))
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = context.arranger.of_plain(tensor)

@@ -40,7 +40,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     """
     names = LayerNames()
     files = [*files[:-1], _stopped(files[-1], options.outputs)]
-    network = Network(input=_input_shapes(files[0], names, options), name=options.name)
+    network = options.network(_input_shapes(files[0], names, options), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
     network.labels = list(files[-1].metadata.labels) or None
     values = list(network.inputs)
