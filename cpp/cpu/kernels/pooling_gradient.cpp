@@ -56,20 +56,26 @@ struct GradientWindow {
     std::int64_t left, writable;    ///< channels
 };
 
-template <class V, PoolingKind kind>
+/// A vector of which all lanes are channels, or only the first `left` are.
+template <class V, bool partial>
+MPSCNN_INLINE typename V::reg load_channels(const float *at, std::int64_t left) {
+    return partial ? V::load_partial(at, left) : V::load(at);
+}
+
+template <class V, PoolingKind kind, bool partial>
 MPSCNN_INLINE WindowShare<V, kind> share_of(const PoolingGradientTask &task, const GradientWindow &window) {
     const auto divisor = static_cast<float>(max(window.vertical->counted * window.horizontal->counted, 1));
     const bool has_zeros =
         task.pooling.edge == EdgeRule::zero && (window.vertical->outside || window.horizontal->outside);
-    return {load_lanes<V>(window.gradient, window.left), load_lanes<V>(window.result, window.left), divisor,
-            has_zeros};
+    return {load_channels<V, partial>(window.gradient, window.left),
+            load_channels<V, partial>(window.result, window.left), divisor, has_zeros};
 }
 
 /// Adds a window's gradient to the pixels of `rows`, or stores it.
-template <class V, PoolingKind kind, bool stores>
+template <class V, PoolingKind kind, bool stores, bool partial>
 __attribute__((noinline)) void spread(const PoolingGradientTask &task, const GradientWindow &window,
                                       const Range &rows) {
-    auto share = share_of<V, kind>(task, window);
+    auto share = share_of<V, kind, partial>(task, window);
     const ConstView &from = task.others[0];
     const View &to = task.destination;
     const PoolingTask &pooling = task.pooling;
@@ -82,11 +88,12 @@ __attribute__((noinline)) void spread(const PoolingGradientTask &task, const Gra
                 *window.horizontal, pooling.horizontal.dilation,
                 from.width, [&](std::int64_t x, std::int64_t times) __attribute__((always_inline)) {
                     const float *at = window.image + y * from.row_stride + x * from.pixel_stride;
-                    auto given = share.of_pixel(load_lanes<V>(at, window.left), row_times * times);
+                    auto given =
+                        share.of_pixel(load_channels<V, partial>(at, window.left), row_times * times);
                     if (!is_own) return;
                     float *out = window.to + y * to.row_stride + x * to.pixel_stride;
-                    if (!stores) given = V::add(load_lanes<V>(out, window.left), given);
-                    store_lanes<V>(out, given, window.writable);
+                    if (!stores) given = V::add(load_channels<V, partial>(out, window.left), given);
+                    partial ? store_lanes<V>(out, given, window.writable) : V::store(out, given);
                 });
         });
 }
@@ -194,7 +201,8 @@ MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow
     while (vector < vectors.end) {
         window.left = to.channels - vector * V::width;
         window.writable = to.writable_channels - vector * V::width;
-        spread<V, kind, stores>(task, window, rows);
+        window.left >= V::width ? spread<V, kind, stores, false>(task, window, rows)
+                                : spread<V, kind, stores, true>(task, window, rows);
         skip(1);
     }
 }
@@ -223,12 +231,16 @@ void pooling_gradient_item(const PoolingGradientTask &task, const PoolingGradien
     const std::int64_t windows = task.source.height;
     const Range all_rows{0, to.height}, all_columns{0, to.width};
     if (!plan.stores) {
-        clear<V>(to, item.image, item.rows, all_columns, item.vectors);
+        std::int64_t cleared = item.rows.begin; // rows are cleared shortly before windows add to them
         for (std::int64_t y = 0; y < windows; ++y) {
             const Range reach = PoolingTaps::reach(pooling.vertical, y, to.height);
-            if (reach.begin < item.rows.end && item.rows.begin < reach.end)
-                spread_row<V, kind, false>(task, plan, item, vertical_taps(pooling, y), y, item.rows);
+            if (reach.begin >= item.rows.end || item.rows.begin >= reach.end) continue;
+            const std::int64_t reached = clamped(reach.end, cleared, item.rows.end);
+            clear<V>(to, item.image, {cleared, reached}, all_columns, item.vectors);
+            cleared = reached;
+            spread_row<V, kind, false>(task, plan, item, vertical_taps(pooling, y), y, item.rows);
         }
+        clear<V>(to, item.image, {cleared, item.rows.end}, all_columns, item.vectors);
         return;
     }
     const Range behind{covered(plan.columns[task.source.width - 1]), to.width};
