@@ -74,6 +74,10 @@ std::uint64_t read_header_length(const std::string &origin, std::span<const std:
         length = length << 8 | std::to_integer<std::uint64_t>(bytes[i]);
     const std::string promise = " is not a model file: the first 8 bytes promise a header of ";
     const std::uint64_t rest = file_size - length_bytes;
+    if (length > rest && length > longest_header)
+        refuse(origin,
+               " is not a model file: it does not begin as one does; `mpscnn convert` makes model files of "
+               "other formats");
     if (length > rest) {
         const bool close = length <= file_size || describe_size(length) == describe_size(file_size);
         refuse(origin,

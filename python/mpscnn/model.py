@@ -149,7 +149,10 @@ def _described(core: _core.Model) -> _Description:
 
 
 class Model:
-    """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads."""
+    """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads.
+
+    Copies share the compiled program. A pickled model brings its weights along, and is compiled where it is loaded.
+    """
 
     def __init__(
         self,

@@ -159,14 +159,18 @@ TEST(short_files_are_refused) {
 }
 
 TEST(headers_too_long_are_refused) {
-    CHECK_THROWS(parse(with_length(1'200'000'000, std::string(3'999'992, ' '))), weights,
-                 "x.safetensors is not a model file: the first 8 bytes promise a header of 1.2 GB, the file "
+    const std::string other =
+        "x.safetensors is not a model file: it does not begin as one does; `mpscnn convert` "
+        "makes model files of other formats.";
+    CHECK_THROWS(parse(with_length(1'200'000'000, std::string(3'999'992, ' '))), weights, other);
+    CHECK_THROWS(parse("\x1c" + std::string(3, '\0') + "TFL3" + std::string(40, '\0')), weights, other);
+    CHECK_THROWS(parse(with_length(60'000'000, std::string(3'999'992, ' '))), weights,
+                 "x.safetensors is not a model file: the first 8 bytes promise a header of 60 MB, the file "
                  "has 4 MB.");
     CHECK_THROWS(parse(with_length(4'000'001, std::string(3'999'993, ' '))), weights,
                  "promise a header of 4000001 bytes, 3999993 bytes follow.");
-    CHECK_THROWS(parse(with_length(~std::uint64_t{0}, "{}")), weights,
-                 "a header of 18 EB, the file has 10 bytes.");
-    CHECK_THROWS(parse(with_length(~std::uint64_t{0} - 7, "{}")), weights, "a header of 18 EB");
+    CHECK_THROWS(parse(with_length(~std::uint64_t{0}, "{}")), weights, other);
+    CHECK_THROWS(parse(with_length(~std::uint64_t{0} - 7, "{}")), weights, other);
     CHECK_THROWS(parse(with_length(3, "{}")), weights, "a header of 3 bytes, 2 bytes follow.");
     CHECK_THROWS(parse(with_length(64'000'001, std::string(64'000'001, ' '))), weights,
                  "promise a header of 64000001 bytes, at most 64 MB are allowed.");
@@ -337,9 +341,8 @@ TEST(large_promises_are_refused_before_allocation) {
     const TemporaryDirectory directory;
     const std::string path = directory.write("weights.bin", with_length(1'200'000'000, "{}"));
     std::filesystem::resize_file(path, 4'000'000);
-    CHECK_THROWS(
-        SafetensorsFile::read(path), weights,
-        "weights.bin is not a model file: the first 8 bytes promise a header of 1.2 GB, the file has 4 MB.");
+    CHECK_THROWS(SafetensorsFile::read(path), weights,
+                 "weights.bin is not a model file: it does not begin as one does");
     directory.write("weights.bin", with_length(1'200'000'000, "{}"));
     std::filesystem::resize_file(path, 1'300'000'000); // sparse: takes no room on the disk
     CHECK_THROWS(SafetensorsFile::read(path), weights,
