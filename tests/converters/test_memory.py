@@ -6,7 +6,9 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pytest
 from converters.torch_writer import safetensors_file, state_dict_file, state_of
 
@@ -57,11 +59,45 @@ def _tflite(network: mpscnn.Network, path: Path) -> None:
     write_tflite(network, (1, 224, 224, 3), path)
 
 
+def _h5(network: mpscnn.Network, path: Path) -> None:
+    keras_writer = pytest.importorskip("converters.keras_writer", reason="h5py is not installed")
+    shapes, model = _keras_model(network, keras_writer)
+    weights = {name: {f"{name}/kernel": np.ones(shape, np.float32)} for name, shape in shapes.items()}
+    keras_writer.write_h5(path, model, weights)
+
+
+def _keras(network: mpscnn.Network, path: Path) -> None:
+    keras_writer = pytest.importorskip("converters.keras_writer", reason="h5py is not installed")
+    shapes, model = _keras_model(network, keras_writer)
+    places = {
+        f"layers/conv2d{'' if number == 0 else f'_{number}'}": [np.ones(shape, np.float32)]
+        for number, shape in enumerate(shapes.values())
+    }
+    keras_writer.write_keras(path, model, places)
+
+
+def _keras_model(network: mpscnn.Network, writer: Any) -> tuple[dict[str, tuple[int, ...]], Any]:
+    """Convolutions of one pixel with the network's numbers of channels, and their weights' shapes."""
+    layers, shapes, x, channels = [writer.image(8, 8, 3)], {}, "image", 3
+    for spec in network.weight_specs():
+        if spec["role"] == "weight" and min(spec["shape"][0], spec["shape"][-1]) > 1:
+            name, filters = f"c{len(layers)}", spec["shape"][0]
+            layers.append(
+                writer.layer("Conv2D", name, x, filters=filters, kernel_size=[1, 1], use_bias=False)
+            )
+            shapes[name] = (1, 1, channels, filters)
+            x, channels = name, filters
+    return shapes, writer.functional(layers)
+
+
 _WRITERS: dict[str, Callable[[mpscnn.Network, Path], None]] = {
     "net.onnx": _onnx,
     "net.pth": _pth,
     "legacy.pth": _legacy_pth,
     "net.safetensors": _safetensors,
+    "net.tflite": _tflite,
+    "net.h5": _h5,
+    "net.keras": _keras,
 }
 
 

@@ -28,7 +28,7 @@ from converters.torch_writer import (
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn.converters.pytorch.file_bytes import FileBytes
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.pytorch.state_dict import StateDict, read_state_dict
 
 GRID = np.arange(12, dtype=np.float32).reshape(3, 4)

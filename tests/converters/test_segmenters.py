@@ -11,12 +11,12 @@ import pytest
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tflite.file import FileOperator, FileTensor, TfliteFile
+from mpscnn.converters.tflite.file import Elements, FileOperator, FileTensor, TfliteFile
 from mpscnn.converters.tflite.reader import convert
 
 
 def tensor(name: str, shape: tuple[int, ...], data: Any = None) -> FileTensor:
-    values = None if data is None else np.array(data, np.int32)
+    values = None if data is None else Elements.of(np.array(data, np.int32))
     return FileTensor(name, shape, np.dtype(np.float32 if data is None else np.int32), None, values)
 
 

@@ -11,7 +11,7 @@ import pytest
 
 import mpscnn
 from mpscnn.converters.read_options import ReadOptions
-from mpscnn.converters.tflite.file import FileOperator, FileTensor, Quantization, TfliteFile
+from mpscnn.converters.tflite.file import Elements, FileOperator, FileTensor, Quantization, TfliteFile
 from mpscnn.converters.tflite.reader import convert
 
 _SCALES = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64), 0)
@@ -20,7 +20,11 @@ _SCALES = Quantization(np.ones(1, np.float32), np.zeros(1, np.int64), 0)
 def _tensor(name: str, *shape: int, data: Any = None, quantization: Quantization | None = None) -> FileTensor:
     stored = None if data is None else np.asarray(data).reshape(shape)
     return FileTensor(
-        name, shape, np.dtype(np.float32) if stored is None else stored.dtype, quantization, stored
+        name,
+        shape,
+        np.dtype(np.float32) if stored is None else stored.dtype,
+        quantization,
+        None if stored is None else Elements.of(stored),
     )
 
 

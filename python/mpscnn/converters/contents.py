@@ -8,7 +8,7 @@ from pathlib import Path
 
 from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
+from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist
 

@@ -87,7 +87,7 @@ class Applied:
         if values is None:
             return
         moved = values if order is None else values.transpose(order)
-        self.network.graph.set_weight(layer, role, np.ascontiguousarray(moved))
+        self.network.graph.set_weight(layer, role, moved)
 
     def function(self) -> Function:
         """What the layer ends with."""

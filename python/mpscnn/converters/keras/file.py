@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mpscnn._private.files import content_of
-from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
+from mpscnn.converters.archives import ARCHIVE_ERRORS, stored_place
+from mpscnn.converters.file_bytes import Content, FileBytes, MemoryBytes
 from mpscnn.converters.keras.config import KerasModel, parse_model
 from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
@@ -19,6 +18,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 # What is packed may take so many times the file's size.
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
+_CHUNK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -34,11 +34,11 @@ class KerasFile:
 
 def read_keras(path: Path) -> KerasFile:
     """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
-    content = content_of(path, WeightsError)
+    content = FileBytes(path)
     try:
-        if content.startswith(b"PK"):
+        if content.read(0, 2) == b"PK":
             return _archive(content, str(path))
-        if content.startswith(SIGNATURE):
+        if content.read(0, len(SIGNATURE)) == SIGNATURE:
             return _hdf5(content, str(path))
     except (UnsupportedError, WeightsError) as error:
         raise type(error)(f"{path}: {error}") from error
@@ -47,7 +47,7 @@ def read_keras(path: Path) -> KerasFile:
     raise WeightsError(f"{path}: is not a Keras file: neither HDF5 nor a zip archive")
 
 
-def _hdf5(content: bytes, origin: str) -> KerasFile:
+def _hdf5(content: Content, origin: str) -> KerasFile:
     file = Hdf5(content)
     text = file.text("", "model_config")
     if text is None:
@@ -59,20 +59,21 @@ def _hdf5(content: bytes, origin: str) -> KerasFile:
     return KerasFile(origin, model, NamedWeights(file, model, generation), generation)
 
 
-def _archive(content: bytes, origin: str) -> KerasFile:
+def _archive(content: FileBytes, origin: str) -> KerasFile:
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(content.path) as archive:
             left = _MAX_UNPACKED * len(content) + _ALWAYS
             members = []
-            for name in ("config.json", "model.weights.h5", "metadata.json"):
+            for name in ("config.json", "metadata.json"):
                 member = _member(archive, name, left)
                 left -= len(member)
                 members.append(member)
+            weights = _weights(archive, content, left)
     except ARCHIVE_ERRORS as error:
         if isinstance(error, (UnsupportedError, WeightsError)):
             raise
         raise WeightsError(f"damaged: {error}") from error
-    config, weights, metadata = members
+    config, metadata = members
     described = _json(metadata.decode("utf-8", "replace"), "metadata.json") if metadata else {}
     version = described.get("keras_version") if isinstance(described, dict) else None
     model = parse_model(_json(config.decode("utf-8", "replace"), "config.json"))
@@ -82,21 +83,37 @@ def _archive(content: bytes, origin: str) -> KerasFile:
 
 def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
     """A file of the archive; nothing for metadata that are left out."""
-    try:
-        information = archive.getinfo(name)
-    except KeyError:
-        if name == "metadata.json":
-            return b""
-        raise WeightsError(f"is not a Keras file: it has no {name}") from None
-    if information.file_size > most:
-        raise WeightsError(f"damaged: {name} claims {information.file_size} bytes")
-    if information.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise UnsupportedError(f"{name} is packed in a way that is not supported")
-    with archive.open(information) as member:
+    if name == "metadata.json" and name not in archive.namelist():
+        return b""
+    with archive.open(_entry(archive, name, most)) as member:
         content = member.read(most + 1)
     if len(content) > most:
         raise WeightsError(f"damaged: {name} has more than {most} bytes")
     return content
+
+
+def _weights(archive: zipfile.ZipFile, content: FileBytes, most: int) -> Content:
+    """The weights' file where it lies in the archive, or unpacked if it is packed, as Keras does not."""
+    name = "model.weights.h5"
+    entry = _entry(archive, name, most)
+    if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:
+        return MemoryBytes(_member(archive, name, most))
+    with archive.open(entry) as member:
+        while member.read(_CHUNK):  # to its end, where the checksum is compared
+            pass
+    return content.part(stored_place(content, entry), entry.file_size)
+
+
+def _entry(archive: zipfile.ZipFile, name: str, most: int) -> zipfile.ZipInfo:
+    try:
+        entry = archive.getinfo(name)
+    except KeyError:
+        raise WeightsError(f"is not a Keras file: it has no {name}") from None
+    if entry.file_size > most:
+        raise WeightsError(f"damaged: {name} claims {entry.file_size} bytes")
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise UnsupportedError(f"{name} is packed in a way that is not supported")
+    return entry
 
 
 def _json(text: str, name: str) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.file_bytes import Content
 from mpscnn.converters.keras import hdf5_objects as objects
 from mpscnn.converters.keras.hdf5_objects import OTHER_FORM, SIGNATURE, UNDEFINED, Message, Objects
 from mpscnn.converters.layer_names import shown
@@ -59,7 +60,7 @@ class _Type:
 class Hdf5:
     """A file's contents. Raises WeightsError for damage, UnsupportedError for what Keras does not write."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: Content) -> None:
         self._objects = Objects(content)
         self._size = len(content)
         self._copied = 0
@@ -123,7 +124,7 @@ class Hdf5:
         if dtype == "bfloat16":
             halves = np.frombuffer(raw, "<u2").astype(np.uint32) << 16
             return halves.view(np.float32).reshape(shape)
-        return np.frombuffer(raw, dtype).astype(np.float32).reshape(shape)
+        return np.frombuffer(raw, dtype).astype(np.float32, copy=False).reshape(shape)
 
     def _elements(self, path: str, layout: bytes, size: int) -> bytes:
         """The bytes of an array, which must be in one piece."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from mpscnn.converters.file_bytes import Content
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -43,12 +44,12 @@ class Message:
 class Objects:
     """A file's bytes, read with their bounds checked. Raises WeightsError for damage."""
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: Content) -> None:
         self._content = content
         self._left = _MAX_READ * len(content) + _ALWAYS
         self._headers: dict[int, list[Message]] = {}
         self._groups: dict[int, dict[str, int | None]] = {}
-        if not content.startswith(SIGNATURE):
+        if content.read(0, len(SIGNATURE)) != SIGNATURE:
             raise WeightsError("is not an HDF5 file")
         self.root = self._superblock()
 
@@ -58,7 +59,7 @@ class Objects:
             raise WeightsError(
                 f"damaged: {size} bytes at {address} are beyond the file's {len(self._content)}: it may be incomplete"
             )
-        return self._content[address : address + size]
+        return self._content.read(address, size)
 
     def spend(self, size: int) -> None:
         """Counts what is read of anything but arrays."""
@@ -193,7 +194,7 @@ class Objects:
         begin, end = names[0] + offset, names[1]
         if not names[0] <= begin < end:
             raise WeightsError("damaged: the name of a link is outside its group's")
-        text = self._content[begin : min(end, begin + _MAX_NAME)].partition(b"\0")[0]
+        text = self._content.read(begin, min(end - begin, _MAX_NAME)).partition(b"\0")[0]
         self.spend(len(text))
         return text.decode("utf-8", "replace")
 

@@ -7,8 +7,8 @@ import math
 from pathlib import Path
 from typing import Any
 
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.pytorch.file_bytes import FileBytes
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.errors import WeightsError
 
 MAX_AXES = 8

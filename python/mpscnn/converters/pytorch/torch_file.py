@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import struct
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
+from mpscnn.converters.archives import ARCHIVE_ERRORS, stored_place
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown_kind
-from mpscnn.converters.pytorch.file_bytes import FileBytes
 from mpscnn.converters.pytorch.pickles import Global, Meanings, PickleReader
 from mpscnn.converters.pytorch.tensors import Storage, StoredTensor, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -158,10 +157,10 @@ class _ZipEntries:
             raise UnsupportedError(
                 f"{self._origin}: {shown_kind(name)} is compressed, as torch.save never does"
             )
-        header = self.file.read(entry.header_offset, 30)
-        if len(header) < 30 or header[:4] != _ZIP:
-            raise WeightsError(f"{self._origin}: is damaged where {shown_kind(name)} should begin")
-        start = entry.header_offset + 30 + sum(struct.unpack("<HH", header[26:30]))
+        try:
+            start = stored_place(self.file, entry)
+        except WeightsError as error:
+            raise WeightsError(f"{self._origin}: {error}") from error
         there = max(min(entry.file_size, len(self.file) - start), 0)
         if there != entry.file_size:
             raise WeightsError(

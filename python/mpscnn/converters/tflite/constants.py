@@ -35,6 +35,13 @@ class Constants:
         self._computed: dict[int, NDArray[np.generic]] = {}
         self._copied = 0
 
+    def holds(self, index: int) -> bool:
+        """Whether the tensor is a constant; its elements are not read. Raises as `find`."""
+        tensor = self._file.tensors[index]
+        if index not in self._computed and tensor.problem:
+            raise UnsupportedError(tensor.problem)
+        return index in self._computed or tensor.elements is not None
+
     def find(self, index: int) -> NDArray[np.generic] | None:
         """The elements as stored; None for what the network computes."""
         if index in self._computed:
@@ -42,10 +49,12 @@ class Constants:
         tensor = self._file.tensors[index]
         if tensor.problem:
             raise UnsupportedError(tensor.problem)
-        if tensor.data is None or tensor.sparsity is None:
-            return tensor.data
+        if tensor.elements is None:
+            return None
+        if tensor.sparsity is None:
+            return tensor.elements.read()
         self.count(tensor.dtype.itemsize * math.prod(tensor.shape))
-        self._computed[index] = densify(tensor.data, tensor.sparsity, tensor.shape)
+        self._computed[index] = densify(tensor.elements.read(), tensor.sparsity, tensor.shape)
         return self._computed[index]
 
     def compute(self, index: int, values: NDArray[np.generic]) -> None:
@@ -73,7 +82,7 @@ class Constants:
         values, tensor = self.stored(index, what), self._file.tensors[index]
         self.count(4 * values.size)
         if values.dtype.kind == "f":
-            return values.astype(np.float32)
+            return values.astype(np.float32, copy=False)
         quantization = tensor.quantization
         if quantization is None:
             raise WeightsError(f"tensor {shown(tensor.name)} is {values.dtype} without a scale")
@@ -121,12 +130,12 @@ class Constants:
         layer, _, role = name.rpartition(".")
         values, tensor = self.stored(index, "its weights"), self._file.tensors[index]
         self.count(values.nbytes)
-        values = np.ascontiguousarray(values.transpose(order))
+        values = values.transpose(order)
         if shape is not None:
             values = values.reshape(shape)
         if values.dtype.kind == "f":
             kept = np.float16 if values.dtype == np.float16 else np.float32
-            network.graph.set_weight(layer, role, values.astype(kept))
+            network.graph.set_weight(layer, role, values.astype(kept, copy=False))
             return
         scales, zero_points = _quantization_of_weight(tensor, values.dtype, order[0])
         shift = 128 if values.dtype == np.int8 else 0  # int8 as uint8: both sides moved by 128

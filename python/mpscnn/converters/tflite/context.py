@@ -69,14 +69,14 @@ class OperatorReader:
         """What the network computes for a tensor of the file, wherever its batch is."""
         if index not in self.values:
             name = shown(self.file.tensors[index].name) if index >= 0 else "which is absent,"
-            if index >= 0 and self.constants.find(index) is not None:
+            if index >= 0 and self.constants.holds(index):
                 raise UnsupportedError(f"its operand {name} is a constant, which is not supported here")
             raise UnsupportedError(f"its operand {name} is the result of no layer")
         return self.values[index]
 
     def is_constant(self, index: int) -> bool:
         """Whether a tensor of the file does not depend on its inputs."""
-        return index >= 0 and index not in self.values and self.constants.find(index) is not None
+        return index >= 0 and index not in self.values and self.constants.holds(index)
 
     def value(self, index: int) -> Tensor:
         """The tensor (n, axes behind the batch) for one of the file, whose first axis must be the batch."""

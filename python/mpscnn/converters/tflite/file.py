@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import content_of
+from mpscnn.converters.file_bytes import FileBytes, MemoryBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.tflite.flatbuffer import Table
+from mpscnn.converters.tflite.flatbuffer import Stretch, Table
 from mpscnn.converters.tflite.metadata import NAME as METADATA
 from mpscnn.converters.tflite.metadata import NO_METADATA, Metadata, read_metadata
 from mpscnn.converters.tflite.names import CUSTOM, element_type_name, operator_name
@@ -38,18 +38,38 @@ class Quantization:
 
 
 @dataclass(frozen=True)
+class Elements:
+    """Elements that are read from the file when they are needed."""
+
+    bytes: Stretch
+    dtype: np.dtype[np.generic]
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, array: NDArray[np.generic]) -> Elements:
+        """Those of an array."""
+        content = MemoryBytes(array.tobytes())
+        return cls(Stretch(content, 0, len(content)), array.dtype, array.shape)
+
+    def read(self) -> NDArray[np.generic]:
+        """All of them."""
+        return np.frombuffer(self.bytes.read(), self.dtype).reshape(self.shape)
+
+
+@dataclass(frozen=True)
 class FileTensor:
-    """A tensor of the graph; `data` holds the elements of a constant, as stored."""
+    """A tensor of the graph."""
 
     name: str
     shape: tuple[int, ...]
     """With any number, usually 1, for extents that are free."""
     dtype: np.dtype[np.generic]
     quantization: Quantization | None
-    data: NDArray[np.generic] | None
+    elements: Elements | None
+    """Of a constant, as stored."""
     free_axes: frozenset[int] = frozenset()
     sparsity: Sparsity | None = None
-    """Where the elements of `data` lie in the tensor; None: `data` holds all."""
+    """Where the elements lie in the tensor; None: all are stored."""
     problem: str = ""
     """Why its elements cannot be read, if they cannot."""
 
@@ -87,8 +107,8 @@ class TfliteFile:
 
 def read_tflite(path: Path) -> TfliteFile:
     """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
-    content = content_of(path, WeightsError)
-    if content[4:8] != b"TFL3":
+    content = FileBytes(path)
+    if content.read(4, 4) != b"TFL3":
         raise WeightsError(f"{path}: is not a TensorFlow Lite file (no 'TFL3' mark at byte 4)")
     try:
         return _parse(content, str(path))
@@ -96,7 +116,7 @@ def read_tflite(path: Path) -> TfliteFile:
         raise type(error)(f"{path}: {error}") from error
 
 
-def _parse(content: bytes, origin: str) -> TfliteFile:
+def _parse(content: FileBytes, origin: str) -> TfliteFile:
     root = Table.root(content)
     graph = _main_subgraph(root)
     entries = root.repeated_tables(4)  # writers list the empty buffer for every tensor without elements
@@ -112,7 +132,7 @@ def _parse(content: bytes, origin: str) -> TfliteFile:
     return TfliteFile(origin, tensors, operators, inputs, outputs, len(content), metadata)
 
 
-def _metadata(root: Table, buffers: list[NDArray[np.generic] | None], content: bytes) -> Metadata:
+def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) -> Metadata:
     for entry in root.tables(6):
         index = entry.integer(1, "I")
         if entry.text(0) != METADATA:
@@ -120,7 +140,7 @@ def _metadata(root: Table, buffers: list[NDArray[np.generic] | None], content: b
         stored = buffers[index] if index < len(buffers) else None
         if stored is None:
             raise WeightsError(f"damaged: its metadata are buffer {index} of {len(buffers)}")
-        return read_metadata(stored.tobytes(), content)
+        return read_metadata(stored.read(), content.path)
     return NO_METADATA
 
 
@@ -167,7 +187,7 @@ def _indices(entry: Table, field: int, tensors: int) -> tuple[int, ...]:
     return numbers
 
 
-def _tensor(entry: Table, buffers: list[NDArray[np.generic] | None]) -> FileTensor:
+def _tensor(entry: Table, buffers: list[Stretch | None]) -> FileTensor:
     name, kind = entry.text(3), entry.integer(1, "b")
     shape, signature = _extents(entry, 0, name), _extents(entry, 7, name)
     if any(extent < 0 for extent in shape):
@@ -178,7 +198,7 @@ def _tensor(entry: Table, buffers: list[NDArray[np.generic] | None]) -> FileTens
     index = entry.integer(2, "I")
     if index >= len(buffers):
         raise WeightsError(f"damaged: tensor {shown(name)} refers to buffer {index} of {len(buffers)}")
-    raw, data, problem, sparsity = buffers[index], None, "", None
+    raw, elements, problem, sparsity = buffers[index], None, "", None
     if kind not in _TYPES:
         problem = f"has elements of type {element_type_name(kind)}, which are not supported"
     elif raw is None:
@@ -187,15 +207,15 @@ def _tensor(entry: Table, buffers: list[NDArray[np.generic] | None]) -> FileTens
         described = entry.table(6)
         if described is not None and raw.size:
             sparsity = read_sparsity(described, len(shape))
-            data = _constant(raw, name, (raw.size // dtype.itemsize,), dtype)
+            elements = _constant(raw, name, (raw.size // dtype.itemsize,), dtype)
         else:
-            data = _constant(raw, name, shape, dtype)
+            elements = _constant(raw, name, shape, dtype)
     return FileTensor(
         name,
         shape,
         dtype,
         _quantization(entry.table(4)),
-        data,
+        elements,
         frozenset(axis for axis, extent in enumerate(signature) if extent < 0),
         sparsity,
         problem and f"tensor {shown(name)} {problem}",
@@ -209,14 +229,14 @@ def _extents(entry: Table, field: int, name: str) -> tuple[int, ...]:
     return tuple(int(number) for number in numbers)
 
 
-def _buffer(entry: Table) -> NDArray[np.generic] | None:
+def _buffer(entry: Table) -> Stretch | None:
     """The bytes of a constant; None where they do not lie within the FlatBuffer, as in files of over 2 GB."""
-    return None if entry.integer(1, "Q") > 1 else entry.numbers(0, "u1")
+    return None if entry.integer(1, "Q") > 1 else entry.stretch(0)
 
 
 def _constant(
-    raw: NDArray[np.generic], name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]
-) -> NDArray[np.generic] | None:
+    raw: Stretch, name: str, shape: tuple[int, ...], dtype: np.dtype[np.generic]
+) -> Elements | None:
     if raw.size == 0:
         return None
     wanted = dtype.itemsize
@@ -224,7 +244,7 @@ def _constant(
         wanted *= extent
     if raw.size != wanted:
         raise WeightsError(f"damaged: tensor {shown(name)} {shape} has {raw.size} bytes instead of {wanted}")
-    return raw.view(dtype).reshape(shape)
+    return Elements(raw, dtype, shape)
 
 
 def _quantization(entry: Table | None) -> Quantization | None:

@@ -9,10 +9,12 @@ https://flatbuffers.dev/internals/ describes the encoding.
 from __future__ import annotations
 
 import struct
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.file_bytes import Content
 from mpscnn.errors import WeightsError
 
 # Lists and strings may be shared, since some writers store equal ones once. Few files read any byte twice.
@@ -24,7 +26,7 @@ class _File:
 
     __slots__ = ("_listed", "_unread", "content")
 
-    def __init__(self, content: bytes) -> None:
+    def __init__(self, content: Content) -> None:
         self.content = content
         self._unread = _MAX_READS * len(content)
         self._listed: set[int] = set()
@@ -32,7 +34,7 @@ class _File:
     def number(self, code: str, position: int) -> int:
         if not 0 <= position <= len(self.content) - struct.calcsize(code):
             raise WeightsError(f"damaged or cut off: it refers to byte {position} of {len(self.content)}")
-        value: int = struct.unpack_from(code, self.content, position)[0]
+        value: int = struct.unpack(code, self.content.read(position, struct.calcsize(code)))[0]
         return value
 
     def vector(self, start: int, item_size: int) -> tuple[int, int]:
@@ -58,6 +60,19 @@ class _File:
         self._listed.add(position)
 
 
+@dataclass(frozen=True)
+class Stretch:
+    """Bytes of a file."""
+
+    content: Content
+    start: int
+    size: int
+
+    def read(self) -> bytes:
+        """All of them."""
+        return self.content.read(self.start, self.size)
+
+
 class Table:
     """One table: fields by number, absent ones with a default."""
 
@@ -72,7 +87,7 @@ class Table:
             raise WeightsError(f"damaged: the table at byte {position} has an impossible layout")
 
     @classmethod
-    def root(cls, content: bytes) -> Table:
+    def root(cls, content: Content) -> Table:
         """The outermost table of a file's content."""
         file = _File(content)
         return cls(file, file.number("<I", 0))
@@ -103,7 +118,7 @@ class Table:
         if not self.has(field):
             return ""
         start, length = self._file.vector(self._target(field), 1)
-        return self._file.content[start : start + length].decode("utf-8", errors="replace")
+        return self._file.content.read(start, length).decode("utf-8", errors="replace")
 
     def numbers(self, field: int, dtype: str) -> NDArray[np.generic]:
         """A vector of scalars, of the little-endian numpy `dtype`; empty when absent."""
@@ -111,7 +126,12 @@ class Table:
         if not self.has(field):
             return np.empty(0, wanted)
         start, length = self._file.vector(self._target(field), wanted.itemsize)
-        return np.frombuffer(self._file.content, wanted, length, start)
+        return np.frombuffer(self._file.content.read(start, length * wanted.itemsize), wanted)
+
+    def stretch(self, field: int) -> Stretch:
+        """A vector of bytes, which are not read; empty when absent."""
+        start, length = self._file.vector(self._target(field), 1) if self.has(field) else (0, 0)
+        return Stretch(self._file.content, start, length)
 
     def tables(self, field: int) -> list[Table]:
         """A vector of tables, none of which is in another vector or twice in this one; empty when absent."""

@@ -6,12 +6,13 @@ labels are a text file in a zip archive behind the file's end.
 
 from __future__ import annotations
 
-import io
 import math
 import zipfile
 from dataclasses import dataclass
+from pathlib import Path
 
-from mpscnn.converters.archive_errors import ARCHIVE_ERRORS
+from mpscnn.converters.archives import ARCHIVE_ERRORS
+from mpscnn.converters.file_bytes import MemoryBytes
 from mpscnn.converters.label_text import labels_of
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.errors import WeightsError
@@ -35,24 +36,24 @@ class Metadata:
 NO_METADATA = Metadata()
 
 
-def read_metadata(stored: bytes, content: bytes) -> Metadata:
+def read_metadata(stored: bytes, path: Path) -> Metadata:
     """The metadata in a file.
 
     Args:
         stored: the buffer of the name `NAME`.
-        content: the whole file.
+        path: the file.
 
     Raises WeightsError for damage.
     """
     if stored[4:8] != _IDENTIFIER:
         raise WeightsError("damaged: its metadata are not what their name says")
-    graphs = Table.root(stored).tables(3)
+    graphs = Table.root(MemoryBytes(stored)).tables(3)
     if not graphs:
         return NO_METADATA
     inputs, outputs = graphs[0].tables(2), graphs[0].tables(3)
     mean, deviation = _normalization(inputs[0]) if len(inputs) == 1 else ((), ())
     named = [name for output in outputs for name in _label_files(output)]
-    return Metadata(mean, deviation, _labels(named[0], content) if named else ())
+    return Metadata(mean, deviation, _labels(named[0], path) if named else ())
 
 
 def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]:
@@ -73,12 +74,12 @@ def _label_files(tensor: Table) -> list[str]:
     return [file.text(0) for file in tensor.tables(6) if file.integer(2, "b") == _AXIS_LABELS]
 
 
-def _labels(name: str, content: bytes) -> tuple[str, ...]:
+def _labels(name: str, path: Path) -> tuple[str, ...]:
     """The lines of a file in the archive; none where there is no archive."""
     try:
-        with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        with zipfile.ZipFile(path) as archive:
             entry = archive.getinfo(name)
-            most = min(_LARGEST_LABELS, 4 * len(content))
+            most = min(_LARGEST_LABELS, 4 * path.stat().st_size)
             if entry.file_size > most:
                 raise WeightsError(f"damaged: its labels claim {entry.file_size} bytes")
             with archive.open(entry) as file:
@@ -88,7 +89,7 @@ def _labels(name: str, content: bytes) -> tuple[str, ...]:
     except ARCHIVE_ERRORS as error:
         if isinstance(error, WeightsError):
             raise
-        if not zipfile.is_zipfile(io.BytesIO(content)):
+        if not zipfile.is_zipfile(path):
             return ()
         raise WeightsError(f"damaged: the archive with its labels: {error}") from error
     return tuple(labels_of(text.decode("utf-8-sig", "replace")))

@@ -25,7 +25,7 @@ def _reshape(c: Reader, operator: FileOperator) -> None:
     x = c.seen(operator.inputs[0])
     target = list(c.file.tensors[operator.outputs[0]].shape)
     if operator.kind == "RESHAPE" and len(operator.inputs) > 1:
-        if c.constants.find(operator.inputs[1]) is not None or None in x.shape:
+        if c.constants.holds(operator.inputs[1]) or None in x.shape:
             target = c.constants.integers(operator.inputs[1], "the new shape")
     elif operator.kind == "RESHAPE" and operator.options and operator.options.has(0):
         target = [int(extent) for extent in operator.options.numbers(0, "<i4")[:9]]

@@ -163,9 +163,10 @@ class _FileConverter(OperatorReader):
             rank = len(self.file.tensors[operator.inputs[0]].shape)
             self.constants.compute(operator.outputs[0], np.array(rank, np.int64))
             return
-        given = [self.constants.find(index) for index in operator.inputs if index >= 0]
-        constants = [constant for constant in given if constant is not None]
-        if given and len(constants) == len(given) and static_shapes.knows(operator.kind):
+        given = [index for index in operator.inputs if index >= 0]
+        constant = [index for index in given if self.constants.holds(index)]
+        if given and constant == given and static_shapes.knows(operator.kind):
+            constants = [self.constants.stored(index, "its operand") for index in given]
             folded = static_shapes.fold(operator.kind, constants, operator.options)
             self.constants.compute(operator.outputs[0], folded)
             return
@@ -200,7 +201,7 @@ class _FileConverter(OperatorReader):
             return
         try:
             given = [index for index in dict.fromkeys(operator.inputs) if index >= 0]
-            needed = [index for index in given if self.constants.find(index) is None]
+            needed = [index for index in given if not self.constants.holds(index)]
             shapes = {f"input {index}": self._stated_shape(index) for index in needed}
             alone = OperatorReader(Network(input=shapes), self.file, self.constants, LayerNames())
             alone.begin(operator.outputs[0])

@@ -1,0 +1,35 @@
+"""Zip archives: what the module zipfile raises for damaged ones, and where a file lies in one."""
+
+from __future__ import annotations
+
+import lzma
+import struct
+import zipfile
+import zlib
+
+from mpscnn.converters.file_bytes import Content
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import WeightsError
+
+_LOCAL_HEADER, _HEADER_SIZE = b"PK\x03\x04", 30
+
+#: More than it documents.
+ARCHIVE_ERRORS = (
+    zipfile.BadZipFile,
+    zlib.error,
+    lzma.LZMAError,
+    struct.error,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    ValueError,
+)
+
+
+def stored_place(content: Content, entry: zipfile.ZipInfo) -> int:
+    """Where the bytes of a file that is not packed begin. Raises WeightsError where it is not."""
+    header = content.read(entry.header_offset, _HEADER_SIZE)
+    if len(header) < _HEADER_SIZE or not header.startswith(_LOCAL_HEADER):
+        raise WeightsError(f"damaged: {shown(entry.filename)} does not begin where the archive says")
+    return int(entry.header_offset + _HEADER_SIZE + sum(struct.unpack("<HH", header[26:])))

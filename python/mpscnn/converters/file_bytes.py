@@ -1,0 +1,81 @@
+"""Bytes that are read when they are asked for, so that a file is not in memory beside the network made of it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Protocol
+
+from mpscnn._private.files import reading, require_regular
+from mpscnn.errors import WeightsError
+
+# Formats put many small things beside one another: they are read together.
+_BLOCK = 1 << 16
+
+
+class Content(Protocol):
+    """The bytes of a file, wherever they are."""
+
+    def __len__(self) -> int: ...
+
+    def read(self, start: int, size: int) -> bytes:
+        """Bytes from `start` on: fewer than `size` where the content ends."""
+        ...
+
+
+class MemoryBytes:
+    """Bytes that are in memory."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __len__(self) -> int:
+        return len(self._content)
+
+    def read(self, start: int, size: int) -> bytes:
+        """See `Content`."""
+        return self._content[start : start + max(size, 0)]
+
+
+class FileBytes:
+    """The bytes of a regular file, of which only what is wanted is in memory, and a little around it.
+
+    Args:
+        path: the file. Raises WeightsError where it cannot be read.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        with reading(path, WeightsError):
+            require_regular(path, WeightsError)
+            self._size = path.stat().st_size
+        self._offset = 0
+        self._block = b""
+        self._begin = 0
+
+    def __len__(self) -> int:
+        return self._size
+
+    def read(self, start: int, size: int) -> bytes:
+        """See `Content`. Raises WeightsError if they cannot be read."""
+        size = max(min(size, self._size - start), 0)
+        if size > _BLOCK // 2:
+            return self._from_file(start, size)
+        if not self._begin <= start <= start + size <= self._begin + len(self._block):
+            self._begin = max(start - _BLOCK // 2, 0)
+            self._block = self._from_file(self._begin, min(_BLOCK, self._size - self._begin))
+        return self._block[start - self._begin : start - self._begin + size]
+
+    def part(self, start: int, size: int) -> FileBytes:
+        """A part that counts as a file of its own."""
+        part = FileBytes(self.path)
+        part._offset, part._size = self._offset + start, max(min(size, self._size - start), 0)
+        return part
+
+    def _from_file(self, start: int, size: int) -> bytes:
+        with reading(self.path, WeightsError), self.path.open("rb") as file:
+            file.seek(self._offset + start, os.SEEK_SET)
+            found = file.read(size)
+        if len(found) != size:
+            raise WeightsError(f"{self.path}: has become shorter while it was read")
+        return found
