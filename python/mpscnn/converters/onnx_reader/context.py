@@ -131,7 +131,10 @@ class Context:
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic]) -> None:
         """A weight of a layer, in its order."""
         self.constants.count_weight(4 * values.size)
-        self.network.graph.set_weight(layer, role, values.astype(np.float32, copy=False))
+        numbers = values.astype(np.float32, copy=False)
+        if not any(numbers.strides):  # one number for all elements, which arrays of the core are not
+            numbers = np.ascontiguousarray(numbers)
+        self.network.graph.set_weight(layer, role, numbers)
 
     def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:
         """A layer of its own that is an activation function."""
