@@ -540,6 +540,15 @@ def test_the_oldest_format_is_named(tmp_path: Path) -> None:
             + layer("BatchNorm", "y", "data", "batch_norm_param { use_global_stats: false }"),
             "batch",
         ),
+        (
+            image(1, 3, 4, 4) + 'layer { name: "y" type: "Eltwise" bottom: "data" bottom: "data" }',
+            "'y' (Eltwise) contradicts itself: its inputs, settings and weights do not fit each other",
+        ),
+        (
+            image(1, 3, 4, 4).replace("input_param", "transform_param { mean_value: nan } input_param")
+            + layer("ReLU", "y", "data"),
+            "its mean values and scale are not all numbers",
+        ),
     ],
 )
 def test_damaged_text(tmp_path: Path, text: str, reason: str) -> None:
@@ -558,6 +567,14 @@ def test_damaged_weights(tmp_path: Path) -> None:
         assert str(model) in refusal([text, model])
     model.write_bytes(content)
     assert converters.read_network([text, model]).outputs[0].shape == (None, 4, 4, 3)
+
+
+@pytest.mark.parametrize("units", [0, 7, 4_000_000_000])
+def test_weights_for_another_number_of_results(tmp_path: Path, units: int) -> None:
+    text = image(1, 3, 4, 4)
+    text += layer("InnerProduct", "y", "data", f"inner_product_param {{ num_output: {units} }}")
+    paths = write(tmp_path, text, {"y": [np.ones((4, 48)), np.ones(4)]})
+    assert f"weights (4, 48) for {units} results" in refusal(paths)
 
 
 def test_a_shape_that_claims_gigabytes(tmp_path: Path) -> None:

@@ -225,6 +225,13 @@ def test_models_that_double(path: Path) -> None:
         ([image(3), layer("MultiHeadAttention", "a", "image", num_heads=1 << 40)], "attention of 1 tensors"),
         ([image(3), layer("Dot", "a", "image", "image", axes=[1, 2, 3])], "its axes are"),
         ([image(3), layer("Dot", "a", "image", "image", axes=0)], "along the axes [0, 0]"),
+        ([image(3), layer("Dot", "a", "image", "image", axes=5)], "its axes are"),
+        ([image(3), layer("Concatenate", "a", "image", "image", axis=5)], "along axis 5"),
+        ([image(3), layer("BatchNormalization", "a", "image", axis=[5])], "the axes [5]"),
+        (
+            [image(4, 4, 3), layer("Resizing", "a", "image", height=0, width=0)],
+            "layer 'a' (Resizing): resize: size",
+        ),
         ([image(4, 4, 3), layer("CenterCrop", "a", "image", height=-1, width=2)], "crops"),
         ([image(4, 4, 3), layer("AdaptiveMaxPooling2D", "a", "image", output_size=[0, 1])], "windows for"),
         ([image(4, 4, 3), layer("UpSampling2D", "a", "image", size=[1 << 30, 1 << 30])], "a"),

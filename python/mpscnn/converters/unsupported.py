@@ -97,11 +97,14 @@ class UnsupportedLayers:
             if free_size:
                 self.add(kind, name, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
                 return False
-            # What the layer asks for is the file's fault.
-            raise WeightsError(f"{self._origin}: {error}") from error
+            # What the layer asks for is the file's fault. Most messages name it.
+            named = str(error).startswith("layer ")
+            raise WeightsError(f"{self._origin if named else where}: {error}") from error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # Operands that are missing, constants of another rank or size: more than is worth a check each.
-            raise WeightsError(f"damaged: {where} contradicts itself: {error}") from error
+            raise WeightsError(
+                f"damaged: {where} contradicts itself: its inputs, settings and weights do not fit each other"
+            ) from error
         return True
 
     def joined(self, error: UnsupportedLayersError, stand_in: str) -> UnsupportedLayersError:

@@ -29,9 +29,11 @@ def _inner_product(g: Graph, layer: CaffeLayer) -> None:
         raise UnsupportedError("its axis is not 1")
     weight = blob(layer, 0, "weights")
     units = value(p, "num_output", 0)
+    if units < 1 or weight.size % units:
+        raise WeightsError(f"damaged: weights {weight.shape} for {units} results")
     weight = weight.reshape(-1, units) if value(p, "transpose", False) else weight.reshape(units, -1)
     batch = 1 if shape is None else shape[0]
-    features = weight.size // max(units, 1)
+    features = weight.size // units
     if shape is not None and math.prod(shape[1:]) != features:
         raise WeightsError(f"damaged: weights for {features} features, but its input is {shape}")
     flat = g.between(f"{layer.name}/flatten", (batch, features))

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.layers import HANDLERS, STAND_IN, refuse_twice, stand_in, unknown
-from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
-from mpscnn.errors import Error, UnsupportedError
+from mpscnn.errors import Error, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
 # What says where photos come from, and what only training needs.
@@ -60,7 +60,7 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         raise unsupported.error() from error
     if priors.heads:
         network.detection = priors.detection(*(output.name for output in network.outputs))
-    network.preprocess = _preprocess(transform, network)
+    network.preprocess = _preprocess(transform, network, file.origin)
     if network.preprocess is None and takes_photos(network):
         network.notes.append(_NOTE)
     return network
@@ -86,16 +86,18 @@ def _add(graph: Graph, priors: Priors, layer: CaffeLayer, unsupported: Unsupport
         stand_in(graph, layer)
 
 
-def _preprocess(transform: Any, network: Network) -> dict[str, object] | None:
+def _preprocess(transform: Any, network: Network, origin: str) -> dict[str, object] | None:
     """What a layer that reads photos says of them: Caffe's have the order BGR, and so do its means."""
     if transform is None or not takes_photos(network) or transform.mean_file:
         return None
     channels = network.input.shape[-1] or 0
     means = [float(mean) for mean in transform.mean_value] or [0.0]
     if len(means) not in (1, channels):
-        raise UnsupportedError(f"{shown(network.name)}: {len(means)} means for {channels} channels")
+        raise UnsupportedError(f"{origin}: {len(means)} means for {channels} channels")
     if len(means) == 1:
         means *= channels
     scale = float(transform.scale) if transform.HasField("scale") else 1.0
+    if not all(map(math.isfinite, [*means, scale])):
+        raise WeightsError(f"{origin}: damaged: its mean values and scale are not all numbers")
     order = "gray" if channels == 1 else "bgr"
     return {"order": order, "mean": means[::-1], "scale": [scale] * channels}

@@ -12,7 +12,7 @@ from typing import Any
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import named_function
 from mpscnn.converters.layer_names import shown
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Pairwise = Callable[..., Tensor]
@@ -63,6 +63,8 @@ def _average(c: Applied) -> Tensor:
 def _concatenate(c: Applied) -> Tensor:
     inputs, axis = c.inputs(), c.settings.whole("axis", -1)
     rank = len(inputs[0].shape)
+    if not -rank <= axis < rank:
+        raise WeightsError(f"damaged: joins {inputs[0].shape} along axis {axis}")
     if axis % rank == 0:
         raise UnsupportedError("joins images along the batch")
     if len(inputs) == 1:

@@ -95,7 +95,10 @@ def _dot(c: Applied) -> Tensor:
     if len(inputs) != 2 or any(len(x.shape) not in (2, 3) for x in inputs):
         raise UnsupportedError(f"products of {[x.shape for x in inputs]}; supported are vectors and matrices")
     given = c.settings.wholes("axes")
-    if len(given) not in (1, 2):
+    ranks = [len(x.shape) for x in inputs]
+    if len(given) not in (1, 2) or any(
+        not -rank <= axis < rank for axis, rank in zip((given[0], given[-1]), ranks, strict=True)
+    ):
         raise WeightsError(f"damaged: its axes are {given[:4]}")
     axes = [axis % len(x.shape) for axis, x in zip((given[0], given[-1]), inputs, strict=True)]
     if 0 in axes or None in (*inputs[0].shape[1:], *inputs[1].shape[1:]):

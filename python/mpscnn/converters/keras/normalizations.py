@@ -17,10 +17,18 @@ _LARGEST = float(np.finfo(np.float32).max)
 _SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
 
 
+def _axes(c: Applied, x: Tensor) -> list[int]:
+    """The setting `axis`, counted from the batch."""
+    axes, rank = c.settings.wholes("axis", [-1]), len(x.shape)
+    if any(not -rank <= axis < rank for axis in axes):
+        raise WeightsError(f"damaged: it normalises the axes {axes[:8]} of {x.shape}")
+    return [axis % rank for axis in axes]
+
+
 def _over_channels(c: Applied, x: Tensor) -> None:
     """Raises UnsupportedError unless the setting `axis` is the last one."""
-    axes = c.settings.wholes("axis", [-1])
-    if [axis % len(x.shape) for axis in axes] != [len(x.shape) - 1]:
+    axes = _axes(c, x)
+    if axes != [len(x.shape) - 1]:
         raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; only the last one is supported")
 
 
@@ -95,7 +103,7 @@ def _layer_normalization(c: Applied) -> Tensor:
     if c.settings.flag("rms_scaling", False):
         raise UnsupportedError("its rms_scaling is not supported")
     rank = len(x.shape)
-    axes = sorted(axis % rank for axis in c.settings.wholes("axis", [-1]))
+    axes = sorted(_axes(c, x))
     extents = x.shape[1:]
     tail = extents[axes[0] - 1 :] if axes and axes[0] > 0 else ()
     if not axes or axes != list(range(axes[0], rank)) or axes[0] == 0 or None in tail:
@@ -129,10 +137,10 @@ def _root_mean_square(c: Applied) -> Tensor:
 
 def _unit_normalization(c: Applied) -> Tensor:
     x = c.x()
-    axes = c.settings.wholes("axis", [-1])
-    if len(axes) != 1 or axes[0] % len(x.shape) == 0:
+    axes = _axes(c, x)
+    if len(axes) != 1 or axes[0] == 0:
         raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
-    return unit_length(c, x, axes[0] % len(x.shape))
+    return unit_length(c, x, axes[0])
 
 
 def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
