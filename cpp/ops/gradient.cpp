@@ -257,6 +257,19 @@ void add(const ChannelShuffle &shuffle, GradientBuilder &builder) {
     builder.give(0, builder.add(ChannelShuffle{.groups = channels / shuffle.groups}, {builder.gradient()}));
 }
 
+/// Blocks of pixels become channels again.
+void add(const DepthToSpace &blocks, GradientBuilder &builder) {
+    const Shape &input = builder.shape(builder.input(0));
+    if (!input.with_batch(1).fixed()) builder.refuse("a free extent");
+    const std::int64_t scale = blocks.scale, channels = input[3] / (scale * scale);
+    const std::vector<std::int64_t> extents = image_extents(input);
+    const Value cut = reshaped(builder, builder.gradient(), {input[1], scale, input[2], scale, channels});
+    const std::vector<std::int64_t> axes = blocks.order == SubpixelOrder::position_major
+                                               ? std::vector<std::int64_t>{1, 3, 2, 4, 5}
+                                               : std::vector<std::int64_t>{1, 3, 5, 2, 4};
+    builder.give(0, reshaped(builder, builder.add(Transpose{.axes = axes}, {cut}), extents));
+}
+
 /// What was cropped gets zeros, and borders are cropped.
 void add(const Padding &padding, GradientBuilder &builder) {
     if (padding.mode != PaddingMode::constant_) builder.refuse("a border that is not constant");

@@ -131,6 +131,12 @@ TEST(moves_have_gradients) {
     CHECK(slope_error({padding, {image}}) < 1e-4);
     CHECK(slope_error({slice, {image}}) < 1e-4);
     CHECK(slope_error({resize, {image}}) < 1e-4);
+    for (const auto order : {ops::SubpixelOrder::position_major, ops::SubpixelOrder::channel_major}) {
+        ops::DepthToSpace blocks;
+        blocks.scale = 2;
+        blocks.order = order;
+        CHECK(slope_error({blocks, {image}}) < 1e-4);
+    }
     ops::Tile tile;
     tile.rows = 3, tile.channels = 2;
     CHECK(slope_error({tile, {{2, 1, 6, 1}}}) < 1e-4);
