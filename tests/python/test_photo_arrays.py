@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 import struct
@@ -112,6 +113,10 @@ def damaged(content: bytes, change: str) -> bytes:
         return content[:6] + b"\x09" + content[7:]
     if change == "huge":
         return content.replace(b"(30, 40, 3)", b"(9999999,9)")
+    if change == "long header":
+        return content[:8] + b"\xff\xff" + content[10:]
+    if change == "negative":
+        return content.replace(b"(30, 40, 3)", b"(30,-40, 3)")
     if change == "objects":
         stream = io.BytesIO()
         np.save(stream, np.array([object()], object), allow_pickle=True)
@@ -124,10 +129,12 @@ def damaged(content: bytes, change: str) -> bytes:
     [
         ("cut", "damaged or cut off: 3,599 bytes of pixels, its header says 3,600"),
         ("longer", "damaged or cut off: 3,601 bytes"),
-        ("no header", "not a NumPy file, or damaged"),
+        ("no header", "its header cannot be read"),
         ("version", "version 9.0"),
         ("huge", r"has the shape \(9999999, 9\)"),
-        ("objects", "holds object, a photo has numbers"),
+        ("objects", "holds '.O', a photo has numbers"),
+        ("long header", "its header has 65,535 bytes, at most 10,000"),
+        ("negative", r"its header says shape \(30, -40, 3\)"),
         ("nonsense", "not a NumPy file"),
     ],
 )
@@ -137,3 +144,18 @@ def test_damaged_array_files(tmp_path: Path, change: str, message: str) -> None:
     path.write_bytes(damaged(path.read_bytes(), change))
     with pytest.raises(mpscnn.ImageError, match=rf"frame\.npy: .*{message}"):
         mpscnn.open_photo(path)
+
+
+def test_damaged_headers_give_errors_of_one_kind(tmp_path: Path) -> None:
+    random = np.random.default_rng(8)
+    path = tmp_path / "frame.npy"
+    np.save(path, RED[:6, :5])
+    whole = path.read_bytes()
+    characters = list(b"09(),'{}:-<>|fuTrue \x00\xff")
+    for _ in range(600):
+        content = bytearray(whole)
+        for place in random.integers(0, 128, random.integers(1, 5)):
+            content[place] = int(random.choice(characters))
+        path.write_bytes(content)
+        with contextlib.suppress(mpscnn.ImageError):
+            mpscnn.open_photo(path)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import math
 import os
+import re
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
-from numpy.lib import format as numpy_format
 from numpy.typing import NDArray
 
 from mpscnn.errors import ImageError
@@ -18,7 +19,10 @@ __all__ = ["is_array_file", "read_array"]
 
 SUFFIX = ".npy"
 _CHANNELS = 4
-_HEADERS = {(1, 0): numpy_format.read_array_header_1_0, (2, 0): numpy_format.read_array_header_2_0}
+_MAGIC = b"\x93NUMPY"
+_LENGTH_BYTES = {(1, 0): 2, (2, 0): 4}
+_LONGEST_HEADER = 10_000
+_NUMBERS = re.compile("[<>|=]([ui][1248]|f[248])")
 
 
 def is_array_file(path: Path) -> bool:
@@ -31,15 +35,7 @@ def read_array(file: IO[bytes]) -> NDArray[Any]:
 
     Raises ImageError: damaged, cut off, of Python objects, or of more pixels than a photo may have.
     """
-    try:
-        version = numpy_format.read_magic(file)
-        if version not in _HEADERS:
-            raise ImageError(f"is a NumPy file of version {version[0]}.{version[1]}, 1.0 and 2.0 are read")
-        shape, fortran, dtype = _HEADERS[version](file)
-    except (ValueError, EOFError, TypeError, SyntaxError, RecursionError) as error:
-        raise ImageError(f"is not a NumPy file, or damaged: {error}") from error
-    if dtype.kind not in "uif":
-        raise ImageError(f"holds {dtype}, a photo has numbers")
+    shape, fortran, dtype = _header(file)
     if math.prod(shape) > MAX_PIXELS * _CHANNELS or max(shape, default=0) > MAX_SIDE:
         raise ImageError(
             f"has the shape {shape}; allowed are {MAX_PIXELS:,} pixels and {MAX_SIDE:,} at one side"
@@ -49,3 +45,27 @@ def read_array(file: IO[bytes]) -> NDArray[Any]:
         raise ImageError(f"is damaged or cut off: {found:,} bytes of pixels, its header says {expected:,}")
     pixels = np.frombuffer(file.read(expected), dtype)
     return pixels.reshape(shape[::-1]).T if fortran else pixels.reshape(shape)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, whether columns come first, and type. NumPy's own reader takes more than it should."""
+    beginning = file.read(len(_MAGIC) + 2)
+    if not beginning.startswith(_MAGIC) or len(beginning) < len(_MAGIC) + 2:
+        raise ImageError("is not a NumPy file")
+    version = (beginning[-2], beginning[-1])
+    if version not in _LENGTH_BYTES:
+        raise ImageError(f"is a NumPy file of version {version[0]}.{version[1]}, 1.0 and 2.0 are read")
+    length = int.from_bytes(file.read(_LENGTH_BYTES[version]), "little")
+    if length > _LONGEST_HEADER:
+        raise ImageError(f"is damaged: its header has {length:,} bytes, at most {_LONGEST_HEADER:,} are read")
+    try:
+        described = ast.literal_eval(file.read(length).decode("latin1").strip())
+        descr, fortran, shape = (described[key] for key in ("descr", "fortran_order", "shape"))
+    except (ValueError, SyntaxError, TypeError, KeyError, MemoryError, RecursionError) as error:
+        raise ImageError(f"is damaged: its header cannot be read: {error}") from error
+    whole = isinstance(shape, tuple) and all(type(extent) is int and extent >= 0 for extent in shape)
+    if not whole or not isinstance(fortran, bool):
+        raise ImageError(f"is damaged: its header says shape {shape!r}, fortran_order {fortran!r}")
+    if not isinstance(descr, str) or not _NUMBERS.fullmatch(descr):
+        raise ImageError(f"holds {descr!r}, a photo has numbers")
+    return shape, fortran, np.dtype(descr)
