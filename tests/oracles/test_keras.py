@@ -361,6 +361,27 @@ def test_a_layer_that_several_models_share(tmp_path: Path) -> None:
         agrees(model, tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
 
 
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_a_model_that_a_model_shares_with_another(tmp_path: Path, suffix: str) -> None:
+    inner = keras.Sequential([L.Input((9, 8, 4)), L.Conv2D(4, 1, name="conv")], name="inner")
+    entrance, outer = L.Input((9, 8, 4)), L.Input((9, 8, 4))
+    middle = keras.Model(entrance, L.Add()([inner(entrance), inner(L.ReLU()(entrance))]), name="middle")
+    both = L.Concatenate()([middle(outer), inner(outer), middle(L.ReLU()(outer))])
+    agrees(randomized(keras.Model(outer, both)), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("calls", [1, 2])
+def test_results_of_a_model_as_outputs(tmp_path: Path, suffix: str, calls: int) -> None:
+    """Of its first call, whose number is another one among outputs than among inputs of layers."""
+    entrance, outer = L.Input((9, 8, 4)), L.Input((9, 8, 4))
+    inner = keras.Model(entrance, [L.Conv2D(2, 1)(entrance), L.Conv2D(3, 1)(entrance)], name="inner")
+    first, second = inner(outer)
+    last = inner(L.ReLU()(outer))[1] if calls == 2 else second
+    model = keras.Model(outer, [L.Concatenate()([first, last]), first, L.ReLU()(second)])
+    agrees(randomized(model), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
 def test_functions_in_old_files(tmp_path: Path) -> None:
     """Such files do not say that these are functions, and not the layers of the same names."""
     x = L.Input((9, 8, 4))

@@ -91,11 +91,13 @@ def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
         return _sequential(config, nesting)
     if not isinstance(config, Mapping):
         raise WeightsError("damaged: its model has no settings")
-    layers = [_layer(one, nesting) for one in _entries(config)]
+    entries = _entries(config)
+    layers = [_layer(one, nesting) for one in entries]
     name = config.get("name")
     inputs, outputs = (list(_references(config.get(key))) for key in ("input_layers", "output_layers"))
     model = KerasModel("Functional", name if isinstance(name, str) else "model", layers, inputs, outputs)
-    return _renumbered(model)
+    of_keras_3 = any(isinstance(node, Mapping) for one in entries for node in one.get("inbound_nodes") or [])
+    return _with_counted_outputs(model) if of_keras_3 else _renumbered(model)
 
 
 def _entries(config: Any) -> list[Any]:
@@ -266,6 +268,16 @@ def sources_in(value: Any) -> Iterator[Source]:
             waiting += reversed(one)
         elif isinstance(one, Mapping):
             waiting += reversed(list(one.values()))
+
+
+def _with_counted_outputs(model: KerasModel) -> KerasModel:
+    """Keras 3 counts the calls of a functional model from 1 where they are outputs, and from 0 elsewhere."""
+    functional = {layer.name for layer in model.layers if layer.kind == "Functional"}
+    outputs = [
+        replace(source, call=source.call - 1) if source.layer in functional and source.call else source
+        for source in model.outputs
+    ]
+    return replace(model, outputs=outputs)
 
 
 def _renumbered(model: KerasModel) -> KerasModel:

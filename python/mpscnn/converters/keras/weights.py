@@ -90,6 +90,7 @@ class NumberedWeights:
         self._file = file
         self._places: dict[Path, str] = {}
         self._shared: dict[int, str] = {}
+        self._first: dict[tuple[str, str], str] = {}
         # Early versions call the group otherwise.
         stem = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
         self._collect(model, (), "", stem)
@@ -119,8 +120,11 @@ class NumberedWeights:
             name = _snake_case(layer.kind)
             counts[name] = counts.get(name, -1) + 1
             own = f"{place}/{stem}/{name}" + (f"_{counts[name]}" if counts[name] else "")
+            first = self._first.setdefault((layer.kind, layer.name), own)
             if layer.identity is not None:  # weights are where the first of those that are one layer is
-                own = self._shared.setdefault(layer.identity, own)
+                # Keras does not always give the first one its number.
+                place_of_first = own if self._file.has(own) else first
+                own = self._shared.setdefault(layer.identity, place_of_first)
             inner = (*path, layer.name)
             self._places[inner] = own
             if layer.model is not None:
