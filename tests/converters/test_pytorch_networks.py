@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from converters.torch_writer import safetensors_file, state_dict_file, state_of
+from converters.torch_writer import Storages, safetensors_file, state_dict_file, state_of, zip_form
 from numpy.typing import NDArray
 
 import mpscnn
@@ -212,6 +212,20 @@ def test_labels_fit_the_classes(tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text("cat\ndog\n")
     convert_files([path], tmp_path / "model.safetensors", labels=tmp_path / "labels.txt")
     assert mpscnn.load(tmp_path / "model.safetensors").labels == ["cat", "dog"]
+
+
+def test_of_several_sets_of_weights_a_note_says_which_are_taken(tmp_path: Path) -> None:
+    storages = Storages()
+    state = state_of(weights_of(models.squeezenet1_1))
+    value = {
+        kind: {name: storages.tensor(array * scale) for name, array in state.items()}
+        for kind, scale in {"model_ema": np.float32(2), "model": np.float32(1)}.items()
+    }
+    path = tmp_path / "checkpoint.pth"
+    path.write_bytes(zip_form(value, storages))
+    network = read_network([path])
+    assert network.notes == ["the weights are those of 'model'; the file has 'model_ema', too"]
+    np.testing.assert_array_equal(network.weight("classifier.1", "bias"), state["classifier.1.bias"])
 
 
 # ---- The definitions -----------------------------------------------------------------------------------------------

@@ -118,8 +118,14 @@ class Branching(nn.Module):  # type: ignore[misc, name-defined]
         (Recurrent(), torch.zeros(1, 5, 4), "(?s)^Recurrent: .*layer 'memory.*LSTM"),
         (Branching(), torch.zeros(2, 4), "^Branching: torch.export cannot trace it: "),
         (nn.Conv2d(3, 8, 3), torch.zeros(1, 4, 8, 8), "^Conv2d: torch.export cannot trace it: "),
+        (nn.AdaptiveMaxPool2d(3), torch.zeros(1, 4, 8, 8), "^AdaptiveMaxPool2d: .*adaptive_max_pool2d"),
+        (
+            nn.AvgPool2d(2, divisor_override=3),
+            torch.zeros(1, 4, 8, 8),
+            "^AvgPool2d: avg_pool2d has a divisor_override",
+        ),
     ],
-    ids=["recurrent", "control flow", "wrong example"],
+    ids=["recurrent", "control flow", "wrong example", "no such operator", "an argument that is lost"],
 )
 def test_modules_that_cannot_be_converted(module: Any, example: Any, message: str) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=message):

@@ -131,6 +131,7 @@ OTHERS = {
     "net.bin": (b"\x08\x07\x12\x07pytorch", r"is an ONNX file; named net\.onnx it is read"),
     "net.safetensors": (b"\x1c\0\0\0TFL3", r"is a TensorFlow Lite file; named net\.tflite it is read"),
     "named.safetensors": (b"\x89HDF\r\n\x1a\n", r"is an HDF5 file.*named named\.h5 it is read"),
+    "net.pth.tar": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
     "net.ckpt": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
     "frozen.pb": (b"\n\x10\n", r"graph of TensorFlow; .*tf2onnx"),
     "net.mlmodel": (b"\x08\x01\x12\x05\n\x03abc", "is a Core ML model; export .* as ONNX"),

@@ -149,4 +149,4 @@ def _format_of_archive(names: list[str]) -> tuple[str, str] | None:
 
 
 def _rename(path: Path, suffix: str) -> str:
-    return f"named {path.stem}{suffix} it is read"
+    return f"named {path.stem.removesuffix(suffix)}{suffix} it is read"

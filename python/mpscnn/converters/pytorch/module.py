@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 _NEEDED = ("torch", "onnx", "onnxscript")
+_DIVISOR = 6  # of the arguments of avg_pool2d: divisor_override
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
@@ -58,10 +59,11 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None) -> 
     with _quiet():
         try:
             with torch.no_grad():
-                model = torch.onnx.export(prepared, inputs, dynamo=True, verbose=False).model_proto
+                program = torch.onnx.export(prepared, inputs, dynamo=True, verbose=False)
+                model = program.model_proto
         except Exception as error:  # of whatever the module's own code and torch's compiler raise
-            reason = next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)
-            raise UnsupportedError(f"{title}: torch.export cannot trace it: {reason[:300]}") from error
+            raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
+    _refuse_what_is_lost(program.exported_program, title)
     _name_by_modules(model)
     file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
     return convert(file, ReadOptions(title))
@@ -112,6 +114,22 @@ def _for_inference(module: Any, title: str) -> Any:
             f"{title}: cannot be copied ({error}); call eval(), cpu() and float() before converting it"
         ) from error
     return copied.eval().cpu().float()
+
+
+def _reason(error: BaseException) -> str:
+    """The first line of what it comes from: torch's exporter puts general advice around that."""
+    while error.__cause__ is not None:
+        error = error.__cause__
+    return next((line for line in str(error).splitlines() if line.strip()), type(error).__name__)[:300]
+
+
+def _refuse_what_is_lost(program: Any, title: str) -> None:
+    """For arguments that torch's exporter leaves out without a word."""
+    for node in program.graph.nodes if program is not None else ():
+        if "avg_pool2d" in str(node.target) and len(node.args) > _DIVISOR and node.args[_DIVISOR] is not None:
+            raise UnsupportedError(
+                f"{title}: {node.name} has a divisor_override, which ONNX does not have: leave it out and multiply"
+            )
 
 
 @contextmanager

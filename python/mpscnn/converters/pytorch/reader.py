@@ -27,4 +27,7 @@ def read_pytorch(
     """
     if len(paths) != 1:
         raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
-    return network_of(read_state_dict(paths[0]), name, size, architecture)
+    state = read_state_dict(paths[0])
+    network = network_of(state, name, size, architecture)
+    network.notes += state.notes
+    return network

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -41,10 +41,12 @@ class StateDict:
     Args:
         tensors: by name, "layer1.0.conv1.weight".
         origin: the file, for messages.
+        notes: what a user should know of how they were chosen.
     """
 
-    def __init__(self, tensors: Mapping[str, StoredTensor], origin: str) -> None:
+    def __init__(self, tensors: Mapping[str, StoredTensor], origin: str, notes: Sequence[str] = ()) -> None:
         self.origin = origin
+        self.notes = list(notes)
         self._tensors = dict(tensors)
 
     def __contains__(self, name: str) -> bool:
@@ -84,23 +86,27 @@ def read_state_dict(path: Path) -> StateDict:
     origin = str(path)
     is_safetensors = path.suffix.lower() == ".safetensors"
     value: object = read_safetensors(path) if is_safetensors else read_torch_file(path)
-    tensors = _without_wrappers(_tensors_of(value, origin))
+    notes: list[str] = []
+    tensors = _without_wrappers(_tensors_of(value, origin, notes))
     size, most = sum(tensor.bytes for tensor in tensors.values()), _MAX_SHARING * path.stat().st_size
     if size > most:
         raise WeightsError(f"{origin}: its tensors share storages: as copies they would take {size} bytes")
-    return StateDict(tensors, origin)
+    return StateDict(tensors, origin, notes)
 
 
-def _tensors_of(value: object, origin: str) -> dict[str, StoredTensor]:
+def _tensors_of(value: object, origin: str, notes: list[str]) -> dict[str, StoredTensor]:
     for _ in range(_MOST_NESTED):
         if not isinstance(value, dict):
             raise WeightsError(f"{origin}: holds no state dict, but a {_kind(value)}")
         if any(isinstance(item, StoredTensor) for item in value.values()):
             return _checked(value, origin)
-        inner = [value[key] for key in _ENTRIES if isinstance(value.get(key), dict)]
-        if not inner:
+        keys = [key for key in _ENTRIES if isinstance(value.get(key), dict)]
+        if not keys:
             break
-        value = inner[0]
+        if len(keys) > 1:
+            others = ", ".join(map(repr, keys[1:]))
+            notes.append(f"the weights are those of {keys[0]!r}; the file has {others}, too")
+        value = value[keys[0]]
     raise WeightsError(
         f"{origin}: holds no state dict; looked for one under {', '.join(map(repr, _ENTRIES))}"
     )
