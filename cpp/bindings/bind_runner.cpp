@@ -167,6 +167,14 @@ void wait_until_closed(FrameRunner &self) {
 
 py::object or_none(const py::object &object) { return object ? object : py::none(); }
 
+/// Whether there is something in an object. Its memory is the collector's to see before it has a layout,
+/// which the first object of a class allocates memory for.
+bool is_made(PyObject *self) {
+    const auto *instance = reinterpret_cast<const py::detail::instance *>(self);
+    const bool has_layout = instance->simple_layout || instance->nonsimple.values_and_holders != nullptr;
+    return has_layout && py::detail::is_holder_constructed(self);
+}
+
 /// Has Python's garbage collector look into objects of a class: an exception's traceback may lead back to
 /// them.
 template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
@@ -175,10 +183,10 @@ template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
         type.tp_flags |= Py_TPFLAGS_HAVE_GC;
         type.tp_traverse = [](PyObject *self, visitproc visit, void *arg) {
             Py_VISIT(Py_TYPE(self));
-            return py::detail::is_holder_constructed(self) ? Holder::traverse(self, visit, arg) : 0;
+            return is_made(self) ? Holder::traverse(self, visit, arg) : 0;
         };
         type.tp_clear = [](PyObject *self) {
-            if (py::detail::is_holder_constructed(self)) Holder::clear(self);
+            if (is_made(self)) Holder::clear(self);
             return 0;
         };
     });

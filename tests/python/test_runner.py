@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -251,3 +253,23 @@ def test_it_says_what_it_is() -> None:
         assert (runner.inflight, runner.max_batch, runner.permits) == (1, 3, 3)
         assert (runner.sessions, runner.threads) == (1, 1)
         assert repr(runner).endswith("1 in flight, 1 x 1 threads>")
+
+
+@pytest.mark.parametrize("threshold", [1, 2])
+def test_garbage_is_collected_while_the_first_frames_are_made(threshold: int) -> None:
+    """In a process of its own: the first object of a class sets up what the others find."""
+    code = f"""if True:
+        import gc
+        import numpy as np
+        import mpscnn
+        network = mpscnn.Network(input=(2, 2, 1))
+        network.output(network.add(network.input, network.input))
+        program = network.compile(device="cpu")
+        frames = [np.ones((1, 2, 2, 1), np.float32)] * 3
+        gc.set_threshold({threshold})
+        with mpscnn.Runner(program) as runner:
+            print(sum(float(result.sum()) for result in runner.map(frames)))
+            runner.submit(frames[0]).result()
+    """
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (finished.returncode, finished.stdout) == (0, "24.0\n"), finished.stderr

@@ -22,21 +22,7 @@ if TYPE_CHECKING:
 Result_co = TypeVar("Result_co", covariant=True)
 
 
-if TYPE_CHECKING:
-
-    class _Queue(_core.FrameQueue, Generic[Result_co]):
-        def __next__(self) -> Result_co: ...
-
-else:
-
-    class _Queue:
-        """The core's, whatever it holds: its classes cannot be generic ones."""
-
-        def __class_getitem__(cls, _result: object) -> type[_core.FrameQueue]:
-            return _core.FrameQueue
-
-
-class OrderedResults(_Queue[Result_co]):
+class OrderedResults(_core.FrameQueue, Generic[Result_co]):
     """The results of a stream of frames in their order; an iterator, and an asynchronous one. For one thread at a time.
 
     An iteration that a failing frame or a signal has interrupted may be continued: no result is lost.
@@ -55,6 +41,10 @@ class OrderedResults(_Queue[Result_co]):
 
     def __repr__(self) -> str:
         return f"<OrderedResults of {self._runner!r}, {len(self)} under way>"
+
+    if TYPE_CHECKING:
+
+        def __next__(self) -> Result_co: ...
 
     def __iter__(self) -> OrderedResults[Result_co]:
         if self._frames is None:
