@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import os
 from pathlib import Path
 from typing import Any
 
@@ -57,6 +60,25 @@ def test_float16_is_half_as_large(tmp_path: Path) -> None:
         converters.export_onnx(network, tmp_path / "model.onnx", dtype=dtype)
         sizes[dtype] = (tmp_path / "model.onnx").stat().st_size
     assert sizes["float16"] < 0.51 * sizes["float32"]
+
+
+def test_a_file_that_cannot_be_written_whole_stays_as_it_was(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "model.onnx"
+    converters.export_onnx(small_network(), path)
+    before = path.read_bytes()
+
+    class Full(io.BufferedWriter):
+        def write(self, content: Any) -> int:
+            super().write(content[:100])
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fdopen", lambda handle, mode: Full(io.FileIO(handle, mode)))
+    with pytest.raises(mpscnn.WeightsError, match="No space left"):
+        converters.export_onnx(small_network(), path)
+    assert path.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [path]
 
 
 def test_weights_beyond_float16(tmp_path: Path) -> None:

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from os import PathLike
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.files import writing
+from mpscnn._private.files import replacing
 from mpscnn.converters.onnx_writer import moves
 from mpscnn.converters.onnx_writer import normalization as onnx_normalization
 from mpscnn.converters.onnx_writer import reduction as onnx_reduction
@@ -52,10 +51,10 @@ def export(
     layout: str = "nhwc",
     dtype: str = "float32",
 ) -> None:
-    """Writes `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written."""
+    """Writes `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written; what was there stays."""
     content = to_onnx(network, size=size, layout=layout, dtype=dtype).SerializeToString()
-    with writing(path, WeightsError):
-        Path(path).write_bytes(content)
+    with replacing(path, WeightsError) as file:
+        file.write(content)
 
 
 def to_onnx(
