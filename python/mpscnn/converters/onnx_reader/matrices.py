@@ -39,7 +39,7 @@ def _gemm(c: Context, node: Node) -> None:
             )
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
     activation, result = ending(c, node.outputs[0])
-    c.values[result] = _dense(c, node, x, weight, bias, activation)
+    c.values[result] = dense(c, node, x, weight, bias, activation)
 
 
 def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Value) -> None:
@@ -48,7 +48,7 @@ def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Va
     if beta != 1.0:
         scaled = c.neuron(term.tensor, {"kind": "linear", "a": beta}, c.layer_name(node, "/scaled"))
         term = term.holding(scaled)
-    both = align(c.arranger, _dense(c, node, x, weight, None, None), term)
+    both = align(c.arranger, dense(c, node, x, weight, None, None), term)
     c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node, "/sum"))))
 
 
@@ -70,7 +70,7 @@ def _matmul(c: Context, node: Node) -> None:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
     bias, result = _bias_behind(c, node.outputs[0], weight.shape[1])
     activation, result = ending(c, result)
-    c.values[result] = _dense(c, node, x, weight.T, bias, activation)
+    c.values[result] = dense(c, node, x, weight.T, bias, activation)
 
 
 def _constant_first(c: Context, node: Node) -> None:
@@ -94,7 +94,7 @@ def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32]
     return c.constants.real(other, "its biases"), user.outputs[0]
 
 
-def _dense(
+def dense(
     c: Context,
     node: Node,
     x: Value,

@@ -9,6 +9,7 @@ import numpy as np
 
 from mpscnn.converters.onnx_reader.arithmetic import ARITHMETIC
 from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.einsum import EINSUM
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.logic import LOGIC
 from mpscnn.converters.onnx_reader.matrices import MATRICES
@@ -86,6 +87,7 @@ OPERATORS: dict[str, Handler] = {
     **ARITHMETIC,
     **LOGIC,
     **MATRICES,
+    **EINSUM,
     **MOVES,
     **PARTS,
     **REDUCTIONS,

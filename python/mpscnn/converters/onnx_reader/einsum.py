@@ -1,0 +1,108 @@
+"""Einsum of one computed tensor and a matrix, or of two computed tensors: axes are named, and products follow."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import replace
+
+from mpscnn.converters.contractions import product_of
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.layout import Axis, Value
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.matrices import dense
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_EQUATION = re.compile(r"([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]+))?")
+
+
+def _einsum(c: Context, node: Node) -> None:
+    equation = node.text("equation", "").replace(" ", "")
+    found = _EQUATION.fullmatch(equation)
+    if found is None or len(node.inputs) != 2:
+        raise UnsupportedError(
+            f"its equation is {shown(equation)}; supported are two operands whose axes are named"
+        )
+    first, second, target = found.groups()
+    if target is None:
+        target = "".join(sorted(label for label in first + second if (first + second).count(label) == 1))
+    terms = (first, second, target)
+    lost = set(first) ^ set(second)
+    if any(len(set(term)) < len(term) for term in terms) or not lost <= set(target) <= set(first + second):
+        raise UnsupportedError(
+            f"its equation is {shown(equation)}; an axis that is not in the result must be once in both operands"
+        )
+    labels = dict(zip(node.inputs, terms, strict=False))
+    constant = [name for name in node.inputs if c.is_constant(name)]
+    if not constant:
+        values = [_named(c.value(name), term) for name, term in zip(node.inputs, terms, strict=False)]
+        y = _of_two(c, values[0], values[1], target)
+    elif len(constant) == 1:
+        (computed,) = (name for name in node.inputs if name not in constant)
+        y = _with_constant(c, node, (computed, labels[computed]), (constant[0], labels[constant[0]]), target)
+    else:
+        raise UnsupportedError("of two constants it is not supported")
+    c.result(node, y)
+
+
+def _named(x: Value, labels: str) -> tuple[Value, dict[str, Axis]]:
+    """A value and its axes by their labels."""
+    if x.rank != len(labels):
+        raise WeightsError(f"damaged: names {len(labels)} axes of {x.shown}")
+    return x, dict(zip(labels, x.axes, strict=True))
+
+
+def _joined(axes: dict[str, Axis], labels: list[str]) -> Axis:
+    return tuple(atom for label in labels for atom in axes[label])
+
+
+def _of_two(
+    c: Context, first: tuple[Value, dict[str, Axis]], second: tuple[Value, dict[str, Axis]], target: str
+) -> Value:
+    """A product of matrices for each of the axes that both operands and the result have."""
+    (a, of_a), (b, of_b) = first, second
+    b = b.with_own_atoms()
+    of_b = dict(zip(of_b, b.axes, strict=True))
+    both = [label for label in of_a if label in of_b and label in target]
+    both.sort(key=lambda label: not any(atom.is_batch for atom in of_a[label]))
+    summed = [label for label in of_a if label not in target]
+    rows, columns = ([label for label in own if label not in both + summed] for own in (of_a, of_b))
+    shared_a, shared_b = ([own[label] for label in both] for own in (of_a, of_b))
+    y = product_of(
+        c.arranger,
+        replace(a, axes=(*shared_a, _joined(of_a, rows), _joined(of_a, summed))),
+        replace(b, axes=(*shared_b, _joined(of_b, summed), _joined(of_b, columns))),
+    )
+    # The product has atoms of its own in place of the columns'.
+    left = list(y.axes[-1])
+    named = {label: axis for label, axis in of_a.items() if label in target}
+    for label in columns:
+        count = len(of_b[label])
+        named[label], left = tuple(left[:count]), left[count:]
+    return replace(y, axes=tuple(named[label] for label in target))
+
+
+def _with_constant(
+    c: Context, node: Node, computed: tuple[str, str], constant: tuple[str, str], target: str
+) -> Value:
+    """A dense layer over the axes that are summed."""
+    x, of_x = _named(c.value(computed[0]), computed[1])
+    weight, stored = c.constants.real(constant[0], "its constant operand"), constant[1]
+    if weight.ndim != len(stored):
+        raise WeightsError(f"damaged: names {len(stored)} axes of {weight.shape}")
+    summed = [label for label in of_x if label not in target]
+    kept, new = [label for label in of_x if label in target], [label for label in stored if label not in of_x]
+    if len(summed) + len(new) < len(stored):
+        raise UnsupportedError("its constant operand has an axis that the other and the result have, too")
+    order = [stored.index(label) for label in new + summed]
+    extents = [weight.shape[stored.index(label)] for label in new]
+    matrix = weight.transpose(order).reshape(math.prod(extents), -1)
+    x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
+    y = dense(c, node, x, matrix, None, None)
+    low, high = ([*stand_ins[:-1], *extents] for stand_ins in y.stand_ins())
+    y = c.arranger.reshaped(y, low, high)
+    return y.transposed([(kept + new).index(label) for label in target])
+
+
+EINSUM: dict[str, Handler] = {"Einsum": _einsum}
