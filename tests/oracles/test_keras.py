@@ -391,6 +391,34 @@ def test_functions_in_old_files(tmp_path: Path) -> None:
     agrees(model, tmp_path / "model.h5", image(2, 9, 8, 4) * 0.1)
 
 
+FUNCTIONS: dict[str, Callable[[Any], Any]] = {
+    "absolute": keras.ops.absolute,
+    "concatenate": lambda x: keras.ops.concatenate([x, keras.ops.relu(x)], axis=-1),
+    "concatenate rows": lambda x: keras.ops.concatenate([x, keras.ops.relu(x)], axis=1),
+    "elu": lambda x: keras.ops.elu(x, alpha=0.3),
+    "gelu": keras.ops.gelu,
+    "gelu exact": lambda x: keras.ops.gelu(x, approximate=False),
+    "leaky_relu": lambda x: keras.ops.leaky_relu(x, negative_slope=0.3),
+    "log_sigmoid": keras.ops.log_sigmoid,
+    "maximum": lambda x: keras.ops.maximum(x, keras.ops.tanh(x)),
+    "minimum": lambda x: keras.ops.minimum(x, keras.ops.tanh(x)),
+    "negative": lambda x: -x,
+    "selu": keras.ops.selu,
+    "softmax": lambda x: keras.ops.softmax(x, axis=-1),
+    "softmax of rows": lambda x: keras.ops.softmax(x, axis=1),
+    "softsign": keras.ops.softsign,
+    "sqrt": lambda x: keras.ops.sqrt(keras.ops.absolute(x)),
+    "square": keras.ops.square,
+}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("name", list(FUNCTIONS))
+def test_functions(tmp_path: Path, name: str, suffix: str) -> None:
+    x = L.Input((9, 8, 4))
+    agrees(keras.Model(x, FUNCTIONS[name](x)), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
 @pytest.mark.parametrize("axes", [[1], [2], [2, 3], [1, 3]])
 def test_slopes_along_other_axes_are_refused(tmp_path: Path, axes: list[int]) -> None:
     """As many as channels, but not one for each."""

@@ -10,9 +10,10 @@ from functools import reduce
 from typing import Any
 
 from mpscnn.converters.keras.applied import Applied
-from mpscnn.converters.keras.functions import named_function
+from mpscnn.converters.keras.functions import layer_function, named_function
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 Pairwise = Callable[..., Tensor]
@@ -132,6 +133,27 @@ def _function_of(name: str) -> Callable[[Applied], Tensor]:
     return apply
 
 
+def _neuron(neuron: Activation) -> Callable[[Applied], Tensor]:
+    return lambda c: c.network.activation(c.x(), neuron, name=c.name())
+
+
+def _like_layer(kind: str) -> Callable[[Applied], Tensor]:
+    """A function with the settings of an activation layer."""
+
+    def apply(c: Applied) -> Tensor:
+        function, x = layer_function(kind, c.settings, c.generation), c.x()
+        if function.layers is not None:
+            return function.layers(c.network, x, c.name())
+        return c.network.activation(x, function.neuron, name=c.name())
+
+    return apply
+
+
+def _gelu(c: Applied) -> Tensor:
+    kind: Activation = "gelu_tanh" if c.settings.flag("approximate", True) else "gelu"
+    return c.network.activation(c.x(), kind, name=c.name())
+
+
 _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
     "Add": _operator_of("+"),
     "Subtract": _operator_of("-"),
@@ -148,6 +170,20 @@ _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
     "Softplus": _function_of("softplus"),
     "Tanh": _function_of("tanh"),
     "Exp": _function_of("exponential"),
+    "LogSigmoid": _function_of("log_sigmoid"),
+    "Selu": _function_of("selu"),
+    "Softsign": _function_of("softsign"),
+    "Absolute": _neuron("absolute"),
+    "Negative": _neuron({"kind": "linear", "a": -1.0}),
+    "Sqrt": _neuron({"kind": "power", "a": 1.0, "c": 0.5}),
+    "Square": _neuron({"kind": "power", "a": 1.0, "c": 2.0}),
+    "Concatenate": _concatenate,
+    "Elu": _like_layer("ELU"),
+    "Gelu": _gelu,
+    "LeakyRelu": _like_layer("LeakyReLU"),
+    "Maximum": _merge("maximum"),
+    "Minimum": _merge("minimum"),
+    "Softmax": _like_layer("Softmax"),
 }
 # By TensorFlow's names.
 _TENSORFLOW = {
