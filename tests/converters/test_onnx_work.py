@@ -158,3 +158,18 @@ def test_lengths_that_the_file_does_not_have(tmp_path: Path, length: bytes) -> N
     path.write_bytes(b"\x08\x07\x3a" + length + b"\0" * 5000)
     with pytest.raises(WeightsError, match="is not an ONNX file"):
         mpscnn.converters.read_network([path])
+
+
+def test_of_a_file_of_very_many_fields_the_first_are_looked_at(tmp_path: Path) -> None:
+    made = model([node("Conv", ["x", "w"])], {"x": (1, 64, 6, 6)}, {"w": np.ones((64, 64, 3, 3), np.float32)})
+    path = tmp_path / "fields.onnx"
+    path.write_bytes(b"\x08\x07" * 3_000_000 + made.SerializeToString())
+    started = time.process_time()
+    tracemalloc.start()
+    try:
+        network = mpscnn.converters.read_network([path])
+        assert tracemalloc.get_traced_memory()[1] < 4 * path.stat().st_size
+    finally:
+        tracemalloc.stop()
+    assert time.process_time() - started < SECONDS
+    assert [array.sum() for array in network.weights.values()] == [64 * 64 * 9]

@@ -12,6 +12,8 @@ from typing import BinaryIO
 
 # Smaller tensors are not worth a read of their own.
 _LARGE = 1 << 12
+# Behind so many fields all is kept: to look at each costs more than protobuf's own reading.
+_MOST_FIELDS = 50_000
 
 _VARINT, _EIGHT_BYTES, _LENGTH, _FOUR_BYTES = 0, 1, 2, 5
 _LONGEST_VARINT = 10
@@ -71,23 +73,27 @@ class OwnData:
 
     def __init__(self, file: BinaryIO, size: int) -> None:
         self._file = file
+        self._left = _MOST_FIELDS
         self.places: set[Place] = set()
         self.message = self._without_data(0, size, _INNER)
 
     def _without_data(self, start: int, end: int, inner: _Path) -> bytes:
-        parts = []
+        parts, kept = [], start  # what is kept in one piece is read in one piece
         for field in self._fields(start, end):
             path = inner.get(field.number)
             if path is None or field.kind != _LENGTH or field.end - field.start < _LARGE:
-                parts.append(self._read(field.first, field.end))
                 continue
             take = self._tensor if path is _TENSOR else partial(self._without_data, inner=path)
             content = take(field.start, field.end)
-            parts += [_varint(field.number << 3 | _LENGTH), _varint(len(content)), content]
-        return b"".join(parts)
+            tag = _varint(field.number << 3 | _LENGTH)
+            parts += [self._read(kept, field.first), tag, _varint(len(content)), content]
+            kept = field.end
+        return b"".join([*parts, self._read(kept, end)])
 
     def _tensor(self, start: int, end: int) -> bytes:
         fields = list(self._fields(start, end))
+        if self._left == 0:
+            return self._read(start, end)
         types = [field.value for field in fields if field.number == _DATA_TYPE and field.kind == _VARINT]
         elsewhere = any(field.number in (_EXTERNAL_DATA, _DATA_LOCATION) for field in fields)
         if len(types) != 1 or types[0] not in _PLAIN_TYPES or elsewhere:
@@ -106,8 +112,10 @@ class OwnData:
         return self._read(start, data.first) + _reference(place) + self._read(data.end, end)
 
     def _fields(self, start: int, end: int) -> Iterator[_Field]:
+        """The fields of a message, the first ones where there are too many."""
         position = start
-        while position < end:
+        while position < end and self._left:
+            self._left -= 1
             first = position
             tag, position = self._varint(position, end)
             number, kind = tag >> 3, tag & 7
