@@ -15,6 +15,7 @@ from converters.torch_writer import safetensors_file, state_dict_file, state_of
 import mpscnn
 from mpscnn import models
 from mpscnn.converters import export_onnx
+from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.peers.tflite_writer import write_tflite
 
 _PROGRAM = """
@@ -112,3 +113,15 @@ def test_at_most_twice_the_size_of_the_file(tmp_path: Path, name: str, what: str
     program = [sys.executable, "-c", _PROGRAM, what, f"small_{name}", name]
     result = subprocess.run(program, cwd=tmp_path, check=True, capture_output=True, text=True)
     assert 0.9 < float(result.stdout) < 2.0
+
+
+def test_bytes_of_a_file_wherever_they_are_wanted(tmp_path: Path) -> None:
+    path = tmp_path / "bytes"
+    content = np.random.default_rng(0).bytes(3_000_000)
+    path.write_bytes(content)
+    file, generator = FileBytes(path), np.random.default_rng(1)
+    part = file.part(100_000, 2_000_000)
+    for _ in range(2000):
+        start, size = int(generator.integers(0, 3_000_100)), int(2 ** generator.uniform(0, 18)) - 1
+        assert file.read(start, size) == content[start : start + size]
+        assert part.read(start, size) == content[100_000:2_100_000][start : start + size]

@@ -9,8 +9,9 @@ from typing import Protocol
 from mpscnn._private.files import reading, require_regular
 from mpscnn.errors import WeightsError
 
-# Formats put many small things beside one another: they are read together.
-_BLOCK = 1 << 16
+# Formats put many small things beside one another, and refer from one place to others: some are read together and kept.
+_BLOCK = 1 << 14
+_MOST_BLOCKS = 64
 
 
 class Content(Protocol):
@@ -50,8 +51,7 @@ class FileBytes:
             require_regular(path, WeightsError)
             self._size = path.stat().st_size
         self._offset = 0
-        self._block = b""
-        self._begin = 0
+        self._blocks: dict[int, bytes] = {}
 
     def __len__(self) -> int:
         return self._size
@@ -59,12 +59,22 @@ class FileBytes:
     def read(self, start: int, size: int) -> bytes:
         """See `Content`. Raises WeightsError if they cannot be read."""
         size = max(min(size, self._size - start), 0)
-        if size > _BLOCK // 2:
+        first, last = start // _BLOCK, (start + max(size, 1) - 1) // _BLOCK
+        if last > first + 1:
             return self._from_file(start, size)
-        if not self._begin <= start <= start + size <= self._begin + len(self._block):
-            self._begin = max(start - _BLOCK // 2, 0)
-            self._block = self._from_file(self._begin, min(_BLOCK, self._size - self._begin))
-        return self._block[start - self._begin : start - self._begin + size]
+        content = b"".join(self._block(number) for number in range(first, last + 1))
+        return content[start - first * _BLOCK :][:size]
+
+    def _block(self, number: int) -> bytes:
+        """A block of the file, of which the ones read last are kept."""
+        block = self._blocks.pop(number, None)
+        if block is None:
+            begin = number * _BLOCK
+            block = self._from_file(begin, max(min(_BLOCK, self._size - begin), 0))
+            if len(self._blocks) == _MOST_BLOCKS:
+                del self._blocks[next(iter(self._blocks))]
+        self._blocks[number] = block
+        return block
 
     def part(self, start: int, size: int) -> FileBytes:
         """A part that counts as a file of its own."""
