@@ -26,7 +26,7 @@ Value reshaped(GradientBuilder &builder, Value value, std::vector<std::int64_t> 
 
 // ---- Layers with weights ----
 
-void add(const Convolution &convolution, GradientBuilder &builder) {
+void add_own(const Convolution &convolution, GradientBuilder &builder) {
     const Value gradient = builder.gradient();
     if (builder.wants(0))
         builder.give(0, builder.add(ConvolutionDataGradient{convolution},
@@ -39,7 +39,7 @@ void add(const Convolution &convolution, GradientBuilder &builder) {
 }
 
 /// As a convolution of one pixel that has all inputs as its channels.
-void add(const FullyConnected &dense, GradientBuilder &builder) {
+void add_own(const FullyConnected &dense, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0));
     const std::int64_t features = input.with_batch(1).elements();
     Convolution pixel;
@@ -61,7 +61,7 @@ void add(const FullyConnected &dense, GradientBuilder &builder) {
 }
 
 /// By the statistics of the batch, the second input; these depend on the first, which is taken into account.
-void add(const BatchNormalization &normalization, GradientBuilder &builder) {
+void add_own(const BatchNormalization &normalization, GradientBuilder &builder) {
     if (builder.inputs() != 2) builder.refuse("statistics that are weights");
     const Value gradient = builder.gradient(), source = builder.input(0), statistics = builder.input(1);
     const Value sums =
@@ -81,7 +81,7 @@ void add(const BatchNormalization &normalization, GradientBuilder &builder) {
 }
 
 /// Their gradient is part of the normalization's.
-void add(const BatchStatistics &, GradientBuilder &) {}
+void add_own(const BatchStatistics &, GradientBuilder &) {}
 
 /// Of gamma and beta. `plain` is the normalization without them.
 void give_gamma_and_beta(GradientBuilder &builder, const Operation &plain) {
@@ -101,32 +101,32 @@ std::vector<Value> normalization_inputs(const GradientBuilder &builder) {
     return inputs;
 }
 
-void add(const GroupNormalization &normalization, GradientBuilder &builder) {
+void add_own(const GroupNormalization &normalization, GradientBuilder &builder) {
     give_gamma_and_beta(builder, normalization);
     if (builder.wants(0))
         builder.give(0,
                      builder.add(GroupNormalizationGradient{normalization}, normalization_inputs(builder)));
 }
 
-void add(const LayerNormalization &normalization, GradientBuilder &builder) {
+void add_own(const LayerNormalization &normalization, GradientBuilder &builder) {
     give_gamma_and_beta(builder, normalization);
     if (builder.wants(0))
         builder.give(0,
                      builder.add(LayerNormalizationGradient{normalization}, normalization_inputs(builder)));
 }
 
-void add(const CrossChannelNormalization &normalization, GradientBuilder &builder) {
+void add_own(const CrossChannelNormalization &normalization, GradientBuilder &builder) {
     builder.give(0, builder.add(CrossChannelNormalizationGradient{normalization},
                                 {builder.gradient(), builder.input(0)}));
 }
 
-void add(const Resize &resize, GradientBuilder &builder) {
+void add_own(const Resize &resize, GradientBuilder &builder) {
     builder.give(0, builder.add(ResizeGradient{resize}, {builder.gradient(), builder.input(0)}));
 }
 
 // ---- Elementwise ----
 
-void add(const Neuron &neuron, GradientBuilder &builder) {
+void add_own(const Neuron &neuron, GradientBuilder &builder) {
     if (neuron.kind == NeuronKind::prelu) builder.refuse("prelu");
     if (neuron.kind == NeuronKind::none) return builder.give(0, builder.gradient());
     const bool from_result = NeuronGradient::follows_from_result(neuron);
@@ -150,13 +150,13 @@ void give_summed(GradientBuilder &builder, std::size_t input, Value gradient) {
     builder.give(input, whole ? gradient : builder.add(SumLike{}, {gradient, source}));
 }
 
-void add(const Addition &addition, GradientBuilder &builder) {
+void add_own(const Addition &addition, GradientBuilder &builder) {
     const Value gradient = limited_gradient(addition, builder);
     if (builder.wants(0)) give_summed(builder, 0, scaled(builder, gradient, addition.primary_scale));
     if (builder.wants(1)) give_summed(builder, 1, scaled(builder, gradient, addition.secondary_scale));
 }
 
-void add(const Subtraction &difference, GradientBuilder &builder) {
+void add_own(const Subtraction &difference, GradientBuilder &builder) {
     const Value gradient = limited_gradient(difference, builder);
     if (builder.wants(0)) give_summed(builder, 0, scaled(builder, gradient, difference.primary_scale));
     if (builder.wants(1)) give_summed(builder, 1, scaled(builder, gradient, -difference.secondary_scale));
@@ -172,7 +172,7 @@ template <class Op> Op reading(const Arithmetic &arithmetic, std::size_t index) 
     return operation;
 }
 
-void add(const Multiplication &product, GradientBuilder &builder) {
+void add_own(const Multiplication &product, GradientBuilder &builder) {
     const Value gradient = limited_gradient(product, builder);
     for (const std::size_t index : {0, 1}) {
         if (!builder.wants(index)) continue;
@@ -182,7 +182,7 @@ void add(const Multiplication &product, GradientBuilder &builder) {
     }
 }
 
-void add(const Division &quotient, GradientBuilder &builder) {
+void add_own(const Division &quotient, GradientBuilder &builder) {
     const Value gradient = limited_gradient(quotient, builder);
     auto by_divisor = reading<Division>(quotient, 1);
     by_divisor.primary_scale = quotient.primary_scale / quotient.secondary_scale;
@@ -197,38 +197,38 @@ void add(const Division &quotient, GradientBuilder &builder) {
 }
 
 /// The mask follows from the parameters: the same elements of the gradient go on.
-void add(const Dropout &dropout, GradientBuilder &builder) {
+void add_own(const Dropout &dropout, GradientBuilder &builder) {
     builder.give(0, dropout.training ? builder.add(dropout, {builder.gradient()}) : builder.gradient());
 }
 
-void add(const StepDropout &dropout, GradientBuilder &builder) {
+void add_own(const StepDropout &dropout, GradientBuilder &builder) {
     builder.give(0, builder.add(dropout, {builder.gradient(), builder.input(1)}));
 }
 
 // ---- Pixels and windows ----
 
-void add(const Softmax &, GradientBuilder &builder) {
+void add_own(const Softmax &, GradientBuilder &builder) {
     builder.give(0, builder.add(SoftmaxGradient{}, {builder.gradient(), builder.result()}));
 }
 
-void add(const LogSoftmax &, GradientBuilder &builder) {
+void add_own(const LogSoftmax &, GradientBuilder &builder) {
     builder.give(0, builder.add(SoftmaxGradient{.logarithm = true}, {builder.gradient(), builder.result()}));
 }
 
-void add(const Pooling &pooling, GradientBuilder &builder) {
+void add_own(const Pooling &pooling, GradientBuilder &builder) {
     builder.give(
         0, builder.add(PoolingGradient{pooling}, {builder.gradient(), builder.input(0), builder.result()}));
 }
 
 // ---- Moves ----
 
-void add(const Reshape &, GradientBuilder &builder) {
+void add_own(const Reshape &, GradientBuilder &builder) {
     const Shape &input = builder.shape(builder.input(0));
     if (std::count(input.begin() + 1, input.end(), Shape::any) > 1) builder.refuse("free extents");
     builder.give(0, reshaped(builder, builder.gradient(), image_extents(input)));
 }
 
-void add(const Concatenation &concatenation, GradientBuilder &builder) {
+void add_own(const Concatenation &concatenation, GradientBuilder &builder) {
     std::vector<Shape> shapes;
     for (std::size_t i = 0; i < builder.inputs(); ++i) shapes.push_back(builder.shape(builder.input(i)));
     const int axis = concatenation.positive_axis(shapes), from_end = shapes[0].rank() - axis;
@@ -245,20 +245,20 @@ void add(const Concatenation &concatenation, GradientBuilder &builder) {
     }
 }
 
-void add(const Transpose &transpose, GradientBuilder &builder) {
+void add_own(const Transpose &transpose, GradientBuilder &builder) {
     std::vector<std::int64_t> inverse(transpose.axes.size());
     for (std::size_t i = 0; i < inverse.size(); ++i)
         inverse[static_cast<std::size_t>(transpose.axes[i] - 1)] = static_cast<std::int64_t>(i) + 1;
     builder.give(0, builder.add(Transpose{.axes = std::move(inverse)}, {builder.gradient()}));
 }
 
-void add(const ChannelShuffle &shuffle, GradientBuilder &builder) {
+void add_own(const ChannelShuffle &shuffle, GradientBuilder &builder) {
     const std::int64_t channels = builder.shape(builder.input(0)).back();
     builder.give(0, builder.add(ChannelShuffle{.groups = channels / shuffle.groups}, {builder.gradient()}));
 }
 
 /// Blocks of pixels become channels again.
-void add(const DepthToSpace &blocks, GradientBuilder &builder) {
+void add_own(const DepthToSpace &blocks, GradientBuilder &builder) {
     const Shape &input = builder.shape(builder.input(0));
     if (!input.with_batch(1).fixed()) builder.refuse("a free extent");
     const std::int64_t scale = blocks.scale, channels = input[3] / (scale * scale);
@@ -271,7 +271,7 @@ void add(const DepthToSpace &blocks, GradientBuilder &builder) {
 }
 
 /// What was cropped gets zeros, and borders are cropped.
-void add(const Padding &padding, GradientBuilder &builder) {
+void add_own(const Padding &padding, GradientBuilder &builder) {
     if (padding.mode != PaddingMode::constant_) builder.refuse("a border that is not constant");
     Padding inverse;
     inverse.top = -padding.top, inverse.bottom = -padding.bottom;
@@ -281,7 +281,7 @@ void add(const Padding &padding, GradientBuilder &builder) {
 }
 
 /// Zeros around the part.
-void add(const Slice &slice, GradientBuilder &builder) {
+void add_own(const Slice &slice, GradientBuilder &builder) {
     const Shape &input = builder.shape(builder.input(0)), &part = builder.shape(builder.gradient());
     if (slice.stride_y != 1 || slice.stride_x != 1 || slice.stride_channels != 1)
         builder.refuse("steps other than 1");
@@ -298,7 +298,7 @@ void add(const Slice &slice, GradientBuilder &builder) {
 // ---- Sums ----
 
 /// Each element gets the gradient of its sum.
-void add(const Reduction &reduction, GradientBuilder &builder) {
+void add_own(const Reduction &reduction, GradientBuilder &builder) {
     if (reduction.kind != ReductionKind::sum && reduction.kind != ReductionKind::mean)
         builder.refuse("a kind other than sum and mean");
     const Shape &input = builder.shape(builder.input(0));
@@ -315,7 +315,7 @@ void add(const Reduction &reduction, GradientBuilder &builder) {
 }
 
 /// Copies of what has one element along each axis on which it is repeated.
-void add(const Tile &tile, GradientBuilder &builder) {
+void add_own(const Tile &tile, GradientBuilder &builder) {
     const Shape &input = builder.shape(builder.input(0));
     const std::array copies{tile.channels, tile.columns, tile.rows};
     for (int from_end = 1; from_end <= 3 && from_end < input.rank(); ++from_end)
@@ -324,7 +324,7 @@ void add(const Tile &tile, GradientBuilder &builder) {
     builder.give(0, builder.add(SumLike{}, {builder.gradient(), builder.input(0)}));
 }
 
-void add(const MatrixProduct &product, GradientBuilder &builder) {
+void add_own(const MatrixProduct &product, GradientBuilder &builder) {
     const Value gradient = builder.gradient(), first = builder.input(0), second = builder.input(1);
     const bool turns_first = product.transpose_first, turns_second = product.transpose_second;
     const auto multiply = [&](Value a, bool turns_a, Value b, bool turns_b) {
@@ -339,7 +339,7 @@ void add(const MatrixProduct &product, GradientBuilder &builder) {
 }
 
 template <class Op>
-concept HasGradients = requires(const Op &op, GradientBuilder &builder) { add(op, builder); };
+concept HasGradients = requires(const Op &op, GradientBuilder &builder) { add_own(op, builder); };
 
 } // namespace
 
@@ -347,7 +347,7 @@ void add_gradients(const Operation &operation, GradientBuilder &builder) {
     std::visit(
         [&]<class Op>(const Op &op) {
             if constexpr (HasGradients<Op>)
-                add(op, builder);
+                add_own(op, builder);
             else
                 builder.refuse("this operation");
         },

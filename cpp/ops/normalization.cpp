@@ -14,11 +14,6 @@ void require_epsilon(const OperationInfo &info, float epsilon) {
         refuse_parameter(info, "epsilon", "above 0 and finite", epsilon);
 }
 
-void require_not_negative(const OperationInfo &info, const char *field, float value) {
-    if (!(value >= 0.0f) || !std::isfinite(value))
-        refuse_parameter(info, field, "at least 0 and finite", value);
-}
-
 /// alpha, beta and delta of (delta + alpha * spread)^beta: the base is never negative.
 void require_power(const OperationInfo &info, float alpha, float beta, float delta) {
     require_not_negative(info, "alpha", alpha);

@@ -21,6 +21,11 @@ void require_finite(const OperationInfo &info, std::string_view field, float val
     if (!std::isfinite(value)) refuse_parameter(info, field, "finite", value);
 }
 
+void require_not_negative(const OperationInfo &info, std::string_view field, float value) {
+    if (!(value >= 0.0f) || !std::isfinite(value))
+        refuse_parameter(info, field, "at least 0 and finite", value);
+}
+
 void require_divisor(const OperationInfo &info, std::string_view field, std::int64_t value,
                      std::int64_t channels) {
     if (value < 1 || channels % value != 0)

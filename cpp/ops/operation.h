@@ -74,6 +74,8 @@ inline constexpr std::int64_t largest_size = 1 << 24;
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,
                       std::int64_t minimum);
 void require_finite(const OperationInfo &info, std::string_view field, float value);
+/// Refuses what is not finite too.
+void require_not_negative(const OperationInfo &info, std::string_view field, float value);
 /// Refuses what does not divide the number of channels.
 void require_divisor(const OperationInfo &info, std::string_view field, std::int64_t value,
                      std::int64_t channels);

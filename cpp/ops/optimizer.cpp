@@ -14,11 +14,6 @@ void require_share(const OperationInfo &info, const char *field, double value) {
     if (!(value >= 0.0 && value <= 1.0)) refuse_parameter(info, field, "0 to 1", value);
 }
 
-void require_not_negative(const OperationInfo &info, const char *field, float value) {
-    if (!(value >= 0.0f) || !std::isfinite(value))
-        refuse_parameter(info, field, "at least 0 and finite", value);
-}
-
 } // namespace
 
 void require_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count) {

@@ -125,3 +125,59 @@ def test_weights_after_some_steps(kind: str) -> None:
             assert np.abs(trained[name] - value).mean() < 2e-5, name
         else:
             np.testing.assert_allclose(trained[name], value, rtol=2e-3, atol=2e-4, err_msg=name)
+
+
+class Moves(torch.nn.Module):  # type: ignore[misc]
+    """Layers that move, scale and normalize without weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = torch.nn.Conv2d(3, 6, 3)
+        self.conv2 = torch.nn.Conv2d(6, 6, 1)
+        self.dense = torch.nn.Linear(4 * 4 * 3, 5)
+
+    def forward(self, x: Any) -> Any:
+        x = F.pad(self.conv1(x), (1, 2, 2, 1))
+        x = F.local_response_norm(x, 3, alpha=0.5, beta=0.75, k=1.0)
+        gate = torch.sigmoid(self.conv2(F.adaptive_avg_pool2d(x, 1)))
+        x = x * gate / (gate + 0.5) - gate
+        x = F.interpolate(x[:, :, 3:11, 1:9], size=(4, 4), mode="nearest")
+        x = torch.softmax(x.permute(0, 2, 3, 1), -1)[..., 2:5]
+        return self.dense(x.flatten(1))
+
+
+def same_moves(module: Any) -> mpscnn.Network:
+    net = mpscnn.Network(input=(16, 16, 3), name="moves")
+    x = net.pad(net.conv2d(net.input, 6, 3, name="conv1"), ((2, 1), (1, 2)))
+    x = net.local_response_norm(x, size=3, alpha=0.5, beta=0.75, k=1.0)
+    gate = net.conv2d(net.global_average_pool2d(x), 6, 1, activation="sigmoid", name="conv2")
+    half = net.activation(gate, {"kind": "linear", "a": 1.0, "b": 0.5})
+    x = net.subtract(net.divide(net.multiply(x, gate), half), gate)
+    x = net.slice(x, rows=(3, 11), columns=(1, 9))
+    x = net.resize(x, (4, 4), method="nearest", alignment="asymmetric")
+    x = net.slice(net.softmax(x), channels=(2, 5))
+    net.output(net.softmax(net.dense(net.flatten(x), 5, name="dense")))
+    weights: dict[str, NDArray[Any]] = {}
+    for name, layer in module.named_children():
+        weight = layer.weight.permute(0, 2, 3, 1) if layer.weight.ndim == 4 else layer.weight
+        weights |= {f"{name}.weight": weight, f"{name}.bias": layer.bias}
+    net.load_weights({name: value.detach().numpy().copy() for name, value in weights.items()})
+    return net
+
+
+def test_layers_without_weights() -> None:
+    torch.manual_seed(5)
+    module = Moves()
+    random = np.random.default_rng(1)
+    trainer = mpscnn.Trainer(same_moves(module), optimizer=Sgd(0.5))
+    other = torch.optim.SGD(module.parameters(), 0.5)
+    for _ in range(3):
+        x, y = random.normal(size=(6, 16, 16, 3)).astype(np.float32), random.integers(0, 5, 6)
+        other.zero_grad()
+        loss = F.cross_entropy(module(torch.tensor(x).permute(0, 3, 1, 2)), torch.tensor(y))
+        loss.backward()
+        other.step()
+        assert trainer.step(x, y) == pytest.approx(loss.item(), rel=1e-4)
+    trained = trainer.network.weights
+    for name, value in same_moves(module).weights.items():
+        np.testing.assert_allclose(trained[name], value, rtol=1e-3, atol=1e-5, err_msg=name)

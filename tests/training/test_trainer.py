@@ -192,18 +192,13 @@ def test_bad_networks_and_options() -> None:
         mpscnn.Trainer(network(), loss="cross")
     with pytest.raises(mpscnn.ParameterError, match="has no layer that can be trained"):
         mpscnn.Trainer(network(), frozen=("conv*", "fc*"))
-    resized = mpscnn.Network(input=(4, 4, 3), name="resized")
-    x = net_resize(resized)
-    resized.output(resized.dense(x, 2, name="dense"))
-    resized.initialize_weights(seed=0)
-    with pytest.raises(mpscnn.UnsupportedError, match="layer 'resize': resize cannot be trained through"):
-        mpscnn.Trainer(resized)
-    mpscnn.Trainer(resized, frozen=("conv",))  # nothing before it is trained
-
-
-def net_resize(net: mpscnn.Network) -> Any:
-    x = net.conv2d(net.input, 3, 1, name="conv")
-    return net.resize(x, (8, 8), name="resize")
+    reduced = mpscnn.Network(input=(4, 4, 3), name="reduced")
+    x = reduced.reduce_max(reduced.conv2d(reduced.input, 3, 1, name="conv"), 1, name="maximum")
+    reduced.output(reduced.dense(x, 2, name="dense"))
+    reduced.initialize_weights(seed=0)
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'maximum': reduction cannot be trained through"):
+        mpscnn.Trainer(reduced)
+    mpscnn.Trainer(reduced, frozen=("conv",))  # nothing before it is trained
 
 
 @pytest.mark.parametrize("damage", ["missing", "empty", "cut", "pickle", "other"])

@@ -28,6 +28,7 @@ from mpscnn.cli.models import models
 from mpscnn.cli.package import print_cmake_directory, print_version
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
+from mpscnn.cli.train import train
 from mpscnn.cli.verify import verify
 
 # Typer has no other name for it, and builds on click or on a copy of it.
@@ -78,6 +79,7 @@ for command in (
     devices,
     benchmark,
     profile,
+    train,
     verify,
 ):
     app.command(cls=Command, short_help=short_help(command))(command)

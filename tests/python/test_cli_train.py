@@ -1,0 +1,68 @@
+"""`mpscnn train --digits`: from IDX files to a model that reads digits."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import call, run
+from models.drawn_digits import draw
+from test_cli_digits import save_idx
+
+import mpscnn
+
+
+@pytest.fixture(scope="module")
+def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with MNIST's names: drawn digits, each many times, moved about."""
+    folder = tmp_path_factory.mktemp("mnist")
+    drawn = [mpscnn.preprocess(draw(digit), (28, 28), "mnist", channels=1)[0, ..., 0] for digit in range(10)]
+    random = np.random.default_rng(0)
+    for part, count in (("train", 640), ("t10k", 40)):
+        labels = random.integers(0, 10, count).astype(np.uint8)
+        pixels = np.empty((count, 28, 28), np.uint8)
+        for i, label in enumerate(labels):
+            moved = np.roll(drawn[label], random.integers(-2, 3, 2), (0, 1))
+            pixels[i] = np.rint(np.clip(moved + random.normal(0, 0.05, moved.shape), 0, 1) * 255)
+        save_idx(folder / f"{part}-images-idx3-ubyte.gz", pixels)
+        save_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
+    return folder
+
+
+def test_it_trains_a_reader_of_digits(mnist: Path, tmp_path: Path) -> None:
+    output = tmp_path / "mine.safetensors"
+    result = run("train", "--digits", str(mnist), "--epochs", "3", "-o", str(output), "--threads", "2")
+    assert result.returncode == 0, result.stderr
+    lines = result.stdout.splitlines()
+    assert [line.split(":")[0] for line in lines[:3]] == [f"epoch {i} of 3" for i in (1, 2, 3)]
+    right = re.fullmatch(r"test images: ([\d.]+)% right of 40", lines[3])
+    assert right
+    assert float(right[1]) > 95
+    assert lines[4] == f"written: {output}"
+    assert f"mpscnn digits --model {output}" in result.stderr
+    photo = tmp_path / "seven.png"
+    draw(7).save(photo)
+    read = run("digits", "--model", str(output), str(photo))
+    assert re.match(rf"{re.escape(str(photo))}: 7 ", read.stdout)
+
+
+def test_the_same_seed_makes_the_same_file(mnist: Path, tmp_path: Path) -> None:
+    files = []
+    for threads, seed in (("1", "3"), ("2", "3"), ("1", "4")):
+        files.append(tmp_path / f"{threads}{seed}.safetensors")
+        arguments = ["--epochs", "1", "--seed", seed, "--threads", threads, "-o", str(files[-1])]
+        assert run("train", "--digits", str(mnist), *arguments).returncode == 0
+    first, second, third = (path.read_bytes() for path in files)
+    assert first == second
+    assert first != third
+
+
+def test_files_that_are_not_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "train", "--digits", str(tmp_path)) == 1
+    assert (
+        "there is neither train-images-idx3-ubyte nor train-images-idx3-ubyte.gz" in capsys.readouterr().err
+    )
