@@ -1,7 +1,5 @@
 #include "ops/optimizer.h"
 
-#include <cmath>
-
 #include "core/text.h"
 
 namespace mpscnn::ops {
