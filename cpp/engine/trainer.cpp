@@ -73,10 +73,10 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
     } catch (const Error &error) {
         where = concat({": ", error.what()});
     }
-    fail(ErrorKind::state, {"training: in step ", steps_, " the loss is ",
-                            (std::isnan(loss) ? "NaN" : "infinite"), where,
-                            "; the weights are those of before the step. A smaller learning rate, or "
-                            "limits of the gradient, may help"});
+    fail(ErrorKind::state,
+         {"training: in step ", steps_, " the loss is ", (std::isnan(loss) ? "NaN" : "infinite"), where,
+          "; the weights are those of before the step. A smaller learning rate, or "
+          "limits of the gradient, may help"});
 }
 
 double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
