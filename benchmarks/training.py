@@ -4,8 +4,8 @@
 
 Each engine has a process of its own, with as many threads as the column says, and they take turns: a step of one,
 a step of the other. Batch normalization is in training mode, all layers learn, and the loss must fall before times
-count. Prints Markdown: the least time of a step in milliseconds, the ratio, and the processes' peak memory. Needs torch and
-torchvision.
+count. Prints Markdown: the least time of a step in milliseconds, the ratio, and the processes' peak memory. Needs
+torch and torchvision.
 """
 
 from __future__ import annotations
