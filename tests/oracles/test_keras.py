@@ -419,6 +419,15 @@ def test_functions(tmp_path: Path, name: str, suffix: str) -> None:
     agrees(keras.Model(x, FUNCTIONS[name](x)), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
 
 
+@pytest.mark.parametrize("function", [keras.ops.add, keras.ops.multiply, keras.ops.maximum])
+def test_functions_of_other_ranks_are_refused(tmp_path: Path, function: Any) -> None:
+    """Their axes line up from the last one, so that the batch of the one meets an axis of the other."""
+    x, y = L.Input((4, 1, 8)), L.Input((8,))
+    keras.Model([x, y], function(x, y)).save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match="different numbers of axes"):
+        converters.read_network([tmp_path / "model.keras"])
+
+
 @pytest.mark.parametrize("axes", [[1], [2], [2, 3], [1, 3]])
 def test_slopes_along_other_axes_are_refused(tmp_path: Path, axes: list[int]) -> None:
     """As many as channels, but not one for each."""

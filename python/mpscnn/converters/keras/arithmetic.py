@@ -94,6 +94,20 @@ def _operands(c: Applied) -> tuple[Any, Any]:
     return given[0], given[1]
 
 
+def _require_one_rank(operands: list[Tensor]) -> None:
+    """Functions line up axes from the last one, unlike layers: a batch would meet another axis."""
+    if len({len(x.shape) for x in operands}) != 1:
+        raise UnsupportedError(f"its operands {[x.shape for x in operands]} have different numbers of axes")
+
+
+def _extreme(method: str) -> Callable[[Applied], Tensor]:
+    def apply(c: Applied) -> Tensor:
+        _require_one_rank(c.inputs())
+        return _merged(c, getattr(c.network, method))
+
+    return apply
+
+
 def _operator(c: Applied, symbol: str) -> Tensor:
     a, b = _operands(c)
     if isinstance(a, Tensor) and isinstance(b, Tensor):
@@ -103,8 +117,8 @@ def _operator(c: Applied, symbol: str) -> Tensor:
             "*": c.network.multiply,
             "/": c.network.divide,
         }
-        left, right = _of_one_rank(c, [a, b])
-        return methods[symbol](left, right, name=c.name())
+        _require_one_rank([a, b])
+        return methods[symbol](a, b, name=c.name())
     if isinstance(a, Tensor):
         number = float(b)
         if symbol in "+-":
@@ -181,8 +195,8 @@ _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
     "Elu": _like_layer("ELU"),
     "Gelu": _gelu,
     "LeakyRelu": _like_layer("LeakyReLU"),
-    "Maximum": _merge("maximum"),
-    "Minimum": _merge("minimum"),
+    "Maximum": _extreme("maximum"),
+    "Minimum": _extreme("minimum"),
     "Softmax": _like_layer("Softmax"),
 }
 # By TensorFlow's names.
