@@ -228,6 +228,13 @@ def test_of_several_sets_of_weights_a_note_says_which_are_taken(tmp_path: Path) 
     np.testing.assert_array_equal(network.weight("classifier.1", "bias"), state["classifier.1.bias"])
 
 
+def test_networks_that_only_look_like_known_ones_are_told_by_their_names(tmp_path: Path) -> None:
+    path = written(tmp_path, resnet_state(), "resnetblur18.pth")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"one of timm's resnetblur networks.*--architecture"):
+        read_network([path])
+    assert read_network([path], architecture="resnet18").weights.keys()
+
+
 # ---- The definitions -----------------------------------------------------------------------------------------------
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -69,6 +70,10 @@ class Family:
     unused: tuple[str, ...] = ()
 
 
+# Networks of timm with the names and shapes of others: their blur poolings have no weights.
+_BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_blur")
+
+
 def network_of(state: StateDict, name: str, size: Size, architecture: str | None = None) -> Network:
     """The network with its weights.
 
@@ -78,9 +83,15 @@ def network_of(state: StateDict, name: str, size: Size, architecture: str | None
         architecture: which one it is, where names and shapes do not tell; None: as the file's name says, then.
 
     Raises:
-        UnsupportedError: it is none that is known, or several. WeightsError: a weight is not finite or not floating
-            point.
+        UnsupportedError: it is none that is known, several, or by its name one that only looks like one. WeightsError:
+            a weight is not finite or not floating point.
     """
+    if architecture is None and (blurred := _BLURRED.search(Path(state.origin).name)):
+        raise UnsupportedError(
+            f"{state.origin}: by its name it is one of timm's {blurred[0]} networks, whose blur poolings are not "
+            "supported and have no weights: export it as ONNX, or, if it is none, choose what it is with --architecture "
+            "(architecture= in Python)"
+        )
     for family in FAMILIES:
         if all(mark in state for mark in family.marks):
             return _member(state, family, size, architecture, name)
