@@ -89,7 +89,7 @@ def network_of(state: StateDict, name: str, size: Size, architecture: str | None
     if architecture is None and (blurred := _BLURRED.search(Path(state.origin).name)):
         raise UnsupportedError(
             f"{state.origin}: by its name it is one of timm's {blurred[0]} networks, whose blur poolings are not "
-            "supported and have no weights: export it as ONNX, or, if it is none, choose what it is with --architecture "
+            "supported and have no weights: export it as ONNX, or, if it is none, choose another with --architecture "
             "(architecture= in Python)"
         )
     for family in FAMILIES:
