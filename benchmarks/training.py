@@ -5,7 +5,7 @@
 Each engine has a process of its own, with as many threads as the column says, and they take turns: a step of one,
 a step of the other. Batch normalization is in training mode, all layers learn, and the loss must fall before times
 count. Prints Markdown: the least time of a step in milliseconds, the ratio, and the processes' peak memory. Needs
-torch and torchvision.
+torch.
 """
 
 from __future__ import annotations
@@ -190,9 +190,7 @@ def torch_step(name: str, threads: int) -> Step:
         )
         optimizer: Any = torch.optim.Adam(module.parameters(), 1e-3)
     else:
-        from torchvision.models import mobilenet_v2
-
-        module = mobilenet_v2(weights=None)
+        module = _torch_mobilenet(CASES[name].classes)
         optimizer = torch.optim.SGD(module.parameters(), 0.05, momentum=0.9)
     module = module.to(memory_format=torch.channels_last).train()
 
@@ -204,6 +202,38 @@ def torch_step(name: str, threads: int) -> Step:
         return float(loss.detach())
 
     return step
+
+
+def _torch_mobilenet(classes: int) -> Any:
+    """The same layers as _mobilenet's."""
+    import torch
+    from torch import nn
+
+    def layer(
+        inputs: int, channels: int, kernel: int, stride: int, groups: int = 1, *, relu: bool = True
+    ) -> list[Any]:
+        convolution = nn.Conv2d(inputs, channels, kernel, stride, kernel // 2, groups=groups, bias=False)
+        return [convolution, nn.BatchNorm2d(channels), *([nn.ReLU6()] if relu else [])]
+
+    class Block(nn.Module):
+        def __init__(self, inputs: int, channels: int, stride: int, expansion: int) -> None:
+            super().__init__()
+            wide = inputs * expansion
+            expand = layer(inputs, wide, 1, 1) if expansion > 1 else []
+            project = layer(wide, channels, 1, 1, relu=False)
+            self.layers = nn.Sequential(*expand, *layer(wide, wide, 3, stride, wide), *project)
+            self.adds = stride == 1 and inputs == channels
+
+        def forward(self, x: torch.Tensor) -> Any:
+            return x + self.layers(x) if self.adds else self.layers(x)
+
+    layers, inputs = layer(3, 32, 3, 2), 32
+    for expansion, channels, blocks, first in _STAGES:
+        for i in range(blocks):
+            layers.append(Block(inputs, channels, first if i == 0 else 1, expansion))
+            inputs = channels
+    head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(1280, classes)]
+    return nn.Sequential(*layers, *layer(inputs, 1280, 1, 1), *head)
 
 
 if __name__ == "__main__":
