@@ -78,9 +78,9 @@ struct NormalizationTask {
     ConstView source, second;
     View destination;
     const float *gamma = nullptr, *beta = nullptr; ///< null: 1 and 0
-    bool reads_gamma = false, reads_beta = false;  ///< which are tensors of the graph
     float epsilon = 0.0f;
     Epilogue epilogue{};
+    bool reads_gamma = false, reads_beta = false; ///< which are tensors of the graph
 
     const char *kernel_name() const { return "normalization"; }
 };
