@@ -208,9 +208,11 @@ def test_every_cut_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_files_and_directories_are_named(tmp_path: Path) -> None:
-    for path in (tmp_path / "none.safetensors", tmp_path):
-        with pytest.raises(mpscnn.WeightsError, match=str(path)):
-            mpscnn.load(path)
+    missing = tmp_path / "none.safetensors"
+    with pytest.raises(mpscnn.WeightsError, match=str(missing)):
+        mpscnn.load(missing)
+    with pytest.raises(mpscnn.UnsupportedError, match=f"{tmp_path}: is a folder; expected a model file"):
+        mpscnn.load(tmp_path)
 
 
 def test_a_path_with_a_zero_character_is_refused() -> None:
