@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
-import multiprocessing
 import pickle
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -135,16 +136,21 @@ def test_feature_extractors_and_detectors(tmp_path: Path, copied: Copier) -> Non
     np.testing.assert_array_equal(other.anchors, detector.anchors)
 
 
-def predicted(model: mpscnn.Model, photo: Any) -> mpscnn.Classification:
-    return model.classify(photo)
+_CLASSIFY = """
+import pickle, sys
+model, photo = pickle.load(sys.stdin.buffer)
+pickle.dump(model.classify(photo), sys.stdout.buffer)
+"""
 
 
 def test_a_process_started_anew_takes_a_model_and_gives_results(tmp_path: Path) -> None:
     model = mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"), device="cpu")
     photo = photo_models.photos(1)[0]
-    with multiprocessing.get_context("spawn").Pool(1) as pool:
-        found = pool.apply(predicted, (model, photo))
-    assert photo_models.same(found, model.classify(photo))
+    command = [sys.executable, "-c", _CLASSIFY]
+    done = subprocess.run(
+        command, input=pickle.dumps((model, photo)), stdout=subprocess.PIPE, check=True, timeout=120
+    )
+    assert photo_models.same(pickle.loads(done.stdout), model.classify(photo))
 
 
 def test_a_module_of_torch_that_holds_a_model(tmp_path: Path) -> None:
