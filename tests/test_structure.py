@@ -261,7 +261,7 @@ def smallest(operation: str) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
 
 def family_of(operation: str) -> str:
     """The name that the operation's files have in every part."""
-    pattern = re.compile(r"OperationInfo info(\{| =)\s*(\w+\(|\.name = )?\"" + operation + '"')
+    pattern = re.compile(r"OperationInfo info(\{| =)\s*(\w+\(\s*|\.name = )?\"" + operation + '"')
     families = [path.stem for path in (CPP / "ops").glob("*.h") if pattern.search(path.read_text("utf-8"))]
     row = re.compile(rf"^    ENTRY\({operation}, ", re.MULTILINE)
     tables = (PROJECT / "shaders").glob("*_kind.h")

@@ -9,15 +9,8 @@ namespace mpscnn::ops {
 /// normalized input, which is that of gamma. (1, 2, 1, channels). Inputs: the gradient of the result, the
 /// input, and its statistics.
 struct BatchNormalizationSums {
-    static constexpr OperationInfo info{.name = "batch_normalization_sums",
-                                        .summary = "Gradients of a batch normalization's beta and gamma.",
-                                        .min_inputs = 3,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("batch_normalization_sums", "Gradients of a batch normalization's beta and gamma.", 3);
 
     float epsilon = 1e-3f;
 
@@ -38,15 +31,8 @@ struct BatchNormalizationSums {
 /// times normalized inputs). Inputs: the gradient of the result, the input, its statistics, the sums of
 /// batch_normalization_sums and, unless it is 1, gamma (1, channels).
 struct BatchNormalizationGradient {
-    static constexpr OperationInfo info{.name = "batch_normalization_gradient",
-                                        .summary = "Gradient of a batch normalization's input.",
-                                        .min_inputs = 4,
-                                        .max_inputs = 5,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("batch_normalization_gradient", "Gradient of a batch normalization's input.", 4, 1);
 
     float epsilon = 1e-3f;
 

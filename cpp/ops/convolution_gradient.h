@@ -8,15 +8,8 @@ namespace mpscnn::ops {
 /// Inputs: the gradient of the result, the weight, and the convolution's input, of which only the shape
 /// counts.
 struct ConvolutionDataGradient {
-    static constexpr OperationInfo info{.name = "convolution_data_gradient",
-                                        .summary = "Gradient of a convolution's input.",
-                                        .min_inputs = 3,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("convolution_data_gradient", "Gradient of a convolution's input.", 3);
 
     Convolution convolution;
 
@@ -32,15 +25,8 @@ struct ConvolutionDataGradient {
 /// gradient of its result. Each sum takes blocks of 128 pixels in float32, and of many pixels up to 16 sums
 /// in double, in an order that the shapes alone decide.
 struct ConvolutionWeightGradient {
-    static constexpr OperationInfo info{.name = "convolution_weight_gradient",
-                                        .summary = "Gradient of a convolution's weight.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 2,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("convolution_weight_gradient", "Gradient of a convolution's weight.", 2);
 
     Convolution convolution;
 

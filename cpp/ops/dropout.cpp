@@ -3,8 +3,6 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/text.h"
-
 namespace mpscnn::ops {
 
 std::uint32_t Dropout::last_kept() const {
@@ -28,9 +26,7 @@ void Dropout::check(const InputShapes &inputs) const {
 
 void StepDropout::check(const InputShapes &inputs) const {
     dropout.check(inputs);
-    if (!(inputs[1] == Shape{1, 1}))
-        fail(ErrorKind::shape,
-             {info.name, ": input 1, the step, must have the shape (1, 1), got ", inputs[1].text()});
+    require_shape(info, inputs, 1, {1, 1}, "the step");
 }
 
 } // namespace mpscnn::ops

@@ -3,17 +3,12 @@
 #include <cmath>
 #include <cstddef>
 
-#include "core/text.h"
-
 namespace mpscnn::ops {
 
 void LossFields::check(const OperationInfo &info, const InputShapes &inputs) const {
     require_image_or_less(info, inputs[0]);
     for (std::size_t i = 1; i < inputs.size(); ++i)
-        if (!(inputs[i] == inputs[0]))
-            fail(ErrorKind::shape,
-                 {info.name, ": ", (i == 1 ? "labels" : "weights"),
-                  " must have the shape of the prediction, ", inputs[0].text(), ", got ", inputs[i].text()});
+        require_shape(info, inputs, i, inputs[0], i == 1 ? "the labels" : "the weights");
     require_finite(info, "weight", weight);
     if (!(label_smoothing >= 0.0f && label_smoothing <= 1.0f))
         refuse_parameter(info, "label_smoothing", "0 to 1", label_smoothing);

@@ -77,15 +77,8 @@ struct LossFields {
 /// How far a prediction is from its labels. Inputs: prediction, labels and, if any, weights, all of one
 /// shape. Result: (1, 1), (n, 1) where each image has its own, or the shape of the prediction.
 struct Loss {
-    static constexpr OperationInfo info{.name = "loss",
-                                        .summary = "How far a prediction is from its labels.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("loss", "How far a prediction is from its labels.", 2, 1);
 
     LossFields loss;
 
@@ -99,15 +92,8 @@ struct Loss {
 
 /// The gradient of a loss with respect to its prediction. Inputs: those of the loss.
 struct LossGradient {
-    static constexpr OperationInfo info{.name = "loss_gradient",
-                                        .summary = "Gradient of a loss with respect to its prediction.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("loss_gradient", "Gradient of a loss with respect to its prediction.", 2, 1);
 
     LossFields loss;
     bool divides = true;

@@ -12,15 +12,8 @@ namespace mpscnn::ops {
 /// 0 at the limits of clamp, relun and hard_sigmoid and, of hard_swish, 0 at -3 and 1 at 3; of absolute at 0
 /// it is 0.
 struct NeuronGradient {
-    static constexpr OperationInfo info{.name = "neuron_gradient",
-                                        .summary = "Gradient of an activation's input.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("neuron_gradient", "Gradient of an activation's input.", 2, 1);
 
     Neuron neuron;
     bool from_result = false;

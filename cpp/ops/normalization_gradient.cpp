@@ -1,7 +1,5 @@
 #include "ops/normalization_gradient.h"
 
-#include "core/text.h"
-
 namespace mpscnn::ops {
 
 namespace {
@@ -9,10 +7,7 @@ namespace {
 /// A gradient of the normalization's result, which has its input's shape, and gamma.
 void require_gradient_and_gamma(const OperationInfo &info, const InputShapes &inputs) {
     require_result(info, inputs[0], inputs[1]);
-    const Shape channels{1, inputs[1].back()};
-    if (inputs.size() == 3 && !(inputs[2] == channels))
-        fail(ErrorKind::shape, {info.name, ": input 2, gamma, must have the shape ", channels.text(),
-                                ", got ", inputs[2].text()});
+    if (inputs.size() == 3) require_shape(info, inputs, 2, {1, inputs[1].back()}, "gamma");
 }
 
 } // namespace

@@ -9,15 +9,8 @@ namespace mpscnn::ops {
 /// sqrt(variance + epsilon) and y the input normalized, it is r * (h - mean of h - y * mean of h * y), means
 /// as those of the normalization.
 struct GroupNormalizationGradient {
-    static constexpr OperationInfo info{.name = "group_normalization_gradient",
-                                        .summary = "Gradient of a group normalization's input.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("group_normalization_gradient", "Gradient of a group normalization's input.", 2, 1);
 
     GroupNormalization normalization;
 
@@ -33,15 +26,8 @@ struct GroupNormalizationGradient {
 
 /// The same of a layer normalization, by the statistics of each pixel's channels.
 struct LayerNormalizationGradient {
-    static constexpr OperationInfo info{.name = "layer_normalization_gradient",
-                                        .summary = "Gradient of a layer normalization's input.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("layer_normalization_gradient", "Gradient of a layer normalization's input.", 2, 1);
 
     LayerNormalization normalization;
 
@@ -59,15 +45,8 @@ struct LayerNormalizationGradient {
 /// g_k * L_k^-beta - 2 * alpha * beta / kernel_size * x_k * sum of g_r * x_r * L_r^(-beta - 1) over the
 /// channels r whose windows hold k. Inputs: the gradient g of the result, and x.
 struct CrossChannelNormalizationGradient {
-    static constexpr OperationInfo info{.name = "cross_channel_normalization_gradient",
-                                        .summary = "Gradient of a cross-channel normalization's input.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 2,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info = training_info(
+        "cross_channel_normalization_gradient", "Gradient of a cross-channel normalization's input.", 2);
 
     CrossChannelNormalization normalization;
 

@@ -66,6 +66,14 @@ bool shapes_agree(const Shape &a, const Shape &b) {
 
 } // namespace
 
+void require_shape(const OperationInfo &info, const InputShapes &inputs, std::size_t index,
+                   const Shape &expected, std::string_view what) {
+    if (shapes_agree(inputs[index], expected)) return;
+    fail(ErrorKind::shape,
+         {info.name, ": input ", index, what.empty() ? "" : ", ", what, what.empty() ? "" : ",",
+          " must have the shape ", expected.text(), ", got ", inputs[index].text()});
+}
+
 void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index) {
     if (shapes_agree(inputs[0], inputs[index])) return;
     fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape of input 0, ",

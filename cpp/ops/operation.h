@@ -29,6 +29,19 @@ struct OperationInfo {
     bool for_training = false;
 };
 
+/// Of an operation that computes gradients, losses or new weights, with `more` inputs that may be left out.
+constexpr OperationInfo training_info(const char *name, const char *summary, int inputs, int more = 0) {
+    return {.name = name,
+            .summary = summary,
+            .min_inputs = inputs,
+            .max_inputs = inputs + more,
+            .rounds = false,
+            .takes_activation = false,
+            .has_gradient = false,
+            .joins_images = true,
+            .for_training = true};
+}
+
 /// Shapes of the inputs, batch first. While a network is built extents may be free (Shape::any).
 using InputShapes = std::span<const Shape>;
 
@@ -85,6 +98,10 @@ std::string list_text(const std::vector<std::int64_t> &numbers);
 void require_rank(const OperationInfo &info, const InputShapes &inputs, int rank, std::size_t index = 0);
 /// Throws a ShapeError for a tensor of more axes than an image, 4, or less than 2.
 void require_image_or_less(const OperationInfo &info, const Shape &input);
+/// Throws a ShapeError unless input `index`, called `what` if that is given, has the shape `expected`; free
+/// extents may differ.
+void require_shape(const OperationInfo &info, const InputShapes &inputs, std::size_t index,
+                   const Shape &expected, std::string_view what = "");
 /// Throws a ShapeError unless input `index` has the shape of input 0; free extents may differ.
 void require_like_first(const OperationInfo &info, const InputShapes &inputs, std::size_t index);
 /// Throws a ShapeError unless `gradient`, input 0, has the shape of the result whose gradient it is; free

@@ -12,22 +12,16 @@ void require_share(const OperationInfo &info, const char *field, double value) {
     if (!(value >= 0.0 && value <= 1.0)) refuse_parameter(info, field, "0 to 1", value);
 }
 
+/// Inputs 1 to count - 1.
+void require_like_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count) {
+    for (std::size_t i = 1; i < count; ++i) require_like_first(info, inputs, i);
+}
+
 } // namespace
 
-void require_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count) {
-    for (std::size_t i = 1; i < count; ++i) require_numbers(info, inputs, i, inputs[0]);
-}
-
-void require_numbers(const OperationInfo &info, const InputShapes &inputs, std::size_t index,
-                     const Shape &expected) {
-    if (!(inputs[index] == expected))
-        fail(ErrorKind::shape, {info.name, ": input ", index, " must have the shape ", expected.text(),
-                                ", got ", inputs[index].text()});
-}
-
 void OptimizerGradient::check(const InputShapes &inputs) const {
-    require_weights(info, inputs, 2);
-    if (inputs.size() == 3) require_numbers(info, inputs, 2, {1, 1});
+    require_like_weights(info, inputs, 2);
+    if (inputs.size() == 3) require_shape(info, inputs, 2, {1, 1}, "the factor");
     require_finite(info, "minimum", minimum);
     require_finite(info, "maximum", maximum);
     if (minimum > maximum) refuse_parameter(info, "minimum", concat({"at most maximum ", maximum}), minimum);
@@ -36,27 +30,27 @@ void OptimizerGradient::check(const InputShapes &inputs) const {
 }
 
 void MovingAverage::check(const InputShapes &inputs) const {
-    require_weights(info, inputs, 2);
+    require_like_weights(info, inputs, 2);
     require_share(info, "rate", rate);
 }
 
 void MomentumUpdate::check(const InputShapes &inputs) const {
-    require_weights(info, inputs, 2);
-    require_numbers(info, inputs, 2, rates_shape);
+    require_like_weights(info, inputs, 2);
+    require_shape(info, inputs, 2, rates_shape, "the rates");
     require_share(info, "momentum", static_cast<double>(momentum));
 }
 
 void SgdUpdate::check(const InputShapes &inputs) const {
-    require_weights(info, inputs, 2);
-    require_numbers(info, inputs, 2, rates_shape);
-    if (inputs.size() == 4) require_numbers(info, inputs, 3, inputs[0]);
+    require_like_weights(info, inputs, 2);
+    require_shape(info, inputs, 2, rates_shape, "the rates");
+    if (inputs.size() == 4) require_like_first(info, inputs, 3);
     require_share(info, "momentum", static_cast<double>(momentum));
     require_not_negative(info, "weight_decay", weight_decay);
 }
 
 void AdaptiveUpdate::check(const InputShapes &inputs) const {
-    require_weights(info, inputs, 3);
-    require_numbers(info, inputs, 3, rates_shape);
+    require_like_weights(info, inputs, 3);
+    require_shape(info, inputs, 3, rates_shape, "the rates");
     require_not_negative(info, "epsilon", epsilon);
     require_not_negative(info, "weight_decay", weight_decay);
 }

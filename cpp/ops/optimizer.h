@@ -4,26 +4,9 @@
 
 namespace mpscnn::ops {
 
-/// What operations that make new weights have in common. Tensors have the weights' shape; rates, where there
-/// are any, is (1, 2): the learning rate, and the size of a step, which is the learning rate but for Adam's
-/// correction of its moments. Formulas: MPSNNOptimizers.
-constexpr OperationInfo optimizer_info(const char *name, const char *summary, int inputs, int more = 0) {
-    return {.name = name,
-            .summary = summary,
-            .min_inputs = inputs,
-            .max_inputs = inputs + more,
-            .rounds = false,
-            .takes_activation = false,
-            .has_gradient = false,
-            .joins_images = true,
-            .for_training = true};
-}
-
-/// Refuses other shapes than that of input 0.
-void require_weights(const OperationInfo &info, const InputShapes &inputs, std::size_t count);
-/// Refuses another shape than `expected` of input `index`.
-void require_numbers(const OperationInfo &info, const InputShapes &inputs, std::size_t index,
-                     const Shape &expected);
+// Tensors of operations that make new weights have the weights' shape; rates, where there are any, is (1, 2):
+// the learning rate, and the size of a step, which is the learning rate but for Adam's correction of its
+// moments. Formulas: MPSNNOptimizers.
 
 enum class Regularization { none, l1, l2 };
 
@@ -37,7 +20,7 @@ template <> struct EnumNames<Regularization> {
 /// weights and, if any, a factor of the gradient before all else, (1, 1).
 struct OptimizerGradient {
     static constexpr OperationInfo info =
-        optimizer_info("optimizer_gradient", "A gradient clipped, rescaled and regularized.", 2, 1);
+        training_info("optimizer_gradient", "A gradient clipped, rescaled and regularized.", 2, 1);
 
     bool clip = false;
     float minimum = -1.0f, maximum = 1.0f;
@@ -64,7 +47,7 @@ struct OptimizerGradient {
 /// weights. Inputs: the average and x.
 struct MovingAverage {
     static constexpr OperationInfo info =
-        optimizer_info("moving_average", "A moving average of tensors or of their squares.", 2);
+        training_info("moving_average", "A moving average of tensors or of their squares.", 2);
 
     double rate = 0.9; ///< in double, since 1 - rate has few digits of a float's rate near 1
     bool squares = false;
@@ -84,7 +67,7 @@ struct MovingAverage {
 /// momentum * moment + gradient. Inputs: the moment, the gradient and the rates.
 struct MomentumUpdate {
     static constexpr OperationInfo info =
-        optimizer_info("momentum_update", "The moment of stochastic gradient descent.", 3);
+        training_info("momentum_update", "The moment of stochastic gradient descent.", 3);
 
     float momentum = 0.9f;
     bool nesterov = false;
@@ -105,7 +88,7 @@ struct MomentumUpdate {
 /// (gradient + momentum * moment). Before that, decoupled weight decay: weight * (1 - learning rate * decay).
 struct SgdUpdate {
     static constexpr OperationInfo info =
-        optimizer_info("sgd_update", "New weights by stochastic gradient descent.", 3, 1);
+        training_info("sgd_update", "New weights by stochastic gradient descent.", 3, 1);
 
     float momentum = 0.9f;
     bool nesterov = false;
@@ -129,7 +112,7 @@ struct SgdUpdate {
 /// 2019.
 struct AdaptiveUpdate {
     static constexpr OperationInfo info =
-        optimizer_info("adaptive_update", "New weights by RMSProp or Adam.", 4);
+        training_info("adaptive_update", "New weights by RMSProp or Adam.", 4);
 
     float epsilon = 1e-8f;
     float weight_decay = 0.0f;
@@ -149,7 +132,7 @@ struct AdaptiveUpdate {
 /// these in double. It is not finite if an element is not, or if the sum is beyond float32.
 struct SquaredSum {
     static constexpr OperationInfo info =
-        optimizer_info("squared_sum", "Sum of the squares of all elements.", 1);
+        training_info("squared_sum", "Sum of the squares of all elements.", 1);
 
     template <class Visitor> void fields(Visitor &) {}
 

@@ -12,15 +12,8 @@ namespace mpscnn::ops {
 /// average: each element that a window reads takes an equal part.
 /// l2_norm: gradient * element / result, 0 where the result is 0.
 struct PoolingGradient {
-    static constexpr OperationInfo info{.name = "pooling_gradient",
-                                        .summary = "Gradient of a pooling's input.",
-                                        .min_inputs = 3,
-                                        .max_inputs = 3,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("pooling_gradient", "Gradient of a pooling's input.", 3);
 
     Pooling pooling;
 

@@ -8,15 +8,8 @@ namespace mpscnn::ops {
 /// times their weights. Inputs: the gradient of the result, and the resize's input, of which only the shape
 /// counts.
 struct ResizeGradient {
-    static constexpr OperationInfo info{.name = "resize_gradient",
-                                        .summary = "Gradient of a resize's input.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 2,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("resize_gradient", "Gradient of a resize's input.", 2);
 
     Resize resize;
 

@@ -8,15 +8,8 @@ namespace mpscnn::ops {
 /// g - e^y * sum of g, with sums over the channels of each pixel. Inputs: the gradient g of the result, and
 /// the result y.
 struct SoftmaxGradient {
-    static constexpr OperationInfo info{.name = "softmax_gradient",
-                                        .summary = "Gradient of the input of softmax or log_softmax.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 2,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("softmax_gradient", "Gradient of the input of softmax or log_softmax.", 2);
 
     bool logarithm = false;
 

@@ -8,15 +8,8 @@ namespace mpscnn::ops {
 /// counts. As images (n, height, width, channels), each extent of the second is that of the first or 1, and
 /// sums run over the axes where it is 1. The gradient of a bias, and of what arithmetic has broadcast.
 struct SumLike {
-    static constexpr OperationInfo info{.name = "sum_like",
-                                        .summary = "Sums over the axes that another tensor does not have.",
-                                        .min_inputs = 2,
-                                        .max_inputs = 2,
-                                        .rounds = false,
-                                        .takes_activation = false,
-                                        .has_gradient = false,
-                                        .joins_images = true,
-                                        .for_training = true};
+    static constexpr OperationInfo info =
+        training_info("sum_like", "Sums over the axes that another tensor does not have.", 2);
 
     template <class Visitor> void fields(Visitor &) {}
 

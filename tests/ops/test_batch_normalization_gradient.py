@@ -81,5 +81,5 @@ def test_shapes_that_do_not_fit() -> None:
     with pytest.raises(mpscnn.ShapeError, match=r"input 2 must have the shape \(1, 2, 1, 4\)"):
         run_training("batch_normalization_sums", [x, x, x], EPSILON)
     rows = np.ones((1, 2, 1, 4), np.float32)
-    with pytest.raises(mpscnn.ShapeError, match=r"gamma must have the shape \(1, 4\), got \(1, 3\)"):
+    with pytest.raises(mpscnn.ShapeError, match=r"gamma, must have the shape \(1, 4\), got \(1, 3\)"):
         run_training("batch_normalization_gradient", [x, x, rows, rows, np.ones((1, 3), np.float32)], EPSILON)

@@ -78,9 +78,9 @@ def test_many_pixels(case: str) -> None:
 def test_shapes_that_do_not_fit() -> None:
     attributes = {"output_channels": 4, "kernel_height": 3, "kernel_width": 3}
     x, gradient = np.ones((1, 5, 5, 2), np.float32), np.ones((1, 4, 4, 4), np.float32)
-    message = r"the gradient must have the shape \(1, 3, 3, 4\), got \(1, 4, 4, 4\)"
+    message = r"the gradient, must have the shape \(1, 3, 3, 4\), got \(1, 4, 4, 4\)"
     with pytest.raises(mpscnn.ShapeError, match=message):
         run_training("convolution_weight_gradient", [x, gradient], attributes)
     weight = np.ones((4, 3, 3, 1), np.float32)
-    with pytest.raises(mpscnn.ShapeError, match=r"the weight must have the shape \(4, 3, 3, 2\)"):
+    with pytest.raises(mpscnn.ShapeError, match=r"the weight, must have the shape \(4, 3, 3, 2\)"):
         run_training("convolution_data_gradient", [gradient[:, :3, :3], weight, x], attributes)

@@ -117,7 +117,7 @@ def test_pytorch(name: str, kind: str, options: dict[str, Any], own: dict[str, A
 @pytest.mark.parametrize(
     ("shapes", "attributes", "message"),
     [
-        ([(2, 3), (2, 4)], {}, r"labels must have the shape of the prediction, \(2, 3\), got \(2, 4\)"),
+        ([(2, 3), (2, 4)], {}, r"input 1, the labels, must have the shape \(2, 3\), got \(2, 4\)"),
         ([(2, 3)] * 2, {"label_smoothing": 2.0}, "label_smoothing must be 0 to 1, got 2"),
         ([(2, 3)] * 2, {"kind": "cosine_distance"}, "reduction must be sum for cosine_distance, got mean"),
         ([(2, 3)] * 2, {"delta": 0.0}, "delta must be above 0"),

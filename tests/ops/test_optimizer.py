@@ -142,8 +142,8 @@ def test_pytorch(name: str, options: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     ("operation", "shapes_given", "attributes", "message"),
     [
-        ("sgd_update", [(2, 3), (3, 2), (1, 2)], {}, r"input 1 must have the shape \(2, 3\)"),
-        ("sgd_update", [(2, 3), (2, 3), (1, 1)], {}, r"input 2 must have the shape \(1, 2\)"),
+        ("sgd_update", [(2, 3), (3, 2), (1, 2)], {}, r"input 1 must have the shape of input 0, \(2, 3\)"),
+        ("sgd_update", [(2, 3), (2, 3), (1, 1)], {}, r"input 2, the rates, must have the shape \(1, 2\)"),
         ("moving_average", [(2, 3), (2, 3)], {"rate": 1.5}, "rate must be 0 to 1, got 1.5"),
         ("optimizer_gradient", [(2, 3), (2, 3)], {"minimum": 2.0}, "minimum must be at most maximum"),
         ("adaptive_update", [(2, 3)] * 3 + [(1, 2)], {"epsilon": -1.0}, "epsilon must be at least 0"),
