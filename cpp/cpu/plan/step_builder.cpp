@@ -28,10 +28,11 @@ Step &StepBuilder::begin(const FusedOperation &fused, Task task) {
     return steps.back();
 }
 
-Step &StepBuilder::begin_with_inputs(const FusedOperation &fused, Task task) {
+Step &StepBuilder::begin_with_inputs(const FusedOperation &fused, Task task, std::size_t source) {
     Step &step = begin(fused, std::move(task));
-    for (std::size_t i = 1; i < fused.inputs.size(); ++i)
-        step.others.push_back(placement_.region(fused.inputs[i]));
+    step.source = input(fused, source);
+    for (std::size_t i = 0; i < fused.inputs.size(); ++i)
+        if (i != source) step.others.push_back(input(fused, i));
     return step;
 }
 

@@ -17,8 +17,8 @@ public:
     /// A kernel call from the operation's first input to its result. The reference is valid until the next
     /// step.
     Step &begin(const FusedOperation &fused, Task task);
-    /// The same with all other inputs as its others.
-    Step &begin_with_inputs(const FusedOperation &fused, Task task);
+    /// The same with all other inputs as its others; or from input `source`.
+    Step &begin_with_inputs(const FusedOperation &fused, Task task, std::size_t source = 0);
     /// A copy between two places of one shape.
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
 
@@ -26,6 +26,9 @@ public:
     Region add_workspace(const Extents &extents, Element element = Element::float32);
 
     const Placement &placement() const { return placement_; }
+    Region input(const FusedOperation &fused, std::size_t index) const {
+        return placement_.region(fused.inputs[index]);
+    }
     const std::vector<Shape> &shapes() const { return shapes_; }
     const Shape &input_shape(const FusedOperation &fused, std::size_t input = 0) const {
         return shapes_[static_cast<std::size_t>(fused.inputs[input])];

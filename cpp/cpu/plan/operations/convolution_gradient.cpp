@@ -36,7 +36,7 @@ void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Conv
     const Region ready =
         builder.add_workspace({1, 1, 1, pack.weights_size + static_cast<std::int64_t>(packed.bias.size())});
     Step &first = builder.begin(fused, pack);
-    first.source = builder.placement().region(fused.inputs[1]);
+    first.source = builder.input(fused, 1);
     first.destination = ready;
 
     const ops::Window &window = convolution.window;
@@ -138,9 +138,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     const std::int64_t weights = builder.result_shape(fused).elements();
     const std::int64_t parts = gradient_parts(pixels.batch * pixels.pixels(), weights);
     const Region sums = builder.add_workspace({parts, 1, 1, weights});
-    Step &first = builder.begin(fused, task);
-    first.others = {builder.placement().region(fused.inputs[1])};
-    first.destination = sums;
+    builder.begin_with_inputs(fused, task).destination = sums;
     builder.begin(fused, PartSumTask{}).source = sums;
 }
 

@@ -4,9 +4,35 @@ namespace mpscnn::cpu {
 
 namespace {
 
+ElementLoss element_loss(ops::LossKind kind) {
+    switch (kind) {
+    case ops::LossKind::mean_absolute_error:
+        return ElementLoss::absolute;
+    case ops::LossKind::mean_squared_error:
+        return ElementLoss::squared;
+    case ops::LossKind::softmax_cross_entropy:
+        return ElementLoss::softmax;
+    case ops::LossKind::sigmoid_cross_entropy:
+        return ElementLoss::sigmoid;
+    case ops::LossKind::categorical_cross_entropy:
+        return ElementLoss::categorical;
+    case ops::LossKind::hinge:
+        return ElementLoss::hinge;
+    case ops::LossKind::huber:
+        return ElementLoss::huber;
+    case ops::LossKind::cosine_distance:
+        return ElementLoss::cosine;
+    case ops::LossKind::log:
+        return ElementLoss::log;
+    case ops::LossKind::kullback_leibler:
+        break;
+    }
+    return ElementLoss::kullback_leibler;
+}
+
 LossTask loss_task(const ops::LossFields &loss, const Shape &prediction) {
     LossTask task;
-    task.kind = static_cast<ElementLoss>(loss.kind); // of one order
+    task.kind = element_loss(loss.kind);
     task.factor = loss.weight;
     task.epsilon = loss.epsilon;
     task.delta = loss.delta;
@@ -35,17 +61,16 @@ float divisor_of(const ops::LossFields &loss, const Shape &prediction) {
 
 /// A step from the prediction, or what takes its place, with labels and weights.
 Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task, const Region &prediction) {
-    const auto region = [&](std::size_t i) { return builder.placement().region(fused.inputs[i]); };
     task.has_weights = fused.inputs.size() == 3;
-    Step &step = builder.begin(fused, task);
+    Step &step = builder.begin_with_inputs(fused, task);
     step.source = prediction;
-    step.others = {region(1), region(task.has_weights ? 2 : 1)};
+    if (!task.has_weights) step.others.push_back(builder.input(fused, 1)); // which the kernel reads, unused
     return step;
 }
 
 /// The prediction, or for cross entropy its softmax or the logarithm of that.
 Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::LossKind kind, bool logarithm) {
-    const Region given = builder.placement().region(fused.inputs[0]);
+    const Region given = builder.input(fused, 0);
     if (kind != ops::LossKind::softmax_cross_entropy) return given;
     const Region softmax = builder.add_workspace(extents_of(builder.input_shape(fused)));
     SoftmaxTask task;

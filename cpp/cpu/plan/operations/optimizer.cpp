@@ -1,6 +1,5 @@
-#include <cstddef>
 #include <limits>
-#include <vector>
+#include <utility>
 
 #include "cpu/plan/operation.h"
 
@@ -8,15 +7,12 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// From the first input to the result, with others of its shape and then the rates or a factor, if any.
-void add_update(StepBuilder &builder, const FusedOperation &fused, UpdateTask task,
-                const std::vector<std::size_t> &others, std::size_t numbers = 0) {
-    const auto region = [&](std::size_t i) { return builder.placement().region(fused.inputs[i]); };
-    task.count = static_cast<int>(others.size());
-    task.reads_numbers = numbers > 0;
-    Step &step = builder.begin(fused, task);
-    for (const std::size_t i : others) step.others.push_back(region(i));
-    if (numbers > 0) step.others.push_back(region(numbers));
+/// From the first input to the result, with `count` others of its shape and then the rates or a factor, if
+/// any.
+Step &add_update(StepBuilder &builder, const FusedOperation &fused, UpdateTask task, int count) {
+    task.count = count;
+    task.reads_numbers = fused.inputs.size() > static_cast<std::size_t>(count) + 1;
+    return builder.begin_with_inputs(fused, task);
 }
 
 } // namespace
@@ -29,7 +25,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Opt
     task.rescale = operation.rescale;
     if (operation.regularization == ops::Regularization::l1) task.of_sign = operation.regularization_scale;
     if (operation.regularization == ops::Regularization::l2) task.of_weight = operation.regularization_scale;
-    add_update(builder, fused, task, {1}, fused.inputs.size() == 3 ? 2 : 0);
+    add_update(builder, fused, task, 1);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MovingAverage &operation) {
@@ -37,23 +33,27 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Mov
     task.kind = operation.squares ? UpdateKind::squares : UpdateKind::moving_average;
     task.rate = static_cast<float>(operation.rate);
     task.rest = static_cast<float>(1.0 - operation.rate);
-    add_update(builder, fused, task, {1});
+    add_update(builder, fused, task, 1);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MomentumUpdate &operation) {
     UpdateTask task;
     task.kind = operation.nesterov ? UpdateKind::nesterov : UpdateKind::momentum;
     task.rate = operation.momentum;
-    add_update(builder, fused, task, {1}, 2);
+    add_update(builder, fused, task, 1);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SgdUpdate &operation) {
     UpdateTask task;
     task.rate = operation.momentum;
     task.decay = operation.weight_decay;
-    if (fused.inputs.size() == 3) return add_update(builder, fused, task, {1}, 2);
+    if (fused.inputs.size() == 3) {
+        add_update(builder, fused, task, 1);
+        return;
+    }
     task.kind = operation.nesterov ? UpdateKind::sgd_nesterov : UpdateKind::sgd_moment;
-    add_update(builder, fused, task, {1, 3}, 2);
+    Step &step = add_update(builder, fused, task, 2);
+    std::swap(step.others[1], step.others[2]); // the rates come last
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::AdaptiveUpdate &operation) {
@@ -61,7 +61,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Ada
     task.kind = UpdateKind::adaptive;
     task.epsilon = operation.epsilon;
     task.decay = operation.weight_decay;
-    add_update(builder, fused, task, {1, 2}, 3);
+    add_update(builder, fused, task, 2);
 }
 
 } // namespace mpscnn::cpu
