@@ -7,14 +7,12 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/kernels/piece_sums.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
-
-/// Vectors that are added in float32.
-constexpr std::int64_t group_piece = 128;
 
 /// A mean as the sum of two floats.
 struct ExactMean {
@@ -41,43 +39,6 @@ template <class V>
 MPSCNN_INLINE typename V::reg deviation(typename V::reg x, typename V::reg mean, typename V::reg rest) {
     return V::sub(V::sub(x, mean), rest);
 }
-
-/// Lanes' sums of pieces.
-template <class V, int count> class PieceSums {
-public:
-    MPSCNN_INLINE PieceSums() {
-        for (auto &sum : sums_) sum = V::zero();
-    }
-    MPSCNN_INLINE void add(const typename V::reg (&terms)[count]) {
-        for (int i = 0; i < count; ++i) sums_[i] = V::add(sums_[i], terms[i]);
-        if (++added_ == group_piece) settle();
-    }
-    MPSCNN_INLINE const double *totals(int index) {
-        settle();
-        return totals_[index];
-    }
-    MPSCNN_INLINE double total(int index) {
-        const double *lanes = totals(index);
-        double sum = 0;
-        for (int lane = 0; lane < V::width; ++lane) sum += lanes[lane];
-        return sum;
-    }
-
-private:
-    MPSCNN_INLINE void settle() {
-        alignas(64) float lanes[V::width];
-        for (int i = 0; i < count; ++i) {
-            V::store(lanes, sums_[i]);
-            for (int lane = 0; lane < V::width; ++lane) totals_[i][lane] += static_cast<double>(lanes[lane]);
-            sums_[i] = V::zero();
-        }
-        added_ = 0;
-    }
-
-    typename V::reg sums_[count];
-    double totals_[count][V::width] = {};
-    std::int64_t added_ = 0;
-};
 
 // Groups of channels, all pixels of an image
 
@@ -196,11 +157,7 @@ void group_gradient_run(const GroupGradientTask &task, const Prepared &prepared,
 // All channels of a pixel
 
 template <class V> Prepared layer_gradient_prepare(const LayerGradientTask &task, const Planning &planning) {
-    const View &to = task.destination;
-    const WorkSplit split =
-        split_work(to.batch, to.height, to.width, to.batch * to.height * to.width * to.channels,
-                   least_elements / 4, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_pixels(task.destination, planning);
 }
 
 template <class V>
@@ -241,13 +198,9 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
 template <class V>
 void layer_gradient_run(const LayerGradientTask &task, const Prepared &prepared, std::int64_t begin,
                         std::int64_t end, Worker &) {
-    const auto &split = prepared.plan_as<WorkSplit>();
-    for (std::int64_t index = begin; index < end; ++index) {
-        const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
-            for (std::int64_t x = item.vectors.begin; x < item.vectors.end; ++x)
-                layer_gradient_pixel<V>(task, item.image, y, x);
-    }
+    for_each_split_pixel(prepared, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+        layer_gradient_pixel<V>(task, image, y, x);
+    });
 }
 
 } // namespace

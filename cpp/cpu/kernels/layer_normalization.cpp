@@ -68,23 +68,15 @@ void normalize_pixel(const LayerNormalizationTask &task, std::int64_t image, std
 
 template <class V>
 Prepared layer_normalization_prepare(const LayerNormalizationTask &task, const Planning &planning) {
-    const View &to = task.destination;
-    const WorkSplit split =
-        split_work(to.batch, to.height, to.width, to.batch * to.height * to.width * to.channels,
-                   least_elements / 4, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_pixels(task.destination, planning);
 }
 
 template <class V>
 void layer_normalization_run(const LayerNormalizationTask &task, const Prepared &prepared, std::int64_t begin,
                              std::int64_t end, Worker &) {
-    const auto &split = prepared.plan_as<WorkSplit>();
-    for (std::int64_t index = begin; index < end; ++index) {
-        const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
-            for (std::int64_t x = item.vectors.begin; x < item.vectors.end; ++x)
-                normalize_pixel<V>(task, item.image, y, x);
-    }
+    for_each_split_pixel(prepared, begin, end, [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+        normalize_pixel<V>(task, image, y, x);
+    });
 }
 
 } // namespace

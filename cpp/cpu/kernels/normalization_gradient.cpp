@@ -5,13 +5,12 @@
 // What limits it: few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
+#include "cpu/kernels/piece_sums.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
-
-constexpr std::int64_t sums_piece = 128; // pixels that are added in float32
 
 /// 1 / sqrt(variance + epsilon) of a vector of channels.
 template <class V>
@@ -31,28 +30,6 @@ Prepared normalization_sums_prepare(const NormalizationSumsTask &task, const Pla
     return planning.keep(split, split.items());
 }
 
-/// Sums of float32 pieces in double.
-template <class V> struct ChannelSums {
-    double of_gradient[V::width] = {}, of_product[V::width] = {};
-    typename V::reg gradient = V::zero(), product = V::zero();
-    std::int64_t added = 0;
-
-    MPSCNN_INLINE void add(typename V::reg g, typename V::reg normalized) {
-        gradient = V::add(gradient, g);
-        product = V::fma(g, normalized, product);
-        if (++added == sums_piece) settle();
-    }
-    MPSCNN_INLINE void settle() {
-        alignas(64) float piece[V::width];
-        V::store(piece, gradient);
-        for (int i = 0; i < V::width; ++i) of_gradient[i] += static_cast<double>(piece[i]);
-        V::store(piece, product);
-        for (int i = 0; i < V::width; ++i) of_product[i] += static_cast<double>(piece[i]);
-        gradient = product = V::zero();
-        added = 0;
-    }
-};
-
 template <class V>
 void normalization_sums_run(const NormalizationSumsTask &task, const Prepared &prepared, std::int64_t begin,
                             std::int64_t end, Worker &) {
@@ -64,22 +41,25 @@ void normalization_sums_run(const NormalizationSumsTask &task, const Prepared &p
             const std::int64_t channel = vector * V::width, left = from.channels - channel;
             const auto mean = load_lanes<V>(pixel_at(task.statistics, 0, statistics_mean, 0) + channel, left);
             const auto inverse = inverse_deviation<V>(task.statistics, task.epsilon, channel, left);
-            ChannelSums<V> sums;
+            PieceSums<V, 2> sums; // of the gradient, and of gradient * normalized
             for (std::int64_t y = 0; y < from.height; ++y) {
                 const float *x = pixel_at(from, item.image, y, 0) + channel;
                 const float *g = pixel_at(task.gradient, item.image, y, 0) + channel;
                 for (std::int64_t i = 0; i < from.width; ++i) {
                     const auto normalized = V::mul(V::sub(load_lanes<V>(x, left), mean), inverse);
-                    sums.add(load_lanes<V>(g, left), normalized);
+                    const auto gradient = load_lanes<V>(g, left);
+                    sums.add_by([&](int sum_of, typename V::reg sum) {
+                        return sum_of == 0 ? V::add(sum, gradient) : V::fma(gradient, normalized, sum);
+                    });
                     x += from.pixel_stride, g += task.gradient.pixel_stride;
                 }
             }
-            sums.settle();
+            const double *const gradients = sums.totals(0), *const products = sums.totals(1);
             float *of_gradient = pixel_at(task.destination, item.image, 0, 0) + channel;
             float *of_product = pixel_at(task.destination, item.image, 1, 0) + channel;
             for (std::int64_t i = 0; i < min(left, V::width); ++i) {
-                of_gradient[i] = static_cast<float>(sums.of_gradient[i]);
-                of_product[i] = static_cast<float>(sums.of_product[i]);
+                of_gradient[i] = static_cast<float>(gradients[i]);
+                of_product[i] = static_cast<float>(products[i]);
             }
         }
     }

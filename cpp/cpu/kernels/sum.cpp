@@ -6,64 +6,35 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/kernels/piece_sums.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// Vectors of channels that are summed side by side, and elements that are added in float32.
+/// Vectors of channels that are summed side by side.
 constexpr int sum_vectors = 4;
-constexpr std::int64_t sum_piece = 128;
 
 /// Positions of the source along an axis that go to one position of the destination.
 MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::int64_t position) {
     return destination == source ? Range{position, position + 1} : Range{0, source};
 }
 
-/// The sums of one destination pixel for up to sum_vectors vectors of channels.
-template <class V, bool squares> class PixelSum {
-public:
-    MPSCNN_INLINE PixelSum() { reset(); }
-
-    /// `left` channels from `at` on.
-    MPSCNN_INLINE void add(const float *at, std::int64_t left) {
-        if (left >= sum_vectors * V::width) {
-            for (int v = 0; v < sum_vectors; ++v) sums_[v] = joined(sums_[v], V::load(at + v * V::width));
-        } else {
-            for (int v = 0; v < sum_vectors && v * V::width < left; ++v)
-                sums_[v] = joined(sums_[v], load_partial_or_whole(at + v * V::width, left - v * V::width));
-        }
-        if (++added_ == sum_piece) settle();
-    }
-    /// Behind the last element.
-    MPSCNN_INLINE const double *totals() {
-        settle();
-        return totals_;
-    }
-
-private:
-    static MPSCNN_INLINE typename V::reg joined(typename V::reg sum, typename V::reg x) {
+/// Adds `left` channels from `at` on to the sums of a destination pixel.
+template <class V, bool squares>
+MPSCNN_INLINE void add_channels(PieceSums<V, sum_vectors> &sums, const float *at, std::int64_t left) {
+    const auto joined = [](typename V::reg sum, typename V::reg x) {
         return squares ? V::fma(x, x, sum) : V::add(sum, x);
-    }
-    static MPSCNN_INLINE typename V::reg load_partial_or_whole(const float *at, std::int64_t left) {
-        return left >= V::width ? V::load(at) : V::load_partial(at, left);
-    }
-    MPSCNN_INLINE void reset() {
-        for (auto &sum : sums_) sum = V::zero();
-        added_ = 0;
-    }
-    MPSCNN_INLINE void settle() {
-        alignas(64) float piece[sum_vectors * V::width];
-        for (int v = 0; v < sum_vectors; ++v) V::store(piece + v * V::width, sums_[v]);
-        for (int i = 0; i < sum_vectors * V::width; ++i) totals_[i] += static_cast<double>(piece[i]);
-        reset();
-    }
-
-    typename V::reg sums_[sum_vectors];
-    double totals_[sum_vectors * V::width] = {};
-    std::int64_t added_;
-};
+    };
+    if (left >= sum_vectors * V::width)
+        return sums.add_by(
+            [&](int v, typename V::reg sum) { return joined(sum, V::load(at + v * V::width)); });
+    sums.add_by([&](int v, typename V::reg sum) {
+        const std::int64_t rest = left - v * V::width;
+        return rest <= 0 ? sum : joined(sum, load_lanes<V>(at + v * V::width, rest));
+    });
+}
 
 template <class V> Prepared sum_prepare(const SumTask &task, const Planning &planning) {
     const View &to = task.destination;
@@ -92,15 +63,15 @@ void sum_items(const SumTask &task, const WorkSplit &split, std::int64_t begin, 
                     const Range channels = sums_channels
                                                ? Range{0, from.channels}
                                                : Range{part * block, min((part + 1) * block, to.channels)};
-                    PixelSum<V, squares> sum;
+                    PieceSums<V, sum_vectors> sums;
                     for (std::int64_t n = images.begin; n < images.end; ++n)
                         for (std::int64_t r = rows.begin; r < rows.end; ++r)
                             for (std::int64_t c = columns.begin; c < columns.end; ++c) {
                                 const float *pixel = pixel_at(from, n, r, c);
                                 for (std::int64_t k = channels.begin; k < channels.end; k += block)
-                                    sum.add(pixel + k, channels.end - k);
+                                    add_channels<V, squares>(sums, pixel + k, channels.end - k);
                             }
-                    const double *totals = sum.totals();
+                    const double *totals = sums.totals();
                     float *out = pixel_at(to, item.image, y, x);
                     if (sums_channels) {
                         double total = 0;

@@ -48,5 +48,25 @@ MPSCNN_INLINE WorkSplit split_elements(const View &view, int threads) {
                       least_elements, threads);
 }
 
+/// Items for a pass that works on single pixels, several times on the channels of each.
+MPSCNN_INLINE Prepared prepare_pixels(const View &view, const Planning &planning) {
+    const WorkSplit split =
+        split_work(view.batch, view.height, view.width, view.batch * view.height * view.width * view.channels,
+                   least_elements / 4, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+/// Calls visit(image, y, x) for each pixel of such items.
+template <class Visit>
+MPSCNN_INLINE void for_each_split_pixel(const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                                        Visit visit) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = item.vectors.begin; x < item.vectors.end; ++x) visit(item.image, y, x);
+    }
+}
+
 } // namespace
 } // namespace mpscnn::cpu

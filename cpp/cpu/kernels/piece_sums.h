@@ -1,0 +1,61 @@
+#pragma once
+
+// Sums of vectors whose bits do not depend on how work is cut, and that many terms do not make inexact.
+
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Terms that are added in float32.
+constexpr std::int64_t sum_piece = 128;
+
+/// `count` sums for each lane: pieces in float32, which are added in double.
+template <class V, int count> class PieceSums {
+public:
+    using Reg = typename V::reg;
+
+    MPSCNN_INLINE PieceSums() {
+        for (auto &sum : sums_) sum = V::zero();
+    }
+    /// One term of each sum: join(index, sum so far) is the sum with it.
+    template <class Join> MPSCNN_INLINE void add_by(Join join) {
+        for (int i = 0; i < count; ++i) sums_[i] = join(i, sums_[i]);
+        if (++added_ == sum_piece) settle();
+    }
+    MPSCNN_INLINE void add(const Reg (&terms)[count]) {
+        add_by([&](int i, Reg sum) { return V::add(sum, terms[i]); });
+    }
+    /// Of each lane; those of the next sums follow.
+    MPSCNN_INLINE const double *totals(int index = 0) {
+        settle();
+        return totals_ + index * V::width;
+    }
+    /// Of all lanes.
+    MPSCNN_INLINE double total(int index) {
+        const double *lanes = totals(index);
+        double sum = 0;
+        for (int lane = 0; lane < V::width; ++lane) sum += lanes[lane];
+        return sum;
+    }
+
+private:
+    MPSCNN_INLINE void settle() {
+        alignas(64) float lanes[V::width];
+        for (int i = 0; i < count; ++i) {
+            V::store(lanes, sums_[i]);
+            for (int lane = 0; lane < V::width; ++lane)
+                totals_[i * V::width + lane] += static_cast<double>(lanes[lane]);
+            sums_[i] = V::zero();
+        }
+        added_ = 0;
+    }
+
+    Reg sums_[count];
+    double totals_[count * V::width] = {};
+    std::int64_t added_ = 0;
+};
+
+} // namespace
+} // namespace mpscnn::cpu
