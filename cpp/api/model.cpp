@@ -42,6 +42,13 @@ mpscnn_status mpscnn_model_load(const char *path, mpscnn_model **model) {
     });
 }
 
+mpscnn_status mpscnn_model_check(const char *path) {
+    return guarded([&] {
+        const std::string file(c_api::text(path, "path"));
+        model_of(engine::ModelFile::check(file), file);
+    });
+}
+
 mpscnn_status mpscnn_model_parse(const void *data, size_t size, const char *origin, mpscnn_model **model) {
     return guarded([&] {
         require(model, "model");

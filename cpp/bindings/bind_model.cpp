@@ -74,6 +74,7 @@ void bind_model(py::module_ &module) {
 
     py::class_<ModelFile>(module, "Model", "A network with its preprocessing and labels.")
         .def_static("load", &ModelFile::load, py::arg("path"), py::call_guard<GilReleased>())
+        .def_static("check", &ModelFile::check, py::arg("path"), py::call_guard<GilReleased>())
         .def_static("parse", &parse, py::arg("data"), py::arg("origin"))
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)

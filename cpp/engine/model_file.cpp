@@ -13,10 +13,22 @@ namespace {
 
 constexpr std::size_t max_labels = 1'000'000;
 
+/// What becomes of a weight that was read.
+using TakeWeight = void (*)(Graph &graph, std::size_t node, const std::string &role, WeightTensor tensor);
+
+void keep_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor tensor) {
+    graph.set_weight(graph.nodes()[node].name, role, std::move(tensor));
+}
+
+void check_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor tensor) {
+    require_weight(graph.weight_specs(node), "layer " + quoted(graph.nodes()[node].name), role, tensor);
+}
+
 /// Reads one model out of a safetensors file; every complaint names the file.
 class ModelReader {
 public:
-    explicit ModelReader(const SafetensorsFile &file) : file_(file) {}
+    ModelReader(const SafetensorsFile &file, TakeWeight take_weight)
+        : file_(file), take_weight_(take_weight) {}
 
     ModelFile read() {
         check_version();
@@ -94,7 +106,7 @@ private:
 
     void read_weights(Graph &graph) {
         for (std::size_t i = 0; i < graph.nodes().size(); ++i)
-            for (const auto &spec : graph.weight_specs(i)) read_weight(graph, graph.nodes()[i].name, spec);
+            for (const auto &spec : graph.weight_specs(i)) read_weight(graph, i, spec);
         for (const StoredTensor &tensor : file_.tensors())
             if (used_.count(tensor.name) == 0)
                 fail(ErrorKind::weights,
@@ -107,8 +119,8 @@ private:
         return tensor;
     }
 
-    void read_weight(Graph &graph, const std::string &layer, const ops::WeightSpec &spec) {
-        const std::string name = concat({layer, ".", spec.role});
+    void read_weight(Graph &graph, std::size_t node, const ops::WeightSpec &spec) {
+        const std::string name = concat({graph.nodes()[node].name, ".", spec.role});
         const StoredTensor *stored = take(name);
         if (!stored) {
             if (spec.required)
@@ -118,7 +130,7 @@ private:
         WeightTensor tensor(stored->shape, weight_type(*stored), file_.share(*stored));
         if (tensor.type() == WeightType::uint8)
             tensor.set_quantization(read_floats(name + ".scale"), read_floats(name + ".zero_point"));
-        graph.set_weight(layer, spec.role, std::move(tensor));
+        take_weight_(graph, node, spec.role, std::move(tensor));
     }
 
     static WeightType weight_type(const StoredTensor &stored) {
@@ -141,22 +153,24 @@ private:
         return floats_of(*stored);
     }
 
-    static std::vector<float> floats_of(const StoredTensor &stored) {
+    std::vector<float> floats_of(const StoredTensor &stored) const {
         if (stored.type != StoredType::float32)
             fail(ErrorKind::weights,
                  {"tensor ", quoted(stored.name), ": must be F32, not ", name_of(stored.type)});
-        std::vector<float> values(stored.bytes.size() / sizeof(float));
-        if (!values.empty()) std::memcpy(values.data(), stored.bytes.data(), values.size() * sizeof(float));
+        std::vector<float> values(stored.size / sizeof(float));
+        if (!values.empty())
+            std::memcpy(values.data(), file_.share(stored).get(), values.size() * sizeof(float));
         return values;
     }
 
     const SafetensorsFile &file_;
+    const TakeWeight take_weight_;
     std::set<std::string> used_;
 };
 
-ModelFile read_model(const SafetensorsFile &file) {
+ModelFile read_model(const SafetensorsFile &file, TakeWeight take_weight) {
     try {
-        return ModelReader(file).read();
+        return ModelReader(file, take_weight).read();
     } catch (const Error &error) {
         throw Error(ErrorKind::weights, concat({file.origin(), ": ", error.what()}));
     }
@@ -164,10 +178,16 @@ ModelFile read_model(const SafetensorsFile &file) {
 
 } // namespace
 
-ModelFile ModelFile::load(const std::string &path) { return read_model(SafetensorsFile::read(path)); }
+ModelFile ModelFile::load(const std::string &path) {
+    return read_model(SafetensorsFile::read(path), keep_weight);
+}
+
+ModelFile ModelFile::check(const std::string &path) {
+    return read_model(SafetensorsFile::open(path), check_weight);
+}
 
 ModelFile ModelFile::parse(std::span<const std::byte> bytes, const std::string &origin) {
-    return read_model(SafetensorsFile::parse(bytes, origin));
+    return read_model(SafetensorsFile::parse(bytes, origin), keep_weight);
 }
 
 } // namespace mpscnn::engine

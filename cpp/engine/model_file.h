@@ -22,6 +22,8 @@ struct ModelFile {
 
     /// Throws WeightsError naming the file and what is wrong with it. Weights are copied out of the file.
     static ModelFile load(const std::string &path);
+    /// As `load`, but each weight is dropped as soon as it is checked: the graph has none.
+    static ModelFile check(const std::string &path);
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
 };
 

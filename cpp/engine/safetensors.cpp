@@ -211,57 +211,72 @@ std::uint64_t regular_file_size(const std::string &path) {
 const char *name_of(StoredType type) { return entry_of(type).name; }
 std::size_t size_of(StoredType type) { return entry_of(type).size; }
 
-SafetensorsFile SafetensorsFile::load(std::string origin, std::uint64_t size, const ReadNext &read_next) {
+SafetensorsFile::SafetensorsFile(std::string origin, std::uint64_t size, Read read)
+    : origin_(std::move(origin)), read_(std::move(read)) {
     if (size < length_bytes)
-        refuse(origin,
+        refuse(origin_,
                concat({" is not a model file: it has ", count_bytes(size), ", a model file has at least 8"}));
     std::array<std::byte, length_bytes> prefix;
-    read_next(prefix);
-    std::string text(read_header_length(origin, prefix, size), '\0');
-    read_next(std::as_writable_bytes(std::span(text)));
+    read_(0, prefix);
+    std::string text(read_header_length(origin_, prefix, size), '\0');
+    read_(length_bytes, std::as_writable_bytes(std::span(text)));
+    data_begin_ = length_bytes + text.size();
+    data_size_ = size - data_begin_;
 
-    const Json header = parse_header(origin, text);
-    const std::uint64_t data_size = size - length_bytes - text.size();
-    const std::vector<TensorEntry> entries = read_entries(origin, *header.get_if<Json::Object>(), data_size);
-    check_coverage(origin, entries, data_size);
-
-    SafetensorsFile file;
+    const Json header = parse_header(origin_, text);
+    const std::vector<TensorEntry> entries =
+        read_entries(origin_, *header.get_if<Json::Object>(), data_size_);
+    check_coverage(origin_, entries, data_size_);
     if (const Json *metadata = header.find(metadata_key)) {
-        const JsonView view(*metadata, concat({origin, ": ", metadata_key}), ErrorKind::weights);
+        const JsonView view(*metadata, concat({origin_, ": ", metadata_key}), ErrorKind::weights);
         for (const Json::Member &entry : view.object())
-            file.metadata_[entry.first] = view.of(entry).get<std::string>();
+            metadata_[entry.first] = view.of(entry).get<std::string>();
     }
-    const std::shared_ptr<std::byte[]> data = allocate(origin, data_size);
-    read_next({data.get(), data_size});
     for (const TensorEntry &entry : entries) {
-        file.index_[entry.name] = file.tensors_.size();
-        file.tensors_.push_back(
-            {entry.name, entry.type, entry.shape, {data.get() + entry.begin, entry.end - entry.begin}});
+        index_[entry.name] = tensors_.size();
+        tensors_.push_back({entry.name, entry.type, entry.shape, entry.begin,
+                            static_cast<std::size_t>(entry.end - entry.begin)});
     }
-    file.data_ = data;
-    file.origin_ = std::move(origin);
-    return file;
+}
+
+void SafetensorsFile::hold_everything() {
+    const std::shared_ptr<std::byte[]> data = allocate(origin_, data_size_);
+    read_(data_begin_, {data.get(), data_size_});
+    data_ = data;
+    read_ = nullptr;
+}
+
+SafetensorsFile SafetensorsFile::open(const std::string &path) {
+    const std::uint64_t size = regular_file_size(path);
+    const auto reason = [] { return std::generic_category().message(errno); };
+    const std::shared_ptr<std::FILE> file(std::fopen(path.c_str(), "rb"), [](std::FILE *opened) {
+        if (opened) std::fclose(opened);
+    });
+    if (!file) refuse(path, " cannot be read: " + reason());
+    return {path, size, [=](std::uint64_t position, std::span<std::byte> target) {
+                if (std::fseek(file.get(), static_cast<long>(position), SEEK_SET) == 0 &&
+                    std::fread(target.data(), 1, target.size(), file.get()) == target.size())
+                    return;
+                if (!std::feof(file.get())) refuse(path, " cannot be read: " + reason());
+                refuse(path, concat({" ended before its ", count_bytes(size),
+                                     " were read: it was changed meanwhile"}));
+            }};
 }
 
 SafetensorsFile SafetensorsFile::read(const std::string &path) {
-    const std::uint64_t size = regular_file_size(path);
-    const std::unique_ptr<std::FILE, int (*)(std::FILE *)> file(std::fopen(path.c_str(), "rb"), &std::fclose);
-    const auto reason = [] { return std::generic_category().message(errno); };
-    if (!file) refuse(path, " cannot be read: " + reason());
-    return load(path, size, [&](std::span<std::byte> target) {
-        if (std::fread(target.data(), 1, target.size(), file.get()) == target.size()) return;
-        if (std::ferror(file.get())) refuse(path, " cannot be read: " + reason());
-        refuse(path,
-               concat({" ended before its ", count_bytes(size), " were read: it was changed meanwhile"}));
-    });
+    SafetensorsFile file = open(path);
+    file.hold_everything();
+    return file;
 }
 
 SafetensorsFile SafetensorsFile::parse(std::span<const std::byte> bytes, std::string origin) {
-    std::size_t position = 0;
-    return load(std::move(origin), bytes.size(), [&](std::span<std::byte> target) {
-        if (!target.empty()) std::memcpy(target.data(), bytes.data() + position, target.size());
-        position += target.size();
-    });
+    SafetensorsFile file(std::move(origin), bytes.size(),
+                         [=](std::uint64_t position, std::span<std::byte> target) {
+                             if (!target.empty())
+                                 std::memcpy(target.data(), bytes.data() + position, target.size());
+                         });
+    file.hold_everything();
+    return file;
 }
 
 const StoredTensor *SafetensorsFile::find(std::string_view name) const {
@@ -277,7 +292,10 @@ const StoredTensor &SafetensorsFile::at(std::string_view name) const {
 }
 
 std::shared_ptr<const std::byte> SafetensorsFile::share(const StoredTensor &tensor) const {
-    return {data_, tensor.bytes.data()};
+    if (data_) return {data_, data_.get() + tensor.begin};
+    const std::shared_ptr<std::byte[]> bytes = allocate(origin_, tensor.size);
+    read_(data_begin_ + tensor.begin, {bytes.get(), tensor.size});
+    return {bytes, bytes.get()};
 }
 
 std::string describe_size(std::uint64_t bytes) {

@@ -38,20 +38,23 @@ std::size_t size_of(StoredType type);
 struct StoredTensor {
     std::string name;
     StoredType type;
-    Shape shape;                      ///< rank 0 to Shape::max_rank, no free extents
-    std::span<const std::byte> bytes; ///< little-endian, row-major; not necessarily aligned for the type
+    Shape shape;         ///< rank 0 to Shape::max_rank, no free extents
+    std::uint64_t begin; ///< of its elements in the file's data: little-endian, row-major
+    std::size_t size;    ///< of its elements in bytes
 };
 
-/// The contents of a safetensors file, checked and held in memory: what happens to the file afterwards does
-/// not matter. Copies share the memory. Everything that is wrong with a file is a WeightsError that begins
-/// with the file's name.
+/// The contents of a safetensors file, whose header is checked. Copies share the memory. Everything that is
+/// wrong with a file is a WeightsError that begins with the file's name.
 ///
 /// The format: eight bytes, the header's length as a little-endian integer; the header, a JSON object of
 /// tensors {"dtype", "shape", "data_offsets"} with an optional "__metadata__" object of strings; then the
 /// data, which the tensors cover without gaps or overlaps.
 class SafetensorsFile {
 public:
+    /// Holds everything in memory: what happens to the file afterwards does not matter.
     static SafetensorsFile read(const std::string &path);
+    /// Holds the header, and the file open; a tensor is read when it is asked for.
+    static SafetensorsFile open(const std::string &path);
     /// `origin` takes the place of the file's name in messages. The bytes are copied.
     static SafetensorsFile parse(std::span<const std::byte> bytes, std::string origin);
 
@@ -63,18 +66,22 @@ public:
     const StoredTensor *find(std::string_view name) const;
     /// As find, but a missing tensor is an error.
     const StoredTensor &at(std::string_view name) const;
-    /// The tensor's bytes, kept alive without this object.
+    /// The tensor's bytes, kept alive without this object; not necessarily aligned for their type.
     std::shared_ptr<const std::byte> share(const StoredTensor &tensor) const;
 
 private:
-    using ReadNext = std::function<void(std::span<std::byte>)>;
-    static SafetensorsFile load(std::string origin, std::uint64_t size, const ReadNext &read_next);
+    /// Fills `target` with the file's bytes from `position` on.
+    using Read = std::function<void(std::uint64_t position, std::span<std::byte> target)>;
+    SafetensorsFile(std::string origin, std::uint64_t size, Read read);
+    void hold_everything();
 
     std::string origin_;
     std::map<std::string, std::string, std::less<>> metadata_;
     std::vector<StoredTensor> tensors_;
     std::map<std::string, std::size_t, std::less<>> index_;
-    std::shared_ptr<const std::byte[]> data_;
+    std::uint64_t data_begin_ = 0, data_size_ = 0;
+    Read read_;
+    std::shared_ptr<const std::byte[]> data_; ///< everything, or null where tensors are read one by one
 };
 
 /// "999 bytes", "4 MB", "1.2 GB": decimal units, two significant digits below 10, whole numbers above.

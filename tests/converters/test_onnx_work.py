@@ -13,7 +13,8 @@ from converters.onnx_files import model, node, read
 
 import mpscnn
 import mpscnn.converters
-from mpscnn.converters.onnx_reader.own_data import OwnData
+from mpscnn.converters.onnx_reader.own_data import TENSORS
+from mpscnn.converters.spared_data import SparedData
 from mpscnn.errors import WeightsError
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")
@@ -132,8 +133,8 @@ def test_large_tensors_wherever_a_file_has_them(tmp_path: Path) -> None:
     path = tmp_path / "large.onnx"
     onnx.save(made, path)
     with path.open("rb") as file:
-        own = OwnData(file, path.stat().st_size)
-    assert len(own.places) == 3
+        own = SparedData(file, path.stat().st_size, TENSORS)
+    assert len(own.left_out) == 3
     assert len(own.message) < 2000
     found = sorted(array.tobytes() for array in mpscnn.converters.read_network([path]).weights.values())
     assert found == sorted(array.transpose(0, 2, 3, 1).tobytes() for array in weights.values())

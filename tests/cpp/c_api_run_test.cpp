@@ -342,7 +342,9 @@ TEST(models_are_read_and_damaged_ones_refused) {
     CHECK(refused(parse(model_bytes(R"(\"unit\")", R"([\"one\"])")), MPSCNN_ERROR_WEIGHTS, "1 labels"));
     CHECK(refused(mpscnn_model_load("/nonexistent/model.safetensors", &model), MPSCNN_ERROR_WEIGHTS,
                   "nonexistent"));
+    CHECK(refused(mpscnn_model_check("/nonexistent/model.safetensors"), MPSCNN_ERROR_WEIGHTS, "nonexistent"));
     CHECK(refused(mpscnn_model_load(nullptr, &model), MPSCNN_ERROR_PARAMETER, "path"));
+    CHECK(refused(mpscnn_model_check(nullptr), MPSCNN_ERROR_PARAMETER, "path"));
     CHECK(refused(mpscnn_model_load("x", nullptr), MPSCNN_ERROR_PARAMETER, "model"));
     CHECK(refused(mpscnn_model_parse(nullptr, 1, "x", &model), MPSCNN_ERROR_PARAMETER, "data"));
     CHECK(refused(mpscnn_model_parse(bytes.data(), bytes.size(), nullptr, &model), MPSCNN_ERROR_PARAMETER,

@@ -266,6 +266,7 @@ void use_model_file(Trial &trial, const Fixture &fixture) {
     trial.step("parse", [&] {
         return mpscnn_model_parse(fixture.bytes.data(), fixture.bytes.size(), "a model in memory", &model);
     });
+    trial.step("check", [&] { return mpscnn_model_check(fixture.path.c_str()); });
     trial.step("load", [&] { return mpscnn_model_load(fixture.path.c_str(), &loaded); });
     mpscnn_text *text = nullptr;
     trial.step("describe", [&] { return described(mpscnn_model_describe(loaded, &text), text); });

@@ -66,10 +66,12 @@ std::string spans(const std::vector<std::pair<int, int>> &offsets) {
     return header + "}";
 }
 
-bool holds(const StoredTensor &tensor, std::size_t first, std::size_t count) {
-    for (std::size_t i = 0; i < tensor.bytes.size(); ++i)
-        if (tensor.bytes[i] != static_cast<std::byte>(first + i)) return false;
-    return tensor.bytes.size() == count;
+bool holds(const SafetensorsFile &file, const char *name, std::size_t first, std::size_t count) {
+    const StoredTensor &tensor = file.at(name);
+    const std::shared_ptr<const std::byte> bytes = file.share(tensor);
+    for (std::size_t i = 0; i < tensor.size; ++i)
+        if (bytes.get()[i] != static_cast<std::byte>(first + i)) return false;
+    return tensor.size == count;
 }
 
 /// A directory of its own that goes with the object.
@@ -107,7 +109,7 @@ TEST(tensors_and_metadata_are_read) {
     CHECK(file.tensors().size() == 2 && file.tensors()[0].name == "second" &&
           file.tensors()[1].name == "first");
     CHECK(file.at("second").type == StoredType::float32 && file.at("second").shape == Shape({1, 2}));
-    CHECK(holds(file.at("second"), 6, 8) && holds(file.at("first"), 0, 6));
+    CHECK(holds(file, "second", 6, 8) && holds(file, "first", 0, 6));
     CHECK(file.find("third") == nullptr && file.find("__metadata__") == nullptr);
     CHECK_THROWS(file.at("third"), weights, "x.safetensors: there is no tensor 'third' among its 2.");
 }
@@ -119,7 +121,7 @@ TEST(every_data_type_has_its_size) {
     for (const auto &[name, size] : sizes) {
         const SafetensorsFile file = parse(one(name, "[]", "[0," + std::to_string(size) + "]"), size);
         CHECK(name_of(file.at("a").type) == name && size_of(file.at("a").type) == size);
-        CHECK(file.at("a").shape.rank() == 0 && file.at("a").bytes.size() == size);
+        CHECK(file.at("a").shape.rank() == 0 && file.at("a").size == size);
         CHECK_THROWS(parse(one(name, "[1]", "[0," + std::to_string(size + 1) + "]"), size + 1), weights,
                      "data type " + name + " take " + std::to_string(size));
     }
@@ -128,7 +130,7 @@ TEST(every_data_type_has_its_size) {
 TEST(empty_files_and_tensors_are_allowed) {
     CHECK(parse("{}", 0).tensors().empty() && parse(R"({"__metadata__":{}})", 0).metadata().empty());
     const SafetensorsFile file = parse(spans({{4, 4}, {0, 4}, {0, 0}, {4, 4}}), 4);
-    CHECK(file.tensors().size() == 4 && holds(file.at("t1"), 0, 4) && file.at("t3").bytes.empty());
+    CHECK(file.tensors().size() == 4 && holds(file, "t1", 0, 4) && file.at("t3").size == 0);
     CHECK(parse(one("F32", "[2147483647,0,2]", "[0,0]"), 0).at("a").shape == Shape({2147483647, 0, 2}));
 }
 
@@ -142,8 +144,8 @@ TEST(copies_and_shares_outlive_the_source) {
         shared = file.share(file.at("t1"));
         copy = file;
     }
-    CHECK(holds(copy->at("t0"), 0, 2));
-    CHECK(copy->at("t1").bytes.data() == shared.get());
+    CHECK(holds(*copy, "t0", 0, 2));
+    CHECK(copy->share(copy->at("t1")) == shared);
     copy.reset();
     CHECK(shared.get()[0] == std::byte{2} && shared.get()[2] == std::byte{4});
 }
@@ -297,7 +299,7 @@ TEST(every_damaged_byte_is_refused_or_harmless) {
             damaged[position] = static_cast<char>(damaged[position] ^ flip);
             try {
                 const SafetensorsFile file = parse(damaged);
-                CHECK(file.tensors().size() == 1 && file.tensors()[0].bytes.size() == 12);
+                CHECK(file.tensors().size() == 1 && file.tensors()[0].size == 12);
                 ++accepted;
             } catch (const mpscnn::Error &error) {
                 CHECK(error.kind() == weights);
@@ -312,10 +314,23 @@ TEST(files_are_read_into_memory) {
     const std::string path = directory.write("model.safetensors", file_of(spans({{0, 2}, {2, 5}}), 5));
     const SafetensorsFile file = SafetensorsFile::read(path);
     directory.write("model.safetensors", "cut");
-    CHECK(file.origin() == path && holds(file.at("t0"), 0, 2) && holds(file.at("t1"), 2, 3));
+    CHECK(file.origin() == path && holds(file, "t0", 0, 2) && holds(file, "t1", 2, 3));
     CHECK_THROWS(SafetensorsFile::read(path), weights, path + " is not a model file: it has 3 bytes");
     std::filesystem::create_symlink(path, directory.path("link"));
     CHECK_THROWS(SafetensorsFile::read(directory.path("link")), weights, "it has 3 bytes");
+}
+
+TEST(tensors_of_an_open_file_are_read_when_they_are_asked_for) {
+    const TemporaryDirectory directory;
+    const std::string path =
+        directory.write("model.safetensors", file_of(spans({{0, 70'000}, {70'000, 140'000}}), 140'000));
+    const SafetensorsFile file = SafetensorsFile::open(path);
+    CHECK(holds(file, "t1", 70'000, 70'000) && holds(file, "t0", 0, 70'000));
+    CHECK(file.share(file.at("t0")) != file.share(file.at("t0")));
+    std::filesystem::resize_file(path, 80'000);
+    CHECK(holds(file, "t0", 0, 70'000));
+    CHECK_THROWS(file.share(file.at("t1")), weights, " bytes were read: it was changed meanwhile.");
+    CHECK_THROWS(SafetensorsFile::open(path), weights, "the end 140000 lies beyond the ");
 }
 
 TEST(unreadable_files_are_refused) {

@@ -27,10 +27,11 @@ void check_promises(const SafetensorsFile &file, std::size_t file_size) {
     unsigned sum = 0;
     for (const StoredTensor &tensor : file.tensors()) {
         require(names.insert(tensor.name).second && &file.at(tensor.name) == &tensor);
-        require(static_cast<std::size_t>(tensor.shape.elements()) * size_of(tensor.type) ==
-                tensor.bytes.size());
-        covered += tensor.bytes.size();
-        for (const std::byte byte : tensor.bytes) sum += std::to_integer<unsigned>(byte);
+        require(static_cast<std::size_t>(tensor.shape.elements()) * size_of(tensor.type) == tensor.size);
+        covered += tensor.size;
+        const std::shared_ptr<const std::byte> bytes = file.share(tensor);
+        for (const std::byte byte : std::span(bytes.get(), tensor.size))
+            sum += std::to_integer<unsigned>(byte);
     }
     require(covered <= file_size && sum <= covered * 255);
 }

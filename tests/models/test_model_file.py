@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 
 import mpscnn
+from mpscnn import _core
 from mpscnn.graph.model_file import Tensor, quantize, write_tensors
 
 GOLDEN = Path(__file__).parent / "golden"
@@ -169,6 +171,19 @@ HOSTILE: dict[str, tuple[Callable[[dict[str, Any]], Any], str]] = {
 }
 
 
+def refusal(path: Path) -> str:
+    """What loading a file is answered with, by the core as well, whose check of it answers the same."""
+    answers = []
+    for read in (_core.Model.load, _core.Model.check):
+        with pytest.raises(mpscnn.WeightsError) as caught:
+            read(os.fsencode(path))
+        answers.append(str(caught.value))
+    assert answers[0] == answers[1]
+    with pytest.raises(mpscnn.WeightsError) as caught:
+        mpscnn.load(path)
+    return str(caught.value)
+
+
 @pytest.mark.parametrize("name", HOSTILE)
 def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "hostile.safetensors"
@@ -177,9 +192,9 @@ def test_hostile_files_are_refused(tmp_path: Path, name: str) -> None:
     change, message = HOSTILE[name]
     change(header)
     path.write_bytes(joined(header, data))
-    with pytest.raises(mpscnn.WeightsError, match=message) as caught:
-        mpscnn.load(path)
-    assert str(path) in str(caught.value)
+    answer = refusal(path)
+    assert re.search(message, answer)
+    assert str(path) in answer
 
 
 def test_not_finite_weights_are_refused(tmp_path: Path) -> None:
@@ -190,8 +205,7 @@ def test_not_finite_weights_are_refused(tmp_path: Path) -> None:
     changed = bytearray(data)
     changed[start + 20 : start + 24] = np.float32(np.nan).tobytes()
     path.write_bytes(joined(header, bytes(changed)))
-    with pytest.raises(mpscnn.WeightsError, match="layer 'conv', weight: element 5 is nan"):
-        mpscnn.load(path)
+    assert "layer 'conv', weight: element 5 is nan" in refusal(path)
 
 
 def test_every_cut_is_refused(tmp_path: Path) -> None:
@@ -200,11 +214,9 @@ def test_every_cut_is_refused(tmp_path: Path) -> None:
     content = path.read_bytes()
     for size in {0, 1, 7, 8, 9, len(content) // 2, len(content) - 1}:
         path.write_bytes(content[:size])
-        with pytest.raises(mpscnn.WeightsError, match=r"cut\.safetensors"):
-            mpscnn.load(path)
+        assert "cut.safetensors" in refusal(path)
     path.write_bytes(content + b"\0")
-    with pytest.raises(mpscnn.WeightsError, match=r"cut\.safetensors"):
-        mpscnn.load(path)
+    assert "cut.safetensors" in refusal(path)
 
 
 def test_missing_files_and_directories_are_named(tmp_path: Path) -> None:

@@ -375,7 +375,9 @@ typedef struct mpscnn_prediction {
 
 /* Reads a model file (docs/model_format.md). */
 MPSCNN_API mpscnn_status mpscnn_model_load(const char *path, mpscnn_model **model);
-/* The same from memory, which is copied; `origin` names it in messages. */
+/* Whether mpscnn_model_load would read it: the same errors, with one of its weights in memory at a time. */
+MPSCNN_API mpscnn_status mpscnn_model_check(const char *path);
+/* As mpscnn_model_load, from memory, which is copied; `origin` names it in messages. */
 MPSCNN_API mpscnn_status mpscnn_model_parse(const void *data, size_t size, const char *origin,
                                             mpscnn_model **model);
 MPSCNN_API void mpscnn_model_release(mpscnn_model *model);

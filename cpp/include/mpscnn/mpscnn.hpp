@@ -775,6 +775,8 @@ public:
         detail::check(mpscnn_model_load(detail::c_string(path), &handle));
         return ModelFile(handle);
     }
+    /// See mpscnn_model_check.
+    static void check(const std::string &path) { detail::check(mpscnn_model_check(detail::c_string(path))); }
     /// From memory, which is copied; `origin` names it in messages.
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin) {
         mpscnn_model *handle = nullptr;

@@ -227,7 +227,7 @@ def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
 
     def check(temporary: str) -> None:
         try:
-            _core.Model.load(os.fsencode(temporary))
+            _core.Model.check(os.fsencode(temporary))
         except Error as error:
             raise type(error)(str(error).replace(temporary, f"model for {path}")) from error
 

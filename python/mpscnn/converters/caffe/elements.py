@@ -44,7 +44,7 @@ def _relu6(g: Graph, layer: CaffeLayer) -> None:
 def _prelu(g: Graph, layer: CaffeLayer) -> None:
     x, shape = single(g, layer)
     behind = 2 if shape is None else len(shape) - 2
-    slope = blob(layer, 0, "slopes").reshape(-1, *[1] * behind)
+    slope = blob(layer, 0, "slopes").reshaped(-1, *[1] * behind)
     operand = g.constant(f"{layer.name}/slope", slope)
     g.node("PRelu", layer.name, [x, operand], [g.result(layer.tops[0], shape)])
 

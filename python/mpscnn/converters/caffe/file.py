@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -10,18 +9,15 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mpscnn._private.files import content_of
 from mpscnn._private.printable import printable
-from mpscnn.converters.caffe.schema import parameter_name, text_message, weights_message
+from mpscnn.converters.caffe.schema import parameter_name, text_message
+from mpscnn.converters.caffe.weights import Blob, read_weights
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
 _MAX_LAYERS = 10_000
-_MAX_AXES = 8
 _MAX_REASON = 200
 # Types of layers that Caffe's first format wrote as numbers' names.
 _OLD_TYPES = {
@@ -45,8 +41,6 @@ _WORD = re.compile(
 )
 _NUMBERS = frozenset({"true", "false", "inf", "infinity", "nan", "t", "f"})
 
-Array = NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class CaffeLayer:
@@ -58,14 +52,15 @@ class CaffeLayer:
     tops: list[str]
     parameters: Any
     transform: Any
-    blobs: list[Array]
+    blobs: list[Blob]
 
 
 @dataclass(frozen=True)
 class CaffeFile:
-    """The layers that run when the network is used, and its inputs with their shapes."""
+    """The layers that run when the network is used, and its inputs with their shapes; and the file of weights."""
 
     origin: str
+    weights: Path
     name: str
     layers: list[CaffeLayer]
     inputs: dict[str, tuple[int, ...]]
@@ -92,7 +87,7 @@ def read_caffe(paths: Sequence[Path]) -> CaffeFile:
         )
     net = _text(by_suffix[TEXT])
     try:
-        return _file(net, _weights(by_suffix[WEIGHTS]), str(by_suffix[TEXT]))
+        return _file(net, by_suffix[WEIGHTS], str(by_suffix[TEXT]))
     except (UnsupportedError, WeightsError) as error:
         if str(error).startswith(tuple(map(str, given))):
             raise
@@ -126,40 +121,11 @@ def unquoted(text: str) -> str:
     return _WORD.sub(quoted, text)
 
 
-def _weights(path: Path) -> dict[str, list[Array]]:
-    """The weights of each layer by its name."""
-    message = weights_message()()
-    errors = import_module("google.protobuf.message")
-    content = content_of(path, WeightsError)
-    try:
-        message.ParseFromString(content)
-    except (errors.DecodeError, ValueError) as error:
-        raise WeightsError(f"{path}: is not a file of Caffe's weights: {error}") from error
-    del content
-    weights: dict[str, list[Array]] = {}
-    for layer in (*message.layer, *message.layers):
-        if layer.blobs:
-            where = f"{path}: layer {shown(layer.name)}"
-            weights[layer.name] = [_array(blob, where) for blob in layer.blobs]
-    if not weights:
-        raise WeightsError(f"{path}: holds no weights")
-    return weights
-
-
-def _array(blob: Any, where: str) -> Array:
-    data = blob.data or blob.double_data
-    values = np.asarray(data, np.float32)
-    old = (blob.num, blob.channels, blob.height, blob.width)
-    shape = tuple(blob.shape.dim) if blob.HasField("shape") else old
-    if len(shape) > _MAX_AXES or any(extent < 0 for extent in shape) or math.prod(shape) != values.size:
-        raise WeightsError(f"{where}: damaged: {values.size} numbers for the shape {shape[:_MAX_AXES]}")
-    return values.reshape(shape)
-
-
 # ---- Layers ------------------------------------------------------------------------------------------------
 
 
-def _file(net: Any, weights: dict[str, list[Array]], origin: str) -> CaffeFile:
+def _file(net: Any, path: Path, origin: str) -> CaffeFile:
+    weights = read_weights(path)
     listed = list(net.layer) or list(net.layers)
     if not listed:
         raise WeightsError("is not a network of Caffe: it has no layers")
@@ -172,7 +138,7 @@ def _file(net: Any, weights: dict[str, list[Array]], origin: str) -> CaffeFile:
         if layer.kind == "Input" or (layer.kind == "MemoryData" and layer.parameters is not None):
             inputs |= _layer_inputs(layer)
         layers.append(layer)
-    return CaffeFile(origin, net.name, layers, inputs)
+    return CaffeFile(origin, path, net.name, layers, inputs)
 
 
 def _runs(entry: Any) -> bool:
@@ -183,7 +149,7 @@ def _runs(entry: Any) -> bool:
     return not {rule.phase for rule in entry.exclude} & {"TEST", "1"}
 
 
-def _layer(entry: Any, blobs: list[Array]) -> CaffeLayer:
+def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
     kind = entry.type
     if kind.isupper() and kind not in ("LRN", "ELU", "BNLL", "LSTM", "MVN", "RNN", "SPP"):
         kind = _OLD_TYPES.get(kind, "".join(part.capitalize() for part in kind.split("_")))

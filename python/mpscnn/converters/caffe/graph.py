@@ -9,7 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.caffe.file import CaffeFile
+from mpscnn.converters.caffe.weights import Blob, Place
 from mpscnn.converters.layer_names import LayerNames, shown
+from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -33,6 +36,7 @@ class Graph:
         self._names = LayerNames()
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._places: set[tuple[str, str]] = set()
         self._current: dict[str, str] = {}
         self._read: set[str] = set()
         self.shapes: dict[str, Shape | None] = {}
@@ -66,11 +70,29 @@ class Graph:
         self.shapes[made] = shape
         return made
 
-    def constant(self, name: str, values: NDArray[Any]) -> str:
-        """A constant operand."""
+    def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
+        """A constant operand. A weight that is in its file stays there."""
         made = self._names.unique(name)
-        self._constants[made] = self._onnx.numpy_helper.from_array(np.ascontiguousarray(values), made)
+        if isinstance(values, Blob) and isinstance(values.numbers, Place):
+            self._constants[made] = self._reference(made, values.shape, values.numbers)
+        else:
+            array = values.array() if isinstance(values, Blob) else np.ascontiguousarray(values)
+            self._constants[made] = self._onnx.numpy_helper.from_array(array, made)
         return made
+
+    def _reference(self, name: str, shape: Shape, place: Place) -> onnx.TensorProto:
+        """A tensor of numbers that lie in the file of weights."""
+        tensor = self._onnx.TensorProto(
+            name=name,
+            dims=shape,
+            data_type=self._onnx.helper.np_dtype_to_tensor_dtype(place.dtype.newbyteorder("=")),
+            data_location=self._onnx.TensorProto.EXTERNAL,
+        )
+        offset, length = str(place.begin), str(place.size)
+        tensor.external_data.add(key="offset", value=offset)
+        tensor.external_data.add(key="length", value=length)
+        self._places.add((offset, length))
+        return tensor
 
     def node(
         self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
@@ -93,7 +115,7 @@ class Graph:
         ends = [name for name in dict.fromkeys(self._current.values()) if name not in self._read]
         return [name for name in ends if name not in self._file.inputs]
 
-    def model(self, outputs: Sequence[str]) -> onnx.ModelProto:
+    def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
         """The network up to these tensors."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
         graph = helper.make_graph(
@@ -107,4 +129,6 @@ class Graph:
             list(self._constants.values()),
         )
         model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
-        return model
+        size = model.ByteSize() + sum(int(length) for _, length in self._places)
+        held = ExternalData(None, (self._file.weights, self._places))
+        return OnnxFile(model, self._file.origin, size, held)

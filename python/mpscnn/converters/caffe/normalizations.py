@@ -26,8 +26,8 @@ def _batch_norm(g: Graph, layer: CaffeLayer) -> None:
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
     if len(layer.blobs) > 3:
         raise UnsupportedError("it has factors and offsets of its own: move them to a Scale layer behind it")
-    mean, variance = (blob(layer, place, "statistics").reshape(-1) for place in (0, 1))
-    total = float(blob(layer, 2, "scale factor").reshape(-1)[0])
+    mean, variance = (blob(layer, place, "statistics").array().reshape(-1) for place in (0, 1))
+    total = float(blob(layer, 2, "scale factor").array().reshape(-1)[0])
     factor = np.float32(0.0 if total == 0.0 else 1.0 / total)
     one = np.ones_like(mean)
     roles = {"scale": one, "bias": 0 * one, "mean": mean * factor, "variance": variance * factor}
@@ -42,12 +42,12 @@ def _scale(g: Graph, layer: CaffeLayer) -> None:
     if len(layer.bottoms) == 2:
         _product_with_blob(g, layer)
         return
-    factors = blob(layer, 0, "factors")
+    factors = blob(layer, 0, "factors").array()
     offsets = None
     if layer.kind == "Bias":
         factors, offsets = np.ones_like(factors), factors
     elif value(layer.parameters, "bias_term", False):
-        offsets = blob(layer, 1, "offsets")
+        offsets = blob(layer, 1, "offsets").array()
     x, shape = single(g, layer)
     axis = axis_of(layer.parameters, 1, None if shape is None else len(shape))
     if factors.ndim == 0 and shape is not None:  # one number for all channels (num_axes: 0)
@@ -139,7 +139,7 @@ def _normalize(g: Graph, layer: CaffeLayer) -> None:
     g.node("Add", f"{layer.name}/above", [sums, least], [above])
     g.node("Sqrt", f"{layer.name}/root", [above], [root])
     g.node("Div", f"{layer.name}/unit", [x, root], [unit])
-    factors = g.constant(f"{layer.name}/factors", blob(layer, 0, "factors").reshape(-1, 1, 1))
+    factors = g.constant(f"{layer.name}/factors", blob(layer, 0, "factors").reshaped(-1, 1, 1))
     g.node("Mul", layer.name, [unit, factors], [g.result(layer.tops[0], shape)])
 
 

@@ -9,15 +9,12 @@ import math
 from collections.abc import Callable
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from mpscnn.converters.caffe.file import CaffeLayer
 from mpscnn.converters.caffe.graph import Graph, Shape
+from mpscnn.converters.caffe.weights import Blob
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Handler = Callable[[Graph, CaffeLayer], None]
-Array = NDArray[np.float32]
 FLOAT = 1
 """ONNX' number for float32."""
 
@@ -55,7 +52,7 @@ def single(g: Graph, layer: CaffeLayer) -> tuple[str, Shape | None]:
     return x, g.shapes.get(x)
 
 
-def blob(layer: CaffeLayer, place: int, what: str) -> Array:
+def blob(layer: CaffeLayer, place: int, what: str) -> Blob:
     """One of the layer's weights."""
     if place >= len(layer.blobs):
         raise WeightsError(f"the file of weights does not have its {what}")

@@ -31,7 +31,7 @@ def _inner_product(g: Graph, layer: CaffeLayer) -> None:
     units = value(p, "num_output", 0)
     if units < 1 or weight.size % units:
         raise WeightsError(f"damaged: weights {weight.shape} for {units} results")
-    weight = weight.reshape(-1, units) if value(p, "transpose", False) else weight.reshape(units, -1)
+    weight = weight.reshaped(-1, units) if value(p, "transpose", False) else weight.reshaped(units, -1)
     batch = 1 if shape is None else shape[0]
     features = weight.size // units
     if shape is not None and math.prod(shape[1:]) != features:
@@ -40,7 +40,7 @@ def _inner_product(g: Graph, layer: CaffeLayer) -> None:
     g.node("Flatten", f"{layer.name}/flatten", [x], [flat], axis=1)
     operands = [flat, g.constant(f"{layer.name}/weight", weight)]
     if value(p, "bias_term", True):
-        operands.append(g.constant(f"{layer.name}/bias", blob(layer, 1, "biases").reshape(-1)))
+        operands.append(g.constant(f"{layer.name}/bias", blob(layer, 1, "biases").reshaped(-1)))
     transposed = 0 if value(p, "transpose", False) else 1
     top = g.result(layer.tops[0], (batch, units))
     g.node("Gemm", layer.name, operands, [top], transB=transposed)

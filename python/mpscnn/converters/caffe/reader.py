@@ -9,7 +9,6 @@ from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.layers import HANDLERS, STAND_IN, refuse_twice, stand_in, unknown
-from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
@@ -49,9 +48,8 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         transform = transform or layer.transform
         if layer.kind not in (*_TRAINING, "Input", "MemoryData"):
             _add(graph, priors, layer, unsupported)
-    model = graph.model(priors.heads or graph.outputs())
     try:
-        network = convert_onnx(file_of_model(model, file.origin), options)
+        network = convert_onnx(graph.onnx_file(priors.heads or graph.outputs()), options)
     except UnsupportedLayersError as error:
         raise unsupported.joined(error, STAND_IN) from error
     except Error as error:

@@ -51,14 +51,14 @@ def _convolution(g: Graph, layer: CaffeLayer) -> None:
     if "Depthwise" in layer.kind and not p.HasField("group") and shape is not None:
         groups = shape[1]
     weight = layer.blobs[0]
-    if weight.ndim != 4 or weight.shape[2:] != kernel or 0 in strides + dilation:
+    if len(weight.shape) != 4 or weight.shape[2:] != kernel or 0 in strides + dilation:
         raise WeightsError(f"damaged: weights {weight.shape} for a kernel of {kernel}")
     bias = not p.HasField("bias_term") or p.bias_term
     operands = [x, g.constant(f"{layer.name}/weight", weight)]
     if bias:
         if len(layer.blobs) < 2:
             raise WeightsError("the file of weights does not have its biases")
-        operands.append(g.constant(f"{layer.name}/bias", layer.blobs[1].reshape(-1)))
+        operands.append(g.constant(f"{layer.name}/bias", layer.blobs[1].reshaped(-1)))
     made = None
     if shape is not None:
         extents = []

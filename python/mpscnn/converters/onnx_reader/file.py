@@ -16,7 +16,8 @@ from numpy.typing import NDArray
 from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
-from mpscnn.converters.onnx_reader.own_data import OwnData
+from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
+from mpscnn.converters.spared_data import SparedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -228,13 +229,14 @@ def read_onnx(path: Path) -> OnnxFile:
             require_regular(path, WeightsError)
             stream = path.open("rb")
         with stream:
-            own = OwnData(stream, size)
+            own = SparedData(stream, size, TENSORS)
         model = onnx.load_model_from_string(own.message)
     except (import_module("google.protobuf.message").DecodeError, ValueError, RecursionError) as error:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: {error}") from error
     if not model.HasField("graph") or not model.opset_import:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
-    return file_of_model(model, origin, size, ExternalData(path.parent, (path, own.places)))
+    places = set(map(place_of, own.left_out))
+    return file_of_model(model, origin, size, ExternalData(path.parent, (path, places)))
 
 
 def file_of_model(

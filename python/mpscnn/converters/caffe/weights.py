@@ -1,0 +1,128 @@
+"""The weights of a Caffe network, of which large ones stay in the file until they are needed."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading, require_regular
+from mpscnn.converters.caffe.schema import weights_message
+from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.spared_data import Field, Holder, SparedData
+from mpscnn.errors import WeightsError
+
+_MAX_AXES = 8
+
+# By the numbers of the fields in `schema`: BlobProto.data and BlobProto.double_data.
+_TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 8: np.dtype("<f8")}
+
+Array = NDArray[np.float32]
+Shape = tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Place:
+    """Numbers in a file.
+
+    Attributes:
+        begin, size: in bytes.
+    """
+
+    content: FileBytes
+    begin: int
+    size: int
+    dtype: np.dtype[Any]
+
+
+@dataclass(frozen=True)
+class Blob:
+    """A weight."""
+
+    shape: Shape
+    numbers: Array | Place
+    """In the order of the shape."""
+
+    @property
+    def size(self) -> int:
+        """How many numbers it has."""
+        return math.prod(self.shape)
+
+    def reshaped(self, *shape: int) -> Blob:
+        """The same numbers in another shape, of which one extent may be -1."""
+        rest = math.prod(extent for extent in shape if extent != -1)
+        return Blob(tuple(self.size // rest if extent == -1 else extent for extent in shape), self.numbers)
+
+    def array(self) -> Array:
+        """Its numbers, which are read from the file if they are there. Raises WeightsError if that fails."""
+        if isinstance(self.numbers, Place):
+            content = self.numbers.content.read(self.numbers.begin, self.numbers.size)
+            return (
+                np.frombuffer(content, self.numbers.dtype).astype(np.float32, copy=False).reshape(self.shape)
+            )
+        return self.numbers.reshape(self.shape)
+
+
+def read_weights(path: Path) -> dict[str, list[Blob]]:
+    """The weights of each layer by its name. Raises WeightsError for a file that is damaged or something else."""
+    message = weights_message()()
+    errors = import_module("google.protobuf.message")
+    with reading(path, WeightsError):
+        require_regular(path, WeightsError)
+        stream = path.open("rb")
+    try:
+        with stream:
+            spared = SparedData(stream, path.stat().st_size, {2: {6: _BLOB}, 100: {7: _BLOB}})
+        message.ParseFromString(spared.message)
+    except (errors.DecodeError, ValueError) as error:
+        raise WeightsError(f"{path}: is not a file of Caffe's weights: {error}") from error
+    content = FileBytes(path)
+    places = {_bytes(data): Place(content, *_bytes(data), _TYPES[data.number]) for data in spared.left_out}
+    weights: dict[str, list[Blob]] = {}
+    for layer in (*message.layer, *message.layers):
+        if layer.blobs:
+            where = f"{path}: layer {shown(layer.name)}"
+            weights[layer.name] = [_blob(blob, places, where) for blob in layer.blobs]
+    if not weights:
+        raise WeightsError(f"{path}: holds no weights")
+    return weights
+
+
+def _bytes(data: Field) -> tuple[int, int]:
+    return data.start, data.end - data.start
+
+
+def _data(fields: Sequence[Field]) -> Field | None:
+    held = [field for field in fields if field.number in _TYPES]
+    whole = len(held) == 1 and (held[0].end - held[0].start) % _TYPES[held[0].number].itemsize == 0
+    return held[0] if whole else None
+
+
+def _reference(data: Field) -> bytes:
+    blob = weights_message()().layer.add().blobs.add()
+    blob.place.extend(_bytes(data))
+    return bytes(blob.SerializeToString())
+
+
+_BLOB = Holder(_data, _reference)
+
+
+def _blob(blob: Any, places: dict[tuple[int, int], Place], where: str) -> Blob:
+    numbers: Array | Place | None = places.get(tuple(blob.place))
+    if numbers is None:
+        numbers = np.asarray(blob.data or blob.double_data, np.float32)
+        count = numbers.size
+    else:
+        count = numbers.size // numbers.dtype.itemsize
+    old = (blob.num, blob.channels, blob.height, blob.width)
+    shape = tuple(blob.shape.dim) if blob.HasField("shape") else old
+    if len(shape) > _MAX_AXES or any(extent < 0 for extent in shape) or math.prod(shape) != count:
+        raise WeightsError(f"{where}: damaged: {count} numbers for the shape {shape[:_MAX_AXES]}")
+    return Blob(shape, numbers)
