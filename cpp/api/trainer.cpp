@@ -33,6 +33,11 @@ std::span<float> values_of(mpscnn_trainer *trainer, const char *name, std::size_
     return values;
 }
 
+/// None where there is no text.
+engine::TrainingOptions options_of(const char *options) {
+    return engine::TrainingOptions::from_json(options ? parse_json(options) : Json::object());
+}
+
 Json extents_of(const Shape &shape) { return Json(Json::Array(shape.begin(), shape.end())); }
 
 } // namespace
@@ -43,13 +48,11 @@ mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *opt
         require(network, "network");
         require(trainer, "trainer");
         if (threads < 0) fail(ErrorKind::parameter, {"threads must be 0 or more, got ", threads});
-        const Json json = options ? parse_json(options) : Json::object();
         engine::CompileOptions compile;
         compile.device = std::string(text(device, "device"));
         engine::SessionOptions session;
         session.threads = threads;
-        *trainer = new mpscnn_trainer{
-            engine::Trainer(network->graph, engine::TrainingOptions::from_json(json), compile, session)};
+        *trainer = new mpscnn_trainer{engine::Trainer(network->graph, options_of(options), compile, session)};
     });
 }
 
@@ -81,11 +84,12 @@ mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text
             entry.set("shape", extents_of(variable.shape));
             entry.set("layer", variable.layer);
             entry.set("role", variable.role);
-            entry.set("trained", variable.output >= 0);
+            entry.set("trained", variable.changes());
             variables.push_back(std::move(entry));
         }
         Json described = Json::object();
         described.set("steps", trainer->trainer.steps());
+        described.set("updates", trainer->trainer.updates());
         described.set("prediction", extents_of(trainer->trainer.prediction_shape()));
         described.set("prediction_layer", trainer->trainer.prediction_layer());
         described.set("variables", std::move(variables));
@@ -121,6 +125,24 @@ mpscnn_status mpscnn_trainer_network(const mpscnn_trainer *trainer, mpscnn_graph
     return guarded([&] {
         require(trainer, "trainer");
         require(network, "network");
-        *network = new mpscnn_graph{trainer->trainer.network()};
+        *network = new mpscnn_graph{trainer->trainer.network(false)};
+    });
+}
+
+mpscnn_status mpscnn_trainer_averages(const mpscnn_trainer *trainer, mpscnn_graph **network) {
+    return guarded([&] {
+        require(trainer, "trainer");
+        require(network, "network");
+        *network = new mpscnn_graph{trainer->trainer.network(true)};
+    });
+}
+
+mpscnn_status mpscnn_gradient_graph(const mpscnn_graph *network, const char *options, int of_output,
+                                    mpscnn_graph **gradients) {
+    return guarded([&] {
+        require(network, "network");
+        require(gradients, "gradients");
+        *gradients = new mpscnn_graph{
+            engine::make_gradient_graph(network->graph, options_of(options), of_output != 0)};
     });
 }

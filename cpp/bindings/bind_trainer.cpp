@@ -45,7 +45,10 @@ void bind_trainer(py::module_ &module) {
             },
             py::arg("name"), py::arg("values"))
         .def("set_steps", &Trainer::set_steps, py::arg("steps"))
-        .def("network", &Trainer::network);
+        .def("network", &Trainer::network)
+        .def("averages", &Trainer::averages);
+    module.def("gradient_graph", &gradient_graph, py::arg("network"), py::arg("options"),
+               py::arg("of_output"));
 }
 
 } // namespace mpscnn::bindings

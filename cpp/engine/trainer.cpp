@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/text.h"
+#include "engine/training_update.h"
 
 namespace mpscnn::engine {
 
@@ -18,6 +19,15 @@ std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions opt
     return Program::compile(graph, options);
 }
 
+SessionOptions looking_at_all(SessionOptions options, bool check_finite) {
+    options.check_finite = options.check_finite || check_finite;
+    return options;
+}
+
+TensorView dense(AlignedBuffer<float> &buffer, const Shape &shape) {
+    return TensorView::dense(buffer.data(), DType::float32, shape);
+}
+
 } // namespace
 
 Trainer::Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
@@ -25,10 +35,13 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
     : network_(network), options_(options), training_(make_training_graph(network, options)),
       prediction_shape_(training_.graph.shape(training_.graph.outputs()[1])),
       program_(compile_training(training_.graph, device)), session_options_(session),
-      session_(program_, session) {
+      session_(program_, looking_at_all(session, options.check_finite)) {
+    if (training_.update)
+        update_.emplace(compile_training(*training_.update, device),
+                        looking_at_all(session, options.check_finite));
     for (TrainingVariable &variable : training_.variables) {
         Values values{AlignedBuffer<float>(variable.first.size()), {}};
-        if (variable.output >= 0) values.next = AlignedBuffer<float>(variable.first.size());
+        if (variable.changes()) values.next = AlignedBuffer<float>(variable.first.size());
         std::copy(variable.first.begin(), variable.first.end(), values.now.data());
         values_.push_back(std::move(values));
         variable.first = {};
@@ -54,9 +67,9 @@ void Trainer::set_rates(float learning_rate) {
     rates_[0] = rates_[1] = learning_rate;
     const OptimizerOptions &optimizer = options_.optimizer;
     if (optimizer.kind == OptimizerKind::adam) { // the moments begin at zero
-        const auto time = static_cast<double>(steps_ + 1);
-        const double first = 1.0 - std::pow(static_cast<double>(optimizer.beta1), time),
-                     second = 1.0 - std::pow(static_cast<double>(optimizer.beta2), time);
+        const auto time = static_cast<double>(updates() + 1);
+        const double first = 1.0 - std::pow(optimizer.beta1, time),
+                     second = 1.0 - std::pow(optimizer.beta2, time);
         rates_[1] = static_cast<float>(learning_rate * std::sqrt(second) / first);
     }
     step_[0] = static_cast<float>(steps_);
@@ -73,29 +86,78 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
     } catch (const Error &error) {
         where = concat({": ", error.what()});
     }
+    fail_step(concat({" the loss is ", (std::isnan(loss) ? "NaN" : "infinite"), where,
+                      ". A smaller learning rate, or limits of the gradient, may help"}));
+}
+
+void Trainer::fail_step(const std::string &what) const {
     fail(ErrorKind::state,
-         {"training: in step ", steps_, " the loss is ", (std::isnan(loss) ? "NaN" : "infinite"), where,
-          "; the weights are those of before the step. A smaller learning rate, or "
-          "limits of the gradient, may help"});
+         {"training: in step ", steps_, what, "; the weights are those of before the step"});
+}
+
+void Trainer::require_step(std::span<const TensorView> inputs, const TensorView &labels) const {
+    if (steps_ + 1 >= most_steps)
+        fail(ErrorKind::state, {"training: there are at most ", most_steps, " steps"});
+    const std::size_t expected = training_.network_inputs + (options_.weighted ? 1 : 0);
+    if (inputs.size() != expected)
+        fail(ErrorKind::shape,
+             {"training: the network takes ", training_.network_inputs, " inputs",
+              options_.weighted ? ", and then weights of the losses" : "", ", got ", inputs.size()});
+    const auto require_prediction = [&](const char *what, const Shape &shape) {
+        if (shape.rank() != prediction_shape_.rank() || !prediction_shape_.admits(shape))
+            fail(ErrorKind::shape, {"training: ", what, " must have the shape of the prediction, ",
+                                    prediction_shape_.text(), ", got ", shape.text()});
+    };
+    require_prediction("labels", labels.shape);
+    if (options_.weighted) require_prediction("weights", inputs.back().shape);
+}
+
+/// Takes over new values.
+void Trainer::swap_values(int TrainingVariable::*output) {
+    for (std::size_t i = 0; i < values_.size(); ++i)
+        if (training_.variables[i].*output >= 0) std::swap(values_[i].now, values_[i].next);
+}
+
+/// With check_finite, what is not finite is an error of the session.
+void Trainer::run_step(std::span<const TensorView> given, std::span<const TensorView> made) {
+    try {
+        session_.run(given, made);
+    } catch (const Error &error) {
+        if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
+        fail_step(concat({": ", error.what()}));
+    }
+}
+
+/// From sums of gradients, which begin anew then.
+void Trainer::update_weights() {
+    std::vector<TensorView> given{dense(rates_, {1, 2})}, made;
+    for (std::size_t i = 0; i < values_.size(); ++i) {
+        const TrainingVariable &variable = training_.variables[i];
+        given.push_back(dense(values_[i].now, variable.shape));
+        if (variable.update_output >= 0) made.push_back(dense(values_[i].next, variable.shape));
+    }
+    try {
+        update_->run(given, made);
+    } catch (const Error &error) {
+        swap_values(&TrainingVariable::output); // back to the sums of before
+        if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
+        fail_step(concat({": ", error.what()}));
+    }
+    swap_values(&TrainingVariable::update_output);
+    for (std::size_t i = 0; i < values_.size(); ++i)
+        if (std::string_view(training_.variables[i].name).ends_with(sum_suffix))
+            std::fill_n(values_[i].now.data(), values_[i].now.size(), 0.0f);
 }
 
 double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
                      const TensorView *prediction) {
-    if (steps_ + 1 >= most_steps)
-        fail(ErrorKind::state, {"training: there are at most ", most_steps, " steps"});
-    if (inputs.size() != training_.network_inputs)
-        fail(ErrorKind::shape,
-             {"training: the network takes ", training_.network_inputs, " inputs, got ", inputs.size()});
-    if (labels.shape.rank() != prediction_shape_.rank() || !prediction_shape_.admits(labels.shape))
-        fail(ErrorKind::shape, {"training: labels must have the shape of the prediction, ",
-                                prediction_shape_.text(), ", got ", labels.shape.text()});
+    require_step(inputs, labels);
     set_rates(learning_rate);
-    const auto dense = [](AlignedBuffer<float> &buffer, const Shape &shape) {
-        return TensorView::dense(buffer.data(), DType::float32, shape);
-    };
-    std::vector<TensorView> given(inputs.begin(), inputs.end());
+    std::vector<TensorView> given(inputs.begin(),
+                                  inputs.begin() + static_cast<std::ptrdiff_t>(training_.network_inputs));
     given.push_back(labels);
-    given.push_back(dense(rates_, {1, 2}));
+    if (options_.weighted) given.push_back(inputs.back());
+    if (!training_.update) given.push_back(dense(rates_, {1, 2}));
     given.push_back(dense(step_, {1, 1}));
     float loss = 0.0f;
     const auto elements = static_cast<std::size_t>(labels.shape.elements());
@@ -107,20 +169,31 @@ double Trainer::step(std::span<const TensorView> inputs, const TensorView &label
         given.push_back(dense(values_[i].now, variable.shape));
         if (variable.output >= 0) made.push_back(dense(values_[i].next, variable.shape));
     }
-    session_.run(given, made);
+    run_step(given, made);
     require_finite_loss(static_cast<double>(loss), given, made);
-    for (std::size_t i = 0; i < values_.size(); ++i)
-        if (training_.variables[i].output >= 0) std::swap(values_[i].now, values_[i].next);
+    swap_values(&TrainingVariable::output);
+    if (update_ && (steps_ + 1) % options_.accumulate == 0) update_weights();
     ++steps_;
     return static_cast<double>(loss);
 }
 
-Graph Trainer::network() const {
+std::span<const float> Trainer::present(std::string_view name) const {
+    for (std::size_t i = 0; i < values_.size(); ++i)
+        if (training_.variables[i].name == name) return {values_[i].now.data(), values_[i].now.size()};
+    return {};
+}
+
+Graph Trainer::network(bool averaged) const {
+    if (averaged && !options_.averages())
+        fail(ErrorKind::parameter, {"training: there are no averages of the weights; average_rate is 0"});
     Graph result = network_;
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const TrainingVariable &variable = training_.variables[i];
-        if (variable.layer.empty() || variable.output < 0) continue;
-        const float *first = values_[i].now.data(), *end = first + values_[i].now.size();
+        if (variable.layer.empty() || !variable.changes()) continue;
+        std::span<const float> values = present(variable.name);
+        const std::span<const float> average = present(variable.name + average_suffix);
+        if (averaged && !average.empty()) values = average;
+        const float *first = values.data(), *end = first + values.size();
         if (variable.role != "statistics") {
             const Shape &shape =
                 network_.producer(network_.find(variable.layer)).weights.at(variable.role).shape();

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -20,14 +21,17 @@ public:
     Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
             const SessionOptions &session);
 
-    /// One step: inputs of the network and labels in the prediction's shape, both of one batch. Writes the
-    /// prediction of before the step where `prediction` has memory. Returns the loss. Throws StateError,
-    /// with all as it was before, for a loss that is not finite.
+    /// One step: inputs of the network and, where batches are weighted, weights of the losses; labels. Labels
+    /// and weights have the prediction's shape. Writes the prediction of before the step where `prediction`
+    /// has memory. Returns the loss. Throws StateError, with all as it was before, for a loss that is not
+    /// finite.
     double step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
                 const TensorView *prediction);
 
-    /// How many have been made.
+    /// How many have been made. Where gradients are added over several batches, each is a step.
     std::int64_t steps() const { return steps_; }
+    /// How often new weights have been made.
+    std::int64_t updates() const { return steps_ / options_.accumulate; }
     void set_steps(std::int64_t steps);
     const std::vector<TrainingVariable> &variables() const { return training_.variables; }
     std::span<float> values(std::string_view name);
@@ -37,17 +41,24 @@ public:
     const std::string &prediction_layer() const {
         return training_.graph.value_name(training_.graph.outputs()[1]);
     }
-    /// The network with its present weights.
-    Graph network() const;
+    /// The network with its present weights, or with their moving averages, which ParameterError refuses
+    /// where there are none.
+    Graph network(bool averaged) const;
 
 private:
     struct Values {
         AlignedBuffer<float> now, next;
     };
 
+    void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;
     void set_rates(float learning_rate);
+    void run_step(std::span<const TensorView> given, std::span<const TensorView> made);
     void require_finite_loss(double loss, std::span<const TensorView> views,
                              std::span<const TensorView> outputs);
+    [[noreturn]] void fail_step(const std::string &what) const;
+    void update_weights();
+    void swap_values(int TrainingVariable::*output);
+    std::span<const float> present(std::string_view name) const;
 
     Graph network_;
     TrainingOptions options_;
@@ -58,6 +69,7 @@ private:
     std::shared_ptr<Program> program_;
     SessionOptions session_options_;
     Session session_;
+    std::optional<Session> update_; ///< where gradients are added over several batches
     std::int64_t steps_ = 0;
 };
 

@@ -7,32 +7,15 @@
 
 #include "core/text.h"
 #include "engine/differentiation.h"
-#include "ops/fields.h"
+#include "engine/training_layers.h"
+#include "engine/training_update.h"
 
 namespace mpscnn::engine {
-
-TrainingOptions TrainingOptions::from_json(const Json &json) {
-    TrainingOptions options;
-    const JsonView view(json, "training");
-    view.allow_only({"loss", "optimizer", "frozen", "seed", "statistics_rate"});
-    if (view.has("loss")) ops::read_fields(options.loss, view.at("loss").value(), "loss");
-    if (view.has("optimizer")) ops::read_fields(options.optimizer, view.at("optimizer").value(), "optimizer");
-    if (view.has("frozen")) options.frozen = view.at("frozen").get<std::vector<std::string>>();
-    if (view.has("seed")) options.seed = view.at("seed").get<std::int64_t>();
-    if (view.has("statistics_rate")) options.statistics_rate = view.at("statistics_rate").get<float>();
-    return options;
-}
 
 namespace {
 
 /// Mean and variance of a batch normalization that is trained, as one variable.
 constexpr const char *statistics_role = "statistics";
-
-bool trains_weights(const ops::Operation &operation) {
-    return std::holds_alternative<ops::Convolution>(operation) ||
-           std::holds_alternative<ops::FullyConnected>(operation) ||
-           std::holds_alternative<ops::BatchNormalization>(operation);
-}
 
 /// A seed of each layer's own: FNV-1a of its name.
 std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
@@ -47,27 +30,38 @@ public:
         : network_(network), options_(options) {}
 
     TrainingGraph run() {
-        look_at_layers();
-        add_inputs();
+        look_at_layers(false);
+        add_inputs(true);
         copy_layers();
         add_backward();
         return std::move(result_);
     }
+    Graph gradients(bool of_output) {
+        look_at_layers(true);
+        add_inputs(false);
+        copy_layers();
+        add_gradients(of_output);
+        return std::move(result_.graph);
+    }
 
 private:
     const Node &node(std::size_t i) const { return network_.nodes()[i]; }
-    void look_at_layers();
-    void add_inputs();
+    void look_at_layers(bool of_inputs);
+    void add_inputs(bool with_rates);
     void add_variable(const std::string &name, const Shape &shape, std::vector<float> first,
                       const std::string &layer, const std::string &role);
     void add_weights(std::size_t i);
-    void add_moments(const std::string &weight, const Shape &shape);
+    void add_kept(const std::string &weight, const Shape &shape, const std::vector<float> &first);
     void copy_layers();
     void copy_layer(std::size_t i);
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
+    ValueId copy_activation(std::size_t i, const std::string &name, ValueId before);
+    ValueId add_loss_gradient();
+    NamedGradients gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const;
     void add_backward();
-    void update(const std::string &weight, ValueId gradient);
-    void give(const std::string &name, ValueId value);
+    void add_update_graph();
+    void add_gradients(bool of_output);
+    TrainingVariable &entry(const std::string &name);
     ValueId variable(const std::string &name) const { return by_name_.at(name); }
     ValueId add(const std::string &name, ops::Operation operation, std::vector<ValueId> inputs) {
         return result_.graph.add_node(name, std::move(operation), std::move(inputs));
@@ -81,10 +75,12 @@ private:
     std::vector<ValueId> copies_; ///< of the network's values
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_; ///< those that are trained
-    ValueId labels_ = -1, rates_ = -1, step_ = -1;
+    std::vector<ValueId> inputs_;      ///< copies of the network's
+    ValueId labels_ = -1, label_weights_ = -1, rates_ = -1, step_ = -1, loss_ = -1;
 };
 
-void TrainingGraphMaker::look_at_layers() {
+/// `of_inputs`: gradients of the network's inputs are wanted.
+void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     network_.require_complete();
     if (network_.outputs().size() != 1)
         fail(ErrorKind::parameter, {"training: network ", quoted(network_.name()),
@@ -106,15 +102,16 @@ void TrainingGraphMaker::look_at_layers() {
             for (const ValueId value : node(i).inputs) needed_[static_cast<std::size_t>(value)] = true;
     trained_.assign(count, false);
     reads_variables_.assign(count, false);
-    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false); // on what is trained
-    bool any = false;
+    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false); // on what is wanted
+    std::fill_n(depends.begin(), inputs, of_inputs);
+    bool any = of_inputs;
     for (std::size_t i = 0; i < count; ++i) {
         const bool is_frozen = frozen.erase(node(i).name) > 0;
         if (!needed_[inputs + i]) continue;
         bool behind = false;
         for (const ValueId value : node(i).inputs)
             behind = behind || depends[static_cast<std::size_t>(value)];
-        const bool has_own = trains_weights(node(i).operation);
+        const bool has_own = trains_weights(node(i));
         trained_[i] = has_own && !is_frozen;
         reads_variables_[i] = trained_[i] || (has_own && behind);
         depends[inputs + i] = behind || trained_[i];
@@ -134,18 +131,14 @@ void TrainingGraphMaker::add_variable(const std::string &name, const Shape &shap
     result_.variables.push_back({name, shape, layer, role, std::move(first)});
 }
 
-void TrainingGraphMaker::add_moments(const std::string &weight, const Shape &shape) {
-    const auto moment = [&](const char *name) {
-        const auto size = static_cast<std::size_t>(shape.elements());
-        add_variable(concat({weight, ".", name}), shape, std::vector<float>(size, 0.0f), "", "");
-    };
-    const OptimizerOptions &optimizer = options_.optimizer;
-    if (optimizer.kind == OptimizerKind::sgd && optimizer.momentum != 0.0f) moment("moment");
-    if (optimizer.kind == OptimizerKind::rmsprop) moment("squares");
-    if (optimizer.kind != OptimizerKind::adam) return;
-    moment("first_moment");
-    moment("second_moment");
-    if (optimizer.amsgrad) moment("largest_moment");
+/// What goes with a weight that is trained.
+void TrainingGraphMaker::add_kept(const std::string &weight, const Shape &shape,
+                                  const std::vector<float> &first) {
+    const std::vector<float> zeros(first.size(), 0.0f);
+    for (const std::string &moment : moments_of(options_.optimizer))
+        add_variable(weight + moment, shape, zeros, "", "");
+    if (options_.averages()) add_variable(weight + average_suffix, shape, first, "", "");
+    if (options_.accumulates()) add_variable(weight + sum_suffix, shape, zeros, "", "");
 }
 
 void TrainingGraphMaker::add_weights(std::size_t i) {
@@ -156,10 +149,6 @@ void TrainingGraphMaker::add_weights(std::size_t i) {
              {"training: layer ", quoted(layer.name),
               " is frozen behind layers that are trained; a batch normalization that is can be frozen only "
               "with all layers before it"});
-    if (layer.weights.count("slope") > 0)
-        fail(ErrorKind::unsupported,
-             {"training: layer ", quoted(layer.name),
-              ": slopes of prelu cannot be trained, nor can the weights before them"});
     if (normalizes) {
         std::vector<float> statistics = layer.weights.at("mean").values();
         const std::vector<float> variance = layer.weights.at("variance").values();
@@ -171,21 +160,25 @@ void TrainingGraphMaker::add_weights(std::size_t i) {
     for (const auto &[role, tensor] : layer.weights) {
         if (normalizes && (role == "mean" || role == "variance")) continue;
         const std::string name = concat({layer.name, ".", role});
-        const Shape shape = variable_shape(tensor.shape());
-        add_variable(name, shape, tensor.values(), layer.name, role);
+        const Shape shape = trained_shape(role, tensor.shape());
+        const std::vector<float> first = tensor.values();
+        add_variable(name, shape, first, layer.name, role);
         if (!trained_[i]) continue;
         weights_.push_back(name);
-        add_moments(name, shape);
+        add_kept(name, shape, first);
     }
 }
 
-void TrainingGraphMaker::add_inputs() {
+void TrainingGraphMaker::add_inputs(bool with_rates) {
     for (const Input &input : network_.inputs())
         copies_.push_back(input.is_variable ? result_.graph.add_variable(input.name, input.shape)
                                             : result_.graph.add_input(input.name, input.shape));
+    inputs_ = copies_;
     result_.network_inputs = network_.inputs().size();
     labels_ = result_.graph.add_input("training.labels", network_.shape(prediction_));
-    rates_ = result_.graph.add_variable("training.rates", {1, 2});
+    if (options_.weighted)
+        label_weights_ = result_.graph.add_input("training.weights", network_.shape(prediction_));
+    if (with_rates && !options_.accumulates()) rates_ = result_.graph.add_variable("training.rates", {1, 2});
     step_ = result_.graph.add_variable("training.step", {1, 1});
     for (std::size_t i = 0; i < network_.nodes().size(); ++i)
         if (reads_variables_[i]) add_weights(i);
@@ -204,16 +197,24 @@ ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &nam
     if (normalizes && reads_variables_[i]) {
         const ValueId statistics = add(concat({layer.name, ".batch"}), ops::BatchStatistics{}, {inputs[0]});
         const std::string running = concat({layer.name, ".", statistics_role});
-        give(running, add(concat({running, ".new"}), ops::MovingAverage{options_.statistics_rate, false},
-                          {variable(running), statistics}));
+        entry(running).output =
+            add(concat({running, ".new"}), ops::MovingAverage{options_.statistics_rate, false},
+                {variable(running), statistics});
         inputs.push_back(statistics);
     }
-    const ValueId value = add(name, layer.operation, std::move(inputs));
-    if (!reads_variables_[i]) return value;
-    for (const auto &[role, tensor] : layer.weights)
-        if (!normalizes || (role != "mean" && role != "variance"))
-            result_.graph.use_variable(value, role, variable(concat({layer.name, ".", role})));
-    return value;
+    std::map<std::string, ValueId> weights;
+    if (reads_variables_[i])
+        for (const auto &[role, tensor] : layer.weights)
+            if (!(normalizes && (role == "mean" || role == "variance")))
+                weights[role] = variable(concat({layer.name, ".", role}));
+    return add_trained_layer(result_.graph, name, layer.operation, std::move(inputs), weights);
+}
+
+ValueId TrainingGraphMaker::copy_activation(std::size_t i, const std::string &name, ValueId before) {
+    std::map<std::string, ValueId> weights;
+    if (reads_variables_[i] && node(i).weights.count("slope") > 0)
+        weights["slope"] = variable(concat({node(i).name, ".slope"}));
+    return add_trained_layer(result_.graph, name, *node(i).activation, {before}, weights);
 }
 
 /// An activation becomes a layer of its own: passes join it again unless what lies before it is needed.
@@ -228,7 +229,7 @@ void TrainingGraphMaker::copy_layer(std::size_t i) {
         return;
     }
     const ValueId before = copy_operation(i, concat({layer.name, ".before_activation"}), std::move(inputs));
-    const ValueId value = add(layer.name, *layer.activation, {before});
+    const ValueId value = copy_activation(i, layer.name, before);
     if (!reads_variables_[i]) {
         std::map<std::string, WeightTensor> own = layer.weights, slopes;
         if (auto slope = own.extract("slope")) slopes.insert(std::move(slope));
@@ -247,85 +248,107 @@ void TrainingGraphMaker::copy_layers() {
     }
 }
 
-void TrainingGraphMaker::give(const std::string &name, ValueId value) {
-    const auto found = std::find_if(result_.variables.begin(), result_.variables.end(),
-                                    [&](const TrainingVariable &entry) { return entry.name == name; });
-    found->output = value; // until all outputs are known
+TrainingVariable &TrainingGraphMaker::entry(const std::string &name) {
+    return *std::find_if(result_.variables.begin(), result_.variables.end(),
+                         [&](const TrainingVariable &known) { return known.name == name; });
 }
 
-void TrainingGraphMaker::update(const std::string &weight, ValueId gradient) {
-    const OptimizerOptions &optimizer = options_.optimizer;
-    const ops::OptimizerGradient &ready = optimizer.gradient;
-    const ValueId old = variable(weight);
-    if (ready.clip || ready.rescale != 1.0f || ready.regularization != ops::Regularization::none)
-        gradient = add(concat({weight, ".gradient"}), ready, {gradient, old});
-    const auto moment = [&](const char *name, ops::Operation operation, std::vector<ValueId> inputs) {
-        const std::string full = concat({weight, ".", name});
-        inputs.insert(inputs.begin(), variable(full));
-        const ValueId value = add(concat({full, ".new"}), std::move(operation), std::move(inputs));
-        give(full, value);
-        return value;
-    };
-    const std::string name = concat({weight, ".new"});
-    const ops::AdaptiveUpdate adaptive{optimizer.epsilon, optimizer.weight_decay};
-    ValueId updated = -1;
-    switch (optimizer.kind) {
-    case OptimizerKind::sgd: {
-        const ops::SgdUpdate sgd{optimizer.momentum, optimizer.nesterov, optimizer.weight_decay};
-        std::vector<ValueId> inputs{old, gradient, rates_};
-        if (optimizer.momentum != 0.0f)
-            inputs.push_back(moment("moment", ops::MomentumUpdate{optimizer.momentum, optimizer.nesterov},
-                                    {gradient, rates_}));
-        updated = add(name, sgd, std::move(inputs));
-        break;
-    }
-    case OptimizerKind::rmsprop: {
-        const ValueId squares = moment("squares", ops::MovingAverage{optimizer.decay, true}, {gradient});
-        updated = add(name, adaptive, {old, gradient, squares, rates_});
-        break;
-    }
-    case OptimizerKind::adam: {
-        const ValueId first = moment("first_moment", ops::MovingAverage{optimizer.beta1, false}, {gradient});
-        ValueId second = moment("second_moment", ops::MovingAverage{optimizer.beta2, true}, {gradient});
-        if (optimizer.amsgrad) second = moment("largest_moment", ops::Maximum{}, {second});
-        updated = add(name, adaptive, {old, first, second, rates_});
-        break;
-    }
-    }
-    give(weight, updated);
-}
-
-void TrainingGraphMaker::add_backward() {
-    Graph &graph = result_.graph;
-    const ValueId prediction = copies_[static_cast<std::size_t>(prediction_)];
+ValueId TrainingGraphMaker::add_loss_gradient() {
     ops::LossFields fields = options_.loss;
     if (fields.reduction == ops::LossReduction::none)
         fail(ErrorKind::parameter, {"training: the loss's reduction must be sum, mean or "
                                     "sum_by_nonzero_weights, got none"});
     fields.reduce_across_batch = true;
-    const ValueId loss = add("training.loss", ops::Loss{fields}, {prediction, labels_});
-    const ValueId gradient =
-        add("training.loss.gradient", ops::LossGradient{fields, true}, {prediction, labels_});
-    std::vector<ValueId> wanted;
-    for (const std::string &weight : weights_) wanted.push_back(variable(weight));
-    const std::map<ValueId, ValueId> gradients = differentiate(graph, prediction, gradient, wanted);
+    std::vector<ValueId> inputs{copies_[static_cast<std::size_t>(prediction_)], labels_};
+    if (options_.weighted) inputs.push_back(label_weights_);
+    loss_ = add("training.loss", ops::Loss{fields}, inputs);
+    return add("training.loss.gradient", ops::LossGradient{fields, true}, inputs);
+}
+
+NamedGradients TrainingGraphMaker::gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const {
+    NamedGradients named;
     for (const std::string &weight : weights_)
         if (const auto found = gradients.find(variable(weight)); found != gradients.end())
-            update(weight, found->second);
-    graph.mark_output(loss);
+            named.emplace_back(weight, found->second);
+    return named;
+}
+
+void TrainingGraphMaker::add_backward() {
+    Graph &graph = result_.graph;
+    const ValueId prediction = copies_[static_cast<std::size_t>(prediction_)];
+    const ValueId gradient = add_loss_gradient();
+    std::vector<ValueId> wanted;
+    for (const std::string &weight : weights_) wanted.push_back(variable(weight));
+    const NamedGradients gradients = gradients_of_weights(differentiate(graph, prediction, gradient, wanted));
+    if (options_.accumulates()) {
+        for (const auto &[weight, own] : gradients) {
+            const std::string sum = weight + sum_suffix;
+            entry(sum).output = add(sum + ".new", ops::Addition{}, {variable(sum), own});
+        }
+        add_update_graph();
+    } else {
+        for (const auto &[name, value] : add_updates(graph, options_, {rates_, by_name_}, gradients))
+            entry(name).output = value;
+    }
+    graph.mark_output(loss_);
     graph.mark_output(prediction);
     int next = 2;
-    for (TrainingVariable &entry : result_.variables) {
-        if (entry.output < 0) continue;
-        graph.mark_output(entry.output);
-        entry.output = next++;
+    for (TrainingVariable &known : result_.variables) {
+        if (known.output < 0) continue;
+        graph.mark_output(known.output);
+        known.output = next++;
     }
+}
+
+/// Of the variables alone: sums of gradients become new weights.
+void TrainingGraphMaker::add_update_graph() {
+    Graph graph("training.update");
+    UpdateValues values;
+    values.rates = graph.add_variable("training.rates", {1, 2});
+    for (const TrainingVariable &known : result_.variables)
+        values.variables[known.name] = graph.add_variable(known.name, known.shape);
+    NamedGradients sums;
+    for (const std::string &weight : weights_)
+        if (entry(weight + sum_suffix).output >= 0)
+            sums.emplace_back(weight, values.variables.at(weight + sum_suffix));
+    for (const auto &[name, value] : add_updates(graph, options_, values, sums))
+        entry(name).update_output = value;
+    int next = 0;
+    for (TrainingVariable &known : result_.variables) {
+        if (known.update_output < 0) continue;
+        graph.mark_output(known.update_output);
+        known.update_output = next++;
+    }
+    result_.update = std::move(graph);
+}
+
+void TrainingGraphMaker::add_gradients(bool of_output) {
+    Graph &graph = result_.graph;
+    const ValueId prediction = copies_[static_cast<std::size_t>(prediction_)];
+    const ValueId gradient = of_output ? labels_ : add_loss_gradient();
+    std::vector<ValueId> wanted = inputs_;
+    for (const std::string &weight : weights_) wanted.push_back(variable(weight));
+    const std::map<ValueId, ValueId> gradients = differentiate(graph, prediction, gradient, wanted);
+    if (!of_output) graph.mark_output(loss_);
+    graph.mark_output(prediction);
+    for (const ValueId value : wanted)
+        if (const auto found = gradients.find(value); found != gradients.end())
+            graph.mark_output(add(graph.value_name(value) + gradient_suffix,
+                                  ops::Neuron{.kind = ops::NeuronKind::none}, {found->second}));
 }
 
 } // namespace
 
 TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &options) {
     return TrainingGraphMaker(network, options).run();
+}
+
+Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output) {
+    TrainingOptions plain = options; // nothing is kept from one step to the next
+    plain.optimizer = {.kind = OptimizerKind::sgd};
+    plain.accumulate = 1;
+    plain.average_rate = 0.0;
+    return TrainingGraphMaker(network, plain).gradients(of_output);
 }
 
 } // namespace mpscnn::engine

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     )
     from mpscnn.converters.pytorch.module import from_torch
     from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.graph.gradients import GradientCheck, check_gradients
     from mpscnn.graph.layers.layer_maker import Tensor
     from mpscnn.graph.network import Network
     from mpscnn.graph.padding import DefaultPadding, PaddingMethod
@@ -92,6 +93,7 @@ _LAZY = {
     "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
     "vision.results": ("Classification", "Prediction"),
     "stream.runner": ("FrameFuture", "Runner"),
+    "graph.gradients": ("GradientCheck", "check_gradients"),
     "training.optimizers": ("Adam", "RmsProp", "Sgd"),
     "training.trainer": ("Epoch", "Evaluated", "Trainer"),
     "vision.segmentation": ("Area", "Segmentation"),
@@ -128,6 +130,7 @@ __all__ = [
     "Evaluation",
     "FeatureExtractor",
     "FrameFuture",
+    "GradientCheck",
     "Image",
     "ImageDescriptor",
     "ImageError",
@@ -158,6 +161,7 @@ __all__ = [
     "WeightsError",
     "YuvImage",
     "build_config",
+    "check_gradients",
     "check_precision",
     "compare",
     "converters",

@@ -14,8 +14,11 @@ extern "C" {
 typedef struct mpscnn_trainer mpscnn_trainer;
 
 /* `options`: {"loss": {"kind", ...}, "optimizer": {"kind": "sgd" | "rmsprop" | "adam", ...}, "frozen":
- * [layers], "seed", "statistics_rate"}; what is left out keeps its default, and NULL leaves out all. The loss
- * has the parameters of the operation "loss" (docs/operations.md), the optimiser those of docs/training.md.
+ * [layers], "seed", "statistics_rate", "accumulate", "average_rate", "weighted", "check_finite"}; what is
+ * left out keeps its default, and NULL leaves out all. The loss has the parameters of the operation "loss"
+ * (docs/operations.md), the optimiser those of docs/training.md. "accumulate": batches whose mean gradient
+ * makes new weights. "average_rate": share of the weights' moving average that stays; 0: there is none.
+ * "weighted": each step takes weights of the losses. "check_finite": each step looks at all that it computes.
  * The network has one output and all its weights; where that is a softmax and the loss softmax_cross_entropy,
  * the loss is of what the softmax reads. `device`: "auto" or "cpu". threads: 0: as many as the process may
  * use. */
@@ -23,17 +26,18 @@ MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, cons
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
 
-/* One step: float32 or float16 inputs of the network, and labels in the shape of the prediction, class i of
- * an image as 1 in place i. `loss` is that of before the step, and so is `prediction`, which may be NULL:
- * what the loss compares with the labels. MPSCNN_ERROR_STATE for a loss that is not finite: nothing has
- * changed then. */
+/* One step: float32 or float16 inputs of the network and, if it is weighted, weights of the losses; labels.
+ * These two have the shape of the prediction, class i of an image as 1 in place i. `loss` is that of before
+ * the step, and so is `prediction`, which may be NULL: what the loss compares with the labels.
+ * MPSCNN_ERROR_STATE for a loss that is not finite: nothing has changed then. */
 MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
                                              int input_count, const mpscnn_tensor *labels,
                                              float learning_rate, const mpscnn_tensor *prediction,
                                              double *loss);
 
-/* {"steps", "prediction": [extents, -1 for the batch], "prediction_layer", "variables": [{"name", "shape",
- * "layer", "role", "trained"}]}: weights and what the optimiser keeps of them. */
+/* {"steps", "updates": how often the weights have changed, "prediction": [extents, -1 for the batch],
+ * "prediction_layer", "variables": [{"name", "shape", "layer", "role", "trained"}]}: weights and what the
+ * optimiser keeps of them. */
 MPSCNN_API mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text **json);
 /* Copies a variable to `values`, or from there; `count` floats, as many as it has. */
 MPSCNN_API mpscnn_status mpscnn_trainer_read(mpscnn_trainer *trainer, const char *name, float *values,
@@ -45,6 +49,19 @@ MPSCNN_API mpscnn_status mpscnn_trainer_set_steps(mpscnn_trainer *trainer, int64
 
 /* The network with its present weights, as a graph of its own. */
 MPSCNN_API mpscnn_status mpscnn_trainer_network(const mpscnn_trainer *trainer, mpscnn_graph **network);
+/* The same with the weights' moving averages, which MPSCNN_ERROR_PARAMETER refuses where there are none. */
+MPSCNN_API mpscnn_status mpscnn_trainer_averages(const mpscnn_trainer *trainer, mpscnn_graph **network);
+
+/* Gradients of a network's inputs and weights, as a graph that is compiled and run as any other. Its inputs,
+ * by name: those of the network; "training.labels" in the shape of the prediction; "training.weights", if
+ * `options` have "weighted"; "training.step" (1, 1), a number that dropout's masks follow from; weights as
+ * "conv1.weight" (a vector as (1, size)), and mean and variance of a batch normalization as
+ * "norm.statistics" (1, 2, 1, channels). Its outputs: the loss, the prediction, and a gradient as
+ * "conv1.weight.gradient" for each input and weight that has one. `of_output`: not 0 for no loss:
+ * "training.labels" are the gradient of the prediction. Of the `options` those of an optimiser do not
+ * count. */
+MPSCNN_API mpscnn_status mpscnn_gradient_graph(const mpscnn_graph *network, const char *options,
+                                               int of_output, mpscnn_graph **gradients);
 
 #ifdef __cplusplus
 }

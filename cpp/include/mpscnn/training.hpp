@@ -53,11 +53,25 @@ public:
         return Graph(graph);
     }
 
+    /// With the weights' moving averages.
+    Graph averages() const {
+        mpscnn_graph *graph = nullptr;
+        detail::check(mpscnn_trainer_averages(get(), &graph));
+        return Graph(graph);
+    }
+
     mpscnn_trainer *get() const noexcept { return handle_.get(); }
 
 private:
     detail::Handle<mpscnn_trainer, mpscnn_trainer_release> handle_;
 };
+
+/// Gradients of a network as a graph, see mpscnn_gradient_graph.
+inline Graph gradient_graph(const Graph &network, const std::string &options = {}, bool of_output = false) {
+    mpscnn_graph *graph = nullptr;
+    detail::check(mpscnn_gradient_graph(network.get(), detail::or_null(options), of_output ? 1 : 0, &graph));
+    return Graph(graph);
+}
 
 } // namespace api
 } // namespace mpscnn

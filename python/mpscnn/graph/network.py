@@ -42,6 +42,9 @@ from mpscnn.graph.weights import GraphWeights
 from mpscnn.runtime.program import Program, compile_graph
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from mpscnn.vision.detector import DetectionHead
 
 
@@ -303,6 +306,38 @@ class Network(
             outputs=wanted,
             fast_matmul=fast_matmul,
             max_memory=max_memory,
+        )
+
+    def gradients(
+        self,
+        x: Any,
+        labels: Any = None,
+        *,
+        loss: str | Mapping[str, Any] = "softmax_cross_entropy",
+        output_gradient: Any = None,
+        seed: int = 0,
+        threads: int | str = "auto",
+    ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
+        """The loss, and its gradients by the names of inputs and weights, on the CPU in float32.
+
+        The network is as when it is trained: dropout drops, batch normalizations take the statistics of the batch.
+
+        Args:
+            x: inputs (n, ...), a list for several.
+            labels: class numbers (n,), or floats of the prediction's shape.
+            loss: as of `mpscnn.Trainer`.
+            output_gradient: instead of labels and a loss, which is None then: the gradient of the output.
+            seed: of dropout.
+            threads: a number, or "auto"; bits do not depend on it.
+
+        Raises:
+            ParameterError: neither labels nor an output gradient, or both. ShapeError: arrays that do not fit.
+            UnsupportedError: a layer that gradients cannot pass; it is named.
+        """
+        from mpscnn.graph.gradients import gradients
+
+        return gradients(
+            self, x, labels, loss=loss, output_gradient=output_gradient, seed=seed, threads=threads
         )
 
     def save(

@@ -23,6 +23,7 @@ class _Gradient:
     regularization: Literal["none", "l1", "l2"] = "none"
     regularization_scale: float = 0.0
     weight_decay: float = 0.0
+    global_norm: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class Sgd(_Gradient):
         rescale: factor of the gradient behind the limits.
         regularization, regularization_scale: "l2" adds scale * w to the gradient, "l1" scale * sign(w).
         weight_decay: share of the weights that a learning rate of 1 would take, beside the gradient.
+        global_norm: largest norm of all gradients together, to which longer ones are scaled before all else; 0: none.
     """
 
     learning_rate: float | Schedule = 1e-2

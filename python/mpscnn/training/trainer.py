@@ -18,7 +18,8 @@ from mpscnn import _core
 from mpscnn._private.files import replacing
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.training.batches import Data, batches, images_of, length_of, targets_of
+from mpscnn.graph.training_arrays import images_of, loss_settings, targets_of, weights_of
+from mpscnn.training.batches import Data, batches, length_of
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
@@ -82,6 +83,10 @@ class Trainer:
         threads: a number, or "auto": as many as the process may use. Bits do not depend on it.
         seed: of the order of the data and of dropout.
         frozen: layers whose weights stay, as names or patterns ("block_*").
+        accumulate: so many batches make one change of the weights, by the mean of their gradients.
+        average: share that a moving average of the weights keeps at each change (0.999); 0: there is none.
+        weighted: data and steps have weights of their losses as a third part.
+        check_finite: each step looks at all that it computes, gradients too, which costs time.
 
     Raises:
         ParameterError: an option that there is not, or nothing to train. UnsupportedError: a layer that training does
@@ -98,6 +103,10 @@ class Trainer:
         threads: int | str = "auto",
         seed: int = 0,
         frozen: tuple[str, ...] = (),
+        accumulate: int = 1,
+        average: float = 0.0,
+        weighted: bool = False,
+        check_finite: bool = False,
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be a Network, got {type(network).__name__}")
@@ -105,9 +114,11 @@ class Trainer:
             raise ParameterError(f"seed must be at least 0, got {seed}")
         if threads != "auto" and (not isinstance(threads, int) or threads < 1):
             raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
-        self._options: dict[str, Any] = {"loss": _loss_settings(network, loss)}
+        self._options: dict[str, Any] = {"loss": loss_settings(network, loss)}
         self._optimizer = optimizer if optimizer is not None else Adam()
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
+        self._options |= {"accumulate": accumulate, "average_rate": average}
+        self._options |= {"weighted": weighted, "check_finite": check_finite}
         self._device, self._threads = device, 0 if threads == "auto" else int(threads)
         self._original = network
         self._frozen: tuple[str, ...] = ()
@@ -118,20 +129,21 @@ class Trainer:
 
     @property
     def steps(self) -> int:
-        """How many have been made."""
-        return int(self._describe()["steps"])
+        """How many have been made: one for each batch."""
+        return self._steps
 
-    def step(self, inputs: Any, labels: Any) -> float:
+    def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
         """One step. Returns the loss of before it.
 
         Args:
             inputs: float32 or float16 of the network's input shape, a list for several inputs.
             labels: class numbers (n,), or floats of the prediction's shape (n, ...).
+            weights: of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
 
         Raises:
-            StateError: the loss is not finite; the weights are those of before.
+            StateError: the loss is not finite, or with `check_finite` anything else; the weights are those of before.
         """
-        return self._step(inputs, labels)[0]
+        return self._step(inputs, labels, weights)[0]
 
     def fit(
         self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
@@ -149,8 +161,8 @@ class Trainer:
                 if count is None
                 else np.random.default_rng([self._options["seed"], self._epoch]).permutation(count)
             )
-            for inputs, labels in batches(data, batch_size, order=order, first=self._batch):
-                loss, prediction, targets = self._step(inputs, labels)
+            for inputs, labels, weights in batches(data, batch_size, order=order, first=self._batch):
+                loss, prediction, targets = self._step(inputs, labels, weights)
                 tally.add(loss, prediction, targets)
                 self._batch += 1
             done = tally.evaluated()
@@ -165,18 +177,25 @@ class Trainer:
                 time.perf_counter() - start,
             )
 
-    def evaluate(self, data: Data, *, batch_size: int = 250) -> Evaluated:
-        """Loss and accuracy of the present weights, as the network answers when it is not trained."""
-        layer = self._describe()["prediction_layer"]
-        session = self.network.compile(device=self._device, precision="float32", outputs=[layer]).session(
+    def evaluate(self, data: Data, *, batch_size: int = 250, averaged: bool = False) -> Evaluated:
+        """Loss and accuracy of the present weights, as the network answers when it is not trained.
+
+        Args:
+            averaged: of the weights' moving average instead.
+        """
+        layer = self._described["prediction_layer"]
+        network = self.averaged if averaged else self.network
+        session = network.compile(device=self._device, precision="float32", outputs=[layer]).session(
             threads=self._threads or "auto"
         )
         tally = _Tally()
-        for inputs, labels in batches(data, batch_size):
+        for inputs, labels, weights in batches(data, batch_size):
             prediction = session.run(inputs)
             assert isinstance(prediction, np.ndarray)
-            targets = targets_of(labels, prediction.shape)
-            tally.add(self._loss_of(prediction, targets), prediction, targets)
+            arrays = {"prediction": prediction, "labels": targets_of(labels, prediction.shape)}
+            if weights is not None:
+                arrays["weights"] = weights_of(weights, prediction.shape)
+            tally.add(self._loss_of(arrays), prediction, arrays["labels"])
         return tally.evaluated()
 
     # ---- Weights ----
@@ -184,7 +203,15 @@ class Trainer:
     @property
     def network(self) -> Network:
         """A network with the present weights."""
-        trained = Network.from_graph(self._core.network())
+        return self._network_of(self._core.network())
+
+    @property
+    def averaged(self) -> Network:
+        """A network with the moving average of the weights. Raises ParameterError without one."""
+        return self._network_of(self._core.averages())
+
+    def _network_of(self, graph: _core.Graph) -> Network:
+        trained = Network.from_graph(graph)
         trained.labels, trained.preprocess = self._original.labels, self._original.preprocess
         return trained
 
@@ -208,7 +235,6 @@ class Trainer:
 
         An older one stays until it is complete.
         """
-        described = self._describe()
         settings = {
             "format": _FORMAT,
             "graph": self._original.to_dict(),
@@ -217,7 +243,7 @@ class Trainer:
             "device": self._device,
             "threads": self._threads,
             "frozen": list(self._frozen),
-            "steps": described["steps"],
+            "steps": self._steps,
             "epoch": self._epoch,
             "batch": self._batch,
             "labels": self._original.labels,
@@ -258,9 +284,13 @@ class Trainer:
             threads=settings["threads"] or "auto",
             seed=settings["options"]["seed"],
             frozen=tuple(settings["frozen"]),
+            accumulate=settings["options"]["accumulate"],
+            average=settings["options"]["average_rate"],
+            weighted=settings["options"]["weighted"],
+            check_finite=settings["options"]["check_finite"],
         )
         trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
-        trainer._core.set_steps(settings["steps"])
+        trainer._set_steps(settings["steps"])
         trainer._epoch, trainer._batch = settings["epoch"], settings["batch"]
         return trainer
 
@@ -270,10 +300,12 @@ class Trainer:
         options = json.dumps(self._options | {"frozen": list(frozen)})
         self._core = _core.Trainer(network.graph, options, self._device, self._threads)
         self._frozen = frozen
+        self._described: dict[str, Any] = json.loads(self._core.describe())
+        self._steps = 0
 
-    def _describe(self) -> dict[str, Any]:
-        described: dict[str, Any] = json.loads(self._core.describe())
-        return described
+    def _set_steps(self, steps: int) -> None:
+        self._core.set_steps(steps)
+        self._steps = steps
 
     def _matching(self, patterns: tuple[str, ...] | tuple[()]) -> tuple[str, ...]:
         names = self._original.layer_names()
@@ -288,13 +320,13 @@ class Trainer:
     def _refreeze(self, frozen: set[str]) -> None:
         steps, variables = self.steps, self._variables()
         self._make(self.network, tuple(sorted(frozen)))
-        known = {entry["name"] for entry in self._describe()["variables"]}
+        known = {entry["name"] for entry in self._described["variables"]}
         self._set_variables({name: value for name, value in variables.items() if name in known})
-        self._core.set_steps(steps)
+        self._set_steps(steps)
 
     def _variables(self) -> dict[str, NDArray[np.float32]]:
         result = {}
-        for entry in self._describe()["variables"]:
+        for entry in self._described["variables"]:
             result[entry["name"]] = np.empty(entry["shape"], np.float32)
             self._core.read(entry["name"], result[entry["name"]])
         return result
@@ -303,36 +335,33 @@ class Trainer:
         for name, value in values.items():
             self._core.write(name, value)
 
-    def _step(self, inputs: Any, labels: Any) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+    def _step(
+        self, inputs: Any, labels: Any, weights: Any
+    ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
         given = [images_of(x) for x in inputs] if isinstance(inputs, list) else [images_of(inputs)]
         if not given or given[0].ndim == 0:
             raise ParameterError("a step takes at least one input with a batch")
-        shape = (len(given[0]), *self._describe_prediction()[1:])
+        shape = (len(given[0]), *self._described["prediction"][1:])
         targets, prediction = targets_of(labels, shape), np.empty(shape, np.float32)
-        loss = self._core.step(given, targets, rate_of(self._optimizer, self.steps), prediction)
+        if (weights is not None) != self._options["weighted"]:
+            raise ParameterError(
+                "weights of the losses are for a trainer with weighted=True, and needed there, got "
+                + ("weights" if weights is not None else "none")
+            )
+        if weights is not None:
+            given = [*given, weights_of(weights, shape)]
+        rate = rate_of(self._optimizer, self._steps // self._options["accumulate"])
+        loss = self._core.step(given, targets, rate, prediction)
+        self._steps += 1
         return loss, prediction, targets
 
-    def _describe_prediction(self) -> list[int]:
-        shape: list[int] = self._describe()["prediction"]
-        return shape
-
-    def _loss_of(self, prediction: NDArray[np.float32], targets: NDArray[np.float32]) -> float:
-        """By the operation that training has."""
-        measure = Network(
-            input={"prediction": prediction.shape[1:], "labels": targets.shape[1:]}, name="loss"
-        )
+    def _loss_of(self, arrays: Mapping[str, NDArray[np.float32]]) -> float:
+        """By the operation that training has, of the prediction, the labels and, if any, weights."""
+        measure = Network(input={name: array.shape[1:] for name, array in arrays.items()}, name="loss")
         measure.output(measure.layer("loss", measure.inputs, self._options["loss"]))
-        result = (
-            measure.compile(device="cpu", precision="float32").session(threads=1).run([prediction, targets])
-        )
+        program = measure.compile(device="cpu", precision="float32")
+        result = program.session(threads=1).run(list(arrays.values()))
         return float(np.asarray(result).item())
-
-
-def _loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:
-    settings: dict[str, Any] = {"kind": loss} if isinstance(loss, str) else dict(loss)
-    if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
-        settings.setdefault("number_of_classes", network.outputs[0].shape[-1])
-    return settings
 
 
 def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:

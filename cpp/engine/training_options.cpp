@@ -1,0 +1,47 @@
+#include "engine/training_options.h"
+
+#include <cmath>
+
+#include "core/text.h"
+#include "ops/fields.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+void require_share(const char *field, double value) {
+    if (!(value >= 0.0 && value <= 1.0))
+        fail(ErrorKind::parameter, {"training: ", field, " must be 0 to 1, got ", value});
+}
+
+} // namespace
+
+TrainingOptions TrainingOptions::from_json(const Json &json) {
+    TrainingOptions options;
+    const JsonView view(json, "training");
+    view.allow_only({"loss", "optimizer", "frozen", "seed", "statistics_rate", "accumulate", "average_rate",
+                     "weighted", "check_finite"});
+    if (view.has("loss")) ops::read_fields(options.loss, view.at("loss").value(), "loss");
+    if (view.has("optimizer")) ops::read_fields(options.optimizer, view.at("optimizer").value(), "optimizer");
+    if (view.has("frozen")) options.frozen = view.at("frozen").get<std::vector<std::string>>();
+    const auto read = [&]<class Value>(const char *field, Value &value) {
+        if (view.has(field)) value = view.at(field).get<Value>();
+    };
+    read("seed", options.seed);
+    read("statistics_rate", options.statistics_rate);
+    read("accumulate", options.accumulate);
+    read("average_rate", options.average_rate);
+    read("weighted", options.weighted);
+    read("check_finite", options.check_finite);
+    require_share("statistics_rate", options.statistics_rate);
+    require_share("average_rate", options.average_rate);
+    if (options.accumulate < 1 || options.accumulate > ops::largest_size)
+        fail(ErrorKind::parameter,
+             {"training: accumulate must be 1 to ", ops::largest_size, ", got ", options.accumulate});
+    const float norm = options.optimizer.global_norm;
+    if (!(norm >= 0.0f) || !std::isfinite(norm))
+        fail(ErrorKind::parameter, {"training: global_norm must be at least 0 and finite, got ", norm});
+    return options;
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "ops/loss.h"
+#include "ops/optimizer.h"
+
+namespace mpscnn::engine {
+
+enum class OptimizerKind { sgd, rmsprop, adam };
+
+} // namespace mpscnn::engine
+
+template <> struct mpscnn::ops::EnumNames<mpscnn::engine::OptimizerKind> {
+    using Kind = mpscnn::engine::OptimizerKind;
+    static constexpr std::array<std::pair<const char *, Kind>, 3> values{
+        {{"sgd", Kind::sgd}, {"rmsprop", Kind::rmsprop}, {"adam", Kind::adam}}};
+};
+
+namespace mpscnn::engine {
+
+/// How gradients become new weights: MPSNNOptimizers. The learning rate comes with each step.
+struct OptimizerOptions {
+    OptimizerKind kind = OptimizerKind::adam;
+    float momentum = 0.0f;
+    bool nesterov = false;
+    double decay = 0.9;
+    double beta1 = 0.9, beta2 = 0.999;
+    bool amsgrad = false;
+    float epsilon = 1e-8f;
+    float weight_decay = 0.0f;
+    float global_norm = 0.0f;
+    ops::OptimizerGradient gradient;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kind", kind, "sgd, rmsprop or adam");
+        visit("momentum", momentum, "sgd: share of the moment that is kept");
+        visit("nesterov", nesterov, "sgd: Nesterov's momentum");
+        visit("decay", decay, "rmsprop: share of the average of squares that is kept");
+        visit("beta1", beta1, "adam: share of the gradients' average that is kept");
+        visit("beta2", beta2, "adam: share of the squares' average that is kept");
+        visit("amsgrad", amsgrad, "adam: divides by the largest average of squares so far");
+        visit("epsilon", epsilon, "rmsprop and adam: added to the root");
+        visit("weight_decay", weight_decay, "share of the weights that a learning rate of 1 would take");
+        visit("global_norm", global_norm,
+              "largest norm of all gradients together, to which longer ones are scaled; 0: none");
+        gradient.fields(visit);
+    }
+};
+
+/// What training is told.
+struct TrainingOptions {
+    ops::LossFields loss;
+    OptimizerOptions optimizer;
+    std::vector<std::string> frozen; ///< layers whose weights stay
+    std::int64_t seed = 0;           ///< of dropout
+    double statistics_rate = 0.9;    ///< share of running statistics that each batch leaves
+    std::int64_t accumulate = 1;     ///< batches whose mean gradient makes new weights
+    double average_rate = 0.0;       ///< share of the weights' moving average that stays; 0: there is none
+    bool weighted = false;           ///< whether each batch has weights of its losses
+    bool check_finite = false;       ///< whether each step looks at all that it computes
+
+    bool accumulates() const { return accumulate > 1; }
+    bool averages() const { return average_rate > 0.0; }
+
+    /// {"loss": {...}, "optimizer": {...}, "frozen": [...], "seed": n, "statistics_rate": x, "accumulate": n,
+    /// "average_rate": x, "weighted": b, "check_finite": b}; what is left out keeps its default.
+    static TrainingOptions from_json(const Json &json);
+};
+
+} // namespace mpscnn::engine

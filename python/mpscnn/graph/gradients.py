@@ -1,0 +1,183 @@
+"""Gradients of a network, and whether they are right."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import ParameterError
+from mpscnn.graph.training_arrays import images_of, loss_settings, targets_of
+from mpscnn.runtime.program import compile_graph
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = ["GradientCheck", "check_gradients", "gradients"]
+
+_SUFFIX = ".gradient"
+#: Of a loss in float32, times 100: differences by rounding alone are errors of 1%.
+_LOSS_ERROR = 3e-5
+
+
+class _Differentiated:
+    """A network's gradients, compiled once; weights can be given anew."""
+
+    def __init__(
+        self, network: Network, settings: dict[str, Any], *, of_output: bool, threads: int | str
+    ) -> None:
+        graph = _core.gradient_graph(network.graph, json.dumps(settings), of_output)
+        program = compile_graph(graph, device="cpu", precision="float32")
+        self._session = program.session(threads=threads)
+        self._inputs = program.inputs
+        self._has_loss = not of_output
+        self.weights = {name: np.asarray(value, np.float32) for name, value in network.weights.items()}
+
+    def targets(self, inputs: Mapping[str, NDArray[Any]], labels: Any) -> NDArray[np.float32]:
+        """In the shape of the prediction, of which extents may be free."""
+        batch = len(next(iter(inputs.values())))
+        extents = list(self._inputs["training.labels"])[1:]
+        given = np.shape(labels)[1:]
+        if len(given) == len(extents):
+            extents = [given[i] if extent is None else extent for i, extent in enumerate(extents)]
+        return targets_of(labels, (batch, *(extent or 0 for extent in extents)))
+
+    def __call__(
+        self,
+        inputs: Mapping[str, NDArray[Any]],
+        labels: NDArray[np.float32],
+        weights: Mapping[str, NDArray[Any]],
+    ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
+        """The loss, and gradients by the names of inputs and weights."""
+        given: dict[str, NDArray[Any]] = {**inputs, "training.labels": labels}
+        for name, shape in self._inputs.items():
+            if name in given:
+                continue
+            if name == "training.step":
+                given[name] = np.zeros((1, 1), np.float32)
+            elif name.endswith(".statistics"):
+                layer = name.removesuffix(".statistics")
+                given[name] = np.stack([weights[f"{layer}.{row}"] for row in ("mean", "variance")])
+            else:
+                given[name] = weights[name]
+            given[name] = np.ascontiguousarray(given[name], np.float32).reshape(shape)
+        results = self._session.run(given)
+        assert isinstance(results, dict)
+        loss = float(results["training.loss"].item()) if self._has_loss else None
+        found = {}
+        for name, value in results.items():
+            if name.endswith(_SUFFIX):
+                name = name.removesuffix(_SUFFIX)
+                found[name] = value if name in inputs else value.reshape(weights[name].shape)
+        return loss, found
+
+
+def _named_inputs(network: Network, x: Any) -> dict[str, NDArray[Any]]:
+    arrays = list(x) if isinstance(x, (list, tuple)) else [x]
+    if len(arrays) != len(network.inputs):
+        raise ParameterError(
+            f"network {network.name!r} has {len(network.inputs)} inputs, got {len(arrays)} arrays"
+        )
+    return {tensor.name: images_of(array) for tensor, array in zip(network.inputs, arrays, strict=True)}
+
+
+def gradients(
+    network: Network,
+    x: Any,
+    labels: Any = None,
+    *,
+    loss: str | Mapping[str, Any] = "softmax_cross_entropy",
+    output_gradient: Any = None,
+    seed: int = 0,
+    threads: int | str = "auto",
+) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
+    """What `Network.gradients` returns."""
+    if (labels is None) == (output_gradient is None):
+        raise ParameterError("gradients need either labels or output_gradient")
+    inputs = _named_inputs(network, x)
+    settings: dict[str, Any] = {"seed": seed}
+    if labels is not None:
+        settings["loss"] = loss_settings(network, loss)
+    else:
+        settings["loss"] = {"kind": "mean_squared_error"}  # keeps a softmax at the end what it is
+    both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
+    targets = both.targets(inputs, labels if labels is not None else output_gradient)
+    return both(inputs, targets, both.weights)
+
+
+@dataclass(frozen=True)
+class GradientCheck:
+    """How far a gradient is from the loss's differences.
+
+    `error` is the difference of the two slopes in a random direction, as a share of the gradient's norm, or of what
+    rounded losses can tell apart where that is more.
+    """
+
+    name: str
+    slope: float
+    difference: float
+    error: float
+
+
+def check_gradients(
+    network: Network,
+    x: Any,
+    labels: Any,
+    *,
+    loss: str | Mapping[str, Any] = "softmax_cross_entropy",
+    step: float = 3e-3,
+    seed: int = 0,
+) -> list[GradientCheck]:
+    """Compares each gradient of `Network.gradients` with differences of the loss, in a random direction.
+
+    Losses are computed in float32: errors of some 1e-3 are those of the differences. Activations with kinks (relu) and
+    maxima add some where a step crosses them.
+
+    Args:
+        network: with one output and all its weights.
+        x: inputs, a list for several.
+        labels: class numbers (n,), or floats of the prediction's shape.
+        loss: as of `Trainer`.
+        step: of the differences, as a share of the norm of what is changed.
+        seed: of the directions and of dropout.
+
+    Returns:
+        One entry for each input and weight that has a gradient, the largest error first.
+    """
+    if not step > 0:
+        raise ParameterError(f"step must be above 0, got {step}")
+    inputs = {name: array.astype(np.float32) for name, array in _named_inputs(network, x).items()}
+    settings = {"seed": seed, "loss": loss_settings(network, loss)}
+    both = _Differentiated(network, settings, of_output=False, threads="auto")
+    targets = both.targets(inputs, labels)
+    _, found = both(inputs, targets, both.weights)
+    random = np.random.default_rng(seed)
+    checks = []
+    for name, gradient in found.items():
+        own = inputs if name in inputs else both.weights
+        value = own[name]
+        direction = random.normal(size=value.shape)
+        norm = float(np.linalg.norm(gradient))
+        if norm > 0:  # a random direction alone may lie across the gradient
+            direction = direction / np.linalg.norm(direction) + gradient / norm
+        direction /= np.linalg.norm(direction)
+        reach = step * max(float(np.linalg.norm(value)), 0.1 * value.size**0.5)
+        losses = []
+        for sign in (1, -1):
+            changed = (value + sign * reach * direction).astype(np.float32)
+            moved = {**own, name: changed}
+            result, _ = both(
+                moved if own is inputs else inputs, targets, both.weights if own is inputs else moved
+            )
+            assert result is not None
+            losses.append(result)
+        slope = float((gradient.astype(np.float64) * direction).sum())
+        difference = (losses[0] - losses[1]) / (2 * reach)
+        least = max(_LOSS_ERROR * abs(losses[0]) / reach, 1e-30)  # what rounded losses tell apart
+        checks.append(GradientCheck(name, slope, difference, abs(slope - difference) / max(norm, least)))
+    return sorted(checks, key=lambda check: -check.error)

@@ -1,0 +1,77 @@
+"""What training and gradients are given, as the core takes it: inputs, labels, weights of losses, losses."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError, ShapeError
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+
+def array_of(what: str, value: Any) -> NDArray[Any]:
+    """As numpy sees it, tensors of other frameworks too."""
+    array = np.asarray(value)
+    if array.dtype.hasobject:
+        raise ParameterError(f"{what} must be an array of numbers, got {type(value).__name__}")
+    return array
+
+
+def images_of(value: Any) -> NDArray[Any]:
+    """Inputs of a network: float32 or float16, as they lie."""
+    array = array_of("inputs", value)
+    if array.dtype == np.float64:
+        return array.astype(np.float32)
+    if array.dtype not in (np.float32, np.float16):
+        raise ParameterError(
+            f"inputs must be floats as the network expects them, got {array.dtype}; for pixels of 0 to 255 and a "
+            "network that takes 0 to 1, pass x.astype(np.float32) / 255"
+        )
+    return array
+
+
+def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Labels in the shape of a prediction, whose batch is `shape[0]`: class numbers become 1 in their places."""
+    array = array_of("labels", labels)
+    if array.shape == shape and array.dtype.kind == "f":
+        return np.ascontiguousarray(array, np.float32)
+    classes = shape[-1]
+    if array.dtype.kind in "iu" and array.shape in (shape[:-1], (*shape[:-1], 1)):
+        numbers = array.reshape(shape[:-1])
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < classes):
+            wrong = numbers[(numbers < 0) | (numbers >= classes)].flat[0]
+            raise ParameterError(f"labels must be class numbers of 0 to {classes - 1}, got {wrong}")
+        targets = np.zeros(shape, np.float32)
+        np.put_along_axis(targets, numbers[..., None].astype(np.int64), np.float32(1), -1)
+        return targets
+    raise ShapeError(
+        f"labels must be whole numbers of the shape {shape[:-1]} or floats of the shape {shape}, got {array.dtype} "
+        f"of the shape {array.shape}"
+    )
+
+
+def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Weights of losses in the shape of a prediction: one for each image, for each pixel, or for each element."""
+    array = array_of("weights", weights)
+    if array.dtype.kind not in "fiu" or array.shape not in [
+        shape[:count] for count in range(1, len(shape) + 1)
+    ]:
+        raise ShapeError(
+            f"weights must be numbers of the shape {shape[:1]}, {shape[:-1]} or {shape}, got {array.dtype} of the "
+            f"shape {array.shape}"
+        )
+    spread = array.reshape(array.shape + (1,) * (len(shape) - array.ndim))
+    return np.ascontiguousarray(np.broadcast_to(spread, shape), np.float32)
+
+
+def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:
+    """As the core takes them."""
+    settings: dict[str, Any] = {"kind": loss} if isinstance(loss, str) else dict(loss)
+    if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
+        settings.setdefault("number_of_classes", network.outputs[0].shape[-1])
+    return settings

@@ -1,0 +1,148 @@
+"""Gradients of networks: against differences, against each other, and what is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn.graph.layers.layer_maker import Tensor
+
+RANDOM = np.random.default_rng(7)
+
+
+def values(*shape: int) -> Any:
+    return RANDOM.normal(size=shape).astype(np.float32)
+
+
+def network(layer: Callable[[mpscnn.Network, Tensor], Tensor], *, channels: int = 4) -> mpscnn.Network:
+    """A convolution, the layer, and a dense one."""
+    net = mpscnn.Network(input=(6, 7, 3), name="net")
+    x = layer(net, net.conv2d(net.input, channels, 3, padding="same", name="before"))
+    net.output(net.dense(x, 5, name="after"))
+    net.initialize_weights(seed=3)
+    start = {"gamma": 1.0, "slope": 0.3}
+    for spec in net.weight_specs():
+        if spec["role"] in ("gamma", "beta", "bias", "slope"):
+            value = start.get(spec["role"], 0.0) + 0.2 * values(*spec["shape"])
+            net.set_weights({f"{spec['layer']}.{spec['role']}": value})
+    return net
+
+
+LAYERS: dict[str, Callable[[mpscnn.Network, Tensor], Tensor]] = {
+    "batch norm": lambda net, x: net.batch_norm(x, name="layer"),
+    "group norm": lambda net, x: net.group_norm(x, 2, name="layer"),
+    "instance norm": lambda net, x: net.instance_norm(x, name="layer"),
+    "layer norm": lambda net, x: net.layer_norm(x, name="layer"),
+    "prelu": lambda net, x: net.activation(x, "prelu", name="layer"),
+    "prelu of a dense layer": lambda net, x: net.activation(
+        net.dense(x, 6, name="dense"), "prelu", name="layer"
+    ),
+    "attached prelu": lambda net, x: net.conv2d(x, 4, 3, activation="prelu", name="layer"),
+    "sub-pixel convolution": lambda net, x: net.subpixel_conv2d(x, 2, 3, scale=2, name="layer"),
+}
+#: A normalization of single channels takes away what is added to them.
+WITHOUT_GRADIENT = {"batch norm": ("before.bias",), "instance norm": ("before.bias",)}
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_against_differences(name: str) -> None:
+    net = network(LAYERS[name])
+    checks = mpscnn.check_gradients(
+        net, values(4, 6, 7, 3), values(4, 5), loss="mean_squared_error", step=3e-3
+    )
+    assert {check.name for check in checks} >= {"image", *net.weights} - {"layer.mean", "layer.variance"}
+    for check in checks:
+        assert check.error < 2e-2, check
+        assert check.slope != 0
+
+
+@pytest.mark.parametrize("name", LAYERS)
+def test_weights_learn(name: str) -> None:
+    net = network(LAYERS[name])
+    before = {key: np.array(value) for key, value in net.weights.items()}
+    trainer = mpscnn.Trainer(net, loss="mean_squared_error", optimizer=mpscnn.Sgd(1e-2))
+    x, y = values(8, 6, 7, 3), values(8, 5)
+    losses = [trainer.step(x, y) for _ in range(20)]
+    assert losses[-1] < 0.8 * losses[0]
+    for key, value in trainer.network.weights.items():
+        assert value.shape == before[key].shape
+        if key not in WITHOUT_GRADIENT.get(name, ()):
+            assert not np.array_equal(value, before[key]), key
+
+
+def test_a_step_follows_the_gradients() -> None:
+    net = network(LAYERS["prelu"])
+    x, y = values(8, 6, 7, 3), values(8, 5)
+    loss, gradients = net.gradients(x, y, loss="mean_squared_error")
+    trainer = mpscnn.Trainer(net, loss="mean_squared_error", optimizer=mpscnn.Sgd(0.5))
+    assert trainer.step(x, y) == loss
+    for name, value in trainer.network.weights.items():
+        np.testing.assert_allclose(value, net.weights[name] - 0.5 * gradients[name], rtol=1e-6, atol=1e-6)
+
+
+def test_of_an_output() -> None:
+    net = network(LAYERS["layer norm"])
+    x, y = values(8, 6, 7, 3), values(8, 5)
+    _, gradients = net.gradients(x, y, loss={"kind": "mean_squared_error", "reduction": "sum"})
+    prediction = net.compile(device="cpu", precision="float32").session().run(x)
+    loss, others = net.gradients(x, output_gradient=2 * (prediction - y))
+    assert loss is None
+    assert others.keys() == gradients.keys()
+    for name, value in others.items():
+        scale = np.abs(gradients[name]).max()
+        np.testing.assert_allclose(value, gradients[name], atol=1e-5 * scale, err_msg=name)
+
+
+def test_bits_do_not_depend_on_threads() -> None:
+    net = network(LAYERS["group norm"])
+    x, y = values(8, 6, 7, 3), RANDOM.integers(0, 5, 8)
+    one, three = (net.gradients(x, y, threads=threads)[1] for threads in (1, 3))
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, three[name])
+
+
+def test_a_softmax_at_the_end_is_part_of_cross_entropy() -> None:
+    net = mpscnn.Network(input=(6,), name="net")
+    net.output(net.softmax(net.dense(net.input, 3, name="dense"), name="softmax"))
+    net.initialize_weights(seed=1)
+    x, y = values(4, 6), np.array([0, 1, 2, 1])
+    checks = mpscnn.check_gradients(net, x, y, step=1e-2)
+    assert max(check.error for check in checks) < 1e-2
+    _, of_logits = net.gradients(x, y)
+    answers = net.compile(device="cpu", precision="float32").session().run(x)
+    picked = np.eye(3, dtype=np.float32)[y]
+    _, of_answers = net.gradients(x, output_gradient=-picked / answers / 4)  # of the mean of -log
+    np.testing.assert_allclose(of_logits["dense.weight"], of_answers["dense.weight"], atol=1e-5)
+
+
+def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mpscnn.graph import gradients as module
+
+    run = module._Differentiated.__call__
+
+    def wrong(self: Any, *arguments: Any) -> Any:
+        loss, found = run(self, *arguments)
+        return loss, found | {"after.weight": 1.1 * found["after.weight"]}
+
+    monkeypatch.setattr(module._Differentiated, "__call__", wrong)
+    net = network(LAYERS["layer norm"])
+    checks = mpscnn.check_gradients(net, values(4, 6, 7, 3), values(4, 5), loss="mean_squared_error")
+    assert checks[0].name == "after.weight"
+    assert checks[0].error > 0.05
+
+
+def test_what_is_refused() -> None:
+    net = network(LAYERS["layer norm"])
+    x = values(4, 6, 7, 3)
+    with pytest.raises(mpscnn.ParameterError, match="either labels or output_gradient"):
+        net.gradients(x)
+    with pytest.raises(mpscnn.ShapeError, match=r"labels must be .* of the shape \(4, 5\)"):
+        net.gradients(x, values(4, 4))
+    with pytest.raises(mpscnn.ParameterError, match="has 1 inputs, got 2 arrays"):
+        net.gradients([x, x], values(4, 5))
+    with pytest.raises(mpscnn.ParameterError, match="step must be above 0"):
+        mpscnn.check_gradients(net, x, values(4, 5), step=0)

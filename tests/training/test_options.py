@@ -1,0 +1,174 @@
+"""What a trainer can be told: added gradients, averages, limits of the norm, weights of losses, checks."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import Adam, Sgd
+
+RANDOM = np.random.default_rng(11)
+X = RANDOM.normal(size=(32, 6, 6, 2)).astype(np.float32)
+Y = RANDOM.integers(0, 3, 32)
+
+
+def network(*, dropout: float = 0.0) -> mpscnn.Network:
+    net = mpscnn.Network(input=(6, 6, 2), name="net")
+    x = net.conv2d(net.input, 5, 3, activation="relu", name="conv")
+    x = net.dropout(x, dropout) if dropout else x
+    net.output(net.softmax(net.dense(x, 3, name="dense")))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def weights(net: mpscnn.Network) -> dict[str, Any]:
+    return {name: np.array(value) for name, value in net.weights.items()}
+
+
+def steps(net: mpscnn.Network, optimizer: Any, count: int = 1, **options: Any) -> mpscnn.Trainer:
+    trainer = mpscnn.Trainer(net, optimizer=optimizer, **options)
+    for _ in range(count):
+        trainer.step(X, Y)
+    return trainer
+
+
+def norm_of_change(before: dict[str, Any], after: dict[str, Any]) -> float:
+    return float(
+        np.sqrt(sum(((after[name] - before[name]).astype(np.float64) ** 2).sum() for name in before))
+    )
+
+
+@pytest.mark.parametrize("optimizer", [Sgd(0.1, momentum=0.9), Adam(1e-2), Adam(1e-2, global_norm=0.01)])
+def test_added_gradients_are_those_of_a_larger_batch(optimizer: Any) -> None:
+    whole = steps(network(), optimizer, 3)
+    parts = mpscnn.Trainer(network(), optimizer=optimizer, accumulate=4)
+    for step in range(12):
+        before = weights(parts.network)
+        part = slice(step % 4 * 8, step % 4 * 8 + 8)
+        parts.step(X[part], Y[part])
+        changed = norm_of_change(before, weights(parts.network)) > 0
+        assert changed == (step % 4 == 3)
+    assert parts.steps == 12
+    for name, value in whole.network.weights.items():
+        np.testing.assert_allclose(parts.network.weights[name], value, rtol=1e-4, atol=2e-5, err_msg=name)
+
+
+def test_rates_count_changes_of_the_weights() -> None:
+    asked: list[int] = []
+
+    def rate(step: int) -> float:
+        asked.append(step)
+        return 0.1
+
+    steps(network(), Sgd(rate), 6, accumulate=3)
+    assert asked == [0, 0, 0, 1, 1, 1]
+
+
+def test_averages() -> None:
+    trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.1), average=0.8)
+    expected = weights(trainer.network)
+    for _ in range(4):
+        trainer.step(X, Y)
+        for name, value in trainer.network.weights.items():
+            expected[name] = np.float32(0.8) * expected[name] + np.float32(0.2) * value
+    for name, value in trainer.averaged.weights.items():
+        np.testing.assert_allclose(value, expected[name], rtol=1e-6, atol=1e-7)
+    averaged = trainer.evaluate((X, Y), averaged=True).loss
+    assert averaged != trainer.evaluate((X, Y)).loss
+    with pytest.raises(mpscnn.ParameterError, match="no averages of the weights"):
+        _ = mpscnn.Trainer(network()).averaged
+
+
+def test_a_checkpoint_within_added_gradients_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    def made() -> mpscnn.Trainer:
+        return steps(network(dropout=0.2), Adam(1e-2), 5, accumulate=3, average=0.9, seed=4, threads=2)
+
+    whole, half = made(), made()
+    half.save(tmp_path / "run.checkpoint")
+    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-2))
+    for trainer in (whole, resumed):
+        for _ in range(5):
+            trainer.step(X, Y)
+    for a, b in ((whole.network, resumed.network), (whole.averaged, resumed.averaged)):
+        for name, value in weights(a).items():
+            np.testing.assert_array_equal(value, b.weights[name])
+
+
+def test_the_norm_of_all_gradients_is_limited() -> None:
+    before = weights(network())
+    free = norm_of_change(before, weights(steps(network(), Sgd(1.0)).network))
+    limited = weights(steps(network(), Sgd(1.0, global_norm=free / 3)).network)
+    assert norm_of_change(before, limited) == pytest.approx(free / 3, rel=1e-5)
+    ample = weights(steps(network(), Sgd(1.0, global_norm=2 * free)).network)
+    assert norm_of_change(before, ample) == pytest.approx(free, rel=1e-6)
+    with pytest.raises(mpscnn.ParameterError, match="global_norm must be at least 0 and finite, got -1"):
+        steps(network(), Sgd(1.0, global_norm=-1.0))
+
+
+def test_weights_of_losses() -> None:
+    before = weights(network())
+    trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.5), weighted=True)
+    half = np.repeat(np.array([2.0, 0.0], np.float32), 16)
+    loss = trainer.step(X, Y, half)
+    alone = mpscnn.Trainer(network(), optimizer=Sgd(0.5))
+    assert alone.step(X[:16], Y[:16]) == pytest.approx(loss, rel=1e-6)  # twice the sum, over twice as many
+    for name, value in alone.network.weights.items():
+        np.testing.assert_allclose(trainer.network.weights[name], value, rtol=1e-5, atol=1e-6)
+        assert not np.array_equal(value, before[name])
+    for epoch in trainer.fit((X, Y, half), epochs=1, batch_size=8, validation=(X, Y, half)):
+        assert epoch.validation_loss == pytest.approx(trainer.evaluate((X, Y, half)).loss)
+    with pytest.raises(mpscnn.ParameterError, match="weighted=True, and needed there, got none"):
+        trainer.step(X, Y)
+    with pytest.raises(mpscnn.ParameterError, match="weighted=True, and needed there, got weights"):
+        alone.step(X, Y, half)
+    with pytest.raises(
+        mpscnn.ShapeError, match=r"weights must be numbers of the shape \(32,\), .*got float32"
+    ):
+        trainer.step(X, Y, half[:4])
+
+
+def root_network() -> mpscnn.Network:
+    """Its gradient is infinite where a pixel is zero, its loss is not."""
+    net = mpscnn.Network(input=(6, 6, 2), name="root")
+    x = net.conv2d(net.input, 2, 1, activation="relu", name="conv")
+    x = net.activation(x, {"kind": "power", "a": 1.0, "b": 0.0, "c": 0.5}, name="root")
+    net.output(net.softmax(net.dense(x, 3, name="dense")))
+    net.initialize_weights(seed=1)
+    return net
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_check_finite_names_the_step_and_the_layer(accumulate: int) -> None:
+    trainer = mpscnn.Trainer(root_network(), optimizer=Sgd(0.1), check_finite=True, accumulate=accumulate)
+    before = weights(trainer.network)
+    with pytest.raises(
+        mpscnn.StateError, match=r"in step 0: layer 'root\.neuron_gradient.*are those of before"
+    ):
+        trainer.step(X, Y)
+    assert trainer.steps == 0
+    for name, value in trainer.network.weights.items():
+        np.testing.assert_array_equal(value, before[name])
+    without = mpscnn.Trainer(root_network(), optimizer=Sgd(0.1))
+    without.step(X, Y)
+    assert without.steps == 1
+
+
+def test_smoothed_labels() -> None:
+    loss = {"kind": "softmax_cross_entropy", "label_smoothing": 0.3}
+    trainer = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(0.1))
+    answers = np.asarray(network().compile(device="cpu", precision="float32").session().run(X), np.float64)
+    targets = 0.7 * np.eye(3)[Y] + 0.1
+    assert trainer.step(X, Y) == pytest.approx(-(targets * np.log(answers)).sum(-1).mean(), rel=1e-5)
+
+
+def test_bad_options() -> None:
+    for options, message in (
+        ({"accumulate": 0}, "accumulate must be 1 to"),
+        ({"average": 1.5}, "average_rate must be 0 to 1, got 1.5"),
+    ):
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            mpscnn.Trainer(network(), **options)
