@@ -62,6 +62,25 @@ NETWORKS = [
     pytest.param("mobilenetv4_conv_small_035", marks=full),
     "mobilenetv4_conv_medium",
     pytest.param("mobilenetv4_conv_large", marks=full),
+    "mobilenetv4_hybrid_medium_075",
+    pytest.param("mobilenetv4_hybrid_medium", marks=full),
+    "mobilenetv4_hybrid_large_075",
+    pytest.param("mobilenetv4_hybrid_large", marks=full),
+    "mobilenetv1_100",
+    "mobilenetv1_100h",
+    pytest.param("mobilenetv1_125", marks=full),
+    "mobilenetv3_rw",
+    "mobilenetv3_large_150d",
+    "lcnet_035",
+    pytest.param("lcnet_050", marks=full),
+    pytest.param("lcnet_075", marks=full),
+    pytest.param("lcnet_100", marks=full),
+    pytest.param("lcnet_150", marks=full),
+    "mobilenet_edgetpu_100",
+    "mobilenet_edgetpu_v2_xs",
+    pytest.param("mobilenet_edgetpu_v2_s", marks=full),
+    pytest.param("mobilenet_edgetpu_v2_m", marks=full),
+    pytest.param("mobilenet_edgetpu_v2_l", marks=full),
 ]
 
 
@@ -78,8 +97,7 @@ def test_networks(tmp_path: Path, name: str) -> None:
     module = randomized(built, gain=0.5 if "efficientnetv2" in name else 1.0)
     network = read_network([saved(module, tmp_path / f"{name}.pth")], size=size)
     assert_close(computed(network, photo(size)), asked(module, photo(size)).numpy())
-    has_tf_photos = "tf_" in name and any(part in name for part in ("mobilenetv3", "lite", "v2"))
-    assert network.preprocess == ("tensorflow" if has_tf_photos else "torch")
+    assert network.preprocess == ("torch" if built.pretrained_cfg["mean"][0] < 0.5 else "tensorflow")
 
 
 def test_weights_that_fit_two_networks(tmp_path: Path) -> None:

@@ -30,6 +30,8 @@ from mpscnn.models.mobilenet_v4 import (
     mobilenet_v4_conv_large,
     mobilenet_v4_conv_medium,
     mobilenet_v4_conv_small,
+    mobilenet_v4_hybrid_large,
+    mobilenet_v4_hybrid_medium,
 )
 from mpscnn.models.resnet import (
     resnet18,
@@ -91,6 +93,8 @@ __all__ = [
     "mobilenet_v4_conv_large",
     "mobilenet_v4_conv_medium",
     "mobilenet_v4_conv_small",
+    "mobilenet_v4_hybrid_large",
+    "mobilenet_v4_hybrid_medium",
     "resnet18",
     "resnet34",
     "resnet50",

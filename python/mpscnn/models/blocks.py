@@ -13,6 +13,8 @@ from mpscnn.graph.network import Network
 from mpscnn.models.mobilenet import Size, Weights, image_size, with_weights
 
 OUTPUTS = ("logits", "softmax")
+# relu6(x + 3) / 6.
+HARD_SIGMOID = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
 
 
 @dataclass(frozen=True)

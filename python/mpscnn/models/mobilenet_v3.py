@@ -8,11 +8,8 @@ from dataclasses import dataclass, replace
 from mpscnn._private.literals import ActivationName
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.models.blocks import Classifier, convolution, depthwise, pooled, squeeze_excitation
+from mpscnn.models.blocks import HARD_SIGMOID, Classifier, convolution, depthwise, pooled, squeeze_excitation
 from mpscnn.models.mobilenet import round_channels
-
-# relu6(x + 3) / 6.
-_HARD_SIGMOID = {"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}
 
 
 @dataclass(frozen=True)
@@ -177,7 +174,7 @@ class MobileNetV3(Classifier):
                 y,
                 round_channels(expanded // 4),
                 activation="relu",
-                gate=_HARD_SIGMOID,
+                gate=HARD_SIGMOID,
                 name=rename(f"{name}.block.{part}"),
             )
             part += 1

@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.pytorch.naming import timm_modules, torchvision_modules
+from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
 from mpscnn.errors import UnsupportedError
@@ -25,6 +25,7 @@ from mpscnn.models.mobilenet_v3_segmenters import (
     lraspp_mobilenet_v3_large,
 )
 from mpscnn.models.mobilenet_v4 import MOBILENETS_V4
+from mpscnn.models.mobilenets_timm import MOBILENETS_TIMM, mobilenet_v3_rw
 from mpscnn.models.resnet import RESNETS
 from mpscnn.models.shufflenet import SHUFFLENETS
 from mpscnn.models.squeezenet import SQUEEZENETS
@@ -44,11 +45,13 @@ class Architecture:
         name: what its collection calls it.
         build: the network for a size of the image, None: the architecture's own.
         epsilons: of its batch normalizations.
+        plausible: False where it takes no building to tell that it is another one.
     """
 
     name: str
     build: Callable[[Size], Network]
     epsilons: Epsilons
+    plausible: bool = True
 
 
 @dataclass(frozen=True)
@@ -110,11 +113,9 @@ class _Candidate:
 
 
 def _member(state: StateDict, family: Family, size: Size, wanted: str | None, name: str) -> Network:
-    candidates = [
-        _candidate(state, family, architecture, size)
-        for architecture in family.members(state)
-        if wanted in (None, architecture.name)
-    ]
+    members = [architecture for architecture in family.members(state) if wanted in (None, architecture.name)]
+    members = [architecture for architecture in members if architecture.plausible] or members
+    candidates = [_candidate(state, family, architecture, size) for architecture in members]
     if not candidates:
         known = ", ".join(architecture.name for architecture in family.members(state))
         raise UnsupportedError(
@@ -261,8 +262,8 @@ _TIMM: tuple[Classifier, ...] = (
     ),
     *EFFICIENTNETS,
     *EFFICIENTNETS_LITE,
-    *MOBILENETS_V4,
 )
+_TIMM_TABLES = (*MOBILENETS_V4, *MOBILENETS_TIMM)
 # With the weights of TensorFlow.
 _TIMM_TF: tuple[MobileNetV3 | EfficientNet, ...] = (
     *(network for network in _TIMM if isinstance(network, (MobileNetV3, EfficientNet))),
@@ -278,6 +279,11 @@ def _timm_members(state: StateDict) -> Iterator[Architecture]:
     classes = _rows(state, "classifier")
     for network in _TIMM:
         yield Architecture(network.name, _builder(network, classes), _DEFAULT_EPSILON)
+    depths = timm_depths(state)
+    for table in _TIMM_TABLES:
+        epsilon = _TENSORFLOW_EPSILON if table is mobilenet_v3_rw else _DEFAULT_EPSILON
+        plausible = depths == [len(stage) for stage in table.stages]
+        yield Architecture(table.name, _builder(table, classes), epsilon, plausible)
     for network in _TIMM_TF:
         preprocess = "torch" if network in EFFICIENTNETS else "tensorflow"
         tf = replace(network, name=f"tf_{network.name}", same=True, preprocess=preprocess)
@@ -346,7 +352,7 @@ FAMILIES = (
     Family("UltraFace", ("base_net.0.0.weight", "classification_headers.0.0.weight"), _ultrafaces),
     Family(
         "timm's MobileNets and EfficientNets",
-        ("conv_stem.weight", "conv_head.weight", "classifier.weight"),
+        ("conv_stem.weight", "classifier.weight"),
         _timm_members,
         timm_modules,
     ),

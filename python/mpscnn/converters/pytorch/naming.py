@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.weights import Module
@@ -39,7 +41,18 @@ _TIMM_BLOCKS: tuple[Mapping[str, str], ...] = (
         "dw_mid.conv": "dw_mid.bn",
         "pw_proj.conv": "pw_proj.bn",
     },
+    {
+        "norm": "",
+        "attn.query.proj": "",
+        "attn.key.down_conv": "attn.key.norm",
+        "attn.key.proj": "",
+        "attn.value.down_conv": "attn.value.norm",
+        "attn.value.proj": "",
+        "attn.output.proj": "",
+    },
 )
+# What multiplies the channels of a block's result, in some networks.
+_TIMM_SCALE = "layer_scale.gamma"
 _TIMM_BEFORE = {"conv_stem": "bn1"}
 _TIMM_BEHIND = ({"conv_head": "bn2", "classifier": ""}, {"conv_head": "norm_head", "classifier": ""})
 _BLOCK = re.compile(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)\.weight")
@@ -48,22 +61,38 @@ _BLOCK = re.compile(r"blocks\.(\d{1,3})\.(\d{1,3})\.(.+)\.weight")
 def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
     """The layers with weights are in the order in which timm's modules compute; their names differ."""
     behind = _TIMM_BEHIND["norm_head.weight" in state]
+    behind = {module: norm for module, norm in behind.items() if f"{module}.weight" in state}
     modules = [*_modules("", _TIMM_BEFORE), *_block_modules(state), *_modules("", behind)]
     # Where the numbers differ the network is another one: what is left over then has no place, or no weights.
     return dict(zip(weighted_layers(network), modules, strict=False))
 
 
-def _block_modules(state: StateDict) -> Iterable[Module]:
+def timm_depths(state: StateDict) -> list[int]:
+    """How many blocks each stage has."""
+    counts = Counter(stage for stage, _ in _blocks(state))
+    return [counts[stage] for stage in sorted(counts)]
+
+
+def _blocks(state: StateDict) -> dict[tuple[int, int], set[str]]:
+    """The modules with weights of each block by its stage and number."""
     blocks: dict[tuple[int, int], set[str]] = {}
     for name in state:
         if found := _BLOCK.fullmatch(name):
             blocks.setdefault((int(found[1]), int(found[2])), set()).add(found[3])
-    for (stage, number), there in sorted(blocks.items()):
+    return blocks
+
+
+def _block_modules(state: StateDict) -> Iterable[Module]:
+    for (stage, number), there in sorted(_blocks(state).items()):
         for kind in _TIMM_BLOCKS:
             *_, last = kind
             if last in there and there <= {*kind, *kind.values()}:
                 here = {module: norm for module, norm in kind.items() if module in there}
-                yield from _modules(f"blocks.{stage}.{number}.", here)
+                prefix = f"blocks.{stage}.{number}."
+                *modules, projection = _modules(prefix, here)
+                yield from modules
+                scale = f"{prefix}{_TIMM_SCALE}"
+                yield replace(projection, scale=scale) if scale in state else projection
 
 
 def _modules(prefix: str, modules: Mapping[str, str]) -> Iterable[Module]:

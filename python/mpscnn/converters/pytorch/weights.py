@@ -16,6 +16,8 @@ from mpscnn.graph.network import Network
 
 _AFFINE = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var")
+# Of a batch normalization that is a layer by itself; the weights of other layers have our names.
+_NAMES = dict(zip(("gamma", "beta", "mean", "variance"), (*_AFFINE, *_STATISTICS), strict=True))
 
 Epsilons = Sequence[tuple[str, float]]
 """What batch normalizations add to variances, which files do not say: by how their paths begin; the first counts."""
@@ -28,10 +30,12 @@ class Module:
     Attributes:
         path: of the convolution or dense layer.
         norm: of the batch normalization behind it, if the state dict has one there; "" where there is none.
+        scale: of the tensor that multiplies the channels behind both; "" where there is none.
     """
 
     path: str
     norm: str = ""
+    scale: str = ""
 
 
 @dataclass
@@ -63,9 +67,11 @@ def fit_of(
         if layer not in modules:
             fit.differences.append(f"there is nothing for {shown(layer)}")
             continue
-        name = f"{modules[layer].path}.{spec['role']}"
+        name = _name(modules[layer], str(spec["role"]))
         channels = (int(spec["shape"][0]),)
         if spec["role"] == "weight":
+            if scale := modules[layer].scale:
+                _note(fit, used, state, scale, channels)
             norm = modules[layer].norm
             if f"{norm}.running_mean" in state:
                 fit.norms[layer] = norm
@@ -93,21 +99,36 @@ def set_weights(
     """
     for spec in network.weight_specs():
         layer, role = str(spec["layer"]), str(spec["role"])
-        name = f"{modules[layer].path}.{role}"
-        if role == "weight":
+        module = modules[layer]
+        name, changed = _name(module, role), layer in fit.norms or module.scale
+        if role == "weight" and changed:
+            scale, offset = _behind(state, module, fit.norms.get(layer), epsilons, int(spec["shape"][0]))
             weight = _in_our_order(state.array(name), tuple(spec["shape"]))
-            if layer not in fit.norms:
-                _set(network, state, layer, "weight", weight)
-                continue
-            scale, offset = _scale_and_offset(state, fit.norms[layer], epsilons)
-            bias = f"{modules[layer].path}.bias"
-            if bias in state:
-                offset = offset + state.doubles(bias) * scale
-            weight = _scaled(weight, scale)
-            _set(network, state, layer, "weight", weight)
+            _set(network, state, layer, "weight", _scaled(weight, scale))
             _set(network, state, layer, "bias", offset)
-        elif layer not in fit.norms and name in state:
+        elif role == "weight":
+            _set(network, state, layer, role, _in_our_order(state.array(name), tuple(spec["shape"])))
+        elif not changed and name in state:
             _set(network, state, layer, role, state.array(name))
+
+
+def _name(module: Module, role: str) -> str:
+    return f"{module.path}.{_NAMES.get(role, role)}"
+
+
+def _behind(
+    state: StateDict, module: Module, norm: str | None, epsilons: Epsilons, channels: int
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What a module's products are multiplied by, and what is added then: by all that is behind them."""
+    scale, offset = np.ones(channels), np.zeros(channels)
+    if norm is not None:
+        scale, offset = _scale_and_offset(state, norm, epsilons)
+    if f"{module.path}.bias" in state:
+        offset = offset + state.doubles(f"{module.path}.bias") * scale
+    if module.scale:
+        factors = state.doubles(module.scale)
+        scale, offset = scale * factors, offset * factors
+    return scale, offset
 
 
 def _note(
