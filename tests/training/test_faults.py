@@ -1,0 +1,206 @@
+"""What goes wrong around a trainer: data, disks, processes and threads."""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn import Adam, Sgd
+
+RANDOM = np.random.default_rng(3)
+X = RANDOM.normal(size=(48, 6, 6, 2)).astype(np.float32)
+Y = RANDOM.integers(0, 3, 48)
+
+
+def network(*, size: int | None = 6) -> mpscnn.Network:
+    net = mpscnn.Network(input=(size, size, 2), name="net")
+    x = net.conv2d(net.input, 5, 3, padding="same", activation="relu", name="conv")
+    x = net.global_average_pool2d(x)
+    net.output(net.softmax(net.dense(x, 3, name="dense")))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def weights(trainer: mpscnn.Trainer) -> dict[str, Any]:
+    return {name: np.array(value) for name, value in trainer.network.weights.items()}
+
+
+def assert_same(a: dict[str, Any], b: dict[str, Any]) -> None:
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+
+def trained(steps: int = 4, threads: int = 1) -> mpscnn.Trainer:
+    trainer = mpscnn.Trainer(network(), optimizer=Adam(1e-2), threads=threads, seed=2)
+    for step in range(steps):
+        part = slice(step % 3 * 16, step % 3 * 16 + 16)
+        trainer.step(X[part], Y[part])
+    return trainer
+
+
+def test_batches_of_other_sizes() -> None:
+    trainer = mpscnn.Trainer(network(size=None), optimizer=Sgd(0.1))
+    for count, size in ((7, 6), (1, 6), (12, 9), (3, 5)):
+        images = RANDOM.normal(size=(count, size, size, 2)).astype(np.float32)
+        assert np.isfinite(trainer.step(images, RANDOM.integers(0, 3, count)))
+    assert trainer.steps == 4
+
+
+def test_a_batch_that_does_not_fit_changes_nothing() -> None:
+    trainer = trained()
+    before = weights(trainer)
+    batches = [(X[:8], Y[:8]), (X[:8, :5], Y[:8])]
+    with pytest.raises(mpscnn.ShapeError, match=r"\(8, 5, 6, 2\)"):
+        trainer.step(*batches[1])
+    assert_same(before, weights(trainer))
+    with pytest.raises(mpscnn.ShapeError, match=r"labels must be whole numbers of the shape \(8,\)"):
+        trainer.step(X[:8], Y[:7])
+    with pytest.raises(mpscnn.ShapeError, match=r"\(8, 5, 6, 2\)"):
+        list(trainer.fit(batches, epochs=1))
+    assert trainer.steps == 5  # the first of the batches was a step
+
+
+@pytest.mark.parametrize("data", [(X[:0], Y[:0]), []])
+def test_no_data(data: Any) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=r"there is no training data|the data has no batch"):
+        list(mpscnn.Trainer(network()).fit(data, epochs=1))
+    with pytest.raises(mpscnn.ParameterError, match=r"there is no training data|the data has no batch"):
+        mpscnn.Trainer(network()).evaluate(data)
+
+
+def test_what_is_no_batch() -> None:
+    with pytest.raises(mpscnn.ParameterError, match=r"batch 1 must be \(inputs, labels\) or .*, got 1 parts"):
+        list(mpscnn.Trainer(network()).fit([(X, Y), (X,)], epochs=1))
+    with pytest.raises(mpscnn.ShapeError, match="there are 48 inputs and 47 labels"):
+        list(mpscnn.Trainer(network()).fit((X, Y[:47]), epochs=1))
+
+
+class Workers:
+    """Batches made by threads, one of which fails in the second epoch."""
+
+    def __init__(self) -> None:
+        self.epochs = 0
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        self.epochs += 1
+        epoch = self.epochs
+
+        def batch(index: int) -> tuple[Any, Any]:
+            if epoch == 2 and index == 1:
+                raise OSError("photo 17 is damaged")
+            return X[index * 16 : index * 16 + 16], Y[index * 16 : index * 16 + 16]
+
+        with ThreadPoolExecutor(2) as pool:
+            yield from pool.map(batch, range(3))
+
+
+def test_a_source_that_fails_in_a_worker() -> None:
+    trainer = mpscnn.Trainer(network(), optimizer=Adam(1e-2), seed=2)
+    epochs = trainer.fit(Workers(), epochs=3)
+    assert next(epochs).index == 1
+    with pytest.raises(OSError, match="photo 17 is damaged"):
+        next(epochs)
+    assert trainer.steps == 4  # what was learned stays
+    assert_same(weights(trainer), weights(trained(4)))
+    trainer.step(X[16:32], Y[16:32])
+    assert_same(weights(trainer), weights(trained(5)))
+
+
+def limit_files() -> None:
+    """Files may have 4 kB: writing more fails as on a full disk."""
+    import signal
+
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+
+
+def test_a_full_disk_leaves_the_last_checkpoint(tmp_path: Path) -> None:
+    path = tmp_path / "run.checkpoint"
+    trained().save(path)
+    content = path.read_bytes()
+    assert len(content) > 4096
+    code = (
+        "import sys, mpscnn\n"
+        "trainer = mpscnn.Trainer.resume(sys.argv[1], optimizer=mpscnn.Adam(1e-2))\n"
+        "try:\n"
+        "    trainer.save(sys.argv[1])\n"
+        "except mpscnn.WeightsError as error:\n"
+        "    print('refused:', error)\n"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(path)],
+        preexec_fn=limit_files,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
+    assert "refused:" in result.stdout
+    assert "run.checkpoint" in result.stdout
+    assert path.read_bytes() == content
+    assert [entry.name for entry in tmp_path.iterdir()] == ["run.checkpoint"]
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_training_goes_on_in_a_fork(tmp_path: Path) -> None:
+    code = (
+        "import os, sys\n"
+        "sys.path.insert(0, sys.argv[1])\n"
+        "from test_faults import trained, weights, X, Y\n"
+        "import numpy as np\n"
+        "trainer = trained(4, threads=2)\n"
+        "child = os.fork()\n"
+        "trainer.step(X[16:32], Y[16:32])\n"
+        "np.savez(sys.argv[2] + ('/parent' if child else '/child'), **weights(trainer))\n"
+        "if child:\n"
+        "    sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))\n"
+        "os._exit(0)\n"
+    )
+    subprocess.run(
+        [sys.executable, "-c", code, str(Path(__file__).parent), str(tmp_path)], timeout=120, check=True
+    )
+    expected = weights(trained(5))
+    for name in ("parent", "child"):
+        with np.load(tmp_path / f"{name}.npz") as file:
+            assert_same(expected, dict(file))
+
+
+def test_two_trainers_at_once() -> None:
+    expected = weights(trained(30))
+    results: dict[int, dict[str, Any]] = {}
+    start = threading.Barrier(2)
+
+    def run(index: int) -> None:
+        start.wait()
+        results[index] = weights(trained(30, threads=2))
+
+    threads = [threading.Thread(target=run, args=(index,)) for index in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for index in range(2):
+        assert_same(expected, results[index])
+
+
+def test_a_program_of_before_keeps_its_weights() -> None:
+    trainer = trained()
+    program = trainer.network.compile(device="cpu", precision="float32")
+    before = program.session().run(X)
+    for _ in range(5):
+        trainer.step(X, Y)
+    np.testing.assert_array_equal(program.session().run(X), before)
+    after = trainer.network.compile(device="cpu", precision="float32").session().run(X)
+    assert not np.array_equal(after, before)
