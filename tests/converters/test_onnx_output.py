@@ -97,17 +97,14 @@ def _there_and_back(network: mpscnn.Network, folder: Path) -> mpscnn.Network:
     return converters.read_network([folder / "model.onnx"])
 
 
-def _plain(network: mpscnn.Network) -> list[Any]:
-    """Layers and their weights, without names; factors and offsets that are not there are ones and zeros."""
-    keys = ("operation", "attributes", "activation")
-    roles: dict[str, list[Any]] = {}
+def _all_of(network: mpscnn.Network) -> Any:
+    """Layers with their names, and their weights; factors and offsets that are not there are ones and zeros."""
+    weights = {}
     for spec in network.weight_specs():
         absent = np.full(spec["shape"], float(spec["role"] == "gamma"), np.float32)
         values = network.weight(spec["layer"], spec["role"]) if spec["set"] else absent
-        roles.setdefault(spec["layer"], []).append((spec["role"], values.tolist()))
-    return [
-        [{key: node.get(key) for key in keys}, roles.get(node["name"])] for node in network.to_dict()["nodes"]
-    ]
+        weights[spec["layer"], spec["role"]] = values.tolist()
+    return network.to_dict(), weights
 
 
 #: Layers whose second reading has other layers than the first, which give the same bits.
@@ -124,7 +121,7 @@ def test_there_and_back_again(layer: str, tmp_path: Path) -> None:
     once = _there_and_back(network_of(LAYERS[layer]), tmp_path)
     twice = _there_and_back(once, tmp_path)
     if layer not in OTHER_LAYERS:
-        assert _plain(twice) == _plain(once)
+        assert _all_of(twice) == _all_of(once)
     shape = [2, *(extent or 7 for extent in once.input.shape[1:])]
     x = np.random.default_rng(1).uniform(-1, 1, shape).astype(np.float32)
     results = [
@@ -137,10 +134,22 @@ def test_a_network_there_and_back_again(tmp_path: Path) -> None:
     once = _there_and_back(small_network(), tmp_path)
     x = np.random.default_rng(1).uniform(-1, 1, (2, 16, 12, 3)).astype(np.float32)
     twice = _there_and_back(once, tmp_path)
-    assert _plain(twice) == _plain(once)
+    assert _all_of(twice) == _all_of(once)
     results = [network.compile(device="cpu").session().run(x) for network in (small_network(), once, twice)]
     np.testing.assert_allclose(results[1], results[0], rtol=1e-6, atol=1e-7)
     np.testing.assert_array_equal(results[2], results[1])
+
+
+@pytest.mark.parametrize("build", [mpscnn.models.mobilenet_v3_small, mpscnn.models.squeezenet1_1])
+def test_layers_keep_their_names(build: Any, tmp_path: Path) -> None:
+    network = build(classes=5)
+    network.initialize_weights(1)
+    once = _there_and_back(network, tmp_path)
+    assert {node["name"] for node in once.to_dict()["nodes"]} <= {
+        *(node["name"] for node in network.to_dict()["nodes"]),
+        "flatten/reshape",
+    }
+    assert _there_and_back(once, tmp_path).to_dict() == once.to_dict()
 
 
 NEURONS: list[Any] = [
@@ -167,7 +176,7 @@ def test_functions_there_and_back_again(neuron: Any, tmp_path: Path) -> None:
 
     once = _there_and_back(network_of(both), tmp_path)
     twice = _there_and_back(once, tmp_path)
-    assert _plain(twice) == _plain(once)
+    assert _all_of(twice) == _all_of(once)
 
 
 @pytest.mark.parametrize("layer", sorted(set(LAYERS) - {"elementwise power", "comparisons", "round"}))

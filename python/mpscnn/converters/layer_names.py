@@ -12,6 +12,10 @@ class LayerNames:
         self._taken: set[str] = set()
         self._counts: dict[str, int] = {}
 
+    def is_free(self, name: str) -> bool:
+        """Whether no input or layer has it yet."""
+        return name not in self._taken
+
     def unique(self, stem: str) -> str:
         """The name itself, or with `_2`, `_3`, ... behind it if it was given before."""
         name, count = stem, self._counts.get(stem, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import numpy as np
@@ -16,6 +17,10 @@ from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+
+# Ends of the names of layers that only move elements, which are inserted where operators need them.
+_INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
+_MOST_INSERTED = 16
 
 Handler = Callable[["Context", Node], None]
 
@@ -90,7 +95,7 @@ class Context:
             what: what messages call it.
         """
         numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {shown(name)}")
-        layer = self.names.unique(name.strip("/"))
+        layer = self.names.unique(self.file.constant_of(name).strip("/"))
         tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
         self.set_weight(layer, "value", numbers)
         return self.arranger.of_plain(tensor)
@@ -123,10 +128,31 @@ class Context:
 
     def layer_name(self, node: Node, suffix: str = "") -> str:
         """The node's name, made unique."""
-        return self.names.unique((node.name.strip("/") or node.kind.lower()) + suffix)
+        return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
 
     def _inserted_name(self, suffix: str) -> str:
-        return self.layer_name(self._node, suffix) if self._node else self.names.unique(suffix.strip("/"))
+        """Of a layer that only moves elements for a node."""
+        if self._node is None:
+            return self.names.unique(suffix.strip("/"))
+        before = filter(self.names.is_free, self._inserted_before(self._node, suffix))
+        return (
+            self.names.unique(name) if (name := next(before, None)) else self.layer_name(self._node, suffix)
+        )
+
+    def _inserted_before(self, node: Node, suffix: str) -> list[str]:
+        """Names of such layers before a node, of a network that was read before and written; the first one first."""
+        names: list[str] = []
+        waiting = [node]
+        for _ in range(_MOST_INSERTED):
+            if not waiting:
+                break
+            here = waiting.pop()
+            found = _INSERTED.search(here.layer)
+            if found and found[1] == suffix:
+                names.insert(0, here.layer)
+            if found or here is node:
+                waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
+        return names
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic]) -> None:
         """A weight of a layer, in its order."""

@@ -17,6 +17,7 @@ from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
+from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
 from mpscnn.converters.spared_data import SparedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -26,6 +27,8 @@ if TYPE_CHECKING:
 OLDEST_OPSET = 7
 _LARGEST_FILE = 2**31 - 1  # protobuf's
 _MAX_RANK = 64
+# Of a constant's type and shape, in our files.
+_MOST_CHANGES = 4
 
 Dimension = int | None
 
@@ -40,9 +43,13 @@ class Described:
 
 
 class Node:
-    """One operator of the graph."""
+    """One operator of the graph.
 
-    def __init__(self, proto: onnx.NodeProto) -> None:
+    Attributes:
+        layer: what layers that are made of it are called: its own name, unless the file is ours.
+    """
+
+    def __init__(self, proto: onnx.NodeProto, *, is_ours: bool) -> None:
         self.proto = proto
         self.kind: str = (
             proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
@@ -50,6 +57,7 @@ class Node:
         self.inputs: list[str] = list(proto.input)
         self.outputs: list[str] = list(proto.output)
         self.name: str = proto.name or next(filter(None, self.outputs), "")
+        self.layer = (proto.doc_string if is_ours else "") or self.name
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
@@ -127,7 +135,8 @@ class OnnxFile:
                 "converts it (onnx.version_converter)"
             )
         graph = model.graph
-        self.nodes = [Node(node) for node in graph.node]
+        self._is_ours = model.producer_name == PRODUCER
+        self.nodes = [Node(node, is_ours=self._is_ours) for node in graph.node]
         self.tensors = {tensor.name: tensor for tensor in graph.initializer}
         if graph.sparse_initializer:
             raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
@@ -157,6 +166,20 @@ class OnnxFile:
     def makers(self) -> dict[str, Node]:
         """The node that computes a tensor."""
         return {name: node for node in self.nodes for name in node.outputs}
+
+    def layer_of(self, name: str) -> str:
+        """What a layer that stands for a tensor is called: as the tensor, unless the file is ours."""
+        return self.makers[name].layer if self._is_ours and name in self.makers else name
+
+    def constant_of(self, name: str) -> str:
+        """Likewise of a constant. Ours may be written as a tensor whose type or shape nodes change."""
+        if not self._is_ours:
+            return name
+        stored = name
+        for _ in range(_MOST_CHANGES):
+            if (maker := self.makers.get(stored)) and maker.inputs:
+                stored = maker.inputs[0]
+        return stored.removesuffix(VALUE) if stored in self.tensors else name
 
     @cached_property
     def bytes_with_external(self) -> int:

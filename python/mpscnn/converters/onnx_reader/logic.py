@@ -24,7 +24,7 @@ def as_booleans(c: Context, node: Node, x: Value) -> Value:
     """1 where x is not 0; NaN is not."""
     name = c.layer_name(node, "/zero")
     extents = (1,) * (len(x.tensor.shape) - 1)
-    zero = c.network.constant(x.tensor, extents, name=name)
+    zero = c.network.constant(c.network.inputs[0], extents, name=name)
     c.set_weight(name, "value", np.zeros(extents, np.float32))
     return x.holding(c.network.not_equal(x.tensor, zero, name=c.layer_name(node))).as_whole_numbers()
 

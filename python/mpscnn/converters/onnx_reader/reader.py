@@ -231,7 +231,9 @@ class _Outputs:
         except UnsupportedError as error:
             raise UnsupportedError(f"{where}: {error}") from error
         if tensor.index in self._marked:
-            tensor = c.network.activation(tensor, {"kind": "none"}, name=c.names.unique(name))
+            tensor = c.network.activation(
+                tensor, {"kind": "none"}, name=c.names.unique(c.file.layer_of(name))
+            )
         self._marked.add(tensor.index)
         c.network.output(tensor)
 

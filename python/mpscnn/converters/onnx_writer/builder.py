@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,10 @@ if TYPE_CHECKING:
 #: Old enough for the engines of several years.
 OPSET = 17
 IR_VERSION = 8
+#: Of files in which nodes say what layers they are parts of.
+PRODUCER = "mpscnn"
+#: Behind the name of a constant layer whose numbers nodes repeat.
+VALUE = ".value"
 
 NCHW_FROM_NHWC = (0, 3, 1, 2)
 NHWC_FROM_NCHW = (0, 2, 3, 1)
@@ -67,12 +71,22 @@ class Builder:
         self._used: dict[str, int] = {}
 
     def add(self, operation: str, inputs: Sequence[str], layer: str, **attributes: Any) -> str:
-        """Adds a node and returns the name of its result."""
+        """Adds a node and returns the name of its result.
+
+        A layer may take several nodes. The reader gives layers the names in `doc_string`, so that they stay the same.
+        """
         result = self._free_name(layer)
-        self._nodes.append(
-            self._onnx.helper.make_node(operation, list(inputs), [result], name=result, **attributes)
-        )
+        self._node(operation, inputs, result, layer, attributes)
         return result
+
+    def _node(
+        self, operation: str, inputs: Sequence[str], result: str, layer: str, attributes: Mapping[str, Any]
+    ) -> None:
+        self._nodes.append(
+            self._onnx.helper.make_node(
+                operation, list(inputs), [result], name=result, doc_string=layer, **attributes
+            )
+        )
 
     @property
     def number(self) -> int:
@@ -115,12 +129,9 @@ class Builder:
         """Adds an output with the layer's name (and a suffix where that is taken)."""
         result = self._free_name(f"{name}.output")
         if value.is_image and layout == "nhwc":
-            node = self._onnx.helper.make_node(
-                "Transpose", [value.name], [result], name=result, perm=NHWC_FROM_NCHW
-            )
+            self._node("Transpose", [value.name], result, name, {"perm": NHWC_FROM_NCHW})
         else:
-            node = self._onnx.helper.make_node("Identity", [value.name], [result], name=result)
-        self._nodes.append(node)
+            self._node("Identity", [value.name], result, name, {})
         self._outputs.append(self._info(Value(result, value.shape), layout))
 
     def model(self, producer_version: str) -> onnx.ModelProto:
@@ -130,7 +141,7 @@ class Builder:
         model: onnx.ModelProto = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", OPSET)],
-            producer_name="mpscnn",
+            producer_name=PRODUCER,
             producer_version=producer_version,
         )
         model.ir_version = IR_VERSION

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
+from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, VALUE
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.export import Layer
@@ -58,9 +58,9 @@ def constant(layer: Layer) -> str:
     value = layer.required("value")[np.newaxis]
     if value.ndim == 4:
         value = value.transpose(NCHW_FROM_NHWC)
-    name = layer.constant(value, "value")
     if layer.repeats_images:
-        return name
+        return layer.builder.constant(value, layer.name)
+    name = layer.builder.constant(value, layer.name + VALUE)
     batch = layer.add("Shape", layer.inputs[0].name, start=0, end=1)
     shape = layer.add("Concat", batch, layer.constant([1] * (value.ndim - 1), "ones"), axis=0)
     return layer.add("Expand", name, shape)
