@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import subprocess
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -176,19 +178,29 @@ def model_and_photo(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Pat
     return model, ppm, photo
 
 
+@pytest.fixture(scope="module")
+def built(prefix: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Path]:
+    """Builds the examples of a language with a compiler, once, and returns the folder of their programs."""
+
+    @cache
+    def build(language: str, *compiler: str) -> Path:
+        folder = tmp_path_factory.mktemp(f"examples_{language}")
+        configure_and_build(ROOT / "examples" / language, folder, *compiler, f"-DCMAKE_PREFIX_PATH={prefix}")
+        return folder
+
+    return build
+
+
 @pytest.mark.parametrize("language", ["c", "cpp"])
 def test_example_prints_what_python_finds(
     language: str,
-    prefix: Path,
+    built: Callable[..., Path],
     compiler: list[str],
     model_and_photo: tuple[Path, Path, np.ndarray],
     tmp_path: Path,
 ) -> None:
     model, ppm, photo = model_and_photo
-    configure_and_build(
-        ROOT / "examples" / language, tmp_path / "build", *compiler, f"-DCMAKE_PREFIX_PATH={prefix}"
-    )
-    program = tmp_path / "build" / "classify"
+    program = built(language, *compiler) / "classify"
     predictions = mpscnn.load(str(model), device="cpu").predict(photo).top(5)
     expected = "".join(f"{100 * p.probability:6.2f} %  {p.label}\n" for p in predictions)
     assert run(program, model, ppm) == expected
@@ -205,6 +217,40 @@ def test_example_prints_what_python_finds(
         finished = subprocess.run([program, *arguments], capture_output=True, text=True, check=False)
         assert finished.returncode == code
         assert message in finished.stderr
+
+
+def write_digits(folder: Path, count: int, *, part: str) -> None:
+    """IDX files of digits that are a bright row each, with noise."""
+    random = np.random.default_rng(count)
+    labels = random.integers(0, 10, count).astype(np.uint8)
+    images = random.integers(0, 60, (count, 28, 28)).astype(np.uint8)
+    for image, label in zip(images, labels, strict=True):
+        image[4 + 2 * label : 6 + 2 * label, 4:24] += 150
+    for name, array in (("images-idx3", images), ("labels-idx1", labels)):
+        header = np.array([0x800 + array.ndim, *array.shape], ">u4").tobytes()
+        (folder / f"{part}-{name}-ubyte").write_bytes(header + array.tobytes())
+
+
+def test_example_trains_digits(built: Callable[..., Path], compiler: list[str], tmp_path: Path) -> None:
+    program = built("cpp", *compiler) / "train_digits"
+    write_digits(tmp_path, 640, part="train")
+    write_digits(tmp_path, 130, part="t10k")
+    answers = [run(program, tmp_path, "4", threads).splitlines() for threads in ("1", "3")]
+    assert answers[0] == answers[1]
+    *epochs, last = answers[0]
+    losses = [float(line.removeprefix(f"epoch {i + 1}: loss ")) for i, line in enumerate(epochs)]
+    assert losses == sorted(losses, reverse=True)
+    right, all_images = (int(word) for word in last.split() if word.isdigit())
+    assert all_images == 130
+    assert right > 110
+
+    images = tmp_path / "train-images-idx3-ubyte"
+    content = images.read_bytes()
+    for changed, message in ((content[:-1], "the file ends within the images"), (b"P6", "not an IDX file")):
+        images.write_bytes(changed)
+        finished = subprocess.run([program, tmp_path, "1"], capture_output=True, text=True, check=False)
+        assert finished.returncode == 1
+        assert f"{images.name}: {message}" in finished.stderr
 
 
 def test_readme_program_in_a_project_that_has_nothing_else(
