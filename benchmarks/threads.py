@@ -22,8 +22,8 @@ import numpy as np
 from harness import table_head, table_row
 
 from mpscnn import Network, Session, models
+from mpscnn._private.processors import available_processors
 from mpscnn.benchmark import measure, open_subject
-from mpscnn.benchmark.measure import available_processors
 
 PAUSE = 0.002  # seconds: longer than any worker waits awake
 

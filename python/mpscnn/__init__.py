@@ -53,7 +53,9 @@ if TYPE_CHECKING:
     from mpscnn.stream.evaluation import Evaluation, evaluate
     from mpscnn.stream.runner import FrameFuture, Runner
     from mpscnn.stream.segmenter_evaluation import SegmenterEvaluation, evaluate_segmenter
+    from mpscnn.training.image_folder import ImageFolder
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
+    from mpscnn.training.photo_views import Augmentation
     from mpscnn.training.trainer import Epoch, Evaluated, Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
     from mpscnn.vision.detection import Box, Detection, Detections
@@ -94,6 +96,8 @@ _LAZY = {
     "vision.results": ("Classification", "Prediction"),
     "stream.runner": ("FrameFuture", "Runner"),
     "graph.gradients": ("GradientCheck", "check_gradients"),
+    "training.image_folder": ("ImageFolder",),
+    "training.photo_views": ("Augmentation",),
     "training.optimizers": ("Adam", "RmsProp", "Sgd"),
     "training.trainer": ("Epoch", "Evaluated", "Trainer"),
     "vision.segmentation": ("Area", "Segmentation"),
@@ -108,6 +112,7 @@ _LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "reg
 __all__ = [
     "Adam",
     "Area",
+    "Augmentation",
     "Box",
     "Classification",
     "CommandBuffer",
@@ -134,6 +139,7 @@ __all__ = [
     "Image",
     "ImageDescriptor",
     "ImageError",
+    "ImageFolder",
     "KindTotal",
     "LayerPrecision",
     "Model",

@@ -19,10 +19,10 @@ from PIL import EpsImagePlugin, Image, ImageFile
 
 import mpscnn
 from mpscnn import ImageError
-from mpscnn.cli.photo_list import photo_paths
 from mpscnn.vision import photo_file
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_file import MAX_SIDE
+from mpscnn.vision.photo_list import photo_paths
 
 EPS = (
     b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 20 20\n%%EndComments\n"

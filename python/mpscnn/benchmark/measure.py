@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.literals import PrecisionName
+from mpscnn._private.processors import available_processors
 from mpscnn.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
@@ -127,13 +127,6 @@ def measure(
                 failed(engine, error)
         _take_turns(workers, runs, turn)
         return _results(workers, subject, count, own, failed)
-
-
-def available_processors() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @dataclass(frozen=True)

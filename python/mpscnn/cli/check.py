@@ -21,11 +21,11 @@ from mpscnn.cli.arguments import (
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import Size, SizeOption, check_size
 from mpscnn.cli.output import show, show_json, table_width, warn
-from mpscnn.cli.photo_list import photo_paths
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model
 from mpscnn.registry import is_path
+from mpscnn.vision.photo_list import photo_paths
 
 _AUTO = "auto"
 

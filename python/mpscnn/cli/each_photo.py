@@ -10,9 +10,9 @@ from mpscnn._private.literals import ChannelOrderName
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.arguments import ChannelOrder
 from mpscnn.cli.output import report
-from mpscnn.cli.photo_list import STDIN, photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
+from mpscnn.vision.photo_list import STDIN, photo_paths
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo

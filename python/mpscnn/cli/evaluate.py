@@ -25,13 +25,13 @@ from mpscnn.cli.arguments import (
 from mpscnn.cli.evaluate_areas import show_detector, show_segmenter
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import report, show, show_json
-from mpscnn.cli.photo_list import photo_paths
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.model import Model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.stream.evaluation import Evaluation, class_of_folder, evaluate, number_of_classes
 from mpscnn.vision.idx import read_labelled
+from mpscnn.vision.photo_list import photo_paths
 
 Sample = tuple[Any, int]
 

@@ -8,11 +8,11 @@ from typing import Any
 
 from mpscnn._private.files import reading
 from mpscnn.cli.output import show, show_json
-from mpscnn.cli.photo_list import photo_paths
 from mpscnn.errors import Error, ImageError
 from mpscnn.model import Model
 from mpscnn.stream.detector_evaluation import evaluate_detector
 from mpscnn.stream.segmenter_evaluation import evaluate_segmenter
+from mpscnn.vision.photo_list import photo_paths
 
 __all__ = ["show_detector", "show_segmenter"]
 

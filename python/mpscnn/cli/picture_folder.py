@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.files import writing
-from mpscnn.cli.photo_list import STDIN
 from mpscnn.errors import ImageError, ParameterError
+from mpscnn.vision.photo_list import STDIN
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -11,9 +12,32 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.training_arrays import array_of, images_of
 
+
+class EpochData(ABC):
+    """Data whose batches differ from epoch to epoch, such as augmented photos; a function of the epoch's number.
+
+    So a run that was stopped goes on with the batches that it would have had.
+    """
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Elements."""
+
+    @abstractmethod
+    def batches(
+        self, size: int, *, epoch: int | None = None, first: int = 0
+    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+        """Batches of (inputs, labels), the first `first` left out.
+
+        Args:
+            size: elements of a batch; the last may be smaller.
+            epoch: counted from 0; None: as they are and in order, for `evaluate`.
+        """
+
+
 #: (inputs, labels), or (inputs, labels, weights of their losses): arrays of one length, or an iterable of such tuples
-#: for each batch.
-Data = tuple[Any, ...] | Iterable[tuple[Any, ...]]
+#: for each batch, or what knows its epochs.
+Data = tuple[Any, ...] | Iterable[tuple[Any, ...]] | EpochData
 #: Without weights None.
 Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
 
@@ -28,7 +52,12 @@ def _parts(given: Any, what: str) -> Batch:
 
 
 def batches(
-    data: Data, size: int, *, order: NDArray[np.integer[Any]] | None = None, first: int = 0
+    data: Data,
+    size: int,
+    *,
+    order: NDArray[np.integer[Any]] | None = None,
+    epoch: int | None = None,
+    first: int = 0,
 ) -> Iterator[Batch]:
     """Batches of (inputs, labels, weights), the first `first` left out.
 
@@ -36,9 +65,14 @@ def batches(
         data: a tuple of arrays, or an iterable of batches, whose own order and sizes stay.
         size: of the batches of arrays; the last may be smaller.
         order: of the arrays' elements.
+        epoch: for `EpochData`.
     """
     if size < 1:
         raise ParameterError(f"batch_size must be at least 1, got {size}")
+    if isinstance(data, EpochData):
+        for inputs, labels in data.batches(size, epoch=epoch, first=first):
+            yield inputs, labels, None
+        return
     if not isinstance(data, tuple):
         for number, batch in enumerate(data):
             if number >= first:

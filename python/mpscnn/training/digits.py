@@ -13,16 +13,25 @@ from numpy.typing import NDArray
 from mpscnn.errors import ImageError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.models.deep_mnist import deep_mnist
+from mpscnn.training.batches import Data
+from mpscnn.training.digit_views import DigitViews
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Epoch, Evaluated, Trainer
 from mpscnn.vision.idx import read_labelled
 
-__all__ = ["DigitData", "read_digits", "train_digits"]
+__all__ = ["DIGIT_NETWORKS", "DigitData", "read_digits", "train_digits"]
 
 _RATE, _WARM_UP = 1e-3, 100
+_DECAY = 0.02
 _DROPOUT = 0.5
 _SIDE = 28
+
+#: Channels of the two convolutions and features of the hidden layer, by name.
+DIGIT_NETWORKS: dict[str, tuple[tuple[int, int], int]] = {
+    "deep_mnist": ((32, 64), 1024),
+    "digits": ((16, 32), 128),
+}
 
 
 @dataclass(frozen=True)
@@ -69,24 +78,34 @@ def train_digits(
     seed: int = 0,
     device: str = "auto",
     threads: int | str = "auto",
-    channels: tuple[int, int] = (32, 64),
-    hidden: int = 1024,
+    architecture: str = "deep_mnist",
+    augment: bool = False,
     report: Callable[[Epoch], None] = lambda _: None,
 ) -> tuple[Network, Evaluated]:
     """Deep MNIST with new weights, and what it makes of the test images, which are looked at once, at the end.
 
     Adam with dropout before the last layer; the learning rate rises to 0.001 and falls along a cosine. The same
     arguments give the same weights, whatever the threads.
+
+    Args:
+        architecture: one of `DIGIT_NETWORKS`: the article's "deep_mnist", or the small bundled "digits".
+        augment: each epoch sees other views of the images (`DigitViews`), and weights decay.
     """
+    channels, hidden = DIGIT_NETWORKS[architecture]
     network = _with_dropout(channels, hidden)
     network.initialize_weights(seed=seed)
     steps = epochs * -(-len(training.images) // batch_size)
     warm = min(_WARM_UP, steps // 2)
     rate = warm_up(warm, cosine(_RATE, max(steps - warm, 1))) if warm else cosine(_RATE, steps)
-    trainer = Trainer(network, optimizer=Adam(rate), seed=seed, device=device, threads=threads)
-    for epoch in trainer.fit((training.images, training.labels), epochs=epochs, batch_size=batch_size):
+    optimizer = Adam(rate, weight_decay=_DECAY if augment else 0.0)
+    trainer = Trainer(network, optimizer=optimizer, seed=seed, device=device, threads=threads)
+    data: Data = (training.images, training.labels)
+    if augment:
+        data = DigitViews(training.images, training.labels, seed=seed)
+    for epoch in trainer.fit(data, epochs=epochs, batch_size=batch_size):
         report(epoch)
-    trained = deep_mnist(dict(trainer.network.weights), channels=channels, hidden=hidden)
+    weights = dict(trainer.network.weights)
+    trained = deep_mnist(weights, channels=channels, hidden=hidden, name=architecture)
     return trained, trainer.evaluate((test.images, test.labels))
 
 

@@ -161,7 +161,9 @@ class Trainer:
                 if count is None
                 else np.random.default_rng([self._options["seed"], self._epoch]).permutation(count)
             )
-            for inputs, labels, weights in batches(data, batch_size, order=order, first=self._batch):
+            for inputs, labels, weights in batches(
+                data, batch_size, order=order, epoch=self._epoch, first=self._batch
+            ):
                 loss, prediction, targets = self._step(inputs, labels, weights)
                 tally.add(loss, prediction, targets)
                 self._batch += 1

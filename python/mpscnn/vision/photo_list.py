@@ -1,4 +1,4 @@
-"""From the arguments of a command line to photos: folders and patterns become the photos that they stand for."""
+"""From what callers name to photos: folders and patterns become the photos that they stand for."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from mpscnn._private.files import is_folder, reading
 from mpscnn.errors import ImageError
 from mpscnn.vision.photo_file import suffixes
 
-__all__ = ["STDIN", "photo_paths"]
+__all__ = ["STDIN", "photo_paths", "photos_in"]
 
 #: The argument that stands for standard input.
 STDIN = "-"
@@ -59,7 +59,17 @@ def _shown(path: Path, pattern: Path) -> bool:
 
 
 def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
+    photos, unread = photos_in(folder)
+    failures += unread
+    if not photos and not unread:
+        raise ImageError(f"{folder}: the folder has no photos in it, nor have its subfolders")
+    return photos
+
+
+def photos_in(folder: str) -> tuple[list[str], list[ImageError]]:
+    """The image files of a folder as `photo_paths` takes them, and what of it cannot be read."""
     allowed = suffixes()
+    failures: list[ImageError] = []
     found: list[str] = []
 
     def failed(error: OSError) -> None:
@@ -69,7 +79,6 @@ def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
         except ImageError as failure:
             failures.append(failure)
 
-    before = len(failures)
     for place, folders, files in os.walk(folder, onerror=failed):
         folders[:] = sorted(name for name in folders if not name.startswith("."))
         found += [
@@ -77,7 +86,4 @@ def _photos_in(folder: str, failures: list[ImageError]) -> list[str]:
             for name in sorted(files)
             if Path(name).suffix.lower() in allowed and not name.startswith(".")
         ]
-    photos = [path for path in found if Path(path).is_file()]
-    if not photos and len(failures) == before:
-        raise ImageError(f"{folder}: the folder has no photos in it, nor have its subfolders")
-    return photos
+    return [path for path in found if Path(path).is_file()], failures

@@ -1,0 +1,104 @@
+"""Folders of photos by class: which there are, and what is wrong with them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpscnn._private.files import is_folder, reading
+from mpscnn.errors import ImageError
+from mpscnn.vision.photo_file import suffixes
+from mpscnn.vision.photo_list import photos_in
+
+__all__ = ["ClassFolders", "list_class_folders", "shown_names"]
+
+_MOST_NAMED = 5
+
+
+@dataclass(frozen=True)
+class ClassFolders:
+    """Classes by name, and the photos of all with the numbers of their classes."""
+
+    labels: tuple[str, ...]
+    paths: tuple[str, ...]
+    classes: tuple[int, ...]
+
+
+def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
+    """The photos of a folder that has one folder for each class, those in subfolders of these too.
+
+    Hidden files and files that are not photos by their names are left out; links to folders within a class are not
+    followed, as everywhere.
+
+    Raises:
+        ImageError: it cannot be read; there is no class, or only one; a class has no photo; photos lie beside the
+            classes; names of classes differ by case only; or a link leads nowhere, or back to a folder that it lies in.
+    """
+    top = Path(os.fspath(folder))
+    with reading(top, ImageError):
+        entries = sorted(entry for entry in top.iterdir() if not entry.name.startswith("."))
+    _require_links(top, [entry for entry in entries if entry.is_symlink()])
+    beside = [entry.name for entry in entries if not is_folder(entry) and entry.suffix.lower() in suffixes()]
+    folders = [entry for entry in entries if is_folder(entry)]
+    if not folders:
+        found = f"photos only ({shown_names(beside)})" if beside else "nothing to train with"
+        raise ImageError(
+            f"{top}: has {found}; expected are two or more folders of photos, one for each class"
+        )
+    if beside:
+        raise ImageError(
+            f"{top}: {shown_names(beside)} lies beside the folders of the classes; move it into one of them"
+        )
+    _require_distinct(top, [entry.name for entry in folders])
+    found_in = [_photos_of(entry) for entry in folders]
+    empty = [entry.name for entry, photos in zip(folders, found_in, strict=True) if not photos]
+    if empty:
+        raise ImageError(f"{top}: no photo in {shown_names(empty)}; add some, or remove what is no class")
+    if len(folders) < 2:
+        raise ImageError(
+            f"{top}: has one class, {folders[0].name!r}; a classifier needs two or more folders of photos"
+        )
+    return ClassFolders(
+        tuple(entry.name for entry in folders),
+        tuple(path for photos in found_in for path in photos),
+        tuple(number for number, photos in enumerate(found_in) for _ in photos),
+    )
+
+
+def shown_names(names: Sequence[str]) -> str:
+    """The first names of a list, and how many there are besides."""
+    shown = ", ".join(repr(name) for name in names[:_MOST_NAMED])
+    return shown if len(names) <= _MOST_NAMED else f"{shown} and {len(names) - _MOST_NAMED} more"
+
+
+def _photos_of(entry: Path) -> list[str]:
+    for place, folders, files in os.walk(entry):
+        names = [Path(place) / name for name in sorted((*folders, *files)) if not name.startswith(".")]
+        _require_links(Path(place), [path for path in names if path.is_symlink()])
+    photos, failures = photos_in(str(entry))
+    if failures:
+        raise failures[0]
+    return photos
+
+
+def _require_links(folder: Path, links: Sequence[Path]) -> None:
+    """Refuses links to nowhere, and to a folder that holds them."""
+    place = Path(os.path.realpath(folder))
+    for link in links:
+        target = Path(os.path.realpath(link))
+        if not os.path.exists(link):  # noqa: PTH110 - Path.exists raises for links that go round
+            raise ImageError(f"{link}: is a link that leads nowhere ({os.readlink(link)})")  # noqa: PTH115
+        if is_folder(link) and place.is_relative_to(target):
+            raise ImageError(f"{link}: is a link that leads back to {target}, in which it lies")
+
+
+def _require_distinct(top: Path, names: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for name in names:
+        other = first.setdefault(name.casefold(), name)
+        if other != name:
+            raise ImageError(
+                f"{top}: the classes {other!r} and {name!r} differ by case only; rename or join them"
+            )

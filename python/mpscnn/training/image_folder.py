@@ -1,0 +1,171 @@
+"""`mpscnn.ImageFolder`: photos in folders by class, as training data."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from copy import copy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.arguments import is_whole_number, result_size
+from mpscnn._private.processors import available_processors
+from mpscnn.errors import ImageError, ParameterError
+from mpscnn.training.batches import EpochData
+from mpscnn.training.class_folders import list_class_folders, shown_names
+from mpscnn.training.photo_views import Augmentation, PhotoReader
+
+__all__ = ["ImageFolder"]
+
+Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+class ImageFolder(EpochData):
+    """Photos of a folder that has one folder for each class: data for `Trainer.fit` and `Trainer.evaluate`.
+
+    Photos are decoded by threads while the network computes, two batches ahead. What an epoch has depends on the seed
+    and the epoch's number alone: not on threads, nor on what was read before.
+
+    Args:
+        path: the folder. Classes are numbered by the order of their names.
+        size: (height, width) of the inputs, or one number for both.
+        preprocess: how photos become inputs (`mpscnn.preprocess`); best what the model file says.
+        augment: each epoch sees other views of the photos: True, or how they differ as an `Augmentation`.
+        seed: of the order and of the views.
+        threads: that decode, "auto": as many as the process may use.
+        channels: of the inputs: 3, or 1 for gray.
+
+    Raises:
+        ImageError: a folder that cannot be read or has fewer than two classes, a class without photos, photos beside
+            the classes, classes whose names differ by case only, links that go round or nowhere. ParameterError: an
+            option out of range.
+    """
+
+    def __init__(
+        self,
+        path: str | os.PathLike[str],
+        size: int | tuple[int, int] = (224, 224),
+        *,
+        preprocess: str | Mapping[str, Any] = "tensorflow",
+        augment: bool | Augmentation = False,
+        seed: int = 0,
+        threads: int | str = "auto",
+        channels: int = 3,
+    ) -> None:
+        if not is_whole_number(seed) or seed < 0:
+            raise ParameterError(f"seed must be a whole number of at least 0, got {seed!r}")
+        if threads != "auto" and (not is_whole_number(threads) or int(threads) < 1):
+            raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
+        if not isinstance(augment, (bool, Augmentation)):
+            raise ParameterError(f"augment must be True, False or an Augmentation, got {augment!r}")
+        found = list_class_folders(path)
+        self.path = os.fspath(path)
+        self.labels = list(found.labels)
+        self.paths = list(found.paths)
+        self.classes: NDArray[np.int64] = np.asarray(found.classes, np.int64)
+        self._reader = PhotoReader(result_size("size", size), preprocess, channels)
+        self._augmentation = (
+            augment if isinstance(augment, Augmentation) else Augmentation() if augment else None
+        )
+        self._seed = seed
+        self._threads = available_processors() if threads == "auto" else int(threads)
+
+    def __len__(self) -> int:
+        """Photos."""
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        height, width, channels = self._reader.shape
+        return (
+            f"<ImageFolder {self.path!r}: {len(self):,} photos of {len(self.labels)} classes as "
+            f"{height} x {width} x {channels}>"
+        )
+
+    def split(self, share: float) -> tuple[ImageFolder, ImageFolder]:
+        """Two parts: to train with, and for validation, whose photos are not augmented.
+
+        Args:
+            share: of each class for validation, above 0 and below 1; at least one photo of each class for each part.
+                The seed decides which.
+
+        Raises:
+            ParameterError: another share. ImageError: a class has one photo only.
+        """
+        if not 0 < share < 1:
+            raise ParameterError(f"the share for validation must be above 0 and below 1, got {share!r}")
+        few = [label for i, label in enumerate(self.labels) if (self.classes == i).sum() < 2]
+        if few:
+            raise ImageError(
+                f"{self.path}: one photo only in {shown_names(few)}; training and validation need one each"
+            )
+        held = np.zeros(len(self), bool)
+        for number in range(len(self.labels)):
+            of_class = np.flatnonzero(self.classes == number)
+            count = min(max(round(share * len(of_class)), 1), len(of_class) - 1)
+            held[np.random.default_rng([self._seed, number]).permutation(of_class)[:count]] = True
+        validation = self._with(np.flatnonzero(held))
+        validation._augmentation = None
+        return self._with(np.flatnonzero(~held)), validation
+
+    def _with(self, chosen: NDArray[np.int64]) -> ImageFolder:
+        part = copy(self)
+        part.paths, part.classes = [self.paths[i] for i in chosen], self.classes[chosen]
+        return part
+
+    def batches(self, size: int, *, epoch: int | None = None, first: int = 0) -> Iterator[Batch]:
+        """Batches of inputs (n, height, width, channels) and class numbers (n,), the first `first` left out.
+
+        Args:
+            size: photos of a batch; the last may have fewer.
+            epoch: counted from 0, shuffled and augmented; None: as they are, in order.
+
+        Raises:
+            ImageError: a photo cannot be read; it is named.
+        """
+        if size < 1:
+            raise ParameterError(f"the size of a batch must be at least 1, got {size}")
+        count = len(self)
+        order = (
+            np.arange(count)
+            if epoch is None
+            else np.random.default_rng([self._seed, epoch]).permutation(count)
+        )
+        parts = [order[begin : begin + size] for begin in range(first * size, count, size)]
+        with ThreadPoolExecutor(self._threads, "mpscnn-photos") as pool:
+            begun: deque[tuple[NDArray[np.float32], NDArray[np.int64], list[Future[None]]]] = deque()
+            try:
+                for chosen in parts:
+                    inputs = np.empty((len(chosen), *self._reader.shape), np.float32)
+                    work = [
+                        pool.submit(self._read, int(index), epoch, row)
+                        for index, row in zip(chosen, inputs, strict=True)
+                    ]
+                    begun.append((inputs, chosen, work))
+                    if len(begun) > 2:
+                        yield self._finished(*begun.popleft())
+                while begun:
+                    yield self._finished(*begun.popleft())
+            finally:
+                for _, _, work in begun:
+                    for future in work:
+                        future.cancel()
+
+    def __iter__(self) -> Iterator[Batch]:
+        """Batches of 32 photos as they are, in order; `batches` has more choices."""
+        return self.batches(32)
+
+    def _read(self, index: int, epoch: int | None, row: NDArray[np.float32]) -> None:
+        random = np.random.default_rng([self._seed, 0 if epoch is None else epoch + 1, index])
+        augmentation = None if epoch is None else self._augmentation
+        self._reader.read(self.paths[index], row, augmentation, random)
+
+    def _finished(
+        self, inputs: NDArray[np.float32], chosen: NDArray[np.int64], work: list[Future[None]]
+    ) -> Batch:
+        for future in work:
+            future.result()
+        return inputs, self.classes[chosen]

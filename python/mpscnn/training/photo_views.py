@@ -1,0 +1,113 @@
+"""One random view of a photo: a part of it, perhaps mirrored, in another light."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.settings import as_json
+from mpscnn.errors import ParameterError
+from mpscnn.vision.photo import Photo, open_photo
+
+__all__ = ["Augmentation", "PhotoReader"]
+
+
+@dataclass(frozen=True)
+class Augmentation:
+    """How much views of a photo differ.
+
+    Args:
+        flip: share of the views that are mirrored.
+        crop: least share of the photo's area that a view shows; 1: all of it.
+        aspect: a view is up to so many times as wide, or as high, for its height as the photo is.
+        brightness, contrast, saturation: the largest change of each, as a share; 0: none.
+
+    Raises:
+        ParameterError: a number out of range.
+    """
+
+    flip: float = 0.5
+    crop: float = 0.6
+    aspect: float = 1.2
+    brightness: float = 0.2
+    contrast: float = 0.2
+    saturation: float = 0.2
+
+    def __post_init__(self) -> None:
+        limits = {"crop": (0.01, 1.0), "aspect": (1.0, 4.0)}
+        for field in fields(self):
+            low, high = limits.get(field.name, (0.0, 1.0))
+            value = getattr(self, field.name)
+            if not is_finite_number(value) or not low <= value <= high:
+                raise ParameterError(f"augmentation: {field.name} must be {low:g} to {high:g}, got {value!r}")
+
+
+class PhotoReader:
+    """From photos to inputs of a network (height, width, channels), float32. Safe to use from several threads.
+
+    Args:
+        size: (height, width).
+        preprocess: as for `mpscnn.preprocess`.
+        channels: 3, or 1 for gray.
+    """
+
+    def __init__(self, size: tuple[int, int], preprocess: str | Mapping[str, Any], channels: int) -> None:
+        self.shape = (*size, channels)
+        self._text = as_json("preprocess", preprocess)
+        described: dict[str, Any] = json.loads(_core.describe_preprocess(self._text, channels))
+        mean, scale = (np.asarray(described[name], np.float32) for name in ("mean", "scale"))
+        self._black, self._range = -mean * scale, np.float32(255) * scale
+
+    def read(
+        self,
+        path: str,
+        output: NDArray[np.float32],
+        augmentation: Augmentation | None,
+        random: np.random.Generator,
+    ) -> None:
+        """Writes a photo, or a view of it, into `output`. Raises ImageError with the file's name."""
+        photo = open_photo(path)
+        if augmentation is None:
+            _core.preprocess(photo.core, self._text, output)
+            return
+        _core.preprocess(_part(photo, augmentation, random).core, self._text, output)
+        if random.random() < augmentation.flip:
+            output[:] = output[:, ::-1].copy()
+        self._relight(output, augmentation, random)
+
+    def _relight(
+        self, view: NDArray[np.float32], augmentation: Augmentation, random: np.random.Generator
+    ) -> None:
+        """Other brightness, contrast and saturation; black and white stay the limits."""
+        factors = [
+            1 + float(random.uniform(-reach, reach))
+            for reach in (augmentation.brightness, augmentation.contrast, augmentation.saturation)
+        ]
+        if factors == [1, 1, 1]:
+            return
+        brightness, contrast, saturation = map(np.float32, factors)
+        light = (view - self._black) / self._range * brightness
+        light = light.mean() * (1 - contrast) + light * contrast
+        gray = light.mean(axis=-1, keepdims=True)
+        view[:] = np.clip(gray + (light - gray) * saturation, 0, 1) * self._range + self._black
+
+
+def _part(photo: Photo, augmentation: Augmentation, random: np.random.Generator) -> Photo:
+    """A rectangle of it, of random area, shape and place."""
+    height, width = photo.pixels.shape[:2]
+    area = float(random.uniform(augmentation.crop, 1))
+    shape = float(np.exp(random.uniform(-1, 1) * math.log(augmentation.aspect)))
+    rows = min(max(round(height * math.sqrt(area / shape)), 1), height)
+    columns = min(max(round(width * math.sqrt(area * shape)), 1), width)
+    top, left = int(random.integers(0, height - rows + 1)), int(random.integers(0, width - columns + 1))
+    if (rows, columns) == (height, width):
+        return photo
+    return replace(photo, pixels=np.ascontiguousarray(photo.pixels[top : top + rows, left : left + columns]))

@@ -1,0 +1,179 @@
+"""`mpscnn.ImageFolder`: what it reads, that threads change nothing, and what bad folders are answered with."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from training.photo_classes import make_photos
+
+import mpscnn
+from mpscnn import Augmentation, ImageError, ImageFolder, ParameterError
+
+
+@pytest.fixture(scope="module")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_photos(tmp_path_factory.mktemp("photos"), {"red": 5, "green": 7, "blue": 6})
+
+
+def everything(
+    data: ImageFolder, epoch: int | None, size: int = 4
+) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    inputs, labels = zip(*data.batches(size, epoch=epoch), strict=True)
+    return np.concatenate(inputs), np.concatenate(labels)
+
+
+def test_photos_come_as_the_network_would_get_them(photos: Path) -> None:
+    data = ImageFolder(photos, size=(16, 24), augment=True)
+    assert data.labels == ["blue", "green", "red"]
+    assert len(data) == 18
+    inputs, labels = everything(data, None)
+    assert labels.tolist() == [0] * 6 + [1] * 7 + [2] * 5
+    for path, image in zip(data.paths, inputs, strict=True):
+        np.testing.assert_array_equal(image, mpscnn.preprocess(path, (16, 24))[0])
+
+
+@pytest.mark.parametrize("threads", [2, 5])
+def test_threads_change_nothing(photos: Path, threads: int) -> None:
+    one = ImageFolder(photos, size=16, augment=True, seed=3, threads=1)
+    several = ImageFolder(photos, size=16, augment=True, seed=3, threads=threads)
+    for epoch in (0, 1):
+        for a, b in zip(everything(one, epoch), everything(several, epoch), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_an_epoch_depends_on_its_number_and_the_seed(photos: Path) -> None:
+    data = ImageFolder(photos, size=16, augment=True, seed=3)
+    first, again = everything(data, 0)[0], everything(data, 0)[0]
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, everything(data, 1)[0])
+    assert not np.array_equal(first, everything(ImageFolder(photos, size=16, augment=True, seed=4), 0)[0])
+    rest = list(data.batches(4, epoch=0, first=2))
+    np.testing.assert_array_equal(np.concatenate([x for x, _ in rest]), first[8:])
+
+
+def test_views_stay_in_the_range_of_photos(photos: Path) -> None:
+    wild = Augmentation(crop=0.1, aspect=2, brightness=1, contrast=1, saturation=1)
+    data = ImageFolder(photos, size=16, augment=wild, preprocess="tensorflow")
+    inputs, _ = everything(data, 0)
+    assert inputs.min() >= -1 - 1e-6
+    assert inputs.max() <= 1 + 1e-6
+    still = Augmentation(flip=1, crop=1, aspect=1, brightness=0, contrast=0, saturation=0)
+    mirrored = ImageFolder(photos, size=16, augment=still)
+    order = np.random.default_rng([0, 0]).permutation(18)
+    np.testing.assert_array_equal(
+        everything(mirrored, 0)[0], everything(mirrored, None)[0][order][:, :, ::-1]
+    )
+
+
+def test_the_split_takes_of_each_class(photos: Path) -> None:
+    data = ImageFolder(photos, size=16, augment=True, seed=1)
+    training, validation = data.split(0.3)
+    assert np.bincount(validation.classes).tolist() == [2, 2, 2]
+    assert sorted(training.paths + validation.paths) == sorted(data.paths)
+    assert (
+        np.sort(everything(validation, 0)[0].sum((1, 2, 3))).tolist()
+        == np.sort(everything(validation, None)[0].sum((1, 2, 3))).tolist()
+    )
+    other = ImageFolder(photos, size=16, seed=2).split(0.3)[1]
+    assert other.paths != validation.paths
+
+
+def test_it_trains(photos: Path) -> None:
+    net = mpscnn.Network(input=(16, 16, 3), name="colours")
+    x = net.conv2d(net.input, 4, 3, strides=2, activation="relu", name="conv")
+    net.output(net.softmax(net.dense(x, 3, name="classes")))
+    net.initialize_weights(seed=1)
+    training, validation = ImageFolder(photos, size=16, augment=True, seed=1).split(0.3)
+    trainer = mpscnn.Trainer(net, optimizer=mpscnn.Adam(5e-3), seed=1)
+    *_, last = trainer.fit(training, epochs=12, batch_size=4, validation=validation)
+    assert last.validation_accuracy == 1.0
+
+
+def test_a_reader_that_stops_early_leaves_no_thread(photos: Path) -> None:
+    batches = ImageFolder(photos, size=16, threads=2).batches(2, epoch=0)
+    assert len(list(itertools.islice(batches, 2))) == 2
+    batches.close()  # type: ignore[attr-defined]
+    import threading
+
+    assert not [t for t in threading.enumerate() if t.name.startswith("mpscnn-photos")]
+
+
+def test_a_photo_that_cannot_be_read_is_named(tmp_path: Path) -> None:
+    make_photos(tmp_path, {"red": 2, "green": 2})
+    (tmp_path / "red" / "bad.jpg").write_bytes(b"no photo")
+    with pytest.raises(ImageError, match=r"red/bad\.jpg"):
+        list(ImageFolder(tmp_path, size=16))
+
+
+def test_what_a_folder_must_have(tmp_path: Path) -> None:
+    with pytest.raises(ImageError, match="nowhere"):
+        ImageFolder(tmp_path / "nowhere")
+    with pytest.raises(ImageError, match="nothing to train with"):
+        ImageFolder(tmp_path)
+    make_photos(tmp_path, {"red": 2})
+    with pytest.raises(ImageError, match="has one class, 'red'"):
+        ImageFolder(tmp_path)
+    (tmp_path / "green").mkdir()
+    (tmp_path / "green" / "notes.txt").write_text("none yet")
+    with pytest.raises(ImageError, match="no photo in 'green'"):
+        ImageFolder(tmp_path)
+    (tmp_path / "red" / "000.png").rename(tmp_path / "stray.png")
+    with pytest.raises(ImageError, match=r"'stray\.png' lies beside"):
+        ImageFolder(tmp_path)
+
+
+def test_photos_without_classes(tmp_path: Path) -> None:
+    make_photos(tmp_path, {"red": 2})
+    with pytest.raises(ImageError, match=r"photos only \('000\.png', '001\.png'\)"):
+        ImageFolder(tmp_path / "red")
+
+
+def test_names_that_differ_by_case(tmp_path: Path) -> None:
+    make_photos(tmp_path, {"red": 1, "green": 1})
+    try:
+        make_photos(tmp_path, {"Red": 1})
+    except FileExistsError:
+        pytest.skip("this file system does not tell cases apart")
+    with pytest.raises(ImageError, match="'Red' and 'red' differ by case only"):
+        ImageFolder(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("link", "target", "message"),
+    [
+        ("again", ".", "leads back to"),
+        ("red/deep/again", "..", "leads back to"),
+        ("gone", "nothing", "leads nowhere"),
+        ("red/round", "round", "leads nowhere"),
+    ],
+)
+def test_links_that_lead_nowhere_or_go_round(tmp_path: Path, link: str, target: str, message: str) -> None:
+    make_photos(tmp_path, {"red": 2, "green": 2})
+    (tmp_path / "red" / "deep").mkdir()
+    (tmp_path / link).symlink_to(target)
+    with pytest.raises(ImageError, match=message) as raised:
+        ImageFolder(tmp_path)
+    assert str(tmp_path / link) in str(raised.value)
+
+
+def test_a_class_with_one_photo_cannot_be_split(tmp_path: Path) -> None:
+    make_photos(tmp_path, {"red": 1, "green": 3})
+    with pytest.raises(ImageError, match="one photo only in 'red'"):
+        ImageFolder(tmp_path).split(0.2)
+
+
+def test_options_out_of_range(photos: Path) -> None:
+    with pytest.raises(ParameterError, match="seed"):
+        ImageFolder(photos, seed=-1)
+    with pytest.raises(ParameterError, match="threads"):
+        ImageFolder(photos, threads=0)
+    with pytest.raises(ParameterError, match="augment must be"):
+        ImageFolder(photos, augment=1)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match="flip must be 0 to 1"):
+        Augmentation(flip=2)
+    with pytest.raises(ParameterError, match="above 0 and below 1"):
+        ImageFolder(photos).split(1.0)
