@@ -9,36 +9,181 @@ import typer
 
 from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.cli.output import hint, show
+from mpscnn.errors import ParameterError
 from mpscnn.training.trainer import Epoch
+
+_DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
+_DIGIT_BATCH, _PHOTO_BATCH = 64, 32
+_INFORMATION = {
+    "license": "Apache-2.0",
+    "source": "mpscnn train --digits; trained on MNIST (LeCun, Cortes, Burges 1998)",
+}
 
 
 def train(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(metavar="FOLDER", help="A folder of photos for each class.", show_default=False),
+    ] = None,
     digits: Annotated[
-        Path,
-        typer.Option(metavar="DIR", help="Folder with the four IDX files of MNIST, plain or gzipped."),
-    ],
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of FOLDER: the four IDX files of MNIST, plain or gzipped.",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="Classifier whose layers are taken over (see `mpscnn models`); default: mobilenet_v2 where it is on "
+            "this machine, else the bundled one. With --digits: deep_mnist, or digits for the small bundled network.",
+            show_default=False,
+        ),
+    ] = None,
     output: Annotated[
-        Path, typer.Option("--output", "-o", metavar="FILE.safetensors", help="Where to write the model.")
-    ] = Path("digits.safetensors"),
-    epochs: Annotated[int, typer.Option(min=1, metavar="N", help="Passes over the training images.")] = 10,
-    batch_size: Annotated[int, typer.Option(min=1, metavar="N", help="Images of a step.")] = 64,
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.safetensors",
+            help="Where to write the model; beside it FILE.safetensors.run keeps what --resume needs.",
+        ),
+    ] = Path("mine.safetensors"),
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a run of the same photos and options that was stopped."),
+    ] = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help=f"Passes over the photos by the last blocks, at most (default {_PHOTO_EPOCHS}; 0: the last layer "
+            f"alone learns); over digits (default {_DIGIT_EPOCHS}).",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}).",
+            show_default=False,
+        ),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of each class: photos that judge and do not train.")
+    ] = 0.2,
+    layers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The last blocks have at least so many layers.")
+    ] = 7,
+    views: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Of each photo: parts, mirrored, in other light.")
+    ] = 4,
+    patience: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Stop after so many epochs without a better one.")
+    ] = 5,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="With --digits: each epoch sees other views of the images.")
+    ] = False,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of weights, order and dropout: the same, the same file.")
+        int, typer.Option(min=0, metavar="N", help="Of weights, order and views: the same, the same file.")
     ] = 0,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Train Deep MNIST, the network of the article, on images of handwritten digits.
+    """Make a classifier of one's own photos; or train Deep MNIST, the network of the article, on digits.
 
-    Prints loss and accuracy of each epoch, then the accuracy on the test images, which training has not seen.
+    FOLDER has a folder of photos for each class, named like it. The features that the model computes are kept, a new
+    last layer learns on them, then the last blocks. The best epoch by the validation's photos is written; Ctrl-C
+    writes the best so far.
+
+    Example: mpscnn train photos/ --output mine.safetensors --report report/
+
+    Example: mpscnn classify --model mine.safetensors photo.jpg
 
     Example: mpscnn train --digits mnist/ --output mine.safetensors
     """
-    from mpscnn.training.digits import read_digits, train_digits
+    if (folder is None) == (digits is None):
+        raise typer.BadParameter("expected either FOLDER or --digits DIR", param_hint="FOLDER | --digits")
+    if output.suffix != ".safetensors":
+        raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
+    if digits is not None:
+        if report is not None or resume:
+            raise typer.BadParameter("belong to FOLDER", param_hint="--report, --resume")
+        _train_digits(
+            digits,
+            output,
+            model or "deep_mnist",
+            epochs=_DIGIT_EPOCHS if epochs is None else epochs,
+            batch_size=batch_size or _DIGIT_BATCH,
+            augment=augment,
+            seed=seed,
+            device=device,
+            threads=threads,
+        )
+        return
+    if augment:
+        raise typer.BadParameter("belongs to --digits; photos have --views", param_hint="--augment")
+    from mpscnn.cli.train_folder import train_folder
+    from mpscnn.training.classifier import ClassifierOptions
 
-    training, test = read_digits(digits, "train"), read_digits(digits, "t10k")
+    assert folder is not None
+    options = ClassifierOptions(
+        epochs=_PHOTO_EPOCHS if epochs is None else epochs,
+        batch_size=batch_size or _PHOTO_BATCH,
+        views=views,
+        learning=layers,
+        patience=patience,
+        seed=seed,
+    )
+    train_folder(
+        folder,
+        output,
+        options,
+        model=model,
+        validation=validation,
+        report=report,
+        resume=resume,
+        device=device,
+        threads=threads or "auto",
+    )
 
-    def report(epoch: Epoch) -> None:
+
+def _train_digits(
+    folder: Path,
+    output: Path,
+    architecture: str,
+    *,
+    epochs: int,
+    batch_size: int,
+    augment: bool,
+    seed: int,
+    device: str,
+    threads: int | None,
+) -> None:
+    from mpscnn.training.digits import DIGIT_NETWORKS, read_digits, train_digits
+
+    if architecture not in DIGIT_NETWORKS:
+        raise ParameterError(
+            f"--model {architecture}: with --digits it must be {' or '.join(sorted(DIGIT_NETWORKS))}"
+        )
+    if epochs < 1:
+        raise ParameterError("--epochs: digits need 1 or more")
+    training, test = read_digits(folder, "train"), read_digits(folder, "t10k")
+
+    def told(epoch: Epoch) -> None:
         show(
             f"epoch {epoch.index} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, "
             f"{epoch.seconds:.1f} s"
@@ -52,8 +197,11 @@ def train(
         seed=seed,
         device=device,
         threads=threads or "auto",
-        report=report,
+        architecture=architecture,
+        augment=augment,
+        report=told,
     )
-    network.save(output, labels=[str(digit) for digit in range(10)], preprocess="mnist")
+    labels = [str(digit) for digit in range(10)]
+    network.save(output, labels=labels, preprocess="mnist", information=_INFORMATION)
     show(f"test images: {result.accuracy:.2%} right of {len(test.labels):,}", f"written: {output}")
     hint(f"Try it: mpscnn digits --model {output} PHOTO...")

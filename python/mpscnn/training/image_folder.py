@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from copy import copy
 from typing import Any
@@ -85,6 +85,11 @@ class ImageFolder(EpochData):
             f"{height} x {width} x {channels}>"
         )
 
+    @property
+    def settings(self) -> tuple[Any, ...]:
+        """What decides how photos become inputs."""
+        return (*self._reader.settings, self._augmentation, self._seed)
+
     def split(self, share: float) -> tuple[ImageFolder, ImageFolder]:
         """Two parts: to train with, and for validation, whose photos are not augmented.
 
@@ -134,7 +139,30 @@ class ImageFolder(EpochData):
             if epoch is None
             else np.random.default_rng([self._seed, epoch]).permutation(count)
         )
-        parts = [order[begin : begin + size] for begin in range(first * size, count, size)]
+        yield from self._loaded(
+            [order[begin : begin + size] for begin in range(first * size, count, size)], epoch
+        )
+
+    def view(self, number: int, size: int) -> Iterator[Batch]:
+        """Batches of one view of each photo, in order: 0 is the photo as it is, each other number another view."""
+        parts = [np.arange(begin, min(begin + size, len(self))) for begin in range(0, len(self), size)]
+        return self._loaded(parts, None if number == 0 else number - 1)
+
+    def unreadable(self) -> dict[str, ImageError]:
+        """The photos that cannot be read, and what is wrong with each."""
+
+        def tried(index: int) -> ImageError | None:
+            try:
+                self._read(index, None, np.empty(self._reader.shape, np.float32))
+            except ImageError as error:
+                return error
+            return None
+
+        with ThreadPoolExecutor(self._threads, "mpscnn-photos") as pool:
+            errors = pool.map(tried, range(len(self)))
+            return {path: error for path, error in zip(self.paths, errors, strict=True) if error is not None}
+
+    def _loaded(self, parts: Sequence[NDArray[np.int64]], epoch: int | None) -> Iterator[Batch]:
         with ThreadPoolExecutor(self._threads, "mpscnn-photos") as pool:
             begun: deque[tuple[NDArray[np.float32], NDArray[np.int64], list[Future[None]]]] = deque()
             try:

@@ -60,11 +60,16 @@ class PhotoReader:
     """
 
     def __init__(self, size: tuple[int, int], preprocess: str | Mapping[str, Any], channels: int) -> None:
-        self.shape = (*size, channels)
+        self.shape = (size[0], size[1], channels)
         self._text = as_json("preprocess", preprocess)
         described: dict[str, Any] = json.loads(_core.describe_preprocess(self._text, channels))
         mean, scale = (np.asarray(described[name], np.float32) for name in ("mean", "scale"))
         self._black, self._range = -mean * scale, np.float32(255) * scale
+
+    @property
+    def settings(self) -> tuple[tuple[int, int, int], str]:
+        """Shape and preprocessing."""
+        return self.shape, self._text
 
     def read(
         self,

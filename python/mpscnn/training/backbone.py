@@ -1,0 +1,138 @@
+"""A classifier's network as a backbone for other classes: its features, its last blocks, and a new last layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.network import Network
+
+__all__ = ["Backbone", "class_layer"]
+
+_BEHIND_SCORES = ("softmax", "reshape", "log_softmax", "dropout")
+_SCORES = ("fully_connected", "convolution")
+
+Weights = Mapping[str, NDArray[Any]]
+
+
+class Backbone:
+    """A network without its last layer, in two parts: what stays, and the last blocks, which may learn.
+
+    Args:
+        network: a classifier: one image as input; its output is of a fully connected layer, or of a convolution that
+            has one pixel, perhaps with a softmax behind it.
+        learning: the last blocks have at least so many layers with weights; 0: none learns. They begin where one
+            tensor alone leads on.
+
+    Attributes:
+        features: the layer that the last one read.
+        cut: the layer (or input) that the last blocks read; `features` where there are none.
+
+    Raises:
+        UnsupportedError: the network is not such a classifier.
+    """
+
+    def __init__(self, network: Network, learning: int) -> None:
+        self.network = network
+        structure = network.to_dict()
+        self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
+        self.features = self._features()
+        self._part = network.subgraph([self.features]) if self.features in self._nodes else network
+        self._order = [node["name"] for node in self._part.to_dict()["nodes"]]
+        self.cut = self._find_cut(learning)
+
+    def _features(self) -> str:
+        net = self.network
+        if len(net.inputs) == 1 and len(net.outputs) == 1 and len(net.input.shape) == 4:
+            name = net.outputs[0].name
+            while (node := self._nodes.get(name)) and node["operation"] in _BEHIND_SCORES:
+                name = node["inputs"][0]
+            if node and node["operation"] in _SCORES and all(e == 1 for e in net[name].shape[1:-1]):
+                before = str(node["inputs"][0])
+                if before in self._nodes and None not in net[before].shape[1:]:
+                    return before
+        raise UnsupportedError(
+            f"network {net.name!r} is not a classifier whose last layer can be replaced: expected are an image of a "
+            "fixed size as input, and a fully connected layer, perhaps with a softmax, as the end"
+        )
+
+    def _find_cut(self, learning: int) -> str:
+        weighted = {spec["layer"] for spec in self.network.weight_specs()}
+        if learning == 0:
+            return self.features
+        learned = 0
+        needed: set[str] = {self.features}  # what the layers behind this place read, of before it
+        for name in reversed(self._order):
+            if needed == {name} and learned >= learning:
+                return str(name)
+            if name in needed:
+                needed.discard(name)
+                needed.update(self._nodes[name]["inputs"])
+                learned += name in weighted
+        return self.network.input.name
+
+    def extractor(self) -> Network:
+        """The part that stays: from photos to `cut` and, as a second output where it is another, `features`."""
+        part = self.network.subgraph([self.features])
+        named = dict.fromkeys([self.cut, self.features])
+        structure = part.to_dict() | {"outputs": [name for name in named if name in self._nodes]}
+        return part.restructured(structure, {name: name for name in part.layer_names()})
+
+    def head(self, classes: int) -> Network:
+        """The new last layer alone, behind `features`, with random weights of seed 0."""
+        shape = self.network[self.features].shape[1:]
+        net = Network(input={self.features: shape}, name="classes")
+        _add_classes(net, net.input, classes, class_layer(self.network))
+        net.initialize_weights(seed=0)
+        return net
+
+    def tail(self, classes: int, head: Weights) -> Network:
+        """The last blocks and the new last layer, behind `cut`, with the weights of the backbone and of `head`."""
+        structure = self._part.to_dict()
+        first = self._order.index(self.cut) + 1 if self.cut in self._order else 0
+        nodes = [self._nodes[name] for name in self._order[first:]]
+        shape = [-1, *(extent or 0 for extent in self.network[self.cut].shape[1:])]
+        structure |= {"inputs": [{"name": self.cut, "shape": shape}], "nodes": nodes, "outputs": []}
+        net = Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
+        _add_classes(net, net[self.features], classes, class_layer(self.network))
+        kept = {spec["layer"] for spec in net.weight_specs()}
+        own = {name: value for name, value in self.network.weights.items() if name.rpartition(".")[0] in kept}
+        net.load_weights({**own, **head})
+        return net
+
+    def joined(self, classes: int, weights: Weights) -> Network:
+        """The whole network for the new classes.
+
+        Args:
+            weights: those that were learnt: the new last layer's and any others; the rest are the backbone's.
+        """
+        part = self.network.subgraph([self.features])
+        names = {name: name for name in part.layer_names()}
+        net = part.restructured(part.to_dict() | {"outputs": []}, names)
+        _add_classes(net, net[self.features], classes, class_layer(self.network))
+        net.set_weights(weights)
+        net.preprocess = self.network.preprocess
+        return net
+
+
+def class_layer(network: Network) -> str:
+    """A name for the new last layer that the network does not have."""
+    name = "classes"
+    while {name, f"{name}_softmax"} & set(network.layer_names()):
+        name += "_"
+    return name
+
+
+def _add_classes(net: Network, x: Any, classes: int, name: str) -> None:
+    net.output(net.softmax(net.dense(x, classes, name=name), name=f"{name}_softmax"))
+
+
+def as_arrays(network: Network) -> dict[str, NDArray[np.float32]]:
+    """The weights of a network of floats."""
+    return {name: np.array(value, np.float32) for name, value in network.weights.items()}

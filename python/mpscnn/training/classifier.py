@@ -1,0 +1,362 @@
+"""A classifier of one's own photos: a backbone's features, a last layer on them, then the last blocks."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import content_of, replacing, writing
+from mpscnn.errors import ImageError, ParameterError, WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.training.backbone import Backbone, as_arrays
+from mpscnn.training.class_folders import shown_names
+from mpscnn.training.feature_store import StoredFeatures, store_features
+from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.optimizers import Adam
+from mpscnn.training.schedules import cosine, warm_up
+from mpscnn.training.trainer import Epoch, Trainer
+
+__all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record"]
+
+_FORMAT = "mpscnn classifier run 1"
+_FILES = ("run.json", "history.json", "best.npz", "checkpoint.npz")
+_HEAD_EPOCHS, _HEAD_RATE, _HEAD_BATCH = 60, 1e-3, 32
+_RATE = 2e-4
+
+Phase = Literal["features", "last layer", "last blocks"]
+Weights = dict[str, NDArray[np.float32]]
+
+
+@dataclass(frozen=True)
+class ClassifierOptions:
+    """What decides the result besides the photos and the backbone.
+
+    Args:
+        epochs: of the last blocks, at most.
+        batch_size: of these.
+        views: of each photo, the first as it is.
+        learning: the last blocks have at least so many layers with weights; 0: the last layer alone learns.
+        patience: epochs without a better one after which a phase ends.
+        seed: of order, views and the split.
+    """
+
+    epochs: int = 15
+    batch_size: int = 32
+    views: int = 4
+    learning: int = 7
+    patience: int = 5
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Record:
+    """One epoch of a phase; the best so far, or not."""
+
+    phase: str
+    epoch: int
+    loss: float
+    accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    best: bool
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a phase is; with the epoch that has just ended, if any."""
+
+    phase: Phase
+    done: int
+    total: int
+    record: Record | None = None
+
+
+@dataclass
+class _Best:
+    weights: Weights = field(default_factory=dict)
+    accuracy: float = -1.0
+    loss: float = float("inf")
+
+
+class ClassifierTraining:
+    """Trains a classifier step by step. What it has so far lies in a folder, from which a stopped run goes on.
+
+    Args:
+        training, validation: photos of the same classes.
+        network: the backbone: a classifier of photos (`mpscnn.training.backbone.Backbone`).
+        folder: of the run; made when it is not there.
+        options: what decides the result.
+        resume: go on with what the folder has.
+        device, threads: as for `mpscnn.Trainer`. Bits do not depend on the threads.
+
+    Raises:
+        UnsupportedError: the network has no last layer to replace. ParameterError: with `resume`, the folder's run had
+            other photos, another backbone or other options, or there is none. WeightsError: the folder cannot be made.
+    """
+
+    def __init__(
+        self,
+        training: ImageFolder,
+        validation: ImageFolder,
+        network: Network,
+        folder: Path,
+        *,
+        options: ClassifierOptions,
+        resume: bool = False,
+        device: str = "auto",
+        threads: int | str = "auto",
+    ) -> None:
+        self.labels = list(training.labels)
+        self.validation = validation
+        self.options = options
+        self.history: list[Record] = []
+        self._training, self._folder = training, folder
+        self._backbone = Backbone(network, options.learning)
+        self._device, self._threads = device, threads
+        self._best = _Best()
+        self._stored = {
+            part: {
+                name: folder / f"{part}_{kind}.npy"
+                for kind, name in {"cut": self._backbone.cut, "features": self._backbone.features}.items()
+            }
+            for part in ("training", "validation")
+        }
+        self._open(resume)
+
+    # ---- What there is --------------------------------------------------------------------------------
+
+    @property
+    def has_result(self) -> bool:
+        """Whether anything was learnt."""
+        return bool(self._best.weights)
+
+    @property
+    def result(self) -> Network:
+        """The network with the best weights so far, with labels and preprocessing."""
+        network = self._backbone.joined(len(self.labels), self._best.weights)
+        network.labels = self.labels
+        return network
+
+    def tail(self) -> Network:
+        """The last blocks and the new last layer, with the best weights so far."""
+        head = as_arrays(self._backbone.head(len(self.labels)))
+        network = self._backbone.tail(len(self.labels), head)
+        network.set_weights(self._best.weights)
+        return network
+
+    def predictions(self) -> NDArray[np.float32]:
+        """Probabilities (photos, classes) of the validation's photos, by the best weights so far."""
+        session = self.tail().compile(device=self._device, precision="float32").session(threads=self._threads)
+        data = self._data("validation", self._backbone.cut)
+        return np.concatenate([np.asarray(session.run(inputs)) for inputs, _ in data.batches(64)])
+
+    def remove(self) -> None:
+        """Removes the run's files, and its folder if nothing else is in it."""
+        for name in (*_FILES, *(path.name for part in self._stored.values() for path in part.values())):
+            (self._folder / name).unlink(missing_ok=True)
+        if self._folder.is_dir() and not any(self._folder.iterdir()):
+            self._folder.rmdir()
+
+    # ---- Training -------------------------------------------------------------------------------------
+
+    def run(self) -> Iterator[Progress]:
+        """Makes all phases; yields after each part of one.
+
+        Raises:
+            ImageError: photos that cannot be read; they are named. StateError: a loss is not finite. WeightsError: the
+                run's files cannot be written; what is there stays.
+        """
+        try:
+            yield from self._compute_features()
+        except ImageError as error:
+            unread = {**self._training.unreadable(), **self.validation.unreadable()}
+            if len(unread) < 2:
+                raise
+            raise ImageError(
+                f"{len(unread)} photos cannot be read: {shown_names(sorted(unread))}; the first: {error}"
+            ) from error
+        yield from self._train_head()
+        if self.options.learning and self.options.epochs:
+            yield from self._train_tail()
+
+    def _compute_features(self) -> Iterator[Progress]:
+        network = self._backbone.extractor()
+        for part, photos, views in (
+            ("training", self._training, self.options.views),
+            ("validation", self.validation, 1),
+        ):
+            paths = self._stored[part]
+            if all(path.exists() for path in paths.values()):
+                continue
+            done, total = 0, len(photos) * views
+            for count in store_features(
+                photos, network, paths, views=views, device=self._device, threads=self._threads
+            ):
+                done += count
+                yield Progress("features", done, total)
+
+    def _train_head(self) -> Iterator[Progress]:
+        """The last layer alone; it takes seconds, and begins anew after a stop."""
+        name = self._backbone.features
+        steps = _HEAD_EPOCHS * -(-len(self._training) // _HEAD_BATCH)
+        trainer = Trainer(
+            self._backbone.head(len(self.labels)),
+            optimizer=Adam(cosine(_HEAD_RATE, steps)),
+            device=self._device,
+            threads=self._threads,
+            seed=self.options.seed,
+        )
+        self._best = _Best()
+        data, held = self._data("training", name), self._data("validation", name)
+        waited = 0
+        for epoch in trainer.fit(data, epochs=_HEAD_EPOCHS, batch_size=_HEAD_BATCH, validation=held):
+            record = self._judged("last layer", epoch, trainer)
+            waited = 0 if record.best else waited + 1
+            yield Progress("last layer", epoch.index, _HEAD_EPOCHS, record)
+            if waited >= self.options.patience:
+                return
+
+    def _train_tail(self) -> Iterator[Progress]:
+        options, name = self.options, self._backbone.cut
+        epochs = options.epochs
+        optimizer = Adam(self._tail_rate())
+        checkpoint = self._folder / "checkpoint.npz"
+        if checkpoint.exists():
+            trainer = Trainer.resume(checkpoint, optimizer=optimizer)
+            waited = self._restore(trainer.steps // self._steps_of_epoch())
+        else:
+            trainer = Trainer(
+                self.tail(),
+                optimizer=optimizer,
+                device=self._device,
+                threads=self._threads,
+                seed=options.seed,
+            )
+            waited = 0
+        if waited >= options.patience:
+            return
+        data, held = self._data("training", name), self._data("validation", name)
+        for epoch in trainer.fit(data, epochs=epochs, batch_size=options.batch_size, validation=held):
+            record = self._judged("last blocks", epoch, trainer)
+            waited = 0 if record.best else waited + 1
+            # In this order: whatever a stop leaves undone, the checkpoint's epoch has all that it needs.
+            self._keep(record.best)
+            trainer.save(checkpoint)
+            yield Progress("last blocks", epoch.index, epochs, record)
+            if waited >= options.patience:
+                return
+
+    def _steps_of_epoch(self) -> int:
+        return -(-len(self._training) // self.options.batch_size)
+
+    def _tail_rate(self) -> Callable[[int], float]:
+        steps = self.options.epochs * self._steps_of_epoch()
+        warm = max(steps // 20, 1)
+        return warm_up(warm, cosine(_RATE, max(steps - warm, 1)))
+
+    def _data(self, part: str, layer: str) -> StoredFeatures:
+        photos = self._training if part == "training" else self.validation
+        return StoredFeatures(self._stored[part][layer], photos.classes, seed=self.options.seed)
+
+    def _judged(self, phase: Phase, epoch: Epoch, trainer: Trainer) -> Record:
+        """The epoch's record; if it is better than all before, its weights are kept."""
+        assert epoch.validation_loss is not None
+        assert epoch.validation_accuracy is not None
+        accuracy, loss = epoch.validation_accuracy, epoch.validation_loss
+        better = (accuracy, -loss) > (self._best.accuracy, -self._best.loss)
+        if better:
+            self._best = _Best(as_arrays(trainer.network), accuracy, loss)
+        record = Record(phase, epoch.index, epoch.loss, epoch.accuracy, loss, accuracy, better)
+        self.history.append(record)
+        return record
+
+    # ---- The run's folder -----------------------------------------------------------------------------
+
+    def _open(self, resume: bool) -> None:
+        description = {"format": _FORMAT, "fingerprint": self._fingerprint()}
+        path = self._folder / "run.json"
+        if resume:
+            if not path.exists():
+                raise ParameterError(f"{self._folder}: there is no run to go on with")
+            if _json(path) != description:
+                raise ParameterError(
+                    f"{self._folder}: the run had other photos, another model or other options; begin anew"
+                )
+            return
+        self.remove()
+        with writing(self._folder, WeightsError):
+            self._folder.mkdir(parents=True, exist_ok=True)
+        _write_json(path, description)
+
+    def _fingerprint(self) -> str:
+        """Of all that decides the result."""
+        digest = hashlib.sha256()
+        for photos in (self._training, self.validation):
+            for photo, label in zip(photos.paths, photos.classes.tolist(), strict=True):
+                about = os.stat(photo)  # noqa: PTH116 - the name may be no text
+                place = os.path.relpath(photo, photos.path)
+                digest.update(
+                    f"{place!r} {label} {about.st_size} {about.st_mtime_ns};".encode(errors="surrogateescape")
+                )
+        network = self._backbone.network
+        digest.update(
+            json.dumps([asdict(self.options), self.labels, network.to_dict()], sort_keys=True).encode()
+        )
+        digest.update(repr((self._training.settings, self.validation.settings)).encode())
+        for name, values in network.weights.items():
+            digest.update(name.encode() + np.ascontiguousarray(values).tobytes())
+        return digest.hexdigest()
+
+    def _of_phase(self, phase: Phase) -> list[Record]:
+        return [record for record in self.history if record.phase == phase]
+
+    def _keep(self, best: bool) -> None:
+        if best:
+            with replacing(self._folder / "best.npz", WeightsError) as file:
+                np.savez(file, allow_pickle=False, **self._best.weights)
+        _write_json(
+            self._folder / "history.json", [asdict(record) for record in self._of_phase("last blocks")]
+        )
+
+    def _restore(self, epochs: int) -> int:
+        """The records and best weights of the first `epochs`. Returns how many there are since the best one."""
+        path = self._folder / "history.json"
+        try:
+            records = [Record(**entry) for entry in _json(path)][:epochs]
+        except TypeError as error:
+            raise WeightsError(f"{path}: is damaged: {error}") from error
+        self.history += records
+        bests = [number for number, record in enumerate(records) if record.best]
+        if not bests:
+            return len(records)
+        best = records[bests[-1]]
+        self._best = _Best(_arrays(self._folder / "best.npz"), best.validation_accuracy, best.validation_loss)
+        return len(records) - 1 - bests[-1]
+
+
+def _json(path: Path) -> Any:
+    try:
+        return json.loads(content_of(path, WeightsError))
+    except ValueError as error:
+        raise WeightsError(f"{path}: is damaged: {error}") from error
+
+
+def _write_json(path: Path, value: Any) -> None:
+    with replacing(path, WeightsError) as file:
+        file.write(json.dumps(value).encode())
+
+
+def _arrays(path: Path) -> Weights:
+    try:
+        with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except Exception as error:  # what the zip and zlib modules raise
+        raise WeightsError(f"{path}: is missing or damaged: {error}") from error

@@ -1,0 +1,102 @@
+"""What a backbone makes of photos, computed once and kept in a file."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading, replacing
+from mpscnn.errors import WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.training.batches import EpochData
+from mpscnn.training.image_folder import ImageFolder
+
+__all__ = ["StoredFeatures", "store_features"]
+
+_BATCH = 16
+
+
+class StoredFeatures(EpochData):
+    """Results of one layer for several views of each photo; an epoch takes one view of each.
+
+    Args:
+        path: a file that `store_features` wrote; it is mapped, not read into memory.
+        classes: of the photos.
+        seed: of the order and of the choice of views.
+    """
+
+    def __init__(self, path: Path, classes: NDArray[np.int64], *, seed: int) -> None:
+        with reading(path, WeightsError):
+            self._arrays: NDArray[np.float16] = np.load(path, mmap_mode="r")
+        self.classes, self._seed = classes, seed
+        if self._arrays.ndim < 3 or self._arrays.shape[1] != len(classes):
+            raise WeightsError(f"{path}: holds {self._arrays.shape}, not features of {len(classes)} photos")
+
+    def __len__(self) -> int:
+        return len(self.classes)
+
+    def batches(
+        self, size: int, *, epoch: int | None = None, first: int = 0
+    ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
+        """As `EpochData` says; without an epoch the photos as they are."""
+        views, count = self._arrays.shape[:2]
+        order: NDArray[np.int64] = np.arange(count)
+        view: NDArray[np.int64] = np.zeros(count, np.int64)
+        if epoch is not None:
+            random = np.random.default_rng([self._seed, epoch])
+            order = random.permutation(count)
+            view = np.asarray(random.integers(0, views, count))
+        for begin in range(first * size, count, size):
+            chosen = order[begin : begin + size]
+            yield self._arrays[view[chosen], chosen].astype(np.float32), self.classes[chosen]
+
+
+def store_features(
+    photos: ImageFolder,
+    network: Network,
+    paths: Mapping[str, Path],
+    *,
+    views: int,
+    device: str,
+    threads: int | str,
+) -> Iterator[int]:
+    """Writes a file for each of some layers: float16 (views, photos, ...). Older ones stay until they are whole.
+
+    Yields the number of views that came to be.
+
+    Args:
+        photos: the first view is of the photos as they are.
+        network: its outputs are kept, or its input.
+        paths: of the files, by the names of these.
+
+    Raises:
+        ImageError: a photo cannot be read. WeightsError: the disk is full, or the
+            files cannot be written.
+    """
+    program = network.compile(device=device, precision="float32")
+    session = program.session(threads=threads)
+    outputs = [tensor.name for tensor in network.outputs]
+    with ExitStack() as stack:
+        files = {name: stack.enter_context(replacing(path, WeightsError)) for name, path in paths.items()}
+        for name, file in files.items():
+            shape = (views, len(photos), *(extent or 0 for extent in network[name].shape[1:]))
+            header = {"descr": "<f2", "fortran_order": False, "shape": shape}
+            np.lib.format.write_array_header_1_0(file, header)
+        for view in range(views):
+            for inputs, _ in photos.view(view, _BATCH):
+                results = session.run(inputs)
+                arrays = list(results.values()) if isinstance(results, dict) else [results]
+                found = {network.input.name: inputs, **dict(zip(outputs, arrays, strict=True))}
+                for name, file in files.items():
+                    file.write(_halves(name, found[name]).tobytes())
+                yield len(inputs)
+
+
+def _halves(name: str, values: NDArray[np.float32]) -> NDArray[np.float16]:
+    if not np.abs(values).max() < np.finfo(np.float16).max:
+        raise WeightsError(f"the backbone's layer {name!r} is not finite, or beyond float16's range")
+    return values.astype("<f2")

@@ -1,0 +1,79 @@
+"""Where a network is cut, and that its parts put together compute what the whole does."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from training.small_backbone import small_backbone
+
+import mpscnn
+from mpscnn import UnsupportedError
+from mpscnn.training.backbone import Backbone, as_arrays
+
+
+@pytest.mark.parametrize(
+    ("learning", "cut"), [(0, "pool"), (1, "sum"), (2, "conv1"), (3, "conv1"), (4, "image"), (50, "image")]
+)
+def test_the_last_blocks_begin_where_one_tensor_leads_on(learning: int, cut: str) -> None:
+    backbone = Backbone(small_backbone(), learning)
+    assert backbone.features == "pool"
+    assert backbone.cut == cut
+
+
+@pytest.mark.parametrize("learning", [0, 1, 3, 4])
+def test_parts_compute_what_the_whole_does(learning: int) -> None:
+    network = small_backbone()
+    backbone = Backbone(network, learning)
+    x = np.random.default_rng(0).normal(0, 1, (3, 16, 16, 3)).astype(np.float32)
+    random = np.random.default_rng(1)
+    head = {
+        name: random.normal(0, 1, a.shape).astype(np.float32)
+        for name, a in as_arrays(backbone.head(4)).items()
+    }
+    tail = backbone.tail(4, head)
+    weights = as_arrays(tail)
+    weights = {
+        name: value + random.normal(0, 0.1, value.shape).astype(np.float32) for name, value in weights.items()
+    }
+    tail.set_weights(weights)
+
+    def run(net: mpscnn.Network, value: np.ndarray) -> dict[str, np.ndarray]:
+        result = net.compile(device="cpu").session(threads=1).run(value)
+        return result if isinstance(result, dict) else {net.outputs[0].name: result}
+
+    at_cut = x if learning == 4 else run(backbone.extractor(), x)[backbone.cut]
+    apart = run(tail, at_cut)
+    whole = run(backbone.joined(4, weights), x)
+    np.testing.assert_allclose(next(iter(whole.values())), next(iter(apart.values())), atol=1e-6)
+
+
+def test_the_new_layer_has_a_name_of_its_own() -> None:
+    backbone = Backbone(small_backbone(), 1)
+    assert "classes_" in backbone.joined(4, as_arrays(backbone.head(4))).layer_names()
+
+
+def segmenter() -> mpscnn.Network:
+    net = mpscnn.Network(input=(8, 8, 3), name="areas")
+    net.output(net.conv2d(net.conv2d(net.input, 4, 3), 3, 1))
+    return net
+
+
+def headless() -> mpscnn.Network:
+    net = mpscnn.Network(input=(8, 8, 3), name="features")
+    net.output(net.global_average_pool2d(net.conv2d(net.input, 4, 3)))
+    return net
+
+
+def shallow() -> mpscnn.Network:
+    net = mpscnn.Network(input=(8, 8, 3), name="shallow")
+    net.output(net.dense(net.input, 3))
+    return net
+
+
+@pytest.mark.parametrize("make", [segmenter, headless, shallow])
+def test_what_is_not_a_classifier_is_refused(make: object) -> None:
+    assert callable(make)
+    network = make()
+    network.initialize_weights()
+    with pytest.raises(UnsupportedError, match=f"{network.name!r} is not a classifier"):
+        Backbone(network, 1)
