@@ -23,12 +23,11 @@ Apple's classes for convolutional networks and what mpscnn has for each: an obje
 `docs/write_catalogue.py`.
 
 *Metal* says whether networks run the layer on a Metal device; raw kernels run where their queue does. Numbers are rows
-of [unsupported features](#unsupported-features). *Gradient* says whether gradients can be computed: not yet, and
-*no* where the operation has none. A dash means that the question does not arise.
+of [unsupported features](#unsupported-features). *Gradient* says whether networks learn through the layer; *no* where
+the operation has no gradient. A dash means that the question does not arise.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
-TRAINING = ("Gradient", "Loss", "Optimizer")
 
 UNSUPPORTED = """
 ## Unsupported features
@@ -87,7 +86,7 @@ def support(engine: str, operations: list[str]) -> str:
 def differentiable(operations: list[str]) -> str:
     """Whether operations have a gradient."""
     having = [entry["name"] for entry in mpscnn.operations() if entry["gradient"]]
-    return "not yet" if all(operation in having for operation in operations) else "no"
+    return "yes" if all(operation in having for operation in operations) else "no"
 
 
 def row(apple: str, layer: str | None) -> str:
@@ -98,8 +97,6 @@ def row(apple: str, layer: str | None) -> str:
     method = f"`Network.{layer}`" if layer else ""
     operations = operations_of(layer) if layer else []
     cpu = support("cpu", operations) if kernel or found else ("as a layer" if layer else "not yet")
-    if any(word in apple for word in TRAINING) and not found:
-        cpu = "not yet (training)"
     metal = support("metal", operations) if operations else "—"
     gradient = differentiable(operations) if operations else "—"
     return f"| {apple} | {name} | {method} | {cpu} | {metal} | {gradient} |"

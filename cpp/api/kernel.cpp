@@ -153,6 +153,21 @@ mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel, mpscnn_comm
     });
 }
 
+mpscnn_status mpscnn_kernel_encode_gradient_with_state(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
+                                                       const mpscnn_feature_image *const *sources,
+                                                       int source_count,
+                                                       const mpscnn_batch_normalization_state *state,
+                                                       mpscnn_feature_image *destination) {
+    return guarded([&] {
+        require(kernel, "kernel");
+        require(commands, "commands");
+        require(state, "state");
+        require(destination, "destination");
+        commands->commands->encode(kernel->kernel, c_api::images_of(sources, source_count, "sources"),
+                                   destination->image, state->state);
+    });
+}
+
 mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
                                               const mpscnn_feature_image *source,
                                               mpscnn_batch_normalization_state *state) {

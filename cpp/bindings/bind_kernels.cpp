@@ -231,10 +231,11 @@ void bind_kernels(py::module_ &module) {
             py::arg("commands"), py::arg("sources"), py::arg("destination"))
         .def(
             "encode_with_state",
-            [](Kernel &kernel, CommandBuffer &commands, const Image &source,
-               const BatchNormalizationState &state,
-               const Image &destination) { kernel.encode(commands, source, state, destination); },
-            py::arg("commands"), py::arg("source"), py::arg("state"), py::arg("destination"))
+            [](Kernel &kernel, CommandBuffer &commands, const std::vector<Image *> &sources,
+               const BatchNormalizationState &state, const Image &destination) {
+                kernel.encode(commands, pointers(sources), state, destination);
+            },
+            py::arg("commands"), py::arg("sources"), py::arg("state"), py::arg("destination"))
         .def(
             "encode_statistics",
             [](Kernel &kernel, CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {

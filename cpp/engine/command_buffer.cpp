@@ -44,7 +44,9 @@ void CommandBuffer::encode(Kernel &kernel, std::span<const ImagePointer> sources
     kernel.require_complete(encoding);
     require_images(kernel.definition().name(), sources, {&destination, 1});
     for (const kernels::EncodedSource &source : encoding.sources)
-        if (source.image == kernels::EncodedSource::statistics)
+        if (source.image == kernels::EncodedSource::statistics && !state)
+            fail(ErrorKind::parameter, {kernel.definition().name(), ": needs a batch normalization state"});
+        else if (source.image == kernels::EncodedSource::statistics)
             state->require_usable(*this, kernel.definition().name(), source.region.channels, true);
     encode_kernel(kernel, encoding, sources, destination, state);
     for (const ImagePointer &source : sources) source->count_reads(1);

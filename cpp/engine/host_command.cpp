@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "core/text.h"
+#include "engine/kernel_graph.h"
 
 namespace mpscnn::engine {
 
@@ -12,7 +13,7 @@ namespace {
 /// packed once.
 class HostKernelState : public KernelState {
 public:
-    std::shared_ptr<Program> program_for(const Kernel &kernel, const kernels::Encoding &encoding,
+    std::shared_ptr<Program> program_for(const Kernel &kernel, const kernels::Encoding &encoding, Graph graph,
                                          const KernelTarget &target);
 
 private:
@@ -20,32 +21,8 @@ private:
     std::map<std::string, std::shared_ptr<Program>> programs_;
 };
 
-Graph graph_of(const Kernel &kernel, const kernels::Encoding &encoding) {
-    const std::string name = kernel.definition().name();
-    Graph graph(name);
-    for (std::size_t i = 0; i < encoding.sources.size(); ++i)
-        graph.add_input(concat({"source ", i}), encoding.sources[i].region.shape().with_batch(Shape::any));
-    ValueId result = -1;
-    for (std::size_t i = 0; i < encoding.nodes.size(); ++i) {
-        const kernels::EncodedNode &node = encoding.nodes[i];
-        const bool last = i + 1 == encoding.nodes.size();
-        result = graph.add_node(last ? name : name + " step " + std::to_string(i), node.operation,
-                                node.inputs, node.activation);
-    }
-    graph.mark_output(result);
-    return graph;
-}
-
-void set_weights(Graph &graph, const Kernel &kernel, const kernels::Encoding &encoding) {
-    for (std::size_t i = 0; i < encoding.nodes.size(); ++i)
-        for (const kernels::WeightUse &use : encoding.nodes[i].weights)
-            if (const WeightTensor *weight = kernel.weight(use.kernel_role))
-                graph.set_weight(graph.nodes()[i].name, use.role, weight->reshaped(use.shape));
-}
-
 std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, const kernels::Encoding &encoding,
-                                                      const KernelTarget &target) {
-    Graph graph = graph_of(kernel, encoding);
+                                                      Graph graph, const KernelTarget &target) {
     std::string key = concat({target.identity, "\n", to_text(graph.to_json())});
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
     set_weights(graph, kernel, encoding);
@@ -87,27 +64,6 @@ void run_on(HostRunner &runner, const std::vector<HostRegion> &inputs, const std
     for (RegionTensor &result : results) result.store();
 }
 
-/// A kernel's program for the shapes of one encoding.
-class PlannedProgram {
-public:
-    PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding, const KernelTarget &target)
-        : program_(kernel.state<HostKernelState>().program_for(kernel, encoding, target)) {
-        std::vector<Shape> shapes;
-        for (const kernels::EncodedSource &source : encoding.sources) shapes.push_back(source.region.shape());
-        planned_ = program_->plan_for(shapes);
-    }
-
-    int output_rank() const { return program_->outputs()[0].shape.rank(); }
-    void run(HostRunner &runner, std::span<const TensorView> inputs,
-             std::span<const TensorView> outputs) const {
-        runner.run(program_->lowered(), *planned_->plan, inputs, outputs);
-    }
-
-private:
-    std::shared_ptr<Program> program_;
-    std::shared_ptr<const Program::Planned> planned_;
-};
-
 /// Means, then variances, as a tensor that has the same for every image.
 TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) {
     const auto channels = static_cast<std::int64_t>(statistics.size() / 2);
@@ -117,42 +73,80 @@ TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) 
     return view;
 }
 
-class KernelCommand : public HostCommand {
+/// A kernel's program for the shapes of one encoding, with what it reads besides images.
+class PlannedProgram {
 public:
-    KernelCommand(PlannedProgram program, std::vector<HostRegion> sources, HostRegion destination)
-        : program_(std::move(program)), sources_(std::move(sources)), destination_{std::move(destination)} {}
+    PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding, const KernelTarget &target) {
+        KernelGraph made = make_kernel_graph(kernel, encoding);
+        program_ =
+            kernel.state<HostKernelState>().program_for(kernel, encoding, std::move(made.graph), target);
+        std::vector<Shape> shapes;
+        for (const std::size_t index : made.sources) {
+            const kernels::EncodedSource &source = encoding.sources[index];
+            const Shape shape = source.variable ? variable_shape(*source.variable) : source.shape();
+            shapes.push_back(shape);
+            inputs_.push_back({source.image, shape, source.values});
+            if (source.image == kernels::EncodedSource::weight)
+                inputs_.back().values = kernel.weight(source.role)->values();
+        }
+        planned_ = program_->plan_for(shapes);
+    }
 
-    void run(HostRunner &runner) override {
-        run_on(runner, sources_, destination_,
-               [&](const auto &inputs, const auto &outputs) { program_.run(runner, inputs, outputs); });
+    int output_rank() const { return program_->outputs()[0].shape.rank(); }
+    /// `images`: those of the sources, in their order. `statistics`: of a state, if it is read.
+    void run(HostRunner &runner, std::span<const TensorView> images, std::span<const TensorView> outputs,
+             std::vector<float> statistics = {}) {
+        statistics_ = std::move(statistics);
+        std::vector<TensorView> views;
+        std::size_t next = 0;
+        for (Given &input : inputs_) {
+            if (input.source == kernels::EncodedSource::statistics)
+                views.push_back(statistics_view(statistics_, input.shape[0]));
+            else if (input.values.empty())
+                views.push_back(images[next++]);
+            else
+                views.push_back(TensorView::dense(input.values.data(), DType::float32, input.shape));
+        }
+        runner.run(program_->lowered(), *planned_->plan, views, outputs);
     }
 
 private:
-    PlannedProgram program_;
-    std::vector<HostRegion> sources_, destination_;
+    struct Given {
+        std::size_t source; ///< EncodedSource::image
+        Shape shape;
+        std::vector<float> values; ///< of numbers and weights
+    };
+
+    std::shared_ptr<Program> program_;
+    std::shared_ptr<const Program::Planned> planned_;
+    std::vector<Given> inputs_;
+    std::vector<float> statistics_; ///< of the last run
 };
 
-/// A kernel whose last input is the statistics of a state, as they are when it runs.
-class NormalizationCommand : public HostCommand {
+/// With the statistics of a state as they are when it runs, if there is one.
+class KernelCommand : public HostCommand {
 public:
-    NormalizationCommand(PlannedProgram program, HostRegion source, HostRegion destination,
-                         const BatchNormalizationState &state)
-        : program_(std::move(program)), source_{std::move(source)}, destination_{std::move(destination)},
-          moments_(state.moments()), generation_(state.generation()) {}
+    KernelCommand(PlannedProgram program, std::vector<HostRegion> sources, HostRegion destination,
+                  const BatchNormalizationStatePointer &state)
+        : program_(std::move(program)), sources_(std::move(sources)), destination_{std::move(destination)} {
+        if (!state) return;
+        moments_ = state->moments();
+        generation_ = state->generation();
+    }
 
     void run(HostRunner &runner) override {
-        std::vector<float> statistics = moments_->statistics(generation_);
-        run_on(runner, source_, destination_, [&](const auto &inputs, const auto &outputs) {
-            const TensorView both[] = {inputs[0], statistics_view(statistics, source_[0].region.images)};
-            program_.run(runner, both, outputs);
+        std::vector<float> statistics;
+        if (moments_) statistics = moments_->statistics(generation_);
+        run_on(runner, sources_, destination_, [&](const auto &inputs, const auto &outputs) {
+            program_.run(runner, inputs, outputs, std::move(statistics));
         });
     }
 
 private:
     PlannedProgram program_;
-    std::vector<HostRegion> source_, destination_;
+    std::vector<HostRegion> sources_, destination_;
     std::shared_ptr<const BatchMoments> moments_;
-    std::int64_t generation_;
+    std::int64_t generation_ = 0;
 };
 
 class StatisticsCommand : public HostCommand {
@@ -299,15 +293,16 @@ std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::
                                                  const BatchNormalizationStatePointer &state,
                                                  const KernelTarget &target) {
     PlannedProgram program(kernel, encoding, target);
-    std::vector<HostRegion> regions;
-    for (const kernels::EncodedSource &source : encoding.sources)
-        if (source.image != kernels::EncodedSource::statistics)
-            regions.push_back({host_memory(*sources[source.image]), source.region});
     HostRegion written{host_memory(*destination), encoding.destination, program.output_rank()};
-    if (state)
-        return std::make_unique<NormalizationCommand>(std::move(program), std::move(regions[0]),
-                                                      std::move(written), *state);
-    return std::make_unique<KernelCommand>(std::move(program), std::move(regions), std::move(written));
+    std::vector<HostRegion> regions;
+    for (const kernels::EncodedSource &source : encoding.sources) {
+        const int rank = source.variable ? source.variable->rank() : 4;
+        if (source.is_image())
+            regions.push_back({host_memory(*sources[source.image]), source.region, rank});
+        else if (source.image == kernels::EncodedSource::destination)
+            regions.push_back({written.memory, source.region, rank});
+    }
+    return std::make_unique<KernelCommand>(std::move(program), std::move(regions), std::move(written), state);
 }
 
 std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kernels::Encoding &encoding,

@@ -23,10 +23,13 @@ void Kernel::remove_weight(const std::string &role) {
 
 void Kernel::require_complete(const kernels::Encoding &encoding) const {
     const auto uses = [&](const std::string &role) {
-        return std::any_of(encoding.nodes.begin(), encoding.nodes.end(), [&](const auto &node) {
-            return std::any_of(node.weights.begin(), node.weights.end(),
-                               [&](const kernels::WeightUse &use) { return use.kernel_role == role; });
-        });
+        const bool is_source =
+            std::any_of(encoding.sources.begin(), encoding.sources.end(),
+                        [&](const kernels::EncodedSource &source) { return source.role == role; });
+        return is_source || std::any_of(encoding.nodes.begin(), encoding.nodes.end(), [&](const auto &node) {
+                   return std::any_of(node.weights.begin(), node.weights.end(),
+                                      [&](const kernels::WeightUse &use) { return use.kernel_role == role; });
+               });
     };
     for (const ops::WeightSpec &spec : definition_.weights())
         if (spec.required && weights_.count(spec.role) == 0 && uses(spec.role))

@@ -89,6 +89,10 @@ void EncodingBuilder::place_destination(const ImageDescriptor &destination) {
 void EncodingBuilder::place_source(std::size_t source) {
     ImageRegion range =
         readable(kernel_, sources_, source, properties_.sources[source], options_.any_source_channel);
+    if (options_.whole_images) {
+        ranges_.push_back(range);
+        return;
+    }
     if (written_.images > range.images)
         refuse(ErrorKind::parameter,
                concat({property_name(source, sources_.size(), "offset"),
@@ -105,6 +109,49 @@ int EncodingBuilder::add_source(std::size_t source, const ImageRegion &region) {
 
 int EncodingBuilder::statistics(std::int64_t channels) {
     return add_source(EncodedSource::statistics, statistics_region(written_.images, channels));
+}
+
+int EncodingBuilder::everything(std::size_t source) {
+    const ImageDescriptor &image = sources_[source];
+    const ImageRegion region{
+        0, 0, 0, 0, image.number_of_images, image.height, image.width, image.feature_channels};
+    return add_source(source, region);
+}
+
+int EncodingBuilder::tensor(std::size_t source) {
+    const int value = everything(source);
+    inputs_.back().variable = inputs_.back().region.shape();
+    return value;
+}
+
+int EncodingBuilder::row(std::size_t source) {
+    const int value = everything(source);
+    inputs_.back().variable = Shape{1, sources_[source].feature_channels};
+    return value;
+}
+
+int EncodingBuilder::destination(std::int64_t channels) {
+    return add_source(EncodedSource::destination, written(channels));
+}
+
+int EncodingBuilder::numbers(std::vector<float> values, const Shape &shape) {
+    inputs_.push_back({EncodedSource::numbers, {}, shape, std::move(values)});
+    return -static_cast<int>(inputs_.size());
+}
+
+int EncodingBuilder::weight(std::string role, const Shape &shape) {
+    inputs_.push_back({EncodedSource::weight, {}, shape, {}, std::move(role)});
+    return -static_cast<int>(inputs_.size());
+}
+
+int EncodingBuilder::statistics_of_batch(std::int64_t channels) {
+    const int value = add_source(EncodedSource::statistics, statistics_region(1, channels));
+    inputs_.back().variable = inputs_.back().region.shape();
+    return value;
+}
+
+void EncodingBuilder::differentiate(int gradient, int wanted, std::vector<ops::Operation> then) {
+    derivative_ = EncodedDerivative{gradient, wanted, std::move(then)};
 }
 
 int EncodingBuilder::whole(std::size_t source) { return add_source(source, ranges_[source]); }
@@ -221,17 +268,29 @@ int EncodingBuilder::add_neuron(const std::optional<ops::Neuron> &neuron, int va
     return add(*neuron, {value}, std::move(uses));
 }
 
-Encoding EncodingBuilder::finish(std::int64_t channels) && {
+ImageRegion EncodingBuilder::written(std::int64_t channels) const {
     if (channels > destination_channels_ - written_.channel)
         refuse(ErrorKind::shape,
                concat({"the destination must have at least ", written_.channel + channels,
                        " feature channels (", channels, " behind destination_feature_channel_offset ",
                        written_.channel, "), got ", destination_channels_}));
-    written_.channels = channels;
+    ImageRegion region = written_;
+    region.channels = channels;
+    return region;
+}
+
+Encoding EncodingBuilder::finish(std::int64_t channels) && {
     const int sources = static_cast<int>(inputs_.size());
-    for (EncodedNode &node : nodes_)
-        for (int &value : node.inputs) value = value < 0 ? -1 - value : sources + value;
-    return {std::move(inputs_), std::move(nodes_), written_};
+    const auto number = [&](int &value) { value = value < 0 ? -1 - value : sources + value; };
+    for (EncodedNode &node : nodes_) {
+        for (int &value : node.inputs) number(value);
+        for (auto &[role, value] : node.variables) number(value);
+    }
+    if (derivative_) {
+        number(derivative_->gradient);
+        number(derivative_->wanted);
+    }
+    return {std::move(inputs_), std::move(nodes_), written(channels), std::move(derivative_)};
 }
 
 } // namespace mpscnn::kernels

@@ -27,9 +27,20 @@ struct ImageRegion {
 struct EncodedSource {
     /// In place of an image: the statistics of a batch normalization state, the same for every image.
     static constexpr std::size_t statistics = ~std::size_t{0};
+    /// In place of an image: numbers that the encoding has, or a weight of the kernel, if it is set.
+    static constexpr std::size_t numbers = ~std::size_t{1}, weight = ~std::size_t{2};
+    /// The destination, of which only the shape counts.
+    static constexpr std::size_t destination = ~std::size_t{3};
 
     std::size_t image; ///< index among the kernel's sources
     ImageRegion region;
+    /// Of numbers and weights, and of what belongs to no batch: a tensor with these extents.
+    std::optional<Shape> variable{};
+    std::vector<float> values{}; ///< numbers
+    std::string role{};          ///< weight
+
+    bool is_image() const { return image < destination; }
+    Shape shape() const { return variable ? *variable : region.shape(); }
 };
 
 /// Mean and variance of each channel as a tensor: (images, 2, 1, channels).
@@ -49,6 +60,13 @@ struct EncodedNode {
     std::vector<int> inputs; ///< values: the sources first, then one for each node
     std::optional<ops::Neuron> activation;
     std::vector<WeightUse> weights;
+    std::vector<std::pair<std::string, int>> variables{}; ///< weights that are sources: role and value
+};
+
+/// The nodes of an encoding are differentiated: the gradient of `wanted`, a source, is the result.
+struct EncodedDerivative {
+    int gradient, wanted;
+    std::vector<ops::Operation> then; ///< what becomes of it, one after the other
 };
 
 /// The last node computes the destination region.
@@ -56,6 +74,7 @@ struct Encoding {
     std::vector<EncodedSource> sources;
     std::vector<EncodedNode> nodes;
     ImageRegion destination;
+    std::optional<EncodedDerivative> derivative{};
 };
 
 /// Feature channels that are read of each source.
@@ -80,6 +99,7 @@ ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor>
 struct EncodingOptions {
     bool any_source_channel = false; ///< channels may be read from others than multiples of 4 on
     bool with_statistics = false;    ///< a batch normalization state is given
+    bool whole_images = false;       ///< sources may have other numbers of images than the destination
 };
 
 /// Builds the encoding of one call. Checks what all kernels have in common; every error begins with the
@@ -92,6 +112,7 @@ public:
 
     const std::string &kernel() const { return kernel_; }
     const KernelProperties &properties() const { return properties_; }
+    std::size_t sources() const { return sources_.size(); }
     const ImageDescriptor &image(std::size_t source = 0) const { return sources_[source]; }
 
     /// What is written: the clip rectangle within the destination.
@@ -109,6 +130,19 @@ public:
     /// Whether a batch normalization state is given, and its statistics.
     bool has_statistics() const { return options_.with_statistics; }
     int statistics(std::int64_t channels);
+    /// A source with all of its images and channels, whatever is written.
+    int everything(std::size_t source);
+    /// The same as a tensor that belongs to no batch, with the extents of the image; and of one pixel as (1,
+    /// channels).
+    int tensor(std::size_t source);
+    int row(std::size_t source);
+    /// The same of what is written, of which only the shape counts.
+    int destination(std::int64_t channels);
+    /// A tensor of numbers, and a weight of the kernel as a tensor.
+    int numbers(std::vector<float> values, const Shape &shape);
+    int weight(std::string role, const Shape &shape);
+    /// A batch normalization state's statistics as a tensor, (1, 2, 1, channels).
+    int statistics_of_batch(std::int64_t channels);
     /// The part of a source that lies in `clip`, whose size is given back.
     int part(const ClipRect &clip, ImageSize &size, std::size_t source = 0);
     /// Throws ShapeError unless exactly this size is written: `why`.
@@ -134,6 +168,12 @@ public:
     /// A neuron behind `value`, unless there is none.
     int add_neuron(const std::optional<ops::Neuron> &neuron, int value, std::int64_t channels);
 
+    /// The result is not the last node's: it is the gradient of `wanted`, a source, for this gradient of that
+    /// node's result.
+    void differentiate(int gradient, int wanted, std::vector<ops::Operation> then = {});
+
+    /// What is written for a result of so many channels. Throws ShapeError where the destination has less.
+    ImageRegion written(std::int64_t channels) const;
     /// Writes the last node's result, of so many channels.
     Encoding finish(std::int64_t channels) &&;
 
@@ -156,6 +196,7 @@ private:
     // While building, values are nodes from 0 on and sources from -1 downwards: sources may follow nodes.
     std::vector<EncodedNode> nodes_;
     std::vector<EncodedSource> inputs_;
+    std::optional<EncodedDerivative> derivative_;
 };
 
 } // namespace mpscnn::kernels

@@ -15,7 +15,7 @@ struct SourceNames {
 };
 constexpr SourceNames unary_names{"offset", "edge_mode", "source_feature_channel_offset",
                                   "source_feature_channel_max_count"};
-constexpr std::array<SourceNames, KernelProperties::max_sources> binary_names{
+constexpr std::array<SourceNames, 2> binary_names{
     {{"primary_offset", "primary_edge_mode", "primary_source_feature_channel_offset",
       "primary_source_feature_channel_max_count"},
      {"secondary_offset", "secondary_edge_mode", "secondary_source_feature_channel_offset",
@@ -30,8 +30,19 @@ void visit_source(Visitor &visit, SourceProperties &source, const SourceNames &n
     visit(names.channel_max_count, source.feature_channel_max_count, "most feature channels read");
 }
 
-template <class Visitor>
-void visit_common(Visitor &visit, KernelProperties &properties, std::size_t sources) {
+template <class T>
+concept WholeImages =
+    requires(const T &family, std::span<const ImageDescriptor> sources) { family.destination(sources); };
+
+bool has_whole_images(const Family &family) {
+    return std::visit([]<class T>(const T &) { return WholeImages<T>; }, family);
+}
+
+template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
+    KernelProperties &properties = kernel.properties;
+    const std::size_t sources = kernel.type->sources;
+    visit("label", properties.label, "a name for messages");
+    if (has_whole_images(kernel.family)) return;
     if (sources == 1)
         visit_source(visit, properties.sources[0], unary_names);
     else
@@ -41,7 +52,11 @@ void visit_common(Visitor &visit, KernelProperties &properties, std::size_t sour
     visit("destination_feature_channel_offset", properties.destination_feature_channel_offset,
           "first feature channel written, a multiple of 4");
     visit("padding", properties.padding, "MPSNNPaddingMethod: size and place of results that are made");
-    visit("label", properties.label, "a name for messages");
+    if (!kernel.type->is_gradient) return;
+    visit("kernel_offset_x", properties.kernel_offset_x,
+          "columns by which the window is moved over the gradient with stride - 1 zeros between its pixels");
+    visit("kernel_offset_y", properties.kernel_offset_y, "rows by which the window is moved likewise");
+    visit("gradient_of", properties.gradient_of, "source, or the weight whose gradient is computed");
 }
 
 /// Properties of a kernel for the visitors of ops/fields.h.
@@ -55,7 +70,7 @@ struct AllProperties {
                 family.fields(visit);
             },
             kernel.family);
-        visit_common(visit, kernel.properties, kernel.type->sources);
+        visit_common(visit, kernel);
     }
 };
 
@@ -144,6 +159,8 @@ Json Kernel::get() const { return ops::write_fields(AllProperties{const_cast<Ker
 
 void Kernel::check() const {
     std::visit([&](const auto &family) { family.check(name()); }, family);
+    if (has_whole_images(family)) return;
+    if (type->is_gradient) check_gradient();
     for (std::size_t i = 0; i < type->sources; ++i) {
         const SourceNames &names = type->sources == 1 ? unary_names : binary_names[i];
         const SourceProperties &given = properties.sources[i];
@@ -162,8 +179,11 @@ bool Kernel::any_edge_mode() const {
 }
 
 void Kernel::require_sources(std::size_t given) const {
-    if (given != type->sources)
-        fail(ErrorKind::parameter, {name(), ": takes ", type->sources, " source images, got ", given});
+    const std::size_t most = type->sources + type->optional_sources;
+    if (given < type->sources || given > most)
+        fail(ErrorKind::parameter,
+             {name(), ": takes ", type->sources, most > type->sources ? " to " + std::to_string(most) : "",
+              " source images, got ", given});
 }
 
 ops::WeightSpecs Kernel::weights() const {
@@ -196,6 +216,16 @@ void Kernel::apply_policy(const ImageDescriptor &source, ImageDescriptor &destin
 ImageDescriptor Kernel::make_destination(std::span<const ImageDescriptor> sources) {
     require_sources(sources.size());
     require_destination();
+    if (type->is_gradient) return make_gradient_destination(sources);
+    if (has_whole_images(family))
+        return std::visit(
+            [&]<class T>(const T &entry) {
+                if constexpr (WholeImages<T>)
+                    return entry.destination(sources);
+                else
+                    return ImageDescriptor{};
+            },
+            family);
     std::vector<ImageRegion> ranges;
     for (std::size_t i = 0; i < sources.size(); ++i)
         ranges.push_back(readable(name(), sources, i, properties.sources[i], any_edge_mode()));
@@ -230,6 +260,8 @@ ImageRegion Kernel::source_region(std::int64_t width, std::int64_t height, std::
     if (source >= type->sources) fail(ErrorKind::parameter, {name(), ": there is no source ", source});
     require_range(name(), "width", width, 1);
     require_range(name(), "height", height, 1);
+    if (type->is_gradient || has_whole_images(family))
+        fail(ErrorKind::unsupported, {name(), ": has no source region"});
     const Offset &offset = properties.sources[source].offset;
     ImageRegion region = std::visit(
         [&]<class T>(const T &entry) -> ImageRegion {
@@ -255,7 +287,7 @@ void Kernel::require_destination() const {
 Encoding Kernel::finish(EncodingBuilder builder) const {
     std::visit([&](const auto &entry) { entry.build(builder); }, family);
     std::vector<std::int64_t> channels;
-    for (std::size_t i = 0; i < type->sources; ++i) channels.push_back(builder.channels(i));
+    for (std::size_t i = 0; i < builder.sources(); ++i) channels.push_back(builder.channels(i));
     return std::move(builder).finish(output_channels(channels));
 }
 
@@ -265,7 +297,16 @@ Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDes
     require_destination();
     if (with_statistics && type->state != StateUse::reads)
         fail(ErrorKind::parameter, {name(), ": takes no batch normalization state"});
-    const EncodingOptions options{any_edge_mode(), with_statistics};
+    if (type->is_gradient) return encode_gradient(sources, destination);
+    if (has_whole_images(family)) {
+        const ImageDescriptor wanted = Kernel(*this).make_destination(sources);
+        ImageDescriptor given = destination;
+        given.format = wanted.format;
+        if (!(given == wanted))
+            fail(ErrorKind::shape,
+                 {name(), ": the destination must be ", wanted.text(), ", got ", destination.text()});
+    }
+    const EncodingOptions options{any_edge_mode(), with_statistics, has_whole_images(family)};
     return finish({name(), properties, sources, destination, options});
 }
 
@@ -287,6 +328,7 @@ Json describe_kernels() {
         entry.set("name", type.name);
         entry.set("apple", type.apple);
         entry.set("sources", type.sources);
+        entry.set("optional_sources", type.optional_sources);
         entry.set("state", name_of(type.state));
         ops::FieldDescriber fixed, settable;
         std::visit(
@@ -295,7 +337,7 @@ Json describe_kernels() {
                 family.fields(settable);
             },
             kernel.family);
-        visit_common(settable, kernel.properties, type.sources);
+        visit_common(settable, kernel);
         entry.set("fixed", std::move(fixed.list));
         entry.set("properties", std::move(settable.list));
         list.push_back(std::move(entry));

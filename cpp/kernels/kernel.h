@@ -9,12 +9,16 @@
 #include <vector>
 
 #include "kernels/arithmetic.h"
+#include "kernels/arithmetic_gradient.h"
+#include "kernels/batch_normalization_gradient.h"
 #include "kernels/binary_convolution.h"
 #include "kernels/convolution.h"
 #include "kernels/dropout.h"
 #include "kernels/fully_connected.h"
+#include "kernels/loss.h"
 #include "kernels/neuron.h"
 #include "kernels/normalization.h"
+#include "kernels/optimizer.h"
 #include "kernels/pooling.h"
 #include "kernels/reduction.h"
 #include "kernels/reshape.h"
@@ -42,11 +46,15 @@ namespace mpscnn::kernels {
 //   ImageRegion source_region(const Offset &, const ImageSize &, std::size_t source) const;   unless taps()
 //   or
 //                                                      the pixels at the same places say it
+// A family with
+//   ImageDescriptor destination(std::span<const ImageDescriptor>) const;
+// reads and writes whole images: its kernels have none of the properties of parts.
 using Family =
-    std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, BatchNormalization, BatchStatistics,
-                 BinaryConvolution, BinaryFullyConnected, Convolution, CrossChannelNormalization, Dropout,
-                 FullyConnected, GroupNormalization, Neuron, Pad, Pooling, Reduction, Reshape, Resize, Slice,
-                 Softmax, WeightedReduction, WindowNormalization>;
+    std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, ArithmeticGradient, BatchNormalization,
+                 BatchNormalizationGradient, BatchStatistics, BinaryConvolution, BinaryFullyConnected,
+                 Convolution, CrossChannelNormalization, Dropout, FullyConnected, GroupNormalization,
+                 InitialGradient, Loss, LossGradient, Neuron, Optimizer, Pad, Pooling, Reduction, Reshape,
+                 Resize, Slice, Softmax, SoftmaxGradient, WeightedReduction, WindowNormalization>;
 
 struct Kernel;
 
@@ -64,6 +72,10 @@ struct KernelClass {
     std::size_t sources;
     Family (*make)();
     StateUse state = StateUse::none;
+    /// Of the family's kernel: its sources are the gradient of the result, and the source of the forward
+    /// pass.
+    bool is_gradient = false;
+    std::size_t optional_sources = 0; ///< behind the others
 };
 
 /// THE table of raw kernels, by name.
@@ -97,9 +109,18 @@ struct Kernel {
 
 private:
     void check() const;
+    void check_gradient() const;
     /// Pad: all edge modes, and sources read from any channel on.
     bool any_edge_mode() const;
     std::int64_t output_channels(ChannelCounts sources) const;
+    /// Of a gradient kernel.
+    Encoding encode_gradient(std::span<const ImageDescriptor> sources,
+                             const ImageDescriptor &destination) const;
+    ImageDescriptor make_gradient_destination(std::span<const ImageDescriptor> sources) const;
+    /// The offset of the forward kernel whose gradient the offsets ask for.
+    Offset forward_offset() const;
+    /// The shape of a weight as the forward kernel's operation takes it.
+    Shape gradient_shape() const;
     /// Size of the destination and offset of a kernel with one source, by the padding policy.
     void apply_policy(const ImageDescriptor &source, ImageDescriptor &destination);
     void require_sources(std::size_t given) const;

@@ -12,6 +12,30 @@ template <ops::ArithmeticKind kind> Family arithmetic() {
     return family;
 }
 
+template <ops::ArithmeticKind kind> Family arithmetic_gradient() {
+    ArithmeticGradient family;
+    family.forward.kind = kind;
+    return family;
+}
+
+Family batch_statistics_gradient() {
+    BatchNormalizationGradient family;
+    family.statistics = true;
+    return family;
+}
+
+template <bool has_source_gradient> Family loss_gradient() {
+    LossGradient family;
+    family.has_source_gradient = has_source_gradient;
+    return family;
+}
+
+template <Optimizer::Kind kind> Family optimizer() {
+    Optimizer family;
+    family.kind = kind;
+    return family;
+}
+
 template <ops::ArgumentKind kind> Family argument() {
     ArgumentReduction family;
     family.kind = kind;
@@ -72,6 +96,12 @@ template <ops::ResizeKind kind, bool by_factor> Family resize() {
     return family;
 }
 
+template <bool logarithm> Family softmax_gradient() {
+    SoftmaxGradient family;
+    family.logarithm = logarithm;
+    return family;
+}
+
 template <bool logarithm> Family softmax() {
     Softmax family;
     family.logarithm = logarithm;
@@ -81,29 +111,57 @@ template <bool logarithm> Family softmax() {
 using ops::ArgumentKind, ops::ArithmeticKind, ops::NeuronKind, ops::PoolingKind, ops::ReductionAxis,
     ops::ReductionKind, ops::ResizeKind;
 
+constexpr bool is_gradient = true;
+
 constexpr KernelClass classes[] = {
     {"Add", "MPSCNNAdd", 2, arithmetic<ArithmeticKind::add>},
+    {"AddGradient", "MPSCNNAddGradient", 2, arithmetic_gradient<ArithmeticKind::add>},
     {"BatchNormalization", "MPSCNNBatchNormalization", 1, plain<BatchNormalization>, StateUse::reads},
+    {"BatchNormalizationGradient", "MPSCNNBatchNormalizationGradient", 3, plain<BatchNormalizationGradient>,
+     StateUse::reads},
     {"BatchNormalizationStatistics", "MPSCNNBatchNormalizationStatistics", 1, plain<BatchStatistics>,
      StateUse::writes},
+    {"BatchNormalizationStatisticsGradient", "MPSCNNBatchNormalizationStatisticsGradient", 2,
+     batch_statistics_gradient, StateUse::reads},
     {"BinaryConvolution", "MPSCNNBinaryConvolution", 1, plain<BinaryConvolution>},
     {"BinaryFullyConnected", "MPSCNNBinaryFullyConnected", 1, plain<BinaryFullyConnected>},
     {"Convolution", "MPSCNNConvolution", 1, plain<Convolution>},
+    {"ConvolutionGradient", "MPSCNNConvolutionGradient", 2, plain<Convolution>, StateUse::none, is_gradient},
     {"ConvolutionTranspose", "MPSCNNConvolutionTranspose", 1, plain<ConvolutionTranspose>},
     {"CrossChannelNormalization", "MPSCNNCrossChannelNormalization", 1, plain<CrossChannelNormalization>},
+    {"CrossChannelNormalizationGradient", "MPSCNNCrossChannelNormalizationGradient", 2,
+     plain<CrossChannelNormalization>, StateUse::none, is_gradient},
     {"DilatedPoolingMax", "MPSCNNDilatedPoolingMax", 1, dilated_pooling_max},
+    {"DilatedPoolingMaxGradient", "MPSCNNDilatedPoolingMaxGradient", 2, dilated_pooling_max, StateUse::none,
+     is_gradient},
     {"Divide", "MPSCNNDivide", 2, arithmetic<ArithmeticKind::divide>},
     {"Dropout", "MPSCNNDropout", 1, plain<Dropout>},
+    {"DropoutGradient", "MPSCNNDropoutGradient", 2, plain<Dropout>, StateUse::none, is_gradient},
+    {"ForwardLoss", "MPSNNForwardLoss", 2, plain<Loss>, StateUse::none, false, 1},
     {"FullyConnected", "MPSCNNFullyConnected", 1, plain<FullyConnected>},
+    {"FullyConnectedGradient", "MPSCNNFullyConnectedGradient", 2, plain<FullyConnected>, StateUse::none,
+     is_gradient},
     {"GroupNormalization", "MPSCNNGroupNormalization", 1, group_normalization},
+    {"GroupNormalizationGradient", "MPSCNNGroupNormalizationGradient", 2, group_normalization, StateUse::none,
+     is_gradient},
+    {"InitialGradient", "MPSNNInitialGradient", 1, plain<InitialGradient>},
     {"InstanceNormalization", "MPSCNNInstanceNormalization", 1, plain<GroupNormalization>},
+    {"InstanceNormalizationGradient", "MPSCNNInstanceNormalizationGradient", 2, plain<GroupNormalization>,
+     StateUse::none, is_gradient},
     {"LocalContrastNormalization", "MPSCNNLocalContrastNormalization", 1, local_contrast_normalization},
+    {"LocalContrastNormalizationGradient", "MPSCNNLocalContrastNormalizationGradient", 2,
+     local_contrast_normalization, StateUse::none, is_gradient},
     {"LogSoftMax", "MPSCNNLogSoftMax", 1, softmax<true>},
+    {"LogSoftMaxGradient", "MPSCNNLogSoftMaxGradient", 2, softmax_gradient<true>},
+    {"Loss", "MPSCNNLoss", 2, loss_gradient<false>, StateUse::none, false, 1},
+    {"LossGradient", "MPSNNLossGradient", 3, loss_gradient<true>, StateUse::none, false, 1},
     {"Multiply", "MPSCNNMultiply", 2, arithmetic<ArithmeticKind::multiply>},
+    {"MultiplyGradient", "MPSCNNMultiplyGradient", 2, arithmetic_gradient<ArithmeticKind::multiply>},
     {"Neuron", "MPSCNNNeuron", 1, plain<Neuron>},
     {"NeuronAbsolute", "MPSCNNNeuronAbsolute", 1, neuron<NeuronKind::absolute>},
     {"NeuronELU", "MPSCNNNeuronELU", 1, neuron<NeuronKind::elu>},
     {"NeuronExponential", "MPSCNNNeuronExponential", 1, neuron<NeuronKind::exponential>},
+    {"NeuronGradient", "MPSCNNNeuronGradient", 2, plain<Neuron>, StateUse::none, is_gradient},
     {"NeuronHardSigmoid", "MPSCNNNeuronHardSigmoid", 1, neuron<NeuronKind::hard_sigmoid>},
     {"NeuronLinear", "MPSCNNNeuronLinear", 1, neuron<NeuronKind::linear>},
     {"NeuronLogarithm", "MPSCNNNeuronLogarithm", 1, neuron<NeuronKind::logarithm>},
@@ -115,10 +173,20 @@ constexpr KernelClass classes[] = {
     {"NeuronSoftPlus", "MPSCNNNeuronSoftPlus", 1, neuron<NeuronKind::softplus>},
     {"NeuronSoftSign", "MPSCNNNeuronSoftSign", 1, neuron<NeuronKind::softsign>},
     {"NeuronTanH", "MPSCNNNeuronTanH", 1, neuron<NeuronKind::tanh>},
+    {"OptimizerAdam", "MPSNNOptimizerAdam", 4, optimizer<Optimizer::Kind::adam>, StateUse::none, false, 1},
+    {"OptimizerRMSProp", "MPSNNOptimizerRMSProp", 3, optimizer<Optimizer::Kind::rmsprop>},
+    {"OptimizerStochasticGradientDescent", "MPSNNOptimizerStochasticGradientDescent", 2,
+     optimizer<Optimizer::Kind::sgd>, StateUse::none, false, 1},
     {"Pad", "MPSNNPad", 1, plain<Pad>},
     {"PoolingAverage", "MPSCNNPoolingAverage", 1, pooling<PoolingKind::average>},
+    {"PoolingAverageGradient", "MPSCNNPoolingAverageGradient", 2, pooling<PoolingKind::average>,
+     StateUse::none, is_gradient},
     {"PoolingL2Norm", "MPSCNNPoolingL2Norm", 1, pooling<PoolingKind::l2_norm>},
+    {"PoolingL2NormGradient", "MPSCNNPoolingL2NormGradient", 2, pooling<PoolingKind::l2_norm>, StateUse::none,
+     is_gradient},
     {"PoolingMax", "MPSCNNPoolingMax", 1, pooling<PoolingKind::max>},
+    {"PoolingMaxGradient", "MPSCNNPoolingMaxGradient", 2, pooling<PoolingKind::max>, StateUse::none,
+     is_gradient},
     {"ReduceColumnMax", "MPSNNReduceColumnMax", 1, reduction<ReductionAxis::height, ReductionKind::max>},
     {"ReduceColumnMean", "MPSNNReduceColumnMean", 1, reduction<ReductionAxis::height, ReductionKind::mean>},
     {"ReduceColumnMin", "MPSNNReduceColumnMin", 1, reduction<ReductionAxis::height, ReductionKind::min>},
@@ -147,10 +215,18 @@ constexpr KernelClass classes[] = {
     {"ResizeBilinear", "MPSNNResizeBilinear", 1, resize<ResizeKind::bilinear, false>},
     {"Slice", "MPSNNSlice", 1, plain<Slice>},
     {"SoftMax", "MPSCNNSoftMax", 1, softmax<false>},
+    {"SoftMaxGradient", "MPSCNNSoftMaxGradient", 2, softmax_gradient<false>},
     {"SpatialNormalization", "MPSCNNSpatialNormalization", 1, plain<WindowNormalization>},
+    {"SpatialNormalizationGradient", "MPSCNNSpatialNormalizationGradient", 2, plain<WindowNormalization>,
+     StateUse::none, is_gradient},
     {"Subtract", "MPSCNNSubtract", 2, arithmetic<ArithmeticKind::subtract>},
+    {"SubtractGradient", "MPSCNNSubtractGradient", 2, arithmetic_gradient<ArithmeticKind::subtract>},
     {"UpsamplingBilinear", "MPSCNNUpsamplingBilinear", 1, resize<ResizeKind::bilinear, true>},
+    {"UpsamplingBilinearGradient", "MPSCNNUpsamplingBilinearGradient", 2, resize<ResizeKind::bilinear, true>,
+     StateUse::none, is_gradient},
     {"UpsamplingNearest", "MPSCNNUpsamplingNearest", 1, resize<ResizeKind::nearest, true>},
+    {"UpsamplingNearestGradient", "MPSCNNUpsamplingNearestGradient", 2, resize<ResizeKind::nearest, true>,
+     StateUse::none, is_gradient},
 };
 
 } // namespace

@@ -42,13 +42,18 @@ struct SourceProperties {
 };
 
 struct KernelProperties {
-    static constexpr std::size_t max_sources = 2;
+    static constexpr std::size_t max_sources = 6;
 
     std::string label;
     std::array<SourceProperties, max_sources> sources;
     ClipRect clip_rect;
     std::int64_t destination_feature_channel_offset = 0;
     ops::PaddingMethod padding{.size = ops::PaddingMethod::Size::same};
+    // Of gradient kernels, with the meanings of MPSCNNGradientKernel.
+    std::int64_t kernel_offset_x = 0, kernel_offset_y = 0;
+    std::string gradient_of = source_gradient; ///< or the role of a weight
+
+    static constexpr const char *source_gradient = "source";
 };
 
 } // namespace mpscnn::kernels

@@ -20,4 +20,20 @@ struct Softmax {
     }
 };
 
+/// MPSCNNSoftMaxGradient and MPSCNNLogSoftMaxGradient: of the gradient and the forward kernel's result.
+struct SoftmaxGradient {
+    bool logarithm = false;
+
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &) {}
+
+    void check(const std::string &) const {}
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
+    int build(EncodingBuilder &builder) const {
+        const int gradient = builder.pixels(0), result = builder.pixels(1);
+        return builder.add(ops::SoftmaxGradient{.logarithm = logarithm}, {gradient, result});
+    }
+};
+
 } // namespace mpscnn::kernels

@@ -141,7 +141,7 @@ class Kernel:
     def encode_with_state(
         self,
         commands: CommandBuffer,
-        source: FeatureImage,
+        sources: Sequence[FeatureImage],
         state: BatchNormalizationState,
         destination: FeatureImage,
     ) -> None: ...

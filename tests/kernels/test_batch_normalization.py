@@ -296,7 +296,7 @@ def test_statistics_of_what_is_not_there_are_refused(properties: dict[str, Any],
         ),
         (
             lambda c, x: kernels.SoftMax()._kernel.encode_with_state(
-                c._commands, x._image, mpscnn._core.BatchNormalizationState(1), x._image
+                c._commands, [x._image], mpscnn._core.BatchNormalizationState(1), x._image
             ),
             "SoftMax: takes no batch normalization state",
         ),

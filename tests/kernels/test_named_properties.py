@@ -15,6 +15,7 @@ from mpscnn.kernels.properties import Property
 
 #: What a descriptor or an array gives; arguments of their own names are not among these.
 _FROM_OTHERS = {
+    "apply_gradient_clipping",
     "batch_normalization",
     "batch_normalization_epsilon",
     "data_count",
@@ -22,16 +23,31 @@ _FROM_OTHERS = {
     "dilation_rate_x",
     "dilation_rate_y",
     "fused_neuron_descriptor",
+    "gradient_clip_max",
+    "gradient_clip_min",
+    "gradient_rescale",
     "groups",
+    "delta",
+    "epsilon",
     "input_feature_channels",
     "kernel_height",
     "kernel_width",
+    "label_smoothing",
+    "learning_rate",
+    "loss_type",
     "neuron_descriptor",
+    "number_of_classes",
     "number_of_feature_channels",
     "output_feature_channels",
+    "reduce_across_batch",
+    "reduction_type",
+    "regularization_scale",
+    "regularization_type",
+    "result",
     "stride_x",
     "stride_y",
     "sub_pixel_scale_factor",
+    "weight",
 }
 KERNELS = [
     kind

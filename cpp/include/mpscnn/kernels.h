@@ -160,7 +160,8 @@ MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_read(const mpscnn_batc
 
 typedef struct mpscnn_kernel mpscnn_kernel;
 
-/* All classes, as a JSON array: name, apple (the class it follows), sources (number of source images), state
+/* All classes, as a JSON array: name, apple (the class it follows), sources (number of source images),
+ * optional_sources (how many more it may be given), state
  * ("reads" or "writes" a batch normalization state, or "none"), fixed and properties (name, type, default,
  * allowed, meaning); `fixed` ones are given when the kernel is made. */
 MPSCNN_API mpscnn_status mpscnn_kernels(mpscnn_text **json);
@@ -202,6 +203,10 @@ MPSCNN_API mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel,
                                                          const mpscnn_feature_image *source,
                                                          const mpscnn_batch_normalization_state *state,
                                                          mpscnn_feature_image *destination);
+/* The same for a kernel with several sources: the gradients of a batch normalization. */
+MPSCNN_API mpscnn_status mpscnn_kernel_encode_gradient_with_state(
+    mpscnn_kernel *kernel, mpscnn_command_buffer *commands, const mpscnn_feature_image *const *sources,
+    int source_count, const mpscnn_batch_normalization_state *state, mpscnn_feature_image *destination);
 /* BatchNormalizationStatistics: adds those of all images of the source to the state. */
 MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
                                                          mpscnn_command_buffer *commands,

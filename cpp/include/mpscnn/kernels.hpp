@@ -317,6 +317,14 @@ public:
         detail::check(mpscnn_kernel_encode_with_state(get(), commands.get(), source.get(), state.get(),
                                                       destination.get()));
     }
+    /// The same with several sources: gradients of a batch normalization.
+    void encode(CommandBuffer &commands, std::span<const Image *const> sources,
+                const BatchNormalizationState &state, const Image &destination) {
+        detail::with_handles(sources, [&](auto *handles, int count) {
+            detail::check(mpscnn_kernel_encode_gradient_with_state(get(), commands.get(), handles, count,
+                                                                   state.get(), destination.get()));
+        });
+    }
     /// Adds statistics of the source to a state.
     void encode(CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {
         detail::check(mpscnn_kernel_encode_statistics(get(), commands.get(), source.get(), state.get()));

@@ -14,9 +14,16 @@ from __future__ import annotations
 from mpscnn.kernels.arithmetic import (
     Add,
     Arithmetic,
+    ArithmeticGradientState,
     Divide,
     Multiply,
     Subtract,
+)
+from mpscnn.kernels.arithmetic_gradient import (
+    AddGradient,
+    ArithmeticGradient,
+    MultiplyGradient,
+    SubtractGradient,
 )
 from mpscnn.kernels.batch_normalization import (
     BatchNormalization,
@@ -24,20 +31,39 @@ from mpscnn.kernels.batch_normalization import (
     BatchNormalizationStatistics,
     NormalizationMeanAndVarianceState,
 )
-from mpscnn.kernels.binary_convolution import BinaryConvolution, BinaryFullyConnected
+from mpscnn.kernels.batch_normalization_gradient import (
+    BatchNormalizationGradient,
+    BatchNormalizationStatisticsGradient,
+)
+from mpscnn.kernels.binary_convolution import (
+    BinaryConvolution,
+    BinaryFullyConnected,
+)
 from mpscnn.kernels.convolution import (
     Convolution,
     ConvolutionDescriptor,
     ConvolutionTranspose,
-    ConvolutionWeightsAndBiasesState,
     DepthWiseConvolutionDescriptor,
     FullyConnected,
-    ImageSizeEncodingState,
     SubPixelConvolutionDescriptor,
+)
+from mpscnn.kernels.convolution_gradient import (
+    ConvolutionGradient,
+    FullyConnectedGradient,
+)
+from mpscnn.kernels.convolution_states import (
+    ConvolutionGradientState,
+    ConvolutionWeightsAndBiasesState,
+    ImageSizeEncodingState,
 )
 from mpscnn.kernels.dropout import (
     Dropout,
+    DropoutGradient,
     DropoutGradientState,
+)
+from mpscnn.kernels.gradient import (
+    GradientKernel,
+    GradientState,
 )
 from mpscnn.kernels.kernel import (
     BinaryKernel,
@@ -46,13 +72,26 @@ from mpscnn.kernels.kernel import (
     allocate_image,
     allocate_temporary_image,
 )
-from mpscnn.kernels.metal_kernel import MetalKernel, MetalParameter
+from mpscnn.kernels.loss import (
+    ForwardLoss,
+    InitialGradient,
+    Loss,
+    LossDataDescriptor,
+    LossDescriptor,
+    LossGradient,
+    LossLabels,
+)
+from mpscnn.kernels.metal_kernel import (
+    MetalKernel,
+    MetalParameter,
+)
 from mpscnn.kernels.neuron import (
     Neuron,
     NeuronAbsolute,
     NeuronDescriptor,
     NeuronELU,
     NeuronExponential,
+    NeuronGradient,
     NeuronHardSigmoid,
     NeuronLinear,
     NeuronLogarithm,
@@ -67,18 +106,37 @@ from mpscnn.kernels.neuron import (
 )
 from mpscnn.kernels.normalization import (
     CrossChannelNormalization,
+    CrossChannelNormalizationGradient,
     GroupNormalization,
+    GroupNormalizationGradient,
     InstanceNormalization,
+    InstanceNormalizationGradient,
+    InstanceNormalizationGradientState,
     LocalContrastNormalization,
+    LocalContrastNormalizationGradient,
     NormalizationGammaAndBetaState,
     SpatialNormalization,
+    SpatialNormalizationGradient,
+)
+from mpscnn.kernels.optimizer import (
+    Optimizer,
+    OptimizerAdam,
+    OptimizerDescriptor,
+    OptimizerMoments,
+    OptimizerRMSProp,
+    OptimizerStochasticGradientDescent,
 )
 from mpscnn.kernels.pooling import (
     DilatedPoolingMax,
+    DilatedPoolingMaxGradient,
     Pooling,
     PoolingAverage,
+    PoolingAverageGradient,
+    PoolingGradient,
     PoolingL2Norm,
+    PoolingL2NormGradient,
     PoolingMax,
+    PoolingMaxGradient,
 )
 from mpscnn.kernels.reduction import (
     ReduceBinary,
@@ -100,52 +158,88 @@ from mpscnn.kernels.reduction import (
     ReduceRowSum,
     ReduceUnary,
 )
-from mpscnn.kernels.reshape import Pad, Reshape, Slice
+from mpscnn.kernels.reshape import (
+    Pad,
+    Reshape,
+    Slice,
+)
 from mpscnn.kernels.resize import (
     ResizeBilinear,
     Upsampling,
     UpsamplingBilinear,
+    UpsamplingBilinearGradient,
+    UpsamplingGradient,
     UpsamplingNearest,
+    UpsamplingNearestGradient,
 )
 from mpscnn.kernels.softmax import (
     LogSoftMax,
+    LogSoftMaxGradient,
     SoftMax,
+    SoftMaxGradient,
 )
 
 __all__ = [
     "Add",
+    "AddGradient",
     "Arithmetic",
+    "ArithmeticGradient",
+    "ArithmeticGradientState",
     "BatchNormalization",
+    "BatchNormalizationGradient",
     "BatchNormalizationState",
     "BatchNormalizationStatistics",
+    "BatchNormalizationStatisticsGradient",
     "BinaryConvolution",
     "BinaryFullyConnected",
     "BinaryKernel",
     "Convolution",
     "ConvolutionDescriptor",
+    "ConvolutionGradient",
+    "ConvolutionGradientState",
     "ConvolutionTranspose",
     "ConvolutionWeightsAndBiasesState",
     "CrossChannelNormalization",
+    "CrossChannelNormalizationGradient",
     "DepthWiseConvolutionDescriptor",
     "DilatedPoolingMax",
+    "DilatedPoolingMaxGradient",
     "Divide",
     "Dropout",
+    "DropoutGradient",
     "DropoutGradientState",
+    "ForwardLoss",
     "FullyConnected",
+    "FullyConnectedGradient",
+    "GradientKernel",
+    "GradientState",
     "GroupNormalization",
+    "GroupNormalizationGradient",
     "ImageSizeEncodingState",
+    "InitialGradient",
     "InstanceNormalization",
+    "InstanceNormalizationGradient",
+    "InstanceNormalizationGradientState",
     "Kernel",
     "LocalContrastNormalization",
+    "LocalContrastNormalizationGradient",
     "LogSoftMax",
+    "LogSoftMaxGradient",
+    "Loss",
+    "LossDataDescriptor",
+    "LossDescriptor",
+    "LossGradient",
+    "LossLabels",
     "MetalKernel",
     "MetalParameter",
     "Multiply",
+    "MultiplyGradient",
     "Neuron",
     "NeuronAbsolute",
     "NeuronDescriptor",
     "NeuronELU",
     "NeuronExponential",
+    "NeuronGradient",
     "NeuronHardSigmoid",
     "NeuronLinear",
     "NeuronLogarithm",
@@ -159,11 +253,21 @@ __all__ = [
     "NeuronTanH",
     "NormalizationGammaAndBetaState",
     "NormalizationMeanAndVarianceState",
+    "Optimizer",
+    "OptimizerAdam",
+    "OptimizerDescriptor",
+    "OptimizerMoments",
+    "OptimizerRMSProp",
+    "OptimizerStochasticGradientDescent",
     "Pad",
     "Pooling",
     "PoolingAverage",
+    "PoolingAverageGradient",
+    "PoolingGradient",
     "PoolingL2Norm",
+    "PoolingL2NormGradient",
     "PoolingMax",
+    "PoolingMaxGradient",
     "ReduceBinary",
     "ReduceColumnMax",
     "ReduceColumnMean",
@@ -186,13 +290,19 @@ __all__ = [
     "ResizeBilinear",
     "Slice",
     "SoftMax",
+    "SoftMaxGradient",
     "SpatialNormalization",
+    "SpatialNormalizationGradient",
     "SubPixelConvolutionDescriptor",
     "Subtract",
+    "SubtractGradient",
     "UnaryKernel",
     "Upsampling",
     "UpsamplingBilinear",
+    "UpsamplingBilinearGradient",
+    "UpsamplingGradient",
     "UpsamplingNearest",
+    "UpsamplingNearestGradient",
     "allocate_image",
     "allocate_temporary_image",
 ]

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from mpscnn.kernels.kernel import BinaryKernel, Kernel
+from mpscnn._private.copies import NoCopies
+from mpscnn.errors import StateError
+from mpscnn.kernels.kernel import BinaryKernel, Kernel, require_type
 from mpscnn.kernels.properties import Integer, Number
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
@@ -13,14 +17,8 @@ if TYPE_CHECKING:
     from mpscnn.kernels.named import ArithmeticProperties
 
 
-class Arithmetic(BinaryKernel):
-    """Base of the kernels that combine two images element by element, as MPSCNNArithmetic.
-
-    result = min(max((primary_scale * x) op (secondary_scale * y) + bias, minimum_value), maximum_value). A stride of 0
-    takes one row, column or channel of a source for all of the result's.
-    """
-
-    apple_class = "MPSCNNArithmetic"
+class ArithmeticKernel(BinaryKernel):
+    """The properties of arithmetic kernels and their gradients."""
 
     primary_scale = Number("Factor of the primary source.")
     secondary_scale = Number("Factor of the secondary source.")
@@ -38,6 +36,57 @@ class Arithmetic(BinaryKernel):
 
     def __init__(self, **properties: Unpack[ArithmeticProperties]) -> None:
         Kernel.__init__(self, **properties)
+
+
+class Arithmetic(ArithmeticKernel):
+    """Base of the kernels that combine two images element by element, as MPSCNNArithmetic.
+
+    result = min(max((primary_scale * x) op (secondary_scale * y) + bias, minimum_value), maximum_value). A stride of 0
+    takes one row, column or channel of a source for all of the result's.
+    """
+
+    apple_class = "MPSCNNArithmetic"
+
+    def result_state(self, primary: Image, secondary: Image) -> ArithmeticGradientState:
+        """A new state for the gradient kernels of both operands, as resultStateForPrimaryImage."""
+        for image in (primary, secondary):
+            require_type(f"{type(self).__name__}.result_state", image, Image)
+        return ArithmeticGradientState(self)
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        primary: Image,
+        secondary: Image,
+        destination: Image | None = None,
+        *,
+        destination_state: ArithmeticGradientState | None = None,
+    ) -> Image:
+        """As `BinaryKernel.encode`; a `destination_state` remembers what the gradient kernels need."""
+        if destination_state is not None:
+            require_type(f"{type(self).__name__}.encode", destination_state, ArithmeticGradientState)
+            require_type(f"{type(self).__name__}.encode: destination_state", self, destination_state._forward)
+        result = super().encode(commands, primary, secondary, destination)
+        if destination_state is not None:
+            destination_state._properties = self._properties()
+        return result
+
+
+class ArithmeticGradientState(NoCopies):
+    """What an arithmetic kernel was told, for both of its gradient kernels, as MPSCNNArithmeticGradientState."""
+
+    _instead = "it belongs to a kernel; make another with its result_state"
+
+    def __init__(self, kernel: Arithmetic) -> None:
+        self._forward = type(kernel)
+        self._properties: dict[str, Any] | None = None
+
+    def _recorded(self) -> dict[str, Any]:
+        if self._properties is None:
+            raise StateError(
+                f"ArithmeticGradientState: holds nothing; encode the {self._forward.__name__} with it first"
+            )
+        return self._properties
 
 
 class Add(Arithmetic):

@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.copies import NoCopies
+from mpscnn.errors import StateError
+from mpscnn.kernels.gradient import DeviceArray
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.normalization import ScaledNormalization
 from mpscnn.kernels.properties import Descriptor
+from mpscnn.kernels.reshape import Slice
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
@@ -32,7 +35,7 @@ class NormalizationMeanAndVarianceState:
     variance: NDArray[Any]
 
 
-class BatchNormalization(ScaledNormalization):
+class BatchNormalization(ScaledNormalization, UnaryKernel):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta for each channel, as MPSCNNBatchNormalization.
 
     Mean and variance are those given here or, where `encode` is given a `BatchNormalizationState`, those of the state.
@@ -131,6 +134,7 @@ class BatchNormalizationState(NoCopies):
         require_type("BatchNormalizationState", batch_normalization, BatchNormalization)
         self._batch_normalization = batch_normalization
         self._state = _core.BatchNormalizationState(batch_normalization.number_of_feature_channels)
+        self._gradients: DeviceArray | None = None
 
     @property
     def batch_normalization(self) -> BatchNormalization:
@@ -161,9 +165,40 @@ class BatchNormalizationState(NoCopies):
         beta = kernel._weight("beta")
         return np.zeros(kernel.number_of_feature_channels, np.float32) if beta is None else beta
 
+    @property
+    def gradient_for_gamma(self) -> NDArray[np.float32]:
+        """A copy, [channels]. StateError before the buffer with `BatchNormalizationStatisticsGradient` is completed."""
+        gradient: NDArray[np.float32] = self._sums().read("BatchNormalizationState: the gradient of gamma")[
+            0, 1, 0
+        ]
+        return gradient
+
+    @property
+    def gradient_for_beta(self) -> NDArray[np.float32]:
+        """A copy, [channels]. StateError as for gamma."""
+        gradient: NDArray[np.float32] = self._sums().read("BatchNormalizationState: the gradient of beta")[
+            0, 0, 0
+        ]
+        return gradient
+
+    def _images(self, commands: CommandBuffer) -> dict[str, Image]:
+        """The gradients of gamma and beta, as images of one pixel."""
+        sums = self._sums().image
+        rows = {"beta": (0, 0), "gamma": (0, 1)}
+        size = (1, 1, sums.feature_channels)
+        return {role: Slice(offset=row).encode(commands, sums, Image(*size)) for role, row in rows.items()}
+
+    def _sums(self) -> DeviceArray:
+        if self._gradients is None:
+            raise StateError(
+                "BatchNormalizationState: has no gradients; encode BatchNormalizationStatisticsGradient first"
+            )
+        return self._gradients
+
     def reset(self) -> None:
         """Statistics that are encoded from now on begin anew; what has been encoded before is not touched."""
         self._state.reset()
+        self._gradients = None
 
 
 class BatchNormalizationStatistics(UnaryKernel):

@@ -7,9 +7,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError
+from mpscnn.kernels.convolution_states import (
+    ConvolutionGradientState,
+    ConvolutionWeightsAndBiasesState,
+    ImageSizeEncodingState,
+)
+from mpscnn.kernels.gradient import DifferentiableKernel
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
@@ -119,25 +124,7 @@ class SubPixelConvolutionDescriptor(ConvolutionDescriptor):
         return super().properties() | {"sub_pixel_scale_factor": self.sub_pixel_scale_factor}
 
 
-@dataclass
-class ConvolutionWeightsAndBiasesState:
-    """Weights and bias terms of a convolution as an object, as MPSCNNConvolutionWeightsAndBiasesState."""
-
-    weights: NDArray[Any]
-    biases: NDArray[Any] | None = None
-
-
-@dataclass(frozen=True)
-class ImageSizeEncodingState:
-    """The size of a convolution's source, for `ConvolutionTranspose` to return to, as MPSImageSizeEncodingState."""
-
-    source_width: int
-    source_height: int
-    offset: tuple[int, int] = (0, 0)
-    """The convolution's `offset`, (x, y)."""
-
-
-class _Weighted(UnaryKernel):
+class WeightedKernel(Kernel):
     """A convolution's weights, and how they are exchanged."""
 
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
@@ -177,7 +164,41 @@ class WindowedKernel(UnaryKernel):
     dilation_rate_y = Integer("Source rows between taps.")
 
 
-class Convolution(_Weighted, WindowedKernel):
+class ConvolutionProperties(Kernel):
+    """What convolutions and their gradients have from their descriptor."""
+
+    kernel_width = Integer("Columns of the filter.")
+    kernel_height = Integer("Rows of the filter.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of filters.")
+    stride_x = Integer("Source columns between destination columns.")
+    stride_y = Integer("Source rows between destination rows.")
+    dilation_rate_x = Integer("Source columns between taps.")
+    dilation_rate_y = Integer("Source rows between taps.")
+    groups = Integer(
+        "Independent groups of channels; each has a multiple of 4 source and destination channels."
+    )
+    depthwise = Flag("Whether each source channel is convolved on its own.")
+    sub_pixel_scale_factor = Integer("Rows and columns that the channels of a pixel become.")
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+    batch_normalization = Flag("Whether a batch normalization is applied before the neuron.")
+    batch_normalization_epsilon = Number("Added to the variance, above zero.")
+
+    def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
+        if (
+            role == "weights" and self.depthwise and len(given) == 3
+        ):  # [output], of which the core makes two axes
+            channels, multiplier, *taps = shape
+            shape = (channels * multiplier, *taps)
+        return super()._same_elements(role, given, shape)
+
+    @property
+    def channel_multiplier(self) -> int:
+        """Output channels of each source channel; 0 unless the convolution is depthwise."""
+        return self.output_feature_channels // self.input_feature_channels if self.depthwise else 0
+
+
+class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
     """Convolution (a correlation), as MPSCNNConvolution.
 
     result[o] = neuron(batch_norm(bias[o] + sum over v, u, c of
@@ -195,15 +216,6 @@ class Convolution(_Weighted, WindowedKernel):
 
     apple_class = "MPSCNNConvolution"
 
-    groups = Integer(
-        "Independent groups of channels; each has a multiple of 4 source and destination channels."
-    )
-    depthwise = Flag("Whether each source channel is convolved on its own.")
-    sub_pixel_scale_factor = Integer("Rows and columns that the channels of a pixel become.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
-    batch_normalization = Flag("Whether a batch normalization is applied before the neuron.")
-    batch_normalization_epsilon = Number("Added to the variance, above zero.")
-
     def __init__(
         self,
         descriptor: ConvolutionDescriptor,
@@ -215,26 +227,38 @@ class Convolution(_Weighted, WindowedKernel):
         Kernel.__init__(self, **descriptor.properties(), **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
-    def _same_elements(self, role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
-        if (
-            role == "weights" and self.depthwise and len(given) == 3
-        ):  # [output], of which the core makes two axes
-            channels, multiplier, *taps = shape
-            shape = (channels * multiplier, *taps)
-        return super()._same_elements(role, given, shape)
+    def result_state(self, source: Image) -> ConvolutionGradientState:
+        """A new state: for the gradient kernel, and to undo an encode of this source by a transposed convolution."""
+        return ConvolutionGradientState(self, source)
 
-    @property
-    def channel_multiplier(self) -> int:
-        """Output channels of each source channel; 0 unless the convolution is depthwise."""
-        return self.output_feature_channels // self.input_feature_channels if self.depthwise else 0
-
-    def result_state(self, source: Image) -> ImageSizeEncodingState:
-        """What `ConvolutionTranspose.encode` needs to undo an encode of this source with the offset as it is now."""
-        x, y, _ = self.offset
-        return ImageSizeEncodingState(source.width, source.height, (x, y))
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
 
 
-class FullyConnected(_Weighted):
+class FullyConnectedProperties(Kernel):
+    """What fully connected kernels and their gradients have from their descriptor."""
+
+    kernel_width = Integer("Width of the source.")
+    kernel_height = Integer("Height of the source.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of results.")
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+
+    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+        name = type(self).__name__
+        if type(descriptor) is not ConvolutionDescriptor:
+            raise ParameterError(f"{name}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
+        given = descriptor.properties()
+        sizes = ("kernel_width", "kernel_height", "input_feature_channels", "output_feature_channels")
+        plain = ConvolutionDescriptor(*(given[name] for name in sizes)).properties()
+        own = {*sizes, "fused_neuron_descriptor"}
+        for key in given.keys() - own:
+            if given[key] != plain[key]:
+                raise ParameterError(f"{name}: {key} must be {plain[key]}, got {given[key]}")
+        return {key: given[key] for key in own}
+
+
+class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKernel):
     """Weighted sums of the whole source, as MPSCNNFullyConnected: a 1 x 1 image of `output_feature_channels`.
 
     The descriptor's kernel is as large as the source; strides and groups are 1 and `offset` is ignored.
@@ -248,12 +272,6 @@ class FullyConnected(_Weighted):
 
     apple_class = "MPSCNNFullyConnected"
 
-    kernel_width = Integer("Width of the source.")
-    kernel_height = Integer("Height of the source.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of results.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
-
     def __init__(
         self,
         descriptor: ConvolutionDescriptor,
@@ -261,22 +279,18 @@ class FullyConnected(_Weighted):
         bias_terms: Any = None,
         **properties: Unpack[UnaryProperties],
     ) -> None:
-        if type(descriptor) is not ConvolutionDescriptor:
-            raise ParameterError(
-                f"FullyConnected: expected a ConvolutionDescriptor, got {type(descriptor).__name__}"
-            )
-        given = descriptor.properties()
-        sizes = ("kernel_width", "kernel_height", "input_feature_channels", "output_feature_channels")
-        plain = ConvolutionDescriptor(*(given[name] for name in sizes)).properties()
-        own = {*sizes, "fused_neuron_descriptor"}
-        for name in given.keys() - own:
-            if given[name] != plain[name]:
-                raise ParameterError(f"FullyConnected: {name} must be {plain[name]}, got {given[name]}")
-        Kernel.__init__(self, **{name: given[name] for name in own}, **properties)
+        Kernel.__init__(self, **self._sizes(descriptor), **properties)
         self._load(weights, bias_terms, descriptor.weights())
 
+    def result_state(self, source: Image) -> ConvolutionGradientState:
+        """A new state for the gradient kernel."""
+        return ConvolutionGradientState(self, source)
 
-class ConvolutionTranspose(_Weighted):
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
+
+
+class ConvolutionTranspose(WeightedKernel, UnaryKernel):
     """Transposed convolution, as MPSCNNConvolutionTranspose.
 
     A correlation of stride 1 over the source with stride - 1 zeros between its pixels; its window begins at
@@ -329,7 +343,7 @@ class ConvolutionTranspose(_Weighted):
         source: Image,
         destination: Image | None = None,
         *,
-        image_size_encoding_state: ImageSizeEncodingState | None = None,
+        image_size_encoding_state: ImageSizeEncodingState | ConvolutionGradientState | None = None,
     ) -> Image:
         """As `UnaryKernel.encode`; a state makes pixels return to where a convolution took them from.
 
@@ -345,8 +359,12 @@ class ConvolutionTranspose(_Weighted):
             destination = self.destination_image_allocator(commands, descriptor)
         return super().encode(commands, source, destination)
 
-    def _undo(self, source: Image, state: ImageSizeEncodingState) -> ImageDescriptor:
+    def _undo(
+        self, source: Image, state: ImageSizeEncodingState | ConvolutionGradientState
+    ) -> ImageDescriptor:
         """Sets the offsets; the result's size."""
+        if isinstance(state, ConvolutionGradientState):
+            state = state.image_size
         require_type("ConvolutionTranspose.encode", state, ImageSizeEncodingState)
         made = self.destination_image_descriptor(source)
         # An even window reaches one further to the left than to the right.

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.copies import NoCopies
-from mpscnn.errors import ShapeError, StateError
+from mpscnn.errors import StateError
+from mpscnn.kernels.gradient import DeviceArray, DifferentiableKernel, GradientKernel, GradientState
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.properties import UNBOUNDED, Integer, Number, Size
-from mpscnn.runtime.commands import CommandBuffer, CommandStatus
+from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import DropoutProperties
+    from mpscnn.kernels.named import DropoutGradientProperties, DropoutProperties
 
 
-class Dropout(UnaryKernel):
+class Dropout(DifferentiableKernel):
     """Each element kept with a probability and divided by it, otherwise 0, as MPSCNNDropout.
 
     The same seed gives the same mask on every engine; it is the one of the network layer `dropout`. The mask belongs to
@@ -42,48 +41,19 @@ class Dropout(UnaryKernel):
     ) -> None:
         Kernel.__init__(self, keep_probability=keep_probability, seed=seed, **properties)
 
-    def result_state(self) -> DropoutGradientState:
-        """A new state for a mask."""
-        return DropoutGradientState()
+    def result_state(self, source: Image | None = None) -> DropoutGradientState:
+        """A new state for a mask and the gradient kernel."""
+        return DropoutGradientState(self, source)
 
-    def encode(
-        self,
-        commands: CommandBuffer,
-        source: Image,
-        destination: Image | None = None,
-        *,
-        destination_state: DropoutGradientState | None = None,
-    ) -> Image:
-        """As `UnaryKernel.encode`; a `destination_state` gets the mask."""
-        if destination_state is not None:
-            require_type("Dropout.encode", destination_state, DropoutGradientState)
-        result = super().encode(commands, source, destination)
-        if destination_state is not None:
-            destination_state._adopt(commands, self._encode_mask(commands, source, result))
-        return result
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"Dropout.{method}", state, DropoutGradientState)
 
-    def encode_batch(
-        self,
-        commands: CommandBuffer,
-        sources: Sequence[Image],
-        destinations: Sequence[Image] | None = None,
-        *,
-        destination_states: Sequence[DropoutGradientState] | None = None,
-    ) -> list[Image]:
-        """The same for each image of a batch."""
-        if destination_states is None:
-            return super().encode_batch(commands, sources, destinations)
-        for state in destination_states:
-            require_type("Dropout.encode_batch", state, DropoutGradientState)
-        if len(destination_states) != len(sources):
-            raise ShapeError(
-                f"Dropout.encode_batch: there must be one state for each of the {len(sources)} images, "
-                f"got {len(destination_states)}"
-            )
-        results = super().encode_batch(commands, sources, destinations)
-        for source, result, state in zip(sources, results, destination_states, strict=True):
-            state._adopt(commands, self._encode_mask(commands, source, result))
-        return results
+    def _after_encode(
+        self, commands: CommandBuffer, source: Image, result: Image, state: GradientState
+    ) -> None:
+        super()._after_encode(commands, source, result, state)
+        if isinstance(state, DropoutGradientState):
+            state._mask = DeviceArray(commands, self._encode_mask(commands, source, result))
 
     def _encode_mask(self, commands: CommandBuffer, source: Image, result: Image) -> Image:
         """The result for ones, as many as the mask has elements."""
@@ -101,17 +71,12 @@ class Dropout(UnaryKernel):
         return plain.encode(commands, Image.from_numpy(np.ones(shape, np.float32)))
 
 
-class DropoutGradientState(NoCopies):
-    """The mask of an encoded `Dropout`, as MPSCNNDropoutGradientState. Encoding again replaces it."""
+class DropoutGradientState(GradientState):
+    """A state with the mask of an encoded `Dropout`, as MPSCNNDropoutGradientState. Encoding again replaces it."""
 
-    _instead = "it belongs to a command buffer; copy its mask"
-
-    def __init__(self) -> None:
-        self._commands: CommandBuffer | None = None
-        self._image: Image | None = None
-
-    def _adopt(self, commands: CommandBuffer, image: Image) -> None:
-        self._commands, self._image = commands, image
+    def __init__(self, kernel: UnaryKernel, source: Image | None = None) -> None:
+        super().__init__(kernel, source)
+        self._mask: DeviceArray | None = None
 
     @property
     def mask(self) -> NDArray[np.bool_]:
@@ -119,12 +84,31 @@ class DropoutGradientState(NoCopies):
 
         Raises StateError before a kernel has been encoded with the state and its command buffer is completed.
         """
-        if self._commands is None or self._image is None:
+        if self._mask is None:
             raise StateError("DropoutGradientState: has no mask; encode a Dropout with it first")
-        status = self._commands.status
-        if status != CommandStatus.COMPLETED:
-            raise StateError(
-                f"DropoutGradientState: has no mask, the status of its command buffer is {status.name.lower()}"
-            )
-        mask: NDArray[np.bool_] = self._image.read() != 0
+        mask: NDArray[np.bool_] = self._mask.read("DropoutGradientState: its mask") != 0
         return mask
+
+
+class DropoutGradient(GradientKernel):
+    """The gradient of the elements that a `Dropout` kept, divided as they were, as MPSCNNDropoutGradient.
+
+    Takes what the forward kernel takes: the same seed has the same mask.
+    """
+
+    apple_class = "MPSCNNDropoutGradient"
+    forward_class = Dropout
+
+    keep_probability = Number("Share of the elements that are kept, above 0, below 1.")
+    seed = Integer("Of the random numbers.")
+    mask_stride_in_pixels = Size(
+        "(x, y, channels): 1, or 0 where the whole axis shares one element of the mask."
+    )
+
+    def __init__(
+        self,
+        keep_probability: float = 0.999,
+        seed: int = 0,
+        **properties: Unpack[DropoutGradientProperties],
+    ) -> None:
+        Kernel.__init__(self, keep_probability=keep_probability, seed=seed, **properties)

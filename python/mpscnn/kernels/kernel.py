@@ -58,12 +58,6 @@ class Kernel:
     """The class whose names and rules this one follows."""
 
     label = Text("A name for messages.")
-    clip_rect = ClipRect(
-        "(x, y, z, width, height, depth), or (x, y, width, height) of all images: the part of the destination that may "
-        "be written. What reaches beyond the destination is cut off. None: all of it."
-    )
-    destination_feature_channel_offset = Integer("First channel written, a multiple of 4.")
-    padding = Padding("Size and place of results that the kernel makes itself: a DefaultPadding.")
 
     def __init__(self, **properties: Any) -> None:
         allocator = properties.pop("destination_image_allocator", allocate_image)
@@ -167,7 +161,7 @@ class Kernel:
         if state is None:
             self._kernel.encode(commands._commands, images, destination._image)
         else:
-            self._kernel.encode_with_state(commands._commands, images[0], state, destination._image)
+            self._kernel.encode_with_state(commands._commands, images, state, destination._image)
         return destination
 
     def _require_arguments(self, commands: CommandBuffer, images: Sequence[Image]) -> None:
@@ -216,7 +210,18 @@ class Kernel:
         return f"<{type(self).__name__}{label}>"
 
 
-class UnaryKernel(Kernel):
+class PlacedKernel(Kernel):
+    """A kernel that may read and write parts of images."""
+
+    clip_rect = ClipRect(
+        "(x, y, z, width, height, depth), or (x, y, width, height) of all images: the part of the destination that may "
+        "be written. What reaches beyond the destination is cut off. None: all of it."
+    )
+    destination_feature_channel_offset = Integer("First channel written, a multiple of 4.")
+    padding = Padding("Size and place of results that the kernel makes itself: a DefaultPadding.")
+
+
+class UnaryKernel(PlacedKernel):
     """A kernel with one source image, as MPSCNNKernel."""
 
     apple_class = "MPSCNNKernel"
@@ -262,7 +267,7 @@ class UnaryKernel(Kernel):
         return self._source_region(width, height, 0)
 
 
-class BinaryKernel(Kernel):
+class BinaryKernel(PlacedKernel):
     """A kernel with two source images, as MPSCNNBinaryKernel."""
 
     apple_class = "MPSCNNBinaryKernel"

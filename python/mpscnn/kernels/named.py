@@ -51,6 +51,74 @@ class BinaryProperties(KernelProperties, total=False):
     secondary_source_feature_channel_max_count: int
 
 
+class GradientProperties(BinaryProperties, total=False):
+    """Of gradient kernels."""
+
+    kernel_offset_x: int
+    kernel_offset_y: int
+    gradient_of: str
+
+
+class PoolingAverageGradientProperties(GradientProperties, total=False):
+    """Of `PoolingAverageGradient`."""
+
+    zero_pad_size_x: int
+    zero_pad_size_y: int
+
+
+class BilinearGradientProperties(GradientProperties, total=False):
+    """Of `UpsamplingBilinearGradient`."""
+
+    align_corners: bool
+
+
+class EpsilonGradientProperties(GradientProperties, total=False):
+    """Of gradients of normalizations by mean and variance."""
+
+    epsilon: float
+
+
+class WindowNormalizationGradientProperties(GradientProperties, total=False):
+    """Of gradients of normalizations by what lies in a window."""
+
+    alpha: float
+    beta: float
+    delta: float
+
+
+class LocalContrastGradientProperties(WindowNormalizationGradientProperties, total=False):
+    """Of `LocalContrastNormalizationGradient`."""
+
+    p0: float
+    pm: float
+    ps: float
+
+
+class DropoutGradientProperties(GradientProperties, total=False):
+    """Of `DropoutGradient`."""
+
+    mask_stride_in_pixels: tuple[int, int, int]
+
+
+class LabelProperties(TypedDict, total=False):
+    """Of kernels that take whole images."""
+
+    label: str
+    destination_image_allocator: Callable[..., Image]
+
+
+class BatchNormalizationGradientProperties(LabelProperties, total=False):
+    """Of the gradients of a batch normalization."""
+
+    epsilon: float
+
+
+class AdamProperties(LabelProperties, total=False):
+    """Of `OptimizerAdam`."""
+
+    time_step: int
+
+
 class ArithmeticProperties(BinaryProperties, total=False):
     """Of `Add` and others."""
 

@@ -9,13 +9,14 @@ import numpy as np
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
-from mpscnn.kernels.kernel import Kernel, UnaryKernel
+from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
+from mpscnn.kernels.kernel import Kernel
 from mpscnn.kernels.properties import Descriptor, Integer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import UnaryProperties
+    from mpscnn.kernels.named import GradientProperties, UnaryProperties
 
 
 @dataclass
@@ -48,7 +49,7 @@ class NeuronDescriptor:
         return attributes
 
 
-class Neuron(UnaryKernel):
+class Neuron(DifferentiableKernel):
     """An activation function of every element, as MPSCNNNeuron: see `NeuronDescriptor`."""
 
     apple_class = "MPSCNNNeuron"
@@ -57,18 +58,35 @@ class Neuron(UnaryKernel):
     data_count = Integer("Number of slopes of 'prelu'.")
 
     def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[UnaryProperties]) -> None:
-        if not isinstance(neuron_descriptor, NeuronDescriptor):
-            raise ParameterError(
-                f"{type(self).__name__}: expected a NeuronDescriptor, got {type(neuron_descriptor).__name__}"
-            )
-        slopes = None if neuron_descriptor.data is None else np.asarray(neuron_descriptor.data, np.float32)
-        Kernel.__init__(
-            self,
-            neuron_descriptor=neuron_descriptor,
-            data_count=0 if slopes is None else slopes.size,
-            **properties,
+        _make(self, neuron_descriptor, properties)
+
+
+def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None:
+    """What a neuron and its gradient have in common."""
+    if not isinstance(descriptor, NeuronDescriptor):
+        raise ParameterError(
+            f"{type(kernel).__name__}: expected a NeuronDescriptor, got {type(descriptor).__name__}"
         )
-        self._set_weight("neuron_data", slopes, required=False)
+    slopes = None if descriptor.data is None else np.asarray(descriptor.data, np.float32)
+    data_count = 0 if slopes is None else slopes.size
+    Kernel.__init__(kernel, neuron_descriptor=descriptor, data_count=data_count, **properties)
+    kernel._set_weight("neuron_data", slopes, required=False)
+
+
+class NeuronGradient(GradientKernel):
+    """The gradient times the activation function's derivative at the source image, as MPSCNNNeuronGradient.
+
+    "absolute" has the derivative 0 at 0, "relu" there a, the derivative of the left side.
+    """
+
+    apple_class = "MPSCNNNeuronGradient"
+    forward_class = Neuron
+
+    neuron_descriptor = Descriptor("Which function, and its parameters.")
+    data_count = Integer("Number of slopes of 'prelu'.")
+
+    def __init__(self, neuron_descriptor: NeuronDescriptor, **properties: Unpack[GradientProperties]) -> None:
+        _make(self, neuron_descriptor, properties)
 
 
 class NeuronAbsolute(Neuron):

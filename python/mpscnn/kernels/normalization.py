@@ -2,30 +2,60 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
+from mpscnn.kernels.gradient import (
+    DifferentiableKernel,
+    GradientKernel,
+    WeightedGradientKernel,
+    WeightGradientState,
+)
+from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.kernels.properties import Integer, Number
+from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import EpsilonProperties, LocalContrastProperties, WindowNormalizationProperties
+    from mpscnn.kernels.named import (
+        EpsilonGradientProperties,
+        EpsilonProperties,
+        LocalContrastGradientProperties,
+        LocalContrastProperties,
+        WindowNormalizationGradientProperties,
+        WindowNormalizationProperties,
+    )
 
 
-@dataclass
 class NormalizationGammaAndBetaState:
-    """gamma and beta of a normalization as an object, as MPSCNNNormalizationGammaAndBetaState: [channels] each."""
+    """gamma and beta of a normalization as an object, as MPSCNNNormalizationGammaAndBetaState: [channels] each.
 
-    gamma: NDArray[Any] | None
-    beta: NDArray[Any] | None = None
+    Those that an optimiser makes are there once its command buffer is completed; before they raise StateError.
+    """
+
+    def __init__(
+        self,
+        gamma: NDArray[Any] | Callable[[], NDArray[Any]] | None,
+        beta: NDArray[Any] | Callable[[], NDArray[Any]] | None = None,
+    ) -> None:
+        self._gamma, self._beta = gamma, beta
+
+    @property
+    def gamma(self) -> NDArray[Any] | None:
+        """None for ones."""
+        return self._gamma() if callable(self._gamma) else self._gamma
+
+    @property
+    def beta(self) -> NDArray[Any] | None:
+        """None for zeros."""
+        return self._beta() if callable(self._beta) else self._beta
 
 
-class ScaledNormalization(UnaryKernel):
+class ScaledNormalization(Kernel):
     """A normalization with gamma and beta."""
 
     number_of_feature_channels = Integer("Feature channels of the source.")
@@ -40,7 +70,51 @@ class ScaledNormalization(UnaryKernel):
         self._reload({"gamma": state.gamma, "beta": state.beta})
 
 
-class InstanceNormalization(ScaledNormalization):
+class InstanceNormalizationGradientState(WeightGradientState):
+    """A state with gradients of gamma and beta, as MPSCNNInstanceNormalizationGradientState.
+
+    Made by `InstanceNormalization.result_state` and `GroupNormalization.result_state`.
+    """
+
+    def __init__(self, kernel: Any, source: Image | None = None) -> None:
+        super().__init__(kernel, source)
+        self._kernel = kernel
+
+    @property
+    def gamma(self) -> NDArray[Any]:
+        """A copy of the forward kernel's gamma, [channels]."""
+        gamma: NDArray[Any] = self._kernel._kernel.weight("gamma")
+        return gamma
+
+    @property
+    def beta(self) -> NDArray[Any]:
+        """A copy of the forward kernel's beta, [channels]."""
+        beta = self._kernel._weight("beta")
+        return np.zeros_like(self.gamma) if beta is None else beta
+
+    @property
+    def gradient_for_gamma(self) -> NDArray[np.float32]:
+        """A copy, [channels]. StateError before the command buffer with the gradient kernel is completed."""
+        return self._gradient("gamma").reshape(-1)
+
+    @property
+    def gradient_for_beta(self) -> NDArray[np.float32]:
+        """A copy, [channels]. StateError as for gamma."""
+        return self._gradient("beta").reshape(-1)
+
+
+class _StatisticsOfImage(ScaledNormalization, DifferentiableKernel):
+    """A normalization by the statistics of its image."""
+
+    def result_state(self, source: Image) -> InstanceNormalizationGradientState:
+        """A new state for the gradient kernel, with gradients of gamma and beta."""
+        return InstanceNormalizationGradientState(self, source)
+
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"{type(self).__name__}.{method}", state, InstanceNormalizationGradientState)
+
+
+class InstanceNormalization(_StatisticsOfImage):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, as MPSCNNInstanceNormalization.
 
     Mean and variance (divided by the number of pixels) are those of each channel of each image; the whole source is
@@ -55,7 +129,7 @@ class InstanceNormalization(ScaledNormalization):
         self._set_weight("beta", beta, required=False)
 
 
-class GroupNormalization(ScaledNormalization):
+class GroupNormalization(_StatisticsOfImage):
     """As `InstanceNormalization`, of groups of consecutive channels, as MPSCNNGroupNormalization."""
 
     apple_class = "MPSCNNGroupNormalization"
@@ -72,7 +146,7 @@ class GroupNormalization(ScaledNormalization):
         self._set_weight("beta", beta, required=False)
 
 
-class CrossChannelNormalization(UnaryKernel):
+class CrossChannelNormalization(DifferentiableKernel):
     """x / (delta + alpha / kernel_size * sum of x^2)^beta, as MPSCNNCrossChannelNormalization.
 
     The sum is that of the channels [k - floor(kernel_size / 2), k + floor((kernel_size - 1) / 2)] that exist.
@@ -89,7 +163,7 @@ class CrossChannelNormalization(UnaryKernel):
         Kernel.__init__(self, kernel_size=kernel_size, **properties)
 
 
-class _WindowNormalization(UnaryKernel):
+class _WindowNormalization(DifferentiableKernel):
     """Windows of neighbouring pixels: from floor(k / 2) before a pixel to floor((k - 1) / 2) behind it."""
 
     kernel_width = Integer("Columns of the window, as many as rows.")
@@ -129,4 +203,111 @@ class LocalContrastNormalization(_WindowNormalization):
 
         def __init__(
             self, kernel_width: int, kernel_height: int, **properties: Unpack[LocalContrastProperties]
+        ) -> None: ...
+
+
+class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
+    """Gradients of a normalization by the statistics of its image, of gamma and of beta."""
+
+    _roles = ("gamma", "beta")
+
+    def _require_weight_state(self, state: object) -> None:
+        require_type(f"{type(self).__name__}.encode", state, InstanceNormalizationGradientState)
+
+    def _load(self, gamma: Any, beta: Any) -> None:
+        self._set_weight("gamma", gamma)
+        self._set_weight("beta", np.zeros(self.number_of_feature_channels) if beta is None else beta)
+
+
+class InstanceNormalizationGradient(_ScaledGradient):
+    """Gradients of an instance normalization's source, gamma and beta, as MPSCNNInstanceNormalizationGradient.
+
+    The state gets those of gamma and beta. The whole gradient is read and the whole result written.
+    """
+
+    apple_class = "MPSCNNInstanceNormalizationGradient"
+    forward_class = InstanceNormalization
+
+    def __init__(self, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonGradientProperties]) -> None:
+        Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
+        self._load(gamma, beta)
+
+
+class GroupNormalizationGradient(_ScaledGradient):
+    """As `InstanceNormalizationGradient`, of groups of consecutive channels, as MPSCNNGroupNormalizationGradient."""
+
+    apple_class = "MPSCNNGroupNormalizationGradient"
+    forward_class = GroupNormalization
+
+    number_of_groups = Integer("Groups of consecutive channels.")
+
+    def __init__(
+        self,
+        number_of_groups: int,
+        gamma: Any,
+        beta: Any = None,
+        **properties: Unpack[EpsilonGradientProperties],
+    ) -> None:
+        Kernel.__init__(
+            self, number_of_groups=number_of_groups, number_of_feature_channels=np.size(gamma), **properties
+        )
+        self._load(gamma, beta)
+
+
+class CrossChannelNormalizationGradient(GradientKernel):
+    """Gradient of a cross-channel normalization's source, as MPSCNNCrossChannelNormalizationGradient."""
+
+    apple_class = "MPSCNNCrossChannelNormalizationGradient"
+    forward_class = CrossChannelNormalization
+
+    kernel_size = Integer("Channels of the window, and the divisor everywhere.")
+    alpha = Number("Factor of the mean square.")
+    beta = Number("Exponent.")
+    delta = Number("Added to the scaled mean square.")
+
+    def __init__(
+        self, kernel_size: int = 5, **properties: Unpack[WindowNormalizationGradientProperties]
+    ) -> None:
+        Kernel.__init__(self, kernel_size=kernel_size, **properties)
+
+
+class _WindowNormalizationGradient(GradientKernel):
+    """Gradients of normalizations by windows of neighbouring pixels."""
+
+    kernel_width = Integer("Columns of the window, as many as rows.")
+    kernel_height = Integer("Rows of the window.")
+    alpha = Number("Factor of the mean square or variance.")
+    beta = Number("Exponent.")
+    delta = Number("Added to the scaled mean square or variance.")
+
+    def __init__(
+        self,
+        kernel_width: int,
+        kernel_height: int,
+        **properties: Unpack[WindowNormalizationGradientProperties],
+    ) -> None:
+        Kernel.__init__(self, kernel_width=kernel_width, kernel_height=kernel_height, **properties)
+
+
+class SpatialNormalizationGradient(_WindowNormalizationGradient):
+    """Gradient of a spatial normalization's source, as MPSCNNSpatialNormalizationGradient."""
+
+    apple_class = "MPSCNNSpatialNormalizationGradient"
+    forward_class = SpatialNormalization
+
+
+class LocalContrastNormalizationGradient(_WindowNormalizationGradient):
+    """Gradient of a local contrast normalization's source, as MPSCNNLocalContrastNormalizationGradient."""
+
+    apple_class = "MPSCNNLocalContrastNormalizationGradient"
+    forward_class = LocalContrastNormalization
+
+    p0 = Number("Factor of the mean that is subtracted.")
+    pm = Number("Added to the result.")
+    ps = Number("Factor of the result.")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, kernel_width: int, kernel_height: int, **properties: Unpack[LocalContrastGradientProperties]
         ) -> None: ...

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
 from mpscnn.kernels.kernel import Kernel, UnaryKernel
 from mpscnn.kernels.properties import Flag, Integer
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import BilinearProperties, UnaryProperties
+    from mpscnn.kernels.named import (
+        BilinearGradientProperties,
+        BilinearProperties,
+        GradientProperties,
+        UnaryProperties,
+    )
 
 
-class Upsampling(UnaryKernel):
+class Upsampling(DifferentiableKernel):
     """Base of the upsampling kernels, as MPSCNNUpsampling: an image scale_factor times as large.
 
     The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). What would lie outside the
@@ -68,3 +74,43 @@ class ResizeBilinear(UnaryKernel):
         self, resize_width: int, resize_height: int, **properties: Unpack[BilinearProperties]
     ) -> None:
         Kernel.__init__(self, resize_width=resize_width, resize_height=resize_height, **properties)
+
+
+class UpsamplingGradient(GradientKernel):
+    """Base of the gradients of upsampling kernels, as MPSCNNUpsamplingGradient. Offsets must be 0."""
+
+    apple_class = "MPSCNNUpsamplingGradient"
+    forward_class = Upsampling
+
+    scale_factor_x = Integer("Destination columns of a source column of the forward kernel.")
+    scale_factor_y = Integer("Destination rows of a source row of the forward kernel.")
+
+    def __init__(
+        self, scale_factor_x: int, scale_factor_y: int, **properties: Unpack[GradientProperties]
+    ) -> None:
+        Kernel.__init__(self, scale_factor_x=scale_factor_x, scale_factor_y=scale_factor_y, **properties)
+
+
+class UpsamplingNearestGradient(UpsamplingGradient):
+    """The sum of the gradients of a pixel's copies, as MPSCNNUpsamplingNearestGradient."""
+
+    apple_class = "MPSCNNUpsamplingNearestGradient"
+    forward_class = UpsamplingNearest
+
+
+class UpsamplingBilinearGradient(UpsamplingGradient):
+    """The gradients of the pixels that were sampled from one, times its weights, as MPSCNNUpsamplingBilinearGradient.
+
+    Apple's class has no `align_corners`.
+    """
+
+    apple_class = "MPSCNNUpsamplingBilinearGradient"
+    forward_class = UpsamplingBilinear
+
+    align_corners = Flag("Whether corner pixels stayed corners.")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, scale_factor_x: int, scale_factor_y: int, **properties: Unpack[BilinearGradientProperties]
+        ) -> None: ...

@@ -1,0 +1,105 @@
+#include "engine/kernel_graph.h"
+
+#include <optional>
+
+#include "core/text.h"
+#include "engine/differentiation.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+class KernelGraphMaker {
+public:
+    KernelGraphMaker(const Kernel &kernel, const kernels::Encoding &encoding)
+        : kernel_(kernel), encoding_(encoding), name_(kernel.definition().name()), result_{Graph(name_), {}} {
+    }
+
+    KernelGraph run() {
+        add_sources();
+        ValueId result = add_nodes();
+        if (encoding_.derivative) result = differentiated(result);
+        result_.graph.mark_output(result);
+        return std::move(result_);
+    }
+
+private:
+    Graph &graph() { return result_.graph; }
+    void add_sources();
+    ValueId add_nodes();
+    ValueId differentiated(ValueId result);
+    ValueId value_of(int value) const { return *values_[static_cast<std::size_t>(value)]; }
+
+    const Kernel &kernel_;
+    const kernels::Encoding &encoding_;
+    std::string name_;
+    KernelGraph result_;
+    std::vector<std::optional<ValueId>> values_; ///< of the encoding's
+};
+
+void KernelGraphMaker::add_sources() {
+    for (std::size_t i = 0; i < encoding_.sources.size(); ++i) {
+        const kernels::EncodedSource &source = encoding_.sources[i];
+        if (source.image == kernels::EncodedSource::weight && !kernel_.weight(source.role)) {
+            values_.emplace_back();
+            continue;
+        }
+        const std::string name = concat({"source ", i});
+        values_.emplace_back(source.variable
+                                 ? graph().add_variable(name, variable_shape(*source.variable))
+                                 : graph().add_input(name, source.shape().with_batch(Shape::any)));
+        result_.sources.push_back(i);
+    }
+}
+
+ValueId KernelGraphMaker::add_nodes() {
+    ValueId result = -1;
+    for (std::size_t i = 0; i < encoding_.nodes.size(); ++i) {
+        const kernels::EncodedNode &node = encoding_.nodes[i];
+        const bool last = i + 1 == encoding_.nodes.size();
+        std::vector<ValueId> inputs;
+        for (const int value : node.inputs) inputs.push_back(value_of(value));
+        result = graph().add_node(last ? name_ : concat({name_, " step ", i}), node.operation,
+                                  std::move(inputs), node.activation);
+        values_.emplace_back(result);
+        for (const auto &[role, value] : node.variables)
+            if (const auto &own = values_[static_cast<std::size_t>(value)])
+                graph().use_variable(result, role, *own);
+    }
+    return result;
+}
+
+ValueId KernelGraphMaker::differentiated(ValueId result) {
+    const kernels::EncodedDerivative &derivative = *encoding_.derivative;
+    const auto wanted_source = static_cast<std::size_t>(derivative.wanted);
+    if (!values_[wanted_source])
+        fail(ErrorKind::weights,
+             {name_, ": ", encoding_.sources[wanted_source].role, " is not set; its gradient is wanted"});
+    const ValueId wanted = value_of(derivative.wanted);
+    const auto gradients = differentiate(graph(), result, value_of(derivative.gradient), {wanted});
+    const auto found = gradients.find(wanted);
+    if (found == gradients.end())
+        fail(ErrorKind::unsupported,
+             {name_, ": there is no gradient of ", kernel_.definition().properties.gradient_of});
+    ValueId value = found->second;
+    std::vector<ops::Operation> then = derivative.then;
+    if (then.empty() && graph().is_input(value)) then.emplace_back(ops::Neuron{}); // a copy
+    for (std::size_t i = 0; i < then.size(); ++i)
+        value = graph().add_node(concat({name_, " result ", i}), then[i], {value});
+    return value;
+}
+
+} // namespace
+
+KernelGraph make_kernel_graph(const Kernel &kernel, const kernels::Encoding &encoding) {
+    return KernelGraphMaker(kernel, encoding).run();
+}
+
+void set_weights(Graph &graph, const Kernel &kernel, const kernels::Encoding &encoding) {
+    for (std::size_t i = 0; i < encoding.nodes.size(); ++i)
+        for (const kernels::WeightUse &use : encoding.nodes[i].weights)
+            if (const WeightTensor *weight = kernel.weight(use.kernel_role))
+                graph.set_weight(graph.nodes()[i].name, use.role, weight->reshaped(use.shape));
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,64 @@
+#pragma once
+
+#include "kernels/encoding.h"
+
+namespace mpscnn::kernels {
+
+/// Apple's names of the fields.
+template <class Visitor> void visit_loss(Visitor &visit, ops::LossFields &loss) {
+    visit("loss_type", loss.kind, "how each element's loss is computed");
+    visit("reduction_type", loss.reduction, "what becomes of the elements' losses");
+    visit("reduce_across_batch", loss.reduce_across_batch, "one loss for all images, or one for each");
+    visit("weight", loss.weight, "factor of every element");
+    visit("label_smoothing", loss.label_smoothing, "share of each label that all classes get, 0 to 1");
+    visit("number_of_classes", loss.number_of_classes, "between which softmax_cross_entropy shares it");
+    visit("epsilon", loss.epsilon, "log: added before logarithms");
+    visit("delta", loss.delta, "huber: where the parabola ends");
+}
+
+/// MPSNNForwardLoss, of whole images. Sources: prediction, labels and, if any, weights.
+struct Loss {
+    ops::LossFields loss{.reduction = ops::LossReduction::none};
+
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &visit) { visit_loss(visit, loss); }
+
+    void check(const std::string &kernel) const;
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const {
+        return loss.reduction == ops::LossReduction::none ? sources[0] : 1;
+    }
+    /// One pixel, of one image or of each; the prediction's size without a reduction.
+    ImageDescriptor destination(std::span<const ImageDescriptor> sources) const;
+    int build(EncodingBuilder &builder) const;
+};
+
+/// The gradient of its prediction: MPSCNNLoss, and MPSNNLossGradient, which multiplies it with the gradient
+/// of the loss. Sources: prediction, labels, of the second that gradient and, if any, weights.
+struct LossGradient {
+    ops::LossFields loss{.reduction = ops::LossReduction::none};
+    bool has_source_gradient = false;
+
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &visit) { visit_loss(visit, loss); }
+
+    void check(const std::string &kernel) const;
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
+    ImageDescriptor destination(std::span<const ImageDescriptor> sources) const { return sources[0]; }
+    int build(EncodingBuilder &builder) const;
+};
+
+/// MPSNNInitialGradient: ones.
+struct InitialGradient {
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &) {}
+
+    void check(const std::string &) const {}
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const { return sources[0]; }
+    ImageDescriptor destination(std::span<const ImageDescriptor> sources) const { return sources[0]; }
+    int build(EncodingBuilder &builder) const;
+};
+
+} // namespace mpscnn::kernels

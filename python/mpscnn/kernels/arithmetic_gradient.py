@@ -1,0 +1,127 @@
+"""Gradients of arithmetic kernels."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.kernels.arithmetic import (
+    Add,
+    Arithmetic,
+    ArithmeticGradientState,
+    ArithmeticKernel,
+    Multiply,
+    Subtract,
+)
+from mpscnn.kernels.kernel import Kernel, require_type
+from mpscnn.kernels.properties import Flag
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import ArithmeticProperties
+
+_FOLLOWED = (
+    "primary_scale",
+    "secondary_scale",
+    "primary_stride_x",
+    "primary_stride_y",
+    "primary_stride_in_feature_channels",
+    "secondary_stride_x",
+    "secondary_stride_y",
+    "secondary_stride_in_feature_channels",
+)
+_PLACES = (
+    "primary_offset",
+    "secondary_offset",
+    "primary_source_feature_channel_offset",
+    "secondary_source_feature_channel_offset",
+    "destination_feature_channel_offset",
+)
+
+
+class ArithmeticGradient(ArithmeticKernel):
+    """Base of the gradients of arithmetic kernels, as MPSCNNArithmeticGradient: of one operand.
+
+    The primary source is the gradient of the result, the secondary source the *other* operand. Scales and strides are
+    those of the forward kernel; where its operand has one row, column or channel for all, the gradients are added.
+    `minimum_value` and `maximum_value` limit the gradient that is written; those of the forward kernel have no part in
+    it, and no bias has.
+
+    Args:
+        is_secondary_source_filter: whether the gradient is that of the secondary operand.
+    """
+
+    apple_class = "MPSCNNArithmeticGradient"
+    forward_class: type[Arithmetic] = Arithmetic
+
+    is_secondary_source_filter = Flag("Whether the gradient is that of the secondary operand.")
+
+    def __init__(
+        self, is_secondary_source_filter: bool = False, **properties: Unpack[ArithmeticProperties]
+    ) -> None:
+        Kernel.__init__(self, is_secondary_source_filter=is_secondary_source_filter, **properties)
+
+    def encode(  # type: ignore[override]
+        self,
+        commands: CommandBuffer,
+        source_gradient: Image,
+        source_image: Image,
+        gradient_state: ArithmeticGradientState | None = None,
+        destination: Image | None = None,
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns the gradient of an operand.
+
+        Args:
+            source_gradient: of the forward kernel's result.
+            source_image: the operand whose gradient this is not.
+            gradient_state: of the forward kernel, for its scales and strides; without one the properties count.
+            destination: as large as the operand; made if there is none.
+
+        Raises:
+            ShapeError, ParameterError: what does not go together. UnsupportedError: the forward kernel read or wrote
+                a part of an image.
+        """
+        if gradient_state is not None:
+            self._follow(gradient_state)
+        return self._encode(commands, [source_gradient, source_image], destination)
+
+    def _follow(self, state: ArithmeticGradientState) -> None:
+        name = type(self).__name__
+        require_type(f"{name}.encode", state, ArithmeticGradientState)
+        forward = state._recorded()
+        if not issubclass(state._forward, self.forward_class):
+            raise ParameterError(
+                f"{name}: needs a state of {self.forward_class.__name__}, got one of {state._forward.__name__}"
+            )
+        if forward["clip_rect"] is not None or any(forward[place] not in (0, [0, 0, 0]) for place in _PLACES):
+            raise UnsupportedError(
+                f"{name}: the forward kernel has offsets or a clip rectangle; set those of the gradient without a state"
+            )
+        self._set({key: forward[key] for key in _FOLLOWED})
+
+
+class AddGradient(ArithmeticGradient):
+    """scale * g, as MPSCNNAddGradient."""
+
+    apple_class = "MPSCNNAddGradient"
+    forward_class = Add
+
+
+class SubtractGradient(ArithmeticGradient):
+    """primary_scale * g, or -secondary_scale * g, as MPSCNNSubtractGradient.
+
+    Apple's class needs primary_scale = -1 for the secondary operand; this one has the sign.
+    """
+
+    apple_class = "MPSCNNSubtractGradient"
+    forward_class = Subtract
+
+
+class MultiplyGradient(ArithmeticGradient):
+    """primary_scale * secondary_scale * g * the other operand, as MPSCNNMultiplyGradient."""
+
+    apple_class = "MPSCNNMultiplyGradient"
+    forward_class = Multiply

@@ -1,0 +1,167 @@
+"""Gradients of batch normalizations."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from mpscnn.errors import ShapeError
+from mpscnn.kernels.arithmetic import Add
+from mpscnn.kernels.batch_normalization import BatchNormalizationState
+from mpscnn.kernels.gradient import DeviceArray
+from mpscnn.kernels.kernel import Kernel, allocate_image, require_type
+from mpscnn.kernels.neuron import NeuronDescriptor
+from mpscnn.kernels.properties import Descriptor, Integer, Number
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import BatchNormalizationGradientProperties
+
+
+class _BatchGradient(Kernel):
+    """What both gradient kernels have; they take whole images, and gamma, beta and epsilon from the state's kernel."""
+
+    number_of_feature_channels = Integer("Feature channels of the source.")
+    fused_neuron_descriptor = Descriptor("The neuron that the forward kernel applied to the result.")
+    epsilon = Number("Added to the variance, above zero.")
+
+    def __init__(
+        self,
+        number_of_feature_channels: int,
+        *,
+        fused_neuron_descriptor: NeuronDescriptor | None = None,
+        **properties: Unpack[BatchNormalizationGradientProperties],
+    ) -> None:
+        Kernel.__init__(
+            self,
+            number_of_feature_channels=number_of_feature_channels,
+            fused_neuron_descriptor=fused_neuron_descriptor,
+            **properties,
+        )
+
+    def _follow(
+        self, commands: CommandBuffer, images: Sequence[Image], state: object
+    ) -> BatchNormalizationState:
+        self._require_arguments(commands, images)
+        require_type(type(self).__name__, state, BatchNormalizationState)
+        assert isinstance(state, BatchNormalizationState)
+        self.epsilon = state.batch_normalization.epsilon
+        self._set_weight("gamma", state.gamma)
+        self._set_weight("beta", state.beta)
+        return state
+
+    def _require_pairs(self, gradients: Sequence[Image], images: Sequence[Image]) -> None:
+        self._require_batch(gradients)
+        self._require_batch(images)
+        if len(gradients) != len(images) or not images:
+            raise ShapeError(
+                f"{type(self).__name__}.encode_batch: batches must have one length above 0, "
+                f"got {len(gradients)} and {len(images)}"
+            )
+
+
+class BatchNormalizationStatisticsGradient(_BatchGradient):
+    """The gradients of gamma and beta, for the state, as MPSCNNBatchNormalizationStatisticsGradient.
+
+    To be encoded before `BatchNormalizationGradient`, which needs them, for all images whose statistics the state has.
+    """
+
+    apple_class = "MPSCNNBatchNormalizationStatisticsGradient"
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source_gradient: Image,
+        source_image: Image,
+        batch_normalization_state: BatchNormalizationState,
+    ) -> None:
+        """Appends the kernel to a command buffer; the state gets the gradients.
+
+        Args:
+            source_gradient: of the result of the `BatchNormalization`.
+            source_image: its source.
+            batch_normalization_state: with the statistics of these images.
+
+        Raises:
+            ShapeError: sizes or channels differ. StateError: the state has no statistics or belongs to another queue.
+        """
+        self.encode_batch(commands, [source_gradient], [source_image], batch_normalization_state)
+
+    def encode_batch(
+        self,
+        commands: CommandBuffer,
+        source_gradients: Sequence[Image],
+        source_images: Sequence[Image],
+        batch_normalization_state: BatchNormalizationState,
+    ) -> None:
+        """The same for all images of a batch: gradients are added."""
+        state = self._follow(commands, [*source_gradients, *source_images], batch_normalization_state)
+        if len(source_images) != 1 or len(source_gradients) != 1:
+            self._require_pairs(source_gradients, source_images)
+        total: Image | None = None
+        for pair in zip(source_gradients, source_images, strict=True):
+            sums = self._encode(commands, pair, self._sums(commands, pair), state._state)
+            total = sums if total is None else Add().encode(commands, total, sums)
+        assert total is not None
+        state._gradients = DeviceArray(commands, total)
+
+    def _sums(self, commands: CommandBuffer, sources: Sequence[Image]) -> Image:
+        return allocate_image(commands, self._destination_descriptor(sources))
+
+
+class BatchNormalizationGradient(_BatchGradient):
+    """The gradient of a batch normalization's source, as MPSCNNBatchNormalizationGradient.
+
+    gamma / sqrt(variance + epsilon) * (g - mean(g) - normalized * mean(g normalized)): the statistics of the state
+    depend on the source, and the means are those over all images of the batch.
+    """
+
+    apple_class = "MPSCNNBatchNormalizationGradient"
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source_gradient: Image,
+        source_image: Image,
+        batch_normalization_state: BatchNormalizationState,
+        destination: Image | None = None,
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns the gradient of the source image.
+
+        Raises:
+            ShapeError: sizes or channels differ. StateError: the state has no gradients (encode
+                `BatchNormalizationStatisticsGradient` first) or belongs to another queue.
+        """
+        (result,) = self.encode_batch(
+            commands,
+            [source_gradient],
+            [source_image],
+            batch_normalization_state,
+            None if destination is None else [destination],
+        )
+        return result
+
+    def encode_batch(
+        self,
+        commands: CommandBuffer,
+        source_gradients: Sequence[Image],
+        source_images: Sequence[Image],
+        batch_normalization_state: BatchNormalizationState,
+        destinations: Sequence[Image] | None = None,
+    ) -> list[Image]:
+        """The same for all images of a batch: all of those whose gradients of gamma and beta the state has."""
+        state = self._follow(commands, [*source_gradients, *source_images], batch_normalization_state)
+        sums = state._sums().image
+        count = len(source_images)
+        if count != 1 or len(source_gradients) != 1:
+            self._require_pairs(source_gradients, source_images)
+            # The kernel divides by the number of pixels of one image.
+            sums = Add(primary_scale=1 / count, secondary_scale=0.0).encode(commands, sums, sums)
+        results: Sequence[Any] = [None] * count if destinations is None else destinations
+        return [
+            self._encode(commands, [gradient, image, sums], result, state._state)
+            for gradient, image, result in zip(source_gradients, source_images, results, strict=True)
+        ]

@@ -1,0 +1,89 @@
+"""What convolutions leave behind: the sizes of their sources, their weights, and gradients of these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.kernels.gradient import WeightGradientState
+from mpscnn.runtime.feature_image import Image
+
+Weights = NDArray[Any]
+
+
+class ConvolutionWeightsAndBiasesState:
+    """Weights and bias terms of a convolution as an object, as MPSCNNConvolutionWeightsAndBiasesState.
+
+    Those that an optimiser makes are there once its command buffer is completed; before they raise StateError.
+    """
+
+    def __init__(
+        self, weights: Weights | Callable[[], Weights], biases: Weights | Callable[[], Weights] | None = None
+    ) -> None:
+        self._weights, self._biases = weights, biases
+
+    @property
+    def weights(self) -> Weights:
+        """[output][kernel height][kernel width][input / groups]; depthwise [output][kernel height][kernel width]."""
+        return self._weights() if callable(self._weights) else self._weights
+
+    @property
+    def biases(self) -> Weights | None:
+        """[output], or None for zeros."""
+        return self._biases() if callable(self._biases) else self._biases
+
+
+@dataclass(frozen=True)
+class ImageSizeEncodingState:
+    """The size of a convolution's source, for `ConvolutionTranspose` to return to, as MPSImageSizeEncodingState."""
+
+    source_width: int
+    source_height: int
+    offset: tuple[int, int] = (0, 0)
+    """The convolution's `offset`, (x, y)."""
+
+
+class ConvolutionGradientState(WeightGradientState):
+    """A state of a convolution or fully connected kernel, as MPSCNNConvolutionGradientState.
+
+    Gets the gradients of weights and bias terms from the gradient kernel. It is an image size encoding state, too: a
+    transposed convolution takes it.
+    """
+
+    def __init__(self, convolution: Any, source: Image | None = None) -> None:
+        super().__init__(convolution, source)
+        self._convolution = convolution
+        self._offset: tuple[int, int] = convolution.offset[:2]
+
+    @property
+    def convolution(self) -> Any:
+        """The kernel that the state is for."""
+        return self._convolution
+
+    @property
+    def offset(self) -> tuple[int, int]:
+        """The kernel's `offset`, (x, y): as it was encoded, before that as it was when the state was made."""
+        return self._offset if self._properties is None else super().offset
+
+    @property
+    def image_size(self) -> ImageSizeEncodingState:
+        """The size and offset alone."""
+        return ImageSizeEncodingState(self.source_width, self.source_height, self.offset)
+
+    @property
+    def gradient_for_weights(self) -> NDArray[np.float32]:
+        """A copy, in the shape of the weights; of depthwise convolutions [output][kernel height][kernel width].
+
+        StateError before the command buffer with the gradient kernel is completed.
+        """
+        gradient = self._gradient("weights")
+        return gradient[..., 0] if getattr(self._convolution, "depthwise", False) else gradient
+
+    @property
+    def gradient_for_biases(self) -> NDArray[np.float32]:
+        """A copy, [output]. StateError as for the weights."""
+        return self._gradient("bias_terms").reshape(-1)

@@ -1,0 +1,317 @@
+"""Losses and their gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.copies import NoCopies
+from mpscnn.errors import ParameterError, ShapeError, StateError, UnsupportedError
+from mpscnn.kernels.arithmetic import Add
+from mpscnn.kernels.gradient import DeviceArray, add_read
+from mpscnn.kernels.kernel import Kernel, require_type
+from mpscnn.kernels.properties import Flag, Integer, Number, Text
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import LabelProperties
+
+
+@dataclass
+class LossDescriptor:
+    """Which loss and how it is reduced, as MPSCNNLossDescriptor.
+
+    loss_type: see the table of docs/training.md. reduction_type: "none", "sum", "mean" or "sum_by_nonzero_weights".
+    """
+
+    loss_type: str
+    reduction_type: str = "none"
+    reduce_across_batch: bool = False
+    weight: float = 1.0
+    label_smoothing: float = 0.0
+    number_of_classes: int = 1
+    epsilon: float = 1e-7
+    delta: float = 1.0
+
+    def properties(self) -> dict[str, Any]:
+        """Properties of a kernel with this descriptor."""
+        return dict(vars(self))
+
+
+class LossDataDescriptor:
+    """Labels or weights in the program's memory, as MPSCNNLossDataDescriptor.
+
+    Args:
+        data: float32 numbers: (height, width, channels), (n, height, width, channels), or with layout "chw" (channels,
+            height, width) and (n, channels, height, width).
+        layout: "hwc" or "chw".
+    """
+
+    def __init__(self, data: Any, layout: Literal["hwc", "chw"] = "hwc") -> None:
+        values = np.asarray(data, np.float32)
+        if layout not in ("hwc", "chw"):
+            raise ParameterError(f"LossDataDescriptor: layout must be 'hwc' or 'chw', got {layout!r}")
+        if values.ndim not in (3, 4):
+            raise ShapeError(f"LossDataDescriptor: expected 3 or 4 axes, got {values.shape}")
+        self.layout = layout
+        self.data: NDArray[np.float32] = values if layout == "hwc" else np.moveaxis(values, -3, -1)
+
+    @property
+    def size(self) -> tuple[int, int, int]:
+        """(width, height, channels)."""
+        height, width, channels = self.data.shape[-3:]
+        return width, height, channels
+
+
+def _as_image(what: str, given: Any) -> Image | None:
+    if isinstance(given, LossDataDescriptor):
+        return Image.from_numpy(np.ascontiguousarray(given.data))
+    if given is not None:
+        require_type(f"LossLabels: {what}", given, Image)
+    image: Image | None = given
+    return image
+
+
+class LossLabels(NoCopies):
+    """Labels, weights and the loss that a kernel computes from them, as MPSCNNLossLabels.
+
+    Args:
+        labels: a `LossDataDescriptor` or an `Image`, as large as the prediction.
+        weights: likewise; a factor of each element of the loss.
+    """
+
+    _instead = "commands of a device write its loss; make another of the same images"
+
+    def __init__(
+        self, labels: LossDataDescriptor | Image, weights: LossDataDescriptor | Image | None = None
+    ) -> None:
+        found = _as_image("labels", labels)
+        if found is None:
+            raise ParameterError("LossLabels: there must be labels")
+        self._labels, self._weights = found, _as_image("weights", weights)
+        self._loss: DeviceArray | None = None
+
+    @property
+    def labels_image(self) -> Image:
+        """The labels."""
+        return self._labels
+
+    @property
+    def weights_image(self) -> Image | None:
+        """The weights, if there are any."""
+        return self._weights
+
+    @property
+    def loss_image(self) -> Image:
+        """The loss that the last kernel encoded with these labels computes: one pixel, or as large as the prediction.
+
+        StateError before a kernel has been encoded.
+        """
+        return self._encoded().image
+
+    @property
+    def loss(self) -> NDArray[np.float32]:
+        """A copy of `loss_image`, (images, rows, columns, channels). StateError before its buffer is completed."""
+        return self._encoded().read("LossLabels: the loss")
+
+    def _encoded(self) -> DeviceArray:
+        if self._loss is None:
+            raise StateError("LossLabels: have no loss; encode a Loss with them first")
+        return self._loss
+
+    def _images(self) -> list[Image]:
+        return [self._labels] if self._weights is None else [self._labels, self._weights]
+
+
+class _LossKernel(Kernel):
+    loss_type = Text("How each element's loss is computed.")
+    reduction_type = Text("What becomes of the elements' losses.")
+    reduce_across_batch = Flag("Whether there is one loss for all images of a batch, or one for each.")
+    weight = Number("Factor of every element.")
+    label_smoothing = Number("Share of each label that all classes get, 0 to 1.")
+    number_of_classes = Integer("Between which softmax_cross_entropy shares it.")
+    epsilon = Number("log: added before logarithms.")
+    delta = Number("huber: where the parabola ends.")
+
+    def __init__(self, descriptor: LossDescriptor, **properties: Unpack[LabelProperties]) -> None:
+        require_type(type(self).__name__, descriptor, LossDescriptor)
+        Kernel.__init__(self, **descriptor.properties(), **properties)
+
+    def _loss_properties(self) -> dict[str, Any]:
+        return {name: value for name, value in self._properties().items() if name != "label"}
+
+
+class ForwardLoss(_LossKernel):
+    """The loss of a prediction, as MPSNNForwardLoss: without its gradient, which `LossGradient` computes.
+
+    Reads whole images. The result has one pixel: of one image with `reduce_across_batch`, else of each image; without a
+    reduction it is as large as the prediction.
+
+    Args:
+        descriptor: which loss.
+    """
+
+    apple_class = "MPSNNForwardLoss"
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source_image: Image,
+        labels: Image,
+        weights: Image | None = None,
+        destination: Image | None = None,
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns the loss.
+
+        Raises:
+            ShapeError: labels or weights have another size than the prediction. ParameterError, StateError: see
+                `UnaryKernel.encode`.
+        """
+        sources = [source_image, labels, *([] if weights is None else [weights])]
+        return self._encode(commands, sources, destination)
+
+
+class LossGradient(_LossKernel):
+    """The gradient of a prediction from that of its loss, as MPSNNLossGradient.
+
+    The reduction has no part in it but for what it does to the size of the loss: gradients are not divided.
+
+    Args:
+        descriptor: that of the `ForwardLoss`.
+    """
+
+    apple_class = "MPSNNLossGradient"
+
+    @property
+    def compute_label_gradients(self) -> bool:
+        """Whether labels get a gradient: False. Setting it raises UnsupportedError for True."""
+        return False
+
+    @compute_label_gradients.setter
+    def compute_label_gradients(self, value: bool) -> None:
+        if value:
+            raise UnsupportedError(
+                "LossGradient: compute_label_gradients must be False, labels get no gradient"
+            )
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source_gradient: Image,
+        source_image: Image,
+        labels: Image,
+        weights: Image | None = None,
+        destination: Image | None = None,
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns the gradient of the prediction.
+
+        Args:
+            source_gradient: of the loss, as `InitialGradient` makes it: one number, one for each image, or one for each
+                element.
+            source_image: the prediction.
+            labels, weights: those of the `ForwardLoss`.
+            destination: as large as the prediction; made if there is none.
+        """
+        sources = [source_image, labels, source_gradient, *([] if weights is None else [weights])]
+        return self._encode(commands, sources, destination)
+
+
+class InitialGradient(Kernel):
+    """An image of ones in the size of its source, as MPSNNInitialGradient: the gradient of a loss by itself."""
+
+    apple_class = "MPSNNInitialGradient"
+
+    def __init__(self, **properties: Unpack[LabelProperties]) -> None:
+        Kernel.__init__(self, **properties)
+
+    def encode(self, commands: CommandBuffer, source: Image, destination: Image | None = None) -> Image:
+        """Appends the kernel to a command buffer and returns the destination."""
+        return self._encode(commands, [source], destination)
+
+
+class Loss(_LossKernel):
+    """The loss of a prediction and its gradient, as MPSCNNLoss.
+
+    The result is the gradient, which is not divided, whatever the reduction; the loss goes to the labels. Reads whole
+    images.
+
+    Args:
+        descriptor: which loss.
+    """
+
+    apple_class = "MPSCNNLoss"
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        source_image: Image,
+        labels: LossLabels,
+        destination: Image | None = None,
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns the gradient of the prediction.
+
+        Raises:
+            ShapeError: labels or weights have another size than the prediction. ParameterError, StateError: see
+                `UnaryKernel.encode`.
+        """
+        require_type("Loss.encode", labels, LossLabels)
+        sources = [source_image, *labels._images()]
+        self._require_arguments(commands, sources)
+        loss = self._forward(commands, sources)
+        gradient = self._encode(commands, sources, destination)
+        labels._loss = DeviceArray(commands, loss)
+        return gradient
+
+    def encode_batch(
+        self,
+        commands: CommandBuffer,
+        source_images: Sequence[Image],
+        labels: Sequence[LossLabels],
+        destinations: Sequence[Image] | None = None,
+    ) -> list[Image]:
+        """The same for each image of a batch.
+
+        With `reduce_across_batch` the labels of the first image get the loss of all, those of the others zero.
+        """
+        self._require_batch(source_images)
+        results: list[Image | None] = [None] * len(source_images) if destinations is None else [*destinations]
+        if not len(source_images) == len(labels) == len(results):
+            raise ShapeError(
+                f"Loss.encode_batch: batches must have one length, got {len(source_images)}, {len(labels)} and "
+                f"{len(results)}"
+            )
+        joins = self.reduce_across_batch and self.reduction_type != "none" and len(labels) > 1
+        if joins and self.reduction_type == "sum_by_nonzero_weights":
+            raise UnsupportedError(
+                "Loss.encode_batch: sum_by_nonzero_weights across a batch needs one Image that holds all images"
+            )
+        gradients = [
+            self.encode(commands, image, label, result)
+            for image, label, result in zip(source_images, labels, results, strict=True)
+        ]
+        if joins:
+            self._reduce(commands, labels)
+        return gradients
+
+    def _forward(self, commands: CommandBuffer, sources: Sequence[Image]) -> Image:
+        forward = ForwardLoss(LossDescriptor(**self._loss_properties()))
+        add_read(sources)
+        return forward._encode(commands, sources, None)
+
+    def _reduce(self, commands: CommandBuffer, labels: Sequence[LossLabels]) -> None:
+        total = labels[0].loss_image
+        for label in labels[1:]:
+            total = Add().encode(commands, total, label.loss_image)
+            zeros = Add(primary_scale=0.0, secondary_scale=0.0)
+            label._loss = DeviceArray(commands, zeros.encode(commands, label.loss_image, label.loss_image))
+        if self.reduction_type == "mean":
+            share = Add(primary_scale=1 / len(labels), secondary_scale=0.0)
+            total = share.encode(commands, total, total)
+        labels[0]._loss = DeviceArray(commands, total)

@@ -1,0 +1,330 @@
+"""Optimisers: new weights from gradients."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.kernels.batch_normalization import BatchNormalizationState
+from mpscnn.kernels.convolution_states import ConvolutionGradientState, ConvolutionWeightsAndBiasesState
+from mpscnn.kernels.gradient import DeviceArray, add_read
+from mpscnn.kernels.kernel import Kernel, require_type
+from mpscnn.kernels.normalization import (
+    InstanceNormalizationGradientState,
+    NormalizationGammaAndBetaState,
+)
+from mpscnn.kernels.properties import Flag, Integer, Number, Text
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
+
+if TYPE_CHECKING:
+    from typing_extensions import Unpack
+
+    from mpscnn.kernels.named import AdamProperties, LabelProperties
+
+S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaState)
+
+
+@dataclass
+class OptimizerDescriptor:
+    """What all optimisers do with a gradient before they use it, as MPSNNOptimizerDescriptor.
+
+    It is limited to gradient_clip_min to gradient_clip_max if `apply_gradient_clipping`, multiplied with
+    `gradient_rescale`, and gets the gradient of the regularization: regularization_scale times the weight ("l2") or its
+    sign ("l1").
+    """
+
+    learning_rate: float = 1e-3
+    gradient_rescale: float = 1.0
+    apply_gradient_clipping: bool = False
+    gradient_clip_min: float = -1.0
+    gradient_clip_max: float = 1.0
+    regularization_type: str = "none"
+    regularization_scale: float = 0.0
+
+    def properties(self) -> dict[str, Any]:
+        """Properties of a kernel with this descriptor."""
+        return dict(vars(self))
+
+
+@dataclass
+class OptimizerMoments:
+    """What an optimiser keeps of the gradients of one layer: an image for each weight and moment. Begins with zeros."""
+
+    images: dict[tuple[str, str], Image] = field(default_factory=dict)
+    steps: dict[str, int] = field(default_factory=dict)
+    """How many steps each weight has made."""
+
+
+class Optimizer(Kernel):
+    """Base of the optimisers, as MPSNNOptimizer. Weights, gradients and moments are whole images of one size.
+
+    One `encode` computes one of the optimiser's results, `result`; `update` computes all of them, for a layer.
+
+    Args:
+        descriptor: an `OptimizerDescriptor`, or a learning rate.
+    """
+
+    apple_class = "MPSNNOptimizer"
+
+    result = Text("Which result is computed: 'values', or one of the moments.")
+    learning_rate = Number("Of the step, at least 0.")
+    gradient_rescale = Number("Factor of the gradient, once it is clipped.")
+    apply_gradient_clipping = Flag("Whether the gradient is limited.")
+    gradient_clip_min = Number("Its lower limit.")
+    gradient_clip_max = Number("Its upper limit.")
+    regularization_type = Text("'none', 'l1' or 'l2'.")
+    regularization_scale = Number("Factor of the regularization, at least 0.")
+
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, descriptor: OptimizerDescriptor | float = 1e-3, **properties: Unpack[LabelProperties]
+        ) -> None: ...
+
+    def _make(self, descriptor: OptimizerDescriptor | float, own: Mapping[str, Any], others: Any) -> None:
+        if isinstance(descriptor, (int, float)):
+            descriptor = OptimizerDescriptor(descriptor)
+        require_type(type(self).__name__, descriptor, OptimizerDescriptor)
+        Kernel.__init__(self, **descriptor.properties(), **own, **others)
+
+    def set_learning_rate(self, learning_rate: float) -> None:
+        """As setLearningRate:."""
+        self.learning_rate = learning_rate
+
+    def encode(
+        self,
+        commands: CommandBuffer,
+        input_gradient: Image,
+        input_values: Image,
+        *input_moments: Image,
+        destination: Image | None = None,
+    ) -> Image:
+        """Appends the kernel to a command buffer and returns `result`: new values, or a new moment.
+
+        Args:
+            input_gradient, input_values: whole images of one size.
+            input_moments: in the order of the class' documentation, as they were before the step.
+            destination: of the same size, none of the sources; made if there is none.
+
+        Raises:
+            ShapeError, ParameterError: sizes differ, or moments are missing. StateError: see `UnaryKernel.encode`.
+        """
+        return self._encode(commands, [input_gradient, input_values, *input_moments], destination)
+
+    def _moments(self) -> tuple[str, ...]:
+        """The results besides the values, in the order in which they are sources."""
+        raise NotImplementedError
+
+    def _at(self, _steps: int) -> dict[str, Any]:
+        """Properties that follow from the number of steps that were made."""
+        return {}
+
+    def step(
+        self,
+        commands: CommandBuffer,
+        input_gradient: Image,
+        input_values: Image,
+        moments: OptimizerMoments,
+        role: str = "values",
+    ) -> Image:
+        """New values and moments of one weight; `moments`, with those of the weight `role`, is brought up to date."""
+        names = self._moments()
+        size = input_values.descriptor
+        before = [
+            moments.images.get((role, name))
+            or Image(size.width, size.height, size.feature_channels, size.number_of_images)
+            for name in names
+        ]
+        made = {}
+        chosen = self._properties()
+        steps = moments.steps.get(role, 0)
+        changes = self._at(steps)
+        try:
+            self._set(changes)
+            for name in names:
+                self.result = name
+                add_read([input_gradient, input_values])
+                made[role, name] = self.encode(commands, input_gradient, input_values, *before)
+            self.result = "values"
+            values = self.encode(commands, input_gradient, input_values, *before)
+        finally:
+            self._set({name: chosen[name] for name in ("result", *changes)})
+        moments.images.update(made)
+        moments.steps[role] = steps + 1
+        return values
+
+    def update(
+        self,
+        commands: CommandBuffer,
+        gradient_state: ConvolutionGradientState
+        | InstanceNormalizationGradientState
+        | BatchNormalizationState,
+        source_state: S,
+        moments: OptimizerMoments,
+    ) -> S:
+        """New weights of a layer: of a convolution or fully connected kernel, or gamma and beta of a normalization.
+
+        Args:
+            gradient_state: that of the gradient kernel, encoded before.
+            source_state: the weights as they are.
+            moments: of this layer; brought up to date.
+
+        Returns:
+            A state like `source_state`, whose arrays are there once the command buffer is completed. Reload the layer's
+            forward and gradient kernels from it.
+        """
+        name = f"{type(self).__name__}.update"
+        if isinstance(gradient_state, ConvolutionGradientState):
+            require_type(name, source_state, ConvolutionWeightsAndBiasesState)
+            pairs = self._convolution(name, gradient_state, source_state)
+        else:
+            require_type(name, source_state, NormalizationGammaAndBetaState)
+            pairs = self._normalization(commands, name, gradient_state, source_state)
+        made = {
+            role: self._lazy(commands, self.step(commands, gradient, values, moments, role), shape)
+            for role, (gradient, values, shape) in pairs.items()
+        }
+        first, second = made.values()
+        return type(source_state)(first, second)
+
+    @staticmethod
+    def _lazy(commands: CommandBuffer, image: Image, shape: tuple[int, ...]) -> Callable[[], NDArray[Any]]:
+        array = DeviceArray(commands, image)
+        return lambda: array.read("the optimiser's result").reshape(shape)
+
+    @staticmethod
+    def _pair(name: str, what: str, gradient: Image, values: Any) -> tuple[Image, Image, tuple[int, ...]]:
+        size = gradient.descriptor
+        extents = (size.number_of_images, size.height, size.width, size.feature_channels)
+        array = np.zeros(extents, np.float32) if values is None else np.asarray(values, np.float32)
+        if array.size != np.prod(extents):
+            raise ShapeError(f"{name}: {what} must have {np.prod(extents)} elements, got {array.shape}")
+        shape = array.shape if values is not None else (size.feature_channels,)
+        return gradient, Image.from_numpy(array.reshape(extents)), shape
+
+    def _convolution(
+        self, name: str, gradients: ConvolutionGradientState, source: Any
+    ) -> dict[str, tuple[Image, Image, tuple[int, ...]]]:
+        found = gradients._images(name)
+        return {
+            "weights": self._pair(name, "weights", found["weights"], source.weights),
+            "bias_terms": self._pair(name, "biases", found["bias_terms"], source.biases),
+        }
+
+    def _normalization(
+        self,
+        commands: CommandBuffer,
+        name: str,
+        gradients: InstanceNormalizationGradientState | BatchNormalizationState,
+        source: Any,
+    ) -> dict[str, tuple[Image, Image, tuple[int, ...]]]:
+        if isinstance(gradients, BatchNormalizationState):
+            found = gradients._images(commands)
+        elif isinstance(gradients, InstanceNormalizationGradientState):
+            found = gradients._images(name)
+        else:
+            raise ParameterError(f"{name}: expected a gradient state, got {type(gradients).__name__}")
+        values = {"gamma": source.gamma, "beta": source.beta}
+        if values["gamma"] is None:
+            values["gamma"] = np.ones(found["gamma"].feature_channels, np.float32)
+        return {role: self._pair(name, role, found[role], values[role]) for role in ("gamma", "beta")}
+
+
+class OptimizerStochasticGradientDescent(Optimizer):
+    """value - moment, moment = momentum_scale * moment + learning_rate * g, as MPSNNOptimizerStochasticGradientDescent.
+
+    With Nesterov's moment, momentum_scale * moment + g, the value loses learning_rate * (g + momentum_scale * moment).
+    Without momentum_scale there is no moment.
+
+    Args:
+        descriptor: an `OptimizerDescriptor`, or a learning rate.
+    """
+
+    apple_class = "MPSNNOptimizerStochasticGradientDescent"
+
+    momentum_scale = Number("Share of the moment that is kept, 0 to 1.")
+    use_nesterov_momentum = Flag("Whether the moment is Nesterov's.")
+
+    def __init__(
+        self,
+        descriptor: OptimizerDescriptor | float = 1e-3,
+        momentum_scale: float = 0.0,
+        use_nesterov_momentum: bool = False,
+        **properties: Unpack[LabelProperties],
+    ) -> None:
+        own = {"momentum_scale": momentum_scale, "use_nesterov_momentum": use_nesterov_momentum}
+        self._make(descriptor, own, properties)
+
+    def _moments(self) -> tuple[str, ...]:
+        return ("momentum",) if self.momentum_scale != 0 else ()
+
+
+class OptimizerRMSProp(Optimizer):
+    """value - learning_rate * g / (sqrt(velocity) + epsilon), as MPSNNOptimizerRMSProp.
+
+    The velocity, Apple's sum of squares, is decay * velocity + (1 - decay) * g^2.
+
+    Args:
+        descriptor: an `OptimizerDescriptor`, or a learning rate.
+    """
+
+    apple_class = "MPSNNOptimizerRMSProp"
+
+    decay = Number("Share of the average of squares that is kept, 0 to 1.")
+    epsilon = Number("Added to the root.")
+
+    def __init__(
+        self,
+        descriptor: OptimizerDescriptor | float = 1e-3,
+        decay: float = 0.9,
+        epsilon: float = 1e-8,
+        **properties: Unpack[LabelProperties],
+    ) -> None:
+        self._make(descriptor, {"decay": decay, "epsilon": epsilon}, properties)
+
+    def _moments(self) -> tuple[str, ...]:
+        return ("velocity",)
+
+
+class OptimizerAdam(Optimizer):
+    """value - rate * momentum / (sqrt(velocity) + epsilon), as MPSNNOptimizerAdam.
+
+    The moments are averages of g and g^2, beta1 and beta2 of them kept, and rate is learning_rate * sqrt(1 - beta2^t) /
+    (1 - beta1^t) with t = time_step + 1. With a maximum velocity as third moment its root divides (AMSGrad).
+    `step` and `update` add the steps that their moments have made to `time_step`.
+
+    Args:
+        descriptor: an `OptimizerDescriptor`, or a learning rate.
+        use_maximum_velocity: whether `step` and `update` keep a maximum velocity.
+    """
+
+    apple_class = "MPSNNOptimizerAdam"
+
+    beta1 = Number("Share of the average of gradients that is kept, 0 to 1.")
+    beta2 = Number("Share of the average of squares that is kept, 0 to 1.")
+    epsilon = Number("Added to the root.")
+    time_step = Integer("Steps that were made before.")
+
+    def __init__(
+        self,
+        descriptor: OptimizerDescriptor | float = 1e-3,
+        beta1: float = 0.9,
+        beta2: float = 0.999,
+        epsilon: float = 1e-8,
+        use_maximum_velocity: bool = False,
+        **properties: Unpack[AdamProperties],
+    ) -> None:
+        self._use_maximum_velocity = use_maximum_velocity
+        self._make(descriptor, {"beta1": beta1, "beta2": beta2, "epsilon": epsilon}, properties)
+
+    def _at(self, steps: int) -> dict[str, Any]:
+        return {"time_step": self.time_step + steps}
+
+    def _moments(self) -> tuple[str, ...]:
+        return ("momentum", "velocity", "maximum_velocity")[: 3 if self._use_maximum_velocity else 2]
