@@ -296,7 +296,7 @@ std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::
     HostRegion written{host_memory(*destination), encoding.destination, program.output_rank()};
     std::vector<HostRegion> regions;
     for (const kernels::EncodedSource &source : encoding.sources) {
-        const int rank = source.variable ? source.variable->rank() : 4;
+        const int rank = source.shape().rank();
         if (source.is_image())
             regions.push_back({host_memory(*sources[source.image]), source.region, rank});
         else if (source.image == kernels::EncodedSource::destination)

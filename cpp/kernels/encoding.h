@@ -38,9 +38,13 @@ struct EncodedSource {
     std::optional<Shape> variable{};
     std::vector<float> values{}; ///< numbers
     std::string role{};          ///< weight
+    bool is_flat = false;        ///< one pixel of each image: (images, channels)
 
     bool is_image() const { return image < destination; }
-    Shape shape() const { return variable ? *variable : region.shape(); }
+    Shape shape() const {
+        if (variable) return *variable;
+        return is_flat ? Shape{region.images, region.channels} : region.shape();
+    }
 };
 
 /// Mean and variance of each channel as a tensor: (images, 2, 1, channels).

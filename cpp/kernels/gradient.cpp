@@ -126,6 +126,7 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     make_variables(encoding);
     const int gradient_value = static_cast<int>(encoding.sources.size());
     encoding.sources.push_back({0, gradient});
+    encoding.sources.back().is_flat = std::holds_alternative<FullyConnected>(family);
     encoding.derivative = EncodedDerivative{gradient_value, 0, {}};
     if (!of_source) {
         for (std::size_t i = 0; i < encoding.sources.size(); ++i)

@@ -223,6 +223,32 @@ TEST(a_kernel_without_its_weights_is_refused) {
     mpscnn_kernel_release(kernel);
 }
 
+/// Of beta and gamma, for a gradient of 1 at the first pixel and channel: normalized it is -0.5.
+void check_sums_of_gradients(const mpscnn_feature_image *source,
+                             const mpscnn_batch_normalization_state *state, mpscnn_command_buffer *commands) {
+    mpscnn_feature_image *gradient = image_of(2, 1, 2), *sums = image_of(1, 2, 2);
+    std::vector<float> values{1, 0, 0, 0};
+    mpscnn_image_data data = data_of(values);
+    const mpscnn_image_region whole{0, 0, 0, 0, 1, 1, 2, 2}, rows{0, 0, 0, 0, 1, 2, 1, 2};
+    CHECK(succeeded(mpscnn_feature_image_write(gradient, &whole, &data)));
+    mpscnn_kernel *kernel = kernel_of("BatchNormalizationStatisticsGradient",
+                                      R"({"number_of_feature_channels": 2, "epsilon": 3})");
+    const mpscnn_feature_image *sources[] = {gradient, source};
+    CHECK(refused(mpscnn_kernel_encode_gradient_with_state(kernel, commands, sources, 1, state, sums),
+                  MPSCNN_ERROR_PARAMETER, "takes 2 source images, got 1"));
+    CHECK(refused(mpscnn_kernel_encode_gradient_with_state(kernel, commands, sources, 2, nullptr, sums),
+                  MPSCNN_ERROR_PARAMETER, "state"));
+    CHECK(succeeded(mpscnn_kernel_encode_gradient_with_state(kernel, commands, sources, 2, state, sums)));
+    CHECK(succeeded(mpscnn_command_buffer_commit(commands)));
+    CHECK(succeeded(mpscnn_command_buffer_wait(commands)));
+    CHECK(succeeded(mpscnn_feature_image_read(sums, &rows, &data)));
+    CHECK((values == std::vector<float>{1, 0, -0.5f, 0}));
+    mpscnn_command_buffer_release(commands);
+    mpscnn_kernel_release(kernel);
+    mpscnn_feature_image_release(gradient);
+    mpscnn_feature_image_release(sums);
+}
+
 TEST(statistics_of_a_batch_are_added_to_a_state) {
     Objects objects;
     mpscnn_batch_normalization_state *state = nullptr;
@@ -254,6 +280,7 @@ TEST(statistics_of_a_batch_are_added_to_a_state) {
     CHECK(mean[0] == 2 && mean[1] == 10 && variance[0] == 1 && variance[1] == 0);
     CHECK(succeeded(mpscnn_feature_image_read(result, &whole, &data)));
     CHECK((values == std::vector<float>{-0.5f, 0, 0.5f, 0}));
+    check_sums_of_gradients(source, state, objects.queue);
     CHECK(succeeded(mpscnn_batch_normalization_state_reset(state)));
     CHECK(refused(mpscnn_batch_normalization_state_read(state, mean, variance), MPSCNN_ERROR_STATE,
                   "has no statistics"));

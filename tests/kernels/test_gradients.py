@@ -1,0 +1,485 @@
+"""Gradient kernels against derivatives of the forward kernels' definitions, in float64."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from kernels import index_rule
+from kernels.index_rule import Call, Window, normal
+from reference.neuron import neuron
+from reference.normalization import cross_channel_normalization, group_normalization
+from reference.resize import resize
+
+import mpscnn
+from mpscnn import kernels
+from mpscnn.kernels import ConvolutionDescriptor, NeuronDescriptor
+
+Function = Callable[[Any], Any]
+WEIGHTS, BIAS = normal(7, (5, 2, 3, 8)) / 4, normal(8, (5,))
+DEPTHWISE = normal(9, (8, 2, 3)) / 4
+DENSE = normal(10, (3, 5, 6, 8)) / 8
+GAMMA = normal(11, (8,))
+ELU = NeuronDescriptor("elu", 1.0)
+
+
+def numeric_gradient(function: Function, x: Any, gradient: Any) -> Any:
+    """Of sum(gradient * function(x)), by central differences."""
+    x, step = np.asarray(x, np.float64), 1e-5
+    result = np.zeros_like(x)
+    for place in np.ndindex(*x.shape):
+        changed = x.copy()
+        changed[place] += step
+        above = function(changed.copy())
+        changed[place] -= 2 * step
+        result[place] = (gradient * (above - function(changed))).sum() / (2 * step)
+    return result
+
+
+def convolved(taps: Any) -> Any:
+    return np.einsum("vuc,ovuc->o", taps, WEIGHTS.astype(np.float64)) + BIAS
+
+
+def activated(value: Any) -> Any:
+    return np.where(value > 0, value, np.expm1(np.minimum(value, 0)))
+
+
+@dataclass
+class Windowed:
+    """A kernel with a window of 3 x 2 taps and its gradient: the arguments of both, and the result of a window."""
+
+    forward: type[Any]
+    gradient: type[Any]
+    arguments: tuple[Any, ...]
+    function: Function
+    named: dict[str, Any] | None = None
+    dilation: int = 1
+    outputs: int = 8
+
+
+def descriptor(
+    kind: type[ConvolutionDescriptor] = ConvolutionDescriptor, **more: Any
+) -> ConvolutionDescriptor:
+    outputs = 8 if kind is kernels.DepthWiseConvolutionDescriptor else 5
+    return kind(3, 2, 8, outputs, stride_x=2, fused_neuron_descriptor=ELU, **more)
+
+
+WINDOWED = {
+    "max": Windowed(
+        kernels.PoolingMax, kernels.PoolingMaxGradient, (3, 2), lambda taps: taps.max((0, 1)), {"stride_x": 2}
+    ),
+    "dilated max": Windowed(
+        kernels.DilatedPoolingMax,
+        kernels.DilatedPoolingMaxGradient,
+        (3, 2, 2, 2),
+        lambda taps: taps.max((0, 1)),
+        {"stride_x": 2},
+        dilation=2,
+    ),
+    "average": Windowed(
+        kernels.PoolingAverage,
+        kernels.PoolingAverageGradient,
+        (3, 2),
+        lambda taps: taps.mean((0, 1)),
+        {"stride_x": 2},
+    ),
+    "l2 norm": Windowed(
+        kernels.PoolingL2Norm,
+        kernels.PoolingL2NormGradient,
+        (3, 2),
+        lambda taps: np.sqrt((taps**2).sum((0, 1))),
+        {"stride_x": 2},
+    ),
+    "convolution": Windowed(
+        kernels.Convolution,
+        kernels.ConvolutionGradient,
+        (descriptor(dilation_rate_x=2, dilation_rate_y=2), WEIGHTS, BIAS),
+        lambda taps: activated(convolved(taps)),
+        dilation=2,
+        outputs=5,
+    ),
+    "depthwise": Windowed(
+        kernels.Convolution,
+        kernels.ConvolutionGradient,
+        (descriptor(kernels.DepthWiseConvolutionDescriptor), DEPTHWISE),
+        lambda taps: activated(np.einsum("vuc,cvu->c", taps, DEPTHWISE.astype(np.float64))),
+    ),
+}
+PLACES: dict[str, dict[str, Any]] = {
+    "policy": {},
+    "inside": {"offset": (3, 1, 1)},
+    "over the border": {"offset": (-1, 2, 0)},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", WINDOWED)
+def test_windows(name: str, place: str) -> None:
+    """The gradient of what the forward kernel has read, wherever its window began; nothing elsewhere."""
+    case = WINDOWED[name]
+    x = normal(0, (2, 5, 6, 8))
+    forward = case.forward(*case.arguments, **(case.named or {}), **PLACES[place])
+    back = case.gradient(*case.arguments, **(case.named or {}))
+    source = mpscnn.Image.from_numpy(x)
+    state = forward.result_state(source)
+    images = 2 - PLACES[place].get("offset", (0, 0, 0))[2]
+    with index_rule.QUEUE.command_buffer() as commands:
+        given = None if place == "policy" else mpscnn.Image(2, 3, case.outputs, images)
+        result = forward.encode(commands, source, given, destination_state=state)
+    gradient = normal(1, result.read().shape)
+    destination = mpscnn.Image(6, 5, 8, images)
+    with index_rule.QUEUE.command_buffer() as commands:
+        back.encode(commands, mpscnn.Image.from_numpy(gradient), source, state, destination)
+    rows, columns = Window(2, 1, case.dilation), Window(3, 2, case.dilation)
+    call = Call(x.shape, result.read().shape, forward.offset)
+
+    def function(values: Any) -> Any:
+        before = np.zeros(call.destination)
+        return call.apply(values, rows, columns, before, lambda taps, v, u: case.function(taps))
+
+    np.testing.assert_allclose(result.read(), function(x.astype(np.float64)), atol=1e-5)
+    expected = numeric_gradient(function, x, gradient)
+    np.testing.assert_allclose(destination.read(), expected[call.offset[2] :], atol=2e-5)
+
+
+@pytest.mark.parametrize("pads", [0, 1])
+def test_average_that_counts_zeros_within_the_padding(pads: int) -> None:
+    x = normal(0, (1, 4, 4, 4))
+    forward = kernels.PoolingAverage(3, 3, edge_mode="clamp", zero_pad_size_x=pads, zero_pad_size_y=pads)
+    result, got, gradient = run(forward, kernels.PoolingAverageGradient(3, 3), x)
+    counts = np.array([3 if pads else 2, 3, 3, 3 if pads else 2], np.float64)
+    share = gradient / (counts[:, None, None] * counts[:, None])
+    padded = np.pad(share, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = sum(padded[:, v : v + 4, u : u + 4] for v in range(3) for u in range(3))
+    np.testing.assert_allclose(got, expected, atol=1e-6)
+    assert result.shape == x.shape
+
+
+def run(forward: Any, back: Any, x: Any, *, of_result: bool = False, seed: int = 1) -> tuple[Any, Any, Any]:
+    """The forward kernel's result, the gradient kernel's, and the gradient that it was given."""
+    source = mpscnn.Image.from_numpy(x)
+    state = None if of_result else forward.result_state(source)
+    with index_rule.QUEUE.command_buffer() as commands:
+        options = {} if of_result else {"destination_state": state}
+        result = forward.encode(commands, source, **options)
+    gradient = normal(seed, result.read().shape)
+    given = mpscnn.Image.from_numpy(gradient)
+    with index_rule.QUEUE.command_buffer() as commands:
+        got = (
+            back.encode(commands, given, result) if of_result else back.encode(commands, given, source, state)
+        )
+    return result.read(), got.read(), gradient
+
+
+POINTWISE: dict[str, tuple[Any, Any, Function]] = {
+    "upsampling nearest": (
+        kernels.UpsamplingNearest(2, 3),
+        kernels.UpsamplingNearestGradient(2, 3),
+        lambda x: x.repeat(3, 1).repeat(2, 2),
+    ),
+    "upsampling bilinear": (
+        kernels.UpsamplingBilinear(2, 3),
+        kernels.UpsamplingBilinearGradient(2, 3),
+        lambda x: resize(x, 9, 8, "bilinear", "half_pixel"),
+    ),
+    "upsampling bilinear, corners": (
+        kernels.UpsamplingBilinear(2, 3, align_corners=True),
+        kernels.UpsamplingBilinearGradient(2, 3, align_corners=True),
+        lambda x: resize(x, 9, 8, "bilinear", "corners"),
+    ),
+    "instance normalization": (
+        kernels.InstanceNormalization(GAMMA, epsilon=0.125),
+        kernels.InstanceNormalizationGradient(GAMMA),
+        lambda x: group_normalization(x, 8, 0.125, GAMMA.astype(np.float64), 0.0),
+    ),
+    "group normalization": (
+        kernels.GroupNormalization(2, GAMMA, epsilon=0.125),
+        kernels.GroupNormalizationGradient(2, GAMMA),
+        lambda x: group_normalization(x, 2, 0.125, GAMMA.astype(np.float64), 0.0),
+    ),
+    "cross channel normalization": (
+        kernels.CrossChannelNormalization(3, alpha=2.0, beta=0.75),
+        kernels.CrossChannelNormalizationGradient(3),
+        lambda x: cross_channel_normalization(x, 3, 2.0, 0.75, 1.0),
+    ),
+    "fully connected": (
+        kernels.FullyConnected(ConvolutionDescriptor(4, 3, 8, 3), DENSE[:, :3, :4]),
+        kernels.FullyConnectedGradient(ConvolutionDescriptor(4, 3, 8, 3), DENSE[:, :3, :4]),
+        lambda x: np.einsum("nyxc,oyxc->no", x, DENSE[:, :3, :4].astype(np.float64))[:, None, None],
+    ),
+    "fully connected with a neuron": (
+        kernels.FullyConnected(
+            ConvolutionDescriptor(4, 3, 8, 3, fused_neuron_descriptor=ELU), DENSE[:, :3, :4]
+        ),
+        kernels.FullyConnectedGradient(
+            ConvolutionDescriptor(4, 3, 8, 3, fused_neuron_descriptor=ELU), DENSE[:, :3, :4]
+        ),
+        lambda x: activated(
+            np.einsum("nyxc,oyxc->no", x, DENSE[:, :3, :4].astype(np.float64))[:, None, None]
+        ),
+    ),
+    "prelu": (
+        kernels.NeuronPReLU(np.arange(8.0)),
+        kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0))),
+        lambda x: np.where(x > 0, x, np.arange(8.0) * x),
+    ),
+    "spatial normalization": (
+        kernels.SpatialNormalization(3, 3, alpha=2.0, beta=0.75),
+        kernels.SpatialNormalizationGradient(3, 3),
+        lambda x: x / (1 + 2 * window_mean(x**2)) ** 0.75,
+    ),
+    "local contrast normalization": (
+        kernels.LocalContrastNormalization(3, 3, alpha=2.0, p0=0.5, pm=0.25, ps=2.0),
+        kernels.LocalContrastNormalizationGradient(3, 3),
+        lambda x: (
+            0.25
+            + 2
+            * (x - 0.5 * window_mean(x))
+            / (1 / 1024 + 2 * (window_mean(x**2) - window_mean(x) ** 2)) ** 0.5
+        ),
+    ),
+}
+
+
+def window_mean(x: Any) -> Any:
+    """Of 3 x 3 pixels, of which those outside are zeros."""
+    height, width = x.shape[1:3]
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return sum(padded[:, v : v + height, u : u + width] for v in range(3) for u in range(3)) / 9
+
+
+@pytest.mark.parametrize("name", POINTWISE)
+def test_whole_images(name: str) -> None:
+    """What the state holds, epsilon and others too, need not be given to the gradient kernel."""
+    forward, back, function = POINTWISE[name]
+    x = normal(0, (2, 3, 4, 8))
+    result, got, gradient = run(forward, back, x)
+    np.testing.assert_allclose(result, function(x.astype(np.float64)), atol=2e-4)
+    expected = numeric_gradient(function, x, gradient)
+    np.testing.assert_allclose(got, expected, rtol=2e-5, atol=2e-5 * max(1.0, np.abs(expected).max()))
+
+
+NEURONS = [
+    NeuronDescriptor("absolute"),
+    NeuronDescriptor("elu", 0.5),
+    NeuronDescriptor("exponential", 0.5, 0.25, 2.0),
+    NeuronDescriptor("gelu"),
+    NeuronDescriptor("hard_sigmoid", 0.2, 0.5),
+    NeuronDescriptor("linear", 2.0, 1.0),
+    NeuronDescriptor("logarithm", 0.5, 9.0, -1.0),
+    NeuronDescriptor("none"),
+    NeuronDescriptor("power", 1.0, 9.0, 2.0),
+    NeuronDescriptor("relu", 0.25),
+    NeuronDescriptor("relun", 0.0, 1.0),
+    NeuronDescriptor("sigmoid"),
+    NeuronDescriptor("softplus", 2.0, 0.5),
+    NeuronDescriptor("softsign"),
+    NeuronDescriptor("tanh", 2.0, 0.5),
+]
+
+
+@pytest.mark.parametrize("given", NEURONS, ids=lambda given: str(given.neuron_type))
+def test_neurons(given: NeuronDescriptor) -> None:
+    x = normal(5, (1, 2, 3, 8))
+    _, got, gradient = run(kernels.Neuron(given), kernels.NeuronGradient(given), x)
+    attributes = {"kind": given.neuron_type, "a": given.a, "b": given.b, "c": given.c}
+    expected = numeric_gradient(lambda values: neuron(values, attributes), x, gradient)
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_a_neuron_by_its_properties() -> None:
+    """Without a state: offsets, ranges of channels and a clip rectangle, for several images."""
+    x, gradient, before = normal(0, (2, 4, 5, 8)), normal(1, (3, 4, 5, 12)), normal(2, (2, 5, 5, 8))
+    kernel = kernels.NeuronGradient(
+        NeuronDescriptor("relu", 0.5),
+        primary_offset=(1, 0, 1),
+        primary_source_feature_channel_offset=8,
+        secondary_offset=(0, 1, 0),
+        secondary_source_feature_channel_offset=4,
+        destination_feature_channel_offset=4,
+        clip_rect=(1, 0, 3, 2),
+    )
+    expected = before.astype(np.float64)
+    own = gradient[1:, 0:2, 1:4, 8:] * np.where(x[:, 1:3, 0:3, 4:] > 0, 1.0, 0.5)
+    expected[:, 0:2, 1:4, 4:] = own
+    destination = mpscnn.Image.from_numpy(before)
+    with index_rule.QUEUE.command_buffer() as commands:
+        kernel.encode(
+            commands, mpscnn.Image.from_numpy(gradient), mpscnn.Image.from_numpy(x), None, destination
+        )
+    np.testing.assert_allclose(destination.read(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("logarithm", [False, True])
+def test_softmax_takes_the_result(logarithm: bool) -> None:
+    forward = kernels.LogSoftMax() if logarithm else kernels.SoftMax()
+    back = kernels.LogSoftMaxGradient() if logarithm else kernels.SoftMaxGradient()
+    x = normal(0, (2, 3, 4, 7))
+
+    def function(values: Any) -> Any:
+        log = values - np.log(np.exp(values).sum(-1, keepdims=True))
+        return log if logarithm else np.exp(log)
+
+    _, got, gradient = run(forward, back, x, of_result=True)
+    np.testing.assert_allclose(got, numeric_gradient(function, x, gradient), atol=1e-5)
+
+
+ARITHMETIC: dict[str, tuple[Any, Any, Callable[[Any, Any], Any]]] = {
+    "add": (kernels.Add, kernels.AddGradient, lambda x, y: 0.5 * x + 2 * y + 3),
+    "subtract": (kernels.Subtract, kernels.SubtractGradient, lambda x, y: 0.5 * x - 2 * y + 3),
+    "multiply": (kernels.Multiply, kernels.MultiplyGradient, lambda x, y: 0.5 * x * 2 * y + 3),
+}
+
+
+@pytest.mark.parametrize("secondary", [False, True])
+@pytest.mark.parametrize("broadcast", ["none", "x", "y", "channels", "all"])
+@pytest.mark.parametrize("name", ARITHMETIC)
+def test_arithmetic(name: str, broadcast: str, secondary: bool) -> None:
+    """The gradients of what an operand has one of are added; scales count, the bias does not."""
+    forward_class, gradient_class, function = ARITHMETIC[name]
+    x, y = normal(0, (2, 3, 4, 8)), normal(1, (2, 3, 4, 8))
+    strides = {}
+    for axis, key in (("y", "stride_y"), ("x", "stride_x"), ("channels", "stride_in_feature_channels")):
+        if broadcast in (axis, "all"):
+            strides[f"secondary_{key}"] = 0
+            y = y.take([0], ("y", "x", "channels").index(axis) + 1)
+    forward = forward_class(primary_scale=0.5, secondary_scale=2.0, bias=3.0, **strides)
+    images = mpscnn.Image.from_numpy(x), mpscnn.Image.from_numpy(y)
+    gradient = normal(2, x.shape)
+    state = forward.result_state(*images)
+    back = gradient_class(secondary)
+    with index_rule.QUEUE.command_buffer() as commands:
+        forward.encode(commands, *images, destination_state=state)
+        other = images[0] if secondary else images[1]
+        got = back.encode(commands, mpscnn.Image.from_numpy(gradient), other, state)
+    if secondary:
+        expected = numeric_gradient(lambda values: function(x, values), y, gradient)
+    else:
+        expected = numeric_gradient(lambda values: function(values, y), x, gradient)
+    np.testing.assert_allclose(got.read(), expected, atol=2e-4)
+
+
+def test_limits_of_an_arithmetic_gradient_are_its_own() -> None:
+    x = normal(0, (2, 2, 4)) * 3
+    got = index_rule.encode(kernels.AddGradient(minimum_value=-1.0, maximum_value=0.5), x, x)
+    np.testing.assert_array_equal(got[0], np.clip(x, -1.0, 0.5))
+
+
+@pytest.mark.parametrize("strides", [(1, 1, 1), (0, 1, 1), (1, 1, 0)])
+def test_dropout_keeps_the_gradients_of_what_it_kept(strides: tuple[int, int, int]) -> None:
+    forward = kernels.Dropout(0.5, seed=3, mask_stride_in_pixels=strides)
+    back = kernels.DropoutGradient(0.5, seed=3, mask_stride_in_pixels=strides)
+    x = np.ones((2, 5, 6, 9), np.float32)
+    result, got, gradient = run(forward, back, x)
+    np.testing.assert_array_equal(got, gradient * result)
+    assert 0 < (result == 0).mean() < 1
+
+
+def test_gradients_of_weights() -> None:
+    """In the layout of the weights, summed over pixels and images."""
+    x = normal(0, (2, 5, 6, 8))
+    for name in ("convolution", "depthwise"):
+        case = WINDOWED[name]
+        forward, back = case.forward(*case.arguments), case.gradient(*case.arguments)
+        source = mpscnn.Image.from_numpy(x)
+        state = forward.result_state(source)
+        with index_rule.QUEUE.command_buffer() as commands:
+            result = forward.encode(commands, source, destination_state=state)
+        gradient = normal(1, result.read().shape)
+        with index_rule.QUEUE.command_buffer() as commands:
+            back.encode(commands, mpscnn.Image.from_numpy(gradient), source, state)
+        weights = case.arguments[1]
+        call = Call(x.shape, gradient.shape, forward.offset)
+        rows, columns = Window(2, 1, case.dilation), Window(3, 2, case.dilation)
+
+        def function(
+            values: Any,
+            bias: Any = None,
+            name: str = name,
+            call: Call = call,
+            rows: Window = rows,
+            columns: Window = columns,
+        ) -> Any:
+            product = "vuc,ovuc->o" if name == "convolution" else "vuc,cvu->c"
+            added = BIAS if bias is None and name == "convolution" else 0 if bias is None else bias
+            return call.apply(
+                x,
+                rows,
+                columns,
+                np.zeros(call.destination),
+                lambda taps, v, u: activated(np.einsum(product, taps, values) + added),
+            )
+
+        expected = numeric_gradient(function, weights, gradient)
+        assert state.gradient_for_weights.shape == weights.shape
+        np.testing.assert_allclose(state.gradient_for_weights, expected, atol=1e-4)
+        bias = BIAS if name == "convolution" else np.zeros(8)
+        of_bias = numeric_gradient(
+            lambda values, weights=weights, function=function: function(weights, values), bias, gradient
+        )
+        np.testing.assert_allclose(state.gradient_for_biases, of_bias, atol=1e-4)
+
+
+def test_gradients_of_gamma_and_beta() -> None:
+    x = normal(0, (2, 3, 4, 8))
+    forward = kernels.InstanceNormalization(GAMMA, epsilon=0.125)
+    source = mpscnn.Image.from_numpy(x)
+    state = forward.result_state(source)
+    gradient = normal(1, x.shape)
+    with index_rule.QUEUE.command_buffer() as commands:
+        forward.encode(commands, source, destination_state=state)
+        kernels.InstanceNormalizationGradient(GAMMA).encode(
+            commands, mpscnn.Image.from_numpy(gradient), source, state
+        )
+    normalized = group_normalization(x.astype(np.float64), 8, 0.125, 1.0, 0.0)
+    np.testing.assert_allclose(state.gradient_for_gamma, (gradient * normalized).sum((0, 1, 2)), atol=1e-5)
+    np.testing.assert_allclose(state.gradient_for_beta, gradient.sum((0, 1, 2)), atol=1e-5)
+    np.testing.assert_array_equal(state.gamma, GAMMA)
+    np.testing.assert_array_equal(state.beta, np.zeros(8))
+
+
+def test_images_of_a_batch_add_to_one_state() -> None:
+    """As one image that holds all of them."""
+    x, gradient = normal(0, (3, 5, 6, 8)), normal(1, (3, 5, 3, 5))
+    case = WINDOWED["convolution"]
+    results = []
+    for parts in ([slice(0, 3)], [slice(i, i + 1) for i in range(3)]):
+        forward, back = case.forward(*case.arguments), case.gradient(*case.arguments)
+        sources = [mpscnn.Image.from_numpy(x[part]) for part in parts]
+        given = [mpscnn.Image.from_numpy(gradient[part]) for part in parts]
+        state = forward.result_state(sources[0])
+        with index_rule.QUEUE.command_buffer() as commands:
+            if len(parts) == 1:
+                forward.encode(commands, sources[0], destination_state=state)
+                got = [back.encode(commands, given[0], sources[0], state)]
+            else:
+                states = [state] * 3
+                forward.encode_batch(commands, sources, destination_states=states)
+                got = back.encode_batch(commands, given, sources, states)
+        of_source = np.concatenate([image.read() for image in got])
+        results.append((of_source, state.gradient_for_weights, state.gradient_for_biases))
+    for together, apart in zip(*results, strict=True):
+        np.testing.assert_allclose(together, apart, atol=1e-4)
+
+
+def test_the_gradients_of_data_and_weights_alone() -> None:
+    case = WINDOWED["convolution"]
+    forward, back = case.forward(*case.arguments), case.gradient(*case.arguments)
+    source, given = (
+        mpscnn.Image.from_numpy(normal(0, (5, 6, 8))),
+        mpscnn.Image.from_numpy(normal(1, (5, 3, 5))),
+    )
+    both, data, weights = (forward.result_state(source) for _ in range(3))
+    with index_rule.QUEUE.command_buffer() as commands:
+        for state in (both, data, weights):
+            forward.encode(commands, source, destination_state=state)
+        expected = back.encode(commands, given, source, both)
+        got = back.encode_data(commands, given, source, data)
+        back.encode_weights(commands, given, source, weights)
+    np.testing.assert_array_equal(got.read(), expected.read())
+    np.testing.assert_array_equal(weights.gradient_for_weights, both.gradient_for_weights)
+    with pytest.raises(mpscnn.StateError, match="has no gradients"):
+        _ = data.gradient_for_weights

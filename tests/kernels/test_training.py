@@ -1,0 +1,304 @@
+"""Kernels of training: batch normalizations and losses, and the rules of gradient kernels and states."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+from typing import Any
+
+import numpy as np
+import pytest
+from kernels import index_rule
+from kernels.index_rule import normal
+from reference import loss as reference_loss
+
+import mpscnn
+from mpscnn import kernels
+from mpscnn.kernels import ConvolutionDescriptor, LossDescriptor, NeuronDescriptor
+
+Image = mpscnn.Image
+GAMMA, BETA = normal(3, (8,)), normal(4, (8,))
+
+
+def normalized(x: Any) -> Any:
+    deviation = np.sqrt(x.var((0, 1, 2)) + 0.125)
+    return (x - x.mean((0, 1, 2))) / deviation
+
+
+@pytest.mark.parametrize("neuron", [None, NeuronDescriptor("elu", 1.0)])
+@pytest.mark.parametrize("parts", [1, 3])
+def test_batch_normalization(neuron: NeuronDescriptor | None, parts: int) -> None:
+    """The statistics depend on the source; images of a list are one batch, as those of one image are."""
+    x, gradient = normal(0, (3, 2, 3, 8)) + 3, normal(1, (3, 2, 3, 8))
+    batch = [Image.from_numpy(part) for part in np.split(x, parts)]
+    given = [Image.from_numpy(part) for part in np.split(gradient, parts)]
+    state = kernels.BatchNormalization(
+        gamma=GAMMA, beta=BETA, epsilon=0.125, fused_neuron_descriptor=neuron
+    ).result_state()
+    sums = kernels.BatchNormalizationStatisticsGradient(8, fused_neuron_descriptor=neuron)
+    back = kernels.BatchNormalizationGradient(8, fused_neuron_descriptor=neuron)
+    statistics = kernels.BatchNormalizationStatistics()
+    with index_rule.QUEUE.command_buffer() as commands:
+        if parts == 1:
+            statistics.encode(commands, batch[0], state)
+            sums.encode(commands, given[0], batch[0], state)
+            got = [back.encode(commands, given[0], batch[0], state)]
+        else:
+            statistics.encode_batch(commands, batch, state)
+            sums.encode_batch(commands, given, batch, state)
+            got = back.encode_batch(commands, given, batch, state)
+    x, gradient = x.astype(np.float64), gradient.astype(np.float64)
+    before = normalized(x) * GAMMA + BETA
+    own = gradient if neuron is None else gradient * np.where(before > 0, 1.0, np.exp(np.minimum(before, 0)))
+    axes = (0, 1, 2)
+    np.testing.assert_allclose(state.gradient_for_beta, own.sum(axes), atol=2e-5)
+    np.testing.assert_allclose(state.gradient_for_gamma, (own * normalized(x)).sum(axes), atol=2e-5)
+    expected = (own - own.mean(axes) - normalized(x) * (own * normalized(x)).mean(axes)) * GAMMA
+    expected /= np.sqrt(x.var(axes) + 0.125)
+    np.testing.assert_allclose(np.concatenate([image.read() for image in got]), expected, atol=2e-5)
+
+
+def test_the_order_of_a_batch_normalization() -> None:
+    image = Image.from_numpy(normal(0, (2, 2, 8)))
+    state = kernels.BatchNormalization(gamma=GAMMA).result_state()
+    commands = index_rule.QUEUE.command_buffer()
+    sums, back = kernels.BatchNormalizationStatisticsGradient(8), kernels.BatchNormalizationGradient(8)
+    with pytest.raises(mpscnn.StateError, match="has no statistics"):
+        sums.encode(commands, image, image, state)
+    with pytest.raises(mpscnn.StateError, match="encode BatchNormalizationStatisticsGradient first"):
+        back.encode(commands, image, image, state)
+    kernels.BatchNormalizationStatistics().encode(commands, image, state)
+    sums.encode(commands, image, image, state)
+    with pytest.raises(mpscnn.StateError, match="its command buffer is not_enqueued"):
+        _ = state.gradient_for_gamma
+    with pytest.raises(mpscnn.ParameterError, match="expected a BatchNormalizationState, got int"):
+        back.encode(commands, image, image, 3)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ShapeError, match="one length above 0, got 2 and 1"):
+        sums.encode_batch(commands, [image, image], [image], state)
+    small = Image.from_numpy(normal(0, (2, 2, 4)))
+    with pytest.raises(mpscnn.ShapeError, match="must have 8 feature channels, got 4"):
+        sums.encode(commands, small, image, state)
+    with pytest.raises(mpscnn.ParameterError, match="needs a batch normalization state"):
+        back._kernel.encode(commands._commands, [image._image] * 3, Image(2, 2, 8)._image)
+    state.reset()
+    with pytest.raises(mpscnn.StateError, match="has no gradients"):
+        _ = state.gradient_for_beta
+
+
+LOSSES = [
+    "mean_absolute_error",
+    "mean_squared_error",
+    "softmax_cross_entropy",
+    "sigmoid_cross_entropy",
+    "categorical_cross_entropy",
+    "hinge",
+    "huber",
+    "cosine_distance",
+    "log",
+    "kullback_leibler",
+]
+
+
+def example(kind: str, *, images: int = 3) -> tuple[Any, Any, Any]:
+    """A prediction, labels and weights with which the loss is defined."""
+    y, t = normal(0, (images, 2, 3, 5)), np.abs(normal(1, (images, 2, 3, 5))) + 0.1
+    if kind in ("categorical_cross_entropy", "log"):
+        y = 1 / (1 + np.exp(-y))
+    if kind in ("hinge", "log", "kullback_leibler"):
+        t = np.clip(t, 0.1, 0.9)
+    weights = np.where(normal(2, y.shape) > 0, np.float32(2), np.float32(0))
+    return y.astype(np.float32), t.astype(np.float32), weights
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", LOSSES)
+def test_losses(kind: str, weighted: bool) -> None:
+    """The loss goes to the labels, the gradient is the result; it is not divided."""
+    y, t, weights = example(kind)
+    reduction = "sum" if kind == "cosine_distance" else "sum_by_nonzero_weights" if weighted else "mean"
+    fields = {"weight": 1.5, "label_smoothing": 0.125, "number_of_classes": 5, "delta": 0.5}
+    descriptor = LossDescriptor(kind, reduction, reduce_across_batch=True, **fields)
+    labels = kernels.LossLabels(
+        kernels.LossDataDescriptor(np.moveaxis(t, -1, -3), "chw"),
+        kernels.LossDataDescriptor(weights) if weighted else None,
+    )
+    with index_rule.QUEUE.command_buffer() as commands:
+        gradient = kernels.Loss(descriptor).encode(commands, Image.from_numpy(y), labels)
+    attributes = {"kind": kind, "reduction": reduction, "divides": False, **fields}
+    given = weights.astype(np.float64) if weighted else None
+    expected = reference_loss.loss(y, t, given, attributes)
+    np.testing.assert_allclose(labels.loss.reshape(1, 1), expected, rtol=1e-5)
+    expected = reference_loss.loss_gradient(y, t, given, attributes)
+    np.testing.assert_allclose(gradient.read(), expected, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("reduction", ["none", "sum", "mean"])
+@pytest.mark.parametrize("across", [False, True])
+def test_a_loss_of_a_batch(reduction: str, across: bool) -> None:
+    """The first labels of a list get the loss of all, as one image that holds all of them."""
+    y, t, _ = example("mean_squared_error")
+    descriptor = LossDescriptor("mean_squared_error", reduction, reduce_across_batch=across)
+    kernel = kernels.Loss(descriptor)
+    together = kernels.LossLabels(Image.from_numpy(t))
+    apart = [kernels.LossLabels(Image.from_numpy(one)) for one in t]
+    with index_rule.QUEUE.command_buffer() as commands:
+        whole = kernel.encode(commands, Image.from_numpy(y), together)
+        parts = kernel.encode_batch(commands, [Image.from_numpy(one) for one in y], apart)
+    np.testing.assert_array_equal(whole.read(), np.concatenate([part.read() for part in parts]))
+    losses = np.concatenate([labels.loss for labels in apart])
+    if across and reduction != "none":
+        assert (losses[1:] == 0).all()
+        losses = losses[:1]
+    np.testing.assert_allclose(losses, together.loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_a_loss_in_passes(across: bool) -> None:
+    """ForwardLoss, InitialGradient and LossGradient give what Loss gives."""
+    y, t, weights = (Image.from_numpy(array) for array in example("huber"))
+    descriptor = LossDescriptor("huber", "sum", reduce_across_batch=across, delta=0.5)
+    labels = kernels.LossLabels(t, weights)
+    with index_rule.QUEUE.command_buffer() as commands:
+        expected = kernels.Loss(descriptor).encode(commands, y, labels)
+        loss = kernels.ForwardLoss(descriptor).encode(commands, y, t, weights)
+        ones = kernels.InitialGradient().encode(commands, loss)
+        twos = kernels.Add().encode(commands, ones, ones)
+        got = kernels.LossGradient(descriptor).encode(commands, twos, y, t, weights)
+    np.testing.assert_array_equal(loss.read(), labels.loss)
+    assert (ones.read() == 1).all()
+    np.testing.assert_allclose(got.read(), 2 * expected.read(), rtol=1e-6)
+    unreduced = LossDescriptor("huber", "none", delta=0.5)
+    with index_rule.QUEUE.command_buffer() as commands:
+        got = kernels.LossGradient(unreduced).encode(commands, weights, y, t)
+        plain = kernels.Loss(unreduced).encode(commands, y, kernels.LossLabels(t, weights))
+    np.testing.assert_allclose(got.read(), plain.read(), rtol=1e-6)
+
+
+def test_ones_whatever_the_source_holds() -> None:
+    source = np.array([[[np.nan, np.inf, -np.inf, 0.0, 2.0]]], np.float32)
+    assert (index_rule.encode(kernels.InitialGradient(), source) == 1).all()
+
+
+def test_losses_that_do_not_go_together_are_refused() -> None:
+    y, t = Image.from_numpy(normal(0, (2, 3, 5))), Image.from_numpy(normal(1, (2, 3, 4)))
+    kernel = kernels.Loss(LossDescriptor("mean_squared_error", "mean"))
+    commands = index_rule.QUEUE.command_buffer()
+    with pytest.raises(mpscnn.ShapeError, match="labels must have the size of the prediction, 3 x 2 x 5"):
+        kernel.encode(commands, y, kernels.LossLabels(t))
+    with pytest.raises(mpscnn.ShapeError, match="weights must have the size of the prediction"):
+        kernel.encode(commands, y, kernels.LossLabels(y, t))
+    with pytest.raises(mpscnn.ShapeError, match="the source gradient must have one number"):
+        kernels.LossGradient(LossDescriptor("huber")).encode(commands, t, y, y)
+    with pytest.raises(mpscnn.ParameterError, match="expected a LossLabels, got Image"):
+        kernel.encode(commands, y, y)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="label_smoothing must be 0 to 1, got 2"):
+        kernels.Loss(LossDescriptor("huber", label_smoothing=2.0))
+    with pytest.raises(mpscnn.ParameterError, match="loss_type"):
+        kernels.Loss(LossDescriptor("hubris"))
+    with pytest.raises(mpscnn.ParameterError, match="reduction must be sum for cosine_distance"):
+        kernels.Loss(LossDescriptor("cosine_distance", "mean"))
+    with pytest.raises(mpscnn.UnsupportedError, match="compute_label_gradients must be False"):
+        kernels.LossGradient(LossDescriptor("huber")).compute_label_gradients = True
+    with pytest.raises(mpscnn.ParameterError, match="layout must be 'hwc' or 'chw', got 'cwh'"):
+        kernels.LossDataDescriptor(np.zeros((1, 1, 1)), "cwh")  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ShapeError, match="expected 3 or 4 axes"):
+        kernels.LossDataDescriptor(np.zeros(3))
+    labels = kernels.LossLabels(y)
+    with pytest.raises(mpscnn.StateError, match="have no loss; encode a Loss with them first"):
+        _ = labels.loss_image
+    across = kernels.Loss(LossDescriptor("huber", "sum_by_nonzero_weights", reduce_across_batch=True))
+    with pytest.raises(mpscnn.UnsupportedError, match="needs one Image that holds all images"):
+        across.encode_batch(commands, [y, y], [labels, kernels.LossLabels(y)])
+    with pytest.raises(mpscnn.ShapeError, match="one length, got 2, 1 and 2"):
+        kernel.encode_batch(commands, [y, y], [labels])
+    kernel.encode(commands, y, labels)
+    with pytest.raises(mpscnn.StateError, match="its command buffer is not_enqueued"):
+        _ = labels.loss
+
+
+def pooling() -> tuple[kernels.PoolingMax, kernels.PoolingMaxGradient, Image, kernels.GradientState]:
+    forward, back = kernels.PoolingMax(2, 2, stride_x=2), kernels.PoolingMaxGradient(2, 2, stride_x=2)
+    source = Image.from_numpy(normal(0, (4, 4, 4)))
+    return forward, back, source, forward.result_state(source)
+
+
+def test_states_that_do_not_fit_are_refused() -> None:
+    forward, back, source, state = pooling()
+    other = Image.from_numpy(normal(1, (5, 4, 4)))
+    commands = index_rule.QUEUE.command_buffer()
+    with pytest.raises(mpscnn.StateError, match="holds nothing; encode a PoolingMax with it first"):
+        back.encode(commands, source, source, state)
+    result = forward.encode(commands, source, destination_state=state)
+    with pytest.raises(mpscnn.ShapeError, match=r"the source image must be 4 x 4 .* got 4 x 5"):
+        back.encode(commands, result, other, state)
+    with pytest.raises(
+        mpscnn.ParameterError, match="needs a state of a PoolingAverage, got one of a PoolingMax"
+    ):
+        kernels.PoolingAverageGradient(2, 2).encode(commands, result, source, state)
+    with pytest.raises(mpscnn.ParameterError, match="kernel_width is 3, the forward kernel has 2"):
+        kernels.PoolingMaxGradient(3, 2, stride_x=2).encode(commands, result, source, state)
+    with pytest.raises(mpscnn.ParameterError, match="expected a GradientState, got int"):
+        back.encode(commands, result, source, 3)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="expected a PoolingMax, got PoolingAverage"):
+        kernels.PoolingAverage(2, 2).encode(commands, source, destination_state=state)
+    with pytest.raises(mpscnn.ShapeError, match="one state for each of the 2 images, got 1"):
+        forward.encode_batch(commands, [source, source], destination_states=[state])
+    with pytest.raises(mpscnn.ShapeError, match="one state for each of the 1 images, got 2"):
+        back.encode_batch(commands, [result], [source], [state, state])
+    with pytest.raises(mpscnn.ShapeError, match="batches must have one length, got"):
+        back.encode_batch(commands, [result, result], [source], [state])
+    wrong = Image.from_numpy(normal(2, (7, 7, 2)))
+    with pytest.raises(mpscnn.ShapeError, match="must have 4 feature channels behind its offset, got 2"):
+        back.encode(commands, wrong, source, state)
+    with pytest.raises(mpscnn.ParameterError, match="gradient_of must be one of source, got 'weights'"):
+        back.gradient_of = "weights"
+    with pytest.raises(mpscnn.UnsupportedError, match="has no source region"):
+        back.primary_source_region(2, 2)
+    for copying in (copy.copy, pickle.dumps):
+        with pytest.raises(TypeError, match="cannot be copied or pickled"):
+            copying(state)
+
+
+def test_what_has_no_gradient_is_refused() -> None:
+    """With the layer and the reason."""
+    descriptor = ConvolutionDescriptor(1, 1, 4, 4)
+    descriptor.set_batch_normalization_parameters_for_inference(np.zeros(4), np.ones(4))
+    weights = np.ones((4, 1, 1, 4), np.float32)
+    image = Image.from_numpy(normal(0, (2, 2, 4)))
+    forward, back = kernels.Convolution(descriptor, weights), kernels.ConvolutionGradient(descriptor, weights)
+    state = forward.result_state(image)
+    commands = index_rule.QUEUE.command_buffer()
+    forward.encode(commands, image, destination_state=state)
+    with pytest.raises(mpscnn.UnsupportedError, match="statistics that are weights has no gradient"):
+        back.encode(commands, image, image, state)
+    add = kernels.Add(primary_offset=(1, 0, 0))
+    of_sum = add.result_state(image, image)
+    with pytest.raises(mpscnn.StateError, match="encode the Add with it first"):
+        kernels.AddGradient().encode(commands, image, image, of_sum)
+    add.encode(commands, image, image, Image(2, 2, 4), destination_state=of_sum)
+    with pytest.raises(mpscnn.UnsupportedError, match="the forward kernel has offsets or a clip rectangle"):
+        kernels.AddGradient().encode(commands, image, image, of_sum)
+    with pytest.raises(mpscnn.ParameterError, match="needs a state of Multiply, got one of Add"):
+        kernels.MultiplyGradient().encode(commands, image, image, of_sum)
+
+
+def test_an_encode_reads_a_temporary_image_once() -> None:
+    """Whatever kernels it takes."""
+    descriptor, weights = ConvolutionDescriptor(1, 1, 4, 4), np.ones((4, 1, 1, 4), np.float32)
+    forward, back = kernels.Convolution(descriptor, weights), kernels.ConvolutionGradient(descriptor, weights)
+    source = Image.from_numpy(normal(0, (2, 2, 4)))
+    state = forward.result_state(source)
+    with index_rule.QUEUE.command_buffer() as commands:
+        forward.destination_image_allocator = kernels.allocate_temporary_image
+        result = forward.encode(commands, source, destination_state=state)
+        loss = kernels.Loss(LossDescriptor("mean_squared_error"))
+        loss.destination_image_allocator = kernels.allocate_temporary_image
+        gradient = loss.encode(commands, result, kernels.LossLabels(source))
+        assert result.read_count == 0
+        gradient.read_count = 2
+        back.encode_weights(commands, gradient, source, state)
+        assert gradient.read_count == 1
+        back.encode(commands, gradient, source, state)
+        assert gradient.read_count == 0
+        with pytest.raises(mpscnn.StateError):
+            back.encode(commands, gradient, source, state)
