@@ -232,9 +232,8 @@ void bind_kernels(py::module_ &module) {
         .def(
             "encode_with_state",
             [](Kernel &kernel, CommandBuffer &commands, const std::vector<Image *> &sources,
-               const BatchNormalizationState &state, const Image &destination) {
-                kernel.encode(commands, pointers(sources), state, destination);
-            },
+               const BatchNormalizationState &state,
+               const Image &destination) { kernel.encode(commands, pointers(sources), state, destination); },
             py::arg("commands"), py::arg("sources"), py::arg("state"), py::arg("destination"))
         .def(
             "encode_statistics",
