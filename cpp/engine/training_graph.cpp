@@ -345,7 +345,8 @@ TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &o
 
 Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output) {
     TrainingOptions plain = options; // nothing is kept from one step to the next
-    plain.optimizer = {.kind = OptimizerKind::sgd};
+    plain.optimizer = {};
+    plain.optimizer.kind = OptimizerKind::sgd;
     plain.accumulate = 1;
     plain.average_rate = 0.0;
     return TrainingGraphMaker(network, plain).gradients(of_output);
