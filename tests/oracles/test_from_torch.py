@@ -118,18 +118,56 @@ class Branching(nn.Module):  # type: ignore[misc, name-defined]
         (Recurrent(), torch.zeros(1, 5, 4), "(?s)^Recurrent: .*layer 'memory.*LSTM"),
         (Branching(), torch.zeros(2, 4), "^Branching: torch.export cannot trace it: "),
         (nn.Conv2d(3, 8, 3), torch.zeros(1, 4, 8, 8), "^Conv2d: torch.export cannot trace it: "),
-        (nn.AdaptiveMaxPool2d(3), torch.zeros(1, 4, 8, 8), "^AdaptiveMaxPool2d: .*adaptive_max_pool2d"),
+        (
+            nn.FractionalMaxPool2d(2, 3),
+            torch.zeros(1, 4, 8, 8),
+            "^FractionalMaxPool2d: .*fractional_max_pool2d",
+        ),
+        (
+            nn.AdaptiveMaxPool2d(3, return_indices=True),
+            torch.zeros(1, 4, 8, 8),
+            "^AdaptiveMaxPool2d: adaptive_max_pool2d gives the places of maxima",
+        ),
         (
             nn.AvgPool2d(2, divisor_override=3),
             torch.zeros(1, 4, 8, 8),
             "^AvgPool2d: avg_pool2d has a divisor_override",
         ),
     ],
-    ids=["recurrent", "control flow", "wrong example", "no such operator", "an argument that is lost"],
+    ids=[
+        "recurrent",
+        "control flow",
+        "wrong example",
+        "no such operator",
+        "a result that is lost",
+        "an argument that is lost",
+    ],
 )
 def test_modules_that_cannot_be_converted(module: Any, example: Any, message: str) -> None:
     with pytest.raises(mpscnn.UnsupportedError, match=message):
         mpscnn.from_torch(module.eval(), example)
+
+
+ADAPTIVE = {
+    "average": nn.AdaptiveAvgPool2d((3, 5)),
+    "average of rows": nn.AdaptiveAvgPool2d((3, None)),
+    "average alike": nn.AdaptiveAvgPool2d((4, 3)),
+    "average of all": nn.AdaptiveAvgPool2d(1),
+    "more than there are": nn.AdaptiveAvgPool2d((11, 4)),
+    "maximum": nn.AdaptiveMaxPool2d((5, 2)),
+    "maximum of all": nn.AdaptiveMaxPool2d(1),
+    "nearest-exact": nn.Upsample(size=(11, 7), mode="nearest-exact"),
+    "nearest-exact by factors": nn.Upsample(scale_factor=(1.7, 0.6), mode="nearest-exact"),
+}
+
+
+@pytest.mark.parametrize("name", ADAPTIVE)
+def test_windows_and_places_that_onnx_lacks(name: str) -> None:
+    module = ADAPTIVE[name].eval()
+    image = photo((8, 9))
+    network = mpscnn.from_torch(module, torch.zeros(1, 3, 8, 9))
+    expected = asked(module, image).numpy().transpose(0, 2, 3, 1)
+    np.testing.assert_allclose(computed(network, image), expected, rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

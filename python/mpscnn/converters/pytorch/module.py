@@ -15,6 +15,7 @@ from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import convert
+from mpscnn.converters.pytorch.translations import lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -59,7 +60,9 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None) -> 
     with _quiet():
         try:
             with torch.no_grad():
-                program = torch.onnx.export(prepared, inputs, dynamo=True, verbose=False)
+                program = torch.onnx.export(
+                    prepared, inputs, dynamo=True, verbose=False, custom_translation_table=translations()
+                )
                 model = program.model_proto
         except Exception as error:  # of whatever the module's own code and torch's compiler raise
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
@@ -124,8 +127,12 @@ def _reason(error: BaseException) -> str:
 
 
 def _refuse_what_is_lost(program: Any, title: str) -> None:
-    """For arguments that torch's exporter leaves out without a word."""
-    for node in program.graph.nodes if program is not None else ():
+    """For arguments and results that are left out without a word."""
+    if program is None:
+        return
+    if lost := lost_results(program):
+        raise UnsupportedError(f"{title}: {lost[0]} gives the places of maxima, which is not supported")
+    for node in program.graph.nodes:
         if "avg_pool2d" in str(node.target) and len(node.args) > _DIVISOR and node.args[_DIVISOR] is not None:
             raise UnsupportedError(
                 f"{title}: {node.name} has a divisor_override, which ONNX does not have: leave it out and multiply"

@@ -1,0 +1,79 @@
+"""Operators of torch that its exporter to ONNX lacks or writes in a way that is not supported, as operators of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+
+def translations() -> dict[Any, Callable[..., Any]]:
+    """By torch's operators, as its exporter takes them."""
+    import torch
+
+    aten = torch.ops.aten
+    return {
+        aten.adaptive_avg_pool2d.default: _adaptive_average,
+        aten.adaptive_max_pool2d.default: _adaptive_maximum,
+        aten._upsample_nearest_exact2d.vec: _nearest_exact,
+    }
+
+
+def lost_results(program: Any) -> list[str]:
+    """The operators of a program whose second results are used, which translations do not have."""
+    return [
+        node.name
+        for node in program.graph.nodes
+        if "adaptive_max_pool2d" in str(node.target)
+        and any(user.args[1:] == (1,) and user.users for user in node.users)
+    ]
+
+
+def _adaptive_average(x: Any, output_size: Sequence[int]) -> Any:
+    return _adaptive(x, output_size, _operators().ReduceMean, "AveragePool")
+
+
+def _adaptive_maximum(x: Any, output_size: Sequence[int]) -> Any:
+    """And the places, which are left out (see `lost_results`)."""
+    op = _operators()
+    return _adaptive(x, output_size, op.ReduceMax, "MaxPool"), op.Constant(value_int=0)
+
+
+def _adaptive(x: Any, output_size: Sequence[int], reduce: Callable[..., Any], pooling: str) -> Any:
+    """A pooling where all windows are alike; else of rows first, then of columns."""
+    op = _operators()
+    first = len(x.shape) - 2
+    windows = [
+        (axis, int(extent), count)
+        for axis, (extent, count) in enumerate(zip(x.shape[first:], output_size, strict=True), start=first)
+    ]
+    if first == 2 and all(extent % count == 0 for _, extent, count in windows):
+        kernel = [extent // count for _, extent, count in windows]
+        made = getattr(op, pooling)(x, kernel_shape=kernel, strides=kernel)
+        return made[0] if isinstance(made, Sequence) else made
+    for axis, extent, count in windows:
+        along = op.Constant(value_ints=[axis])
+        parts = []
+        for number in range(count):
+            begin, end = number * extent // count, -(-(number + 1) * extent // count)
+            ends = (op.Constant(value_ints=[place]) for place in (begin, end))
+            parts.append(reduce(op.Slice(x, *ends, along), along, keepdims=1))
+        x = op.Concat(*parts, axis=axis) if count > 1 else parts[0]
+    return x
+
+
+def _nearest_exact(x: Any, output_size: Sequence[int] | None, scale_factors: Sequence[float] | None) -> Any:
+    """floor((place + 0.5) / scale)."""
+    op = _operators()
+    scales = sizes = None
+    if scale_factors is not None:
+        scales = op.Constant(value_floats=[1.0, 1.0, *scale_factors])
+    else:
+        sizes = op.Constant(value_ints=[*(int(extent) for extent in x.shape[:2]), *(output_size or ())])
+    settings = {"coordinate_transformation_mode": "half_pixel", "nearest_mode": "round_prefer_ceil"}
+    return op.Resize(x, None, scales, sizes, mode="nearest", **settings)
+
+
+def _operators() -> Any:
+    from onnxscript import opset18
+
+    return opset18
