@@ -19,6 +19,7 @@ from session_steps import (
     LLVM,
     build_cpp,
     build_emulation,
+    built_wheel,
     clang,
     configure_cpp,
     emulated_tests,
@@ -66,6 +67,7 @@ EVERYTHING = (
     "oracles",
     "metal",
     "metal_sanitize",
+    "free_threading",
     "tests",
 )
 
@@ -80,6 +82,21 @@ def tests(session: nox.Session) -> None:
     run_ctest(session, "tests", **every_position)
     # The session "metal" runs those, since they need its system packages.
     session.run("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, *session.posargs)
+
+
+@nox.session(python=["3.13t", "3.14t"])
+def free_threading(session: nox.Session) -> None:
+    """Threads that share objects, in each Python without a GIL that this machine has. Arguments go to pytest."""
+    install_system_packages(session, "ccache", "g++")
+    install_build_tools(session)
+    session.install(f"{built_wheel(session)}[cli]", "pytest", "hypothesis")
+    session.run(
+        "pytest",
+        "tests/python/test_free_threading.py",
+        "tests/python/test_runner.py",
+        "tests/python/test_session.py",
+        *session.posargs,
+    )
 
 
 @nox.session

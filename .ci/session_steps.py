@@ -139,10 +139,17 @@ def build_emulation(session: nox.Session, name: str, *options: str, **environmen
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         session.skip("the emulation of Metal runs on Linux on x86-64 only")
     install_system_packages(session, "ccache", *GNUSTEP)
-    package = "numpy", "pillow", "rich", "typer"
     project = nox.project.load_toml(ROOT / "pyproject.toml")["project"]
-    converters = project["optional-dependencies"]["convert"]
-    needed = "pybind11>=3.0", *package, *converters, "pytest", "pytest-xdist", "hypothesis", LIBCLANG
+    extras = (package for name in ("cli", "convert") for package in project["optional-dependencies"][name])
+    needed = (
+        "pybind11>=3.0",
+        *project["dependencies"],
+        *extras,
+        "pytest",
+        "pytest-xdist",
+        "hypothesis",
+        LIBCLANG,
+    )
     install_build_tools(session)
     session.install(*needed)
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)

@@ -5,14 +5,24 @@ from __future__ import annotations
 import contextlib
 import sys
 from collections.abc import Callable, Iterator
+from importlib.util import find_spec
+
+from mpscnn._private.printable import printable
 
 __all__ = ["progress_bar"]
 
 
 @contextlib.contextmanager
 def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    """Give a function that takes the number of bytes done so far; draw on stderr if it is a terminal."""
+    """Give a function that takes the number of bytes done so far; draw on stderr if it is a terminal.
+
+    Without rich a line says what is fetched.
+    """
     if not sys.stderr.isatty():
+        yield lambda _completed: None
+        return
+    if find_spec("rich") is None:  # part of the extra "cli"
+        print(f"{printable(description)} is being fetched", file=sys.stderr, flush=True)
         yield lambda _completed: None
         return
     from rich.console import Console
