@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "exclusive.h"
 #include "gil.h"
 
 namespace mpscnn::bindings {
@@ -68,9 +69,9 @@ void bind_custom_kernel(py::module_ &module) {
         .def(py::init<const std::string &, const std::string &, const std::string &, const std::string &>(),
              py::arg("source"), py::arg("function"), py::arg("constants"), py::arg("device"),
              py::call_guard<GilReleased>()) // it compiles, for as long as Metal likes
-        .def("description", &CustomKernel::description)
+        .def("description", &CustomKernel::description, py::call_guard<Exclusive>())
         .def("encode", &encode, py::arg("commands"), py::arg("images"), py::arg("arrays"), py::arg("grid"),
-             py::arg("threadgroup"));
+             py::arg("threadgroup"), py::call_guard<Exclusive>());
 }
 
 } // namespace mpscnn::bindings

@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "exclusive.h"
 
 namespace mpscnn::bindings {
 
@@ -25,13 +26,14 @@ void bind_graph(py::module_ &module) {
     py::class_<Graph>(module, "Graph", "A network as the core knows it.")
         .def(py::init(&Graph::create), py::arg("name"))
         .def_static(
-            "from_json", [](const std::string &json) { return Graph::from_json(json); }, py::arg("json"))
+            "from_json", [](const std::string &json) { return Graph::from_json(json); }, py::arg("json"),
+            py::call_guard<Exclusive>())
         .def(
             "add_input",
             [](Graph &graph, const std::string &name, const Shape &shape) {
                 return graph.add_input(name, shape);
             },
-            py::arg("name"), py::arg("shape"))
+            py::arg("name"), py::arg("shape"), py::call_guard<Exclusive>())
         .def(
             "add_node",
             [](Graph &graph, const std::string &operation, const std::string &name,
@@ -40,26 +42,30 @@ void bind_graph(py::module_ &module) {
                 return graph.add_node(operation, name, inputs, attributes, activation);
             },
             py::arg("operation"), py::arg("name"), py::arg("inputs"), py::arg("attributes") = "",
-            py::arg("activation") = "")
+            py::arg("activation") = "", py::call_guard<Exclusive>())
         .def(
             "add_variable",
             [](Graph &graph, const std::string &name, const Shape &shape) {
                 return graph.add_variable(name, shape);
             },
-            py::arg("name"), py::arg("shape"))
-        .def("use_variable", &Graph::use_variable, py::arg("layer"), py::arg("role"), py::arg("variable"))
-        .def("mark_output", &Graph::mark_output, py::arg("value"))
-        .def("keep_float32", &Graph::keep_float32, py::arg("value"), py::arg("keep"))
+            py::arg("name"), py::arg("shape"), py::call_guard<Exclusive>())
+        .def("use_variable", &Graph::use_variable, py::arg("layer"), py::arg("role"), py::arg("variable"),
+             py::call_guard<Exclusive>())
+        .def("mark_output", &Graph::mark_output, py::arg("value"), py::call_guard<Exclusive>())
+        .def("keep_float32", &Graph::keep_float32, py::arg("value"), py::arg("keep"),
+             py::call_guard<Exclusive>())
         .def(
             "shape", [](const Graph &graph, Value value) { return tuple_of(graph.shape(value)); },
-            py::arg("value"))
+            py::arg("value"), py::call_guard<Exclusive>())
         .def("set_weight", &set_weight, py::arg("layer"), py::arg("role"), py::arg("array"),
-             py::arg("scales") = std::vector<float>(), py::arg("zero_points") = std::vector<float>())
-        .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"))
-        .def("copy", &Graph::copy)
-        .def("to_json", &Graph::to_json)
-        .def("weights", &Graph::weights)
-        .def("describe", &Graph::describe, py::arg("height") = 0, py::arg("width") = 0);
+             py::arg("scales") = std::vector<float>(), py::arg("zero_points") = std::vector<float>(),
+             py::call_guard<Exclusive>())
+        .def("get_weight", &get_weight, py::arg("layer"), py::arg("role"), py::call_guard<Exclusive>())
+        .def("copy", &Graph::copy, py::call_guard<Exclusive>())
+        .def("to_json", &Graph::to_json, py::call_guard<Exclusive>())
+        .def("weights", &Graph::weights, py::call_guard<Exclusive>())
+        .def("describe", &Graph::describe, py::arg("height") = 0, py::arg("width") = 0,
+             py::call_guard<Exclusive>());
 }
 
 } // namespace mpscnn::bindings

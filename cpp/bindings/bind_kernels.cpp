@@ -4,6 +4,7 @@
 #include "arrays.h"
 #include "bind.h"
 #include "callback.h"
+#include "exclusive.h"
 #include "gil.h"
 
 namespace mpscnn::bindings {
@@ -131,33 +132,43 @@ void bind_images(py::module_ &module) {
                     commands, descriptor(width, height, feature_channels, number_of_images, format));
             },
             py::arg("commands"), py::arg("width"), py::arg("height"), py::arg("feature_channels"),
-            py::arg("number_of_images"), py::arg("format"))
-        .def("descriptor", [](const Image &image) { return fields_of(image.descriptor()); })
-        .def("set_label", &Image::set_label, py::arg("label"))
-        .def_property("read_count", &Image::read_count, &Image::set_read_count)
-        .def("read", &read, py::arg("region"), py::arg("planar"), py::arg("array"))
-        .def("write", &write, py::arg("region"), py::arg("planar"), py::arg("array"))
-        .def("array", [](const py::object &image) { return memory_array(image, false); })
-        .def("slices", [](const py::object &image) { return memory_array(image, true); });
+            py::arg("number_of_images"), py::arg("format"), py::call_guard<Exclusive>())
+        .def(
+            "descriptor", [](const Image &image) { return fields_of(image.descriptor()); },
+            py::call_guard<Exclusive>())
+        .def("set_label", &Image::set_label, py::arg("label"), py::call_guard<Exclusive>())
+        .def_property("read_count", exclusively(&Image::read_count), exclusively(&Image::set_read_count))
+        .def("read", &read, py::arg("region"), py::arg("planar"), py::arg("array"),
+             py::call_guard<Exclusive>())
+        .def("write", &write, py::arg("region"), py::arg("planar"), py::arg("array"),
+             py::call_guard<Exclusive>())
+        .def(
+            "array", [](const py::object &image) { return memory_array(image, false); },
+            py::call_guard<Exclusive>())
+        .def(
+            "slices", [](const py::object &image) { return memory_array(image, true); },
+            py::call_guard<Exclusive>());
 }
 
 void bind_queues(py::module_ &module) {
     // Destructors wait for work whose handlers may want the GIL.
     py::class_<CommandBuffer, std::unique_ptr<CommandBuffer, DeleteUnlocked>>(module, "CommandBuffer",
                                                                               "Work for a queue.")
-        .def("status", [](const CommandBuffer &commands) { return static_cast<int>(commands.status()); })
-        .def("error", &failure_of)
-        .def("enqueue", &CommandBuffer::enqueue)
-        .def("commit", &CommandBuffer::commit)
+        .def(
+            "status", [](const CommandBuffer &commands) { return static_cast<int>(commands.status()); },
+            py::call_guard<Exclusive>())
+        .def("error", &failure_of, py::call_guard<Exclusive>())
+        .def("enqueue", &CommandBuffer::enqueue, py::call_guard<Exclusive>())
+        .def("commit", &CommandBuffer::commit, py::call_guard<Exclusive>())
         .def("wait", &CommandBuffer::wait, py::call_guard<GilReleased>())
-        .def("add_completed_handler", &add_completed_handler, py::arg("handler"))
+        .def("add_completed_handler", &add_completed_handler, py::arg("handler"), py::call_guard<Exclusive>())
         .def(
             "encode_session",
             [](CommandBuffer &commands, Session &session, const std::vector<Image *> &inputs,
                const std::vector<Image *> &outputs) {
                 commands.encode(session, pointers(inputs), pointers(outputs));
             },
-            py::arg("session"), py::arg("inputs"), py::arg("outputs"));
+            py::arg("session"), py::arg("inputs"), py::arg("outputs"), py::call_guard<Exclusive>());
 
     py::class_<CommandQueue, std::unique_ptr<CommandQueue, DeleteUnlocked>>(module, "CommandQueue",
                                                                             "Runs command buffers in order.")
@@ -165,8 +176,8 @@ void bind_queues(py::module_ &module) {
                  return CommandQueue({.device = device, .threads = threads});
              }),
              py::arg("device") = "auto", py::arg("threads") = 0)
-        .def("device", &CommandQueue::device)
-        .def("command_buffer", &CommandQueue::command_buffer)
+        .def("device", &CommandQueue::device, py::call_guard<Exclusive>())
+        .def("command_buffer", &CommandQueue::command_buffer, py::call_guard<Exclusive>())
         .def("wait", &CommandQueue::wait, py::call_guard<GilReleased>());
 }
 
@@ -181,8 +192,8 @@ py::tuple statistics_of(const BatchNormalizationState &state) {
 void bind_states(py::module_ &module) {
     py::class_<BatchNormalizationState>(module, "BatchNormalizationState", "Statistics of batches.")
         .def(py::init<std::int64_t>(), py::arg("feature_channels"))
-        .def("reset", &BatchNormalizationState::reset)
-        .def("read", &statistics_of);
+        .def("reset", &BatchNormalizationState::reset, py::call_guard<Exclusive>())
+        .def("read", &statistics_of, py::call_guard<Exclusive>());
 }
 
 } // namespace
@@ -191,13 +202,14 @@ void bind_kernels(py::module_ &module) {
     bind_images(module);
     bind_queues(module);
     bind_states(module);
-    module.def("kernels", &kernels, "All raw kernels with their properties, as JSON.");
+    module.def("kernels", &kernels, "All raw kernels with their properties, as JSON.",
+               py::call_guard<Exclusive>());
     py::class_<Kernel>(module, "Kernel", "A raw kernel of one of Apple's classes.")
         .def(py::init<const std::string &, const std::string &>(), py::arg("name"),
              py::arg("properties") = "")
-        .def("set", &Kernel::set, py::arg("properties"))
-        .def("properties", &Kernel::properties)
-        .def("weights", &Kernel::weights)
+        .def("set", &Kernel::set, py::arg("properties"), py::call_guard<Exclusive>())
+        .def("properties", &Kernel::properties, py::call_guard<Exclusive>())
+        .def("weights", &Kernel::weights, py::call_guard<Exclusive>())
         .def(
             "set_weight",
             [](Kernel &kernel, const std::string &role, const py::object &array,
@@ -205,42 +217,43 @@ void bind_kernels(py::module_ &module) {
                 kernel.set_weight(role, weight_tensor(array, role), {scales, zero_points});
             },
             py::arg("role"), py::arg("array"), py::arg("scales") = std::vector<float>(),
-            py::arg("zero_points") = std::vector<float>())
-        .def("remove_weight", &Kernel::remove_weight, py::arg("role"))
+            py::arg("zero_points") = std::vector<float>(), py::call_guard<Exclusive>())
+        .def("remove_weight", &Kernel::remove_weight, py::arg("role"), py::call_guard<Exclusive>())
         .def(
             "weight",
             [](const Kernel &kernel, const std::string &role) { return copy_of(kernel.weight(role)); },
-            py::arg("role"))
+            py::arg("role"), py::call_guard<Exclusive>())
         .def(
             "destination",
             [](Kernel &kernel, const std::vector<Image *> &sources) {
                 return fields_of(kernel.destination(pointers(sources)));
             },
-            py::arg("sources"))
+            py::arg("sources"), py::call_guard<Exclusive>())
         .def(
             "source_region",
             [](const Kernel &kernel, std::int64_t width, std::int64_t height, int source) {
                 const mpscnn_image_region r = kernel.source_region(width, height, source);
                 return py::make_tuple(r.x, r.y, r.image, r.width, r.height, r.images);
             },
-            py::arg("width"), py::arg("height"), py::arg("source") = 0)
+            py::arg("width"), py::arg("height"), py::arg("source") = 0, py::call_guard<Exclusive>())
         .def(
             "encode",
             [](Kernel &kernel, CommandBuffer &commands, const std::vector<Image *> &sources,
                const Image &destination) { kernel.encode(commands, pointers(sources), destination); },
-            py::arg("commands"), py::arg("sources"), py::arg("destination"))
+            py::arg("commands"), py::arg("sources"), py::arg("destination"), py::call_guard<Exclusive>())
         .def(
             "encode_with_state",
             [](Kernel &kernel, CommandBuffer &commands, const std::vector<Image *> &sources,
                const BatchNormalizationState &state,
                const Image &destination) { kernel.encode(commands, pointers(sources), state, destination); },
-            py::arg("commands"), py::arg("sources"), py::arg("state"), py::arg("destination"))
+            py::arg("commands"), py::arg("sources"), py::arg("state"), py::arg("destination"),
+            py::call_guard<Exclusive>())
         .def(
             "encode_statistics",
             [](Kernel &kernel, CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {
                 kernel.encode(commands, source, state);
             },
-            py::arg("commands"), py::arg("source"), py::arg("state"));
+            py::arg("commands"), py::arg("source"), py::arg("state"), py::call_guard<Exclusive>());
 }
 
 } // namespace mpscnn::bindings

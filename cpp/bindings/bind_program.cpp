@@ -4,6 +4,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "exclusive.h"
 #include "gil.h"
 
 namespace mpscnn::bindings {
@@ -97,7 +98,7 @@ py::tuple output_shapes(const Program &program, const std::vector<Shape> &inputs
 
 void bind_program(py::module_ &module) {
     py::class_<Program>(module, "Program", "A graph compiled for a device; may be used from several threads.")
-        // The GIL is kept: another thread must not change the graph meanwhile.
+        // The GIL is kept, or what does its work: another thread must not change the graph meanwhile.
         .def_static(
             "compile",
             [](const Graph &graph, const std::string &device, const std::string &precision,
@@ -106,7 +107,8 @@ void bind_program(py::module_ &module) {
                     {.device = device, .precision = precision, .outputs = outputs, .max_memory = max_memory});
             },
             py::arg("graph"), py::arg("device") = "auto", py::arg("precision") = "auto",
-            py::arg("outputs") = std::vector<std::string>(), py::arg("max_memory") = 0)
+            py::arg("outputs") = std::vector<std::string>(), py::arg("max_memory") = 0,
+            py::call_guard<Exclusive>())
         .def("describe", &Program::describe)
         .def("device", &Program::device)
         .def("warning", &Program::warning)

@@ -2,6 +2,7 @@
 
 #include "arrays.h"
 #include "bind.h"
+#include "exclusive.h"
 #include "frame.h"
 #include "frame_queue.h"
 #include "gil.h"
@@ -212,41 +213,41 @@ void bind_frame(py::module_ &module) {
     py::class_<Frame, std::shared_ptr<Frame>>(module, "Frame", "A frame on its way through a runner.",
                                               seen_by_garbage_collector<FrameObject>())
         .def(py::init<>())
-        .def_property_readonly("given", [](const Frame &frame) { return or_none(frame.given); })
-        .def_property(
-            "finish", [](const Frame &frame) { return or_none(frame.finish); },
-            [](Frame &frame, py::object finish) { frame.finish = std::move(finish); })
-        .def_property(
-            "ended", [](const Frame &frame) { return or_none(frame.ended); },
-            [](Frame &frame, py::object ended) { frame.ended = std::move(ended); })
-        .def("give_up", &Frame::give_up)
-        .def("taken", &Frame::taken)
-        .def("done", &Frame::done)
-        .def("wait", &Frame::wait)
-        .def("exception", &Frame::exception)
-        .def("found", &Frame::found)
-        .def("give_away",
-             [](Frame &frame) {
-                 const Frame::Outcome outcome = frame.give_away();
-                 return py::make_tuple(outcome.failure, outcome.found);
-             })
-        .def("milliseconds", &Frame::milliseconds)
-        .def("settle", &Frame::settle, py::arg("result"))
-        .def("fail", &Frame::fail, py::arg("error"));
+        .def_property_readonly("given", exclusively([](const Frame &frame) { return or_none(frame.given); }))
+        .def_property("finish", exclusively([](const Frame &frame) { return or_none(frame.finish); }),
+                      exclusively([](Frame &frame, py::object finish) { frame.finish = std::move(finish); }))
+        .def_property("ended", exclusively([](const Frame &frame) { return or_none(frame.ended); }),
+                      exclusively([](Frame &frame, py::object ended) { frame.ended = std::move(ended); }))
+        .def("give_up", &Frame::give_up, py::call_guard<Exclusive>())
+        .def("taken", &Frame::taken, py::call_guard<Exclusive>())
+        .def("done", &Frame::done, py::call_guard<Exclusive>())
+        .def("wait", &Frame::wait, py::call_guard<Exclusive>())
+        .def("exception", &Frame::exception, py::call_guard<Exclusive>())
+        .def("found", &Frame::found, py::call_guard<Exclusive>())
+        .def(
+            "give_away",
+            [](Frame &frame) {
+                const Frame::Outcome outcome = frame.give_away();
+                return py::make_tuple(outcome.failure, outcome.found);
+            },
+            py::call_guard<Exclusive>())
+        .def("milliseconds", &Frame::milliseconds, py::call_guard<Exclusive>())
+        .def("settle", &Frame::settle, py::arg("result"), py::call_guard<Exclusive>())
+        .def("fail", &Frame::fail, py::arg("error"), py::call_guard<Exclusive>());
 
     py::class_<FrameQueue>(module, "FrameQueue", "The frames of a stream in their order.",
                            seen_by_garbage_collector<FrameQueueObject>())
         .def(py::init<std::size_t, bool>(), py::arg("most"), py::arg("return_exceptions"))
-        .def("__len__", &FrameQueue::size)
-        .def("__next__", &FrameQueue::next)
-        .def("wants_frame", &FrameQueue::wants_frame, py::arg("has_asked"))
-        .def("in_hand", &FrameQueue::in_hand)
-        .def("take_from", &FrameQueue::take_from, py::arg("stream"))
-        .def("put", &FrameQueue::put, py::arg("given"))
-        .def("first", &FrameQueue::first)
-        .def("end", &FrameQueue::end)
-        .def("fail", &FrameQueue::fail, py::arg("error"))
-        .def("hand_out", &FrameQueue::hand_out);
+        .def("__len__", &FrameQueue::size, py::call_guard<Exclusive>())
+        .def("__next__", &FrameQueue::next, py::call_guard<Exclusive>())
+        .def("wants_frame", &FrameQueue::wants_frame, py::arg("has_asked"), py::call_guard<Exclusive>())
+        .def("in_hand", &FrameQueue::in_hand, py::call_guard<Exclusive>())
+        .def("take_from", &FrameQueue::take_from, py::arg("stream"), py::call_guard<Exclusive>())
+        .def("put", &FrameQueue::put, py::arg("given"), py::call_guard<Exclusive>())
+        .def("first", &FrameQueue::first, py::call_guard<Exclusive>())
+        .def("end", &FrameQueue::end, py::call_guard<Exclusive>())
+        .def("fail", &FrameQueue::fail, py::arg("error"), py::call_guard<Exclusive>())
+        .def("hand_out", &FrameQueue::hand_out, py::call_guard<Exclusive>());
 }
 
 } // namespace
@@ -259,25 +260,32 @@ void bind_runner(py::module_ &module) {
         module, "Runner", "Runs many frames, several at once, in their order.")
         .def(py::init(&make_runner), py::arg("program"), py::arg("inflight"), py::arg("threads"),
              py::arg("max_batch"), py::arg("max_wait"), py::arg("check_finite"), py::arg("max_memory") = 0)
-        .def("describe", [](const FrameRunner &self) { return self.runner.describe(); })
+        .def(
+            "describe", [](const FrameRunner &self) { return self.runner.describe(); },
+            py::call_guard<Exclusive>())
         .def(
             "reserve",
             [](const FrameRunner &self, Frame &given, py::function function) {
                 return given.reserve(self.permits, std::move(function));
             },
-            frame, py::arg("told"))
-        .def("submit", &submit_arrays, frame, py::arg("inputs"), py::arg("outputs"), py::arg("result"), told)
+            frame, py::arg("told"), py::call_guard<Exclusive>())
+        .def("submit", &submit_arrays, frame, py::arg("inputs"), py::arg("outputs"), py::arg("result"), told,
+             py::call_guard<Exclusive>())
         .def("submit_photo", &submit_photo, frame, py::arg("image"), py::arg("preprocess"),
-             py::arg("outputs"), told)
-        .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), told)
+             py::arg("outputs"), told, py::call_guard<Exclusive>())
+        .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), told,
+             py::call_guard<Exclusive>())
         .def("detect", &detect_frame, frame, py::arg("model"), py::arg("image"), py::arg("score_threshold"),
-             py::arg("iou_threshold"), py::arg("max_detections"), told)
-        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), told)
-        .def("submit_failure", &submit_failure, frame, py::arg("failure"), told)
-        .def("cancel", &cancel_frame, frame)
-        .def("in_delivery", [](const FrameRunner &self) { return self.permits->in_delivery(); })
-        .def("close", &close_runner, py::arg("cancel") = false)
-        .def("wait", &wait_until_closed);
+             py::arg("iou_threshold"), py::arg("max_detections"), told, py::call_guard<Exclusive>())
+        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), told,
+             py::call_guard<Exclusive>())
+        .def("submit_failure", &submit_failure, frame, py::arg("failure"), told, py::call_guard<Exclusive>())
+        .def("cancel", &cancel_frame, frame, py::call_guard<Exclusive>())
+        .def(
+            "in_delivery", [](const FrameRunner &self) { return self.permits->in_delivery(); },
+            py::call_guard<Exclusive>())
+        .def("close", &close_runner, py::arg("cancel") = false, py::call_guard<Exclusive>())
+        .def("wait", &wait_until_closed, py::call_guard<Exclusive>());
 }
 
 } // namespace mpscnn::bindings

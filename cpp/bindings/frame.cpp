@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "errors.h"
+#include "exclusive.h"
 #include "gil.h"
 
 namespace mpscnn::bindings {
@@ -87,6 +88,7 @@ void Frame::end(const std::exception_ptr &failure, std::function<py::object()> c
     if (!told) return;
     (*told)([this] {
         ForeignGil::keep_thread_state(); // a runner has one thread for this, which ends without the GIL
+        const Exclusive exclusive;
         needed_ = py::object();
         return py::tuple();
     });

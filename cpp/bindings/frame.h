@@ -19,7 +19,8 @@ namespace mpscnn::bindings {
 namespace py = pybind11;
 
 /// One frame of a runner's, from before it is taken until its result has been given away: who holds it knows
-/// how far it is, whatever interrupts him. With the GIL held but for `end`.
+/// how far it is, whatever interrupts him. With the GIL held, or what stands for it (exclusive.h), but for
+/// `end`.
 class Frame {
 public:
     Frame() = default;

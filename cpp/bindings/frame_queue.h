@@ -16,7 +16,7 @@ namespace py = pybind11;
 /// The frames of a stream in their order, from the stream until their results have been given away, for an
 /// iterator that is derived from it. Each of its functions is one step: no handler of a signal runs in it but
 /// in the stream's own code, so that whatever interrupts the iterator, no frame is lost or repeated. With the
-/// GIL held.
+/// GIL held, or what stands for it (exclusive.h).
 class FrameQueue {
 public:
     FrameQueue(std::size_t most, bool return_exceptions)

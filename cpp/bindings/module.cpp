@@ -2,12 +2,14 @@
 #include <cstddef>
 
 #include "bind.h"
+#include "exclusive.h"
 #include "gil.h"
 
-PYBIND11_MODULE(mpscnn_bindings, module) {
+PYBIND11_MODULE(mpscnn_bindings, module, pybind11::mod_gil_not_used()) {
     using namespace mpscnn::bindings;
     module.doc() =
         "The C++ core of mpscnn: thin classes over the C interface. Use the classes of mpscnn instead.";
+    Exclusive::share(module);
     ForeignGil::close_at_exit();
     bind_errors();
     bind_library(module);

@@ -1,0 +1,32 @@
+#pragma once
+
+#include <pybind11/critical_section.h>
+#include <pybind11/pybind11.h>
+
+namespace mpscnn::bindings {
+
+namespace py = pybind11;
+
+/// What the GIL does for objects that threads share, in a Python without it: one thread at a time in the
+/// functions that have it as their call guard, and others wherever the GIL would be given up, as by
+/// GilReleased. Nothing where there is a GIL. Not for functions that run networks.
+class Exclusive {
+public:
+    Exclusive() : section_(shared()) {}
+
+    /// Once, when the module is imported.
+    static void share(const py::module_ &module);
+
+private:
+    /// All objects have one, since they hold each other.
+    static py::handle shared();
+
+    py::scoped_critical_section section_;
+};
+
+/// For properties, whose call guards pybind11 does not heed.
+template <class Function> py::cpp_function exclusively(Function function) {
+    return py::cpp_function(function, py::call_guard<Exclusive>());
+}
+
+} // namespace mpscnn::bindings
