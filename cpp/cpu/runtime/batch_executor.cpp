@@ -162,10 +162,10 @@ BatchSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cu
                                          std::span<const TensorView> outputs) {
     BatchSteps parts(plan.batch());
     const auto steps_of = [&](CpuExecutor &executor, std::int64_t images) {
+        if (images == plan.batch()) return executor.describe_steps(plan, inputs, outputs);
         take_images(inputs, 0, images, inputs_);
         take_images(outputs, 0, images, outputs_);
-        return executor.describe_steps(images == plan.batch() ? plan : plan.for_images(images), inputs_,
-                                       outputs_);
+        return executor.describe_steps(plan.for_images(images), inputs_, outputs_);
     };
     std::map<std::int64_t, std::int64_t> groups; // how many there are of each size
     for (std::int64_t group = 0; group < cut.groups; ++group)
