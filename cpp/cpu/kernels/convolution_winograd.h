@@ -95,47 +95,67 @@ template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shap
                                     round_up_to_width<V>(shape.outputs));
 }
 
-/// Values of a polynomial with `count` coefficients, `stride` apart, at the points, divided by what
+/// Inputs whose kernels are transformed side by side.
+inline constexpr int kernel_lanes = 8;
+using KernelLanes = double[kernel_lanes];
+
+/// Values of polynomials with `count` coefficients, `stride` apart, at the points, divided by what
 /// interpolation divides by.
-inline void evaluate_kernel(const double *coefficients, std::int64_t count, std::int64_t stride,
-                            double (&values)[Winograd::points]) {
+inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count, std::int64_t stride,
+                             KernelLanes (&values)[Winograd::points]) {
     constexpr double near = Winograd::near_point, far = Winograd::far_point;
     constexpr double near_square = near * near, far_square = far * far;
     constexpr double at[] = {0, near, -near, far, -far};
     constexpr double divisor[] = {near_square * far_square, 2 * near_square * (near_square - far_square),
                                   2 * far_square * (far_square - near_square)};
     for (int i = 0; i + 1 < Winograd::points; ++i) {
-        double value = 0;
-        for (std::int64_t k = count; k-- > 0;) value = value * at[i] + coefficients[k * stride];
-        values[i] = value / divisor[(i + 1) / 2];
+        KernelLanes value = {};
+        for (std::int64_t k = count; k-- > 0;)
+            for (int lane = 0; lane < kernel_lanes; ++lane)
+                value[lane] = value[lane] * at[i] + coefficients[k * stride][lane];
+        for (int lane = 0; lane < kernel_lanes; ++lane) values[i][lane] = value[lane] / divisor[(i + 1) / 2];
     }
-    values[Winograd::points - 1] = coefficients[(count - 1) * stride];
+    for (int lane = 0; lane < kernel_lanes; ++lane)
+        values[Winograd::points - 1][lane] = coefficients[(count - 1) * stride][lane];
 }
 
-/// Panels as gemm_tile.h reads them, each [point][in][channels].
-template <class V> void winograd_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+/// Panel `index` as gemm_tile.h reads it, [point][in][channels].
+template <class V>
+void winograd_pack_panel(const ConvolutionShape &shape, const float *weights, std::int64_t index,
+                         float *packed) {
     constexpr int points = Winograd::points, most_taps = 5;
     const std::int64_t inputs = shape.inputs_per_group, kernel = shape.kernel_height;
-    for (std::int64_t p = 0; p < panel_count<V>(shape.outputs); ++p) {
-        const Range panel = panel_outputs<V>(shape.outputs, p);
-        const std::int64_t nr = round_up_to_width<V>(panel.size());
-        for (std::int64_t i = 0; i < Winograd::all_points * inputs * nr; ++i) packed[i] = 0.0f;
-        for (std::int64_t channel = 0; channel < panel.size(); ++channel)
-            for (std::int64_t k = 0; k < inputs; ++k) {
-                double taps[most_taps * most_taps], rows[most_taps][points];
-                for (std::int64_t tap = 0; tap < kernel * kernel; ++tap)
-                    taps[tap] = weights[((panel.begin + channel) * kernel * kernel + tap) * inputs + k];
-                for (int y = 0; y < kernel; ++y) evaluate_kernel(taps + y * kernel, kernel, 1, rows[y]);
-                for (int x = 0; x < points; ++x) {
-                    double values[points];
-                    evaluate_kernel(&rows[0][x], kernel, points, values);
-                    for (int y = 0; y < points; ++y)
-                        packed[((y * points + x) * inputs + k) * nr + channel] =
-                            static_cast<float>(values[y]);
+    const Range panel = panel_outputs<V>(shape.outputs, index);
+    const std::int64_t nr = round_up_to_width<V>(panel.size());
+    for (std::int64_t i = 0; i < Winograd::all_points * inputs * nr; ++i) packed[i] = 0.0f;
+    KernelLanes taps[most_taps * most_taps] = {}, rows[most_taps][points], values[points];
+    for (std::int64_t channel = 0; channel < panel.size(); ++channel)
+        for (std::int64_t k = 0; k < inputs; k += kernel_lanes) {
+            const auto lanes = static_cast<int>(min(kernel_lanes, inputs - k));
+            const float *from = weights + (panel.begin + channel) * kernel * kernel * inputs + k;
+            for (std::int64_t tap = 0; tap < kernel * kernel; ++tap, from += inputs)
+                for (int lane = 0; lane < lanes; ++lane) taps[tap][lane] = static_cast<double>(from[lane]);
+            for (int y = 0; y < kernel; ++y) evaluate_kernels(taps + y * kernel, kernel, 1, rows[y]);
+            for (int x = 0; x < points; ++x) {
+                evaluate_kernels(&rows[0][x], kernel, points, values);
+                for (int y = 0; y < points; ++y) {
+                    float *to = packed + ((y * points + x) * inputs + k) * nr + channel;
+                    for (int lane = 0; lane < lanes; ++lane, to += nr)
+                        *to = static_cast<float>(values[y][lane]);
                 }
             }
-        packed += Winograd::all_points * inputs * nr;
-    }
+        }
+}
+
+/// Where a panel begins in the packed weights.
+template <class V>
+inline std::int64_t winograd_panel_offset(const ConvolutionShape &shape, std::int64_t panel) {
+    return Winograd::all_points * shape.inputs_per_group * panel * V::gemm_vectors * V::width;
+}
+
+template <class V> void winograd_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    for (std::int64_t p = 0; p < panel_count<V>(shape.outputs); ++p)
+        winograd_pack_panel<V>(shape, weights, p, packed + winograd_panel_offset<V>(shape, p));
 }
 
 /// Six inputs of an axis to their transform at the points.

@@ -75,18 +75,30 @@ void pack_vector(const float *weights, std::ptrdiff_t stride, std::int64_t depth
             packed[k * pitch + i] = i < count ? weights[i * stride + k] : 0.0f;
 }
 
+/// Where a panel of a group begins in the packed weights.
+template <class V> inline std::int64_t panel_offset(const ConvolutionShape &shape, std::int64_t panel) {
+    return shape.weights_per_output() * panel * V::gemm_vectors * V::width;
+}
+
+/// One panel of a group, whose outputs lie `stride` apart.
+template <class V>
+void gemm_pack_panel(const ConvolutionShape &shape, const float *weights, std::ptrdiff_t stride,
+                     std::int64_t index, float *packed) {
+    const std::int64_t depth = shape.weights_per_output();
+    const Range panel = panel_outputs<V>(shape.outputs / shape.groups, index);
+    const std::int64_t pitch = round_up_to_width<V>(panel.size());
+    for (std::int64_t first = 0; first < panel.size(); first += V::width)
+        pack_vector<V>(weights + (panel.begin + first) * stride, stride, depth,
+                       min(V::width, panel.size() - first), packed + first, pitch);
+}
+
 template <class V> void gemm_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
     if (shape.algorithm == Algorithm::dot) return dot_pack<V>(shape, weights, packed);
     const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
     for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
-        for (std::int64_t p = 0; p < panel_count<V>(outputs); ++p) {
-            const Range panel = panel_outputs<V>(outputs, p);
-            const std::int64_t pitch = round_up_to_width<V>(panel.size());
-            for (std::int64_t first = 0; first < panel.size(); first += V::width)
-                pack_vector<V>(weights + (panel.begin + first) * depth, depth, depth,
-                               std::min<std::int64_t>(V::width, panel.size() - first), packed + first, pitch);
-            packed += depth * pitch;
-        }
+        for (std::int64_t p = 0; p < panel_count<V>(outputs); ++p)
+            gemm_pack_panel<V>(shape, weights, depth, p,
+                               packed + group * gemm_group_size<V>(shape) + panel_offset<V>(shape, p));
 }
 
 } // namespace

@@ -9,8 +9,9 @@
 // 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. What limits it: few outputs, and windows of few
 // channels, which are gathered in short pieces.
 //
-// Depthwise: a vector of channels at a time; of each pixel its gradient is multiplied by the inputs of its
-// window, whose sums stay in registers (3 x 3) or in L1. Bound by loads, taps + 1 for taps FMAs.
+// Depthwise: a vector of channels of a strip of pixels at a time; of each pixel its gradient is multiplied by
+// the inputs of its window's rows, whose sums stay in registers for the strip. The next vectors follow, so
+// that lines of memory are used up at once. Bound by memory: 8 bytes for each element.
 
 #include "cpu/kernels/copy_channels.h"
 #include "cpu/kernels/pixel_epilogue.h"
@@ -190,97 +191,184 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
     });
 }
 
-/// Sums of one vector of channels, [taps][lanes], of a row of the gradient; `taps` is 0 or the kernel's.
+/// Where a vector of channels of a window's rows and of the gradient begins, and how far the next ones are.
+struct DepthwiseStrip {
+    const float *window = nullptr, *gradient = nullptr;
+    std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
+    std::int64_t pixels = 0, lanes = 0;
+};
+
+/// Adds the products of a strip to sums of `rows` x `taps` taps, V::width apart.
+template <class V, int rows, int taps, bool whole>
+MPSCNN_INLINE void add_taps(DepthwiseStrip strip, float *sums) {
+    const std::int64_t lanes = whole ? V::width : strip.lanes;
+    typename V::reg own[rows * taps];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < rows * taps; ++tap) own[tap] = V::load(sums + tap * V::width);
+    for (std::int64_t x = 0; x < strip.pixels; ++x) {
+        const auto g = load_lanes<V>(strip.gradient, lanes);
+#pragma GCC unroll 3
+        for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 5
+            for (int tap = 0; tap < taps; ++tap) {
+                const float *at = strip.window + row * strip.row_step + tap * strip.tap_step;
+                own[row * taps + tap] = V::fma(load_lanes<V>(at, lanes), g, own[row * taps + tap]);
+            }
+        strip.window += strip.window_step, strip.gradient += strip.gradient_step;
+    }
+#pragma GCC unroll 9
+    for (int tap = 0; tap < rows * taps; ++tap) V::store(sums + tap * V::width, own[tap]);
+}
+
+template <class V, int rows, int taps> void add_strip(const DepthwiseStrip &strip, float *sums) {
+    strip.lanes >= V::width ? add_taps<V, rows, taps, true>(strip, sums)
+                            : add_taps<V, rows, taps, false>(strip, sums);
+}
+
+/// Columns of a gradient's row.
+struct Columns {
+    Range all, inner; ///< inner: all taps of a kernel row lie within the source
+};
+
+/// Sums of vectors of channels, [vector][rows][taps][lanes], of some columns of a row of the gradient.
+/// `fixed_taps` is 0 or those of a kernel row.
 template <class V, int fixed_taps>
-void depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, std::int64_t channel,
-                   float *sums) {
+void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, std::int64_t y,
+                           const Columns &columns, Range vectors, float *sums) {
     const ConstView &from = task.source, &gradient = task.gradient;
-    const std::int64_t left = from.channels - channel;
-    const std::int64_t kernel = fixed_taps > 0 ? fixed_taps : task.horizontal.kernel;
-    for (std::int64_t row = 0; row < task.vertical.kernel; ++row) {
-        const std::int64_t source_y =
-            y * task.vertical.stride - task.vertical.before + row * task.vertical.dilation;
-        float *row_sums = sums + row * kernel * V::width;
-        if (source_y < 0 || source_y >= from.height) continue;
-        const float *source = pixel_at(from, image, source_y, 0) + channel;
-        const float *out = pixel_at(gradient, image, y, 0) + channel;
-        // Pixels all of whose taps lie within the row.
-        const std::int64_t reach = (kernel - 1) * task.horizontal.dilation;
-        const std::int64_t inner_begin =
-            clamped(divide_up(task.horizontal.before, task.horizontal.stride), 0, gradient.width);
-        const std::int64_t last = from.width - 1 - reach + task.horizontal.before;
-        const std::int64_t inner_end =
-            clamped(last < 0 ? 0 : last / task.horizontal.stride + 1, inner_begin, gradient.width);
-        const auto edge = [&](std::int64_t begin, std::int64_t end) {
+    const std::int64_t rows = task.vertical.kernel;
+    const std::int64_t taps = fixed_taps > 0 ? fixed_taps : task.horizontal.kernel;
+    const auto first_of = [](const WindowAxis &axis, std::int64_t position) {
+        return position * axis.stride - axis.before;
+    };
+    const std::int64_t top = first_of(task.vertical, y);
+    const bool all_rows = top >= 0 && top + (rows - 1) * task.vertical.dilation < from.height;
+    const Range inner = columns.inner;
+    DepthwiseStrip strip;
+    strip.row_step = task.vertical.dilation * from.row_stride;
+    strip.tap_step = task.horizontal.dilation * from.pixel_stride;
+    strip.window_step = task.horizontal.stride * from.pixel_stride;
+    strip.gradient_step = gradient.pixel_stride;
+    strip.pixels = inner.size();
+    for (std::int64_t vector = vectors.begin; vector < vectors.end;
+         ++vector, sums += rows * taps * V::width) {
+        const std::int64_t channel = vector * V::width;
+        strip.lanes = from.channels - channel;
+        const float *const out = pixel_at(gradient, image, y, 0) + channel;
+        const float *const source = from.data + image * from.image_stride + top * from.row_stride + channel;
+        const auto edge = [&](std::int64_t row, std::int64_t begin, std::int64_t end) {
+            float *row_sums = sums + row * taps * V::width;
             for (std::int64_t x = begin; x < end; ++x) {
-                const auto g = load_lanes<V>(out + x * gradient.pixel_stride, left);
-                for (std::int64_t tap = 0; tap < kernel; ++tap) {
-                    const std::int64_t source_x =
-                        x * task.horizontal.stride - task.horizontal.before + tap * task.horizontal.dilation;
+                const auto g = load_lanes<V>(out + x * gradient.pixel_stride, strip.lanes);
+                const std::int64_t first = first_of(task.horizontal, x);
+                for (std::int64_t tap = 0; tap < taps; ++tap) {
+                    const std::int64_t source_x = first + tap * task.horizontal.dilation;
                     if (source_x < 0 || source_x >= from.width) continue;
+                    const float *at = source + row * strip.row_step + source_x * from.pixel_stride;
                     float *sum = row_sums + tap * V::width;
-                    V::store(sum, V::fma(load_lanes<V>(source + source_x * from.pixel_stride, left), g,
-                                         V::load(sum)));
+                    V::store(sum, V::fma(load_lanes<V>(at, strip.lanes), g, V::load(sum)));
                 }
             }
         };
-        edge(0, inner_begin);
-        const std::ptrdiff_t tap_step = task.horizontal.dilation * from.pixel_stride;
-        const float *window =
-            source + (inner_begin * task.horizontal.stride - task.horizontal.before) * from.pixel_stride;
-        if constexpr (fixed_taps > 0) {
-            typename V::reg inner[fixed_taps];
-#pragma GCC unroll 8
-            for (int tap = 0; tap < fixed_taps; ++tap) inner[tap] = V::load(row_sums + tap * V::width);
-            for (std::int64_t x = inner_begin; x < inner_end; ++x) {
-                const auto g = load_lanes<V>(out + x * gradient.pixel_stride, left);
-#pragma GCC unroll 8
-                for (int tap = 0; tap < fixed_taps; ++tap)
-                    inner[tap] = V::fma(load_lanes<V>(window + tap * tap_step, left), g, inner[tap]);
-                window += task.horizontal.stride * from.pixel_stride;
+        const auto within = [&](std::int64_t row) {
+            const std::int64_t position = top + row * task.vertical.dilation;
+            return position >= 0 && position < from.height;
+        };
+        strip.gradient = out + inner.begin * gradient.pixel_stride;
+        strip.window = source + first_of(task.horizontal, inner.begin) * from.pixel_stride;
+        for (std::int64_t row = 0; row < rows; ++row)
+            if (within(row)) edge(row, columns.all.begin, inner.begin);
+        if constexpr (fixed_taps == 3) {
+            if (rows == 3 && all_rows && inner.size() > 0) {
+                add_strip<V, 3, 3>(strip, sums);
+                for (std::int64_t row = 0; row < rows; ++row) edge(row, inner.end, columns.all.end);
+                continue;
             }
-#pragma GCC unroll 8
-            for (int tap = 0; tap < fixed_taps; ++tap) V::store(row_sums + tap * V::width, inner[tap]);
-        } else {
-            edge(inner_begin, inner_end);
         }
-        edge(inner_end, gradient.width);
+        for (std::int64_t row = 0; row < rows; ++row, strip.window += strip.row_step) {
+            if (!within(row)) continue;
+            if constexpr (fixed_taps > 0) {
+                if (inner.size() > 0) add_strip<V, 1, fixed_taps>(strip, sums + row * taps * V::width);
+            } else {
+                edge(row, inner.begin, inner.end);
+            }
+            edge(row, inner.end, columns.all.end);
+        }
     }
 }
 
-/// Of one vector of channels.
+/// Asks for a row of an image, into L2: processors do not foresee reads of one line of each pixel.
+template <class V>
+void ask_for_row(const ConstView &view, std::int64_t image, std::int64_t y, Range vectors) {
+    if (y < 0 || y >= view.height) return;
+    constexpr std::int64_t line = 16;
+    const float *pixel = pixel_at(view, image, y, 0);
+    for (std::int64_t x = 0; x < view.width; ++x, pixel += view.pixel_stride)
+        for (std::int64_t c = vectors.begin * V::width; c < vectors.end * V::width; c += line)
+            __builtin_prefetch(pixel + c, 0, 2);
+}
+
+/// A row of the gradient, in strips that stay in L1 while the vectors of channels pass.
+template <class V, int fixed_taps>
+void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, Range vectors,
+                       float *sums) {
+    constexpr std::int64_t strip = 16;
+    const std::int64_t width = task.gradient.width;
+    ask_for_row<V>(task.gradient, image, y + 1, vectors);
+    const std::int64_t next = (y + 1) * task.vertical.stride - task.vertical.before +
+                              (task.vertical.kernel - 1) * task.vertical.dilation;
+    for (std::int64_t row = next; row > next - task.vertical.stride; --row)
+        ask_for_row<V>(task.source, image, row, vectors);
+    // Pixels all of whose taps lie within the row.
+    const std::int64_t reach = (task.horizontal.kernel - 1) * task.horizontal.dilation;
+    const std::int64_t begin = clamped(divide_up(task.horizontal.before, task.horizontal.stride), 0, width);
+    const std::int64_t last = task.source.width - 1 - reach + task.horizontal.before;
+    const std::int64_t end = clamped(last < 0 ? 0 : last / task.horizontal.stride + 1, begin, width);
+    for (std::int64_t x = 0; x < width; x += strip) {
+        const Range all{x, min(x + strip, width)};
+        const std::int64_t first = clamped(begin, all.begin, all.end);
+        add_depthwise_columns<V, fixed_taps>(task, image, y, {all, {first, clamped(end, first, all.end)}},
+                                             vectors, sums);
+    }
+}
+
+/// The gradient of some vectors of channels.
 template <class V>
 void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
                         std::int64_t item, float *scratch) {
-    const std::int64_t channel = item * V::width;
-    float *const sums = scratch, *const row_sums = scratch + plan.taps * V::width;
-    for (std::int64_t i = 0; i < plan.taps * V::width; ++i) sums[i] = 0.0f;
+    const Range vectors = part_of(divide_up(task.source.channels, V::width), plan.items, item);
+    const std::int64_t floats = vectors.size() * plan.taps * V::width;
+    float *const sums = scratch, *const block_sums = scratch + floats;
+    for (std::int64_t i = 0; i < floats; ++i) sums[i] = 0.0f;
     const Range rows = rows_of_part(task, part);
     const std::int64_t rows_of_block = max(1, gradient_block / task.gradient.width);
     for (std::int64_t begin = rows.begin; begin < rows.end; begin += rows_of_block) {
-        for (std::int64_t i = 0; i < plan.taps * V::width; ++i) row_sums[i] = 0.0f;
+        for (std::int64_t i = 0; i < floats; ++i) block_sums[i] = 0.0f;
         const std::int64_t end = min(begin + rows_of_block, rows.end);
         for (std::int64_t row = begin; row < end; ++row) {
             const std::int64_t image = row / task.gradient.height, y = row % task.gradient.height;
             switch (task.horizontal.kernel) {
             case 3:
-                depthwise_row<V, 3>(task, image, y, channel, row_sums);
+                add_depthwise_row<V, 3>(task, image, y, vectors, block_sums);
                 break;
             case 5:
-                depthwise_row<V, 5>(task, image, y, channel, row_sums);
+                add_depthwise_row<V, 5>(task, image, y, vectors, block_sums);
                 break;
             default:
-                depthwise_row<V, 0>(task, image, y, channel, row_sums);
+                add_depthwise_row<V, 0>(task, image, y, vectors, block_sums);
             }
         }
-        for (std::int64_t i = 0; i < plan.taps * V::width; i += V::width)
-            V::store(sums + i, V::add(V::load(sums + i), V::load(row_sums + i)));
+        for (std::int64_t i = 0; i < floats; i += V::width)
+            V::store(sums + i, V::add(V::load(sums + i), V::load(block_sums + i)));
     }
     float *const result = task.destination.data + part * task.destination.image_stride;
-    const std::int64_t lanes = min(V::width, task.source.channels - channel);
-    for (std::int64_t lane = 0; lane < lanes; ++lane)
-        for (std::int64_t tap = 0; tap < plan.taps; ++tap)
-            result[(channel + lane) * plan.taps + tap] = sums[tap * V::width + lane];
+    for (std::int64_t vector = vectors.begin; vector < vectors.end; ++vector) {
+        const float *own = sums + (vector - vectors.begin) * plan.taps * V::width;
+        const std::int64_t channel = vector * V::width, lanes = min(V::width, task.source.channels - channel);
+        for (std::int64_t lane = 0; lane < lanes; ++lane)
+            for (std::int64_t tap = 0; tap < plan.taps; ++tap)
+                result[(channel + lane) * plan.taps + tap] = own[tap * V::width + lane];
+    }
 }
 
 template <class V>
@@ -293,9 +381,15 @@ Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning 
     plan.depthwise = channels == 1 && plan.outputs == 1 && task.groups > 1;
     const std::int64_t parts = task.destination.batch;
     if (plan.depthwise) {
-        plan.items = divide_up(from.channels, V::width);
-        return planning.keep(plan, parts * plan.items,
-                             static_cast<std::size_t>(2 * plan.taps * V::width) * sizeof(float));
+        // Sums of so many vectors stay in L1.
+        constexpr std::int64_t most_floats = 4096;
+        const std::int64_t vectors = divide_up(from.channels, V::width);
+        const std::int64_t most = clamped(most_floats / (plan.taps * V::width), 1, vectors);
+        const std::int64_t wanted =
+            planning.threads == 1 ? 1 : divide_up(4 * static_cast<std::int64_t>(planning.threads), parts);
+        plan.items = clamped(wanted, divide_up(vectors, most), vectors);
+        const std::int64_t floats = divide_up(vectors, plan.items) * plan.taps * V::width;
+        return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(2 * floats) * sizeof(float));
     }
     constexpr std::int64_t most_block_taps = 512;
     plan.tap_blocks = divide_up(plan.taps, most_block_taps);

@@ -77,10 +77,12 @@ private:
         if (step_.others.empty()) return;
         if (own.reads_variables) {
             const View ready = bind(step_.others.back());
-            static_cast<ConvolutionShape &>(variables_) = *own.packed;
-            const std::size_t weights = own.packed->weights.size();
-            variables_.weights = WeightBuffer::view(ready.data, weights);
-            variables_.bias = WeightBuffer::view(ready.data + weights, own.packed->bias.size());
+            float *const behind = bind_variables(*own.packed, ready.data, variables_);
+            if (own.packed->plain) {
+                bind_variables(*own.packed->plain, behind, plain_);
+                plain_.bias = WeightBuffer::view(variables_.bias.data(), variables_.bias.size());
+                variables_.plain = {std::shared_ptr<void>(), &plain_};
+            }
             own.packed = &variables_;
             if (step_.others.size() == 1) return;
         }
@@ -92,6 +94,14 @@ private:
         if (step_.others.size() == (own.gated ? 1 : 0)) return;
         residual_ = bind(step_.others[0]);
         own.epilogue.residual = &residual_;
+    }
+    /// As a PackTask has written them. Returns what lies behind.
+    static float *bind_variables(const PackedConvolution &order, float *ready, PackedConvolution &own) {
+        static_cast<ConvolutionShape &>(own) = order;
+        own.weights = WeightBuffer::view(ready, order.weights.size());
+        float *const bias = ready + order.weights.size();
+        own.bias = WeightBuffer::view(bias, order.bias.size());
+        return bias + order.bias.size();
     }
     void bind_others(ChainTask &own) {
         own.stages = step_.stages.data();
@@ -108,7 +118,7 @@ private:
     std::span<const Storage> storages_;
     std::span<const Binding> bindings_;
     ConstView residual_;
-    PackedConvolution variables_;
+    PackedConvolution plain_, variables_; // the second may point to the first
 };
 
 } // namespace mpscnn::cpu

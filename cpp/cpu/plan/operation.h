@@ -68,6 +68,10 @@ void lower(const OperationLowering &lowering, const ops::TransposedConvolution &
 
 /// Of an operation that is a convolution. Its tensors have extents, but no memory yet.
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
+/// Begins the step that brings weights that are a tensor into the order of `packed`; its result is a
+/// workspace. The caller says what it reads.
+Step &begin_packing(StepBuilder &builder, const FusedOperation &fused, PackTask task,
+                    const PackedConvolution &packed);
 /// For an input of this shape; without tensors and epilogue.
 PoolingTask pooling_task(const ops::Pooling &pooling, const Shape &input);
 void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);

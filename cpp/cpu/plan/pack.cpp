@@ -35,6 +35,11 @@ ConvolutionShape packed_shape(ConvolutionShape shape, std::int64_t vector_width)
     return shape;
 }
 
+ConvolutionShape plain_products(ConvolutionShape shape) {
+    shape.algorithm = Algorithm::gemm;
+    return shape;
+}
+
 } // namespace
 
 PackedConvolution KernelTable::packed_later(const ConvolutionShape &shape) const {
@@ -44,6 +49,8 @@ PackedConvolution KernelTable::packed_later(const ConvolutionShape &shape) const
     const auto whole_vectors = [&](std::size_t floats) { return (floats + width - 1) / width * width; };
     packed.weights = WeightBuffer::view(nullptr, whole_vectors(packed_size(packed)));
     packed.bias = WeightBuffer::view(nullptr, whole_vectors(static_cast<std::size_t>(shape.outputs)));
+    if (shape.algorithm == Algorithm::winograd)
+        packed.plain = std::make_shared<PackedConvolution>(packed_later(plain_products(shape)));
     return packed;
 }
 
@@ -67,10 +74,8 @@ PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const floa
     std::fill_n(packed.bias.data(), packed.bias.size(), 0.0f);
     if (bias_values) std::copy_n(bias_values, outputs, packed.bias.data());
     if (shape.algorithm == Algorithm::winograd) {
-        ConvolutionShape plain = shape;
-        plain.algorithm = Algorithm::gemm;
-        packed.plain =
-            std::make_unique<PackedConvolution>(pack_convolution(memory, weights, bias_values, plain));
+        packed.plain = std::make_shared<PackedConvolution>(
+            pack_convolution(memory, weights, bias_values, plain_products(shape)));
     }
     return packed;
 }

@@ -47,7 +47,7 @@ struct PackedConvolution : ConvolutionShape {
     /// The last-level cache keeps all weights of the network from run to run.
     bool cached = false;
     /// Of Algorithm::winograd: the same for plain products, which compute what is not finite.
-    std::unique_ptr<const PackedConvolution> plain;
+    std::shared_ptr<const PackedConvolution> plain;
 };
 
 struct ConvolutionTask {
@@ -75,8 +75,9 @@ struct TapSelection {
     std::int64_t first = 0, step = 1, count = 0;
 };
 
-/// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, and behind
-/// them the bias, zeros without one, each padded to full vectors. For a convolution's data gradient, adjoint,
+/// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, behind them
+/// the bias, zeros without one, each padded to full vectors, and for Algorithm::winograd the weights for plain
+/// products. For a convolution's data gradient, adjoint,
 /// `shape` is that of [inputs][rows][columns][outputs of a group] with some taps of the weights.
 struct PackTask {
     ConstView source, bias; ///< an output is an image of the source, the bias one pixel
@@ -86,7 +87,7 @@ struct PackTask {
     bool is_adjoint = false;
     std::int64_t groups = 1;       ///< of the convolution, if adjoint
     TapSelection rows, columns;    ///< if adjoint
-    std::int64_t weights_size = 0; ///< floats of the destination before the bias
+    std::int64_t weights_size = 0, bias_size = 0; ///< floats of the destination: weights, behind them the bias
 
     const char *kernel_name() const { return "pack"; }
 };

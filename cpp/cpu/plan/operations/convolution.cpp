@@ -87,8 +87,8 @@ void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
     if (const auto weight = lowering.variable_shape("weight")) {
-        lowering.fused.packed =
-            lowering.kernels.packed_later(plain_convolution(lowering.kernels, *weight, convolution.groups));
+        lowering.fused.packed = lowering.kernels.packed_later(
+            fastest_convolution(lowering.kernels, convolution, *weight, lowering.result));
         return;
     }
     const Shape &weights = lowering.node.weights.at("weight").shape();
@@ -144,18 +144,13 @@ void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, Con
 
 /// Packs the weights first. Returns the step that multiplies by them.
 Step &add_variable_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
-    const PackedConvolution &packed = fused.packed;
     PackTask pack;
-    pack.shape = packed;
-    pack.weights_size = static_cast<std::int64_t>(packed.weights.size());
     pack.has_bias = fused.variables.count("bias") > 0;
-    const Region ready =
-        builder.add_workspace({1, 1, 1, pack.weights_size + static_cast<std::int64_t>(packed.bias.size())});
-    Step &first = builder.begin(fused, pack);
+    Step &first = begin_packing(builder, fused, pack, fused.packed);
     first.source = builder.placement().region(fused.variables.at("weight"));
     first.others.clear();
     if (pack.has_bias) first.others.push_back(builder.placement().region(fused.variables.at("bias")));
-    first.destination = ready;
+    const Region ready = first.destination;
 
     task.reads_variables = true;
     Step &second = builder.begin(fused, task);
@@ -164,6 +159,19 @@ Step &add_variable_steps(StepBuilder &builder, const FusedOperation &fused, Conv
 }
 
 } // namespace
+
+Step &begin_packing(StepBuilder &builder, const FusedOperation &fused, PackTask task,
+                    const PackedConvolution &packed) {
+    const auto size = [](const WeightBuffer &buffer) { return static_cast<std::int64_t>(buffer.size()); };
+    task.shape = packed;
+    task.weights_size = size(packed.weights);
+    task.bias_size = size(packed.bias);
+    const std::int64_t plain = packed.plain ? size(packed.plain->weights) : 0;
+    const Region ready = builder.add_workspace({1, 1, 1, task.weights_size + task.bias_size + plain});
+    Step &step = builder.begin(fused, task);
+    step.destination = ready;
+    return step;
+}
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
     const ConvolutionTask task = convolution_task(fused, builder.shapes());

@@ -27,17 +27,13 @@ void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Conv
               const DataGradientPart &part) {
     const PackedConvolution &packed = part.packed;
     PackTask pack;
-    pack.shape = packed;
     pack.is_adjoint = true;
     pack.groups = convolution.groups;
     pack.rows = selection(part.rows);
     pack.columns = selection(part.columns);
-    pack.weights_size = static_cast<std::int64_t>(packed.weights.size());
-    const Region ready =
-        builder.add_workspace({1, 1, 1, pack.weights_size + static_cast<std::int64_t>(packed.bias.size())});
-    Step &first = builder.begin(fused, pack);
+    Step &first = begin_packing(builder, fused, pack, packed);
     first.source = builder.input(fused, 1);
-    first.destination = ready;
+    const Region ready = first.destination;
 
     const ops::Window &window = convolution.window;
     Region result = builder.placement().region(fused.result);
@@ -98,7 +94,7 @@ void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient
                                 static_cast<std::int64_t>(columns.taps.size()),
                                 weight[0] / convolution.groups};
             part.packed = lowering.kernels.packed_later(
-                plain_convolution(lowering.kernels, adjoint, convolution.groups));
+                fastest_convolution(lowering.kernels, convolution, adjoint, lowering.result));
             lowering.fused.parts.push_back(std::move(part));
         }
 }
