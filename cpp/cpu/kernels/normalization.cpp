@@ -6,6 +6,7 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/elementwise.h"
+#include "cpu/kernels/stream.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -39,6 +40,7 @@ MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pix
         for (std::int64_t i = 0; i < length; ++i, at += from.pixel_stride) {
 #pragma GCC unroll 4
             for (int v = 0; v < count; ++v) {
+                prefetch<V::width>(at + v * V::width);
                 const auto x =
                     partial ? V::load_partial(at, from.channels - channel) : V::load(at + v * V::width);
                 term(piece, v, x);

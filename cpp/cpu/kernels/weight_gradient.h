@@ -40,18 +40,21 @@ struct WeightGradientPlan {
 
 template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
 
-/// [outputs of a tile][taps of a tile] += products of `pixels` pixels.
+/// [outputs of a tile][taps of a tile] += products of `pixels` pixels. Those `ahead` of them are asked for.
 template <class V, int rows, int vectors>
 void add_products(const float *inputs, std::ptrdiff_t input_stride, const float *gradients,
-                  std::ptrdiff_t gradient_stride, std::int64_t pixels, float *to, std::ptrdiff_t to_stride,
-                  std::int64_t taps) {
+                  std::ptrdiff_t gradient_stride, std::int64_t pixels, std::int64_t ahead, float *to,
+                  std::ptrdiff_t to_stride, std::int64_t taps) {
     typename V::reg sums[rows][vectors];
 #pragma GCC unroll 16
     for (int r = 0; r < rows; ++r)
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v) sums[r][v] = V::zero();
     for (std::int64_t p = 0; p < pixels; ++p, inputs += input_stride, gradients += gradient_stride) {
+        __builtin_prefetch(gradients + ahead * gradient_stride);
         typename V::reg x[vectors];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) __builtin_prefetch(inputs + ahead * input_stride + v * V::width);
 #pragma GCC unroll 2
         for (int v = 0; v < vectors; ++v) x[v] = V::load(inputs + v * V::width);
 #pragma GCC unroll 16
@@ -73,7 +76,7 @@ void add_products(const float *inputs, std::ptrdiff_t input_stride, const float 
 }
 
 using AddProducts = void (*)(const float *, std::ptrdiff_t, const float *, std::ptrdiff_t, std::int64_t,
-                             float *, std::ptrdiff_t, std::int64_t);
+                             std::int64_t, float *, std::ptrdiff_t, std::int64_t);
 
 template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_function(std::int64_t outputs) {
     if constexpr (rows > 1)
@@ -85,6 +88,7 @@ template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_fu
 struct PixelBlock {
     std::int64_t image, y, x; ///< of the first one
     std::int64_t pixels;
+    std::int64_t follow; ///< pixels to the next block of the same strip, 0 behind the last
 };
 
 /// Taps [taps) of the windows of a block's pixels, `pitch` apart. Outside of the source they are zero.
@@ -144,8 +148,9 @@ template <class Visit> void for_each_block(const WeightGradientTask &task, Range
         const std::int64_t pixels = strip_rows * width;
         for (std::int64_t first = 0; first < pixels; first += gradient_block) {
             const std::int64_t y = row + first / width;
+            const bool last = first + gradient_block >= pixels;
             visit(PixelBlock{y / gradient.height, y % gradient.height, first % width,
-                             min(gradient_block, pixels - first)});
+                             min(gradient_block, pixels - first), last ? 0 : gradient_block});
         }
     }
 }
@@ -185,16 +190,21 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
                 const AddProducts add =
                     left > V::width ? products_function<V, 2>(count) : products_function<V, 1>(count);
                 add(inputs + tap, input_stride, gradients + o, task.gradient.pixel_stride, pixels.pixels,
-                    result + o * plan.taps + tap, plan.taps, left);
+                    pixels.follow, result + o * plan.taps + tap, plan.taps, left);
             }
         }
     });
 }
 
+/// Pixels of a row that stay in L1 while vectors of channels pass.
+inline constexpr std::int64_t strip_pixels = 16;
+
 /// Where a vector of channels of a window's rows and of the gradient begins, and how far the next ones are.
 struct DepthwiseStrip {
     const float *window = nullptr, *gradient = nullptr;
     std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
+    std::ptrdiff_t source_row = 0, source_pixel = 0;
+    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that a pixel reads first
     std::int64_t pixels = 0, lanes = 0;
 };
 
@@ -205,7 +215,14 @@ MPSCNN_INLINE void add_taps(DepthwiseStrip strip, float *sums) {
     typename V::reg own[rows * taps];
 #pragma GCC unroll 9
     for (int tap = 0; tap < rows * taps; ++tap) own[tap] = V::load(sums + tap * V::width);
+    const std::ptrdiff_t last_row = (rows - 1) * strip.row_step;
     for (std::int64_t x = 0; x < strip.pixels; ++x) {
+        // Processors do not foresee reads of one line of each pixel: what the next strip brings is asked for.
+        __builtin_prefetch(strip.gradient + strip_pixels * strip.gradient_step);
+        const float *const next = strip.window + last_row + (strip_pixels + 1) * strip.window_step;
+        for (std::int64_t row = 0; row < strip.new_rows; ++row)
+            for (std::int64_t column = 0; column < strip.new_columns; ++column)
+                __builtin_prefetch(next - row * strip.source_row + column * strip.source_pixel);
         const auto g = load_lanes<V>(strip.gradient, lanes);
 #pragma GCC unroll 3
         for (int row = 0; row < rows; ++row)
@@ -249,6 +266,10 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
     strip.tap_step = task.horizontal.dilation * from.pixel_stride;
     strip.window_step = task.horizontal.stride * from.pixel_stride;
     strip.gradient_step = gradient.pixel_stride;
+    strip.source_row = from.row_stride;
+    strip.source_pixel = from.pixel_stride;
+    strip.new_rows = min(task.vertical.stride, rows);
+    strip.new_columns = min(task.horizontal.stride, taps);
     strip.pixels = inner.size();
     for (std::int64_t vector = vectors.begin; vector < vectors.end;
          ++vector, sums += rows * taps * V::width) {
@@ -297,35 +318,18 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
     }
 }
 
-/// Asks for a row of an image, into L2: processors do not foresee reads of one line of each pixel.
-template <class V>
-void ask_for_row(const ConstView &view, std::int64_t image, std::int64_t y, Range vectors) {
-    if (y < 0 || y >= view.height) return;
-    constexpr std::int64_t line = 16;
-    const float *pixel = pixel_at(view, image, y, 0);
-    for (std::int64_t x = 0; x < view.width; ++x, pixel += view.pixel_stride)
-        for (std::int64_t c = vectors.begin * V::width; c < vectors.end * V::width; c += line)
-            __builtin_prefetch(pixel + c, 0, 2);
-}
-
 /// A row of the gradient, in strips that stay in L1 while the vectors of channels pass.
 template <class V, int fixed_taps>
 void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, Range vectors,
                        float *sums) {
-    constexpr std::int64_t strip = 16;
     const std::int64_t width = task.gradient.width;
-    ask_for_row<V>(task.gradient, image, y + 1, vectors);
-    const std::int64_t next = (y + 1) * task.vertical.stride - task.vertical.before +
-                              (task.vertical.kernel - 1) * task.vertical.dilation;
-    for (std::int64_t row = next; row > next - task.vertical.stride; --row)
-        ask_for_row<V>(task.source, image, row, vectors);
     // Pixels all of whose taps lie within the row.
     const std::int64_t reach = (task.horizontal.kernel - 1) * task.horizontal.dilation;
     const std::int64_t begin = clamped(divide_up(task.horizontal.before, task.horizontal.stride), 0, width);
     const std::int64_t last = task.source.width - 1 - reach + task.horizontal.before;
     const std::int64_t end = clamped(last < 0 ? 0 : last / task.horizontal.stride + 1, begin, width);
-    for (std::int64_t x = 0; x < width; x += strip) {
-        const Range all{x, min(x + strip, width)};
+    for (std::int64_t x = 0; x < width; x += strip_pixels) {
+        const Range all{x, min(x + strip_pixels, width)};
         const std::int64_t first = clamped(begin, all.begin, all.end);
         add_depthwise_columns<V, fixed_taps>(task, image, y, {all, {first, clamped(end, first, all.end)}},
                                              vectors, sums);

@@ -53,12 +53,18 @@ private:
     void bind_others(NormalizationSumsTask &own) {
         own.gradient = bind(step_.others[0]);
         own.statistics = bind(step_.others[1]);
+        bind_mask(own.mask, 2);
     }
     void bind_others(NormalizationGradientTask &own) {
         own.gradient = bind(step_.others[0]);
         own.statistics = bind(step_.others[1]);
         own.sums = bind(step_.others[2]);
         if (own.has_gamma) own.gamma = bind(step_.others[3]);
+        bind_mask(own.mask, own.has_gamma ? 4 : 3);
+    }
+    void bind_mask(NormalizationMask &own, std::size_t next) {
+        if (own.has_gamma) own.gamma = bind(step_.others[next++]);
+        if (own.has_beta) own.beta = bind(step_.others[next]);
     }
     void bind_others(UpdateTask &own) {
         std::size_t next = 0;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <concepts>
+#include <map>
 
 namespace mpscnn::cpu {
 
@@ -50,6 +51,12 @@ bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weight
            window.pad_left == 0 && window.pad_right == 0;
 }
 
+/// Whether its derivative is 1 between two limits and 0 elsewhere.
+bool passes_between(const ops::Neuron &neuron) {
+    const bool is_relu = neuron.kind == NeuronKind::relu || neuron.kind == NeuronKind::relun;
+    return neuron.kind == NeuronKind::clamp || (is_relu && neuron.a == 0.0f);
+}
+
 } // namespace
 
 std::optional<std::size_t> gate_operand(const Graph &graph, const Node &product) {
@@ -86,6 +93,7 @@ public:
             }
         }
         if (!options_.has_floats) return std::move(fusions_);
+        find_masks();
         find_constants();
         find_joined_halves();
         return std::move(fusions_);
@@ -164,6 +172,40 @@ private:
             fusions_[i].constant = producer;
             fusions_[producer].absorbed = --uses[value] == 0;
         }
+    }
+
+    /// Gradients of activations that nothing but the gradients of the normalizations before them read.
+    void find_masks() {
+        std::map<ValueId, std::vector<std::size_t>> readers;
+        for (std::size_t i = 0; i < fusions_.size(); ++i)
+            for (const ValueId value : graph_.nodes()[i].inputs) readers[value].push_back(i);
+        for (std::size_t i = 0; i < fusions_.size(); ++i) {
+            const auto *gradient = std::get_if<ops::NeuronGradient>(&graph_.nodes()[i].operation);
+            if (!gradient || !gradient->from_result || !passes_between(gradient->neuron)) continue;
+            const ValueId result = graph_.nodes()[i].inputs[1], own = graph_.result_of(i);
+            const std::vector<std::size_t> &own_readers = readers[own];
+            const bool fits = std::all_of(own_readers.begin(), own_readers.end(), [&](std::size_t reader) {
+                return is_gradient_of_normalization(graph_.nodes()[reader], own, result);
+            });
+            if (!fits || static_cast<int>(own_readers.size()) != uses_[static_cast<std::size_t>(own)])
+                continue;
+            fusions_[i].absorbed = true;
+            for (const std::size_t reader : own_readers) fusions_[reader].mask = i;
+        }
+    }
+
+    /// Whether `node` makes of `gradient` a gradient of the batch normalization that made `result`.
+    bool is_gradient_of_normalization(const Node &node, ValueId gradient, ValueId result) const {
+        if (!std::holds_alternative<ops::BatchNormalizationSums>(node.operation) &&
+            !std::holds_alternative<ops::BatchNormalizationGradient>(node.operation))
+            return false;
+        if (graph_.is_input(result) || node.inputs[0] != gradient ||
+            std::count(node.inputs.begin(), node.inputs.end(), gradient) != 1)
+            return false;
+        const Node &forward = graph_.producer(result);
+        return std::holds_alternative<ops::BatchNormalization>(forward.operation) && forward.activation &&
+               forward.weights.empty() && forward.inputs.size() == 2 && forward.inputs[0] == node.inputs[1] &&
+               forward.inputs[1] == node.inputs[2];
     }
 
     /// Two groups that a shuffle interleaves need not be side by side.

@@ -17,6 +17,7 @@ struct NodeFusion {
     std::optional<std::size_t> joined;    ///< the concatenation of two halves that this channel shuffle reads
     std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
     std::optional<std::size_t> gate;      ///< the multiplication of its inputs by a pixel
+    std::optional<std::size_t> mask;      ///< the gradient of the activation behind this normalization
 };
 
 /// Which operand of a multiplication is one pixel, by which it multiplies all pixels of the other and does

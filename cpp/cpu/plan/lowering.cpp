@@ -136,6 +136,7 @@ private:
             fused.layers.push_back(graph_.nodes()[*fusion.joined].name);
             fused.inputs = graph_.nodes()[*fusion.joined].inputs;
         }
+        if (fusion.mask) add_mask(fused, graph_.nodes()[*fusion.mask]);
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
@@ -158,6 +159,16 @@ private:
         fused.layers.push_back(product.name);
         fused.gate = product.inputs[operand];
         fused.inputs = {product.inputs[1 - operand]};
+    }
+
+    /// The sums come first: it is their layer.
+    void add_mask(FusedOperation &fused, const Node &gradient) const {
+        if (std::holds_alternative<ops::BatchNormalizationSums>(fused.operation))
+            fused.layers.push_back(gradient.name);
+        fused.inputs[0] = gradient.inputs[0];
+        fused.variables = graph_.producer(gradient.inputs[1]).variables;
+        fused.activation =
+            lower_neuron(std::get<ops::NeuronGradient>(gradient.operation).neuron, gradient, kernels_);
     }
 
     void add_residual(FusedOperation &fused, std::size_t index) const {

@@ -50,8 +50,10 @@ struct FusedOperation {
     bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added
     bool multiplies = false;                      ///< weights by inputs, both rounded
     PackedConvolution packed;
-    std::map<std::string, engine::ValueId> variables; ///< weights by role that are tensors of the graph
-    std::vector<ConvolutionPart> parts;               ///< of an interleaved convolution
+    /// Weights by role that are tensors of the graph. A gradient of a normalization that masks by an
+    /// activation has the normalization's.
+    std::map<std::string, engine::ValueId> variables;
+    std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
     BinaryWeights binary;
     /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
     /// where no part writes, and the bias behind beta scaling.

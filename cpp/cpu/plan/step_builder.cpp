@@ -36,6 +36,14 @@ Step &StepBuilder::begin_with_inputs(const FusedOperation &fused, Task task, std
     return step;
 }
 
+bool StepBuilder::add_variable(const FusedOperation &fused, const std::string &role,
+                               std::vector<Region> &others) const {
+    const auto found = fused.variables.find(role);
+    if (found == fused.variables.end()) return false;
+    others.push_back(placement_.region(found->second));
+    return true;
+}
+
 void StepBuilder::add_copy(std::vector<std::string> layers, const Region &source, const Region &destination) {
     Step step;
     step.layers = std::move(layers);

@@ -22,6 +22,10 @@ public:
     /// A copy between two places of one shape.
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
 
+    /// Whether a weight is a tensor of the graph, which becomes one of the others then.
+    bool add_variable(const FusedOperation &fused, const std::string &role,
+                      std::vector<Region> &others) const;
+
     /// Memory in the arena for what one step of an operation hands on to its next one.
     Region add_workspace(const Extents &extents, Element element = Element::float32);
 

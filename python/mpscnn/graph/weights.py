@@ -102,14 +102,18 @@ class GraphWeights:
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
     def initialize_weights(self, seed: int = 0) -> None:
-        """Random weights (He et al. 2015), zero biases, neutral batch norms: for benchmarks and tests.
+        """Random weights (He et al. 2015), zero biases, neutral batch norms: to begin training, for benchmarks and tests.
 
-        The same seed gives the same weights.
+        The same seed gives the same weights. A convolution that only batch normalizations read gets no bias: they
+        take it away again.
         """
         generator = np.random.default_rng(seed)
         constants = {"gamma": 1.0, "variance": 1.0, "beta": 0.0, "mean": 0.0, "bias": 0.0, "slope": 0.25}
         constants |= {"scale": 1.0, "input_scale": 1.0, "input_bias": 0.0}
+        normalized = self._normalized_layers()
         for spec in self.weight_specs():
+            if spec["role"] == "bias" and not spec["required"] and spec["layer"] in normalized:
+                continue
             shape = tuple(spec["shape"])
             if spec["role"] == "weight":
                 deviation = np.sqrt(2.0 / max(1, int(np.prod(shape[1:]))))
@@ -119,6 +123,21 @@ class GraphWeights:
             else:
                 values = np.full(shape, constants[spec["role"]], np.float32)
             self.graph.set_weight(spec["layer"], spec["role"], values)
+
+    def _normalized_layers(self) -> set[str]:
+        """Convolutions whose result goes to batch normalizations and nowhere else."""
+        graph = json.loads(self.graph.to_json())
+        readers: dict[str, set[str]] = {name: {"output"} for name in graph["outputs"]}
+        for node in graph["nodes"]:
+            for name in node["inputs"]:
+                readers.setdefault(name, set()).add(node["operation"])
+        return {
+            node["name"]
+            for node in graph["nodes"]
+            if node["operation"] == "convolution"
+            and "activation" not in node
+            and readers.get(node["name"]) == {"batch_normalization"}
+        }
 
     def weight_specs(self) -> list[dict[str, Any]]:
         """All weights: layer, role, shape, required, set, dtype."""

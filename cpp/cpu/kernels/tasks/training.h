@@ -33,12 +33,21 @@ struct PartSumTask {
     const char *kernel_name() const { return "sum of parts"; }
 };
 
+/// An activation behind a normalization, of which only where its input lay between two limits the gradient
+/// passes: relu, relu6. That input is computed anew, with the bits of the forward pass.
+struct NormalizationMask {
+    bool applies = false, has_gamma = false, has_beta = false;
+    float low = 0.0f, high = 0.0f;
+    ConstView gamma, beta; ///< one pixel, if any
+};
+
 /// Of each channel of each image the sums over the pixels of the gradient and of gradient * normalized
 /// source: rows 0 and 1 of the destination.
 struct NormalizationSumsTask {
     ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
     View destination;
     float epsilon = 0.0f;
+    NormalizationMask mask;
 
     const char *kernel_name() const { return "normalization sums"; }
 };
@@ -49,6 +58,7 @@ struct NormalizationGradientTask {
     View destination;
     float epsilon = 0.0f;
     bool has_gamma = false;
+    NormalizationMask mask;
 
     const char *kernel_name() const { return "normalization gradient"; }
 };

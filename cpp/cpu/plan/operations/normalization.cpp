@@ -44,15 +44,6 @@ void add_statistics(StepBuilder &builder, const FusedOperation &fused, std::int6
     step.destination = destination;
 }
 
-/// Whether a weight is a tensor of the graph, which becomes one of the others then.
-bool add_variable(const StepBuilder &builder, const FusedOperation &fused, const char *role,
-                  std::vector<Region> &others) {
-    const auto found = fused.variables.find(role);
-    if (found == fused.variables.end()) return false;
-    others.push_back(builder.placement().region(found->second));
-    return true;
-}
-
 void add_normalization(StepBuilder &builder, const FusedOperation &fused, float epsilon,
                        const Region &statistics) {
     NormalizationTask task;
@@ -61,8 +52,8 @@ void add_normalization(StepBuilder &builder, const FusedOperation &fused, float 
     task.epsilon = epsilon;
     task.epilogue = epilogue_of(fused);
     std::vector<Region> others{statistics};
-    task.reads_gamma = add_variable(builder, fused, "gamma", others);
-    task.reads_beta = add_variable(builder, fused, "beta", others);
+    task.reads_gamma = builder.add_variable(fused, "gamma", others);
+    task.reads_beta = builder.add_variable(fused, "beta", others);
     builder.begin(fused, task).others = std::move(others);
 }
 
@@ -135,8 +126,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.epsilon = normalization.epsilon;
     task.epilogue = epilogue_of(fused);
     std::vector<Region> others;
-    task.reads_gamma = add_variable(builder, fused, "gamma", others);
-    task.reads_beta = add_variable(builder, fused, "beta", others);
+    task.reads_gamma = builder.add_variable(fused, "gamma", others);
+    task.reads_beta = builder.add_variable(fused, "beta", others);
     builder.begin(fused, task).others = std::move(others);
 }
 
