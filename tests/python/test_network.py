@@ -103,3 +103,13 @@ def test_one_number_is_a_square_size() -> None:
     x.resize(x.input, 5)
     y.resize(y.input, (5, 5))
     assert x.to_dict() == y.to_dict()
+
+
+def test_random_weights_have_no_bias_before_a_batch_normalization() -> None:
+    net = mpscnn.Network(input=(8, 8, 3))
+    x = net.batch_norm(net.conv2d(net.input, 4, 3, name="normalized"))
+    x = net.batch_norm(net.conv2d(x, 4, 3, activation="relu", name="activated"))
+    x = net.conv2d(x, 4, 3, name="read_twice")
+    net.output(net.add(net.batch_norm(x), x))
+    net.initialize_weights()
+    assert [name for name in net.weights if name.endswith(".bias")] == ["activated.bias", "read_twice.bias"]

@@ -34,6 +34,8 @@ def network(layer: Callable[[mpscnn.Network, Tensor], Tensor], *, channels: int 
 
 LAYERS: dict[str, Callable[[mpscnn.Network, Tensor], Tensor]] = {
     "batch norm": lambda net, x: net.batch_norm(x, name="layer"),
+    "batch norm and relu": lambda net, x: net.activation(net.batch_norm(x, name="layer"), "relu"),
+    "batch norm and relu6": lambda net, x: net.activation(net.batch_norm(x, name="layer"), "relu6"),
     "group norm": lambda net, x: net.group_norm(x, 2, name="layer"),
     "instance norm": lambda net, x: net.instance_norm(x, name="layer"),
     "layer norm": lambda net, x: net.layer_norm(x, name="layer"),
@@ -45,7 +47,12 @@ LAYERS: dict[str, Callable[[mpscnn.Network, Tensor], Tensor]] = {
     "sub-pixel convolution": lambda net, x: net.subpixel_conv2d(x, 2, 3, scale=2, name="layer"),
 }
 #: A normalization of single channels takes away what is added to them.
-WITHOUT_GRADIENT = {"batch norm": ("before.bias",), "instance norm": ("before.bias",)}
+WITHOUT_GRADIENT = {
+    "batch norm": ("before.bias",),
+    "batch norm and relu": ("before.bias",),
+    "batch norm and relu6": ("before.bias",),
+    "instance norm": ("before.bias",),
+}
 
 
 @pytest.mark.parametrize("name", LAYERS)
