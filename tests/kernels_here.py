@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 import mpscnn
@@ -10,3 +12,12 @@ needs_fma = pytest.mark.skipif(
     mpscnn.build_config()["instruction_set"] == "baseline",
     reason="baseline: processors without FMAs have none",
 )
+
+
+def device_trains(device: str) -> bool:
+    """Whether the device's engine runs operations of training: rows of docs/catalogue.md say what it does not."""
+    rows = json.loads(mpscnn._core.unsupported_features())
+    return device == "cpu" or not any(
+        row["engine"] == "metal" and row["operation"] == "any" and "not trained" in row["allowed"]
+        for row in rows
+    )

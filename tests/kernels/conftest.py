@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 from kernels import index_rule
+from kernels_here import device_trains
 from metal.emulation import find, watched
 
 import mpscnn
@@ -21,3 +22,11 @@ def queue_of_chosen_device(request: pytest.FixtureRequest, monkeypatch: pytest.M
     with watched(find()), monkeypatch.context() as patch:
         patch.setattr(index_rule, "QUEUE", mpscnn.CommandQueue(device))
         yield
+
+
+@pytest.fixture
+def operations_of_training(request: pytest.FixtureRequest) -> None:
+    """For tests that encode them."""
+    device = str(request.config.getoption("--device"))
+    if not device_trains(device):
+        pytest.skip(f"{device} does not run operations of training; test_rules.py looks that it says so")

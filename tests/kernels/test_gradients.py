@@ -18,6 +18,7 @@ import mpscnn
 from mpscnn import kernels
 from mpscnn.kernels import ConvolutionDescriptor, NeuronDescriptor
 
+pytestmark = pytest.mark.usefixtures("operations_of_training")
 Function = Callable[[Any], Any]
 WEIGHTS, BIAS = normal(7, (5, 2, 3, 8)) / 4, normal(8, (5,))
 DEPTHWISE = normal(9, (8, 2, 3)) / 4

@@ -15,6 +15,7 @@ import mpscnn
 from mpscnn import kernels
 from mpscnn.kernels import ConvolutionDescriptor, LossDescriptor, NeuronDescriptor
 
+pytestmark = pytest.mark.usefixtures("operations_of_training")
 Image = mpscnn.Image
 
 

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from kernels.index_rule import QUEUE, encode, normal, windows
+from kernels_here import device_trains
 
 import mpscnn
 from mpscnn import DefaultPadding, PaddingMethod, kernels
@@ -245,3 +246,13 @@ def test_an_unknown_kernel_and_padding_method_are_refused() -> None:
         mpscnn._core.Kernel("PoolingMedian")
     with pytest.raises(mpscnn.ParameterError, match="padding method"):
         pool(padding=DefaultPadding(0x4000))
+
+
+def test_operations_of_training_run_or_are_refused_with_a_reason(request: pytest.FixtureRequest) -> None:
+    device = str(request.config.getoption("--device"))
+    kernel = kernels.SoftMaxGradient()
+    if device_trains(device):
+        assert encode(kernel, X, X).shape == X.shape
+    else:
+        with pytest.raises(mpscnn.UnsupportedError, match="one of networks that are not trained"):
+            encode(kernel, X, X)

@@ -16,6 +16,7 @@ import mpscnn
 from mpscnn import kernels
 from mpscnn.kernels import ConvolutionDescriptor, LossDescriptor, NeuronDescriptor
 
+pytestmark = pytest.mark.usefixtures("operations_of_training")
 Image = mpscnn.Image
 GAMMA, BETA = normal(3, (8,)), normal(4, (8,))
 
