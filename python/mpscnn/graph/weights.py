@@ -102,7 +102,7 @@ class GraphWeights:
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
     def initialize_weights(self, seed: int = 0) -> None:
-        """Random weights (He et al. 2015), zero biases, neutral batch norms: to begin training, for benchmarks and tests.
+        """Random weights (He et al. 2015), zero biases, neutral batch norms: for training, benchmarks and tests.
 
         The same seed gives the same weights. A convolution that only batch normalizations read gets no bias: they
         take it away again.

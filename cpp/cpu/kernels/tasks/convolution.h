@@ -76,9 +76,9 @@ struct TapSelection {
 };
 
 /// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, behind them
-/// the bias, zeros without one, each padded to full vectors, and for Algorithm::winograd the weights for plain
-/// products. For a convolution's data gradient, adjoint,
-/// `shape` is that of [inputs][rows][columns][outputs of a group] with some taps of the weights.
+/// the bias, zeros without one, each padded to full vectors, and for Algorithm::winograd the weights for
+/// plain products. For a convolution's data gradient, adjoint, `shape` is that of
+/// [inputs][rows][columns][outputs of a group] with some taps of the weights.
 struct PackTask {
     ConstView source, bias; ///< an output is an image of the source, the bias one pixel
     View destination;       ///< one pixel
@@ -87,7 +87,8 @@ struct PackTask {
     bool is_adjoint = false;
     std::int64_t groups = 1;       ///< of the convolution, if adjoint
     TapSelection rows, columns;    ///< if adjoint
-    std::int64_t weights_size = 0, bias_size = 0; ///< floats of the destination: weights, behind them the bias
+    std::int64_t weights_size = 0; ///< floats of the destination: weights, and behind them the bias
+    std::int64_t bias_size = 0;
 
     const char *kernel_name() const { return "pack"; }
 };
