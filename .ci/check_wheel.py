@@ -33,6 +33,7 @@ NEEDED = (
     "mpscnn/include/mpscnn/mpscnn.h",
     "mpscnn/include/mpscnn/mpscnn.hpp",
     "mpscnn/lib/cmake/mpscnn/mpscnnConfig.cmake",
+    "mpscnn/lib/pkgconfig/mpscnn.pc",
 )
 FORBIDDEN = ("tests/", ".mm", ".metal", ".o", ".a", "__pycache__")
 

@@ -28,3 +28,12 @@ configure_package_config_file(
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/mpscnnConfigVersion.cmake" COMPATIBILITY SameMajorVersion)
 install(FILES "${PROJECT_BINARY_DIR}/mpscnnConfig.cmake" "${PROJECT_BINARY_DIR}/mpscnnConfigVersion.cmake"
     DESTINATION "${mpscnn_config_dir}")
+
+# For builds without CMake. Paths from the file's own place, so that the tree may be moved; those of an absolute library
+# or include directory, which some distributions set, would not be below the prefix.
+if(NOT IS_ABSOLUTE "${CMAKE_INSTALL_LIBDIR}" AND NOT IS_ABSOLUTE "${CMAKE_INSTALL_INCLUDEDIR}")
+    file(RELATIVE_PATH mpscnn_prefix_from_pc "/${CMAKE_INSTALL_LIBDIR}/pkgconfig" "/")
+    string(REGEX REPLACE "/$" "" mpscnn_prefix_from_pc "${mpscnn_prefix_from_pc}")
+    configure_file("${PROJECT_SOURCE_DIR}/cmake/mpscnn.pc.in" "${PROJECT_BINARY_DIR}/mpscnn.pc" @ONLY)
+    install(FILES "${PROJECT_BINARY_DIR}/mpscnn.pc" DESTINATION "${CMAKE_INSTALL_LIBDIR}/pkgconfig")
+endif()

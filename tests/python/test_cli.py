@@ -70,23 +70,34 @@ def test_no_command_and_unknown_ones() -> None:
     assert "clasify" in result.stderr
 
 
-def test_cmake_directory(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+DIRECTORIES = {
+    "--cmake-dir": "lib/cmake/mpscnn/mpscnnConfig.cmake",
+    "--include-dir": "include/mpscnn/mpscnn.h",
+    "--pkg-config-dir": "lib/pkgconfig/mpscnn.pc",
+}
+
+
+@pytest.mark.parametrize("option", DIRECTORIES)
+def test_directories_for_c_programs(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
 ) -> None:
-    directory = tmp_path / "lib" / "cmake" / "mpscnn"
-    directory.mkdir(parents=True)
-    (directory / "mpscnnConfig.cmake").touch()
+    file = tmp_path / DIRECTORIES[option]
+    file.parent.mkdir(parents=True)
+    file.touch()
     monkeypatch.setattr(mpscnn._core, "__file__", str(tmp_path / "_core.so"))
-    assert call(monkeypatch, "--cmake-dir") == 0
-    assert capsys.readouterr().out == f"{directory}\n"
+    ended = command(option)
+    expected = tmp_path / ("include" if option == "--include-dir" else file.parent)
+    assert (ended.returncode, ended.stdout) == (0, f"{expected}\n")
 
 
-def test_no_cmake_directory(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    monkeypatch.setattr(package, "cmake_directory", lambda: None)
-    assert call(monkeypatch, "--cmake-dir") == 1
-    captured = capsys.readouterr()
-    assert captured.out == ""
-    assert "no CMake package" in captured.err
+@pytest.mark.parametrize("option", DIRECTORIES)
+def test_no_directories_for_c_programs(
+    option: str, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setattr(package, "_directory_with", lambda directory, file: None)
+    ended = command(option)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no C and C++ package" in ended.stderr
 
 
 # ---- info --------------------------------------------------------------------------------------------------------

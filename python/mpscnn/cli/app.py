@@ -25,7 +25,12 @@ from mpscnn.cli.features import features
 from mpscnn.cli.help_texts import Command, short_help
 from mpscnn.cli.info import info
 from mpscnn.cli.models import models
-from mpscnn.cli.package import print_cmake_directory, print_version
+from mpscnn.cli.package import (
+    print_cmake_directory,
+    print_include_directory,
+    print_pkg_config_directory,
+    print_version,
+)
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
 from mpscnn.cli.train import train
@@ -98,6 +103,24 @@ def options(
             callback=print_cmake_directory,
             is_eager=True,
             help="Print the directory for CMAKE_PREFIX_PATH, for C and C++ programs that link mpscnn.",
+        ),
+    ] = False,
+    include_dir: Annotated[
+        bool,
+        typer.Option(
+            "--include-dir",
+            callback=print_include_directory,
+            is_eager=True,
+            help="Print the directory of the C and C++ headers.",
+        ),
+    ] = False,
+    pkg_config_dir: Annotated[
+        bool,
+        typer.Option(
+            "--pkg-config-dir",
+            callback=print_pkg_config_directory,
+            is_eager=True,
+            help="Print the directory for PKG_CONFIG_PATH.",
         ),
     ] = False,
 ) -> None:

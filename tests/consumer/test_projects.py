@@ -1,0 +1,109 @@
+"""The projects of docs/cpp.md, as they stand there."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import mpscnn
+
+PROJECT = Path(__file__).resolve().parents[2]
+PAGE = (PROJECT / "docs" / "cpp.md").read_text("utf-8")
+EXPECTED = f"mpscnn {mpscnn.__version__}\n"
+
+
+def block(language: str, mark: str) -> str:
+    """The one block of a language in which `mark` stands."""
+    found = re.findall(rf"^```{language}\n(.*?)^```$", PAGE, re.MULTILINE | re.DOTALL)
+    (chosen,) = (text for text in found if mark in text)
+    return chosen
+
+
+def run(*command: str | Path, **options: Any) -> str:
+    finished = subprocess.run(list(map(str, command)), capture_output=True, text=True, check=False, **options)
+    assert finished.returncode == 0, f"{command}\n{finished.stdout}\n{finished.stderr}"
+    return finished.stdout
+
+
+@pytest.fixture
+def app(tmp_path: Path) -> Path:
+    """A directory with the page's program."""
+    directory = tmp_path / "app"
+    directory.mkdir()
+    (directory / "main.cpp").write_text(block("cpp", "int main"))
+    return directory
+
+
+def installed() -> Path:
+    """Where this package has its C and C++ files."""
+    for module in (mpscnn._core, mpscnn):
+        root = Path(str(module.__file__)).resolve().parent
+        if (root / "include" / "mpscnn" / "mpscnn.h").is_file():
+            return root
+    pytest.skip("mpscnn is not installed with its C++ package here")
+
+
+def need(program: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed")
+
+
+def build(app: Path, mark: str, *options: str) -> str:
+    """What the program prints that CMake built."""
+    need("cmake")
+    (app / "CMakeLists.txt").write_text(block("cmake", mark))
+    run("cmake", "-S", app, "-B", app / "build", *options)
+    run("cmake", "--build", app / "build", "-j", str(os.cpu_count() or 1))
+    return run(app / "build" / "app")
+
+
+def test_find_package(app: Path) -> None:
+    assert installed()
+    directory = run(sys.executable, "-m", "mpscnn", "--cmake-dir").strip()
+    assert build(app, "find_package", f"-DCMAKE_PREFIX_PATH={directory}") == EXPECTED
+
+
+def test_pkg_config(app: Path) -> None:
+    need("pkg-config")
+    need("c++")
+    assert installed()
+    directory = run(sys.executable, "-m", "mpscnn", "--pkg-config-dir").strip()
+    environment = {**os.environ, "PKG_CONFIG_PATH": directory}
+    run("bash", "-euc", block("sh", "pkg-config"), cwd=app, env=environment)
+    assert run(app / "app") == EXPECTED
+    assert run("pkg-config", "--modversion", "mpscnn", env=environment).strip() == mpscnn.__version__
+
+
+def test_headers_lie_where_the_command_says(app: Path) -> None:
+    need("c++")
+    assert installed()
+    include = run(sys.executable, "-m", "mpscnn", "--include-dir").strip()
+    run("c++", "-std=c++20", "-fsyntax-only", f"-I{include}", app / "main.cpp")
+
+
+def test_fetch_content_is_configured(app: Path) -> None:
+    need("cmake")
+    (app / "CMakeLists.txt").write_text(block("cmake", "FetchContent"))
+    run("cmake", "-S", app, "-B", app / "build", f"-DMPSCNN_SOURCE={PROJECT}")
+    targets = run("cmake", "--build", app / "build", "--target", "help")
+    assert "app" in targets
+    assert "mpscnn" in targets
+    assert "_test" not in targets
+
+
+@pytest.mark.full  # compiles the library once more
+def test_fetch_content(app: Path) -> None:
+    kernels = "neon" if os.uname().machine in ("arm64", "aarch64") else "baseline"
+    options = (
+        f"-DMPSCNN_SOURCE={PROJECT}",
+        f"-DMPSCNN_INSTRUCTION_SETS={kernels}",
+        "-DCMAKE_BUILD_TYPE=Release",
+    )
+    assert build(app, "FetchContent", *options) == EXPECTED
