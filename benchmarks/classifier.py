@@ -143,12 +143,9 @@ def main() -> None:
         for progress in trained.run():
             if progress.record is not None:
                 print(progress.record, flush=True)
-                shares[progress.phase] = (
-                    max(record.validation_accuracy for record in trained.history),
-                    right_of(trained.tail(), tested, options.threads)
-                    if progress.record.best
-                    else shares[progress.phase][1],
-                )
+                right = right_of(trained.tail(), tested, options.threads)
+                best = max(record.validation_accuracy for record in trained.history)
+                shares[progress.phase] = (best, right)
         seconds, used = time.perf_counter() - started, time.process_time() - processor
         features, labels = flat(run / "training_features.npy", training.classes)
         torch_shares = torch_head(
