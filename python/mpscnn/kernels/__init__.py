@@ -11,6 +11,9 @@ Classes have Apple's names without prefix, properties its names in snake_case ("
 
 from __future__ import annotations
 
+from typing import NoReturn
+
+from mpscnn.kernels.apple_names import class_hint
 from mpscnn.kernels.arithmetic import (
     Add,
     Arithmetic,
@@ -306,3 +309,8 @@ __all__ = [
     "allocate_image",
     "allocate_temporary_image",
 ]
+
+
+def __getattr__(name: str) -> NoReturn:
+    """Only called for what is not there."""
+    raise AttributeError(f"module 'mpscnn.kernels' has no attribute {name!r}{class_hint(name, __all__)}")

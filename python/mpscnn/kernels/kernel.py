@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
+from mpscnn.kernels.apple_names import property_hint
 from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
@@ -79,14 +80,30 @@ class Kernel:
 
     def __setattr__(self, name: str, value: Any) -> None:
         if not (name.startswith("_") or name == "destination_image_allocator" or hasattr(type(self), name)):
-            raise ParameterError(f"{type(self).__name__}: unknown property {name!r}")
+            raise self._unknown(name)
         super().__setattr__(name, value)
+
+    if not TYPE_CHECKING:  # where it would make every attribute Any
+
+        def __getattr__(self, name: str) -> Any:
+            """Only called for what is not there."""
+            if name.startswith("_"):
+                raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+            raise AttributeError(
+                f"{type(self).__name__!r} object has no attribute {name!r}{self._hint(name)}"
+            )
 
     def _checked(self, name: str, value: Any) -> Any:
         found = getattr(type(self), name, None)
         if not isinstance(found, Property):
-            raise ParameterError(f"{type(self).__name__}: unknown property {name!r}")
+            raise self._unknown(name)
         return found.checked(type(self).__name__, value)
+
+    def _unknown(self, name: str) -> ParameterError:
+        return ParameterError(f"{type(self).__name__}: unknown property {name!r}{self._hint(name)}")
+
+    def _hint(self, name: str) -> str:
+        return property_hint(name, [known for known in dir(type(self)) if not known.startswith("_")])
 
     def _properties(self) -> dict[str, Any]:
         properties: dict[str, Any] = json.loads(self._kernel.properties())

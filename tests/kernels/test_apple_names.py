@@ -1,0 +1,72 @@
+"""Who writes Apple's names is told ours."""
+
+from __future__ import annotations
+
+import copy
+import pickle
+
+import pytest
+
+import mpscnn
+from mpscnn import kernels
+from mpscnn.kernels import apple_names
+
+
+@pytest.mark.parametrize(
+    ("apple", "own"),
+    [
+        ("edgeMode", "edge_mode"),
+        ("clipRect", "clip_rect"),
+        ("strideInPixelsX", "stride_x"),
+        ("strideInPixelsY", "stride_y"),
+        ("kernelWidth", "kernel_width"),
+        ("destinationFeatureChannelOffset", "destination_feature_channel_offset"),
+    ],
+)
+def test_properties(apple: str, own: str) -> None:
+    message = f"unknown property '{apple}'; it is '{own}' here"
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        kernels.PoolingMax(2, 2, **{apple: 1})
+    pool = kernels.PoolingMax(2, 2)
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        setattr(pool, apple, 1)
+    with pytest.raises(AttributeError, match=f"no attribute '{apple}'; it is '{own}' here"):
+        getattr(pool, apple)
+
+
+def test_other_mistakes() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="unknown property 'edge_mod'; did you mean 'edge_mode'"):
+        kernels.PoolingMax(2, 2, edge_mod="clamp")  # type: ignore[call-arg]
+    with pytest.raises(mpscnn.ParameterError, match=r"unknown property 'zyx'$"):
+        kernels.PoolingMax(2, 2, zyx=1)  # type: ignore[call-arg]
+    assert not hasattr(kernels.PoolingMax(2, 2), "_nothing")
+
+
+@pytest.mark.parametrize(
+    ("apple", "own"),
+    [
+        ("MPSCNNConvolution", "Convolution"),
+        ("CNNPoolingMax", "PoolingMax"),
+        ("MPSNNResizeBilinear", "ResizeBilinear"),
+    ],
+)
+def test_classes(apple: str, own: str) -> None:
+    assert hasattr(kernels, own)
+    with pytest.raises(AttributeError, match=f"no attribute '{apple}'; it is '{own}' here"):
+        getattr(kernels, apple)
+
+
+def test_every_property_in_apples_spelling() -> None:
+    """As the names of whole classes are: written in camel case, ours comes back."""
+    for name in kernels.__all__:
+        known = [own for own in dir(getattr(kernels, name)) if not own.startswith("_")]
+        for own in known:
+            first, *rest = own.split("_")
+            apple = first + "".join(word.capitalize() for word in rest)
+            if apple != own:
+                assert apple_names.property_hint(apple, known) == f"; it is {own!r} here"
+
+
+def test_copies_still_work() -> None:
+    pool = kernels.PoolingMax(2, 2, stride_x=2)
+    assert copy.deepcopy(pool).stride_x == pickle.loads(pickle.dumps(pool)).stride_x == 2
