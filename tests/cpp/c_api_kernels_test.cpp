@@ -225,7 +225,9 @@ TEST(a_kernel_without_its_weights_is_refused) {
 
 /// Of beta and gamma, for a gradient of 1 at the first pixel and channel: normalized it is -0.5.
 void check_sums_of_gradients(const mpscnn_feature_image *source,
-                             const mpscnn_batch_normalization_state *state, mpscnn_command_buffer *commands) {
+                             const mpscnn_batch_normalization_state *state, mpscnn_queue *queue) {
+    mpscnn_command_buffer *commands = nullptr;
+    CHECK(succeeded(mpscnn_command_buffer_create(queue, &commands)));
     mpscnn_feature_image *gradient = image_of(2, 1, 2), *sums = image_of(1, 2, 2);
     std::vector<float> values{1, 0, 0, 0};
     mpscnn_image_data data = data_of(values);
