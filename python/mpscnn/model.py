@@ -47,6 +47,7 @@ def load(
     threads: int | Literal["auto"] = "auto",
     fast_matmul: bool = False,
     max_memory: int | None = None,
+    fold: bool = True,
 ) -> Model:
     """Loads a model and prepares it for a device.
 
@@ -59,6 +60,7 @@ def load(
         threads: threads for each prediction, "auto": as many as this process may use.
         fast_matmul: was removed; True is an UnsupportedError.
         max_memory: as for `Network.compile`.
+        fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
 
     Raises:
         WeightsError: the file is missing or damaged. UnsupportedError: it has layers that mpscnn lacks. DownloadError:
@@ -66,7 +68,7 @@ def load(
             name or option. DeviceError: no such device.
     """
     return Model(
-        open_model(model_path(model)),
+        open_model(model_path(model, fold=fold)),
         device=device,
         precision=precision,
         threads=threads,
@@ -78,7 +80,7 @@ def load(
 hand_in_weights(lambda model: load(model).network.weights)
 
 
-def model_path(model: str | os.PathLike[str]) -> str:
+def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
     """Where the model file of a registry name or path lies; fetches published models, converts other formats."""
     path = os.fspath(model)
     if "\0" in path:
@@ -92,7 +94,7 @@ def model_path(model: str | os.PathLike[str]) -> str:
             return path
         from mpscnn.registry.foreign import converted
 
-        return converted(path)
+        return converted(path, fold=fold)
     from mpscnn import registry
 
     return str(registry.find(model))

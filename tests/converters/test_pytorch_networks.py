@@ -113,6 +113,43 @@ def test_batch_normalizations_are_folded(tmp_path: Path) -> None:
     np.testing.assert_array_equal(found["fc.weight"], state["fc.weight"])
 
 
+def test_batch_normalizations_stay_apart(tmp_path: Path) -> None:
+    """They then have the file's numbers, the network computes the same, and it can be trained."""
+    state = resnet_state()
+    path = written(tmp_path, state)
+    folded = read_network([path], size=(32, 32))
+    apart = read_network([path], size=(32, 32), fold=False)
+    found = apart.weights
+    for layer, norm in (("conv1", "bn1"), ("layer3.0.downsample.0", "layer3.0.downsample.1")):
+        np.testing.assert_array_equal(
+            found[f"{layer}.weight"], state[f"{layer}.weight"].transpose(0, 2, 3, 1)
+        )
+        assert f"{layer}.bias" not in found
+        for role, name in {
+            "gamma": "weight",
+            "beta": "bias",
+            "mean": "running_mean",
+            "variance": "running_var",
+        }.items():
+            np.testing.assert_array_equal(found[f"{norm}.{role}"], state[f"{norm}.{name}"])
+    x = np.random.default_rng(0).normal(0, 1, (2, 32, 32, 3)).astype(np.float32)
+    a, b = (np.asarray(net.compile(device="cpu").session().run(x)) for net in (folded, apart))
+    np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-3 * float(np.abs(a).max()))
+    trainer = mpscnn.Trainer(apart, optimizer=mpscnn.Sgd(1e-4))
+    trainer.step(x, np.array([1, 2]))
+    trained = trainer.network.weights
+    for name in ("conv1.weight", "bn1.gamma", "bn1.mean", "bn1.variance"):
+        assert not np.array_equal(trained[name], found[name])
+
+
+def test_a_loaded_file_has_them_apart_or_not(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    path = written(tmp_path, resnet_state())
+    for fold in (True, False, True):
+        names = mpscnn.load(path, device="cpu", fold=fold).network.layer_names()
+        assert ("bn1" in names) != fold
+
+
 def test_half_precision_stays(tmp_path: Path) -> None:
     weights = {name: array.astype(np.float16) for name, array in weights_of(models.squeezenet1_1).items()}
     network = read_network([written(tmp_path, state_of(weights))])  # type: ignore[arg-type]

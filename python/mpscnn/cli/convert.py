@@ -90,6 +90,14 @@ def convert(
             help="Which network a file of PyTorch weights belongs to, where names and shapes fit several.",
         ),
     ] = None,
+    fold: Annotated[
+        bool,
+        typer.Option(
+            "--fold/--no-fold",
+            help="Batch normalizations of PyTorch weights become part of the layers before them, or stay layers, to be "
+            "trained. Other files' stay layers.",
+        ),
+    ] = True,
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Compare the result with the file on its own engine.")
     ] = True,
@@ -174,6 +182,7 @@ def convert(
             shapes=shapes,
             outputs=stops,
             architecture=architecture,
+            fold=fold,
             check=check,
         )
         return
@@ -189,6 +198,7 @@ def convert(
         shapes=shapes,
         outputs=stops,
         architecture=architecture,
+        fold=fold,
     )
     for note in network.notes:
         warn(f"{sources[0]}: {note}")

@@ -29,6 +29,7 @@ def write_onnx(
     shapes: Mapping[str, Sequence[int]],
     outputs: Sequence[str],
     architecture: str | None,
+    fold: bool,
     check: bool,
 ) -> None:
     """Writes the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
@@ -45,7 +46,9 @@ def write_onnx(
         raise ParameterError(f"{output}: ONNX files hold float32 or float16 here, not uint8")
     source = sources[0]
     if is_foreign(source) or is_folder(source):
-        network = read_network(sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture)
+        network = read_network(
+            sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+        )
         for note in network.notes:
             warn(f"{source}: {note}")
     elif shapes or outputs or architecture:

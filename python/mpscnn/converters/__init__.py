@@ -37,6 +37,7 @@ def read_network(
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] = (),
     architecture: str | None = None,
+    fold: bool = True,
 ) -> Network:
     """The network of a file in another framework's format, or of several that continue each other.
 
@@ -58,6 +59,8 @@ def read_network(
         outputs: names of tensors in the file to stop at, instead of its outputs.
         architecture: which network a file of weights belongs to, where their names and shapes fit several; None: the
             one that the file's name begins with.
+        fold: batch normalizations of a state dict become part of the layers before them; False: they are layers, which
+            can be trained. Other files' stay layers anyway, and what TensorFlow Lite files have lost stays lost.
 
     Raises:
         UnsupportedError: an unknown format, or layers that mpscnn lacks; the message names all of them. WeightsError: a
@@ -73,7 +76,7 @@ def read_network(
         return _read_folder(paths[0], name)
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
-    options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs), architecture)
+    options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs), architecture, fold)
     return _without_wrong_labels(with_library_names(reader_of(paths)(paths, options)))
 
 
@@ -91,6 +94,7 @@ def convert_files(
     shapes: Mapping[str, Sequence[int]] | None = None,
     outputs: Sequence[str] = (),
     architecture: str | None = None,
+    fold: bool = True,
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
@@ -106,7 +110,7 @@ def convert_files(
         detection: how the outputs become boxes (docs/detection.md): "ultraface", "ssd" or "ssd-softmax", which bring
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
             they do.
-        size, shapes, outputs, architecture: as for `read_network`.
+        size, shapes, outputs, architecture, fold: as for `read_network`.
 
     Raises:
         What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
@@ -115,7 +119,13 @@ def convert_files(
     if Path(output).suffix != ".safetensors":
         raise ParameterError(f"{output}: the name of the output must end in .safetensors")
     network = read_network(
-        sources, name=name, size=size, shapes=shapes, outputs=outputs, architecture=architecture
+        sources,
+        name=name,
+        size=size,
+        shapes=shapes,
+        outputs=outputs,
+        architecture=architecture,
+        fold=fold,
     )
     if detection is not None:
         choose_detection(network, detection)

@@ -68,7 +68,7 @@ def _read_pytorch(paths: list[Path], options: ReadOptions) -> Network:
     from mpscnn.converters.pytorch.reader import read_pytorch
 
     options.refuse_choices(paths[0])
-    return read_pytorch(paths, options.name, options.size, options.architecture)
+    return read_pytorch(paths, options.name, options.size, options.architecture, fold=options.fold)
 
 
 def _read_onnx(paths: list[Path], options: ReadOptions) -> Network:

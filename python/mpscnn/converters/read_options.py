@@ -27,6 +27,8 @@ class ReadOptions:
         outputs: names of tensors in the file to stop at, instead of its outputs; none: its outputs.
         architecture: which network a file of weights belongs to, where their names and shapes do not tell; None: the
             one that the file's name begins with.
+        fold: batch normalizations of a state dict become part of the layers before them; else they are layers, as
+            those of other files are.
     """
 
     name: str
@@ -34,6 +36,7 @@ class ReadOptions:
     shapes: Mapping[str, Sequence[int]] = field(default_factory=dict)
     outputs: Sequence[str] = ()
     architecture: str | None = None
+    fold: bool = True
 
     def check_inputs(self, known: Sequence[str], origin: str) -> None:
         """Raises ParameterError for a shape of an input that the file does not have."""

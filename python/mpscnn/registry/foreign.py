@@ -22,7 +22,7 @@ _CHUNK = 1 << 20
 _ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 
-def converted(name: str) -> str:
+def converted(name: str, *, fold: bool = True) -> str:
     """The path of the model file of a file in another framework's format; the same path for a model file.
 
     The cache's name of it holds the SHA-256 of all files that it is made of and of the suffix, and the converters'
@@ -42,13 +42,14 @@ def converted(name: str) -> str:
         return name
     with reading(path, WeightsError):
         digest = _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
-    target = cache_directory() / "models" / f"{digest}-v{converters.CONVERTER_VERSION}.safetensors"
+    kind = "" if fold else "-apart"
+    target = cache_directory() / "models" / f"{digest}-v{converters.CONVERTER_VERSION}{kind}.safetensors"
     if _is_whole(target):
         return str(target)
     with exclusive(target):
         # Another process may have made it while this one waited.
         if not _is_whole(target):
-            network = converters.read_network([path])
+            network = converters.read_network([path], fold=fold)
             with replacing(target) as temporary:
                 network.save(temporary, dtype="float32", information={"source": path.name})
     return str(target)

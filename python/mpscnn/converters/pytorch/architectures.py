@@ -10,6 +10,7 @@ from pathlib import Path
 
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.naming import timm_depths, timm_modules, torchvision_modules
+from mpscnn.converters.pytorch.norms_apart import with_norms_apart
 from mpscnn.converters.pytorch.state_dict import StateDict
 from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module, fit_of, set_weights
 from mpscnn.errors import UnsupportedError
@@ -77,13 +78,16 @@ class Family:
 _BLURRED = re.compile(r"mobilenetv4_conv_(aa|blur)|resnet(aa|blur)|efficientnet_blur")
 
 
-def network_of(state: StateDict, name: str, size: Size, architecture: str | None = None) -> Network:
+def network_of(
+    state: StateDict, name: str, size: Size, architecture: str | None = None, *, fold: bool = True
+) -> Network:
     """The network with its weights.
 
     Args:
         name: the network's.
         size: (height, width) of its image; None: what the architecture was made for.
         architecture: which one it is, where names and shapes do not tell; None: as the file's name says, then.
+        fold: batch normalizations become part of the layers before them; else they are layers.
 
     Raises:
         UnsupportedError: it is none that is known, several, or by its name one that only looks like one. WeightsError:
@@ -97,7 +101,7 @@ def network_of(state: StateDict, name: str, size: Size, architecture: str | None
         )
     for family in FAMILIES:
         if all(mark in state for mark in family.marks):
-            return _member(state, family, size, architecture, name)
+            return _member(state, family, size, architecture, name, fold)
     raise UnsupportedError(
         f"{state.origin}: its {len(state)} tensors ({_first_names(state)}) belong to no known network; known are "
         f"{', '.join(family.name for family in FAMILIES)}; export any other as ONNX"
@@ -112,7 +116,9 @@ class _Candidate:
     fit: Fit
 
 
-def _member(state: StateDict, family: Family, size: Size, wanted: str | None, name: str) -> Network:
+def _member(
+    state: StateDict, family: Family, size: Size, wanted: str | None, name: str, fold: bool
+) -> Network:
     members = [architecture for architecture in family.members(state) if wanted in (None, architecture.name)]
     members = [architecture for architecture in members if architecture.plausible] or members
     candidates = [_candidate(state, family, architecture, size) for architecture in members]
@@ -126,8 +132,11 @@ def _member(state: StateDict, family: Family, size: Size, wanted: str | None, na
         closest = min(candidates, key=lambda candidate: len(candidate.fit.differences))
         raise _no_member(state, family, closest)
     chosen = fitting[0] if len(fitting) == 1 else _by_name(state, fitting)
-    network = _named(chosen.network, name)
-    set_weights(state, network, chosen.modules, chosen.fit, chosen.architecture.epsilons)
+    network, modules, fit = _named(chosen.network, name), chosen.modules, chosen.fit
+    epsilons = chosen.architecture.epsilons
+    if not fold:
+        network, modules, fit = with_norms_apart(network, modules, fit, epsilons)
+    set_weights(state, network, modules, fit, epsilons)
     return network
 
 

@@ -11,7 +11,12 @@ from mpscnn.graph.network import Network
 
 
 def read_pytorch(
-    paths: list[Path], name: str, size: tuple[int, int] | None = None, architecture: str | None = None
+    paths: list[Path],
+    name: str,
+    size: tuple[int, int] | None = None,
+    architecture: str | None = None,
+    *,
+    fold: bool = True,
 ) -> Network:
     """The network of one state dict.
 
@@ -20,6 +25,7 @@ def read_pytorch(
         size: (height, width) of its image; None: what the architecture was made for.
         architecture: which one it is, where names and shapes do not tell ("tf_efficientnet_b0" has those of
             "efficientnet_b0"); None: the one that the file's name begins with.
+        fold: batch normalizations become part of the layers before them; else they are layers.
 
     Raises:
         UnsupportedError: a network that is not known, more than tensors in a pickle, several files. WeightsError: a
@@ -28,6 +34,6 @@ def read_pytorch(
     if len(paths) != 1:
         raise UnsupportedError(f"{paths[1]}: a PyTorch network is one file; {len(paths)} were given")
     state = read_state_dict(paths[0])
-    network = network_of(state, name, size, architecture)
+    network = network_of(state, name, size, architecture, fold=fold)
     network.notes += state.notes
     return network

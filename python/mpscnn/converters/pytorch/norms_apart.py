@@ -1,0 +1,61 @@
+"""Batch normalizations of a state dict as layers of their own, for networks that are to be trained."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mpscnn.converters.pytorch.weights import Epsilons, Fit, Module
+from mpscnn.graph.network import Network
+
+__all__ = ["with_norms_apart"]
+
+
+def with_norms_apart(
+    network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons
+) -> tuple[Network, dict[str, Module], Fit]:
+    """A network whose weights are not set yet, with a layer for each batch normalization that the state dict has.
+
+    The activation goes behind it. A layer whose channels are multiplied once more, by a tensor of their own, stays
+    folded: the product is no batch normalization's.
+
+    Returns:
+        The network, where the state dict has the weights of its layers, and how it fits it.
+    """
+    apart = {layer: norm for layer, norm in fit.norms.items() if not modules[layer].scale}
+    structure = network.to_dict()
+    taken = set(network.layer_names())
+    names: dict[str, str] = {}
+    nodes = []
+    for node in structure["nodes"]:
+        layer = str(node["name"])
+        inputs = [names.get(name, name) for name in node["inputs"]]
+        if layer not in apart:
+            nodes.append(node | {"inputs": inputs})
+            continue
+        names[layer] = norm = _free(apart[layer], taken)
+        epsilon = next(value for beginning, value in epsilons if apart[layer].startswith(beginning))
+        nodes.append({key: value for key, value in node.items() if key != "activation"} | {"inputs": inputs})
+        activation = {"activation": node["activation"]} if "activation" in node else {}
+        nodes.append(
+            {
+                "name": norm,
+                "operation": "batch_normalization",
+                "inputs": [layer],
+                "attributes": {"epsilon": epsilon},
+                **activation,
+            }
+        )
+    outputs = [names.get(name, name) for name in structure["outputs"]]
+    result = network.restructured(structure | {"nodes": nodes, "outputs": outputs}, {})
+    result.preprocess, result.detection = network.preprocess, network.detection
+    paths = {layer: Module(module.path, scale=module.scale) for layer, module in modules.items()}
+    paths |= {names[layer]: Module(norm) for layer, norm in apart.items()}
+    folded = {layer: norm for layer, norm in fit.norms.items() if layer not in apart}
+    return result, paths, Fit(folded)
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
