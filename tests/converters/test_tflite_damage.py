@@ -38,7 +38,7 @@ def _file() -> TfliteFile:
         _tensor("flat", 1, 3),
         _tensor("slopes", 3, data=np.ones(3, np.int32), quantization=_SCALES),
         _tensor("sloped", 1, 3),
-        _tensor("sides", 2, 2, data=np.zeros(4, np.int32)),
+        _tensor("sides", 3, 2, data=np.zeros(6, np.int32)),
     ]
     operators = [
         FileOperator("RESHAPE", (4, 3), (4,), None),

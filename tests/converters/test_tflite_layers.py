@@ -245,6 +245,11 @@ def integers(*values: int) -> Array:
         ((0, -2, 0, -3), (1, -1, 6, 8), (1, 1, 1, 1), {}, (1, 1, 6, 3)),
         ((0, 1), (1, 3), (1, 1), {}, (1, 2, 6, 8)),
         ((0, 1, 0, 5), (1, 2, 6, 6), (1, 1, 1, 1), {4: 0b1010}, (1, 6)),
+        ((0, 1, 2), (1, 2, 5), (1, 1, 1), {0: 0b010, 4: 0b010}, (1, 3, 8)),
+        ((0, 0, 2), (0, 0, 5), (1, 1, 2), {0: 1, 1: 1, 2: 0b010}, (1, 4, 6, 2)),
+        ((0, 0), (0, 0), (1, 1), {0: 3, 1: 3, 2: 0b10}, X),
+        ((0, 1, 0, 0), (0, 3, 0, 0), (1, 1, 1, 1), {0: 1, 1: 1, 2: 0b1000, 3: 0b100}, (1, 2, 1, 6, 8)),
+        ((0, 0, 0, 2), (0, 0, 0, 3), (1, 1, 1, 1), {0: 1, 1: 1, 2: 2, 3: 0b100, 4: 0b1000}, (1, 4, 6, 1)),
     ],
 )
 def test_strided_slices(
@@ -306,6 +311,57 @@ def test_blocks(tmp_path: Path) -> None:
 def test_mirrored_borders(tmp_path: Path, mode: int) -> None:
     sides = np.array([[0, 0], [1, 2], [2, 1], [0, 0]], np.int32)
     agrees(tmp_path, one("MIRROR_PAD", (1, 7, 9, 8), sides, options=[(0, "Int8", mode)]), random(*X))
+
+
+@pytest.mark.parametrize(
+    ("shape", "sides"),
+    [
+        ((1, 5, 4), [[0, 0], [1, 2], [0, 0]]),
+        ((1, 5, 4), [[0, 0], [0, 3], [2, 1]]),
+        ((1, 6), [[0, 0], [2, 3]]),
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("kind", ["PAD", "PADV2", "MIRROR_PAD"])
+def test_borders_of_what_is_no_image(
+    tmp_path: Path, kind: str, shape: tuple[int, ...], sides: list[list[int]]
+) -> None:
+    result = tuple(extent + sum(both) for extent, both in zip(shape, sides, strict=True))
+    constants = [np.array(sides, np.int32), *([np.float32(1.5)] if kind == "PADV2" else [])]
+    options = [(0, "Int8", 0)] if kind == "MIRROR_PAD" else []
+    agrees(tmp_path, one(kind, result, *constants, shape=shape, options=options), random(*shape))
+
+
+def test_borders_of_more_axes_are_refused(tmp_path: Path) -> None:
+    shape = (1, 2, 3, 4, 5)
+    content = one("PAD", (1, 3, 3, 4, 5), np.array([[0, 0], [0, 1], *[[0, 0]] * 3], np.int32), shape=shape)
+    assert "pads the batch, or more than three axes" in refusal(tmp_path, content)
+
+
+@pytest.mark.parametrize(
+    "slopes", [(8,), (1, 1, 8), (1,), (1, 1, 1), (4, 6, 8), (6, 1), (1, 4, 1, 8), (8, 1, 1)], ids=str
+)
+def test_slopes_are_broadcast(tmp_path: Path, slopes: tuple[int, ...]) -> None:
+    shape = (1, 8, 6, 8) if slopes == (8, 1, 1) else X  # as many rows as channels
+    agrees(tmp_path, one("PRELU", shape, random(*slopes, seed=1), shape=shape), random(*shape))
+
+
+def test_slopes_that_do_not_fit(tmp_path: Path) -> None:
+    path = tmp_path / "file.tflite"
+    path.write_bytes(one("PRELU", X, np.ones(5, np.float32)))
+    with pytest.raises(mpscnn.WeightsError, match=r"damaged: slopes of shape \(5,\)"):
+        converters.read_network([path])
+
+
+def test_five_axes_of_which_neighbours_are_repeated(tmp_path: Path) -> None:
+    shape = (1, 2, 3, 4, 5)
+    for other, joined in (((1, 2, 1, 1, 5), True), ((1, 2, 1, 4, 1), False)):
+        tensors = [Tensor("x", shape), Tensor("z", other), Tensor("y", shape)]
+        content = write_tflite(tensors, [operator("ADD", [0, 1], [2])], [0, 1], [2])
+        if joined:
+            agrees(tmp_path, content, random(*shape), random(*other, seed=1))
+        else:
+            assert "along more axes than mpscnn can" in refusal(tmp_path, content)
 
 
 def test_transposition_of_single_pixels(tmp_path: Path) -> None:

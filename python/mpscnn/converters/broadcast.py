@@ -15,7 +15,7 @@ from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_REPEATED_AXES = 3  # the last ones of a tensor can be repeated
+_REPEATED_AXES = 3  # of a tensor with no more than these, behind the batch, each can be repeated
 
 
 @dataclass(frozen=True)
@@ -228,9 +228,11 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
     members = [set(first.order), set(second.order)]
     for value in (first, second):
         kept = arranger.grouping(value) if value.order == order else None
-        if kept is not None and all(
-            len({tuple(atom in member for member in members) for atom in group}) <= 1 for group in kept
-        ):
+        if kept is None:
+            continue
+        held = [{tuple(atom in member for member in members) for atom in group} for group in kept]
+        repeats = any(kinds != {(True, True)} for kinds in held if kinds)
+        if all(len(kinds) <= 1 for kinds in held) and not (repeats and len(kept) > _REPEATED_AXES):
             return kept
     runs: list[Axis] = []
     kind: tuple[bool, ...] | None = None
@@ -247,6 +249,6 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
 def _brought(arranger: Arranger, value: Value, groups: list[Axis]) -> Tensor:
     present = [group if set(group) <= set(value.order) else () for group in groups]
     repeated = [place for place, group in enumerate(groups) if group and not present[place]]
-    if repeated and len(groups) - repeated[0] > _REPEATED_AXES:
+    if repeated and len(groups) > _REPEATED_AXES:
         raise UnsupportedError(f"repeats {value.shown} along more axes than mpscnn can")
     return arranger.physical(value, present)

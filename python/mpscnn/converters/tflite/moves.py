@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layers.layer_maker import Tensor
 
 _IMAGE_RANK = 4
 _VALID = 1  # of the schema's kinds of padding
@@ -108,21 +110,56 @@ def _depth_to_space(c: Reader, operator: FileOperator) -> None:
     c.result(operator, c.network.depth_to_space(x, c.options(operator).integer(0), name=name))
 
 
+def _sides(c: Reader, operator: FileOperator, x: Tensor) -> list[list[int]]:
+    """What is added before and behind rows, columns and channels of an image, or of what `_as_image` makes."""
+    sides: list[list[int]] = np.reshape(
+        c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)
+    ).tolist()
+    if len(sides) != len(x.shape) or len(sides) > _IMAGE_RANK or any(sides[0]):
+        raise UnsupportedError("pads the batch, or more than three axes")
+    return [[0, 0]] * (_IMAGE_RANK - len(sides)) + sides[1:]
+
+
+def _padded(
+    c: Reader,
+    operator: FileOperator,
+    x: Tensor,
+    sides: Sequence[Sequence[int]],
+    pad: Callable[[Tensor], Tensor],
+) -> None:
+    """Of fewer axes than an image has an image is made, padded, and brought back."""
+    if len(x.shape) == _IMAGE_RANK:
+        c.result(operator, pad(x))
+        return
+    own = [-1 if extent is None else extent for extent in x.shape[1:]]
+    extents = [1] * (_IMAGE_RANK - len(x.shape)) + own
+    y = pad(c.network.reshape(x, extents, name=c.layer_name(operator, "/image")))
+    whole = [
+        extent if extent == -1 else extent + sum(both) for extent, both in zip(extents, sides, strict=True)
+    ]
+    back = whole[_IMAGE_RANK - len(x.shape) :]
+    c.result(operator, c.network.reshape(y, back, name=c.layer_name(operator, "/back")))
+
+
 def _pad(c: Reader, operator: FileOperator) -> None:
-    sides = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
-    if len(sides) != _IMAGE_RANK or any(sides[0]):
-        raise UnsupportedError("pads the batch, or something other than images")
     value = 0.0
     if len(operator.inputs) > 2:
         value = float(c.constants.real(operator.inputs[2], "the padding's value").reshape(-1)[0])
     x = c.value(operator.inputs[0])
-    (top, bottom), (left, right), (front, back) = sides[1:]
+    sides = _sides(c, operator, x)
+    (top, bottom), (left, right), (front, back) = sides
     if value == 0.0 and not (front or back) and _is_padding_of_convolution(c, operator):
         c.padded[operator.outputs[0]] = (x, ((top, bottom), (left, right)))
         return
     attributes = {"top": top, "bottom": bottom, "left": left, "right": right, "front": front, "back": back}
-    y = c.network.layer("padding", [x], attributes | {"value": value}, name=c.layer_name(operator))
-    c.result(operator, y)
+    name = c.layer_name(operator)
+    _padded(
+        c,
+        operator,
+        x,
+        sides,
+        lambda image: c.network.layer("padding", [image], attributes | {"value": value}, name=name),
+    )
 
 
 def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
@@ -138,18 +175,19 @@ def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
 
 
 def _mirror_pad(c: Reader, operator: FileOperator) -> None:
-    sides = np.reshape(c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)).tolist()
     x = c.value(operator.inputs[0])
-    if len(sides) != _IMAGE_RANK or len(x.shape) != _IMAGE_RANK or any(sides[0]):
-        raise UnsupportedError("pads the batch, or something other than images")
-    mode: BorderName = (
-        "mirror_with_edge" if operator.options and operator.options.integer(0, "b") else "mirror"
+    sides = _sides(c, operator, x)
+    symmetric = operator.options is not None and operator.options.integer(0, "b")
+    mode: BorderName = "mirror_with_edge" if symmetric else "mirror"
+    rows, columns, channels = ((before, behind) for before, behind in sides)
+    name = c.layer_name(operator)
+    _padded(
+        c,
+        operator,
+        x,
+        sides,
+        lambda image: c.network.pad(image, (rows, columns), channels=channels, mode=mode, name=name),
     )
-    (top, bottom), (left, right), (front, back) = sides[1:]
-    y = c.network.pad(
-        x, ((top, bottom), (left, right)), channels=(front, back), mode=mode, name=c.layer_name(operator)
-    )
-    c.result(operator, y)
 
 
 # ---- Types -------------------------------------------------------------------------------------------------

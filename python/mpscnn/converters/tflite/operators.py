@@ -7,6 +7,11 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.broadcast import align
+from mpscnn.converters.layout import Value
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.arithmetic import ARITHMETIC
 from mpscnn.converters.tflite.context import Handler, Reader
@@ -19,7 +24,8 @@ from mpscnn.converters.tflite.moves import MOVES
 from mpscnn.converters.tflite.parts import PARTS
 from mpscnn.converters.tflite.reductions import REDUCTIONS
 from mpscnn.converters.unsupported import CHOOSE_SIZE
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
@@ -202,13 +208,30 @@ def _resize(c: Reader, operator: FileOperator) -> None:
 
 
 def _prelu(c: Reader, operator: FileOperator) -> None:
-    x = c.value(operator.inputs[0])
+    """Slopes are broadcast: one for each channel is a layer's own, others multiply what is below 0."""
     slope = c.constants.real(operator.inputs[1], "its slopes")
-    if slope.size != x.shape[-1]:
-        raise UnsupportedError(f"slopes of shape {slope.shape}; only one per channel is supported")
+    x = c.seen(operator.inputs[0])
+    if slope.size == 0 or slope.ndim > x.rank or slope.size not in (1, slope.shape[-1]):
+        _prelu_by_parts(c, operator, x, slope)
+        return
+    tensor = c.value(operator.inputs[0])
+    channels = tensor.shape[-1] or 0
+    if slope.size not in (1, channels):
+        raise WeightsError(f"damaged: slopes of shape {slope.shape} for {x.shown}")
     name = c.layer_name(operator)
-    c.result(operator, c.network.activation(x, "prelu", name=name))
-    c.network.graph.set_weight(name, "slope", slope.reshape(-1))
+    c.result(operator, c.network.activation(tensor, "prelu", name=name))
+    c.network.graph.set_weight(name, "slope", np.resize(slope, channels))
+
+
+def _prelu_by_parts(c: Reader, operator: FileOperator, x: Value, slope: NDArray[np.float32]) -> None:
+    low: Activation = {"kind": "clamp", "a": -float(np.finfo(np.float32).max), "b": 0.0}
+    below = x.holding(c.network.activation(x.tensor, low, name=c.layer_name(operator, "/below")))
+    above = x.holding(c.network.activation(x.tensor, "relu", name=c.layer_name(operator, "/above")))
+    slopes = c.constant(slope, x.rank, c.file.tensors[operator.inputs[1]].name)
+    factors = align(c.arranger, below, slopes)
+    scaled = c.network.multiply(factors.first, factors.second, name=c.layer_name(operator, "/scaled"))
+    both = align(c.arranger, above, factors.result(scaled))
+    c.result(operator, both.result(c.network.add(both.first, both.second, name=c.layer_name(operator))))
 
 
 def _detection(c: Reader, operator: FileOperator) -> None:

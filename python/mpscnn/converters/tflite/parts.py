@@ -50,17 +50,41 @@ def _strided_slice(c: Reader, operator: FileOperator) -> None:
     begin, end, strides = (c.constants.integers(index, "its range") for index in operator.inputs[1:4])
     masks = [operator.options.integer(field) if operator.options else 0 for field in range(5)]
     begin_mask, end_mask, ellipsis_mask, new_axis_mask, shrink_mask = masks
-    if ellipsis_mask or new_axis_mask or not len(begin) == len(end) == len(strides) <= x.rank - added:
-        raise UnsupportedError("ellipses and new axes are not supported")
+    if not len(begin) == len(end) == len(strides):
+        raise WeightsError(f"damaged: takes {begin} to {end} in steps of {strides}")
+    entries = _entries(len(begin), x.rank - added, ellipsis_mask, new_axis_mask)
+    x = x.with_axes(
+        axis + added for axis, entry in enumerate(entries) if entry is not None and _bit(new_axis_mask, entry)
+    )
     shrunk = []
-    for axis, (first, last, step) in enumerate(zip(begin, end, strides, strict=True)):
-        start: int | None = None if begin_mask >> axis & 1 else first
-        stop: int | None = None if end_mask >> axis & 1 else last
-        if shrink_mask >> axis & 1:
-            start, stop, step = first, None if first == -1 else first + 1, 1
-            shrunk.append(axis + added)
-        x = _taken(c, x, axis + added, start, stop, step)
+    for axis, entry in enumerate(entries, start=added):
+        if entry is None or _bit(new_axis_mask, entry):
+            continue
+        start: int | None = None if _bit(begin_mask, entry) else begin[entry]
+        stop: int | None = None if _bit(end_mask, entry) else end[entry]
+        step = strides[entry]
+        if _bit(shrink_mask, entry):
+            start, step = start or 0, 1
+            stop = None if start == -1 else start + 1
+            shrunk.append(axis)
+        x = _taken(c, x, axis, start, stop, step)
     c.result(operator, x.without_axes(shrunk), added)
+
+
+def _bit(mask: int, entry: int) -> bool:
+    return bool(mask >> entry & 1)
+
+
+def _entries(count: int, rank: int, ellipsis_mask: int, new_axis_mask: int) -> list[int | None]:
+    """Which of the ranges each axis has, new ones among them; None for those that an ellipsis stands for."""
+    listed: list[int | None] = list(range(count))
+    ellipses = [entry for entry in range(count) if _bit(ellipsis_mask, entry)]
+    added = sum(_bit(new_axis_mask, entry) for entry in range(count) if entry not in ellipses)
+    missing = rank - (count - added - len(ellipses))
+    if missing < 0 or len(ellipses) > 1 or (ellipses and _bit(new_axis_mask, ellipses[0])):
+        raise WeightsError(f"damaged: {count} ranges for {rank} axes")
+    place = ellipses[0] if ellipses else count
+    return [*listed[:place], *[None] * missing, *listed[place + len(ellipses) :]]
 
 
 def _slice(c: Reader, operator: FileOperator) -> None:
