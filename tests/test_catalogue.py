@@ -55,8 +55,8 @@ def test_apples_names_and_properties_exist(shared: Path) -> None:
 
 def test_every_class_is_there(document: ModuleType) -> None:
     missing = {apple for apple in CLASSES if document.counterpart(apple) is None}
-    assert missing == {"MPSCNNYOLOLoss", "MPSCNNYOLOLossDescriptor"}
-    assert document.text().count("not yet") == len(missing)
+    assert not missing
+    assert "not yet" not in document.text()
 
 
 @pytest.mark.parametrize("layer", sorted({layer for layer in CLASSES.values() if layer}))

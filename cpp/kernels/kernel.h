@@ -25,6 +25,7 @@
 #include "kernels/resize.h"
 #include "kernels/softmax.h"
 #include "kernels/transposed_convolution.h"
+#include "kernels/yolo_loss.h"
 
 namespace mpscnn::kernels {
 
@@ -54,7 +55,7 @@ using Family =
                  BatchNormalizationGradient, BatchStatistics, BinaryConvolution, BinaryFullyConnected,
                  Convolution, CrossChannelNormalization, Dropout, FullyConnected, GroupNormalization,
                  InitialGradient, Loss, LossGradient, Neuron, Optimizer, Pad, Pooling, Reduction, Reshape,
-                 Resize, Slice, Softmax, SoftmaxGradient, WeightedReduction, WindowNormalization>;
+                 Resize, Slice, Softmax, SoftmaxGradient, WeightedReduction, WindowNormalization, YoloLoss>;
 
 struct Kernel;
 

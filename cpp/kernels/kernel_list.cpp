@@ -227,6 +227,7 @@ constexpr KernelClass classes[] = {
     {"UpsamplingNearest", "MPSCNNUpsamplingNearest", 1, resize<ResizeKind::nearest, true>},
     {"UpsamplingNearestGradient", "MPSCNNUpsamplingNearestGradient", 2, resize<ResizeKind::nearest, true>,
      StateUse::none, is_gradient},
+    {"YOLOLoss", "MPSCNNYOLOLoss", 2, plain<YoloLoss>},
 };
 
 } // namespace

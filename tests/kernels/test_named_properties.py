@@ -15,6 +15,19 @@ from mpscnn.kernels.properties import Property
 
 #: What a descriptor or an array gives; arguments of their own names are not among these.
 _FROM_OTHERS = {
+    "anchor_boxes",
+    "classes_loss_type",
+    "confidence_loss_type",
+    "max_iou_for_object_absence",
+    "min_iou_for_object_presence",
+    "rescore",
+    "scale_class",
+    "scale_no_object",
+    "scale_object",
+    "scale_wh",
+    "scale_xy",
+    "wh_loss_type",
+    "xy_loss_type",
     "apply_gradient_clipping",
     "batch_normalization",
     "batch_normalization_epsilon",

@@ -181,6 +181,10 @@ from mpscnn.kernels.softmax import (
     SoftMax,
     SoftMaxGradient,
 )
+from mpscnn.kernels.yolo_loss import (
+    YOLOLoss,
+    YOLOLossDescriptor,
+)
 
 __all__ = [
     "Add",
@@ -306,6 +310,8 @@ __all__ = [
     "UpsamplingGradient",
     "UpsamplingNearest",
     "UpsamplingNearestGradient",
+    "YOLOLoss",
+    "YOLOLossDescriptor",
     "allocate_image",
     "allocate_temporary_image",
 ]
