@@ -126,8 +126,18 @@ void add_own(const Resize &resize, GradientBuilder &builder) {
 
 // ---- Elementwise ----
 
+/// Each channel has its slope.
+void add_prelu(const Neuron &neuron, GradientBuilder &builder) {
+    const Value gradient = builder.gradient(), input = builder.input(0), slope = builder.weight("slope");
+    if (builder.wants(0))
+        builder.give(0, builder.add(NeuronGradient{neuron, false}, {gradient, input, slope}));
+    if (!builder.wants("slope")) return;
+    const Value below = builder.add(Neuron{.kind = NeuronKind::relun, .a = 1.0f, .b = 0.0f}, {input});
+    builder.give("slope", builder.add(SumLike{}, {builder.add(Multiplication{}, {gradient, below}), slope}));
+}
+
 void add_own(const Neuron &neuron, GradientBuilder &builder) {
-    if (neuron.kind == NeuronKind::prelu) builder.refuse("prelu");
+    if (neuron.kind == NeuronKind::prelu) return add_prelu(neuron, builder);
     if (neuron.kind == NeuronKind::none) return builder.give(0, builder.gradient());
     const bool from_result = NeuronGradient::follows_from_result(neuron);
     const Value known = from_result ? builder.result() : builder.input(0);

@@ -222,6 +222,11 @@ POINTWISE: dict[str, tuple[Any, Any, Function]] = {
             np.einsum("nyxc,oyxc->no", x, DENSE[:, :3, :4].astype(np.float64))[:, None, None]
         ),
     ),
+    "prelu": (
+        kernels.NeuronPReLU(np.arange(8.0)),
+        kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0))),
+        lambda x: np.where(x > 0, x, np.arange(8.0) * x),
+    ),
 }
 
 
@@ -413,6 +418,14 @@ def test_gradients_of_gamma_and_beta() -> None:
     np.testing.assert_allclose(state.gradient_for_beta, gradient.sum((0, 1, 2)), atol=1e-5)
     np.testing.assert_array_equal(state.gamma, GAMMA)
     np.testing.assert_array_equal(state.beta, np.zeros(8))
+
+
+def test_gradients_of_slopes() -> None:
+    """By the property `gradient_of`, as C programs ask for it."""
+    x, gradient = normal(0, (2, 3, 4, 8)), normal(1, (2, 3, 4, 8))
+    back = kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0)), gradient_of="neuron_data")
+    got = index_rule.encode(back, gradient, x)
+    np.testing.assert_allclose(got[0, 0, 0], (gradient * np.minimum(x, 0)).sum((0, 1, 2)), atol=1e-5)
 
 
 def test_images_of_a_batch_add_to_one_state() -> None:
