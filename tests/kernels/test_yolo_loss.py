@@ -13,6 +13,7 @@ from reference.loss import element_gradients, element_losses
 import mpscnn
 from mpscnn import kernels
 
+pytestmark = pytest.mark.usefixtures("operations_of_training")
 ANCHORS = (1.0, 1.5, 2.0, 0.75)
 TYPES = {"xy": "mean_squared_error", "wh": "huber", "confidence": "sigmoid_cross_entropy"}
 CLASSES = "softmax_cross_entropy"
