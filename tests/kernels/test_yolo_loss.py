@@ -80,7 +80,7 @@ def definition(prediction: Any, labels: Any, *, rescore: bool) -> tuple[Any, Any
                 part(TYPES["wh"], given[2:4], label[2:4], 10.0, slice(2, 4))
                 part(CLASSES, given[5:], label[5:], 2.0, slice(5, None))
                 target = overlap(own, truths[place])
-            elif best > 0.5:
+            elif best > 0.4:
                 rules["near"] += 1
                 target = best
             elif best < 0.3:
@@ -97,7 +97,7 @@ def definition(prediction: Any, labels: Any, *, rescore: bool) -> tuple[Any, Any
 
 def descriptor(**more: Any) -> kernels.YOLOLossDescriptor:
     types = {f"{name}_loss_type": kind for name, kind in TYPES.items()}
-    return kernels.YOLOLossDescriptor(ANCHORS, min_iou_for_object_presence=0.5, **types, **more)
+    return kernels.YOLOLossDescriptor(ANCHORS, min_iou_for_object_presence=0.4, **types, **more)
 
 
 @pytest.mark.parametrize("rescore", [False, True])
