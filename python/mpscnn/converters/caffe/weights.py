@@ -115,7 +115,8 @@ _BLOB = Holder(_data, _reference)
 
 
 def _blob(blob: Any, places: dict[tuple[int, int], Place], where: str) -> Blob:
-    numbers: Array | Place | None = places.get(tuple(blob.place))
+    # Each place is that of one blob, whatever else a file refers to.
+    numbers: Array | Place | None = places.pop(tuple(blob.place), None)
     if numbers is None:
         numbers = np.asarray(blob.data or blob.double_data, np.float32)
         count = numbers.size
