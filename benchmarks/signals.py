@@ -1,9 +1,10 @@
-"""Convolution of plain signals: mpscnn beside numpy, scipy.signal and torch, in one interleaved run.
+"""Convolution of plain signals: mpscnn beside a plain loop, numpy, scipy.signal and torch, in one interleaved run.
 
     python benchmarks/signals.py [--rounds N]
 
 Prints a Markdown table: microseconds, and how many times mpscnn's minimum the others take. scipy and
-torch are left out where they are not installed. torch computes with one thread, as all the others do.
+torch are left out where they are not installed. torch computes with one thread, as all the others do. The loop
+is the one that an article on convolution begins with, in Python; it is left out where it would take seconds.
 """
 
 from __future__ import annotations
@@ -41,6 +42,22 @@ CASES = (
 )
 
 
+_MOST_PRODUCTS_OF_LOOP = 1_000_000
+
+
+def loop(x: list[float], kernel: list[float]) -> list[float]:
+    """The definition: y[n] is the sum over m of x[n - m] w[m], with zeros around x."""
+    padded = [0.0] * (len(kernel) - 1) + x + [0.0] * (len(kernel) - 1)
+    turned = kernel[::-1]
+    result = []
+    for n in range(len(x) + len(kernel) - 1):
+        total = 0.0
+        for m in range(len(turned)):
+            total += padded[n + m] * turned[m]
+        result.append(total)
+    return result
+
+
 def calls_for(case: Case) -> dict[str, Call]:
     """What is timed: full convolution, by library."""
     random = np.random.default_rng(0)
@@ -50,6 +67,9 @@ def calls_for(case: Case) -> dict[str, Call]:
     calls: dict[str, Call] = {
         "mpscnn": lambda: (mpscnn.convolve2d if plane else mpscnn.convolve1d)(x, kernel)
     }
+    if not plane and x.size * kernel.size <= _MOST_PRODUCTS_OF_LOOP:
+        samples, taps = x.tolist(), kernel.tolist()
+        calls["plain loop"] = lambda: loop(samples, taps)
     if not plane:
         calls["numpy"] = lambda: np.convolve(x, kernel)
     try:
