@@ -1,0 +1,91 @@
+"""Models that Keras saves and that are refused, with the reason: authors' own layers, and settings that layers lack."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from oracles.test_keras import L, image, keras, randomized, sequential
+
+import mpscnn
+from mpscnn import converters
+
+pytestmark = pytest.mark.filterwarnings("ignore")  # Keras's own, about its formats
+
+
+@pytest.mark.parametrize("axes", [[1], [2], [2, 3], [1, 3]])
+def test_slopes_along_other_axes_are_refused(tmp_path: Path, axes: list[int]) -> None:
+    """As many as channels, but not one for each."""
+    model = randomized(keras.Sequential([L.Input((8, 8, 8)), L.PReLU(shared_axes=axes)]))
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match="one per channel"):
+        converters.read_network([tmp_path / "model.keras"])
+
+
+def test_factors_along_other_axes_are_refused(tmp_path: Path) -> None:
+    model = keras.Sequential([L.Input((4, 3, 3)), L.Rescaling([[0.1], [0.2], [0.3]])])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"Rescaling.*its scale is a matrix"):
+        converters.read_network([tmp_path / "model.keras"])
+
+
+class ReLU(L.Layer):
+    """An author's layer with the name of Keras's."""
+
+    def call(self, x: Any) -> Any:
+        return x * 3.0
+
+
+@keras.saving.register_keras_serializable("package")
+class Conv2D(L.Conv2D):
+    """Another one, registered."""
+
+
+@keras.saving.register_keras_serializable("package")
+def relu(x: Any) -> Any:
+    return x * 3.0
+
+
+@pytest.mark.parametrize("make", [ReLU, lambda: Conv2D(3, 3), lambda: L.Activation(relu)])
+def test_names_that_authors_took_from_keras(tmp_path: Path, make: Callable[[], Any]) -> None:
+    model = keras.Sequential([L.Input((9, 8, 4)), make()])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match="of the file's author"):
+        converters.read_network([tmp_path / "model.keras"])
+
+
+class Author(keras.Model):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layer = L.Dense(3)
+
+    def call(self, x: Any) -> Any:
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_models_of_an_authors_class(tmp_path: Path, suffix: str) -> None:
+    model = Author()
+    model(image(2, 4))
+    model.save(tmp_path / f"model.{suffix}")
+    with pytest.raises(mpscnn.UnsupportedError, match=r"'Author'.*ONNX"):
+        converters.read_network([tmp_path / f"model.{suffix}"])
+
+
+def test_second_results_of_what_is_refused(tmp_path: Path) -> None:
+    x = L.Input((9, 8, 4))
+    model = keras.Model(x, keras.ops.split(x, 2, axis=-1)[1])
+    model.save(tmp_path / "model.keras")
+    with pytest.raises(mpscnn.UnsupportedError, match="'split'"):
+        converters.read_network([tmp_path / "model.keras"])
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+def test_quantised_weights_are_refused(tmp_path: Path, suffix: str) -> None:
+    model = sequential(L.Dense(8), shape=(8,))
+    model.quantize("int8")
+    model.save(tmp_path / f"model.{suffix}")
+    with pytest.raises(mpscnn.UnsupportedError, match="Dense"):
+        converters.read_network([tmp_path / f"model.{suffix}"])
