@@ -60,7 +60,7 @@ def test_converted_once(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyP
         patch.setattr(converters, "read_network", refuse)
         assert mpscnn.load(str(path)).name == "colours"
         (tmp_path / "copy.tflite").write_bytes(path.read_bytes())
-        mpscnn.load(tmp_path / "copy.tflite")
+        assert mpscnn.load(tmp_path / "copy.tflite").name == "colours"
         tflite_file(path, scale=2.0)
         with pytest.raises(AssertionError, match="converted again"):
             mpscnn.load(path)
