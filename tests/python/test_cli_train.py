@@ -59,6 +59,23 @@ def test_the_same_seed_makes_the_same_file(mnist: Path, tmp_path: Path) -> None:
     assert first != third
 
 
+def test_the_small_reader_learns_from_views(mnist: Path, tmp_path: Path) -> None:
+    """As the bundled one was made: the same seed, the same file; without the views another."""
+    files = []
+    for views, threads in ((["--augment"], "1"), (["--augment"], "2"), ([], "1")):
+        files.append(tmp_path / f"{len(files)}.safetensors")
+        options = ["--model", "digits", "--epochs", "2", "--batch-size", "32", "--threads", threads]
+        result = run("train", "--digits", str(mnist), *options, *views, "-o", str(files[-1]))
+        assert result.returncode == 0, result.stderr
+    first, second, plain = (path.read_bytes() for path in files)
+    assert first == second
+    assert first != plain
+    bundled, made = mpscnn.load("digits"), mpscnn.load(files[0])
+    assert made.network.to_dict() == bundled.network.to_dict()
+    assert made.preprocess == bundled.preprocess
+    assert made.labels == bundled.labels
+
+
 def test_files_that_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -217,6 +217,27 @@ def test_a_full_disk_leaves_what_there_is(
     assert output.read_bytes() == trained.read_bytes()
 
 
+def test_a_loss_that_is_not_finite_is_an_error(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """What was learnt before stays, and a model that was there too."""
+    output = tmp_path / "mine.safetensors"
+    output.write_bytes(b"an older model")
+    monkeypatch.setattr(classifier, "_RATE", 3e38)
+    assert call(monkeypatch, *arguments(photos, backbone, output)) == 1
+    said = capsys.readouterr().err
+    assert "the weights are those of before the step" in said
+    assert "--resume goes on from there" in said
+    assert output.read_bytes() == b"an older model"
+    monkeypatch.undo()
+    assert call(monkeypatch, *arguments(photos, backbone, output)) == 0
+    assert mpscnn.load(output).labels == LABELS
+
+
 def test_photos_that_cannot_be_read_are_all_named(
     photos: Path,
     backbone: Path,
