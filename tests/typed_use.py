@@ -35,6 +35,15 @@ def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
     model.predict("cat.jpg", top=3).boxes.sum()  # type: ignore[attr-defined]
     several: list[mpscnn.Classification] = model.predict(["a.jpg", "b.jpg"])
     several[0].top(1)
+    model.predict(["a.jpg", "b.jpg"], top=3)[0].top(1)
+    model.predict(["a.jpg"], top=3)[0].boxes.sum()  # type: ignore[attr-defined]
+    mpscnn.load().predict("cat.jpg").top(3)
+    mpscnn.load().predict("cat.jpg").boxes.sum()  # type: ignore[attr-defined]
+    mpscnn.load("ssd_mobilenet_v2", threads=2).predict("cat.jpg").boxes.sum()
+    mpscnn.load("deeplab_v3").predict("cat.jpg", channel_order="bgr").mask("cat")
+    mpscnn.load("mobilenet_v2").predict(["a.jpg"])[0].mask("cat")  # type: ignore[attr-defined]
+    mpscnn.load("own.safetensors").predict("cat.jpg").whatever()
+    mpscnn.load(thread=2)  # type: ignore[call-overload]
     session = program.session()
     array: NDArray[np.float32] = session.run(image)
     array.mean()

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Literal, overload
+from typing import TYPE_CHECKING, Any, Generic, Literal, overload
 
 from mpscnn import _core
 from mpscnn._private.model_name import (
@@ -24,7 +24,15 @@ from mpscnn.runtime.session_pool import SessionPool
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import TypedDict
 
-    from mpscnn._private.literals import ChannelOrderName, PrecisionName
+    from typing_extensions import TypeVar, Unpack
+
+    from mpscnn._private.literals import (
+        ChannelOrderName,
+        ClassifierName,
+        DetectorName,
+        PrecisionName,
+        SegmenterName,
+    )
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
     from mpscnn.vision.detection import Detections
@@ -38,7 +46,30 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         information: dict[str, str]
         detection: dict[str, Any] | None
 
+    class _LoadOptions(TypedDict, total=False):
+        device: str
+        precision: PrecisionName
+        threads: int | Literal["auto"]
+        fast_matmul: bool
+        max_memory: int | None
+        fold: bool
 
+    # What `predict` gives; Any where it is not known before the file is read.
+    Answer = TypeVar("Answer", default=Any)
+else:
+    from typing import TypeVar  # which has no defaults before Python 3.13
+
+    Answer = TypeVar("Answer")
+
+
+@overload
+def load(model: ClassifierName = ..., **options: Unpack[_LoadOptions]) -> Model[Classification]: ...
+@overload
+def load(model: DetectorName, **options: Unpack[_LoadOptions]) -> Model[Detections]: ...
+@overload
+def load(model: SegmenterName, **options: Unpack[_LoadOptions]) -> Model[Segmentation]: ...
+@overload
+def load(model: str | os.PathLike[str], **options: Unpack[_LoadOptions]) -> Model: ...
 def load(
     model: str | os.PathLike[str] = DEFAULT_MODEL,
     *,
@@ -150,7 +181,7 @@ def _described(core: _core.Model) -> _Description:
     return about
 
 
-class Model:
+class Model(Generic[Answer]):
     """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads.
 
     Copies share the compiled program. A pickled model brings its weights along, and is compiled where it is loaded.
@@ -253,7 +284,30 @@ class Model:
         return task_of(self._detection is not None, list(self.program.outputs.values()))
 
     @overload
-    def predict(self, photo: list[Any] | tuple[Any, ...], **options: Any) -> list[Any]: ...
+    def predict(
+        self, photo: list[Any] | tuple[Any, ...], *, top: int, channel_order: ChannelOrderName | None = None
+    ) -> list[Classification]: ...
+    @overload
+    def predict(
+        self,
+        photo: list[Any] | tuple[Any, ...],
+        *,
+        score_threshold: float,
+        iou_threshold: float | None = None,
+        max_detections: int | None = None,
+        classes: Sequence[str | int] | None = None,
+        channel_order: ChannelOrderName | None = None,
+    ) -> list[Detections]: ...
+    @overload
+    def predict(
+        self,
+        photo: list[Any] | tuple[Any, ...],
+        *,
+        scores: bool,
+        channel_order: ChannelOrderName | None = None,
+    ) -> list[Segmentation]: ...
+    @overload
+    def predict(self, photo: list[Any] | tuple[Any, ...], **options: Any) -> list[Answer]: ...
     @overload
     def predict(
         self, photo: Any, *, top: int, channel_order: ChannelOrderName | None = None
@@ -274,15 +328,15 @@ class Model:
         self, photo: Any, *, scores: bool, channel_order: ChannelOrderName | None = None
     ) -> Segmentation: ...
     @overload
-    def predict(self, photo: Any, **options: Any) -> Any: ...
+    def predict(self, photo: Any, **options: Any) -> Answer: ...
     def predict(self, photo: Any, **options: Any) -> Any:
         """What the model is for: `classify`, `detect` or `segment`, by its `task`.
 
         Args:
             photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. Of a list of
                 them the result is a list; `Runner.map` takes streams, and works on several photos at once.
-            options: those of the method. Type checkers know the result by them; `classify`, `detect` and `segment` say
-                it without.
+            options: those of the method. Type checkers know the result by them, or by the name that `load` was given;
+                of other files `classify`, `detect` and `segment` say it.
 
         Raises:
             As that method does. TypeError: an option that it does not have.

@@ -9,6 +9,7 @@ import re
 import subprocess
 import sys
 import types
+import typing
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 
 import mpscnn
 from mpscnn import converters, registry
+from mpscnn._private import literals
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry import cache, catalogue, local_files, lookup
 from mpscnn.registry.download import Client
@@ -473,3 +475,9 @@ def test_local_lookup_imports_no_networking(tmp_path: Path) -> None:
         [sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True
     )
     assert done.stdout == "[]\n"
+
+
+def test_names_that_type_checkers_know_are_in_the_catalogue() -> None:
+    known = {entry.name for entry in catalogue.CATALOGUE}
+    for names in (literals.ClassifierName, literals.DetectorName, literals.SegmenterName):
+        assert set(typing.get_args(names)) <= known

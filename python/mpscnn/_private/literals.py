@@ -38,3 +38,14 @@ PaddingName = Literal["valid", "same", "full"]
 EdgeName = Literal["zero", "clamp"]
 PoolingEdgeName = Literal["exclude", "zero", "clamp"]
 BorderName = Literal["constant", "clamp", "mirror", "mirror_with_edge"]
+# Models of the registry by what they are for; of any other name type checkers know no result.
+ClassifierName = Literal[
+    "cifar10_mobilenet_v2",
+    "digits",
+    "mobilenet_v2",
+    "mobilenet_v1",
+    "mobilenet_v1_0.75_192",
+    "mobilenet_v1_0.25_128",
+]
+DetectorName = Literal["ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssd_mobilenet_v2_face", "ssdlite_mobiledet"]
+SegmenterName = Literal["deeplab_v3"]
