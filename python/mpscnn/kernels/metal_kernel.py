@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
-from mpscnn.errors import ParameterError
+from mpscnn.errors import DeviceError, ParameterError
 from mpscnn.kernels.kernel import require_type
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
@@ -101,12 +101,22 @@ class MetalKernel:
             for name, value in (constants or {}).items()
         }
         self._given = source, function, constants, device
-        self._kernel = _core.CustomKernel(
-            _text("source", source),
-            _text("function", function),
-            json.dumps(values),
-            _text("device", device),
-        )
+        try:
+            self._kernel = _core.CustomKernel(
+                _text("source", source),
+                _text("function", function),
+                json.dumps(values),
+                _text("device", device),
+            )
+        except DeviceError as error:
+            reasons = [entry.get("reason") for entry in json.loads(_core.devices()) if entry["name"] != "cpu"]
+            if not reasons or None in reasons:
+                raise  # a device that is there has failed
+            # The engine's advice to use the CPU is of no help here.
+            raise DeviceError(
+                f"MetalKernel: {function!r} is in Metal's language: {reasons[0]}; the CPU engine runs no such "
+                "kernels: compute it there from layers (mpscnn.Network) or the other classes of mpscnn.kernels"
+            ) from None
         self._description: dict[str, Any] = json.loads(self._kernel.description())
 
     def __copy__(self) -> MetalKernel:
