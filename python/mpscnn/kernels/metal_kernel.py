@@ -108,7 +108,7 @@ class MetalKernel:
                 json.dumps(values),
                 _text("device", device),
             )
-        except DeviceError as error:
+        except DeviceError:
             reasons = [entry.get("reason") for entry in json.loads(_core.devices()) if entry["name"] != "cpu"]
             if not reasons or None in reasons:
                 raise  # a device that is there has failed
