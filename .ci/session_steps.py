@@ -95,7 +95,7 @@ def install_package(session: nox.Session) -> None:
 
 def built_wheel(session: nox.Session) -> Path:
     """The wheel of the sources as they are, built by whichever session needs it first: linking takes minutes."""
-    directory = BUILD / "wheels" / digest_of_sources()
+    directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
     if not list(directory.glob("*.whl")):
         command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
         # Not by session.run, which would let pip find the session's CMake, not that of `pip install .`: with the same
@@ -114,10 +114,10 @@ def built_wheel(session: nox.Session) -> Path:
     return wheel
 
 
-def digest_of_sources() -> str:
-    """Of the interpreter, what is asked of compilers, and all that wheels are made from."""
+def digest_of_sources(python: object) -> str:
+    """Of the session's interpreter, what is asked of compilers, and all that wheels are made from."""
     asked = (os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CMAKE_ARGS"))
-    digest = hashlib.sha256("\0".join((sys.version, *asked)).encode())
+    digest = hashlib.sha256("\0".join((str(python), *asked)).encode())
     for part in (
         "CMakeLists.txt",
         "LICENSE",
