@@ -13,7 +13,7 @@ import mpscnn
 from mpscnn.registry.catalogue import DIGITS
 
 LARGEST_FILE = 500_000
-RIGHT_AT_LEAST = 9900  # of 10,000; training/README.md has the count
+RIGHT_AT_LEAST = 9900  # of 10,000; docs/digits.md has the count
 
 
 @pytest.fixture(scope="module")
