@@ -68,6 +68,63 @@ ValueId add_subpixel(Graph &graph, const std::string &name, const ops::SubpixelC
                           {pixels});
 }
 
+/// An axis with zeros between its elements.
+ValueId spread_out(Graph &graph, const std::string &name, ValueId x, int axis, std::int64_t stride) {
+    if (stride == 1) return x;
+    const std::int64_t extent = graph.shape(x)[axis];
+    ops::GatherGradient zeros;
+    zeros.gather.axis = axis;
+    zeros.extent = (extent - 1) * stride + 1;
+    for (std::int64_t i = 0; i < extent; ++i) zeros.gather.indices.push_back(i * stride);
+    return graph.add_node(concat({name, ".spread.", axis}), std::move(zeros), {x});
+}
+
+/// The kernel rotated by 180 degrees.
+ValueId rotated(Graph &graph, const std::string &name, ValueId weight) {
+    for (const int axis : {1, 2}) {
+        ops::Gather backward;
+        backward.axis = axis;
+        for (std::int64_t i = graph.shape(weight)[axis]; i-- > 0;) backward.indices.push_back(i);
+        if (backward.indices.size() > 1)
+            weight = graph.add_node(concat({name, ".rotated.", axis}), std::move(backward), {weight});
+    }
+    return weight;
+}
+
+/// A convolution of the input with zeros between its pixels, with the rotated kernel.
+ValueId add_transposed(Graph &graph, const std::string &name, const ops::TransposedConvolution &transposed,
+                       ValueId x, std::map<std::string, ValueId> weights) {
+    const Shape input = graph.shape(x);
+    if (!input.with_batch(1).fixed())
+        fail(ErrorKind::unsupported,
+             {"training: layer ", quoted(name),
+              ": transposed convolutions are trained for inputs of fixed extents, got ", input.text()});
+    const ops::TransposedWindow &window = transposed.window;
+    const ops::CanonicalTransposedWindow axes =
+        window.canonical(ops::TransposedConvolution::info, input[1], input[2]);
+    ops::Convolution convolution;
+    convolution.output_channels = transposed.output_channels;
+    convolution.groups = transposed.groups;
+    ops::Window &own = convolution.window;
+    own.kernel_height = window.kernel_height, own.kernel_width = window.kernel_width;
+    own.dilation_y = window.dilation_y, own.dilation_x = window.dilation_x;
+    own.padding = ops::PaddingPolicy::explicit_;
+    const auto place = [](const ops::TransposedAxis &axis, std::int64_t extent, std::int64_t &before,
+                          std::int64_t &after) {
+        const std::int64_t reach = (axis.kernel - 1) * axis.dilation + 1;
+        const std::int64_t spread = (extent - 1) * axis.stride + 1;
+        before = reach - 1 - axis.before;
+        after = axis.output - spread + reach - 1 - before;
+    };
+    place(axes.vertical, input[1], own.pad_top, own.pad_bottom);
+    place(axes.horizontal, input[2], own.pad_left, own.pad_right);
+    x = spread_out(graph, name, x, 1, window.stride_y);
+    x = spread_out(graph, name, x, 2, window.stride_x);
+    if (transposed.kernel_use == ops::KernelUse::scatter)
+        weights["weight"] = rotated(graph, name, weights.at("weight"));
+    return add_reading(graph, name, convolution, {x}, weights);
+}
+
 } // namespace
 
 bool trains_weights(const Node &layer) {
@@ -75,6 +132,7 @@ bool trains_weights(const Node &layer) {
     const bool own = std::holds_alternative<ops::Convolution>(operation) ||
                      std::holds_alternative<ops::FullyConnected>(operation) ||
                      std::holds_alternative<ops::SubpixelConvolution>(operation) ||
+                     std::holds_alternative<ops::TransposedConvolution>(operation) ||
                      std::holds_alternative<ops::BatchNormalization>(operation) ||
                      std::holds_alternative<ops::GroupNormalization>(operation) ||
                      std::holds_alternative<ops::LayerNormalization>(operation);
@@ -88,13 +146,14 @@ Shape trained_shape(const std::string &role, const Shape &weight) {
 
 ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Operation &operation,
                           std::vector<ValueId> inputs, const std::map<std::string, ValueId> &weights) {
-    if (!weights.empty() && is_prelu(operation))
-        return add_prelu(graph, name, inputs[0], weights.at(slope_role));
-    if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation);
-        subpixel && !weights.empty())
-        return add_subpixel(graph, name, *subpixel, std::move(inputs), weights);
+    if (weights.empty()) return graph.add_node(name, operation, std::move(inputs));
+    if (is_prelu(operation)) return add_prelu(graph, name, inputs[0], weights.at(slope_role));
     std::map<std::string, ValueId> own = weights;
-    if (!is_prelu(operation)) own.erase(slope_role); // of the activation behind it
+    own.erase(slope_role); // of the activation behind it
+    if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation))
+        return add_subpixel(graph, name, *subpixel, std::move(inputs), own);
+    if (const auto *transposed = std::get_if<ops::TransposedConvolution>(&operation))
+        return add_transposed(graph, name, *transposed, inputs[0], std::move(own));
     return add_reading(graph, name, operation, std::move(inputs), own);
 }
 

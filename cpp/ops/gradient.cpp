@@ -5,24 +5,11 @@
 #include <cstdint>
 #include <utility>
 
+#include "ops/gradient_rules.h"
+
 namespace mpscnn::ops {
 
 namespace {
-
-using Value = GradientValue;
-
-/// A tensor times a number.
-Value scaled(GradientBuilder &builder, Value value, float factor) {
-    if (factor == 1.0f) return value;
-    return builder.add(Neuron{.kind = NeuronKind::linear, .a = factor}, {value});
-}
-
-/// Extents behind the batch.
-std::vector<std::int64_t> image_extents(const Shape &shape) { return {shape.begin() + 1, shape.end()}; }
-
-Value reshaped(GradientBuilder &builder, Value value, std::vector<std::int64_t> extents) {
-    return builder.add(Reshape{.shape = std::move(extents)}, {value});
-}
 
 // ---- Layers with weights ----
 
@@ -144,68 +131,6 @@ void add_own(const Neuron &neuron, GradientBuilder &builder) {
     builder.give(0, builder.add(NeuronGradient{neuron, from_result}, {builder.gradient(), known}));
 }
 
-/// What arithmetic's limits let through.
-Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
-    if (arithmetic.has_minimum() || arithmetic.has_maximum()) builder.refuse("limits of the result");
-    for (const std::int64_t stride : {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
-                                      arithmetic.secondary_stride_y, arithmetic.secondary_stride_x})
-        if (stride > 1) builder.refuse("strides of more than 1");
-    return builder.gradient();
-}
-
-/// Gives an input its part of a gradient of the result's shape.
-void give_summed(GradientBuilder &builder, std::size_t input, Value gradient) {
-    const Value source = builder.input(input);
-    const bool whole = builder.shape(source) == builder.shape(gradient);
-    builder.give(input, whole ? gradient : builder.add(SumLike{}, {gradient, source}));
-}
-
-void add_own(const Addition &addition, GradientBuilder &builder) {
-    const Value gradient = limited_gradient(addition, builder);
-    if (builder.wants(0)) give_summed(builder, 0, scaled(builder, gradient, addition.primary_scale));
-    if (builder.wants(1)) give_summed(builder, 1, scaled(builder, gradient, addition.secondary_scale));
-}
-
-void add_own(const Subtraction &difference, GradientBuilder &builder) {
-    const Value gradient = limited_gradient(difference, builder);
-    if (builder.wants(0)) give_summed(builder, 0, scaled(builder, gradient, difference.primary_scale));
-    if (builder.wants(1)) give_summed(builder, 1, scaled(builder, gradient, -difference.secondary_scale));
-}
-
-/// The second operand with the strides with which `arithmetic` reads input `index`.
-template <class Op> Op reading(const Arithmetic &arithmetic, std::size_t index) {
-    Op operation;
-    operation.secondary_stride_y = index == 0 ? arithmetic.primary_stride_y : arithmetic.secondary_stride_y;
-    operation.secondary_stride_x = index == 0 ? arithmetic.primary_stride_x : arithmetic.secondary_stride_x;
-    operation.secondary_stride_channels =
-        index == 0 ? arithmetic.primary_stride_channels : arithmetic.secondary_stride_channels;
-    return operation;
-}
-
-void add_own(const Multiplication &product, GradientBuilder &builder) {
-    const Value gradient = limited_gradient(product, builder);
-    for (const std::size_t index : {0, 1}) {
-        if (!builder.wants(index)) continue;
-        auto factor = reading<Multiplication>(product, 1 - index);
-        factor.primary_scale = product.primary_scale * product.secondary_scale;
-        give_summed(builder, index, builder.add(factor, {gradient, builder.input(1 - index)}));
-    }
-}
-
-void add_own(const Division &quotient, GradientBuilder &builder) {
-    const Value gradient = limited_gradient(quotient, builder);
-    auto by_divisor = reading<Division>(quotient, 1);
-    by_divisor.primary_scale = quotient.primary_scale / quotient.secondary_scale;
-    if (builder.wants(0)) give_summed(builder, 0, builder.add(by_divisor, {gradient, builder.input(1)}));
-    if (builder.wants(1)) {
-        const auto numerator = reading<Multiplication>(quotient, 0);
-        const Value product = builder.add(numerator, {gradient, builder.input(0)});
-        by_divisor.primary_scale = -by_divisor.primary_scale;
-        const Value once = builder.add(by_divisor, {product, builder.input(1)});
-        give_summed(builder, 1, builder.add(reading<Division>(quotient, 1), {once, builder.input(1)}));
-    }
-}
-
 /// The mask follows from the parameters: the same elements of the gradient go on.
 void add_own(const Dropout &dropout, GradientBuilder &builder) {
     builder.give(0, dropout.training ? builder.add(dropout, {builder.gradient()}) : builder.gradient());
@@ -278,60 +203,6 @@ void add_own(const DepthToSpace &blocks, GradientBuilder &builder) {
                                                ? std::vector<std::int64_t>{1, 3, 2, 4, 5}
                                                : std::vector<std::int64_t>{1, 3, 5, 2, 4};
     builder.give(0, reshaped(builder, builder.add(Transpose{.axes = axes}, {cut}), extents));
-}
-
-/// What was cropped gets zeros, and borders are cropped.
-void add_own(const Padding &padding, GradientBuilder &builder) {
-    if (padding.mode != PaddingMode::constant_) builder.refuse("a border that is not constant");
-    Padding inverse;
-    inverse.top = -padding.top, inverse.bottom = -padding.bottom;
-    inverse.left = -padding.left, inverse.right = -padding.right;
-    inverse.front = -padding.front, inverse.back = -padding.back;
-    builder.give(0, builder.add(inverse, {builder.gradient()}));
-}
-
-/// Zeros around the part.
-void add_own(const Slice &slice, GradientBuilder &builder) {
-    const Shape &input = builder.shape(builder.input(0)), &part = builder.shape(builder.gradient());
-    if (slice.stride_y != 1 || slice.stride_x != 1 || slice.stride_channels != 1)
-        builder.refuse("steps other than 1");
-    if (input.rank() != 4 || !input.with_batch(1).fixed())
-        builder.refuse("less than 4 axes, or free extents");
-    const Slice::Origin origin = slice.origin(input);
-    Padding zeros;
-    zeros.top = origin.row, zeros.bottom = input[1] - part[1] - origin.row;
-    zeros.left = origin.column, zeros.right = input[2] - part[2] - origin.column;
-    zeros.front = origin.channel, zeros.back = input[3] - part[3] - origin.channel;
-    builder.give(0, builder.add(zeros, {builder.gradient()}));
-}
-
-// ---- Sums ----
-
-/// Each element gets the gradient of its sum.
-void add_own(const Reduction &reduction, GradientBuilder &builder) {
-    if (reduction.kind != ReductionKind::sum && reduction.kind != ReductionKind::mean)
-        builder.refuse("a kind other than sum and mean");
-    const Shape &input = builder.shape(builder.input(0));
-    const int from_end = reduction.axis == ReductionAxis::channels ? 1
-                         : reduction.axis == ReductionAxis::width  ? 2
-                                                                   : 3;
-    const std::int64_t extent = input[input.rank() - from_end];
-    if (extent == Shape::any) builder.refuse("a free extent");
-    Tile copies;
-    (from_end == 1 ? copies.channels : from_end == 2 ? copies.columns : copies.rows) = extent;
-    const bool is_mean = reduction.kind == ReductionKind::mean;
-    const float factor = is_mean ? 1.0f / static_cast<float>(extent) : reduction.weight;
-    builder.give(0, builder.add(copies, {scaled(builder, builder.gradient(), factor)}));
-}
-
-/// Copies of what has one element along each axis on which it is repeated.
-void add_own(const Tile &tile, GradientBuilder &builder) {
-    const Shape &input = builder.shape(builder.input(0));
-    const std::array copies{tile.channels, tile.columns, tile.rows};
-    for (int from_end = 1; from_end <= 3 && from_end < input.rank(); ++from_end)
-        if (copies[static_cast<std::size_t>(from_end) - 1] != 1 && input[input.rank() - from_end] != 1)
-            builder.refuse("copies of several elements");
-    builder.give(0, builder.add(SumLike{}, {builder.gradient(), builder.input(0)}));
 }
 
 void add_own(const MatrixProduct &product, GradientBuilder &builder) {

@@ -13,6 +13,7 @@
 #include "ops/dropout.h"
 #include "ops/fully_connected.h"
 #include "ops/gather.h"
+#include "ops/gather_gradient.h"
 #include "ops/loss.h"
 #include "ops/matrix_product.h"
 #include "ops/neuron.h"
@@ -40,20 +41,19 @@ namespace mpscnn::ops {
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) TYPE,
-using Operation =
-    std::variant<FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
-                 Argument,
-                 BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
-                 Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout,
-                 FullyConnected, Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization,
-                 LogSoftmax, MatrixProduct, Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice,
-                 Softmax, SpatialNormalization, SubpixelConvolution, Tile, Transpose, TransposedConvolution,
-                 WeightedReduction, SumLike, StepDropout, Loss, LossGradient, OptimizerGradient,
-                 MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient,
-                 BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
-                 // gradients of layers without weights, losses, new weights
-                 CrossChannelNormalizationGradient, GroupNormalizationGradient, LayerNormalizationGradient,
-                 NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum>;
+using Operation = std::variant<
+    FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
+    Argument,
+    BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
+    Concatenation, Constant, Convolution, CrossChannelNormalization, DepthToSpace, Dropout, FullyConnected,
+    Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization, LogSoftmax, MatrixProduct,
+    Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization,
+    SubpixelConvolution, Tile, Transpose, TransposedConvolution, WeightedReduction, SumLike, StepDropout,
+    Loss, LossGradient, OptimizerGradient, MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate,
+    BatchNormalizationGradient, BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
+    // gradients of layers without weights, losses, new weights
+    CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, LayerNormalizationGradient,
+    NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum>;
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);

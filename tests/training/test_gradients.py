@@ -44,6 +44,28 @@ LAYERS: dict[str, Callable[[mpscnn.Network, Tensor], Tensor]] = {
         net.dense(x, 6, name="dense"), "prelu", name="layer"
     ),
     "attached prelu": lambda net, x: net.conv2d(x, 4, 3, activation="prelu", name="layer"),
+    "transposed convolution": lambda net, x: net.conv2d_transpose(x, 4, 3, strides=2, name="layer"),
+    "placed transposed convolution": lambda net, x: net.layer(
+        "transposed_convolution",
+        [x],
+        {
+            "output_channels": 6,
+            "kernel_height": 3,
+            "kernel_width": 2,
+            "stride_y": 2,
+            "stride_x": 3,
+            "groups": 2,
+            "padding": "explicit",
+            "pad_top": 1,
+            "pad_left": -1,
+            "output_padding_y": 1,
+            "kernel_use": "gather",
+        },
+        name="layer",
+    ),
+    "dilated transposed convolution": lambda net, x: net.conv2d_transpose(
+        x, 4, 3, padding="same", dilation=2, name="layer"
+    ),
     "sub-pixel convolution": lambda net, x: net.subpixel_conv2d(x, 2, 3, scale=2, name="layer"),
 }
 #: A normalization of single channels takes away what is added to them.
@@ -79,6 +101,16 @@ def test_weights_learn(name: str) -> None:
         assert value.shape == before[key].shape
         if key not in WITHOUT_GRADIENT.get(name, ()):
             assert not np.array_equal(value, before[key]), key
+
+
+@pytest.mark.parametrize("name", [name for name in LAYERS if "norm" not in name])
+def test_the_first_prediction_is_the_networks(name: str) -> None:
+    """Layers that are trained as several operations compute what they compute alone."""
+    net = network(LAYERS[name])
+    x, y = values(8, 6, 7, 3), values(8, 5)
+    trainer = mpscnn.Trainer(net, loss="mean_squared_error", optimizer=mpscnn.Sgd(1e-2))
+    before = trainer.evaluate((x, y)).loss
+    assert trainer.step(x, y) == pytest.approx(before, rel=1e-5)
 
 
 def test_a_step_follows_the_gradients() -> None:

@@ -193,10 +193,10 @@ def test_bad_networks_and_options() -> None:
     with pytest.raises(mpscnn.ParameterError, match="has no layer that can be trained"):
         mpscnn.Trainer(network(), frozen=("conv*", "fc*"))
     reduced = mpscnn.Network(input=(4, 4, 3), name="reduced")
-    x = reduced.reduce_max(reduced.conv2d(reduced.input, 3, 1, name="conv"), 1, name="maximum")
+    x = reduced.reduce_product(reduced.conv2d(reduced.input, 3, 1, name="conv"), 1, name="product")
     reduced.output(reduced.dense(x, 2, name="dense"))
     reduced.initialize_weights(seed=0)
-    with pytest.raises(mpscnn.UnsupportedError, match="layer 'maximum': reduction cannot be trained through"):
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'product': reduction cannot be trained through"):
         mpscnn.Trainer(reduced)
     mpscnn.Trainer(reduced, frozen=("conv",))  # nothing before it is trained
 

@@ -49,6 +49,7 @@ void get(Kernel<NeuronGradientTask> &);
 void get(Kernel<SoftmaxGradientTask> &);
 void get(Kernel<PoolingGradientTask> &);
 void get(Kernel<ResizeGradientTask> &);
+void get(Kernel<TakeGradientTask> &);
 void get(Kernel<GroupGradientTask> &);
 void get(Kernel<LayerGradientTask> &);
 void get(Kernel<CrossChannelGradientTask> &);

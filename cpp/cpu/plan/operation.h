@@ -90,6 +90,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Con
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::CrossChannelNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gather &gather);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::GatherGradient &gradient);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::GroupNormalization &normalization);
 void make_step(StepBuilder &builder, const FusedOperation &fused,

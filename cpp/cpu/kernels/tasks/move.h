@@ -43,6 +43,19 @@ struct TakeTask {
     const char *kernel_name() const { return "take"; }
 };
 
+/// Gradient of a TakeTask's source along one axis: each position of the destination gets the sum of the
+/// source's at which `indices` name it, in their order.
+struct TakeGradientTask {
+    enum class Axis { rows, columns, channels };
+
+    ConstView source;
+    View destination;
+    Axis axis = Axis::channels;
+    const std::int64_t *indices = nullptr;
+
+    const char *kernel_name() const { return "take gradient"; }
+};
+
 /// The same values, without gaps, for each image of the destination. Nothing of the source is read.
 struct ConstantTask {
     ConstView source;

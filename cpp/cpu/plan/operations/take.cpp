@@ -30,6 +30,16 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gat
     builder.begin(fused, task);
 }
 
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::GatherGradient &gradient) {
+    const Shape &input = builder.input_shape(fused);
+    const int from_end = input.rank() - gradient.gather.positive_axis(input);
+    using Axis = TakeGradientTask::Axis;
+    TakeGradientTask task;
+    task.axis = from_end == 1 ? Axis::channels : from_end == 2 ? Axis::columns : Axis::rows;
+    task.indices = gradient.gather.indices.data(); // of the lowered network, which the plan keeps
+    builder.begin(fused, task);
+}
+
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tile &) {
     const Extents input = extents_of(builder.input_shape(fused));
     TakeTask task;

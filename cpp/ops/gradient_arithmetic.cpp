@@ -1,0 +1,140 @@
+#include <cstddef>
+
+#include "ops/gradient_rules.h"
+
+namespace mpscnn::ops {
+
+namespace {
+
+/// What arithmetic's limits let through: nothing where the result is one of them.
+Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
+    for (const std::int64_t stride : {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
+                                      arithmetic.secondary_stride_y, arithmetic.secondary_stride_x})
+        if (stride > 1) builder.refuse("strides of more than 1");
+    if (!arithmetic.has_minimum() && !arithmetic.has_maximum()) return builder.gradient();
+    const Neuron limits{.kind = NeuronKind::clamp, .a = arithmetic.minimum, .b = arithmetic.maximum};
+    return builder.add(NeuronGradient{limits, true}, {builder.gradient(), builder.result()});
+}
+
+/// Gives an input its part of a gradient of the result's shape.
+void give_summed(GradientBuilder &builder, std::size_t input, Value gradient) {
+    const Value source = builder.input(input);
+    const bool whole = builder.shape(source) == builder.shape(gradient);
+    builder.give(input, whole ? gradient : builder.add(SumLike{}, {gradient, source}));
+}
+
+/// The second operand, or the first, with the strides with which `arithmetic` reads input `index`.
+template <class Op> Op reading(const Arithmetic &arithmetic, std::size_t index, bool as_first = false) {
+    Op operation;
+    const bool first = index == 0;
+    (as_first ? operation.primary_stride_y : operation.secondary_stride_y) =
+        first ? arithmetic.primary_stride_y : arithmetic.secondary_stride_y;
+    (as_first ? operation.primary_stride_x : operation.secondary_stride_x) =
+        first ? arithmetic.primary_stride_x : arithmetic.secondary_stride_x;
+    (as_first ? operation.primary_stride_channels : operation.secondary_stride_channels) =
+        first ? arithmetic.primary_stride_channels : arithmetic.secondary_stride_channels;
+    return operation;
+}
+
+/// Strides and scales of arithmetic for another comparison or function of the same operands.
+template <class Op> Op of_operands(const Arithmetic &arithmetic) {
+    Op operation;
+    static_cast<Arithmetic &>(operation) = arithmetic;
+    operation.bias = 0.0f;
+    operation.minimum = Op{}.minimum, operation.maximum = Op{}.maximum;
+    return operation;
+}
+
+/// Each element's gradient goes to the operand that is the result, of equal ones half to each as in PyTorch.
+void give_chosen(const Arithmetic &arithmetic, GradientBuilder &builder, bool larger) {
+    const Value gradient = limited_gradient(arithmetic, builder);
+    const Value first = builder.input(0), second = builder.input(1);
+    const Value greater = builder.add(of_operands<Greater>(arithmetic), {first, second});
+    const Value equal = builder.add(of_operands<Equal>(arithmetic), {first, second});
+    Addition sum;
+    sum.secondary_scale = 0.5f;
+    const Value share = builder.add(sum, {greater, equal}); // of the first, if the larger is taken
+    const Value to_larger = multiplied(builder, gradient, share);
+    const Value to_smaller = builder.add(Subtraction{}, {gradient, to_larger});
+    const auto give = [&](std::size_t input, bool has_larger, float scale) {
+        if (builder.wants(input))
+            give_summed(builder, input, scaled(builder, has_larger ? to_larger : to_smaller, scale));
+    };
+    give(0, larger, arithmetic.primary_scale);
+    give(1, !larger, arithmetic.secondary_scale);
+}
+
+/// The second operand's elements that a mask lets through.
+template <class Op> void give_masked(const Op &mask, GradientBuilder &builder) {
+    const Value gradient = limited_gradient(mask, builder);
+    if (!builder.wants(1)) return;
+    const Value kept = builder.add(reading<Op>(mask, 0, true), {builder.input(0), gradient});
+    give_summed(builder, 1, scaled(builder, kept, mask.secondary_scale));
+}
+
+} // namespace
+
+void add_own(const Addition &addition, GradientBuilder &builder) {
+    const Value gradient = limited_gradient(addition, builder);
+    if (builder.wants(0)) give_summed(builder, 0, scaled(builder, gradient, addition.primary_scale));
+    if (builder.wants(1)) give_summed(builder, 1, scaled(builder, gradient, addition.secondary_scale));
+}
+
+void add_own(const Subtraction &difference, GradientBuilder &builder) {
+    const Value gradient = limited_gradient(difference, builder);
+    if (builder.wants(0)) give_summed(builder, 0, scaled(builder, gradient, difference.primary_scale));
+    if (builder.wants(1)) give_summed(builder, 1, scaled(builder, gradient, -difference.secondary_scale));
+}
+
+void add_own(const Multiplication &product, GradientBuilder &builder) {
+    const Value gradient = limited_gradient(product, builder);
+    for (const std::size_t index : {0, 1}) {
+        if (!builder.wants(index)) continue;
+        auto factor = reading<Multiplication>(product, 1 - index);
+        factor.primary_scale = product.primary_scale * product.secondary_scale;
+        give_summed(builder, index, builder.add(factor, {gradient, builder.input(1 - index)}));
+    }
+}
+
+void add_own(const Division &quotient, GradientBuilder &builder) {
+    const Value gradient = limited_gradient(quotient, builder);
+    auto by_divisor = reading<Division>(quotient, 1);
+    by_divisor.primary_scale = quotient.primary_scale / quotient.secondary_scale;
+    if (builder.wants(0)) give_summed(builder, 0, builder.add(by_divisor, {gradient, builder.input(1)}));
+    if (builder.wants(1)) {
+        const auto numerator = reading<Multiplication>(quotient, 0);
+        const Value product = builder.add(numerator, {gradient, builder.input(0)});
+        by_divisor.primary_scale = -by_divisor.primary_scale;
+        const Value once = builder.add(by_divisor, {product, builder.input(1)});
+        give_summed(builder, 1, builder.add(reading<Division>(quotient, 1), {once, builder.input(1)}));
+    }
+}
+
+void add_own(const Maximum &maximum, GradientBuilder &builder) { give_chosen(maximum, builder, true); }
+void add_own(const Minimum &minimum, GradientBuilder &builder) { give_chosen(minimum, builder, false); }
+
+/// y * x^(y - 1), and x^y * ln x, which is 0 where x is 0.
+void add_own(const Power &power, GradientBuilder &builder) {
+    const Value gradient = limited_gradient(power, builder);
+    if (power.primary_scale != 1.0f || power.secondary_scale != 1.0f || power.bias != 0.0f)
+        builder.refuse("scales other than 1, or a bias,");
+    const Value base = builder.input(0), exponent = builder.input(1);
+    if (builder.wants(0)) {
+        const Value less = linear(builder, exponent, 1.0f, -1.0f);
+        const Value root = builder.add(of_operands<Power>(power), {base, less});
+        const Value slope = builder.add(reading<Multiplication>(power, 1), {root, exponent});
+        give_summed(builder, 0, multiplied(builder, gradient, slope));
+    }
+    if (builder.wants(1)) {
+        const Value logarithm =
+            builder.add(Neuron{.kind = NeuronKind::logarithm, .a = 1.0f, .b = 0.0f, .c = -1.0f}, {base});
+        const Value finite = builder.add(Mask{}, {base, logarithm});
+        const Value slope = builder.add(reading<Multiplication>(power, 0), {builder.result(), finite});
+        give_summed(builder, 1, multiplied(builder, gradient, slope));
+    }
+}
+
+void add_own(const Mask &mask, GradientBuilder &builder) { give_masked(mask, builder); }
+void add_own(const MaskOut &mask, GradientBuilder &builder) { give_masked(mask, builder); }
+
+} // namespace mpscnn::ops

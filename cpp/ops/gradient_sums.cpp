@@ -1,0 +1,77 @@
+#include "ops/gradient_rules.h"
+
+namespace mpscnn::ops {
+
+namespace {
+
+/// Axes counted from the last one.
+int axis_of(ReductionAxis axis) {
+    return axis == ReductionAxis::channels ? 1 : axis == ReductionAxis::width ? 2 : 3;
+}
+
+/// Each element gets the gradient of its sum, times a factor.
+Value spread(const Reduction &reduction, GradientBuilder &builder, float factor, std::int64_t extent) {
+    const int from_end = axis_of(reduction.axis);
+    Tile copies;
+    (from_end == 1 ? copies.channels : from_end == 2 ? copies.columns : copies.rows) = extent;
+    return builder.add(copies, {scaled(builder, builder.gradient(), factor)});
+}
+
+/// The elements that are the result share its gradient evenly, as with PyTorch's amax.
+Value to_chosen(const Reduction &reduction, GradientBuilder &builder) {
+    const int from_end = axis_of(reduction.axis);
+    const Value chosen = builder.add(broadcasting<Equal>(from_end), {builder.input(0), builder.result()});
+    const Value count = builder.add(Reduction{.kind = ReductionKind::sum, .axis = reduction.axis}, {chosen});
+    const Value share = builder.add(Division{}, {builder.gradient(), count});
+    return builder.add(broadcasting<Multiplication>(from_end), {chosen, share});
+}
+
+/// gradient * x / result, 0 where the result is 0.
+Value of_norm(const Reduction &reduction, GradientBuilder &builder) {
+    const Value quotient = builder.add(Division{}, {builder.gradient(), builder.result()});
+    const Value finite = builder.add(Mask{}, {builder.result(), quotient});
+    return builder.add(broadcasting<Multiplication>(axis_of(reduction.axis)), {builder.input(0), finite});
+}
+
+} // namespace
+
+void add_own(const Reduction &reduction, GradientBuilder &builder) {
+    const Shape &input = builder.shape(builder.input(0));
+    const std::int64_t extent = input[input.rank() - axis_of(reduction.axis)];
+    switch (reduction.kind) {
+    case ReductionKind::max:
+    case ReductionKind::min:
+        return builder.give(0, to_chosen(reduction, builder));
+    case ReductionKind::l2_norm:
+        return builder.give(0, of_norm(reduction, builder));
+    case ReductionKind::product:
+        builder.refuse("a product");
+    case ReductionKind::sum:
+    case ReductionKind::mean:
+        break;
+    }
+    if (extent == Shape::any) builder.refuse("a free extent");
+    const bool is_mean = reduction.kind == ReductionKind::mean;
+    builder.give(0, spread(reduction, builder, is_mean ? 1.0f / static_cast<float>(extent) : reduction.weight,
+                           extent));
+}
+
+/// Of x and its weights w: gradient * w and gradient * x, of a mean divided by the number of weights that are
+/// not 0, which is a constant.
+void add_own(const WeightedReduction &reduction, GradientBuilder &builder) {
+    const Value x = builder.input(0), weights = builder.input(1);
+    Value gradient = builder.gradient();
+    if (reduction.kind == WeightedReductionKind::mean) {
+        NotEqual counted;
+        counted.secondary_scale = 0.0f; // with 0
+        const Value ones = builder.add(counted, {weights, weights});
+        const Value count = builder.add(Reduction{.kind = ReductionKind::sum}, {ones});
+        const Value quotient = builder.add(Division{}, {gradient, count});
+        gradient = builder.add(Mask{}, {count, quotient});
+    }
+    const auto product = broadcasting<Multiplication>(1);
+    if (builder.wants(0)) builder.give(0, builder.add(product, {weights, gradient}));
+    if (builder.wants(1)) builder.give(1, builder.add(product, {x, gradient}));
+}
+
+} // namespace mpscnn::ops
