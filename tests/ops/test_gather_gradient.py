@@ -14,7 +14,11 @@ import mpscnn
 
 
 @given(
-    st.lists(st.integers(1, 9), min_size=2, max_size=4), st.integers(1, 40), st.integers(1, 30), st.data(), seeds
+    st.lists(st.integers(1, 9), min_size=2, max_size=4),
+    st.integers(1, 40),
+    st.integers(1, 30),
+    st.data(),
+    seeds,
 )
 def test_axes(shape: list[int], extent: int, count: int, data: st.DataObject, seed: int) -> None:
     axis = data.draw(st.integers(1, len(shape) - 1))

@@ -105,6 +105,33 @@ def test_powers() -> None:
     compare(layer, lambda t: t ** torch.sigmoid(t), x)
 
 
+def test_limits_of_arithmetic() -> None:
+    attributes = {"primary_scale": 0.5, "secondary_scale": 2.0, "bias": 0.25, "minimum": -0.5, "maximum": 1.0}
+
+    def function(t: Any) -> Any:
+        return torch.clamp(0.5 * t * 2.0 * torch.sigmoid(t) + 0.25, -0.5, 1.0)
+
+    compare(
+        lambda net: net.layer("multiply", [net.input, net.activation(net.input, "sigmoid")], attributes),
+        function,
+        NUMBERS,
+    )
+
+
+@pytest.mark.parametrize("kind", ["sum", "mean"])
+def test_weighted_reductions(kind: str) -> None:
+    weights = TIES.copy()
+    weights[0] = 0  # of whose mean nothing goes on
+    net = mpscnn.Network(input={"x": (6, 7, 8), "weights": (6, 7, 8)}, name="net")
+    net.output(net.layer("weighted_reduction", net.inputs, {"kind": kind}))
+    gradient = RANDOM.normal(size=(3, 6, 7, 1)).astype(np.float32)
+    _, own = net.gradients([NUMBERS, weights], output_gradient=gradient)
+    count = np.maximum((weights != 0).sum(-1, keepdims=True), 1) if kind == "mean" else 1
+    kept = gradient * (weights != 0).any(-1, keepdims=True) if kind == "mean" else gradient
+    np.testing.assert_allclose(own["x"], kept * weights / count, atol=1e-6)
+    np.testing.assert_allclose(own["weights"], kept * NUMBERS / count, atol=1e-6)
+
+
 @pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("groups", [1, 2])
 def test_transposed_convolutions(stride: int, groups: int) -> None:
