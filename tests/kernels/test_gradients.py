@@ -227,7 +227,29 @@ POINTWISE: dict[str, tuple[Any, Any, Function]] = {
         kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0))),
         lambda x: np.where(x > 0, x, np.arange(8.0) * x),
     ),
+    "spatial normalization": (
+        kernels.SpatialNormalization(3, 3, alpha=2.0, beta=0.75),
+        kernels.SpatialNormalizationGradient(3, 3),
+        lambda x: x / (1 + 2 * window_mean(x**2)) ** 0.75,
+    ),
+    "local contrast normalization": (
+        kernels.LocalContrastNormalization(3, 3, alpha=2.0, p0=0.5, pm=0.25, ps=2.0),
+        kernels.LocalContrastNormalizationGradient(3, 3),
+        lambda x: (
+            0.25
+            + 2
+            * (x - 0.5 * window_mean(x))
+            / (1 / 1024 + 2 * (window_mean(x**2) - window_mean(x) ** 2)) ** 0.5
+        ),
+    ),
 }
+
+
+def window_mean(x: Any) -> Any:
+    """Of 3 x 3 pixels, of which those outside are zeros."""
+    height, width = x.shape[1:3]
+    padded = np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    return sum(padded[:, v : v + height, u : u + width] for v in range(3) for u in range(3)) / 9
 
 
 @pytest.mark.parametrize("name", POINTWISE)
