@@ -1,31 +1,18 @@
-// Dropout with the random numbers of core/philox.h: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel
-// Random Numbers: As Easy as 1, 2, 3" (2011). Integers alone, so that all engines drop the same elements.
+// Dropout with the random numbers of philox.h.
 
 #include <metal_stdlib>
 
 #include "dropout_params.h"
 #include "image_access.h"
+#include "philox.h"
 
 using namespace metal;
-
-inline uint4 philox(uint2 counter, uint2 key) {
-    uint4 x = uint4(counter.x, counter.y, 0u, 0u);
-    for (int round = 0; round < 10; ++round) {
-        const uint first = 0xD2511F53u, second = 0xCD9E8D57u;
-        x = uint4(mulhi(second, x.z) ^ x.y ^ key.x, second * x.z, mulhi(first, x.x) ^ x.w ^ key.y,
-                  first * x.x);
-        key += uint2(0x9E3779B9u, 0xBB67AE85u); // the golden ratio and the square root of 3
-    }
-    return x;
-}
 
 /// The random word of the mask's element `offset` behind the first image's first one.
 inline uint dropout_word(uint offset, constant DropoutParams &params) {
     const uint low = params.first_element_low + offset;
     const uint high = params.first_element_high + (low < offset ? 1u : 0u);
-    const uint4 words = philox(uint2(low >> 2 | high << 30, high >> 2), //
-                               uint2(params.seed_low, params.seed_high));
-    return words[low & 3u];
+    return random_word(low, high, uint2(params.seed_low, params.seed_high));
 }
 
 template <typename Source, typename Destination>

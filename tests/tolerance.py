@@ -32,6 +32,7 @@ normalized_bound = PROMISED.normalized_bound
 power_bound = PROMISED.power_bound
 local_contrast_bound = PROMISED.local_contrast_bound
 statistics_bound = PROMISED.statistics_bound
+training_loss_bound = PROMISED.training_loss_bound
 combined_statistics_bound = PROMISED.combined_statistics_bound
 
 #: For tests of what kernels of MPS do with NaN and infinities, which Apple does not say.

@@ -104,19 +104,19 @@ CASES = [
         {"MPSCNN_CPU": "baseline"},  # without them; what every arm64 processor has may be more
     ),
     Case(
+        "any",
+        "any",
+        "weights",
+        Layer("transposed_convolution", [IMAGE], {"output_channels": 3}, variable=(3, 1, 1, 4)),
+        Layer("convolution", [IMAGE], {"output_channels": 3}, variable=(3, 1, 1, 4)),
+        "variables",
+    ),
+    Case(
         "cpu",
         "any",
         "weights",
         Layer("fully_connected", [(4,)], {"outputs": 3}, precision="float16", variable=(3, 4)),
         Layer("fully_connected", [(4,)], {"outputs": 3}, variable=(3, 4)),
-        "variables",
-    ),
-    Case(
-        "metal",
-        "any",
-        "weights",
-        Layer("fully_connected", [(4,)], {"outputs": 3}, variable=(3, 4)),
-        Layer("fully_connected", [(4,)], {"outputs": 3}),
         "variables",
     ),
     Case(
@@ -198,13 +198,5 @@ CASES = [
         Layer("transposed_convolution", [SIX], {"output_channels": 2} | TRANSPOSED | TOO_FAR),
         Layer("transposed_convolution", [SIX], {"output_channels": 2} | TRANSPOSED | FAR),
         "536870913 x 1",
-    ),
-    Case(
-        "metal",
-        "any",
-        "operation",
-        Layer("sum_like", [SIX, SIX]),
-        Layer("add", [SIX, SIX]),
-        "sum_like",
     ),
 ]

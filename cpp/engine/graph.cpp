@@ -160,7 +160,7 @@ void Graph::use_variable(ValueId value, const std::string &role, ValueId variabl
         fail(ErrorKind::state, {where, ": the layer has weights of its own; it reads all or none of its "
                                        "weights from variables"});
     node.variables.insert_or_assign(role, variable);
-    uses_[static_cast<std::size_t>(variable)].by_other_than_dense = true;
+    uses_[static_cast<std::size_t>(variable)].by_layer_of_images = true;
 }
 
 ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
@@ -187,8 +187,9 @@ ValueId Graph::add_node(std::string name, ops::Operation operation, std::vector<
     });
     make_room(nodes_);
     const ValueId value = add_value(node.name, result); // as in add_input
-    const bool dense = std::holds_alternative<ops::FullyConnected>(node.operation);
-    for (ValueId input : node.inputs) uses_[static_cast<std::size_t>(input)].by_other_than_dense |= !dense;
+    const bool in_order = std::holds_alternative<ops::FullyConnected>(node.operation) ||
+                          ops::info_of(node.operation).for_training;
+    for (ValueId input : node.inputs) uses_[static_cast<std::size_t>(input)].by_layer_of_images |= !in_order;
     arguments_ += node.inputs.size();
     nodes_.push_back(std::move(node));
     return value;

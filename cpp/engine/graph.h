@@ -101,9 +101,10 @@ public:
     }
     const std::string &value_name(ValueId value) const;
     bool is_output(ValueId value) const { return uses_[static_cast<std::size_t>(value)].output; }
-    /// Whether a value goes to fully_connected layers alone, which take the elements of any shape in order.
+    /// Whether a value goes to fully_connected layers and operations of training alone, which take the
+    /// elements of any shape in order.
     bool only_dense_layers_read(ValueId value) const {
-        return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_other_than_dense;
+        return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_layer_of_images;
     }
     /// Throws ParameterError naming similar layers when there is none.
     ValueId find(std::string_view name) const;
@@ -128,7 +129,7 @@ public:
 private:
     /// What becomes of a value.
     struct Uses {
-        bool output = false, by_other_than_dense = false;
+        bool output = false, by_layer_of_images = false;
     };
 
     ValueId add_value(const std::string &name, const Shape &shape);

@@ -3,6 +3,8 @@
 #include <cmath>
 #include <optional>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "core/json.h"
 #include "core/text.h"
@@ -434,6 +436,7 @@ std::vector<std::int64_t> self_check_images(const Graph &network) {
 std::vector<Graph> self_check_networks() {
     std::vector<Graph> graphs;
     for (const CheckedLayer &layer : checked_layers) graphs.push_back(network_of(layer));
+    for (Graph &graph : self_check_training()) graphs.push_back(std::move(graph));
     return graphs;
 }
 

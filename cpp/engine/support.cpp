@@ -22,17 +22,14 @@ public:
 
     void ask_about_inputs() const {
         for (std::size_t i = 0; i < graph_.inputs().size(); ++i)
-            if (const auto reason = ops::why_unsupported(engine_, shapes_[i]))
+            if (const auto reason = why_too_large(static_cast<ValueId>(i)))
                 refuse("input " + quoted(graph_.inputs()[i].name), engine_, *reason);
     }
 
     void ask_about_node(std::size_t index) const {
         const Node &node = graph_.nodes()[index];
         const ValueId result = graph_.result_of(index);
-        std::optional<std::string> reason;
-        // What dense layers alone read has any shape: they take the elements in their order.
-        if (!is_reshape(node) || !graph_.only_dense_layers_read(result))
-            reason = ops::why_unsupported(engine_, shape(result));
+        std::optional<std::string> reason = why_too_large(result);
         if (!reason) reason = why_unsupported(node, result);
         if (!reason) return;
         refuse(concat({"layer ", quoted(node.name), " (", ops::info_of(node.operation).name, ")"}), engine_,
@@ -40,6 +37,21 @@ public:
     }
 
 private:
+    std::optional<std::string> why_too_large(ValueId value) const {
+        if (!is_batch(value)) return std::nullopt;
+        return ops::why_unsupported(engine_, shape(value));
+    }
+
+    /// Whether a tensor is images, as the table's rows about tensors have them. Variables and what training
+    /// makes are not, nor is what dense layers and training alone read: they take elements in their order.
+    bool is_batch(ValueId value) const {
+        if (graph_.shape(value)[0] != Shape::any) return false;
+        if (graph_.is_input(value)) return true;
+        const Node &node = graph_.producer(value);
+        if (ops::info_of(node.operation).for_training) return false;
+        return !is_reshape(node) || !graph_.only_dense_layers_read(value);
+    }
+
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
 
     std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {

@@ -14,8 +14,9 @@ namespace {
 /// Whole numbers up to here are exact as floats, which the graph reads the step's number as.
 constexpr std::int64_t most_steps = std::int64_t{1} << 24;
 
-std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions options) {
-    options.precision = "float32";
+std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions options,
+                                          const std::string &precision) {
+    options.precision = precision;
     return Program::compile(graph, options);
 }
 
@@ -24,26 +25,33 @@ SessionOptions looking_at_all(SessionOptions options, bool check_finite) {
     return options;
 }
 
+TensorView dense(std::span<float> values, const Shape &shape) {
+    return TensorView::dense(values.data(), DType::float32, shape);
+}
+
 TensorView dense(AlignedBuffer<float> &buffer, const Shape &shape) {
-    return TensorView::dense(buffer.data(), DType::float32, shape);
+    return dense(std::span(buffer.data(), buffer.size()), shape);
 }
 
 } // namespace
+
+Trainer::Values::Values(const TrainingVariable &variable)
+    : count_(variable.first.size()), now_(PageMemory::allocate(count_ * sizeof(float))) {
+    if (variable.changes()) next_ = PageMemory::allocate(count_ * sizeof(float));
+    std::copy(variable.first.begin(), variable.first.end(), now().begin());
+}
 
 Trainer::Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
                  const SessionOptions &session)
     : network_(network), options_(options), training_(make_training_graph(network, options)),
       prediction_shape_(training_.graph.shape(training_.graph.outputs()[1])),
-      program_(compile_training(training_.graph, device)), session_options_(session),
+      program_(compile_training(training_.graph, device, options.precision)), session_options_(session),
       session_(program_, looking_at_all(session, options.check_finite)) {
     if (training_.update)
-        update_.emplace(compile_training(*training_.update, device),
+        update_.emplace(compile_training(*training_.update, device, options.precision),
                         looking_at_all(session, options.check_finite));
     for (TrainingVariable &variable : training_.variables) {
-        Values values{AlignedBuffer<float>(variable.first.size()), {}};
-        if (variable.changes()) values.next = AlignedBuffer<float>(variable.first.size());
-        std::copy(variable.first.begin(), variable.first.end(), values.now.data());
-        values_.push_back(std::move(values));
+        values_.emplace_back(variable);
         variable.first = {};
     }
 }
@@ -56,7 +64,7 @@ void Trainer::set_steps(std::int64_t steps) {
 
 std::span<float> Trainer::values(std::string_view name) {
     for (std::size_t i = 0; i < values_.size(); ++i)
-        if (training_.variables[i].name == name) return {values_[i].now.data(), values_[i].now.size()};
+        if (training_.variables[i].name == name) return values_[i].now();
     fail(ErrorKind::parameter, {"training: there is no variable ", quoted(name)});
 }
 
@@ -79,10 +87,11 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
                                   std::span<const TensorView> outputs) {
     if (std::isfinite(loss)) return;
     std::string where;
-    try { // once more, looking at each layer
-        SessionOptions options = session_options_;
-        options.check_finite = true;
-        Session(program_, options).run(inputs, outputs);
+    try { // once more, looking at each layer, on the CPU, which can
+        CompileOptions cpu;
+        cpu.device = "cpu";
+        const auto program = compile_training(training_.graph, cpu, "float32");
+        Session(program, looking_at_all(session_options_, true)).run(inputs, outputs);
     } catch (const Error &error) {
         where = concat({": ", error.what()});
     }
@@ -115,7 +124,7 @@ void Trainer::require_step(std::span<const TensorView> inputs, const TensorView 
 /// Takes over new values.
 void Trainer::swap_values(int TrainingVariable::*output) {
     for (std::size_t i = 0; i < values_.size(); ++i)
-        if (training_.variables[i].*output >= 0) std::swap(values_[i].now, values_[i].next);
+        if (training_.variables[i].*output >= 0) values_[i].swap();
 }
 
 /// With check_finite, what is not finite is an error of the session.
@@ -133,8 +142,8 @@ void Trainer::update_weights() {
     std::vector<TensorView> given{dense(rates_, {1, 2})}, made;
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const TrainingVariable &variable = training_.variables[i];
-        given.push_back(dense(values_[i].now, variable.shape));
-        if (variable.update_output >= 0) made.push_back(dense(values_[i].next, variable.shape));
+        given.push_back(dense(values_[i].now(), variable.shape));
+        if (variable.update_output >= 0) made.push_back(dense(values_[i].next(), variable.shape));
     }
     try {
         update_->run(given, made);
@@ -146,7 +155,7 @@ void Trainer::update_weights() {
     swap_values(&TrainingVariable::update_output);
     for (std::size_t i = 0; i < values_.size(); ++i)
         if (std::string_view(training_.variables[i].name).ends_with(sum_suffix))
-            std::fill_n(values_[i].now.data(), values_[i].now.size(), 0.0f);
+            std::ranges::fill(values_[i].now(), 0.0f);
 }
 
 double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
@@ -166,8 +175,8 @@ double Trainer::step(std::span<const TensorView> inputs, const TensorView &label
                                  prediction ? *prediction : dense(prediction_, labels.shape)};
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const TrainingVariable &variable = training_.variables[i];
-        given.push_back(dense(values_[i].now, variable.shape));
-        if (variable.output >= 0) made.push_back(dense(values_[i].next, variable.shape));
+        given.push_back(dense(values_[i].now(), variable.shape));
+        if (variable.output >= 0) made.push_back(dense(values_[i].next(), variable.shape));
     }
     run_step(given, made);
     require_finite_loss(static_cast<double>(loss), given, made);
@@ -179,7 +188,7 @@ double Trainer::step(std::span<const TensorView> inputs, const TensorView &label
 
 std::span<const float> Trainer::present(std::string_view name) const {
     for (std::size_t i = 0; i < values_.size(); ++i)
-        if (training_.variables[i].name == name) return {values_[i].now.data(), values_[i].now.size()};
+        if (training_.variables[i].name == name) return values_[i].now();
     return {};
 }
 

@@ -6,9 +6,11 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "core/aligned_buffer.h"
+#include "core/page_memory.h"
 #include "engine/program.h"
 #include "engine/training_graph.h"
 
@@ -46,8 +48,23 @@ public:
     Graph network(bool averaged) const;
 
 private:
-    struct Values {
-        AlignedBuffer<float> now, next;
+    /// In pages, which a GPU reads and writes where they lie.
+    class Values {
+    public:
+        explicit Values(const TrainingVariable &variable);
+
+        std::span<float> now() const { return floats(now_); }
+        std::span<float> next() const { return floats(next_); }
+        /// What was written takes the place of what was read.
+        void swap() { std::swap(now_, next_); }
+
+    private:
+        std::span<float> floats(const std::shared_ptr<PageMemory> &pages) const {
+            return {reinterpret_cast<float *>(pages->data()), count_};
+        }
+
+        std::size_t count_;
+        std::shared_ptr<PageMemory> now_, next_; ///< next: of what changes
     };
 
     void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;

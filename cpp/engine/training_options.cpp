@@ -20,7 +20,7 @@ TrainingOptions TrainingOptions::from_json(const Json &json) {
     TrainingOptions options;
     const JsonView view(json, "training");
     view.allow_only({"loss", "optimizer", "frozen", "seed", "statistics_rate", "accumulate", "average_rate",
-                     "weighted", "check_finite"});
+                     "weighted", "check_finite", "precision"});
     if (view.has("loss")) ops::read_fields(options.loss, view.at("loss").value(), "loss");
     if (view.has("optimizer")) ops::read_fields(options.optimizer, view.at("optimizer").value(), "optimizer");
     if (view.has("frozen")) options.frozen = view.at("frozen").get<std::vector<std::string>>();
@@ -33,6 +33,7 @@ TrainingOptions TrainingOptions::from_json(const Json &json) {
     read("average_rate", options.average_rate);
     read("weighted", options.weighted);
     read("check_finite", options.check_finite);
+    read("precision", options.precision);
     require_share("statistics_rate", options.statistics_rate);
     require_share("average_rate", options.average_rate);
     if (options.accumulate < 1 || options.accumulate > ops::largest_size)

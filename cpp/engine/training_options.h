@@ -55,19 +55,21 @@ struct OptimizerOptions {
 struct TrainingOptions {
     ops::LossFields loss;
     OptimizerOptions optimizer;
-    std::vector<std::string> frozen; ///< layers whose weights stay
-    std::int64_t seed = 0;           ///< of dropout
-    double statistics_rate = 0.9;    ///< share of running statistics that each batch leaves
-    std::int64_t accumulate = 1;     ///< batches whose mean gradient makes new weights
-    double average_rate = 0.0;       ///< share of the weights' moving average that stays; 0: there is none
-    bool weighted = false;           ///< whether each batch has weights of its losses
-    bool check_finite = false;       ///< whether each step looks at all that it computes
+    std::vector<std::string> frozen;   ///< layers whose weights stay
+    std::int64_t seed = 0;             ///< of dropout
+    double statistics_rate = 0.9;      ///< share of running statistics that each batch leaves
+    std::int64_t accumulate = 1;       ///< batches whose mean gradient makes new weights
+    double average_rate = 0.0;         ///< share of the weights' moving average that stays; 0: there is none
+    bool weighted = false;             ///< whether each batch has weights of its losses
+    bool check_finite = false;         ///< whether each step looks at all that it computes
+    std::string precision = "float32"; ///< of what layers hand to each other; all else is float32
 
     bool accumulates() const { return accumulate > 1; }
     bool averages() const { return average_rate > 0.0; }
 
     /// {"loss": {...}, "optimizer": {...}, "frozen": [...], "seed": n, "statistics_rate": x, "accumulate": n,
-    /// "average_rate": x, "weighted": b, "check_finite": b}; what is left out keeps its default.
+    /// "average_rate": x, "weighted": b, "check_finite": b, "precision": s}; what is left out keeps its
+    /// default.
     static TrainingOptions from_json(const Json &json);
 };
 

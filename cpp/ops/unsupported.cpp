@@ -44,14 +44,7 @@ Refused number_beyond_half(const LayerUse &layer) {
     return refuse_if(layer.half && channels > 2049, std::to_string(channels));
 }
 
-Refused reads_variables(const LayerUse &layer) { return refuse_if(layer.reads_variables, "variables"); }
-
-Refused trains(const LayerUse &layer) {
-    const OperationInfo &info = info_of(layer.operation);
-    return refuse_if(info.for_training, info.name);
-}
-
-/// What the CPU's engine does not pack in each run.
+/// What engines do not read in each run.
 Refused reads_other_variables(const LayerUse &layer) {
     const bool packs =
         std::holds_alternative<Convolution>(layer.operation) ||
@@ -60,7 +53,11 @@ Refused reads_other_variables(const LayerUse &layer) {
         std::holds_alternative<LayerNormalization>(layer.operation) ||
         (std::holds_alternative<BatchNormalization>(layer.operation) && layer.inputs.size() == 2);
     const bool has_slopes = layer.activation && layer.activation->kind == NeuronKind::prelu;
-    return refuse_if(layer.reads_variables && (!packs || has_slopes || !layer.float32), "variables");
+    return refuse_if(layer.reads_variables && (!packs || has_slopes), "variables");
+}
+
+Refused packs_halves(const LayerUse &layer) {
+    return refuse_if(layer.reads_variables && !layer.float32, "variables");
 }
 
 /// Positions in a window are 32-bit numbers on a GPU.
@@ -119,13 +116,13 @@ constexpr UnsupportedFeature unsupported_features[] = {
      number_beyond_half},
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
-    {"cpu", "", "weights",
-     "constants; or, in float32, those of a convolution, dense layer, group or layer normalization, or batch "
+    {"", "", "weights",
+     "constants; or those of a convolution, dense layer, group or layer normalization, or batch "
      "normalization by statistics that are an input, without slopes of its activation",
      reads_other_variables},
 
-    {"metal", "", "operation", "one of networks that are not trained", trains},
-    {"metal", "", "weights", "constants", reads_variables},
+    {"cpu", "", "weights", "constants unless in float32", packs_halves},
+
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},
     {"metal", "", "elements of one image", "at most 2147483648", many_elements},

@@ -49,7 +49,7 @@ def run_training(
     sources = [graph.add_variable(f"input{i}", x.shape) for i, x in enumerate(inputs)]
     layer = graph.add_node(operation, "layer", sources, json.dumps(attributes), "")
     graph.mark_output(layer)
-    program = mpscnn.Network.from_graph(graph).compile(device="cpu", precision="float32")
+    program = mpscnn.Network.from_graph(graph).compile(precision="float32")
     result = program.session(threads=threads).run(inputs)
     assert isinstance(result, np.ndarray)
     return result

@@ -1,7 +1,9 @@
 #include "metal/device/metal_backend.h"
 
-#include "metal/encoding/caller_run.h"
 #include "metal/device/device_list.h"
+#include "metal/encoding/array_plan.h"
+#include "metal/encoding/caller_run.h"
+#include "metal/encoding/image_plan.h"
 #include "metal/encoding/metal_executor.h"
 #include "metal/encoding/recording.h"
 #include "metal/encoding/signal.h"
@@ -10,13 +12,13 @@ namespace mpscnn::metal {
 
 namespace {
 
-class MetalLoweredGraph : public engine::LoweredGraph {
+/// On images (LoweredNetwork, ImagePlan) or on arrays (ArrayNetwork, ArrayPlan).
+template <class Network, class PlanOfNetwork> class MetalLoweredGraph : public engine::LoweredGraph {
 public:
-    explicit MetalLoweredGraph(std::shared_ptr<const LoweredNetwork> network)
-        : network_(std::move(network)) {}
+    explicit MetalLoweredGraph(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
 
     std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
-        return std::make_unique<MetalPlan>(network_, input_shapes);
+        return std::make_unique<PlanOfNetwork>(network_, input_shapes);
     }
     std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
         return std::make_unique<MetalExecutor>(network_->device, options);
@@ -24,7 +26,7 @@ public:
     std::size_t weight_bytes() const override { return network_->weight_bytes; }
 
 private:
-    std::shared_ptr<const LoweredNetwork> network_;
+    std::shared_ptr<const Network> network_;
 };
 
 class MetalBackend : public engine::Backend {
@@ -36,7 +38,11 @@ public:
     std::string identity() const override { return device_->identity(); }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
-        return std::make_unique<MetalLoweredGraph>(lower_network(graph, options.precision, device_));
+        if (runs_on_arrays(graph))
+            return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
+                lower_arrays(graph, options.precision, device_));
+        return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
+            lower_network(graph, options.precision, device_));
     }
 
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
@@ -72,7 +78,8 @@ std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, v
     auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
     if (!device && !queue) fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
     if (device && queue && [queue device] != device)
-        fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]), ", not to the given ", full_name_of(device)});
+        fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]),
+                                    ", not to the given ", full_name_of(device)});
     return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
 }
 

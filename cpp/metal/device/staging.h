@@ -15,8 +15,11 @@ public:
     std::size_t bytes() const { return bytes_; }
     id<MTLBuffer> buffer() const { return buffer_.get(); }
 
+    /// As elements of the view's type, or as floats.
     void copy_from(const engine::TensorView &view);
     void copy_to(const engine::TensorView &view) const;
+    void floats_from(const engine::TensorView &view);
+    void floats_to(const engine::TensorView &view) const;
 
 private:
     std::byte *contents() const { return static_cast<std::byte *>([buffer_.get() contents]); }

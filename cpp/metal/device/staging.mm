@@ -3,6 +3,8 @@
 #include <array>
 #include <cstring>
 
+#include "core/half.h"
+
 namespace mpscnn::metal {
 
 using engine::TensorView;
@@ -52,6 +54,34 @@ void Staging::copy_from(const TensorView &view) {
 void Staging::copy_to(const TensorView &view) const {
     for_each_piece(view, contents(), [](std::byte *place, const std::byte *dense, std::size_t bytes) {
         std::memcpy(place, dense, bytes);
+    });
+}
+
+namespace {
+
+/// Calls convert(halves in the view, floats, how many) for the longest pieces that are dense in both.
+template <class Convert> void for_each_half(const TensorView &view, std::byte *floats, Convert convert) {
+    auto *next = reinterpret_cast<float *>(floats);
+    for_each_piece(view, floats, [&](std::byte *place, std::byte *, std::size_t bytes) {
+        const std::size_t count = bytes / sizeof(std::uint16_t);
+        convert(reinterpret_cast<std::uint16_t *>(place), next, count);
+        next += count;
+    });
+}
+
+} // namespace
+
+void Staging::floats_from(const TensorView &view) {
+    if (view.type != DType::float16) return copy_from(view);
+    for_each_half(view, contents(), [](const std::uint16_t *halves, float *floats, std::size_t count) {
+        floats_from_halves({halves, count}, {floats, count});
+    });
+}
+
+void Staging::floats_to(const TensorView &view) const {
+    if (view.type != DType::float16) return copy_to(view);
+    for_each_half(view, contents(), [](std::uint16_t *halves, const float *floats, std::size_t count) {
+        halves_from_floats({floats, count}, {halves, count});
     });
 }
 

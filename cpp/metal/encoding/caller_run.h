@@ -2,7 +2,7 @@
 
 #include "engine/native_run.h"
 #include "metal/encoding/caller_image.h"
-#include "metal/encoding/metal_plan.h"
+#include "metal/encoding/image_plan.h"
 
 namespace mpscnn::metal {
 
@@ -20,7 +20,7 @@ public:
                 std::span<const engine::Port> ports) override;
 
 private:
-    void require_fitting(const MetalPlan &plan, id<MTLCommandBuffer> command_buffer,
+    void require_fitting(const ImagePlan &plan, id<MTLCommandBuffer> command_buffer,
                          std::span<const CallerImage> outputs) const;
 
     std::vector<CallerImage> inputs_;

@@ -1,5 +1,6 @@
 #include "metal/encoding/caller_run.h"
 
+#include "core/text.h"
 #include "metal/device/device_list.h"
 #include "metal/encoding/network_run.h"
 #include "metal/encoding/request.h"
@@ -29,13 +30,24 @@ void keep(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<const engin
     }];
 }
 
+/// Throws ParameterError for a network whose tensors are no images.
+const ImagePlan &own_image_plan(const engine::Plan &plan) {
+    const MetalPlan &own = own_plan(plan);
+    const auto *on_images = dynamic_cast<const ImagePlan *>(&own);
+    if (!on_images)
+        fail(ErrorKind::parameter, {"network ", quoted(own.name()),
+                                    " reads weights that are variables; it "
+                                    "runs on arrays, not on images of the caller's"});
+    return *on_images;
+}
+
 /// Whether the step that makes an output can write it into the caller's image.
-bool is_written_once(const MetalPlan &plan, const Port &port) {
+bool is_written_once(const ImagePlan &plan, const Port &port) {
     return !plan.network().graph.is_input(port.value) &&
            plan.values()[static_cast<std::size_t>(port.value)].readers == 1;
 }
 
-void encode_one_pass(Encoding &encoding, const MetalPlan &plan, std::span<const CallerImage> inputs,
+void encode_one_pass(Encoding &encoding, const ImagePlan &plan, std::span<const CallerImage> inputs,
                      std::span<const CallerImage> outputs) {
     Device &device = *plan.network().device;
     const bool is_whole_batch = plan.passes().size() == 1;
@@ -75,7 +87,7 @@ CallerRun::~CallerRun() {
 }
 
 std::vector<engine::NativeImage> CallerRun::output_images(const engine::Plan &given) const {
-    const MetalPlan &plan = own_plan(given);
+    const ImagePlan &plan = own_image_plan(given);
     std::vector<engine::NativeImage> images;
     for (std::size_t i = 0; i < plan.outputs().size(); ++i) {
         const ImageLayout &layout = plan.outputs()[i].layout();
@@ -86,7 +98,7 @@ std::vector<engine::NativeImage> CallerRun::output_images(const engine::Plan &gi
     return images;
 }
 
-void CallerRun::require_fitting(const MetalPlan &plan, id<MTLCommandBuffer> command_buffer,
+void CallerRun::require_fitting(const ImagePlan &plan, id<MTLCommandBuffer> command_buffer,
                                 std::span<const CallerImage> outputs) const {
     const Device &device = *plan.network().device;
     require_open(command_buffer, device);
@@ -101,7 +113,7 @@ void CallerRun::require_fitting(const MetalPlan &plan, id<MTLCommandBuffer> comm
 
 void CallerRun::encode(std::shared_ptr<const engine::Plan> given, void *commands, void *outputs,
                        std::span<const engine::Port> ports) {
-    const MetalPlan &plan = own_plan(*given);
+    const ImagePlan &plan = own_image_plan(*given);
     plan.network().device->require_usable();
     const autorelease_scope pool;
     auto command_buffer = static_cast<id<MTLCommandBuffer>>(commands);

@@ -34,9 +34,10 @@ std::size_t weight_bytes_of(const Node &node, Precision precision) {
     return bytes;
 }
 
-LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision networks, Device &device) {
+} // namespace
+
+LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, Device &device) {
     const Node &node = graph.nodes()[index];
-    const Precision precision = node.keep_float32 ? Precision::float32 : networks;
     LoweredLayer lowered;
     lowered.name = node.name;
     lowered.inputs = node.inputs;
@@ -44,17 +45,12 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision network
     lowered.result = graph.result_of(index);
     lowered.layer = std::visit(
         [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
-            if constexpr (Op::info.for_training)
-                fail(ErrorKind::state, {Op::info.name, ": ops/unsupported.cpp refuses it on this device"});
-            else
-                return make_layer(operation, LayerSource{graph, node, precision}, device);
+            return make_layer(operation, LayerSource{graph, node, precision}, device);
         },
         node.operation);
     lowered.weight_bytes = weight_bytes_of(node, precision);
     return lowered;
 }
-
-} // namespace
 
 std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
                                                     std::shared_ptr<Device> device) {
@@ -70,7 +66,9 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precisio
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
         if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
-        network->layers.push_back(lower_node(graph, i, precision, *network->device));
+        const bool keeps = graph.nodes()[i].keep_float32;
+        network->layers.push_back(
+            lower_node(graph, i, keeps ? Precision::float32 : precision, *network->device));
         network->weight_bytes += network->layers.back().weight_bytes;
     }
     return network;

@@ -2,8 +2,9 @@
 
 #include <vector>
 
-#include "metal/encoding/network_run.h"
+#include "metal/encoding/metal_plan.h"
 #include "metal/encoding/request.h"
+#include "metal/encoding/slots.h"
 
 namespace mpscnn::metal {
 

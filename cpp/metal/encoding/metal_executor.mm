@@ -40,14 +40,14 @@ void MetalExecutor::run(const engine::Plan &plan, std::span<const TensorView> in
 void MetalExecutor::submit(const engine::Plan &given, std::span<const TensorView> inputs,
                            std::span<const TensorView> outputs, engine::Completion done) {
     const MetalPlan &plan = own_plan(given);
-    require_shapes(plan, inputs, outputs);
+    plan.require_shapes(inputs, outputs);
     device_->require_usable();
     const autorelease_scope pool;
     std::shared_ptr<Slot> slot = slots_.take();
     PageBuffers buffers;
-    metal::prepare(*slot, plan, inputs, outputs, buffers);
-    id<MTLCommandBuffer> command_buffer = make_command_buffer(device_->queue(), plan.network().graph.name());
-    encode(command_buffer, plan, *slot);
+    plan.prepare(*slot, inputs, outputs, buffers);
+    id<MTLCommandBuffer> command_buffer = make_command_buffer(device_->queue(), plan.name());
+    plan.encode(command_buffer, *slot);
     commit(command_buffer, device_, handlers_,
            [slot = std::move(slot), done = std::move(done)](Failure failure) mutable {
                finish(std::move(slot), done, std::move(failure));
@@ -64,11 +64,11 @@ engine::ExecutionProfile MetalExecutor::profile(const engine::Plan &given, std::
         const autorelease_scope pool;
         const std::shared_ptr<Slot> slot = slots_.take();
         PageBuffers buffers;
-        metal::prepare(*slot, plan, inputs, outputs, buffers);
-        id<MTLCommandBuffer> whole = make_command_buffer(device_->queue(), plan.network().graph.name());
-        encode(whole, plan, *slot);
+        plan.prepare(*slot, inputs, outputs, buffers);
+        id<MTLCommandBuffer> whole = make_command_buffer(device_->queue(), plan.name());
+        plan.encode(whole, *slot);
         commit_and_wait(whole, device_, handlers_);
-        engine::RunTimes times = run_steps_apart(device_, handlers_, plan, *slot);
+        engine::RunTimes times = plan.run_steps_apart(handlers_, *slot);
         const GpuTime time = gpu_time(whole);
         times.duration = nanoseconds(time.end - time.begin);
         for (const PortMemory &output : slot->outputs) output.finish();

@@ -1,8 +1,9 @@
 #pragma once
 
 #include "metal/encoding/custom_run.h"
-#include "metal/encoding/network_run.h"
+#include "metal/encoding/metal_plan.h"
 #include "metal/encoding/request.h"
+#include "metal/encoding/slots.h"
 
 namespace mpscnn::metal {
 

@@ -8,19 +8,19 @@ MetalRecording::~MetalRecording() { discard(); }
 
 bool MetalRecording::takes(const engine::Plan &plan) const {
     const auto *own = dynamic_cast<const MetalPlan *>(&plan);
-    return own && own->network().device == device_;
+    return own && own->device() == device_;
 }
 
 void MetalRecording::run(const engine::Plan &given, std::span<const TensorView> inputs,
                          std::span<const TensorView> outputs) {
     const MetalPlan &plan = own_plan(given);
-    require_shapes(plan, inputs, outputs);
-    const bool reachable = are_shared(plan, inputs, outputs);
+    plan.require_shapes(inputs, outputs);
+    const bool reachable = plan.are_shared(inputs, outputs);
     if (!reachable) finish();
     const autorelease_scope pool;
     slots_.push_back(std::make_unique<Slot>());
-    prepare(*slots_.back(), plan, inputs, outputs, buffers_);
-    encode(command_buffer(), plan, *slots_.back());
+    plan.prepare(*slots_.back(), inputs, outputs, buffers_);
+    plan.encode(command_buffer(), *slots_.back());
     if (!reachable) finish();
 }
 

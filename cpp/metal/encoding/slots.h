@@ -9,9 +9,28 @@
 
 namespace mpscnn::metal {
 
+/// Memory of the GPU alone for what lies between inputs and outputs.
+class ArenaMemory {
+public:
+    /// At least this much; what it held is lost.
+    void reserve(const Device &device, std::size_t bytes) {
+        if (bytes <= bytes_) return;
+        buffer_.reset(); // first, so that both need not fit at once
+        bytes_ = 0;
+        buffer_ = device.make_private_buffer(bytes);
+        bytes_ = bytes;
+    }
+    id<MTLBuffer> buffer() const { return buffer_.get(); }
+
+private:
+    objc_ptr<id<MTLBuffer>> buffer_;
+    std::size_t bytes_ = 0;
+};
+
 /// Memory of one request under way.
 struct Slot {
     std::vector<PortMemory> inputs, outputs;
+    ArenaMemory arena;
 };
 
 /// A session's slots: as many requests may be under way.

@@ -1,3 +1,5 @@
+#include "metal/layers/dropout.h"
+
 #include "metal/layers/steps.h"
 #include "shaders/dropout_params.h"
 
@@ -37,18 +39,10 @@ public:
 
 private:
     DropoutParams params_for(const ImageLayout &image) const {
-        DropoutParams params{};
-        params.image = image.params();
-        params.mask_width = operation_.mask_stride_x == 1 ? params.image.width : 1;
-        params.mask_height = operation_.mask_stride_y == 1 ? params.image.height : 1;
-        params.mask_channels = operation_.mask_stride_channels == 1 ? params.image.channels : 1;
-        params.seed_low = low(static_cast<std::uint64_t>(operation_.seed));
-        params.seed_high = high(static_cast<std::uint64_t>(operation_.seed));
-        params.last_kept = operation_.training ? operation_.last_kept() : low(~std::uint64_t{0});
-        params.factor = operation_.training
-                            ? static_cast<float>(1.0 / static_cast<double>(operation_.keep_probability))
-                            : 1.0f;
-        return params;
+        const ImageParams of = image.params();
+        const DropoutMask mask(operation_, of.width, of.height, of.channels);
+        return {of, mask.width,    mask.height,    mask.channels,  0,
+                0,  mask.seed_low, mask.seed_high, mask.last_kept, mask.factor};
     }
 
     ops::Dropout operation_;
@@ -56,6 +50,17 @@ private:
 };
 
 } // namespace
+
+DropoutMask::DropoutMask(const ops::Dropout &operation, unsigned int image_width, unsigned int image_height,
+                         unsigned int image_channels)
+    : width(operation.mask_stride_x == 1 ? image_width : 1),
+      height(operation.mask_stride_y == 1 ? image_height : 1),
+      channels(operation.mask_stride_channels == 1 ? image_channels : 1),
+      seed_low(low(static_cast<std::uint64_t>(operation.seed))),
+      seed_high(high(static_cast<std::uint64_t>(operation.seed))),
+      last_kept(operation.training ? operation.last_kept() : low(~std::uint64_t{0})),
+      factor(operation.training ? static_cast<float>(1.0 / static_cast<double>(operation.keep_probability))
+                                : 1.0f) {}
 
 std::unique_ptr<Layer> make_layer(const ops::Dropout &operation, const LayerSource &source, Device &device) {
     return std::make_unique<Dropout>(operation, source, device);

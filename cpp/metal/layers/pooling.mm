@@ -1,9 +1,19 @@
+#include "metal/layers/pooling.h"
+
 #include "metal/device/text.h"
 #include "metal/layers/steps.h"
 #include "metal/layers/window.h"
 #include "shaders/pooling_params.h"
 
 namespace mpscnn::metal {
+
+Counted counted(const ops::Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
+                std::int64_t size) {
+    constexpr int everything = 1 << 30;
+    if (operation.edge == ops::EdgeRule::zero) return {-everything, everything};
+    if (operation.count_padding) return {-everything, static_cast<int>(size + axis.padding_after)};
+    return {static_cast<int>(-zero_pad), static_cast<int>(size + zero_pad)};
+}
 
 namespace {
 
@@ -40,19 +50,6 @@ std::optional<MPSImageEdgeMode> edge_mode(const Pooling &operation, const Canoni
     if (operation.kind == PoolingKind::average) return average_edge(operation, window);
     if (operation.edge == EdgeRule::clamp) return std::nullopt;
     return MPSImageEdgeModeZero;
-}
-
-/// Positions of one axis that an average counts.
-struct Counted {
-    int first, behind;
-};
-
-Counted counted(const Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
-                std::int64_t size) {
-    constexpr int everything = 1 << 30;
-    if (operation.edge == EdgeRule::zero) return {-everything, everything};
-    if (operation.count_padding) return {-everything, static_cast<int>(size + axis.padding_after)};
-    return {static_cast<int>(-zero_pad), static_cast<int>(size + zero_pad)};
 }
 
 PoolingParams pooling_params(const Pooling &operation, const CanonicalWindow &window,

@@ -1,7 +1,7 @@
+#include "metal/layers/resize.h"
 #include "core/json.h"
 #include "metal/device/text.h"
 #include "metal/layers/steps.h"
-#include "shaders/resize_params.h"
 
 #include <algorithm>
 #include <cmath>
@@ -33,15 +33,23 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
 
 } // namespace
 
+std::vector<ResizeTap> resize_taps(const ops::Resize &resize, const ops::ResizeAxis &axis,
+                                   std::int64_t outputs, std::int64_t size) {
+    std::vector<ResizeTap> taps;
+    for (std::int64_t output = 0; output < outputs; ++output)
+        taps.push_back(tap_at(resize, axis, output, size));
+    return taps;
+}
+
 /// An own shader: where MPS samples differs between systems, see shaders/resize.metal.
 std::unique_ptr<Layer> make_layer(const ops::Resize &resize, const LayerSource &source, Device &device) {
     const auto bind = [resize, &device](const Operands &operands) {
         const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
         const ops::ResizeAxis horizontal = resize.horizontal(from.width, to.width),
                               vertical = resize.vertical(from.height, to.height);
-        std::vector<ResizeTap> taps;
-        for (std::int64_t x = 0; x < to.width; ++x) taps.push_back(tap_at(resize, horizontal, x, from.width));
-        for (std::int64_t y = 0; y < to.height; ++y) taps.push_back(tap_at(resize, vertical, y, from.height));
+        std::vector<ResizeTap> taps = resize_taps(resize, horizontal, to.width, from.width);
+        const std::vector<ResizeTap> rows = resize_taps(resize, vertical, to.height, from.height);
+        taps.insert(taps.end(), rows.begin(), rows.end());
         return ShaderArguments(ResizeParams{to.params()}, {device.make_buffer(taps)});
     };
     const bool nearest = resize.kind == ops::ResizeKind::nearest;

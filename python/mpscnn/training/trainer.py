@@ -72,14 +72,15 @@ class _Tally:
 
 
 class Trainer:
-    """Trains a network on the CPU, in float32.
+    """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
     Args:
         network: with one output and all its weights; it stays as it is. Where the output is a softmax and the loss
             "softmax_cross_entropy", the loss is of what the softmax reads.
         loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind".
         optimizer: `mpscnn.training.optimizers`' Sgd, RmsProp or Adam.
-        device: "auto" or "cpu".
+        device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
+        precision: "float32"; or, on "metal", "float16": what layers hand to each other is rounded to it.
         threads: a number, or "auto": as many as the process may use. Bits do not depend on it.
         seed: of the order of the data and of dropout.
         frozen: layers whose weights stay, as names or patterns ("block_*").
@@ -100,6 +101,7 @@ class Trainer:
         loss: str | Mapping[str, Any] = "softmax_cross_entropy",
         optimizer: Optimizer | None = None,
         device: str = "auto",
+        precision: str = "float32",
         threads: int | str = "auto",
         seed: int = 0,
         frozen: tuple[str, ...] = (),
@@ -118,7 +120,7 @@ class Trainer:
         self._optimizer = optimizer if optimizer is not None else Adam()
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
         self._options |= {"accumulate": accumulate, "average_rate": average}
-        self._options |= {"weighted": weighted, "check_finite": check_finite}
+        self._options |= {"weighted": weighted, "check_finite": check_finite, "precision": precision}
         self._device, self._threads = device, 0 if threads == "auto" else int(threads)
         self._original = network
         self._frozen: tuple[str, ...] = ()
@@ -187,9 +189,9 @@ class Trainer:
         """
         layer = self._described["prediction_layer"]
         network = self.averaged if averaged else self.network
-        session = network.compile(device=self._device, precision="float32", outputs=[layer]).session(
-            threads=self._threads or "auto"
-        )
+        session = network.compile(
+            device=self._device, precision=self._options["precision"], outputs=[layer]
+        ).session(threads=self._threads or "auto")
         tally = _Tally()
         for inputs, labels, weights in batches(data, batch_size):
             prediction = session.run(inputs)
@@ -283,6 +285,7 @@ class Trainer:
             loss=settings["options"]["loss"],
             optimizer=optimizer,
             device=settings["device"],
+            precision=settings["options"].get("precision", "float32"),
             threads=settings["threads"] or "auto",
             seed=settings["options"]["seed"],
             frozen=tuple(settings["frozen"]),

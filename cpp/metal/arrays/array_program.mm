@@ -1,0 +1,57 @@
+#include "metal/arrays/array_program.h"
+
+#include <algorithm>
+
+#include "metal/encoding/image.h"
+
+namespace mpscnn::metal {
+
+static_assert(sizeof(ArrayRun) == 2 * sizeof(int) && sizeof(ArrayImage) == 4 * sizeof(int));
+
+ArrayImage array_image(const Shape &shape) {
+    const Shape extents = image_extents(shape);
+    return {static_cast<unsigned int>(shape[0]), static_cast<unsigned int>(extents[0]),
+            static_cast<unsigned int>(extents[1]), static_cast<unsigned int>(extents[2])};
+}
+
+std::size_t ArrayProgram::add_scratch(std::int64_t elements) {
+    scratch_.push_back(static_cast<std::size_t>(elements) * sizeof(float));
+    return result() + scratch_.size();
+}
+
+const std::size_t *ArrayProgram::weight(const std::string &role) const {
+    const auto found = operands_->weights.find(role);
+    return found == operands_->weights.end() ? nullptr : &found->second;
+}
+
+ArrayRun ArrayProgram::run_of(const std::vector<std::size_t> &arrays, std::int64_t threads) const {
+    ArrayRun run{static_cast<unsigned int>(threads), 0};
+    for (std::size_t i = 0; i < arrays.size(); ++i) {
+        const bool half = arrays[i] < result()    ? operands_->sources[arrays[i]].half
+                          : arrays[i] == result() ? operands_->result.half
+                                                  : false;
+        if (half) run.halves |= 2u << i; // buffer 0 has the parameters
+    }
+    return run;
+}
+
+ArrayStage &ArrayProgram::add_stage(std::string shader, std::span<const std::byte> params,
+                                    std::vector<std::size_t> arrays, std::int64_t threads) {
+    ArrayStage stage;
+    stage.shader = std::move(shader);
+    stage.params.assign(params.begin(), params.end());
+    stage.arrays = std::move(arrays);
+    stage.threads = threads;
+    stages_.push_back(std::move(stage));
+    return stages_.back();
+}
+
+/// Enough threads for a large GPU, but no more parts than a thread adds well.
+SumParts::SumParts(std::int64_t results, std::int64_t elements) {
+    constexpr std::int64_t threads = 1 << 17, least = 256, most = 1024;
+    const std::int64_t wanted = std::clamp<std::int64_t>(threads / results, 1, most);
+    part = std::max(least, (elements + wanted - 1) / wanted);
+    count = std::max<std::int64_t>(1, (elements + part - 1) / part);
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,44 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "metal/encoding/lowering.h"
+#include "metal/encoding/transfer.h"
+
+namespace mpscnn::metal {
+
+/// A layer on images whose sources and result are arrays: they are copied to images and back, as many at once
+/// as an image can hold.
+class ImageStep {
+public:
+    /// A source or the result. Shapes may differ by a reshape: one of what the layer is told, one of its
+    /// image.
+    struct Port {
+        Shape shape, image;
+        DType type = DType::float32;                              ///< of the array's elements
+        engine::Precision precision = engine::Precision::float32; ///< of the image's
+    };
+
+    /// Throws ShapeError for a batch that the layer needs at once and that no image holds.
+    ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources, const Port &result,
+              ShaderLibrary &shaders);
+
+    /// `arrays` are those of the sources, then that of the result.
+    void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const;
+    std::string kernel() const { return step_->kernel(); }
+    /// Of its temporary images.
+    std::size_t bytes() const;
+
+private:
+    ArrayView part(const ArrayView &array, std::size_t port, std::int64_t first_image) const;
+
+    std::string name_;
+    std::vector<StoredValue> values_; ///< the sources, then the result
+    std::vector<Transfer> transfers_;
+    std::vector<std::int64_t> passes_;
+    std::unique_ptr<const Step> step_;
+};
+
+} // namespace mpscnn::metal

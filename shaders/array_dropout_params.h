@@ -1,0 +1,12 @@
+#pragma once
+
+#include "array_params.h"
+
+struct ArrayDropoutParams {
+    ArrayRun run;
+    ArrayImage image;
+    unsigned int mask_width, mask_height, mask_channels; ///< extents of the mask, 1: shared
+    unsigned int seed_low, seed_high;
+    unsigned int last_kept; ///< the largest random word of an element that is kept
+    float factor;           ///< of what is kept
+};

@@ -1,0 +1,247 @@
+// Normalizations by statistics of the data, and gradients of normalizations.
+
+#include <metal_stdlib>
+
+#include "activation.h"
+#include "array_access.h"
+#include "array_normalization_params.h"
+
+using namespace metal;
+
+// ---- By the statistics of a batch: the means of all channels, then the variances ----
+
+/// Of one part of the pixels the sums of a channel's squared deviations from a mean, then of the deviations.
+kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
+                                     const device float *source [[buffer(1)]],
+                                     const device float *means [[buffer(2)]],
+                                     device float *result [[buffer(3)]],
+                                     uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint channel = i % params.channels, part = i / params.channels;
+    const uint end = min((part + 1u) * params.part, params.pixels);
+    LongSum squares, deviations;
+    squares.begin();
+    deviations.begin();
+    for (uint pixel = part * params.part; pixel < end; ++pixel) {
+        const float deviation = load(source, pixel * params.channels + channel, params.run, 1) - means[channel];
+        squares.add(deviation * deviation);
+        deviations.add(deviation);
+    }
+    const uint first = 2u * part * params.channels + channel;
+    result[first] = squares.result();
+    result[first + params.channels] = deviations.result();
+}
+
+/// Of all pixels' sums. What rounding took from the mean shows in the deviations.
+kernel void array_channel_statistics(constant ArrayChannelParams &params [[buffer(0)]],
+                                     const device float *means [[buffer(1)]],
+                                     const device float *sums [[buffer(2)]],
+                                     device float *result [[buffer(3)]],
+                                     uint channel [[thread_position_in_grid]]) {
+    if (channel >= params.run.threads) return;
+    const float size = float(params.pixels), deviations = sums[params.channels + channel];
+    const float rest = deviations / size, variance = (sums[channel] - deviations * rest) / size;
+    store(result, means[channel] + rest, channel, params.run, 3);
+    store(result, variance < 0.0f ? 0.0f : variance, params.channels + channel, params.run, 3);
+}
+
+inline float inverse_deviation(const device float *statistics, uint channel,
+                               constant ArrayChannelParams &params) {
+    return 1.0f / sqrt(statistics[params.channels + channel] + params.epsilon);
+}
+
+kernel void array_batch_normalization(constant ArrayChannelParams &params [[buffer(0)]],
+                                      const device float *source [[buffer(1)]],
+                                      const device float *statistics [[buffer(2)]],
+                                      const device float *gamma [[buffer(3)]],
+                                      const device float *beta [[buffer(4)]],
+                                      device float *result [[buffer(5)]],
+                                      uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint channel = i % params.channels;
+    float scale = inverse_deviation(statistics, channel, params);
+    if (params.has_gamma != 0) scale *= gamma[channel];
+    const float shift = params.has_beta != 0 ? beta[channel] : 0.0f;
+    const float value = fma(load(source, i, params.run, 1) - statistics[channel], scale, shift);
+    const float4 activated = activate(float4(value), params.activation, float4(0.0f));
+    store(result, activated[0], i, params.run, 5);
+}
+
+/// Of one part of the pixels the sums of a channel's gradients, and of these times the normalized input.
+kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
+                             const device float *gradient [[buffer(1)]],
+                             const device float *source [[buffer(2)]],
+                             const device float *statistics [[buffer(3)]],
+                             device float *result [[buffer(4)]], uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint channel = i % params.channels, part = i / params.channels;
+    const uint end = min((part + 1u) * params.part, params.pixels);
+    const float mean = statistics[channel], scale = inverse_deviation(statistics, channel, params);
+    LongSum gradients, products;
+    gradients.begin();
+    products.begin();
+    for (uint pixel = part * params.part; pixel < end; ++pixel) {
+        const uint k = pixel * params.channels + channel;
+        const float given = load(gradient, k, params.run, 1);
+        gradients.add(given);
+        products.add(given * ((load(source, k, params.run, 2) - mean) * scale));
+    }
+    const uint first = 2u * part * params.channels + channel;
+    result[first] = gradients.result();
+    result[first + params.channels] = products.result();
+}
+
+kernel void array_batch_gradient(constant ArrayChannelParams &params [[buffer(0)]],
+                                 const device float *gradient [[buffer(1)]],
+                                 const device float *source [[buffer(2)]],
+                                 const device float *statistics [[buffer(3)]],
+                                 const device float *sums [[buffer(4)]],
+                                 const device float *gamma [[buffer(5)]],
+                                 device float *result [[buffer(6)]], uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint channel = i % params.channels;
+    const float inverse = inverse_deviation(statistics, channel, params), size = float(params.pixels);
+    const float normalized = (load(source, i, params.run, 2) - statistics[channel]) * inverse;
+    const float rest = load(gradient, i, params.run, 1) - sums[channel] / size -
+                       normalized * (sums[params.channels + channel] / size);
+    store(result, rest * inverse * (params.has_gamma != 0 ? gamma[channel] : 1.0f), i, params.run, 6);
+}
+
+// ---- By the statistics of units ----
+
+inline uint unit_begin(uint unit, constant ArrayUnitParams &params) {
+    return unit / params.groups * params.image + unit % params.groups * params.channels;
+}
+
+/// Of element i.
+inline uint unit_of(uint i, constant ArrayUnitParams &params) {
+    return i / params.image * params.groups + i % params.pitch / params.channels;
+}
+
+/// The mean of each unit, and 1 / sqrt(variance + epsilon).
+kernel void array_unit_statistics(constant ArrayUnitParams &params [[buffer(0)]],
+                                  const device float *source [[buffer(1)]],
+                                  device float *result [[buffer(2)]],
+                                  uint unit [[thread_position_in_grid]]) {
+    if (unit >= params.run.threads) return;
+    const uint begin = unit_begin(unit, params);
+    const float size = float(params.pixels * params.channels);
+    LongSum sum;
+    sum.begin();
+    for (uint pixel = 0; pixel < params.pixels; ++pixel)
+        for (uint c = 0; c < params.channels; ++c)
+            sum.add(load(source, begin + pixel * params.pitch + c, params.run, 1));
+    const float mean = sum.result() / size;
+    LongSum squares, deviations;
+    squares.begin();
+    deviations.begin();
+    for (uint pixel = 0; pixel < params.pixels; ++pixel)
+        for (uint c = 0; c < params.channels; ++c) {
+            const float deviation = load(source, begin + pixel * params.pitch + c, params.run, 1) - mean;
+            squares.add(deviation * deviation);
+            deviations.add(deviation);
+        }
+    const float total = deviations.result(), rest = total / size;
+    const float variance = (squares.result() - total * rest) / size;
+    result[3u * unit] = mean;
+    result[3u * unit + 1u] = 1.0f / sqrt((variance < 0.0f ? 0.0f : variance) + params.epsilon);
+    result[3u * unit + 2u] = rest; // what rounding took from the mean
+}
+
+inline float unit_normalized(float x, const device float *statistics, uint unit) {
+    return (x - statistics[3u * unit] - statistics[3u * unit + 2u]) * statistics[3u * unit + 1u];
+}
+
+kernel void array_unit_normalization(constant ArrayUnitParams &params [[buffer(0)]],
+                                     const device float *source [[buffer(1)]],
+                                     const device float *statistics [[buffer(2)]],
+                                     const device float *gamma [[buffer(3)]],
+                                     const device float *beta [[buffer(4)]],
+                                     device float *result [[buffer(5)]],
+                                     uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint channel = i % params.pitch;
+    float value = unit_normalized(load(source, i, params.run, 1), statistics, unit_of(i, params));
+    if (params.has_gamma != 0) value *= gamma[channel];
+    if (params.has_beta != 0) value += beta[channel];
+    const float4 activated = activate(float4(value), params.activation, float4(0.0f));
+    store(result, activated[0], i, params.run, 5);
+}
+
+/// Of each unit the means of gradient * gamma, and of that times the normalized input.
+kernel void array_unit_means(constant ArrayUnitParams &params [[buffer(0)]],
+                             const device float *gradient [[buffer(1)]],
+                             const device float *source [[buffer(2)]],
+                             const device float *statistics [[buffer(3)]],
+                             const device float *gamma [[buffer(4)]],
+                             device float *result [[buffer(5)]], uint unit [[thread_position_in_grid]]) {
+    if (unit >= params.run.threads) return;
+    const uint begin = unit_begin(unit, params);
+    const float size = float(params.pixels * params.channels);
+    LongSum gradients, products;
+    gradients.begin();
+    products.begin();
+    for (uint pixel = 0; pixel < params.pixels; ++pixel)
+        for (uint c = 0; c < params.channels; ++c) {
+            const uint k = begin + pixel * params.pitch + c;
+            float given = load(gradient, k, params.run, 1);
+            if (params.has_gamma != 0) given *= gamma[k % params.pitch];
+            gradients.add(given);
+            products.add(given * unit_normalized(load(source, k, params.run, 2), statistics, unit));
+        }
+    result[2u * unit] = gradients.result() / size;
+    result[2u * unit + 1u] = products.result() / size;
+}
+
+kernel void array_unit_gradient(constant ArrayUnitParams &params [[buffer(0)]],
+                                const device float *gradient [[buffer(1)]],
+                                const device float *source [[buffer(2)]],
+                                const device float *statistics [[buffer(3)]],
+                                const device float *gamma [[buffer(4)]],
+                                const device float *means [[buffer(5)]],
+                                device float *result [[buffer(6)]], uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const uint unit = unit_of(i, params);
+    float given = load(gradient, i, params.run, 1);
+    if (params.has_gamma != 0) given *= gamma[i % params.pitch];
+    const float normalized = unit_normalized(load(source, i, params.run, 2), statistics, unit);
+    const float rest = given - means[2u * unit] - normalized * means[2u * unit + 1u];
+    store(result, rest * statistics[3u * unit + 1u], i, params.run, 6);
+}
+
+// ---- Across channels ----
+
+/// The base of the power of a channel.
+inline float neighbours_base(const device float *source, uint first, int channel,
+                             constant ArrayNeighboursParams &params) {
+    const int begin = max(channel - params.before, 0),
+              end = min(channel + params.after, int(params.channels) - 1);
+    float sum = 0.0f;
+    for (int c = begin; c <= end; ++c) {
+        const float x = load(source, first + uint(c), params.run, 2);
+        sum = fma(x, x, sum);
+    }
+    return fma(sum, params.scale, params.delta);
+}
+
+kernel void array_neighbours_gradient(constant ArrayNeighboursParams &params [[buffer(0)]],
+                                      const device float *gradient [[buffer(1)]],
+                                      const device float *source [[buffer(2)]],
+                                      device float *result [[buffer(3)]],
+                                      uint i [[thread_position_in_grid]]) {
+    if (i >= params.run.threads) return;
+    const int channel = int(i % params.channels);
+    const uint first = i - uint(channel);
+    // The channels whose windows hold this one.
+    const int begin = max(channel - params.after, 0),
+              end = min(channel + params.before, int(params.channels) - 1);
+    float owed = 0.0f, own = 0.0f;
+    for (int c = begin; c <= end; ++c) {
+        const float base = neighbours_base(source, first, c, params), power = pow(base, -params.beta);
+        const float given = load(gradient, first + uint(c), params.run, 1) * power;
+        if (c == channel) own = given;
+        owed += given * load(source, first + uint(c), params.run, 2) / base;
+    }
+    const float x = load(source, i, params.run, 2);
+    store(result, fma(-2.0f * params.scale * params.beta * x, owed, own), i, params.run, 3);
+}

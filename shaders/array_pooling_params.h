@@ -1,0 +1,15 @@
+#pragma once
+
+#include "array_params.h"
+#include "kinds.h"
+#include "window_params.h"
+
+struct ArrayPoolingParams {
+    ArrayRun run;
+    ArrayImage input, output; ///< of the pooling
+    WindowParams window;
+    PoolingKind kind;
+    EdgeRule edge;
+    int counted_left, counted_top;     ///< the first position that an average counts
+    int counted_right, counted_bottom; ///< the first one behind those
+};

@@ -1,0 +1,9 @@
+#pragma once
+
+#include "array_params.h"
+#include "resize_params.h"
+
+struct ArrayResizeParams {
+    ArrayRun run;
+    ArrayImage input, output; ///< of the resize
+};

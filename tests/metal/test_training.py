@@ -1,0 +1,238 @@
+"""Networks learn on Metal as on the CPU: the same losses, weights that stay where they are, and harmless failures."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from metal.emulation import Emulation
+from numpy.typing import NDArray
+from tolerance import training_loss_bound
+
+import mpscnn
+from mpscnn import _core
+from mpscnn.training.digits import DigitData, read_digits
+from mpscnn.training.optimizers import Adam, RmsProp, Sgd
+
+Arrays = dict[str, NDArray[np.float32]]
+
+
+def blobs(count: int, seed: int = 0) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Images whose class is the quarter that is bright."""
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 4, count)
+    x = random.normal(0, 0.3, (count, 12, 12, 1)).astype(np.float32)
+    for i, label in enumerate(y):
+        x[i, 6 * (label // 2) :, 6 * (label % 2) :][:6, :6] += 1
+    return x, y
+
+
+def quarters(*, rate: float = 0.2) -> mpscnn.Network:
+    """Layers of most kinds that learn."""
+    net = mpscnn.Network(input=(12, 12, 1), name="quarters")
+    x = net.conv2d(net.input, 8, 3, padding="same", name="conv1")
+    x = net.max_pool2d(net.activation(net.batch_norm(x, name="norm"), "relu"), 2)
+    x = net.conv2d(x, 8, 3, groups=2, activation="relu6", name="conv2")
+    x = net.dropout(net.dense(x, 16, activation="tanh", name="fc1"), rate, name="drop")
+    net.output(net.softmax(net.dense(x, 4, name="fc2")))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def line() -> mpscnn.Network:
+    net = mpscnn.Network(input=(6,), name="line")
+    net.output(net.dense(net.input, 2, name="dense"))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def weights_of(trainer: mpscnn.Trainer) -> Arrays:
+    return {name: np.array(value) for name, value in trainer.network.weights.items()}
+
+
+def assert_same(a: Arrays, b: Arrays) -> None:
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        np.testing.assert_array_equal(value, b[name], err_msg=name)
+
+
+def losses_of(
+    net: mpscnn.Network, batches: list[tuple[Any, Any]], device: str, **options: Any
+) -> list[float]:
+    trainer = mpscnn.Trainer(net, device=device, seed=3, **options)
+    return [trainer.step(x, y) for x, y in batches]
+
+
+def assert_losses_agree(found: list[float], expected: list[float], precision: str) -> None:
+    for step, (loss, reference) in enumerate(zip(found, expected, strict=True)):
+        bound = training_loss_bound(reference, half=precision == "float16")
+        assert abs(loss - reference) <= bound, f"step {step}: {loss}, on the CPU {reference}"
+
+
+OPTIMIZERS: dict[str, Callable[[], Any]] = {
+    "Sgd": lambda: Sgd(0.05, momentum=0.9, nesterov=True, weight_decay=0.01),
+    "RmsProp": lambda: RmsProp(1e-3),
+    "Adam": lambda: Adam(1e-3, amsgrad=True),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_losses_are_those_of_the_cpu(optimizer: str, precision: str) -> None:
+    batches = [blobs(16, seed) for seed in range(10)]
+    make = OPTIMIZERS[optimizer]
+    found = losses_of(quarters(), batches, "metal", optimizer=make(), precision=precision)
+    expected = losses_of(quarters(), batches, "cpu", optimizer=make())
+    assert expected[-1] < expected[0]
+    assert_losses_agree(found, expected, precision)
+
+
+@pytest.mark.gpu
+def test_one_dense_layer_learns_a_line() -> None:
+    random = np.random.default_rng(0)
+    wanted, x = random.normal(size=(6, 2)).astype(np.float32), random.normal(size=(64, 6)).astype(np.float32)
+    batches = [(x, x @ wanted)] * 30
+    options = {"loss": "mean_squared_error", "optimizer": Sgd(0.3)}
+    found = losses_of(line(), batches, "metal", **options)
+    assert found[-1] < 0.01 * found[0]
+    np.testing.assert_allclose(found, losses_of(line(), batches, "cpu", **options), rtol=1e-4)
+
+
+@pytest.mark.full
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_deep_mnist(shared: Path, precision: str) -> None:
+    """200 steps, as `mpscnn train --digits` makes them."""
+    from mpscnn.training.digits import _with_dropout
+
+    data: DigitData = read_digits(shared / "data" / "mnist", "train")
+    batches = [(data.images[i : i + 64], data.labels[i : i + 64]) for i in range(0, 200 * 64, 64)]
+    net = _with_dropout((32, 64), 1024)
+    net.initialize_weights(seed=0)
+    found = losses_of(net, batches, "metal", optimizer=Adam(1e-3), precision=precision)
+    assert_losses_agree(found, losses_of(net, batches, "cpu", optimizer=Adam(1e-3)), precision)
+
+
+@pytest.mark.gpu
+def test_layers_that_are_frozen_run_on_images() -> None:
+    """In passes: a batch of 300 images of 40 channels has more slices than a texture."""
+    net = mpscnn.Network(input=(3, 3, 2), name="frozen first")
+    x = net.conv2d(net.input, 40, 3, padding="same", activation="relu", name="frozen")
+    net.output(net.dense(net.max_pool2d(x, 3), 3, name="dense"))
+    net.initialize_weights(seed=1)
+    random = np.random.default_rng(0)
+    batch = (
+        random.normal(size=(300, 3, 3, 2)).astype(np.float32),
+        random.normal(size=(300, 3)).astype(np.float32),
+    )
+    options = {"loss": "mean_squared_error", "optimizer": Sgd(0.01), "frozen": ("frozen",)}
+    found = losses_of(net, [batch] * 3, "metal", **options)
+    np.testing.assert_allclose(found, losses_of(net, [batch] * 3, "cpu", **options), rtol=1e-5)
+
+
+@pytest.mark.gpu
+def test_evaluation_and_checkpoints(tmp_path: Path) -> None:
+    data = blobs(48)
+    whole = mpscnn.Trainer(quarters(), optimizer=Adam(1e-3), seed=5, device="metal", precision="float16")
+    list(whole.fit(data, epochs=2, batch_size=16))
+    half = mpscnn.Trainer(quarters(), optimizer=Adam(1e-3), seed=5, device="metal", precision="float16")
+    next(half.fit(data, epochs=2, batch_size=16))
+    half.save(tmp_path / "run.checkpoint")
+    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-3))
+    list(resumed.fit(data, epochs=2, batch_size=16))
+    assert_same(weights_of(whole), weights_of(resumed))
+    assert whole.evaluate(data) == resumed.evaluate(data)
+
+
+def test_weights_and_moments_stay_where_they_are(emulation: Emulation) -> None:
+    """From the third step on nothing but the batch, rates and losses is copied: both sets have their buffers."""
+    trainer = mpscnn.Trainer(quarters(), device="metal")
+    x, y = blobs(16)
+    for _ in range(3):
+        trainer.step(x, y)
+    made = emulation.get("buffers_made")
+    trainer.step(x, y)
+    assert emulation.get("buffers_made") == made
+
+
+def test_a_step_is_one_command_buffer(emulation: Emulation) -> None:
+    trainer = mpscnn.Trainer(quarters(), device="metal")
+    x, y = blobs(16)
+    trainer.step(x, y)
+    emulation.set("successes_first", 1)
+    emulation.set("fail_command_buffers", 1)
+    trainer.step(x, y)
+    with pytest.raises(mpscnn.DeviceError, match="no command buffer"):
+        trainer.step(x, y)
+    assert trainer.steps == 2
+
+
+@pytest.mark.parametrize("error", [2, 8, 11])  # timeout, out of memory, device removed
+def test_a_step_that_fails_changes_nothing(emulation: Emulation, error: int) -> None:
+    trainer = mpscnn.Trainer(quarters(), device="metal")
+    x, y = blobs(16)
+    trainer.step(x, y)
+    before = weights_of(trainer)
+    emulation.set("command_buffer_error", error)
+    with pytest.raises(mpscnn.DeviceError, match="training"):
+        trainer.step(x, y)
+    assert trainer.steps == 1
+    assert_same(before, weights_of(trainer))
+    if error == 11:  # and everything later fails
+        with pytest.raises(mpscnn.DeviceError, match="was removed"):
+            trainer.step(x, y)
+        return
+    trainer.step(x, y)
+    assert trainer.steps == 2
+
+
+@pytest.mark.gpu
+def test_a_loss_that_is_not_finite_names_the_layer() -> None:
+    trainer = mpscnn.Trainer(quarters(rate=0.0), optimizer=Sgd(0.1), device="metal")
+    x, y = blobs(16)
+    trainer.step(x, y)
+    before = weights_of(trainer)
+    wrong = x.copy()
+    wrong[3, 4, 5] = np.nan
+    with pytest.raises(
+        mpscnn.StateError, match=r"in step 1 the loss is NaN: input 'image': NaN at image 3, row 4"
+    ):
+        trainer.step(wrong, y)
+    assert_same(before, weights_of(trainer))
+
+
+def test_every_lack_is_an_error(emulation: Emulation) -> None:
+    """Each buffer, pipeline, kernel, texture, encoder that a trainer asks for is missing once."""
+    x, y = blobs(4)
+
+    def work() -> None:
+        mpscnn.Trainer(quarters(), device="metal").step(x, y)
+
+    work()
+    for switch in ("fail_buffers", "fail_pipelines", "fail_functions", "fail_textures", "fail_encoders"):
+        emulation.set("successes_first", 0)
+        emulation.set(switch, 1)
+        with pytest.raises(mpscnn.DeviceError):
+            work()
+        assert emulation.get(switch) == 0
+    work()
+
+
+def test_the_layers_precision_on_the_cpu_is_refused() -> None:
+    with pytest.raises(mpscnn.UnsupportedError, match="constants unless in float32"):
+        mpscnn.Trainer(line(), loss="mean_squared_error", device="cpu", precision="float16")
+
+
+def test_a_profile_names_the_kernels() -> None:
+    graph = _core.Graph("sums")
+    x = graph.add_variable("x", (3, 4))
+    total = graph.add_node("squared_sum", "total", [x], "{}", "")
+    graph.mark_output(total)
+    graph.mark_output(graph.add_node("reshape", "again", [total], '{"shape": [1, 1, 1]}', ""))
+    program = mpscnn.Network.from_graph(graph).compile(device="metal")
+    profile = program.session().profile(np.ones((3, 4), np.float32), runs=1)
+    assert [step.kernel for step in profile.steps] == ["array_sum", "array_copy"]
