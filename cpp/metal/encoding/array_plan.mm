@@ -23,9 +23,17 @@ std::size_t index_of(ValueId value) { return static_cast<std::size_t>(value); }
 /// Whether each element of the result follows from those of the inputs at its place.
 bool is_elementwise(const ops::Operation &operation) {
     if (const auto *neuron = std::get_if<ops::Neuron>(&operation)) return neuron->kind != NeuronKind::prelu;
-    return std::visit(
-        [](const auto &op) { return std::derived_from<std::decay_t<decltype(op)>, ops::Arithmetic>; },
+    const auto *arithmetic = std::visit(
+        []<class Op>(const Op &op) -> const ops::Arithmetic * {
+            if constexpr (std::derived_from<Op, ops::Arithmetic>)
+                return &op;
+            else
+                return nullptr;
+        },
         operation);
+    return arithmetic && arithmetic->primary_stride_y == 1 && arithmetic->primary_stride_x == 1 &&
+           arithmetic->primary_stride_channels == 1 && arithmetic->secondary_stride_y == 1 &&
+           arithmetic->secondary_stride_x == 1 && arithmetic->secondary_stride_channels == 1;
 }
 
 /// The largest divisor of a number that is not above `most`.
