@@ -67,8 +67,8 @@ def losses_of(
 
 
 def assert_losses_agree(found: list[float], expected: list[float], precision: str) -> None:
-    for step, (loss, reference) in enumerate(zip(found, expected, strict=True)):
-        bound = training_loss_bound(reference, half=precision == "float16")
+    for step, (loss, reference) in enumerate(zip(found, expected, strict=True), start=1):
+        bound = training_loss_bound(reference, step, half=precision == "float16")
         assert abs(loss - reference) <= bound, f"step {step}: {loss}, on the CPU {reference}"
 
 

@@ -37,10 +37,10 @@ class Promise:
         4.0  # of base^beta for each unit of 1 + |beta|: the base is a sum of squares, known to a few ulp
     )
     statistics_ulps: float = 8.0  # mean and variance of the data, the square root, the division
-    #: Of a loss, for two devices that train the same network by the same batches for up to 200 steps. Rounding
-    #: errors of weights grow from step to step; a wrong gradient shows within ten steps, by far more.
-    training_share: float = 1e-3
-    half_training_share: float = 2e-2  # of networks whose layers hand on halves
+    #: Of a loss for each step, for two devices that train the same network by the same batches: rounding errors of
+    #: weights grow from step to step. A wrong gradient shows within ten steps, by far more.
+    training_share: float = 1e-5
+    half_training_share: float = 1e-3  # of networks whose layers hand on halves
     neuron_ulps: float = 8.0  # gelu has 7, the others less: tests/cpp/kernels_neuron_test.cpp
 
     def linear_bound(self, magnitude: NDArray[Any]) -> NDArray[Any]:
@@ -56,9 +56,9 @@ class Promise:
         bound: NDArray[Any] = units * FLOAT32_EPS * np.abs(reference) + 1e-37
         return bound
 
-    def training_loss_bound(self, loss: float, *, half: bool = False) -> float:
-        """For a loss of training, beside the CPU's in float32."""
-        return (self.half_training_share if half else self.training_share) * (abs(loss) + 0.01)
+    def training_loss_bound(self, loss: float, step: int, *, half: bool = False) -> float:
+        """For the loss of a step of training, the first being 1, beside the CPU's in float32."""
+        return step * (self.half_training_share if half else self.training_share) * (abs(loss) + 0.01)
 
     def neuron_bound(self, x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:
         """Units in the last place, and what the rounded argument a * x + b or b * x means for the result."""
