@@ -14,7 +14,7 @@ from tolerance import training_loss_bound
 
 import mpscnn
 from mpscnn import _core
-from mpscnn.training.digits import DigitData, read_digits
+from mpscnn.training.digits import DigitData, _with_dropout, read_digits, train_digits
 from mpscnn.training.optimizers import Adam, RmsProp, Sgd
 
 Arrays = dict[str, NDArray[np.float32]]
@@ -107,14 +107,39 @@ def test_one_dense_layer_learns_a_line() -> None:
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_deep_mnist(shared: Path, precision: str) -> None:
     """200 steps, as `mpscnn train --digits` makes them."""
-    from mpscnn.training.digits import _with_dropout
-
     data: DigitData = read_digits(shared / "data" / "mnist", "train")
     batches = [(data.images[i : i + 64], data.labels[i : i + 64]) for i in range(0, 200 * 64, 64)]
     net = _with_dropout((32, 64), 1024)
     net.initialize_weights(seed=0)
     found = losses_of(net, batches, "metal", optimizer=Adam(1e-3), precision=precision)
     assert_losses_agree(found, losses_of(net, batches, "cpu", optimizer=Adam(1e-3)), precision)
+
+
+@pytest.mark.gpu
+def test_the_reader_of_digits_is_trained_on_a_device() -> None:
+    """What `mpscnn train --digits DIR --device metal` calls."""
+    random = np.random.default_rng(0)
+    data = DigitData(random.random((32, 28, 28, 1), np.float32), random.integers(0, 10, 32).astype(np.uint8))
+    sizes: dict[str, Any] = {"channels": (2, 2), "hidden": 8, "epochs": 1, "batch_size": 16}
+    metal, cpu = (train_digits(data, data, device=device, **sizes)[1] for device in ("metal", "cpu"))
+    assert abs(metal.loss - cpu.loss) <= training_loss_bound(cpu.loss, 2)
+
+
+@pytest.mark.gpu
+def test_options_of_trainers() -> None:
+    """Sums over batches, the norm of all gradients, averages of weights, weights of losses."""
+    batches = [blobs(8, seed) for seed in range(4)]
+    options: dict[str, Any] = {
+        "accumulate": 2,
+        "average": 0.9,
+        "optimizer": Sgd(0.1, momentum=0.9, global_norm=0.5),
+    }
+    trainers = [mpscnn.Trainer(quarters(), device=device, seed=3, **options) for device in ("metal", "cpu")]
+    losses = [[trainer.step(x, y) for x, y in batches] for trainer in trainers]
+    assert_losses_agree(losses[0], losses[1], "float32")
+    averages = [dict(trainer.averaged.weights) for trainer in trainers]
+    for name, value in averages[0].items():
+        np.testing.assert_allclose(value, averages[1][name], atol=1e-5, err_msg=name)
 
 
 @pytest.mark.gpu
