@@ -70,7 +70,8 @@ constexpr CheckedTraining checked_training[] = {
 Graph network_of(const CheckedTraining &checked) {
     Graph graph(concat({"self-check: ", checked.name}));
     std::vector<ValueId> tensors;
-    for (const Json &extents : *parse_json(checked.shapes).get_if<Json::Array>()) {
+    const Json shapes = parse_json(checked.shapes);
+    for (const Json &extents : *shapes.get_if<Json::Array>()) {
         const std::string number = std::to_string(tensors.size());
         const bool positive = std::string_view(checked.positive).find(number) != std::string_view::npos;
         const auto shape = extents.get<std::vector<std::int64_t>>();
