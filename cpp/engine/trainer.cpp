@@ -14,10 +14,11 @@ namespace {
 /// Whole numbers up to here are exact as floats, which the graph reads the step's number as.
 constexpr std::int64_t most_steps = std::int64_t{1} << 24;
 
-std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions options,
-                                          const std::string &precision) {
-    options.precision = precision;
-    return Program::compile(graph, options);
+std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions device,
+                                          const TrainingOptions &options) {
+    device.precision = options.precision;
+    if (options.check_finite && device.device == "auto") device.device = "cpu"; // which looks into steps
+    return Program::compile(graph, device);
 }
 
 SessionOptions looking_at_all(SessionOptions options, bool check_finite) {
@@ -45,10 +46,10 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
                  const SessionOptions &session)
     : network_(network), options_(options), training_(make_training_graph(network, options)),
       prediction_shape_(training_.graph.shape(training_.graph.outputs()[1])),
-      program_(compile_training(training_.graph, device, options.precision)), session_options_(session),
+      program_(compile_training(training_.graph, device, options)), session_options_(session),
       session_(program_, looking_at_all(session, options.check_finite)) {
     if (training_.update)
-        update_.emplace(compile_training(*training_.update, device, options.precision),
+        update_.emplace(compile_training(*training_.update, device, options),
                         looking_at_all(session, options.check_finite));
     for (TrainingVariable &variable : training_.variables) {
         values_.emplace_back(variable);
@@ -90,8 +91,9 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
     try { // once more, looking at each layer, on the CPU, which can
         CompileOptions cpu;
         cpu.device = "cpu";
-        const auto program = compile_training(training_.graph, cpu, "float32");
-        Session(program, looking_at_all(session_options_, true)).run(inputs, outputs);
+        cpu.precision = "float32";
+        Session(Program::compile(training_.graph, cpu), looking_at_all(session_options_, true))
+            .run(inputs, outputs);
     } catch (const Error &error) {
         where = concat({": ", error.what()});
     }

@@ -175,43 +175,44 @@ def run(forward: Any, back: Any, x: Any, *, of_result: bool = False, seed: int =
     return result.read(), got.read(), gradient
 
 
-POINTWISE: dict[str, tuple[Any, Any, Function]] = {
-    "upsampling nearest": (
+#: Kernels made for one test each: what they keep of a device goes with them.
+POINTWISE: dict[str, Callable[[], tuple[Any, Any, Function]]] = {
+    "upsampling nearest": lambda: (
         kernels.UpsamplingNearest(2, 3),
         kernels.UpsamplingNearestGradient(2, 3),
         lambda x: x.repeat(3, 1).repeat(2, 2),
     ),
-    "upsampling bilinear": (
+    "upsampling bilinear": lambda: (
         kernels.UpsamplingBilinear(2, 3),
         kernels.UpsamplingBilinearGradient(2, 3),
         lambda x: resize(x, 9, 8, "bilinear", "half_pixel"),
     ),
-    "upsampling bilinear, corners": (
+    "upsampling bilinear, corners": lambda: (
         kernels.UpsamplingBilinear(2, 3, align_corners=True),
         kernels.UpsamplingBilinearGradient(2, 3, align_corners=True),
         lambda x: resize(x, 9, 8, "bilinear", "corners"),
     ),
-    "instance normalization": (
+    "instance normalization": lambda: (
         kernels.InstanceNormalization(GAMMA, epsilon=0.125),
         kernels.InstanceNormalizationGradient(GAMMA),
         lambda x: group_normalization(x, 8, 0.125, GAMMA.astype(np.float64), 0.0),
     ),
-    "group normalization": (
+    "group normalization": lambda: (
         kernels.GroupNormalization(2, GAMMA, epsilon=0.125),
         kernels.GroupNormalizationGradient(2, GAMMA),
         lambda x: group_normalization(x, 2, 0.125, GAMMA.astype(np.float64), 0.0),
     ),
-    "cross channel normalization": (
+    "cross channel normalization": lambda: (
         kernels.CrossChannelNormalization(3, alpha=2.0, beta=0.75),
         kernels.CrossChannelNormalizationGradient(3),
         lambda x: cross_channel_normalization(x, 3, 2.0, 0.75, 1.0),
     ),
-    "fully connected": (
+    "fully connected": lambda: (
         kernels.FullyConnected(ConvolutionDescriptor(4, 3, 8, 3), DENSE[:, :3, :4]),
         kernels.FullyConnectedGradient(ConvolutionDescriptor(4, 3, 8, 3), DENSE[:, :3, :4]),
         lambda x: np.einsum("nyxc,oyxc->no", x, DENSE[:, :3, :4].astype(np.float64))[:, None, None],
     ),
-    "fully connected with a neuron": (
+    "fully connected with a neuron": lambda: (
         kernels.FullyConnected(
             ConvolutionDescriptor(4, 3, 8, 3, fused_neuron_descriptor=ELU), DENSE[:, :3, :4]
         ),
@@ -255,7 +256,7 @@ def window_mean(x: Any) -> Any:
 @pytest.mark.parametrize("name", POINTWISE)
 def test_whole_images(name: str) -> None:
     """What the state holds, epsilon and others too, need not be given to the gradient kernel."""
-    forward, back, function = POINTWISE[name]
+    forward, back, function = POINTWISE[name]()
     x = normal(0, (2, 3, 4, 8))
     result, got, gradient = run(forward, back, x)
     np.testing.assert_allclose(result, function(x.astype(np.float64)), atol=2e-4)

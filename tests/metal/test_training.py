@@ -120,7 +120,7 @@ def test_the_reader_of_digits_is_trained_on_a_device() -> None:
     """What `mpscnn train --digits DIR --device metal` calls."""
     random = np.random.default_rng(0)
     data = DigitData(random.random((32, 28, 28, 1), np.float32), random.integers(0, 10, 32).astype(np.uint8))
-    sizes: dict[str, Any] = {"channels": (2, 2), "hidden": 8, "epochs": 1, "batch_size": 16}
+    sizes: dict[str, Any] = {"architecture": "digits", "epochs": 1, "batch_size": 16}
     metal, cpu = (train_digits(data, data, device=device, **sizes)[1] for device in ("metal", "cpu"))
     assert abs(metal.loss - cpu.loss) <= training_loss_bound(cpu.loss, 2)
 
