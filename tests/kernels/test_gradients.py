@@ -223,7 +223,7 @@ POINTWISE: dict[str, Callable[[], tuple[Any, Any, Function]]] = {
             np.einsum("nyxc,oyxc->no", x, DENSE[:, :3, :4].astype(np.float64))[:, None, None]
         ),
     ),
-    "prelu": (
+    "prelu": lambda: (
         kernels.NeuronPReLU(np.arange(8.0)),
         kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0))),
         lambda x: np.where(x > 0, x, np.arange(8.0) * x),
