@@ -14,15 +14,15 @@ extern "C" {
 typedef struct mpscnn_trainer mpscnn_trainer;
 
 /* `options`: {"loss": {"kind", ...}, "optimizer": {"kind": "sgd" | "rmsprop" | "adam", ...}, "frozen":
- * [layers], "seed", "statistics_rate", "accumulate", "average_rate", "weighted", "check_finite", "precision"}; what is
- * left out keeps its default, and NULL leaves out all. The loss has the parameters of the operation "loss"
- * (docs/operations.md), the optimiser those of docs/training.md. "accumulate": batches whose mean gradient
- * makes new weights. "average_rate": share of the weights' moving average that stays; 0: there is none.
- * "weighted": each step takes weights of the losses. "check_finite": each step looks at all that it computes.
- * "precision": "float32", or on a GPU "float16" for what layers hand to each other.
- * The network has one output and all its weights; where that is a softmax and the loss softmax_cross_entropy,
- * the loss is of what the softmax reads. `device`: as of
- * mpscnn_program_compile. threads: of the CPU; 0: as many as the process may use. */
+ * [layers], "seed", "statistics_rate", "accumulate", "average_rate", "weighted", "check_finite",
+ * "precision"}; what is left out keeps its default, and NULL leaves out all. The loss has the parameters of
+ * the operation "loss" (docs/operations.md), the optimiser those of docs/training.md. "accumulate": batches
+ * whose mean gradient makes new weights. "average_rate": share of the weights' moving average that stays; 0:
+ * there is none. "weighted": each step takes weights of the losses. "check_finite": each step looks at all
+ * that it computes. "precision": "float32", or on a GPU "float16" for what layers hand to each other. The
+ * network has one output and all its weights; where that is a softmax and the loss softmax_cross_entropy, the
+ * loss is of what the softmax reads. `device`: as of mpscnn_program_compile. threads: of the CPU; 0: as many
+ * as the process may use. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
