@@ -228,12 +228,12 @@ POINTWISE: dict[str, Callable[[], tuple[Any, Any, Function]]] = {
         kernels.NeuronGradient(NeuronDescriptor("prelu", data=np.arange(8.0))),
         lambda x: np.where(x > 0, x, np.arange(8.0) * x),
     ),
-    "spatial normalization": (
+    "spatial normalization": lambda: (
         kernels.SpatialNormalization(3, 3, alpha=2.0, beta=0.75),
         kernels.SpatialNormalizationGradient(3, 3),
         lambda x: x / (1 + 2 * window_mean(x**2)) ** 0.75,
     ),
-    "local contrast normalization": (
+    "local contrast normalization": lambda: (
         kernels.LocalContrastNormalization(3, 3, alpha=2.0, p0=0.5, pm=0.25, ps=2.0),
         kernels.LocalContrastNormalizationGradient(3, 3),
         lambda x: (

@@ -18,6 +18,7 @@ void make_program(ArrayProgram &program, const ops::ConvolutionDataGradient &ope
 void make_program(ArrayProgram &program, const ops::ConvolutionWeightGradient &operation);
 void make_program(ArrayProgram &program, const ops::CrossChannelNormalizationGradient &operation);
 void make_program(ArrayProgram &program, const ops::FullyConnected &operation);
+void make_program(ArrayProgram &program, const ops::GatherGradient &operation);
 void make_program(ArrayProgram &program, const ops::GroupNormalization &operation);
 void make_program(ArrayProgram &program, const ops::GroupNormalizationGradient &operation);
 void make_program(ArrayProgram &program, const ops::LayerNormalization &operation);
