@@ -1,5 +1,7 @@
 // Boxes from heads that the caller computed.
 
+#include <algorithm>
+
 #include "api/detections.h"
 #include "api/guard.h"
 #include "api/handles.h"
@@ -110,5 +112,23 @@ mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, const float *
             found->entries.push_back(
                 {concat({"class ", entry.label}), entry.label, entry.score, entry.box, entry.anchor});
         *detections = found.release();
+    });
+}
+
+mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const float *boxes, const int *classes,
+                                      int64_t count, int columns, float iou_threshold, float *targets) {
+    return guarded([&] {
+        require(detector, "detector");
+        c_api::require_array(boxes, count, "boxes");
+        c_api::require_array(classes, count, "classes");
+        std::vector<vision::LabelledBox> objects;
+        for (std::int64_t i = 0; i < count; ++i, boxes += 4)
+            objects.push_back({{boxes[0], boxes[1], boxes[2], boxes[3]}, classes[i]});
+        const vision::Detector &own = detector->detector;
+        if (own.anchors().size() > 0) require(targets, "targets");
+        const int row = 4 + std::clamp(columns, 0, vision::most_columns);
+        const auto anchors_count = static_cast<std::int64_t>(own.anchors().size());
+        const std::size_t numbers = numbers_of(targets, anchors_count, row).size();
+        own.targets(objects, columns, iou_threshold, {targets, numbers});
     });
 }

@@ -91,7 +91,7 @@ mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text
         described.set("steps", trainer->trainer.steps());
         described.set("updates", trainer->trainer.updates());
         described.set("prediction", extents_of(trainer->trainer.prediction_shape()));
-        described.set("prediction_layer", trainer->trainer.prediction_layer());
+        described.set("prediction_layers", Json(trainer->trainer.prediction_layers()));
         described.set("variables", std::move(variables));
         c_api::give(to_text(described), json);
     });

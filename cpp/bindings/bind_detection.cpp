@@ -29,6 +29,20 @@ Detector make_detector(const std::string &settings, int height, int width, const
     return Detector(settings, height, width, rows(anchors.cast<Floats>(), 4, "anchors"));
 }
 
+Floats make_targets(const Detector &detector, const Floats &boxes,
+                    const py::array_t<int, py::array::c_style> &classes, int columns, float iou_threshold) {
+    const auto numbers = rows(boxes, 4, "boxes");
+    if (classes.ndim() != 1 || classes.size() != boxes.shape(0))
+        throw ShapeError("classes: expected the shape (" + std::to_string(boxes.shape(0)) + "), got " +
+                         text_of(classes));
+    const std::vector<float> targets = detector.targets(
+        numbers, {classes.data(), static_cast<std::size_t>(classes.size())}, columns, iou_threshold);
+    const auto row = static_cast<py::ssize_t>(columns) + 4;
+    Floats result({static_cast<py::ssize_t>(targets.size()) / row, row});
+    std::copy(targets.begin(), targets.end(), result.mutable_data());
+    return result;
+}
+
 py::list run_detector(const Detector &detector, const Floats &codes, const Floats &scores,
                       float score_threshold, float iou_threshold, int max_detections) {
     const auto numbers = rows(codes, 4, "boxes"), table = rows(scores, 0, "scores");
@@ -59,6 +73,8 @@ void bind_detection(py::module_ &module) {
                 return table(detector.decode(rows(codes, 4, "boxes")));
             },
             py::arg("codes"))
+        .def("targets", &make_targets, py::arg("boxes"), py::arg("classes"), py::arg("columns"),
+             py::arg("iou_threshold"))
         .def("run", &run_detector, py::arg("codes"), py::arg("scores"), py::arg("score_threshold") = 0.0f,
              py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0);
 }

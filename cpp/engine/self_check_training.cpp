@@ -136,6 +136,21 @@ Graph network_with_variables(const char *operation, const char *attributes) {
     return graph;
 }
 
+/// Labels of which some have a box, some are of the background and some do not count.
+Graph network_of_detector(const std::string &name, const ops::Operation &operation) {
+    Graph graph("self-check: " + name);
+    const Shape anchors{2, 37, 7};
+    const ValueId prediction = graph.add_variable("tensor 0", anchors);
+    ops::Subtraction difference;
+    difference.bias = -0.5f;
+    difference.minimum = 0.0f;
+    const ValueId labels =
+        graph.add_node("labels", difference,
+                       {graph.add_variable("tensor 1", anchors), graph.add_variable("tensor 2", anchors)});
+    graph.mark_output(graph.add_node(name, operation, {prediction, labels}));
+    return graph;
+}
+
 bool takes_logarithm(ops::LossKind kind) {
     return kind == ops::LossKind::categorical_cross_entropy || kind == ops::LossKind::log;
 }
@@ -151,6 +166,16 @@ void append_losses(std::vector<Graph> &graphs) {
         graphs.push_back(
             network_of_two(concat({"gradient of loss ", name}), ops::LossGradient{fields}, positive));
     }
+}
+
+void append_detector_losses(std::vector<Graph> &graphs) {
+    ops::MultiboxFields fields;
+    fields.negative_ratio = 0.1f; // fewer than there are
+    fields.delta = 0.5f;
+    fields.box_weight = 2.0f;
+    graphs.push_back(network_of_detector("loss of a detector", ops::MultiboxLoss{fields}));
+    graphs.push_back(
+        network_of_detector("gradient of the loss of a detector", ops::MultiboxLossGradient{fields}));
 }
 
 void append_neurons(std::vector<Graph> &graphs) {
@@ -172,6 +197,7 @@ std::vector<Graph> self_check_training() {
     std::vector<Graph> graphs;
     for (const CheckedTraining &checked : checked_training) graphs.push_back(network_of(checked));
     append_losses(graphs);
+    append_detector_losses(graphs);
     append_neurons(graphs);
     graphs.push_back(network_of_pooling(
         "gradient of a maximum",

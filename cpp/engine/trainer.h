@@ -39,10 +39,8 @@ public:
     std::span<float> values(std::string_view name);
     /// Of what the loss compares with the labels; the batch is free.
     const Shape &prediction_shape() const { return prediction_shape_; }
-    /// The layer of the network that computes it.
-    const std::string &prediction_layer() const {
-        return training_.graph.value_name(training_.graph.outputs()[1]);
-    }
+    /// The layers of the network that compute it: of a detector those of boxes and scores.
+    const std::vector<std::string> &prediction_layers() const { return training_.prediction_layers; }
     /// The network with its present weights, or with their moving averages, which ParameterError refuses
     /// where there are none.
     Graph network(bool averaged) const;

@@ -27,7 +27,7 @@ std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
 class TrainingGraphMaker {
 public:
     TrainingGraphMaker(const Graph &network, const TrainingOptions &options)
-        : network_(network), options_(options) {}
+        : network_(network), options_(options), detector_(std::get_if<MultiboxOptions>(&options.loss)) {}
 
     TrainingGraph run() {
         look_at_layers(false);
@@ -46,6 +46,9 @@ public:
 
 private:
     const Node &node(std::size_t i) const { return network_.nodes()[i]; }
+    ValueId output_named(const std::string &name) const;
+    ValueId before_softmax(ValueId value) const;
+    void find_predictions();
     void look_at_layers(bool of_inputs);
     void add_inputs(bool with_rates);
     void add_variable(const std::string &name, const Shape &shape, std::vector<float> first,
@@ -56,6 +59,7 @@ private:
     void copy_layer(std::size_t i);
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
     ValueId copy_activation(std::size_t i, const std::string &name, ValueId before);
+    void add_prediction();
     ValueId add_loss_gradient();
     NamedGradients gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const;
     void add_backward();
@@ -70,33 +74,71 @@ private:
     const Graph &network_;
     const TrainingOptions &options_;
     TrainingGraph result_;
-    ValueId prediction_ = -1; ///< of the network
+    const MultiboxOptions *detector_ = nullptr; ///< if that is the loss
+    std::vector<ValueId> predictions_;          ///< of the network
+    Shape labels_shape_;                        ///< of all predictions side by side
     std::vector<bool> needed_, trained_, reads_variables_;
     std::vector<ValueId> copies_; ///< of the network's values
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_; ///< those that are trained
     std::vector<ValueId> inputs_;      ///< copies of the network's
-    ValueId labels_ = -1, label_weights_ = -1, rates_ = -1, step_ = -1, loss_ = -1;
+    ValueId labels_ = -1, label_weights_ = -1, rates_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
 };
+
+ValueId TrainingGraphMaker::output_named(const std::string &name) const {
+    for (const ValueId value : network_.outputs())
+        if (network_.value_name(value) == name) return value;
+    fail(ErrorKind::parameter,
+         {"training: network ", quoted(network_.name()), " has no output ", quoted(name),
+          ", which the multibox loss compares with labels; \"boxes\" and \"scores\" of the loss name its "
+          "outputs"});
+}
+
+/// What a softmax reads: cross entropy has it in itself.
+ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
+    if (network_.is_input(value)) return value;
+    const Node &last = network_.producer(value);
+    const bool is_softmax = std::holds_alternative<ops::Softmax>(last.operation) ||
+                            std::holds_alternative<ops::LogSoftmax>(last.operation);
+    return is_softmax ? last.inputs[0] : value;
+}
+
+/// What the loss compares with labels.
+void TrainingGraphMaker::find_predictions() {
+    if (detector_) {
+        const ValueId boxes = output_named(detector_->boxes);
+        const ValueId scores = before_softmax(output_named(detector_->scores));
+        const Shape &numbers = network_.shape(boxes), &logits = network_.shape(scores);
+        constexpr std::int64_t box_numbers = ops::MultiboxFields::box_numbers;
+        if (numbers.rank() != 3 || numbers[2] != box_numbers || logits.rank() != 3 || logits[2] < 2 ||
+            logits[1] != numbers[1])
+            fail(ErrorKind::shape, {"training: outputs ", quoted(detector_->boxes), " and ",
+                                    quoted(detector_->scores), " must be (n, anchors, ", box_numbers,
+                                    ") and (n, anchors, classes), the background among the classes, got ",
+                                    numbers.text(), " and ", logits.text()});
+        predictions_ = {boxes, scores};
+        labels_shape_ = Shape{numbers[0], numbers[1], box_numbers + logits[2]};
+    } else {
+        if (network_.outputs().size() != 1)
+            fail(ErrorKind::parameter, {"training: network ", quoted(network_.name()),
+                                        " must have one output, has ", network_.outputs().size()});
+        const ValueId output = network_.outputs()[0];
+        const bool has_softmax =
+            std::get<ops::LossFields>(options_.loss).kind == ops::LossKind::softmax_cross_entropy;
+        predictions_ = {has_softmax ? before_softmax(output) : output};
+        labels_shape_ = network_.shape(predictions_[0]);
+    }
+    for (const ValueId value : predictions_) result_.prediction_layers.push_back(network_.value_name(value));
+}
 
 /// `of_inputs`: gradients of the network's inputs are wanted.
 void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     network_.require_complete();
-    if (network_.outputs().size() != 1)
-        fail(ErrorKind::parameter, {"training: network ", quoted(network_.name()),
-                                    " must have one output, has ", network_.outputs().size()});
-    prediction_ = network_.outputs()[0];
-    // Cross entropy has the softmax in it.
-    if (options_.loss.kind == ops::LossKind::softmax_cross_entropy && !network_.is_input(prediction_)) {
-        const Node &last = network_.producer(prediction_);
-        if (std::holds_alternative<ops::Softmax>(last.operation) ||
-            std::holds_alternative<ops::LogSoftmax>(last.operation))
-            prediction_ = last.inputs[0];
-    }
+    find_predictions();
     const std::size_t count = network_.nodes().size(), inputs = network_.inputs().size();
     std::set<std::string> frozen(options_.frozen.begin(), options_.frozen.end());
     needed_.assign(static_cast<std::size_t>(network_.values()), false);
-    needed_[static_cast<std::size_t>(prediction_)] = true;
+    for (const ValueId value : predictions_) needed_[static_cast<std::size_t>(value)] = true;
     for (std::size_t i = count; i-- > 0;)
         if (needed_[inputs + i])
             for (const ValueId value : node(i).inputs) needed_[static_cast<std::size_t>(value)] = true;
@@ -175,9 +217,8 @@ void TrainingGraphMaker::add_inputs(bool with_rates) {
                                             : result_.graph.add_input(input.name, input.shape));
     inputs_ = copies_;
     result_.network_inputs = network_.inputs().size();
-    labels_ = result_.graph.add_input("training.labels", network_.shape(prediction_));
-    if (options_.weighted)
-        label_weights_ = result_.graph.add_input("training.weights", network_.shape(prediction_));
+    labels_ = result_.graph.add_input("training.labels", labels_shape_);
+    if (options_.weighted) label_weights_ = result_.graph.add_input("training.weights", labels_shape_);
     if (with_rates && !options_.accumulates()) rates_ = result_.graph.add_variable("training.rates", {1, 2});
     step_ = result_.graph.add_variable("training.step", {1, 1});
     for (std::size_t i = 0; i < network_.nodes().size(); ++i)
@@ -253,13 +294,26 @@ TrainingVariable &TrainingGraphMaker::entry(const std::string &name) {
                          [&](const TrainingVariable &known) { return known.name == name; });
 }
 
+void TrainingGraphMaker::add_prediction() {
+    std::vector<ValueId> parts;
+    for (const ValueId value : predictions_) parts.push_back(copies_[static_cast<std::size_t>(value)]);
+    prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
+}
+
 ValueId TrainingGraphMaker::add_loss_gradient() {
-    ops::LossFields fields = options_.loss;
+    if (detector_) {
+        if (options_.weighted)
+            fail(ErrorKind::parameter, "training: the multibox loss takes no weights of losses");
+        loss_ = add("training.loss", ops::MultiboxLoss{detector_->multibox}, {prediction_, labels_});
+        return add("training.loss.gradient", ops::MultiboxLossGradient{detector_->multibox},
+                   {prediction_, labels_});
+    }
+    ops::LossFields fields = std::get<ops::LossFields>(options_.loss);
     if (fields.reduction == ops::LossReduction::none)
         fail(ErrorKind::parameter, {"training: the loss's reduction must be sum, mean or "
                                     "sum_by_nonzero_weights, got none"});
     fields.reduce_across_batch = true;
-    std::vector<ValueId> inputs{copies_[static_cast<std::size_t>(prediction_)], labels_};
+    std::vector<ValueId> inputs{prediction_, labels_};
     if (options_.weighted) inputs.push_back(label_weights_);
     loss_ = add("training.loss", ops::Loss{fields}, inputs);
     return add("training.loss.gradient", ops::LossGradient{fields, true}, inputs);
@@ -275,11 +329,12 @@ NamedGradients TrainingGraphMaker::gradients_of_weights(const std::map<ValueId, 
 
 void TrainingGraphMaker::add_backward() {
     Graph &graph = result_.graph;
-    const ValueId prediction = copies_[static_cast<std::size_t>(prediction_)];
+    add_prediction();
     const ValueId gradient = add_loss_gradient();
     std::vector<ValueId> wanted;
     for (const std::string &weight : weights_) wanted.push_back(variable(weight));
-    const NamedGradients gradients = gradients_of_weights(differentiate(graph, prediction, gradient, wanted));
+    const NamedGradients gradients =
+        gradients_of_weights(differentiate(graph, prediction_, gradient, wanted));
     if (options_.accumulates()) {
         for (const auto &[weight, own] : gradients) {
             const std::string sum = weight + sum_suffix;
@@ -291,7 +346,7 @@ void TrainingGraphMaker::add_backward() {
             entry(name).output = value;
     }
     graph.mark_output(loss_);
-    graph.mark_output(prediction);
+    graph.mark_output(prediction_);
     int next = 2;
     for (TrainingVariable &known : result_.variables) {
         if (known.output < 0) continue;
@@ -324,13 +379,13 @@ void TrainingGraphMaker::add_update_graph() {
 
 void TrainingGraphMaker::add_gradients(bool of_output) {
     Graph &graph = result_.graph;
-    const ValueId prediction = copies_[static_cast<std::size_t>(prediction_)];
+    add_prediction();
     const ValueId gradient = of_output ? labels_ : add_loss_gradient();
     std::vector<ValueId> wanted = inputs_;
     for (const std::string &weight : weights_) wanted.push_back(variable(weight));
-    const std::map<ValueId, ValueId> gradients = differentiate(graph, prediction, gradient, wanted);
+    const std::map<ValueId, ValueId> gradients = differentiate(graph, prediction_, gradient, wanted);
     if (!of_output) graph.mark_output(loss_);
-    graph.mark_output(prediction);
+    graph.mark_output(prediction_);
     for (const ValueId value : wanted)
         if (const auto found = gradients.find(value); found != gradients.end())
             graph.mark_output(add(graph.value_name(value) + gradient_suffix,

@@ -23,8 +23,8 @@ struct TrainingVariable {
 
 /// One step of training as a graph. Inputs: those of the network, labels in the shape of the prediction and,
 /// if batches have them, weights of the losses; rates (1, 2) (ops/optimizer.h), the step's number (1, 1), and
-/// the variables. Outputs: the loss, the prediction that it compares with the labels, and new values of the
-/// variables.
+/// the variables. Outputs: the loss, the prediction that it compares with the labels (of a detector boxes and
+/// scores side by side), and new values of the variables.
 ///
 /// Where gradients are added over several batches, the graph makes new sums of gradients, and `update` the
 /// weights from these. Its inputs are the rates and all variables.
@@ -32,12 +32,14 @@ struct TrainingGraph {
     Graph graph{"training"};
     std::optional<Graph> update;
     std::size_t network_inputs = 0;
-    std::vector<TrainingVariable> variables; ///< in the order of the inputs
+    std::vector<std::string> prediction_layers; ///< of the network, of which the prediction is made
+    std::vector<TrainingVariable> variables;    ///< in the order of the inputs
 };
 
-/// Throws ParameterError for a network without exactly one output, an unknown layer among the frozen and one
-/// where nothing can be trained, WeightsError where weights are missing, UnsupportedError naming the layer
-/// that training does not reach.
+/// Throws ParameterError for a network without exactly one output, or of a detector's loss without the two
+/// that it names, for an unknown layer among the frozen and a network where nothing can be trained,
+/// ShapeError for outputs that are no detector's, WeightsError where weights are missing, UnsupportedError
+/// naming the layer that training does not reach.
 TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &options);
 
 /// Behind the name of an input or weight: its gradient.

@@ -14,6 +14,13 @@ void require_share(const char *field, double value) {
         fail(ErrorKind::parameter, {"training: ", field, " must be 0 to 1, got ", value});
 }
 
+void read_loss(TrainingOptions &options, const JsonView &given) {
+    const bool is_object = given.value().get_if<Json::Object>() != nullptr;
+    if (is_object && given.has("kind") && given.at("kind").get<std::string>() == MultiboxOptions::name)
+        options.loss = MultiboxOptions{};
+    std::visit([&](auto &loss) { ops::read_fields(loss, given.value(), "loss"); }, options.loss);
+}
+
 } // namespace
 
 TrainingOptions TrainingOptions::from_json(const Json &json) {
@@ -21,7 +28,7 @@ TrainingOptions TrainingOptions::from_json(const Json &json) {
     const JsonView view(json, "training");
     view.allow_only({"loss", "optimizer", "frozen", "seed", "statistics_rate", "accumulate", "average_rate",
                      "weighted", "check_finite", "precision"});
-    if (view.has("loss")) ops::read_fields(options.loss, view.at("loss").value(), "loss");
+    if (view.has("loss")) read_loss(options, view.at("loss"));
     if (view.has("optimizer")) ops::read_fields(options.optimizer, view.at("optimizer").value(), "optimizer");
     if (view.has("frozen")) options.frozen = view.at("frozen").get<std::vector<std::string>>();
     const auto read = [&]<class Value>(const char *field, Value &value) {

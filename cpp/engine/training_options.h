@@ -2,10 +2,12 @@
 
 #include <cstdint>
 #include <string>
+#include <variant>
 #include <vector>
 
 #include "core/json.h"
 #include "ops/loss.h"
+#include "ops/multibox_loss.h"
 #include "ops/optimizer.h"
 
 namespace mpscnn::engine {
@@ -51,9 +53,26 @@ struct OptimizerOptions {
     }
 };
 
+/// The loss of a single-shot detector, and which outputs of the network it compares with labels.
+struct MultiboxOptions {
+    static constexpr const char *name = "multibox";
+
+    std::string kind = name;
+    std::string boxes = "boxes", scores = "scores";
+    ops::MultiboxFields multibox;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kind", kind, "multibox");
+        visit("boxes", boxes, "the output with the numbers of the boxes, (n, anchors, 4)");
+        visit("scores", scores,
+              "the output with the logits of the classes, (n, anchors, classes), the background first");
+        multibox.fields(visit);
+    }
+};
+
 /// What training is told.
 struct TrainingOptions {
-    ops::LossFields loss;
+    std::variant<ops::LossFields, MultiboxOptions> loss;
     OptimizerOptions optimizer;
     std::vector<std::string> frozen;   ///< layers whose weights stay
     std::int64_t seed = 0;             ///< of dropout

@@ -16,6 +16,7 @@
 #include "ops/gather_gradient.h"
 #include "ops/loss.h"
 #include "ops/matrix_product.h"
+#include "ops/multibox_loss.h"
 #include "ops/neuron.h"
 #include "ops/neuron_gradient.h"
 #include "ops/normalization.h"
@@ -49,8 +50,9 @@ using Operation = std::variant<
     Gather, GroupNormalization, LayerNormalization, LocalContrastNormalization, LogSoftmax, MatrixProduct,
     Neuron, Padding, Pooling, Reduction, Reshape, Resize, Slice, Softmax, SpatialNormalization,
     SubpixelConvolution, Tile, Transpose, TransposedConvolution, WeightedReduction, SumLike, StepDropout,
-    Loss, LossGradient, OptimizerGradient, MovingAverage, MomentumUpdate, SgdUpdate, AdaptiveUpdate,
-    BatchNormalizationGradient, BatchNormalizationSums, ConvolutionDataGradient, ConvolutionWeightGradient,
+    Loss, LossGradient, MultiboxLoss, MultiboxLossGradient, OptimizerGradient, MovingAverage, MomentumUpdate,
+    SgdUpdate, AdaptiveUpdate, BatchNormalizationGradient, BatchNormalizationSums, ConvolutionDataGradient,
+    ConvolutionWeightGradient,
     // gradients of layers without weights, losses, new weights
     CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, LayerNormalizationGradient,
     NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum>;

@@ -200,4 +200,14 @@ std::vector<Detection> Detector::detect(std::span<const float> codes, std::span<
     return result;
 }
 
+void Detector::targets(std::span<const LabelledBox> objects, int columns, float iou_threshold,
+                       std::span<float> targets) const {
+    if (std::holds_alternative<NoAnchors>(head_.anchors))
+        fail(ErrorKind::parameter, "detection: a head with the anchor rule 'none' has no targets");
+    if (!head_.background)
+        fail(ErrorKind::parameter,
+             "detection: targets need a background among the scores, and these settings have none");
+    write_targets(anchors_, head_.coding, objects, columns, iou_threshold, targets);
+}
+
 } // namespace mpscnn::vision

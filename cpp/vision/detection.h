@@ -9,6 +9,7 @@
 #include "vision/boxes.h"
 #include "vision/nms.h"
 #include "vision/scores.h"
+#include "vision/targets.h"
 
 namespace mpscnn::vision {
 
@@ -53,6 +54,11 @@ public:
     /// are not finite.
     std::vector<Detection> detect(std::span<const float> codes, std::span<const float> scores, int columns,
                                   const Suppression &settings) const;
+
+    /// What the network shall answer for an image with these objects, see write_targets. Throws
+    /// Error(parameter) too for heads without anchors or without a background.
+    void targets(std::span<const LabelledBox> objects, int columns, float iou_threshold,
+                 std::span<float> targets) const;
 
 private:
     DetectionHead head_;

@@ -91,6 +91,45 @@ def test_losses_are_those_of_the_cpu(optimizer: str, precision: str) -> None:
     assert_losses_agree(found, expected, precision)
 
 
+def detector() -> mpscnn.Network:
+    """Two anchors at each of 3 x 3 cells."""
+    net = mpscnn.Network(input=(12, 12, 1), name="detector")
+    x = net.conv2d(net.input, 8, 3, strides=2, padding="same", activation="relu", name="conv1")
+    x = net.conv2d(x, 8, 3, strides=2, padding="same", activation="relu", name="conv2")
+    for name, columns in (("boxes", 4), ("scores", 3)):
+        y = net.conv2d(x, 2 * columns, 3, padding="same", name=f"{name}_head")
+        net.output(net.reshape(y, (-1, columns), name=name))
+    net.detection = {
+        "version": 1,
+        "scores": {"kind": "softmax"},
+        "anchors": {"rule": "sizes", "strides": [4], "sizes": [[[4, 4], [6, 6]]]},
+    }
+    net.initialize_weights(seed=2)
+    return net
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_a_detector_learns(precision: str) -> None:
+    """Bright quarters, which lie in the left or the right half; every fourth image shows nothing."""
+    batches = []
+    for seed in range(8):
+        x, y = blobs(8, seed)
+        boxes = [
+            [(0.5 * (i % 2), 0.5 * (i // 2), 0.5 * (i % 2) + 0.5, 0.5 * (i // 2) + 0.5)] for i in y.tolist()
+        ]
+        labels = [
+            {"boxes": [], "classes": []} if k % 4 == 3 else {"boxes": boxes[k], "classes": [y[k] % 2]}
+            for k in range(len(y))
+        ]
+        batches.append((x, labels))
+    options = {"loss": {"kind": "multibox", "least_negatives": 2}, "optimizer": Sgd(0.05, momentum=0.9)}
+    found = losses_of(detector(), batches, "metal", precision=precision, **options)
+    expected = losses_of(detector(), batches, "cpu", **options)
+    assert expected[-1] < expected[0]
+    assert_losses_agree(found, expected, precision)
+
+
 @pytest.mark.gpu
 def test_one_dense_layer_learns_a_line() -> None:
     random = np.random.default_rng(0)

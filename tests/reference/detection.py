@@ -154,3 +154,21 @@ def detect(boxes: Array, classes: Array, settings: dict[str, Any]) -> list[tuple
             if classes[box, label] * factor >= settings["score_threshold"]:
                 found.append((box, label, float(classes[box, label] * factor)))
     return sorted(found, key=lambda entry: (-entry[2], entry[0], entry[1]))
+
+
+def matched(anchors: Array, boxes: Array, threshold: float) -> list[int | None]:
+    """The object that each anchor learns: of Liu et al. 2016, with ties as docs/detection.md says."""
+    edges = [(x - w / 2, y - h / 2, x + w / 2, y + h / 2) for x, y, w, h in anchors.tolist()]
+    overlaps = [[iou(box, edge) for edge in edges] for box in boxes.tolist()]
+    result: list[int | None] = []
+    for anchor in range(len(edges)):
+        best = max(range(len(overlaps)), key=lambda i: (overlaps[i][anchor], -i), default=None)
+        result.append(best if best is not None and overlaps[best][anchor] >= threshold else None)
+    taken: set[int] = set()
+    for i in sorted(range(len(overlaps)), key=lambda i: (-max(overlaps[i]), i)):
+        free = [k for k in range(len(edges)) if k not in taken and overlaps[i][k] > 0]
+        if free:
+            best = max(free, key=lambda k: (overlaps[i][k], -k))
+            taken.add(best)
+            result[best] = i
+    return result

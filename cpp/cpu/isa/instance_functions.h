@@ -40,6 +40,8 @@ void get(Kernel<MatrixProductTask> &);
 void get(Kernel<LayerNormalizationTask> &);
 void get(Kernel<SumTask> &);
 void get(Kernel<LossTask> &);
+void get(Kernel<MultiboxChoiceTask> &);
+void get(Kernel<MultiboxTask> &);
 void get(Kernel<UpdateTask> &);
 void get(Kernel<WeightGradientTask> &);
 void get(Kernel<PartSumTask> &);

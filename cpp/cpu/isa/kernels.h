@@ -13,6 +13,7 @@
 #include "cpu/kernels/tasks/loss.h"
 #include "cpu/kernels/tasks/matrix_product.h"
 #include "cpu/kernels/tasks/move.h"
+#include "cpu/kernels/tasks/multibox.h"
 #include "cpu/kernels/tasks/optimizer.h"
 #include "cpu/kernels/tasks/reduction.h"
 #include "cpu/kernels/tasks/signal.h"
@@ -24,17 +25,19 @@ namespace mpscnn::cpu {
 /// THE list of what kernels do. For each of these every instruction set has a kernel: a kernel file
 /// defines it (cpu/kernels) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
 /// numbers, hence among Bfloat16Kernels.
-using Task = std::variant<
-    ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask, AffineTask,
-    SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask, MomentsTask, StatisticsTask,
-    NormalizationTask, CrossChannelTask, WindowNormalizationTask, ReductionTask, ArgumentTask,
-    WeightedReductionTask, InterleavedConvolutionTask, SubpixelConvolutionTask, DepthToSpaceTask,
-    BinaryConvolutionTask, BetaScalingTask, TransposeTask, InterleaveTask, TakeTask, ConstantTask,
-    MatrixProductTask, LayerNormalizationTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
-    NormalizationSumsTask, NormalizationGradientTask,
-    // gradients of layers without weights, losses, new weights
-    NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask, TakeGradientTask,
-    GroupGradientTask, LayerGradientTask, CrossChannelGradientTask, ConversionTask>;
+using Task =
+    std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask,
+                 AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask,
+                 MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask,
+                 ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
+                 SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
+                 TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
+                 LayerNormalizationTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
+                 NormalizationSumsTask, NormalizationGradientTask,
+                 // gradients of layers without weights, losses, new weights
+                 NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask,
+                 TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
+                 MultiboxChoiceTask, MultiboxTask, ConversionTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -122,6 +122,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Sgd
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::AdaptiveUpdate &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Loss &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::LossGradient &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MultiboxLoss &operation);
+void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::MultiboxLossGradient &operation);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SquaredSum &sum);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::SumLike &sums);
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::StepDropout &operation);

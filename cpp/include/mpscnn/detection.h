@@ -40,6 +40,15 @@ MPSCNN_API mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, co
                                              const mpscnn_detect_options *options,
                                              mpscnn_detections **detections);
 
+/* What a network that learns shall answer for an image whose objects are known: `boxes` (count, 4), within 0
+ * to 1, and their `classes` from 0 on, without the background. An anchor learns an object of which it is the
+ * best one, or that it overlaps by at least `iou_threshold` (Liu et al. 2016: 0.5). Writes `targets`
+ * (anchors, 4 + columns): numbers of the box, then 1 for the class, of which `columns` count the background,
+ * the first one. These are an image's labels for mpscnn_trainer_step with the loss "multibox". */
+MPSCNN_API mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const float *boxes,
+                                                 const int *classes, int64_t count, int columns,
+                                                 float iou_threshold, float *targets);
+
 #ifdef __cplusplus
 }
 #endif

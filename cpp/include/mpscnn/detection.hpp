@@ -60,6 +60,22 @@ public:
         return detail::detections_of(detections);
     }
 
+    /// What a network that learns shall answer for an image with these objects, (anchors, 4 + columns): see
+    /// mpscnn_detector_targets. `boxes` has four numbers for each of the `classes`.
+    std::vector<float> targets(std::span<const float> boxes, std::span<const int> classes, int columns,
+                               float iou_threshold = 0.5f) const {
+        require_fours(boxes, "boxes");
+        if (boxes.size() / 4 != classes.size())
+            throw ShapeError("classes: " + std::to_string(classes.size()) + " for " +
+                             std::to_string(boxes.size() / 4) + " boxes");
+        const auto width = static_cast<std::size_t>(columns > 0 ? columns : 0) + 4;
+        std::vector<float> result(width * static_cast<std::size_t>(mpscnn_detector_anchor_count(get())));
+        detail::check(mpscnn_detector_targets(get(), boxes.data(), classes.data(),
+                                              static_cast<std::int64_t>(classes.size()), columns,
+                                              iou_threshold, result.data()));
+        return result;
+    }
+
     mpscnn_detector *get() const noexcept { return handle_.get(); }
 
 private:

@@ -16,29 +16,32 @@ typedef struct mpscnn_trainer mpscnn_trainer;
 /* `options`: {"loss": {"kind", ...}, "optimizer": {"kind": "sgd" | "rmsprop" | "adam", ...}, "frozen":
  * [layers], "seed", "statistics_rate", "accumulate", "average_rate", "weighted", "check_finite",
  * "precision"}; what is left out keeps its default, and NULL leaves out all. The loss has the parameters of
- * the operation "loss" (docs/operations.md), the optimiser those of docs/training.md. "accumulate": batches
- * whose mean gradient makes new weights. "average_rate": share of the weights' moving average that stays; 0:
- * there is none. "weighted": each step takes weights of the losses. "check_finite": each step looks at all
- * that it computes. "precision": "float32", or on a GPU "float16" for what layers hand to each other. The
- * network has one output and all its weights; where that is a softmax and the loss softmax_cross_entropy, the
- * loss is of what the softmax reads. `device`: as of mpscnn_program_compile. threads: of the CPU; 0: as many
- * as the process may use. */
+ * the operation "loss" (docs/operations.md), or it is that of a single-shot detector, {"kind": "multibox",
+ * "boxes", "scores": names of the network's outputs, and the parameters of "multibox_loss"}; the optimiser
+ * has those of docs/training.md. "accumulate": batches whose mean gradient makes new weights. "average_rate":
+ * share of the weights' moving average that stays; 0: there is none. "weighted": each step takes weights of
+ * the losses. "check_finite": each step looks at all that it computes. "precision": "float32", or on a GPU
+ * "float16" for what layers hand to each other. The network has one output, or those of a detector, and all
+ * its weights; where the output is a softmax and the loss softmax_cross_entropy, the loss is of what the
+ * softmax reads, and so are a detector's scores. `device`: as of mpscnn_program_compile. threads: of the CPU;
+ * 0: as many as the process may use. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
 
 /* One step: float32 or float16 inputs of the network and, if it is weighted, weights of the losses; labels.
- * These two have the shape of the prediction, class i of an image as 1 in place i. `loss` is that of before
- * the step, and so is `prediction`, which may be NULL: what the loss compares with the labels.
- * MPSCNN_ERROR_STATE for a loss that is not finite: nothing has changed then. */
+ * These two have the shape of the prediction, class i of an image as 1 in place i; of a detector (n, anchors,
+ * 4 + classes), as mpscnn_detector_targets makes them for each image. `loss` is that of before the step, and
+ * so is `prediction`, which may be NULL: what the loss compares with the labels. MPSCNN_ERROR_STATE for a
+ * loss that is not finite: nothing has changed then. */
 MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
                                              int input_count, const mpscnn_tensor *labels,
                                              float learning_rate, const mpscnn_tensor *prediction,
                                              double *loss);
 
 /* {"steps", "updates": how often the weights have changed, "prediction": [extents, -1 for the batch],
- * "prediction_layer", "variables": [{"name", "shape", "layer", "role", "trained"}]}: weights and what the
- * optimiser keeps of them. */
+ * "prediction_layers": those of the network that compute it, "variables": [{"name", "shape", "layer", "role",
+ * "trained"}]}: weights and what the optimiser keeps of them. */
 MPSCNN_API mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text **json);
 /* Copies a variable to `values`, or from there; `count` floats, as many as it has. */
 MPSCNN_API mpscnn_status mpscnn_trainer_read(mpscnn_trainer *trainer, const char *name, float *values,

@@ -27,6 +27,8 @@ void make_program(ArrayProgram &program, const ops::Loss &operation);
 void make_program(ArrayProgram &program, const ops::LossGradient &operation);
 void make_program(ArrayProgram &program, const ops::MomentumUpdate &operation);
 void make_program(ArrayProgram &program, const ops::MovingAverage &operation);
+void make_program(ArrayProgram &program, const ops::MultiboxLoss &operation);
+void make_program(ArrayProgram &program, const ops::MultiboxLossGradient &operation);
 void make_program(ArrayProgram &program, const ops::NeuronGradient &operation);
 void make_program(ArrayProgram &program, const ops::OptimizerGradient &operation);
 void make_program(ArrayProgram &program, const ops::PoolingGradient &operation);

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 
+#: Of a box in front of the classes of an anchor, in predictions and targets of detectors.
+BOX_NUMBERS = 4
+
+
+def is_object_list(labels: Any) -> bool:
+    """Whether labels are the objects of images: a mapping for each."""
+    return isinstance(labels, (list, tuple)) and bool(labels) and all(isinstance(x, Mapping) for x in labels)
+
+
 def array_of(what: str, value: Any) -> NDArray[Any]:
     """As numpy sees it, tensors of other frameworks too."""
     array = np.asarray(value)
@@ -74,4 +83,7 @@ def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, 
     settings: dict[str, Any] = {"kind": loss} if isinstance(loss, str) else dict(loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])
+    if settings.get("kind") == "multibox" and network.detection is not None:
+        for part in ("boxes", "scores"):
+            settings.setdefault(part, network.detection.output(part))
     return settings

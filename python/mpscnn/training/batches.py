@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.graph.training_arrays import array_of, images_of
+from mpscnn.graph.training_arrays import array_of, images_of, is_object_list
 
 
 class EpochData(ABC):
@@ -38,8 +38,8 @@ class EpochData(ABC):
 #: (inputs, labels), or (inputs, labels, weights of their losses): arrays of one length, or an iterable of such tuples
 #: for each batch, or what knows its epochs.
 Data = tuple[Any, ...] | Iterable[tuple[Any, ...]] | EpochData
-#: Without weights None.
-Batch = tuple[NDArray[Any], NDArray[Any], NDArray[Any] | None]
+#: Labels are an array or the objects of each image, weights None where there are none.
+Batch = tuple[NDArray[Any], Any, NDArray[Any] | None]
 
 
 def _parts(given: Any, what: str) -> Batch:
@@ -48,7 +48,15 @@ def _parts(given: Any, what: str) -> Batch:
         count = f"{len(given)} parts" if isinstance(given, (tuple, list)) else type(given).__name__
         raise ParameterError(f"{what} must be (inputs, labels) or (inputs, labels, weights), got {count}")
     weights = array_of("weights", given[2]) if len(given) == 3 else None
-    return images_of(given[0]), array_of("labels", given[1]), weights
+    labels = list(given[1]) if is_object_list(given[1]) else array_of("labels", given[1])
+    return images_of(given[0]), labels, weights
+
+
+def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
+    """Those of some images."""
+    if not isinstance(labels, list):
+        return labels[chosen]
+    return [labels[int(i)] for i in np.arange(len(labels))[chosen]]
 
 
 def batches(
@@ -88,7 +96,7 @@ def batches(
         raise ParameterError("there is no training data: the arrays are empty")
     for begin in range(first * size, count, size):
         chosen = slice(begin, begin + size) if order is None else order[begin : begin + size]
-        yield inputs[chosen], labels[chosen], None if weights is None else weights[chosen]
+        yield inputs[chosen], _chosen(labels, chosen), None if weights is None else weights[chosen]
 
 
 def length_of(data: Data) -> int | None:

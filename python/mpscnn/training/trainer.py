@@ -20,16 +20,23 @@ from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import images_of, loss_settings, targets_of, weights_of
 from mpscnn.training.batches import Data, batches, length_of
+from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
+from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
 
 _FORMAT = "mpscnn checkpoint 1"
+#: What the multibox loss is told beside the parameters of its operation.
+_OF_NETWORKS = ("kind", "boxes", "scores")
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Mean loss of all elements, and the share of those whose largest class is the label's."""
+    """Mean loss of all elements, and the share of those whose largest class is the label's.
+
+    Of detectors the share of the anchors that have an object; NaN where none has.
+    """
 
     loss: float
     accuracy: float
@@ -56,10 +63,10 @@ class _Tally:
         self.answers = 0
         self.elements = 0
 
-    def add(self, loss: float, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
-        """A batch with its mean loss."""
-        self.loss += loss * len(targets)
-        self.elements += len(targets)
+    def add(self, loss: float, images: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
+        """A batch with its mean loss, and the classes of its answers."""
+        self.loss += loss * images
+        self.elements += images
         right = prediction.argmax(-1) == targets.argmax(-1)
         self.right += int(right.sum())
         self.answers += right.size
@@ -68,16 +75,19 @@ class _Tally:
         """Means."""
         if not self.elements:
             raise ParameterError("the data has no batch")
-        return Evaluated(self.loss / self.elements, self.right / self.answers)
+        accuracy = self.right / self.answers if self.answers else float("nan")
+        return Evaluated(self.loss / self.elements, accuracy)
 
 
 class Trainer:
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
     Args:
-        network: with one output and all its weights; it stays as it is. Where the output is a softmax and the loss
-            "softmax_cross_entropy", the loss is of what the softmax reads.
-        loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind".
+        network: with one output, or those of a detector, and all its weights; it stays as it is. Where the output is a
+            softmax and the loss "softmax_cross_entropy", the loss is of what the softmax reads.
+        loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The
+            kind "multibox" is the loss of a single-shot detector with a `detection`, whose scores are of the kind
+            "softmax"; it has the parameters of the operation "multibox_loss", and "iou_threshold".
         optimizer: `mpscnn.training.optimizers`' Sgd, RmsProp or Adam.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
         precision: "float32"; or, on "metal", "float16": what layers hand to each other is rounded to it.
@@ -116,7 +126,8 @@ class Trainer:
             raise ParameterError(f"seed must be at least 0, got {seed}")
         if threads != "auto" and (not isinstance(threads, int) or threads < 1):
             raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
-        self._options: dict[str, Any] = {"loss": loss_settings(network, loss)}
+        self._loss = loss_settings(network, loss)
+        self._options: dict[str, Any] = {"loss": self._loss_of_core()}
         self._optimizer = optimizer if optimizer is not None else Adam()
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
         self._options |= {"accumulate": accumulate, "average_rate": average}
@@ -126,6 +137,12 @@ class Trainer:
         self._frozen: tuple[str, ...] = ()
         self._epoch, self._batch = 0, 0  # where `fit` goes on
         self._make(network, self._matching(frozen))
+        self._detector: DetectorLabels | None = None
+        if self._loss.get("kind") == "multibox":
+            described, threshold = self._described, self._loss.get("iou_threshold", 0.5)
+            self._detector = DetectorLabels(
+                network, described["prediction"], described["prediction_layers"], threshold
+            )
 
     # ---- Steps ----
 
@@ -139,7 +156,9 @@ class Trainer:
 
         Args:
             inputs: float32 or float16 of the network's input shape, a list for several inputs.
-            labels: class numbers (n,), or floats of the prediction's shape (n, ...).
+            labels: class numbers (n,), or floats of the prediction's shape (n, ...). Of a detector a list with a
+                mapping for each image: "boxes" (k, 4), left, top, right and bottom in fractions of the input, and
+                "classes" (k,), numbers from 0 on; or what `Detector.targets` makes of them.
             weights: of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
 
         Raises:
@@ -167,7 +186,7 @@ class Trainer:
                 data, batch_size, order=order, epoch=self._epoch, first=self._batch
             ):
                 loss, prediction, targets = self._step(inputs, labels, weights)
-                tally.add(loss, prediction, targets)
+                tally.add(loss, len(targets), *self._answers(prediction, targets))
                 self._batch += 1
             done = tally.evaluated()
             self._epoch, self._batch = self._epoch + 1, 0
@@ -187,19 +206,24 @@ class Trainer:
         Args:
             averaged: of the weights' moving average instead.
         """
-        layer = self._described["prediction_layer"]
+        layers = self._described["prediction_layers"]
         network = self.averaged if averaged else self.network
         session = network.compile(
-            device=self._device, precision=self._options["precision"], outputs=[layer]
+            device=self._device, precision=self._options["precision"], outputs=layers
         ).session(threads=self._threads or "auto")
         tally = _Tally()
         for inputs, labels, weights in batches(data, batch_size):
-            prediction = session.run(inputs)
-            assert isinstance(prediction, np.ndarray)
-            arrays = {"prediction": prediction, "labels": targets_of(labels, prediction.shape)}
+            answer = session.run(inputs)
+            prediction = (
+                np.concatenate([answer[layer] for layer in layers], -1)
+                if isinstance(answer, dict)
+                else np.asarray(answer)
+            )
+            targets = self._targets(labels, prediction.shape)
+            arrays = {"prediction": prediction, "labels": targets}
             if weights is not None:
                 arrays["weights"] = weights_of(weights, prediction.shape)
-            tally.add(self._loss_of(arrays), prediction, arrays["labels"])
+            tally.add(self._loss_of(arrays), len(targets), *self._answers(prediction, targets))
         return tally.evaluated()
 
     # ---- Weights ----
@@ -217,6 +241,7 @@ class Trainer:
     def _network_of(self, graph: _core.Graph) -> Network:
         trained = Network.from_graph(graph)
         trained.labels, trained.preprocess = self._original.labels, self._original.preprocess
+        trained.detection = self._original.detection
         return trained
 
     @property
@@ -239,9 +264,11 @@ class Trainer:
 
         An older one stays until it is complete.
         """
+        head = self._original.detection
         settings = {
             "format": _FORMAT,
             "graph": self._original.to_dict(),
+            "loss": self._loss,
             "options": self._options,
             "optimizer": type(self._optimizer).__name__,
             "device": self._device,
@@ -252,9 +279,12 @@ class Trainer:
             "batch": self._batch,
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
+            "detection": None if head is None else dict(head.settings),
         }
         arrays = {f"weight:{name}": np.asarray(value) for name, value in self.network.weights.items()}
         arrays |= {f"variable:{name}": value for name, value in self._variables().items()}
+        if head is not None and head.anchors is not None:
+            arrays["anchors"] = head.anchors
         text = np.frombuffer(json.dumps(settings).encode(), np.uint8)
         with replacing(path, WeightsError) as file:
             np.savez(file, allow_pickle=False, settings=text, **arrays)
@@ -280,9 +310,11 @@ class Trainer:
             {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}
         )
         network.labels, network.preprocess = settings["labels"], settings["preprocess"]
+        if settings["detection"] is not None:
+            network.detection = DetectionHead(settings["detection"], arrays.get("anchors"))
         trainer = cls(
             network,
-            loss=settings["options"]["loss"],
+            loss=settings["loss"],
             optimizer=optimizer,
             device=settings["device"],
             precision=settings["options"].get("precision", "float32"),
@@ -347,7 +379,7 @@ class Trainer:
         if not given or given[0].ndim == 0:
             raise ParameterError("a step takes at least one input with a batch")
         shape = (len(given[0]), *self._described["prediction"][1:])
-        targets, prediction = targets_of(labels, shape), np.empty(shape, np.float32)
+        targets, prediction = self._targets(labels, shape), np.empty(shape, np.float32)
         if (weights is not None) != self._options["weighted"]:
             raise ParameterError(
                 "weights of the losses are for a trainer with weighted=True, and needed there, got "
@@ -360,10 +392,30 @@ class Trainer:
         self._steps += 1
         return loss, prediction, targets
 
+    def _loss_of_core(self) -> dict[str, Any]:
+        """What matches objects with anchors is not the core's."""
+        return {name: value for name, value in self._loss.items() if name != "iou_threshold"}
+
+    def _targets(self, labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Labels in the shape of a prediction."""
+        if self._detector is not None:
+            return self._detector.targets(labels, shape[0])
+        return targets_of(labels, shape)
+
+    def _answers(
+        self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores and right classes."""
+        return (prediction, targets) if self._detector is None else learnt_answers(prediction, targets)
+
     def _loss_of(self, arrays: Mapping[str, NDArray[np.float32]]) -> float:
         """By the operation that training has, of the prediction, the labels and, if any, weights."""
         measure = Network(input={name: array.shape[1:] for name, array in arrays.items()}, name="loss")
-        measure.output(measure.layer("loss", measure.inputs, self._options["loss"]))
+        operation, settings = "loss", self._options["loss"]
+        if self._detector is not None:
+            operation = "multibox_loss"
+            settings = {name: value for name, value in settings.items() if name not in _OF_NETWORKS}
+        measure.output(measure.layer(operation, measure.inputs, settings))
         program = measure.compile(device="cpu", precision="float32")
         result = program.session(threads=1).run(list(arrays.values()))
         return float(np.asarray(result).item())

@@ -33,10 +33,12 @@ class DetectionHead:
         """For heads that the caller computes. Raises as `Detector` does."""
         return Detector(self.settings, input_size, anchors=self.anchors)
 
+    def output(self, part: str) -> str:
+        """The name of the network's output that has the "boxes" or the "scores"."""
+        return str(_entry(self.settings, part, "output", part))
+
     def __repr__(self) -> str:
-        described = [
-            f"{kind} {_entry(self.settings, kind, 'output', kind)!r}" for kind in ("boxes", "scores")
-        ]
+        described = [f"{part} {self.output(part)!r}" for part in ("boxes", "scores")]
         return f"<DetectionHead: anchors {_entry(self.settings, 'anchors', 'rule', '?')}, {', '.join(described)}>"
 
 
@@ -97,6 +99,40 @@ class Detector:
         Raises ShapeError for another number of boxes than anchors, ParameterError for NaN and infinities.
         """
         return self._core.decode(_table("boxes", boxes))
+
+    def targets(
+        self, boxes: Any, classes: Any, *, columns: int, iou_threshold: float = 0.5
+    ) -> NDArray[np.float32]:
+        """What a network that learns shall answer for an image whose objects are known (docs/detection.md#targets).
+
+        Args:
+            boxes: (k, 4) left, top, right and bottom of each object, in fractions of the network's input; k may be 0.
+            classes: (k,) numbers of their classes from 0 on, the background not counted.
+            columns: of the network's scores, the background among them.
+            iou_threshold: an anchor that overlaps an object by as much learns it, beside the best anchor of each.
+
+        Returns:
+            (anchors, 4 + columns): the four numbers of each anchor's box, and 1 for its class; the background is the
+            first one.
+
+        Raises:
+            ShapeError: arrays that do not fit each other. ParameterError: boxes outside of the image or without area,
+                classes that there are not, a threshold that is not above 0 and at most 1, settings without anchors or
+                without a background.
+        """
+        numbers = as_array("classes", classes)
+        if numbers.size == 0:
+            numbers = np.zeros(len(numbers), np.int32)
+        if numbers.dtype.kind not in "iu":
+            raise ParameterError(f"classes must be whole numbers, got {numbers.dtype}")
+        table = as_array("boxes", boxes)
+        if table.size == 0:
+            table = np.zeros((0, 4), np.float32)
+        if numbers.size and not (numbers.min() >= 0 and numbers.max() < 2**31):
+            raise ParameterError(f"classes must be numbers from 0 on, got {numbers.min()} to {numbers.max()}")
+        return self._core.targets(
+            _table("boxes", table), numbers.astype(np.int32), whole_number("columns", columns), iou_threshold
+        )
 
     def run(
         self,

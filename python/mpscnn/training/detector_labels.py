@@ -1,0 +1,111 @@
+"""What a detector's network learns of images: the boxes and classes of their objects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.graph.network import Network
+from mpscnn.graph.training_arrays import BOX_NUMBERS, array_of, is_object_list
+
+__all__ = ["DetectorLabels", "learnt_answers"]
+
+
+class DetectorLabels:
+    """Makes targets of labels, by the anchors of a network's `detection`.
+
+    Args:
+        network: with one image as input, of a fixed size.
+        prediction: extents of what the loss compares with targets: (batch, anchors, 4 + columns).
+        layers: those that compute it, boxes and scores.
+        iou_threshold: from which overlap on an anchor learns an object.
+
+    Raises:
+        ParameterError: the network has no `detection`, or one whose scores are not compared by a softmax with a
+            background. ShapeError: the network has another number of boxes than the detection has anchors.
+    """
+
+    def __init__(
+        self, network: Network, prediction: Sequence[int], layers: Sequence[str], iou_threshold: float
+    ) -> None:
+        if network.detection is None:
+            raise ParameterError(
+                f"network {network.name!r} has no detection, by whose anchors the multibox loss is computed "
+                "(docs/detection.md)"
+            )
+        height, width = network.input.shape[1:3]
+        if height is None or width is None:
+            raise ShapeError(
+                f"network {network.name!r}: anchors need an input of a fixed size, got {network.input.shape}"
+            )
+        self._detector = network.detection.detector((height, width))
+        scores = self._detector.settings["scores"]
+        kind = "softmax" if layers[1] == scores["output"] else "probability"
+        if scores["kind"] != kind or not scores["background"]:
+            raise ParameterError(
+                f"network {network.name!r}: the multibox loss is that of scores of the kind {kind!r} with a "
+                f"background, its detection says {scores['kind']!r} "
+                f"{'with' if scores['background'] else 'without'} one"
+            )
+        anchors = len(self._detector.anchors)
+        if prediction[1] != anchors:
+            raise ShapeError(
+                f"network {network.name!r} has {prediction[1]} boxes, its detection {anchors} anchors for an input of "
+                f"{height} x {width}"
+            )
+        self._shape = (anchors, int(prediction[2]))
+        self._threshold = iou_threshold
+
+    def targets(self, labels: Any, images: int) -> NDArray[np.float32]:
+        """(images, anchors, 4 + columns), as `Detector.targets` makes them for each image.
+
+        Args:
+            labels: "boxes" (k, 4) and "classes" (k,) of each image, or targets.
+            images: in the batch.
+
+        Raises:
+            ShapeError: another number of images, or arrays that do not fit each other. ParameterError: boxes outside of
+                the image or without area, classes that there are not; the image is named.
+        """
+        if not is_object_list(labels):
+            return self._given_targets(labels, images)
+        if len(labels) != images:
+            raise ShapeError(f"there are {images} images and labels of {len(labels)}")
+        targets = np.empty((images, *self._shape), np.float32)
+        for i, objects in enumerate(labels):
+            if objects.keys() != {"boxes", "classes"}:
+                raise ParameterError(
+                    f"labels of image {i} must have 'boxes' and 'classes', got {sorted(map(str, objects))}"
+                )
+            try:
+                targets[i] = self._detector.targets(
+                    objects["boxes"],
+                    objects["classes"],
+                    columns=self._shape[1] - BOX_NUMBERS,
+                    iou_threshold=self._threshold,
+                )
+            except (ParameterError, ShapeError) as error:
+                raise type(error)(f"labels of image {i}: {error}") from None
+        return targets
+
+    def _given_targets(self, labels: Any, images: int) -> NDArray[np.float32]:
+        array = array_of("labels", labels)
+        if array.dtype.kind != "f" or array.shape != (images, *self._shape):
+            raise ShapeError(
+                "labels must be a list with a mapping of 'boxes' and 'classes' for each image, or targets, floats of "
+                f"the shape {(images, *self._shape)}, got {array.dtype} of the shape {array.shape}"
+            )
+        return np.ascontiguousarray(array, np.float32)
+
+
+def learnt_answers(
+    prediction: NDArray[np.float32], targets: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Scores and classes of the anchors that learn an object."""
+    classes = targets[..., BOX_NUMBERS:]
+    learns = classes[..., 1:].sum(-1) > 0
+    return prediction[..., BOX_NUMBERS:][learns], classes[learns]
