@@ -35,6 +35,7 @@ class Tensor:
     data: Any = None
     quantization: tuple[Sequence[float], Sequence[int]] | None = None
     """Scales and zero points."""
+    quantized_axis: int = 0
     signature: tuple[int, ...] | None = None
     """The shape with -1 for the extents that are free."""
     sparsity: Sparsity | None = None
@@ -69,9 +70,9 @@ def constant(name: str, values: Any, dtype: str = "float32") -> Tensor:
     return Tensor(name, array.shape, dtype, array)
 
 
-def quantized(tensor: Tensor, scales: Sequence[float], zero_points: Sequence[int]) -> Tensor:
-    """The same with a quantization."""
-    return replace(tensor, quantization=(scales, zero_points))
+def quantized(tensor: Tensor, scales: Sequence[float], zero_points: Sequence[int], axis: int = 0) -> Tensor:
+    """The same with a quantization, along an axis if there are several scales."""
+    return replace(tensor, quantization=(scales, zero_points), quantized_axis=axis)
 
 
 def write_tflite(
@@ -187,7 +188,7 @@ class _Writer:
             _reference(3, self._string(tensor.name)),
         ]
         if tensor.quantization:
-            fields.append(_reference(4, self._quantization(*tensor.quantization)))
+            fields.append(_reference(4, self._quantization(*tensor.quantization, tensor.quantized_axis)))
         if tensor.sparsity:
             fields.append(_reference(6, self._sparsity(tensor.sparsity)))
         if tensor.signature:
@@ -205,15 +206,16 @@ class _Writer:
 
         return self._once(("buffer", raw.tobytes()), add)
 
-    def _quantization(self, scales: Sequence[float], zero_points: Sequence[int]) -> int:
+    def _quantization(self, scales: Sequence[float], zero_points: Sequence[int], axis: int) -> int:
         def add() -> int:
             lists = [
                 self._builder.CreateNumpyVector(np.asarray(values, dtype))
                 for values, dtype in ((scales, np.float32), (zero_points, np.int64))
             ]
-            return self._table([_reference(2 + slot, offset) for slot, offset in enumerate(lists)])
+            fields = [_reference(2 + slot, offset) for slot, offset in enumerate(lists)]
+            return self._table([*fields, (6, "Int32", axis)])
 
-        return self._once(("quantization", tuple(scales), tuple(zero_points)), add)
+        return self._once(("quantization", tuple(scales), tuple(zero_points), axis), add)
 
     def _sparsity(self, sparsity: Sparsity) -> int:
         levels = []

@@ -1,0 +1,224 @@
+"""Random quantised TensorFlow Lite files of one operator, and the integers that LiteRT's reference kernels compute."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+from numpy.typing import NDArray
+
+from mpscnn.converters.tflite import names
+
+Integers = NDArray[np.int64]
+_CODES = {names.operator_name(code): code for code in range(160)}
+_OPTIONS = {
+    "ADD": 11, "AVERAGE_POOL_2D": 5, "CONCATENATION": 10, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8,
+    "MAX_POOL_2D": 5, "MUL": 21, "RESIZE_BILINEAR": 15, "SOFTMAX": 9,
+}  # fmt: skip
+OPERATORS = [*_OPTIONS, "QUANTIZE"]
+
+
+def judged(path: Path, *inputs: Any) -> dict[int, Integers]:
+    """All tensors of the file that LiteRT's reference kernels compute, by their numbers."""
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
+    judge = litert.Interpreter(
+        str(path),
+        experimental_op_resolver_type=litert.OpResolverType.BUILTIN_REF,
+        experimental_preserve_all_tensors=True,
+        num_threads=1,
+    )
+    judge.allocate_tensors()
+    for described, x in zip(judge.get_input_details(), inputs, strict=True):
+        judge.set_tensor(described["index"], x)
+    judge.invoke()
+    results = {int(index) for entry in judge._get_ops_details() for index in entry["outputs"]}
+    return {index: judge.get_tensor(index).astype(np.int64) for index in results}
+
+
+class RandomFile:
+    """A file of one operator and inputs for it; everything about them follows from the seed."""
+
+    def __init__(self, kind: str, dtype: str, seed: int) -> None:
+        self._random = np.random.default_rng(seed)
+        self._dtype = dtype
+        self._limits = np.iinfo(dtype)
+        self._tensors: list[Tensor] = []
+        self.inputs: list[NDArray[Any]] = []
+        self._read: list[int] = []
+        options, result = getattr(self, f"_{kind.lower()}")()
+        self._tensors.append(result)
+        operator = Operator(
+            _CODES[kind],
+            self._read,
+            [len(self._tensors) - 1],
+            _OPTIONS.get(kind, 0),
+            options,
+            version=3 if dtype == "int8" else 1,
+        )
+        given = [i for i in self._read if self._tensors[i].data is None]
+        self.content = write_tflite(self._tensors, [operator], given, [len(self._tensors) - 1])
+
+    # ---- Operators -------------------------------------------------------------------------------------------
+
+    def _conv_2d(self) -> tuple[list[Field], Tensor]:
+        batch, height, width, channels = self._shape()
+        kernel = (self._integer(1, min(4, height)), self._integer(1, min(4, width)))
+        outputs = self._integer(1, 40)
+        source = self._input((batch, height, width, channels))
+        scales = self._weights((outputs, *kernel, channels), source, outputs, 0)
+        fields, extents = self._window(kernel, (height, width))
+        fields += [(3, "Int8", self._activation()), (4, "Int32", 1), (5, "Int32", 1)]
+        depth = kernel[0] * kernel[1] * channels
+        return fields, self._product((batch, *extents, outputs), source, scales, depth)
+
+    def _depthwise_conv_2d(self) -> tuple[list[Field], Tensor]:
+        batch, height, width, channels = self._shape()
+        multiplier = self._integer(1, 2)
+        kernel = (self._integer(1, min(5, height)), self._integer(1, min(5, width)))
+        outputs = channels * multiplier
+        source = self._input((batch, height, width, channels))
+        scales = self._weights((1, *kernel, outputs), source, outputs, 3)
+        fields, extents = self._window(kernel, (height, width))
+        fields += [
+            (3, "Int32", multiplier),
+            (4, "Int8", self._activation()),
+            (5, "Int32", 1),
+            (6, "Int32", 1),
+        ]
+        return fields, self._product((batch, *extents, outputs), source, scales, kernel[0] * kernel[1])
+
+    def _fully_connected(self) -> tuple[list[Field], Tensor]:
+        batch, channels, outputs = self._integer(1, 3), self._integer(1, 70), self._integer(1, 40)
+        source = self._input((batch, channels))
+        scales = self._weights((outputs, channels), source, 1, 0)
+        return [(0, "Int8", self._activation())], self._product((batch, outputs), source, scales, channels)
+
+    def _average_pool_2d(self) -> tuple[list[Field], Tensor]:
+        batch, height, width, channels = self._shape()
+        kernel = (self._integer(1, min(4, height)), self._integer(1, min(4, width)))
+        source = self._input((batch, height, width, channels))
+        fields, extents = self._window(kernel, (height, width))
+        fields += [(3, "Int32", kernel[1]), (4, "Int32", kernel[0]), (5, "Int8", self._activation())]
+        return fields, self._like(source, (batch, *extents, channels))
+
+    _max_pool_2d = _average_pool_2d
+
+    def _add(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        a, b = self._input(shape), self._input(shape)
+        scale = self._scale() * (self._scale_of(a) + self._scale_of(b)) * 8.0
+        return [(0, "Int8", self._activation())], self._tensor("result", shape, scale)
+
+    def _mul(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        a, b = self._input(shape), self._input(shape)
+        scale = self._scale() * self._scale_of(a) * self._scale_of(b) * 1e3
+        return [(0, "Int8", self._activation())], self._tensor("result", shape, scale)
+
+    def _softmax(self) -> tuple[list[Field], Tensor]:
+        shape = (self._integer(1, 4), self._integer(2, 60))
+        self._input(shape)
+        result = Tensor("result", shape, self._dtype)
+        return [(0, "Float32", 1.0)], quantized(result, [1.0 / 256.0], [int(self._limits.min)])
+
+    def _resize_bilinear(self) -> tuple[list[Field], Tensor]:
+        batch, height, width, channels = self._shape()
+        size = (self._integer(1, 19), self._integer(1, 19))
+        source = self._input((batch, height, width, channels))
+        self._read.append(len(self._tensors))
+        self._tensors.append(constant("size", size, "int32"))
+        mode = self._integer(0, 2)
+        fields: list[Field] = [(2, "Bool", mode == 1), (3, "Bool", mode == 2)]
+        return fields, self._like(source, (batch, *size, channels))
+
+    def _concatenation(self) -> tuple[list[Field], Tensor]:
+        batch, height, width, channels = self._shape()
+        source = self._input((batch, height, width, channels))
+        other = self._integer(1, 9)
+        self._add_input(self._like(source, (batch, height, width, other), "other"))
+        return [(0, "Int32", 3)], self._like(source, (batch, height, width, channels + other))
+
+    def _quantize(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        source = self._input(shape)
+        return [], self._tensor("result", shape, self._scale() * self._scale_of(source) * 20.0)
+
+    # ---- Their parts -----------------------------------------------------------------------------------------
+
+    def _integer(self, low: int, high: int) -> int:
+        return int(self._random.integers(low, high + 1))
+
+    def _activation(self) -> int:
+        return int(self._random.choice([0, 0, 1, 3]))
+
+    def _scale(self) -> float:
+        return float(np.float32(np.exp(self._random.uniform(-4.0, -1.0))))
+
+    @staticmethod
+    def _scale_of(tensor: Tensor) -> float:
+        assert tensor.quantization is not None
+        return float(np.float32(tensor.quantization[0][0]))
+
+    def _shape(self) -> tuple[int, int, int, int]:
+        return self._integer(1, 2), self._integer(1, 9), self._integer(1, 9), self._integer(1, 20)
+
+    def _tensor(self, name: str, shape: tuple[int, ...], scale: float) -> Tensor:
+        zero_point = self._integer(int(self._limits.min), int(self._limits.max))
+        return quantized(Tensor(name, shape, self._dtype), [scale], [zero_point])
+
+    @staticmethod
+    def _like(tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
+        assert tensor.quantization is not None
+        return quantized(Tensor(name, shape, tensor.dtype), *tensor.quantization)
+
+    def _input(self, shape: tuple[int, ...]) -> Tensor:
+        return self._add_input(self._tensor(f"input{len(self._tensors)}", shape, self._scale()))
+
+    def _add_input(self, tensor: Tensor) -> Tensor:
+        self._read.append(len(self._tensors))
+        self._tensors.append(tensor)
+        low, high = int(self._limits.min), int(self._limits.max)
+        self.inputs.append(self._random.integers(low, high + 1, tensor.shape).astype(self._dtype))
+        return tensor
+
+    def _weights(
+        self, shape: tuple[int, ...], source: Tensor, outputs: int, axis: int
+    ) -> NDArray[np.float64]:
+        """uint8: of any zero point; int8: one scale for each of `outputs`, or one, and symmetric. And biases."""
+        low, high = int(self._limits.min), int(self._limits.max)
+        values = self._random.integers(low, high + 1, shape).astype(self._dtype)
+        count = outputs if self._dtype == "int8" else 1
+        scales = [self._scale() / 10.0 for _ in range(count)]
+        zero_points = [self._integer(100, 160) if self._dtype == "uint8" else 0] * count
+        weight = constant("weight", values, self._dtype)
+        bias_scales = [scale * self._scale_of(source) for scale in scales]
+        channels = shape[axis]
+        bias = constant("bias", self._random.integers(-20000, 20000, channels), "int32")
+        for tensor, own, zeros, along in (
+            (weight, scales, zero_points, axis),
+            (bias, bias_scales, [0] * count, 0),
+        ):
+            self._read.append(len(self._tensors))
+            self._tensors.append(quantized(tensor, own, zeros, along))
+        return np.array(scales)
+
+    def _product(
+        self, shape: tuple[int, ...], source: Tensor, scales: NDArray[np.float64], depth: int
+    ) -> Tensor:
+        """With a scale at which results spread over the integers."""
+        spread = 5000.0 * np.sqrt(depth) * self._scale_of(source) * float(scales.mean()) / 40.0
+        return self._tensor("result", shape, float(np.float32(spread)))
+
+    def _window(
+        self, kernel: tuple[int, int], extents: tuple[int, int]
+    ) -> tuple[list[Field], tuple[int, int]]:
+        same, strides = self._integer(0, 1), (self._integer(1, 3), self._integer(1, 3))
+        size = [
+            -(-extent // stride) if same else (extent - taps) // stride + 1
+            for extent, taps, stride in zip(extents, kernel, strides, strict=True)
+        ]
+        fields: list[Field] = [(0, "Int8", 1 - same), (1, "Int32", strides[1]), (2, "Int32", strides[0])]
+        return fields, (size[0], size[1])

@@ -1,0 +1,65 @@
+"""The integer arithmetic of quantised TensorFlow Lite files: tests/reference beside LiteRT's reference kernels."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import numpy as np
+import pytest
+from converters.quantized_files import OPERATORS, RandomFile, judged
+from reference import quantized, quantized_file
+
+from mpscnn.converters.tflite.file import read_tflite
+
+FILES = [
+    "google/mobilenet_v1_0.25_128_quant",
+    "google/mobilenet_v1_1.0_224_quant_head_layers",
+    "google/mobilenet_v2_1.0_224_quant",
+    "mlperf_tiny/pretrainedResnet_quant",
+    "mlperf_tiny/vww_96_int8",
+    pytest.param("google/deeplabv3_mnv2_pascal_quant", marks=pytest.mark.full),
+    pytest.param("google/mobilenet_v1_0.75_192_quant", marks=pytest.mark.full),
+    pytest.param("google/mobilenet_v1_1.0_224_quant_embedding_extractor", marks=pytest.mark.full),
+]
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", OPERATORS)
+def test_single_operators(tmp_path: Path, kind: str, dtype: str) -> None:
+    path = tmp_path / "one.tflite"
+    for seed in range(40):
+        made = RandomFile(kind, dtype, seed)
+        path.write_bytes(made.content)
+        found = quantized_file.run(read_tflite(path), *made.inputs)
+        for index, expected in judged(path, *made.inputs).items():
+            np.testing.assert_array_equal(found[index], expected, err_msg=f"seed {seed}")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_every_layer_of_real_files(shared: Path, name: str) -> None:
+    path = shared / "models" / f"{name}.tflite"
+    file = read_tflite(path)
+    tensor = file.tensors[file.inputs[0]]
+    limits = np.iinfo(tensor.dtype)
+    x = np.random.default_rng(0).integers(limits.min, limits.max + 1, tensor.shape).astype(tensor.dtype)
+    found = quantized_file.run(file, x)
+    for index, expected in judged(path, x).items():
+        np.testing.assert_array_equal(found[index], expected, err_msg=file.tensors[index].name)
+
+
+def test_fixed_point_numbers() -> None:
+    """Against exact fractions: rounded to nearest, the high product's ties up, those of the shift away from zero."""
+    draw = random.Random(0)
+    for _ in range(2000):
+        x, m, bits = draw.randrange(-(2**31), 2**31), draw.randrange(2**30, 2**31), draw.randrange(0, 31)
+        product = x * m
+        assert quantized.high_product(x, m) == (2 * product + 2**31) // 2**32
+        rounded = (2 * abs(x) + 2**bits) // 2 ** (bits + 1)
+        assert quantized.rounding_shift(x, bits) == (rounded if x >= 0 else -rounded)
+    # A factor's multiplier has 31 significant bits.
+    for factor in (1.0, 0.5, 0.75, 1e-3, 3.7e4, 2.0**-31, np.nextafter(1.0, 0.0)):
+        m, shift = quantized.multiplier_of(float(factor))
+        assert 2**30 <= m < 2**31
+        assert abs(m * 2.0 ** (shift - 31) - factor) <= factor * 2.0**-31
+    assert quantized.multiplier_of(2.0**-33) == (0, 0)

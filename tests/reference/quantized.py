@@ -1,0 +1,311 @@
+"""Layers of quantised networks in integers, bit for bit as TensorFlow Lite's reference kernels compute them.
+
+A tensor is 64-bit integers with a `Quantization`: number = (integer - zero point) * scale.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from . import window
+
+Integers = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Quantization:
+    """Of the elements of a tensor: uint8 or int8."""
+
+    scale: float
+    zero_point: int
+    dtype: str = "uint8"
+
+    @property
+    def limits(self) -> tuple[int, int]:
+        """The least and the greatest integer."""
+        return (0, 255) if self.dtype == "uint8" else (-128, 127)
+
+    def clamped(self, activation: tuple[float, float] | None) -> tuple[int, int]:
+        """What an activation that ends a layer leaves of the limits; it is given by its own."""
+        low, high = self.limits
+        if activation is None:
+            return low, high
+        scale = np.float32(self.scale)
+        ends = [
+            self.zero_point + _away_from_zero(float(np.float32(end) / scale)) if math.isfinite(end) else end
+            for end in activation
+        ]
+        return int(max(low, ends[0])), int(min(high, ends[1]))
+
+
+def _away_from_zero(x: float) -> int:
+    return int(math.copysign(math.floor(abs(x) + 0.5), x))
+
+
+# ---- Fixed-point numbers -----------------------------------------------------------------------------------
+
+
+def multiplier_of(factor: float) -> tuple[int, int]:
+    """(m, shift) with factor = m * 2^(shift - 31), m of 31 bits."""
+    if factor == 0.0:
+        return 0, 0
+    fraction, shift = math.frexp(factor)
+    m = _away_from_zero(fraction * 2.0**31)
+    if m == 1 << 31:
+        m, shift = m // 2, shift + 1
+    return (0, 0) if shift < -31 else (m, shift)
+
+
+def high_product(x: Any, m: Any) -> Integers:
+    """x * m / 2^31, rounded to nearest, ties up."""
+    return (np.asarray(x, np.int64) * np.asarray(m, np.int64) + (1 << 30)) >> 31
+
+
+def rounding_shift(x: Any, bits: Any) -> Integers:
+    """x / 2^bits, rounded to nearest, ties away from zero."""
+    x, bits = np.asarray(x, np.int64), np.asarray(bits, np.int64)
+    mask = (np.int64(1) << bits) - 1
+    return (x >> bits) + ((x & mask) > (mask >> 1) + (x < 0))
+
+
+def scaled(x: Any, m: Any, shift: Any) -> Integers:
+    """x * m * 2^(shift - 31), rounded twice."""
+    shift = np.asarray(shift, np.int64)
+    product = high_product(np.asarray(x, np.int64) << np.maximum(shift, 0), m)
+    return rounding_shift(product, np.maximum(-shift, 0))
+
+
+def scaled_once(x: Any, m: Any, shift: Any) -> Integers:
+    """x * m * 2^(shift - 31), rounded to nearest, ties up."""
+    bits = 31 - np.asarray(shift, np.int64)
+    return (np.asarray(x, np.int64) * m + (np.int64(1) << (bits - 1))) >> bits
+
+
+def _factor(a: float, b: float, result: float) -> float:
+    """a * b / result of scales, which are float32 numbers, in double."""
+    return float(np.float32(a)) * float(np.float32(b)) / float(np.float32(result))
+
+
+# ---- Products ----------------------------------------------------------------------------------------------
+
+
+def convolution(
+    x: Integers,
+    source: Quantization,
+    weight: NDArray[Any],
+    scales: Any,
+    zero_points: Any,
+    bias: Any,
+    result: Quantization,
+    attributes: dict[str, Any],
+    activation: tuple[float, float] | None = None,
+    *,
+    dense: bool = False,
+) -> Integers:
+    """Weights [out][kernel height][kernel width][in / groups] with scales and zero points, one or one per output.
+
+    Outside of the image are zero points. A bias has the scale of the products. `dense`: of a dense layer,
+    whose sums are rounded once.
+    """
+    weight = weight.astype(np.int64) - np.reshape(np.asarray(zero_points, np.int64), (-1, 1, 1, 1))
+    outputs, inputs = weight.shape[0], weight.shape[3]
+    height, width = x.shape[1:3]
+    rows, columns = window.positions(attributes, height, width)
+    group_of = np.arange(outputs) // (outputs // attributes.get("groups", 1))
+    sums = np.broadcast_to(np.asarray(bias, np.int64), (x.shape[0], len(rows), len(columns), outputs)).copy()
+    centred = np.asarray(x, np.int64) - source.zero_point
+    for u in range(weight.shape[1]):
+        for v in range(weight.shape[2]):
+            ys, xs = np.array([taps[u] for taps in rows]), np.array([taps[v] for taps in columns])
+            inside = ((ys >= 0) & (ys < height))[:, None] & ((xs >= 0) & (xs < width))
+            taps = centred[:, ys.clip(0, height - 1)][:, :, xs.clip(0, width - 1)] * inside[..., None]
+            # Sums stay below 2^53: products of floats are exact.
+            if attributes.get("groups", 1) == 1:
+                sums += np.rint(taps.astype(np.float64) @ weight[:, u, v].T.astype(np.float64)).astype(
+                    np.int64
+                )
+                continue
+            for k in range(inputs):
+                sums += taps[..., group_of * inputs + k] * weight[:, u, v, k]
+    own = np.broadcast_to(np.asarray(scales, np.float32).reshape(-1), (outputs,))
+    m, shift = np.array([multiplier_of(_factor(source.scale, float(one), result.scale)) for one in own]).T
+    numbers = (scaled_once if dense else scaled)(sums, m, shift)
+    return np.clip(numbers + result.zero_point, *result.clamped(activation))
+
+
+# ---- Layers without weights --------------------------------------------------------------------------------
+
+
+def average_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
+    """Means over the pixels of each window that lie in the image, rounded to nearest, ties away from zero."""
+    height, width = x.shape[1:3]
+    rows, columns = window.positions(attributes, height, width)
+    result = np.zeros((x.shape[0], len(rows), len(columns), x.shape[3]), np.int64)
+    for i, row_taps in enumerate(rows):
+        for j, column_taps in enumerate(columns):
+            ys = [y for y in row_taps if 0 <= y < height]
+            xs = [c for c in column_taps if 0 <= c < width]
+            total, count = x[:, ys][:, :, xs].sum(axis=(1, 2)), len(ys) * len(xs)
+            result[:, i, j] = np.sign(total) * ((np.abs(total) + count // 2) // count)
+    return np.clip(result, *limits)
+
+
+def add(
+    a: Integers,
+    of_a: Quantization,
+    b: Integers,
+    of_b: Quantization,
+    result: Quantization,
+    activation: tuple[float, float] | None = None,
+) -> Integers:
+    """Both operands with 20 more bits, halved and brought to the larger scale."""
+    largest = 2.0 * max(np.float64(np.float32(of_a.scale)), np.float64(np.float32(of_b.scale)))
+    total = np.int64(0)
+    for x, own in ((a, of_a), (b, of_b)):
+        m, shift = multiplier_of(float(np.float64(np.float32(own.scale)) / largest))
+        total = total + scaled((np.asarray(x, np.int64) - own.zero_point) << 20, m, shift)
+    m, shift = multiplier_of(float(largest / ((1 << 20) * np.float64(np.float32(result.scale)))))
+    return np.clip(scaled(total, m, shift) + result.zero_point, *result.clamped(activation))
+
+
+def max_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int]) -> Integers:
+    """Maxima over the pixels of each window that lie in the image, within an activation's limits."""
+    height, width = x.shape[1:3]
+    rows, columns = window.positions(attributes, height, width)
+    result = np.zeros((x.shape[0], len(rows), len(columns), x.shape[3]), np.int64)
+    for i, row_taps in enumerate(rows):
+        for j, column_taps in enumerate(columns):
+            ys = [y for y in row_taps if 0 <= y < height]
+            xs = [c for c in column_taps if 0 <= c < width]
+            result[:, i, j] = x[:, ys][:, :, xs].max(axis=(1, 2))
+    return np.clip(result, *limits)
+
+
+def multiply(
+    a: Integers,
+    of_a: Quantization,
+    b: Integers,
+    of_b: Quantization,
+    result: Quantization,
+    activation: tuple[float, float] | None = None,
+) -> Integers:
+    """The product of what lies above the zero points, rescaled once."""
+    factor = _factor(of_a.scale, of_b.scale, result.scale)
+    product = (np.asarray(a, np.int64) - of_a.zero_point) * (np.asarray(b, np.int64) - of_b.zero_point)
+    numbers = scaled(product, *multiplier_of(factor)) + result.zero_point
+    return np.clip(numbers, *result.clamped(activation))
+
+
+def requantized(x: Integers, source: Quantization, result: Quantization) -> Integers:
+    """The same numbers with another scale and zero point."""
+    factor = _factor(source.scale, 1.0, result.scale)
+    moved = scaled(np.asarray(x, np.int64) - source.zero_point, *multiplier_of(factor))
+    return np.clip(moved + result.zero_point, *result.limits)
+
+
+# ---- Bilinear resize ---------------------------------------------------------------------------------------
+
+
+def resize_bilinear(
+    x: Integers, size: tuple[int, int], dtype: str, *, corners: bool = False, half_pixels: bool = False
+) -> Integers:
+    """uint8 is interpolated by float32 numbers, int8 by positions and weights of 10 bits behind the point."""
+    if dtype == "uint8":
+        return _resize_by_floats(x, size, corners=corners, half_pixels=half_pixels)
+    (y0, y1, down), (x0, x1, right) = (
+        _positions_of_10_bits(have, want, corners=corners, half_pixels=half_pixels)
+        for have, want in zip(x.shape[1:3], size, strict=True)
+    )
+    total = np.int64(0)
+    for y, vertical in ((y0, 1024 - down), (y1, down)):
+        for column, horizontal in ((x0, 1024 - right), (x1, right)):
+            total = total + x[:, y][:, :, column] * (vertical[:, None] * horizontal)[..., None]
+    return np.sign(total) * ((np.abs(total) + (1 << 19)) >> 20)
+
+
+def _positions_of_10_bits(
+    have: int, want: int, *, corners: bool, half_pixels: bool
+) -> tuple[Integers, Integers, Integers]:
+    """The pixels before and behind each position, and 1024 times what the one behind counts."""
+    scale = (1024 * have + want // 2) // want
+    if corners and want > 1:
+        scale = (1024 * (have - 1) + (want - 1) // 2) // (want - 1)
+    at = np.arange(want, dtype=np.int64) * scale + (scale // 2 - 512 if half_pixels else 0)
+    before = np.maximum(np.sign(at) * (np.abs(at) // 1024), 0)
+    behind = np.minimum(np.sign(at + 1023) * (np.abs(at + 1023) // 1024), have - 1)
+    return before, behind, at - 1024 * before
+
+
+def _resize_by_floats(x: Integers, size: tuple[int, int], *, corners: bool, half_pixels: bool) -> Integers:
+    one, half = np.float32(1.0), np.float32(0.5)
+    axes = []
+    for have, want in zip(x.shape[1:3], size, strict=True):
+        scale = np.float32(have) / np.float32(want)
+        if corners and want > 1:
+            scale = np.float32(have - 1) / np.float32(want - 1)
+        at = np.arange(want, dtype=np.float32)
+        at = (at + half) * scale - half if half_pixels else at * scale
+        before = np.maximum(np.floor(at).astype(np.int64), 0)
+        behind = np.minimum(np.ceil(at).astype(np.int64), have - 1)
+        axes.append((before, behind, (at - before.astype(np.float32)).astype(np.float32)))
+    (y0, y1, down), (x0, x1, right) = axes
+    samples = x.astype(np.float32)
+    total = np.float32(0.0)
+    # In this order, each product and each sum rounded to float32.
+    for column, horizontal in ((x0, one - right), (x1, right)):
+        for y, vertical in ((y0, one - down), (y1, down)):
+            taken = samples[:, y][:, :, column]
+            total = total + taken * vertical[:, None, None] * horizontal[:, None]
+    return (total + half).astype(np.float32).astype(np.int64)
+
+
+# ---- Softmax -----------------------------------------------------------------------------------------------
+
+_LARGEST = (1 << 31) - 1
+
+
+def softmax(x: Integers, source: Quantization, beta: float = 1.0) -> Integers:
+    """Of the last axis; the result has the scale 1 / 256 and the least integer as its zero point."""
+    low, high = source.limits
+    factor = min(float(np.float32(beta)) * float(np.float32(source.scale)) * (1 << 26), float(_LARGEST))
+    m, shift = multiplier_of(factor)
+    least = -math.floor(31.0 * (1 << 26) / (1 << shift))
+    difference = x - x.max(axis=-1, keepdims=True)
+    near = difference >= least
+    exponentials = _exponential(high_product(np.where(near, difference, 0) << shift, m))
+    totals = np.where(near, rounding_shift(exponentials, 12), 0).sum(axis=-1, keepdims=True)
+    leading = np.array([32 - int(total).bit_length() for total in totals.reshape(-1)]).reshape(totals.shape)
+    inverse = _inverse((totals << leading) - (1 << 31))
+    shares = rounding_shift(high_product(inverse, exponentials), 12 - leading + 31 - 8) + low
+    return np.where(near, np.clip(shares, low, high), low)
+
+
+def _exponential(a: Integers) -> Integers:
+    """e^a for a <= 0 with 5 integer bits, as a fraction of 31 bits."""
+    quarter = np.int64(1 << 24)
+    part = (a & (quarter - 1)) - quarter
+    remainder = part - a
+    x = (part << 5) + (1 << 28)
+    x2 = high_product(x, x)
+    x3, x4 = high_product(x2, x), high_product(x2, x2)
+    inner = high_product(rounding_shift(x4, 2) + x3, 715827883) + x2
+    result = 1895147668 + high_product(1895147668, x + rounding_shift(inner, 1))
+    for bit, factor in enumerate((1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242), 24):
+        result = np.where(remainder & (1 << bit), high_product(result, factor), result)
+    return np.where(a == 0, _LARGEST, result)
+
+
+def _inverse(a: Integers) -> Integers:
+    """1 / (1 + a) for fractions a, by Newton's method."""
+    total = a + _LARGEST
+    half = (total + 1) >> 1
+    x = 1515870810 + high_product(half, -1010580540)
+    for _ in range(3):
+        missing = (1 << 29) - high_product(half, x)
+        x = x + np.clip(high_product(x, missing) << 2, -_LARGEST - 1, _LARGEST)
+    return np.clip(x << 1, -_LARGEST - 1, _LARGEST)

@@ -1,0 +1,186 @@
+"""Quantised TensorFlow Lite files in integers, operator by operator, straight from the file."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.tflite.file import FileOperator, FileTensor, TfliteFile
+from mpscnn.converters.tflite.flatbuffer import Table
+
+from . import quantized
+from .quantized import Integers, Quantization
+
+Limits = tuple[float, float] | None
+_ACTIVATIONS: dict[int, Limits] = {0: None, 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
+
+
+def quantization_of(tensor: FileTensor) -> Quantization:
+    """Of a tensor with one scale."""
+    assert tensor.quantization is not None
+    assert tensor.quantization.scales.size == 1
+    scale, zero_point = tensor.quantization.scales[0], tensor.quantization.zero_points[0]
+    return Quantization(float(scale), int(zero_point), tensor.dtype.name)
+
+
+def run(file: TfliteFile, *inputs: Any) -> dict[int, Integers]:
+    """The integers of all tensors that the network computes, and of its inputs, by their numbers in the file."""
+    values = {index: np.asarray(x, np.int64) for index, x in zip(file.inputs, inputs, strict=True)}
+    for operator in file.operators:
+        values[operator.outputs[0]] = _OPERATORS[operator.kind](file, operator, values)
+    return values
+
+
+Values = dict[int, Integers]
+
+
+def _options(operator: FileOperator) -> Table:
+    assert operator.options is not None
+    return operator.options
+
+
+def _elements(file: TfliteFile, index: int) -> Any:
+    elements = file.tensors[index].elements
+    assert elements is not None
+    return elements.read()
+
+
+def _quantizations(file: TfliteFile, operator: FileOperator, count: int) -> list[Quantization]:
+    """Of the first operands and of the result."""
+    return [quantization_of(file.tensors[index]) for index in (*operator.inputs[:count], operator.outputs[0])]
+
+
+def _window(options: Table) -> dict[str, Any]:
+    same = options.integer(0, "b") == 0
+    return {
+        "padding": "same" if same else "valid",
+        "stride_x": options.integer(1),
+        "stride_y": options.integer(2),
+    }
+
+
+def _product(
+    file: TfliteFile,
+    operator: FileOperator,
+    x: Integers,
+    weight: Any,
+    attributes: dict[str, Any],
+    activation: int,
+) -> Integers:
+    of_weight = file.tensors[operator.inputs[1]].quantization
+    assert of_weight is not None
+    biased = len(operator.inputs) > 2 and operator.inputs[2] >= 0
+    source, result = (
+        quantization_of(file.tensors[index]) for index in (operator.inputs[0], operator.outputs[0])
+    )
+    return quantized.convolution(
+        x,
+        source,
+        weight,
+        of_weight.scales,
+        of_weight.zero_points,
+        _elements(file, operator.inputs[2]) if biased else 0,
+        result,
+        attributes,
+        _ACTIVATIONS[activation],
+        dense=operator.kind == "FULLY_CONNECTED",
+    )
+
+
+def _convolution(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    options, x = _options(operator), values[operator.inputs[0]]
+    weight = _elements(file, operator.inputs[1])
+    depthwise = operator.kind == "DEPTHWISE_CONV_2D"
+    attributes, first = _window(options), 5 if depthwise else 4
+    if depthwise:
+        weight = weight.transpose(3, 1, 2, 0)  # [1][kernel height][kernel width][out] in the file
+        attributes["groups"] = x.shape[-1]
+    attributes |= {
+        "kernel_height": weight.shape[1],
+        "kernel_width": weight.shape[2],
+        "dilation_x": options.integer(first, "i", 1),
+        "dilation_y": options.integer(first + 1, "i", 1),
+    }
+    return _product(file, operator, x, weight, attributes, options.integer(4 if depthwise else 3, "b"))
+
+
+def _dense(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    weight = _elements(file, operator.inputs[1])
+    x = values[operator.inputs[0]].reshape(-1, 1, 1, weight.shape[1])
+    activation = _options(operator).integer(0, "b")
+    y = _product(file, operator, x, weight[:, None, None, :], {}, activation)
+    return y.reshape(file.tensors[operator.outputs[0]].shape)
+
+
+def _pool(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    options = _options(operator)
+    attributes = _window(options) | {
+        "kernel_width": options.integer(3),
+        "kernel_height": options.integer(4),
+    }
+    result = quantization_of(file.tensors[operator.outputs[0]])
+    limits = result.clamped(_ACTIVATIONS[options.integer(5, "b")])
+    pool = quantized.max_pool if operator.kind == "MAX_POOL_2D" else quantized.average_pool
+    return pool(values[operator.inputs[0]], attributes, limits)
+
+
+def _of_two(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    compute = quantized.add if operator.kind == "ADD" else quantized.multiply
+    a, b = (values[index] for index in operator.inputs)
+    of_a, of_b, result = _quantizations(file, operator, 2)
+    return compute(a, of_a, b, of_b, result, _ACTIVATIONS[_options(operator).integer(0, "b")])
+
+
+def _softmax(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    source, result = _quantizations(file, operator, 1)
+    assert (result.scale, result.zero_point) == (1.0 / 256.0, result.limits[0])
+    return quantized.softmax(values[operator.inputs[0]], source, _options(operator).number(0, "f"))
+
+
+def _resize(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    options = _options(operator)
+    height, width = (int(extent) for extent in _elements(file, operator.inputs[1]))
+    return quantized.resize_bilinear(
+        values[operator.inputs[0]],
+        (height, width),
+        file.tensors[operator.inputs[0]].dtype.name,
+        corners=options.boolean(2),
+        half_pixels=options.boolean(3),
+    )
+
+
+def _concatenation(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    assert len(set(_quantizations(file, operator, len(operator.inputs)))) == 1
+    return np.concatenate([values[index] for index in operator.inputs], _options(operator).integer(0))
+
+
+def _requantized(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return quantized.requantized(values[operator.inputs[0]], *_quantizations(file, operator, 1))
+
+
+def _reshape(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return values[operator.inputs[0]].reshape(file.tensors[operator.outputs[0]].shape)
+
+
+def _argument(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return np.argmax(values[operator.inputs[0]], axis=int(_elements(file, operator.inputs[1]).item()))
+
+
+_OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = {
+    "ADD": _of_two,
+    "ARG_MAX": _argument,
+    "AVERAGE_POOL_2D": _pool,
+    "CONCATENATION": _concatenation,
+    "CONV_2D": _convolution,
+    "DEPTHWISE_CONV_2D": _convolution,
+    "FULLY_CONNECTED": _dense,
+    "MAX_POOL_2D": _pool,
+    "MUL": _of_two,
+    "QUANTIZE": _requantized,
+    "RESHAPE": _reshape,
+    "RESIZE_BILINEAR": _resize,
+    "SOFTMAX": _softmax,
+}
