@@ -9,13 +9,14 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
-from torch import nn
-from torch.nn import functional
 
 import mpscnn
+
+torch: Any = pytest.importorskip("torch", reason="torch is not installed")
+nn: Any = torch.nn
+functional: Any = torch.nn.functional
 
 #: Expansion, channels, blocks, first stride.
 STAGES = ((1, 8, 1, 1), (6, 12, 2, 2), (6, 16, 2, 1), (6, 24, 1, 1))
@@ -26,7 +27,7 @@ RATE = 0.002
 Batches = list[tuple[NDArray[np.float32], NDArray[np.int64]]]
 
 
-class Block(nn.Module):
+class Block(nn.Module):  # type: ignore[misc]
     """An inverted residual."""
 
     def __init__(self, inputs: int, channels: int, stride: int, expansion: int) -> None:
