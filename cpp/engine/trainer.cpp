@@ -16,6 +16,9 @@ constexpr std::int64_t most_steps = std::int64_t{1} << 24;
 
 std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions device,
                                           const TrainingOptions &options) {
+    if (device.device == "cpu" && options.precision != "float32")
+        fail(ErrorKind::unsupported,
+             {"training: on the CPU precision must be float32, got ", quoted(options.precision)});
     device.precision = options.precision;
     if (options.check_finite && device.device == "auto") device.device = "cpu"; // which looks into steps
     return Program::compile(graph, device);
@@ -114,6 +117,8 @@ void Trainer::require_step(std::span<const TensorView> inputs, const TensorView 
         fail(ErrorKind::shape,
              {"training: the network takes ", training_.network_inputs, " inputs",
               options_.weighted ? ", and then weights of the losses" : "", ", got ", inputs.size()});
+    if (labels.shape.rank() > 0 && labels.shape[0] == 0)
+        fail(ErrorKind::shape, "training: a step takes at least one image, got labels of 0");
     const auto require_prediction = [&](const char *what, const Shape &shape) {
         if (shape.rank() != prediction_shape_.rank() || !prediction_shape_.admits(shape))
             fail(ErrorKind::shape, {"training: ", what, " must have the shape of the prediction, ",

@@ -14,6 +14,13 @@ void require_share(const char *field, double value) {
         fail(ErrorKind::parameter, {"training: ", field, " must be 0 to 1, got ", value});
 }
 
+/// Of an average that is corrected for its beginning at 0.
+void require_below_one(const char *field, double value) {
+    if (!(value >= 0.0 && value < 1.0))
+        fail(ErrorKind::parameter,
+             {"training: optimizer.", field, " must be at least 0 and below 1, got ", value});
+}
+
 void read_loss(TrainingOptions &options, const JsonView &given) {
     const bool is_object = given.value().get_if<Json::Object>() != nullptr;
     if (is_object && given.has("kind") && given.at("kind").get<std::string>() == MultiboxOptions::name)
@@ -43,6 +50,8 @@ TrainingOptions TrainingOptions::from_json(const Json &json) {
     read("precision", options.precision);
     require_share("statistics_rate", options.statistics_rate);
     require_share("average_rate", options.average_rate);
+    require_below_one("beta1", options.optimizer.beta1);
+    require_below_one("beta2", options.optimizer.beta2);
     if (options.accumulate < 1 || options.accumulate > ops::largest_size)
         fail(ErrorKind::parameter,
              {"training: accumulate must be 1 to ", ops::largest_size, ", got ", options.accumulate});

@@ -80,6 +80,67 @@ def test_no_data(data: Any) -> None:
         mpscnn.Trainer(network()).evaluate(data)
 
 
+def test_a_batch_of_no_images() -> None:
+    trainer = trained()
+    before = weights(trainer)
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"at least one image, got inputs of the shape \(0, 6, 6, 2\)"
+    ):
+        trainer.step(X[:0], Y[:0])
+    with pytest.raises(mpscnn.ParameterError, match="at least one image"):
+        list(trainer.fit([(X[:0], Y[:0])], epochs=1))
+    assert trainer.steps == 4
+    assert_same(before, weights(trainer))
+
+
+@pytest.mark.parametrize("data", [None, 3])
+def test_what_is_no_data(data: Any) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=r"data must be a tuple of arrays .*, got (NoneType|int)"):
+        list(mpscnn.Trainer(network()).fit(data, epochs=1))
+
+
+def test_an_iterator_that_is_used_up() -> None:
+    epochs = trained().fit(iter([(X, Y)]), epochs=2)
+    next(epochs)
+    with pytest.raises(mpscnn.ParameterError, match="the data has no batch"):
+        next(epochs)
+
+
+ONE = np.broadcast_to(np.float32(0.5), (8, 6, 6, 2))
+
+
+def unaligned() -> Any:
+    memory = np.zeros(8 * 72 * 4 + 1, np.uint8)
+    array = memory[1:].view(np.float32).reshape(8, 6, 6, 2)
+    array[...] = X[:8]
+    return array
+
+
+@pytest.mark.parametrize(
+    "x",
+    [ONE, X[14::-2], X[:8].astype(">f4"), unaligned(), np.asfortranarray(X[:8]), X[:8].astype(np.float16)],
+    ids=["one number", "backwards", "other byte order", "unaligned", "other order", "halves"],
+)
+def test_arrays_are_read_wherever_they_lie(x: Any) -> None:
+    plain = np.ascontiguousarray(np.array(x, np.float16 if x.dtype == np.float16 else np.float32))
+    one, other = (mpscnn.Trainer(network(), optimizer=Sgd(0.1)) for _ in range(2))
+    assert one.step(x, Y[:8]) == other.step(plain, Y[:8])
+    assert_same(weights(one), weights(other))
+    assert one.evaluate((x, Y[:8])) == other.evaluate((plain, Y[:8]))
+    if x.dtype != np.float16:
+        assert network().gradients(x, Y[:8])[0] == network().gradients(plain, Y[:8])[0]
+
+
+def test_what_cannot_be_read_as_arrays() -> None:
+    trainer = mpscnn.Trainer(network())
+    for labels in ([[0], [0, 1]], ["a", "b"], None):
+        with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match="labels"):
+            trainer.step(X[:2], labels)
+    for inputs in (None, [X[:2], X[:2]], [["a"], ["b", "c"]]):
+        with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match="inputs"):
+            trainer.step(inputs, Y[:2])
+
+
 def test_what_is_no_batch() -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"batch 1 must be \(inputs, labels\) or .*, got 1 parts"):
         list(mpscnn.Trainer(network()).fit([(X, Y), (X,)], epochs=1))

@@ -165,10 +165,79 @@ def test_smoothed_labels() -> None:
     assert trainer.step(X, Y) == pytest.approx(-(targets * np.log(answers)).sum(-1).mean(), rel=1e-5)
 
 
-def test_bad_options() -> None:
-    for options, message in (
+def two_inputs() -> mpscnn.Network:
+    net = mpscnn.Network(input={"left": (6, 6, 2), "right": (4,)}, name="two")
+    x = net.dense(net.inputs[0], 5, name="first")
+    net.output(net.softmax(net.dense(net.concat([net.flatten(x), net.inputs[1]]), 3, name="dense")))
+    net.initialize_weights(seed=1)
+    return net
+
+
+def test_networks_with_several_inputs() -> None:
+    more = RANDOM.normal(size=(32, 4)).astype(np.float32)
+    whole, parts = (mpscnn.Trainer(two_inputs(), optimizer=Sgd(0.1), seed=5) for _ in range(2))
+    order = np.random.default_rng([5, 0]).permutation(32)
+    for part in order.reshape(4, 8):
+        whole.step([X[part], more[part]], Y[part])
+    list(parts.fit(([X, more], Y), epochs=1, batch_size=8))
+    for name, value in whole.network.weights.items():
+        np.testing.assert_array_equal(value, parts.network.weights[name])
+    batches = [([X, more], Y)]
+    assert parts.evaluate(batches) == parts.evaluate(((X, more), Y), batch_size=32)
+    with pytest.raises(mpscnn.ParameterError, match="'two' has 2 inputs, got 1 arrays"):
+        parts.step(X, Y)
+    with pytest.raises(mpscnn.ParameterError, match="'two' has 2 inputs, got 1 arrays"):
+        list(parts.fit((X, Y), epochs=2))
+    with pytest.raises(mpscnn.ShapeError, match="the inputs have 32, 31 elements"):
+        list(parts.fit(([X, more[:31]], Y), epochs=2))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ({"accumulate": 0}, "accumulate must be 1 to"),
         ({"average": 1.5}, "average_rate must be 0 to 1, got 1.5"),
-    ):
-        with pytest.raises(mpscnn.ParameterError, match=message):
-            mpscnn.Trainer(network(), **options)
+        ({"seed": "a"}, "seed must be a number from 0 to .*, got 'a'"),
+        ({"seed": -1}, "seed must be a number from 0"),
+        ({"seed": 2**70}, "seed must be a number from 0"),
+        ({"threads": 0}, "threads must be 'auto' or a number of at least 1, got 0"),
+        ({"threads": True}, "threads must be 'auto' or a number of at least 1, got True"),
+        ({"frozen": "conv"}, "frozen must be a sequence of names, got 'conv'"),
+        ({"loss": None}, "loss must be a name, or parameters as a mapping with 'kind', got None"),
+        ({"loss": {"delta": 1.0}}, "loss must be a name, or parameters as a mapping with 'kind'"),
+        ({"optimizer": "adam"}, "optimizer must be mpscnn.Sgd, RmsProp or Adam, got 'adam'"),
+        ({"optimizer": Adam(1e-3, beta1=1.0)}, "optimizer.beta1 must be at least 0 and below 1, got 1"),
+        ({"optimizer": Adam(1e-3, beta2=-0.5)}, "optimizer.beta2 must be at least 0 and below 1, got -0.5"),
+        ({"optimizer": Sgd(0.1, momentum=2.0)}, "momentum must be 0 to 1, got 2"),
+    ],
+)
+def test_bad_options(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        mpscnn.Trainer(network(), **options)
+
+
+@pytest.mark.parametrize("rate", ["a", None, float("nan"), -1.0])
+def test_bad_rates(rate: Any) -> None:
+    for optimizer in (Sgd(rate), Sgd(lambda step: rate)):
+        trainer = mpscnn.Trainer(network(), optimizer=optimizer)
+        with pytest.raises(mpscnn.ParameterError, match=r"learning rate must be .*finite"):
+            trainer.step(X, Y)
+
+
+def test_bad_numbers_of_epochs_and_images() -> None:
+    trainer = mpscnn.Trainer(network())
+    with pytest.raises(mpscnn.ParameterError, match="epochs must be a number of at least 0, got -1"):
+        next(trainer.fit((X, Y), epochs=-1))
+    with pytest.raises(mpscnn.ParameterError, match="batch_size must be a number of at least 1, got 0"):
+        next(trainer.fit((X, Y), epochs=1, batch_size=0))
+
+
+def test_patterns_are_those_of_layers() -> None:
+    """Not of inputs."""
+    trainer = mpscnn.Trainer(network())
+    with pytest.raises(mpscnn.ParameterError, match="has no layer that can be trained"):
+        trainer.freeze("*")
+    with pytest.raises(mpscnn.ParameterError, match="no layer of the network matches 'image'"):
+        trainer.freeze("image")
+    trainer.freeze("c*")
+    assert trainer.frozen == ("conv",)

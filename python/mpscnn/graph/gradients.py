@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError
-from mpscnn.graph.training_arrays import images_of, loss_settings, targets_of
+from mpscnn.graph.training_arrays import inputs_of, loss_settings, targets_of
 from mpscnn.runtime.program import compile_graph
 
 if TYPE_CHECKING:
@@ -78,12 +78,7 @@ class _Differentiated:
 
 
 def _named_inputs(network: Network, x: Any) -> dict[str, NDArray[Any]]:
-    arrays = list(x) if isinstance(x, (list, tuple)) else [x]
-    if len(arrays) != len(network.inputs):
-        raise ParameterError(
-            f"network {network.name!r} has {len(network.inputs)} inputs, got {len(arrays)} arrays"
-        )
-    return {tensor.name: images_of(array) for tensor, array in zip(network.inputs, arrays, strict=True)}
+    return {tensor.name: array for tensor, array in zip(network.inputs, inputs_of(network, x), strict=True)}
 
 
 def gradients(

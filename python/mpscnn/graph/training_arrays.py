@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arrays import as_array, as_input
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
@@ -25,23 +26,31 @@ def is_object_list(labels: Any) -> bool:
 
 def array_of(what: str, value: Any) -> NDArray[Any]:
     """As numpy sees it, tensors of other frameworks too."""
-    array = np.asarray(value)
+    array = as_array(what, value)
     if array.dtype.hasobject:
         raise ParameterError(f"{what} must be an array of numbers, got {type(value).__name__}")
     return array
 
 
 def images_of(value: Any) -> NDArray[Any]:
-    """Inputs of a network: float32 or float16, as they lie."""
+    """Inputs of a network: float32 or float16, as they lie where the core can read them there."""
     array = array_of("inputs", value)
-    if array.dtype == np.float64:
-        return array.astype(np.float32)
-    if array.dtype not in (np.float32, np.float16):
+    if array.dtype.kind != "f":
         raise ParameterError(
             f"inputs must be floats as the network expects them, got {array.dtype}; for pixels of 0 to 255 and a "
             "network that takes 0 to 1, pass x.astype(np.float32) / 255"
         )
-    return array
+    return as_input("inputs", array)
+
+
+def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
+    """An array for each of the network's inputs; several are a list or tuple."""
+    arrays = list(value) if isinstance(value, (list, tuple)) else [value]
+    if len(arrays) != len(network.inputs):
+        raise ParameterError(
+            f"network {network.name!r} has {len(network.inputs)} inputs, got {len(arrays)} arrays"
+        )
+    return [images_of(array) for array in arrays]
 
 
 def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
@@ -80,6 +89,8 @@ def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
 
 def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:
     """As the core takes them."""
+    if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
+        raise ParameterError(f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}")
     settings: dict[str, Any] = {"kind": loss} if isinstance(loss, str) else dict(loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import whole_number
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.graph.training_arrays import array_of, images_of, is_object_list
+from mpscnn.graph.training_arrays import array_of, images_of, inputs_of, is_object_list
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
 
 
 class EpochData(ABC):
@@ -35,21 +39,22 @@ class EpochData(ABC):
         """
 
 
-#: (inputs, labels), or (inputs, labels, weights of their losses): arrays of one length, or an iterable of such tuples
-#: for each batch, or what knows its epochs.
+#: (inputs, labels), or (inputs, labels, weights of their losses): arrays of one length, inputs a list of them where the
+#: network has several; or an iterable of such tuples for each batch, or what knows its epochs.
 Data = tuple[Any, ...] | Iterable[tuple[Any, ...]] | EpochData
-#: Labels are an array or the objects of each image, weights None where there are none.
-Batch = tuple[NDArray[Any], Any, NDArray[Any] | None]
+#: Inputs of a network, labels (an array or the objects of each image), and weights or None.
+Batch = tuple[list[NDArray[Any]], Any, NDArray[Any] | None]
 
 
-def _parts(given: Any, what: str) -> Batch:
+def _parts(network: Network, given: Any, what: str) -> Batch:
     """Of a tuple of arrays."""
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         count = f"{len(given)} parts" if isinstance(given, (tuple, list)) else type(given).__name__
         raise ParameterError(f"{what} must be (inputs, labels) or (inputs, labels, weights), got {count}")
     weights = array_of("weights", given[2]) if len(given) == 3 else None
     labels = list(given[1]) if is_object_list(given[1]) else array_of("labels", given[1])
-    return images_of(given[0]), labels, weights
+    several = len(network.inputs) > 1
+    return inputs_of(network, given[0]) if several else [images_of(given[0])], labels, weights
 
 
 def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
@@ -60,45 +65,55 @@ def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
 
 
 def batches(
+    network: Network,
     data: Data,
     size: int,
     *,
-    order: NDArray[np.integer[Any]] | None = None,
+    shuffle: np.random.Generator | None = None,
     epoch: int | None = None,
     first: int = 0,
 ) -> Iterator[Batch]:
     """Batches of (inputs, labels, weights), the first `first` left out.
 
     Args:
+        network: whose inputs they are.
         data: a tuple of arrays, or an iterable of batches, whose own order and sizes stay.
         size: of the batches of arrays; the last may be smaller.
-        order: of the arrays' elements.
+        shuffle: makes the order of the arrays' elements; None: as they lie.
         epoch: for `EpochData`.
     """
-    if size < 1:
-        raise ParameterError(f"batch_size must be at least 1, got {size}")
+    whole_number("batch_size", size)
     if isinstance(data, EpochData):
-        for inputs, labels in data.batches(size, epoch=epoch, first=first):
-            yield inputs, labels, None
+        for images, labels in data.batches(size, epoch=epoch, first=first):
+            yield [images], labels, None
         return
     if not isinstance(data, tuple):
-        for number, batch in enumerate(data):
+        try:
+            numbered = enumerate(data)
+        except TypeError:
+            raise ParameterError(
+                "data must be a tuple of arrays (inputs, labels), or batches that can be iterated, got "
+                f"{type(data).__name__}"
+            ) from None
+        for number, batch in numbered:
             if number >= first:
-                yield _parts(batch, f"batch {number}")
+                yield _parts(network, batch, f"batch {number}")
         return
-    inputs, labels, weights = _parts(data, "data")
-    count = len(inputs)
+    inputs, labels, weights = _parts(network, data, "data")
+    count = len(inputs[0])
+    if any(len(array) != count for array in inputs):
+        raise ShapeError(f"the inputs have {', '.join(str(len(array)) for array in inputs)} elements")
     if len(labels) != count:
         raise ShapeError(f"there are {count} inputs and {len(labels)} labels")
     if weights is not None and len(weights) != count:
         raise ShapeError(f"there are {count} inputs and {len(weights)} weights")
     if count == 0:
         raise ParameterError("there is no training data: the arrays are empty")
+    order = None if shuffle is None else shuffle.permutation(count)
     for begin in range(first * size, count, size):
         chosen = slice(begin, begin + size) if order is None else order[begin : begin + size]
-        yield inputs[chosen], _chosen(labels, chosen), None if weights is None else weights[chosen]
-
-
-def length_of(data: Data) -> int | None:
-    """Elements of arrays; None for what is iterated."""
-    return len(data[0]) if isinstance(data, tuple) else None
+        yield (
+            [array[chosen] for array in inputs],
+            _chosen(labels, chosen),
+            None if weights is None else weights[chosen],
+        )

@@ -6,6 +6,9 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
+from mpscnn._private.arguments import is_finite_number
+from mpscnn.errors import ParameterError
+
 __all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
 
 #: The learning rate of a step, counted from 0.
@@ -84,6 +87,8 @@ Optimizer = Sgd | RmsProp | Adam
 
 def settings_of(optimizer: Optimizer) -> dict[str, Any]:
     """As the core takes them; the learning rate comes with each step."""
+    if not isinstance(optimizer, (Sgd, RmsProp, Adam)):
+        raise ParameterError(f"optimizer must be mpscnn.Sgd, RmsProp or Adam, got {optimizer!r}")
     settings = asdict(optimizer)
     del settings["learning_rate"]
     return {"kind": optimizer.kind, **settings}
@@ -92,4 +97,9 @@ def settings_of(optimizer: Optimizer) -> dict[str, Any]:
 def rate_of(optimizer: Optimizer, step: int) -> float:
     """The learning rate of a step."""
     rate = optimizer.learning_rate
-    return float(rate(step) if callable(rate) else rate)
+    rate = rate(step) if callable(rate) else rate
+    if not is_finite_number(rate):
+        raise ParameterError(
+            f"the learning rate must be a finite number, or a function that gives one, got {rate!r}"
+        )
+    return float(rate)

@@ -15,11 +15,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.arguments import name_list, whole_number
 from mpscnn._private.files import replacing
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import images_of, loss_settings, targets_of, weights_of
-from mpscnn.training.batches import Data, batches, length_of
+from mpscnn.graph.training_arrays import inputs_of, loss_settings, targets_of, weights_of
+from mpscnn.training.batches import Data, batches
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
 from mpscnn.vision.detector import DetectionHead
@@ -122,13 +123,12 @@ class Trainer:
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be a Network, got {type(network).__name__}")
-        if seed < 0:
-            raise ParameterError(f"seed must be at least 0, got {seed}")
-        if threads != "auto" and (not isinstance(threads, int) or threads < 1):
-            raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
+        seed = whole_number("seed", seed, least=0, most=2**63 - 1)
+        if threads != "auto":
+            threads = whole_number("threads", threads, otherwise="'auto'")
         self._loss = loss_settings(network, loss)
         self._options: dict[str, Any] = {"loss": self._loss_of_core()}
-        self._optimizer = optimizer if optimizer is not None else Adam()
+        self._optimizer = Adam() if optimizer is None else optimizer
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
         self._options |= {"accumulate": accumulate, "average_rate": average}
         self._options |= {"weighted": weighted, "check_finite": check_finite, "precision": precision}
@@ -136,7 +136,7 @@ class Trainer:
         self._original = network
         self._frozen: tuple[str, ...] = ()
         self._epoch, self._batch = 0, 0  # where `fit` goes on
-        self._make(network, self._matching(frozen))
+        self._make(network, self._matching(tuple(name_list("frozen", frozen))))
         self._detector: DetectorLabels | None = None
         if self._loss.get("kind") == "multibox":
             described, threshold = self._described, self._loss.get("iou_threshold", 0.5)
@@ -174,17 +174,18 @@ class Trainer:
         Arrays are shuffled anew for each epoch, by the seed; the order of other iterables is their own. A trainer
         that was resumed within an epoch goes on with the same batches.
         """
+        whole_number("epochs", epochs, least=0)
         while self._epoch < epochs:
             start, tally = time.perf_counter(), _Tally()
-            count = length_of(data)
-            order = (
-                None
-                if count is None
-                else np.random.default_rng([self._options["seed"], self._epoch]).permutation(count)
+            given = batches(
+                self._original,
+                data,
+                batch_size,
+                shuffle=np.random.default_rng([self._options["seed"], self._epoch]),
+                epoch=self._epoch,
+                first=self._batch,
             )
-            for inputs, labels, weights in batches(
-                data, batch_size, order=order, epoch=self._epoch, first=self._batch
-            ):
+            for inputs, labels, weights in given:
                 loss, prediction, targets = self._step(inputs, labels, weights)
                 tally.add(loss, len(targets), *self._answers(prediction, targets))
                 self._batch += 1
@@ -212,7 +213,7 @@ class Trainer:
             device=self._device, precision=self._options["precision"], outputs=layers
         ).session(threads=self._threads or "auto")
         tally = _Tally()
-        for inputs, labels, weights in batches(data, batch_size):
+        for inputs, labels, weights in batches(network, data, batch_size):
             answer = session.run(inputs)
             prediction = (
                 np.concatenate([answer[layer] for layer in layers], -1)
@@ -345,7 +346,8 @@ class Trainer:
         self._steps = steps
 
     def _matching(self, patterns: tuple[str, ...] | tuple[()]) -> tuple[str, ...]:
-        names = self._original.layer_names()
+        inputs = {tensor.name for tensor in self._original.inputs}
+        names = [name for name in self._original.layer_names() if name not in inputs]
         found: set[str] = set()
         for pattern in patterns:
             matching = fnmatch.filter(names, pattern)
@@ -375,9 +377,9 @@ class Trainer:
     def _step(
         self, inputs: Any, labels: Any, weights: Any
     ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
-        given = [images_of(x) for x in inputs] if isinstance(inputs, list) else [images_of(inputs)]
-        if not given or given[0].ndim == 0:
-            raise ParameterError("a step takes at least one input with a batch")
+        given = inputs_of(self._original, inputs)
+        if given[0].ndim == 0 or len(given[0]) == 0:
+            raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
         shape = (len(given[0]), *self._described["prediction"][1:])
         targets, prediction = self._targets(labels, shape), np.empty(shape, np.float32)
         if (weights is not None) != self._options["weighted"]:
