@@ -16,9 +16,10 @@ Integers = NDArray[np.int64]
 _CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
     "ADD": 11, "AVERAGE_POOL_2D": 5, "CONCATENATION": 10, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8,
-    "MAX_POOL_2D": 5, "MUL": 21, "RESIZE_BILINEAR": 15, "SOFTMAX": 9,
+    "MAX_POOL_2D": 5, "MUL": 21, "PAD": 22, "RESIZE_NEAREST_NEIGHBOR": 74, "SUB": 28, "SOFTMAX": 9,
+    "RESIZE_BILINEAR": 15,
 }  # fmt: skip
-OPERATORS = [*_OPTIONS, "QUANTIZE"]
+OPERATORS = [*_OPTIONS, "HARD_SWISH", "QUANTIZE", "RELU", "RELU6"]
 
 
 def judged(path: Path, *inputs: Any) -> dict[int, Integers]:
@@ -56,7 +57,7 @@ class RandomFile:
             [len(self._tensors) - 1],
             _OPTIONS.get(kind, 0),
             options,
-            version=3 if dtype == "int8" else 1,
+            version=3 if dtype == "int8" and kind != "HARD_SWISH" else 1,
         )
         given = [i for i in self._read if self._tensors[i].data is None]
         self.content = write_tflite(self._tensors, [operator], given, [len(self._tensors) - 1])
@@ -118,6 +119,8 @@ class RandomFile:
         scale = self._scale() * self._scale_of(a) * self._scale_of(b) * 1e3
         return [(0, "Int8", self._activation())], self._tensor("result", shape, scale)
 
+    _sub = _add
+
     def _softmax(self) -> tuple[list[Field], Tensor]:
         shape = (self._integer(1, 4), self._integer(2, 60))
         self._input(shape)
@@ -134,6 +137,19 @@ class RandomFile:
         fields: list[Field] = [(2, "Bool", mode == 1), (3, "Bool", mode == 2)]
         return fields, self._like(source, (batch, *size, channels))
 
+    def _resize_nearest_neighbor(self) -> tuple[list[Field], Tensor]:
+        fields, result = self._resize_bilinear()
+        return [(slot - 2, kind, value) for slot, kind, value in fields], result
+
+    def _pad(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        source = self._input(shape)
+        sides = [(0, 0), *((self._integer(0, 3), self._integer(0, 3)) for _ in range(3))]
+        self._read.append(len(self._tensors))
+        self._tensors.append(constant("sides", sides, "int32"))
+        extents = [extent + before + behind for extent, (before, behind) in zip(shape, sides, strict=True)]
+        return [], self._like(source, tuple(extents))
+
     def _concatenation(self) -> tuple[list[Field], Tensor]:
         batch, height, width, channels = self._shape()
         source = self._input((batch, height, width, channels))
@@ -145,6 +161,13 @@ class RandomFile:
         shape = self._shape()
         source = self._input(shape)
         return [], self._tensor("result", shape, self._scale() * self._scale_of(source) * 20.0)
+
+    _hard_swish = _relu = _relu6 = _quantize
+
+    def _logistic(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        self._input(shape)
+        return [], quantized(Tensor("result", shape, self._dtype), [1.0 / 256.0], [int(self._limits.min)])
 
     # ---- Their parts -----------------------------------------------------------------------------------------
 

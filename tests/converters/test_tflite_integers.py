@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
@@ -24,8 +25,9 @@ FILES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["uint8", "int8"])
-@pytest.mark.parametrize("kind", OPERATORS)
+@pytest.mark.parametrize(
+    ("kind", "dtype"), [*itertools.product(OPERATORS, ["uint8", "int8"]), ("LOGISTIC", "int8")]
+)
 def test_single_operators(tmp_path: Path, kind: str, dtype: str) -> None:
     path = tmp_path / "one.tflite"
     for seed in range(40):

@@ -155,6 +155,21 @@ def average_pool(x: Integers, attributes: dict[str, Any], limits: tuple[int, int
     return np.clip(result, *limits)
 
 
+def resize_nearest(
+    x: Integers, size: tuple[int, int], *, corners: bool = False, half_pixels: bool = False
+) -> Integers:
+    """The nearest pixels, by float32 positions."""
+    places = []
+    for have, want in zip(x.shape[1:3], size, strict=True):
+        scale = np.float32(have) / np.float32(want)
+        if corners and want > 1:
+            scale = np.float32(have - 1) / np.float32(want - 1)
+        at = (np.arange(want, dtype=np.float32) + np.float32(0.5 if half_pixels else 0.0)) * scale
+        whole = np.floor(at + np.float32(0.5)) if corners else np.floor(at)
+        places.append(np.minimum(whole.astype(np.int64), have - 1))
+    return x[:, places[0]][:, :, places[1]]
+
+
 def add(
     a: Integers,
     of_a: Quantization,
@@ -164,11 +179,35 @@ def add(
     activation: tuple[float, float] | None = None,
 ) -> Integers:
     """Both operands with 20 more bits, halved and brought to the larger scale."""
+    return _sum(a, of_a, b, of_b, result, activation, 1)
+
+
+def subtract(
+    a: Integers,
+    of_a: Quantization,
+    b: Integers,
+    of_b: Quantization,
+    result: Quantization,
+    activation: tuple[float, float] | None = None,
+) -> Integers:
+    """As `add`."""
+    return _sum(a, of_a, b, of_b, result, activation, -1)
+
+
+def _sum(
+    a: Integers,
+    of_a: Quantization,
+    b: Integers,
+    of_b: Quantization,
+    result: Quantization,
+    activation: tuple[float, float] | None,
+    sign: int,
+) -> Integers:
     largest = 2.0 * max(np.float64(np.float32(of_a.scale)), np.float64(np.float32(of_b.scale)))
     total = np.int64(0)
-    for x, own in ((a, of_a), (b, of_b)):
+    for x, own, factor in ((a, of_a, 1), (b, of_b, sign)):
         m, shift = multiplier_of(float(np.float64(np.float32(own.scale)) / largest))
-        total = total + scaled((np.asarray(x, np.int64) - own.zero_point) << 20, m, shift)
+        total = total + factor * scaled((np.asarray(x, np.int64) - own.zero_point) << 20, m, shift)
     m, shift = multiplier_of(float(largest / ((1 << 20) * np.float64(np.float32(result.scale)))))
     return np.clip(scaled(total, m, shift) + result.zero_point, *result.clamped(activation))
 
@@ -285,17 +324,19 @@ def softmax(x: Integers, source: Quantization, beta: float = 1.0) -> Integers:
     return np.where(near, np.clip(shares, low, high), low)
 
 
-def _exponential(a: Integers) -> Integers:
-    """e^a for a <= 0 with 5 integer bits, as a fraction of 31 bits."""
-    quarter = np.int64(1 << 24)
+def _exponential(a: Integers, integer_bits: int = 5) -> Integers:
+    """e^a for a <= 0 with integer bits and others, 31 in all, as a fraction of 31 bits."""
+    first = 29 - integer_bits
+    quarter = np.int64(1 << first)
     part = (a & (quarter - 1)) - quarter
     remainder = part - a
-    x = (part << 5) + (1 << 28)
+    x = (part << integer_bits) + (1 << 28)
     x2 = high_product(x, x)
     x3, x4 = high_product(x2, x), high_product(x2, x2)
     inner = high_product(rounding_shift(x4, 2) + x3, 715827883) + x2
     result = 1895147668 + high_product(1895147668, x + rounding_shift(inner, 1))
-    for bit, factor in enumerate((1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242), 24):
+    factors = (1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242)[: integer_bits + 2]
+    for bit, factor in enumerate(factors, first):
         result = np.where(remainder & (1 << bit), high_product(result, factor), result)
     return np.where(a == 0, _LARGEST, result)
 
@@ -309,3 +350,49 @@ def _inverse(a: Integers) -> Integers:
         missing = (1 << 29) - high_product(half, x)
         x = x + np.clip(high_product(x, missing) << 2, -_LARGEST - 1, _LARGEST)
     return np.clip(x << 1, -_LARGEST - 1, _LARGEST)
+
+
+# ---- Functions of each element -----------------------------------------------------------------------------
+
+
+def logistic(x: Integers, source: Quantization) -> Integers:
+    """1 / (1 + e^-x) of int8; the result has the scale 1 / 256 and the zero point -128."""
+    m, shift = multiplier_of(float(np.float32(source.scale)) * (1 << 27))
+    radius = math.floor(15.0 * (1 << 27) / 2.0**shift)
+    centred = np.asarray(x, np.int64) - source.zero_point
+    number = scaled(np.clip(centred, -radius, radius), m, shift)
+    positive = _inverse(_exponential(-np.abs(number), 4))
+    fraction = np.where(number > 0, positive, _LARGEST - positive)
+    fraction = np.where(number == 0, 1 << 30, fraction)
+    result = np.clip(rounding_shift(fraction, 23) - 128, -128, 127)
+    return np.where(centred <= -radius, -128, np.where(centred >= radius, 127, result))
+
+
+def hard_swish(x: Integers, source: Quantization, result: Quantization) -> Integers:
+    """x * relu6(x + 3) / 6 by 16-bit integers, with 7 more bits of x."""
+    fine = float(np.float32(source.scale)) / 128.0
+    of_gate, gate_shift = _multiplier_of_16_bits(fine / (3.0 / 32768.0))
+    of_result, result_shift = _multiplier_of_16_bits(fine / float(np.float32(result.scale)))
+    number = (np.asarray(x, np.int64) - source.zero_point) << 7
+    gate = number
+    if gate_shift > 0:
+        gate = _clip_to_16_bits(gate << (gate_shift - 1))
+    gate = _high_product_of_16_bits(gate, of_gate)
+    gate = _clip_to_16_bits(gate << 1) if gate_shift > 0 else rounding_shift(gate, -gate_shift)
+    gate = (gate + (1 << 15)) >> 1
+    product = gate * _high_product_of_16_bits(number, of_result)
+    product = np.sign(product) * (np.abs(product) >> 15)
+    return np.clip(rounding_shift(product, -result_shift) + result.zero_point, *result.limits)
+
+
+def _multiplier_of_16_bits(factor: float) -> tuple[int, int]:
+    m, shift = multiplier_of(factor)
+    return min((m + (1 << 15)) >> 16, (1 << 15) - 1), shift
+
+
+def _high_product_of_16_bits(a: Integers, b: int) -> Integers:
+    return _clip_to_16_bits((a * b + (1 << 14)) >> 15)
+
+
+def _clip_to_16_bits(x: Integers) -> Integers:
+    return np.clip(x, -(1 << 15), (1 << 15) - 1)

@@ -128,7 +128,7 @@ def _pool(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
 
 
 def _of_two(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
-    compute = quantized.add if operator.kind == "ADD" else quantized.multiply
+    compute = {"ADD": quantized.add, "MUL": quantized.multiply, "SUB": quantized.subtract}[operator.kind]
     a, b = (values[index] for index in operator.inputs)
     of_a, of_b, result = _quantizations(file, operator, 2)
     return compute(a, of_a, b, of_b, result, _ACTIVATIONS[_options(operator).integer(0, "b")])
@@ -143,8 +143,12 @@ def _softmax(file: TfliteFile, operator: FileOperator, values: Values) -> Intege
 def _resize(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     options = _options(operator)
     height, width = (int(extent) for extent in _elements(file, operator.inputs[1]))
+    x, nearest = values[operator.inputs[0]], operator.kind == "RESIZE_NEAREST_NEIGHBOR"
+    if nearest:
+        corners, half_pixels = options.boolean(0), options.boolean(1)
+        return quantized.resize_nearest(x, (height, width), corners=corners, half_pixels=half_pixels)
     return quantized.resize_bilinear(
-        values[operator.inputs[0]],
+        x,
         (height, width),
         file.tensors[operator.inputs[0]].dtype.name,
         corners=options.boolean(2),
@@ -165,6 +169,26 @@ def _reshape(file: TfliteFile, operator: FileOperator, values: Values) -> Intege
     return values[operator.inputs[0]].reshape(file.tensors[operator.outputs[0]].shape)
 
 
+def _logistic(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return quantized.logistic(values[operator.inputs[0]], _quantizations(file, operator, 1)[0])
+
+
+def _hard_swish(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return quantized.hard_swish(values[operator.inputs[0]], *_quantizations(file, operator, 1))
+
+
+def _clamped(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    source, result = _quantizations(file, operator, 1)
+    limits = result.clamped(_ACTIVATIONS[1 if operator.kind == "RELU" else 3])
+    return np.clip(quantized.requantized(values[operator.inputs[0]], source, result), *limits)
+
+
+def _pad(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    sides = [(int(before), int(behind)) for before, behind in _elements(file, operator.inputs[1])]
+    zero = _quantizations(file, operator, 1)[0].zero_point
+    return np.pad(values[operator.inputs[0]], sides, constant_values=zero)
+
+
 def _argument(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     return np.argmax(values[operator.inputs[0]], axis=int(_elements(file, operator.inputs[1]).item()))
 
@@ -177,10 +201,17 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _dense,
+    "HARD_SWISH": _hard_swish,
+    "LOGISTIC": _logistic,
     "MAX_POOL_2D": _pool,
     "MUL": _of_two,
+    "PAD": _pad,
     "QUANTIZE": _requantized,
+    "RELU": _clamped,
+    "RELU6": _clamped,
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize,
+    "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SOFTMAX": _softmax,
+    "SUB": _of_two,
 }
