@@ -1,6 +1,8 @@
 #include "api/detections.h"
 #include "api/guard.h"
 #include "api/handles.h"
+#include "core/text.h"
+#include "core/text_file.h"
 #include "vision/detection_json.h"
 #include "vision/preprocess_json.h"
 
@@ -30,6 +32,37 @@ Json describe(const mpscnn_model &model) {
     result.set("detection", model.detector ? to_json(model.detector->head()) : Json());
     result.set("information", model.file.information);
     return result;
+}
+
+void save(const engine::ModelFile &file, const std::string &path) {
+    const auto check = [&](const std::string &temporary) {
+        try {
+            model_of(engine::ModelFile::check(temporary), temporary);
+        } catch (const Error &error) { // beginning with the file's name
+            const std::string_view message = error.what();
+            fail(ErrorKind::weights,
+                 {"model for ", path,
+                  message.starts_with(temporary) ? message.substr(temporary.size()) : message});
+        }
+    };
+    const std::string reason = replace_file(path, file.content(), check);
+    if (!reason.empty()) fail(ErrorKind::weights, {path, ": cannot be written: ", reason});
+}
+
+/// A model file of a network and of what `description` says.
+engine::ModelFile described(const engine::Graph &graph, const char *description) {
+    engine::ModelFile file;
+    file.graph = graph;
+    if (!description) return file;
+    const Json json = parse_json(description);
+    const JsonView view(json, "description");
+    view.allow_only({"labels", "preprocess", "detection", "information"});
+    const auto given = [&](const char *key) { return view.has(key) && !view.at(key).value().is_null(); };
+    if (given("labels")) file.labels = view.at("labels").get<std::vector<std::string>>();
+    if (given("preprocess")) file.preprocess = view.at("preprocess").value();
+    if (given("detection")) file.detection = view.at("detection").value();
+    if (given("information")) file.information = view.at("information").value();
+    return file;
 }
 
 } // namespace
@@ -74,5 +107,28 @@ mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **jso
         require(model, "model");
         require(json, "json");
         c_api::give(to_text(describe(*model)), json);
+    });
+}
+
+mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_text **content) {
+    return guarded([&] {
+        require(model, "model");
+        require(content, "content");
+        c_api::give(model->file.content(), content);
+    });
+}
+
+mpscnn_status mpscnn_model_save(const mpscnn_model *model, const char *path) {
+    return guarded([&] {
+        require(model, "model");
+        save(model->file, std::string(c_api::text(path, "path")));
+    });
+}
+
+mpscnn_status mpscnn_graph_save(const mpscnn_graph *graph, const char *description, const char *path) {
+    return guarded([&] {
+        require(graph, "graph");
+        const std::string name(c_api::text(path, "path"));
+        save(described(graph->graph, description), name);
     });
 }

@@ -209,7 +209,7 @@ void bind_kernels(py::module_ &module) {
              py::arg("properties") = "")
         .def("set", &Kernel::set, py::arg("properties"), py::call_guard<Exclusive>())
         .def("properties", &Kernel::properties, py::call_guard<Exclusive>())
-        .def("weights", &Kernel::weights, py::call_guard<Exclusive>())
+        .def("weights", &Kernel::weights_json, py::call_guard<Exclusive>())
         .def(
             "set_weight",
             [](Kernel &kernel, const std::string &role, const py::object &array,

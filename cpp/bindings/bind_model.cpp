@@ -14,6 +14,14 @@ ModelFile parse(const py::bytes &data, const std::string &origin) {
     return ModelFile::parse(std::as_bytes(std::span(bytes)), origin);
 }
 
+py::bytes content(const ModelFile &model) {
+    const std::string bytes = [&] {
+        const GilReleased unlocked;
+        return model.content();
+    }();
+    return py::bytes(bytes);
+}
+
 py::list classify(const ModelFile &model, Session &session, const Pixels &image, int top) {
     const ImageView &view = image.view();
     const Predictions predictions = [&] {
@@ -78,6 +86,7 @@ void bind_model(py::module_ &module) {
         .def_static("parse", &parse, py::arg("data"), py::arg("origin"))
         .def("graph", &ModelFile::graph)
         .def("describe", &ModelFile::describe)
+        .def("content", &content)
         .def("classify", &classify, py::arg("session"), py::arg("image"), py::arg("top") = 0)
         .def("detect", &detect, py::arg("session"), py::arg("image"), py::arg("score_threshold") = 0.0f,
              py::arg("iou_threshold") = 0.0f, py::arg("max_detections") = 0)

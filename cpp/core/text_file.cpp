@@ -1,9 +1,17 @@
 #include "core/text_file.h"
 
 #include <array>
+#include <atomic>
+#include <cerrno>
 #include <cstddef>
+#include <cstdint>
 #include <cstdio>
 #include <memory>
+#include <system_error>
+
+#include <unistd.h>
+
+#include "core/text.h"
 
 namespace mpscnn {
 
@@ -33,6 +41,20 @@ bool write_text_file(const std::string &path, std::string_view text) {
     if (!file) return false;
     const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
     return std::fclose(file.release()) == 0 && written; // what is left in the buffer is written here
+}
+
+std::string replace_file(const std::string &path, std::string_view content,
+                         const std::function<void(const std::string &)> &check) {
+    static std::atomic<unsigned> count{0};
+    struct Temporary {
+        ~Temporary() { std::remove(name.c_str()); } // which is nothing once it has its place
+        std::string name;
+    } const temporary{concat({path, ".", static_cast<std::int64_t>(getpid()), "-", ++count, ".part"})};
+    errno = 0;
+    if (!write_text_file(temporary.name, content)) return std::generic_category().message(errno);
+    check(temporary.name);
+    if (std::rename(temporary.name.c_str(), path.c_str()) != 0) return std::generic_category().message(errno);
+    return {};
 }
 
 } // namespace mpscnn

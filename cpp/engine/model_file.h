@@ -25,6 +25,10 @@ struct ModelFile {
     /// As `load`, but each weight is dropped as soon as it is checked: the graph has none.
     static ModelFile check(const std::string &path);
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
+
+    /// The bytes of a file with all of this, weights as they are stored. Throws WeightsError for a weight
+    /// that is missing.
+    std::string content() const;
 };
 
 } // namespace mpscnn::engine

@@ -113,27 +113,27 @@ void initialize(mpscnn::Graph &graph, const std::string &layer, const mpscnn::Sh
 mpscnn::Graph deep_mnist(std::mt19937 &random) {
     mpscnn::Graph graph = mpscnn::Graph::create("deep_mnist");
     mpscnn::Value x = graph.add_input("image", mpscnn::Shape{-1, side, side, 1});
-    const auto add = [&](const char *operation, const char *name, const char *attributes,
-                         const char *activation = "") {
-        x = graph.add_node(operation, name, {&x, 1}, attributes, activation);
+    namespace layer = mpscnn::layer;
+    const layer::Neuron relu{.kind = layer::NeuronKind::relu};
+    const layer::Pooling pool{.kernel_height = 2,
+                              .kernel_width = 2,
+                              .stride_y = 2,
+                              .stride_x = 2,
+                              .padding = layer::PaddingPolicy::same};
+    const auto convolution = [](std::int64_t channels) {
+        return layer::Convolution{.output_channels = channels,
+                                  .kernel_height = 5,
+                                  .kernel_width = 5,
+                                  .padding = layer::PaddingPolicy::same};
     };
-    const char *const relu = R"({"kind": "relu"})";
-    const char *const pool =
-        R"({"kernel_height": 2, "kernel_width": 2, "stride_y": 2, "stride_x": 2, "padding": "same"})";
-    const auto convolve = [&](const char *name, int channels) {
-        const std::string attributes = R"({"kernel_height": 5, "kernel_width": 5, "padding": "same", )"
-                                       R"("output_channels": )" +
-                                       std::to_string(channels) + "}";
-        add("convolution", name, attributes.c_str(), relu);
-    };
-    convolve("conv1", 32);
-    add("pooling", "pool1", pool);
-    convolve("conv2", 64);
-    add("pooling", "pool2", pool);
-    add("fully_connected", "fc1", R"({"outputs": 1024})", relu);
-    add("dropout", "dropout", R"({"keep_probability": 0.5})");
-    add("fully_connected", "fc2", R"({"outputs": 10})");
-    add("softmax", "softmax", "");
+    x = graph.add(convolution(32), "conv1", x, relu);
+    x = graph.add(pool, "pool1", x);
+    x = graph.add(convolution(64), "conv2", x, relu);
+    x = graph.add(pool, "pool2", x);
+    x = graph.add(layer::FullyConnected{.outputs = 1024}, "fc1", x, relu);
+    x = graph.add(layer::Dropout{.keep_probability = 0.5}, "dropout", x);
+    x = graph.add(layer::FullyConnected{.outputs = classes}, "fc2", x);
+    x = graph.add(layer::Softmax{}, "softmax", x);
     graph.mark_output(x);
     initialize(graph, "conv1", {32, 5, 5, 1}, random);
     initialize(graph, "conv2", {64, 5, 5, 32}, random);

@@ -211,10 +211,8 @@ class Model(Generic[Answer]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Its file and options: it is compiled again where it is unpickled, on that machine's device."""
-        from mpscnn.graph.model_file import file_of
-
         assigned = {name: self.__dict__[name] for name in _ASSIGNED if name in self.__dict__}
-        return _restored, (file_of(self._core), self._options, assigned)
+        return _restored, (self._core.content(), self._options, assigned)
 
     def __copy__(self) -> Model:
         """Another model with the same program and sessions of its own."""

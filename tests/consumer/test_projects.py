@@ -37,7 +37,7 @@ def app(tmp_path: Path) -> Path:
     """A directory with the page's program."""
     directory = tmp_path / "app"
     directory.mkdir()
-    (directory / "main.cpp").write_text(block("cpp", "int main"))
+    (directory / "main.cpp").write_text(block("cpp", "mpscnn::version()"))
     return directory
 
 
@@ -68,6 +68,16 @@ def test_find_package(app: Path) -> None:
     assert installed()
     directory = run(sys.executable, "-m", "mpscnn", "--cmake-dir").strip()
     assert build(app, "find_package", f"-DCMAKE_PREFIX_PATH={directory}") == EXPECTED
+
+
+def test_networks_files_and_threads(app: Path) -> None:
+    (app / "main.cpp").write_text(block("cpp", "std::thread"))
+    assert installed()
+    directory = run(sys.executable, "-m", "mpscnn", "--cmake-dir").strip()
+    printed = build(app, "find_package", f"-DCMAKE_PREFIX_PATH={directory}").split("\n")
+    listed = re.findall(r"`([^`]+)`", PAGE.partition("It prints the layers")[2].partition("\n")[0])
+    assert printed[:-1] == listed
+    assert len(listed) == 7
 
 
 def test_pkg_config(app: Path) -> None:

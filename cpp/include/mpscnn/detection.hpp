@@ -6,7 +6,8 @@
 #include <string>
 #include <vector>
 
-#include "mpscnn.hpp"
+#include "model.hpp"
+#include "network.hpp"
 
 namespace mpscnn {
 inline namespace api {

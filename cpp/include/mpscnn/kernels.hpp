@@ -2,9 +2,11 @@
 /// includes this file.
 ///
 ///     mpscnn::CommandQueue queue({.device = "cpu"});
-///     mpscnn::Kernel pool("PoolingMax", R"({"kernel_width": 2, "kernel_height": 2, "stride_x": 2,
-///     "stride_y": 2})"); auto commands = queue.command_buffer(); mpscnn::Image result =
-///     pool.encode(commands, source); commands.commit(); commands.wait();
+///     mpscnn::Kernel pool(mpscnn::kernel::PoolingMax{.kernel_width = 2, .kernel_height = 2});
+///     auto commands = queue.command_buffer();
+///     mpscnn::Image result = pool.encode(commands, source);
+///     commands.commit();
+///     commands.wait();
 #pragma once
 
 #include <array>
@@ -16,7 +18,8 @@
 #include <string>
 #include <vector>
 
-#include "mpscnn.hpp"
+#include "kernel_options.hpp"
+#include "network.hpp"
 
 namespace mpscnn {
 inline namespace api {
@@ -261,13 +264,19 @@ public:
         handle_.reset(handle);
     }
 
+    /// With the properties of one of the structs of kernel_options.hpp.
+    template <detail::HasFields Options>
+    explicit Kernel(const Options &options) : Kernel(Options::kernel_class, detail::json_object(options)) {}
+
     /// JSON objects.
     void set(const std::string &properties) {
         detail::check(mpscnn_kernel_set(get(), detail::c_string(properties)));
     }
     std::string properties() const { return detail::text_of(mpscnn_kernel_get, get()); }
+    /// All weights, set or not.
+    std::vector<WeightInfo> weights() const { return detail::weights_of(weights_json()); }
     /// JSON, see mpscnn_kernel_weights.
-    std::string weights() const { return detail::text_of(mpscnn_kernel_weights, get()); }
+    std::string weights_json() const { return detail::text_of(mpscnn_kernel_weights, get()); }
     void set_weight(const std::string &role, const mpscnn_tensor &tensor,
                     const Quantization &quantization = {}) {
         if (quantization.scales.size() != quantization.zero_points.size())

@@ -386,6 +386,15 @@ MPSCNN_API mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_gr
 /* {"name", "labels": [...] or null, "preprocess": {...} or null, "detection": {...} or null, "information":
  * {"license", "source", ...}}: the file's metadata, every field of "preprocess" and "detection" filled in. */
 MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json);
+/* The bytes of a model file with the network, its weights as they are stored, and all that the model's file
+ * says. */
+MPSCNN_API mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_text **content);
+/* Writes them. The file takes the place of one that is there when it is complete and could be loaded. */
+MPSCNN_API mpscnn_status mpscnn_model_save(const mpscnn_model *model, const char *path);
+/* The same of a network. `description`: a JSON object with any of "labels", "preprocess", "detection" and
+ * "information", as of mpscnn_model_describe; NULL: none. */
+MPSCNN_API mpscnn_status mpscnn_graph_save(const mpscnn_graph *graph, const char *description,
+                                           const char *path);
 /* Preprocesses, runs and ranks the classes. The session must come from a program of the model's graph with
  * one image input of a fixed size and one output (n, classes); a softmax is applied where the network ends in
  * logits. `top` best classes, all when 0; among equal ones the lower index comes first. A class without a
@@ -484,9 +493,10 @@ MPSCNN_API mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float
 }
 #endif
 
-#include "detection.h" /* boxes from the heads of detectors */
-#include "kernels.h"   /* raw kernels, images and command buffers */
-#include "runner.h"    /* many frames in order, several at once */
-#include "training.h"  /* gradients, losses, optimisers */
+#include "detection.h"    /* boxes from the heads of detectors */
+#include "json.h"         /* reading JSON texts */
+#include "kernels.h"      /* raw kernels, images and command buffers */
+#include "runner.h"       /* many frames in order, several at once */
+#include "training.h"     /* gradients, losses, optimisers */
 
 #endif

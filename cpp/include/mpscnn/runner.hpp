@@ -16,7 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "mpscnn.hpp"
+#include "model.hpp"
+#include "network.hpp"
 #include "runner.h"
 
 namespace mpscnn {

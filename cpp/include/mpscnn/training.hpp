@@ -9,7 +9,7 @@
 #include <span>
 #include <string>
 
-#include "mpscnn.hpp"
+#include "network.hpp"
 #include "training.h"
 
 namespace mpscnn {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 import os
@@ -66,25 +65,6 @@ def description(
     if network.detection is not None:
         entries["mpscnn.detection"] = as_json("detection", network.detection.settings)
     return entries
-
-
-def file_of(core: _core.Model) -> bytes:
-    """A model file with the network, weights and description of one that was read, to the bit."""
-    graph, about = core.graph(), json.loads(core.describe())
-    metadata = {"mpscnn.version": VERSION, "mpscnn.graph": graph.to_json()}
-    for key in ("labels", "preprocess", "information", "detection"):
-        if about[key]:
-            metadata[f"mpscnn.{key}"] = as_json(key, about[key])
-    tensors: dict[str, Tensor] = {}
-    for spec in json.loads(graph.weights()):
-        if spec["set"]:
-            stored = graph.get_weight(spec["layer"], spec["role"])
-            tensors |= _stored(f"{spec['layer']}.{spec['role']}", *stored)
-    if (anchors := core.anchors()) is not None:
-        tensors["mpscnn.anchors"] = _kept(anchors)
-    file = io.BytesIO()
-    write_tensors(file, tensors, metadata)
-    return file.getvalue()
 
 
 def _stored(

@@ -1,0 +1,1185 @@
+// clang-format off
+
+/// Properties of raw kernels as structs, one for each of Apple's classes. Part of mpscnn.hpp, which includes this file.
+///
+///     mpscnn::Kernel pool(mpscnn::kernel::PoolingMax{.kernel_width = 2, .kernel_height = 2});
+///
+/// Written by docs/write_cpp_options.py.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "json.hpp"
+#include "layer.hpp"
+
+namespace mpscnn {
+inline namespace api {
+namespace kernel {
+
+enum class EdgeMode { zero, clamp, mirror, mirror_with_edge, constant };
+constexpr std::array<const char *, 5> names_of(EdgeMode) { return {"zero", "clamp", "mirror", "mirror_with_edge", "constant"}; }
+
+enum class BinaryKind { binary_weights, xnor, and_ };
+constexpr std::array<const char *, 3> names_of(BinaryKind) { return {"binary_weights", "xnor", "and"}; }
+
+enum class ForwardLossLossType { mean_absolute_error, mean_squared_error, softmax_cross_entropy, sigmoid_cross_entropy, categorical_cross_entropy, hinge, huber, cosine_distance, log, kullback_leibler };
+constexpr std::array<const char *, 10> names_of(ForwardLossLossType) { return {"mean_absolute_error", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy", "categorical_cross_entropy", "hinge", "huber", "cosine_distance", "log", "kullback_leibler"}; }
+
+enum class ForwardLossReductionType { none, sum, mean, sum_by_nonzero_weights };
+constexpr std::array<const char *, 4> names_of(ForwardLossReductionType) { return {"none", "sum", "mean", "sum_by_nonzero_weights"}; }
+
+enum class OptimizerAdamResult { values, momentum, velocity, maximum_velocity };
+constexpr std::array<const char *, 4> names_of(OptimizerAdamResult) { return {"values", "momentum", "velocity", "maximum_velocity"}; }
+
+enum class OptimizerAdamRegularizationType { none, l1, l2 };
+constexpr std::array<const char *, 3> names_of(OptimizerAdamRegularizationType) { return {"none", "l1", "l2"}; }
+
+enum class YOLOLossResult { gradient, loss };
+constexpr std::array<const char *, 2> names_of(YOLOLossResult) { return {"gradient", "loss"}; }
+
+/// As MPSNNNeuronDescriptor: a function of mpscnn::layer::Neuron, whose parameters docs/ops/neuron.md explains.
+struct NeuronDescriptor {
+    layer::NeuronKind neuron_type = layer::NeuronKind::none;
+    double a = 0.0, b = 0.0, c = 0.0;
+    template <class Visit> void visit_fields(Visit &&visit) const {
+        visit("neuron_type", neuron_type); visit("a", a); visit("b", b); visit("c", c);
+    }
+};
+
+/// As MPSCNNAdd, MPSCNNDivide, MPSCNNMultiply, MPSCNNSubtract.
+template <detail::ClassName Name> struct AddOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double primary_scale = 1.0; ///< factor of the primary source
+    double secondary_scale = 1.0; ///< factor of the secondary source
+    double bias = 0.0; ///< added to the result
+    double minimum_value = -3.4028234663852886e+38; ///< lower limit of the result
+    double maximum_value = 3.4028234663852886e+38; ///< upper limit of the result
+    std::int64_t primary_stride_x = 1; ///< source columns between columns; 0: one for all
+    std::int64_t primary_stride_y = 1; ///< source rows between rows; 0: one for all
+    std::int64_t primary_stride_in_feature_channels = 1; ///< 1, or 0: one channel for all
+    std::int64_t secondary_stride_x = 1; ///< source columns between columns; 0: one for all
+    std::int64_t secondary_stride_y = 1; ///< source rows between rows; 0: one for all
+    std::int64_t secondary_stride_in_feature_channels = 1; ///< 1, or 0: one channel for all
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum_value", minimum_value); visit("maximum_value", maximum_value); visit("primary_stride_x", primary_stride_x); visit("primary_stride_y", primary_stride_y); visit("primary_stride_in_feature_channels", primary_stride_in_feature_channels); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_in_feature_channels", secondary_stride_in_feature_channels); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Add = AddOptions<"Add">;
+using Divide = AddOptions<"Divide">;
+using Multiply = AddOptions<"Multiply">;
+using Subtract = AddOptions<"Subtract">;
+
+/// As MPSCNNAddGradient, MPSCNNMultiplyGradient, MPSCNNSubtractGradient.
+template <detail::ClassName Name> struct AddGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    bool is_secondary_source_filter = false; ///< whether the gradient is that of the secondary source
+    double primary_scale = 1.0; ///< factor of the primary source
+    double secondary_scale = 1.0; ///< factor of the secondary source
+    double bias = 0.0; ///< added to the result
+    double minimum_value = -3.4028234663852886e+38; ///< lower limit of the result
+    double maximum_value = 3.4028234663852886e+38; ///< upper limit of the result
+    std::int64_t primary_stride_x = 1; ///< source columns between columns; 0: one for all
+    std::int64_t primary_stride_y = 1; ///< source rows between rows; 0: one for all
+    std::int64_t primary_stride_in_feature_channels = 1; ///< 1, or 0: one channel for all
+    std::int64_t secondary_stride_x = 1; ///< source columns between columns; 0: one for all
+    std::int64_t secondary_stride_y = 1; ///< source rows between rows; 0: one for all
+    std::int64_t secondary_stride_in_feature_channels = 1; ///< 1, or 0: one channel for all
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("is_secondary_source_filter", is_secondary_source_filter); visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum_value", minimum_value); visit("maximum_value", maximum_value); visit("primary_stride_x", primary_stride_x); visit("primary_stride_y", primary_stride_y); visit("primary_stride_in_feature_channels", primary_stride_in_feature_channels); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_in_feature_channels", secondary_stride_in_feature_channels); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using AddGradient = AddGradientOptions<"AddGradient">;
+using MultiplyGradient = AddGradientOptions<"MultiplyGradient">;
+using SubtractGradient = AddGradientOptions<"SubtractGradient">;
+
+/// As MPSCNNBatchNormalization.
+template <detail::ClassName Name> struct BatchNormalizationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    double epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("epsilon", epsilon); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using BatchNormalization = BatchNormalizationOptions<"BatchNormalization">;
+
+/// As MPSCNNBatchNormalizationGradient, MPSCNNBatchNormalizationStatisticsGradient.
+template <detail::ClassName Name> struct BatchNormalizationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    double epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("epsilon", epsilon); visit("label", label); }
+};
+using BatchNormalizationGradient = BatchNormalizationGradientOptions<"BatchNormalizationGradient">;
+using BatchNormalizationStatisticsGradient = BatchNormalizationGradientOptions<"BatchNormalizationStatisticsGradient">;
+
+/// As MPSCNNBatchNormalizationStatistics, MPSCNNLogSoftMax, MPSNNSlice, MPSCNNSoftMax.
+template <detail::ClassName Name> struct BatchNormalizationStatisticsOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using BatchNormalizationStatistics = BatchNormalizationStatisticsOptions<"BatchNormalizationStatistics">;
+using LogSoftMax = BatchNormalizationStatisticsOptions<"LogSoftMax">;
+using Slice = BatchNormalizationStatisticsOptions<"Slice">;
+using SoftMax = BatchNormalizationStatisticsOptions<"SoftMax">;
+
+/// As MPSCNNBinaryConvolution.
+template <detail::ClassName Name> struct BinaryConvolutionOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the filter
+    std::int64_t kernel_height = 1; ///< rows of the filter
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of filters
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t dilation_rate_x = 1; ///< source columns between taps
+    std::int64_t dilation_rate_y = 1; ///< source rows between taps
+    BinaryKind type = BinaryKind::binary_weights; ///< binary_weights (real inputs), xnor (signs of inputs) or and (bits of inputs)
+    bool use_beta_scaling = false; ///< results are multiplied by the mean magnitude of the source in the window
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("type", type); visit("use_beta_scaling", use_beta_scaling); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using BinaryConvolution = BinaryConvolutionOptions<"BinaryConvolution">;
+
+/// As MPSCNNBinaryFullyConnected.
+template <detail::ClassName Name> struct BinaryFullyConnectedOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the filter
+    std::int64_t kernel_height = 1; ///< rows of the filter
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of filters
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t dilation_rate_x = 1; ///< source columns between taps
+    std::int64_t dilation_rate_y = 1; ///< source rows between taps
+    BinaryKind type = BinaryKind::binary_weights; ///< binary_weights (real inputs), xnor (signs of inputs) or and (bits of inputs)
+    bool use_beta_scaling = false; ///< results are multiplied by the mean magnitude of the source in the window
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 0; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("type", type); visit("use_beta_scaling", use_beta_scaling); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">;
+
+/// As MPSCNNConvolution.
+template <detail::ClassName Name> struct ConvolutionOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the filter
+    std::int64_t kernel_height = 1; ///< rows of the filter
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of filters
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t dilation_rate_x = 1; ///< source columns between taps
+    std::int64_t dilation_rate_y = 1; ///< source rows between taps
+    std::int64_t groups = 1; ///< source and destination channels are split into this many independent groups
+    bool depthwise = false; ///< each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)
+    std::int64_t sub_pixel_scale_factor = 1; ///< channels become so many rows and columns (MPSCNNSubPixelConvolutionDescriptor)
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    bool batch_normalization = false; ///< whether there are weights mean, variance, gamma and beta, applied before the neuron
+    double batch_normalization_epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("depthwise", depthwise); visit("sub_pixel_scale_factor", sub_pixel_scale_factor); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("batch_normalization", batch_normalization); visit("batch_normalization_epsilon", batch_normalization_epsilon); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Convolution = ConvolutionOptions<"Convolution">;
+
+/// As MPSCNNConvolutionGradient.
+template <detail::ClassName Name> struct ConvolutionGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the filter
+    std::int64_t kernel_height = 1; ///< rows of the filter
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of filters
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t dilation_rate_x = 1; ///< source columns between taps
+    std::int64_t dilation_rate_y = 1; ///< source rows between taps
+    std::int64_t groups = 1; ///< source and destination channels are split into this many independent groups
+    bool depthwise = false; ///< each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)
+    std::int64_t sub_pixel_scale_factor = 1; ///< channels become so many rows and columns (MPSCNNSubPixelConvolutionDescriptor)
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    bool batch_normalization = false; ///< whether there are weights mean, variance, gamma and beta, applied before the neuron
+    double batch_normalization_epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("depthwise", depthwise); visit("sub_pixel_scale_factor", sub_pixel_scale_factor); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("batch_normalization", batch_normalization); visit("batch_normalization_epsilon", batch_normalization_epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using ConvolutionGradient = ConvolutionGradientOptions<"ConvolutionGradient">;
+
+/// As MPSCNNConvolutionTranspose.
+template <detail::ClassName Name> struct ConvolutionTransposeOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the filter
+    std::int64_t kernel_height = 1; ///< rows of the filter
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of filters
+    std::int64_t stride_x = 1; ///< destination columns between source columns
+    std::int64_t stride_y = 1; ///< destination rows between source rows
+    std::int64_t dilation_rate_x = 1; ///< destination columns between taps
+    std::int64_t dilation_rate_y = 1; ///< destination rows between taps
+    std::int64_t groups = 1; ///< source and destination channels are split into this many independent groups
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    std::int64_t kernel_offset_x = 0; ///< destination columns by which the window is moved
+    std::int64_t kernel_offset_y = 0; ///< destination rows by which the window is moved
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 32; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ConvolutionTranspose = ConvolutionTransposeOptions<"ConvolutionTranspose">;
+
+/// As MPSCNNCrossChannelNormalization.
+template <detail::ClassName Name> struct CrossChannelNormalizationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_size = 5; ///< channels of the window, and the divisor of its sum everywhere
+    double alpha = 1.0; ///< factor of the mean square
+    double beta = 5.0; ///< exponent
+    double delta = 1.0; ///< added to the scaled mean square
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_size", kernel_size); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using CrossChannelNormalization = CrossChannelNormalizationOptions<"CrossChannelNormalization">;
+
+/// As MPSCNNCrossChannelNormalizationGradient.
+template <detail::ClassName Name> struct CrossChannelNormalizationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_size = 5; ///< channels of the window, and the divisor of its sum everywhere
+    double alpha = 1.0; ///< factor of the mean square
+    double beta = 5.0; ///< exponent
+    double delta = 1.0; ///< added to the scaled mean square
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_size", kernel_size); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using CrossChannelNormalizationGradient = CrossChannelNormalizationGradientOptions<"CrossChannelNormalizationGradient">;
+
+/// As MPSCNNDilatedPoolingMax.
+template <detail::ClassName Name> struct DilatedPoolingMaxOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the window
+    std::int64_t kernel_height = 1; ///< rows of the window
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t dilation_rate_x = 1; ///< source columns between taps
+    std::int64_t dilation_rate_y = 1; ///< source rows between taps
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using DilatedPoolingMax = DilatedPoolingMaxOptions<"DilatedPoolingMax">;
+
+/// As MPSCNNDilatedPoolingMaxGradient.
+template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the window
+    std::int64_t kernel_height = 1; ///< rows of the window
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t dilation_rate_x = 1; ///< source columns between taps
+    std::int64_t dilation_rate_y = 1; ///< source rows between taps
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using DilatedPoolingMaxGradient = DilatedPoolingMaxGradientOptions<"DilatedPoolingMaxGradient">;
+
+/// As MPSCNNDropout.
+template <detail::ClassName Name> struct DropoutOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double keep_probability = 0.9990000128746033; ///< share of the elements that are kept, above 0, below 1
+    std::int64_t seed = 0; ///< of the random numbers: the same seed, the same mask
+    std::array<std::int64_t, 3> mask_stride_in_pixels{1, 1, 1}; ///< (x, y, channels): 1, or 0 where one element of the mask serves the whole axis
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("keep_probability", keep_probability); visit("seed", seed); visit("mask_stride_in_pixels", mask_stride_in_pixels); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Dropout = DropoutOptions<"Dropout">;
+
+/// As MPSCNNDropoutGradient.
+template <detail::ClassName Name> struct DropoutGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double keep_probability = 0.9990000128746033; ///< share of the elements that are kept, above 0, below 1
+    std::int64_t seed = 0; ///< of the random numbers: the same seed, the same mask
+    std::array<std::int64_t, 3> mask_stride_in_pixels{1, 1, 1}; ///< (x, y, channels): 1, or 0 where one element of the mask serves the whole axis
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("keep_probability", keep_probability); visit("seed", seed); visit("mask_stride_in_pixels", mask_stride_in_pixels); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using DropoutGradient = DropoutGradientOptions<"DropoutGradient">;
+
+/// As MPSNNForwardLoss, MPSCNNLoss, MPSNNLossGradient.
+template <detail::ClassName Name> struct ForwardLossOptions {
+    static constexpr const char *kernel_class = Name.text;
+    ForwardLossLossType loss_type = ForwardLossLossType::mean_squared_error; ///< how each element's loss is computed
+    ForwardLossReductionType reduction_type = ForwardLossReductionType::none; ///< what becomes of the elements' losses
+    bool reduce_across_batch = true; ///< one loss for all images, or one for each
+    double weight = 1.0; ///< factor of every element
+    double label_smoothing = 0.0; ///< share of each label that all classes get, 0 to 1
+    std::int64_t number_of_classes = 1; ///< between which softmax_cross_entropy shares it
+    double epsilon = 1.0000000116860974e-07; ///< log: added before logarithms
+    double delta = 1.0; ///< huber: where the parabola ends
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("loss_type", loss_type); visit("reduction_type", reduction_type); visit("reduce_across_batch", reduce_across_batch); visit("weight", weight); visit("label_smoothing", label_smoothing); visit("number_of_classes", number_of_classes); visit("epsilon", epsilon); visit("delta", delta); visit("label", label); }
+};
+using ForwardLoss = ForwardLossOptions<"ForwardLoss">;
+using Loss = ForwardLossOptions<"Loss">;
+using LossGradient = ForwardLossOptions<"LossGradient">;
+
+/// As MPSCNNFullyConnected.
+template <detail::ClassName Name> struct FullyConnectedOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< width of the source
+    std::int64_t kernel_height = 1; ///< height of the source
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of results
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 0; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using FullyConnected = FullyConnectedOptions<"FullyConnected">;
+
+/// As MPSCNNFullyConnectedGradient.
+template <detail::ClassName Name> struct FullyConnectedGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< width of the source
+    std::int64_t kernel_height = 1; ///< height of the source
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of results
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 0; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using FullyConnectedGradient = FullyConnectedGradientOptions<"FullyConnectedGradient">;
+
+/// As MPSCNNGroupNormalization.
+template <detail::ClassName Name> struct GroupNormalizationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
+    std::int64_t number_of_groups = 1; ///< groups of consecutive channels
+    double epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("number_of_groups", number_of_groups); visit("epsilon", epsilon); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using GroupNormalization = GroupNormalizationOptions<"GroupNormalization">;
+
+/// As MPSCNNGroupNormalizationGradient.
+template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
+    std::int64_t number_of_groups = 1; ///< groups of consecutive channels
+    double epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("number_of_groups", number_of_groups); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using GroupNormalizationGradient = GroupNormalizationGradientOptions<"GroupNormalizationGradient">;
+
+/// As MPSNNInitialGradient.
+template <detail::ClassName Name> struct InitialGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); }
+};
+using InitialGradient = InitialGradientOptions<"InitialGradient">;
+
+/// As MPSCNNInstanceNormalization.
+template <detail::ClassName Name> struct InstanceNormalizationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
+    double epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("epsilon", epsilon); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using InstanceNormalization = InstanceNormalizationOptions<"InstanceNormalization">;
+
+/// As MPSCNNInstanceNormalizationGradient.
+template <detail::ClassName Name> struct InstanceNormalizationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t number_of_feature_channels = 0; ///< feature channels of the source
+    double epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using InstanceNormalizationGradient = InstanceNormalizationGradientOptions<"InstanceNormalizationGradient">;
+
+/// As MPSCNNLocalContrastNormalization.
+template <detail::ClassName Name> struct LocalContrastNormalizationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_height = 5; ///< rows of the window
+    double alpha = 0.0; ///< factor of the mean square or variance
+    double beta = 0.5; ///< exponent
+    double delta = 0.0009765625; ///< added to the scaled mean square or variance
+    double p0 = 1.0; ///< factor of the mean that is subtracted
+    double pm = 0.0; ///< added to the result
+    double ps = 1.0; ///< factor of the result
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("p0", p0); visit("pm", pm); visit("ps", ps); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using LocalContrastNormalization = LocalContrastNormalizationOptions<"LocalContrastNormalization">;
+
+/// As MPSCNNLocalContrastNormalizationGradient.
+template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_height = 5; ///< rows of the window
+    double alpha = 0.0; ///< factor of the mean square or variance
+    double beta = 0.5; ///< exponent
+    double delta = 0.0009765625; ///< added to the scaled mean square or variance
+    double p0 = 1.0; ///< factor of the mean that is subtracted
+    double pm = 0.0; ///< added to the result
+    double ps = 1.0; ///< factor of the result
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("p0", p0); visit("pm", pm); visit("ps", ps); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using LocalContrastNormalizationGradient = LocalContrastNormalizationGradientOptions<"LocalContrastNormalizationGradient">;
+
+/// As MPSCNNLogSoftMaxGradient, MPSCNNSoftMaxGradient.
+template <detail::ClassName Name> struct LogSoftMaxGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using LogSoftMaxGradient = LogSoftMaxGradientOptions<"LogSoftMaxGradient">;
+using SoftMaxGradient = LogSoftMaxGradientOptions<"SoftMaxGradient">;
+
+/// As MPSCNNNeuron, MPSCNNNeuronAbsolute, MPSCNNNeuronELU, MPSCNNNeuronExponential, MPSCNNNeuronHardSigmoid, MPSCNNNeuronLinear, MPSCNNNeuronLogarithm, MPSCNNNeuronPReLU, MPSCNNNeuronPower, MPSCNNNeuronReLU, MPSCNNNeuronReLUN, MPSCNNNeuronSigmoid, MPSCNNNeuronSoftPlus, MPSCNNNeuronSoftSign, MPSCNNNeuronTanH.
+template <detail::ClassName Name> struct NeuronOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::optional<NeuronDescriptor> neuron_descriptor{}; ///< which function, and its parameters; empty: what the class has by itself
+    std::int64_t data_count = 0; ///< prelu: number of slopes, one for each feature channel
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("neuron_descriptor", neuron_descriptor); visit("data_count", data_count); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Neuron = NeuronOptions<"Neuron">;
+using NeuronAbsolute = NeuronOptions<"NeuronAbsolute">;
+using NeuronELU = NeuronOptions<"NeuronELU">;
+using NeuronExponential = NeuronOptions<"NeuronExponential">;
+using NeuronHardSigmoid = NeuronOptions<"NeuronHardSigmoid">;
+using NeuronLinear = NeuronOptions<"NeuronLinear">;
+using NeuronLogarithm = NeuronOptions<"NeuronLogarithm">;
+using NeuronPReLU = NeuronOptions<"NeuronPReLU">;
+using NeuronPower = NeuronOptions<"NeuronPower">;
+using NeuronReLU = NeuronOptions<"NeuronReLU">;
+using NeuronReLUN = NeuronOptions<"NeuronReLUN">;
+using NeuronSigmoid = NeuronOptions<"NeuronSigmoid">;
+using NeuronSoftPlus = NeuronOptions<"NeuronSoftPlus">;
+using NeuronSoftSign = NeuronOptions<"NeuronSoftSign">;
+using NeuronTanH = NeuronOptions<"NeuronTanH">;
+
+/// As MPSCNNNeuronGradient.
+template <detail::ClassName Name> struct NeuronGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::optional<NeuronDescriptor> neuron_descriptor{}; ///< which function, and its parameters; empty: what the class has by itself
+    std::int64_t data_count = 0; ///< prelu: number of slopes, one for each feature channel
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("neuron_descriptor", neuron_descriptor); visit("data_count", data_count); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using NeuronGradient = NeuronGradientOptions<"NeuronGradient">;
+
+/// As MPSNNOptimizerAdam.
+template <detail::ClassName Name> struct OptimizerAdamOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double beta1 = 0.9; ///< share of the average of gradients that is kept
+    double beta2 = 0.999; ///< share of the average of squares that is kept
+    double epsilon = 9.99999993922529e-09; ///< added to the root
+    OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed
+    double learning_rate = 0.0010000000474974513; ///< of the step
+    double gradient_rescale = 1.0; ///< factor of the gradient, once it is clipped
+    bool apply_gradient_clipping = false; ///< whether the gradient is limited
+    double gradient_clip_min = -1.0; ///< its lower limit
+    double gradient_clip_max = 1.0; ///< its upper limit
+    OptimizerAdamRegularizationType regularization_type = OptimizerAdamRegularizationType::none; ///< none, l1 or l2
+    double regularization_scale = 0.0; ///< factor of the regularization
+    std::int64_t time_step = 0; ///< number of steps that were made before
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("beta1", beta1); visit("beta2", beta2); visit("epsilon", epsilon); visit("result", result); visit("learning_rate", learning_rate); visit("gradient_rescale", gradient_rescale); visit("apply_gradient_clipping", apply_gradient_clipping); visit("gradient_clip_min", gradient_clip_min); visit("gradient_clip_max", gradient_clip_max); visit("regularization_type", regularization_type); visit("regularization_scale", regularization_scale); visit("time_step", time_step); visit("label", label); }
+};
+using OptimizerAdam = OptimizerAdamOptions<"OptimizerAdam">;
+
+/// As MPSNNOptimizerRMSProp.
+template <detail::ClassName Name> struct OptimizerRMSPropOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double decay = 0.9; ///< share of the average of squares that is kept
+    double epsilon = 9.99999993922529e-09; ///< added to the root
+    OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed
+    double learning_rate = 0.0010000000474974513; ///< of the step
+    double gradient_rescale = 1.0; ///< factor of the gradient, once it is clipped
+    bool apply_gradient_clipping = false; ///< whether the gradient is limited
+    double gradient_clip_min = -1.0; ///< its lower limit
+    double gradient_clip_max = 1.0; ///< its upper limit
+    OptimizerAdamRegularizationType regularization_type = OptimizerAdamRegularizationType::none; ///< none, l1 or l2
+    double regularization_scale = 0.0; ///< factor of the regularization
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("decay", decay); visit("epsilon", epsilon); visit("result", result); visit("learning_rate", learning_rate); visit("gradient_rescale", gradient_rescale); visit("apply_gradient_clipping", apply_gradient_clipping); visit("gradient_clip_min", gradient_clip_min); visit("gradient_clip_max", gradient_clip_max); visit("regularization_type", regularization_type); visit("regularization_scale", regularization_scale); visit("label", label); }
+};
+using OptimizerRMSProp = OptimizerRMSPropOptions<"OptimizerRMSProp">;
+
+/// As MPSNNOptimizerStochasticGradientDescent.
+template <detail::ClassName Name> struct OptimizerStochasticGradientDescentOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double momentum_scale = 0.0; ///< share of the moment that is kept; 0: there is none
+    bool use_nesterov_momentum = false; ///< whether the moment is Nesterov's
+    OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed
+    double learning_rate = 0.0010000000474974513; ///< of the step
+    double gradient_rescale = 1.0; ///< factor of the gradient, once it is clipped
+    bool apply_gradient_clipping = false; ///< whether the gradient is limited
+    double gradient_clip_min = -1.0; ///< its lower limit
+    double gradient_clip_max = 1.0; ///< its upper limit
+    OptimizerAdamRegularizationType regularization_type = OptimizerAdamRegularizationType::none; ///< none, l1 or l2
+    double regularization_scale = 0.0; ///< factor of the regularization
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("momentum_scale", momentum_scale); visit("use_nesterov_momentum", use_nesterov_momentum); visit("result", result); visit("learning_rate", learning_rate); visit("gradient_rescale", gradient_rescale); visit("apply_gradient_clipping", apply_gradient_clipping); visit("gradient_clip_min", gradient_clip_min); visit("gradient_clip_max", gradient_clip_max); visit("regularization_type", regularization_type); visit("regularization_scale", regularization_scale); visit("label", label); }
+};
+using OptimizerStochasticGradientDescent = OptimizerStochasticGradientDescentOptions<"OptimizerStochasticGradientDescent">;
+
+/// As MPSNNPad.
+template <detail::ClassName Name> struct PadOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::vector<double> fill_value_array{}; ///< value of each channel written, edge mode constant
+    std::array<std::int64_t, 3> padding_size_before{0, 0, 0}; ///< (x, y, channels) before the source
+    std::array<std::int64_t, 3> padding_size_after{0, 0, 0}; ///< (x, y, channels) behind the source
+    double fill_value = 0.0; ///< value of the border, edge mode constant
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("fill_value_array", fill_value_array); visit("padding_size_before", padding_size_before); visit("padding_size_after", padding_size_after); visit("fill_value", fill_value); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Pad = PadOptions<"Pad">;
+
+/// As MPSCNNPoolingAverage.
+template <detail::ClassName Name> struct PoolingAverageOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the window
+    std::int64_t kernel_height = 1; ///< rows of the window
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t zero_pad_size_x = 0; ///< columns of zeros beside the image that count; edge mode clamp only
+    std::int64_t zero_pad_size_y = 0; ///< rows of zeros above and below the image that count; edge mode clamp only
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("zero_pad_size_x", zero_pad_size_x); visit("zero_pad_size_y", zero_pad_size_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using PoolingAverage = PoolingAverageOptions<"PoolingAverage">;
+
+/// As MPSCNNPoolingAverageGradient.
+template <detail::ClassName Name> struct PoolingAverageGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the window
+    std::int64_t kernel_height = 1; ///< rows of the window
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::int64_t zero_pad_size_x = 0; ///< columns of zeros beside the image that count; edge mode clamp only
+    std::int64_t zero_pad_size_y = 0; ///< rows of zeros above and below the image that count; edge mode clamp only
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("zero_pad_size_x", zero_pad_size_x); visit("zero_pad_size_y", zero_pad_size_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using PoolingAverageGradient = PoolingAverageGradientOptions<"PoolingAverageGradient">;
+
+/// As MPSCNNPoolingL2Norm, MPSCNNPoolingMax.
+template <detail::ClassName Name> struct PoolingL2NormOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the window
+    std::int64_t kernel_height = 1; ///< rows of the window
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using PoolingL2Norm = PoolingL2NormOptions<"PoolingL2Norm">;
+using PoolingMax = PoolingL2NormOptions<"PoolingMax">;
+
+/// As MPSCNNPoolingL2NormGradient, MPSCNNPoolingMaxGradient.
+template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the window
+    std::int64_t kernel_height = 1; ///< rows of the window
+    std::int64_t stride_x = 1; ///< source columns between destination columns
+    std::int64_t stride_y = 1; ///< source rows between destination rows
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using PoolingL2NormGradient = PoolingL2NormGradientOptions<"PoolingL2NormGradient">;
+using PoolingMaxGradient = PoolingL2NormGradientOptions<"PoolingMaxGradient">;
+
+/// As MPSNNReduceColumnMax, MPSNNReduceColumnMean, MPSNNReduceColumnMin, MPSNNReduceColumnSum, MPSNNReduceFeatureChannelsArgumentMax, MPSNNReduceFeatureChannelsArgumentMin, MPSNNReduceFeatureChannelsMax, MPSNNReduceFeatureChannelsMean, MPSNNReduceFeatureChannelsMin, MPSNNReduceRowMax, MPSNNReduceRowMean, MPSNNReduceRowMin, MPSNNReduceRowSum.
+template <detail::ClassName Name> struct ReduceColumnMaxOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::optional<std::array<std::int64_t, 6>> clip_rect_source{}; ///< part of the source that is reduced; empty: all of it
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("clip_rect_source", clip_rect_source); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ReduceColumnMax = ReduceColumnMaxOptions<"ReduceColumnMax">;
+using ReduceColumnMean = ReduceColumnMaxOptions<"ReduceColumnMean">;
+using ReduceColumnMin = ReduceColumnMaxOptions<"ReduceColumnMin">;
+using ReduceColumnSum = ReduceColumnMaxOptions<"ReduceColumnSum">;
+using ReduceFeatureChannelsArgumentMax = ReduceColumnMaxOptions<"ReduceFeatureChannelsArgumentMax">;
+using ReduceFeatureChannelsArgumentMin = ReduceColumnMaxOptions<"ReduceFeatureChannelsArgumentMin">;
+using ReduceFeatureChannelsMax = ReduceColumnMaxOptions<"ReduceFeatureChannelsMax">;
+using ReduceFeatureChannelsMean = ReduceColumnMaxOptions<"ReduceFeatureChannelsMean">;
+using ReduceFeatureChannelsMin = ReduceColumnMaxOptions<"ReduceFeatureChannelsMin">;
+using ReduceRowMax = ReduceColumnMaxOptions<"ReduceRowMax">;
+using ReduceRowMean = ReduceColumnMaxOptions<"ReduceRowMean">;
+using ReduceRowMin = ReduceColumnMaxOptions<"ReduceRowMin">;
+using ReduceRowSum = ReduceColumnMaxOptions<"ReduceRowSum">;
+
+/// As MPSNNReduceFeatureChannelsAndWeightsMean.
+template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsMeanOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::optional<std::array<std::int64_t, 6>> primary_source_clip_rect{}; ///< part of the primary source that is reduced
+    std::optional<std::array<std::int64_t, 6>> secondary_source_clip_rect{}; ///< part of the secondary source that holds its weights
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_source_clip_rect", primary_source_clip_rect); visit("secondary_source_clip_rect", secondary_source_clip_rect); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ReduceFeatureChannelsAndWeightsMean = ReduceFeatureChannelsAndWeightsMeanOptions<"ReduceFeatureChannelsAndWeightsMean">;
+
+/// As MPSNNReduceFeatureChannelsAndWeightsSum.
+template <detail::ClassName Name> struct ReduceFeatureChannelsAndWeightsSumOptions {
+    static constexpr const char *kernel_class = Name.text;
+    bool do_weighted_sum_by_non_zero_weights = false; ///< whether the sum is divided by the number of weights that are not zero
+    std::optional<std::array<std::int64_t, 6>> primary_source_clip_rect{}; ///< part of the primary source that is reduced
+    std::optional<std::array<std::int64_t, 6>> secondary_source_clip_rect{}; ///< part of the secondary source that holds its weights
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("do_weighted_sum_by_non_zero_weights", do_weighted_sum_by_non_zero_weights); visit("primary_source_clip_rect", primary_source_clip_rect); visit("secondary_source_clip_rect", secondary_source_clip_rect); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ReduceFeatureChannelsAndWeightsSum = ReduceFeatureChannelsAndWeightsSumOptions<"ReduceFeatureChannelsAndWeightsSum">;
+
+/// As MPSNNReduceFeatureChannelsSum.
+template <detail::ClassName Name> struct ReduceFeatureChannelsSumOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::optional<std::array<std::int64_t, 6>> clip_rect_source{}; ///< part of the source that is reduced; empty: all of it
+    double weight = 1.0; ///< factor of every feature channel
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("clip_rect_source", clip_rect_source); visit("weight", weight); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ReduceFeatureChannelsSum = ReduceFeatureChannelsSumOptions<"ReduceFeatureChannelsSum">;
+
+/// As MPSNNReshape.
+template <detail::ClassName Name> struct ReshapeOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t reshaped_width = 1; ///< columns of the result
+    std::int64_t reshaped_height = 1; ///< rows of the result
+    std::int64_t reshaped_feature_channels = 1; ///< feature channels of the result
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("reshaped_width", reshaped_width); visit("reshaped_height", reshaped_height); visit("reshaped_feature_channels", reshaped_feature_channels); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Reshape = ReshapeOptions<"Reshape">;
+
+/// As MPSNNResizeBilinear.
+template <detail::ClassName Name> struct ResizeBilinearOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t resize_width = 0; ///< columns of the result
+    std::int64_t resize_height = 0; ///< rows of the result
+    bool align_corners = false; ///< whether corner pixels stay corners; otherwise pixel centres are aligned
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("resize_width", resize_width); visit("resize_height", resize_height); visit("align_corners", align_corners); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ResizeBilinear = ResizeBilinearOptions<"ResizeBilinear">;
+
+/// As MPSCNNSpatialNormalization.
+template <detail::ClassName Name> struct SpatialNormalizationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_height = 5; ///< rows of the window
+    double alpha = 1.0; ///< factor of the mean square or variance
+    double beta = 5.0; ///< exponent
+    double delta = 1.0; ///< added to the scaled mean square or variance
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using SpatialNormalization = SpatialNormalizationOptions<"SpatialNormalization">;
+
+/// As MPSCNNSpatialNormalizationGradient.
+template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_height = 5; ///< rows of the window
+    double alpha = 1.0; ///< factor of the mean square or variance
+    double beta = 5.0; ///< exponent
+    double delta = 1.0; ///< added to the scaled mean square or variance
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using SpatialNormalizationGradient = SpatialNormalizationGradientOptions<"SpatialNormalizationGradient">;
+
+/// As MPSCNNUpsamplingBilinear.
+template <detail::ClassName Name> struct UpsamplingBilinearOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t scale_factor_x = 1; ///< destination columns of a source column
+    std::int64_t scale_factor_y = 1; ///< destination rows of a source row
+    bool align_corners = false; ///< whether corner pixels stay corners; otherwise pixel centres are aligned
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("align_corners", align_corners); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using UpsamplingBilinear = UpsamplingBilinearOptions<"UpsamplingBilinear">;
+
+/// As MPSCNNUpsamplingBilinearGradient.
+template <detail::ClassName Name> struct UpsamplingBilinearGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t scale_factor_x = 1; ///< destination columns of a source column
+    std::int64_t scale_factor_y = 1; ///< destination rows of a source row
+    bool align_corners = false; ///< whether corner pixels stay corners; otherwise pixel centres are aligned
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("align_corners", align_corners); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using UpsamplingBilinearGradient = UpsamplingBilinearGradientOptions<"UpsamplingBilinearGradient">;
+
+/// As MPSCNNUpsamplingNearest.
+template <detail::ClassName Name> struct UpsamplingNearestOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t scale_factor_x = 1; ///< destination columns of a source column
+    std::int64_t scale_factor_y = 1; ///< destination rows of a source row
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using UpsamplingNearest = UpsamplingNearestOptions<"UpsamplingNearest">;
+
+/// As MPSCNNUpsamplingNearestGradient.
+template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t scale_factor_x = 1; ///< destination columns of a source column
+    std::int64_t scale_factor_y = 1; ///< destination rows of a source row
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using UpsamplingNearestGradient = UpsamplingNearestGradientOptions<"UpsamplingNearestGradient">;
+
+/// As MPSCNNYOLOLoss.
+template <detail::ClassName Name> struct YOLOLossOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::vector<double> anchor_boxes{}; ///< width and height of each anchor, in cells
+    YOLOLossResult result = YOLOLossResult::gradient; ///< gradient of the prediction, or loss
+    ForwardLossLossType xy_loss_type = ForwardLossLossType::mean_squared_error; ///< loss of the places
+    ForwardLossLossType wh_loss_type = ForwardLossLossType::mean_squared_error; ///< loss of the sizes
+    ForwardLossLossType confidence_loss_type = ForwardLossLossType::sigmoid_cross_entropy; ///< loss of the confidence
+    ForwardLossLossType classes_loss_type = ForwardLossLossType::softmax_cross_entropy; ///< loss of the classes
+    ForwardLossReductionType reduction_type = ForwardLossReductionType::none; ///< none, sum or mean
+    bool reduce_across_batch = false; ///< one loss for all images, or one for each
+    bool rescore = true; ///< whether the confidence shall be the IOU with the label's box, otherwise 1
+    double scale_xy = 10.0; ///< factor of the loss of places
+    double scale_wh = 10.0; ///< factor of the loss of sizes
+    double scale_no_object = 5.0; ///< factor of the confidence's loss where there is no object
+    double scale_object = 100.0; ///< factor of the confidence's loss where there is one
+    double scale_class = 2.0; ///< factor of the loss of classes
+    double min_iou_for_object_presence = 0.699999988079071; ///< a box without a label whose IOU with a label's box is above has an object
+    double max_iou_for_object_absence = 0.30000001192092896; ///< a box without a label has no object where all of its IOUs are below
+    std::string label{}; ///< a name for messages
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("anchor_boxes", anchor_boxes); visit("result", result); visit("xy_loss_type", xy_loss_type); visit("wh_loss_type", wh_loss_type); visit("confidence_loss_type", confidence_loss_type); visit("classes_loss_type", classes_loss_type); visit("reduction_type", reduction_type); visit("reduce_across_batch", reduce_across_batch); visit("rescore", rescore); visit("scale_xy", scale_xy); visit("scale_wh", scale_wh); visit("scale_no_object", scale_no_object); visit("scale_object", scale_object); visit("scale_class", scale_class); visit("min_iou_for_object_presence", min_iou_for_object_presence); visit("max_iou_for_object_absence", max_iou_for_object_absence); visit("label", label); }
+};
+using YOLOLoss = YOLOLossOptions<"YOLOLoss">;
+
+} // namespace kernel
+} // namespace api
+} // namespace mpscnn

@@ -1,0 +1,412 @@
+/// Photos and models for C++20. Part of mpscnn.hpp, which includes this file.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <string>
+#include <tuple>
+#include <type_traits>
+#include <utility>
+#include <vector>
+
+#include "network.hpp"
+
+namespace mpscnn {
+inline namespace api {
+
+// ---- Photos
+// ------------------------------------------------------------------------------------------------
+
+/// How the planes of a YUV photo are meant, see mpscnn.h. Rows of 0 bytes: without gaps.
+struct YuvOptions {
+    mpscnn_yuv_matrix matrix = MPSCNN_BT601;
+    mpscnn_yuv_range range = MPSCNN_VIDEO_RANGE;
+    mpscnn_chroma_siting siting = MPSCNN_CHROMA_LEFT;
+    std::ptrdiff_t row_bytes = 0, chroma_row_bytes = 0;
+    int orientation = 1; ///< EXIF 1 to 8
+};
+
+/// A photo in the caller's memory.
+class ImageView {
+public:
+    /// `row_bytes` 0: rows without gaps. `orientation`: EXIF 1 to 8. Not of MPSCNN_NV12 and MPSCNN_I420.
+    ImageView(const void *pixels, int width, int height, mpscnn_pixel_format format,
+              std::ptrdiff_t row_bytes = 0, int orientation = 1)
+        : image_{pixels, width, height, row_bytes, format, orientation, nullptr} {}
+    ImageView(const ImageView &other) noexcept : image_(other.image_), chroma_(other.chroma_) { link(); }
+    ImageView &operator=(const ImageView &other) noexcept {
+        image_ = other.image_;
+        chroma_ = other.chroma_;
+        link();
+        return *this;
+    }
+    ~ImageView() = default;
+
+    /// Luma, and pairs of blue and red differences.
+    static ImageView nv12(const std::uint8_t *luma, const std::uint8_t *chroma, int width, int height,
+                          const YuvOptions &options = {}) {
+        return ImageView(MPSCNN_NV12, luma, chroma, nullptr, width, height, options);
+    }
+    /// Luma, blue and red differences.
+    static ImageView i420(const std::uint8_t *luma, const std::uint8_t *blue, const std::uint8_t *red,
+                          int width, int height, const YuvOptions &options = {}) {
+        return ImageView(MPSCNN_I420, luma, blue, red, width, height, options);
+    }
+
+    static ImageView gray8(const std::uint8_t *pixels, int width, int height, std::ptrdiff_t row_bytes = 0) {
+        return ImageView(pixels, width, height, MPSCNN_GRAY8, row_bytes);
+    }
+    static ImageView rgb8(const std::uint8_t *pixels, int width, int height, std::ptrdiff_t row_bytes = 0) {
+        return ImageView(pixels, width, height, MPSCNN_RGB8, row_bytes);
+    }
+    static ImageView rgba8(const std::uint8_t *pixels, int width, int height, std::ptrdiff_t row_bytes = 0) {
+        return ImageView(pixels, width, height, MPSCNN_RGBA8, row_bytes);
+    }
+    static ImageView bgr8(const std::uint8_t *pixels, int width, int height, std::ptrdiff_t row_bytes = 0) {
+        return ImageView(pixels, width, height, MPSCNN_BGR8, row_bytes);
+    }
+    static ImageView bgra8(const std::uint8_t *pixels, int width, int height, std::ptrdiff_t row_bytes = 0) {
+        return ImageView(pixels, width, height, MPSCNN_BGRA8, row_bytes);
+    }
+
+    /// Size of the photo as seen: orientations 5 to 8 lay it on its side.
+    int oriented_width() const noexcept { return image_.orientation >= 5 ? image_.height : image_.width; }
+    int oriented_height() const noexcept { return image_.orientation >= 5 ? image_.width : image_.height; }
+
+    const mpscnn_image *get() const noexcept { return &image_; }
+
+private:
+    ImageView(mpscnn_pixel_format format, const void *luma, const void *blue, const void *red, int width,
+              int height, const YuvOptions &options)
+        : image_{luma, width, height, options.row_bytes, format, options.orientation, &chroma_},
+          chroma_{sizeof(mpscnn_chroma), blue,          red,           options.chroma_row_bytes,
+                  options.matrix,        options.range, options.siting} {}
+
+    void link() noexcept {
+        if (image_.chroma) image_.chroma = &chroma_;
+    }
+
+    mpscnn_image image_;
+    mpscnn_chroma chroma_{}; ///< which image_ points to
+};
+
+/// Fills `output`, (height, width, channels), from a photo. `preprocess` as in mpscnn_preprocess.
+inline void preprocess(const ImageView &image, const std::string &preprocess, int height, int width,
+                       int channels, std::span<float> output) {
+    const std::int64_t needed = std::int64_t{height} * width * channels;
+    if (static_cast<std::int64_t>(output.size()) != needed)
+        throw ShapeError("preprocess: the output has " + std::to_string(output.size()) +
+                         " floats, needed are " + std::to_string(needed));
+    detail::check(
+        mpscnn_preprocess(image.get(), detail::c_string(preprocess), height, width, channels, output.data()));
+}
+
+/// The description `preprocess`, for a network input of 1 or 3 channels, with every field filled in, checked.
+inline std::string describe_preprocess(const std::string &preprocess, int channels = 3) {
+    return detail::text_of(mpscnn_preprocess_describe, detail::c_string(preprocess), channels);
+}
+
+// ---- Models
+// ------------------------------------------------------------------------------------------------
+
+/// A class with its probability: `auto [label, probability] = prediction`.
+struct Prediction {
+    std::string label;
+    float probability;
+    int index; ///< of the class
+
+    template <std::size_t I> const auto &get() const noexcept {
+        if constexpr (I == 0)
+            return label;
+        else
+            return probability;
+    }
+};
+
+/// Classes, the most probable first.
+class Predictions {
+public:
+    explicit Predictions(mpscnn_predictions *handle) : handle_(handle) {}
+
+    int size() const noexcept { return mpscnn_predictions_count(handle_.get()); }
+    Prediction operator[](int rank) const {
+        mpscnn_prediction raw{};
+        detail::check(mpscnn_predictions_get(handle_.get(), rank, &raw));
+        return {raw.label, raw.probability, raw.index};
+    }
+    /// The `count` best, or all when there are fewer.
+    std::vector<Prediction> top(int count) const {
+        std::vector<Prediction> best;
+        for (int rank = 0; rank < count && rank < size(); ++rank) best.push_back((*this)[rank]);
+        return best;
+    }
+
+private:
+    detail::Handle<mpscnn_predictions, mpscnn_predictions_release> handle_;
+};
+
+/// The class of every pixel of a photo as seen, row by row; 255 for those that the preprocessing crops away.
+struct Segmentation {
+    int height, width, classes;
+    std::vector<std::uint8_t> labels;
+    std::vector<float> scores; ///< of every class of every pixel, where wanted
+
+    /// With memory for a photo; `classes` 0: without scores.
+    static Segmentation for_photo(const ImageView &photo, int classes) {
+        Segmentation result{photo.oriented_height(), photo.oriented_width(), classes, {}, {}};
+        const std::size_t pixels =
+            static_cast<std::size_t>(result.height) * static_cast<std::size_t>(result.width);
+        result.labels.resize(pixels);
+        result.scores.resize(pixels * static_cast<std::size_t>(classes));
+        return result;
+    }
+    float *score_data() noexcept { return classes == 0 ? nullptr : scores.data(); }
+};
+
+/// An object on a photo.
+struct Detection {
+    std::string label;
+    int index; ///< of the class, the background not counted
+    float score;
+    float left, top, right, bottom;
+    int anchor; ///< which of the network's boxes it is
+};
+
+using DetectOptions = mpscnn_detect_options;
+
+namespace detail {
+
+inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
+    const Handle<mpscnn_detections, mpscnn_detections_release> detections(raw);
+    std::vector<Detection> result;
+    for (int rank = 0; rank < mpscnn_detections_count(raw); ++rank) {
+        mpscnn_detection entry{};
+        check(mpscnn_detections_get(raw, rank, &entry));
+        result.push_back({entry.label, entry.index, entry.score, entry.left, entry.top, entry.right,
+                          entry.bottom, entry.anchor});
+    }
+    return result;
+}
+
+} // namespace detail
+
+/// What a model file holds: a network, its preprocessing and labels. May be used from several threads.
+class ModelFile {
+public:
+    static ModelFile load(const std::string &path) {
+        mpscnn_model *handle = nullptr;
+        detail::check(mpscnn_model_load(detail::c_string(path), &handle));
+        return ModelFile(handle);
+    }
+    /// See mpscnn_model_check.
+    static void check(const std::string &path) { detail::check(mpscnn_model_check(detail::c_string(path))); }
+    /// From memory, which is copied; `origin` names it in messages.
+    static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin) {
+        mpscnn_model *handle = nullptr;
+        detail::check(mpscnn_model_parse(bytes.data(), bytes.size(), detail::c_string(origin), &handle));
+        return ModelFile(handle);
+    }
+
+    Graph graph() const {
+        mpscnn_graph *graph = nullptr;
+        detail::check(mpscnn_model_graph(get(), &graph));
+        return Graph(graph);
+    }
+    /// The network's name.
+    std::string name() const {
+        const detail::JsonDocument about(describe());
+        return about.root()["name"].string();
+    }
+    /// The names of the classes, in the order of the outputs; empty where the file has none.
+    std::vector<std::string> labels() const {
+        const detail::JsonDocument about(describe());
+        const detail::JsonValue labels = about.root()["labels"];
+        return labels.is_null() ? std::vector<std::string>() : labels.strings();
+    }
+    /// The layers for one image; `height` and `width` where the inputs leave them free.
+    std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
+        return graph().layers(height, width);
+    }
+    /// What the file says of itself: license, source and the like.
+    std::map<std::string, std::string> information() const {
+        const detail::JsonDocument about(describe());
+        std::map<std::string, std::string> result;
+        about.root()["information"].for_each(
+            [&](const char *key, detail::JsonValue text) { result.emplace(key, text.string()); });
+        return result;
+    }
+    /// JSON, see mpscnn_model_describe.
+    std::string describe() const { return detail::text_of(mpscnn_model_describe, get()); }
+
+    /// Writes a model file with all of it, see mpscnn_model_save.
+    void save(const std::string &path) const {
+        detail::check(mpscnn_model_save(get(), detail::c_string(path)));
+    }
+    /// What `save` writes, which `parse` takes.
+    std::string content() const { return detail::text_of(mpscnn_model_content, get()); }
+
+    /// The `top` best classes, all when 0.
+    Predictions classify(Session &session, const ImageView &image, int top = 0) const {
+        mpscnn_predictions *predictions = nullptr;
+        detail::check(mpscnn_model_classify(get(), session.get(), image.get(), top, &predictions));
+        return Predictions(predictions);
+    }
+    /// The same from a run's output, see mpscnn_model_rank.
+    Predictions rank(const Program &program, const mpscnn_tensor &output, int top = 0) const {
+        mpscnn_predictions *predictions = nullptr;
+        detail::check(mpscnn_model_rank(get(), program.get(), &output, top, &predictions));
+        return Predictions(predictions);
+    }
+
+    /// The objects on the photo, the most probable first, boxes in its pixels.
+    std::vector<Detection> detect(Session &session, const ImageView &image,
+                                  const DetectOptions &options = {}) const {
+        mpscnn_detections *detections = nullptr;
+        detail::check(mpscnn_model_detect(get(), session.get(), image.get(), &options, &detections));
+        return detail::detections_of(detections);
+    }
+    /// Anchors that the file stores, see mpscnn_model_anchors.
+    std::span<const float> anchors() const {
+        const float *data = nullptr;
+        std::int64_t count = 0;
+        detail::check(mpscnn_model_anchors(get(), &data, &count));
+        return {data, 4 * static_cast<std::size_t>(count)};
+    }
+
+    /// The class of every pixel, and their scores where `classes` is the network's number of them; 0:
+    /// without.
+    Segmentation segment(Session &session, const ImageView &image, int classes = 0) const {
+        Segmentation result = Segmentation::for_photo(image, classes);
+        segment(session, image, result.labels.data(), result.score_data(), classes);
+        return result;
+    }
+    /// Into memory of the caller, see mpscnn_model_segment.
+    void segment(Session &session, const ImageView &image, std::uint8_t *labels, float *scores,
+                 int classes) const {
+        detail::check(mpscnn_model_segment(get(), session.get(), image.get(), labels, scores, classes));
+    }
+
+    mpscnn_model *get() const noexcept { return handle_.get(); }
+
+private:
+    explicit ModelFile(mpscnn_model *handle) : handle_(handle) {}
+
+    detail::Handle<mpscnn_model, mpscnn_model_release> handle_;
+};
+
+struct ModelOptions {
+    std::string device = "auto";
+    std::string precision = "auto";
+    int threads = 0; ///< 0: as many as this process may run at once
+};
+
+/// Sessions that callers borrow, so that a program serves any number of threads: as many as were needed at
+/// once.
+class SessionPool {
+public:
+    SessionPool(Program program, const SessionOptions &options)
+        : program_(std::move(program)), options_(options) {}
+
+    const Program &program() const noexcept { return program_; }
+
+    /// Calls function(session) with a session that no other caller has.
+    template <class Function> auto lend(Function function) {
+        struct Loan {
+            ~Loan() { pool.give_back(std::move(session)); }
+            SessionPool &pool;
+            std::unique_ptr<Session> session;
+        } loan{*this, take()};
+        return function(*loan.session);
+    }
+
+private:
+    std::unique_ptr<Session> take() {
+        {
+            const std::lock_guard lock(mutex_);
+            // Room for all that are lent, so that giving back allocates nothing.
+            idle_.reserve(++lent_ + idle_.size());
+            if (!idle_.empty()) {
+                std::unique_ptr<Session> session = std::move(idle_.back());
+                idle_.pop_back();
+                return session;
+            }
+        }
+        try {
+            return std::make_unique<Session>(program_, options_);
+        } catch (...) {
+            const std::lock_guard lock(mutex_);
+            --lent_;
+            throw;
+        }
+    }
+
+    void give_back(std::unique_ptr<Session> session) noexcept {
+        const std::lock_guard lock(mutex_);
+        --lent_;
+        idle_.push_back(std::move(session));
+    }
+
+    Program program_;
+    SessionOptions options_;
+    std::mutex mutex_;
+    std::size_t lent_ = 0;
+    std::vector<std::unique_ptr<Session>> idle_;
+};
+
+/// A model file compiled for a device. May be used from several threads: there is one program, and a session
+/// for each call that is under way.
+class Model {
+public:
+    static Model load(const std::string &path, const ModelOptions &options = {}) {
+        return Model(ModelFile::load(path), options);
+    }
+    explicit Model(ModelFile file, const ModelOptions &options = {})
+        : file_(std::move(file)),
+          sessions_(std::make_unique<SessionPool>(
+              file_.graph().compile({.device = options.device, .precision = options.precision}),
+              SessionOptions{.threads = options.threads})) {}
+
+    const ModelFile &file() const noexcept { return file_; }
+    const Program &program() const noexcept { return sessions_->program(); }
+
+    /// As those of the file.
+    std::string name() const { return file_.name(); }
+    std::vector<std::string> labels() const { return file_.labels(); }
+    std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
+        return file_.layers(height, width);
+    }
+    void save(const std::string &path) const { file_.save(path); }
+
+    Predictions classify(const ImageView &image, int top = 0) const {
+        return sessions_->lend([&](Session &session) { return file_.classify(session, image, top); });
+    }
+    std::vector<Detection> detect(const ImageView &image, const DetectOptions &options = {}) const {
+        return sessions_->lend([&](Session &session) { return file_.detect(session, image, options); });
+    }
+    Segmentation segment(const ImageView &image, int classes = 0) const {
+        return sessions_->lend([&](Session &session) { return file_.segment(session, image, classes); });
+    }
+    /// Calls function(session) with a session that no other caller has: for networks that take no photos.
+    template <class Function> auto with_session(Function function) const {
+        return sessions_->lend(std::move(function));
+    }
+
+private:
+    ModelFile file_;
+    std::unique_ptr<SessionPool> sessions_; ///< which stays where it is when a model is moved
+};
+
+} // namespace api
+} // namespace mpscnn
+
+template <> struct std::tuple_size<mpscnn::Prediction> : std::integral_constant<std::size_t, 2> {};
+template <> struct std::tuple_element<0, mpscnn::Prediction> {
+    using type = const std::string;
+};
+template <> struct std::tuple_element<1, mpscnn::Prediction> {
+    using type = const float;
+};

@@ -1,0 +1,583 @@
+/// Tensors, signals, programs, sessions and graphs for C++20. Part of mpscnn.hpp, which includes this file.
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <initializer_list>
+#include <map>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <type_traits>
+#include <vector>
+
+#include "error.hpp"
+#include "json.hpp"
+#include "layer.hpp"
+
+namespace mpscnn {
+inline namespace api {
+
+// ---- The library
+// -------------------------------------------------------------------------------------------
+
+inline std::string version() { return mpscnn_version(); }
+/// JSON texts: see the C functions of the same names.
+inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
+inline std::string operations() { return detail::text_of(mpscnn_operations); }
+inline std::string unsupported_features() { return detail::text_of(mpscnn_unsupported_features); }
+/// See mpscnn_pages_allocate; to be released with mpscnn_pages_release.
+inline void *allocate_pages(std::size_t bytes) {
+    void *memory = nullptr;
+    detail::check(mpscnn_pages_allocate(bytes, &memory));
+    return memory;
+}
+/// JSON, see mpscnn_devices.
+inline std::string devices_json() { return detail::text_of(mpscnn_devices); }
+
+/// A device that can be named in options; see mpscnn_devices.
+struct Device {
+    std::string name; ///< "cpu", "metal", "metal:0x100000abc"
+    bool available;
+    std::string description;             ///< empty where it is not available
+    std::string reason;                  ///< why it is not available, else empty
+    std::vector<std::string> precisions; ///< "float32", ...
+};
+
+inline std::vector<Device> devices() {
+    const detail::JsonDocument document(devices_json());
+    std::vector<Device> result;
+    document.root().for_each([&](const char *, detail::JsonValue device) {
+        const auto text = [&](const char *name) {
+            return device.has(name) ? device[name].string() : std::string();
+        };
+        result.push_back(
+            {text("name"), device["available"].boolean(), text("description"), text("reason"),
+             device.has("precisions") ? device["precisions"].strings() : std::vector<std::string>()});
+    });
+    return result;
+}
+
+/// See mpscnn_check_device.
+inline std::string check_device(const std::string &device) {
+    return detail::text_of(mpscnn_check_device, detail::c_string(device));
+}
+
+// ---- Tensors
+// -----------------------------------------------------------------------------------------------
+
+/// Extents, batch first; -1 where free.
+using Shape = std::vector<std::int64_t>;
+
+namespace detail {
+
+template <class Element>
+mpscnn_tensor dense(Element *data, mpscnn_dtype type, std::span<const std::int64_t> shape) {
+    if (shape.size() > MPSCNN_MAX_RANK)
+        throw ShapeError(std::to_string(shape.size()) + " axes, at most " + std::to_string(MPSCNN_MAX_RANK) +
+                         " are possible");
+    mpscnn_tensor tensor{};
+    // The C struct serves inputs and outputs; the library writes to outputs only.
+    tensor.data = const_cast<std::remove_const_t<Element> *>(data);
+    tensor.dtype = type;
+    tensor.rank = static_cast<int>(shape.size());
+    for (std::size_t axis = 0; axis < shape.size(); ++axis) tensor.shape[axis] = shape[axis];
+    return tensor;
+}
+
+inline Shape shape_of(const std::int64_t *extents, int rank) { return Shape(extents, extents + rank); }
+
+} // namespace detail
+
+/// Memory of the caller, row-major without gaps. For other strides fill in an mpscnn_tensor.
+inline mpscnn_tensor tensor(const float *data, std::span<const std::int64_t> shape) {
+    return detail::dense(data, MPSCNN_FLOAT32, shape);
+}
+/// The same with IEEE halves in their 16 bits.
+inline mpscnn_tensor half_tensor(const std::uint16_t *data, std::span<const std::int64_t> shape) {
+    return detail::dense(data, MPSCNN_FLOAT16, shape);
+}
+/// Quantised weights.
+inline mpscnn_tensor uint8_tensor(const std::uint8_t *data, std::span<const std::int64_t> shape) {
+    return detail::dense(data, MPSCNN_UINT8, shape);
+}
+
+/// Round to nearest even; both have the same length. Returns how many finite floats became infinities.
+inline std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves) {
+    if (floats.size() != halves.size())
+        throw ShapeError("halves_from_floats: source and destination differ in length");
+    std::size_t overflows = 0;
+    detail::check(mpscnn_halves_from_floats(floats.data(), halves.data(), floats.size(), &overflows));
+    return overflows;
+}
+inline void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats) {
+    if (floats.size() != halves.size())
+        throw ShapeError("floats_from_halves: source and destination differ in length");
+    detail::check(mpscnn_floats_from_halves(halves.data(), floats.data(), halves.size()));
+}
+
+// ---- Signals
+// ----------------------------------------------------------------------------------------------
+
+enum class ConvolveMode { full = 0, same = 1, valid = 2 };
+enum class ConvolveBoundary { zero = 0, clamp = 1 };
+
+struct ConvolveOptions {
+    int axes = 1; ///< 1 or 2 of the signal's last axes; those before them count signals
+    ConvolveMode mode = ConvolveMode::full;
+    ConvolveBoundary boundary = ConvolveBoundary::zero;
+    bool correlate = false;     ///< the kernel is not reversed
+    std::string device = "cpu"; ///< or "metal", which has float32 only
+};
+
+namespace detail {
+
+inline mpscnn_convolve_options c_options(const ConvolveOptions &options) {
+    return {sizeof(mpscnn_convolve_options),    options.axes,      static_cast<int>(options.mode),
+            static_cast<int>(options.boundary), options.correlate, detail::c_string(options.device)};
+}
+
+} // namespace detail
+
+inline mpscnn_tensor double_tensor(const double *data, std::span<const std::int64_t> shape) {
+    return detail::dense(data, MPSCNN_FLOAT64, shape);
+}
+
+inline Shape convolved_shape(const mpscnn_tensor &signal, const mpscnn_tensor &kernel,
+                             const ConvolveOptions &options = {}) {
+    const mpscnn_convolve_options given = detail::c_options(options);
+    mpscnn_tensor result{};
+    detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
+    return detail::shape_of(result.shape, result.rank);
+}
+
+/// result[i] = sum of kernel[t] * signal[i - t]; `result` has the shape that convolved_shape gives.
+inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, mpscnn_tensor result,
+                     const ConvolveOptions &options = {}) {
+    if (!result.data) throw ParameterError("result: data must not be null");
+    const mpscnn_convolve_options given = detail::c_options(options);
+    detail::check(mpscnn_convolve(&signal, &kernel, &given, &result));
+}
+
+// ---- Running a network
+// -------------------------------------------------------------------------------------
+
+struct CompileOptions {
+    std::string device = "auto";
+    std::string precision = "auto";
+    std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the network's outputs
+    std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
+};
+
+/// Like the other options that are plain numbers it is the C struct: Session(program, {.threads = 2}).
+using SessionOptions = mpscnn_session_options;
+
+/// Name and shape of an input or output.
+struct Port {
+    std::string name;
+    Shape shape;
+};
+
+class Session;
+
+/// A network compiled for a device. May be used from several threads.
+class Program {
+public:
+    explicit Program(mpscnn_program *handle) : handle_(handle) {}
+
+    Session session(const SessionOptions &options = {}) const;
+
+    /// "cpu" or "metal".
+    std::string device() const { return mpscnn_program_device(get()); }
+    /// Why "auto" did not choose a device that is there, else empty: see mpscnn_program_warning.
+    std::string warning() const { return mpscnn_program_warning(get()); }
+    std::vector<Port> inputs() const {
+        return ports(mpscnn_program_input_count(get()), mpscnn_program_input);
+    }
+    std::vector<Port> outputs() const {
+        return ports(mpscnn_program_output_count(get()), mpscnn_program_output);
+    }
+    /// JSON, see mpscnn_program_describe.
+    std::string describe() const { return detail::text_of(mpscnn_program_describe, get()); }
+
+    struct Planned {
+        std::vector<Shape> outputs;
+        std::size_t arena_bytes;
+    };
+    /// Shapes of the outputs, and bytes of intermediate results, for these shapes of the inputs.
+    Planned plan(std::span<const Shape> inputs) const;
+    /// JSON, see mpscnn_program_explain.
+    std::string explain(std::span<const Shape> inputs, int threads = 0) const;
+
+    mpscnn_program *get() const noexcept { return handle_.get(); }
+
+private:
+    template <class Function> std::vector<Port> ports(int count, Function function) const {
+        std::vector<Port> result;
+        for (int i = 0; i < count; ++i) {
+            const char *name = nullptr;
+            std::array<std::int64_t, MPSCNN_MAX_RANK> extents{};
+            int rank = 0;
+            detail::check(function(get(), i, &name, extents.data(), &rank));
+            result.push_back({name, detail::shape_of(extents.data(), rank)});
+        }
+        return result;
+    }
+
+    detail::Handle<mpscnn_program, mpscnn_program_release> handle_;
+};
+
+/// A run that may still be under way. Its destructor waits.
+class Request {
+public:
+    explicit Request(mpscnn_request *handle) : handle_(handle) {}
+
+    /// Throws what the run threw.
+    void wait() {
+        int done = 0;
+        detail::check(mpscnn_request_wait(get(), -1.0, &done));
+    }
+    /// Whether it is done, after that time at most; throws what the run threw.
+    bool wait_for(double seconds) {
+        int done = 0;
+        detail::check(mpscnn_request_wait(get(), seconds < 0 ? 0.0 : seconds, &done));
+        return done != 0;
+    }
+
+    mpscnn_request *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_request, mpscnn_request_release> handle_;
+};
+
+/// What every step of a program took, both JSON; see mpscnn_session_profile.
+struct Profile {
+    std::string json;
+    std::string trace; ///< for chrome://tracing and Perfetto
+};
+
+/// One caller's way to run a program, which it keeps alive. Not for several threads at once.
+class Session {
+public:
+    explicit Session(const Program &program, const SessionOptions &options = {})
+        : inputs_(program.inputs()), outputs_(program.outputs()) {
+        mpscnn_session *handle = nullptr;
+        detail::check(mpscnn_session_create(program.get(), &options, &handle));
+        handle_.reset(handle);
+    }
+
+    /// For networks with one input and one output whose only free extent is the batch: it follows from the
+    /// input's length. Allocates nothing after the first run of a batch size.
+    void run(std::span<const float> input, std::span<float> output) {
+        if (inputs_.size() != 1 || outputs_.size() != 1)
+            throw ShapeError("the network has " + std::to_string(inputs_.size()) + " inputs and " +
+                             std::to_string(outputs_.size()) + " outputs: pass them as tensors");
+        const std::int64_t batch = batch_of(inputs_[0], input.size());
+        const mpscnn_tensor source = filled(inputs_[0], input.data(), input.size(), batch);
+        const mpscnn_tensor destination = filled(outputs_[0], output.data(), output.size(), batch);
+        run({&source, 1}, {&destination, 1});
+    }
+
+    /// Any number of inputs and outputs, float32 or float16, any strides.
+    void run(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
+        detail::check(mpscnn_session_run(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
+                                         detail::count(outputs.size())));
+    }
+
+    /// Runs so many times, 0: 20, and tells what every step took. The outputs are written.
+    Profile profile(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
+                    int runs = 0) {
+        const mpscnn_profile_options options{sizeof options, runs};
+        mpscnn_text *raw_json = nullptr, *raw_trace = nullptr;
+        detail::check(mpscnn_session_profile(get(), inputs.data(), detail::count(inputs.size()),
+                                             outputs.data(), detail::count(outputs.size()), &options,
+                                             &raw_json, &raw_trace));
+        const detail::Text json(raw_json), trace(raw_trace);
+        return {detail::string_of(json), detail::string_of(trace)};
+    }
+
+    /// Memory of inputs and outputs must stay until the request is done. See mpscnn_session_submit.
+    Request submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
+        mpscnn_request *request = nullptr;
+        detail::check(mpscnn_session_submit(get(), inputs.data(), detail::count(inputs.size()),
+                                            outputs.data(), detail::count(outputs.size()), &request));
+        return Request(request);
+    }
+
+    mpscnn_session *get() const noexcept { return handle_.get(); }
+
+private:
+    /// Elements of one image.
+    static std::int64_t elements_of(const Port &port) {
+        std::int64_t elements = 1;
+        for (std::size_t axis = 1; axis < port.shape.size(); ++axis) {
+            if (port.shape[axis] < 1)
+                throw ShapeError("'" + port.name +
+                                 "' has a free extent beside the batch: pass tensors with shapes");
+            elements *= port.shape[axis];
+        }
+        return elements;
+    }
+
+    static std::int64_t batch_of(const Port &port, std::size_t size) {
+        return static_cast<std::int64_t>(size) / elements_of(port);
+    }
+
+    template <class Element>
+    static mpscnn_tensor filled(const Port &port, Element *data, std::size_t size, std::int64_t batch) {
+        const std::int64_t elements = elements_of(port);
+        if (batch < 1 || static_cast<std::int64_t>(size) != batch * elements)
+            throw ShapeError("'" + port.name + "': expected n times " + std::to_string(elements) +
+                             " floats with n = " + std::to_string(batch < 1 ? 1 : batch) + " images, got " +
+                             std::to_string(size));
+        mpscnn_tensor result = detail::dense(data, MPSCNN_FLOAT32, port.shape);
+        result.shape[0] = batch;
+        return result;
+    }
+
+    std::vector<Port> inputs_, outputs_;
+    detail::Handle<mpscnn_session, mpscnn_session_release> handle_;
+};
+
+namespace detail {
+
+/// What `function`, called with the options and where the program goes, compiles.
+template <class Function> Program compile(const CompileOptions &options, Function function) {
+    std::vector<const char *> outputs;
+    for (const std::string &name : options.outputs) outputs.push_back(detail::c_string(name));
+    mpscnn_compile_options raw{};
+    raw.size = sizeof raw;
+    raw.device = detail::c_string(options.device);
+    raw.precision = detail::c_string(options.precision);
+    raw.outputs = outputs.empty() ? nullptr : outputs.data();
+    raw.output_count = count(outputs.size());
+    raw.max_memory = options.max_memory;
+    mpscnn_program *program = nullptr;
+    check(function(&raw, &program));
+    return Program(program);
+}
+
+} // namespace detail
+
+inline Session Program::session(const SessionOptions &options) const { return Session(*this, options); }
+
+inline Program::Planned Program::plan(std::span<const Shape> inputs) const {
+    std::vector<mpscnn_tensor> sources;
+    for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
+    std::vector<mpscnn_tensor> results(static_cast<std::size_t>(mpscnn_program_output_count(get())));
+    Planned planned{};
+    detail::check(mpscnn_program_output_shapes(get(), sources.data(), detail::count(sources.size()),
+                                               results.data(), detail::count(results.size()),
+                                               &planned.arena_bytes));
+    for (const mpscnn_tensor &result : results)
+        planned.outputs.push_back(detail::shape_of(result.shape, result.rank));
+    return planned;
+}
+
+inline std::string Program::explain(std::span<const Shape> inputs, int threads) const {
+    std::vector<mpscnn_tensor> sources;
+    for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
+    return detail::text_of(mpscnn_program_explain, get(), sources.data(), detail::count(sources.size()),
+                           threads);
+}
+
+// ---- Building a network
+// ------------------------------------------------------------------------------------
+
+/// Number by which layers name an input or an earlier layer's result.
+using Value = int;
+
+/// uint8 weights mean (value - zero_point) * scale; one entry, or one for each index of the first axis.
+struct Quantization {
+    std::vector<float> scales{}, zero_points{};
+};
+
+/// A stored weight; `tensor` refers to memory of the graph, see mpscnn_graph_get_weight.
+struct Weight {
+    mpscnn_tensor tensor;
+    Quantization quantization;
+};
+
+/// What a layer computes for one image.
+struct Layer {
+    std::string name, operation;
+    Shape output;
+    std::int64_t parameters, macs, flops;
+};
+
+/// A weight that a layer or a kernel has, set or not. `layer` is empty for a kernel's.
+struct WeightInfo {
+    std::string layer, role;
+    Shape shape;
+    bool required, set;
+    std::string dtype; ///< "float32", "float16", "uint8"; empty while it is not set, and for a kernel's
+};
+
+namespace detail {
+
+inline std::vector<WeightInfo> weights_of(const std::string &json) {
+    const JsonDocument document(json);
+    std::vector<WeightInfo> result;
+    document.root().for_each([&](const char *, JsonValue weight) {
+        const auto text = [&](const char *name) {
+            return weight.has(name) && !weight[name].is_null() ? weight[name].string() : std::string();
+        };
+        result.push_back({text("layer"), text("role"), weight["shape"].integers(),
+                          weight["required"].boolean(), weight["set"].boolean(), text("dtype")});
+    });
+    return result;
+}
+
+} // namespace detail
+
+/// What a model file says beside the network.
+struct SaveOptions {
+    std::vector<std::string> labels{};                ///< names of the classes; empty: none
+    std::string preprocess{};                         ///< as for mpscnn_preprocess; empty: takes no photos
+    std::map<std::string, std::string> information{}; ///< license, source, description
+};
+
+class Graph {
+public:
+    explicit Graph(mpscnn_graph *handle) : handle_(handle) {}
+
+    static Graph create(const std::string &name) {
+        mpscnn_graph *handle = nullptr;
+        detail::check(mpscnn_graph_create(detail::c_string(name), &handle));
+        return Graph(handle);
+    }
+    static Graph from_json(std::string_view json) {
+        mpscnn_graph *handle = nullptr;
+        detail::check(mpscnn_graph_from_json(json.data(), json.size(), &handle));
+        return Graph(handle);
+    }
+    /// A graph of its own, which shares the memory of weights with this one.
+    Graph copy() const {
+        mpscnn_graph *handle = nullptr;
+        detail::check(mpscnn_graph_copy(get(), &handle));
+        return Graph(handle);
+    }
+
+    Value add_input(const std::string &name, std::span<const std::int64_t> shape) {
+        Value value = 0;
+        detail::check(mpscnn_graph_add_input(get(), detail::c_string(name), shape.data(),
+                                             detail::count(shape.size()), &value));
+        return value;
+    }
+    Value add_variable(const std::string &name, std::span<const std::int64_t> shape) {
+        Value value = 0;
+        detail::check(mpscnn_graph_add_variable(get(), detail::c_string(name), shape.data(),
+                                                detail::count(shape.size()), &value));
+        return value;
+    }
+    void use_variable(Value layer, const std::string &role, Value variable) {
+        detail::check(mpscnn_graph_use_variable(get(), layer, detail::c_string(role), variable));
+    }
+    /// `attributes` and `activation` are JSON objects; empty: defaults, no activation.
+    Value add_node(const std::string &operation, const std::string &name, std::span<const Value> inputs,
+                   const std::string &attributes = {}, const std::string &activation = {}) {
+        Value value = 0;
+        detail::check(mpscnn_graph_add_node(
+            get(), detail::c_string(operation), detail::c_string(name), inputs.data(),
+            detail::count(inputs.size()), detail::or_null(attributes), detail::or_null(activation), &value));
+        return value;
+    }
+    /// A layer as one of the structs of layer.hpp: graph.add(layer::Pooling{.kernel_height = 2}, "pool1", x).
+    template <detail::HasFields Options>
+    Value add(const Options &options, const std::string &name, std::span<const Value> inputs,
+              const std::optional<layer::Neuron> &activation = {}) {
+        return add_node(Options::operation, name, inputs, detail::json_object(options),
+                        activation ? detail::json_object(*activation) : std::string());
+    }
+    template <detail::HasFields Options>
+    Value add(const Options &options, const std::string &name, std::initializer_list<Value> inputs,
+              const std::optional<layer::Neuron> &activation = {}) {
+        return add(options, name, std::span(inputs.begin(), inputs.size()), activation);
+    }
+    template <detail::HasFields Options>
+    Value add(const Options &options, const std::string &name, Value input,
+              const std::optional<layer::Neuron> &activation = {}) {
+        return add(options, name, std::span(&input, 1), activation);
+    }
+    void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
+    /// Whether a layer stays float32 when the network computes in float16.
+    void keep_float32(Value value, bool keep = true) {
+        detail::check(mpscnn_graph_keep_float32(get(), value, keep));
+    }
+
+    Shape shape(Value value) const {
+        std::array<std::int64_t, MPSCNN_MAX_RANK> extents{};
+        int rank = 0;
+        detail::check(mpscnn_graph_shape(get(), value, extents.data(), &rank));
+        return detail::shape_of(extents.data(), rank);
+    }
+
+    /// Copies the tensor.
+    void set_weight(const std::string &layer, const std::string &role, const mpscnn_tensor &tensor,
+                    const Quantization &quantization = {}) {
+        if (quantization.scales.size() != quantization.zero_points.size())
+            throw ShapeError(layer + "." + role + ": " + std::to_string(quantization.scales.size()) +
+                             " scales, but " + std::to_string(quantization.zero_points.size()) +
+                             " zero points");
+        detail::check(mpscnn_graph_set_weight(get(), detail::c_string(layer), detail::c_string(role), &tensor,
+                                              quantization.scales.data(), quantization.zero_points.data(),
+                                              static_cast<std::int64_t>(quantization.scales.size())));
+    }
+    Weight weight(const std::string &layer, const std::string &role) const {
+        Weight weight{};
+        const float *scales = nullptr, *zero_points = nullptr;
+        std::int64_t count = 0;
+        detail::check(mpscnn_graph_get_weight(get(), detail::c_string(layer), detail::c_string(role),
+                                              &weight.tensor, &scales, &zero_points, &count));
+        weight.quantization = {{scales, scales + count}, {zero_points, zero_points + count}};
+        return weight;
+    }
+
+    std::string to_json() const { return detail::text_of(mpscnn_graph_to_json, get()); }
+    /// JSON, see mpscnn_graph_describe.
+    std::string describe(std::int64_t height = 0, std::int64_t width = 0) const {
+        return detail::text_of(mpscnn_graph_describe, get(), height, width);
+    }
+    /// The layers for one image; `height` and `width` where the inputs leave them free.
+    std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
+        const detail::JsonDocument document(describe(height, width));
+        std::vector<Layer> result;
+        document.root()["layers"].for_each([&](const char *, detail::JsonValue entry) {
+            result.push_back({entry["name"].string(), entry["operation"].string(), entry["output"].integers(),
+                              entry["parameters"].integer(), entry["macs"].integer(),
+                              entry["flops"].integer()});
+        });
+        return result;
+    }
+    /// All weights, set or not.
+    std::vector<WeightInfo> weights() const { return detail::weights_of(weights_json()); }
+    /// JSON, see mpscnn_graph_weights.
+    std::string weights_json() const { return detail::text_of(mpscnn_graph_weights, get()); }
+
+    /// Writes a model file, see mpscnn_graph_save.
+    void save(const std::string &path, const SaveOptions &options = {}) const {
+        std::string description = "{\"labels\":" + detail::json_of(options.labels) + ",\"information\":{";
+        for (const auto &[key, text] : options.information)
+            description += (description.back() == '{' ? "" : ",") + detail::json_text(std::string_view(key)) +
+                           ":" + detail::json_text(std::string_view(text));
+        description += options.preprocess.empty() ? "}}" : "},\"preprocess\":" + options.preprocess + "}";
+        detail::check(mpscnn_graph_save(get(), detail::c_string(description), detail::c_string(path)));
+    }
+
+    /// The program does not need the graph any more.
+    Program compile(const CompileOptions &options = {}) const {
+        return detail::compile(options, [&](const mpscnn_compile_options *raw, mpscnn_program **program) {
+            return mpscnn_program_compile(get(), raw, program);
+        });
+    }
+
+    mpscnn_graph *get() const noexcept { return handle_.get(); }
+
+private:
+    detail::Handle<mpscnn_graph, mpscnn_graph_release> handle_;
+};
+
+} // namespace api
+} // namespace mpscnn
