@@ -14,6 +14,7 @@ void bind_model(pybind11::module_ &module);
 void bind_detection(pybind11::module_ &module);
 void bind_kernels(pybind11::module_ &module);
 void bind_custom_kernel(pybind11::module_ &module);
+void bind_custom_layer(pybind11::module_ &module);
 void bind_runner(pybind11::module_ &module);
 void bind_signal(pybind11::module_ &module);
 void bind_trainer(pybind11::module_ &module);

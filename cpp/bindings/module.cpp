@@ -19,6 +19,7 @@ PYBIND11_MODULE(mpscnn_bindings, module, pybind11::mod_gil_not_used()) {
     bind_detection(module);
     bind_kernels(module);
     bind_custom_kernel(module);
+    bind_custom_layer(module);
     bind_runner(module);
     bind_signal(module);
     bind_trainer(module);

@@ -2,6 +2,7 @@
 
 #include "core/platform.h"
 #include "core/text.h"
+#include "engine/staged_graph.h"
 #include "engine/support.h"
 
 namespace mpscnn::engine {
@@ -79,7 +80,9 @@ Program::Program(const Canonical &canonical, BackendChoice choice, const Compile
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
     require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    lowered_ = choice_.backend->lower(canonical.graph, {choice_.precision, max_memory_});
+    const LowerOptions lowering{choice_.precision, max_memory_};
+    lowered_ = has_custom_layers(graph_) ? lower_in_stages(canonical.graph, *choice_.backend, lowering)
+                                         : choice_.backend->lower(canonical.graph, lowering);
     if (lowered_->weight_bytes() > max_memory_)
         fail(ErrorKind::shape, {"network ", quoted(name()), ": its packed weights take ",
                                 lowered_->weight_bytes(), " bytes, max_memory allows ", max_memory_});

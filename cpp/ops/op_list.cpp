@@ -1,5 +1,7 @@
 #include "ops/op_list.h"
 
+#include <type_traits>
+#include <utility>
 #include <variant>
 
 #include "core/text.h"
@@ -34,7 +36,10 @@ template <class Op> Json describe() {
 
 template <std::size_t... Index> Json describe_all(std::index_sequence<Index...>) {
     Json list = Json::array();
-    (list.push_back(describe<std::variant_alternative_t<Index, Operation>>()), ...);
+    const auto add = [&]<class Op>(const Op *) {
+        if constexpr (!std::is_same_v<Op, Custom>) list.push_back(describe<Op>());
+    };
+    (add(static_cast<const std::variant_alternative_t<Index, Operation> *>(nullptr)), ...);
     return list;
 }
 

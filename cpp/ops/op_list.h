@@ -10,6 +10,7 @@
 #include "ops/constant.h"
 #include "ops/convolution.h"
 #include "ops/convolution_gradient.h"
+#include "ops/custom.h"
 #include "ops/dropout.h"
 #include "ops/fully_connected.h"
 #include "ops/gather.h"
@@ -55,7 +56,8 @@ using Operation = std::variant<
     ConvolutionWeightGradient,
     // gradients of layers without weights, losses, new weights
     CrossChannelNormalizationGradient, GatherGradient, GroupNormalizationGradient, LayerNormalizationGradient,
-    NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum>;
+    NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum,
+    Custom>; // a function of the program, which only it can make
 #undef MPSCNN_ARITHMETIC
 
 const OperationInfo &info_of(const Operation &operation);
@@ -75,8 +77,8 @@ Shape output_shape(const Operation &operation, const InputShapes &inputs);
 WeightSpecs weight_specs(const Operation &operation, const InputShapes &inputs);
 Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &output);
 
-/// All operations with their fields as JSON: name, summary, inputs, rounding point, gradient, parameters
-/// (name, type, default, allowed names, meaning).
+/// All operations but Custom with their fields as JSON: name, summary, inputs, rounding point, gradient,
+/// parameters (name, type, default, allowed names, meaning).
 Json describe_operations();
 
 } // namespace mpscnn::ops

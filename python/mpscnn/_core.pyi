@@ -11,6 +11,10 @@ from mpscnn._private.literals import ImageFormatName
 
 FAST_MATMUL_REMOVED: str
 
+def add_custom(
+    graph: Graph, name: str, inputs: Sequence[int], function: Callable[..., None], shape: Sequence[int]
+) -> int: ...
+
 class Graph:
     def __init__(self, name: str) -> None: ...
     @staticmethod

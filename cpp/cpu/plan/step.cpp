@@ -1,5 +1,6 @@
 #include "cpu/plan/step.h"
 
+#include <type_traits>
 #include <utility>
 #include <variant>
 
@@ -18,6 +19,17 @@ std::size_t weight_bytes(const LoweredNetwork &network, std::size_t operation, c
     return bytes;
 }
 
+void make_steps_of(StepBuilder &builder, const FusedOperation &fused) {
+    std::visit(
+        [&]<class Op>(const Op &operation) {
+            if constexpr (std::is_same_v<Op, ops::Custom>)
+                fail(ErrorKind::state, "the CPU engine runs between functions of the program, not these");
+            else
+                make_step(builder, fused, operation);
+        },
+        fused.operation);
+}
+
 } // namespace
 
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
@@ -32,7 +44,7 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
         const FusedOperation &fused = network.operations[i];
         const std::size_t first = builder.steps.size();
         if (!chain_of[i])
-            std::visit([&](const auto &operation) { make_step(builder, fused, operation); }, fused.operation);
+            make_steps_of(builder, fused);
         else if (i == chain_of[i]->operations.back())
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])

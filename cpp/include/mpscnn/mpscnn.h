@@ -493,6 +493,7 @@ MPSCNN_API mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float
 }
 #endif
 
+#include "custom_layer.h" /* functions of the program as layers */
 #include "detection.h"    /* boxes from the heads of detectors */
 #include "json.h"         /* reading JSON texts */
 #include "kernels.h"      /* raw kernels, images and command buffers */

@@ -11,8 +11,10 @@
 #include <string>
 #include <string_view>
 #include <type_traits>
+#include <utility>
 #include <vector>
 
+#include "custom_layer.hpp"
 #include "error.hpp"
 #include "json.hpp"
 #include "layer.hpp"
@@ -500,6 +502,15 @@ public:
     Value add(const Options &options, const std::string &name, Value input,
               const std::optional<layer::Neuron> &activation = {}) {
         return add(options, name, std::span(&input, 1), activation);
+    }
+    /// A layer that functions of the program compute.
+    Value add_custom(const std::string &name, std::span<const Value> inputs, CustomLayer layer) {
+        Value value = 0;
+        detail::with_custom_layer(std::move(layer), [&](const mpscnn_custom_layer *raw) {
+            detail::check(mpscnn_graph_add_custom(get(), detail::c_string(name), inputs.data(),
+                                                  detail::count(inputs.size()), raw, &value));
+        });
+        return value;
     }
     void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
     /// Whether a layer stays float32 when the network computes in float16.

@@ -1,5 +1,6 @@
 #include "metal/encoding/lowering.h"
 
+#include <type_traits>
 #include <variant>
 
 namespace mpscnn::metal {
@@ -45,7 +46,10 @@ LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precisi
     lowered.result = graph.result_of(index);
     lowered.layer = std::visit(
         [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
-            return make_layer(operation, LayerSource{graph, node, precision}, device);
+            if constexpr (std::is_same_v<Op, ops::Custom>)
+                fail(ErrorKind::state, "the Metal engine runs between functions of the program, not these");
+            else
+                return make_layer(operation, LayerSource{graph, node, precision}, device);
         },
         node.operation);
     lowered.weight_bytes = weight_bytes_of(node, precision);

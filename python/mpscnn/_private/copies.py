@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any, ClassVar, NoReturn
 
 from mpscnn import _core
+from mpscnn.errors import UnsupportedError
 
-__all__ = ["NoCopies", "reduce_graph"]
+__all__ = ["NoCopies", "reduce_graph", "require_no_functions"]
 
 
 class NoCopies:
@@ -26,12 +27,30 @@ def reduce_graph(graph: _core.Graph) -> tuple[Any, ...]:
     """A graph as `pickle` takes it: its structure, and its weights as they are stored."""
     import json
 
+    require_no_functions(graph, "copied or pickled")
     weights = [
         (spec["layer"], spec["role"], *graph.get_weight(spec["layer"], spec["role"]))
         for spec in json.loads(graph.weights())
         if spec["set"]
     ]
     return _restored_graph, (graph.to_json(), weights)
+
+
+def require_no_functions(graph: _core.Graph, done: str) -> None:
+    """Raises UnsupportedError for a layer that a function of the program computes.
+
+    Args:
+        graph: the network.
+        done: what cannot be done with such a layer.
+    """
+    import json
+
+    for node in json.loads(graph.to_json())["nodes"]:
+        if node["operation"] == "custom":
+            raise UnsupportedError(
+                f"layer {node['name']!r} is a function of this program and cannot be {done}: "
+                "build the network again where it is needed"
+            )
 
 
 def _restored_graph(structure: str, weights: list[tuple[Any, ...]]) -> _core.Graph:

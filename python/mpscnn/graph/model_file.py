@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import name_list
+from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import content_of, replacing
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ParameterError, WeightsError
@@ -39,6 +40,7 @@ def save_model(
     """See `Network.save`."""
     if dtype not in _FORMAT_NAMES:
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
+    require_no_functions(network.graph, "saved")
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
     metadata |= description(network, labels, preprocess, information)
     tensors = stored_tensors(network, dtype)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -21,6 +21,7 @@ from mpscnn.graph.layers.binary_convolution import BinaryConvolutionLayers
 from mpscnn.graph.layers.concatenation import ConcatenationLayers
 from mpscnn.graph.layers.constant import ConstantLayers
 from mpscnn.graph.layers.convolution import ConvolutionLayers
+from mpscnn.graph.layers.custom import CustomLayers
 from mpscnn.graph.layers.dropout import DropoutLayers
 from mpscnn.graph.layers.fully_connected import FullyConnectedLayers
 from mpscnn.graph.layers.gather import GatherLayers
@@ -71,6 +72,7 @@ class Network(
     ReductionLayers,
     ReshapeLayers,
     ResizeLayers,
+    CustomLayers,
 ):
     """A convolutional network: layers, their weights, its inputs and outputs.
 
@@ -189,6 +191,18 @@ class Network(
             as_json(f"layer {name!r}: {operation}", attributes),
             "" if neuron is None else as_json(f"layer {name!r}: neuron", neuron),
         )
+        return Tensor(self, index, name)
+
+    def add_custom(
+        self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
+    ) -> Tensor:
+        """What `custom` calls."""
+        for tensor in inputs:
+            self._require_own(tensor)
+        if name is not None and not isinstance(name, str):
+            raise ParameterError(f"custom: name must be a string, got {name!r}")
+        name = name if name is not None else self._free_name("custom")
+        index = _core.add_custom(self.graph, name, [tensor.index for tensor in inputs], function, list(shape))
         return Tensor(self, index, name)
 
     def output(self, x: Tensor) -> Tensor:

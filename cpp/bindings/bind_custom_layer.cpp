@@ -1,0 +1,103 @@
+#include <pybind11/numpy.h>
+#include <pybind11/stl.h>
+
+#include <utility>
+
+#include "bind.h"
+#include "exclusive.h"
+#include "gil.h"
+
+namespace mpscnn::bindings {
+
+namespace {
+
+/// Owns a Python function that computes a layer: function(*inputs, out).
+class LayerFunction {
+public:
+    explicit LayerFunction(py::function function) : function_(std::move(function)) {}
+    LayerFunction(const LayerFunction &) = delete;
+    LayerFunction &operator=(const LayerFunction &) = delete;
+    ~LayerFunction() {
+        if (const ForeignGil locked; locked)
+            function_ = py::function();
+        else
+            function_.release();
+    }
+
+    void run(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &output) const {
+        const ForeignGil locked;
+        if (!locked) throw StateError("the interpreter is ending");
+        try {
+            call(inputs, output);
+        } catch (py::error_already_set &error) {
+            // Python's objects go while the GIL is held.
+            const std::string message = py::str(error.type().attr("__name__")).cast<std::string>() + ": " +
+                                        py::str(error.value()).cast<std::string>();
+            throw ParameterError(message);
+        }
+    }
+
+private:
+    /// An array of the memory, which is the layer's only as long as the function runs.
+    static py::array_t<float> array_of(const mpscnn_tensor &tensor, const py::object &owner) {
+        const std::vector<py::ssize_t> shape(tensor.shape, tensor.shape + tensor.rank);
+        return py::array_t<float>(shape, static_cast<float *>(tensor.data), owner);
+    }
+
+    void call(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &output) const {
+        // Whoever keeps an array, or a part of one, keeps this.
+        const py::capsule owner(this, [](void *) {});
+        const Py_ssize_t references = Py_REFCNT(owner.ptr());
+        {
+            py::tuple arguments(inputs.size() + 1);
+            for (std::size_t i = 0; i < inputs.size(); ++i) {
+                py::array_t<float> array = array_of(inputs[i], owner);
+                array.attr("setflags")(py::arg("write") = false);
+                arguments[i] = std::move(array);
+            }
+            arguments[inputs.size()] = array_of(output, owner);
+            const py::object result = call_python(function_, arguments);
+            if (!result.is_none() && !result.is(arguments[inputs.size()]))
+                throw ParameterError("its function must write its result to its last argument and return "
+                                     "nothing else, but returned " +
+                                     py::str(py::type::of(result).attr("__name__")).cast<std::string>());
+        }
+        if (Py_REFCNT(owner.ptr()) > references)
+            throw ParameterError("its function kept an array whose memory is the layer's only while it runs: "
+                                 "keep a copy");
+    }
+
+    py::function function_;
+};
+
+/// `shape`: extents of the result behind the batch, -1: that of the first input; empty: as the first input.
+Value add_custom(Graph &graph, const std::string &name, const std::vector<Value> &inputs,
+                 py::function function, const std::vector<std::int64_t> &shape) {
+    const auto owned = std::make_shared<LayerFunction>(std::move(function));
+    CustomLayer layer{[owned](std::span<const mpscnn_tensor> sources, const mpscnn_tensor &output) {
+        owned->run(sources, output);
+    }};
+    if (!shape.empty())
+        layer.shape = [shape](std::span<const mpscnn_tensor> sources, mpscnn_tensor &output) {
+            if (shape.size() + 1 > MPSCNN_MAX_RANK) throw ShapeError("shape has too many extents");
+            output.rank = static_cast<int>(shape.size()) + 1;
+            output.shape[0] = sources[0].shape[0];
+            for (std::size_t axis = 0; axis < shape.size(); ++axis) {
+                const bool given = shape[axis] >= 0;
+                if (!given && axis + 1 >= static_cast<std::size_t>(sources[0].rank))
+                    throw ShapeError("shape leaves an extent to the first input, which has no such axis");
+                output.shape[axis + 1] = given ? shape[axis] : sources[0].shape[axis + 1];
+            }
+        };
+    return graph.add_custom(name, inputs, std::move(layer));
+}
+
+} // namespace
+
+void bind_custom_layer(py::module_ &module) {
+    module.def("add_custom", &add_custom, py::arg("graph"), py::arg("name"), py::arg("inputs"),
+               py::arg("function"), py::arg("shape"), py::call_guard<Exclusive>(),
+               "Adds a layer that a Python function computes.");
+}
+
+} // namespace mpscnn::bindings
