@@ -29,6 +29,16 @@ the operation has no gradient. A dash means that the question does not arise.
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
 
+NODES = """
+## Graph nodes
+Graphs of these become networks ([nodes.md](nodes.md)). Each has the properties of its raw kernel.
+
+| Apple's class | in mpscnn | kernel |
+|---|---|---|
+| MPSNNGraph | `nodes.MPSNNGraph` | — |
+| MPSNNImageNode | `nodes.MPSNNImageNode` | — |
+"""
+
 UNSUPPORTED = """
 ## Unsupported features
 An engine runs every operation with all of its parameters, but for the rows of this table, which is in
@@ -102,6 +112,12 @@ def row(apple: str, layer: str | None) -> str:
     return f"| {apple} | {name} | {method} | {cpu} | {metal} | {gradient} |"
 
 
+def kernel_of(node: str) -> str:
+    """The raw kernel whose properties a node has."""
+    kernel = getattr(mpscnn.nodes, node).kernel_class
+    return f"`kernels.{kernel}`" if kernel else "—"
+
+
 def feature_row(number: int, entry: dict[str, Any]) -> str:
     """One line of the table of unsupported features."""
     cells = [str(number), *(entry[name] for name in ("engine", "operation", "field", "allowed"))]
@@ -115,6 +131,10 @@ def text() -> str:
     for topic, classes in topics.items():
         rows = "\n".join(row(apple, layer) for apple, layer in classes.items())
         parts.append(f"\n## {topic}\n{HEADER}\n{rows}\n")
+    graph_nodes = "\n".join(
+        f"| {node} | `nodes.{node}` | {kernel_of(node)} |" for node in mpscnn.nodes.names()
+    )
+    parts.append(f"{NODES}{graph_nodes}\n")
     refused = "\n".join(feature_row(number, entry) for number, entry in numbered_features())
     return "".join(parts) + f"{UNSUPPORTED}{UNSUPPORTED_HEADER}\n{refused}\n"
 

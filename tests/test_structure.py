@@ -164,7 +164,7 @@ PYTHON_ROOMS = (
     ("_private",),
     ("runtime", "vision"),
     ("graph", "kernels", "signal"),
-    ("models",),
+    ("models", "nodes"),
     ("converters",),
     ("registry",),
     ("model",),

@@ -28,7 +28,7 @@ from mpscnn.model import Model, load
 from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, registry
+    from mpscnn import converters, kernels, models, nodes, registry
     from mpscnn.comparison import (
         ComparedLayer,
         Comparison,
@@ -105,7 +105,7 @@ _LAZY = {
     "graph.weights": ("unpack_binary_weights",),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-_LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "registry")} | {
+_LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "nodes", "registry")} | {
     "photo": "vision.photo"
 }
 
@@ -184,6 +184,7 @@ __all__ = [
     "kernels",
     "load",
     "models",
+    "nodes",
     "open_photo",
     "operations",
     "preprocess",

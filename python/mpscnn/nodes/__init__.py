@@ -1,0 +1,40 @@
+"""Graphs of nodes with Apple's names, as MPSNNGraph, which become a `mpscnn.Network`.
+
+    from mpscnn import nodes
+
+    image = nodes.MPSNNImageNode((28, 28, 1), label="image")
+    hidden = nodes.MPSCNNConvolutionNode(image, descriptor, weights, bias).result_image
+    pooled = nodes.MPSCNNPoolingMaxNode(hidden, 2, 2, stride_x=2, stride_y=2).result_image
+    network = nodes.MPSNNGraph(nodes.MPSCNNSoftMaxNode(pooled).result_image).network
+
+Every filter node is made from a source image and what the raw kernel of that name takes (`mpscnn.kernels`); its
+properties are that kernel's, in snake_case. `names()` lists them.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn._private.names import did_you_mean
+from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
+from mpscnn.nodes.graph import MPSNNGraph
+from mpscnn.nodes.table import NODES
+
+__all__ = ["FilterNode", "MPSNNGraph", "MPSNNImageNode", "names"]
+
+
+def names() -> list[str]:
+    """The classes of filter nodes."""
+    return sorted(NODES)
+
+
+def __getattr__(name: str) -> Any:
+    if name in NODES:
+        return NODES[name]
+    if name.startswith("_"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    raise AttributeError(f"mpscnn.nodes has no {name!r}{did_you_mean(name, [*names(), *__all__])}")
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, *NODES])

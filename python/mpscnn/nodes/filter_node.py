@@ -1,0 +1,134 @@
+"""Images and filters of a graph of nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+from mpscnn import kernels
+from mpscnn._private.arguments import whole_numbers
+from mpscnn.errors import ParameterError, ShapeError
+from mpscnn.kernels.apple_names import property_hint
+
+
+class MPSNNImageNode:
+    """An image between nodes: an input of the graph, or what a filter node makes.
+
+    Args:
+        shape: (height, width, feature channels) of an input. The sizes of a graph are those of its inputs: padding
+            policies place windows by them.
+        label: the input's name in the network.
+
+    Attributes:
+        export_from_graph: whether the graph gives this image beside its result.
+    """
+
+    def __init__(self, shape: Sequence[int], *, label: str = "image") -> None:
+        extents = whole_numbers("MPSNNImageNode: shape", shape)
+        if len(extents) != 3 or min(extents) < 1:
+            raise ShapeError(
+                f"MPSNNImageNode: shape must be (height, width, feature channels), got {tuple(shape)!r}"
+            )
+        self.shape: tuple[int, ...] | None = tuple(extents)
+        self.label = label
+        self.export_from_graph = False
+        self.producer: FilterNode | None = None
+
+    @classmethod
+    def _result_of(cls, producer: FilterNode) -> MPSNNImageNode:
+        image = cls.__new__(cls)
+        image.shape, image.label, image.export_from_graph = None, "", False
+        image.producer = producer
+        return image
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        known = ("shape", "label", "export_from_graph", "producer")
+        if name not in known:
+            raise ParameterError(f"MPSNNImageNode: unknown property {name!r}{property_hint(name, known)}")
+        super().__setattr__(name, value)
+
+    def __repr__(self) -> str:
+        if self.producer is not None:
+            return f"<MPSNNImageNode of {type(self.producer).__name__}>"
+        return f"<MPSNNImageNode {self.label!r} {self.shape}>"
+
+
+class FilterNode:
+    """A filter node, as MPSNNFilterNode: the raw kernel of its class, and the images that it reads.
+
+    Args:
+        sources: the image that it reads, or several, one after the other or as a list.
+        arguments, properties: those of the kernel, such as `mpscnn.kernels.PoolingMax`.
+
+    Attributes:
+        kernel: which computes the same in a command buffer.
+        padding_policy: a `mpscnn.DefaultPadding`, as of the kernel's `padding`.
+        result_image: what the node makes.
+        label: the layer's name in the network; without one it gets a name by its kind.
+
+    Every other attribute is a property of the kernel.
+    """
+
+    kernel_class: ClassVar[str] = ""
+    source_count: ClassVar[int | None] = 1
+    """None: a list of any number."""
+    defaults: ClassVar[dict[str, Any]] = {}
+    """Properties that nodes have otherwise than raw kernels."""
+
+    _own = ("kernel", "padding_policy", "result_image", "label", "sources")
+
+    def __init__(self, *arguments: Any, **properties: Any) -> None:
+        count = self.source_count
+        given = arguments[0] if count is None and arguments else arguments[: count or 0]
+        sources = list(given) if isinstance(given, (list, tuple)) else [given]
+        name = type(self).__name__
+        wanted = "a list of images" if count is None else f"{count} image{'s' if count > 1 else ''}"
+        if len(sources) != (count or len(sources)) or not sources or not all(map(_is_image, sources)):
+            raise ParameterError(f"{name}: expected {wanted} (MPSNNImageNode) first, got {sources!r}")
+        self.sources: list[MPSNNImageNode] = sources
+        label = properties.pop("label", "")
+        policy = properties.pop("padding_policy", None)
+        self.kernel = self._make_kernel(arguments[1 if count is None else count :], properties)
+        self.label = label
+        if policy is not None:
+            self.padding_policy = policy
+        self.result_image = MPSNNImageNode._result_of(self)
+
+    def _make_kernel(self, arguments: Sequence[Any], properties: dict[str, Any]) -> Any:
+        if not self.kernel_class:
+            if arguments or properties:
+                raise ParameterError(f"{type(self).__name__}: takes images only")
+            return None
+        return getattr(kernels, self.kernel_class)(*arguments, **{**self.defaults, **properties})
+
+    @property
+    def padding_policy(self) -> Any:
+        """Size and place of the result."""
+        return self.kernel.padding
+
+    @padding_policy.setter
+    def padding_policy(self, policy: Any) -> None:
+        self.kernel.padding = policy
+
+    def __getattr__(self, name: str) -> Any:
+        """The kernel's properties."""
+        if name.startswith("_") or name in self._own:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        return getattr(self.kernel, name)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in self._own:
+            super().__setattr__(name, value)
+            return
+        if name == "paddingPolicy" or self.kernel is None:
+            raise ParameterError(
+                f"{type(self).__name__}: unknown property {name!r}{property_hint(name, self._own)}"
+            )
+        setattr(self.kernel, name, value)
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self.sources!r}>"
+
+
+def _is_image(source: object) -> bool:
+    return isinstance(source, MPSNNImageNode)

@@ -1,0 +1,84 @@
+"""From nodes to a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.errors import ParameterError
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.nodes.filter_node import FilterNode, MPSNNImageNode
+from mpscnn.nodes.table import CONVERSIONS
+
+
+class MPSNNGraph:
+    """All nodes that a result needs, as MPSNNGraph.
+
+    Args:
+        result_image: the image wanted, or several. Images with `export_from_graph` become outputs behind them.
+        name: of the network.
+
+    Attributes:
+        network: the `mpscnn.Network`, with weights; it is planned as a whole, saved in a file, and run on every device.
+        source_images: the inputs, in the order in which the nodes first read them: that of the network's inputs.
+
+    Raises:
+        ParameterError: images that are none, inputs of one name, no node between input and result. UnsupportedError: a
+            property that a network's layer does not have; it is named with the node.
+    """
+
+    def __init__(
+        self, result_image: MPSNNImageNode | Sequence[MPSNNImageNode], *, name: str = "graph"
+    ) -> None:
+        wanted = [result_image] if isinstance(result_image, MPSNNImageNode) else list(result_image)
+        for image in wanted:
+            if not isinstance(image, MPSNNImageNode):
+                raise ParameterError(f"MPSNNGraph: expected an MPSNNImageNode, got {type(image).__name__}")
+            if image.producer is None:
+                raise ParameterError(f"MPSNNGraph: {image!r} is an input: no node makes it")
+        if not wanted:
+            raise ParameterError("MPSNNGraph: no result_image is given")
+        nodes, self.source_images = _in_order(wanted)
+        labels = [image.label for image in self.source_images]
+        if len(set(labels)) != len(labels):
+            raise ParameterError(f"MPSNNGraph: inputs must have names of their own (label=), got {labels}")
+        shapes = {image.label: image.shape or () for image in self.source_images}
+        self.network = Network(shapes, name=name)
+        tensors = {
+            id(image): tensor for image, tensor in zip(self.source_images, self.network.inputs, strict=True)
+        }
+        for node in nodes:
+            sources = [tensors[id(image)] for image in node.sources]
+            tensors[id(node.result_image)] = self._layer(node, sources)
+        exported = [node.result_image for node in nodes if node.result_image.export_from_graph]
+        outputs = {id(image): image for image in [*wanted, *exported]}
+        for key in outputs:
+            self.network.output(tensors[key])
+
+    def _layer(self, node: FilterNode, sources: list[Tensor]) -> Tensor:
+        return CONVERSIONS[type(node).__name__](self.network, node, sources, node.label or None)
+
+
+def _in_order(wanted: Sequence[MPSNNImageNode]) -> tuple[list[FilterNode], list[MPSNNImageNode]]:
+    """The nodes that the images need, each behind those that it reads; and the inputs."""
+    nodes: list[FilterNode] = []
+    inputs: list[MPSNNImageNode] = []
+    done: set[int] = set()
+    waiting = list(reversed(wanted))
+    while waiting:
+        image = waiting[-1]
+        if id(image) in done:
+            waiting.pop()
+            continue
+        missing = [
+            source for source in (image.producer.sources if image.producer else []) if id(source) not in done
+        ]
+        if missing:
+            waiting.extend(reversed(missing))
+            continue
+        done.add(id(waiting.pop()))
+        if image.producer is None:
+            inputs.append(image)
+        else:
+            nodes.append(image.producer)
+    return nodes, inputs
