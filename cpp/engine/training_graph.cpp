@@ -60,6 +60,7 @@ private:
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
     ValueId copy_activation(std::size_t i, const std::string &name, ValueId before);
     void add_prediction();
+    ValueId add_share_of_weights();
     ValueId add_loss_gradient();
     NamedGradients gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const;
     void add_backward();
@@ -300,6 +301,18 @@ void TrainingGraphMaker::add_prediction() {
     prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
 }
 
+/// 1 / the number of weights of the losses that are not 0.
+ValueId TrainingGraphMaker::add_share_of_weights() {
+    ops::Greater above_zero;
+    above_zero.secondary_scale = 0.0f;
+    const ValueId sizes =
+        add("training.weights.sizes", ops::Neuron{.kind = ops::NeuronKind::absolute}, {label_weights_});
+    const ValueId counted = add("training.weights.counted", above_zero, {sizes, label_weights_});
+    const ValueId count = add("training.weights.count", ops::SumLike{}, {counted, step_}); // one number
+    return add("training.weights.share",
+               ops::Neuron{.kind = ops::NeuronKind::power, .a = 1.0f, .b = 0.0f, .c = -1.0f}, {count});
+}
+
 ValueId TrainingGraphMaker::add_loss_gradient() {
     if (detector_) {
         if (options_.weighted)
@@ -316,7 +329,11 @@ ValueId TrainingGraphMaker::add_loss_gradient() {
     std::vector<ValueId> inputs{prediction_, labels_};
     if (options_.weighted) inputs.push_back(label_weights_);
     loss_ = add("training.loss", ops::Loss{fields}, inputs);
-    return add("training.loss.gradient", ops::LossGradient{fields, true}, inputs);
+    const bool counts_weights =
+        options_.weighted && fields.reduction == ops::LossReduction::sum_by_nonzero_weights;
+    if (!counts_weights) return add("training.loss.gradient", ops::LossGradient{fields, true}, inputs);
+    const ValueId whole = add("training.loss.gradient.undivided", ops::LossGradient{fields, false}, inputs);
+    return add("training.loss.gradient", ops::OptimizerGradient{}, {whole, whole, add_share_of_weights()});
 }
 
 NamedGradients TrainingGraphMaker::gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const {

@@ -71,21 +71,23 @@ void add_own(const Padding &padding, GradientBuilder &builder) {
 /// Zeros around the part, and between its elements.
 void add_own(const Slice &slice, GradientBuilder &builder) {
     const Shape input = builder.shape(builder.input(0)), part = builder.shape(builder.gradient());
-    if (input.rank() != 4 || !input.with_batch(1).fixed())
-        builder.refuse("less than 4 axes, or free extents");
     const Slice::Origin origin = slice.origin(input);
-    if (slice.stride_y == 1 && slice.stride_x == 1 && slice.stride_channels == 1) {
+    const std::array first{origin.row, origin.column, origin.channel};
+    const std::array step{slice.stride_y, slice.stride_x, slice.stride_channels};
+    const bool is_plain = std::all_of(step.begin(), step.end(), [](std::int64_t own) { return own == 1; });
+    if (is_plain && input.rank() == 4 && input.with_batch(1).fixed()) {
         Padding zeros;
         zeros.top = origin.row, zeros.bottom = input[1] - part[1] - origin.row;
         zeros.left = origin.column, zeros.right = input[2] - part[2] - origin.column;
         zeros.front = origin.channel, zeros.back = input[3] - part[3] - origin.channel;
         return builder.give(0, builder.add(zeros, {builder.gradient()}));
     }
-    const std::array first{origin.row, origin.column, origin.channel};
-    const std::array step{slice.stride_y, slice.stride_x, slice.stride_channels};
     Value gradient = builder.gradient();
-    for (int axis = 3; axis >= 1; --axis) {
-        const auto i = static_cast<std::size_t>(axis) - 1;
+    for (int from_end = 1; from_end <= 3 && from_end < input.rank(); ++from_end) {
+        const int axis = input.rank() - from_end;
+        const auto i = static_cast<std::size_t>(3 - from_end);
+        if (first[i] == 0 && step[i] == 1 && part[axis] == input[axis]) continue;
+        if (input[axis] == Shape::any) builder.refuse("a part of a free extent");
         std::vector<std::int64_t> positions;
         for (std::int64_t at = 0; at < part[axis]; ++at) positions.push_back(first[i] + at * step[i]);
         gradient = summed(builder, gradient, axis, input[axis], std::move(positions));

@@ -129,6 +129,9 @@ void write_targets(const Anchors &anchors, const BoxCoding &coding, std::span<co
         }
         const LabelledBox &object = objects[matched[k]];
         write_code(anchors, k, coding, object.box, target);
+        if (!std::all_of(target, target + box_numbers, [](float number) { return std::isfinite(number); }))
+            fail(ErrorKind::parameter, {"detection: the numbers of box ", matched[k], " at anchor ", k,
+                                        " are not finite: the anchor or a variance is too small"});
         target[box_numbers + 1 + static_cast<std::size_t>(object.label)] = 1.0f;
     }
 }

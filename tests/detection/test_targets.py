@@ -103,6 +103,12 @@ def test_what_is_refused(boxes: Any, classes: Any, options: dict[str, Any], mess
         own.targets(boxes, classes, **({"columns": 3} | options))
 
 
+def test_numbers_that_are_not_finite() -> None:
+    own = detector([(0.2, 0.2, 0.1, 0.1)], variances=[1e-42, 0.1, 0.2, 0.2])
+    with pytest.raises(mpscnn.ParameterError, match="numbers of box 0 at anchor 0 are not finite"):
+        own.targets([BOX], [0], columns=2)
+
+
 def test_heads_without_targets() -> None:
     edges = mpscnn.Detector({"version": 1, "anchors": {"rule": "none"}}, (64, 64))
     with pytest.raises(mpscnn.ParameterError, match="anchor rule 'none' has no targets"):

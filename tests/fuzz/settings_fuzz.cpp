@@ -1,5 +1,6 @@
 // libFuzzer target for the settings of model files: graphs, preprocessing, detection. README.md beside this
 // file says how to run it.
+#include <cmath>
 #include <cstdint>
 #include <string>
 #include <vector>
@@ -45,6 +46,29 @@ void read_preprocessing(const std::string &json, int channels) {
     succeeded(mpscnn_preprocess(&photo.image, described.c_str(), 11, 13, channels, input.data()));
 }
 
+/// Objects are refused, or every anchor learns one class.
+void make_targets(const mpscnn_detector *detector, std::int64_t anchors, int columns, Choices &choices) {
+    std::vector<float> boxes;
+    std::vector<int> labels(choices.below(9));
+    for (int &label : labels) {
+        const float left = choices.yes() ? 0.25f : choices.raw<float>();
+        boxes.insert(boxes.end(), {left, 0.125f, left + 0.5f, 0.5f});
+        label = choices.up_to(5) - 1;
+    }
+    const std::size_t row = 4 + static_cast<std::size_t>(columns);
+    std::vector<float> targets(static_cast<std::size_t>(anchors) * row);
+    if (!succeeded(mpscnn_detector_targets(detector, boxes.data(), labels.data(),
+                                           static_cast<std::int64_t>(labels.size()), columns, 0.5f,
+                                           targets.data())))
+        return;
+    for (std::size_t at = 0; at < targets.size(); at += row) {
+        float sum = 0;
+        for (std::size_t column = 4; column < row; ++column) sum += targets[at + column];
+        require(sum == 1.0f);
+        for (std::size_t number = 0; number < 4; ++number) require(std::isfinite(targets[at + number]));
+    }
+}
+
 void read_detection(const std::string &json, Choices &choices) {
     const int height = 1 + choices.up_to(200), width = 1 + choices.up_to(200);
     const int columns = 1 + choices.up_to(5);
@@ -63,6 +87,7 @@ void read_detection(const std::string &json, Choices &choices) {
     require(mpscnn_detector_anchor_count(again) == mpscnn_detector_anchor_count(detector));
     mpscnn_detector_release(again);
     std::int64_t count = mpscnn_detector_anchor_count(detector);
+    if (count <= 20'000) make_targets(detector, count, columns, choices);
     if (count == 0) count = choices.number() & 0xffff;
     if (count <= 20'000) {
         std::vector<float> codes(static_cast<std::size_t>(count) * 4),

@@ -179,6 +179,34 @@ def test_a_source_that_fails_in_a_worker() -> None:
     assert_same(weights(trainer), weights(trained(5)))
 
 
+class Photos:
+    """A data set as torch's loader takes it, of which one element may be damaged."""
+
+    def __init__(self, damaged: int = -1) -> None:
+        self.damaged = damaged
+
+    def __len__(self) -> int:
+        return len(X)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        if index == self.damaged:
+            raise OSError(f"photo {index} is damaged")
+        return X[index], Y[index]
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_loaders_of_pytorch(workers: int) -> None:
+    """Their worker processes, too; what a worker throws comes out of `fit`."""
+    data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
+    trainer = mpscnn.Trainer(network(), optimizer=Adam(1e-2), threads=1, seed=2)
+    list(trainer.fit(data.DataLoader(Photos(), batch_size=16, num_workers=workers), epochs=1))
+    assert_same(weights(trainer), weights(trained(3)))
+    with pytest.raises(OSError, match="photo 20 is damaged"):
+        list(trainer.fit(data.DataLoader(Photos(20), batch_size=16, num_workers=workers), epochs=2))
+    assert trainer.steps == 4
+    assert_same(weights(trainer), weights(trained(4)))
+
+
 def limit_files() -> None:
     """Files may have 4 kB: writing more fails as on a full disk."""
     import signal

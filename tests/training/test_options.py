@@ -131,6 +131,26 @@ def test_weights_of_losses() -> None:
         trainer.step(X, Y, half[:4])
 
 
+def test_weights_that_are_not_zero_divide() -> None:
+    """Losses and gradients; 22 of the images have weights of 0, which change nothing."""
+    chosen = np.where(np.arange(32) < 10, np.float32(0.5), np.float32(0))
+    loss = {"kind": "softmax_cross_entropy", "reduction": "sum_by_nonzero_weights"}
+    counted = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(0.3), weighted=True)
+    summed = mpscnn.Trainer(
+        network(), loss=loss | {"reduction": "sum"}, optimizer=Sgd(0.3 / 30), weighted=True
+    )
+    alone = mpscnn.Trainer(network(), loss=loss | {"reduction": "sum"}, optimizer=Sgd(0.3 * 0.5 / 30))
+    for _ in range(3):
+        total = summed.step(X, Y, chosen)
+        assert counted.step(X, Y, chosen) == pytest.approx(total / 30, rel=1e-5)  # three logits of each image
+        assert alone.step(X[:10], Y[:10]) == pytest.approx(2 * total, rel=1e-5)
+    for name, value in summed.network.weights.items():
+        np.testing.assert_allclose(counted.network.weights[name], value, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(alone.network.weights[name], value, rtol=1e-5, atol=1e-6)
+    with pytest.raises(mpscnn.StateError, match="the loss is NaN"):
+        counted.step(X, Y, 0 * chosen)
+
+
 def root_network() -> mpscnn.Network:
     """Its gradient is infinite where a pixel is zero, its loss is not."""
     net = mpscnn.Network(input=(6, 6, 2), name="root")

@@ -96,6 +96,33 @@ def test_slices_in_steps() -> None:
     )
 
 
+@pytest.mark.parametrize("rank", [2, 3])
+def test_slices_of_tensors_of_less_axes(rank: int) -> None:
+    """Such as the first token of a transformer."""
+    x = NUMBERS.reshape(18, 7, 8) if rank == 3 else NUMBERS.reshape(-1, 8)
+    net = mpscnn.Network(input={"x": x.shape[1:]}, name="net")
+    attributes = {"front": 2, "channels": 5} | ({"left": 1, "stride_x": 3} if rank == 3 else {})
+    net.output(net.layer("slice", [net.input], attributes))
+    expected = np.zeros(x.shape, np.float32)
+    part = np.s_[:, 1::3, 2:7] if rank == 3 else np.s_[:, 2:7]
+    gradient = RANDOM.normal(size=x[part].shape).astype(np.float32)
+    expected[part] = gradient
+    _, own = net.gradients(x, output_gradient=gradient)
+    np.testing.assert_array_equal(own["x"], expected)
+
+
+def test_slices_of_channels_of_images_of_any_size() -> None:
+    net = mpscnn.Network(input=(None, None, 8), name="net")
+    net.output(net.layer("slice", [net.input], {"front": 2, "channels": 5}))
+    gradient = RANDOM.normal(size=(3, 6, 7, 5)).astype(np.float32)
+    _, own = net.gradients(NUMBERS, output_gradient=gradient)
+    np.testing.assert_array_equal(own["image"], np.pad(gradient, ((0, 0), (0, 0), (0, 0), (2, 1))))
+    rows = mpscnn.Network(input=(None, None, 8), name="net")
+    rows.output(rows.layer("slice", [rows.input], {"top": 1, "height": 2}))
+    with pytest.raises(mpscnn.UnsupportedError, match="a part of a free extent has no gradient"):
+        rows.gradients(NUMBERS, output_gradient=NUMBERS[:, 1:3])
+
+
 def test_powers() -> None:
     x = np.abs(NUMBERS) + np.float32(0.1)
 
