@@ -12,17 +12,16 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.tflite import names
 
-Integers = NDArray[np.int64]
-_CODES = {names.operator_name(code): code for code in range(160)}
+CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
     "ADD": 11, "AVERAGE_POOL_2D": 5, "CONCATENATION": 10, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8,
-    "MAX_POOL_2D": 5, "MUL": 21, "PAD": 22, "RESIZE_NEAREST_NEIGHBOR": 74, "SUB": 28, "SOFTMAX": 9,
+    "MAX_POOL_2D": 5, "MUL": 21, "PAD": 22, "RESIZE_NEAREST_NEIGHBOR": 74, "MEAN": 27, "SUB": 28, "SOFTMAX": 9,
     "RESIZE_BILINEAR": 15,
 }  # fmt: skip
 OPERATORS = [*_OPTIONS, "HARD_SWISH", "QUANTIZE", "RELU", "RELU6"]
 
 
-def judged(path: Path, *inputs: Any) -> dict[int, Integers]:
+def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
     """All tensors of the file that LiteRT's reference kernels compute, by their numbers."""
     litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
     judge = litert.Interpreter(
@@ -36,7 +35,7 @@ def judged(path: Path, *inputs: Any) -> dict[int, Integers]:
         judge.set_tensor(described["index"], x)
     judge.invoke()
     results = {int(index) for entry in judge._get_ops_details() for index in entry["outputs"]}
-    return {index: judge.get_tensor(index).astype(np.int64) for index in results}
+    return {index: judge.get_tensor(index) for index in results}
 
 
 class RandomFile:
@@ -52,7 +51,7 @@ class RandomFile:
         options, result = getattr(self, f"_{kind.lower()}")()
         self._tensors.append(result)
         operator = Operator(
-            _CODES[kind],
+            CODES[kind],
             self._read,
             [len(self._tensors) - 1],
             _OPTIONS.get(kind, 0),
@@ -168,6 +167,20 @@ class RandomFile:
         shape = self._shape()
         self._input(shape)
         return [], quantized(Tensor("result", shape, self._dtype), [1.0 / 256.0], [int(self._limits.min)])
+
+    def _mean(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        source = self._input(shape)
+        axes = self._random.permutation([1, 2, 3])[: self._integer(1, 3)].tolist()
+        self._read.append(len(self._tensors))
+        self._tensors.append(constant("axes", axes, "int32"))
+        keeps = bool(self._integer(0, 1))
+        extents = [1 if axis in axes else extent for axis, extent in enumerate(shape)]
+        kept = [extent for axis, extent in enumerate(shape) if axis not in axes]
+        result = self._tensor(
+            "result", tuple(extents if keeps else kept), self._scale() * self._scale_of(source) * 9.0
+        )
+        return [(0, "Bool", keeps)], result
 
     # ---- Their parts -----------------------------------------------------------------------------------------
 

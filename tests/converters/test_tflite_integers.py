@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from converters.quantized_files import OPERATORS, RandomFile, judged
+from converters.quantized_files import CODES, OPERATORS, RandomFile, judged
+from converters.tflite_writer import Operator, Tensor, write_tflite
+from converters.tflite_writer import quantized as quantized_tensor
 from reference import quantized, quantized_file
 
 from mpscnn.converters.tflite.file import read_tflite
@@ -48,6 +50,25 @@ def test_every_layer_of_real_files(shared: Path, name: str) -> None:
     found = quantized_file.run(file, x)
     for index, expected in judged(path, x).items():
         np.testing.assert_array_equal(found[index], expected, err_msg=file.tensors[index].name)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_numbers_become_integers_and_back(tmp_path: Path, dtype: str) -> None:
+    """The ends of a file whose inputs and results are numbers; ties among them."""
+    path = tmp_path / "ends.tflite"
+    shape, scale = (1, 2000), np.float32(0.3)
+    limits = np.iinfo(dtype)
+    zero_point = int(limits.max) - 100
+    within = quantized_tensor(Tensor("within", shape, dtype), [float(scale)], [zero_point])
+    tensors = [Tensor("x", shape), within, Tensor("y", shape)]
+    operators = [Operator(CODES["QUANTIZE"], [0], [1]), Operator(CODES["DEQUANTIZE"], [1], [2], version=2)]
+    path.write_bytes(write_tflite(tensors, operators, [0], [2]))
+    x = (np.random.default_rng(0).integers(-700, 700, shape) * np.float32(0.5)).astype(np.float32) * scale
+    own = quantized.Quantization(float(scale), zero_point, dtype)
+    found = quantized.quantize(x, own)
+    answers = judged(path, x)
+    np.testing.assert_array_equal(found, answers[1])
+    np.testing.assert_array_equal(quantized.dequantize(found, own), answers[2])
 
 
 def test_fixed_point_numbers() -> None:

@@ -247,6 +247,28 @@ def requantized(x: Integers, source: Quantization, result: Quantization) -> Inte
     return np.clip(moved + result.zero_point, *result.limits)
 
 
+def mean(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quantization) -> Integers:
+    """Over axes, which stay with one element: sums rescaled by a multiplier that the number of elements divides."""
+    count = math.prod(x.shape[axis] for axis in axes)
+    m, shift = multiplier_of(_factor(source.scale, 1.0, result.scale))
+    more = min(count.bit_length() - 1, 32, 31 + shift)
+    total = x.sum(axis=axes, keepdims=True) - count * source.zero_point
+    moved = scaled(total, (m << more) // count, shift - more)
+    return np.clip(moved + result.zero_point, *result.limits)
+
+
+def quantize(x: NDArray[np.float32], to: Quantization) -> Integers:
+    """The nearest integers to numbers, ties away from zero."""
+    steps = (x / np.float32(to.scale)).astype(np.float64)
+    nearest = np.copysign(np.floor(np.abs(steps) + 0.5), steps).astype(np.int64)
+    return np.clip(nearest + to.zero_point, *to.limits)
+
+
+def dequantize(x: Integers, source: Quantization) -> NDArray[np.float32]:
+    """The numbers that integers stand for."""
+    return (x - source.zero_point).astype(np.float32) * np.float32(source.scale)
+
+
 # ---- Bilinear resize ---------------------------------------------------------------------------------------
 
 

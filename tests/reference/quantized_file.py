@@ -189,6 +189,12 @@ def _pad(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     return np.pad(values[operator.inputs[0]], sides, constant_values=zero)
 
 
+def _mean(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    axes = tuple(int(axis) for axis in _elements(file, operator.inputs[1]).reshape(-1))
+    result = quantized.mean(values[operator.inputs[0]], axes, *_quantizations(file, operator, 1))
+    return result.reshape(file.tensors[operator.outputs[0]].shape)
+
+
 def _argument(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     return np.argmax(values[operator.inputs[0]], axis=int(_elements(file, operator.inputs[1]).item()))
 
@@ -204,6 +210,7 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "HARD_SWISH": _hard_swish,
     "LOGISTIC": _logistic,
     "MAX_POOL_2D": _pool,
+    "MEAN": _mean,
     "MUL": _of_two,
     "PAD": _pad,
     "QUANTIZE": _requantized,
