@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from converters.onnx_files import assert_like_onnxruntime, model, node, operations, read, weights
 
+from mpscnn import UnsupportedError
+
 NUMBERS = {
     "half": 0.5,
     "one": 1.0,
@@ -161,3 +163,64 @@ def test_a_long_chain_of_arithmetic_is_read_in_time_proportional_to_its_length()
     nodes = [node("Add", [f"v{place}", "one"], f"v{place + 1}") for place in range(300)]
     made = model([node("Relu", ["x"], "v0"), *nodes, node("Neg", ["v300"])], IMAGE, {"one": np.float32(1)})
     assert len(operations(read(made))) == 302
+
+
+RESPONSE = {
+    "axis": np.array([1]),
+    "apart": np.array([1, 1, 6, 9, -1]),
+    "border": np.array([0, 0, 2, 0, 0, 0, 0, 2, 0, 0]),
+    "alpha": np.float32(0.3),
+    "k": np.float32(1.5),
+    "beta": np.float32(0.7),
+    "two": np.float32(2.0),
+}
+
+
+def response(first: Any, apart: Any, last: Any, **window: Any) -> list[Any]:
+    """Local response normalization as torch writes it: an average of squares over neighbouring channels."""
+    window = {"kernel_shape": [5, 1, 1]} | window
+    return [
+        first,
+        apart,
+        node("Pad", ["u", "border"], "p"),
+        node("AveragePool", ["p"], "w", **window),
+        last,
+        node("Mul", ["d", "alpha"], "m"),
+        node("Add", ["k", "m"], "a"),
+        node("Pow", ["a", "beta"], "f"),
+        node("Div", ["x", "f"]),
+    ]
+
+
+SQUARE = node("Mul", ["x", "x"], "s")
+APART = node("Unsqueeze", ["s", "axis"], "u")
+BACK = node("Squeeze", ["w", "axis"], "d")
+
+
+@pytest.mark.parametrize(
+    "nodes",
+    [
+        response(SQUARE, APART, BACK),
+        response(node("Pow", ["x", "two"], "s"), node("Reshape", ["s", "apart"], "u"), BACK),
+    ],
+    ids=["by axes", "by shapes"],
+)
+def test_a_local_response_normalization_by_parts(nodes: list[Any]) -> None:
+    network = assert_like_onnxruntime(model(nodes, {"x": [1, 6, 9, 8]}, RESPONSE))
+    assert operations(network) == ["cross_channel_normalization"]
+
+
+@pytest.mark.parametrize(
+    ("nodes", "outputs"),
+    [
+        (response(SQUARE, APART, BACK, strides=[2, 1, 1]), ["y"]),
+        (response(SQUARE, APART, BACK, kernel_shape=[4, 1, 1]), ["y"]),
+        (response(SQUARE, APART, BACK), ["y", "p"]),
+        (response(SQUARE, node("Unsqueeze", ["s", "two_axis"], "u"), BACK), ["y"]),
+    ],
+    ids=["other steps", "another window", "a value that is needed", "another axis"],
+)
+def test_other_averages_are_not_a_local_response_normalization(nodes: list[Any], outputs: list[str]) -> None:
+    constants = RESPONSE | {"two_axis": np.array([2])}
+    with pytest.raises(UnsupportedError, match="Pad"):
+        read(model(nodes, {"x": [1, 6, 9, 8]}, constants, outputs=outputs))

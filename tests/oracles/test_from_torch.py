@@ -170,6 +170,49 @@ def test_windows_and_places_that_onnx_lacks(name: str) -> None:
     np.testing.assert_allclose(computed(network, image), expected, rtol=1e-5, atol=1e-6)
 
 
+class Attention(nn.Module):  # type: ignore[misc, name-defined]
+    """Which transposes the batch away from the front."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.mix = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Any) -> Any:
+        return x + self.mix(x, x, x, need_weights=False)[0]
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+@pytest.mark.parametrize(
+    "module",
+    [Attention(), nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)],
+    ids=["attention", "layer"],
+)
+def test_attention(module: Any, batch: int) -> None:
+    torch.manual_seed(1)
+    x = torch.randn(3, 9, 8)
+    network = mpscnn.from_torch(module.eval(), x[:batch])
+    assert_close(computed(network, x.numpy()), module(x).detach().numpy())
+
+
+def test_local_response_normalization() -> None:
+    module = nn.LocalResponseNorm(5, alpha=0.3, beta=0.6, k=1.5).eval()
+    image = photo((8, 9))
+    network = mpscnn.from_torch(module, torch.zeros(1, 3, 8, 9))
+    assert [node["operation"] for node in network.to_dict()["nodes"]] == ["cross_channel_normalization"]
+    assert_close(computed(network, image), asked(module, image).numpy().transpose(0, 2, 3, 1))
+
+
+class Picked(nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, x: Any) -> Any:
+        return x[:, [2, 0, 0, -1]][..., [1, 3]]
+
+
+def test_lists_of_places() -> None:
+    image = photo((8, 9))
+    network = mpscnn.from_torch(Picked().eval(), torch.zeros(1, 3, 8, 9))
+    np.testing.assert_array_equal(computed(network, image), image[..., [2, 0, 0, -1]][:, :, [1, 3]])
+
+
 @pytest.mark.parametrize(
     ("module", "example", "message"),
     [

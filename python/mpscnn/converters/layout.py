@@ -152,7 +152,7 @@ class Value:
         """Result axis i is axis axes[i]."""
         if sorted(axes) != list(range(self.rank)):
             raise WeightsError(f"damaged: axes {list(axes)} of {self.shown}")
-        return replace(self, axes=tuple(self.axes[axis] for axis in axes))
+        return self._settled(tuple(self.axes[axis] for axis in axes))
 
     def without_axes(self, dropped: Iterable[int]) -> Value:
         """Axes of extent 1 left out."""
@@ -205,18 +205,19 @@ class Value:
         """With axes of these extents; None where an atom would lie across two of them."""
         order, axes = list(self.order), []
         pending = [atom for axis in reversed(self.axes) for atom in reversed(axis)]
-        for extent in wanted:
+        for place, extent in enumerate(wanted):
             group: list[Atom] = []
             have = 1
-            while pending and (have != extent or pending[-1].high == 1):
+            free_next = wanted[place + 1 : place + 2] == [1]  # where a batch of 1 can have an axis of its own
+            while pending and (have != extent or (pending[-1].high == 1 and not (group and free_next))):
                 atom = pending.pop()
                 needed, remainder = divmod(extent, have)
                 if remainder or (needed % atom.high and atom.high % needed):
                     return None
                 if needed % atom.high:
                     first, rest = self._split(atom, needed)
-                    place = order.index(atom)
-                    order[place : place + 1] = [first, rest]
+                    where = order.index(atom)
+                    order[where : where + 1] = [first, rest]
                     pending.append(rest)
                     atom = first
                 group.append(atom)
@@ -230,14 +231,15 @@ class Value:
             if not axes:
                 raise UnsupportedError(f"leaves no axis of {self.shown}")
             axes[-1] += tuple(reversed(pending))
-        return replace(self, axes=tuple(axes), order=tuple(order))
+        return replace(self, order=tuple(order))._settled(tuple(axes))
 
     def _settled(self, axes: tuple[Axis, ...]) -> Value:
-        """A batch of 1 that has no axis of its own gets the first one, if that is new."""
-        front = next((axis for axis in axes if axis), ())
-        if not axes[0] and len(front) > 1 and front[0].is_batch and front[0].high == 1:
-            place = axes.index(front)
-            axes = (front[:1], *axes[1:place], front[1:], *axes[place + 1 :])
+        """With these axes. A batch of 1 that has none of its own gets the first one, where that is 1."""
+        if axes and not axes[0]:
+            batch = tuple(atom for axis in axes for atom in axis if atom.is_batch and atom.high == 1)
+            rest = (tuple(atom for atom in axis if atom not in batch) for axis in axes[1:])
+            shared = any(len(axis) > 1 and atom in axis for axis in axes for atom in batch)
+            axes = (batch, *rest) if shared else axes
         return replace(self, axes=axes)
 
     def _coalesced(self) -> Value:

@@ -80,8 +80,8 @@ def _flatten(c: Context, node: Node) -> None:
     c.result(node, x.merged(0, first).merged(1, x.rank - first + 1))
 
 
-def _axes(c: Context, node: Node) -> list[int] | None:
-    """An attribute up to opset 12, then the second input."""
+def axes_of(c: Context, node: Node) -> list[int] | None:
+    """Of Squeeze and Unsqueeze: an attribute up to opset 12, then the second input."""
     if node.has("axes"):
         return node.integers("axes")
     return None if node.input(1) is None else c.constants.integers(node.input(1), "its axes")
@@ -89,7 +89,7 @@ def _axes(c: Context, node: Node) -> list[int] | None:
 
 def _squeeze(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0], whole_numbers=True)
-    axes = _axes(c, node)
+    axes = axes_of(c, node)
     if axes is None:
         axes = [number for number, extent in enumerate(x.shape) if extent == 1]
     c.result(node, x.without_axes(axes))
@@ -97,7 +97,7 @@ def _squeeze(c: Context, node: Node) -> None:
 
 def _unsqueeze(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0], whole_numbers=True)
-    axes = _axes(c, node)
+    axes = axes_of(c, node)
     if axes is None:
         raise WeightsError("damaged: it has no axes")
     c.result(node, x.with_axes(axes))
@@ -152,7 +152,7 @@ def _pad(c: Context, node: Node) -> None:
     mode = node.text("mode", "constant")
     if mode not in _MODES:
         raise UnsupportedError(f"its mode is {mode!r}; supported are {', '.join(_MODES)}")
-    pads, value = _borders(c, node, x.rank)
+    pads, value = borders(c, node, x.rank)
     if pads[0] or pads[x.rank]:
         raise UnsupportedError("pads the batch")
     if not any(pads):
@@ -199,7 +199,7 @@ def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[i
     )
 
 
-def _borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
+def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
     """Before and behind each axis, and what a constant border holds."""
     if c.file.opset < 11:
         pads, value = node.integers("pads"), node.number("value", 0.0)

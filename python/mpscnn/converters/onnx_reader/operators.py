@@ -18,6 +18,7 @@ from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.parts import PARTS
 from mpscnn.converters.onnx_reader.reductions import REDUCTIONS
 from mpscnn.converters.onnx_reader.resize import RESIZES
+from mpscnn.converters.onnx_reader.response import RESPONSES
 from mpscnn.converters.onnx_reader.windows import WINDOWS
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
@@ -91,6 +92,7 @@ OPERATORS: dict[str, Handler] = {
     **MOVES,
     **PARTS,
     **REDUCTIONS,
+    **RESPONSES,
     **RESIZES,
     "QuantizeLinear": _quantize,
     "DequantizeLinear": _dequantize,

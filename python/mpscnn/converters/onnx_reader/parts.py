@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from numpy.typing import NDArray
+
 from mpscnn.converters.joins import joined
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
@@ -87,7 +91,21 @@ def _gather(c: Context, node: Node) -> None:
     """Positions of an axis, which become the axes of the table that lists them."""
     x = c.value(node.inputs[0])
     axis = x.axis(node.integer("axis", 0))
+    _take(c, node, x, axis, c.constants.fixed(node.input(1), "its indices"))
+
+
+def _gather_nd(c: Context, node: Node) -> None:
+    """Positions of the first axis, as torch's exporter writes a list of indices."""
+    x = c.value(node.inputs[0])
     indices = c.constants.fixed(node.input(1), "its indices")
+    if node.integer("batch_dims", 0) or indices.ndim < 1 or indices.shape[-1] != 1:
+        raise UnsupportedError(
+            f"takes places of several axes by indices {indices.shape}, which is not supported"
+        )
+    _take(c, node, x, 0, indices[..., 0])
+
+
+def _take(c: Context, node: Node, x: Value, axis: int, indices: NDArray[Any]) -> None:
     extent = x.shape[axis]
     if extent is None:
         raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
@@ -124,6 +142,7 @@ PARTS: dict[str, Handler] = {
     "Slice": _slice,
     "Split": _split,
     "Gather": _gather,
+    "GatherND": _gather_nd,
     "Tile": _tile,
     "Concat": _concat,
 }

@@ -21,6 +21,7 @@ from mpscnn.converters.onnx_reader.endings import begins_activation
 from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.onnx_reader.response import begins_response
 from mpscnn.converters.onnx_reader.tails import Tail, candidates, needed
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers
@@ -319,7 +320,7 @@ class _Conversion:
         handler = OPERATORS.get(node.kind)
         if handler is None:
             raise UnsupportedError(reason_against(node.kind))
-        if not begins_activation(self._c, node):
+        if not (begins_activation(self._c, node) or begins_response(self._c, node)):
             handler(self._c, node)
 
     def _shape(self, node: Node) -> None:

@@ -251,22 +251,6 @@ def _layer_normalization(c: Context, node: Node) -> None:
     c.values[result] = x.lying(y, rest + tail)
 
 
-def _local_response(c: Context, node: Node) -> None:
-    size = node.integer("size")
-    if size % 2 == 0:
-        raise UnsupportedError(f"its window has {size} channels; only odd numbers are supported")
-    x = c.value(node.inputs[0])
-    y = c.network.local_response_norm(
-        c.arranger.image(x),
-        size,
-        alpha=node.number("alpha", 1e-4),
-        beta=node.number("beta", 0.75),
-        k=node.number("bias", 1.0),
-        name=c.layer_name(node),
-    )
-    c.result(node, c.arranger.of_image(y, x.rank))
-
-
 REDUCTIONS: dict[str, Handler] = {
     **dict.fromkeys([*_KINDS, *_SUMMANDS, *_OF_SUMS], _reduce),
     "ArgMax": _argument,
@@ -278,5 +262,4 @@ REDUCTIONS: dict[str, Handler] = {
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,
     "LpNormalization": _lp_normalization,
-    "LRN": _local_response,
 }

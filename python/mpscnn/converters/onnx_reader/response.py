@@ -1,0 +1,117 @@
+"""Local response normalization: LRN, and the nodes that torch writes for it."""
+
+from __future__ import annotations
+
+from mpscnn.converters.layout import Value
+from mpscnn.converters.onnx_reader.context import Context, Handler
+from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.moves import axes_of, borders
+from mpscnn.errors import Error, UnsupportedError
+
+# x divided by (alpha * average of the squares + k) to the power of beta. The average is that of a window over the
+# channels, which an axis in front of them and a border of zeros make an axis of an image.
+_NODES = (
+    ("Mul", "Pow"),
+    ("Unsqueeze", "Reshape"),
+    ("Pad",),
+    ("AveragePool",),
+    ("Squeeze", "Reshape"),
+    ("Mul",),
+    ("Add",),
+    ("Pow",),
+    ("Div",),
+)
+
+
+def begins_response(c: Context, node: Node) -> bool:
+    """Converts the nodes of a local response normalization as a layer, if the node is the first of them."""
+    if node.kind not in _NODES[0] or node.inputs[0] not in c.values:
+        return False
+    nodes = _chain(c, node)
+    settings = _settings(c, nodes) if nodes else None
+    if settings is None:
+        return False
+    c.merged.update(map(id, nodes))
+    _layer(c, nodes[-1], node.inputs[0], *settings)
+    return True
+
+
+def _chain(c: Context, first: Node) -> list[Node]:
+    """The nodes, each of which alone reads the one before; none if there are others."""
+    nodes = [first]
+    for kinds in _NODES[1:]:
+        node = c.only_user(nodes[-1].outputs[0])
+        if node is None or node.kind not in kinds:
+            return []
+        nodes.append(node)
+    is_divided = list(nodes[-1].inputs) == [first.inputs[0], nodes[-2].outputs[0]]
+    return nodes if is_divided and nodes[-2].inputs[0] == nodes[-3].outputs[0] else []
+
+
+def _settings(c: Context, nodes: list[Node]) -> tuple[int, float, float, float] | None:
+    """Size, alpha, beta and k; None where the nodes compute something else."""
+    square, front, border, average, back, scaled, moved, power, _ = nodes
+    try:
+        x = c.value(square.inputs[0])
+        if not (_is_square(c, square) and x.rank in (3, 4) and x.has_batch_first and None not in x.shape[1:]):
+            return None
+        window = average.integers("kernel_shape")
+        pads, value = borders(c, border, x.rank + 1)
+        size = window[0]
+        wanted = [0] * (2 * x.rank + 2)
+        wanted[2], wanted[x.rank + 3] = size // 2, (size - 1) // 2
+        fits = (
+            window == [size] + [1] * (x.rank - 2)
+            and (pads, value) == (wanted, 0.0)
+            and border.text("mode", "constant") == "constant"
+            and set(average.integers("strides", [1]) + average.integers("dilations", [1])) == {1}
+            and not any(average.integers("pads", [0]))
+            and average.text("auto_pad", "NOTSET") in ("NOTSET", "VALID")
+            and _sees(c, front, x, x.with_axes([1]))
+            and _sees(c, back, x.with_axes([1]), x)
+        )
+        alpha, k = (_other(c, node, before) for node, before in ((scaled, back), (moved, scaled)))
+        beta = c.constants.number(power.input(1), "its exponent")
+    except Error:  # what cannot be read here is reported where the node itself is converted
+        return None
+    return (size, alpha, beta, k) if fits else None
+
+
+def _is_square(c: Context, node: Node) -> bool:
+    if node.kind == "Mul":
+        return node.inputs[0] == node.inputs[1]
+    return c.constants.number(node.input(1), "its exponent") == 2.0
+
+
+def _other(c: Context, node: Node, before: Node) -> float:
+    """The number that a sum or product has besides the result of the node before."""
+    first, second = node.inputs
+    return c.constants.number(second if first == before.outputs[0] else first, "its operand")
+
+
+def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
+    """Whether an Unsqueeze, Squeeze or Reshape of x gives the axes of another view."""
+    if node.kind == "Reshape":
+        made = x.reshaped(*c.constants.shapes(node.input(1), "the new shape"))
+    else:
+        change = x.with_axes if node.kind == "Unsqueeze" else x.without_axes
+        made = change(axes_of(c, node) or [])
+    return made.axes == wanted.axes
+
+
+def _local_response(c: Context, node: Node) -> None:
+    """`alpha` is divided by the size of the window, as here."""
+    settings = (node.number("alpha", 1e-4), node.number("beta", 0.75), node.number("bias", 1.0))
+    _layer(c, node, node.inputs[0], node.integer("size"), *settings)
+
+
+def _layer(c: Context, node: Node, operand: str, size: int, alpha: float, beta: float, k: float) -> None:
+    if size % 2 == 0:
+        raise UnsupportedError(f"its window has {size} channels; only odd numbers are supported")
+    x = c.value(operand)
+    image = c.arranger.image(x)
+    y = c.network.local_response_norm(image, size, alpha=alpha, beta=beta, k=k, name=c.layer_name(node))
+    c.result(node, c.arranger.of_image(y, x.rank))
+
+
+RESPONSES: dict[str, Handler] = {"LRN": _local_response}
