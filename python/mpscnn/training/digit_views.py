@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.training.batches import EpochData
 
-__all__ = ["DigitViews", "random_views"]
+__all__ = ["DigitViews", "random_views", "stretched"]
 
 # Radians, shares of the image's half side, logarithms of scales.
 _ROTATION = 0.22
@@ -76,7 +77,7 @@ def _positions(shape: tuple[int, int, int], random: np.random.Generator) -> tupl
     wide, high = np.exp(_spread(random, (2, count, 1, 1), _LOG_SCALE))
     shift_x, shift_y = _spread(random, (2, count, 1, 1), _SHIFT)
     bend = _spread(random, (2, count, _BEND_CELLS, _BEND_CELLS), _BEND)
-    bend_x, bend_y = _stretched(bend, height, width)
+    bend_x, bend_y = stretched(bend, height, width)
     y, x = _centred(height)[:, None], _centred(width)[None, :]
     cosine, sine = np.cos(angle), np.sin(angle)
     from_x = wide * cosine * x + high * (shear * cosine - sine) * y + shift_x + bend_x
@@ -89,8 +90,8 @@ def _centred(extent: int) -> Images:
     return ((2 * np.arange(extent) + 1) / extent - 1).astype(np.float32)
 
 
-def _stretched(cells: Images, height: int, width: int) -> Images:
-    """A coarse grid (2, n, cells, cells) as smooth surfaces (2, n, height, width)."""
+def stretched(cells: Images, height: int, width: int) -> Images:
+    """Coarse grids (k, n, cells, cells) as smooth surfaces (k, n, height, width)."""
     rows, columns = _cubic(cells.shape[-2], height), _cubic(cells.shape[-1], width)
     # einsum adds in a fixed order; a matrix product's depends on the library and its threads.
     across = np.einsum("knab,jb->knaj", cells, columns)
@@ -98,6 +99,7 @@ def _stretched(cells: Images, height: int, width: int) -> Images:
     return smooth
 
 
+@cache
 def _cubic(cells: int, extent: int) -> Images:
     """Weights (extent, cells) of cubic convolution (Keys 1981, a = -0.5), the outermost cells repeated."""
     weights = np.zeros((extent, cells), np.float32)

@@ -1,0 +1,147 @@
+"""A small SSDLite that finds and reads handwritten digits on a page, trained from the IDX files of MNIST."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+from mpscnn.training.digit_pages import PAGE_SIDE, DigitPages
+from mpscnn.training.digits import DigitData
+from mpscnn.training.optimizers import Adam
+from mpscnn.training.schedules import cosine, warm_up
+from mpscnn.training.trainer import Epoch, Evaluated, Trainer
+from mpscnn.vision.detector import DetectionHead
+
+__all__ = ["HELD_OUT_SEED", "PageOptions", "page_detector", "train_pages"]
+
+#: Of pages made of images that train nothing.
+HELD_OUT_SEED = 1_000_003
+
+_CLASSES = 10
+_STEM = 16
+# Channels and stride of each separable convolution; the maps with heads are the last ones of strides 8 and 16.
+_BLOCKS = ((32, 2), (48, 1), (64, 2), (96, 1), (96, 1), (128, 2), (128, 1), (128, 1))
+_STRIDES = (8, 16)
+# Width and height of the anchors of each map: a 1, and any other digit, in two and three sizes.
+_HEIGHTS = ((18, 27), (39, 56, 78))
+_SHAPES = (0.42, 0.8)
+
+_RATE, _WARM_UP, _DECAY, _AVERAGE = 3e-3, 200, 0.01, 0.998
+_LOSS = {"kind": "multibox", "iou_threshold": 0.45, "least_negatives": 8}
+_VALIDATION_PAGES = 200
+
+
+@dataclass(frozen=True)
+class PageOptions:
+    """How long it learns: passes over so many new pages each, in batches."""
+
+    epochs: int = 12
+    pages: int = 10_000
+    batch_size: int = 32
+    seed: int = 0
+
+
+def page_detector() -> Network:
+    """SSDLite on eight separable convolutions: (n, 160, 160, 1) in -1..1 -> boxes and scores, as its `detection` says.
+
+    Layers: stem; separable<b>_depthwise and separable<b> for b from 1 to 8, each with its normalization <name>_norm; for
+    the maps m of strides 8 and 16 box<m>_depthwise, box<m>, score<m>_depthwise, score<m>.
+    """
+    net = Network(input=(PAGE_SIDE, PAGE_SIDE, 1), name="page_digits")
+    x = _normalized(
+        net, net.conv2d(net.input, _STEM, 3, strides=2, padding="same", name="stem"), "stem"
+    )
+    stride, maps = 2, {}
+    for number, (channels, step) in enumerate(_BLOCKS, start=1):
+        x = _filtered(net, x, step, f"separable{number}")
+        x = _normalized(
+            net, net.conv2d(x, channels, 1, name=f"separable{number}"), f"separable{number}"
+        )
+        stride *= step
+        maps[stride] = x
+    _add_heads(net, [maps[stride] for stride in _STRIDES])
+    net.detection = _head()
+    net.labels = [str(digit) for digit in range(_CLASSES)]
+    net.preprocess = "tensorflow"
+    return net
+
+
+def _normalized(net: Network, x: Tensor, name: str) -> Tensor:
+    return net.batch_norm(x, activation="relu6", name=f"{name}_norm")
+
+
+def _filtered(net: Network, x: Tensor, stride: int, name: str) -> Tensor:
+    """Each channel by itself."""
+    name = f"{name}_depthwise"
+    return _normalized(net, net.depthwise_conv2d(x, 3, strides=stride, padding="same", name=name), name)
+
+
+def _add_heads(net: Network, maps: list[Tensor]) -> None:
+    for kind, output, width in (("box", "boxes", 4), ("score", "scores", _CLASSES + 1)):
+        rows = []
+        for number, (x, heights) in enumerate(zip(maps, _HEIGHTS, strict=True), start=1):
+            shapes = len(heights) * len(_SHAPES)
+            y = net.conv2d(
+                _filtered(net, x, 1, f"{kind}{number}"), shapes * width, 1, name=f"{kind}{number}"
+            )
+            rows.append(net.reshape(y, (-1, width), name=f"{kind}{number}_rows"))
+        net.output(net.concat(rows, axis=1, name=output))
+
+
+def _head() -> DetectionHead:
+    return DetectionHead(
+        {
+            "version": 1,
+            "boxes": {"output": "boxes", "order": "xy", "variances": [0.1, 0.1, 0.2, 0.2]},
+            "scores": {"output": "scores", "kind": "softmax", "background": True},
+            "anchors": {
+                "rule": "sizes",
+                "strides": list(_STRIDES),
+                "sizes": [
+                    [[round(share * height), height] for height in heights for share in _SHAPES]
+                    for heights in _HEIGHTS
+                ],
+            },
+            # Of two classes for the same ink the likelier one counts.
+            "suppression": {"per_class": False, "iou_threshold": 0.45, "score_threshold": 0.5},
+        }
+    )
+
+
+def train_pages(
+    training: DigitData,
+    test: DigitData,
+    *,
+    options: PageOptions = PageOptions(),
+    device: str = "auto",
+    threads: int | str = "auto",
+    report: Callable[[Epoch], None] = lambda _: None,
+) -> tuple[Network, Evaluated]:
+    """A `page_detector` with new weights, and what it makes of pages with test images, looked at once, at the end.
+
+    Adam whose weights decay; the learning rate rises to 0.003 and falls along a cosine; the result is the weights' moving
+    average. The same arguments give the same weights, whatever the threads.
+    """
+    network = page_detector()
+    network.initialize_weights(seed=options.seed)
+    steps = options.epochs * -(-options.pages // options.batch_size)
+    warm = min(_WARM_UP, steps // 2)
+    rate = cosine(_RATE, max(steps - warm, 1))
+    trainer = Trainer(
+        network,
+        loss=_LOSS,
+        optimizer=Adam(warm_up(warm, rate) if warm else rate, weight_decay=_DECAY),
+        seed=options.seed,
+        device=device,
+        threads=threads,
+        average=_AVERAGE,
+    )
+    data = DigitPages(training.images, training.labels, pages=options.pages, seed=options.seed)
+    for epoch in trainer.fit(data, epochs=options.epochs, batch_size=options.batch_size):
+        report(epoch)
+    held = DigitPages(
+        test.images, test.labels, pages=min(_VALIDATION_PAGES, options.pages), seed=HELD_OUT_SEED, views=False
+    )
+    return trainer.averaged, trainer.evaluate(held, batch_size=50, averaged=True)
