@@ -128,6 +128,6 @@ def test_whole_networks(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("compare", [compare_layers, compare_whole])
-@pytest.mark.parametrize("name", ["default", "digits"])
+@pytest.mark.parametrize("name", ["default", "digits", "page_digits"])
 def test_bundled_networks(name: str, compare: Callable[[mpscnn.Network], None]) -> None:
     compare((mpscnn.load() if name == "default" else mpscnn.load(name)).network)

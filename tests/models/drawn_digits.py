@@ -62,3 +62,26 @@ def draw(
                 x, y = begin + share * (end - begin)
                 brush.ellipse((x - radius, y - radius, x + radius, y + radius), fill=ink)
     return image.resize(size, Image.Resampling.BOX)
+
+
+def draw_page(
+    rows: tuple[str, ...],
+    *,
+    size: tuple[int, int] = (480, 480),
+    height: float = 90,
+    pen: float = 8,
+    ink: int = 40,
+    paper: int = 225,
+) -> tuple[Image.Image, list[tuple[int, tuple[float, float, float, float]]]]:
+    """A gray page with rows of drawn digits, and of each its class and the box of its ink in pixels."""
+    page = np.full((size[1], size[0]), paper, np.float64)
+    found = []
+    for line, row in enumerate(rows):
+        for column, character in enumerate(row):
+            at = (40 + column * height * 1.1, 40 + line * height * 1.5)
+            drawn = draw(int(character), size=size, height=height, at=at, pen=pen, ink=ink, paper=paper)
+            strokes = np.abs(np.asarray(drawn, np.float64) - paper)
+            page += np.sign(ink - paper) * strokes
+            y, x = np.nonzero(strokes > abs(ink - paper) / 2)
+            found.append((int(character), (x.min(), y.min(), x.max() + 1.0, y.max() + 1.0)))
+    return Image.fromarray(np.clip(page, 0, 255).astype(np.uint8)), found

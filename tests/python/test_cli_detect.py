@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from command_line import call, run, save_colour_model, save_photo
 from constant_detector import save_constant_detector
+from models.drawn_digits import draw_page
 from PIL import Image
 
 
@@ -83,8 +84,6 @@ def test_refusals(
     tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     photo = str(save_photo(tmp_path / "lake.png", "blue"))
-    assert call(monkeypatch, "detect", photo) == 2
-    assert "--model" in capsys.readouterr().err
     assert call(monkeypatch, "detect", photo, "--model", model, "--score-threshold", "1.5") == 2
     assert "--score-threshold" in capsys.readouterr().err
     for option in ("--score-threshold", "--iou-threshold"):
@@ -96,3 +95,49 @@ def test_refusals(
     classifier = str(save_colour_model(tmp_path / "colours.safetensors"))
     assert call(monkeypatch, "detect", photo, "--model", classifier) == 1
     assert "is not a detector" in capsys.readouterr().err
+
+
+# ---- The bundled model -------------------------------------------------------------------------------------------
+
+
+def test_without_a_model_it_finds_digits_on_a_page(tmp_path: Path) -> None:
+    page, drawn = draw_page(("45", "67"))
+    path, output = tmp_path / "page.png", tmp_path / "out"
+    page.save(path)
+    result = run("detect", str(path), "--output", str(output))
+    assert result.returncode == 0, result.stderr
+    rows = [line.split() for line in result.stdout.splitlines()[3:7]]
+    assert sorted(row[0] for row in rows) == [str(digit) for digit, _ in drawn]
+    boxes = dict(drawn)
+    for row in rows:
+        middle = [(float(row[2]) + float(row[4])) / 2, (float(row[3]) + float(row[5])) / 2]
+        left, top, right, bottom = boxes[int(row[0])]
+        assert left < middle[0] < right
+        assert top < middle[1] < bottom
+    assert (output / "page_detections.png").is_file()
+    assert "page_digits is a small model that knows handwritten digits" in result.stderr
+    assert "mpscnn detect --model ssd_mobilenet_v2" in result.stderr
+    assert "--detection ultraface" in result.stderr
+
+
+def test_hints_are_not_for_programs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = str(save_photo(tmp_path / "lake.png", "blue"))
+    assert call(monkeypatch, "detect", photo, "--json") == 0
+    output, hints = capsys.readouterr()
+    assert (json.loads(output)["model"], hints) == ("page_digits", "")
+
+
+def test_the_way_to_detectors_of_other_things(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The model that the hint names is not here: what to get, and where to put it, is told."""
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MPSCNN_MODELS", raising=False)
+    photo = str(save_photo(tmp_path / "lake.png", "blue"))
+    assert call(monkeypatch, "detect", photo, "--model", "ssd_mobilenet_v2") == 1
+    told = capsys.readouterr().err
+    assert "get ssd_mobilenet_v2_coco_quant_postprocess.tflite" in told
+    assert "from https://" in told
+    assert "MPSCNN_MODELS" in told

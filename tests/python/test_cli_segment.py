@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -42,6 +43,22 @@ def test_text_and_pictures(tmp_path: Path, model: str) -> None:
         assert drawn.height > 30
     with Image.open(labels.strip()) as map_:
         np.testing.assert_array_equal(np.asarray(map_), np.full((30, 40), 3))
+
+
+def test_without_a_model_it_says_where_one_comes_from(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def no_address(*_: object, **__: object) -> None:
+        raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+    monkeypatch.setattr(socket, "getaddrinfo", no_address)
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MPSCNN_MODELS", raising=False)
+    assert call(monkeypatch, "segment", str(save_photo(tmp_path / "lake.png", "blue"))) == 1
+    told = capsys.readouterr().err
+    assert "deeplab_v3 is not on this machine. It is fetched once, 2.2 MB" in told
+    assert "docs/segmentation.md" in told
+    assert "get deeplabv3_mnv2_pascal_quant.tflite" in told
 
 
 def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Command) -> None:

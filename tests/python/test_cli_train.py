@@ -76,6 +76,58 @@ def test_the_small_reader_learns_from_views(mnist: Path, tmp_path: Path) -> None
     assert made.labels == bundled.labels
 
 
+def test_it_trains_a_detector_of_digits_on_pages(mnist: Path, tmp_path: Path) -> None:
+    """As the bundled one was made, in a small: the same seed, the same file, whatever the threads."""
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
+    files = []
+    for number, (seed, threads) in enumerate((("3", "1"), ("3", "2"), ("4", "2"))):
+        files.append(tmp_path / f"{number}.safetensors")
+        options = ["--epochs", "2", "--page-count", "24", "--batch-size", "8", "--seed", seed]
+        pages = ["--report", str(tmp_path / "pages")] if number == 0 else []
+        result = run(
+            "train", "--pages", str(mnist), *options, *pages, "--threads", threads, "-o", str(files[-1])
+        )
+        assert result.returncode == 0, result.stderr
+        lines = result.stdout.splitlines()
+        assert [line.split(":")[0] for line in lines[:2]] == [f"epoch {i} of 2" for i in (1, 2)]
+        assert re.fullmatch(r"24 pages of test images: mAP [\d.]+, [\d.]+ at IoU 0.5", lines[2])
+        assert lines[3] == f"written: {files[-1]}"
+        assert f"mpscnn detect --model {files[-1]}" in result.stderr
+    first, second, other = (path.read_bytes() for path in files)
+    assert first == second
+    assert first != other
+    bundled, made = mpscnn.load("page_digits"), mpscnn.load(files[0])
+    assert made.network.to_dict() == bundled.network.to_dict()
+    assert (made.preprocess, made.labels) == (bundled.preprocess, bundled.labels)
+    assert re.search(
+        r"mAP 0\.\d{3} \(COCO\), 0\.\d{3} at IoU 0\.5, on 24 pages", made.information["description"]
+    )
+    pages_of = str(tmp_path / "pages")
+    result = run(
+        "evaluate", pages_of, "--model", str(files[0]), "--annotations", f"{pages_of}/annotations.json"
+    )
+    assert result.returncode == 0, result.stderr
+    assert "mAP" in result.stdout
+
+
+def test_what_does_not_go_with_pages(
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = str(mnist)
+    for arguments, message in (
+        (["--pages", folder, "--digits", folder], "expected either FOLDER, --digits DIR or --pages DIR"),
+        (["--pages", folder, "--augment"], "do not go with --pages"),
+        (["--pages", folder, "--model", "digits"], "do not go with --pages"),
+        (["--digits", folder, "--page-count", "3"], "belongs to --pages"),
+    ):
+        assert call(monkeypatch, "train", *arguments) == 2
+        assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
+    assert call(monkeypatch, "train", "--pages", folder, "--epochs", "0") == 2
+    assert "--epochs: pages need 1 or more" in capsys.readouterr().err
+    assert call(monkeypatch, "train", "--pages", str(tmp_path)) == 1
+    assert "there is neither train-images-idx3-ubyte" in capsys.readouterr().err
+
+
 def test_files_that_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

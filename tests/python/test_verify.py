@@ -38,7 +38,7 @@ def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
         if isinstance(value, type) and issubclass(value, kernels.Kernel)
     }
     assert concrete - bases <= subjects
-    assert {"self-check", "network default", "network digits"} <= subjects
+    assert {"self-check", "network default", "network digits", "network page_digits"} <= subjects
     kinds = {entry for parameter in _parameters("neuron") for entry in parameter.get("allowed", [])}
     assert set(NEURONS) == kinds - {"none"}
 

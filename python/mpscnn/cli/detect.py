@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mpscnn._private.summary import text_table
-from mpscnn.cli.answers import Answers, form_of, head_line
+from mpscnn.cli.answers import Answers, Form, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     ChannelOrderOption,
@@ -16,7 +16,6 @@ from mpscnn.cli.arguments import (
     DeviceOption,
     JsonLinesOption,
     MaxMemoryOption,
-    ModelOption,
     PhotosArgument,
     Precision,
     PrecisionOption,
@@ -25,12 +24,22 @@ from mpscnn.cli.arguments import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.output import hint
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.cli.task import require_task
+from mpscnn.registry.catalogue import BUNDLED_DETECTOR
 from mpscnn.vision.detection import Box, Detections
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
+
+
+_ABOUT_BUNDLED = (
+    f"{BUNDLED_DETECTOR.name} is a small model that knows handwritten digits on a page, and nothing else.",
+    "For COCO's objects: mpscnn detect --model ssd_mobilenet_v2 PHOTO...",
+    "For faces: mpscnn convert version-slim-320_without_postprocessing.tflite -o faces.safetensors "
+    "--detection ultraface",
+)
 
 
 def _above_zero(value: float | None) -> float | None:
@@ -41,7 +50,14 @@ def _above_zero(value: float | None) -> float | None:
 
 def detect(
     photos: PhotosArgument,
-    model: ModelOption,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME_OR_FILE",
+            help="Name (see `mpscnn models`) or model file; the default finds handwritten digits on pages.",
+        ),
+    ] = BUNDLED_DETECTOR.name,
     score_threshold: Annotated[
         float | None,
         typer.Option(
@@ -92,7 +108,12 @@ def detect(
 
     Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
 
-    Example: mpscnn detect street.jpg --model ssdlite.safetensors --output out/
+    Without --model it finds and reads handwritten digits on a page. docs/detection.md says how to get models for
+    faces and other objects.
+
+    Example: mpscnn detect page.png --output out/
+
+    Example: mpscnn detect street.jpg --model ssd_mobilenet_v2 --output out/
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
     """
@@ -119,7 +140,10 @@ def detect(
                 written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
             answers.show(path, result, written)
 
-        failed += for_each_photo(paths, detect_one, answers.fail, channel_order)
+        unread = for_each_photo(paths, detect_one, answers.fail, channel_order)
+        if loaded.name == BUNDLED_DETECTOR.name and form is Form.text and unread < len(paths):
+            hint(*_ABOUT_BUNDLED)
+        failed += unread
     if failed:
         raise typer.Exit(FAILED)
 

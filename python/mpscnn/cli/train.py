@@ -10,10 +10,12 @@ import typer
 from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.cli.output import hint, show
 from mpscnn.errors import ParameterError
+from mpscnn.training.page_detector import PageOptions
 from mpscnn.training.trainer import Epoch
 
 _DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
 _DIGIT_BATCH, _PHOTO_BATCH = 64, 32
+_PAGES = PageOptions()
 _INFORMATION = {
     "license": "Apache-2.0",
     "source": "mpscnn train --digits; trained on MNIST (LeCun, Cortes, Burges 1998)",
@@ -30,6 +32,23 @@ def train(
         typer.Option(
             metavar="DIR",
             help="Instead of FOLDER: the four IDX files of MNIST, plain or gzipped.",
+            show_default=False,
+        ),
+    ] = None,
+    pages: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of FOLDER: the same files; a detector learns to find and read digits on pages made of them.",
+            show_default=False,
+        ),
+    ] = None,
+    page_count: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=f"With --pages: new pages of an epoch (default {_PAGES.pages:,}).",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +74,8 @@ def train(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes.",
+            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --pages: "
+            "the pages that measure the detector, and annotations.json for `mpscnn evaluate`.",
             show_default=False,
         ),
     ] = None,
@@ -69,7 +89,7 @@ def train(
             min=0,
             metavar="N",
             help=f"Passes over the photos by the last blocks, at most (default {_PHOTO_EPOCHS}; 0: the last layer "
-            f"alone learns); over digits (default {_DIGIT_EPOCHS}).",
+            f"alone learns); over digits (default {_DIGIT_EPOCHS}), over pages (default {_PAGES.epochs}).",
             show_default=False,
         ),
     ] = None,
@@ -78,7 +98,7 @@ def train(
         typer.Option(
             min=1,
             metavar="N",
-            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}).",
+            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}, of pages {_PAGES.batch_size}).",
             show_default=False,
         ),
     ] = None,
@@ -103,7 +123,7 @@ def train(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Make a classifier of one's own photos; or train Deep MNIST, the network of the article, on digits.
+    """Make a classifier of one's own photos; or a reader or a detector of handwritten digits.
 
     FOLDER has a folder of photos for each class, named like it. The features that the model computes are kept, a new
     last layer learns on them, then the last blocks. The best epoch by the validation's photos is written; Ctrl-C
@@ -113,12 +133,39 @@ def train(
 
     Example: mpscnn classify --model mine.safetensors photo.jpg
 
+    --digits trains Deep MNIST, the network of the article, --pages a small SSDLite.
+
     Example: mpscnn train --digits mnist/ --output mine.safetensors
+
+    Example: mpscnn train --pages mnist/ --output finder.safetensors
     """
-    if (folder is None) == (digits is None):
-        raise typer.BadParameter("expected either FOLDER or --digits DIR", param_hint="FOLDER | --digits")
+    if [folder, digits, pages].count(None) != 2:
+        raise typer.BadParameter(
+            "expected either FOLDER, --digits DIR or --pages DIR", param_hint="FOLDER | --digits | --pages"
+        )
+    if page_count is not None and pages is None:
+        raise typer.BadParameter("belongs to --pages", param_hint="--page-count")
     if output.suffix != ".safetensors":
         raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
+    if pages is not None:
+        if resume or augment or model is not None:
+            raise typer.BadParameter("do not go with --pages", param_hint="--model, --augment, --resume")
+        from mpscnn.cli.train_pages import train_page_detector
+
+        train_page_detector(
+            pages,
+            output,
+            PageOptions(
+                epochs=_PAGES.epochs if epochs is None else epochs,
+                pages=page_count or _PAGES.pages,
+                batch_size=batch_size or _PAGES.batch_size,
+                seed=seed,
+            ),
+            report=report,
+            device=device,
+            threads=threads or "auto",
+        )
+        return
     if digits is not None:
         if report is not None or resume:
             raise typer.BadParameter("belong to FOLDER", param_hint="--report, --resume")

@@ -9,7 +9,7 @@ from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import DEFAULT_MODEL
 from mpscnn.registry.local_files import location
 
-__all__ = ["BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
+__all__ = ["BUNDLED_DETECTOR", "BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
 
 
 @dataclass(frozen=True)
@@ -176,10 +176,12 @@ def _bundled(name: str, resolution: int) -> Entry:
 
 BUNDLED_MODEL = _bundled(DEFAULT_MODEL, 64)
 DIGITS = _bundled("digits", 28)
+BUNDLED_DETECTOR = _bundled("page_digits", 160)
 
 CATALOGUE: tuple[Entry, ...] = (
     BUNDLED_MODEL,
     DIGITS,
+    BUNDLED_DETECTOR,
     _mobilenet(
         "mobilenet_v2",
         ("mobilenet_v2_1.0_224",),

@@ -19,7 +19,7 @@ from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.model import Model
 from mpscnn.stream.photo_stream import Failed, found_in
 
-__all__ = ["DetectorEvaluation", "evaluate_detector"]
+__all__ = ["DetectorEvaluation", "evaluate_detector", "require_pycocotools"]
 
 _LEAST_SCORE = 0.01
 _MOST_DETECTIONS = 100
@@ -132,6 +132,14 @@ def evaluate_detector(
     )
 
 
+def require_pycocotools() -> None:
+    """Raises UnsupportedError where it is not installed."""
+    try:
+        import pycocotools  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError("evaluating a detector needs pycocotools: pip install pycocotools") from error
+
+
 def _read(path: str | PathLike[str]) -> dict[str, Any]:
     content = content_of(path, ParameterError)
     try:
@@ -196,11 +204,10 @@ def _measured(
     dataset: dict[str, Any], results: list[dict[str, Any]], images: Sequence[int]
 ) -> tuple[list[float], float, dict[int, float]]:
     """COCO's figures of precision, its recall, and the precision of each category."""
-    try:
-        from pycocotools.coco import COCO
-        from pycocotools.cocoeval import COCOeval
-    except ImportError as error:
-        raise UnsupportedError("evaluating a detector needs pycocotools: pip install pycocotools") from error
+    require_pycocotools()
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
     numbers = sorted({entry["id"] for entry in dataset["categories"]})
     if not results:  # which pycocotools does not take
         have = {entry["category_id"] for entry in dataset["annotations"]}

@@ -30,7 +30,7 @@ class EpochData(ABC):
     @abstractmethod
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
-    ) -> Iterator[tuple[NDArray[Any], NDArray[Any]]]:
+    ) -> Iterator[tuple[NDArray[Any], Any]]:
         """Batches of (inputs, labels), the first `first` left out.
 
         Args:

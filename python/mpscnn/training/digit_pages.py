@@ -215,7 +215,8 @@ def _cut_out(digit: Images) -> Images | None:
 def _resized(strokes: Images, height: int, width: int) -> Images:
     """Bilinear, row by row and then column by column."""
     rows: Images = _interpolated(strokes, height)
-    return _interpolated(rows.T, width).T
+    both: Images = _interpolated(rows.T, width).T
+    return both
 
 
 def _interpolated(values: Images, extent: int) -> Images:

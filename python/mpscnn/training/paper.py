@@ -41,7 +41,9 @@ def blank_paper(side: int, random: np.random.Generator) -> tuple[Images, float]:
 
 
 def _light(side: int, reach: float, random: np.random.Generator) -> Images:
-    cells = (random.random((1, 1, _LIGHT_CELLS, _LIGHT_CELLS), np.float32) - np.float32(0.5)) * np.float32(reach)
+    cells = (random.random((1, 1, _LIGHT_CELLS, _LIGHT_CELLS), np.float32) - np.float32(0.5)) * np.float32(
+        reach
+    )
     light: Images = stretched(cells, side, side)[0, 0]
     return light
 

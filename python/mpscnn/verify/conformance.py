@@ -23,7 +23,7 @@ SELF_CHECK = "self-check"
 _LONGEST = 3600.0
 
 #: Bundled with the package.
-_NETWORKS = ("default", "digits")
+_NETWORKS = ("default", "digits", "page_digits")
 
 
 def all_cases(device: str) -> list[Case]:
