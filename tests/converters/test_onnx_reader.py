@@ -119,6 +119,13 @@ def test_a_free_size_can_be_chosen_in_two_ways() -> None:
         read(made, shapes={"z": (1, 4, 6, 8)})
 
 
+def test_free_channels_are_chosen_by_a_shape() -> None:
+    made = model([node("Relu", ["x"])], {"x": ["n", "c", "h", "w"]})
+    with pytest.raises(mpscnn.UnsupportedError, match="may be free: choose a shape with --shape"):
+        read(made)
+    assert read(made, shapes={"x": (1, 3, 5, 7)}).input.shape == (None, 5, 7, 3)
+
+
 def test_a_convolution_keeps_a_free_size() -> None:
     made = model([node("Conv", ["x", "w"])], {"x": ["n", 3, "h", "w"]}, {"w": weights(2, 3, 3, 3)})
     assert read(made).input.shape == (None, None, None, 3)

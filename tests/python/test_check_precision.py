@@ -215,3 +215,18 @@ def test_what_is_beyond_the_tolerance_in_bfloat16() -> None:
     report = PrecisionReport("net", "bfloat16", 3, (), tolerance=0.01, error=0.5, keep=(), kept_error=0.5)
     assert "in float16 only" in report.verdict()
     assert "nothing needs to stay float32" in replace(report, tolerance=1.0).verdict()
+
+
+def test_several_inputs_are_refused_in_words_of_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input={"a": (4, 4, 3), "b": (4, 4, 3)}, name="two")
+    network.output(network.add(*network.inputs, name="sum"))
+    path = tmp_path / "two.safetensors"
+    network.save(path)
+    assert call(monkeypatch, "check", str(path)) == 1
+    assert "two.safetensors has 2 inputs; a network with one can be checked" in capsys.readouterr().err
+    with pytest.raises(
+        mpscnn.ParameterError, match="a photo becomes the only input, and network 'two' has 2"
+    ):
+        network.save(path, preprocess="torch")

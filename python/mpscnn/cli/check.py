@@ -82,6 +82,8 @@ def check(
     path = Path(model_path(model))
     core = open_model(str(path))
     network = Network.from_graph(core.graph())
+    if len(network.inputs) != 1:
+        raise UnsupportedError(f"{model} has {len(network.inputs)} inputs; a network with one can be checked")
     check_size(network, size)
     target = _target(model, path, output) if keep_float32 is not None else None
     given = (

@@ -19,6 +19,7 @@ _TENSORFLOW = "make an ONNX file of it: `python -m tf2onnx.convert --saved-model
 _PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
 _ENOUGH = 64
 _ARCHIVE = b"PK\x03\x04"
+_SAFETENSORS = re.compile(rb".{8}\{", re.DOTALL)  # the size of its header, which is JSON
 
 #: Formats that are read, by their first bytes, and the suffix that the file should have.
 _READ = (
@@ -82,6 +83,8 @@ def format_by_contents(path: Path) -> tuple[str, str] | None:
         beginning = _beginning(path)
     if beginning.startswith(_ARCHIVE):
         return _format_of_archive(_names_in(path) or [])
+    if _SAFETENSORS.match(beginning):
+        return "a safetensors file", MODEL_SUFFIX
     return next(((what, suffix) for pattern, what, suffix in _READ if pattern.match(beginning)), None)
 
 
@@ -111,7 +114,7 @@ def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
     for pattern, what, remedy in _OTHERS:
         if pattern.match(beginning):
             return what, remedy
-    if beginning.startswith(b"{", 8):  # the header of a safetensors file
+    if _SAFETENSORS.match(beginning):
         return None
     if path.suffix.lower() == MODEL_SUFFIX:
         raise WeightsError(

@@ -34,8 +34,11 @@ def reader_of(paths: Sequence[Path]) -> Reader:
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
     for path in paths:
         found = format_by_contents(path)
-        if found is not None and _READERS[found[1]] is not reader:
-            what, suffix = found
+        if found is None:
+            continue
+        what, suffix = found
+        is_named_so = (suffix == MODEL_SUFFIX) == (path.suffix.lower() == MODEL_SUFFIX)
+        if _READERS[suffix] is not reader or not is_named_so:
             raise UnsupportedError(f"{path}: is {what}; named {path.stem}{suffix} it is read")
     return reader
 

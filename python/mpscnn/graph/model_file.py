@@ -60,6 +60,10 @@ def description(
     if labels is not None:
         entries["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
     if preprocess is not None:
+        if len(network.inputs) != 1:
+            raise ParameterError(
+                f"preprocess: a photo becomes the only input, and network {network.name!r} has {len(network.inputs)}"
+            )
         channels = network.input.shape[-1] or 3
         entries["mpscnn.preprocess"] = _core.describe_preprocess(as_json("preprocess", preprocess), channels)
     if information is not None:

@@ -167,7 +167,8 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
         result = _Input(described.name, shape, shape[1:], tuple(range(len(shape))))
     if result.own[-1] is None or (len(shape) != 4 and None in result.own):
         raise UnsupportedError(
-            f"{where} is {shape}; only its batch, and height and width of images, may be free"
+            f"{where} is {shape}; only its batch, and height and width of images, may be free: choose a shape with "
+            "--shape (shapes= in Python)"
         )
     return result
 
