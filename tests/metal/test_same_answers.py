@@ -20,6 +20,7 @@ from tolerance import HALF_EPS, HALF_TINY, SOFTMAX_ULPS, assert_close, linear_bo
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.verify import verify
 from mpscnn.verify.layers import in_pieces, run
 
 pytestmark = pytest.mark.gpu
@@ -128,6 +129,15 @@ def test_whole_networks(shared: Path, name: str) -> None:
 
 
 @pytest.mark.parametrize("compare", [compare_layers, compare_whole])
-@pytest.mark.parametrize("name", ["default", "digits", "page_digits"])
+@pytest.mark.parametrize("name", ["default", "digits"])
 def test_bundled_networks(name: str, compare: Callable[[mpscnn.Network], None]) -> None:
     compare((mpscnn.load() if name == "default" else mpscnn.load(name)).network)
+
+
+def test_the_bundled_detector() -> None:
+    """The whole of it, and layer by layer what `verify` promises: its normalizations are layers of their own."""
+    network = mpscnn.load("page_digits").network
+    compare_whole(network)
+    report = verify("metal", only="network page_digits")
+    assert not report.failed, report.summary()
+    assert sum(row.cases for row in report.rows) == 2
