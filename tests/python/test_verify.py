@@ -30,7 +30,8 @@ def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
     assert {entry["name"] for entry in mpscnn.operations()} <= subjects
     # Bases of others, and kernels of users', which have no answer of their own.
     bases = {"Kernel", "UnaryKernel", "BinaryKernel", "Arithmetic", "Pooling", "Upsampling", "ReduceUnary"}
-    bases |= {"ReduceBinary", "MetalKernel"}
+    bases |= {"ReduceBinary", "MetalKernel", "ArithmeticGradient", "GradientKernel", "PoolingGradient"}
+    bases |= {"UpsamplingGradient", "Optimizer"}
     listed = {name: getattr(kernels, name) for name in kernels.__all__}
     concrete = {
         name
@@ -136,7 +137,14 @@ def test_a_report_says_where_it_comes_from(
     assert report["device"]["name"] == "cpu"
     assert report["mpscnn"]["version"] == mpscnn.__version__
     assert report["system"]["python"] == sys.version
-    assert {row["subject"] for row in report["rows"]} == {"log_softmax", "softmax", "LogSoftMax", "SoftMax"}
+    assert {row["subject"] for row in report["rows"]} == {
+        "log_softmax",
+        "softmax",
+        "LogSoftMax",
+        "LogSoftMaxGradient",
+        "SoftMax",
+        "SoftMaxGradient",
+    }
 
 
 @pytest.mark.skipif("metal" in mpscnn.build_config()["backends"], reason="this build has a Metal engine")

@@ -6,21 +6,13 @@ from typing import Any
 
 from mpscnn import kernels
 from mpscnn.verify.case import Case
-
-_IMAGE = [2, 7, 5, 6]
-
-
-def _noise(*shape: int, seed: int = 1, positive: bool = False) -> dict[str, Any]:
-    return {"noise": list(shape), "seed": seed, "positive": positive}
-
-
-def _made(kernel: str, *arguments: Any, **named: Any) -> dict[str, Any]:
-    return {"kernel": kernel, "arguments": list(arguments), "named": named}
+from mpscnn.verify.recipes import IMAGE, made, noise
+from mpscnn.verify.training_cases import training_cases
 
 
 def _convolved(kernel: str, *descriptor: Any, **named: Any) -> dict[str, Any]:
     """From 6 channels to 9 by 3 x 3."""
-    return _made(kernel, _made("ConvolutionDescriptor", 3, 3, 6, 9, *descriptor), _noise(9, 3, 3, 6), **named)
+    return made(kernel, made("ConvolutionDescriptor", 3, 3, 6, 9, *descriptor), noise(9, 3, 3, 6), **named)
 
 
 def _cases() -> list[tuple[str, dict[str, Any], str]]:
@@ -28,7 +20,7 @@ def _cases() -> list[tuple[str, dict[str, Any], str]]:
     windows = {"stride_x": 2, "stride_y": 2}
     normal = {"alpha": 0.5, "beta": 0.75, "delta": 2.0}
     listed: list[tuple[str, dict[str, Any], str]] = [
-        ("3 x 3", _convolved("Convolution", bias_terms=_noise(9, seed=2)), "sum"),
+        ("3 x 3", _convolved("Convolution", bias_terms=noise(9, seed=2)), "sum"),
         (
             "3 x 3, stride 2, offset, clamped",
             _convolved("Convolution", 2, 2, edge_mode="clamp", offset=[1, 2]),
@@ -36,98 +28,98 @@ def _cases() -> list[tuple[str, dict[str, Any], str]]:
         ),
         (
             "with a neuron",
-            _made("Convolution", _made("ConvolutionDescriptor", 1, 1, 6, 9), _noise(9, 1, 1, 6)),
+            made("Convolution", made("ConvolutionDescriptor", 1, 1, 6, 9), noise(9, 1, 1, 6)),
             "sum",
         ),
         (
             "depthwise",
-            _made("Convolution", _made("DepthWiseConvolutionDescriptor", 3, 3, 6, 12), _noise(12, 3, 3)),
+            made("Convolution", made("DepthWiseConvolutionDescriptor", 3, 3, 6, 12), noise(12, 3, 3)),
             "sum",
         ),
         (
             "sub-pixel",
-            _made(
+            made(
                 "Convolution",
-                _made("SubPixelConvolutionDescriptor", 3, 3, 6, 12, sub_pixel_scale_factor=2),
-                _noise(12, 3, 3, 6),
+                made("SubPixelConvolutionDescriptor", 3, 3, 6, 12, sub_pixel_scale_factor=2),
+                noise(12, 3, 3, 6),
             ),
             "sum",
         ),
         ("stride 2", _convolved("ConvolutionTranspose", 2, 2), "sum"),
         (
             "whole image",
-            _made("FullyConnected", _made("ConvolutionDescriptor", 5, 7, 6, 9), _noise(9, 7, 5, 6)),
+            made("FullyConnected", made("ConvolutionDescriptor", 5, 7, 6, 9), noise(9, 7, 5, 6)),
             "sum",
         ),
         ("binary weights", _convolved("BinaryConvolution"), "sum"),
         (
             "whole image",
-            _made("BinaryFullyConnected", _made("ConvolutionDescriptor", 5, 7, 6, 9), _noise(9, 7, 5, 6)),
+            made("BinaryFullyConnected", made("ConvolutionDescriptor", 5, 7, 6, 9), noise(9, 7, 5, 6)),
             "sum",
         ),
-        ("2 x 3, dilated", _made("DilatedPoolingMax", 2, 3, 2, 2), "exact"),
+        ("2 x 3, dilated", made("DilatedPoolingMax", 2, 3, 2, 2), "exact"),
         *(
-            (f"3 x 3, {edge}", _made("PoolingMax", 3, 3, edge_mode=edge, **windows), "exact")
+            (f"3 x 3, {edge}", made("PoolingMax", 3, 3, edge_mode=edge, **windows), "exact")
             for edge in ("zero", "clamp")
         ),
         *(
-            (f"3 x 3, {edge}", _made("PoolingAverage", 3, 3, edge_mode=edge, **windows), "sum")
+            (f"3 x 3, {edge}", made("PoolingAverage", 3, 3, edge_mode=edge, **windows), "sum")
             for edge in ("zero", "clamp")
         ),
         *(
-            (f"3 x 3, {edge}", _made("PoolingL2Norm", 3, 3, edge_mode=edge, **windows), "sum")
+            (f"3 x 3, {edge}", made("PoolingL2Norm", 3, 3, edge_mode=edge, **windows), "sum")
             for edge in ("zero", "clamp")
         ),
-        ("even window", _made("PoolingMax", 2, 4, **windows), "exact"),
-        ("even window", _made("PoolingAverage", 2, 4, **windows), "sum"),
-        ("even window", _made("PoolingL2Norm", 2, 4, **windows), "sum"),
-        ("of pixels", _made("SoftMax"), "softmax"),
-        ("of pixels", _made("LogSoftMax"), "softmax"),
+        ("even window", made("PoolingMax", 2, 4, **windows), "exact"),
+        ("even window", made("PoolingAverage", 2, 4, **windows), "sum"),
+        ("even window", made("PoolingL2Norm", 2, 4, **windows), "sum"),
+        ("of pixels", made("SoftMax"), "softmax"),
+        ("of pixels", made("LogSoftMax"), "softmax"),
         *(
-            (f"{size} channels", _made("CrossChannelNormalization", size, **normal), "normalization")
+            (f"{size} channels", made("CrossChannelNormalization", size, **normal), "normalization")
             for size in (4, 5)
         ),
         *(
-            (f"{size} x {size}", _made("SpatialNormalization", size, size, **normal), "normalization")
+            (f"{size} x {size}", made("SpatialNormalization", size, size, **normal), "normalization")
             for size in (3, 4)
         ),
         *(
-            (f"{size} x {size}", _made("LocalContrastNormalization", size, size, **normal), "normalization")
+            (f"{size} x {size}", made("LocalContrastNormalization", size, size, **normal), "normalization")
             for size in (3, 4)
         ),
-        ("per image", _made("InstanceNormalization", _noise(6), _noise(6, seed=2)), "normalization"),
-        ("two groups", _made("GroupNormalization", 2, _noise(6), _noise(6, seed=2)), "normalization"),
+        ("per image", made("InstanceNormalization", noise(6), noise(6, seed=2)), "normalization"),
+        ("two groups", made("GroupNormalization", 2, noise(6), noise(6, seed=2)), "normalization"),
         (
             "given statistics",
-            _made("BatchNormalization", _noise(6), _noise(6, seed=2, positive=True), _noise(6, seed=3)),
+            made("BatchNormalization", noise(6), noise(6, seed=2, positive=True), noise(6, seed=3)),
             "normalization",
         ),
-        ("into a state", _made("BatchNormalizationStatistics"), "normalization"),
-        ("5 x 6 x 7", _made("Reshape", 5, 6, 7), "exact"),
-        ("part", _made("Slice", source_feature_channel_offset=4), "exact"),
-        *((edge, _made("Pad", [1, 2, 0], [2, 1, 3], edge_mode=edge), "exact") for edge in ("zero", "clamp")),
-        ("2 x 3", _made("UpsamplingNearest", 2, 3), "exact"),
-        ("2 x 3", _made("UpsamplingBilinear", 2, 3), "sum"),
-        ("9 x 12", _made("ResizeBilinear", 12, 9), "sum"),
-        ("seed 3", _made("Dropout", 0.5, 3), "elementwise"),
+        ("into a state", made("BatchNormalizationStatistics") | {"run": "statistics"}, "normalization"),
+        ("5 x 6 x 7", made("Reshape", 5, 6, 7), "exact"),
+        ("part", made("Slice", source_feature_channel_offset=4), "exact"),
+        *((edge, made("Pad", [1, 2, 0], [2, 1, 3], edge_mode=edge), "exact") for edge in ("zero", "clamp")),
+        ("2 x 3", made("UpsamplingNearest", 2, 3), "exact"),
+        ("2 x 3", made("UpsamplingBilinear", 2, 3), "sum"),
+        ("9 x 12", made("ResizeBilinear", 12, 9), "sum"),
+        ("seed 3", made("Dropout", 0.5, 3), "elementwise"),
     ]
     for name in ("Add", "Multiply", "Divide"):
-        listed.append(("two images", _made(name) | {"sources": [_IMAGE, _IMAGE]}, "sum"))
+        listed.append(("two images", made(name) | {"sources": [IMAGE, IMAGE]}, "sum"))
     listed.append(
         (
             "two images",
-            _made("Subtract") | {"sources": [_IMAGE, _IMAGE], "magnitude": {"kernel": "Add"}},
+            made("Subtract") | {"sources": [IMAGE, IMAGE], "magnitude": {"kernel": "Add"}},
             "sum",
         )
     )
     for axis in ("Row", "Column", "FeatureChannels"):
         for kind, bound in (("Max", "exact"), ("Min", "exact"), ("Sum", "sum"), ("Mean", "sum")):
-            listed.append(("whole", _made(f"Reduce{axis}{kind}"), bound))
+            listed.append(("whole", made(f"Reduce{axis}{kind}"), bound))
     for kind in ("Max", "Min"):
-        listed.append(("whole", _made(f"ReduceFeatureChannelsArgument{kind}"), "exact"))
+        listed.append(("whole", made(f"ReduceFeatureChannelsArgument{kind}"), "exact"))
     for kind in ("Sum", "Mean"):
         listed.append(
-            ("whole", _made(f"ReduceFeatureChannelsAndWeights{kind}") | {"sources": [_IMAGE, _IMAGE]}, "sum")
+            ("whole", made(f"ReduceFeatureChannelsAndWeights{kind}") | {"sources": [IMAGE, IMAGE]}, "sum")
         )
     for name in (
         "Absolute",
@@ -142,11 +134,11 @@ def _cases() -> list[tuple[str, dict[str, Any], str]]:
         "SoftSign",
         "TanH",
     ):
-        listed.append(("defaults", _made(f"Neuron{name}"), "neuron"))
+        listed.append(("defaults", made(f"Neuron{name}"), "neuron"))
     for name, b in (("Logarithm", 4.0), ("Power", 4.0)):
-        listed.append(("a = 0.25, b = 4", _made(f"Neuron{name}", 0.25, b), "neuron"))
-    listed.append(("slopes", _made("NeuronPReLU", _noise(6)), "neuron"))
-    listed.append(("gelu", _made("Neuron", _made("NeuronDescriptor", "gelu")), "neuron"))
+        listed.append(("a = 0.25, b = 4", made(f"Neuron{name}", 0.25, b), "neuron"))
+    listed.append(("slopes", made("NeuronPReLU", noise(6)), "neuron"))
+    listed.append(("gelu", made("Neuron", made("NeuronDescriptor", "gelu")), "neuron"))
     return listed
 
 
@@ -158,8 +150,6 @@ def _group(kernel: str) -> str:
 def kernel_cases() -> list[Case]:
     """Every class of `mpscnn.kernels` that devices encode, on float32 images."""
     return [
-        Case(
-            _group(recipe["kernel"]), recipe["kernel"], name, {"sources": [_IMAGE], **recipe, "bound": bound}
-        )
-        for name, recipe, bound in _cases()
+        Case(_group(recipe["kernel"]), recipe["kernel"], name, {"sources": [IMAGE], **recipe, "bound": bound})
+        for name, recipe, bound in [*_cases(), *training_cases()]
     ]

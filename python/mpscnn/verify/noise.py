@@ -1,0 +1,17 @@
+"""Inputs of cases."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def noise(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Numbers in [-1, 1], the same everywhere: the high bits of a linear congruential generator."""
+    state = np.arange(1, int(np.prod(shape)) + 1, dtype=np.uint64) * np.uint64(6364136223846793005)
+    state = (state ^ np.uint64(seed + 1)) * np.uint64(1442695040888963407)
+    state ^= state >> np.uint64(29)
+    state *= np.uint64(0xBF58476D1CE4E5B9)
+    high = (state >> np.uint64(40)).astype(np.float64)
+    values: NDArray[np.float32] = (high / 2.0**23 - 1).astype(np.float32).reshape(shape)
+    return values

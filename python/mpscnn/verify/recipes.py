@@ -1,0 +1,17 @@
+"""What recipes of raw kernels are made of: plain JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+IMAGE = [2, 7, 5, 6]
+
+
+def noise(*shape: int, seed: int = 1, positive: bool = False) -> dict[str, Any]:
+    """An array."""
+    return {"noise": list(shape), "seed": seed, "positive": positive}
+
+
+def made(kernel: str, *arguments: Any, **named: Any) -> dict[str, Any]:
+    """An object of a class of `mpscnn.kernels`."""
+    return {"kernel": kernel, "arguments": list(arguments), "named": named}

@@ -1,0 +1,151 @@
+"""Cases of the raw kernels of training: gradients, losses, optimisers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.verify.recipes import IMAGE, made, noise
+
+Listed = tuple[str, dict[str, Any], str]
+
+_STRIDES = {"stride_x": 2, "stride_y": 2}
+_TEN_LOSSES = (
+    "mean_absolute_error",
+    "mean_squared_error",
+    "softmax_cross_entropy",
+    "sigmoid_cross_entropy",
+    "categorical_cross_entropy",
+    "hinge",
+    "huber",
+    "cosine_distance",
+    "log",
+    "kullback_leibler",
+)
+
+
+def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:
+    """Of a gradient of this shape and the image that the forward kernel read."""
+    return recipe | {"sources": [gradient, IMAGE]}
+
+
+def _with_state(gradient: list[int], recipe: dict[str, Any], forward: dict[str, Any]) -> dict[str, Any]:
+    return _pair(gradient, recipe) | {"run": "gradient", "forward": forward}
+
+
+def training_cases() -> list[Listed]:
+    """(Name, recipe, which bound)."""
+    return [*_weighted(), *_windows(), *_pointwise(), *_losses(), *_optimizers()]
+
+
+def _weighted() -> list[Listed]:
+    """Kernels with weights, whose gradients are results too."""
+    small, dense = made("ConvolutionDescriptor", 3, 3, 6, 9), made("ConvolutionDescriptor", 5, 7, 6, 9)
+    strided = made("ConvolutionDescriptor", 3, 3, 6, 9, 2, 2)
+    depthwise = made("DepthWiseConvolutionDescriptor", 3, 3, 6, 6)
+    weights, whole = noise(9, 3, 3, 6), noise(9, 7, 5, 6)
+    listed: list[Listed] = []
+    for name, descriptor, values, result in (
+        ("3 x 3", small, weights, [2, 7, 5, 9]),
+        ("3 x 3, stride 2", strided, weights, [2, 4, 3, 9]),
+        ("depthwise", depthwise, noise(6, 3, 3), [2, 7, 5, 6]),
+    ):
+        back, forward = (made(kind, descriptor, values) for kind in ("ConvolutionGradient", "Convolution"))
+        listed.append((name, _with_state(result, back, forward), "sum"))
+    back, forward = (made(kind, dense, whole) for kind in ("FullyConnectedGradient", "FullyConnected"))
+    listed.append(("whole image", _with_state([2, 1, 1, 9], back, forward), "sum"))
+    for kind, arguments in (("InstanceNormalization", []), ("GroupNormalization", [2])):
+        back, forward = made(f"{kind}Gradient", *arguments, noise(6)), made(kind, *arguments, noise(6))
+        listed.append(("with gamma", _with_state(IMAGE, back, forward), "normalization"))
+    for kind in ("BatchNormalizationGradient", "BatchNormalizationStatisticsGradient"):
+        listed.append(
+            ("of a batch", _pair(IMAGE, made(kind, 6)) | {"run": "batch_gradient"}, "normalization")
+        )
+    return listed
+
+
+def _windows() -> list[Listed]:
+    normal = {"alpha": 0.5, "beta": 0.75, "delta": 2.0}
+    listed: list[Listed] = [
+        (
+            "3 x 3, stride 2",
+            _pair([2, 4, 3, 6], made(f"Pooling{kind}Gradient", 3, 3, **_STRIDES)),
+            "elementwise",
+        )
+        for kind in ("Average", "Max", "L2Norm")
+    ]
+    listed.append(
+        ("2 x 3, dilated", _pair(IMAGE, made("DilatedPoolingMaxGradient", 2, 3, 2, 2)), "elementwise")
+    )
+    for kind, arguments in (("CrossChannel", [5]), ("Spatial", [3, 3]), ("LocalContrast", [3, 3])):
+        back = made(f"{kind}NormalizationGradient", *arguments, **normal)
+        listed.append(("with parameters", _pair(IMAGE, back), "normalization"))
+    for kind in ("Nearest", "Bilinear"):
+        listed.append(("2 x 3", _pair([2, 21, 10, 6], made(f"Upsampling{kind}Gradient", 2, 3)), "sum"))
+    return listed
+
+
+def _pointwise() -> list[Listed]:
+    listed: list[Listed] = [
+        (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, *values))), "neuron")
+        for kind, values in (
+            ("relu", [0.25]),
+            ("sigmoid", []),
+            ("tanh", [2.0, 0.5]),
+            ("elu", [0.5]),
+            ("gelu", []),
+        )
+    ]
+    listed += [
+        ("of pixels", _pair(IMAGE, made(f"{kind}Gradient")), "softmax") for kind in ("SoftMax", "LogSoftMax")
+    ]
+    for kind in ("Add", "Subtract", "Multiply"):
+        for second in (False, True):
+            name = "second source" if second else "first source"
+            listed.append((name, _pair(IMAGE, made(f"{kind}Gradient", second)), "elementwise"))
+    listed.append(("seed 3", _pair(IMAGE, made("DropoutGradient", 0.5, 3)), "elementwise"))
+    return listed
+
+
+def _losses() -> list[Listed]:
+    two, three = [IMAGE, IMAGE], [IMAGE, IMAGE, IMAGE]
+    listed: list[Listed] = [("ones", made("InitialGradient"), "exact")]
+    for kind in _TEN_LOSSES:
+        descriptor = made("LossDescriptor", kind, "sum")
+        given = {"positive": [0, 1]} if kind in ("categorical_cross_entropy", "log") else {"positive": [1]}
+        behind = {"positive": [position + 1 for position in given["positive"]]}
+        listed += [
+            (kind, made("ForwardLoss", descriptor) | given | {"sources": two}, "normalization"),
+            (kind, made("LossGradient", descriptor) | behind | {"sources": three}, "normalization"),
+            (kind, made("Loss", descriptor) | given | {"sources": two, "run": "loss"}, "normalization"),
+        ]
+    anchors = made("YOLOLossDescriptor", [0.25, 0.5, 0.75, 0.25])
+    boxes = {"sources": [[2, 3, 3, 16], [2, 3, 3, 16]], "positive": [1], "run": "loss"}
+    listed.append(("two anchors", made("YOLOLoss", anchors) | boxes, "normalization"))
+    return listed
+
+
+def _optimizers() -> list[Listed]:
+    """Of gradients, values and moments, of which those of squares are positive."""
+    descriptor = made("OptimizerDescriptor", 0.1)
+    return [
+        (
+            "plain",
+            made("OptimizerStochasticGradientDescent", descriptor) | {"sources": [IMAGE] * 2},
+            "elementwise",
+        ),
+        (
+            "with momentum",
+            made("OptimizerStochasticGradientDescent", descriptor, 0.75, True) | {"sources": [IMAGE] * 3},
+            "elementwise",
+        ),
+        (
+            "defaults",
+            made("OptimizerRMSProp", descriptor) | {"sources": [IMAGE] * 3, "positive": [2]},
+            "normalization",
+        ),
+        (
+            "defaults",
+            made("OptimizerAdam", descriptor) | {"sources": [IMAGE] * 4, "positive": [3]},
+            "normalization",
+        ),
+    ]
