@@ -175,7 +175,9 @@ def test_splits_and_joins_along_every_axis(axis: int) -> None:
     assert_like_onnxruntime(made)
 
 
-@pytest.mark.parametrize("kind", ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2"])
+@pytest.mark.parametrize(
+    "kind", ["ReduceMean", "ReduceSum", "ReduceMax", "ReduceMin", "ReduceL2", "ReduceLogSumExp"]
+)
 @pytest.mark.parametrize("axes", [[2, 3], [1], [3], [1, 2, 3], [1, 3]], ids=str)
 @pytest.mark.parametrize("keep", [0, 1])
 def test_reductions(kind: str, axes: list[int], keep: int) -> None:
@@ -184,6 +186,17 @@ def test_reductions(kind: str, axes: list[int], keep: int) -> None:
     else:
         made = model([node(kind, ["x"], axes=axes, keepdims=keep)], {"x": ["n", 6, 9, 8]})
     assert_like_onnxruntime(made)
+
+
+def test_the_logarithm_of_a_sum_of_exponentials_of_large_numbers() -> None:
+    nodes = [node("Mul", ["x", "factor"], "m"), node("ReduceLogSumExp", ["m"], axes=[1])]
+    assert_like_onnxruntime(model(nodes, IMAGE, {"factor": np.float32(100)}))
+
+
+@pytest.mark.parametrize("operands", [["x"], ["x", "x"], ["x", "number"], ["row", "x", "number"]], ids=len)
+def test_means_of_tensors(operands: list[str]) -> None:
+    constants = {"number": np.float32(0.5), "row": weights(8)}
+    assert_like_onnxruntime(model([node("Mean", operands)], IMAGE, constants))
 
 
 @pytest.mark.parametrize("mode", ["constant", "reflect", "edge"])

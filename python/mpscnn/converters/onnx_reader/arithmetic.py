@@ -17,6 +17,7 @@ from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import limited
 from mpscnn.errors import UnsupportedError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 # With a number of its own each; more are no channels any more.
@@ -25,6 +26,7 @@ _MOST_AXES = 3  # of which operands may be repeated
 _TWO_TENSORS = {
     "Add": "add",
     "Sum": "add",
+    "Mean": "add",
     "Sub": "subtract",
     "Mul": "multiply",
     "Div": "divide",
@@ -38,7 +40,7 @@ def _arithmetic(c: Context, node: Node) -> None:
     constants = [name for name in node.inputs if c.is_constant(name)]
     if len(constants) == len(node.inputs):
         raise UnsupportedError("of constants alone it is not supported")
-    if len(node.inputs) == 2 and constants:
+    if len(node.inputs) == 2 and constants and node.kind != "Mean":
         first = node.inputs[0] == constants[0]
         if _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first):
             return
@@ -52,7 +54,12 @@ def _arithmetic(c: Context, node: Node) -> None:
         both = align(c.arranger, result, value)
         operation = getattr(c.network, _TWO_TENSORS[node.kind])
         is_last = place == len(values)
-        activation, name = ending(c, node.outputs[0]) if is_last else (None, node.outputs[0])
+        activation: Activation = None
+        name = node.outputs[0]
+        if is_last and node.kind == "Mean":
+            activation = {"kind": "linear", "a": 1.0 / len(values)}
+        elif is_last:
+            activation, name = ending(c, name)
         made: Tensor = operation(
             both.first,
             both.second,

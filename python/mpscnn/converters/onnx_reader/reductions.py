@@ -40,13 +40,33 @@ def _reduce(c: Context, node: Node) -> None:
     kind = _KINDS.get(node.kind, "sum")
     if node.kind in _SUMMANDS:
         x = x.holding(c.neuron(x.tensor, _SUMMANDS[node.kind], c.layer_name(node, "/elements")))
+    y = _over(c, x, axes, kind)
+    if node.kind in _OF_SUMS:
+        y = y.holding(c.neuron(y.tensor, _OF_SUMS[node.kind], c.layer_name(node, "/sum")))
+    c.result(node, y if node.integer("keepdims", 1) else y.without_axes(axes))
+
+
+def _over(c: Context, x: Value, axes: list[int], kind: str) -> Value:
+    """x reduced over axes, which stay with the extent 1."""
     atoms = tuple(atom for axis in axes for atom in x.axes[axis])
     if any(atom.is_batch for atom in atoms):
         raise UnsupportedError(f"reduces {x.shown} along the batch")
     y = reduced(c.arranger, x, atoms, kind)
-    if node.kind in _OF_SUMS:
-        y = y.holding(c.neuron(y.tensor, _OF_SUMS[node.kind], c.layer_name(node, "/sum")))
-    y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
+    return Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
+
+
+def _log_of_exponentials(c: Context, node: Node) -> None:
+    """Of differences to the largest element, which keeps the exponentials finite; that is added again."""
+    x = c.value(node.inputs[0])
+    axes = _reduced_axes(c, node, x)
+    largest = _over(c, x, axes, "max")
+    both = align(c.arranger, x, largest)
+    name = c.layer_name(node, "/elements")
+    powers = c.network.subtract(both.first, both.second, activation="exponential", name=name)
+    total = _over(c, both.result(powers), axes, "sum")
+    total = total.holding(c.neuron(total.tensor, "logarithm", c.layer_name(node, "/sum")))
+    both = align(c.arranger, total, largest)
+    y = both.result(c.network.add(both.first, both.second, name=c.layer_name(node)))
     c.result(node, y if node.integer("keepdims", 1) else y.without_axes(axes))
 
 
@@ -253,6 +273,7 @@ def _layer_normalization(c: Context, node: Node) -> None:
 
 REDUCTIONS: dict[str, Handler] = {
     **dict.fromkeys([*_KINDS, *_SUMMANDS, *_OF_SUMS], _reduce),
+    "ReduceLogSumExp": _log_of_exponentials,
     "ArgMax": _argument,
     "ArgMin": _argument,
     "Softmax": _softmax,
