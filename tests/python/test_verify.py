@@ -21,6 +21,7 @@ from mpscnn.verify.layer_cases import NEURONS
 from mpscnn.verify.processes import Outcome, run_cases
 from mpscnn.verify.promise import CPU, FLOAT32_EPS, METAL
 from mpscnn.verify.report import Report
+from mpscnn.verify.training_cases import training_cases
 
 # ---- What is covered ----------------------------------------------------------------------------------------------
 
@@ -207,6 +208,22 @@ def test_one_wrong_number_is_a_failure_with_its_place(wrong: float) -> None:
     (failure,) = compared(RIGHT, found).failures
     assert f"result (1, 2) is {np.float32(wrong)!s}, on the CPU 0.25, allowed" in failure.problem
     assert "1 of 6 results are wrong" in failure.problem
+
+
+@pytest.mark.parametrize("device", ["cpu", "metal"])
+def test_a_part_in_a_hundred_in_any_result_of_training_is_a_failure(device: str) -> None:
+    """Of the largest number of each result, also of those of weights, moments and losses."""
+    training = {(recipe["kernel"], name) for name, recipe, _ in training_cases()}
+    cases = [case for case in all_cases("cpu") if (case.subject, case.name) in training]
+    assert len(cases) == len(training)
+    for case in cases:
+        right = run(case.recipe, "cpu")
+        for name, values in right.items():
+            spoiled = values.copy()
+            spoiled.flat[np.abs(values).argmax()] *= np.float32(1.01)
+            row = Row(case.subject)
+            conformance.compare_case(row, case, Outcome(right), Outcome({**right, name: spoiled}), device)
+            assert row.failures, (case.subject, case.name, name)
 
 
 def test_metal_has_bounds_of_its_own() -> None:

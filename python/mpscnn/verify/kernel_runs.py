@@ -83,6 +83,7 @@ class _Run:
         self._kernel = _made(recipe, change)
         self._forward = _made(recipe.get("forward"), change)
         self._images = images
+        self._results = recipe.get("results", ())
 
     def plain(self, commands: CommandBuffer) -> dict[str, Any]:
         """Of the images."""
@@ -128,3 +129,11 @@ class _Run:
         prediction, labels = self._images
         given = kernels.LossLabels(labels)
         return {"result": self._kernel.encode(commands, prediction, given), "loss": lambda: given.loss}
+
+    def optimizer(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Of a gradient, values and moments: the new values and each new moment."""
+        results: dict[str, Any] = {}
+        for result in self._results:
+            self._kernel.result = result
+            results[result] = self._kernel.encode(commands, *self._images)
+        return results

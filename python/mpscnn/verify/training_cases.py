@@ -127,25 +127,20 @@ def _losses() -> list[Listed]:
 def _optimizers() -> list[Listed]:
     """Of gradients, values and moments, of which those of squares are positive."""
     descriptor = made("OptimizerDescriptor", 0.1)
+    plain, rms, adam = (
+        made(f"Optimizer{kind}", descriptor) for kind in ("StochasticGradientDescent", "RMSProp", "Adam")
+    )
+    listed: list[Listed] = [("plain", _step(plain, "values"), "elementwise")]
+    for name, nesterov in (("with momentum", False), ("with Nesterov's momentum", True)):
+        momentum = made("OptimizerStochasticGradientDescent", descriptor, 0.75, nesterov)
+        listed.append((name, _step(momentum, "values", "momentum"), "elementwise"))
     return [
-        (
-            "plain",
-            made("OptimizerStochasticGradientDescent", descriptor) | {"sources": [IMAGE] * 2},
-            "elementwise",
-        ),
-        (
-            "with momentum",
-            made("OptimizerStochasticGradientDescent", descriptor, 0.75, True) | {"sources": [IMAGE] * 3},
-            "elementwise",
-        ),
-        (
-            "defaults",
-            made("OptimizerRMSProp", descriptor) | {"sources": [IMAGE] * 3, "positive": [2]},
-            "normalization",
-        ),
-        (
-            "defaults",
-            made("OptimizerAdam", descriptor) | {"sources": [IMAGE] * 4, "positive": [3]},
-            "normalization",
-        ),
+        *listed,
+        ("defaults", _step(rms, "values", "velocity") | {"positive": [2]}, "normalization"),
+        ("defaults", _step(adam, "values", "momentum", "velocity") | {"positive": [3]}, "normalization"),
     ]
+
+
+def _step(recipe: dict[str, Any], *results: str) -> dict[str, Any]:
+    """Of a gradient, the values and their moments: all results of the optimiser."""
+    return recipe | {"sources": [IMAGE] * (1 + len(results)), "run": "optimizer", "results": list(results)}
