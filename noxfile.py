@@ -190,6 +190,10 @@ def emulated(session: nox.Session) -> None:
         f"-DCMAKE_CXX_COMPILER={compiler}-g++",
         "-DCMAKE_EXE_LINKER_FLAGS=-static",
     )
+    program = f"qemu-aarch64 {BUILD / 'neon' / 'tests' / 'cpp' / 'fingerprint_of'}"
+    session.run(
+        "pytest", "tests/models/test_fingerprints.py", env={"MPSCNN_FINGERPRINT_OF": program, "MPSCNN_CPU": ""}
+    )
     if platform.machine() == "x86_64":
         old_processor = "qemu-x86_64", "-cpu", "Nehalem"
         emulated_tests(session, "nehalem", ";".join(old_processor))

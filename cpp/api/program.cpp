@@ -1,4 +1,5 @@
 #include "core/text.h"
+#include "engine/fingerprint.h"
 #include "engine/profile.h"
 
 #include <algorithm>
@@ -36,6 +37,13 @@ int profile_runs(const mpscnn_profile_options *given) {
     if (runs < 0 || runs > most)
         fail(ErrorKind::parameter, {"runs must be 0 (", usual, ") to ", most, ", got ", runs});
     return runs == 0 ? usual : runs;
+}
+
+std::vector<Shape> shapes_of(const mpscnn_tensor *inputs, int count) {
+    c_api::require_array(inputs, count, "inputs");
+    std::vector<Shape> shapes;
+    for (int i = 0; i < count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
+    return shapes;
 }
 
 Json ports_of(const std::vector<engine::Port> &ports) {
@@ -180,11 +188,18 @@ mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tenso
     return guarded([&] {
         require(program, "program");
         require(json, "json");
-        c_api::require_array(inputs, input_count, "inputs");
-        std::vector<Shape> shapes;
-        for (int i = 0; i < input_count; ++i) shapes.push_back(c_api::shape_of(inputs[i], "input"));
-        c_api::give(to_text(program->program->plan_for(shapes)->plan->explain(c_api::thread_count(threads))),
-                    json);
+        const auto planned = program->program->plan_for(shapes_of(inputs, input_count));
+        c_api::give(to_text(planned->plan->explain(c_api::thread_count(threads))), json);
+    });
+}
+
+mpscnn_status mpscnn_program_fingerprint(mpscnn_program *program, const mpscnn_tensor *inputs,
+                                         int input_count, int threads, uint64_t *fingerprint) {
+    return guarded([&] {
+        require(program, "program");
+        require(fingerprint, "fingerprint");
+        *fingerprint = engine::fingerprint(program->program, shapes_of(inputs, input_count),
+                                           c_api::thread_count(threads));
     });
 }
 

@@ -121,7 +121,9 @@ void bind_program(py::module_ &module) {
                 const GilReleased unlocked;
                 return program.explain(inputs, threads);
             },
-            py::arg("input_shapes"), py::arg("threads") = 0);
+            py::arg("input_shapes"), py::arg("threads") = 0)
+        .def("fingerprint", &Program::fingerprint, py::arg("input_shapes"), py::arg("threads") = 0,
+             py::call_guard<GilReleased>());
 
     py::class_<Request, std::unique_ptr<Request, DeleteUnlocked>>(module, "Request",
                                                                   "A run that may still be under way.")

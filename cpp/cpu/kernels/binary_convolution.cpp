@@ -10,6 +10,7 @@
 // The scaling of a binary convolution's sums by the inputs' size (Rastegari et al., XNOR-Net, 2016: K = A *
 // k). Registers: a few sums. Bound by loads: each input is read once, each of its sums once for each tap.
 
+#include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/window_taps.h"
@@ -210,12 +211,13 @@ void binary_run(const BinaryConvolutionTask &task, const Prepared &prepared, std
 }
 
 template <class V> inline float sum_of_magnitudes(const float *pixel, std::int64_t channels) {
-    auto sum = V::zero();
+    CommonSums<V> sums(V::zero());
     for (std::int64_t channel = 0; channel < channels; channel += V::width) {
         const auto x = load_lanes<V>(pixel + channel, channels - channel);
+        auto &sum = sums.of_element(channel);
         sum = V::add(sum, V::select(V::less(x, V::zero()), V::sub(V::zero(), x), x));
     }
-    return V::sum(sum);
+    return V::sum(sums.folded());
 }
 
 /// For each column of the source the sum of magnitudes over the window's rows.

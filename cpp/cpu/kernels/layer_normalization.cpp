@@ -2,9 +2,10 @@
 // sum; the sums of the deviations from the mean and of their squares, the former of which corrects a mean
 // that was rounded; the result.
 //
-// Registers: four sums of each kind. Bound by loads and, with few channels, by the square root and division
-// of each pixel.
+// Registers: two times common_sums sums of each kind. Bound by loads and, with few channels, by the square
+// root and division of each pixel.
 
+#include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
 #include "cpu/kernels/pixel_epilogue.h"
@@ -18,35 +19,45 @@ struct PixelStatistics {
 };
 
 template <class V> MPSCNN_INLINE PixelStatistics statistics_of(const float *from, std::int64_t channels) {
-    constexpr int block = 4;
-    const std::int64_t fours = channels / (block * V::width) * (block * V::width);
+    constexpr int blocks = 2, step = blocks * common_sums;
+    const std::int64_t whole = channels / step * step;
     const float count = static_cast<float>(channels);
-    typename V::reg sums[block];
-    for (auto &sum : sums) sum = V::zero();
+    const auto total = [](CommonSums<V>(&sums)[blocks]) {
+        sums[0].join(sums[1], [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+        return V::sum(sums[0].folded());
+    };
+    CommonSums<V> sums[blocks] = {CommonSums<V>(V::zero()), CommonSums<V>(V::zero())};
     std::int64_t c = 0;
-    for (; c < fours; c += block * V::width)
-#pragma GCC unroll 4
-        for (int v = 0; v < block; ++v) sums[v] = V::add(sums[v], V::load(from + c + v * V::width));
-    for (; c < channels; c += V::width) sums[0] = V::add(sums[0], load_lanes<V>(from + c, channels - c));
-    const float mean = V::sum(V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]))) / count;
+    for (; c < whole; c += step)
+#pragma GCC unroll 8
+        for (int v = 0; v < step; v += V::width) {
+            auto &sum = sums[v / common_sums].of_element(v);
+            sum = V::add(sum, V::load(from + c + v));
+        }
+    for (; c < channels; c += V::width) {
+        auto &sum = sums[0].of_element(c);
+        sum = V::add(sum, load_lanes<V>(from + c, channels - c));
+    }
+    const float mean = total(sums) / count;
 
     const auto centre = V::set1(mean);
-    typename V::reg squares[block];
-    for (int v = 0; v < block; ++v) sums[v] = squares[v] = V::zero();
-    const auto add = [&](int v, typename V::reg deviation) {
-        sums[v] = V::add(sums[v], deviation);
-        squares[v] = V::fma(deviation, deviation, squares[v]);
+    CommonSums<V> deviations[blocks] = {CommonSums<V>(V::zero()), CommonSums<V>(V::zero())};
+    CommonSums<V> squares[blocks] = {CommonSums<V>(V::zero()), CommonSums<V>(V::zero())};
+    const auto add = [&](int block, std::int64_t element, typename V::reg deviation) {
+        auto &sum = deviations[block].of_element(element), &square = squares[block].of_element(element);
+        sum = V::add(sum, deviation);
+        square = V::fma(deviation, deviation, square);
     };
-    for (c = 0; c < fours; c += block * V::width)
-#pragma GCC unroll 4
-        for (int v = 0; v < block; ++v) add(v, V::sub(V::load(from + c + v * V::width), centre));
+    for (c = 0; c < whole; c += step)
+#pragma GCC unroll 8
+        for (int v = 0; v < step; v += V::width)
+            add(v / common_sums, v, V::sub(V::load(from + c + v), centre));
     for (; c < channels; c += V::width) {
         const auto deviation = V::sub(load_lanes<V>(from + c, channels - c), centre);
-        add(0, fill_lanes<V>(deviation, channels - c, 0.0f));
+        add(0, c, fill_lanes<V>(deviation, channels - c, 0.0f));
     }
-    const float rest = V::sum(V::add(V::add(sums[0], sums[1]), V::add(sums[2], sums[3]))) / count;
-    const float square = V::sum(V::add(V::add(squares[0], squares[1]), V::add(squares[2], squares[3])));
-    const float variance = square / count - rest * rest;
+    const float rest = total(deviations) / count;
+    const float variance = total(squares) / count - rest * rest;
     return {mean, rest, variance < 0.0f ? 0.0f : variance};
 }
 

@@ -10,6 +10,7 @@
 
 #include <algorithm>
 
+#include "cpu/isa/common_sums.h"
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/lane_shuffles.h"
@@ -41,9 +42,10 @@ template <class V> void dot_pack(const ConvolutionShape &shape, const float *wei
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
     const std::int64_t outputs = shape.outputs / shape.groups;
     for (std::int64_t group = 0; group < shape.groups; ++group, weights += outputs * depth)
-        for (std::int64_t k = 0; k < depth; k += V::width)
-            for (std::int64_t output = 0; output < outputs; ++output, packed += V::width)
-                V::store(packed, V::load(weights + output * depth + k));
+        for (std::int64_t k = 0; k < depth; k += common_sums)
+            for (std::int64_t output = 0; output < outputs; ++output)
+                for (int v = 0; v < common_sums; v += V::width, packed += V::width)
+                    V::store(packed, V::load(weights + output * depth + k + v));
 }
 
 /// Floats of a group.

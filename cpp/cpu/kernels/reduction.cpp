@@ -5,6 +5,7 @@
 // as many pixels as there are lanes, whose lanes are then added up all at once. Bound by memory, 4 bytes for
 // each element, or by loads where the source is cached.
 
+#include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/isa/lanes.h"
@@ -166,23 +167,27 @@ template <class V> struct ChannelMaxima {
 /// In several sums (products), which need not wait for each other.
 template <class V, class Fold>
 MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels) {
-    constexpr int block = 4;
+    constexpr int blocks = 2, step = blocks * common_sums;
     const auto neutral = V::set1(Fold::neutral);
-    auto total = neutral;
-    for (std::int64_t begin = 0; begin < channels; begin += longest_piece * block * V::width) {
-        const std::int64_t end = min(channels, begin + longest_piece * block * V::width);
-        typename V::reg sums[block];
-        for (auto &sum : sums) sum = neutral;
+    CommonSums<V> total(neutral);
+    for (std::int64_t begin = 0; begin < channels; begin += longest_piece * step) {
+        const std::int64_t end = min(channels, begin + longest_piece * step);
+        CommonSums<V> sums[blocks] = {CommonSums<V>(neutral), CommonSums<V>(neutral)};
         std::int64_t c = begin;
-        for (; c + block * V::width <= end; c += block * V::width)
-#pragma GCC unroll 4
-            for (int v = 0; v < block; ++v) sums[v] = Fold::add(sums[v], V::load(from + c + v * V::width));
-        for (; c < end; c += V::width)
-            sums[0] =
-                Fold::add(sums[0], fill_lanes<V>(load_lanes<V>(from + c, end - c), end - c, Fold::neutral));
-        total = Fold::join(total, Fold::join(Fold::join(sums[0], sums[1]), Fold::join(sums[2], sums[3])));
+        for (; c + step <= end; c += step)
+#pragma GCC unroll 8
+            for (int v = 0; v < step; v += V::width) {
+                auto &sum = sums[v / common_sums].of_element(v);
+                sum = Fold::add(sum, V::load(from + c + v));
+            }
+        for (; c < end; c += V::width) {
+            auto &sum = sums[0].of_element(c);
+            sum = Fold::add(sum, fill_lanes<V>(load_lanes<V>(from + c, end - c), end - c, Fold::neutral));
+        }
+        sums[0].join(sums[1], Fold::join);
+        total.join(sums[0], Fold::join);
     }
-    return total;
+    return total.folded(Fold::join);
 }
 
 /// As many pixels of a row as a vector has lanes, or less.

@@ -7,6 +7,7 @@
 // arithmetic: the exponential takes some 15 operations for each vector, the rest is two loads and a store.
 // What limits it: few channels, which leave lanes of a pixel's vector empty.
 
+#include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/isa/lanes.h"
@@ -59,22 +60,28 @@ template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponential
     const float *from = block.from;
     float *to = block.values;
     for (std::int64_t p = 0; p < V::width; ++p, from += block.from_stride) {
-        auto sum = V::zero();
+        CommonSums<V> sum(V::zero());
         if (p < block.pixels) {
             const auto maximum = V::set1(maxima[p]);
-            const auto add = [&](typename V::reg difference) {
+            const auto store_power = [&](typename V::reg difference) {
                 const auto power = exponential_of_negative<V>(difference);
                 V::store(to, logarithm ? difference : power);
                 to += V::width;
-                sum = V::add(sum, power);
+                return power;
             };
-            for (std::int64_t c = 0; c < whole; c += V::width) add(V::sub(V::load(from + c), maximum));
-            // e^-80 is too small to count beside the maximum's 1; what is smaller may be subnormal, hence
-            // slow.
-            if (left > 0)
-                add(fill_lanes<V>(V::sub(V::load_partial(from + whole, left), maximum), left, -80.0f));
+            for (std::int64_t c = 0; c < whole; c += V::width) {
+                auto &part = sum.of_element(c);
+                part = V::add(part, store_power(V::sub(V::load(from + c), maximum)));
+            }
+            // Lanes without a channel hold something whose exponential is not subnormal, which would be slow.
+            if (left > 0) {
+                const auto difference = V::sub(V::load_partial(from + whole, left), maximum);
+                auto &part = sum.of_element(whole);
+                const auto power = store_power(fill_lanes<V>(difference, left, -80.0f));
+                part = V::add(part, fill_lanes<V>(power, left, 0.0f));
+            }
         }
-        sums[p] = sum;
+        sums[p] = sum.folded();
     }
     sum_lanes<V>(sums);
     return fill_lanes<V>(sums[0], block.pixels, 1.0f);

@@ -5,12 +5,13 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Whether vectors hold inputs rather than outputs: with few outputs most of their lanes would be empty.
-bool is_dot(const VectorTraits &vectors, const ConvolutionShape &shape) {
+/// The same for every vector's width: sums are in another order here.
+bool is_dot(const ConvolutionShape &shape) {
     // The lanes' sums are added at the end, which must be a small part of the work.
-    const std::int64_t least_depth = 16 * vectors.vector_width;
+    constexpr std::int64_t sums = 16, least_depth = 16 * sums; // common_sums.h
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    return shape.outputs / shape.groups <= most_dot_outputs(vectors.vector_width) &&
-           shape.inputs_per_group % vectors.vector_width == 0 && depth >= least_depth;
+    return shape.outputs / shape.groups <= most_dot_outputs && shape.inputs_per_group % sums == 0 &&
+           depth >= least_depth;
 }
 
 /// Whether groups are narrow, have as many outputs as inputs, and several of them fill a vector each.
@@ -24,7 +25,7 @@ Algorithm plain_algorithm(const VectorTraits &vectors, const ConvolutionShape &s
     if (shape.inputs_per_group == 1 && shape.groups > 1) return Algorithm::depthwise;
     if (shape.element == Element::bfloat16) return Algorithm::gemm;
     if (packs_groups(vectors, shape)) return Algorithm::packed_groups;
-    return is_dot(vectors, shape) ? Algorithm::dot : Algorithm::gemm;
+    return is_dot(shape) ? Algorithm::dot : Algorithm::gemm;
 }
 
 /// Whether Winograd's algorithm takes less time: with few channels its transforms, with few pixels reading

@@ -261,6 +261,13 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
 
+/* A hash (FNV-1a, 64 bits) of what the program computes from inputs of these shapes that hold fixed noise in
+ * [-1, 1]: of each output its extents and the bits of its float32 numbers, every NaN as the same one.
+ * Programs with the same fingerprint compute the same bits; docs/precision.md says for which processors that
+ * is promised. Only the shapes of `inputs` count. threads: 0: as many as the process may use. */
+MPSCNN_API mpscnn_status mpscnn_program_fingerprint(mpscnn_program *program, const mpscnn_tensor *inputs,
+                                                    int input_count, int threads, uint64_t *fingerprint);
+
 /* A session keeps its program alive. */
 MPSCNN_API mpscnn_status mpscnn_session_create(mpscnn_program *program, const mpscnn_session_options *options,
                                                mpscnn_session **session);

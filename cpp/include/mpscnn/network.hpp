@@ -212,6 +212,8 @@ public:
     Planned plan(std::span<const Shape> inputs) const;
     /// JSON, see mpscnn_program_explain.
     std::string explain(std::span<const Shape> inputs, int threads = 0) const;
+    /// A hash of what it computes from fixed noise of these shapes: see mpscnn_program_fingerprint.
+    std::uint64_t fingerprint(std::span<const Shape> inputs, int threads = 0) const;
 
     mpscnn_program *get() const noexcept { return handle_.get(); }
 
@@ -383,6 +385,15 @@ inline std::string Program::explain(std::span<const Shape> inputs, int threads) 
     for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
     return detail::text_of(mpscnn_program_explain, get(), sources.data(), detail::count(sources.size()),
                            threads);
+}
+
+inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int threads) const {
+    std::vector<mpscnn_tensor> sources;
+    for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
+    std::uint64_t result = 0;
+    detail::check(mpscnn_program_fingerprint(get(), sources.data(), detail::count(sources.size()), threads,
+                                             &result));
+    return result;
 }
 
 // ---- Building a network

@@ -22,6 +22,7 @@ from mpscnn.cli.evaluate import evaluate_classifier
 from mpscnn.cli.explain import explain
 from mpscnn.cli.failures import leave_cleanly
 from mpscnn.cli.features import features
+from mpscnn.cli.fingerprint import fingerprint
 from mpscnn.cli.help_texts import Command, short_help
 from mpscnn.cli.info import info
 from mpscnn.cli.models import models
@@ -80,6 +81,7 @@ for command in (
     check,
     info,
     explain,
+    fingerprint,
     models,
     devices,
     benchmark,

@@ -177,12 +177,34 @@ class Program:
         Raises UnsupportedError for a program on a GPU, and ShapeError where the network leaves its size free and no
         shapes are given.
         """
-        from mpscnn.runtime.explanation import explanation, fixed_shape
+        from mpscnn.runtime.explanation import explanation
 
-        shapes = [tuple(shape) for shape in input_shapes] or [
+        shapes = self._shapes_or_own(input_shapes)
+        return explanation(self.name, self._program.explain(shapes, thread_count(threads)))
+
+    def fingerprint(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> str:
+        """A hash of what this computes from fixed inputs, 16 hexadecimal digits.
+
+        Programs with the same fingerprint compute the same bits: compare it between machines, or with one that was
+        written down. docs/precision.md says for which processors the same one is promised. The inputs are noise in
+        [-1, 1]. The hash (FNV-1a) is of each output's extents and the bits of its float32 numbers; every NaN counts as
+        the same one.
+
+        Args:
+            input_shapes: of the inputs, batch included; without them one image of the network's own size.
+            threads: with which it runs; they change nothing. "auto": as many as this process may use.
+
+        Raises ShapeError where the network leaves its size free and no shapes are given.
+        """
+        shapes = self._shapes_or_own(input_shapes)
+        return f"{self._program.fingerprint(shapes, thread_count(threads)):016x}"
+
+    def _shapes_or_own(self, given: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+        from mpscnn.runtime.explanation import fixed_shape
+
+        return [tuple(shape) for shape in given] or [
             fixed_shape(name, shape) for name, shape in self.inputs.items()
         ]
-        return explanation(self.name, self._program.explain(shapes, thread_count(threads)))
 
     def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         known = self._known_shapes

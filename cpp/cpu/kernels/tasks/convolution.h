@@ -19,9 +19,7 @@ enum class Algorithm {
 };
 
 /// The most outputs of a group that Algorithm::dot is for.
-constexpr int most_dot_outputs(std::int64_t vector_width) {
-    return vector_width / 2 < 4 ? static_cast<int>(vector_width / 2) : 4;
-}
+inline constexpr int most_dot_outputs = 4;
 
 /// What a convolution's weights are: [outputs][kernel_height][kernel_width][inputs_per_group].
 struct ConvolutionShape {

@@ -1,0 +1,50 @@
+#pragma once
+
+// Sums along what a vector's lanes hold, in an order that no processor's width decides: sum i of 16 is that
+// of elements i, i + 16, ...; then they are folded by halves. A narrower vector's sums take several
+// registers.
+
+#include "cpu/isa/simd.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+inline constexpr int common_sums = 16;
+
+/// Vectors that hold the sums.
+template <class V> inline constexpr int sum_vectors = common_sums / V::width;
+
+/// One number for each of common_sums.
+template <class V> struct CommonSums {
+    typename V::reg parts[sum_vectors<V>];
+
+    explicit MPSCNN_INLINE CommonSums(typename V::reg start) {
+#pragma GCC unroll 4
+        for (auto &part : parts) part = start;
+    }
+    /// Sum of the elements from a multiple of common_sums on.
+    MPSCNN_INLINE typename V::reg &of_element(std::int64_t element) {
+        return parts[element % common_sums / V::width];
+    }
+    template <class Join> MPSCNN_INLINE void join(const CommonSums &other, Join join) {
+#pragma GCC unroll 4
+        for (int i = 0; i < sum_vectors<V>; ++i) parts[i] = join(parts[i], other.parts[i]);
+    }
+    /// A vector's width of them, the others joined to these.
+    template <class Join> MPSCNN_INLINE typename V::reg folded(Join join) const {
+        typename V::reg kept[sum_vectors<V>];
+#pragma GCC unroll 4
+        for (int i = 0; i < sum_vectors<V>; ++i) kept[i] = parts[i];
+#pragma GCC unroll 2
+        for (int half = sum_vectors<V> / 2; half > 0; half /= 2)
+#pragma GCC unroll 2
+            for (int i = 0; i < half; ++i) kept[i] = join(kept[i], kept[i + half]);
+        return kept[0];
+    }
+    MPSCNN_INLINE typename V::reg folded() const {
+        return folded([](typename V::reg a, typename V::reg b) { return V::add(a, b); });
+    }
+};
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,55 @@
+"""`mpscnn fingerprint`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.summary import text_table
+from mpscnn.benchmark import open_subject
+from mpscnn.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
+from mpscnn.cli.info import SizeOption, check_size
+from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.errors import UnsupportedError
+from mpscnn.runtime.library import devices
+
+
+def fingerprint(
+    model: ModelArgument,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="As of `mpscnn devices`; auto: the CPU.")
+    ] = AUTO_DEVICE,
+    size: SizeOption = None,
+    random_weights: RandomWeightsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a hash of a model's answers to fixed inputs, for each precision.
+
+    The same hash means the same bits. In float32 and float16 every x86-64 processor with FMA has the same ones, for any
+    number of threads.
+
+    Example: mpscnn fingerprint
+    """
+    network = open_subject(model, random_weights=random_weights).network
+    check_size(network, size)
+    shapes = [(1, *size, tensor.shape[-1]) for tensor in network.inputs] if size else []
+    chosen = "cpu" if device == AUTO_DEVICE else device
+    found, refused = {}, {}
+    for precision in _precisions(chosen):
+        try:
+            found[precision] = network.compile(device=chosen, precision=precision).fingerprint(*shapes)
+        except UnsupportedError as error:  # an operation that this precision does not have
+            refused[precision] = str(error)
+    if as_json:
+        show_json({"model": network.name, "device": chosen, "fingerprints": found, "refused": refused})
+        return
+    rows = [*found.items(), *((precision, f"refused: {reason}") for precision, reason in refused.items())]
+    show(*text_table(("precision", "fingerprint"), rows, width=table_width()).split("\n"))
+
+
+def _precisions(device: str) -> list[str]:
+    """Those that the device computes in, as `mpscnn devices` lists them."""
+    kind = device.partition(":")[0]
+    listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})
+    return list(listed.get("precisions", ())) or ["float32", "float16"]

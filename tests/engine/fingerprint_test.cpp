@@ -1,0 +1,69 @@
+// Layers compute the same bits on every processor of those for which docs/precision.md promises it.
+
+#include "engine/fingerprint.h"
+
+#include <cinttypes>
+#include <fstream>
+#include <map>
+#include <sstream>
+#include <string>
+
+#include "core/text.h"
+#include "cpu/isa/kernels.h"
+#include "engine/self_check.h"
+#include "tests/cpp/check.h"
+
+using namespace mpscnn;
+
+namespace {
+
+using Fingerprints = std::map<std::string, std::string>;
+
+/// Lines of "fingerprint precision: layer".
+Fingerprints expected() {
+    std::ifstream file(MPSCNN_FINGERPRINTS);
+    Fingerprints result;
+    for (std::string line; std::getline(file, line);)
+        if (const std::size_t end = line.find(' '); end != std::string::npos)
+            result[line.substr(end + 1)] = line.substr(0, end);
+    return result;
+}
+
+std::vector<Shape> input_shapes(const engine::Graph &network) {
+    std::vector<Shape> shapes;
+    for (const engine::Input &input : network.inputs())
+        shapes.push_back(input.is_variable ? input.shape : input.shape.with_batch(2));
+    return shapes;
+}
+
+std::string text_of(std::uint64_t fingerprint) {
+    char text[17];
+    std::snprintf(text, sizeof text, "%016" PRIx64, fingerprint);
+    return text;
+}
+
+} // namespace
+
+TEST(layers_have_the_same_bits_on_every_processor) {
+    if (!cpu::kernels().has_fma) SKIP("the same bits are promised for processors with FMA");
+    const Fingerprints known = expected();
+    std::size_t tested = 0;
+    for (const engine::Graph &network : engine::self_check_networks())
+        for (const char *precision : {"float32", "float16"}) {
+            std::shared_ptr<engine::Program> program;
+            try {
+                program = engine::Program::compile(network, {.device = "cpu", .precision = precision});
+            } catch (const Error &error) {
+                if (error.kind() != ErrorKind::unsupported) throw;
+                continue;
+            }
+            const std::string layer = concat({precision, ": ", network.name()});
+            const std::string found = text_of(engine::fingerprint(program, input_shapes(network), 1));
+            const auto wanted = known.find(layer);
+            const bool same = wanted != known.end() && wanted->second == found;
+            if (!same) std::printf("found: %s %s\n", found.c_str(), layer.c_str());
+            CHECK(same);
+            ++tested;
+        }
+    CHECK(tested == known.size());
+}

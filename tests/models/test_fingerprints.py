@@ -1,0 +1,108 @@
+"""Networks whose answers have the same bits on every processor with FMA: their fingerprints are written down.
+
+`python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa` runs this with each instruction set of
+the machine, `nox -s emulated` the networks on arm64.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+from collections.abc import Callable
+from math import sqrt
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kernels_here import needs_fma
+
+import mpscnn
+from mpscnn import models
+
+_TABLE = Path(__file__).with_suffix(".json")
+_PRECISIONS = "float32", "float16"
+
+#: Small ones of the networks for which the package has functions, so that emulated processors can run them.
+NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
+    "deep_mnist": models.deep_mnist,
+    "mobilenet_v1": lambda: models.mobilenet_v1(depth_multiplier=0.5, input_size=96),
+    "mobilenet_v2": lambda: models.mobilenet_v2(depth_multiplier=0.5, input_size=96),
+    "mobilenet_v3_small": lambda: models.mobilenet_v3_small(input_size=96),
+    "mobilenet_v4_conv_small": lambda: models.mobilenet_v4_conv_small(input_size=96),
+    "efficientnet_b0": lambda: models.efficientnet_b0(input_size=96),
+    "shufflenet_v2": lambda: models.shufflenet_v2_x0_5(input_size=96),
+    "mnasnet": lambda: models.mnasnet0_5(input_size=96),
+    "squeezenet": lambda: models.squeezenet1_1(input_size=96),
+    "resnet18": lambda: models.resnet18(input_size=64),
+    "ssdlite": lambda: models.ssdlite_mobilenet_v2(input_size=160),
+    "deeplab_v3": lambda: models.deeplab_v3(depth_multiplier=0.5, input_size=97),
+    "lraspp": lambda: models.lraspp_mobilenet_v3_large(input_size=96),
+}
+
+
+BUNDLED = "cifar10_mobilenet_v2", "digits"
+
+
+def with_weights(network: mpscnn.Network) -> mpscnn.Network:
+    """With noise as large as lets signals neither grow nor fade: the same numbers whatever computes them."""
+    weights = {}
+    for number, spec in enumerate(network.weight_specs()):
+        shape, role = tuple(spec["shape"]), spec["role"]
+        state = np.arange(int(np.prod(shape)), dtype=np.uint32) + np.uint32(number << 20)
+        for factor in (0x9E3779B1, 0x85EBCA77):  # of xxHash
+            state = (state ^ (state >> np.uint32(15))) * np.uint32(factor)
+        noise = (state >> np.uint32(8)).astype(np.float32) / np.float32(1 << 23) - np.float32(1)
+        if len(shape) > 1:
+            noise *= np.float32(sqrt(6 * shape[0] / np.prod(shape)))
+        else:
+            noise = noise * np.float32(0.125) + np.float32(1 if role in ("gamma", "variance") else 0)
+        weights[f"{spec['layer']}.{role}"] = noise.reshape(shape)
+    network.load_weights(weights)
+    return network
+
+
+def fingerprint(network: mpscnn.Network, precision: str) -> str:
+    return network.compile(device="cpu", precision=precision).fingerprint()
+
+
+def network_of(name: str) -> mpscnn.Network:
+    return mpscnn.load(name).network if name in BUNDLED else with_weights(NETWORKS[name]())
+
+
+@pytest.fixture(scope="module")
+def known() -> dict[str, dict[str, str]]:
+    loaded: dict[str, dict[str, str]] = json.loads(_TABLE.read_text(encoding="utf-8"))
+    return loaded
+
+
+@needs_fma
+@pytest.mark.parametrize("name", [*NETWORKS, *BUNDLED])
+def test_the_bits_are_those_of_every_processor(name: str, known: dict[str, dict[str, str]]) -> None:
+    network = network_of(name)
+    assert {precision: fingerprint(network, precision) for precision in _PRECISIONS} == known[name]
+
+
+def test_an_emulated_processor(tmp_path: Path, known: dict[str, dict[str, str]]) -> None:
+    program = os.environ.get("MPSCNN_FINGERPRINT_OF")
+    if program is None:
+        pytest.skip(
+            "`nox -s emulated` says by MPSCNN_FINGERPRINT_OF where fingerprint_of for another processor is"
+        )
+    files = {name: tmp_path / f"{name}.safetensors" for name in known}
+    for name, file in files.items():
+        network_of(name).save(file)
+    for precision in _PRECISIONS:
+        command = [*shlex.split(program), precision, *map(str, files.values())]
+        lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+        found = dict(zip(files, (line.split()[0] for line in lines), strict=True))
+        assert found == {name: fingerprints[precision] for name, fingerprints in known.items()}
+
+
+if __name__ == "__main__":
+    found = {
+        name: {precision: fingerprint(network_of(name), precision) for precision in _PRECISIONS}
+        for name in (*NETWORKS, *BUNDLED)
+    }
+    _TABLE.write_text(json.dumps(found, indent=4) + "\n", encoding="utf-8")
