@@ -3,8 +3,8 @@
     chrt -r 1 python benchmarks/training.py [--peers torch,tensorflow] [--rounds N] [--networks NAMES] [--threads 1,2]
 
 Peers: torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine has a process of its own,
-with as many threads as the column says, and they take turns: a step of one, a step of the next. Batch normalization is
-in training mode, all layers learn, and the loss must fall before times count. Prints Markdown: of each engine the
+with as many threads and cores as the column says, since not all keep to their number of threads (Linux), and they take
+turns: a step of one, a step of the next. Batch normalization is in training mode, all layers learn, and the loss must fall before times count. Prints Markdown: of each engine the
 least time of a step in milliseconds and its process' peak memory, and what part of the fastest peer's time mpscnn
 takes.
 """
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import multiprocessing
+import os
 import resource
 import time
 from multiprocessing.connection import Connection
@@ -79,6 +80,7 @@ class Worker:
 
 
 def _serve(pipe: Connection, engine: str, name: str, threads: int) -> None:
+    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     case, random = CASES[name], np.random.default_rng(0)
     x = random.normal(0, 0.5, (case.batch, *case.shape)).astype(np.float32)
     y = random.integers(0, case.classes, case.batch)

@@ -383,8 +383,7 @@ class _Jax:
 
 
 def jax(case: Case, threads: int) -> Step:
-    """Compiled, with optax. It has no setting for threads: the process gets as many cores."""
-    os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
+    """Compiled, with optax. It has no setting for threads: it takes as many as the process has cores."""
     import jax
     import optax
 
