@@ -398,17 +398,20 @@ void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64
 
 // Weighted sums
 
-/// In each lane the sum of products, and the number of weights that are not zero.
+/// In the lanes the sum of products, and the number of weights that are not zero.
 template <class V>
 MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
-                                typename V::reg &sum, typename V::reg &count) {
+                                typename V::reg &all, typename V::reg &count) {
     const auto one = V::set1(1.0f);
+    CommonSums<V> sums(V::zero());
     for (std::int64_t c = 0; c < channels; c += V::width) {
         const auto w = load_lanes<V>(weights + c, channels - c);
+        auto &sum = sums.of_element(c);
         sum = V::fma(load_lanes<V>(from + c, channels - c), w, sum);
         const auto is_positive = V::select(V::less(V::zero(), w), one, V::zero());
         count = V::add(count, V::select(V::less(w, V::zero()), one, is_positive));
     }
+    all = sums.folded();
 }
 
 template <class V>
