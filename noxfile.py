@@ -192,7 +192,9 @@ def emulated(session: nox.Session) -> None:
     )
     program = f"qemu-aarch64 {BUILD / 'neon' / 'tests' / 'cpp' / 'fingerprint_of'}"
     session.run(
-        "pytest", "tests/models/test_fingerprints.py", env={"MPSCNN_FINGERPRINT_OF": program, "MPSCNN_CPU": ""}
+        "pytest",
+        "tests/models/test_fingerprints.py",
+        env={"MPSCNN_FINGERPRINT_OF": program, "MPSCNN_CPU": ""},
     )
     if platform.machine() == "x86_64":
         old_processor = "qemu-x86_64", "-cpu", "Nehalem"

@@ -122,8 +122,13 @@ void bind_program(py::module_ &module) {
                 return program.explain(inputs, threads);
             },
             py::arg("input_shapes"), py::arg("threads") = 0)
-        .def("fingerprint", &Program::fingerprint, py::arg("input_shapes"), py::arg("threads") = 0,
-             py::call_guard<GilReleased>());
+        .def(
+            "fingerprint",
+            [](const Program &program, const std::vector<Shape> &inputs, int threads) {
+                const GilReleased unlocked;
+                return program.fingerprint(inputs, threads);
+            },
+            py::arg("input_shapes"), py::arg("threads") = 0);
 
     py::class_<Request, std::unique_ptr<Request, DeleteUnlocked>>(module, "Request",
                                                                   "A run that may still be under way.")

@@ -1,7 +1,7 @@
 """Networks whose answers have the same bits on every processor with FMA: their fingerprints are written down.
 
-`python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa` runs this with each instruction set of
-the machine, `nox -s emulated` the networks on arm64.
+`PYTHONPATH=tests python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa` runs this with each
+instruction set of the machine, `nox -s emulated` the networks on arm64.
 """
 
 from __future__ import annotations

@@ -26,10 +26,10 @@ def fingerprint(
 ) -> None:
     """Print a hash of a model's answers to fixed inputs, for each precision.
 
-    The same hash means the same bits. In float32 and float16 every x86-64 processor with FMA has the same ones, for any
-    number of threads.
+    The same hash means the same bits. In float32 and float16 processors with FMA have the same ones, for any number of
+    threads.
 
-    Example: mpscnn fingerprint
+    Example: mpscnn fingerprint cifar10_mobilenet_v2
     """
     network = open_subject(model, random_weights=random_weights).network
     check_size(network, size)
