@@ -391,8 +391,8 @@ inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int thr
     std::vector<mpscnn_tensor> sources;
     for (const Shape &shape : inputs) sources.push_back(tensor(nullptr, shape));
     std::uint64_t result = 0;
-    detail::check(mpscnn_program_fingerprint(get(), sources.data(), detail::count(sources.size()), threads,
-                                             &result));
+    detail::check(
+        mpscnn_program_fingerprint(get(), sources.data(), detail::count(sources.size()), threads, &result));
     return result;
 }
 

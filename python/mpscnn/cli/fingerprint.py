@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.literals import PrecisionName
 from mpscnn._private.summary import text_table
 from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
@@ -35,7 +36,8 @@ def fingerprint(
     check_size(network, size)
     shapes = [(1, *size, tensor.shape[-1]) for tensor in network.inputs] if size else []
     chosen = "cpu" if device == AUTO_DEVICE else device
-    found, refused = {}, {}
+    found: dict[str, str] = {}
+    refused: dict[str, str] = {}
     for precision in _precisions(chosen):
         try:
             found[precision] = network.compile(device=chosen, precision=precision).fingerprint(*shapes)
@@ -48,7 +50,7 @@ def fingerprint(
     show(*text_table(("precision", "fingerprint"), rows, width=table_width()).split("\n"))
 
 
-def _precisions(device: str) -> list[str]:
+def _precisions(device: str) -> list[PrecisionName]:
     """Those that the device computes in, as `mpscnn devices` lists them."""
     kind = device.partition(":")[0]
     listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})

@@ -1,0 +1,43 @@
+"""`mpscnn fingerprint`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from command_line import call
+
+import mpscnn
+
+
+def test_each_precision_of_the_cpu(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "fingerprint", "digits", "--json") == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["device"] == "cpu"
+    assert not shown["refused"]
+    (cpu,) = (entry for entry in mpscnn.devices() if entry["name"] == "cpu")
+    assert list(shown["fingerprints"]) == cpu["precisions"]
+    network = mpscnn.load("digits").network
+    for precision, found in shown["fingerprints"].items():
+        program = network.compile(device="cpu", precision=precision)
+        assert found == program.fingerprint() == program.fingerprint(threads=3)
+        assert found != program.fingerprint((2, 28, 28, 1))
+    assert call(monkeypatch, "fingerprint", "digits") == 0
+    assert shown["fingerprints"]["float32"] in capsys.readouterr().out
+
+
+def test_a_size_that_is_left_free_must_be_given(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    network = mpscnn.Network(input=(None, None, 3))
+    network.output(network.conv2d(network.input, 4, 3))
+    network.initialize_weights()
+    network.save(file := tmp_path / "free.safetensors")
+    with pytest.raises(mpscnn.ShapeError, match="give"):
+        network.compile(device="cpu").fingerprint()
+    assert call(monkeypatch, "fingerprint", str(file)) == 1
+    assert call(monkeypatch, "fingerprint", str(file), "--size", "8x9") == 0
+    assert "float32" in capsys.readouterr().out
