@@ -257,8 +257,8 @@ def test_photos_that_cannot_be_read_are_all_named(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "expected either FOLDER or --digits"),
-        (["photos", "--digits", "mnist"], "expected either FOLDER or --digits"),
+        ([], "expected either FOLDER, --digits DIR or --pages DIR"),
+        (["photos", "--digits", "mnist"], "expected either FOLDER, --digits DIR or --pages DIR"),
         (["photos", "-o", "mine.onnx"], "must end in .safetensors"),
         (["photos", "--augment"], "belongs to --digits"),
         (["--digits", "mnist", "--resume"], "belong to FOLDER"),
