@@ -1,7 +1,9 @@
-// Layers compute the same bits on every processor of those for which docs/precision.md promises it.
+// Layers of networks that are not trained compute the same bits on every processor of those for which
+// docs/precision.md promises it.
 
 #include "engine/fingerprint.h"
 
+#include <algorithm>
 #include <cinttypes>
 #include <fstream>
 #include <map>
@@ -31,9 +33,13 @@ Fingerprints expected() {
 
 std::vector<Shape> input_shapes(const engine::Graph &network) {
     std::vector<Shape> shapes;
-    for (const engine::Input &input : network.inputs())
-        shapes.push_back(input.is_variable ? input.shape : input.shape.with_batch(2));
+    for (const engine::Input &input : network.inputs()) shapes.push_back(input.shape.with_batch(2));
     return shapes;
+}
+
+bool is_of_training(const engine::Graph &network) {
+    const auto &inputs = network.inputs();
+    return std::any_of(inputs.begin(), inputs.end(), [](const auto &input) { return input.is_variable; });
 }
 
 std::string text_of(std::uint64_t fingerprint) {
@@ -48,7 +54,8 @@ TEST(layers_have_the_same_bits_on_every_processor) {
     if (!cpu::kernels().has_fma) SKIP("the same bits are promised for processors with FMA");
     const Fingerprints known = expected();
     std::size_t tested = 0;
-    for (const engine::Graph &network : engine::self_check_networks())
+    for (const engine::Graph &network : engine::self_check_networks()) {
+        if (is_of_training(network)) continue;
         for (const char *precision : {"float32", "float16"}) {
             std::shared_ptr<engine::Program> program;
             try {
@@ -65,5 +72,6 @@ TEST(layers_have_the_same_bits_on_every_processor) {
             CHECK(same);
             ++tested;
         }
+    }
     CHECK(tested == known.size());
 }

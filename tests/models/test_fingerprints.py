@@ -92,7 +92,7 @@ def test_an_emulated_processor(tmp_path: Path, known: dict[str, dict[str, str]])
         )
     files = {name: tmp_path / f"{name}.safetensors" for name in known}
     for name, file in files.items():
-        network_of(name).save(file)
+        network_of(name).save(file, dtype="float32")
     for precision in _PRECISIONS:
         command = [*shlex.split(program), precision, *map(str, files.values())]
         lines = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
