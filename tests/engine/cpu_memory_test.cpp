@@ -113,6 +113,10 @@ TEST(the_arena_of_mobilenet_v2_is_small) {
         CHECK(lowered->weight_bytes() >= parameters * sizeof(float));
         CHECK(lowered->weight_bytes() <=
               parameters * sizeof(float) * 102 / 100); // parts of vectors are filled up
+        // In float16 but for depthwise layers and biases.
+        const auto halves = cpu::make_cpu_backend(table->name)
+                                ->lower(network.graph, {.precision = engine::Precision::float16});
+        CHECK((halves->weight_bytes() <= parameters * 206 / 100) == table->has_fma);
     }
 }
 

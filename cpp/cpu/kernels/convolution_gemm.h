@@ -272,8 +272,11 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
     const Limits limits = limits_of(epilogue.activation);
     const Element element = task.destination.element;
     const bool to_elements = (element == Element::bfloat16) == has_bfloat16<V>;
-    return {.weights =
-                packed.weights.data() + group * gemm_group_size<V>(packed) + outputs.begin * plan.depth,
+    const std::int64_t first_weight = group * gemm_group_size<V>(packed) + outputs.begin * plan.depth;
+    const float *const weights = packed.weights.data();
+    return {.weights = packed.half_weights ? nullptr : weights + first_weight,
+            .halves = packed.half_weights ? reinterpret_cast<const std::uint16_t *>(weights) + first_weight
+                                          : nullptr,
             .bias = (task.continues ? task.start.data : packed.bias.data()) + channel,
             .channel = channel,
             .offset = channel,
@@ -324,32 +327,54 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
             .variant = gemm_variant(*plan)};
 }
 
-/// The register blocks for few outputs and for narrow groups, of floats only.
+/// The register block for tiles of so many rows.
 template <class V>
-inline TilesFunction special_tiles_function(const GemmPlan &plan, std::int64_t rows, std::int64_t outputs) {
+inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
+    const std::int64_t vectors = divide_up(panel.channels, V::width);
     if constexpr (!has_bfloat16<V>) {
         if (plan.algorithm == Algorithm::packed_groups) return group_tiles_function<V>(rows, plan.merged);
-        if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, outputs);
+        if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, panel.channels);
     }
-    return nullptr;
+    if constexpr (has_half_weights<V>)
+        if (panel.halves) return tiles_function<V, std::uint16_t>(rows, vectors);
+    return tiles_function<V, float>(rows, vectors);
 }
 
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
 template <class V>
 inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
                            ChannelPanel panel) {
-    const std::int64_t vectors = divide_up(panel.channels, V::width);
-    const std::int64_t bytes = vectors * V::width * static_cast<std::int64_t>(sizeof(float));
-    const char *next_panel = reinterpret_cast<const char *>(panel.weights) + plan.depth * bytes;
+    const std::int64_t size = panel.halves ? sizeof(std::uint16_t) : sizeof(float);
+    const std::int64_t bytes = round_up_to_width<V>(panel.channels) * size;
+    const char *first_byte = panel.halves ? reinterpret_cast<const char *>(panel.halves)
+                                          : reinterpret_cast<const char *>(panel.weights);
+    const char *next_panel = first_byte + plan.depth * bytes;
     panel.ahead_step = divide_up(bytes, count);
     panel.ahead_tile = panel.ahead_step * plan.depth;
     for (std::int64_t first = 0, next = 0; first < count; first = next) {
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
         panel.ahead = next_panel + first * panel.ahead_tile;
         const std::int64_t rows = tiles[first].pixels;
-        const TilesFunction multiply = special_tiles_function<V>(plan, rows, panel.channels);
-        (multiply ? multiply : tiles_function<V>(rows, vectors))(tiles + first, next - first, panel);
+        block_function<V>(plan, rows, panel)(tiles + first, next - first, panel);
     }
+}
+
+/// Panels from `first` on for a tile of one pixel, several at once; returns the first one that is left.
+template <class V>
+inline std::int64_t multiply_pixel_panels(const ConvolutionTask &task, const GemmPlan &plan,
+                                          std::int64_t group, Range panels, const PixelTile &tile) {
+    const auto panel = [&](std::int64_t p) { return channel_panel<V>(task, plan, group, p); };
+    for (; panels.begin + 4 <= panels.end && panels.begin + 4 < plan.panels; panels.begin += 4) {
+        const std::int64_t p = panels.begin; // all panels but a group's last are full
+        const ChannelPanel together[] = {panel(p), panel(p + 1), panel(p + 2), panel(p + 3)};
+        if constexpr (has_half_weights<V>)
+            if (task.packed->half_weights) {
+                multiply_pixel<V, std::uint16_t>(tile, together);
+                continue;
+            }
+        multiply_pixel<V, float>(tile, together);
+    }
+    return panels.begin;
 }
 
 template <class V>
@@ -369,12 +394,8 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
 
     const Range panels = part_of(plan.panels, plan.panel_blocks, panel_block);
     std::int64_t p = panels.begin;
-    if (tiles.size() == 1 && block->pixels == 1) // all panels but a group's last are full
-        for (; p + 4 <= panels.end && p + 4 < plan.panels; p += 4)
-            multiply_pixel<V>(*block, {channel_panel<V>(task, plan, group, p),
-                                       channel_panel<V>(task, plan, group, p + 1),
-                                       channel_panel<V>(task, plan, group, p + 2),
-                                       channel_panel<V>(task, plan, group, p + 3)});
+    if (tiles.size() == 1 && block->pixels == 1)
+        p = multiply_pixel_panels<V>(task, plan, group, panels, *block);
     for (; p < panels.end; ++p)
         multiply_block<V>(plan, block, tiles.size(), channel_panel<V>(task, plan, group, p));
 }

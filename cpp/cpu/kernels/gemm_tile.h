@@ -60,12 +60,13 @@ struct PixelTile {
 
 /// Some consecutive output channels.
 struct ChannelPanel {
-    const float *weights;  ///< [k][vectors * width]
-    const float *bias;     ///< or other numbers that sums start with
-    std::int64_t channel;  ///< first one
-    std::ptrdiff_t offset; ///< where it stands behind a tile's destination
-    std::int64_t channels; ///< how many exist
-    std::int64_t writable; ///< how many may be written
+    const float *weights;                  ///< [k][vectors * width]
+    const std::uint16_t *halves = nullptr; ///< the same as halves, in place of `weights`, if not null
+    const float *bias;                     ///< or other numbers that sums start with
+    std::int64_t channel;                  ///< first one
+    std::ptrdiff_t offset;                 ///< where it stands behind a tile's destination
+    std::int64_t channels;                 ///< how many exist
+    std::int64_t writable;                 ///< how many may be written
     const Epilogue *epilogue;
     bool plain;      ///< store_clamped() does all that the epilogue asks for but rounding, to elements
     Element element; ///< of the destination
@@ -105,10 +106,24 @@ MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&su
     }
 }
 
+/// Whether weights may be halves: where an instruction converts them as they are loaded. FMA units of some
+/// processors do that as well, which takes up to 2 of 28 of their cycles, or 2 of 12 with AVX2.
+template <class V> inline constexpr bool has_half_weights = V::has_fma && !has_bfloat16<V>;
+
+template <class V> MPSCNN_INLINE typename V::reg load_weights(const float *weights) {
+    return V::load(weights);
+}
+template <class V> MPSCNN_INLINE typename V::reg load_weights(const std::uint16_t *weights) {
+    return V::load_half(weights);
+}
+
+inline void set_weights(const ChannelPanel &panel, const float *&weights) { weights = panel.weights; }
+inline void set_weights(const ChannelPanel &panel, const std::uint16_t *&weights) { weights = panel.halves; }
+
 /// sums += a (MR pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
-template <class V, int MR, int Vectors>
+template <class V, int MR, int Vectors, class Weight>
 MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const float *a, std::ptrdiff_t stride,
-                                  const float *&weights, std::int64_t length, const char *&ahead,
+                                  const Weight *&weights, std::int64_t length, const char *&ahead,
                                   std::ptrdiff_t ahead_step) {
     constexpr int shared = V::gemm_rows_of_pointer;
     constexpr int pointers = (MR + shared - 1) / shared;
@@ -122,7 +137,7 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
     const auto multiply_input = [&]() __attribute__((always_inline)) {
         typename V::reg b[Vectors];
 #pragma GCC unroll 8
-        for (int v = 0; v < Vectors; ++v) b[v] = V::load(weights + v * V::width);
+        for (int v = 0; v < Vectors; ++v) b[v] = load_weights<V>(weights + v * V::width);
 #pragma GCC unroll 32
         for (int r = 0; r < MR; ++r) {
             const auto x = V::load_broadcast(base[r / shared] + (r % shared) * stride);
@@ -198,7 +213,7 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
 }
 
 /// `MR` pixels of a tile, from `first_row` on.
-template <class V, int MR, int Vectors>
+template <class V, int MR, int Vectors, class Weight>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                  const char *ahead) {
     const PixelRun &run = *tile.run;
@@ -210,7 +225,9 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
         for (int v = 0; v < Vectors; ++v) sums[r][v] = V::load(start + v * V::width);
     constexpr std::int64_t NR = Vectors * V::width;
     const float *source = tile.source + first_row * run.pixel_stride;
-    const float *weights = panel.weights + run.first_weight * NR;
+    const Weight *weights;
+    set_weights(panel, weights);
+    weights += run.first_weight * NR;
     // Written such that the most frequent case, a single piece, has nothing to do for others.
     std::int64_t pieces = run.rows * run.columns, x = 0;
     for (const float *piece = source;;) {
@@ -230,31 +247,32 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
 template <class V, int Vectors> constexpr int most_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
 /// Computes a panel of `Vectors` for `count` tiles of `MR` pixels.
-template <class V, int MR, int Vectors>
+template <class V, int MR, int Vectors, class Weight>
 void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;
     for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
         if constexpr (MR * Vectors <= V::gemm_rows * V::gemm_vectors) {
-            multiply_rows<V, MR, Vectors>(*tile, 0, panel, ahead);
+            multiply_rows<V, MR, Vectors, Weight>(*tile, 0, panel, ahead);
         } else { // the wider last panel: too many sums for the registers
             constexpr int half = (MR + 1) / 2;
-            multiply_rows<V, half, Vectors>(*tile, 0, panel, ahead);
-            multiply_rows<V, MR - half, Vectors>(*tile, half, panel, ahead);
+            multiply_rows<V, half, Vectors, Weight>(*tile, 0, panel, ahead);
+            multiply_rows<V, MR - half, Vectors, Weight>(*tile, half, panel, ahead);
         }
 }
 
-/// Computes several full panels for a tile of one pixel, as in a dense layer: that reads weights only once,
-/// and one panel alone would wait for its few sums rather than for memory.
-template <class V, int Panels>
+/// Computes several full panels for a tile of one pixel, as in a dense layer: that reads weights, floats or
+/// halves, only once, and one panel alone would wait for its few sums rather than for memory.
+template <class V, class Weight, int Panels>
 void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
     constexpr int vectors = V::gemm_vectors;
     constexpr std::int64_t NR = vectors * V::width;
     const PixelRun &run = *tile.run;
     typename V::reg sums[Panels][1][vectors];
-    const float *weights[Panels];
+    const Weight *weights[Panels];
 #pragma GCC unroll 8
     for (int p = 0; p < Panels; ++p) {
-        weights[p] = panels[p].weights + run.first_weight * NR;
+        set_weights(panels[p], weights[p]);
+        weights[p] += run.first_weight * NR;
 #pragma GCC unroll 8
         for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + tile.start + v * V::width);
     }
@@ -267,8 +285,8 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
                 for (int p = 0; p < Panels; ++p) {
 #pragma GCC unroll 8
                     for (int v = 0; v < vectors; ++v)
-                        sums[p][0][v] =
-                            V::fma_broadcast(input, V::load(weights[p] + v * V::width), sums[p][0][v]);
+                        sums[p][0][v] = V::fma_broadcast(input, load_weights<V>(weights[p] + v * V::width),
+                                                         sums[p][0][v]);
                     weights[p] += NR;
                 }
             }
@@ -282,18 +300,18 @@ void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels])
 
 using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
 
-template <class V, int Vectors, int MR = most_rows<V, Vectors>>
+template <class V, class Weight, int Vectors, int MR = most_rows<V, Vectors>>
 inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
-    if (rows == MR) return multiply_tiles<V, MR, Vectors>;
-    if constexpr (MR > 1) return tiles_function_of_rows<V, Vectors, MR - 1>(rows);
+    if (rows == MR) return multiply_tiles<V, MR, Vectors, Weight>;
+    if constexpr (MR > 1) return tiles_function_of_rows<V, Weight, Vectors, MR - 1>(rows);
     return nullptr;
 }
 
 /// multiply_tiles for a number of rows and vectors that is known when it runs.
-template <class V, int Vectors = V::gemm_last_vectors>
+template <class V, class Weight, int Vectors = V::gemm_last_vectors>
 inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
-    if (vectors == Vectors) return tiles_function_of_rows<V, Vectors>(rows);
-    if constexpr (Vectors > 1) return tiles_function<V, Vectors - 1>(rows, vectors);
+    if (vectors == Vectors) return tiles_function_of_rows<V, Weight, Vectors>(rows);
+    if constexpr (Vectors > 1) return tiles_function<V, Weight, Vectors - 1>(rows, vectors);
     return nullptr;
 }
 

@@ -159,7 +159,7 @@ void multiply_matrices(const MatrixProductTask &task, const MatrixProductPlan &p
         const std::int64_t vectors = divide_up(columns.size(), V::width);
         for (std::int64_t first = 0, next = 0; first < count; first = next) {
             while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
-            tiles_function<V>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
+            tiles_function<V, float>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
         }
     }
 }

@@ -74,4 +74,8 @@ ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Con
     return shape;
 }
 
+bool can_keep_halves(const VectorTraits &vectors, const ConvolutionShape &shape) {
+    return vectors.has_fma && shape.algorithm == Algorithm::gemm && shape.element == Element::float32;
+}
+
 } // namespace mpscnn::cpu

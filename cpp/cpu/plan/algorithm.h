@@ -17,4 +17,8 @@ ConvolutionShape plain_convolution(const VectorTraits &vectors, const Shape &wei
 ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Convolution &convolution,
                                      const Shape &weights, const Shape &result);
 
+/// Whether kernels read packed weights that are halves. Matrix products do, where the processor converts them
+/// by an instruction; Winograd's transformed weights are no halves, and the others' are few.
+bool can_keep_halves(const VectorTraits &vectors, const ConvolutionShape &shape);
+
 } // namespace mpscnn::cpu

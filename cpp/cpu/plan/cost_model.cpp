@@ -108,7 +108,8 @@ double weight_bytes(const ConvolutionTask &task) {
     const double taps = packed.algorithm == Algorithm::winograd
                             ? winograd_points
                             : static_cast<double>(packed.kernel_height * packed.kernel_width);
-    return taps * static_cast<double>(inputs * packed.outputs) * sizeof(float);
+    const double bytes = packed.half_weights ? 2 : sizeof(float);
+    return taps * static_cast<double>(inputs * packed.outputs) * bytes;
 }
 
 /// Time for weights to come from memory: those of other layers have displaced them.

@@ -80,7 +80,8 @@ private:
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
         ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
 
-        WeightMemory packed(all * sizeof(float));
+        const bool halves = precision_ == Precision::float16 && kernels_.has_fma; // most of them
+        WeightMemory packed(all * (halves ? sizeof(std::uint16_t) : sizeof(float)));
         std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
         pool.run(static_cast<std::int64_t>(kept.size()),
                  [&](int worker, std::int64_t begin, std::int64_t end) {

@@ -40,7 +40,7 @@ struct OperationLowering {
     /// Weights and bias in the kernels' order, for an algorithm that reads each input as it is; `shape` is
     /// [outputs][height][width][inputs of a group].
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
-    PackedConvolution pack(const ConvolutionShape &shape) const;
+    PackedConvolution pack(ConvolutionShape shape) const;
 };
 
 /// Copied with zeros up to a whole vector of any instruction set.

@@ -66,8 +66,17 @@ PackedConvolution KernelTable::pack_convolution(WeightMemory &memory, const floa
         paired = paired_weights(weights, rows, shape.inputs_per_group);
         ordered = paired.data();
     }
-    packed.weights = memory.take(packed_size(packed));
-    pack(packed, ordered, packed.weights.data());
+    const std::size_t size = packed_size(packed);
+    if (shape.half_weights) {
+        AlignedBuffer<float> floats(size);
+        pack(packed, ordered, floats.data());
+        packed.weights = memory.take((size + 1) / 2);
+        halves_from_floats(floats.data(), reinterpret_cast<std::uint16_t *>(packed.weights.data()),
+                           static_cast<std::int64_t>(size));
+    } else {
+        packed.weights = memory.take(size);
+        pack(packed, ordered, packed.weights.data());
+    }
     const auto outputs = static_cast<std::size_t>(shape.outputs),
                width = static_cast<std::size_t>(vector_width);
     packed.bias = memory.take((outputs + width - 1) / width * width);

@@ -31,6 +31,8 @@ struct ConvolutionShape {
     /// Of packed weights by Algorithm::packed_groups: how many groups each of `groups` stands for. An output
     /// has weights for its own part of the group's inputs only.
     std::int64_t merged = 1;
+    /// Of Algorithm::gemm with elements of float32: packed weights are halves, two in the place of a float.
+    bool half_weights = false;
 
     bool is_depthwise() const { return algorithm == Algorithm::depthwise; }
     std::int64_t weights_per_output() const {

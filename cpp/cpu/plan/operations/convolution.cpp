@@ -56,7 +56,8 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
     return pack(plain_convolution(kernels, shape, groups, narrow ? Element::bfloat16 : Element::float32));
 }
 
-PackedConvolution OperationLowering::pack(const ConvolutionShape &shape) const {
+PackedConvolution OperationLowering::pack(ConvolutionShape shape) const {
+    shape.half_weights = precision == engine::Precision::float16 && can_keep_halves(kernels, shape);
     return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
 }
 
