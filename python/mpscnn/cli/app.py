@@ -32,6 +32,7 @@ from mpscnn.cli.package import (
     print_pkg_config_directory,
     print_version,
 )
+from mpscnn.cli.precision import precision
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
 from mpscnn.cli.train import train
@@ -79,6 +80,7 @@ for command in (
     convert,
     compare,
     check,
+    precision,
     info,
     explain,
     fingerprint,

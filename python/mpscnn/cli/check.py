@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
@@ -19,13 +16,13 @@ from mpscnn.cli.arguments import (
     PrecisionOption,
 )
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.info import Size, SizeOption, check_size
-from mpscnn.cli.output import show, show_json, table_width, warn
+from mpscnn.cli.info import SizeOption, check_size
+from mpscnn.cli.network_inputs import inputs_of_photos, noise, photos_of
+from mpscnn.cli.output import show, show_json, table_width
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model
 from mpscnn.registry import is_path
-from mpscnn.vision.photo_list import photo_paths
 
 _AUTO = "auto"
 
@@ -87,9 +84,9 @@ def check(
     check_size(network, size)
     target = _target(model, path, output) if keep_float32 is not None else None
     given = (
-        list(_photos(core, network, images, most, size))
+        inputs_of_photos(core, network, photos_of(images, most), size)
         if images
-        else [_noise(network, i, size) for i in range(4)]
+        else [noise(network, i, size) for i in range(4)]
     )
     found = check_precision(
         network,
@@ -127,41 +124,3 @@ def _write(network: Network, path: Path, target: Path) -> None:
     from mpscnn.graph.model_file import change_metadata
 
     change_metadata(path, target, {"mpscnn.graph": network.graph.to_json()})
-
-
-def _photos(
-    core: object, network: Network, given: list[str], most: int, size: Size | None
-) -> Iterator[NDArray[np.float32]]:
-    import json
-
-    from mpscnn.runtime.library import preprocess
-
-    settings = json.loads(core.describe())["preprocess"]  # type: ignore[attr-defined]
-    if settings is None:
-        raise UnsupportedError(
-            "the model does not say how a photo becomes its input; convert it with --preprocess, or leave out --images"
-        )
-    paths, failures = photo_paths(given)
-    for failure in failures:
-        warn(failure)
-    if not paths:
-        raise ParameterError("--images: there is no photo")
-    height, width = size or _sides(network)
-    for path in paths[:most]:
-        yield preprocess(path, (height, width), settings, channels=network.input.shape[-1] or 3)
-
-
-def _sides(network: Network) -> tuple[int, int]:
-    shape = network.input.shape
-    if len(shape) != 4 or shape[1] is None or shape[2] is None:
-        raise UnsupportedError(f"photos cannot be the input {shape} of network {network.name!r}")
-    return shape[1], shape[2]
-
-
-def _noise(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
-    shape = list(network.input.shape)
-    shape[0] = 1
-    if size is not None:
-        shape[1:3] = size
-    extents = [extent for extent in shape if extent is not None]
-    return np.random.default_rng(seed).uniform(-1.0, 1.0, extents).astype(np.float32)

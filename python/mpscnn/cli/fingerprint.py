@@ -6,14 +6,13 @@ from typing import Annotated
 
 import typer
 
-from mpscnn._private.literals import PrecisionName
 from mpscnn._private.summary import text_table
 from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
 from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.output import show, show_json, table_width
 from mpscnn.errors import UnsupportedError
-from mpscnn.runtime.library import devices
+from mpscnn.runtime.library import precisions_of
 
 
 def fingerprint(
@@ -38,7 +37,7 @@ def fingerprint(
     chosen = "cpu" if device == AUTO_DEVICE else device
     found: dict[str, str] = {}
     refused: dict[str, str] = {}
-    for precision in _precisions(chosen):
+    for precision in precisions_of(chosen):
         try:
             found[precision] = network.compile(device=chosen, precision=precision).fingerprint(*shapes)
         except UnsupportedError as error:  # an operation that this precision does not have
@@ -48,10 +47,3 @@ def fingerprint(
         return
     rows = [*found.items(), *((precision, f"refused: {reason}") for precision, reason in refused.items())]
     show(*text_table(("precision", "fingerprint"), rows, width=table_width()).split("\n"))
-
-
-def _precisions(device: str) -> list[PrecisionName]:
-    """Those that the device computes in, as `mpscnn devices` lists them."""
-    kind = device.partition(":")[0]
-    listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})
-    return list(listed.get("precisions", ())) or ["float32", "float16"]

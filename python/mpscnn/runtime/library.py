@@ -12,7 +12,7 @@ import numpy as np
 
 from mpscnn import _core
 from mpscnn._private.arguments import IntPair, result_size, whole_number
-from mpscnn._private.literals import ChannelOrderName
+from mpscnn._private.literals import ChannelOrderName, PrecisionName
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError
 
@@ -37,6 +37,13 @@ def devices() -> list[dict[str, Any]]:
     """
     found: list[dict[str, Any]] = json.loads(_core.devices())
     return found
+
+
+def precisions_of(device: str) -> list[PrecisionName]:
+    """Those that a device computes in, as `devices` lists them, by the name that is given to `Network.compile`."""
+    kind = "cpu" if device == "auto" else device.partition(":")[0]
+    listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})
+    return list(listed.get("precisions", ())) or ["float32", "float16"]
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:

@@ -1,0 +1,304 @@
+"""All precisions of a network side by side: `mpscnn.compare_precisions`."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpscnn._private.arguments import whole_number
+from mpscnn._private.literals import PrecisionName
+from mpscnn._private.summary import bytes_text, text_table
+from mpscnn.comparison.trace import Array
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.model import task_of
+from mpscnn.runtime.library import precisions_of
+
+if TYPE_CHECKING:
+    from mpscnn.runtime.program import Program, Session
+    from mpscnn.vision.detection import Detection
+
+Outputs = dict[str, Array]
+
+
+@dataclass(frozen=True)
+class PrecisionFigures:
+    """What one precision does to a network.
+
+    Args:
+        precision: its name.
+        error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
+            the network's outputs.
+        agreement: how often the answer is that of float32: the share of images with the same most probable class, of
+            pixels with the same class, or of objects found by both (the same class, boxes that overlap by half);
+            None where answers have no classes.
+        accuracy: share of the images whose most probable class is the right one; None where that is not known.
+        milliseconds: of one run, the shortest of all.
+        weight_bytes: of packed weights.
+        arena_bytes: of intermediate results.
+        fingerprint: `Program.fingerprint`.
+    """
+
+    precision: PrecisionName
+    error: float
+    agreement: float | None
+    accuracy: float | None
+    milliseconds: float
+    weight_bytes: int
+    arena_bytes: int
+    fingerprint: str
+
+
+@dataclass(frozen=True)
+class PrecisionTable:
+    """All precisions of a network on one device. Printing it shows a table.
+
+    Args:
+        name: the network's.
+        device: where it was computed.
+        images: how many were looked at.
+        compared: what `PrecisionFigures.agreement` counts: "images", "pixels" or "objects".
+        rows: a precision each.
+        refused: precisions that this network or device does not have, and why.
+    """
+
+    name: str
+    device: str
+    images: int
+    compared: str
+    rows: tuple[PrecisionFigures, ...]
+    refused: dict[str, str]
+
+    def table(self, *, width: int | None = None) -> str:
+        """As text, in lines of at most `width` characters where that is possible."""
+        headers = [
+            *("precision", "error", f"same {self.compared}", "accuracy", "ms", "weights", "intermediate"),
+            "fingerprint",
+        ]
+        rows = [
+            [
+                row.precision,
+                f"{row.error:.2g}",
+                _percent(row.agreement),
+                _percent(row.accuracy),
+                f"{row.milliseconds:.3g}",
+                bytes_text(row.weight_bytes),
+                bytes_text(row.arena_bytes),
+                row.fingerprint,
+            ]
+            for row in self.rows
+        ]
+        shown = [i for i in range(len(headers)) if any(row[i] for row in rows)]
+        table = text_table(
+            [headers[i] for i in shown],
+            [[row[i] for i in shown] for row in rows],
+            right=range(1, len(shown) - 1),
+            width=width,
+        )
+        return "\n".join([table, *(f"{name}: {reason}" for name, reason in self.refused.items())])
+
+    def __repr__(self) -> str:
+        return self.table()
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)
+
+
+def compare_precisions(
+    network: Network,
+    images: Iterable[Array],
+    *,
+    classes: Sequence[int] | None = None,
+    device: str = "cpu",
+    precisions: Sequence[PrecisionName] | None = None,
+    threads: int | None = None,
+    runs: int = 20,
+) -> PrecisionTable:
+    """Compares the precisions in which a device computes a network: results, time and memory.
+
+    Args:
+        network: with one input.
+        images: inputs of the network, (n, height, width, channels) or what it takes, all of one shape.
+        classes: the right class of each image, for the accuracy of a classifier.
+        device: as for `Network.compile`; "float32" on it is what the others are compared with.
+        precisions: which to compare beside float32; None: all that the device has.
+        threads: of each session; None: as many as this process may use.
+        runs: timed runs of each precision, interleaved.
+
+    Raises:
+        ParameterError: no images, another number of classes than images, no runs, several inputs.
+        ShapeError: images of another shape. DeviceError: no such device.
+    """
+    given = [np.asarray(image) for image in images]
+    count = sum(len(image) for image in given)
+    whole_number("runs", runs, least=1)
+    if len(network.inputs) != 1:
+        raise ParameterError(
+            f"compare_precisions: network {network.name!r} has {len(network.inputs)} inputs, expected one"
+        )
+    if not count:
+        raise ParameterError("compare_precisions: no images given")
+    if classes is not None and len(classes) != count:
+        raise ParameterError(f"compare_precisions: {len(classes)} classes for {count} images")
+    chosen = list(precisions) if precisions is not None else precisions_of(device)
+    programs: dict[PrecisionName, Program] = {}
+    refused: dict[str, str] = {}
+    for precision in dict.fromkeys(["float32", *chosen]):
+        try:
+            programs[precision] = network.compile(device=device, precision=precision)
+        except UnsupportedError as error:  # an operation that this precision does not have
+            if precision == "float32":
+                raise
+            refused[precision] = str(error)
+    sessions = {name: program.session(threads=threads or "auto") for name, program in programs.items()}
+    answers = _Answers(network, given[0].shape)
+    seen = {name: _Seen(answers) for name in programs}
+    for image in given:
+        right = _run(sessions["float32"], network, image)
+        for name, session in sessions.items():
+            seen[name].add(right, right if name == "float32" else _run(session, network, image))
+    times = _times(sessions, given[0], runs)
+    rows = tuple(
+        PrecisionFigures(
+            precision=name,
+            error=seen[name].error(),
+            agreement=seen[name].agreement(),
+            accuracy=seen[name].accuracy(classes),
+            milliseconds=times[name],
+            weight_bytes=program.weight_bytes,
+            arena_bytes=program.arena_bytes(given[0].shape),
+            fingerprint=program.fingerprint(given[0].shape),
+        )
+        for name, program in programs.items()
+    )
+    about = programs["float32"].device_name
+    return PrecisionTable(network.name, about, count, answers.counted, rows, refused)
+
+
+class _Answers:
+    """What the outputs of a network say, as things that can be the same or not."""
+
+    def __init__(self, network: Network, input_shape: tuple[int, ...]) -> None:
+        self._names = [tensor.name for tensor in network.outputs]
+        head = network.detection
+        self._head = head
+        self.counted = "images"
+        if head is not None:
+            self.counted = "objects"
+            self._detector = head.detector((input_shape[1], input_shape[2]))
+        elif task_of(False, [tensor.shape for tensor in network.outputs]) == "segmentation":
+            self.counted = "pixels"
+
+    def classes(self, outputs: Outputs) -> Array | None:
+        """Of each image or pixel; None where the only output does not have classes."""
+        scores = outputs[self._names[0]]
+        if len(self._names) > 1 or scores.ndim not in (2, 4) or scores.shape[-1] < 2:
+            return None
+        found: Array = scores.argmax(axis=-1)
+        return found
+
+    def same(self, right: Outputs, found: Outputs) -> tuple[int, int] | None:
+        """How many are the same, of how many; None where there are none to compare."""
+        if self._head is not None:
+            first, second = self._objects(right), self._objects(found)
+            same = sum(_matches(a, b) for a, b in zip(first, second, strict=True))
+            return 2 * same, sum(map(len, first)) + sum(map(len, second))
+        classes, others = self.classes(right), self.classes(found)
+        if classes is None or others is None:
+            return None
+        return int((classes == others).sum()), classes.size
+
+    def _objects(self, outputs: Outputs) -> list[list[Detection]]:
+        assert self._head is not None
+        boxes, scores = (outputs[self._head.output(part)] for part in ("boxes", "scores"))
+        return [self._detector.run(b, s) for b, s in zip(boxes, scores, strict=True)]
+
+
+class _Seen:
+    """What was seen of one precision so far."""
+
+    def __init__(self, answers: _Answers) -> None:
+        self._answers = answers
+        self._squares: dict[str, list[float]] = {}
+        self._same: list[tuple[int, int]] = []
+        self._classes: list[Array] = []
+
+    def add(self, right: Outputs, found: Outputs) -> None:
+        for name, expected in right.items():
+            wide = expected.astype(np.float64)
+            sums = self._squares.setdefault(name, [0.0, 0.0])
+            sums[0] += float(np.square(found[name] - wide).sum())
+            sums[1] += float(np.square(wide).sum())
+        if (same := self._answers.same(right, found)) is not None:
+            self._same.append(same)
+        if (classes := self._answers.classes(found)) is not None and classes.ndim == 1:
+            self._classes.append(classes)
+
+    def error(self) -> float:
+        return max(
+            math.sqrt(error / right) if right else (0.0 if error == 0.0 else math.inf)
+            for error, right in self._squares.values()
+        )
+
+    def agreement(self) -> float | None:
+        if not self._same:
+            return None
+        same, count = (sum(entry[i] for entry in self._same) for i in (0, 1))
+        return same / count if count else 1.0  # neither has found anything
+
+    def accuracy(self, classes: Sequence[int] | None) -> float | None:
+        if classes is None or not self._classes:
+            return None
+        return float((np.concatenate(self._classes) == np.asarray(classes)).mean())
+
+
+def _matches(first: Sequence[Detection], second: Sequence[Detection]) -> int:
+    """Objects of both: the same class, boxes that overlap by half; each counts once, the most probable first."""
+    left = list(second)
+    for one in first:
+        match = next(
+            (other for other in left if other.index == one.index and _overlap(one, other) >= 0.5), None
+        )
+        if match is not None:
+            left.remove(match)
+    return len(second) - len(left)
+
+
+def _overlap(first: Detection, second: Detection) -> float:
+    """Intersection over union."""
+    a, b = first.box, second.box
+    width = min(a.right, b.right) - max(a.left, b.left)
+    height = min(a.bottom, b.bottom) - max(a.top, b.top)
+    if width <= 0 or height <= 0:
+        return 0.0
+    both = width * height
+    return both / (a.width * a.height + b.width * b.height - both)
+
+
+def _run(session: Session, network: Network, image: Array) -> Outputs:
+    result: Any = session.run(image)
+    return result if isinstance(result, dict) else {network.outputs[0].name: result}
+
+
+def _times(sessions: dict[PrecisionName, Session], image: Array, runs: int) -> dict[PrecisionName, float]:
+    """Milliseconds of one image, the shortest of runs that take turns."""
+    one = np.ascontiguousarray(image[:1])
+    least = dict.fromkeys(sessions, math.inf)
+    for session in sessions.values():
+        session.run(one)
+    for _ in range(runs):
+        for name, session in sessions.items():
+            begin = time.perf_counter()
+            session.run(one)
+            least[name] = min(least[name], 1000.0 * (time.perf_counter() - begin))
+    return least
+
+
+def _percent(share: float | None) -> str:
+    return "" if share is None else f"{share:.1%}"

@@ -1,0 +1,141 @@
+"""`mpscnn.compare_precisions` and `mpscnn precision`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from command_line import call
+from PIL import Image
+
+import mpscnn
+
+
+def classifier() -> mpscnn.Network:
+    network = mpscnn.Network((6, 6, 3))
+    x = network.conv2d(network.input, 8, 3, activation="relu6")
+    x = network.dense(x, 5)
+    network.output(network.softmax(x))
+    network.initialize_weights(seed=2)
+    return network
+
+
+def noise(count: int, *shape: int) -> list[np.ndarray]:
+    random = np.random.default_rng(0)
+    return [random.uniform(-1, 1, (1, *shape)).astype(np.float32) for _ in range(count)]
+
+
+def test_a_classifier() -> None:
+    network = classifier()
+    images = noise(12, 6, 6, 3)
+    right = [
+        int(np.argmax(network.compile(device="cpu").session().run(image)))  # type: ignore[arg-type]
+        for image in images
+    ]
+    wrong = [*right[:-3], *((number + 1) % 5 for number in right[-3:])]
+    found = mpscnn.compare_precisions(network, images, classes=wrong, runs=2)
+    assert (found.images, found.compared) == (12, "images")
+    assert [row.precision for row in found.rows] == mpscnn.devices()[0]["precisions"]
+    first, half = found.rows[:2]
+    assert (first.error, first.agreement, first.accuracy) == (0.0, 1.0, 0.75)
+    assert 0.0 < half.error < 0.01
+    for row in found.rows:
+        program = network.compile(device="cpu", precision=row.precision)
+        assert row.fingerprint == program.fingerprint()
+        assert row.weight_bytes == program.weight_bytes
+        assert row.arena_bytes == program.arena_bytes((1, 6, 6, 3))
+        assert row.milliseconds > 0.0
+    assert "same images" in repr(found)
+    assert "75.0%" in repr(found)
+    assert json.loads(json.dumps(found.to_dict()))["rows"][1]["precision"] == "float16"
+
+
+def test_answers_that_change_are_counted() -> None:
+    """In float16 the second class overflows to infinity and wins."""
+    network = mpscnn.Network((1, 1, 2))
+    network.output(network.dense(network.input, 2, name="scores"))
+    network.set_weights({"scores.weight": np.array([[70000.0, 0.0], [0.0, 60000.0]]).reshape(2, 1, 1, 2)})
+    images = [np.array([[[[1.0, 1.1]]]], np.float32), np.array([[[[0.1, 1.0]]]], np.float32)]
+    with pytest.raises(mpscnn.WeightsError, match="70000"):
+        mpscnn.compare_precisions(network, images, precisions=["float16"])
+    network.set_weights({"scores.weight": np.array([[60000.0, 0.0], [0.0, 60001.0]]).reshape(2, 1, 1, 2)})
+    images = [np.array([[[[1.0, 1.0]]]], np.float32), np.array([[[[0.1, 1.0]]]], np.float32)]
+    found = mpscnn.compare_precisions(network, images, precisions=["float16"], runs=1)
+    # 60001 is 60000 in float16, and of equal scores the first wins.
+    assert found.rows[1].agreement == 0.5
+
+
+def test_segmentations_count_pixels() -> None:
+    network = mpscnn.Network((4, 5, 3))
+    network.output(network.conv2d(network.input, 6, 1))
+    network.initialize_weights()
+    found = mpscnn.compare_precisions(network, noise(2, 4, 5, 3), runs=1)
+    assert found.compared == "pixels"
+    assert found.rows[0].agreement == 1.0
+    assert found.rows[0].accuracy is None
+
+
+def test_detectors_count_objects() -> None:
+    model = mpscnn.load("page_digits", device="cpu")
+    page = Image.new("L", (160, 160), 255)
+    digit = Image.fromarray(np.where(np.eye(20, dtype=bool), 0, 255).astype(np.uint8)).resize((40, 40))
+    page.paste(digit, (60, 60))
+    images = [
+        mpscnn.preprocess(page, 160, model.preprocess or "none", channels=model.network.input.shape[-1] or 3)
+    ]
+    network = model.network
+    found = mpscnn.compare_precisions(network, images, runs=1)
+    assert found.compared == "objects"
+    assert all(row.agreement is not None and 0.0 <= row.agreement <= 1.0 for row in found.rows)
+    assert found.rows[0].agreement == 1.0
+
+
+def test_wrong_arguments() -> None:
+    network = classifier()
+    with pytest.raises(mpscnn.ParameterError, match="no images"):
+        mpscnn.compare_precisions(network, [])
+    with pytest.raises(mpscnn.ParameterError, match="2 classes for 1 images"):
+        mpscnn.compare_precisions(network, noise(1, 6, 6, 3), classes=[0, 1])
+    with pytest.raises(mpscnn.ParameterError, match="runs"):
+        mpscnn.compare_precisions(network, noise(1, 6, 6, 3), runs=0)
+    with pytest.raises(mpscnn.ShapeError):
+        mpscnn.compare_precisions(network, noise(1, 5, 6, 3))
+
+
+def test_on_the_command_line(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    labels = (mpscnn.load(device="cpu").labels or [])[:2]
+    for i, label in enumerate(labels):
+        (tmp_path / label).mkdir()
+        for k in range(3):
+            Image.new("RGB", (64, 64), (90 * i, 60 * k, 80)).save(tmp_path / label / f"{k}.png")
+    assert (
+        call(monkeypatch, "precision", "cifar10_mobilenet_v2", "--images", str(tmp_path), "--runs", "1") == 0
+    )
+    out = capsys.readouterr().out
+    assert "6 photos" in out
+    assert "accuracy" in out
+    arguments = ("--images", str(tmp_path / labels[0]), "--most", "1", "--runs", "1", "--json")
+    assert call(monkeypatch, "precision", "cifar10_mobilenet_v2", *arguments) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert shown["images"] == 1
+    assert shown["rows"][0]["accuracy"] in (0.0, 1.0)
+    (tmp_path / labels[0]).rename(tmp_path / "holiday")
+    assert (
+        call(monkeypatch, "precision", "cifar10_mobilenet_v2", "--images", str(tmp_path), "--runs", "1") == 0
+    )
+    assert "accuracy" not in capsys.readouterr().out
+
+
+def test_without_photos_it_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert call(monkeypatch, "precision", "digits", "--runs", "1") == 0
+    shown = capsys.readouterr()
+    assert "4 random inputs" in shown.out
+    assert "--images" in shown.err
+    assert call(monkeypatch, "precision", "digits", "--images", str(tmp_path)) == 2
+    assert "no photo" in capsys.readouterr().err
