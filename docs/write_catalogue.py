@@ -49,6 +49,10 @@ run at extents that were free until then. *any* stands for every engine or opera
 UNSUPPORTED_HEADER = "| row | engine | operation | what | must be |\n|---|---|---|---|---|"
 
 
+#: Classes whose layers have an operation with a gradient, but not as the class computes it.
+NO_GRADIENT = {"MPSImageLanczosScale"}
+
+
 def raw_kernels() -> dict[str, dict[str, Any]]:
     """The core's raw kernels by the class of Apple's that they follow."""
     return {entry["apple"]: entry for entry in json.loads(_core.kernels())}
@@ -96,7 +100,7 @@ def support(engine: str, operations: list[str]) -> str:
 def differentiable(operations: list[str]) -> str:
     """Whether operations have a gradient."""
     having = [entry["name"] for entry in mpscnn.operations() if entry["gradient"]]
-    return "yes" if all(operation in having for operation in operations) else "no"
+    return "yes" if operations and all(operation in having for operation in operations) else "no"
 
 
 def row(apple: str, layer: str | None) -> str:
@@ -108,7 +112,7 @@ def row(apple: str, layer: str | None) -> str:
     operations = operations_of(layer) if layer else []
     cpu = support("cpu", operations) if kernel or found else ("as a layer" if layer else "not yet")
     metal = support("metal", operations) if operations else "—"
-    gradient = differentiable(operations) if operations else "—"
+    gradient = differentiable([] if apple in NO_GRADIENT else operations) if operations else "—"
     return f"| {apple} | {name} | {method} | {cpu} | {metal} | {gradient} |"
 
 

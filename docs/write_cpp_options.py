@@ -62,6 +62,7 @@ TYPES = {
     "offset": "std::array<std::int64_t, 3>",
     "padding": "std::int64_t",
     "region": "std::optional<std::array<std::int64_t, 6>>",
+    "scale transform": "std::optional<std::array<double, 4>>",
     "neuron descriptor": "std::optional<NeuronDescriptor>",
 }
 INT64_MAX = 2**63 - 1

@@ -1,5 +1,5 @@
-// Nearest and bilinear resize. What MPS samples differs between systems, and it filters with few bits; here
-// the host says between which pixels each row and column lies.
+// Nearest, bilinear and Lanczos resize. What MPS samples differs between systems, and it filters with few
+// bits; here the host says between which pixels each row and column lies, or which it adds up.
 
 #include <metal_stdlib>
 
@@ -39,6 +39,33 @@ inline void resize_nearest(Source source, Destination destination, constant Resi
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
 
+/// `spans` are those of all columns and behind them those of all rows. Rows are filtered first, as the
+/// processor does.
+template <typename Source, typename Destination>
+inline void resize_lanczos(Source source, Destination destination, constant ResizeParams &params,
+                           const device ResizeSpan *spans, const device float *weights, uint3 position) {
+    if (outside(position, params.destination)) return;
+    const ResizeSpan columns = spans[position.x], rows = spans[params.destination.width + position.y];
+    float4 value = float4(0.0f);
+    for (int j = 0; j < rows.count; ++j) {
+        float4 row = float4(0.0f);
+        for (int i = 0; i < columns.count; ++i)
+            row = fma(float4(weights[columns.weights + i]),
+                      fetch(source, uint2(uint(columns.first + i), uint(rows.first + j)), position.z), row);
+        value = fma(float4(weights[rows.weights + j]), row, value);
+    }
+    const uint slice = position.z % params.destination.slices;
+    store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
+}
+
+#define RESIZE_LANCZOS(TYPE, TEXTURE)                                                                        \
+    kernel void resize_lanczos_##TYPE##_##TEXTURE##_##TEXTURE(                                               \
+        TEXTURE<float, access::read> source [[texture(0)]],                                                  \
+        TEXTURE<TYPE, access::write> destination [[texture(1)]],                                             \
+        constant ResizeParams &params [[buffer(0)]], const device ResizeSpan *spans [[buffer(1)]],           \
+        const device float *weights [[buffer(2)]], uint3 position [[thread_position_in_grid]]) {             \
+        resize_lanczos(source, destination, params, spans, weights, position);                               \
+    }
 #define RESIZE_KIND(NAME, TYPE, TEXTURE)                                                                     \
     kernel void NAME##_##TYPE##_##TEXTURE##_##TEXTURE(                                                       \
         TEXTURE<float, access::read> source [[texture(0)]],                                                  \
@@ -49,6 +76,7 @@ inline void resize_nearest(Source source, Destination destination, constant Resi
     }
 #define RESIZE(TYPE, TEXTURE)                                                                                \
     RESIZE_KIND(resize_nearest, TYPE, TEXTURE)                                                               \
-    RESIZE_KIND(resize_bilinear, TYPE, TEXTURE)
+    RESIZE_KIND(resize_bilinear, TYPE, TEXTURE)                                                              \
+    RESIZE_LANCZOS(TYPE, TEXTURE)
 
 FOR_EACH_IMAGE_TYPE(RESIZE)

@@ -9,6 +9,11 @@ struct ResizeTap {
     float fraction;
 };
 
+/// Lanczos: the input positions side by side that a row or column adds up; their weights begin at `weights`.
+struct ResizeSpan {
+    int first, count, weights;
+};
+
 struct ResizeParams {
     ImageParams destination;
 };

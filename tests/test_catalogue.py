@@ -91,6 +91,7 @@ def test_every_python_kernel_is_in_the_core() -> None:
         "ArithmeticGradient",
         "BinaryKernel",
         "GradientKernel",
+        "ImageScale",
         "Kernel",
         "Optimizer",
         "Pooling",

@@ -235,6 +235,7 @@ constexpr CheckedLayer checked_layers[] = {
     {"group normalization, large epsilon", "group_normalization", R"({"groups":3,"epsilon":0.5})"},
     {"group normalization, large", "group_normalization", R"({"groups":3})", nullptr, 33, 35, 21},
     {"layer normalization, large", "layer_normalization", R"({"epsilon":0.5})", nullptr, 3, 5, 387},
+    {"Lanczos resize", "resize", R"({"kind":"lanczos","height":9,"width":3})"},
     {"bilinear resize, corners", "resize", R"({"height":9,"width":12,"alignment":"corners"})"},
     {"bilinear resize, one row", "resize", R"({"height":1,"width":12,"alignment":"pytorch_half_pixel"})"},
     {"bilinear resize, zeros outside", "resize",

@@ -50,7 +50,7 @@ ImageRegion Arithmetic::source_region(const Offset &offset, const ImageSize &wri
     return region;
 }
 
-int Arithmetic::build(EncodingBuilder &builder) const {
+std::vector<int> Arithmetic::operands(EncodingBuilder &builder) const {
     const ops::Arithmetic &p = parameters;
     if ((p.primary_stride_x == 0 && p.secondary_stride_x == 0 && builder.width() > 1) ||
         (p.primary_stride_y == 0 && p.secondary_stride_y == 0 && builder.height() > 1))
@@ -69,9 +69,14 @@ int Arithmetic::build(EncodingBuilder &builder) const {
     }
     const int primary = builder.pixels(0, p.primary_stride_x, p.primary_stride_y);
     const int secondary = builder.pixels(1, p.secondary_stride_x, p.secondary_stride_y);
+    return {primary, secondary};
+}
+
+int Arithmetic::build(EncodingBuilder &builder) const {
+    const std::vector<int> sources = operands(builder);
     const auto add = [&](auto operation) {
-        static_cast<ops::Arithmetic &>(operation) = p;
-        return builder.add(operation, {primary, secondary});
+        static_cast<ops::Arithmetic &>(operation) = parameters;
+        return builder.add(operation, sources);
     };
     switch (kind) {
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY)                                                               \
@@ -81,6 +86,65 @@ int Arithmetic::build(EncodingBuilder &builder) const {
 #undef MPSCNN_ARITHMETIC
     }
     fail(ErrorKind::parameter, "unknown elementwise operation");
+}
+
+void Compare::check(const std::string &kernel) const {
+    arithmetic.check(kernel);
+    if (!(threshold >= 0.0f))
+        fail(ErrorKind::parameter, {kernel, ": threshold must be at least 0, got ", threshold});
+    const bool of_equality =
+        comparison_type == ComparisonType::equal || comparison_type == ComparisonType::not_equal;
+    if (threshold != 0.0f && !of_equality)
+        fail(ErrorKind::parameter,
+             {kernel, ": threshold must be 0 unless comparison_type is equal or not_equal, got ", threshold,
+              " with ", ops::name_of(comparison_type)});
+}
+
+int Compare::build(EncodingBuilder &builder) const {
+    Arithmetic compared = arithmetic;
+    ops::Arithmetic &p = compared.parameters;
+    const bool equal = comparison_type == ComparisonType::equal;
+    if (threshold != 0.0f) { // whether anything of the difference lies beyond the threshold
+        ops::Subtraction difference;
+        static_cast<ops::Arithmetic &>(difference) = p;
+        difference.bias = 0.0f;
+        difference.minimum = ops::Arithmetic{}.minimum;
+        difference.maximum = ops::Arithmetic{}.maximum;
+        const ops::Neuron magnitude{.kind = ops::NeuronKind::absolute},
+            behind{.kind = ops::NeuronKind::linear, .a = 1.0f, .b = -threshold},
+            positive{.kind = ops::NeuronKind::relu};
+        int value = builder.add(difference, compared.operands(builder));
+        for (const ops::Neuron &neuron : {magnitude, behind, positive}) value = builder.add(neuron, {value});
+        const auto with_zero = [&](auto operation) {
+            operation.secondary_scale = 0.0f;
+            operation.bias = p.bias;
+            operation.minimum = p.minimum;
+            operation.maximum = p.maximum;
+            return builder.add(operation, {value, value});
+        };
+        return equal ? with_zero(ops::Equal{}) : with_zero(ops::NotEqual{});
+    }
+    switch (comparison_type) {
+    case ComparisonType::equal:
+        compared.kind = ops::ArithmeticKind::equal;
+        break;
+    case ComparisonType::not_equal:
+        compared.kind = ops::ArithmeticKind::not_equal;
+        break;
+    case ComparisonType::less: // x < y where -x > -y
+    case ComparisonType::less_or_equal:
+        p.primary_scale = -p.primary_scale;
+        p.secondary_scale = -p.secondary_scale;
+        [[fallthrough]];
+    case ComparisonType::greater:
+    case ComparisonType::greater_or_equal: {
+        const bool strict =
+            comparison_type == ComparisonType::less || comparison_type == ComparisonType::greater;
+        compared.kind = strict ? ops::ArithmeticKind::greater : ops::ArithmeticKind::greater_equal;
+        break;
+    }
+    }
+    return compared.build(builder);
 }
 
 } // namespace mpscnn::kernels

@@ -37,6 +37,54 @@ struct Arithmetic {
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t source) const;
     int build(EncodingBuilder &builder) const;
+    /// The sources as operations of these parameters read them.
+    std::vector<int> operands(EncodingBuilder &builder) const;
+};
+
+/// MPSNNComparisonType.
+enum class ComparisonType { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
+
+} // namespace mpscnn::kernels
+
+namespace mpscnn::ops {
+
+template <> struct EnumNames<kernels::ComparisonType> {
+    static constexpr std::array<std::pair<const char *, kernels::ComparisonType>, 6> values{
+        {{"equal", kernels::ComparisonType::equal},
+         {"not_equal", kernels::ComparisonType::not_equal},
+         {"less", kernels::ComparisonType::less},
+         {"less_or_equal", kernels::ComparisonType::less_or_equal},
+         {"greater", kernels::ComparisonType::greater},
+         {"greater_or_equal", kernels::ComparisonType::greater_or_equal}}};
+};
+
+} // namespace mpscnn::ops
+
+namespace mpscnn::kernels {
+
+/// MPSNNCompare: 1 where the comparison holds, else 0.
+struct Compare {
+    ComparisonType comparison_type = ComparisonType::equal;
+    float threshold = 0.0f;
+    Arithmetic arithmetic;
+
+    template <class Visitor> void fixed(Visitor &) {}
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("comparison_type", comparison_type, "what is asked of primary and secondary source");
+        visit("threshold", threshold, "equal and not_equal: the largest difference that counts as none");
+        arithmetic.fields(visit);
+    }
+
+    void check(const std::string &kernel) const;
+    ops::WeightSpecs weights() const { return {}; }
+    std::int64_t output_channels(ChannelCounts sources) const { return arithmetic.output_channels(sources); }
+    ImageSize destination_size(std::span<const ImageDescriptor> sources) const {
+        return arithmetic.destination_size(sources);
+    }
+    ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t source) const {
+        return arithmetic.source_region(offset, written, source);
+    }
+    int build(EncodingBuilder &builder) const;
 };
 
 } // namespace mpscnn::kernels

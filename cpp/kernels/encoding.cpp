@@ -56,6 +56,7 @@ EncodingBuilder::EncodingBuilder(std::string kernel, const KernelProperties &pro
                                  std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
                                  EncodingOptions options)
     : kernel_(std::move(kernel)), properties_(properties), sources_(sources),
+      destination_size_{destination.width, destination.height},
       destination_channels_(destination.feature_channels), options_(options) {
     place_destination(destination);
     for (std::size_t i = 0; i < sources.size(); ++i) place_source(i);

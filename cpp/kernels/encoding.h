@@ -119,6 +119,9 @@ public:
     std::size_t sources() const { return sources_.size(); }
     const ImageDescriptor &image(std::size_t source = 0) const { return sources_[source]; }
 
+    /// All of the destination, and its feature channels from the first written on.
+    ImageSize destination_size() const { return destination_size_; }
+    std::int64_t destination_channels() const { return destination_channels_ - written_.channel; }
     /// What is written: the clip rectangle within the destination.
     std::int64_t width() const { return written_.width; }
     std::int64_t height() const { return written_.height; }
@@ -193,6 +196,7 @@ private:
     std::string kernel_;
     const KernelProperties &properties_;
     std::span<const ImageDescriptor> sources_;
+    ImageSize destination_size_;
     std::int64_t destination_channels_;
     EncodingOptions options_;
     ImageRegion written_;

@@ -112,6 +112,8 @@ Kernel with_defaults(const KernelClass &type) {
         [&]<class T>(const T &) {
             if constexpr (requires { T::default_padding; })
                 kernel.properties.padding.size = T::default_padding;
+            if constexpr (requires { T::default_edge_mode; })
+                kernel.properties.sources[0].edge_mode = T::default_edge_mode;
         },
         kernel.family);
     return kernel;
@@ -288,7 +290,16 @@ Encoding Kernel::finish(EncodingBuilder builder) const {
     std::visit([&](const auto &entry) { entry.build(builder); }, family);
     std::vector<std::int64_t> channels;
     for (std::size_t i = 0; i < builder.sources(); ++i) channels.push_back(builder.channels(i));
-    return std::move(builder).finish(output_channels(channels));
+    const std::int64_t room = builder.destination_channels();
+    const std::int64_t written = std::visit(
+        [&]<class T>(const T &entry) {
+            if constexpr (requires { entry.written_channels(channels, room); })
+                return entry.written_channels(channels, room);
+            else
+                return entry.output_channels(channels);
+        },
+        family);
+    return std::move(builder).finish(written);
 }
 
 Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,

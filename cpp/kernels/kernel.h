@@ -12,9 +12,11 @@
 #include "kernels/arithmetic_gradient.h"
 #include "kernels/batch_normalization_gradient.h"
 #include "kernels/binary_convolution.h"
+#include "kernels/conversion.h"
 #include "kernels/convolution.h"
 #include "kernels/dropout.h"
 #include "kernels/fully_connected.h"
+#include "kernels/gram_matrix.h"
 #include "kernels/loss.h"
 #include "kernels/neuron.h"
 #include "kernels/normalization.h"
@@ -23,6 +25,7 @@
 #include "kernels/reduction.h"
 #include "kernels/reshape.h"
 #include "kernels/resize.h"
+#include "kernels/scale.h"
 #include "kernels/softmax.h"
 #include "kernels/transposed_convolution.h"
 #include "kernels/yolo_loss.h"
@@ -37,10 +40,13 @@ namespace mpscnn::kernels {
 //   int build(EncodingBuilder &) const;                the operations of one encode; the value written
 //   std::int64_t output_channels(ChannelCounts) const;
 //   static constexpr auto default_padding = ...;       size bits of the padding policy, same unless given
+//   static constexpr EdgeMode default_edge_mode = ...; zero unless given
 // and, unless a pixel of the result depends on the pixel at the same place, one of
 //   ops::Window taps() const;                          kernel, stride and dilation
 //   ImageSize destination_size(std::span<const ImageDescriptor>) const;   whatever the padding policy
 // and, where it applies,
+//   std::int64_t written_channels(ChannelCounts, std::int64_t room) const;   channels of the result in a
+//                                                      destination with room for so many
 //   void policy_applied(KernelProperties &, ImageDescriptor &destination);   after the padding policy has set
 //                                                      offset and size
 //   static constexpr bool reads_whole_source = true;   whatever the destination's size
@@ -53,9 +59,10 @@ namespace mpscnn::kernels {
 using Family =
     std::variant<ArgumentReduction, ConvolutionTranspose, Arithmetic, ArithmeticGradient, BatchNormalization,
                  BatchNormalizationGradient, BatchStatistics, BinaryConvolution, BinaryFullyConnected,
-                 Convolution, CrossChannelNormalization, Dropout, FullyConnected, GroupNormalization,
-                 InitialGradient, Loss, LossGradient, Neuron, Optimizer, Pad, Pooling, Reduction, Reshape,
-                 Resize, Slice, Softmax, SoftmaxGradient, WeightedReduction, WindowNormalization, YoloLoss>;
+                 Compare, Conversion, Convolution, CrossChannelNormalization, Dropout, FullyConnected,
+                 GramMatrix, GroupNormalization, InitialGradient, Loss, LossGradient, Neuron, Optimizer, Pad,
+                 Pooling, Reduction, Reshape, Resize, Scale, Slice, Softmax, SoftmaxGradient,
+                 WeightedReduction, WindowNormalization, YoloLoss>;
 
 struct Kernel;
 

@@ -96,6 +96,12 @@ template <ops::ResizeKind kind, bool by_factor> Family resize() {
     return family;
 }
 
+template <ops::ResizeKind kind> Family scale() {
+    Scale family;
+    family.kind = kind;
+    return family;
+}
+
 template <bool logarithm> Family softmax_gradient() {
     SoftmaxGradient family;
     family.logarithm = logarithm;
@@ -125,6 +131,7 @@ constexpr KernelClass classes[] = {
      batch_statistics_gradient, StateUse::reads},
     {"BinaryConvolution", "MPSCNNBinaryConvolution", 1, plain<BinaryConvolution>},
     {"BinaryFullyConnected", "MPSCNNBinaryFullyConnected", 1, plain<BinaryFullyConnected>},
+    {"Compare", "MPSNNCompare", 2, plain<Compare>},
     {"Convolution", "MPSCNNConvolution", 1, plain<Convolution>},
     {"ConvolutionGradient", "MPSCNNConvolutionGradient", 2, plain<Convolution>, StateUse::none, is_gradient},
     {"ConvolutionTranspose", "MPSCNNConvolutionTranspose", 1, plain<ConvolutionTranspose>},
@@ -141,9 +148,13 @@ constexpr KernelClass classes[] = {
     {"FullyConnected", "MPSCNNFullyConnected", 1, plain<FullyConnected>},
     {"FullyConnectedGradient", "MPSCNNFullyConnectedGradient", 2, plain<FullyConnected>, StateUse::none,
      is_gradient},
+    {"GramMatrixCalculation", "MPSNNGramMatrixCalculation", 1, plain<GramMatrix>},
     {"GroupNormalization", "MPSCNNGroupNormalization", 1, group_normalization},
     {"GroupNormalizationGradient", "MPSCNNGroupNormalizationGradient", 2, group_normalization, StateUse::none,
      is_gradient},
+    {"ImageBilinearScale", "MPSImageBilinearScale", 1, scale<ResizeKind::bilinear>},
+    {"ImageConversion", "MPSImageConversion", 1, plain<Conversion>},
+    {"ImageLanczosScale", "MPSImageLanczosScale", 1, scale<ResizeKind::lanczos>},
     {"InitialGradient", "MPSNNInitialGradient", 1, plain<InitialGradient>},
     {"InstanceNormalization", "MPSCNNInstanceNormalization", 1, plain<GroupNormalization>},
     {"InstanceNormalizationGradient", "MPSCNNInstanceNormalizationGradient", 2, plain<GroupNormalization>,

@@ -60,7 +60,11 @@ ResizeAxis sampling(ResizeAlignment alignment, const ResizeParameters &given, st
     return axis;
 }
 
-void check_axis(const ResizeParameters &given, ResizeAlignment alignment, std::int64_t input) {
+/// Positions that one result of Lanczos' filter reads are bounded by the sizes, unless a factor is stated.
+constexpr double widest_lanczos = 256.0;
+
+void check_axis(const ResizeParameters &given, const Resize &resize, std::int64_t input) {
+    const ResizeAlignment alignment = resize.alignment;
     const OperationInfo &info = Resize::info;
     constexpr double largest = largest_size;
     require_at_least(info, given.names.extent, given.extent, 0);
@@ -75,6 +79,10 @@ void check_axis(const ResizeParameters &given, ResizeAlignment alignment, std::i
                          given.magnification);
     if (given.magnification != 0.0 && alignment == ResizeAlignment::corners)
         refuse_parameter(info, given.names.magnification, "0 with alignment corners", given.magnification);
+    if (resize.kind == ResizeKind::lanczos && given.magnification != 0.0 &&
+        given.magnification < 1.0 / widest_lanczos)
+        refuse_parameter(info, given.names.magnification, "0, or at least 1/256 with kind lanczos",
+                         given.magnification);
     if (!(std::abs(given.offset) <= largest))
         refuse_parameter(info, given.names.offset, "-16777216 to 16777216", given.offset);
     if (input != Shape::any && given.result(input) < 1)
@@ -110,8 +118,8 @@ NearestRule Resize::nearest_rule() const {
 
 void Resize::check(const InputShapes &inputs) const {
     require_rank(info, inputs, 4);
-    check_axis(vertical_of(*this), alignment, inputs[0][1]);
-    check_axis(horizontal_of(*this), alignment, inputs[0][2]);
+    check_axis(vertical_of(*this), *this, inputs[0][1]);
+    check_axis(horizontal_of(*this), *this, inputs[0][2]);
     require_edge(info, edge, {EdgeRule::clamp, EdgeRule::zero});
 }
 
@@ -120,8 +128,13 @@ Shape Resize::output_shape(const InputShapes &inputs) const {
     return {input[0], vertical_of(*this).result(input[1]), horizontal_of(*this).result(input[2]), input[3]};
 }
 
-Cost Resize::cost(const InputShapes &, const Shape &output) const {
-    return {0, kind == ResizeKind::bilinear ? 7 * output.elements() : 0};
+Cost Resize::cost(const InputShapes &inputs, const Shape &output) const {
+    if (kind == ResizeKind::nearest) return {};
+    if (kind == ResizeKind::bilinear) return {0, 7 * output.elements()};
+    const std::int64_t rows = inputs[0][1], columns = inputs[0][2];
+    const std::int64_t taps =
+        lanczos_taps(vertical(rows, output[1]), rows) + lanczos_taps(horizontal(columns, output[2]), columns);
+    return {0, Shape{2 * taps, output.elements()}.elements()}; // a shape refuses products beyond 64 bits
 }
 
 } // namespace mpscnn::ops

@@ -1,14 +1,21 @@
 #pragma once
 
+#include "ops/lanczos.h"
 #include "ops/window.h"
 
 namespace mpscnn::ops {
 
-enum class ResizeKind { nearest, bilinear };
+enum class ResizeKind {
+    nearest,
+    bilinear,
+    lanczos ///< with three lobes, widened where the image shrinks (ops/lanczos.h)
+};
 
 template <> struct EnumNames<ResizeKind> {
-    static constexpr std::array<std::pair<const char *, ResizeKind>, 2> values{
-        {{"nearest", ResizeKind::nearest}, {"bilinear", ResizeKind::bilinear}}};
+    static constexpr std::array<std::pair<const char *, ResizeKind>, 3> values{
+        {{"nearest", ResizeKind::nearest},
+         {"bilinear", ResizeKind::bilinear},
+         {"lanczos", ResizeKind::lanczos}}};
 };
 
 /// Where output pixel o samples the input, per axis, with scale = input / output size.
@@ -51,17 +58,11 @@ struct NearestRule {
     bool up = false;
 };
 
-/// Sampling positions of one axis: output o reads input position (o + centre) * numerator / denominator +
-/// offset. The quotient is formed last, so that whole positions are met exactly.
-struct ResizeAxis {
-    double numerator = 1.0, denominator = 1.0, centre = 0.0, offset = 0.0;
-};
-
-/// Image of another size by nearest or bilinear sampling, without antialiasing. This is the one place that
-/// knows where samples lie.
+/// Image of another size by nearest or bilinear sampling, without antialiasing, or by Lanczos' filter. This
+/// is the one place that knows where samples lie.
 struct Resize {
     static constexpr OperationInfo info{
-        "resize", "Nearest or bilinear resize of an image.", 1, 1, true, false, true};
+        "resize", "Nearest, bilinear or Lanczos resize of an image.", 1, 1, true, false, true};
 
     ResizeKind kind = ResizeKind::bilinear;
     ResizeAlignment alignment = ResizeAlignment::half_pixel;
@@ -73,7 +74,7 @@ struct Resize {
     ResizeRounding rounding = ResizeRounding::by_alignment;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("kind", kind, "nearest or bilinear");
+        visit("kind", kind, "nearest, bilinear or lanczos");
         visit("alignment", alignment,
               "half_pixel, corners, asymmetric or pytorch_half_pixel (docs/ops/resize.md)");
         visit("height", height, "rows of the result; 0: input rows * scale_y, rounded down");
@@ -99,7 +100,7 @@ struct Resize {
     void check(const InputShapes &inputs) const;
     Shape output_shape(const InputShapes &inputs) const;
     WeightSpecs weights(const InputShapes &) const { return {}; }
-    Cost cost(const InputShapes &, const Shape &output) const;
+    Cost cost(const InputShapes &inputs, const Shape &output) const;
 };
 
 } // namespace mpscnn::ops

@@ -18,6 +18,8 @@ struct ResizeGradient {
     void check(const InputShapes &inputs) const {
         const InputShapes input = inputs.subspan(1, 1);
         resize.check(input);
+        if (resize.kind == ResizeKind::lanczos)
+            refuse_parameter(info, "kind", "nearest or bilinear", name_of(resize.kind));
         require_result(info, inputs[0], resize.output_shape(input));
     }
     Shape output_shape(const InputShapes &inputs) const { return inputs[1]; }

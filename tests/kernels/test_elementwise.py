@@ -173,3 +173,48 @@ def test_arithmetic_that_does_not_fit_is_refused() -> None:
         encode(kernels.Add(), x, y)
     with pytest.raises(mpscnn.ParameterError, match="both strides of an axis are 0"):
         encode(kernels.Add(primary_stride_x=0, secondary_stride_x=0), x, x, destination=x)
+
+
+COMPARISONS: dict[str, Any] = {
+    "equal": np.equal,
+    "not_equal": np.not_equal,
+    "less": np.less,
+    "less_or_equal": np.less_equal,
+    "greater": np.greater,
+    "greater_or_equal": np.greater_equal,
+}
+
+
+@given(st.sampled_from(sorted(COMPARISONS)), seeds)
+def test_comparisons(kind: str, seed: int) -> None:
+    """NaN is not equal to anything; scales and broadcasting as in arithmetic."""
+    x, y = (np.round(normal(seed + i, (2, 3, 4, 5)) * 2) for i in range(2))
+    x[0, 0, 0, 0] = y[0, 0, 1, 0] = np.nan
+    x[0, 0, 2, 0] = y[0, 0, 2, 0] = np.inf
+    found = encode(kernels.Compare(kind, primary_scale=2.0, secondary_scale=-1.0), x, y)  # type: ignore[arg-type]
+    np.testing.assert_array_equal(found, COMPARISONS[kind](2 * x, -y).astype(np.float32))
+    one = kernels.Compare(kind, secondary_stride_x=0, secondary_stride_y=0, bias=0.5)  # type: ignore[arg-type]
+    expected = COMPARISONS[kind](x, y[:, :1, :1]) + 0.5
+    np.testing.assert_array_equal(encode(one, x, y), expected.astype(np.float32))
+
+
+@pytest.mark.parametrize("kind", ["equal", "not_equal"])
+def test_values_within_the_threshold_are_equal(kind: str) -> None:
+    x = np.array([0, 0.5, 1, 1.5, -1.5, np.nan, np.inf, -2], np.float32).reshape(1, 2, 4, 1)
+    y = np.array([1, 1, 1, 0.5, -0.5, 1, 1, 2], np.float32).reshape(1, 2, 4, 1)
+    kernel = kernels.Compare(kind, threshold=1.0)  # type: ignore[arg-type]
+    with np.errstate(invalid="ignore"):
+        within = np.abs(x.astype(np.float64) - y) <= 1.0
+    expected = within if kind == "equal" else ~within
+    np.testing.assert_array_equal(encode(kernel, x, y), expected.astype(np.float32))
+    tight = kernels.Compare(kind, threshold=float(np.nextafter(np.float32(1), np.float32(0))))  # type: ignore[arg-type]
+    assert encode(tight, x, y)[0, 0, 0, 0] == float(kind == "not_equal")
+
+
+def test_comparisons_that_cannot_be_are_named() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="comparison_type: must be one of equal, not_equal, less"):
+        kernels.Compare("same")  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="threshold must be at least 0, got -1"):
+        kernels.Compare(threshold=-1.0)
+    with pytest.raises(mpscnn.ParameterError, match="threshold must be 0 unless comparison_type is equal"):
+        kernels.Compare("less", threshold=0.5)

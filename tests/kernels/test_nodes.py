@@ -54,6 +54,10 @@ WITH_NORMALIZATION = ConvolutionDescriptor(3, 3, 8, 4, fused_neuron_descriptor=N
 WITH_NORMALIZATION.set_batch_normalization_parameters_for_inference(
     floats(4), floats(4) ** 2, floats(4), floats(4), 1e-3
 )
+BINARY = ConvolutionDescriptor(3, 2, 8, 4, 2, 1, fused_neuron_descriptor=NeuronDescriptor("relu", 0.1))
+TRANSPOSED = ConvolutionDescriptor(
+    3, 3, 8, 4, 2, 2, dilation_rate_x=2, fused_neuron_descriptor=NeuronDescriptor("prelu", data=floats(4))
+)
 SLOPES = ConvolutionDescriptor(1, 1, 8, 4, fused_neuron_descriptor=NeuronDescriptor("prelu", data=floats(4)))
 
 CASES: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
@@ -101,7 +105,47 @@ CASES: dict[str, list[tuple[tuple[Any, ...], dict[str, Any]]]] = {
     ],
     "MPSCNNUpsamplingNearestNode": [((2, 3), {})],
     "MPSCNNUpsamplingBilinearNode": [((2, 3), {}), ((2, 2), {"align_corners": True})],
-    "MPSNNBilinearScaleNode": [((13, 5), {})],
+    "MPSNNBilinearScaleNode": [((13, 5), {}), ((5, 3), {"edge_mode": "zero"})],
+    "MPSNNLanczosScaleNode": [
+        ((13, 5), {}),
+        ((4, 3), {"edge_mode": "zero"}),
+        ((), {"scale_transform": kernels.ScaleTransform(1.5, 0.5, -3, 1)}),
+    ],
+    "MPSCNNConvolutionTransposeNode": [
+        ((ConvolutionDescriptor(3, 2, 8, 4, 2, 3), floats(4, 2, 3, 8), floats(4)), {}),
+        (
+            (ConvolutionDescriptor(4, 3, 8, 4, 2, 2), floats(4, 3, 4, 8)),
+            {"kernel_offset_x": 1, "kernel_offset_y": -1},
+        ),
+        ((TRANSPOSED, floats(4, 3, 3, 8)), {}),
+    ],
+    "MPSCNNBinaryConvolutionNode": [
+        ((BINARY, floats(4, 2, 3, 8)), {"type": kind, "use_beta_scaling": beta, **terms})
+        for kind in ("binary_weights", "xnor", "and")
+        for beta, terms in (
+            (False, {}),
+            (
+                True,
+                {
+                    "output_bias_terms": floats(4),
+                    "output_scale_terms": floats(4),
+                    "input_bias_terms": floats(8) - 3,
+                    "input_scale_terms": floats(8),
+                },
+            ),
+        )
+    ],
+    "MPSCNNBinaryFullyConnectedNode": [
+        (
+            (ConvolutionDescriptor(9, 7, 8, 5), floats(5, 7, 9, 8)),
+            {"type": "xnor", "output_bias_terms": floats(5)},
+        )
+    ],
+    "MPSNNComparisonNode": [
+        ((kind,), {"secondary_scale": 1.5, "maximum_value": 0.5})
+        for kind in ("equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal")
+    ],
+    "MPSNNGramMatrixCalculationNode": [((0.25,), {})],
     "MPSCNNDropoutNode": [((0.5, 7), {}), ((0.5, 7), {"mask_stride_in_pixels": (0, 1, 1)})],
 }
 WITHOUT_KERNEL = ("MPSNNConcatenationNode", "MPSNNReductionSpatialMeanNode")
@@ -200,6 +244,11 @@ def test_what_no_graph_can_be_made_of() -> None:
     clamped = nodes.MPSCNNConvolutionNode(
         image, ConvolutionDescriptor(3, 3, 4, 8), floats(8, 3, 3, 4), edge_mode="clamp"
     )
+    compared = nodes.MPSNNComparisonNode(image, image, threshold=0.5)
+    with pytest.raises(
+        UnsupportedError, match=r"threshold must be 0 in a graph, got 0\.5: Apple's node has none"
+    ):
+        nodes.MPSNNGraph(compared.result_image)
     with pytest.raises(UnsupportedError, match="MPSNNPadNode"):
         nodes.MPSNNGraph(clamped.result_image)
     assert kernels.Convolution.apple_class == "MPSCNNConvolution"

@@ -81,6 +81,26 @@ def test_resizing_out_of_range_is_named() -> None:
         encode(kernels.UpsamplingNearest(2, 2), x, destination=np.zeros((7, 6, 4), np.float32))
 
 
+@given(shapes, st.floats(-2, 2, width=16), seeds)
+def test_gram_matrix(shape: tuple[int, ...], alpha: float, seed: int) -> None:
+    x = normal(seed, shape)
+    pixels = x.astype(np.float64).reshape(shape[0], -1, shape[3])
+    reference = alpha * np.einsum("npf,npc->nfc", pixels, pixels)[:, None]
+    magnitude = abs(alpha) * np.einsum("npf,npc->nfc", np.abs(pixels), np.abs(pixels))[:, None]
+    assert_close(encode(kernels.GramMatrixCalculation(alpha), x), reference, linear_bound(magnitude))
+
+
+def test_gram_matrices_are_written_whole() -> None:
+    x = normal(0, (1, 3, 3, 4))
+    with pytest.raises(
+        mpscnn.ShapeError, match="a column for each feature channel, and is written whole: 4 x 1"
+    ):
+        encode(kernels.GramMatrixCalculation(), x, destination=np.zeros((1, 1, 5, 4), np.float32))
+    kernel = kernels.GramMatrixCalculation(offset=(1, 0))
+    with pytest.raises(mpscnn.ParameterError, match="all pixels of the source are read"):
+        encode(kernel, x, destination=np.zeros((1, 1, 4, 4), np.float32))
+
+
 @given(seeds)
 def test_reshape_keeps_the_order_of_elements(seed: int) -> None:
     x = normal(seed, (2, 4, 3, 10))

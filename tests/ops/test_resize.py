@@ -1,4 +1,4 @@
-"""Nearest and bilinear resize against the float64 reference."""
+"""Nearest, bilinear and Lanczos resize against the float64 reference."""
 
 from __future__ import annotations
 
@@ -6,21 +6,30 @@ from typing import Any
 
 import hypothesis.strategies as st
 import numpy as np
+import PIL.Image
 import pytest
 from hypothesis import given
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.resize import resize
-from tolerance import FLOAT32_EPS, assert_close
+from tolerance import FLOAT32_EPS, assert_close, linear_bound
 
 import mpscnn
 
+KINDS = ["nearest", "bilinear", "lanczos"]
 extents = st.integers(1, 13)
+
+
+def bound_of(kind: str, x: Any, height: int, width: int, alignment: str, **placement: Any) -> Any:
+    """Fractions are rounded to float32 too, so the error scales with the values that are mixed."""
+    if kind == "lanczos":
+        return linear_bound(resize(np.abs(x), height, width, kind, alignment, magnitudes=True, **placement))
+    return 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
 
 
 @given(
     st.tuples(extents, extents, extents, extents),
     st.integers(1, 20),
-    st.sampled_from(["nearest", "bilinear"]),
+    st.sampled_from(KINDS),
     st.sampled_from(["half_pixel", "corners", "asymmetric", "pytorch_half_pixel"]),
     st.sampled_from(["by_alignment", "floor", "ceil", "round_prefer_floor", "round_prefer_ceil"]),
     seeds,
@@ -45,15 +54,14 @@ def test_sizes(
         "rounding": rounding,
     }
     reference = resize(x, out_height, out_width, kind, alignment, rounding=rounding)
-    # Fractions are rounded to float32 too, so the error scales with the values that are mixed.
-    bound = 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
-    half = precision == "float16" and kind == "bilinear"
+    bound = bound_of(kind, x, out_height, out_width, alignment)
+    half = precision == "float16" and kind != "nearest"
     assert_close(run_layer("resize", [x], attributes, precision=precision), reference, bound, half=half)
 
 
 @given(
     st.tuples(extents, extents, extents, extents),
-    st.sampled_from(["nearest", "bilinear"]),
+    st.sampled_from(KINDS),
     st.sampled_from(["half_pixel", "asymmetric"]),
     st.tuples(*[st.sampled_from([0.0, 0.5, 1.0, 2.0, 2.5])] * 2),
     st.tuples(*[st.integers(-40, 40).map(lambda n: n / 8)] * 2),
@@ -94,20 +102,23 @@ def test_placements(
         offset=offset,
         rounding=rounding,
     )
-    bound = 0.0 if kind == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
+    bound = bound_of(
+        kind, x, out_height, out_width, alignment, edge=edge, magnification=magnification, offset=offset
+    )
     assert_close(run_layer("resize", [x], attributes), reference, bound)
 
 
 @pytest.mark.parametrize("scale", [1.5, 2.5, 3.7])
-@pytest.mark.parametrize("method", ["nearest", "bilinear"])
+@pytest.mark.parametrize("method", ["nearest", "bilinear", "lanczos"])
 def test_real_scales(scale: float, method: str) -> None:
     """Positions follow the scale that is stated, not the quotient of the rounded sizes."""
     x = values(0, (1, 5, 7, 3))
     network = mpscnn.Network(input=(5, 7, 3))
     network.output(network.resize(network.input, scale=scale, method=method, alignment="asymmetric"))
     out_height, out_width = int(5 * scale), int(7 * scale)
-    reference = resize(x, out_height, out_width, method, "asymmetric", magnification=(scale, scale))
-    bound = 0.0 if method == "nearest" else 8 * FLOAT32_EPS * float(np.abs(x).max())
+    stated = {"magnification": (scale, scale)}
+    reference = resize(x, out_height, out_width, method, "asymmetric", **stated)
+    bound = bound_of(method, x, out_height, out_width, "asymmetric", **stated)
     assert_close(network.compile(precision="float32").session().run(x), reference, bound)
 
 
@@ -150,7 +161,7 @@ def test_apples_two_rules() -> None:
     np.testing.assert_allclose(earlier[0], [1.6875, 2.8125, 3.9375, 3.375])
 
 
-@pytest.mark.parametrize("kind", ["nearest", "bilinear"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_scale_follows_the_input(kind: str) -> None:
     network = mpscnn.Network(input=(None, None, 3))
     network.output(network.resize(network.input, scale=(2, 3), method=kind))
@@ -159,6 +170,58 @@ def test_scale_follows_the_input(kind: str) -> None:
         x = values(0, (1, height, width, 3))
         reference = resize(x, 2 * height, 3 * width, kind, "half_pixel")
         np.testing.assert_allclose(session.run(x), reference, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("size", [(32, 24), (3, 5), (16, 9)])
+def test_lanczos_is_pillows_inside_of_an_image(size: tuple[int, int]) -> None:
+    """Pillow cuts its filter off at the border, where here the nearest pixel is repeated."""
+    x = values(0, (1, 16, 18, 1))
+    found = run_layer("resize", [x], {"kind": "lanczos", "height": size[0], "width": size[1]})[0, ..., 0]
+    image = PIL.Image.fromarray(x[0, ..., 0])
+    expected = np.asarray(image.resize(size[::-1], PIL.Image.Resampling.LANCZOS))
+    rows, columns = (
+        slice(border, extent - border)
+        for extent, border in (
+            (extent, int(np.ceil(3 * max(extent / own, 1))))
+            for extent, own in zip(size, (16, 18), strict=True)
+        )
+    )
+    assert size == (3, 5) or expected[rows, columns].size > 0
+    np.testing.assert_allclose(found[rows, columns], expected[rows, columns], rtol=1e-5, atol=1e-5)
+
+
+def test_lanczos_keeps_what_it_need_not_change() -> None:
+    """The same size is a copy; a shift by whole pixels moves them; one colour stays that colour at every border."""
+    x = values(3, (1, 5, 7, 6))
+    same = {"kind": "lanczos", "height": 5, "width": 7}
+    np.testing.assert_array_equal(run_layer("resize", [x], same), x)
+    moved = run_layer("resize", [x], same | {"offset_x": 2.0, "edge": "zero"})
+    np.testing.assert_array_equal(moved[:, :, :5], x[:, :, 2:])
+    assert not moved[:, :, 5:].any()
+    plain = np.full((1, 5, 7, 3), 0.3, np.float32)
+    for size in ({"height": 2, "width": 3}, {"height": 11, "width": 20}):
+        result = run_layer("resize", [plain], {"kind": "lanczos", **size})
+        np.testing.assert_allclose(result, 0.3, rtol=4 * FLOAT32_EPS)
+    outside = run_layer("resize", [plain], same | {"offset_x": 100.0, "edge": "zero"})
+    assert not outside.any()
+
+
+def test_lanczos_needs_no_blur_where_an_image_becomes_smaller() -> None:
+    """Stripes of one pixel become gray, where bilinear sampling takes one of them."""
+    x = np.tile(np.array([0.0, 1.0], np.float32), 32).reshape(1, 1, 64, 1).repeat(3, axis=1)
+    size = {"height": 3, "width": 9}
+    gray = run_layer("resize", [x], {"kind": "lanczos", **size})[0, 1, 1:-1, 0]
+    np.testing.assert_allclose(gray, 0.5, atol=0.02)
+    assert np.ptp(run_layer("resize", [x], {"kind": "bilinear", **size})) > 0.5
+
+
+def test_the_gradient_of_lanczos_is_refused() -> None:
+    network = mpscnn.Network(input=(4, 4, 3))
+    x = network.resize(network.conv2d(network.input, 2, 1), (8, 8), method="lanczos")
+    network.output(network.dense(network.flatten(x), 2))
+    network.initialize_weights()
+    with pytest.raises(mpscnn.UnsupportedError, match="kind lanczos"):
+        mpscnn.Trainer(network)
 
 
 def test_nan_stays_local() -> None:
@@ -187,6 +250,10 @@ def test_contradictions_are_refused() -> None:
             "magnification_x must be 0 with alignment corners",
         ),
         ({"offset_x": 1e9}, "offset_x must be -16777216 to 16777216"),
+        (
+            {"kind": "lanczos", "magnification_x": 1 / 300},
+            "magnification_x must be 0, or at least 1/256 with kind lanczos",
+        ),
         ({"edge": "exclude"}, "edge must be clamp or zero, got exclude"),
     ],
 )

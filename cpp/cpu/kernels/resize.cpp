@@ -1,6 +1,6 @@
-// Resizing: nearest neighbour and bilinear. Bilinear interpolates source rows horizontally once for all
-// output rows between them, in tiles of columns whose two rows stay in L1 (in the second
-// one where stores pass the caches), and then vertically.
+// Resizing: nearest neighbour, bilinear and by Lanczos' filter. Bilinear interpolates source rows
+// horizontally once for all output rows between them, in tiles of columns whose two rows stay in L1 (in the
+// second one where stores pass the caches), and then vertically.
 //
 // Registers: two sources and a fraction. Bound by stores and loads of L1, two loads and a
 // store for each vertical step, and by memory where the result does not fit the caches: stores then pass
@@ -156,20 +156,142 @@ void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t
     }
 }
 
+/// The source positions that an output of Lanczos' filter adds up.
+struct ResizeSpan {
+    std::int32_t first;
+    std::int32_t count;
+    const float *weights;
+};
+
+/// Of a task of Lanczos' filter. Source rows are filtered horizontally once for all output rows of an item
+/// that add them up: row y is kept in slot y % slots.
+struct ResizeFilter {
+    const ResizeSpan *rows, *columns;
+    std::int64_t slots;
+    std::ptrdiff_t pitch; ///< floats of a pixel in a slot
+    bool flat;            ///< pixels follow each other there as in the destination
+    std::int64_t row_floats;
+
+    std::size_t scratch_bytes() const {
+        return static_cast<std::size_t>(slots) *
+               (static_cast<std::size_t>(row_floats) * sizeof(float) + sizeof(std::int64_t));
+    }
+};
+
+inline const ResizeSpan *resize_spans(const ResizeTask &task, const ResizePositions &axis, std::int64_t taps,
+                                      std::int64_t outputs, std::int64_t size, const Planning &planning) {
+    auto *spans = planning.make<ResizeSpan>(outputs);
+    auto *weights = planning.make<float>(outputs * taps);
+    if (!spans || !weights) return nullptr;
+    for (std::int64_t output = 0; output < outputs; ++output, weights += taps) {
+        ResizeSpan &span = spans[output];
+        span.count = static_cast<std::int32_t>(
+            task.weights(axis, size, task.zero_outside, output, span.first, weights));
+        span.weights = weights;
+    }
+    return spans;
+}
+
+template <class V> ResizeFilter resize_filter(const ResizeTask &task, const Planning &planning) {
+    const View &to = task.destination;
+    const ConstView &from = task.source;
+    const std::ptrdiff_t padded = round_up(to.channels, V::width);
+    const bool dense = to.pixel_stride == to.channels;
+    ResizeFilter filter{};
+    filter.rows = resize_spans(task, task.vertical, task.vertical_taps, to.height, from.height, planning);
+    filter.columns =
+        resize_spans(task, task.horizontal, task.horizontal_taps, to.width, from.width, planning);
+    filter.slots = max(task.vertical_taps, 1);
+    filter.pitch = dense ? to.channels : padded;
+    filter.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
+    // Whole vectors are stored, each over the beginning of the next pixel.
+    filter.row_floats = round_up(to.width * filter.pitch + V::width, 16);
+    return filter;
+}
+
+/// Source row y at all output columns.
+template <class V>
+void resize_filter_row(const ResizeTask &task, const ResizeFilter &filter, std::int64_t image, std::int64_t y,
+                       float *out) {
+    const ConstView &from = task.source;
+    const float *row = pixel_at(from, image, y, 0);
+    for (std::int64_t x = 0; x < task.destination.width; ++x, out += filter.pitch) {
+        const ResizeSpan &span = filter.columns[x];
+        const float *first = row + span.first * from.pixel_stride;
+        for (std::int64_t c = 0; c < from.channels; c += V::width) {
+            auto sum = V::zero();
+            for (std::int32_t tap = 0; tap < span.count; ++tap)
+                sum = V::fma(V::set1(span.weights[tap]),
+                             load_lanes<V>(first + tap * from.pixel_stride + c, from.channels - c), sum);
+            V::store(out + c, sum);
+        }
+    }
+}
+
+/// `count` floats of an output row: the sum of filtered source rows.
+template <class V>
+MPSCNN_INLINE void resize_sum_rows(const ResizeTask &task, const ResizeFilter &filter, const ResizeSpan &span,
+                                   const float *slots, std::int64_t at, float *out, std::int64_t count,
+                                   std::int64_t writable) {
+    const std::int64_t first = span.count > 0 ? span.first % filter.slots : 0;
+    for (std::int64_t i = 0; i < count; i += V::width) {
+        auto sum = V::zero();
+        std::int64_t slot = first;
+        for (std::int32_t tap = 0; tap < span.count; ++tap) {
+            const float *row = slots + slot * filter.row_floats;
+            sum = V::fma(V::set1(span.weights[tap]), V::load(row + at + i), sum);
+            if (++slot == filter.slots) slot = 0;
+        }
+        store_lanes<V>(out + i, task.round_to_half ? V::round_to_half(sum) : sum, writable - i);
+    }
+}
+
+template <class V>
+void resize_lanczos(const ResizeTask &task, const ResizeFilter &filter, std::int64_t image, Range rows,
+                    float *slots) {
+    const View &to = task.destination;
+    auto *filtered = reinterpret_cast<std::int64_t *>(slots + filter.slots * filter.row_floats);
+    for (std::int64_t slot = 0; slot < filter.slots; ++slot) filtered[slot] = -1;
+    for (std::int64_t y = rows.begin; y < rows.end; ++y) {
+        const ResizeSpan &span = filter.rows[y];
+        for (std::int64_t row = span.first; row < span.first + span.count; ++row) {
+            const std::int64_t slot = row % filter.slots;
+            if (filtered[slot] == row) continue;
+            resize_filter_row<V>(task, filter, image, row, slots + slot * filter.row_floats);
+            filtered[slot] = row;
+        }
+        float *out = pixel_at(to, image, y, 0);
+        if (filter.flat) {
+            const std::int64_t count = to.width * filter.pitch;
+            resize_sum_rows<V>(task, filter, span, slots, 0, out, count, count);
+            continue;
+        }
+        for (std::int64_t x = 0; x < to.width; ++x, out += to.pixel_stride)
+            resize_sum_rows<V>(task, filter, span, slots, x * filter.pitch, out, to.channels,
+                               to.writable_channels);
+    }
+}
+
 struct ResizePlan {
     WorkSplit split;
     ResizeTiles tiles;
     const ResizeTap *taps; ///< of each column
+    ResizeFilter filter;
 };
 
 template <class V> Prepared resize_prepare(const ResizeTask &task, const Planning &planning) {
     const std::int64_t width = task.destination.width;
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    if (task.kind == ResizeKind::lanczos) {
+        const ResizePlan plan{split, {}, nullptr, resize_filter<V>(task, planning)};
+        if (!plan.filter.rows || !plan.filter.columns) return {};
+        return planning.keep(plan, plan.split.items(), plan.filter.scratch_bytes());
+    }
     auto *taps = planning.make<ResizeTap>(width);
     if (!taps) return {};
     for (std::int64_t x = 0; x < width; ++x)
         taps[x] = resize_tap(task, task.horizontal, x, task.source.width);
-    const ResizePlan plan{split_elements(task.destination, planning.threads),
-                          ResizeTiles::of<V>(task, planning.caches), taps};
+    const ResizePlan plan{split, ResizeTiles::of<V>(task, planning.caches), taps, {}};
     return planning.keep(plan, plan.split.items(),
                          2 * static_cast<std::size_t>(plan.tiles.row_floats) * sizeof(float));
 }
@@ -177,11 +299,15 @@ template <class V> Prepared resize_prepare(const ResizeTask &task, const Plannin
 template <class V>
 void resize_run(const ResizeTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
                 Worker &worker) {
-    const auto &[split, tiles, taps] = prepared.plan_as<ResizePlan>();
+    const auto &[split, tiles, taps, filter] = prepared.plan_as<ResizePlan>();
     const std::int64_t width = task.destination.width;
     auto *upper = reinterpret_cast<float *>(worker.scratch);
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
+        if (task.kind == ResizeKind::lanczos) {
+            resize_lanczos<V>(task, filter, item.image, item.rows, upper);
+            continue;
+        }
         if (task.kind == ResizeKind::nearest) {
             for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
                 resize_nearest_row<V>(task, item.image, y, taps);

@@ -26,11 +26,20 @@ constexpr std::array<const char *, 5> names_of(EdgeMode) { return {"zero", "clam
 enum class BinaryKind { binary_weights, xnor, and_ };
 constexpr std::array<const char *, 3> names_of(BinaryKind) { return {"binary_weights", "xnor", "and"}; }
 
+enum class CompareComparisonType { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
+constexpr std::array<const char *, 6> names_of(CompareComparisonType) { return {"equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"}; }
+
 enum class ForwardLossLossType { mean_absolute_error, mean_squared_error, softmax_cross_entropy, sigmoid_cross_entropy, categorical_cross_entropy, hinge, huber, cosine_distance, log, kullback_leibler };
 constexpr std::array<const char *, 10> names_of(ForwardLossLossType) { return {"mean_absolute_error", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy", "categorical_cross_entropy", "hinge", "huber", "cosine_distance", "log", "kullback_leibler"}; }
 
 enum class ForwardLossReductionType { none, sum, mean, sum_by_nonzero_weights };
 constexpr std::array<const char *, 4> names_of(ForwardLossReductionType) { return {"none", "sum", "mean", "sum_by_nonzero_weights"}; }
+
+enum class ImageConversionSourceAlpha { non_premultiplied, alpha_is_one, premultiplied };
+constexpr std::array<const char *, 3> names_of(ImageConversionSourceAlpha) { return {"non_premultiplied", "alpha_is_one", "premultiplied"}; }
+
+enum class ImageConversionSourceColorSpace { none, srgb, linear_srgb, gray_gamma_2_2, linear_gray };
+constexpr std::array<const char *, 5> names_of(ImageConversionSourceColorSpace) { return {"none", "srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray"}; }
 
 enum class OptimizerAdamResult { values, momentum, velocity, maximum_velocity };
 constexpr std::array<const char *, 4> names_of(OptimizerAdamResult) { return {"values", "momentum", "velocity", "maximum_velocity"}; }
@@ -215,6 +224,38 @@ template <detail::ClassName Name> struct BinaryFullyConnectedOptions {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("type", type); visit("use_beta_scaling", use_beta_scaling); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
 using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">;
+
+/// As MPSNNCompare.
+template <detail::ClassName Name> struct CompareOptions {
+    static constexpr const char *kernel_class = Name.text;
+    CompareComparisonType comparison_type = CompareComparisonType::equal; ///< what is asked of primary and secondary source
+    double threshold = 0.0; ///< equal and not_equal: the largest difference that counts as none
+    double primary_scale = 1.0; ///< factor of the primary source
+    double secondary_scale = 1.0; ///< factor of the secondary source
+    double bias = 0.0; ///< added to the result
+    double minimum_value = -3.4028234663852886e+38; ///< lower limit of the result
+    double maximum_value = 3.4028234663852886e+38; ///< upper limit of the result
+    std::int64_t primary_stride_x = 1; ///< source columns between columns; 0: one for all
+    std::int64_t primary_stride_y = 1; ///< source rows between rows; 0: one for all
+    std::int64_t primary_stride_in_feature_channels = 1; ///< 1, or 0: one channel for all
+    std::int64_t secondary_stride_x = 1; ///< source columns between columns; 0: one for all
+    std::int64_t secondary_stride_y = 1; ///< source rows between rows; 0: one for all
+    std::int64_t secondary_stride_in_feature_channels = 1; ///< 1, or 0: one channel for all
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("comparison_type", comparison_type); visit("threshold", threshold); visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum_value", minimum_value); visit("maximum_value", maximum_value); visit("primary_stride_x", primary_stride_x); visit("primary_stride_y", primary_stride_y); visit("primary_stride_in_feature_channels", primary_stride_in_feature_channels); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_in_feature_channels", secondary_stride_in_feature_channels); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using Compare = CompareOptions<"Compare">;
 
 /// As MPSCNNConvolution.
 template <detail::ClassName Name> struct ConvolutionOptions {
@@ -510,6 +551,22 @@ template <detail::ClassName Name> struct FullyConnectedGradientOptions {
 };
 using FullyConnectedGradient = FullyConnectedGradientOptions<"FullyConnectedGradient">;
 
+/// As MPSNNGramMatrixCalculation.
+template <detail::ClassName Name> struct GramMatrixCalculationOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double alpha = 1.0; ///< factor of the sums
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("alpha", alpha); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using GramMatrixCalculation = GramMatrixCalculationOptions<"GramMatrixCalculation">;
+
 /// As MPSCNNGroupNormalization.
 template <detail::ClassName Name> struct GroupNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
@@ -552,6 +609,45 @@ template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("number_of_groups", number_of_groups); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
 using GroupNormalizationGradient = GroupNormalizationGradientOptions<"GroupNormalizationGradient">;
+
+/// As MPSImageBilinearScale, MPSImageLanczosScale.
+template <detail::ClassName Name> struct ImageBilinearScaleOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::optional<std::array<double, 4>> scale_transform{}; ///< (scale x, scale y, translate x, translate y) from source to destination positions; null: the whole source becomes the whole destination; empty: what the class has by itself
+    std::int64_t resize_width = 0; ///< columns of results that the kernel makes; 0: source columns * scale x
+    std::int64_t resize_height = 0; ///< rows of results that the kernel makes; 0: source rows * scale y
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::clamp; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_transform", scale_transform); visit("resize_width", resize_width); visit("resize_height", resize_height); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ImageBilinearScale = ImageBilinearScaleOptions<"ImageBilinearScale">;
+using ImageLanczosScale = ImageBilinearScaleOptions<"ImageLanczosScale">;
+
+/// As MPSImageConversion.
+template <detail::ClassName Name> struct ImageConversionOptions {
+    static constexpr const char *kernel_class = Name.text;
+    ImageConversionSourceAlpha source_alpha = ImageConversionSourceAlpha::alpha_is_one; ///< what the source's colours are multiplied by, and its alpha means
+    ImageConversionSourceAlpha destination_alpha = ImageConversionSourceAlpha::alpha_is_one; ///< the same of the destination
+    std::vector<double> background_color{}; ///< behind the source where its alpha becomes one: in its colour space, a number for each colour channel; none: zeros
+    ImageConversionSourceColorSpace source_color_space = ImageConversionSourceColorSpace::none; ///< of the source; none: colours are not converted
+    ImageConversionSourceColorSpace destination_color_space = ImageConversionSourceColorSpace::none; ///< of the destination, if the source has one
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("source_alpha", source_alpha); visit("destination_alpha", destination_alpha); visit("background_color", background_color); visit("source_color_space", source_color_space); visit("destination_color_space", destination_color_space); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
+};
+using ImageConversion = ImageConversionOptions<"ImageConversion">;
 
 /// As MPSNNInitialGradient.
 template <detail::ClassName Name> struct InitialGradientOptions {

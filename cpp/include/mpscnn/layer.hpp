@@ -49,8 +49,8 @@ constexpr std::array<const char *, 6> names_of(ReductionKind) { return {"max", "
 enum class ReductionAxis { height, width, channels };
 constexpr std::array<const char *, 3> names_of(ReductionAxis) { return {"height", "width", "channels"}; }
 
-enum class ResizeKind { nearest, bilinear };
-constexpr std::array<const char *, 2> names_of(ResizeKind) { return {"nearest", "bilinear"}; }
+enum class ResizeKind { nearest, bilinear, lanczos };
+constexpr std::array<const char *, 3> names_of(ResizeKind) { return {"nearest", "bilinear", "lanczos"}; }
 
 enum class ResizeAlignment { half_pixel, corners, asymmetric, pytorch_half_pixel };
 constexpr std::array<const char *, 4> names_of(ResizeAlignment) { return {"half_pixel", "corners", "asymmetric", "pytorch_half_pixel"}; }
@@ -538,10 +538,10 @@ struct Reshape {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("shape", shape); }
 };
 
-/// Nearest or bilinear resize of an image.
+/// Nearest, bilinear or Lanczos resize of an image.
 struct Resize {
     static constexpr const char *operation = "resize";
-    ResizeKind kind = ResizeKind::bilinear; ///< nearest or bilinear
+    ResizeKind kind = ResizeKind::bilinear; ///< nearest, bilinear or lanczos
     ResizeAlignment alignment = ResizeAlignment::half_pixel; ///< half_pixel, corners, asymmetric or pytorch_half_pixel (docs/ops/resize.md)
     std::int64_t height = 0; ///< rows of the result; 0: input rows * scale_y, rounded down
     std::int64_t width = 0; ///< columns of the result; 0: input columns * scale_x, rounded down

@@ -10,7 +10,8 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ResizeTap) == 3 * sizeof(int) && sizeof(ResizeParams) == 5 * sizeof(int));
+static_assert(sizeof(ResizeTap) == 3 * sizeof(int) && sizeof(ResizeSpan) == 3 * sizeof(int) &&
+              sizeof(ResizeParams) == 5 * sizeof(int));
 
 ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::int64_t output,
                  std::int64_t size) {
@@ -29,6 +30,34 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
     };
     if (nearest) return {index(first), index(first), 0.0f};
     return {index(first), index(first + 1.0), static_cast<float>(position - first)};
+}
+
+/// What rows or columns of Lanczos' filter add up.
+void append_spans(const ops::Resize &resize, const ops::ResizeAxis &axis, std::int64_t outputs,
+                  std::int64_t size, std::vector<ResizeSpan> &spans, std::vector<float> &weights) {
+    const auto taps = static_cast<std::size_t>(ops::lanczos_taps(axis, size));
+    for (std::int64_t output = 0; output < outputs; ++output) {
+        const std::size_t begin = weights.size();
+        weights.resize(begin + taps);
+        const ops::LanczosSpan span = ops::lanczos_weights(axis, size, resize.edge == ops::EdgeRule::zero,
+                                                           output, weights.data() + begin);
+        weights.resize(begin + static_cast<std::size_t>(span.count));
+        spans.push_back(
+            {static_cast<int>(span.first), static_cast<int>(span.count), static_cast<int>(begin)});
+    }
+}
+
+/// MPSImageLanczosScale does not say how wide its filter is, what it does to weights at borders and where an
+/// image shrinks, and takes four channels of one image: an own shader with ops/lanczos.h's weights.
+ShaderArguments lanczos_arguments(const ops::Resize &resize, const Operands &operands, Device &device) {
+    const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
+    std::vector<ResizeSpan> spans;
+    std::vector<float> weights;
+    append_spans(resize, resize.horizontal(from.width, to.width), to.width, from.width, spans, weights);
+    append_spans(resize, resize.vertical(from.height, to.height), to.height, from.height, spans, weights);
+    if (weights.empty()) weights.push_back(0.0f); // all lies outside; a buffer has bytes
+    return ShaderArguments(ResizeParams{to.params()},
+                           {device.make_buffer(spans), device.make_buffer(weights)});
 }
 
 } // namespace
@@ -52,6 +81,10 @@ std::unique_ptr<Layer> make_layer(const ops::Resize &resize, const LayerSource &
         taps.insert(taps.end(), rows.begin(), rows.end());
         return ShaderArguments(ResizeParams{to.params()}, {device.make_buffer(taps)});
     };
+    if (resize.kind == ops::ResizeKind::lanczos)
+        return shader_layer(source, device, "resize_lanczos", [resize, &device](const Operands &operands) {
+            return lanczos_arguments(resize, operands, device);
+        });
     const bool nearest = resize.kind == ops::ResizeKind::nearest;
     return shader_layer(source, device, nearest ? "resize_nearest" : "resize_bilinear", bind);
 }

@@ -18,6 +18,7 @@ from mpscnn.kernels.arithmetic import (
     Add,
     Arithmetic,
     ArithmeticGradientState,
+    Compare,
     Divide,
     Multiply,
     Subtract,
@@ -67,6 +68,13 @@ from mpscnn.kernels.dropout import (
 from mpscnn.kernels.gradient import (
     GradientKernel,
     GradientState,
+)
+from mpscnn.kernels.image import (
+    ImageBilinearScale,
+    ImageConversion,
+    ImageLanczosScale,
+    ImageScale,
+    ScaleTransform,
 )
 from mpscnn.kernels.kernel import (
     BinaryKernel,
@@ -142,6 +150,7 @@ from mpscnn.kernels.pooling import (
     PoolingMaxGradient,
 )
 from mpscnn.kernels.reduction import (
+    GramMatrixCalculation,
     ReduceBinary,
     ReduceColumnMax,
     ReduceColumnMean,
@@ -200,6 +209,7 @@ __all__ = [
     "BinaryConvolution",
     "BinaryFullyConnected",
     "BinaryKernel",
+    "Compare",
     "Convolution",
     "ConvolutionDescriptor",
     "ConvolutionGradient",
@@ -220,8 +230,13 @@ __all__ = [
     "FullyConnectedGradient",
     "GradientKernel",
     "GradientState",
+    "GramMatrixCalculation",
     "GroupNormalization",
     "GroupNormalizationGradient",
+    "ImageBilinearScale",
+    "ImageConversion",
+    "ImageLanczosScale",
+    "ImageScale",
     "ImageSizeEncodingState",
     "InitialGradient",
     "InstanceNormalization",
@@ -295,6 +310,7 @@ __all__ = [
     "ReduceUnary",
     "Reshape",
     "ResizeBilinear",
+    "ScaleTransform",
     "Slice",
     "SoftMax",
     "SoftMaxGradient",

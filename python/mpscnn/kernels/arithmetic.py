@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import StateError
 from mpscnn.kernels.kernel import BinaryKernel, Kernel, require_type
-from mpscnn.kernels.properties import Integer, Number
+from mpscnn.kernels.properties import Integer, Number, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import ArithmeticProperties
+    from mpscnn.kernels.named import ArithmeticProperties, CompareProperties, ComparisonName
 
 
 class ArithmeticKernel(BinaryKernel):
@@ -70,6 +70,27 @@ class Arithmetic(ArithmeticKernel):
         if destination_state is not None:
             destination_state._properties = self._properties()
         return result
+
+
+class Compare(ArithmeticKernel):
+    """1 where x and y compare as `comparison_type` says, else 0, as MPSNNCompare.
+
+    x and y are the sources times their scales. They count as equal if |x - y| <= threshold; the other comparisons have
+    no threshold. NaN is not equal to anything, nor less or greater. `bias` and the limits apply to the result.
+
+    Args:
+        comparison_type: "equal", "not_equal", "less", "less_or_equal", "greater" or "greater_or_equal".
+    """
+
+    apple_class = "MPSNNCompare"
+
+    comparison_type = Text("What is asked of primary and secondary source.")
+    threshold = Number("The largest difference of values that count as equal.")
+
+    def __init__(
+        self, comparison_type: ComparisonName = "equal", **properties: Unpack[CompareProperties]
+    ) -> None:
+        Kernel.__init__(self, comparison_type=comparison_type, **properties)
 
 
 class ArithmeticGradientState(NoCopies):

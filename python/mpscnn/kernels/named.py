@@ -12,6 +12,9 @@ from mpscnn.runtime.feature_image import Image
 
 Place = tuple[int, int] | tuple[int, int, int]
 Clip = tuple[int, int, int, int] | Region | None
+AlphaName = Literal["non_premultiplied", "alpha_is_one", "premultiplied"]
+ColorSpaceName = Literal["none", "srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray"]
+ComparisonName = Literal["equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"]
 
 
 class KernelProperties(TypedDict, total=False):
@@ -135,6 +138,12 @@ class ArithmeticProperties(BinaryProperties, total=False):
     secondary_stride_in_feature_channels: int
 
 
+class CompareProperties(ArithmeticProperties, total=False):
+    """Of `Compare`."""
+
+    threshold: float
+
+
 class ReduceUnaryProperties(UnaryProperties, total=False):
     """Of reductions of one image."""
 
@@ -173,6 +182,12 @@ class BilinearProperties(UnaryProperties, total=False):
     """Of `UpsamplingBilinear` and `ResizeBilinear`."""
 
     align_corners: bool
+
+
+class ScaleProperties(UnaryProperties, total=False):
+    """Of `ImageBilinearScale` and `ImageLanczosScale`."""
+
+    scale_transform: tuple[float, float, float, float] | None
 
 
 class TransposeProperties(UnaryProperties, total=False):

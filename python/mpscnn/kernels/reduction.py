@@ -10,7 +10,12 @@ from mpscnn.kernels.properties import ClipRect, Flag, Number
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import ReduceBinaryProperties, ReduceSumProperties, ReduceUnaryProperties
+    from mpscnn.kernels.named import (
+        ReduceBinaryProperties,
+        ReduceSumProperties,
+        ReduceUnaryProperties,
+        UnaryProperties,
+    )
 
 
 class ReduceUnary(UnaryKernel):
@@ -38,6 +43,21 @@ class ReduceBinary(BinaryKernel):
     if TYPE_CHECKING:
 
         def __init__(self, **properties: Unpack[ReduceBinaryProperties]) -> None: ...
+
+
+class GramMatrixCalculation(UnaryKernel):
+    """Products of feature channels, summed over all pixels, as MPSNNGramMatrixCalculation.
+
+    With C channels the result has C columns, one row and C channels: alpha * sum of x[f] * x[c] in column f, channel c.
+    It is written whole, and `offset` must be (0, 0, z).
+    """
+
+    apple_class = "MPSNNGramMatrixCalculation"
+
+    alpha = Number("Factor of the sums.")
+
+    def __init__(self, alpha: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
+        Kernel.__init__(self, alpha=alpha, **properties)
 
 
 class ReduceRowMax(ReduceUnary):

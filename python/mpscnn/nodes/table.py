@@ -59,6 +59,72 @@ def _fully_connected(network: Network, node: FilterNode, sources: list[Tensor], 
     return add(network, "fully_connected", sources, attributes, name, activation=neuron, weights=weights)
 
 
+def _transposed_convolution(
+    network: Network, node: FilterNode, sources: list[Tensor], name: str | None
+) -> Tensor:
+    kernel, properties = node.kernel, node.kernel._properties()
+    _require_zero_edge(node, properties)
+    attributes: dict[str, Any] = {
+        "output_channels": properties["output_feature_channels"],
+        "groups": properties["groups"],
+        "kernel_use": "gather",
+        "padding": "explicit",
+    }
+    for axis, extent, before, behind in (("y", "height", "top", "bottom"), ("x", "width", "left", "right")):
+        taps, dilation = properties[f"kernel_{extent}"], properties[f"dilation_rate_{axis}"]
+        reach = (taps - 1) * dilation + 1
+        # The result is as large as all that the windows reach, moved by the kernel offset.
+        moved = properties[f"kernel_offset_{axis}"] + reach - 1 - reach // 2
+        attributes |= {
+            f"kernel_{extent}": taps,
+            f"stride_{axis}": properties[f"stride_{axis}"],
+            f"dilation_{axis}": dilation,
+            f"pad_{before}": moved,
+            f"pad_{behind}": -moved,
+        }
+    weights = {"weight": weight_of(kernel, "weights"), "bias": weight_of(kernel, "bias_terms")}
+    x = add(
+        network, "transposed_convolution", [as_image(network, sources[0])], attributes, name, weights=weights
+    )
+    return _fused_neuron(network, node, x)
+
+
+def _fused_neuron(network: Network, node: FilterNode, x: Tensor) -> Tensor:
+    """A layer of its own."""
+    neuron = neuron_of(node.kernel._properties()["fused_neuron_descriptor"])
+    if neuron is None:
+        return x
+    return add(network, "neuron", [x], neuron, None, weights={"slope": weight_of(node.kernel, "neuron_data")})
+
+
+def _binary(operation: str) -> Conversion:
+    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+        kernel, properties = node.kernel, node.kernel._properties()
+        attributes: dict[str, Any] = {
+            "kind": properties["type"],
+            "beta_scaling": properties["use_beta_scaling"],
+        }
+        x = sources[0]
+        if operation == "binary_convolution":
+            _require_zero_edge(node, properties)
+            x = as_image(network, x)
+            attributes |= Placement(node, x).window()
+            attributes["output_channels"] = properties["output_feature_channels"]
+        else:
+            attributes["outputs"] = properties["output_feature_channels"]
+        roles = {
+            "weight": "weights",
+            "bias": "bias_terms",
+            "scale": "output_scale_terms",
+            "input_bias": "input_bias_terms",
+            "input_scale": "input_scale_terms",
+        }
+        weights = {role: weight_of(kernel, own) for role, own in roles.items()}
+        return _fused_neuron(network, node, add(network, operation, [x], attributes, name, weights=weights))
+
+    return convert
+
+
 def _require_zero_edge(node: FilterNode, properties: dict[str, Any]) -> None:
     if properties["edge_mode"] != "zero":
         raise UnsupportedError(
@@ -152,22 +218,53 @@ def _statistics_normalization(operation: str) -> Conversion:
     return convert
 
 
-def _arithmetic(operation: str) -> Conversion:
+def _arithmetic_attributes(kernel: Any) -> dict[str, Any]:
     renamed = {"minimum_value": "minimum", "maximum_value": "maximum"}
     names = ["primary_scale", "secondary_scale", "bias", *renamed]
     for source in ("primary", "secondary"):
         names += [f"{source}_stride_x", f"{source}_stride_y", f"{source}_stride_in_feature_channels"]
+    return {
+        renamed.get(key, key.replace("_in_feature_channels", "_channels")): getattr(kernel, key)
+        for key in names
+    }
 
+
+def _arithmetic(operation: str) -> Conversion:
     def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-        attributes = {
-            renamed.get(key, key.replace("_in_feature_channels", "_channels")): getattr(node.kernel, key)
-            for key in names
-        }
-        if len({len(source.shape) for source in sources}) > 1:
-            sources = [as_image(network, source) for source in sources]
-        return add(network, operation, sources, attributes, name)
+        return add(
+            network, operation, _of_one_rank(network, sources), _arithmetic_attributes(node.kernel), name
+        )
 
     return convert
+
+
+def _of_one_rank(network: Network, sources: list[Tensor]) -> list[Tensor]:
+    if len({len(source.shape) for source in sources}) == 1:
+        return sources
+    return [as_image(network, source) for source in sources]
+
+
+def _comparison(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+    kernel = node.kernel
+    if kernel.threshold != 0:
+        raise UnsupportedError(
+            f"{type(node).__name__}: threshold must be 0 in a graph, got {kernel.threshold}: Apple's node has none"
+        )
+    attributes = _arithmetic_attributes(kernel)
+    operation = kernel.comparison_type.replace("_or_equal", "_equal")
+    if operation.startswith("less"):  # x < y where -x > -y
+        operation = operation.replace("less", "greater")
+        for scale in ("primary_scale", "secondary_scale"):
+            attributes[scale] = -attributes[scale]
+    return add(network, operation, _of_one_rank(network, sources), attributes, name)
+
+
+def _gram_matrix(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+    x = as_image(network, sources[0])
+    _, height, width, channels = (extent or 0 for extent in x.shape)
+    pixels = add(network, "reshape", [x], {"shape": [1, height * width, channels]}, None)
+    attributes = {"transpose_first": True, "scale": node.kernel.alpha}
+    return add(network, "matrix_product", [pixels, pixels], attributes, name)
 
 
 def _resize(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
@@ -181,6 +278,23 @@ def _resize(network: Network, node: FilterNode, sources: list[Tensor], name: str
         "alignment": "corners" if bilinear and node.kernel.align_corners else "half_pixel",
     }
     return add(network, "resize", [x], attributes, name)
+
+
+def _scale(kind: str) -> Conversion:
+    def convert(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
+        x = as_image(network, sources[0])
+        placement = Placement(node, x)
+        kernel = placement.kernel
+        attributes = {"kind": kind, "edge": kernel.edge_mode}
+        attributes |= {"height": placement.height, "width": placement.width}
+        transform = kernel.scale_transform
+        if transform is not None:
+            attributes |= {"magnification_y": transform.scale_y, "magnification_x": transform.scale_x}
+            attributes["offset_y"] = -transform.translate_y / transform.scale_y
+            attributes["offset_x"] = -transform.translate_x / transform.scale_x
+        return add(network, "resize", [x], attributes, name)
+
+    return convert
 
 
 def _dropout(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
@@ -198,9 +312,7 @@ def _dropout(network: Network, node: FilterNode, sources: list[Tensor], name: st
 
 
 def _concatenation(network: Network, _node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
-    if len({len(source.shape) for source in sources}) > 1:
-        sources = [as_image(network, source) for source in sources]
-    return add(network, "concatenation", sources, {}, name)
+    return add(network, "concatenation", _of_one_rank(network, sources), {}, name)
 
 
 def _reshape(network: Network, node: FilterNode, sources: list[Tensor], name: str | None) -> Tensor:
@@ -258,6 +370,9 @@ def _row(
 _NEURONS = "Absolute ELU Exponential HardSigmoid Linear Logarithm PReLU Power ReLU ReLUN Sigmoid SoftPlus SoftSign TanH"
 _row("MPSCNNConvolutionNode", "Convolution", _convolution)
 _row("MPSCNNFullyConnectedNode", "FullyConnected", _fully_connected)
+_row("MPSCNNConvolutionTransposeNode", "ConvolutionTranspose", _transposed_convolution)
+_row("MPSCNNBinaryConvolutionNode", "BinaryConvolution", _binary("binary_convolution"))
+_row("MPSCNNBinaryFullyConnectedNode", "BinaryFullyConnected", _binary("binary_fully_connected"))
 for _name in _NEURONS.split():
     _row(f"MPSCNNNeuron{_name}Node", f"Neuron{_name}", _neuron)
 _row("MPSCNNNeuronGeLUNode", "Neuron", _neuron, neuron_descriptor=NeuronDescriptor("gelu"))
@@ -298,12 +413,15 @@ for _apple, _kernel in (
     ("Division", "Divide"),
 ):
     _row(f"MPSNN{_apple}Node", _kernel, _arithmetic(_kernel.lower()), sources=2)
+_row("MPSNNComparisonNode", "Compare", _comparison, sources=2)
+_row("MPSNNGramMatrixCalculationNode", "GramMatrixCalculation", _gram_matrix)
 _row("MPSNNConcatenationNode", "", _concatenation, sources=None)
 _row("MPSCNNSoftMaxNode", "SoftMax", _plain("softmax"))
 _row("MPSCNNLogSoftMaxNode", "LogSoftMax", _plain("log_softmax"))
 _row("MPSCNNDropoutNode", "Dropout", _dropout)
 _row("MPSNNReshapeNode", "Reshape", _reshape)
 _row("MPSNNPadNode", "Pad", _pad)
-_row("MPSNNBilinearScaleNode", "ResizeBilinear", _resize)
+_row("MPSNNBilinearScaleNode", "ImageBilinearScale", _scale("bilinear"))
+_row("MPSNNLanczosScaleNode", "ImageLanczosScale", _scale("lanczos"))
 _row("MPSCNNUpsamplingNearestNode", "UpsamplingNearest", _resize)
 _row("MPSCNNUpsamplingBilinearNode", "UpsamplingBilinear", _resize)

@@ -15,6 +15,42 @@ def _convolved(kernel: str, *descriptor: Any, **named: Any) -> dict[str, Any]:
     return made(kernel, made("ConvolutionDescriptor", 3, 3, 6, 9, *descriptor), noise(9, 3, 3, 6), **named)
 
 
+def _photo_cases() -> list[tuple[str, dict[str, Any], str]]:
+    """Scaling, alpha and colour spaces."""
+    part = {"scale_transform": [1.5, 0.75, -2.0, 1.0], "edge_mode": "zero"}
+    scales = [
+        (name, made(f"Image{kind}Scale", *size, **more), bound)
+        for kind, bound in (("Bilinear", "sum"), ("Lanczos", "lanczos"))
+        for name, size, more in (
+            ("9 x 12", (12, 9), {}),
+            ("3 x 2", (2, 3), {}),
+            ("transform, zeros outside", (9, 6), part),
+        )
+    ]
+    conversions = (
+        ("alpha divided out, sRGB to linear", 4, "premultiplied", "non_premultiplied", "srgb", "linear_srgb"),
+        (
+            "alpha multiplied in, linear to sRGB",
+            4,
+            "non_premultiplied",
+            "premultiplied",
+            "linear_srgb",
+            "srgb",
+        ),
+        ("over a background, to gray", 4, "non_premultiplied", "alpha_is_one", "srgb", "gray_gamma_2_2"),
+        ("gray to sRGB", 1, "alpha_is_one", "alpha_is_one", "linear_gray", "srgb"),
+    )
+    return scales + [
+        (
+            name,
+            made("ImageConversion", before, after, [0.5, 0.25, 1.0][: 3 if channels == 4 else 0], *spaces)
+            | {"sources": [[*IMAGE[:3], channels]], "positive": [0]},
+            "neuron",
+        )
+        for name, channels, before, after, *spaces in conversions
+    ]
+
+
 def _cases() -> list[tuple[str, dict[str, Any], str]]:
     """(Name, kernel, which bound) for sources of the usual size; others bring theirs in the kernel's recipe."""
     windows = {"stride_x": 2, "stride_y": 2}
@@ -101,8 +137,13 @@ def _cases() -> list[tuple[str, dict[str, Any], str]]:
         ("2 x 3", made("UpsamplingNearest", 2, 3), "exact"),
         ("2 x 3", made("UpsamplingBilinear", 2, 3), "sum"),
         ("9 x 12", made("ResizeBilinear", 12, 9), "sum"),
+        *_photo_cases(),
+        ("all pixels", made("GramMatrixCalculation", 0.25), "sum"),
         ("seed 3", made("Dropout", 0.5, 3), "elementwise"),
     ]
+    for kind, threshold in (("less", 0.0), ("greater_or_equal", 0.0), ("equal", 0.5), ("not_equal", 0.5)):
+        compare = made("Compare", kind, threshold=threshold)
+        listed.append((kind, compare | {"sources": [IMAGE, IMAGE]}, "exact"))
     for name in ("Add", "Multiply", "Divide"):
         listed.append(("two images", made(name) | {"sources": [IMAGE, IMAGE]}, "sum"))
     listed.append(

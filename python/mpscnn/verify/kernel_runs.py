@@ -37,6 +37,10 @@ def kernel_bounds(recipe: dict[str, Any], right: Arrays, promises: Sequence[Prom
     for name, values in right.items():
         if recipe["bound"] == "exact":
             bounds[name] = np.zeros(values.shape)
+        elif recipe["bound"] == "lanczos":
+            source = _source(200, recipe["sources"][0], positive=False)
+            largest = float(np.abs(source).max())
+            bounds[name] = np.full(values.shape, sum(promise.lanczos_bound(largest) for promise in promises))
         elif recipe["bound"] == "sum":
             bounds[name] = sum(promise.linear_bound(sums[name]) for promise in promises)
         else:

@@ -55,6 +55,14 @@ _RESIZES += [
     )
     for rounding in ("floor", "ceil", "round_prefer_floor", "round_prefer_ceil")
 ]
+_RESIZES += [
+    (f"lanczos, {name}", [_IMAGE], {"kind": "lanczos", **attributes})
+    for name, attributes in (
+        ("larger", {"height": 9, "width": 12}),
+        ("smaller", {"height": 3, "width": 2}),
+        ("zeros outside", {"height": 9, "width": 3, "edge": "zero", "offset_y": -1.5}),
+    )
+]
 _RESIZES.append(("nearest, whole factors", [_IMAGE], {"kind": "nearest", "scale_y": 3.0, "scale_x": 2.0}))
 
 #: Operation: (name, input shapes without the batch, attributes).

@@ -140,6 +140,8 @@ def _plain_bound(
         ulps = promise.power_ulps * (1 + abs(attributes.get("beta", 0.0))) + promise.statistics_ulps
         largest = max(float(np.abs(plain).max()), float(np.abs(reads[0]).max()))
         return np.full(plain.shape, ulps * FLOAT32_EPS * largest)
+    if operation == "resize" and attributes.get("kind") == "lanczos":  # its weights have both signs
+        return np.full(plain.shape, promise.lanczos_bound(float(np.abs(reads[0]).max())))
     exact = operation not in _SUMS or attributes.get("kind") in ("max", "min", "nearest")
     if exact or sums is None:
         return np.zeros(plain.shape)

@@ -20,6 +20,8 @@ FLOAT32_EPS = float(np.finfo(np.float32).eps)
 HALF_EPS = float(np.finfo(np.float16).eps)
 BFLOAT16_EPS = 2.0**-7
 HALF_TINY = 2.0**-24  # the smallest subnormal
+#: Magnitudes of the weights of Lanczos' filter add up to less than 1.55 along an axis (cpp/ops/lanczos.h).
+_LANCZOS_MAGNITUDE = 1.55**2
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,10 @@ class Promise:
         units = self.linear_factor * FLOAT32_EPS
         bound: NDArray[Any] = units * magnitude + self.largest_part * largest + 1e-37
         return bound
+
+    def lanczos_bound(self, largest: float) -> NDArray[Any]:
+        """For a resize by Lanczos' filter of an image whose largest magnitude is this one."""
+        return self.linear_bound(np.array(_LANCZOS_MAGNITUDE * largest))
 
     def ulp_bound(self, reference: NDArray[Any], ulps: float | NDArray[Any] | None = None) -> NDArray[Any]:
         """`ulps` units in the last place of float32 results, those of elementwise operations unless told."""

@@ -56,13 +56,18 @@ struct WindowNormalizationTask {
     const char *kernel_name() const { return "window normalization"; }
 };
 
-enum class ResizeKind { nearest, bilinear };
+enum class ResizeKind { nearest, bilinear, lanczos };
 
 /// Where the samples of an axis lie: output o at source position (o + centre) * numerator / denominator +
 /// offset.
 struct ResizePositions {
     double numerator = 1, denominator = 1, centre = 0, offset = 0;
 };
+
+/// Of output `output` of an axis with `size` source positions: the first that it adds up, and writes their
+/// weights, at most as many as the task says. Returns how many.
+using ResizeWeights = std::int64_t (*)(const ResizePositions &axis, std::int64_t size, bool zero_outside,
+                                       std::int64_t output, std::int32_t &first, float *weights);
 
 /// Samples outside the source read the nearest pixel, or zero. Nearest takes position + bias, rounded down or
 /// up (ops::NearestRule).
@@ -75,6 +80,10 @@ struct ResizeTask {
     bool nearest_up = false;
     bool zero_outside = false, round_to_half = false;
     bool non_temporal = false; ///< the destination is more than they keep until it is read
+    // Lanczos: most positions of an output, and a pointer, as kernels need nothing of what other files
+    // define.
+    std::int64_t vertical_taps = 0, horizontal_taps = 0;
+    ResizeWeights weights = nullptr;
 
     const char *kernel_name() const { return "resize"; }
 };

@@ -11,15 +11,31 @@ ResizePositions positions_of(const ops::ResizeAxis &axis) {
     return {axis.numerator, axis.denominator, axis.centre, axis.offset};
 }
 
+std::int64_t weights_of(const ResizePositions &axis, std::int64_t size, bool zero_outside,
+                        std::int64_t output, std::int32_t &first, float *weights) {
+    const ops::LanczosSpan span = ops::lanczos_weights(
+        {axis.numerator, axis.denominator, axis.centre, axis.offset}, size, zero_outside, output, weights);
+    first = static_cast<std::int32_t>(span.first);
+    return span.count;
+}
+
 /// Without tensors.
 ResizeTask resize_task(const ops::Resize &resize, const Shape &input, const Shape &output) {
     ResizeTask task;
     // All between copies of one pixel is that pixel, even an infinite one.
     const bool copies = input[1] == 1 && input[2] == 1 && resize.edge == ops::EdgeRule::clamp;
-    task.kind =
-        resize.kind == ops::ResizeKind::nearest || copies ? ResizeKind::nearest : ResizeKind::bilinear;
-    task.vertical = positions_of(resize.vertical(input[1], output[1]));
-    task.horizontal = positions_of(resize.horizontal(input[2], output[2]));
+    const ops::ResizeAxis vertical = resize.vertical(input[1], output[1]),
+                          horizontal = resize.horizontal(input[2], output[2]);
+    task.kind = resize.kind == ops::ResizeKind::nearest || copies ? ResizeKind::nearest
+                : resize.kind == ops::ResizeKind::lanczos         ? ResizeKind::lanczos
+                                                                  : ResizeKind::bilinear;
+    task.vertical = positions_of(vertical);
+    task.horizontal = positions_of(horizontal);
+    if (task.kind == ResizeKind::lanczos) {
+        task.vertical_taps = ops::lanczos_taps(vertical, input[1]);
+        task.horizontal_taps = ops::lanczos_taps(horizontal, input[2]);
+        task.weights = weights_of;
+    }
     const ops::NearestRule nearest = resize.nearest_rule();
     task.nearest_bias = nearest.bias;
     task.nearest_up = nearest.up;

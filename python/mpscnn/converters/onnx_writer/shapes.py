@@ -73,6 +73,8 @@ def part(layer: Layer) -> str:
 def resize(layer: Layer) -> str:
     """Sizes that follow the image; ONNX has no offset and no magnification apart from the size."""
     attributes = layer.attributes
+    if attributes["kind"] == "lanczos":
+        raise UnsupportedError(f"layer {layer.name!r}: ONNX' resize has no Lanczos filter")
     shape = layer.inputs[0].shape
     stated = [attributes[name] for name in ("magnification_y", "magnification_x", "offset_y", "offset_x")]
     scales = [attributes["scale_y"], attributes["scale_x"]]

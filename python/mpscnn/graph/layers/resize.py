@@ -19,7 +19,7 @@ class ResizeLayers(LayerMaker):
         size: IntPair | None = None,
         *,
         scale: float | tuple[float, float] = 1,
-        method: Literal["bilinear", "nearest"] = "bilinear",
+        method: Literal["bilinear", "nearest", "lanczos"] = "bilinear",
         alignment: Literal["half_pixel", "corners", "asymmetric", "pytorch_half_pixel"] = "half_pixel",
         edge: EdgeName = "clamp",
         rounding: Literal[
@@ -27,14 +27,15 @@ class ResizeLayers(LayerMaker):
         ] = "by_alignment",
         name: str | None = None,
     ) -> Tensor:
-        """Image of another size, without antialiasing: (n, h, w, c) -> (n, h', w', c).
+        """Image of another size: (n, h, w, c) -> (n, h', w', c).
 
-        MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear.
+        MPSCNNUpsamplingNearest, MPSCNNUpsamplingBilinear, MPSNNResizeBilinear, MPSImageLanczosScale.
 
         Args:
             size: (height, width) of the result, or one number for both.
             scale: without `size`, factors (vertical, horizontal); the result's size is rounded down.
-            method: "bilinear" or "nearest".
+            method: "bilinear" or "nearest", without antialiasing, or "lanczos": three lobes, as many times wider as the
+                image becomes smaller.
             alignment: where output pixel o samples the input, r = input / output size or 1 / scale: "half_pixel"
                 at (o + 0.5) * r - 0.5 (TensorFlow 2, PyTorch), "corners" at o * (input - 1) / (output - 1)
                 (align_corners), "asymmetric" at o * r (TensorFlow 1; PyTorch's nearest),
