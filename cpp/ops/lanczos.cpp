@@ -11,7 +11,8 @@ namespace {
 
 constexpr double lobes = 3.0;
 
-/// Whole numbers but 0 are its zeros, which sin() misses by its rounding error.
+/// Whole numbers but 0 are its zeros, which sin() misses by its rounding error. C libraries differ in the
+/// last bit of a double, which is lost where weights become float32.
 double lanczos(double t) {
     if (t == 0.0) return 1.0;
     if (std::abs(t) >= lobes || t == std::floor(t)) return 0.0;

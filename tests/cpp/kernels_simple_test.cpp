@@ -331,6 +331,52 @@ TEST(resizing_agrees_with_double) {
     });
 }
 
+/// Sums of up to four positions, the weights by output and position; none for every fifth output.
+std::int64_t some_weights(const ResizePositions &, std::int64_t size, bool, std::int64_t output,
+                          std::int32_t &first, float *weights) {
+    if (output % 5 == 4) return 0;
+    first = static_cast<std::int32_t>(output * 7 % size);
+    const std::int64_t count = std::min<std::int64_t>(1 + output % 4, size - first);
+    for (std::int64_t tap = 0; tap < count; ++tap)
+        weights[tap] = 0.25f * static_cast<float>(1 + tap) - 0.1f * static_cast<float>(output % 3);
+    return count;
+}
+
+TEST(filters_add_up_rows_and_columns) {
+    for_each_table(200, [](Random &random, const KernelTable &table) {
+        const Memory source = random_source(random, random_size(random));
+        const View &from = source.view;
+        const Memory destination(
+            random, {from.batch, pick(random, 1, 20), pick(random, 1, 20), from.channels}, guard);
+        ResizeTask task;
+        task.kind = ResizeKind::lanczos;
+        task.source = from;
+        task.destination = destination.view;
+        task.vertical_taps = std::min<std::int64_t>(4, from.height);
+        task.horizontal_taps = std::min<std::int64_t>(4, from.width);
+        task.weights = some_weights;
+        task.round_to_half = random() % 3 == 0;
+        check_task(random, table, "lanczos", task, destination,
+                   [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
+                       float down[4], across[4];
+                       std::int32_t top = 0, left = 0;
+                       const std::int64_t rows = some_weights({}, from.height, false, y, top, down);
+                       const std::int64_t columns = some_weights({}, from.width, false, x, left, across);
+                       double expected = 0, sizes = 0;
+                       for (std::int64_t j = 0; j < rows; ++j)
+                           for (std::int64_t i = 0; i < columns; ++i) {
+                               const double term = static_cast<double>(down[j]) * across[i] *
+                                                   source.at(n, top + j, left + i)[channel];
+                               expected += term;
+                               sizes += std::fabs(term);
+                           }
+                       double allowed = 0x1p-21 * sizes;
+                       if (task.round_to_half) allowed += 0.5 * half_spacing(std::fabs(expected) + allowed);
+                       return std::fabs(got - expected) <= allowed;
+                   });
+    });
+}
+
 // Padding
 
 void check_padding(Random &random, const KernelTable &table, const PaddingTask &task, const Memory &source,
