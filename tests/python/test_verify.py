@@ -31,8 +31,8 @@ def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
     assert {entry["name"] for entry in mpscnn.operations()} <= subjects
     # Bases of others, and kernels of users', which have no answer of their own.
     bases = {"Kernel", "UnaryKernel", "BinaryKernel", "Arithmetic", "Pooling", "Upsampling", "ReduceUnary"}
-    bases |= {"ReduceBinary", "MetalKernel", "ArithmeticGradient", "GradientKernel", "ImageScale", "PoolingGradient"}
-    bases |= {"UpsamplingGradient", "Optimizer"}
+    bases |= {"ReduceBinary", "MetalKernel", "ArithmeticGradient", "GradientKernel", "PoolingGradient"}
+    bases |= {"UpsamplingGradient", "ImageScale", "Optimizer"}
     listed = {name: getattr(kernels, name) for name in kernels.__all__}
     concrete = {
         name
