@@ -48,6 +48,9 @@ SHARED = {
     ("zero", "clamp", "exclude"): "Edge",
     ("position_major", "channel_major"): "ChannelOrder",
     ("binary_weights", "xnor", "and"): "BinaryKind",
+    ("non_premultiplied", "alpha_is_one", "premultiplied"): "AlphaType",
+    ("none", "srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray"): "ColorSpace",
+    ("equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"): "ComparisonType",
     ("zero", "clamp", "mirror", "mirror_with_edge", "constant"): "EdgeMode",
 }
 #: Keywords of C++ among the names.
@@ -124,7 +127,7 @@ def _struct(
     for parameter in parameters:
         kind = found.name(owner, parameter) if "allowed" in parameter else TYPES[parameter["type"]]
         meaning = parameter["meaning"]
-        if parameter["type"] == "region":
+        if parameter["type"] in ("region", "scale transform"):
             meaning = meaning.replace("null:", "empty:")
         elif kind.startswith("std::optional"):
             meaning = f"{meaning}; empty: what the class has by itself"

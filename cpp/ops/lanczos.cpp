@@ -33,10 +33,13 @@ LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero
                             float *weights) {
     const double stretch = stretch_of(axis), reach = lobes * stretch;
     const double end = static_cast<double>(size) - 1.0;
-    // Farther out all that is read lies outside.
-    const double position = std::clamp(
-        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset, -reach,
-        end + reach);
+    const double position =
+        (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
+    if (position <= -reach || position >= end + reach) { // all that is read lies outside
+        if (zero_outside) return {};
+        weights[0] = 1.0f;
+        return {position < 0.0 ? 0 : size - 1, 1};
+    }
     const auto low = static_cast<std::int64_t>(std::ceil(position - reach)),
                high = static_cast<std::int64_t>(std::floor(position + reach));
     const auto weight = [&](std::int64_t at) {

@@ -144,6 +144,18 @@ TEST(kernels_are_made_of_structs) {
                             mpscnn::kernel::NeuronDescriptor{.neuron_type = layer::NeuronKind::sigmoid}});
                 }),
                 "neuron_type must be relu"));
+    const mpscnn::Kernel scale("ImageLanczosScale", R"({"scale_transform": [2, 0.5, -1.25, 0]})");
+    const mpscnn::Kernel typed_scale(
+        mpscnn::kernel::ImageLanczosScale{.scale_transform = {{2.0, 0.5, -1.25, 0.0}}});
+    CHECK(scale.properties() == typed_scale.properties());
+    CHECK(mpscnn::Kernel(mpscnn::kernel::ImageBilinearScale{}).properties() ==
+          mpscnn::Kernel("ImageBilinearScale").properties());
+    const mpscnn::Kernel conversion(
+        mpscnn::kernel::ImageConversion{.source_alpha = mpscnn::kernel::AlphaType::premultiplied,
+                                        .background_color = {1.0, 0.5, 0.0},
+                                        .source_color_space = mpscnn::kernel::ColorSpace::srgb,
+                                        .destination_color_space = mpscnn::kernel::ColorSpace::linear_gray});
+    CHECK(holds(conversion.properties(), "\"linear_gray\""));
 }
 
 TEST(a_saved_network_is_loaded_with_what_it_says) {

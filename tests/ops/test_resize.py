@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import hypothesis.strategies as st
@@ -213,6 +214,19 @@ def test_lanczos_needs_no_blur_where_an_image_becomes_smaller() -> None:
     gray = run_layer("resize", [x], {"kind": "lanczos", **size})[0, 1, 1:-1, 0]
     np.testing.assert_allclose(gray, 0.5, atol=0.02)
     assert np.ptp(run_layer("resize", [x], {"kind": "bilinear", **size})) > 0.5
+
+
+@pytest.mark.parametrize("edge", ["clamp", "zero"])
+def test_lanczos_far_outside_costs_nothing(edge: str) -> None:
+    """A million outputs of which few have more than one weight: not a window of 1536 for each."""
+    x = values(0, (1, 1, 5, 1))
+    attributes = {"kind": "lanczos", "height": 1, "width": 1 << 20, "magnification_x": 1 / 256, "edge": edge}
+    begin = time.monotonic()
+    result = run_layer("resize", [x], attributes)[0, 0, :, 0]
+    assert time.monotonic() - begin < 20
+    far = result[8:]
+    expected = x[0, 0, 4, 0] if edge == "clamp" else 0.0
+    np.testing.assert_array_equal(far, np.full(far.shape, expected))
 
 
 def test_the_gradient_of_lanczos_is_refused() -> None:

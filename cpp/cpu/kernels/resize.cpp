@@ -178,16 +178,24 @@ struct ResizeFilter {
     }
 };
 
+/// Weights are computed twice, so that they take no more memory than there are: far outside of the source an
+/// output has one.
 inline const ResizeSpan *resize_spans(const ResizeTask &task, const ResizePositions &axis, std::int64_t taps,
                                       std::int64_t outputs, std::int64_t size, const Planning &planning) {
     auto *spans = planning.make<ResizeSpan>(outputs);
-    auto *weights = planning.make<float>(outputs * taps);
-    if (!spans || !weights) return nullptr;
-    for (std::int64_t output = 0; output < outputs; ++output, weights += taps) {
+    auto *own = planning.make<float>(taps);
+    if (!spans || !own) return nullptr;
+    std::int64_t count = taps; // the last output's may need room for zeros
+    for (std::int64_t output = 0; output < outputs; ++output)
+        count += task.weights(axis, size, task.zero_outside, output, spans[output].first, own);
+    auto *weights = planning.make<float>(count);
+    if (!weights) return nullptr;
+    for (std::int64_t output = 0; output < outputs; ++output) {
         ResizeSpan &span = spans[output];
         span.count = static_cast<std::int32_t>(
             task.weights(axis, size, task.zero_outside, output, span.first, weights));
         span.weights = weights;
+        weights += span.count;
     }
     return spans;
 }

@@ -26,8 +26,8 @@ constexpr std::array<const char *, 5> names_of(EdgeMode) { return {"zero", "clam
 enum class BinaryKind { binary_weights, xnor, and_ };
 constexpr std::array<const char *, 3> names_of(BinaryKind) { return {"binary_weights", "xnor", "and"}; }
 
-enum class CompareComparisonType { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
-constexpr std::array<const char *, 6> names_of(CompareComparisonType) { return {"equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"}; }
+enum class ComparisonType { equal, not_equal, less, less_or_equal, greater, greater_or_equal };
+constexpr std::array<const char *, 6> names_of(ComparisonType) { return {"equal", "not_equal", "less", "less_or_equal", "greater", "greater_or_equal"}; }
 
 enum class ForwardLossLossType { mean_absolute_error, mean_squared_error, softmax_cross_entropy, sigmoid_cross_entropy, categorical_cross_entropy, hinge, huber, cosine_distance, log, kullback_leibler };
 constexpr std::array<const char *, 10> names_of(ForwardLossLossType) { return {"mean_absolute_error", "mean_squared_error", "softmax_cross_entropy", "sigmoid_cross_entropy", "categorical_cross_entropy", "hinge", "huber", "cosine_distance", "log", "kullback_leibler"}; }
@@ -35,11 +35,11 @@ constexpr std::array<const char *, 10> names_of(ForwardLossLossType) { return {"
 enum class ForwardLossReductionType { none, sum, mean, sum_by_nonzero_weights };
 constexpr std::array<const char *, 4> names_of(ForwardLossReductionType) { return {"none", "sum", "mean", "sum_by_nonzero_weights"}; }
 
-enum class ImageConversionSourceAlpha { non_premultiplied, alpha_is_one, premultiplied };
-constexpr std::array<const char *, 3> names_of(ImageConversionSourceAlpha) { return {"non_premultiplied", "alpha_is_one", "premultiplied"}; }
+enum class AlphaType { non_premultiplied, alpha_is_one, premultiplied };
+constexpr std::array<const char *, 3> names_of(AlphaType) { return {"non_premultiplied", "alpha_is_one", "premultiplied"}; }
 
-enum class ImageConversionSourceColorSpace { none, srgb, linear_srgb, gray_gamma_2_2, linear_gray };
-constexpr std::array<const char *, 5> names_of(ImageConversionSourceColorSpace) { return {"none", "srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray"}; }
+enum class ColorSpace { none, srgb, linear_srgb, gray_gamma_2_2, linear_gray };
+constexpr std::array<const char *, 5> names_of(ColorSpace) { return {"none", "srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray"}; }
 
 enum class OptimizerAdamResult { values, momentum, velocity, maximum_velocity };
 constexpr std::array<const char *, 4> names_of(OptimizerAdamResult) { return {"values", "momentum", "velocity", "maximum_velocity"}; }
@@ -228,7 +228,7 @@ using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">
 /// As MPSNNCompare.
 template <detail::ClassName Name> struct CompareOptions {
     static constexpr const char *kernel_class = Name.text;
-    CompareComparisonType comparison_type = CompareComparisonType::equal; ///< what is asked of primary and secondary source
+    ComparisonType comparison_type = ComparisonType::equal; ///< what is asked of primary and secondary source
     double threshold = 0.0; ///< equal and not_equal: the largest difference that counts as none
     double primary_scale = 1.0; ///< factor of the primary source
     double secondary_scale = 1.0; ///< factor of the secondary source
@@ -613,7 +613,7 @@ using GroupNormalizationGradient = GroupNormalizationGradientOptions<"GroupNorma
 /// As MPSImageBilinearScale, MPSImageLanczosScale.
 template <detail::ClassName Name> struct ImageBilinearScaleOptions {
     static constexpr const char *kernel_class = Name.text;
-    std::optional<std::array<double, 4>> scale_transform{}; ///< (scale x, scale y, translate x, translate y) from source to destination positions; null: the whole source becomes the whole destination; empty: what the class has by itself
+    std::optional<std::array<double, 4>> scale_transform{}; ///< (scale x, scale y, translate x, translate y) from source to destination positions; empty: the whole source becomes the whole destination
     std::int64_t resize_width = 0; ///< columns of results that the kernel makes; 0: source columns * scale x
     std::int64_t resize_height = 0; ///< rows of results that the kernel makes; 0: source rows * scale y
     std::string label{}; ///< a name for messages
@@ -632,11 +632,11 @@ using ImageLanczosScale = ImageBilinearScaleOptions<"ImageLanczosScale">;
 /// As MPSImageConversion.
 template <detail::ClassName Name> struct ImageConversionOptions {
     static constexpr const char *kernel_class = Name.text;
-    ImageConversionSourceAlpha source_alpha = ImageConversionSourceAlpha::alpha_is_one; ///< what the source's colours are multiplied by, and its alpha means
-    ImageConversionSourceAlpha destination_alpha = ImageConversionSourceAlpha::alpha_is_one; ///< the same of the destination
+    AlphaType source_alpha = AlphaType::alpha_is_one; ///< what the source's colours are multiplied by, and its alpha means
+    AlphaType destination_alpha = AlphaType::alpha_is_one; ///< the same of the destination
     std::vector<double> background_color{}; ///< behind the source where its alpha becomes one: in its colour space, a number for each colour channel; none: zeros
-    ImageConversionSourceColorSpace source_color_space = ImageConversionSourceColorSpace::none; ///< of the source; none: colours are not converted
-    ImageConversionSourceColorSpace destination_color_space = ImageConversionSourceColorSpace::none; ///< of the destination, if the source has one
+    ColorSpace source_color_space = ColorSpace::none; ///< of the source; none: colours are not converted
+    ColorSpace destination_color_space = ColorSpace::none; ///< of the destination, if the source has one
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
