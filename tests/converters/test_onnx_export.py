@@ -469,6 +469,12 @@ def test_resizes_that_onnx_lacks_are_refused(attributes: dict[str, Any]) -> None
         onnx_export.to_onnx(network)
 
 
+def test_a_lanczos_resize_is_refused() -> None:
+    network = network_of(lambda net, x: net.resize(x, (3, 4), method="lanczos", name="smaller"))
+    with pytest.raises(mpscnn.UnsupportedError, match="layer 'smaller': ONNX' resize has no Lanczos filter"):
+        onnx_export.to_onnx(network)
+
+
 def test_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     network = Network(input=(7, 9, 6))
     network.output(network.conv2d(network.input, 2, 3, name="conv"))

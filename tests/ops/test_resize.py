@@ -216,6 +216,17 @@ def test_lanczos_needs_no_blur_where_an_image_becomes_smaller() -> None:
     assert np.ptp(run_layer("resize", [x], {"kind": "bilinear", **size})) > 0.5
 
 
+@pytest.mark.cpu("compares threads of the CPU")
+@pytest.mark.parametrize("size", [(130, 41), (9, 200)])
+def test_bits_of_lanczos_do_not_depend_on_threads(size: tuple[int, int]) -> None:
+    """Items filter the source rows that they share again."""
+    x = values(0, (2, 97, 120, 5))
+    attributes = {"kind": "lanczos", "height": size[0], "width": size[1]}
+    one = run_layer("resize", [x], attributes)
+    for threads in (2, 3, 8):
+        np.testing.assert_array_equal(one, run_layer("resize", [x], attributes, threads=threads))
+
+
 @pytest.mark.parametrize("edge", ["clamp", "zero"])
 def test_lanczos_far_outside_costs_nothing(edge: str) -> None:
     """A million outputs of which few have more than one weight: not a window of 1536 for each."""

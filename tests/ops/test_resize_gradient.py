@@ -99,3 +99,9 @@ def test_other_shapes_are_refused() -> None:
     x = np.ones((2, 4, 4, 3), np.float32)
     with pytest.raises(mpscnn.ShapeError, match="input 0 must have the shape of the result"):
         run_training("resize_gradient", [x, x], {"height": 8, "width": 8})
+
+
+def test_lanczos_has_no_gradient() -> None:
+    x = np.ones((2, 4, 4, 3), np.float32)
+    with pytest.raises(mpscnn.ParameterError, match="kind must be nearest or bilinear, got lanczos"):
+        run_training("resize_gradient", [x, x], {"kind": "lanczos", "height": 4, "width": 4})
