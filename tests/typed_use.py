@@ -78,6 +78,11 @@ def raw_kernels() -> None:
     kernels.PoolingAverage(2, 2, zero_pad_size_x=1)
     kernels.Add(primary_scale=2.0, secondary_edge_mode="clamp")
     kernels.Add(edge_mode="clamp")  # type: ignore[call-arg]
+    kernels.Compare("less", secondary_scale=2.0)
+    kernels.Compare("smaller")  # type: ignore[arg-type]
+    kernels.ImageLanczosScale(scale_transform=kernels.ScaleTransform(0.5, 0.5), edge_mode="zero")
+    kernels.ImageConversion("premultiplied", "straight")  # type: ignore[arg-type]
+    kernels.ImageConversion(source_color_space="display_p3")  # type: ignore[arg-type]
     kernels.SoftMax(source_feature_channel_offset=4)
     kernels.Pad((1, 1, 0), (1, 1, 0), edge_mode="mirror_with_edge", fill_value=1.0)
     kernels.NeuronReLU(offset=(1, 1))
