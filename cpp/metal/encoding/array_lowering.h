@@ -7,6 +7,7 @@
 
 #include "metal/arrays/array_program.h"
 #include "metal/encoding/lowering.h"
+#include "metal/gradients/convolution_gradient.h"
 
 namespace mpscnn::metal {
 
@@ -19,6 +20,7 @@ struct ArrayNetwork {
     /// By node: those that run on images, nothing for those that are kernels on arrays or rename an array.
     std::vector<std::optional<LoweredLayer>> layers;
     std::size_t weight_bytes = 0;
+    mutable ConvolutionGradientCache convolution_gradients;
     /// Held while steps are encoded: MPS kernels belong to one thread at a time.
     mutable std::mutex encoding;
 };

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <initializer_list>
 #include <memory>
 #include <vector>
 
@@ -46,7 +47,7 @@ private:
         std::vector<Kernel> kernels;
         std::vector<std::size_t> scratch_bytes;
         std::vector<Place> scratch;
-        std::unique_ptr<const ImageStep> image_step; ///< instead of kernels
+        std::unique_ptr<const ArrayStep> array_step; ///< instead of kernels
     };
     /// An output that is another output's array too, or an input's.
     struct OutputCopy {
@@ -59,6 +60,14 @@ private:
     void bind_nodes();
     void bind_program(NodeStep &step, const engine::Node &node) const;
     void bind_layer(NodeStep &step, const LoweredLayer &layer) const;
+    /// Whether MPS computes a gradient.
+    bool bind_gradient(NodeStep &step, const engine::Node &node) const;
+    /// Nothing for what MPS does not compute.
+    std::unique_ptr<const ArrayStep> convolution_gradient(const engine::Node &node,
+                                                          engine::ValueId result) const;
+    std::unique_ptr<const ArrayStep> other_gradient(const engine::Node &node, engine::ValueId result) const;
+    bool are_floats(const engine::Node &node, std::initializer_list<std::size_t> inputs,
+                    engine::ValueId result) const;
     void place_ports();
     void place_arrays();
     const Place &place_of(engine::ValueId array) const { return places_[static_cast<std::size_t>(array)]; }

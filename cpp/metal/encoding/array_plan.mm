@@ -8,6 +8,7 @@
 #include "core/json.h"
 #include "engine/memory_plan.h"
 #include "metal/encoding/slots.h"
+#include "metal/gradients/gradient_step.h"
 #include "ops/unsupported.h"
 
 namespace mpscnn::metal {
@@ -104,7 +105,7 @@ void ArrayPlan::bind_nodes() {
         step.node = i;
         if (const auto &layer = network_->layers[i])
             bind_layer(step, *layer);
-        else
+        else if (!bind_gradient(step, graph.nodes()[i]))
             bind_program(step, graph.nodes()[i]);
         steps_.push_back(std::move(step));
     }
@@ -157,8 +158,52 @@ void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
     std::vector<ImageStep::Port> sources;
     for (std::size_t i = 0; i < layer.sources.size(); ++i)
         sources.push_back(port(layer.inputs[i], layer.sources[i]));
-    step.image_step =
+    step.array_step =
         std::make_unique<ImageStep>(layer, sources, port(layer.result, layer.result), device()->shaders());
+}
+
+/// Gradients and weights are floats; layers in between may hand on halves.
+bool ArrayPlan::are_floats(const engine::Node &node, std::initializer_list<std::size_t> inputs,
+                           ValueId result) const {
+    return !network_->halves[index_of(result)] &&
+           std::none_of(inputs.begin(), inputs.end(),
+                        [&](std::size_t input) { return operand_of(node.inputs[input]).half; });
+}
+
+std::unique_ptr<const ArrayStep> ArrayPlan::convolution_gradient(const engine::Node &node,
+                                                                 ValueId result) const {
+    using Step = ConvolutionGradientStep;
+    const auto *data = std::get_if<ops::ConvolutionDataGradient>(&node.operation);
+    const auto *weight = std::get_if<ops::ConvolutionWeightGradient>(&node.operation);
+    if (!data && !weight) return nullptr;
+    const ops::Convolution &convolution = data ? data->convolution : weight->convolution;
+    const ArrayOperand input = operand_of(node.inputs[data ? 2 : 0]);
+    const Shape &output = shapes()[index_of(node.inputs[data ? 0 : 1])];
+    const Step::Shapes shapes{input.shape, output, input.half};
+    const bool floats = data ? are_floats(node, {0, 1}, result) : are_floats(node, {1}, result);
+    if (!floats || !Step::can_compute(convolution, shapes)) return nullptr;
+    return std::make_unique<Step>(node.name, convolution, data ? Step::Wanted::input : Step::Wanted::weight,
+                                  shapes, network_->convolution_gradients, *device());
+}
+
+std::unique_ptr<const ArrayStep> ArrayPlan::other_gradient(const engine::Node &node, ValueId result) const {
+    if (node.inputs.size() < 2 || !are_floats(node, {0}, result)) return nullptr;
+    const Shape &gradient = shapes()[index_of(node.inputs[0])];
+    const ArrayOperand source = operand_of(node.inputs[1]);
+    auto kernels = gradient_kernels(node.operation, gradient, source.shape, node.name, *device());
+    if (!kernels) return nullptr;
+    const GradientStep::Shapes shapes{gradient, source.shape, source.half};
+    return std::make_unique<GradientStep>(node.name, std::move(*kernels), shapes, *device());
+}
+
+bool ArrayPlan::bind_gradient(NodeStep &step, const engine::Node &node) const {
+    const ValueId result = network_->graph.result_of(step.node);
+    step.array_step = convolution_gradient(node, result);
+    if (!step.array_step) step.array_step = other_gradient(node, result);
+    if (!step.array_step) return false;
+    for (ValueId value : node.inputs) step.values.push_back(array_of(network_->graph, value));
+    step.values.push_back(result);
+    return true;
 }
 
 /// Inputs and outputs are the caller's.
@@ -174,7 +219,7 @@ void ArrayPlan::place_arrays() {
             lifetimes[index_of(result)].bytes =
                 std::max<std::size_t>(operand_of(result).bytes(), sizeof(float));
         for (std::size_t bytes : step.scratch_bytes) lifetimes.push_back({bytes, now, now});
-        if (step.image_step) image_bytes_ = std::max(image_bytes_, step.image_step->bytes());
+        if (step.array_step) image_bytes_ = std::max(image_bytes_, step.array_step->bytes());
     }
     const engine::MemoryPlan plan = engine::plan_memory(lifetimes);
     for (std::size_t i = 0; i < places_.size(); ++i)
@@ -193,7 +238,7 @@ std::vector<engine::StepDescription> ArrayPlan::describe_steps() const {
     const Graph &graph = network_->graph;
     for (const NodeStep &step : steps_) {
         const engine::Node &node = graph.nodes()[step.node];
-        std::string kernels = step.image_step ? step.image_step->kernel() : "";
+        std::string kernels = step.array_step ? step.array_step->kernel() : "";
         for (const Kernel &kernel : step.kernels)
             kernels += (kernels.empty() ? "" : " + ") + kernel.stage.shader;
         std::size_t bytes = 0;
@@ -235,7 +280,7 @@ void ArrayPlan::encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep 
                             const Slot &slot) const {
     std::vector<ArrayView> arrays;
     for (ValueId value : step.values) arrays.push_back(view_of(place_of(value), slot));
-    if (step.image_step) return step.image_step->encode(command_buffer, arrays);
+    if (step.array_step) return step.array_step->encode(command_buffer, arrays);
     for (const Place &place : step.scratch) arrays.push_back(view_of(place, slot));
     for (const Kernel &kernel : step.kernels) {
         Dispatch dispatch(command_buffer, name_of(step), kernel.pipeline);

@@ -20,6 +20,9 @@ void require_command_buffer(id<MTLCommandBuffer> command_buffer);
 /// The image as a temporary one; nil for every other.
 MPSTemporaryImage *as_temporary(MPSImage *image);
 
+/// Autoreleased, with its memory. Throws DeviceError when there is not enough.
+MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout);
+
 /// A tensor of a network while it runs.
 struct StoredValue {
     Shape shape;

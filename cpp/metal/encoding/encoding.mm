@@ -13,15 +13,6 @@ namespace {
     fail(ErrorKind::device, {"Metal cannot allocate an image of ", layout.bytes(), " bytes"});
 }
 
-/// Autoreleased. The texture is made when it is asked for: here a lack of memory can still be reported.
-MPSTemporaryImage *make_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
-    MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
-                                                                  imageDescriptor:layout.descriptor()];
-    if ([image texture]) return image;
-    [image setReadCount:0];
-    fail_for_lack_of_memory(layout);
-}
-
 objc_ptr<MPSImage *> make_kept_image(id<MTLDevice> device, const ImageLayout &layout) {
     auto image = adopt([[MPSImage alloc] initWithDevice:device imageDescriptor:layout.descriptor()]);
     if (![image.get() texture]) fail_for_lack_of_memory(layout);
@@ -41,6 +32,15 @@ void require_command_buffer(id<MTLCommandBuffer> command_buffer) {
 
 MPSTemporaryImage *as_temporary(MPSImage *image) {
     return [image isKindOfClass:[MPSTemporaryImage class]] ? static_cast<MPSTemporaryImage *>(image) : nil;
+}
+
+/// The texture is made when it is asked for: here a lack of memory can still be reported.
+MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
+    MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
+                                                                  imageDescriptor:layout.descriptor()];
+    if ([image texture]) return image;
+    [image setReadCount:0];
+    fail_for_lack_of_memory(layout);
 }
 
 Encoding::Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
@@ -75,7 +75,7 @@ MPSImage *Encoding::create(engine::ValueId value) {
         at(value) = {make_kept_image([command_buffer_ device], stored.layout), stored.readers};
         return image(value);
     }
-    MPSTemporaryImage *made = make_image(command_buffer_, stored.layout);
+    MPSTemporaryImage *made = make_temporary_image(command_buffer_, stored.layout);
     at(value) = {share<MPSImage *>(made), stored.readers};
     [made setReadCount:static_cast<NSUInteger>(stored.readers)];
     return made;
@@ -98,7 +98,7 @@ void Encoding::was_read_by_shader(engine::ValueId value) {
 }
 
 Scratch::Scratch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout)
-    : image_(share(make_image(command_buffer, layout))) {}
+    : image_(share(make_temporary_image(command_buffer, layout))) {}
 
 Scratch::~Scratch() {
     if ([image_.get() readCount] > 0) [image_.get() setReadCount:0];

@@ -4,6 +4,7 @@
 #include <span>
 #include <vector>
 
+#include "metal/encoding/array_step.h"
 #include "metal/encoding/lowering.h"
 #include "metal/encoding/transfer.h"
 
@@ -11,7 +12,7 @@ namespace mpscnn::metal {
 
 /// A layer on images whose sources and result are arrays: they are copied to images and back, as many at once
 /// as an image can hold.
-class ImageStep {
+class ImageStep : public ArrayStep {
 public:
     /// A source or the result. Shapes may differ by a reshape: one of what the layer is told, one of its
     /// image.
@@ -25,11 +26,9 @@ public:
     ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources, const Port &result,
               ShaderLibrary &shaders);
 
-    /// `arrays` are those of the sources, then that of the result.
-    void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const;
-    std::string kernel() const { return step_->kernel(); }
-    /// Of its temporary images.
-    std::size_t bytes() const;
+    void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const override;
+    std::string kernel() const override { return step_->kernel(); }
+    std::size_t bytes() const override;
 
 private:
     ArrayView part(const ArrayView &array, std::size_t port, std::int64_t first_image) const;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <array>
+#include <span>
 #include <string>
 
 #include "metal/device/device.h"
@@ -22,6 +23,9 @@ public:
     const ImageLayout &layout() const { return layout_; }
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                 const ArrayView &array) const;
+    /// Of images that lie one behind the other in the array.
+    void encode(id<MTLCommandBuffer> command_buffer, const std::string &label,
+                std::span<MPSImage *const> images, const ArrayView &array) const;
 
 private:
     ImageLayout layout_;

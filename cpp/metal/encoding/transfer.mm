@@ -24,17 +24,26 @@ Transfer::Transfer(Direction direction, const ImageLayout &image, ShaderLibrary 
 
 void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                       const ArrayView &array) const {
-    const std::size_t beyond = array.offset % offset_alignment;
-    const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitches.column),
-                                static_cast<unsigned int>(array.pitches.row),
-                                static_cast<unsigned int>(array.pitches.image),
-                                static_cast<unsigned int>(beyond / size_of(array.type))};
+    encode(command_buffer, label, std::span(&image, 1), array);
+}
+
+void Transfer::encode(id<MTLCommandBuffer> command_buffer, const std::string &label,
+                      std::span<MPSImage *const> images, const ArrayView &array) const {
     Dispatch dispatch(command_buffer, label,
                       pipelines_[array.type == DType::float32 ? std::size_t{0} : std::size_t{1}]);
-    dispatch.texture(image, 0);
-    dispatch.buffer(array.buffer, array.offset - beyond, 0);
-    dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);
-    dispatch.run(layout_);
+    std::size_t offset = array.offset;
+    for (MPSImage *image : images) {
+        const std::size_t beyond = offset % offset_alignment;
+        const TransferParams params{layout_.params(), static_cast<unsigned int>(array.pitches.column),
+                                    static_cast<unsigned int>(array.pitches.row),
+                                    static_cast<unsigned int>(array.pitches.image),
+                                    static_cast<unsigned int>(beyond / size_of(array.type))};
+        dispatch.texture(image, 0);
+        dispatch.buffer(array.buffer, offset - beyond, 0);
+        dispatch.bytes(std::as_bytes(std::span(&params, 1)), 1);
+        dispatch.run(layout_);
+        offset += static_cast<std::size_t>(array.pitches.image * layout_.images) * size_of(array.type);
+    }
 }
 
 namespace {

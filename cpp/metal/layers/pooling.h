@@ -1,8 +1,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 
+#include "metal/encoding/image.h"
 #include "ops/pooling.h"
+
+#import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
 namespace mpscnn::metal {
 
@@ -14,5 +18,10 @@ struct Counted {
 /// `zero_pad` is the pooling's for the axis, `size` the image's extent.
 Counted counted(const ops::Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
                 std::int64_t size);
+
+/// The edge mode with which MPS computes a pooling, if there is one. It has no dilation that ends at the
+/// image, and does not say what a norm with clamped edges is.
+std::optional<MPSImageEdgeMode> mps_edge_mode(const ops::Pooling &operation,
+                                              const ops::CanonicalWindow &window, const ImageLayout &source);
 
 } // namespace mpscnn::metal

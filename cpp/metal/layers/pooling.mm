@@ -39,10 +39,10 @@ std::optional<MPSImageEdgeMode> average_edge(const Pooling &operation, const Can
     return MPSImageEdgeModeZero;
 }
 
-/// The edge mode with which MPS computes this pooling, if there is one. It has no dilation that ends at the
-/// image, and does not say what a norm with clamped edges is.
-std::optional<MPSImageEdgeMode> edge_mode(const Pooling &operation, const CanonicalWindow &window,
-                                          const ImageLayout &source) {
+} // namespace
+
+std::optional<MPSImageEdgeMode> mps_edge_mode(const Pooling &operation, const CanonicalWindow &window,
+                                              const ImageLayout &source) {
     const ops::WindowAxis &vertical = window.vertical, &horizontal = window.horizontal;
     if (vertical.dilation > 1 || horizontal.dilation > 1) return std::nullopt;
     if (vertical.kernel > source.height || horizontal.kernel > source.width) return std::nullopt;
@@ -51,6 +51,8 @@ std::optional<MPSImageEdgeMode> edge_mode(const Pooling &operation, const Canoni
     if (operation.edge == EdgeRule::clamp) return std::nullopt;
     return MPSImageEdgeModeZero;
 }
+
+namespace {
 
 PoolingParams pooling_params(const Pooling &operation, const CanonicalWindow &window,
                              const Operands &operands) {
@@ -95,7 +97,7 @@ public:
     std::unique_ptr<Step> bind(Operands operands) const override {
         const ImageLayout &source = operands.source().layout;
         const CanonicalWindow window = operation_.canonical(source.height, source.width);
-        if (const auto mode = edge_mode(operation_, window, source))
+        if (const auto mode = mps_edge_mode(operation_, window, source))
             return mps_step(make_kernel(window, *mode).get(), std::move(operands), mps_offset(window));
         const ShaderArguments arguments(pooling_params(operation_, window, operands));
         ShaderCall call = shaders_.call(shader_of(operation_.kind), operands, arguments);

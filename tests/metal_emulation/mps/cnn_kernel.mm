@@ -89,6 +89,40 @@ using namespace metal_emulation;
     return descriptor;
 }
 
+- (BOOL)isResultStateReusedAcrossBatch {
+    return NO;
+}
+
+- (MPSState *)resultStateForSourceImage:(MPSImage *)sourceImage
+                           sourceStates:(NSArray<MPSState *> *)sourceStates
+                       destinationImage:(MPSImage *)destinationImage {
+    (void)sourceStates;
+    return [[[MPSNNGradientState alloc] initWithKernel:self
+                                           sourceImage:sourceImage
+                                      destinationImage:destinationImage] autorelease];
+}
+
+- (MPSStateBatch *)resultStateBatchForSourceImage:(MPSImageBatch *)sourceImage
+                                     sourceStates:(NSArray<MPSStateBatch *> *)sourceStates
+                                 destinationImage:(MPSImageBatch *)destinationImage {
+    (void)sourceStates;
+    if (!METAL_EXPECT([sourceImage count] && [sourceImage count] == [destinationImage count],
+                      "states for batches of %lu source images and %lu results", [sourceImage count],
+                      [destinationImage count]))
+        return nil;
+    NSMutableArray *states = [NSMutableArray array];
+    for (NSUInteger i = 0; i < [sourceImage count]; ++i) {
+        MPSState *state = i > 0 && [self isResultStateReusedAcrossBatch]
+                              ? [states objectAtIndex:0]
+                              : [self resultStateForSourceImage:[sourceImage objectAtIndex:i]
+                                                   sourceStates:nil
+                                               destinationImage:[destinationImage objectAtIndex:i]];
+        if (!state) return nil;
+        [states addObject:state];
+    }
+    return states;
+}
+
 - (MPSImage *)encodeToCommandBuffer:(id<MTLCommandBuffer>)commandBuffer sourceImage:(MPSImage *)sourceImage {
     MPSImageDescriptor *descriptor =
         [self destinationImageDescriptorForSourceImages:[NSArray arrayWithObject:sourceImage]

@@ -25,6 +25,8 @@ struct ConvolutionPlan {
     }
 };
 
+float rounded_to_half(float value);
+
 /// Adds to the sums of all outputs what one source pixel gives by one tap.
 void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSUInteger column, float *sums);
 
@@ -43,5 +45,18 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
 - (NSInteger)firstColumn;
 - (NSInteger)firstRow;
 - (BOOL)acceptsSource:(MPSImage *)source;
+- (MPSCNNConvolutionDescriptor *)descriptor;
+/// As which it keeps weights; otherwise they become halves.
+- (BOOL)holdsFloat32;
 - (std::shared_ptr<metal_emulation::ConvolutionPlan>)plan;
+@end
+
+@interface MPSCNNConvolutionGradientState (Emulation)
+- (instancetype)initWithConvolution:(MPSCNNConvolution *)convolution
+                        sourceImage:(MPSImage *)sourceImage
+                   destinationImage:(MPSImage *)destinationImage;
+/// Records what a gradient kernel of these weights and images may not use; takes the state for its batch.
+- (BOOL)isTakenBy:(MPSCNNConvolutionDescriptor *)descriptor
+         gradient:(MPSImage *)gradient
+           source:(MPSImage *)source;
 @end

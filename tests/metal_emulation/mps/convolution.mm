@@ -4,13 +4,9 @@
 
 using namespace metal_emulation;
 
-namespace {
+namespace metal_emulation {
 
 float rounded_to_half(float value) { return static_cast<float>(static_cast<_Float16>(value)); }
-
-} // namespace
-
-namespace metal_emulation {
 
 void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSUInteger column, float *sums) {
     for (NSUInteger group = 0; group < plan.groups; ++group) {
@@ -181,10 +177,36 @@ std::vector<float> floats_of(NSData *data) {
     return YES;
 }
 
+- (BOOL)isResultStateReusedAcrossBatch {
+    return YES;
+}
+
+- (MPSCNNConvolutionGradientState *)resultStateForSourceImage:(MPSImage *)sourceImage
+                                                 sourceStates:(NSArray<MPSState *> *)sourceStates
+                                             destinationImage:(MPSImage *)destinationImage {
+    (void)sourceStates;
+    return [[[MPSCNNConvolutionGradientState alloc] initWithConvolution:self
+                                                            sourceImage:sourceImage
+                                                       destinationImage:destinationImage] autorelease];
+}
+
+- (MPSCNNConvolutionGradientStateBatch *)resultStateBatchForSourceImage:(MPSImageBatch *)sourceImage
+                                                           sourceStates:
+                                                               (NSArray<MPSStateBatch *> *)sourceStates
+                                                       destinationImage:(MPSImageBatch *)destinationImage {
+    return static_cast<MPSCNNConvolutionGradientStateBatch *>([super
+        resultStateBatchForSourceImage:sourceImage
+                          sourceStates:sourceStates
+                      destinationImage:destinationImage]);
+}
+
 - (void)reloadWeightsAndBiasesFromDataSource {
     METAL_EXPECT([self loadWeights], "reloadWeightsAndBiasesFromDataSource: the data source did not load");
 }
 
+- (MPSCNNConvolutionDescriptor *)descriptor {
+    return descriptor_;
+}
 - (NSUInteger)inputFeatureChannels {
     return [descriptor_ inputFeatureChannels];
 }

@@ -24,6 +24,34 @@
 - (NSUInteger)resultChannelsFor:(MPSImage *)primary secondary:(MPSImage *)secondary;
 @end
 
+@interface MPSNNGradientState (Emulation)
+- (instancetype)initWithKernel:(MPSCNNKernel *)kernel
+                   sourceImage:(MPSImage *)sourceImage
+              destinationImage:(MPSImage *)destinationImage;
+- (MPSCNNKernel *)kernel;
+/// Records images of other sizes than the forward kernel's.
+- (BOOL)acceptsGradient:(MPSImage *)gradient source:(MPSImage *)source;
+/// Records what differs from the forward kernel.
+- (BOOL)acceptsOffset:(MPSOffset)offset edgeMode:(MPSImageEdgeMode)edgeMode;
+@end
+
+@interface MPSCNNGradientKernel (Emulation)
+/// The class of the forward kernel.
+- (Class)forwardClass;
+/// Records a state of another kernel, or of one with other properties.
+- (BOOL)acceptsState:(MPSState *)state gradient:(MPSImage *)gradient source:(MPSImage *)source;
+/// One image, whose state was accepted. Reads both images; lowers their read counts.
+- (void)encodeGradient:(MPSImage *)gradient
+                source:(MPSImage *)source
+                result:(MPSImage *)result
+         commandBuffer:(id<MTLCommandBuffer>)commandBuffer;
+/// Records batches of different lengths, or of images that differ.
+- (BOOL)acceptsGradients:(MPSImageBatch *)gradients
+                 sources:(MPSImageBatch *)sources
+                  states:(MPSStateBatch *)states
+                 results:(MPSImageBatch *)results;
+@end
+
 namespace metal_emulation {
 
 /// A kernel's window along one axis, as the rules of automatic sizing need it.

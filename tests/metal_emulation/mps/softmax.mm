@@ -25,6 +25,27 @@ void softmax(const float *from, float *to, NSUInteger channels, bool logarithm) 
         to[c] = logarithm ? from[c] - highest - std::log(sum) : std::exp(from[c] - highest) / sum;
 }
 
+/// From the forward kernel's result.
+void softmax_gradient(const float *gradient, const float *result, float *to, NSUInteger channels,
+                      bool logarithm) {
+    double sum = 0;
+    for (NSUInteger c = 0; c < channels; ++c)
+        sum += static_cast<double>(gradient[c]) * (logarithm ? 1.0 : static_cast<double>(result[c]));
+    for (NSUInteger c = 0; c < channels; ++c) {
+        const auto g = static_cast<double>(gradient[c]), y = static_cast<double>(result[c]);
+        to[c] = static_cast<float>(logarithm ? g - std::exp(y) * sum : y * (g - sum));
+    }
+}
+
+Compute compute_softmax_gradient(bool logarithm) {
+    return [logarithm](const std::vector<Pixels> &sources, Pixels &result) {
+        for (NSUInteger y = 0; y < result.height; ++y)
+            for (NSUInteger x = 0; x < result.width; ++x)
+                softmax_gradient(sources[0].at(x, y), sources[1].at(x, y), result.at(x, y), result.channels,
+                                 logarithm);
+    };
+}
+
 Compute compute_softmax(MPSOffset offset, bool logarithm) {
     return [offset, logarithm](const std::vector<Pixels> &sources, Pixels &result) {
         const std::vector<float> zeros(result.channels);
@@ -49,5 +70,39 @@ Compute compute_softmax(MPSOffset offset, bool logarithm) {
 - (Compute)computeForSource:(MPSImage *)source {
     (void)source;
     return compute_softmax(offset_, true);
+}
+@end
+
+@implementation MPSCNNSoftMaxGradient
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device {
+    return [super initWithDevice:device];
+}
+
+- (Class)forwardClass {
+    return [MPSCNNSoftMax class];
+}
+
+- (Compute)computeForPrimary:(MPSImage *)primary secondary:(MPSImage *)secondary {
+    (void)primary;
+    (void)secondary;
+    return compute_softmax_gradient(false);
+}
+@end
+
+@implementation MPSCNNLogSoftMaxGradient
+
+- (instancetype)initWithDevice:(id<MTLDevice>)device {
+    return [super initWithDevice:device];
+}
+
+- (Class)forwardClass {
+    return [MPSCNNLogSoftMax class];
+}
+
+- (Compute)computeForPrimary:(MPSImage *)primary secondary:(MPSImage *)secondary {
+    (void)primary;
+    (void)secondary;
+    return compute_softmax_gradient(true);
 }
 @end

@@ -72,6 +72,40 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
 - (MPSDataType)kernelWeightsDataType;
 @end
 
+@class MPSCNNConvolution;
+
+@interface MPSCNNConvolutionGradientState : MPSNNGradientState <MPSImageSizeEncodingState> {
+@protected
+    id<MTLBuffer> gradientForWeights_;
+    id<MTLBuffer> gradientForBiases_;
+    BOOL isUsed_;
+}
+@property(nonatomic, readonly) id<MTLBuffer> gradientForWeights;
+@property(nonatomic, readonly) id<MTLBuffer> gradientForBiases;
+@property(nonatomic, readonly, retain) MPSCNNConvolution *convolution;
+@property(nonatomic, readonly) MPSCNNConvolutionWeightsLayout gradientForWeightsLayout;
+@end
+
+typedef NSArray<MPSCNNConvolutionGradientState *> MPSCNNConvolutionGradientStateBatch;
+
+@interface MPSCNNConvolutionWeightsAndBiasesState : MPSState {
+@protected
+    id<MTLBuffer> weights_;
+    id<MTLBuffer> biases_;
+    NSUInteger weightsOffset_;
+    NSUInteger biasesOffset_;
+}
+@property(nonatomic, readonly) id<MTLBuffer> weights;
+@property(nonatomic, readonly) id<MTLBuffer> biases;
+@property(nonatomic, readonly) NSUInteger weightsOffset;
+@property(nonatomic, readonly) NSUInteger biasesOffset;
+- (instancetype)initWithWeights:(id<MTLBuffer>)weights
+                  weightsOffset:(NSUInteger)weightsOffset
+                         biases:(id<MTLBuffer>)biases
+                   biasesOffset:(NSUInteger)biasesOffset
+       cnnConvolutionDescriptor:(MPSCNNConvolutionDescriptor *)descriptor;
+@end
+
 @interface MPSCNNConvolution : MPSCNNKernel {
 @protected
     id<MPSCNNConvolutionDataSource> dataSource_;
@@ -90,6 +124,13 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
 @property(nonatomic, readonly) NSUInteger channelMultiplier;
 @property(nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
+- (MPSCNNConvolutionGradientState *)resultStateForSourceImage:(MPSImage *)sourceImage
+                                                 sourceStates:(NSArray<MPSState *> *)sourceStates
+                                             destinationImage:(MPSImage *)destinationImage;
+- (MPSCNNConvolutionGradientStateBatch *)resultStateBatchForSourceImage:(MPSImageBatch *)sourceImage
+                                                           sourceStates:
+                                                               (NSArray<MPSStateBatch *> *)sourceStates
+                                                       destinationImage:(MPSImageBatch *)destinationImage;
 - (void)reloadWeightsAndBiasesFromDataSource;
 @end
 
@@ -110,5 +151,32 @@ typedef float vector_float2 __attribute__((ext_vector_type(2)));
 @property(nonatomic, readonly) NSUInteger groups;
 @property(nonatomic) MPSNNConvolutionAccumulatorPrecisionOption accumulatorPrecisionOption;
 @property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
+- (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
+@end
+
+typedef NS_OPTIONS(NSUInteger, MPSCNNConvolutionGradientOption) {
+    MPSCNNConvolutionGradientOptionGradientWithData = 1,
+    MPSCNNConvolutionGradientOptionGradientWithWeightsAndBias = 2,
+    MPSCNNConvolutionGradientOptionAll = 3,
+};
+
+@interface MPSCNNConvolutionGradient : MPSCNNGradientKernel {
+@protected
+    MPSCNNConvolution *convolution_;
+    id held_;
+    MPSCNNConvolutionGradientOption gradientOption_;
+}
+@property(nonatomic, readonly) NSUInteger sourceGradientFeatureChannels;
+@property(nonatomic, readonly) NSUInteger sourceImageFeatureChannels;
+@property(nonatomic, readonly) NSUInteger groups;
+@property(nonatomic, readonly) NSUInteger channelMultiplier;
+@property(nonatomic, readonly, retain) id<MPSCNNConvolutionDataSource> dataSource;
+@property(nonatomic) MPSCNNConvolutionGradientOption gradientOption;
+- (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
+- (void)reloadWeightsAndBiasesWithCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
+                                          state:(MPSCNNConvolutionWeightsAndBiasesState *)state;
+@end
+
+@interface MPSCNNFullyConnectedGradient : MPSCNNConvolutionGradient
 - (instancetype)initWithDevice:(id<MTLDevice>)device weights:(id<MPSCNNConvolutionDataSource>)weights;
 @end

@@ -1,4 +1,4 @@
-// Kernels with one source image and kernels with two.
+// Kernels with one source image, kernels with two, and those that compute gradients.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSNeuralNetworkTypes.h>
@@ -47,6 +47,13 @@
                                  sourceImages:(MPSImageBatch *)sourceImages;
 - (MPSImageDescriptor *)destinationImageDescriptorForSourceImages:(NSArray<MPSImage *> *)sourceImages
                                                      sourceStates:(NSArray<MPSState *> *)sourceStates;
+- (MPSState *)resultStateForSourceImage:(MPSImage *)sourceImage
+                           sourceStates:(NSArray<MPSState *> *)sourceStates
+                       destinationImage:(MPSImage *)destinationImage;
+- (MPSStateBatch *)resultStateBatchForSourceImage:(MPSImageBatch *)sourceImage
+                                     sourceStates:(NSArray<MPSStateBatch *> *)sourceStates
+                                 destinationImage:(MPSImageBatch *)destinationImage;
+- (BOOL)isResultStateReusedAcrossBatch;
 @end
 
 @interface MPSCNNBinaryKernel : MPSKernel {
@@ -118,4 +125,24 @@
                               secondaryImages:(MPSImageBatch *)secondaryImage;
 - (MPSImageDescriptor *)destinationImageDescriptorForSourceImages:(NSArray<MPSImage *> *)sourceImages
                                                      sourceStates:(NSArray<MPSState *> *)sourceStates;
+@end
+
+@interface MPSCNNGradientKernel : MPSCNNBinaryKernel {
+@protected
+    NSInteger kernelOffsetX_;
+    NSInteger kernelOffsetY_;
+}
+@property(nonatomic) NSInteger kernelOffsetX;
+@property(nonatomic) NSInteger kernelOffsetY;
+- (instancetype)initWithDevice:(id<MTLDevice>)device;
+- (void)encodeToCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
+               sourceGradient:(MPSImage *)sourceGradient
+                  sourceImage:(MPSImage *)sourceImage
+                gradientState:(MPSState *)gradientState
+          destinationGradient:(MPSImage *)destinationGradient;
+- (void)encodeBatchToCommandBuffer:(id<MTLCommandBuffer>)commandBuffer
+                   sourceGradients:(MPSImageBatch *)sourceGradients
+                      sourceImages:(MPSImageBatch *)sourceImages
+                    gradientStates:(MPSStateBatch *)gradientStates
+              destinationGradients:(MPSImageBatch *)destinationGradients;
 @end

@@ -28,3 +28,29 @@
 
 @interface MPSCNNPoolingL2Norm : MPSCNNPooling
 @end
+
+@interface MPSCNNPoolingGradient : MPSCNNGradientKernel {
+@protected
+    MTLSize sourceSize_;
+}
+@property(nonatomic) MTLSize sourceSize;
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+                   kernelWidth:(NSUInteger)kernelWidth
+                  kernelHeight:(NSUInteger)kernelHeight
+               strideInPixelsX:(NSUInteger)strideInPixelsX
+               strideInPixelsY:(NSUInteger)strideInPixelsY;
+@end
+
+@interface MPSCNNPoolingAverageGradient : MPSCNNPoolingGradient {
+@protected
+    NSUInteger zeroPadSizeX_;
+    NSUInteger zeroPadSizeY_;
+}
+@property(nonatomic) NSUInteger zeroPadSizeX;
+@property(nonatomic) NSUInteger zeroPadSizeY;
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+                   kernelWidth:(NSUInteger)kernelWidth
+                  kernelHeight:(NSUInteger)kernelHeight
+               strideInPixelsX:(NSUInteger)strideInPixelsX
+               strideInPixelsY:(NSUInteger)strideInPixelsY;
+@end

@@ -8,3 +8,11 @@
 
 @interface MPSCNNLogSoftMax : MPSCNNKernel
 @end
+
+@interface MPSCNNSoftMaxGradient : MPSCNNGradientKernel
+- (instancetype)initWithDevice:(id<MTLDevice>)device;
+@end
+
+@interface MPSCNNLogSoftMaxGradient : MPSCNNGradientKernel
+- (instancetype)initWithDevice:(id<MTLDevice>)device;
+@end

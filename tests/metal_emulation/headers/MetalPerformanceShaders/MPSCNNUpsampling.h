@@ -17,3 +17,18 @@
            integerScaleFactorX:(NSUInteger)integerScaleFactorX
            integerScaleFactorY:(NSUInteger)integerScaleFactorY;
 @end
+
+@interface MPSCNNUpsamplingGradient : MPSCNNGradientKernel {
+@protected
+    NSUInteger factorX_;
+    NSUInteger factorY_;
+}
+@property(nonatomic, readonly) double scaleFactorX;
+@property(nonatomic, readonly) double scaleFactorY;
+@end
+
+@interface MPSCNNUpsamplingNearestGradient : MPSCNNUpsamplingGradient
+- (instancetype)initWithDevice:(id<MTLDevice>)device
+           integerScaleFactorX:(NSUInteger)integerScaleFactorX
+           integerScaleFactorY:(NSUInteger)integerScaleFactorY;
+@end

@@ -2,8 +2,7 @@
 #pragma once
 
 #import <MetalPerformanceShaders/MPSKernel.h>
-
-@class MPSState;
+#import <MetalPerformanceShaders/MPSState.h>
 
 typedef NS_OPTIONS(NSUInteger, MPSNNPaddingMethod) {
     MPSNNPaddingMethodAlignCentered = 0,
@@ -48,4 +47,9 @@ typedef NS_ENUM(NSUInteger, MPSNNConvolutionAccumulatorPrecisionOption) {
 + (instancetype)paddingForTensorflowAveragePooling;
 + (instancetype)paddingForTensorflowAveragePoolingValidOnly;
 - (NSString *)label;
+@end
+
+@protocol MPSImageSizeEncodingState <NSObject>
+@property(nonatomic, readonly) NSUInteger sourceWidth;
+@property(nonatomic, readonly) NSUInteger sourceHeight;
 @end

@@ -13,3 +13,4 @@
 #import <MetalPerformanceShaders/MPSImage.h>
 #import <MetalPerformanceShaders/MPSKernel.h>
 #import <MetalPerformanceShaders/MPSNeuralNetworkTypes.h>
+#import <MetalPerformanceShaders/MPSState.h>

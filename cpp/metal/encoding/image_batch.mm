@@ -1,0 +1,33 @@
+#include "metal/encoding/image_batch.h"
+
+#include "metal/encoding/encoding.h"
+
+namespace mpscnn::metal {
+
+ImageBatch::ImageBatch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout, std::int64_t images,
+                       Content content)
+    : batch_(adopt([[NSMutableArray alloc] initWithCapacity:static_cast<NSUInteger>(images)])) {
+    MPSImageDescriptor *descriptor = layout.descriptor();
+    try {
+        for (std::int64_t i = 0; i < images; ++i) {
+            MPSTemporaryImage *image = content == Content::pixels
+                                           ? make_temporary_image(command_buffer, layout)
+                                           : [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
+                                                                                imageDescriptor:descriptor];
+            [batch_.get() addObject:image];
+            images_.push_back(image);
+        }
+    } catch (...) {
+        release_images();
+        throw;
+    }
+}
+
+ImageBatch::~ImageBatch() { release_images(); }
+
+void ImageBatch::release_images() {
+    for (MPSImage *image : images_)
+        if (MPSTemporaryImage *left = as_temporary(image);[left readCount] > 0) [left setReadCount:0];
+}
+
+} // namespace mpscnn::metal

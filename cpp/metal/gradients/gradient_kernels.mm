@@ -1,0 +1,129 @@
+#include "core/json.h"
+#include "metal/device/text.h"
+#include "metal/gradients/gradient_step.h"
+#include "metal/layers/pooling.h"
+#include "metal/layers/resize.h"
+#include "metal/layers/window.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+struct GradientSource {
+    const Shape &gradient;
+    const Shape &source;
+    const std::string &name;
+    Device &device;
+};
+
+template <class Forward, class Gradient>
+GradientKernels made(Forward *forward, Gradient *gradient, const GradientSource &source) {
+    GradientKernels kernels{adopt<MPSCNNKernel *>(forward), adopt<MPSCNNGradientKernel *>(gradient)};
+    if (!kernels.forward || !kernels.gradient)
+        fail(ErrorKind::device, {"MPS cannot make the gradient of layer ", quoted(source.name)});
+    [kernels.gradient.get() setLabel:string_of(source.name)];
+    return kernels;
+}
+
+/// No gradient of MPS.
+template <class Op> std::optional<GradientKernels> kernels_of(const Op &, const GradientSource &) {
+    return std::nullopt;
+}
+
+std::optional<GradientKernels> kernels_of(const ops::SoftmaxGradient &operation,
+                                          const GradientSource &source) {
+    id<MTLDevice> device = source.device.get();
+    if (operation.logarithm)
+        return made([[MPSCNNLogSoftMax alloc] initWithDevice:device],
+                    [[MPSCNNLogSoftMaxGradient alloc] initWithDevice:device], source);
+    return made([[MPSCNNSoftMax alloc] initWithDevice:device],
+                [[MPSCNNSoftMaxGradient alloc] initWithDevice:device], source);
+}
+
+/// Averages alone: of equal maxima MPS does not say which takes the gradient, and it has no gradient of
+/// norms. Its first pixel is the first that a window holds, which must be the image's.
+std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
+                                          const GradientSource &source) {
+    const ops::Pooling &pooling = operation.pooling;
+    if (pooling.kind != ops::PoolingKind::average) return std::nullopt;
+    const ops::CanonicalWindow window = pooling.canonical(source.source[1], source.source[2]);
+    const ops::WindowAxis &vertical = window.vertical, &horizontal = window.horizontal;
+    const auto mode = mps_edge_mode(pooling, window, image_layout(source.source, engine::Precision::float32));
+    if (!mode || vertical.before < 0 || horizontal.before < 0) return std::nullopt;
+    const auto width = static_cast<NSUInteger>(horizontal.kernel),
+               height = static_cast<NSUInteger>(vertical.kernel),
+               stride_x = static_cast<NSUInteger>(horizontal.stride),
+               stride_y = static_cast<NSUInteger>(vertical.stride);
+    MPSCNNPoolingAverage *forward = [[MPSCNNPoolingAverage alloc] initWithDevice:source.device.get()
+                                                                     kernelWidth:width
+                                                                    kernelHeight:height
+                                                                 strideInPixelsX:stride_x
+                                                                 strideInPixelsY:stride_y];
+    MPSCNNPoolingAverageGradient *gradient =
+        [[MPSCNNPoolingAverageGradient alloc] initWithDevice:source.device.get()
+                                                 kernelWidth:width
+                                                kernelHeight:height
+                                             strideInPixelsX:stride_x
+                                             strideInPixelsY:stride_y];
+    GradientKernels kernels = made(forward, gradient, source);
+    const auto pad_x = static_cast<NSUInteger>(pooling.zero_pad_x),
+               pad_y = static_cast<NSUInteger>(pooling.zero_pad_y);
+    [forward setEdgeMode:*mode];
+    [forward setOffset:mps_offset(window)];
+    [forward setZeroPadSizeX:pad_x];
+    [forward setZeroPadSizeY:pad_y];
+    [gradient setSecondaryEdgeMode:*mode];
+    [gradient setSecondaryOffset:mps_offset(window)];
+    [gradient setZeroPadSizeX:pad_x];
+    [gradient setZeroPadSizeY:pad_y];
+    [gradient setSourceSize:MTLSizeMake(static_cast<NSUInteger>(source.gradient[2]),
+                                        static_cast<NSUInteger>(source.gradient[1]), 1)];
+    kernels.reads_source = false;
+    return kernels;
+}
+
+/// By which whole number an axis is enlarged if each position is repeated; else nothing.
+std::optional<NSUInteger> repeats(const ops::Resize &resize, const ops::ResizeAxis &axis,
+                                  std::int64_t outputs, std::int64_t size) {
+    if (outputs % size != 0) return std::nullopt;
+    const std::int64_t factor = outputs / size;
+    const std::vector<ResizeTap> taps = resize_taps(resize, axis, outputs, size);
+    for (std::int64_t i = 0; i < outputs; ++i)
+        if (taps[static_cast<std::size_t>(i)].first != i / factor) return std::nullopt;
+    return static_cast<NSUInteger>(factor);
+}
+
+/// Where pixels are repeated. Where MPS samples otherwise differs between systems.
+std::optional<GradientKernels> kernels_of(const ops::ResizeGradient &operation,
+                                          const GradientSource &source) {
+    const ops::Resize &resize = operation.resize;
+    if (resize.kind != ops::ResizeKind::nearest) return std::nullopt;
+    const std::int64_t width = source.source[2], height = source.source[1], wide = source.gradient[2],
+                       high = source.gradient[1];
+    const auto factor_x = repeats(resize, resize.horizontal(width, wide), wide, width),
+               factor_y = repeats(resize, resize.vertical(height, high), high, height);
+    if (!factor_x || !factor_y) return std::nullopt;
+    GradientKernels kernels = made([[MPSCNNUpsamplingNearest alloc] initWithDevice:source.device.get()
+                                                               integerScaleFactorX:*factor_x
+                                                               integerScaleFactorY:*factor_y],
+                                   [[MPSCNNUpsamplingNearestGradient alloc] initWithDevice:source.device.get()
+                                                                       integerScaleFactorX:*factor_x
+                                                                       integerScaleFactorY:*factor_y],
+                                   source);
+    kernels.reads_source = false;
+    return kernels;
+}
+
+} // namespace
+
+std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation, const Shape &gradient,
+                                                const Shape &source, const std::string &name,
+                                                Device &device) {
+    const GradientSource given{gradient, source, name, device};
+    if (image_layout(gradient, engine::Precision::float32).most_images() < 1 ||
+        image_layout(source, engine::Precision::float32).most_images() < 1)
+        return std::nullopt;
+    return std::visit([&](const auto &op) { return kernels_of(op, given); }, operation);
+}
+
+} // namespace mpscnn::metal

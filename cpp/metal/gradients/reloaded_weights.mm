@@ -1,0 +1,63 @@
+#include "metal/gradients/reloaded_weights.h"
+
+#include <exception>
+
+@implementation MpscnnReloadedWeights
+
+- (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor elements:(NSUInteger)elements {
+    self = [super init];
+    if (!self) return nil;
+    descriptor_ = mpscnn::metal::share(descriptor);
+    elements_ = elements;
+    loads_ = 0;
+    return self;
+}
+
+/// Nothing of it changes, so that one object serves all copies of a kernel.
+- (id)copyWithZone:(NSZone *)zone {
+    (void)zone;
+    return [self retain];
+}
+
+- (MPSDataType)dataType {
+    return MPSDataTypeFloat32;
+}
+
+/// Without this MPS would hold the weights as halves.
+- (MPSDataType)kernelWeightsDataType {
+    return MPSDataTypeFloat32;
+}
+
+- (MPSCNNConvolutionDescriptor *)descriptor {
+    return descriptor_.get();
+}
+
+- (void *)weights {
+    return zeros_.data();
+}
+
+- (float *)biasTerms {
+    return nullptr;
+}
+
+- (BOOL)load {
+    const std::lock_guard lock(mutex_);
+    try {
+        if (loads_ == 0) zeros_.assign(elements_, 0.0f);
+        ++loads_;
+        return YES;
+    } catch (const std::exception &) { // MPS fails to make the kernel then; exceptions must not reach it
+        return NO;
+    }
+}
+
+- (void)purge {
+    const std::lock_guard lock(mutex_);
+    if (loads_ > 0 && --loads_ == 0) std::vector<float>().swap(zeros_);
+}
+
+- (NSString *)label {
+    return @"mpscnn gradient";
+}
+
+@end

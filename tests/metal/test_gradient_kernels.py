@@ -1,0 +1,110 @@
+"""Which gradients MPS computes, and which shaders of the engine's own: docs/training.md says so, by name."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from metal.emulation import Emulation
+from metal.test_training import blobs, quarters
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import _core
+
+def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> tuple[str, ...]:
+    """The kernels of one operation of training."""
+    graph = _core.Graph("one layer")
+    sources = [graph.add_variable(f"input{i}", shape) for i, shape in enumerate(shapes)]
+    graph.mark_output(graph.add_node(operation, "layer", sources, json.dumps(attributes), ""))
+    program = mpscnn.Network.from_graph(graph).compile(device="metal")
+    inputs = [np.random.default_rng(i).normal(size=shape).astype(np.float32) for i, shape in enumerate(shapes)]
+    return tuple(step.kernel for step in program.session().profile(inputs, runs=1).steps if step.layers)
+
+
+def convolution_kernels(
+    x: tuple[int, ...], weight: tuple[int, ...], output: tuple[int, ...], **attributes: Any
+) -> set[str]:
+    """Of both gradients."""
+    given = {"output_channels": weight[0], "kernel_height": weight[1], "kernel_width": weight[2], **attributes}
+    return {
+        *profile_of("convolution_data_gradient", [output, weight, x], given),
+        *profile_of("convolution_weight_gradient", [x, output], given),
+    }
+
+
+@pytest.mark.gpu
+def test_convolutions() -> None:
+    same = {"padding": "same"}
+    mps = {"MPSCNNConvolutionGradient"}
+    assert convolution_kernels((2, 5, 6, 3), (7, 3, 3, 3), (2, 5, 6, 7), **same) == mps
+    assert convolution_kernels((2, 5, 6, 8), (8, 3, 3, 4), (2, 5, 6, 8), groups=2, **same) == mps
+    assert convolution_kernels((2, 5, 6, 6), (6, 3, 3, 1), (2, 5, 6, 6), groups=6, **same) == mps
+    assert convolution_kernels((2, 1, 1, 9), (4, 1, 1, 9), (2, 1, 1, 4)) == {"MPSCNNFullyConnectedGradient"}
+
+
+@pytest.mark.gpu
+def test_convolutions_that_mps_does_not_have() -> None:
+    """Groups of other than a multiple of four channels, and several outputs for each input of a depthwise one."""
+    shader = "array_data_gradient"
+    assert shader in convolution_kernels((1, 3, 3, 6), (6, 1, 1, 3), (1, 3, 3, 6), groups=2)
+    assert shader in convolution_kernels((1, 3, 3, 4), (8, 1, 1, 1), (1, 3, 3, 8), groups=4)
+
+
+POOLED = [(1, 2, 2, 3), (1, 4, 4, 3), (1, 2, 2, 3)]
+WINDOW = {"kernel_height": 2, "kernel_width": 2, "stride_y": 2, "stride_x": 2}
+CASES: dict[str, tuple[str, list[tuple[int, ...]], dict[str, Any], str]] = {
+    "softmax": ("softmax_gradient", [(2, 5), (2, 5)], {}, "MPSCNNSoftMaxGradient"),
+    "logarithm": ("softmax_gradient", [(2, 5), (2, 5)], {"logarithm": True}, "MPSCNNLogSoftMaxGradient"),
+    "average": ("pooling_gradient", POOLED, {"kind": "average", **WINDOW}, "MPSCNNPoolingAverageGradient"),
+    "maximum": ("pooling_gradient", POOLED, {"kind": "max", **WINDOW}, "array_pooling_gradient"),
+    "norm": ("pooling_gradient", POOLED, {"kind": "l2_norm", **WINDOW}, "array_pooling_gradient"),
+    "nearest": (
+        "resize_gradient",
+        [(1, 4, 6, 3), (1, 2, 2, 3)],
+        {"kind": "nearest", "height": 4, "width": 6},
+        "MPSCNNUpsamplingNearestGradient",
+    ),
+    "bilinear": (
+        "resize_gradient",
+        [(1, 4, 6, 3), (1, 2, 2, 3)],
+        {"kind": "bilinear", "height": 4, "width": 6},
+        "array_resize_gradient",
+    ),
+}
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("case", CASES)
+def test_others(case: str) -> None:
+    operation, shapes, attributes, kernel = CASES[case]
+    assert profile_of(operation, shapes, attributes) == (kernel,)
+
+
+def test_kernels_that_mps_cannot_make(emulation: Emulation) -> None:
+    emulation.set("fail_kernels", 1)
+    trainer = mpscnn.Trainer(quarters(rate=0.0), device="metal")
+    with pytest.raises(mpscnn.DeviceError, match=r"MPS cannot make the gradient of layer \"\w+"):
+        trainer.step(*blobs(4))
+    emulation.set("fail_kernels", 0)
+    assert trainer.step(*blobs(4)) > 0
+
+
+def test_images_that_find_no_memory(emulation: Emulation) -> None:
+    """At each texture in turn: a DeviceError, weights as before, and no image left behind."""
+    trainer = mpscnn.Trainer(quarters(rate=0.0), device="metal")
+    x, y = blobs(4)
+    trainer.step(x, y)
+    before: dict[str, NDArray[np.float32]] = {n: np.array(v) for n, v in trainer.network.weights.items()}
+    for fine in range(0, 30, 7):
+        emulation.set("successes_first", fine)
+        emulation.set("fail_textures", 1)
+        with pytest.raises(mpscnn.DeviceError, match="cannot allocate an image"):
+            trainer.step(x, y)
+    emulation.set("fail_textures", 0)
+    emulation.set("successes_first", 0)
+    for name, value in trainer.network.weights.items():
+        np.testing.assert_array_equal(value, before[name])
+    assert np.isfinite(trainer.step(x, y))

@@ -1,0 +1,28 @@
+// What kernels hand to other kernels beside images.
+#pragma once
+
+#import <MetalPerformanceShaders/MPSImage.h>
+
+@interface MPSState : NSObject {
+@protected
+    NSString *label_;
+}
+@property(nonatomic, readonly) BOOL isTemporary;
+@property(copy) NSString *label;
+@end
+
+typedef NSArray<MPSState *> MPSStateBatch;
+
+@class MPSCNNKernel;
+
+@interface MPSNNGradientState : MPSState {
+@protected
+    MPSCNNKernel *kernel_;
+    MPSOffset offset_;
+    MPSImageEdgeMode edgeMode_;
+    NSUInteger sourceWidth_;
+    NSUInteger sourceHeight_;
+    NSUInteger resultWidth_;
+    NSUInteger resultHeight_;
+}
+@end
