@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pytest
 from metal.emulation import Emulation
-from metal.test_training import blobs, quarters
+from metal.test_training import blobs, line, quarters
 from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import _core
+
 
 def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> tuple[str, ...]:
     """The kernels of one operation of training."""
@@ -20,7 +21,9 @@ def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[s
     sources = [graph.add_variable(f"input{i}", shape) for i, shape in enumerate(shapes)]
     graph.mark_output(graph.add_node(operation, "layer", sources, json.dumps(attributes), ""))
     program = mpscnn.Network.from_graph(graph).compile(device="metal")
-    inputs = [np.random.default_rng(i).normal(size=shape).astype(np.float32) for i, shape in enumerate(shapes)]
+    inputs = [
+        np.random.default_rng(i).normal(size=shape).astype(np.float32) for i, shape in enumerate(shapes)
+    ]
     return tuple(step.kernel for step in program.session().profile(inputs, runs=1).steps if step.layers)
 
 
@@ -28,7 +31,12 @@ def convolution_kernels(
     x: tuple[int, ...], weight: tuple[int, ...], output: tuple[int, ...], **attributes: Any
 ) -> set[str]:
     """Of both gradients."""
-    given = {"output_channels": weight[0], "kernel_height": weight[1], "kernel_width": weight[2], **attributes}
+    given = {
+        "output_channels": weight[0],
+        "kernel_height": weight[1],
+        "kernel_width": weight[2],
+        **attributes,
+    }
     return {
         *profile_of("convolution_data_gradient", [output, weight, x], given),
         *profile_of("convolution_weight_gradient", [x, output], given),
@@ -84,12 +92,15 @@ def test_others(case: str) -> None:
 
 
 def test_kernels_that_mps_cannot_make(emulation: Emulation) -> None:
-    emulation.set("fail_kernels", 1)
-    trainer = mpscnn.Trainer(quarters(rate=0.0), device="metal")
-    with pytest.raises(mpscnn.DeviceError, match=r"MPS cannot make the gradient of layer \"\w+"):
-        trainer.step(*blobs(4))
-    emulation.set("fail_kernels", 0)
-    assert trainer.step(*blobs(4)) > 0
+    """Both that the gradient of a dense layer takes, one after the other."""
+    trainer = mpscnn.Trainer(line(), loss="mean_squared_error", device="metal")
+    x, y = np.ones((4, 6), np.float32), np.ones((4, 2), np.float32)
+    for made in range(2):
+        emulation.set("successes_first", made)
+        emulation.set("fail_kernels", 1)
+        with pytest.raises(mpscnn.DeviceError, match=r"MPS cannot make the gradient of layer '\w+"):
+            trainer.step(x, y)
+    assert trainer.step(x, y) > 0
 
 
 def test_images_that_find_no_memory(emulation: Emulation) -> None:

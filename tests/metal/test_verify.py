@@ -94,8 +94,10 @@ def test_wrong_answers_are_failures_with_their_cases(tmp_path: Path) -> None:
     assert "mpscnn verify --device metal --only 'log_softmax'" in shown
     assert report["verdict"] == "failed"
     failures = [failure for row in report["rows"] for failure in row["failures"]]
-    # Gradients are not computed by MPS, whose kernels alone the switch spoils.
-    subjects = {"softmax", "log_softmax", "SoftMax", "LogSoftMax"}
+    # MPS, whose kernels alone the switch spoils, computes all of them.
+    subjects = {"softmax", "log_softmax"} | {
+        f"{kind}{gradient}" for kind in ("SoftMax", "LogSoftMax") for gradient in ("", "Gradient")
+    }
     recipes = [case.recipe for case in all_cases("metal") if case.subject in subjects]
     assert [failure["recipe"] for failure in failures] == recipes
 

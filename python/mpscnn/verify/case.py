@@ -15,7 +15,8 @@ from mpscnn import _core
 from mpscnn.graph.network import Network
 from mpscnn.model import load
 from mpscnn.verify import layers
-from mpscnn.verify.kernel_runs import kernel_bounds, run_kernel
+from mpscnn.verify.kernel_bounds import kernel_bounds
+from mpscnn.verify.kernel_runs import run_kernel
 from mpscnn.verify.layers import Arrays
 from mpscnn.verify.noise import noise
 from mpscnn.verify.promise import PROMISES

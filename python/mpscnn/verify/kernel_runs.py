@@ -13,7 +13,6 @@ from mpscnn.runtime.commands import CommandBuffer, CommandQueue
 from mpscnn.runtime.feature_image import Image
 from mpscnn.verify.layers import Arrays
 from mpscnn.verify.noise import noise
-from mpscnn.verify.promise import FLOAT32_EPS, Promise
 
 Change = Callable[[Any], Any]
 
@@ -21,7 +20,7 @@ Change = Callable[[Any], Any]
 def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray) -> Arrays:
     """Results by name. `change` is applied to every array: sources and weights."""
     images = [
-        Image.from_numpy(change(_source(200 + i, shape, i in recipe.get("positive", ()))))
+        Image.from_numpy(change(source_values(200 + i, shape, i in recipe.get("positive", ()))))
         for i, shape in enumerate(recipe["sources"])
     ]
     run = _Run(recipe, change, images)
@@ -30,40 +29,8 @@ def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray)
     return {name: value() if callable(value) else value.numpy() for name, value in results.items()}
 
 
-def kernel_bounds(recipe: dict[str, Any], right: Arrays, promises: Sequence[Promise]) -> Arrays:
-    """How far results may lie from `right`."""
-    sums = run_kernel(recipe | recipe.get("magnitude", {}), "cpu", np.abs) if recipe["bound"] == "sum" else {}
-    bounds: dict[str, Any] = {}
-    for name, values in right.items():
-        if recipe["bound"] == "exact":
-            bounds[name] = np.zeros(values.shape)
-        elif recipe["bound"] == "lanczos":
-            source = _source(200, recipe["sources"][0], positive=False)
-            largest = float(np.abs(source).max())
-            bounds[name] = np.full(values.shape, sum(promise.lanczos_bound(largest) for promise in promises))
-        elif recipe["bound"] == "sum":
-            bounds[name] = sum(promise.linear_bound(sums[name]) for promise in promises)
-        else:
-            ulps = sum(_ulps(recipe["bound"], promise) for promise in promises)
-            bounds[name] = np.full(values.shape, ulps * _unit(values))
-    return bounds
-
-
-def _ulps(bound: str, promise: Promise) -> float:
-    return {
-        "elementwise": promise.elementwise_ulps,
-        "neuron": 4 * promise.neuron_ulps,
-        "softmax": 4 * promise.softmax_ulps,
-        "normalization": 4 * promise.power_ulps + promise.statistics_ulps,
-    }[bound]
-
-
-def _unit(values: NDArray[Any]) -> float:
-    """Of the last place of the largest."""
-    return FLOAT32_EPS * max(float(np.abs(values).max()), 1.0)
-
-
-def _source(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np.float32]:
+def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np.float32]:
+    """What an image of a case holds; the first has seed 200."""
     values = noise(seed, tuple(shape))
     return np.abs(values) if positive else values
 

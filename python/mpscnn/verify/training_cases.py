@@ -9,6 +9,7 @@ from mpscnn.verify.recipes import IMAGE, made, noise
 Listed = tuple[str, dict[str, Any], str]
 
 _STRIDES = {"stride_x": 2, "stride_y": 2}
+_REDUCTIONS = ("none", "sum", "mean", "sum_by_nonzero_weights")
 _TEN_LOSSES = (
     "mean_absolute_error",
     "mean_squared_error",
@@ -21,6 +22,36 @@ _TEN_LOSSES = (
     "log",
     "kullback_leibler",
 )
+
+
+#: Parameters with which functions of numbers in [-1, 1] are defined, and have their kinks among them.
+_NEURONS: dict[str, tuple[float, ...]] = {
+    "none": (),
+    "relu": (0.25,),
+    "linear": (2.0, 1.0),
+    "sigmoid": (),
+    "hard_sigmoid": (2.0, 0.5),
+    "tanh": (2.0, 0.5),
+    "absolute": (),
+    "softplus": (1.5, 2.0),
+    "softsign": (),
+    "elu": (0.5,),
+    "relun": (0.25, 0.5),
+    "power": (0.25, 4.0, 1.5),
+    "exponential": (0.5, 0.25, 2.0),
+    "logarithm": (0.25, 4.0, 2.0),
+    "gelu": (),
+    "hard_swish": (),
+    "swish": (0.0, 1.5),
+    "mish": (),
+    "gelu_tanh": (),
+    "clamp": (-0.5, 0.5),
+    "sign": (),
+    "floor": (),
+    "ceil": (),
+    "round": (),
+    "erf": (),
+}
 
 
 def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:
@@ -86,15 +117,11 @@ def _windows() -> list[Listed]:
 
 def _pointwise() -> list[Listed]:
     listed: list[Listed] = [
-        (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, *values))), "neuron")
-        for kind, values in (
-            ("relu", [0.25]),
-            ("sigmoid", []),
-            ("tanh", [2.0, 0.5]),
-            ("elu", [0.5]),
-            ("gelu", []),
-        )
+        (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, *values))), "function")
+        for kind, values in _NEURONS.items()
     ]
+    slopes = made("NeuronDescriptor", "prelu", data=noise(6))
+    listed.append(("prelu", _pair(IMAGE, made("NeuronGradient", slopes)), "function"))
     listed += [
         ("of pixels", _pair(IMAGE, made(f"{kind}Gradient")), "softmax") for kind in ("SoftMax", "LogSoftMax")
     ]
@@ -107,21 +134,35 @@ def _pointwise() -> list[Listed]:
 
 
 def _losses() -> list[Listed]:
-    two, three = [IMAGE, IMAGE], [IMAGE, IMAGE, IMAGE]
     listed: list[Listed] = [("ones", made("InitialGradient"), "exact")]
     for kind in _TEN_LOSSES:
-        descriptor = made("LossDescriptor", kind, "sum")
-        given = {"positive": [0, 1]} if kind in ("categorical_cross_entropy", "log") else {"positive": [1]}
-        behind = {"positive": [position + 1 for position in given["positive"]]}
-        listed += [
-            (kind, made("ForwardLoss", descriptor) | given | {"sources": two}, "normalization"),
-            (kind, made("LossGradient", descriptor) | behind | {"sources": three}, "normalization"),
-            (kind, made("Loss", descriptor) | given | {"sources": two, "run": "loss"}, "normalization"),
-        ]
+        for reduction in ("sum",) if kind == "cosine_distance" else _REDUCTIONS:
+            listed += _one_loss(kind, reduction)
+    listed += _one_loss("huber", "mean", True)
     anchors = made("YOLOLossDescriptor", [0.25, 0.5, 0.75, 0.25])
     boxes = {"sources": [[2, 3, 3, 16], [2, 3, 3, 16]], "positive": [1], "run": "loss"}
     listed.append(("two anchors", made("YOLOLoss", anchors) | boxes, "normalization"))
     return listed
+
+
+def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
+    two, three = [IMAGE, IMAGE], [IMAGE, IMAGE, IMAGE]
+    name = f"{kind}, {reduction}" + (" of the batch" if across_batch else "")
+    descriptor = made("LossDescriptor", kind, reduction, *across_batch)
+    positions = [0, 1] if kind in ("categorical_cross_entropy", "log") else [1]
+    given, behind = {"positive": positions}, {"positive": [position + 1 for position in positions]}
+
+    def recipe(kernel: str) -> dict[str, Any]:
+        terms = made(kernel, made("LossDescriptor", kind, "none"))
+        # Losses of elements are what a sum adds; a cosine has none.
+        reduced = reduction != "none" and kind != "cosine_distance"
+        return made(kernel, descriptor) | given | {"sources": two} | ({"terms": terms} if reduced else {})
+
+    return [
+        (name, recipe("ForwardLoss"), "loss"),
+        (name, made("LossGradient", descriptor) | behind | {"sources": three}, "function"),
+        (name, recipe("Loss") | {"run": "loss"}, "loss"),
+    ]
 
 
 def _optimizers() -> list[Listed]:
@@ -130,14 +171,14 @@ def _optimizers() -> list[Listed]:
     plain, rms, adam = (
         made(f"Optimizer{kind}", descriptor) for kind in ("StochasticGradientDescent", "RMSProp", "Adam")
     )
-    listed: list[Listed] = [("plain", _step(plain, "values"), "elementwise")]
+    listed: list[Listed] = [("plain", _step(plain, "values"), "update")]
     for name, nesterov in (("with momentum", False), ("with Nesterov's momentum", True)):
         momentum = made("OptimizerStochasticGradientDescent", descriptor, 0.75, nesterov)
-        listed.append((name, _step(momentum, "values", "momentum"), "elementwise"))
+        listed.append((name, _step(momentum, "values", "momentum"), "update"))
     return [
         *listed,
-        ("defaults", _step(rms, "values", "velocity") | {"positive": [2]}, "normalization"),
-        ("defaults", _step(adam, "values", "momentum", "velocity") | {"positive": [3]}, "normalization"),
+        ("defaults", _step(rms, "values", "velocity") | {"positive": [2]}, "update"),
+        ("defaults", _step(adam, "values", "momentum", "velocity") | {"positive": [3]}, "update"),
     ]
 
 

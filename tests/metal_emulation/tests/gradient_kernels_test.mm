@@ -97,6 +97,7 @@ CLEAN_TEST(copies_of_a_pixel_add_their_gradients) {
 }
 
 TEST(rules_of_gradient_kernels) {
+    const Pool pool;
     MPSImage *two = row({1, 1}), *three = row({0, 0, 0});
     BREAKS("the state of another kernel than its forward kernel",
            gradient_of(average_gradient(), any_kernel(), two, three));
