@@ -166,7 +166,7 @@ def test_the_reader_of_digits_is_trained_on_a_device() -> None:
 
 @pytest.mark.gpu
 def test_options_of_trainers() -> None:
-    """Sums over batches, the norm of all gradients, averages of weights, weights of losses."""
+    """Sums over batches, the norm of all gradients, averages of weights."""
     batches = [blobs(8, seed) for seed in range(4)]
     options: dict[str, Any] = {
         "accumulate": 2,
@@ -179,6 +179,20 @@ def test_options_of_trainers() -> None:
     averages = [dict(trainer.averaged.weights) for trainer in trainers]
     for name, value in averages[0].items():
         np.testing.assert_allclose(value, averages[1][name], atol=1e-5, err_msg=name)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("reduction", ["mean", "sum_by_nonzero_weights"])
+def test_weights_of_losses(reduction: str) -> None:
+    weights = np.array([0.0, 0.5, 1.0, 2.0] * 2, np.float32)
+    options: dict[str, Any] = {
+        "loss": {"kind": "softmax_cross_entropy", "reduction": reduction},
+        "weighted": True,
+        "optimizer": Sgd(0.1, momentum=0.9),
+    }
+    trainers = [mpscnn.Trainer(quarters(), device=device, seed=3, **options) for device in ("metal", "cpu")]
+    losses = [[trainer.step(*blobs(8, seed), weights) for seed in range(4)] for trainer in trainers]
+    assert_losses_agree(losses[0], losses[1], "float32")
 
 
 @pytest.mark.gpu
