@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import _core
+from mpscnn.verify.case import run
+from mpscnn.verify.kernel_cases import kernel_cases
 
 
 def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> tuple[str, ...]:
@@ -119,3 +121,35 @@ def test_images_that_find_no_memory(emulation: Emulation) -> None:
     for name, value in trainer.network.weights.items():
         np.testing.assert_array_equal(value, before[name])
     assert np.isfinite(trainer.step(x, y))
+
+
+#: Kernels of training whose results MPS computes.
+BY_MPS = {
+    "ConvolutionGradient",
+    "FullyConnectedGradient",
+    "LogSoftMaxGradient",
+    "PoolingAverageGradient",
+    "SoftMaxGradient",
+    "UpsamplingNearestGradient",
+}
+#: Made of several operations, among them poolings that MPS computes.
+MADE_OF_POOLINGS = {
+    "LocalContrastNormalizationGradient",
+    "PoolingL2NormGradient",
+    "PoolingMaxGradient",
+    "SpatialNormalizationGradient",
+}
+
+
+def test_raw_kernels_are_apples_where_the_table_says_so(emulation: Emulation) -> None:
+    """Results of MPS are spoiled: those that change are MPS'."""
+    changed = set()
+    for case in kernel_cases():
+        if case.subject.endswith("Gradient") or case.subject.startswith(("Loss", "ForwardLoss", "Optimizer")):
+            right = run(case.recipe, "metal")
+            emulation.set("wrong_results", 1)
+            spoiled = run(case.recipe, "metal")
+            emulation.set("wrong_results", 0)
+            if any(not np.array_equal(right[name], spoiled[name]) for name in right):
+                changed.add(case.subject)
+    assert changed == BY_MPS | MADE_OF_POOLINGS
