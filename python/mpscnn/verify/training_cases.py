@@ -73,12 +73,14 @@ def _weighted() -> list[Listed]:
     small, dense = made("ConvolutionDescriptor", 3, 3, 6, 9), made("ConvolutionDescriptor", 5, 7, 6, 9)
     strided = made("ConvolutionDescriptor", 3, 3, 6, 9, 2, 2)
     depthwise = made("DepthWiseConvolutionDescriptor", 3, 3, 6, 6)
+    dilated = made("ConvolutionDescriptor", 4, 2, 6, 9, 2, 1, dilation_rate_y=2)
     weights, whole = noise(9, 3, 3, 6), noise(9, 7, 5, 6)
     listed: list[Listed] = []
     for name, descriptor, values, result in (
         ("3 x 3", small, weights, [2, 7, 5, 9]),
         ("3 x 3, stride 2", strided, weights, [2, 4, 3, 9]),
         ("depthwise", depthwise, noise(6, 3, 3), [2, 7, 5, 6]),
+        ("2 x 4, dilated", dilated, noise(9, 2, 4, 6), [2, 7, 3, 9]),
     ):
         back, forward = (made(kind, descriptor, values) for kind in ("ConvolutionGradient", "Convolution"))
         listed.append((name, _with_state(result, back, forward), "sum"))
@@ -104,6 +106,11 @@ def _windows() -> list[Listed]:
         )
         for kind in ("Average", "Max", "L2Norm")
     ]
+    for edge in ({"edge_mode": "clamp"}, {"edge_mode": "clamp", "zero_pad_size_x": 1, "zero_pad_size_y": 1}):
+        forward = made("PoolingAverage", 3, 2, **_STRIDES, **edge)
+        back = made("PoolingAverageGradient", 3, 2, **_STRIDES)
+        name = "clamped" if len(edge) == 1 else "clamped, padded"
+        listed.append((f"3 x 2, {name}", _with_state([2, 4, 3, 6], back, forward), "elementwise"))
     listed.append(
         ("2 x 3, dilated", _pair(IMAGE, made("DilatedPoolingMaxGradient", 2, 3, 2, 2)), "elementwise")
     )
