@@ -36,6 +36,7 @@ Json describe_device(const engine::DeviceDescription &described) {
             precisions.push_back(name_of(precision));
     device.set("precisions", std::move(precisions));
     if (!described.no_bfloat16.empty()) device.set("no_bfloat16", described.no_bfloat16);
+    if (!described.bfloat16_sums.empty()) device.set("bfloat16_sums", described.bfloat16_sums);
     return device;
 }
 

@@ -6,6 +6,11 @@
 
 #include <cpuid.h>
 
+#if defined(__linux__)
+#include <sys/syscall.h>
+#include <unistd.h>
+#endif
+
 namespace mpscnn {
 
 namespace {
@@ -29,8 +34,18 @@ unsigned saved_states() {
 
 bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
+/// Linux gives the tiles' large registers to processes that ask for them.
+bool may_use_tiles() {
+#if defined(__linux__)
+    constexpr long request_permission = 0x1023, tile_data = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
+    return syscall(SYS_arch_prctl, request_permission, tile_data) == 0;
+#else
+    return false;
+#endif
+}
+
 struct Features {
-    bool avx2 = false, avx512 = false, avx512_bf16 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false, fast_pairs = false, amx_bf16 = false;
 
     Features() {
         constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
@@ -42,6 +57,12 @@ struct Features {
         avx512 = avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
         // The leaf's first register is the number of its last part.
         avx512_bf16 = avx512 && extended.a >= 1 && has(cpuid(7, 1).a, 1u << 5);
+        constexpr unsigned amd[] = {0x68747541, 0x69746e65, 0x444d4163}; // "AuthenticAMD"
+        const Registers vendor = cpuid(0);
+        fast_pairs = avx512_bf16 && vendor.b == amd[0] && vendor.d == amd[1] && vendor.c == amd[2];
+        constexpr unsigned amx_tile_and_bf16 = 1u << 24 | 1u << 22, tile_state = 0x60000;
+        amx_bf16 =
+            avx512_bf16 && has(extended.d, amx_tile_and_bf16) && has(states, tile_state) && may_use_tiles();
     }
 };
 
@@ -55,6 +76,8 @@ const Features &features() {
 bool has_avx2() { return features().avx2; }
 bool has_avx512() { return features().avx512; }
 bool has_avx512_bf16() { return features().avx512_bf16; }
+bool has_fast_bfloat16_pairs() { return features().fast_pairs; }
+bool has_amx_bf16() { return features().amx_bf16; }
 
 } // namespace mpscnn
 

@@ -9,6 +9,11 @@ bool has_avx2();
 bool has_avx512();
 /// AVX512_BF16 besides.
 bool has_avx512_bf16();
+/// Whether that multiplies more numbers than FMAs do: AMD's processors, not Intel's.
+bool has_fast_bfloat16_pairs();
+/// AMX with bfloat16 and AVX512_BF16 besides, and the system lets this process use its registers, which the
+/// first call asks for.
+bool has_amx_bf16();
 #elif defined(__aarch64__)
 /// Whether this processor has bfloat16 instructions (FEAT_BF16).
 bool has_arm_bfloat16();

@@ -160,6 +160,8 @@ public:
     virtual std::string device_name() const = 0;
     /// Why its device cannot run programs in bfloat16 precision; empty where it can.
     virtual std::string why_no_bfloat16() const { return no_bfloat16; }
+    /// How its products of bfloat16 numbers are summed (docs/precision.md); empty without any.
+    virtual std::string bfloat16_sums() const { return {}; }
     /// Changes whenever answers might: with the device, the system and what is compiled at run time.
     virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
@@ -185,6 +187,7 @@ struct DeviceDescription {
     std::string description;          ///< to be shown: "Apple M2"
     std::string reason;               ///< why it cannot be used; empty when it can
     std::string no_bfloat16 = {};     ///< Backend::why_no_bfloat16()
+    std::string bfloat16_sums = {};   ///< Backend::bfloat16_sums()
     Json properties = Json::object(); ///< what its backend knows of it
 };
 

@@ -180,7 +180,8 @@ std::vector<std::string> built_backends() {
 
 std::vector<DeviceDescription> list_devices() {
     const auto cpu = cpu::make_cpu_backend();
-    std::vector<DeviceDescription> devices{{"cpu", cpu->device_name(), "", cpu->why_no_bfloat16()}};
+    std::vector<DeviceDescription> devices{
+        {"cpu", cpu->device_name(), "", cpu->why_no_bfloat16(), cpu->bfloat16_sums()}};
     for (DeviceDescription &device : list_metal_devices()) {
         device.no_bfloat16 = Backend::no_bfloat16;
         devices.push_back(std::move(device));

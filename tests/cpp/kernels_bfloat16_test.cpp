@@ -1,16 +1,30 @@
-// Kernels for bfloat16 numbers, on processors that multiply them, against a plain computation in double.
+// Kernels for bfloat16 numbers against a plain computation in double, and those that sum in blocks bit for
+// bit against their definition. Those for AMX run on a software model of its tiles everywhere else.
 
 #include <bit>
 #include <cmath>
 #include <cstring>
+#include <limits>
 #include <string>
 #include <vector>
 
 #include "check.h"
 #include "core/bfloat16.h"
+#include "core/processor.h"
 #include "kernel_memory.h"
 
 using namespace kernel_test;
+
+#if defined(MPSCNN_WITH_amx_model)
+namespace mpscnn::cpu::amx_model_bf16 {
+void get(Bfloat16Kernels &);
+}
+#endif
+#if defined(MPSCNN_WITH_avx512)
+namespace mpscnn::cpu::avx512_fma_bf16 {
+void get(Bfloat16Kernels &);
+}
+#endif
 
 namespace {
 
@@ -107,17 +121,40 @@ template <class Task> bool runs(Random &random, Task task, Tensor &destination, 
     return true;
 }
 
-template <class Body> void for_each_table(int repetitions, Body body) {
-    const auto tables = available_kernels();
-    if (std::none_of(tables.begin(), tables.end(), [](auto *table) { return table->multiplies_bfloat16(); }))
-        SKIP("no kernels here multiply bfloat16 numbers");
-    for (const KernelTable *table : tables) {
-        if (!table->multiplies_bfloat16()) {
+/// Those of this processor, and others that it runs though it has faster ones.
+std::vector<KernelTable> tables_with_bfloat16() {
+    std::vector<KernelTable> tables;
+    for (const KernelTable *table : available_kernels()) {
+        if (table->multiplies_bfloat16())
+            tables.push_back(*table);
+        else
             CHECK(table->why_no_bfloat16 != nullptr);
-            continue;
-        }
+    }
+    [[maybe_unused]] const auto add = [&](const char *name, Bfloat16Products products, auto get) {
+        KernelTable table = kernels("avx512");
+        table.name = name;
+        get(table.bfloat16);
+        table.bfloat16.products = products;
+        static_cast<Kernel<ConversionTask> &>(table) = table.bfloat16.conversion;
+        tables.push_back(table);
+    };
+#if defined(MPSCNN_WITH_avx512)
+    if (has_avx512()) {
+        add("avx512, FMAs", Bfloat16Products::blocks, avx512_fma_bf16::get);
+#if defined(MPSCNN_WITH_amx_model)
+        add("avx512, model of AMX", Bfloat16Products::blocks_in_tiles, amx_model_bf16::get);
+#endif
+    }
+#endif
+    return tables;
+}
+
+template <class Body> void for_each_table(int repetitions, Body body) {
+    const std::vector<KernelTable> tables = tables_with_bfloat16();
+    if (tables.empty()) SKIP("no kernels here multiply bfloat16 numbers");
+    for (const KernelTable &table : tables) {
         Random random(11);
-        for (int i = 0; i < repetitions; ++i) body(random, *table);
+        for (int i = 0; i < repetitions; ++i) body(random, table);
     }
 }
 
@@ -206,6 +243,106 @@ void check_convolution(Random &random, const KernelTable &table, bool depthwise)
     CHECK(right);
 }
 
+/// Subnormal numbers are zeros.
+float flushed(float x) {
+    return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
+}
+
+/// a * b + c, rounded once, a zero where that is too small after it was rounded to 24 bits.
+float multiply_add(float a, float b, float c) {
+    a = flushed(a), b = flushed(b), c = flushed(c);
+    const float result = std::fma(a, b, c);
+    const double exact = static_cast<double>(a) * b + c; // exact where the result is that small
+    const bool tiny =
+        std::fabs(result) <= std::numeric_limits<float>::min() && std::fabs(exact) < 0x1p-126 * (1 - 0x1p-25);
+    return tiny ? std::copysign(0.0f, result) : result;
+}
+
+/// Adds a kernel position's products: each 32 inputs an even and an odd chain.
+float add_blocks(const std::vector<float> &inputs, const std::vector<float> &weights, float sum) {
+    for (std::size_t first = 0; first < inputs.size(); first += 32) {
+        float even = 0, odd = 0;
+        for (std::size_t k = first; k < std::min(first + 32, inputs.size()); k += 2) {
+            even = multiply_add(inputs[k], weights[k], even);
+            odd = multiply_add(inputs[k + 1], weights[k + 1], odd);
+        }
+        sum = multiply_add(multiply_add(even, 1, odd), 1, sum);
+    }
+    return sum;
+}
+
+/// Of every size, some of them subnormal, and rarely infinite or none.
+float any_number(Random &random) {
+    const float infinity = std::numeric_limits<float>::infinity();
+    if (random() % 500 == 0) return random() % 2 ? infinity : std::nanf("");
+    const int exponent = static_cast<int>(random() % 3 ? pick(random, -6, 6) : pick(random, -75, 30));
+    return round_to_bfloat16(std::ldexp(uniform(random), exponent));
+}
+
+void check_block_sums(Random &random, const KernelTable &table) {
+    if (table.bfloat16.products != Bfloat16Products::blocks &&
+        table.bfloat16.products != Bfloat16Products::blocks_in_tiles)
+        return;
+    const std::int64_t inputs = 2 * pick(random, 1, random() % 2 ? 12 : 60),
+                       outputs = pick(random, 1, random() % 2 ? 20 : 100), kernel = pick(random, 1, 3);
+    const WindowAxis vertical = random_axis(random, kernel), horizontal = random_axis(random, kernel);
+    const Size size{pick(random, 1, 2), pick(random, 1, 6), pick(random, 1, 9), inputs};
+    const Size result{size.batch, output_extent(vertical, size.height), output_extent(horizontal, size.width),
+                      outputs};
+    std::vector<float> weights(static_cast<std::size_t>(outputs * kernel * kernel * inputs)),
+        bias(static_cast<std::size_t>(outputs));
+    const bool any = random() % 2;
+    for (float &weight : weights) { // which are finite
+        weight = any ? any_number(random) : round_to_bfloat16(uniform(random));
+        if (!std::isfinite(weight)) weight = 1;
+    }
+    for (float &value : bias) value = uniform(random);
+    WeightMemory memory(0);
+    const PackedConvolution packed = table.pack_convolution(
+        memory, weights.data(), bias.data(),
+        plain_convolution(table, {outputs, kernel, kernel, inputs}, 1, Element::bfloat16));
+    Tensor source(random, size, Element::bfloat16), destination(random, result, Element::float32);
+    source.each([&](auto, auto, auto, auto, std::int64_t at) {
+        source.set(at, any ? any_number(random) : uniform(random));
+    });
+    ConvolutionTask task;
+    task.source = source.view;
+    task.vertical = vertical, task.horizontal = horizontal;
+    task.packed = &packed;
+    bool right = runs(random, task, destination, table.kernel(task));
+    destination.each([&](std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t o, std::int64_t at) {
+        float sum = bias[static_cast<std::size_t>(o)];
+        for (std::int64_t i = 0; i < kernel; ++i)
+            for (std::int64_t j = 0; j < kernel; ++j) {
+                const std::int64_t row = y * vertical.stride - vertical.before + i * vertical.dilation;
+                const std::int64_t column =
+                    x * horizontal.stride - horizontal.before + j * horizontal.dilation;
+                std::vector<float> pixel(static_cast<std::size_t>(inputs)), factors(pixel.size());
+                const bool inside = row >= 0 && row < size.height && column >= 0 && column < size.width;
+                for (std::int64_t k = 0; k < inputs; ++k) {
+                    const auto index = static_cast<std::size_t>(k);
+                    pixel[index] = inside ? source.get(source.offset(n, row, column) + k) : 0.0f;
+                    factors[index] =
+                        inside
+                            ? weights[static_cast<std::size_t>(((o * kernel + i) * kernel + j) * inputs + k)]
+                            : 0.0f;
+                }
+                sum = add_blocks(pixel, factors, sum);
+            }
+        const float got = destination.get(at);
+        // A tap outside of the source may be left out, which a sum of -0 shows.
+        right = right &&
+                (std::isnan(sum) ? std::isnan(got)
+                                 : std::bit_cast<std::uint32_t>(got) == std::bit_cast<std::uint32_t>(sum) ||
+                                       (got == 0.0f && sum == 0.0f));
+    });
+    if (!right)
+        std::printf("%s: %lld inputs, %lld outputs, kernel %lld\n", table.name,
+                    static_cast<long long>(inputs), static_cast<long long>(outputs),
+                    static_cast<long long>(kernel));
+    CHECK(right);
+}
+
 } // namespace
 
 TEST(rounding_is_to_nearest_even) {
@@ -276,6 +413,8 @@ TEST(matrix_products_of_every_kind) {
     for_each_table(400,
                    [](Random &random, const KernelTable &table) { check_convolution(random, table, false); });
 }
+
+TEST(sums_in_blocks_have_the_bits_of_their_definition) { for_each_table(300, check_block_sums); }
 
 TEST(depthwise_convolutions) {
     for_each_table(200,

@@ -287,7 +287,7 @@ def test_explain_shows_where_tensors_lie(monkeypatch: pytest.MonkeyPatch) -> Non
     # A band of 4 rows and the window's border; then the band alone.
     assert tensors["expand"].layout == "6 of 32 rows, panels of 64 channels"
     assert tensors["depthwise"].layout == "4 of 32 rows"
-    vector = {"baseline": 4, "neon": 4, "avx2": 8, "avx512": 16}[explained.instruction_set]
+    vector = {"baseline": 4, "neon": 4, "avx2": 8, "avx512": 16, "amx": 16}[explained.instruction_set]
     pitch = -(-18 // vector) * vector
     assert (tensors["sum"].memory, tensors["sum"].pixel_pitch) == ("arena", pitch)
     assert tensors["sum"].layout == f"{pitch} a pixel, {pitch - 18} padding"

@@ -1,6 +1,6 @@
 """Networks whose answers have the same bits on every processor with FMA: their fingerprints are written down.
 
-`PYTHONPATH=tests python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa` runs this with each
+`MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa` runs this with each
 instruction set of the machine, `nox -s emulated` the networks on arm64.
 """
 
@@ -10,6 +10,7 @@ import json
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable
 from math import sqrt
 from pathlib import Path
@@ -23,6 +24,7 @@ from mpscnn import models
 
 _TABLE = Path(__file__).with_suffix(".json")
 _PRECISIONS = "float32", "float16"
+_SUMS = mpscnn.devices()[0].get("bfloat16_sums", "")
 
 #: Small ones of the networks for which the package has functions, so that emulated processors can run them.
 NETWORKS: dict[str, Callable[[], mpscnn.Network]] = {
@@ -81,7 +83,18 @@ def known() -> dict[str, dict[str, str]]:
 @pytest.mark.parametrize("name", [*NETWORKS, *BUNDLED])
 def test_the_bits_are_those_of_every_processor(name: str, known: dict[str, dict[str, str]]) -> None:
     network = network_of(name)
-    assert {precision: fingerprint(network, precision) for precision in _PRECISIONS} == known[name]
+    precisions = [*_PRECISIONS, *(["bfloat16"] if _SUMS.startswith("blocks") else [])]
+    found = {precision: fingerprint(network, precision) for precision in precisions}
+    assert found == {precision: known[name][precision] for precision in precisions}
+
+
+@pytest.mark.skipif(_SUMS != "pairs", reason="the test above has bfloat16's common bits")
+def test_the_common_bits_of_bfloat16_where_others_take_less_time(known: dict[str, dict[str, str]]) -> None:
+    command = [sys.executable, __file__, "bfloat16"]
+    path = os.pathsep.join([str(Path(__file__).parents[1]), *sys.path])
+    environment = {**os.environ, "MPSCNN_BFLOAT16": "blocks", "PYTHONPATH": path}
+    answer = subprocess.run(command, check=True, env=environment, stdout=subprocess.PIPE, text=True).stdout
+    assert json.loads(answer) == {name: known[name]["bfloat16"] for name in known}
 
 
 def test_an_emulated_processor(tmp_path: Path, known: dict[str, dict[str, str]]) -> None:
@@ -101,8 +114,13 @@ def test_an_emulated_processor(tmp_path: Path, known: dict[str, dict[str, str]])
 
 
 if __name__ == "__main__":
-    found = {
-        name: {precision: fingerprint(network_of(name), precision) for precision in _PRECISIONS}
-        for name in (*NETWORKS, *BUNDLED)
-    }
-    _TABLE.write_text(json.dumps(found, indent=4) + "\n", encoding="utf-8")
+    names = [*NETWORKS, *BUNDLED]
+    if sys.argv[1:] == ["bfloat16"]:
+        print(json.dumps({name: fingerprint(network_of(name), "bfloat16") for name in names}))
+    else:
+        assert _SUMS.startswith("blocks"), "set MPSCNN_BFLOAT16=blocks"
+        written = {
+            name: {precision: fingerprint(network_of(name), precision) for precision in (*_PRECISIONS, "bfloat16")}
+            for name in names
+        }
+        _TABLE.write_text(json.dumps(written, indent=4) + "\n", encoding="utf-8")

@@ -440,3 +440,17 @@ def test_the_command_measures_a_runner_of_a_detector(
     text = capsys.readouterr().out
     assert "runner, 3 in flight" in text
     assert "latency in ms" in text
+
+
+@pytest.mark.parametrize("command", [("explain",), ("benchmark", "--runs", "1", "--random-weights")])
+def test_a_precision_that_takes_longer_says_so(
+    command: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["deep_mnist", *command[1:]] if "--random-weights" in command else ["digits"]
+    sums = mpscnn.devices()[0].get("bfloat16_sums")
+    for precision in ("float32", "bfloat16"):
+        expected = 0 if precision == "float32" or sums else 1
+        assert call(monkeypatch, command[0], *arguments, "--precision", precision) == expected
+        assert ("takes longer than float32" in capsys.readouterr().err) == (
+            precision == "bfloat16" and sums == "blocks"
+        )

@@ -228,4 +228,4 @@ def test_unknown_instruction_set_is_refused() -> None:
     assert result.returncode == 1
     assert "ParameterError" in result.stderr
     assert "'mmx'" in result.stderr
-    assert "baseline, avx2, avx512 or neon" in result.stderr
+    assert "baseline, avx2, avx512, amx or neon" in result.stderr

@@ -1,4 +1,7 @@
-"""Networks in bfloat16 precision as x86-64 computes them, bit for bit: every sum in its order."""
+"""Networks in bfloat16 precision as x86-64 computes them, bit for bit: every sum in its order.
+
+There are two orders, `bfloat16_sums` of `mpscnn.devices()`: "pairs", and "blocks", with which "blocks in tiles" agrees.
+"""
 
 from __future__ import annotations
 
@@ -36,22 +39,42 @@ def multiply_add(a: Any, b: Any, c: Any) -> NDArray[np.float32]:
     return np.where(np.abs(result) < TINY, np.copysign(np.float32(0), result), result)
 
 
-def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any]) -> NDArray[np.float32]:
-    """Of two inputs the second one is added first; depthwise, tap after tap. Not rounded."""
+def add_pairs(x: Any, weight: Any, total: Any) -> NDArray[np.float32]:
+    """The products of a kernel position, inputs first: of two inputs the second one is added first."""
+    inputs = len(x)
+    for k in (k ^ 1 for k in range(inputs + inputs % 2)):
+        if k < inputs:
+            total = multiply_add(x[k], weight[k], total)
+    return np.asarray(total, np.float32)
+
+
+def add_blocks(x: Any, weight: Any, total: Any) -> NDArray[np.float32]:
+    """Likewise: of each 32 inputs those with even and those with odd numbers begin at zero, and then are added."""
+    if len(x) % 2:
+        x, weight = (np.concatenate([part, np.zeros_like(part[:1])]) for part in (x, weight))
+    for first in range(0, len(x), 32):
+        chains = [np.zeros_like(total), np.zeros_like(total)]
+        for k in range(first, min(first + 32, len(x))):
+            chains[k % 2] = multiply_add(x[k], weight[k], chains[k % 2])
+        total = multiply_add(multiply_add(chains[0], 1, chains[1]), 1, total)
+    return np.asarray(total, np.float32)
+
+
+def convolution(x: Any, weight: Any, bias: Any, attributes: dict[str, Any], sums: str) -> NDArray[np.float32]:
+    """Kernel position after position. Not rounded."""
+    add = add_blocks if sums.startswith("blocks") and weight.shape[3] > 1 else add_pairs
     x, weight = rounded(x), rounded(weight)
     batch, height, width = x.shape[:3]
     outputs, inputs = weight.shape[0], weight.shape[3]
     rows, columns = window.positions(attributes, height, width)
     group_of = np.arange(outputs) // (outputs // attributes.get("groups", 1))
     result = np.broadcast_to(np.asarray(bias, np.float32), (batch, len(rows), len(columns), outputs)).copy()
-    order = [k ^ 1 for k in range(inputs + inputs % 2) if k ^ 1 < inputs]
     for i, row_taps in enumerate(rows):
         for j, column_taps in enumerate(columns):
             for u, y in enumerate(row_taps):
                 for v, column in enumerate(column_taps):
                     if not (0 <= y < height and 0 <= column < width):
                         continue
-                    for k in order:
-                        source = x[:, y, column, group_of * inputs + k]
-                        result[:, i, j] = multiply_add(source, weight[:, u, v, k], result[:, i, j])
+                    source = np.stack([x[:, y, column, group_of * inputs + k] for k in range(inputs)])
+                    result[:, i, j] = add(source, weight[:, u, v].T[:, None], result[:, i, j])
     return result

@@ -17,12 +17,21 @@ namespace baseline {
 namespace avx2 {
 #include "cpu/isa/instance_functions.h"
 }
+namespace avx2_bf16 {
+void get(Bfloat16Kernels &);
+}
 #endif
 #if defined(MPSCNN_WITH_avx512)
 namespace avx512 {
 #include "cpu/isa/instance_functions.h"
 }
+namespace avx512_fma_bf16 {
+void get(Bfloat16Kernels &);
+}
 namespace avx512_bf16 {
+void get(Bfloat16Kernels &);
+}
+namespace amx_bf16 {
 void get(Bfloat16Kernels &);
 }
 #endif
@@ -39,7 +48,7 @@ void get(Bfloat16Kernels &);
 
 namespace {
 
-constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "neon"};
+constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "amx", "neon"};
 
 /// The table whose parts `get` fills in. Runs the set's code, so the processor must have it.
 template <class Get> KernelTable assemble(Get get) {
@@ -59,9 +68,11 @@ template <class Get> KernelTable assemble(Get get) {
     return table;
 }
 
-[[maybe_unused]] void add_bfloat16(KernelTable &table, const Bfloat16Kernels &kernels) {
-    table.bfloat16 = kernels;
-    static_cast<Kernel<ConversionTask> &>(table) = kernels.conversion;
+[[maybe_unused]] void add_bfloat16(KernelTable &table, Bfloat16Products products,
+                                   void (*get)(Bfloat16Kernels &)) {
+    get(table.bfloat16);
+    table.bfloat16.products = products;
+    static_cast<Kernel<ConversionTask> &>(table) = table.bfloat16.conversion;
 }
 
 struct Available {
@@ -82,36 +93,41 @@ struct Available {
 };
 
 #if defined(__x86_64__)
+/// MPSCNN_BFLOAT16, the order of sums that the user wants; empty: what takes less time.
+std::string_view wanted_sums() {
+    const char *wanted = std::getenv("MPSCNN_BFLOAT16");
+    return wanted ? wanted : "";
+}
+
 Available::Available() {
 #if defined(MPSCNN_WITH_avx512)
+    if (wanted_sums() != "pairs" && has_amx_bf16()) {
+        KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
+        table.name = "amx";
+        add_bfloat16(table, Bfloat16Products::blocks_in_tiles, amx_bf16::get);
+    }
     if (has_avx512()) {
         KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
-        table.why_no_bfloat16 = "this processor has no AVX512_BF16";
-        if (has_avx512_bf16()) {
-            Bfloat16Kernels kernels;
-            avx512_bf16::get(kernels);
-            add_bfloat16(table, kernels);
-        }
+        if (has_avx512_bf16() &&
+            (wanted_sums().empty() ? has_fast_bfloat16_pairs() : wanted_sums() == "pairs"))
+            add_bfloat16(table, Bfloat16Products::pairs, avx512_bf16::get);
+        else
+            add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
     }
 #endif
 #if defined(MPSCNN_WITH_avx2)
-    if (has_avx2()) add(assemble([](auto &part) { avx2::get(part); }));
+    if (has_avx2())
+        add_bfloat16(add(assemble([](auto &part) { avx2::get(part); })), Bfloat16Products::blocks,
+                     avx2_bf16::get);
 #endif
-    add(assemble([](auto &part) { baseline::get(part); }));
-    for (std::size_t i = 0; i < count; ++i)
-        if (!tables[i].why_no_bfloat16)
-            tables[i].why_no_bfloat16 = has_avx512_bf16() ? "only the kernels for avx512 have AVX512_BF16"
-                                                          : "this processor has no AVX512_BF16";
+    add(assemble([](auto &part) { baseline::get(part); })).why_no_bfloat16 =
+        "the instruction set baseline has no FMAs";
 }
 #else
 Available::Available() {
     KernelTable &table = add(assemble([](auto &part) { neon::get(part); }));
     table.why_no_bfloat16 = "this processor has no bfloat16 instructions (FEAT_BF16)";
-    if (has_arm_bfloat16()) {
-        Bfloat16Kernels kernels;
-        neon_bf16::get(kernels);
-        add_bfloat16(table, kernels);
-    }
+    if (has_arm_bfloat16()) add_bfloat16(table, Bfloat16Products::arm_pairs, neon_bf16::get);
 }
 #endif
 
@@ -122,6 +138,11 @@ std::string list_of(std::span<const KernelTable *const> tables) {
 }
 
 } // namespace
+
+const char *name_of(Bfloat16Products products) {
+    constexpr const char *names[] = {"none", "pairs", "arm pairs", "blocks", "blocks in tiles"};
+    return names[static_cast<std::size_t>(products)];
+}
 
 std::span<const KernelTable *const> available_kernels() {
     static const Available available;
@@ -141,10 +162,14 @@ const KernelTable &kernels(const char *name) {
                                           "', or this build its kernels; there are ", list_of(available)});
     fail(ErrorKind::parameter,
          {"unknown instruction set '", wanted,
-          "': expected baseline, avx2, avx512 or neon (this processor has ", list_of(available), ")"});
+          "': expected baseline, avx2, avx512, amx or neon (this processor has ", list_of(available), ")"});
 }
 
 const KernelTable &kernels() {
+#if defined(__x86_64__)
+    if (const auto sums = wanted_sums(); !sums.empty() && sums != "pairs" && sums != "blocks")
+        fail(ErrorKind::parameter, {"MPSCNN_BFLOAT16: expected pairs or blocks, got '", sums, "'"});
+#endif
     const char *chosen = std::getenv("MPSCNN_CPU");
     return chosen && *chosen ? kernels(chosen) : *available_kernels().front();
 }

@@ -43,7 +43,7 @@ template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};
 
 struct VectorTraits {
-    const char *name = nullptr;    ///< "baseline", "avx2", "avx512", "neon"
+    const char *name = nullptr;    ///< "baseline", "avx2", "avx512", "amx", "neon"
     std::int64_t vector_width = 0; ///< floats in a vector
     bool has_fma = false;
 };
@@ -70,8 +70,19 @@ struct FmaLoop {
     std::int64_t round_operations = 0; ///< floating-point operations of a round
 };
 
+/// How products of bfloat16 numbers are summed, which their bits depend on.
+enum class Bfloat16Products {
+    none,
+    pairs,          ///< AVX512_BF16: the second number of each pair first, in one chain
+    arm_pairs,      ///< FEAT_BF16: the sum of both products of a pair at once
+    blocks,         ///< gemm_block_tile.h, by FMAs: slower than float32
+    blocks_in_tiles ///< the same by AMX
+};
+const char *name_of(Bfloat16Products products); ///< "pairs", "arm pairs", "blocks", "blocks in tiles"
+
 /// What a processor that multiplies bfloat16 numbers has besides (cpu/kernels/bfloat16.cpp).
 struct Bfloat16Kernels {
+    Bfloat16Products products = Bfloat16Products::none;
     /// Of such weights. Source and residual are of bfloat16 numbers,
     /// in pairs unless it is depthwise (channels and strides are even); the result is of either element, that
     /// of a depthwise one, which is clamped at most, of bfloat16.
@@ -112,12 +123,12 @@ struct KernelTable : VectorTraits,
     PackedConvolution packed_later(const ConvolutionShape &shape) const;
 };
 
-inline constexpr std::size_t most_kernel_tables = 3;
+inline constexpr std::size_t most_kernel_tables = 4;
 
 /// The tables this processor runs, best first.
 std::span<const KernelTable *const> available_kernels();
-/// The best table this processor runs, or the one MPSCNN_CPU names (baseline, avx2, avx512, neon). Throws
-/// ParameterError for an unknown name and UnsupportedError for one that this processor lacks.
+/// The best table this processor runs, or the one MPSCNN_CPU names (baseline, avx2, avx512, amx, neon).
+/// Throws ParameterError for an unknown name and UnsupportedError for one that this processor lacks.
 const KernelTable &kernels();
 /// Table by name; throws like kernels().
 const KernelTable &kernels(const char *name);

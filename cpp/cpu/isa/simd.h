@@ -14,6 +14,7 @@
 // Members of V (n counts lanes, 0 <= n <= width):
 //   width                    floats in a register
 //   has_fma                  whether fma rounds once; false: a product and a sum
+//   registers                how many there are
 //   gemm_rows, gemm_vectors  the register block of the matrix product
 //   gemm_single_rows         the rows of a block of one vector
 //   gemm_rows_of_pointer     how many rows of the block one pointer serves: what an instruction's address can
@@ -57,6 +58,9 @@
 // and where element is Bfloat16
 //   load, store, load_partial, store_partial (Bfloat16 *)   expand to floats, and round as core/bfloat16.h
 //   does store_two(p, a, b)       the elements of a, then those of b round_to_bfloat16(a)     and back
+// and there, for products of pairs that are summed in blocks (gemm_block_tile.h), either
+//   even(a), odd(a)          the first or the second bfloat16 number of each lane, as a float
+//   Tiles                    or a class of tile registers (amx_tiles.h)
 
 #include <cstdint>
 
@@ -72,6 +76,13 @@ struct Bfloat16 {
 
 /// Whether kernels are for tensors of bfloat16 numbers.
 template <class V> inline constexpr bool has_bfloat16 = sizeof(typename V::element) == sizeof(Bfloat16);
+
+/// Whether products of pairs are by tiles.
+template <class V> inline constexpr bool has_tiles = requires { typename V::Tiles; };
+
+/// Whether sums of products of pairs are in blocks of inputs: the same bits for all such sets.
+template <class V>
+inline constexpr bool sums_in_blocks = has_tiles<V> || requires(typename V::reg a) { V::even(a); };
 
 /// Compilers would rather read x from memory with each use, which takes longer where there are several.
 template <class Register> MPSCNN_INLINE void keep_in_register(Register &x) {

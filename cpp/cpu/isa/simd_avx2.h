@@ -13,6 +13,7 @@ struct Simd {
     static constexpr bool has_non_temporal_stores = true;
     static constexpr bool has_fma = true;
     static constexpr bool has_scale = false;
+    static constexpr int registers = 16;
     static constexpr int gemm_rows = 6, gemm_vectors = 2, gemm_last_vectors = 3;
     static constexpr int gemm_single_rows = 12;
     static constexpr int gemm_rows_of_pointer = 3;

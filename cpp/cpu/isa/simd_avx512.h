@@ -22,6 +22,7 @@ struct Simd {
     static constexpr bool has_non_temporal_stores = true;
     static constexpr bool has_fma = true;
     static constexpr bool has_scale = true;
+    static constexpr int registers = 32;
     static constexpr int gemm_rows = 14, gemm_vectors = 2, gemm_last_vectors = 2;
     static constexpr int gemm_single_rows = 14;
     static constexpr int gemm_rows_of_pointer = 3;

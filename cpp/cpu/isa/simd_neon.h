@@ -13,6 +13,7 @@ struct Simd {
     static constexpr bool has_non_temporal_stores = false; // there is a hint for two registers
     static constexpr bool has_fma = true;
     static constexpr bool has_scale = false;
+    static constexpr int registers = 32;
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
     static constexpr int gemm_single_rows = 11; // more need more pointers than there are registers
     static constexpr int gemm_rows_of_pointer = 1;

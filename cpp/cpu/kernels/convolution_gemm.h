@@ -12,6 +12,7 @@
 
 #include "cpu/kernels/convolution_gather.h"
 #include "cpu/kernels/convolution_regions.h"
+#include "cpu/kernels/gemm_amx_tile.h"
 #include "cpu/kernels/gemm_dot_tile.h"
 #include "cpu/kernels/gemm_group_tile.h"
 #include "cpu/kernels/pack.h"
@@ -330,14 +331,18 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
 /// The register block for tiles of so many rows.
 template <class V>
 inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
-    const std::int64_t vectors = divide_up(panel.channels, V::width);
-    if constexpr (!has_bfloat16<V>) {
-        if (plan.algorithm == Algorithm::packed_groups) return group_tiles_function<V>(rows, plan.merged);
-        if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, panel.channels);
+    if constexpr (has_tiles<V>) {
+        return multiply_with_tiles<V>;
+    } else {
+        const std::int64_t vectors = divide_up(panel.channels, V::width);
+        if constexpr (!has_bfloat16<V>) {
+            if (plan.algorithm == Algorithm::packed_groups) return group_tiles_function<V>(rows, plan.merged);
+            if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, panel.channels);
+        }
+        if constexpr (has_half_weights<V>)
+            if (panel.halves) return tiles_function<V, std::uint16_t>(rows, vectors);
+        return tiles_function<V, float>(rows, vectors);
     }
-    if constexpr (has_half_weights<V>)
-        if (panel.halves) return tiles_function<V, std::uint16_t>(rows, vectors);
-    return tiles_function<V, float>(rows, vectors);
 }
 
 /// Computes a panel for all tiles of a block, neighbours of the same size together.
@@ -351,6 +356,7 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
     const char *next_panel = first_byte + plan.depth * bytes;
     panel.ahead_step = divide_up(bytes, count);
     panel.ahead_tile = panel.ahead_step * plan.depth;
+    [[maybe_unused]] const BlockArithmetic<V> arithmetic;
     for (std::int64_t first = 0, next = 0; first < count; first = next) {
         while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
         panel.ahead = next_panel + first * panel.ahead_tile;
@@ -394,8 +400,9 @@ inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int
 
     const Range panels = part_of(plan.panels, plan.panel_blocks, panel_block);
     std::int64_t p = panels.begin;
-    if (tiles.size() == 1 && block->pixels == 1)
-        p = multiply_pixel_panels<V>(task, plan, group, panels, *block);
+    if constexpr (!sums_in_blocks<V>)
+        if (tiles.size() == 1 && block->pixels == 1)
+            p = multiply_pixel_panels<V>(task, plan, group, panels, *block);
     for (; p < panels.end; ++p)
         multiply_block<V>(plan, block, tiles.size(), channel_panel<V>(task, plan, group, p));
 }

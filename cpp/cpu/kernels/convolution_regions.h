@@ -126,6 +126,8 @@ inline void transpose(Region &region) {
 }
 
 /// The taps of a region's windows in the source, in as few pieces as their memory allows, and in the weights.
+/// Sums in blocks begin a block with every tap, whatever lies side by side.
+template <class V>
 inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Range &columns, PixelRun &run) {
     const ConstView &source = task.source;
     const std::int64_t inputs = task.packed->inputs_per_group, width = task.horizontal.kernel;
@@ -136,7 +138,7 @@ inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Ra
     run.column_stride = source.pixel_stride * task.horizontal.dilation;
     run.first_weight = (rows.begin * width + columns.begin) * inputs;
     run.skipped_weights = (width - columns.size()) * inputs;
-    if (run.columns > 1 && run.column_stride != run.length) return;
+    if (sums_in_blocks<V> || (run.columns > 1 && run.column_stride != run.length)) return;
     run.length *= run.columns;
     run.columns = 1;
     if (run.rows > 1 && (run.row_stride != run.length || run.skipped_weights != 0)) return;
@@ -165,7 +167,7 @@ inline void make_region(const ConvolutionTask &task, const Segment &rows, const 
     const std::int64_t x =
         window_begin(task.horizontal, first.x) + columns.taps.begin * task.horizontal.dilation;
     region.first_source = y * source.row_stride + x * source.pixel_stride;
-    find_pieces(task, rows.taps, columns.taps, region.run);
+    find_pieces<V>(task, rows.taps, columns.taps, region.run);
 
     cut_into_runs<V>(task, region, true, tile_rows);
     if (region.runs == 1 && region.run_tiles == 1) return; // as good as it gets
@@ -194,6 +196,10 @@ inline Region make_gathered_region(const ConvolutionTask &task, std::int64_t dep
     region.run = {};
     region.run.rows = region.run.columns = 1;
     region.run.length = depth;
+    if constexpr (sums_in_blocks<V>) {
+        region.run.columns = region.taps;
+        region.run.length = region.run.column_stride = task.packed->inputs_per_group;
+    }
     cut_into_runs<V>(task, region, false, tile_rows);
     region.run.pixel_stride = pitch;
     return region;

@@ -61,8 +61,8 @@ template <class V> struct DepthwiseOutput {
 };
 
 /// Columns of the widest strip, two rows high: as many sums as leave registers for a source vector and
-/// weights. The matrix product's block tells instruction sets with 32 registers from those with 16.
-template <class V> inline constexpr int depthwise_strip_columns = V::gemm_rows * V::gemm_vectors > 16 ? 7 : 4;
+/// weights.
+template <class V> inline constexpr int depthwise_strip_columns = V::registers >= 32 ? 7 : 4;
 
 /// Whether there are kernels for strips of so many columns: with wide ones 7, 4, 2 and 1.
 template <class V> constexpr bool has_strip_columns(std::int64_t columns) {

@@ -19,6 +19,7 @@
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
 #include "cpu/kernels/epilogue.h"
+#include "cpu/kernels/gemm_block_tile.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -231,7 +232,10 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     // Written such that the most frequent case, a single piece, has nothing to do for others.
     std::int64_t pieces = run.rows * run.columns, x = 0;
     for (const float *piece = source;;) {
-        multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+        if constexpr (sums_in_blocks<V>)
+            multiply_blocks<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+        else
+            multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
         if (__builtin_expect(--pieces == 0, true)) break;
         piece += run.column_stride;
         if (++x < run.columns) continue;

@@ -42,6 +42,9 @@ public:
     std::string why_no_bfloat16() const override {
         return kernels_.multiplies_bfloat16() ? "" : kernels_.why_no_bfloat16;
     }
+    std::string bfloat16_sums() const override {
+        return kernels_.multiplies_bfloat16() ? cpu::name_of(kernels_.bfloat16.products) : "";
+    }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_),

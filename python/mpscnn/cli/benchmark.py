@@ -21,9 +21,10 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
 )
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import report, show, show_json
+from mpscnn.cli.output import hint, report, show, show_json
 from mpscnn.cli.runner_report import runner_json, runner_text
 from mpscnn.errors import UnsupportedError
+from mpscnn.runtime.library import slow_precision
 
 
 def benchmark(
@@ -70,6 +71,8 @@ def benchmark(
     peers = _peers(compare)
     if runner and peers:
         raise typer.BadParameter("the runner is compared with one thread only", param_hint="--compare")
+    if reason := slow_precision(precision.value, device):
+        hint(reason)
     subject = open_subject(model, random_weights=random_weights)
     if runner:
         measured = measure_runner(

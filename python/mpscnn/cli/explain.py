@@ -15,7 +15,8 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
 )
 from mpscnn.cli.info import SizeOption, check_size
-from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.output import hint, show, show_json, table_width
+from mpscnn.runtime.library import slow_precision
 
 
 def explain(
@@ -44,3 +45,5 @@ def explain(
         show_json(dataclasses.asdict(explained))
     else:
         show(*explained.table(width=table_width()).split("\n"))
+        if reason := slow_precision(precision.value, "cpu"):
+            hint(reason)

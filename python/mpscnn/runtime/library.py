@@ -30,7 +30,8 @@ def devices() -> list[dict[str, Any]]:
     """Devices of this machine, the CPU first.
 
     Each has `name` (for `device=`) and `available`; where it is available `description` and `precisions`, with
-    `no_bfloat16`, the reason, where "bfloat16" is not among these; else `reason`. The Metal device "metal" is the
+    `no_bfloat16`, the reason, where "bfloat16" is not among these, or `bfloat16_sums`, the order of its sums
+    (docs/precision.md); else `reason`. The Metal device "metal" is the
     system's default; others are named by their registry id ("metal:0x100000abc"), and `device="metal:Apple M2"` takes
     one by its description. They also have registry_id, default, unified_memory, headless, low_power, removable,
     families ("apple7", "mac2", ...: all that it supports), recommended_working_set_bytes and max_buffer_bytes.
@@ -44,6 +45,17 @@ def precisions_of(device: str) -> list[PrecisionName]:
     kind = "cpu" if device == "auto" else device.partition(":")[0]
     listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})
     return list(listed.get("precisions", ())) or ["float32", "float16"]
+
+
+def slow_precision(precision: str, device: str) -> str | None:
+    """Why a precision is slower than float32 on a device; None where it is not."""
+    if precision != "bfloat16" or device.partition(":")[0] not in ("auto", "cpu"):
+        return None
+    if devices()[0].get("bfloat16_sums") != "blocks":
+        return None
+    return (
+        "bfloat16 takes longer than float32 on this processor, which has no instructions for products of such numbers"
+    )
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
