@@ -15,12 +15,10 @@
 
 using namespace kernel_test;
 
-#if defined(MPSCNN_WITH_amx_model)
+#if defined(MPSCNN_WITH_AMX_MODEL) // and AVX-512's kernels
 namespace mpscnn::cpu::amx_model_bf16 {
 void get(Bfloat16Kernels &);
 }
-#endif
-#if defined(MPSCNN_WITH_avx512)
 namespace mpscnn::cpu::avx512_fma_bf16 {
 void get(Bfloat16Kernels &);
 }
@@ -138,12 +136,10 @@ std::vector<KernelTable> tables_with_bfloat16() {
         static_cast<Kernel<ConversionTask> &>(table) = table.bfloat16.conversion;
         tables.push_back(table);
     };
-#if defined(MPSCNN_WITH_avx512)
+#if defined(MPSCNN_WITH_AMX_MODEL)
     if (has_avx512()) {
         add("avx512, FMAs", Bfloat16Products::blocks, avx512_fma_bf16::get);
-#if defined(MPSCNN_WITH_amx_model)
         add("avx512, model of AMX", Bfloat16Products::blocks_in_tiles, amx_model_bf16::get);
-#endif
     }
 #endif
     return tables;
