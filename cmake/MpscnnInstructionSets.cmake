@@ -82,7 +82,13 @@ function(mpscnn_add_kernels objects names)
         # Each file alone in unity builds, too: they are long, and the compiler cache knows them from other builds.
         set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
         mpscnn_compile_options(${library})
-        target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set} "MPSCNN_SIMD_HEADER=\"cpu/isa/simd_${set}.h\"")
+        if(set MATCHES "model")
+            set(directory tests/cpp)
+        else()
+            set(directory cpu/isa)
+        endif()
+        target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set}
+                                   "MPSCNN_SIMD_HEADER=\"${directory}/simd_${set}.h\"")
         # Optimised in debug builds too: other kernels would make every test wait.
         target_compile_options(${library} PRIVATE -O3 ${flags_${set}})
         if(NOT set MATCHES "model")

@@ -3,6 +3,7 @@
 // The tile instructions of Intel's AMX that products of bfloat16 numbers need: eight registers of up to 16
 // rows of 64 bytes each, which are configured before use.
 
+#include <cstddef>
 #include <cstdint>
 
 #include "cpu/isa/simd.h"
@@ -48,94 +49,6 @@ struct HardwareTiles {
         asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
     }
     static MPSCNN_INLINE void release() { asm volatile("tilerelease"); }
-};
-
-/// The same in software, bit for bit but for which of several NaNs a result is, so that the kernels can be
-/// tested where there is no AMX. A misuse that would end in an invalid-opcode exception is a trap here.
-struct ModelTiles {
-    struct State {
-        TileConfiguration configuration;
-        bool configured = false;
-        std::uint8_t bytes[8][16 * 64];
-    };
-    static State &state() {
-        static thread_local State own;
-        return own;
-    }
-    static void require(bool right) {
-        if (!right) __builtin_trap();
-    }
-
-    static void configure(const TileConfiguration &configuration) {
-        require(configuration.palette == 1);
-        for (int tile = 0; tile < 8; ++tile)
-            require(configuration.rows[tile] <= 16 && configuration.row_bytes[tile] <= 64);
-        state().configuration = configuration;
-        state().configured = true;
-        __builtin_memset(state().bytes, 0, sizeof(state().bytes));
-    }
-    template <int Tile> static void load(const void *from, std::ptrdiff_t stride) {
-        State &own = state();
-        require(own.configured && own.configuration.rows[Tile] > 0);
-        __builtin_memset(own.bytes[Tile], 0, sizeof(own.bytes[Tile]));
-        for (int row = 0; row < own.configuration.rows[Tile]; ++row)
-            __builtin_memcpy(own.bytes[Tile] + 64 * row, static_cast<const char *>(from) + row * stride,
-                             own.configuration.row_bytes[Tile]);
-    }
-    template <int Tile> static void load_stream(const void *from, std::ptrdiff_t stride) {
-        load<Tile>(from, stride);
-    }
-    template <int Tile> static void store(void *to, std::ptrdiff_t stride) {
-        State &own = state();
-        require(own.configured && own.configuration.rows[Tile] > 0);
-        for (int row = 0; row < own.configuration.rows[Tile]; ++row)
-            __builtin_memcpy(static_cast<char *>(to) + row * stride, own.bytes[Tile] + 64 * row,
-                             own.configuration.row_bytes[Tile]);
-    }
-    template <int Sums, int A, int B> static void multiply() {
-        State &own = state();
-        const TileConfiguration &tiles = own.configuration;
-        const int rows = tiles.rows[Sums], columns = tiles.row_bytes[Sums] / 4, pairs = tiles.rows[B];
-        require(own.configured && rows == tiles.rows[A] && 4 * pairs == tiles.row_bytes[A] &&
-                tiles.row_bytes[B] == tiles.row_bytes[Sums]);
-        for (int row = 0; row < rows; ++row)
-            for (int column = 0; column < columns; ++column) {
-                std::uint8_t *const sum = own.bytes[Sums] + 64 * row + 4 * column;
-                float even = 0, odd = 0, before;
-                for (int k = 0; k < pairs; ++k) {
-                    const std::uint8_t *a = own.bytes[A] + 64 * row + 4 * k,
-                                       *b = own.bytes[B] + 64 * k + 4 * column;
-                    even = multiply_add(number(a), number(b), even);
-                    odd = multiply_add(number(a + 2), number(b + 2), odd);
-                }
-                __builtin_memcpy(&before, sum, sizeof(before));
-                const float result = multiply_add(multiply_add(even, 1, odd), 1, before);
-                __builtin_memcpy(sum, &result, sizeof(result));
-            }
-    }
-    static void release() { state().configured = false; }
-
-private:
-    static float number(const std::uint8_t *bfloat16) {
-        std::uint16_t upper;
-        __builtin_memcpy(&upper, bfloat16, sizeof(upper));
-        const std::uint32_t bits = static_cast<std::uint32_t>(upper) << 16;
-        float value;
-        __builtin_memcpy(&value, &bits, sizeof(value));
-        return value;
-    }
-    static constexpr float smallest_normal = 0x1p-126f;
-    static float flushed(float x) {
-        return __builtin_fabsf(x) < smallest_normal ? __builtin_copysignf(0, x) : x;
-    }
-    /// Rounded once; a result is a zero if it is too small after it was rounded to 24 bits.
-    static float multiply_add(float a, float b, float c) {
-        a = flushed(a), b = flushed(b), c = flushed(c);
-        const float result = __builtin_fmaf(a, b, c);
-        if (__builtin_fabsf(result) > smallest_normal) return result;
-        const double exact = static_cast<double>(a) * b + c;
-        return __builtin_fabs(exact) < 0x1p-126 * (1 - 0x1p-25) ? __builtin_copysignf(0, result) : result;
-    }
 };
 
 } // namespace

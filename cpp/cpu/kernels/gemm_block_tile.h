@@ -8,6 +8,8 @@
 // and both halves of the weights and of an input. Bound by FMAs and by the shifts that make floats of halves:
 // six operations for four FMAs of two vectors. Subnormal numbers are zeros (FlushSubnormals), as for AMX.
 
+#include <cstddef>
+#include <cstdint>
 #include <type_traits>
 
 #include "cpu/isa/simd.h"
