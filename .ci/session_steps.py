@@ -240,7 +240,7 @@ def kernels_of_this_machine() -> list[str]:
 
 def instruction_sets(session: nox.Session) -> list[str]:
     """Those of this machine that the package is built for."""
-    known = "baseline", "avx2", "avx512", "neon"
+    known = "baseline", "avx2", "avx512", "amx", "neon"
     program = "import mpscnn; print(mpscnn.build_config()['instruction_set'])"
     usable = []
     for name in known:
