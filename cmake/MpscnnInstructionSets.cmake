@@ -52,6 +52,8 @@ function(mpscnn_add_kernels objects names)
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
     set_source_files_properties(cpp/cpu/kernels/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
+    # Of square roots the processor's instruction alone; otherwise a call of the C library for negative numbers' errno.
+    set_source_files_properties(cpp/cpu/kernels/group_gradient.cpp PROPERTIES COMPILE_OPTIONS -fno-math-errno)
     # For products of bfloat16 numbers, by the instructions that a processor has for them or by FMAs.
     set(bfloat16_of_avx2 avx2_bf16)
     set(bfloat16_of_avx512 avx512_fma_bf16 avx512_bf16 amx_bf16)
