@@ -77,6 +77,7 @@ def tests(session: nox.Session) -> None:
     """Build the package and the C++ tests, run both suites. Arguments go to pytest."""
     install_system_packages(session, "g++", "ccache", *LIBCXX, required=False)
     install_package(session)
+    session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     every_position = {"MPSCNN_TEST_EVERY_POSITION": "1"} if "--full" in session.posargs else {}
     run_ctest(session, "tests", **every_position)
