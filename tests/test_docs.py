@@ -60,6 +60,8 @@ def test_programs_of_documents_run_as_they_stand(
 ) -> None:
     if "import torch" in block:
         pytest.importorskip("torch", reason="PyTorch is not installed")
+    if "mpscnn.video(" in block:
+        pytest.importorskip("av", reason="PyAV is not installed")
     if '"metal"' in block and not any(device["available"] for device in mpscnn.devices()[1:]):
         pytest.skip("there is no Metal device")
     (tmp_path / "examples").symlink_to(PROJECT / "examples")

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from mpscnn.stream.evaluation import Evaluation, evaluate
     from mpscnn.stream.runner import FrameFuture, Runner
     from mpscnn.stream.segmenter_evaluation import SegmenterEvaluation, evaluate_segmenter
+    from mpscnn.stream.video import Video, VideoFrame, video
     from mpscnn.training.image_folder import ImageFolder
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
@@ -101,6 +102,7 @@ _LAZY = {
     "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
     "vision.results": ("Classification", "Prediction"),
     "stream.runner": ("FrameFuture", "Runner"),
+    "stream.video": ("Video", "VideoFrame", "video"),
     "graph.gradients": ("GradientCheck", "check_gradients"),
     "training.image_folder": ("ImageFolder",),
     "training.photo_views": ("Augmentation",),
@@ -172,6 +174,8 @@ __all__ = [
     "Tensor",
     "Trainer",
     "UnsupportedError",
+    "Video",
+    "VideoFrame",
     "WeightsError",
     "YuvImage",
     "build_config",
@@ -200,6 +204,7 @@ __all__ = [
     "read_idx",
     "registry",
     "unpack_binary_weights",
+    "video",
 ]
 
 

@@ -4,11 +4,22 @@ from __future__ import annotations
 
 import functools
 import inspect
+import operator
 import signal
 import threading
 from collections.abc import Iterator
 from types import CodeType, TracebackType
 from typing import Any
+
+
+class SafeCondition(threading.Condition):
+    """A lock that what a signal's handler raises never leaves locked: `with` takes and releases it in one step each.
+
+    The base class does so in functions written in Python, which a handler may interrupt.
+    """
+
+    __enter__ = property(operator.attrgetter("_lock.__enter__"))
+    __exit__ = property(operator.attrgetter("_lock.__exit__"))
 
 
 def raised_by_signal_handler(error: BaseException) -> bool:

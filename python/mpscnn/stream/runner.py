@@ -6,7 +6,6 @@ import atexit
 import contextlib
 import json
 import logging
-import operator
 import os
 import threading
 import weakref
@@ -19,7 +18,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
 from mpscnn._private.copies import NoCopies
-from mpscnn._private.signal_handlers import raised_by_signal_handler
+from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runtime.program import Program, byte_limit, thread_count
 from mpscnn.stream.frames import finish_frame, frames_of
@@ -47,16 +46,6 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class _Condition(threading.Condition):
-    """A lock that what a signal's handler raises never leaves locked: `with` takes and releases it in one step each.
-
-    The base class does so in functions written in Python, which a handler may interrupt.
-    """
-
-    __enter__ = property(operator.attrgetter("_lock.__enter__"))
-    __exit__ = property(operator.attrgetter("_lock.__exit__"))
-
-
 class FrameFuture(Future[Result]):
     """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
 
@@ -66,7 +55,7 @@ class FrameFuture(Future[Result]):
 
     def __init__(self, runner: Runner[Result]) -> None:
         super().__init__()
-        self._condition = _Condition()  # the thread that hands out all frames' results takes it, too
+        self._condition = SafeCondition()  # the thread that hands out all frames' results takes it, too
         self._runner: Runner[Result] | None = runner
         self._slot = _core.Frame()
         # Not those of the base class, which calls them at once where a frame is cancelled.

@@ -1,0 +1,71 @@
+"""Frames that wait between the thread that decodes them and the one that runs them."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import Generic, TypeVar
+
+from mpscnn._private.signal_handlers import SafeCondition
+
+__all__ = ["FrameBuffer"]
+
+Frame = TypeVar("Frame")
+
+
+class FrameBuffer(Generic[Frame]):
+    """A queue of bounded length from one thread to another.
+
+    Args:
+        capacity: frames that may wait.
+        live: a frame too many takes the place of the oldest waiting one. Otherwise its giver waits.
+    """
+
+    def __init__(self, capacity: int, live: bool) -> None:
+        self._capacity = capacity
+        self._live = live
+        self._frames: deque[Frame] = deque()
+        self._changed = SafeCondition()
+        self._closed = False
+        self._ended = False
+        self._failure: Exception | None = None
+        self.dropped = 0
+        """Frames whose place was taken."""
+
+    def put(self, frame: Frame) -> bool:
+        """Gives a frame. False: nobody takes frames any more."""
+        with self._changed:
+            if self._live and len(self._frames) == self._capacity and not self._closed:
+                self._frames.popleft()
+                self.dropped += 1
+            self._changed.wait_for(lambda: self._closed or len(self._frames) < self._capacity)
+            if not self._closed:
+                self._frames.append(frame)
+                self._changed.notify_all()
+            return not self._closed
+
+    def end(self, failure: Exception | None = None) -> None:
+        """Says that no frame follows, or what went wrong, which `take` raises behind the last frame."""
+        with self._changed:
+            self._ended, self._failure = True, failure
+            self._changed.notify_all()
+
+    def take(self, wait: bool = True) -> Frame | None:
+        """The oldest frame. None: there is none at present, or, where it waits for one, there will be none."""
+        with self._changed:
+            if wait:
+                self._changed.wait_for(lambda: self._frames or self._ended or self._closed)
+            if self._frames:
+                frame = self._frames.popleft()
+                self._changed.notify_all()
+                return frame
+            if wait and self._failure is not None:
+                failure, self._failure = self._failure, None
+                raise failure
+            return None
+
+    def close(self) -> None:
+        """Drops what waits, without counting it; `put` returns False from now on."""
+        with self._changed:
+            self._closed = True
+            self._frames.clear()
+            self._changed.notify_all()

@@ -1,0 +1,83 @@
+"""A decoded frame's planes as a photo, where they lie."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ImageError
+from mpscnn.vision.photo import MAX_PIXELS, Photo, YuvImage, open_photo
+
+__all__ = ["photo_of"]
+
+_BT709 = 1
+_UNSPECIFIED = (2, 3)  # and reserved
+_BT601 = (4, 5, 6)  # FCC's, BT.470 BG's, SMPTE 170 M's
+_FULL_RANGE = 2
+#: Lines from which BT.709 is usual, where a stream does not say its matrix.
+_HIGH_DEFINITION = 720
+#: Codecs whose differences lie between the columns; those of others lie at the left one.
+_CENTERED = ("mjpeg", "mpeg1video")
+_I420, _NV12 = ("yuv420p", "yuvj420p"), "nv12"
+
+#: Signs of the display matrix (a, b, c, d), with x' = a x + c y and y' = b x + d y -> EXIF orientation.
+_ORIENTATIONS = {
+    (1, 0, 0, 1): 1,
+    (-1, 0, 0, 1): 2,
+    (-1, 0, 0, -1): 3,
+    (1, 0, 0, -1): 4,
+    (0, 1, 1, 0): 5,
+    (0, 1, -1, 0): 6,
+    (0, -1, -1, 0): 7,
+    (0, -1, 1, 0): 8,
+}
+
+
+def photo_of(frame: Any, codec: str, name: str) -> YuvImage | Photo:
+    """A frame of PyAV: 8-bit NV12 and I420 as they lie, others converted to RGB by FFmpeg. ImageError: too large."""
+    if frame.width * frame.height > MAX_PIXELS:
+        raise ImageError(
+            f"{name}: has frames of {frame.width} x {frame.height}; at most {MAX_PIXELS:,} pixels are allowed"
+        )
+    orientation = _orientation(frame)
+    matrix = _matrix(frame)
+    planar = frame.format.name in _I420
+    if matrix is None or not (planar or frame.format.name == _NV12) or frame.planes[0].line_size <= 0:
+        return open_photo(frame.to_ndarray(format="rgb24"), orientation=orientation)
+    height, width = (frame.height + 1) // 2, (frame.width + 1) // 2
+    y = _plane(frame.planes[0], frame.height, frame.width)
+    u = _plane(frame.planes[1], height, width if planar else 2 * width)
+    v = _plane(frame.planes[2], height, width) if planar else None
+    full = frame.format.name == "yuvj420p" or frame.color_range == _FULL_RANGE
+    siting: Literal["left", "center"] = "center" if codec in _CENTERED else "left"
+    return YuvImage(y, u, v, matrix, "full" if full else "video", siting, orientation)
+
+
+def _plane(plane: Any, height: int, width: int) -> NDArray[np.uint8]:
+    return np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)[:height, :width]
+
+
+def _matrix(frame: Any) -> Literal["bt601", "bt709"] | None:
+    """None: one that the core does not know, such as BT.2020's."""
+    if frame.colorspace in _UNSPECIFIED:
+        return "bt709" if frame.height >= _HIGH_DEFINITION else "bt601"
+    return "bt709" if frame.colorspace == _BT709 else "bt601" if frame.colorspace in _BT601 else None
+
+
+def _orientation(frame: Any) -> int:
+    for data in frame.side_data:
+        if data.type.name == "DISPLAYMATRIX":
+            a, b, _, c, d, *_ = struct.unpack("=9i", bytes(data))
+            if abs(a) + abs(d) >= abs(b) + abs(c):
+                b = c = 0  # of an angle between, the nearest quarter turn
+            else:
+                a = d = 0
+            return _ORIENTATIONS.get(tuple(_sign(value) for value in (a, b, c, d)), 1)  # type: ignore[arg-type]
+    return 1
+
+
+def _sign(value: int) -> int:
+    return (value > 0) - (value < 0)

@@ -1,0 +1,218 @@
+"""Where a video's frames come from: files, cameras and streams of the network, through PyAV."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mpscnn._private.files import is_folder, reading, require_regular
+from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
+from mpscnn.stream.video_planes import photo_of
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo, YuvImage
+
+__all__ = ["VideoFrame", "VideoSource", "import_av", "is_video", "open_source"]
+
+_CAMERA = re.compile(r"camera:(\d{1,3})")
+_STREAM = re.compile(r"rtsps?://")
+_URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
+#: Seconds that opening a stream and waiting for its next piece may take.
+_TIME_LIMIT = 10.0
+_MICROSECONDS = 1_000_000
+_SUFFIXES = {
+    *(".3gp", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VideoFrame:
+    """One decoded frame."""
+
+    number: int
+    """Among those decoded from `start` on, from 0; with `every=5` 0, 5, 10 and so on."""
+    time: float
+    """Seconds since the video's beginning, of a live source since its first frame."""
+    photo: YuvImage | Photo
+    """What the model gets, accepted wherever a photo is."""
+    decoded_at: float
+    """`time.perf_counter()` when it was decoded."""
+
+
+class VideoSource(ABC):
+    """Frames, decoded one by one."""
+
+    name: str
+    live: bool
+    """Frames come when they come; those that nobody takes in time are lost."""
+    rate: Fraction | None = None
+    """Frames per second, where the source says so; on average, where they vary."""
+    duration: float | None = None
+    """Seconds, where the source says so."""
+
+    @abstractmethod
+    def frames(self) -> Iterator[VideoFrame]:
+        """Decodes. Raises ImageError for what cannot be decoded."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Gives the file or the device back; no thread may be decoding."""
+
+
+def is_video(source: str) -> bool:
+    """Whether a name is a camera's, a stream's or a video file's, by its ending."""
+    return bool(
+        _CAMERA.fullmatch(source) or _STREAM.match(source) or Path(source).suffix.lower() in _SUFFIXES
+    )
+
+
+def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float | None = None) -> VideoSource:
+    """Opens a video file, "camera:N", or an RTSP address. Frames outside of `start` to `end`, in seconds, are left out.
+
+    Raises:
+        ImageError: it cannot be read, or has no video. UnsupportedError: PyAV is missing; cameras of this system.
+        ParameterError: an address that is neither of RTSP nor a camera's.
+    """
+    name = os.fspath(source)
+    if (camera := _CAMERA.fullmatch(name)) is not None:
+        return _AvSource(name, *_camera(int(camera[1])), live=True, start=start, end=end)
+    if _STREAM.match(name):
+        return _AvSource(name, name, None, {}, live=True, start=start, end=end)
+    if _URL.match(name) or name.startswith("camera:"):
+        raise ParameterError(
+            f"{name}: a video is a file, camera:N with N from 0 to 999, or an address that begins with rtsp:// or rtsps://"
+        )
+    with reading(name, ImageError):
+        if is_folder(name):
+            raise ImageError(f"{name}: is a directory, not a video")
+        require_regular(name, ImageError)
+        if Path(name).stat().st_size == 0:
+            raise ImageError(f"{name}: is empty (0 bytes)")
+    # The prefix, so that a name with a colon is no address; the list, so that a playlist opens no address either.
+    only_files = {"protocol_whitelist": "file"}
+    return _AvSource(name, f"file:{name}", None, only_files, live=False, start=start, end=end)
+
+
+def _camera(number: int) -> tuple[str, str, dict[str, str]]:
+    """What FFmpeg calls a camera: name, format and options."""
+    if sys.platform == "darwin":
+        return str(number), "avfoundation", {"framerate": "30"}
+    if sys.platform.startswith("linux"):
+        return f"/dev/video{number}", "v4l2", {}
+    raise UnsupportedError(f"camera:{number}: cameras are read on Linux and macOS, this is {sys.platform}")
+
+
+def import_av() -> Any:
+    """PyAV."""
+    try:
+        import av
+    except ImportError as error:
+        raise UnsupportedError('videos need PyAV: pip install "mpscnn[video]"') from error
+    return av
+
+
+class _AvSource(VideoSource):
+    def __init__(
+        self,
+        name: str,
+        address: str,
+        form: str | None,
+        options: dict[str, str],
+        *,
+        live: bool,
+        start: float,
+        end: float | None,
+    ) -> None:
+        av = import_av()
+        self.name = name
+        self.live = live
+        self._start, self._end = start, end
+        # Files wait for nobody; a limit there would only be one for a slow disk.
+        limit = _TIME_LIMIT if live else None
+        with _failures(name, lambda: "is not a video, or damaged or cut off", lambda: "cannot be opened"):
+            self._container = av.open(address, format=form, options=options, timeout=limit)
+        video = self._container.streams.video
+        if not video:
+            kinds = ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
+            self._container.close()
+            raise ImageError(f"{name}: has no video, but {kinds}")
+        self._stream = video[0]
+        # Threads over whole frames would hold some frames of a live source back.
+        self._stream.thread_type = "SLICE" if live else "AUTO"
+        self.rate = self._stream.average_rate
+        if not live and self._container.duration is not None:
+            self.duration = self._container.duration / _MICROSECONDS
+
+    def close(self) -> None:
+        self._container.close()
+
+    def frames(self) -> Iterator[VideoFrame]:
+        stream, origin = self._stream, self._origin()
+        decoded = number = 0
+        last = -1.0
+        with _failures(
+            self.name, lambda: f"is damaged after {decoded} frames", lambda: f"failed after {decoded} frames"
+        ):
+            if self._start > 0 and not self.live:
+                self._seek(origin)
+            for frame in self._container.decode(stream):
+                at = time.perf_counter()
+                decoded += 1
+                if origin is None and frame.time is not None:
+                    origin = frame.time  # of a live source
+                seconds = self._seconds(frame.time, origin, last)
+                last = seconds
+                if self._end is not None and seconds >= self._end:
+                    return
+                if seconds < self._start:
+                    continue
+                yield VideoFrame(number, seconds, photo_of(frame, stream.codec_context.name, self.name), at)
+                number += 1
+        if decoded == 0:
+            raise ImageError(
+                f"{self.name}: has no frame that can be decoded: it is empty, damaged or cut off"
+            )
+
+    def _origin(self) -> float | None:
+        if self.live:
+            return None
+        begun = self._stream.start_time
+        return 0.0 if begun is None else float(begun * self._stream.time_base)
+
+    def _seconds(self, given: float | None, origin: float | None, last: float) -> float:
+        """Of a frame without a time: one frame's duration after the one before."""
+        if given is not None and origin is not None:
+            return float(given - origin)
+        return 0.0 if last < 0 else last + float(1 / (self.rate or 25))
+
+    def _seek(self, origin: float | None) -> None:
+        """To the key frame before `start`. Where a format cannot, all is decoded from the beginning."""
+        av = import_av()
+        try:
+            self._container.seek(int((self._start + (origin or 0.0)) * _MICROSECONDS))
+        except av.error.FFmpegError:
+            self._container.seek(0)
+
+
+@contextmanager
+def _failures(name: str, invalid: Callable[[], str], failed: Callable[[], str]) -> Iterator[None]:
+    """Names the source, and what went wrong, in what FFmpeg raises of invalid data and of anything else."""
+    av = import_av()
+    try:
+        yield
+    except Error:
+        raise
+    except (av.error.InvalidDataError, av.error.EOFError) as error:
+        raise ImageError(f"{name}: {invalid()}") from error
+    except (av.error.FFmpegError, OSError) as error:
+        raise ImageError(f"{name}: {failed()}: {getattr(error, 'strerror', None) or error}") from error

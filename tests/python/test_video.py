@@ -1,0 +1,303 @@
+"""Videos through models: every frame once and in order, times, rotation, damage, live sources."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from video_clips import SIZE, FakeCamera, photo_that_moves, shades, turned, write_clip
+
+import mpscnn
+from mpscnn.stream import video as video_module
+from mpscnn.stream.frame_buffer import FrameBuffer
+from mpscnn.stream.video_source import is_video, open_source
+from mpscnn.vision.visualize import upright_picture
+
+av = pytest.importorskip("av", reason="PyAV is not installed")
+
+
+@pytest.fixture(scope="module")
+def model() -> mpscnn.Model:
+    return mpscnn.load(device="cpu")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "shades.mp4", shades(50))
+
+
+def luma(photo: Any) -> float:
+    return float(np.median(photo.y))
+
+
+def test_every_frame_comes_once_in_order_with_its_time(clip: Path, model: mpscnn.Model) -> None:
+    taken = [(frame, result) for frame, result in mpscnn.video(clip, model, top=1)]
+    assert [frame.number for frame, _ in taken] == list(range(50))
+    np.testing.assert_allclose([frame.time for frame, _ in taken], np.arange(50) / 25, atol=1e-6)
+    # Limited range: black is 16, white 235.
+    expected = 16 + 219 / 255 * 4 * np.arange(50)
+    np.testing.assert_allclose([luma(frame.photo) for frame, _ in taken], expected, atol=2)
+    assert all(len(result.top(5)) >= 1 for _, result in taken)
+
+
+def test_results_are_those_of_the_frames_one_by_one(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = write_clip(tmp_path / "cat.mp4", photo_that_moves(12))
+    for frame, result in mpscnn.video(path, model, inflight=2):
+        alone = model.classify(frame.photo)
+        assert result.rows() == alone.rows()
+
+
+def test_planes_go_to_the_model_as_they_lie(clip: Path) -> None:
+    source = open_source(clip)
+    frame = next(source.frames())
+    photo = frame.photo
+    assert isinstance(photo, mpscnn.YuvImage)
+    assert photo.y.shape == (48, 64)
+    assert not photo.y.flags.owndata  # the decoder's memory
+    assert photo.v is not None
+    assert (photo.matrix, photo.range, photo.siting, photo.orientation) == ("bt601", "video", "left", 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "matrix", "full"),
+    [("colormatrix=bt709", "bt709", "video"), ("colormatrix=smpte170m:fullrange=on", "bt601", "full")],
+)
+def test_matrix_and_range_are_the_streams(tmp_path: Path, options: str, matrix: str, full: str) -> None:
+    path = write_clip(tmp_path / "a.mp4", shades(2), options={"x264-params": options})
+    photo = next(open_source(path).frames()).photo
+    assert isinstance(photo, mpscnn.YuvImage)
+    assert (photo.matrix, photo.range) == (matrix, full)
+
+
+def test_nv12_goes_to_the_model_as_it_lies(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.nut", photo_that_moves(2), codec="rawvideo", pix_fmt="nv12")
+    photo = next(open_source(path).frames()).photo
+    assert isinstance(photo, mpscnn.YuvImage)
+    assert photo.v is None
+    assert photo.u.shape == (24, 32, 2)
+
+
+def test_other_formats_become_rgb(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mkv", photo_that_moves(1), codec="ffv1", pix_fmt="yuv444p10le")
+    photo: Any = next(open_source(path).frames()).photo
+    (given,) = photo_that_moves(1)
+    assert photo.format == "rgb8"
+    assert np.abs(photo.pixels.astype(int) - given).mean() < 3
+
+
+@pytest.mark.parametrize(
+    ("matrix", "orientation"),
+    [
+        ((0, 1, -1, 0), 6),
+        ((-1, 0, 0, -1), 3),
+        ((0, -1, 1, 0), 8),
+        ((-1, 0, 0, 1), 2),
+        ((1, 0, 0, -1), 4),
+        ((0, 1, 1, 0), 5),
+        ((0, -1, -1, 0), 7),
+    ],
+)
+def test_rotated_videos_are_seen_upright(
+    clip: Path, model: mpscnn.Model, matrix: tuple[int, int, int, int], orientation: int
+) -> None:
+    with mpscnn.video(turned(clip, *matrix), model, end=0.05) as results:
+        frame, result = next(results)
+    assert isinstance(frame.photo, mpscnn.YuvImage)
+    assert frame.photo.orientation == orientation
+    assert upright_picture(result.photo).size == (SIZE[::-1] if orientation >= 5 else SIZE)
+
+
+def test_a_turn_by_the_matrix_moves_a_corner_where_it_belongs(tmp_path: Path) -> None:
+    corner = np.zeros((SIZE[1], SIZE[0], 3), np.uint8)
+    corner[:16, :16] = 255  # upper left
+    path = write_clip(tmp_path / "a.mp4", iter([corner]))
+    # x' = -y, y' = x: by a quarter to the right, so that the corner comes to the upper right.
+    picture = np.asarray(upright_picture(next(open_source(turned(path, 0, 1, -1, 0)).frames()).photo))
+    assert picture[4, -4].min() > 200
+    assert picture[4, 4].max() < 50
+
+
+def test_every_start_and_end(clip: Path, model: mpscnn.Model) -> None:
+    taken = [frame for frame, _ in mpscnn.video(clip, model, every=5, start=0.4, end=1.2)]
+    np.testing.assert_allclose([frame.time for frame in taken], [0.4, 0.6, 0.8, 1.0], atol=1e-6)
+    assert [frame.number for frame in taken] == [0, 5, 10, 15]
+
+
+def test_variable_rate_keeps_its_times(tmp_path: Path, model: mpscnn.Model) -> None:
+    times = [0, 1, 5, 6, 20, 21]
+    path = write_clip(tmp_path / "a.mkv", shades(6), times=times)
+    taken = [frame.time for frame, _ in mpscnn.video(path, model)]
+    np.testing.assert_allclose(taken, np.array(times) / 25, atol=1e-3)
+
+
+@pytest.mark.parametrize("content", [b"", b"no video" * 100], ids=["empty", "text"])
+def test_what_is_no_video_is_refused(tmp_path: Path, model: mpscnn.Model, content: bytes) -> None:
+    path = tmp_path / "a.mp4"
+    path.write_bytes(content)
+    with pytest.raises(mpscnn.ImageError, match="is empty" if not content else "is not a video") as caught:
+        mpscnn.video(path, model)
+    assert str(path) in str(caught.value)
+
+
+def test_half_a_file_is_refused(clip: Path, tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "half.mp4"
+    path.write_bytes(clip.read_bytes()[: clip.stat().st_size // 2])
+    with pytest.raises(mpscnn.ImageError, match=r"half\.mp4: is not a video, or damaged or cut off"):
+        mpscnn.video(path, model)
+
+
+def test_a_file_without_frames_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "a.y4m"
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n")
+    with pytest.raises(mpscnn.ImageError, match="has no frame that can be decoded"):
+        list(mpscnn.video(path, model))
+
+
+def test_a_file_that_ends_in_its_header_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = write_clip(tmp_path / "a.mkv", photo_that_moves(1))
+    content = path.read_bytes()
+    path.write_bytes(content[: content.index(b"\x1f\x43\xb6\x75")])  # where the first frames begin
+    with pytest.raises(mpscnn.ImageError, match="is not a video, or damaged or cut off"):
+        mpscnn.video(path, model)
+
+
+def test_damage_is_told_behind_the_frames_before(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "a.y4m"
+    frame = b"FRAME\n" + bytes(64 * 48 * 3 // 2)
+    path.write_bytes(b"YUV4MPEG2 W64 H48 F25:1 Ip A1:1 C420jpeg\n" + 4 * frame + b"\xff" * len(frame))
+    results = mpscnn.video(path, model)
+    assert [next(results)[0].number for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(mpscnn.ImageError, match="is damaged after 4 frames"):
+        next(results)
+
+
+def test_audio_alone_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "a.wav"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("pcm_s16le", rate=8000)
+        frame = av.AudioFrame.from_ndarray(np.zeros((1, 800), np.int16), format="s16", layout="mono")
+        frame.sample_rate = 8000
+        container.mux(stream.encode(frame))
+    with pytest.raises(mpscnn.ImageError, match="has no video, but audio"):
+        mpscnn.video(path, model)
+
+
+@pytest.mark.parametrize(
+    ("source", "error", "message"),
+    [
+        ("missing.mp4", mpscnn.ImageError, "No such file"),
+        (".", mpscnn.ImageError, "is a directory"),
+        ("http://127.0.0.1/a.mp4", mpscnn.ParameterError, "rtsp://"),
+        ("camera:first", mpscnn.ParameterError, "N from 0 to 999"),
+    ],
+)
+def test_sources_that_there_are_not(
+    source: str, error: type[Exception], message: str, model: mpscnn.Model
+) -> None:
+    with pytest.raises(error, match=message):
+        mpscnn.video(source, model)
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="names of Linux' cameras")
+def test_a_camera_that_is_not_there_is_named(model: mpscnn.Model) -> None:
+    with pytest.raises(mpscnn.ImageError, match="camera:987: cannot be opened: No such file"):
+        mpscnn.video("camera:987", model)
+
+
+@pytest.mark.parametrize(
+    "options", [{"every": 0}, {"start": -1.0}, {"end": 0.0}, {"inflight": 33}, {"start": 2.0, "end": 1.0}]
+)
+def test_arguments_out_of_their_range(clip: Path, model: mpscnn.Model, options: dict[str, Any]) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=next(reversed(options))):
+        mpscnn.video(clip, model, **options)
+
+
+def test_names_of_videos() -> None:
+    assert all(map(is_video, ["a.mp4", "B.MOV", "camera:0", "rtsp://127.0.0.1/a"]))
+    assert not any(map(is_video, ["a.jpg", "folder", "camera:x", "-", "a"]))
+
+
+def test_leaving_early_ends_the_decoder(clip: Path, model: mpscnn.Model) -> None:
+    before = threading.active_count()
+    results = mpscnn.video(clip, model)
+    next(results)
+    results.close()
+    assert threading.active_count() <= before
+    with pytest.raises(StopIteration):
+        next(results)
+
+
+# ---- Live sources --------------------------------------------------------------------------------------------------
+
+
+def test_a_full_live_buffer_drops_the_oldest() -> None:
+    buffer: FrameBuffer[int] = FrameBuffer(2, live=True)
+    assert all(buffer.put(i) for i in range(5))
+    buffer.end()
+    assert buffer.dropped == 3
+    assert [buffer.take(), buffer.take(), buffer.take()] == [3, 4, None]
+
+
+def test_a_full_buffer_of_a_file_waits() -> None:
+    buffer: FrameBuffer[int] = FrameBuffer(1, live=False)
+    given: list[bool] = []
+    thread = threading.Thread(target=lambda: given.extend(buffer.put(i) for i in range(3)))
+    thread.start()
+    assert [buffer.take() for _ in range(3)] == [0, 1, 2]
+    thread.join()
+    assert given == [True] * 3
+    assert buffer.dropped == 0
+    buffer.close()
+    assert not buffer.put(4)
+
+
+def live(camera: FakeCamera, model: mpscnn.Model) -> video_module.Video:
+    return video_module.Video(camera, model, 2, 1, {})
+
+
+def test_a_live_source_drops_and_counts_rather_than_wait(model: mpscnn.Model) -> None:
+    camera = FakeCamera()
+    results = live(camera, model)
+    taken: list[int] = []
+    first = threading.Thread(target=lambda: taken.append(next(results)[0].number))
+    first.start()
+    camera.give(1)
+    first.join()
+    camera.give(10)
+    camera.end()
+    camera.closed.wait()
+    taken += [frame.number for frame, _ in results]
+    assert taken == [0, 10]  # the newest of those that came while nobody asked
+    assert results.dropped == 9
+
+
+def test_a_camera_that_goes_away_is_told_behind_its_frames(model: mpscnn.Model) -> None:
+    camera = FakeCamera(mpscnn.ImageError("camera:0: failed after 1 frames: No such device"))
+    threading.Thread(target=lambda: (camera.give(1), camera.end())).start()
+    results = live(camera, model)
+    assert next(results)[0].number == 0
+    with pytest.raises(mpscnn.ImageError, match="No such device"):
+        next(results)
+
+
+# ---- Without PyAV --------------------------------------------------------------------------------------------------
+
+
+def test_pyav_is_imported_only_when_used(clip: Path) -> None:
+    program = (
+        "import sys, mpscnn\n"
+        "mpscnn.video\n"
+        "assert 'av' not in sys.modules\n"
+        "sys.modules['av'] = None\n"
+        "try: mpscnn.video(sys.argv[1], mpscnn.load())\n"
+        "except mpscnn.UnsupportedError as error: print(error)\n"
+    )
+    told = subprocess.run(
+        [sys.executable, "-c", program, str(clip)], capture_output=True, text=True, check=True
+    )
+    assert told.stdout == 'videos need PyAV: pip install "mpscnn[video]"\n'

@@ -1,0 +1,114 @@
+"""Clips that the tests make, and a live source whose frames come when a test says so."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mpscnn.stream.video_source import VideoFrame, VideoSource
+from mpscnn.vision.photo import open_photo
+
+SIZE = (64, 48)
+"""(width, height)."""
+CAT = Path(__file__).resolve().parents[2] / "examples" / "images" / "cat.jpg"
+
+
+def photo_that_moves(count: int, size: tuple[int, int] = SIZE) -> Iterator[NDArray[np.uint8]]:
+    """RGB frames: a window that wanders over a photo."""
+    width, height = size
+    photo = np.asarray(Image.open(CAT).convert("RGB").resize((2 * width, 2 * height)))
+    for i in range(count):
+        yield np.ascontiguousarray(photo[i % height : i % height + height, i % width : i % width + width])
+
+
+def shades(count: int) -> Iterator[NDArray[np.uint8]]:
+    """RGB frames whose gray is their number times four."""
+    for i in range(count):
+        yield np.full((SIZE[1], SIZE[0], 3), 4 * i, np.uint8)
+
+
+def write_clip(
+    path: Path,
+    frames: Iterator[NDArray[np.uint8]],
+    *,
+    codec: str = "libx264",
+    pix_fmt: str = "yuv420p",
+    rate: int = 25,
+    times: Sequence[int] | None = None,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """A video of RGB frames; `times` in frames where they are not one after another."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream: Any = container.add_stream(codec, rate=rate, options=options or {})
+        stream.pix_fmt = pix_fmt
+        stream.codec_context.time_base = Fraction(1, rate)
+        for i, pixels in enumerate(frames):
+            if i == 0:
+                stream.height, stream.width = pixels.shape[:2]
+            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
+            frame.pts, frame.time_base = i if times is None else times[i], Fraction(1, rate)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def turned(clip: Path, a: int, b: int, c: int, d: int) -> Path:
+    """The same MP4 file with a display matrix, of which these are -1, 0 or 1."""
+    content = bytearray(clip.read_bytes())
+    place = content.index(b"tkhd") + 44
+    content[place : place + 36] = struct.pack(">9i", a << 16, b << 16, 0, c << 16, d << 16, 0, 0, 0, 1 << 30)
+    path = clip.with_name(f"turned_{clip.name}")
+    path.write_bytes(content)
+    return path
+
+
+class FakeCamera(VideoSource):
+    """A live source: `give` is when its next frames come, `end` is when it goes away."""
+
+    name = "camera:0"
+    live = True
+
+    def __init__(self, failure: Exception | None = None) -> None:
+        self._failure = failure
+        self._wanted = threading.Semaphore(0)
+        self._given = threading.Semaphore(0)
+        self._ended = threading.Event()
+        self.closed = threading.Event()
+
+    def give(self, count: int) -> None:
+        """Returns when all but the last one of so many frames are where they wait to be computed."""
+        for _ in range(count):
+            self._wanted.release()
+        for _ in range(count):
+            self._given.acquire()
+
+    def end(self) -> None:
+        self._ended.set()
+        self._wanted.release()
+
+    def frames(self) -> Iterator[VideoFrame]:
+        number = 0
+        while True:
+            self._wanted.acquire()
+            if self._ended.is_set():
+                break
+            self._given.release()
+            photo = np.full((8, 8, 3), number, np.uint8)
+            yield VideoFrame(number, number / 25, open_photo(photo), time.perf_counter())
+            number += 1
+        if self._failure is not None:
+            raise self._failure
+
+    def close(self) -> None:
+        self.closed.set()
