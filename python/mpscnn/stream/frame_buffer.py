@@ -27,7 +27,8 @@ class FrameBuffer(Generic[Frame]):
         self._changed = SafeCondition()
         self._closed = False
         self._ended = False
-        self._failure: Exception | None = None
+        self.failure: Exception | None = None
+        """Why no frame follows, where it is not for the stream's end."""
         self.dropped = 0
         """Frames whose place was taken."""
 
@@ -44,9 +45,9 @@ class FrameBuffer(Generic[Frame]):
             return not self._closed
 
     def end(self, failure: Exception | None = None) -> None:
-        """Says that no frame follows, or what went wrong, which `take` raises behind the last frame."""
+        """Says that no frame follows, and what went wrong if something did."""
         with self._changed:
-            self._ended, self._failure = True, failure
+            self._ended, self.failure = True, failure
             self._changed.notify_all()
 
     def take(self, wait: bool = True) -> Frame | None:
@@ -54,14 +55,11 @@ class FrameBuffer(Generic[Frame]):
         with self._changed:
             if wait:
                 self._changed.wait_for(lambda: self._frames or self._ended or self._closed)
-            if self._frames:
-                frame = self._frames.popleft()
-                self._changed.notify_all()
-                return frame
-            if wait and self._failure is not None:
-                failure, self._failure = self._failure, None
-                raise failure
-            return None
+            if not self._frames:
+                return None
+            frame = self._frames.popleft()
+            self._changed.notify_all()
+            return frame
 
     def close(self) -> None:
         """Drops what waits, without counting it; `put` returns False from now on."""

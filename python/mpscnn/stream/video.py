@@ -133,6 +133,8 @@ def _results(
                         break
                     under_way.append((frame, runner.submit(frame.photo, **options)))
                 if not under_way:
+                    if buffer.failure is not None:
+                        raise buffer.failure
                     return
                 frame, future = under_way.popleft()
                 yield frame, future.result()
