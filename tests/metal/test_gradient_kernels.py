@@ -57,8 +57,9 @@ def test_convolutions() -> None:
 
 @pytest.mark.gpu
 def test_convolutions_that_mps_does_not_have() -> None:
-    """Groups of other than a multiple of four channels, and several outputs for each input of a depthwise one."""
+    """More images than a batch may have, groups of other than a multiple of four channels, or multipliers."""
     shader = "array_data_gradient"
+    assert shader in convolution_kernels((2049, 1, 1, 1), (1, 1, 1, 1), (2049, 1, 1, 1))
     assert shader in convolution_kernels((1, 3, 3, 6), (6, 1, 1, 3), (1, 3, 3, 6), groups=2)
     assert shader in convolution_kernels((1, 3, 3, 4), (8, 1, 1, 1), (1, 3, 3, 8), groups=4)
 

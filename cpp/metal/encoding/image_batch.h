@@ -15,6 +15,10 @@ namespace mpscnn::metal {
 /// counts are 1.
 class ImageBatch {
 public:
+    /// Whether a batch holds a tensor: in images as large as textures are, and not in so many that making
+    /// them takes longer than what is computed.
+    static bool can_hold(const Shape &shape);
+
     /// What is only asked for its size gets no memory.
     enum class Content { pixels, none };
 

@@ -46,7 +46,7 @@ public:
     };
 
     /// Whether MPS computes it: groups of a multiple of four channels, or depthwise with one output for each
-    /// input, and images that a texture can hold.
+    /// input, and what a batch of images can hold.
     static bool can_compute(const ops::Convolution &convolution, const Shapes &shapes);
 
     /// Throws DeviceError.

@@ -115,9 +115,8 @@ bool ConvolutionGradientStep::can_compute(const ops::Convolution &convolution, c
     const std::int64_t inputs = shapes.input.back(), groups = convolution.groups;
     const bool has_groups_of_four =
         groups == 1 || (inputs / groups % 4 == 0 && convolution.output_channels / groups % 4 == 0);
-    return (has_groups_of_four || is_depthwise(convolution, inputs)) &&
-           image_layout(shapes.input, engine::Precision::float32).most_images() > 0 &&
-           image_layout(shapes.output, engine::Precision::float32).most_images() > 0;
+    return (has_groups_of_four || is_depthwise(convolution, inputs)) && ImageBatch::can_hold(shapes.input) &&
+           ImageBatch::can_hold(shapes.output);
 }
 
 ConvolutionGradientStep::ConvolutionGradientStep(std::string name, const ops::Convolution &convolution,

@@ -120,9 +120,7 @@ std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation,
                                                 const Shape &source, const std::string &name,
                                                 Device &device) {
     const GradientSource given{gradient, source, name, device};
-    if (image_layout(gradient, engine::Precision::float32).most_images() < 1 ||
-        image_layout(source, engine::Precision::float32).most_images() < 1)
-        return std::nullopt;
+    if (!ImageBatch::can_hold(gradient) || !ImageBatch::can_hold(source)) return std::nullopt;
     return std::visit([&](const auto &op) { return kernels_of(op, given); }, operation);
 }
 
