@@ -47,18 +47,26 @@ class Answers:
         self._text = text
         self._begun = False
 
-    def show(self, path: str, result: PhotoResult, written: Mapping[str, str]) -> None:
-        """Prints what was found on a photo, and which files were written."""
+    def show(
+        self,
+        path: str,
+        result: PhotoResult,
+        written: Mapping[str, str],
+        moment: Mapping[str, float] | None = None,
+    ) -> None:
+        """Prints what was found on a photo, and which files were written; of a video's frame `moment` says which."""
+        kind, at = ("image", {}) if moment is None else ("video", moment)
         if self._form is Form.json:
-            show_json({"image": path, "model": self._model.name, **result.to_dict(), **written})
+            show_json({kind: path, **at, "model": self._model.name, **result.to_dict(), **written})
         elif self._form is Form.csv:
-            head = [] if self._begun else [("image", *result.columns)]
+            head = [] if self._begun else [(kind, *at, *result.columns)]
             self._begun = True
-            rows = [(path, *row) for row in result.rows()]
+            rows = [(path, *at.values(), *row) for row in result.rows()]
             cells = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
             show_as_is(csv_text([*head, *cells]))
         else:
-            show(*self._text(path, result), *(f"  {file}" for file in written.values()))
+            name = path if moment is None else f"{path}, {moment['time']:.3f} s"
+            show(*self._text(name, result), *(f"  {file}" for file in written.values()))
 
     def fail(self, path: str, error: Error) -> None:
         """Says what went wrong with a photo: on stderr, and in JSON in its place, too."""

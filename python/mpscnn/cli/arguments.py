@@ -55,7 +55,7 @@ PhotosArgument = Annotated[
     typer.Argument(
         metavar="PHOTO",
         help="Image files; folders for the image files in them and in their subfolders; patterns such as "
-        "'*.jpg'; - for standard input.",
+        "'*.jpg'; - for standard input. Or one video: a file, camera:N, or an address with rtsp://.",
         show_default=False,
     ),
 ]

@@ -23,6 +23,14 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
+from mpscnn.cli.each_frame import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    show_frames,
+    video_part,
+)
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint
@@ -50,21 +58,37 @@ def classify(
     top: Annotated[int, typer.Option(min=1, metavar="K", help="How many classes to print.")] = 5,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write NAME_classes.png, the photo with its classes below."),
+        typer.Option(
+            metavar="DIR|VIDEO",
+            help="Write NAME_classes.png, the photo with its classes below; of a video one like it, such as out.mp4.",
+        ),
     ] = None,
     precision: PrecisionOption = Precision.auto,
     channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Print the most probable classes of photos.
+    """Print the most probable classes of photos, or of a video's frames.
 
     Example: mpscnn classify cat.jpg
 
     Example: mpscnn classify holiday/ --model mobilenet_v2 --top 3 --json
+
+    Example: mpscnn classify clip.mp4 --every 5 --output out.mp4
     """
     form = form_of(as_json, as_csv)
-    paths, failed = listed_photos(photos)
+    part = video_part(photos, every, start, end, inflight)
+    paths, failed = ([], 0) if part is not None else listed_photos(photos)
+    if part is not None:
+        loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "classification")
+        answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
+        drawn = min(top, _MOST_DRAWN)
+        show_frames(part, loaded, answers, output, lambda _, result: result.draw(count=drawn), top=top)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         require_task(loaded, model, "classification")

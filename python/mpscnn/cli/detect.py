@@ -22,6 +22,14 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
+from mpscnn.cli.each_frame import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    show_frames,
+    video_part,
+)
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint
@@ -94,17 +102,24 @@ def detect(
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write NAME_detections.png, the photo with boxes and labels."),
+        typer.Option(
+            metavar="DIR|VIDEO",
+            help="Write NAME_detections.png, the photo with boxes and labels; of a video one like it, such as out.mp4.",
+        ),
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
     channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Find objects on photos.
+    """Find objects on photos, or on a video's frames.
 
     Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
 
@@ -116,16 +131,32 @@ def detect(
     Example: mpscnn detect street.jpg --model ssd_mobilenet_v2 --output out/
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
+
+    Example: mpscnn detect camera:0 --model ssd_mobilenet_v2
     """
     form = form_of(as_json, as_csv)
-    paths, failed = listed_photos(photos)
+    part = video_part(photos, every, start, end, inflight)
+    paths, failed = ([], 0) if part is not None else listed_photos(photos)
+    wanted = None if classes is None else [name.strip() for name in classes.split(",")]
+    if part is not None:
+        loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "detection")
+        show_frames(
+            part,
+            loaded,
+            Answers(loaded, form, _lines),
+            output,
+            lambda frame, result: result.draw(frame.photo),
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            classes=wanted,
+        )
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         require_task(loaded, model, "detection")
         folder = None if output is None else PictureFolder(output, paths)
         answers = Answers(loaded, form, _lines)
-
-        wanted = None if classes is None else [name.strip() for name in classes.split(",")]
 
         def detect_one(path: str, photo: Photo) -> None:
             result = loaded.detect(

@@ -23,6 +23,14 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
+from mpscnn.cli.each_frame import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    show_frames,
+    video_part,
+)
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint
@@ -31,6 +39,9 @@ from mpscnn.cli.task import require_task
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.stream.video import VideoFrame
     from mpscnn.vision.photo import Photo
 
 
@@ -43,9 +54,9 @@ def segment(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR",
+            metavar="DIR|VIDEO",
             help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
-            "whose pixels are class numbers.",
+            "whose pixels are class numbers; of a video one with the classes in colours, such as out.mp4.",
         ),
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
@@ -53,10 +64,14 @@ def segment(
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
     channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Find out which class each pixel of photos belongs to.
+    """Find out which class each pixel of photos, or of a video's frames, belongs to.
 
     Prints how much of each photo belongs to which class. The default, deeplab_v3, knows 20 kinds of things; where it is
     not on this machine, it is fetched once (`mpscnn models --fetch deeplab_v3` does only that).
@@ -64,9 +79,18 @@ def segment(
     Example: mpscnn segment dog.jpg --output out/
 
     Example: mpscnn segment holiday/ --model deeplab.safetensors --json
+
+    Example: mpscnn segment clip.mp4 --output out.mp4
     """
     form = form_of(as_json, as_csv)
-    paths, failed = listed_photos(photos)
+    part = video_part(photos, every, start, end, inflight)
+    paths, failed = ([], 0) if part is not None else listed_photos(photos)
+    if part is not None:
+        if model == _DEFAULT:
+            _say_where_from()
+        loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "segmentation")
+        show_frames(part, loaded, Answers(loaded, form, _lines), output, _frame_picture)
     if paths:
         if model == _DEFAULT:
             _say_where_from()
@@ -86,6 +110,16 @@ def segment(
         failed += for_each_photo(paths, segment_one, answers.fail, channel_order)
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _frame_picture(frame: VideoFrame, result: Segmentation) -> PillowImage.Image:
+    """With room for the legend, which has as many lines as the frame has classes: a video has one size."""
+    from PIL import Image
+
+    height, width = result.labels.shape
+    canvas = Image.new("RGB", (width, height + height // 4), "white")
+    canvas.paste(result.draw(frame.photo))
+    return canvas
 
 
 def _say_where_from() -> None:

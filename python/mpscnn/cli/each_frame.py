@@ -1,0 +1,189 @@
+"""What the commands that take photos do with a video, a camera or a stream."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mpscnn.cli.answers import Answers
+from mpscnn.cli.output import hint
+from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.model import Model
+    from mpscnn.stream.video import Video, VideoFrame
+
+__all__ = [
+    "EveryOption",
+    "FromOption",
+    "ToOption",
+    "VideoInflightOption",
+    "VideoPart",
+    "show_frames",
+    "video_part",
+]
+
+_INFLIGHT = 3
+
+EveryOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Of a video: compute each N-th frame.", show_default=False),
+]
+FromOption = Annotated[
+    float | None,
+    typer.Option("--from", min=0, metavar="SECONDS", help="Of a video: begin there.", show_default=False),
+]
+ToOption = Annotated[
+    float | None,
+    typer.Option("--to", min=0, metavar="SECONDS", help="Of a video: end there.", show_default=False),
+]
+VideoInflightOption = Annotated[
+    int | None,
+    typer.Option(
+        "--inflight",
+        min=1,
+        max=32,
+        metavar="N",
+        help=f"Of a video: frames computed at once; default: {_INFLIGHT}.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class VideoPart:
+    """A source, and what of it is computed."""
+
+    source: str
+    every: int
+    start: float
+    end: float | None
+    inflight: int
+
+    def through(self, model: Any, **options: Any) -> Video:
+        """The frames with the results of a model or an extractor."""
+        from mpscnn.stream.video import video
+
+        return video(
+            self.source,
+            model,
+            inflight=self.inflight,
+            every=self.every,
+            start=self.start,
+            end=self.end,
+            **options,
+        )
+
+
+def video_part(
+    arguments: Sequence[str],
+    every: int | None,
+    start: float | None,
+    end: float | None,
+    inflight: int | None,
+) -> VideoPart | None:
+    """What the arguments say if they name a video, which stands alone. None: they name photos."""
+    from mpscnn.stream.video_source import is_video
+
+    if not any(map(is_video, arguments)):
+        given = {"--every": every, "--from": start, "--to": end, "--inflight": inflight}
+        names = [name for name, value in given.items() if value is not None]
+        if names:
+            raise typer.BadParameter(
+                "is for videos, cameras and streams, not for photos", param_hint=", ".join(names)
+            )
+        return None
+    if len(arguments) > 1:
+        raise typer.BadParameter(f"a video, camera or stream stands alone, got {len(arguments)} arguments")
+    if end is not None and end <= (start or 0.0):
+        raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
+    return VideoPart(arguments[0], every or 1, start or 0.0, end, inflight or _INFLIGHT)
+
+
+def show_frames(
+    part: VideoPart,
+    model: Model,
+    answers: Answers,
+    output: Path | None,
+    draw: Callable[[VideoFrame, Any], PillowImage.Image],
+    **options: Any,
+) -> None:
+    """Prints what is found on each frame, and writes the frames with it as the video `output`.
+
+    Args:
+        draw: makes the picture of a frame and its result.
+        options: of the model's task.
+    """
+    from mpscnn.stream.video_writer import VideoWriter
+
+    if output is not None and output.resolve() == Path(part.source).resolve():
+        raise ParameterError(f"{output}: is the video that is read")
+    with part.through(model, **options) as results:
+        writer = nullcontext() if output is None else VideoWriter(output, results.source.rate)
+        with writer as target, _status(results, part) as tick:
+            for frame, result in results:
+                if target is not None:
+                    target.write(draw(frame, result), frame.time)
+                answers.show(part.source, result, {}, {"frame": frame.number, "time": round(frame.time, 6)})
+                tick(frame)
+    if output is not None:
+        hint(f"{output} is written")
+
+
+class _Rates:
+    """Counts frames; the latency is from the end of decoding until the result is shown."""
+
+    def __init__(self, results: Video) -> None:
+        self._results = results
+        self._begun = time.perf_counter()
+        self._count = 0
+        self._latency = 0.0
+
+    def count(self, frame: VideoFrame) -> None:
+        self._count += 1
+        self._latency += time.perf_counter() - frame.decoded_at
+
+    def __str__(self) -> str:
+        seconds = max(time.perf_counter() - self._begun, 1e-9)
+        latency = 1000 * self._latency / max(self._count, 1)
+        return (
+            f"{self._count} {'frame' if self._count == 1 else 'frames'}, {self._count / seconds:.1f} per second, "
+            f"latency {latency:.0f} ms, {self._results.dropped} dropped"
+        )
+
+
+@contextmanager
+def _status(results: Video, part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
+    """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known."""
+    rates = _Rates(results)
+    try:
+        if not sys.stderr.isatty():
+            yield rates.count
+            return
+        from rich.progress import BarColumn, Progress, TextColumn
+
+        from mpscnn.cli.progress import console_options
+
+        length = results.source.duration
+        end = part.end if length is None else min(length, part.end or length)
+        columns = [TextColumn("{task.description}", markup=False)]
+        bar = Progress(*([BarColumn()] if end is not None else []), *columns, **console_options())
+        with bar:
+            task = bar.add_task("", total=None if end is None else max(end - part.start, 0.0))
+
+            def tick(frame: VideoFrame) -> None:
+                rates.count(frame)
+                bar.update(task, completed=frame.time - part.start, description=str(rates))
+
+            yield tick
+    finally:
+        hint(str(rates))

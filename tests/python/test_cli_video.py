@@ -1,0 +1,167 @@
+"""Videos on the command line: what is printed and written, and what is refused."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import Command
+from constant_detector import LABELS, save_constant_detector
+from PIL import Image
+from video_clips import FakeCamera, photo_that_moves, write_clip
+
+import mpscnn
+from mpscnn.stream import video as video_module
+from mpscnn.stream.video_source import open_source
+from mpscnn.stream.video_writer import VideoWriter
+
+pytest.importorskip("av", reason="PyAV is not installed")
+
+
+@pytest.fixture(scope="module")
+def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clip(tmp_path_factory.mktemp("clips") / "cat.mp4", photo_that_moves(20, (160, 120)))
+
+
+def test_json_has_a_line_for_each_frame(command: Command, clip: Path) -> None:
+    ended = command("classify", str(clip), "--json", "--top", "2")
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [line["frame"] for line in lines] == list(range(20))
+    np.testing.assert_allclose([line["time"] for line in lines], np.arange(20) / 25, atol=1e-6)
+    assert {line["video"] for line in lines} == {str(clip)}
+    assert "20 frames, " in ended.stderr
+    assert ", 0 dropped" in ended.stderr
+
+
+def test_csv_is_one_table_with_times(command: Command, clip: Path) -> None:
+    ended = command(
+        "classify", str(clip), "--csv", "--top", "1", "--every", "5", "--from", "0.2", "--to", "0.8"
+    )
+    head, *rows = csv.reader(io.StringIO(ended.stdout))
+    assert head[:3] == ["video", "frame", "time"]
+    assert [(row[1], row[2]) for row in rows] == [("0", "0.2"), ("5", "0.4"), ("10", "0.6")]
+
+
+def test_text_says_the_time(command: Command, clip: Path) -> None:
+    ended = command("classify", str(clip), "--to", "0.05", "--inflight", "1")
+    assert f"{clip}, 0.040 s  (" in ended.stdout
+    assert "2 frames, " in ended.stderr
+
+
+def test_an_annotated_video_has_every_frame_at_its_time(command: Command, clip: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.mp4"
+    ended = command("classify", str(clip), "--output", str(output), "--every", "2")
+    assert ended.returncode == 0, ended.stderr
+    frames = list(open_source(output).frames())
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(10) / 12.5, atol=1e-4)
+    (first, *_) = photo_that_moves(1, (160, 120))
+    photo: Any = frames[0].photo
+    assert photo.y.shape[0] > 120  # the classes lie below
+    assert np.abs(photo.y[:120, :160].astype(float) - (16 + first @ (0.257, 0.504, 0.098))).mean() < 6
+
+
+def test_detectors_draw_boxes_into_the_video(command: Command, clip: Path, tmp_path: Path) -> None:
+    model = save_constant_detector(tmp_path / "constants.safetensors")
+    output = tmp_path / "out.mkv"
+    ended = command("detect", str(clip), "--model", str(model), "--output", str(output), "--json")
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert len(lines) == 20
+    assert all(line["detections"][0]["label"] == LABELS[0] for line in lines)
+    before: Any = next(open_source(clip).frames()).photo
+    after: Any = next(open_source(output).frames()).photo
+    assert after.y.shape == before.y.shape
+    assert np.abs(after.y.astype(int) - before.y).max() > 60
+
+
+def test_segmenters_colour_the_video(command: Command, clip: Path, tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(8, 8, 3))
+    network.output(network.conv2d(network.input, 2, 1, name="scores"))
+    bright = {"scores.weight": np.float32([[0, 0, 0], [1, 1, 1]]).reshape(2, 1, 1, 3)}
+    network.load_weights({**bright, "scores.bias": np.float32([1.5, 0])})
+    model, output = tmp_path / "brightness.safetensors", tmp_path / "out.mp4"
+    network.save(model, labels=("dark", "bright"), preprocess="unit")
+    ended = command("segment", str(clip), "--model", str(model), "--output", str(output), "--csv")
+    assert ended.returncode == 0, ended.stderr
+    assert {row["frame"] for row in csv.DictReader(io.StringIO(ended.stdout))} == set(map(str, range(20)))
+    photo: Any = next(open_source(output).frames()).photo
+    assert photo.y.shape == (150, 160)  # with a quarter of the height for the legend
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["cat.jpg", "--every", "5"], "--every"),
+        (["a.mp4", "b.mp4"], "stands alone"),
+        (["a.mp4", "--from", "2", "--to", "1"], "--to"),
+    ],
+)
+def test_wrong_usage(command: Command, arguments: list[str], message: str) -> None:
+    ended = command("classify", *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [("out.xyz", "such as .mp4"), ("out.wav", "hold no video"), ("no/out.mp4", "cannot be written")],
+)
+def test_outputs_that_cannot_be(
+    command: Command, clip: Path, tmp_path: Path, name: str, message: str
+) -> None:
+    ended = command("classify", str(clip), "--output", str(tmp_path / name))
+    assert ended.returncode in (1, 2)
+    assert message in ended.stderr
+    assert not (tmp_path / name).exists()
+
+
+def test_the_video_that_is_read_is_not_overwritten(command: Command, clip: Path) -> None:
+    before = clip.read_bytes()
+    ended = command("classify", str(clip), "--output", str(clip))
+    assert ended.returncode == 2
+    assert "is the video that is read" in ended.stderr
+    assert clip.read_bytes() == before
+
+
+def test_a_camera_that_goes_away_leaves_a_playable_video(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    camera = FakeCamera(mpscnn.ImageError("camera:0: failed after 1 frames: No such device"))
+    camera._wanted.release()
+    monkeypatch.setattr(video_module, "open_source", lambda *_: camera)
+    output = tmp_path / "out.mp4"
+    original = VideoWriter.write
+
+    def write(self: VideoWriter, picture: Image.Image, time: float) -> None:
+        original(self, picture, time)
+        camera.end()
+
+    monkeypatch.setattr(VideoWriter, "write", write)
+    ended = command("classify", "camera:0", "--output", str(output))
+    assert ended.returncode == 1
+    assert "error: camera:0: failed after 1 frames: No such device" in ended.stderr
+    assert len(list(open_source(output).frames())) == 1
+
+
+def test_interrupted_it_leaves_a_playable_video(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "long.mp4", photo_that_moves(2000), options={"preset": "ultrafast"})
+    output = tmp_path / "out.mp4"
+    call = [sys.executable, "-m", "mpscnn", "classify", str(path), "--output", str(output), "--json"]
+    with subprocess.Popen(call, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as program:
+        assert program.stdout is not None
+        for _ in range(5):
+            program.stdout.readline()
+        program.send_signal(signal.SIGINT)
+        _, told = program.communicate(timeout=60)
+    assert program.returncode == 130, told
+    assert told.endswith("interrupted\n")
+    assert 5 <= len(list(open_source(output).frames())) < 2000
