@@ -219,6 +219,40 @@ def test_example_prints_what_python_finds(
         assert message in finished.stderr
 
 
+def test_example_runs_a_video(
+    built: Callable[..., Path], compiler: list[str], model_and_photo: tuple[Path, Path, np.ndarray]
+) -> None:
+    program = built("cpp", *compiler) / "video"
+    model_file = model_and_photo[0]
+    random = np.random.default_rng(4)
+    frames = [
+        [random.integers(0, 256, size, np.uint8) for size in ((48, 64), (24, 32), (24, 32))] for _ in range(7)
+    ]
+    head = b"YUV4MPEG2 W64 H48 F10:1 Ip A1:1 C420mpeg2\n"
+    clip = head + b"".join(b"FRAME\n" + b"".join(map(bytes, planes)) for planes in frames)
+    model = mpscnn.load(str(model_file), device="cpu")
+    best = [model.predict(mpscnn.YuvImage(*planes)).top(1)[0] for planes in frames]
+    expected = "".join(
+        f"{i / 10:.3f} s  {100 * one.probability:6.2f} %  {one.label}\n" for i, one in enumerate(best)
+    )
+    for inflight in ("1", "3"):
+        finished = subprocess.run(
+            [program, model_file, inflight], input=clip, capture_output=True, check=True
+        )
+        assert finished.stdout.decode() == expected
+
+    for content, message in (
+        (clip[:-1], "ends within a frame"),
+        (clip + b"x", "expected FRAME"),
+        (b"P6", "not YUV4MPEG2"),
+        (head.replace(b"C420mpeg2", b"C444"), "got 444"),
+        (head.replace(b"W64", b"W0"), "width and height"),
+    ):
+        finished = subprocess.run([program, model_file], input=content, capture_output=True, check=False)
+        assert finished.returncode == 1
+        assert message in finished.stderr.decode()
+
+
 def write_digits(folder: Path, count: int, *, part: str) -> None:
     """IDX files of digits that are a bright row each, with noise."""
     random = np.random.default_rng(count)
