@@ -141,17 +141,39 @@ def test_one_dense_layer_learns_a_line() -> None:
     np.testing.assert_allclose(found, losses_of(line(), batches, "cpu", **options), rtol=1e-4)
 
 
+def deep_mnist(rounding: int | None = None) -> mpscnn.Network:
+    """With a number its weights are rounded otherwise: moved by up to half a unit in the last place."""
+    net = _with_dropout((32, 64), 1024)
+    net.initialize_weights(seed=0)
+    if rounding is not None:
+        random, eps = np.random.default_rng(rounding), np.finfo(np.float32).eps
+        net.load_weights(
+            {
+                name: (value * (1 + random.uniform(-eps, eps, value.shape) / 2)).astype(np.float32)
+                for name, value in net.weights.items()
+            }
+        )
+    return net
+
+
 @pytest.mark.full
 @pytest.mark.gpu
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_deep_mnist(shared: Path, precision: str) -> None:
-    """200 steps, as `mpscnn train --digits` makes them."""
+    """200 steps, as `mpscnn train --digits` makes them.
+
+    Adam divides by roots of small moments, which makes much of one rounding: losses lie no further apart than twice
+    what the CPU's own do when its first weights are rounded otherwise.
+    """
     data: DigitData = read_digits(shared / "data" / "mnist", "train")
     batches = [(data.images[i : i + 64], data.labels[i : i + 64]) for i in range(0, 200 * 64, 64)]
-    net = _with_dropout((32, 64), 1024)
-    net.initialize_weights(seed=0)
-    found = losses_of(net, batches, "metal", optimizer=Adam(1e-3), precision=precision)
-    assert_losses_agree(found, losses_of(net, batches, "cpu", optimizer=Adam(1e-3)), precision)
+    found = losses_of(deep_mnist(), batches, "metal", optimizer=Adam(1e-3), precision=precision)
+    expected = losses_of(deep_mnist(), batches, "cpu", optimizer=Adam(1e-3))
+    others = [losses_of(deep_mnist(seed), batches, "cpu", optimizer=Adam(1e-3)) for seed in range(2)]
+    drift = np.maximum.accumulate(np.abs(np.array(others) - expected).max(axis=0))
+    for step, (loss, reference, moved) in enumerate(zip(found, expected, drift, strict=True), start=1):
+        bound = training_loss_bound(reference, step, half=precision == "float16") + 2 * moved
+        assert abs(loss - reference) <= bound, f"step {step}: {loss}, on the CPU {reference}"
 
 
 @pytest.mark.gpu
