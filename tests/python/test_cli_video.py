@@ -97,6 +97,23 @@ def test_segmenters_colour_the_video(command: Command, clip: Path, tmp_path: Pat
     assert photo.y.shape == (150, 160)  # with a quarter of the height for the legend
 
 
+def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(8, 8, 3))
+    network.output(network.average_pool2d(network.input, 2, name="half"))
+    model, output = tmp_path / "half.safetensors", tmp_path / "out.npz"
+    network.save(model, preprocess="unit")
+    arguments = ("--layers", "half", "--every", "5", "--output", str(output), "--json")
+    ended = command("features", str(clip), "--model", str(model), *arguments)
+    assert ended.returncode == 0, ended.stderr
+    assert json.loads(ended.stdout)["shapes"] == {"half": [4, 4, 4, 3]}
+    extractor = mpscnn.load(str(model)).features(["half"])
+    alone = [extractor.run(frame.photo)["half"] for frame in open_source(clip).frames()]
+    with np.load(output) as arrays:
+        np.testing.assert_array_equal(arrays["half"], np.concatenate(alone[::5]))
+        np.testing.assert_allclose(arrays["times"], [0, 0.2, 0.4, 0.6])
+        assert list(arrays["photos"]) == ["cat-000000", "cat-000005", "cat-000010", "cat-000015"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

@@ -29,6 +29,7 @@ __all__ = [
     "VideoInflightOption",
     "VideoPart",
     "show_frames",
+    "status",
     "video_part",
 ]
 
@@ -129,7 +130,7 @@ def show_frames(
         raise ParameterError(f"{output}: is the video that is read")
     with part.through(model, **options) as results:
         writer = nullcontext() if output is None else VideoWriter(output, results.source.rate)
-        with writer as target, _status(results, part) as tick:
+        with writer as target, status(results, part) as tick:
             for frame, result in results:
                 if target is not None:
                     target.write(draw(frame, result), frame.time)
@@ -162,7 +163,7 @@ class _Rates:
 
 
 @contextmanager
-def _status(results: Video, part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
+def status(results: Video, part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
     """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known."""
     rates = _Rates(results)
     try:

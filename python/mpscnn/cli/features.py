@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Protocol
@@ -29,6 +29,15 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
+from mpscnn.cli.each_frame import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    VideoPart,
+    status,
+    video_part,
+)
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import report, show, show_json
@@ -36,10 +45,12 @@ from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
-    from mpscnn.vision.photo import Photo
+    from mpscnn.graph.features import FeatureExtractor
 
 #: The array beside those of the layers: where each row comes from.
 _PHOTOS = "photos"
+#: Of a video the array of the frames' times.
+_TIMES = "times"
 
 Features = Mapping[str, NDArray[Any]]
 
@@ -54,8 +65,8 @@ class Pooling(str, Enum):
 class _Output(Protocol):
     """Where features go."""
 
-    def add(self, photo: str, features: Features) -> None:
-        """Those of one photo."""
+    def add(self, photo: str, features: Features, time: float | None, /) -> None:
+        """Those of one photo, or of a video's frame, which has a time in seconds."""
 
     def finish(self) -> None:
         """Writes what had to wait for the last photo."""
@@ -73,18 +84,24 @@ class _Archive:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._photos: list[str] = []
+        self._times: list[float] = []
         self._rows: dict[str, list[NDArray[Any]]] = {}
 
-    def add(self, photo: str, features: Features) -> None:
+    def add(self, photo: str, features: Features, time: float | None, /) -> None:
         self._photos.append(photo)
+        if time is not None:
+            self._times.append(time)
         for layer, value in features.items():
             self._rows.setdefault(layer, []).append(value)
 
     def finish(self) -> None:
         arrays = {layer: np.concatenate(values) for layer, values in self._rows.items()}
+        arrays[_PHOTOS] = np.array(self._photos)
+        if self._times:
+            arrays[_TIMES] = np.array(self._times)
         # Not numpy.savez: it takes names as keyword arguments, among which a layer's may be its own.
         with writing(self._path, ParameterError), zipfile.ZipFile(self._path, "w") as archive:
-            for name, array in {**arrays, _PHOTOS: np.array(self._photos)}.items():
+            for name, array in arrays.items():
                 with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
                     np.lib.format.write_array(file, array, allow_pickle=False)
 
@@ -102,7 +119,7 @@ class _Pictures:
         self._folder = folder
         self._written: list[dict[str, str]] = []
 
-    def add(self, photo: str, features: Features) -> None:
+    def add(self, photo: str, features: Features, _time: float | None, /) -> None:
         from mpscnn.vision.visualize import channels_picture
 
         self._written.append(
@@ -144,23 +161,29 @@ def features(
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
     channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute what layers inside a network see in photos; prints the shapes and what is written.
+    """Compute what layers inside a network see in photos or a video's frames; prints the shapes and what is written.
 
     FILE.npz has for each layer an array (photos, height, width, channels), or (photos, channels) when pooled,
-    and "photos" with the paths. Pictures are as dark as a channel's values are small. Layers behind the last
-    wanted one are not computed.
+    and "photos" with the paths. Of a video these are its name with the frame's number, and "times" has seconds.
+    Pictures are as dark as a channel's values are small. Layers behind the last wanted one are not computed.
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise11,pointwise13 --output features.npz
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise1 --output pictures/
     """
     names = [name.strip() for name in layers.split(",") if name.strip()]
-    if _PHOTOS in names:
-        raise typer.BadParameter(f"{_PHOTOS!r} is the name of the list of photos", param_hint="--layers")
+    for name, what in ((_PHOTOS, "photos"), (_TIMES, "times")):
+        if name in names:
+            raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")
+    part = video_part(photos, every, start, end, inflight)
     archived = output is not None and _is_archive(output)
-    paths, failed = listed_photos(photos)
+    paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
@@ -169,15 +192,20 @@ def features(
             outputs.append(_Archive(output) if archived else _Pictures(PictureFolder(output, paths)))
         done: list[str] = []
 
-        def extract(path: str, photo: Photo) -> None:
-            found = extractor.run(photo)
+        def add(name: str, found: Features, time: float | None = None) -> None:
             for target in outputs:
-                target.add(path, found)
-            done.append(path)
+                target.add(name, found, time)
+            done.append(name)
 
-        failed += for_each_photo(
-            paths, extract, lambda path, error: report(of_photo(path, error)), channel_order
-        )
+        if part is not None:
+            _add_frames(part, extractor, add)
+        else:
+            failed += for_each_photo(
+                paths,
+                lambda path, photo: add(path, extractor.run(photo)),
+                lambda path, error: report(of_photo(path, error)),
+                channel_order,
+            )
         if done:
             for target in outputs:
                 target.finish()
@@ -191,6 +219,16 @@ def features(
                 show(*_lines(done, shapes, outputs))
     if failed:
         raise typer.Exit(FAILED)
+
+
+def _add_frames(
+    part: VideoPart, extractor: FeatureExtractor, add: Callable[[str, Features, float], None]
+) -> None:
+    name = Path(part.source).stem
+    with part.through(extractor) as results, status(results, part) as tick:
+        for frame, found in results:
+            add(f"{name}-{frame.number:06}", found, frame.time)
+            tick(frame)
 
 
 def _is_archive(output: Path) -> bool:
