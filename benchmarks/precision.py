@@ -128,7 +128,7 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, required=True)
     parser.add_argument("--models", type=Path, required=True)
     options = parser.parse_args()
-    precisions = [name for name in mpscnn.devices()[0]["precisions"] if name != "float32"]
+    precisions = [name for name in mpscnn.devices()[0]["precisions"] if name not in ("float32", "int8")]
     pictures = list(views(options.photos))
     print(f"{mpscnn.devices()[0]['description']}, {len(pictures)} pictures\n")
     print(table_head("model", "precision", "rms error", "largest error", "first label", "first five"))

@@ -25,6 +25,7 @@ class Layer:
     given: list[tuple[int, ...]] | None = None  # extents of a run where they are free; without the batch
     check_finite: bool = False
     variable: tuple[int, ...] | None = None  # the shape of a weight that is a tensor of the graph
+    quantized: bool = False  # all tensors
 
     def network(self) -> mpscnn.Network:
         """With weights."""
@@ -34,6 +35,8 @@ class Layer:
         result = net.layer(
             self.operation, net.inputs, self.attributes, activation=self.activation, name="layer"
         )
+        for tensor in (*net.inputs, result) if self.quantized else ():
+            net.quantize(tensor, "uint8", 0.5, 128)
         net.output(net.dense(result, 2) if self.dense else result)
         net.initialize_weights()
         return net
@@ -83,6 +86,7 @@ SIX = (4, 4, 6)
 DEPTHWISE = {"output_channels": 6, "groups": 6}
 FAR = {"kernel_height": 63, "dilation_y": 1 << 23, "padding": "same"}
 TOO_FAR = FAR | {"kernel_height": 65}
+MEANS = {"kind": "average", "kernel_height": 2}
 TRANSPOSED = {"output_height": 4}
 
 CASES = [
@@ -118,6 +122,22 @@ CASES = [
         Layer("fully_connected", [(4,)], {"outputs": 3}, precision="float16", variable=(3, 4)),
         Layer("fully_connected", [(4,)], {"outputs": 3}, variable=(3, 4)),
         "variables",
+    ),
+    Case(
+        "cpu",
+        "any",
+        "layers in int8",
+        Layer("pooling", [IMAGE], {"kind": "max"}, precision="int8", quantized=True),
+        Layer("pooling", [IMAGE], MEANS, precision="int8", quantized=True),
+        "pooling",
+    ),
+    Case(
+        "metal",
+        "any",
+        "precision",
+        Layer("pooling", [IMAGE], MEANS, precision="int8", quantized=True),
+        Layer("pooling", [IMAGE], MEANS, precision="float16", quantized=True),
+        "int8",
     ),
     Case(
         "metal",

@@ -115,6 +115,16 @@ mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep
     });
 }
 
+mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, const char *type, float scale,
+                                    int zero_point) {
+    return guarded([&] {
+        require(graph, "graph");
+        require_value(graph->graph, value);
+        graph->graph.quantize(value, engine::make_quantization(text(type, "type"), scale, zero_point,
+                                                               quoted(graph->graph.value_name(value))));
+    });
+}
+
 mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value, int64_t shape[MPSCNN_MAX_RANK],
                                  int *rank) {
     return guarded([&] {

@@ -21,6 +21,11 @@ namespace mpscnn::c_api {
 
 namespace {
 
+bool computes_in(const engine::DeviceDescription &device, engine::Precision precision) {
+    if (precision == engine::Precision::bfloat16) return device.no_bfloat16.empty();
+    return precision != engine::Precision::int8 || device.name == "cpu";
+}
+
 Json describe_device(const engine::DeviceDescription &described) {
     Json device = described.properties;
     device.set("name", described.name);
@@ -32,8 +37,7 @@ Json describe_device(const engine::DeviceDescription &described) {
     }
     Json precisions = Json::array();
     for (engine::Precision precision : engine::all_precisions)
-        if (precision != engine::Precision::bfloat16 || described.no_bfloat16.empty())
-            precisions.push_back(name_of(precision));
+        if (computes_in(described, precision)) precisions.push_back(name_of(precision));
     device.set("precisions", std::move(precisions));
     if (!described.no_bfloat16.empty()) device.set("no_bfloat16", described.no_bfloat16);
     if (!described.bfloat16_sums.empty()) device.set("bfloat16_sums", described.bfloat16_sums);

@@ -21,11 +21,13 @@ namespace mpscnn::engine {
 /// Arithmetic of a program, see docs/architecture.md, "Numbers".
 enum class Precision {
     float32,
-    float16, ///< half weights, float32 sums, results rounded to half at the rounding points
-    bfloat16 ///< bf16 dot products, float32 sums, results that products follow rounded to such
+    float16,  ///< half weights, float32 sums, results rounded to half at the rounding points
+    bfloat16, ///< bf16 dot products, float32 sums, results that products follow rounded to such
+    int8      ///< quantised networks in their integers, as TensorFlow Lite's reference kernels compute them
 };
 
-inline constexpr std::array all_precisions{Precision::float32, Precision::float16, Precision::bfloat16};
+inline constexpr std::array all_precisions{Precision::float32, Precision::float16, Precision::bfloat16,
+                                           Precision::int8};
 
 const char *name_of(Precision precision);
 

@@ -91,7 +91,7 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
     for (Precision precision : all_precisions)
         if (wanted == name_of(precision)) return precision;
     fail(ErrorKind::parameter,
-         {"precision must be auto, float32, float16 or bfloat16, got ", quoted(wanted)});
+         {"precision must be auto, float32, float16, bfloat16 or int8, got ", quoted(wanted)});
 }
 
 BackendChoice choice_of(AutomaticBackend found, const std::string &precision) {
@@ -138,9 +138,11 @@ const char *name_of(Precision precision) {
     case Precision::float16:
         return "float16";
     case Precision::bfloat16:
+        return "bfloat16";
+    case Precision::int8:
         break;
     }
-    return "bfloat16";
+    return "int8";
 }
 
 ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,

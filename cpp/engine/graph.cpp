@@ -207,6 +207,20 @@ void Graph::keep_float32(ValueId value, bool keep) {
     require_node(value, "keep_float32").keep_float32 = keep;
 }
 
+void Graph::quantize(ValueId value, const Quantization &quantization) {
+    if (value < 0 || value >= values()) fail(ErrorKind::parameter, {"quantize: there is no value ", value});
+    quantization.require_valid(concat({is_input(value) ? "input " : "layer ", quoted(value_name(value))}));
+    if (!is_input(value)) {
+        own_node(value).quantization = quantization;
+        return;
+    }
+    Input &input = inputs_[static_cast<std::size_t>(value)];
+    if (input.is_variable)
+        fail(ErrorKind::parameter,
+             {"quantize: ", quoted(input.name), " is a variable, which has no integers"});
+    input.quantization = quantization;
+}
+
 std::vector<Shape> Graph::input_shapes_of(const std::vector<ValueId> &inputs) const {
     std::vector<Shape> result;
     result.reserve(inputs.size());

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/json.h"
+#include "engine/quantization.h"
 #include "engine/weights.h"
 #include "ops/op_list.h"
 
@@ -21,6 +22,7 @@ struct Input {
     Shape shape; ///< batch always free; other extents free where the network takes any size
     /// A tensor that is the network's own: its extents are fixed, and its first axis counts no images.
     bool is_variable = false;
+    std::optional<Quantization> quantization = std::nullopt; ///< of its integers in int8 networks
 };
 
 /// A layer: one operation on earlier values. Its result has the layer's name.
@@ -34,6 +36,7 @@ struct Node {
     /// these or `weights`.
     std::map<std::string, ValueId> variables;
     bool keep_float32 = false; ///< in float16 networks: neither weights nor the result are rounded to half
+    std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
 
     /// The weight's values, or `count` times `otherwise` where it is not set.
     std::vector<float> weight_or(const std::string &role, std::size_t count, float otherwise) const {
@@ -84,6 +87,14 @@ public:
     void mark_output(ValueId value);
     /// See Node. Throws ParameterError for an input, which has nothing to keep.
     void keep_float32(ValueId value, bool keep);
+    /// How integers stand for a value in int8 networks; other precisions do not look at it. Throws
+    /// ParameterError for a quantization that is not valid and for a variable.
+    void quantize(ValueId value, const Quantization &quantization);
+    /// Nothing where the value has none.
+    const std::optional<Quantization> &quantization(ValueId value) const {
+        return is_input(value) ? inputs_[static_cast<std::size_t>(value)].quantization
+                               : producer(value).quantization;
+    }
     /// Checks role, shape and that all values are finite.
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
     /// Weights that set_weight of another graph has checked for the same node.

@@ -11,6 +11,7 @@ Json Graph::to_json() const {
         entry.set("name", input.name);
         entry.set("shape", Json(std::vector<std::int64_t>(input.shape.begin(), input.shape.end())));
         if (input.is_variable) entry.set("variable", true);
+        if (input.quantization) entry.set("quantization", input.quantization->to_json());
         inputs.push_back(std::move(entry));
     }
     Json nodes = Json::array();
@@ -24,6 +25,7 @@ Json Graph::to_json() const {
         entry.set("attributes", ops::attributes_of(node.operation));
         if (node.activation) entry.set("activation", ops::attributes_of(*node.activation));
         if (node.keep_float32) entry.set("keep_float32", true);
+        if (node.quantization) entry.set("quantization", node.quantization->to_json());
         if (!node.variables.empty()) {
             Json variables = Json::object();
             for (const auto &[role, variable] : node.variables) variables.set(role, value_name(variable));
@@ -57,7 +59,8 @@ std::vector<ValueId> read_arguments(const Graph &graph, const JsonView &names) {
 }
 
 void read_node(Graph &graph, const JsonView &entry) {
-    entry.allow_only({"name", "operation", "inputs", "attributes", "activation", "keep_float32"});
+    entry.allow_only(
+        {"name", "operation", "inputs", "attributes", "activation", "keep_float32", "quantization"});
     const Json none = Json::object();
     ops::Operation operation =
         ops::make_operation(entry.at("operation").get<std::string>(),
@@ -66,6 +69,7 @@ void read_node(Graph &graph, const JsonView &entry) {
     if (entry.has("activation")) activation = ops::make_neuron(entry.at("activation").value());
     const ValueId value = graph.add_node(entry.at("name").get<std::string>(), std::move(operation),
                                          read_arguments(graph, entry.at("inputs")), activation);
+    if (entry.has("quantization")) graph.quantize(value, Quantization::from_json(entry.at("quantization")));
     if (entry.has("keep_float32")) graph.keep_float32(value, entry.at("keep_float32").get<bool>());
 }
 
@@ -79,10 +83,12 @@ Graph Graph::from_json(const Json &json, ErrorKind kind) {
         const JsonView inputs = root.at("inputs");
         for (std::size_t i = 0; i < inputs.size(); ++i) {
             const JsonView entry = inputs.at(i);
-            entry.allow_only({"name", "shape"});
+            entry.allow_only({"name", "shape", "quantization"});
             const auto extents = entry.at("shape").get<std::vector<std::int64_t>>();
-            graph.add_input(entry.at("name").get<std::string>(),
-                            Shape(std::span<const std::int64_t>(extents)));
+            const ValueId input = graph.add_input(entry.at("name").get<std::string>(),
+                                                  Shape(std::span<const std::int64_t>(extents)));
+            if (entry.has("quantization"))
+                graph.quantize(input, Quantization::from_json(entry.at("quantization")));
         }
         const JsonView nodes = root.at("nodes");
         for (std::size_t i = 0; i < nodes.size(); ++i) read_node(graph, nodes.at(i));

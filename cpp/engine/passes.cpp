@@ -24,6 +24,9 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
         renumbered[i] = graph.inputs()[i].is_variable
                             ? result.add_variable(graph.inputs()[i].name, graph.inputs()[i].shape)
                             : result.add_input(graph.inputs()[i].name, graph.inputs()[i].shape);
+    for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+        if (const auto &quantization = graph.inputs()[i].quantization)
+            result.quantize(renumbered[i], *quantization);
     for (std::size_t i = 0; i < nodes.size(); ++i) {
         if (!kept[i]) continue;
         const Node &node = nodes[i];
@@ -34,6 +37,7 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
         for (const auto &[role, variable] : node.variables)
             result.use_variable(value, role, renumber(variable));
         result.keep_float32(value, node.keep_float32);
+        if (node.quantization) result.quantize(value, *node.quantization);
         renumbered[static_cast<std::size_t>(graph.result_of(i))] = value;
     }
     for (ValueId value : outputs) result.mark_output(renumber(value));
@@ -50,8 +54,8 @@ bool has_weights_of_each_output(const ops::Operation &operation) {
 /// Rewrites nodes into their producers; positions of merged nodes become aliases of the value they join.
 class Merger {
 public:
-    explicit Merger(const Graph &graph)
-        : graph_(graph), nodes_(graph.nodes()), merged_(nodes_.size(), false) {
+    Merger(const Graph &graph, Merging merging)
+        : graph_(graph), merging_(merging), nodes_(graph.nodes()), merged_(nodes_.size(), false) {
         for (ValueId value = 0; value < graph.values(); ++value) alias_.push_back(value);
         uses_.assign(alias_.size(), 0);
         for (const Node &node : nodes_)
@@ -65,7 +69,7 @@ public:
             for (auto &variable : nodes_[i].variables) variable.second = alias_[index(variable.second)];
             if (drop_dropout(i)) {
                 merge(i);
-            } else if (fold_batch_normalization(i) || attach_neuron(i)) {
+            } else if (merging_ == Merging::of_numbers && (fold_batch_normalization(i) || attach_neuron(i))) {
                 merge(i);
                 producer_of(i).keep_float32 |= nodes_[i].keep_float32;
             }
@@ -108,6 +112,7 @@ private:
     }
 
     const Graph &graph_;
+    const Merging merging_;
     std::vector<Node> nodes_;
     std::vector<bool> merged_;
     std::vector<ValueId> alias_; ///< where each value of the graph is found now
@@ -175,6 +180,6 @@ Graph extract(const Graph &graph, const std::vector<ValueId> &wanted) {
     return copy_kept(graph, graph.nodes(), std::vector<bool>(first_node, needed.end()), wanted);
 }
 
-Canonical canonicalise(const Graph &graph) { return Merger(graph).run(); }
+Canonical canonicalise(const Graph &graph, Merging merging) { return Merger(graph, merging).run(); }
 
 } // namespace mpscnn::engine

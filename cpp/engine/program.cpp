@@ -67,7 +67,8 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
                                           const CompileOptions &options) {
     const Graph wanted = extract(graph, wanted_values(graph, options.outputs));
     wanted.require_complete();
-    std::shared_ptr<Program> program(new Program(canonicalise(wanted), std::move(choice), options));
+    const Merging merging = choice.precision == Precision::int8 ? Merging::of_integers : Merging::of_numbers;
+    std::shared_ptr<Program> program(new Program(canonicalise(wanted, merging), std::move(choice), options));
     // Ports are named as in the graph given; merged layers would show the name of what they merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
     for (ValueId value : wanted.outputs())

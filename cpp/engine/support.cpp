@@ -56,13 +56,19 @@ private:
 
     std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {
         std::vector<Shape> inputs;
-        for (ValueId value : node.inputs) inputs.push_back(shape(value));
+        bool quantized = graph_.quantization(result).has_value();
+        for (ValueId value : node.inputs) {
+            inputs.push_back(shape(value));
+            quantized &= graph_.quantization(value).has_value();
+        }
         return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
                                                            .inputs = inputs,
                                                            .output = shape(result),
                                                            .activation = node.activation,
                                                            .half = precision_ == Precision::float16,
                                                            .float32 = precision_ == Precision::float32,
+                                                           .int8 = precision_ == Precision::int8,
+                                                           .quantized = quantized,
                                                            .reads_variables = !node.variables.empty()});
     }
 
@@ -83,7 +89,8 @@ void require_supported(const Graph &graph, const std::vector<Shape> &shapes, con
 
 void require_supported(const Backend &backend, Precision precision, const std::string &network) {
     const std::string why_no_bfloat16 = backend.why_no_bfloat16();
-    const ops::ProgramUse use{precision == Precision::bfloat16, why_no_bfloat16};
+    const ops::ProgramUse use{precision == Precision::bfloat16, why_no_bfloat16,
+                              precision == Precision::int8};
     if (const auto reason = ops::why_unsupported(backend.name(), use))
         refuse("network " + quoted(network), backend.name(), *reason);
 }

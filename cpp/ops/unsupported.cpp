@@ -60,6 +60,38 @@ Refused packs_halves(const LayerUse &layer) {
     return refuse_if(layer.reads_variables && !layer.float32, "variables");
 }
 
+bool has_limits_only(const std::optional<Neuron> &activation) {
+    if (!activation) return true;
+    switch (activation->kind) {
+    case NeuronKind::none:
+    case NeuronKind::clamp:
+        return true;
+    case NeuronKind::relu:
+    case NeuronKind::relun:
+        return activation->a == 0.0f;
+    default:
+        return false;
+    }
+}
+
+/// What engines do not compute in integers.
+Refused not_of_integers(const LayerUse &layer) {
+    if (!layer.int8) return std::nullopt;
+    if (!layer.quantized) return Refused("a layer of which a tensor has no quantization");
+    if (!has_limits_only(layer.activation)) return Refused("another activation than relu, relu6 or clamp");
+    const auto is_computed = []<class Op>(const Op &operation) {
+        if constexpr (std::is_same_v<Op, Addition>)
+            return operation.is_plain();
+        else if constexpr (std::is_same_v<Op, Pooling>)
+            return operation.kind == PoolingKind::average && operation.edge == EdgeRule::exclude &&
+                   !operation.count_padding && operation.zero_pad_x == 0 && operation.zero_pad_y == 0;
+        else
+            return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
+                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, Reshape>;
+    };
+    return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
+}
+
 /// Positions in a window are 32-bit numbers on a GPU.
 constexpr std::int64_t widest_window = 1 << 29;
 
@@ -93,6 +125,8 @@ Refused products_of_bfloat16(const ProgramUse &program) {
                      "bfloat16: " + std::string(program.why_no_bfloat16));
 }
 
+Refused integers(const ProgramUse &program) { return refuse_if(program.int8, "int8"); }
+
 constexpr const char *metal_window = "at most 536870912 rows and columns from the first tap to the last";
 
 /// What of a combination a row refuses, as text; nothing where the row allows it. About tensors that an
@@ -116,6 +150,11 @@ constexpr UnsupportedFeature unsupported_features[] = {
      number_beyond_half},
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
+    {"cpu", "", "layers in int8",
+     "convolutions and dense layers with uint8 weights, additions, average poolings, softmax and reshapes, "
+     "with a quantization of each tensor, as TensorFlow Lite has them",
+     not_of_integers},
+
     {"", "", "weights",
      "constants; or those of a convolution, dense layer, group or layer normalization, or batch "
      "normalization by statistics that are an input, without slopes of its activation",
@@ -123,6 +162,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"cpu", "", "weights", "constants unless in float32", packs_halves},
 
+    {"metal", "", "precision", "float32 or float16; the CPU computes in int8, too", integers},
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},
     {"metal", "", "elements of one image", "at most 2147483648", many_elements},

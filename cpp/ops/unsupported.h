@@ -25,6 +25,8 @@ struct LayerUse {
     const std::optional<Neuron> &activation;
     bool half = false;            ///< in float16 precision
     bool float32 = true;          ///< in float32 precision
+    bool int8 = false;            ///< in int8 precision
+    bool quantized = false;       ///< its inputs and its result have a quantization
     bool reads_variables = false; ///< its weights are tensors of the graph
 };
 
@@ -37,6 +39,7 @@ struct SessionUse {
 struct ProgramUse {
     bool bfloat16 = false;            ///< that precision
     std::string_view why_no_bfloat16; ///< of the engine's device; empty where it has it
+    bool int8 = false;                ///< that precision
 };
 
 /// Why an engine refuses, "<field> must be <allowed>, got <value>"; nothing when it does not.

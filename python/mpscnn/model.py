@@ -87,7 +87,8 @@ def load(
             and at the publisher; or the path of a model file: anything with a suffix or a directory in it. Files of
             other frameworks (docs/conversion.md) are converted once and kept in the cache.
         device: "auto", "cpu" or "metal".
-        precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have them).
+        precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have them) or
+            "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
         threads: threads for each prediction, "auto": as many as this process may use.
         fast_matmul: was removed; True is an UnsupportedError.
         max_memory: as for `Network.compile`.

@@ -10,6 +10,7 @@
 #include "cpu/kernels/tasks/convolution.h"
 #include "cpu/kernels/tasks/elementwise.h"
 #include "cpu/kernels/tasks/gradient.h"
+#include "cpu/kernels/tasks/integer.h"
 #include "cpu/kernels/tasks/loss.h"
 #include "cpu/kernels/tasks/matrix_product.h"
 #include "cpu/kernels/tasks/move.h"
@@ -37,7 +38,10 @@ using Task =
                  // gradients of layers without weights, losses, new weights
                  NeuronGradientTask, SoftmaxGradientTask, PoolingGradientTask, ResizeGradientTask,
                  TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
-                 MultiboxChoiceTask, MultiboxTask, ConversionTask>;
+                 MultiboxChoiceTask, MultiboxTask, ConversionTask,
+                 // int8 networks
+                 IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerSoftmaxTask,
+                 QuantizationTask, DequantizationTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

@@ -38,6 +38,7 @@ private:
     void bind_others(DropoutTask &own) {
         if (own.reads_step) own.step = bind(step_.others[0]);
     }
+    void bind_others(IntegerSumTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationTask &own) {

@@ -316,7 +316,7 @@ MachineModel machine_model(const LoweredNetwork &network, int threads) {
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
                                const ChainOptions &options) {
     const FusionSetting setting = fusion_setting();
-    if (!options.enabled || setting.none) return {};
+    if (!options.enabled || setting.none || network.precision == engine::Precision::int8) return {};
     return ChainFinder(network, shapes, options, setting).run();
 }
 
@@ -324,6 +324,7 @@ std::vector<std::optional<ChainChoice>> compare_choices(const LoweredNetwork &ne
                                                         const std::vector<Shape> &shapes,
                                                         const ChainOptions &options,
                                                         std::span<const Chain> chosen) {
+    if (chosen.empty()) return {};
     const FusionSetting setting;
     const ChainFinder finder(network, shapes, options, setting);
     std::vector<std::optional<ChainChoice>> choices;

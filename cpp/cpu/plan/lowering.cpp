@@ -30,11 +30,14 @@ public:
           elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
+        // Each layer of integers has a result of its own scale.
         const std::vector<NodeFusion> fusions =
-            find_fusions(graph_,
-                         {.from_pixels = precision_ == Precision::float32,
-                          .has_floats = precision_ != Precision::bfloat16},
-                         [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
+            precision_ == Precision::int8
+                ? std::vector<NodeFusion>(graph_.nodes().size())
+                : find_fusions(graph_,
+                               {.from_pixels = precision_ == Precision::float32,
+                                .has_floats = precision_ != Precision::bfloat16},
+                               [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
         network->kernels = &kernels_;
@@ -118,6 +121,14 @@ private:
         FusedOperation fused;
         fused.operation = node.operation;
         fused.inputs = node.inputs;
+        if (precision_ == Precision::int8) {
+            fused.layers = {node.name};
+            fused.result = graph_.result_of(index);
+            fused.element = element(fused.result);
+            fused.integers = lower_to_integers(graph_, index);
+            fused.weight_bytes = fused.integers->bytes();
+            return fused;
+        }
         fused.variables = node.variables;
         fused.result = graph_.result_of(index);
         fused.activation = lower_activation(node, kernels_);

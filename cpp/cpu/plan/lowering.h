@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "cpu/isa/kernels.h"
+#include "cpu/plan/integers.h"
 #include "engine/backend.h"
 
 namespace mpscnn::cpu {
@@ -55,6 +56,7 @@ struct FusedOperation {
     std::map<std::string, engine::ValueId> variables;
     std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
     BinaryWeights binary;
+    std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks
     /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
     /// where no part writes, and the bias behind beta scaling.
     AlignedBuffer<float> scale, shift;

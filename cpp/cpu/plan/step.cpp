@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "cpu/plan/bfloat16.h"
+#include "cpu/plan/integers.h"
 #include "cpu/plan/operation.h"
 
 namespace mpscnn::cpu {
@@ -39,11 +40,15 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
     std::vector<const Chain *> chain_of(network.operations.size());
     for (const Chain &chain : chains)
         for (std::size_t operation : chain.operations) chain_of[operation] = &chain;
-    const bool converts = network.precision == engine::Precision::bfloat16;
+    const bool converts = network.precision == engine::Precision::bfloat16,
+               computes_integers = network.precision == engine::Precision::int8;
+    IntegerSteps integers(builder, network);
     for (std::size_t i = 0; i < network.operations.size(); ++i) {
         const FusedOperation &fused = network.operations[i];
         const std::size_t first = builder.steps.size();
-        if (!chain_of[i])
+        if (computes_integers)
+            integers.add(fused);
+        else if (!chain_of[i])
             make_steps_of(builder, fused);
         else if (i == chain_of[i]->operations.back())
             std::holds_alternative<ops::Pooling>(fused.operation)
@@ -57,7 +62,8 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
     }
     const std::size_t first = builder.steps.size();
     for (const OutputCopy &copy : placement.output_copies)
-        builder.add_copy({}, placement.region(copy.value), copy.destination);
+        computes_integers ? integers.add(copy)
+                          : builder.add_copy({}, placement.region(copy.value), copy.destination);
     if (converts) convert_elements(builder, first, false);
     return std::move(builder.steps);
 }

@@ -53,8 +53,8 @@ void StepBuilder::add_copy(std::vector<std::string> layers, const Region &source
     steps.push_back(std::move(step));
 }
 
-Region StepBuilder::add_workspace(const Extents &extents, Element element) {
-    return placement_.add_storage(extents, Storage::Home::arena, 0, false, vector_width_, element);
+Region StepBuilder::add_workspace(const Extents &extents, Element element, bool contiguous) {
+    return placement_.add_storage(extents, Storage::Home::arena, 0, contiguous, vector_width_, element);
 }
 
 } // namespace mpscnn::cpu

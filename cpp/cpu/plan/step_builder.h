@@ -27,7 +27,8 @@ public:
                       std::vector<Region> &others) const;
 
     /// Memory in the arena for what one step of an operation hands on to its next one.
-    Region add_workspace(const Extents &extents, Element element = Element::float32);
+    /// `contiguous` forbids gaps between the pixels of an image.
+    Region add_workspace(const Extents &extents, Element element = Element::float32, bool contiguous = false);
 
     const Placement &placement() const { return placement_; }
     Region input(const FusedOperation &fused, std::size_t index) const {

@@ -163,6 +163,10 @@ MPSCNN_API mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value
 /* Whether a layer keeps its weights and its result in float32 when the network computes in float16; 0: it
  * does not, as before the first call. */
 MPSCNN_API mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep);
+/* How 8-bit integers stand for a value's numbers when the network computes in int8: number = (integer -
+ * zero_point) * scale. `type` is "uint8" or "int8"; the value is an input's or a layer's. */
+MPSCNN_API mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, const char *type, float scale,
+                                               int zero_point);
 /* Shape of a value, -1 where it is free. */
 MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value,
                                             int64_t shape[MPSCNN_MAX_RANK], int *rank);
@@ -199,7 +203,7 @@ typedef struct mpscnn_request mpscnn_request;
 typedef struct mpscnn_compile_options {
     size_t size;           /* sizeof(mpscnn_compile_options) */
     const char *device;    /* "auto", "cpu", "metal", "metal:NAME OR REGISTRY ID"; NULL: "auto" */
-    const char *precision; /* "auto", "float32", "float16", "bfloat16"; NULL: "auto" */
+    const char *precision; /* "auto", "float32", "float16", "bfloat16", "int8"; NULL: "auto" */
     /* Names of the layers whose results are wanted instead of the graph's outputs; layers that they do not
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;

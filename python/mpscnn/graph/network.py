@@ -224,6 +224,22 @@ class Network(
             index = layer.index if isinstance(layer, Tensor) else self[layer].index
             self.graph.keep_float32(index, keep)
 
+    def quantize(self, x: str | Tensor, dtype: str, scale: float, zero_point: int) -> None:
+        """States how 8-bit integers stand for an input or a layer's result: number = (integer - zero_point) * scale.
+
+        Precision "int8" computes in these integers; others do not look at them. Networks of quantised TensorFlow Lite
+        files have them, and so do model files.
+
+        Args:
+            x: what they stand for.
+            dtype: "uint8" or "int8".
+            scale: positive; kept as float32.
+            zero_point: the integer that stands for 0.
+
+        Raises ParameterError for a layer that there is not, another type and numbers that are not allowed.
+        """
+        self.graph.quantize(x.index if isinstance(x, Tensor) else self[x].index, dtype, scale, zero_point)
+
     def __getitem__(self, name: str) -> Tensor:
         """The result of the layer of this name."""
         names = self.layer_names()
@@ -300,8 +316,8 @@ class Network(
         Args:
             device: "cpu", "metal", a name that `mpscnn.devices` lists, or "auto": what the environment variable
                 MPSCNN_DEVICE names, else Metal where a GPU answers rightly and can run every layer, else the CPU.
-            precision: "auto", "float32", "float16" or "bfloat16" (products of such numbers, on processors that have
-                them: `mpscnn.devices()`).
+            precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have
+                them: `mpscnn.devices()`) or "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
             fast_matmul: was removed; True is an UnsupportedError.
             max_memory: bytes that packed weights and the intermediate results of one session may take together; None:

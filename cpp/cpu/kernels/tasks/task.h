@@ -19,11 +19,14 @@ namespace mpscnn::cpu {
 /// What a tensor consists of in memory.
 enum class Element {
     float32,
-    bfloat16 ///< the upper halves of floats; kernels that take them say so
+    bfloat16, ///< the upper halves of floats; kernels that take them say so
+    uint8     ///< of int8 networks, tasks/integer.h
 };
 
 /// In bytes.
-constexpr std::int64_t size_of(Element element) { return element == Element::float32 ? 4 : 2; }
+constexpr std::int64_t size_of(Element element) {
+    return element == Element::float32 ? 4 : element == Element::bfloat16 ? 2 : 1;
+}
 
 /// Read-only NHWC tensor. Channels are contiguous; strides are in elements. Where these are not floats,
 /// `data` says where they begin only.

@@ -34,6 +34,10 @@ Sides = tuple[tuple[int, int], tuple[int, int]]
 """(above, below) and (left, right) of an image."""
 
 
+Integers = tuple[str, float, int]
+"""Their type, scale and zero point."""
+
+
 class OperatorReader:
     """A network in the making, and what of a file its layers are made of."""
 
@@ -47,6 +51,8 @@ class OperatorReader:
         self.batch = (file.tensors[file.inputs[0]].shape or (1,))[0] if file.inputs else 1
         self.arranger = Arranger(network, batch_atom(self.batch), self._name, constants.count)
         self._named = -1
+        self.integers: dict[int, Integers | None] = {}
+        """How integers stand for the network's values; None where the file has them by several scales."""
         self.detection: DetectionHead | None = None
         self.heads: list[Tensor] = []
         self.results = frozenset(file.outputs)
@@ -164,6 +170,20 @@ class OperatorReader:
             first, *others = map(without_batch, value.axes)
             value = replace(value, axes=((self.arranger.batch, *first), *others))
         self.values[index] = value
+        self.note_integers(index)
+
+    def note_integers(self, index: int) -> None:
+        """Remembers how the file's integers stand for what the network computes for a tensor."""
+        tensor, value = self.file.tensors[index], self.values[index].tensor.index
+        quantization = tensor.quantization
+        if (
+            quantization is None
+            or tensor.dtype.name not in ("uint8", "int8")
+            or quantization.scales.size != 1
+        ):
+            return
+        own = (tensor.dtype.name, float(quantization.scales[0]), int(quantization.zero_points[0]))
+        self.integers[value] = own if self.integers.get(value, own) == own else None
 
     def name_of(self, operator: FileOperator) -> str:
         """What the file calls an operator: its result's name, if it has one."""

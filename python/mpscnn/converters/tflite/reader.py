@@ -1,7 +1,8 @@
 """TensorFlow Lite files as networks.
 
-Quantised files become float networks: weights keep their integers with scale and zero point (so that nothing is lost
-until a file is written), biases and constants are dequantised, and activations are not quantised any more.
+Quantised files become networks of numbers: weights keep their integers with scale and zero point (so that nothing is
+lost until a file is written), biases and constants are dequantised. How integers stand for the results of layers is
+kept as well: precision "int8" computes in them; others do not quantise results any more.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from mpscnn.converters.photo_input import preprocess_of_normalized, preprocess_o
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.tflite import static_shapes
 from mpscnn.converters.tflite.constants import Constants
-from mpscnn.converters.tflite.context import OperatorReader
+from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.refused import reason_for
@@ -43,15 +44,19 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     network = options.network(_input_shapes(files[0], names, options), files[0].origin)
     network.preprocess = _preprocess(files[0], network)
     network.labels = list(files[-1].metadata.labels) or None
-    values = list(network.inputs)
+    values, noted = list(network.inputs), dict[int, Integers | None]()
     for file in files:
         if len(values) != len(file.inputs):
             raise WeightsError(
                 f"{file.origin}: has {len(file.inputs)} inputs, the part before it {len(values)} outputs"
             )
         converter = _FileConverter(network, file, names)
+        converter.integers = noted
         values = converter.run(values)
         network.detection = converter.detection
+    for number, integers in noted.items():
+        if integers is not None:
+            network.graph.quantize(number, *integers)
     marked: set[int] = set()
     for value in values:
         if value.index in marked:
@@ -132,6 +137,7 @@ class _FileConverter(OperatorReader):
                     f"{self.file.origin}: its input is {expected}, the part before it gives {value.shape[1:]}"
                 )
             self.values[index] = self.of_tensor(value)
+            self.note_integers(index)
         for operator in self.file.operators:
             if self._missing.isdisjoint(operator.inputs):
                 self._convert_checked(operator)

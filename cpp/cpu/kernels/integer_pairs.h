@@ -1,0 +1,128 @@
+#pragma once
+
+// Products of pairs of 16-bit integers, added to 32-bit sums: exact, as bytes without a zero point have 9
+// bits.
+
+#include <cstdint>
+
+#include "cpu/isa/simd.h"
+#include "cpu/kernels/tasks/integer.h"
+
+#if defined(__AVX2__) || defined(__SSE2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace mpscnn::cpu {
+namespace {
+
+/// The sums of one pixel and a panel of outputs.
+#if defined(__AVX512BW__)
+struct PanelSums {
+    static constexpr int registers = 1;
+    using reg = __m512i;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) { return _mm512_loadu_si512(from); }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg value) { _mm512_storeu_si512(to, value); }
+    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) {
+        return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t *>(pair));
+    }
+    static MPSCNN_INLINE reg weights(const std::int16_t *from) { return _mm512_loadu_si512(from); }
+    static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
+        return _mm512_add_epi32(sum, _mm512_madd_epi16(weights, pair));
+    }
+    static constexpr int pixels = 12;
+};
+#elif defined(__AVX2__)
+struct PanelSums {
+    static constexpr int registers = 2;
+    using reg = __m256i;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg value) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), value);
+    }
+    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) {
+        return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t *>(pair));
+    }
+    static MPSCNN_INLINE reg weights(const std::int16_t *from) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+    static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, pair));
+    }
+    static constexpr int pixels = 5;
+};
+#elif defined(__SSE2__)
+struct PanelSums {
+    static constexpr int registers = 4;
+    using reg = __m128i;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
+    }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg value) {
+        _mm_storeu_si128(reinterpret_cast<__m128i *>(to), value);
+    }
+    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) {
+        return _mm_set1_epi32(*reinterpret_cast<const std::int32_t *>(pair));
+    }
+    static MPSCNN_INLINE reg weights(const std::int16_t *from) {
+        return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
+    }
+    static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
+        return _mm_add_epi32(sum, _mm_madd_epi16(weights, pair));
+    }
+    static constexpr int pixels = 2;
+};
+#elif defined(__ARM_NEON)
+struct PanelSums {
+    static constexpr int registers = 4;
+    using reg = int32x4_t;
+    using pairs = int16x8_t;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) { return vld1q_s32(from); }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg value) { vst1q_s32(to, value); }
+    static MPSCNN_INLINE pairs broadcast(const std::int16_t *pair) {
+        return vreinterpretq_s16_s32(vdupq_n_s32(*reinterpret_cast<const std::int32_t *>(pair)));
+    }
+    static MPSCNN_INLINE pairs weights(const std::int16_t *from) { return vld1q_s16(from); }
+    static MPSCNN_INLINE reg add(reg sum, pairs weights, pairs pair) {
+        const int32x4_t low = vmull_s16(vget_low_s16(weights), vget_low_s16(pair));
+        const int32x4_t high = vmull_high_s16(weights, pair);
+        return vaddq_s32(sum, vpaddq_s32(low, high));
+    }
+    static constexpr int pixels = 4;
+};
+#endif
+
+/// Sums of `pixels` rows of pairs, `pitch` apart, for one panel.
+template <int pixels>
+MPSCNN_INLINE void add_pairs(const std::int16_t *rows, std::ptrdiff_t pitch, std::int64_t pairs,
+                             const std::int16_t *weights, const std::int32_t *bias, std::int32_t *sums) {
+    constexpr int registers = PanelSums::registers, lanes = IntegerWeights::panel / registers;
+    typename PanelSums::reg totals[pixels][registers];
+    for (int r = 0; r < registers; ++r) {
+        const auto start = PanelSums::load(bias + r * lanes);
+#pragma GCC unroll 16
+        for (int p = 0; p < pixels; ++p) totals[p][r] = start;
+    }
+    for (std::int64_t k = 0; k < pairs; ++k, weights += 2 * IntegerWeights::panel) {
+        decltype(PanelSums::weights(weights)) own[registers];
+#pragma GCC unroll 4
+        for (int r = 0; r < registers; ++r) own[r] = PanelSums::weights(weights + 2 * lanes * r);
+#pragma GCC unroll 16
+        for (int p = 0; p < pixels; ++p) {
+            const auto pair = PanelSums::broadcast(rows + p * pitch + 2 * k);
+#pragma GCC unroll 4
+            for (int r = 0; r < registers; ++r) totals[p][r] = PanelSums::add(totals[p][r], own[r], pair);
+        }
+    }
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; ++p)
+#pragma GCC unroll 4
+        for (int r = 0; r < registers; ++r)
+            PanelSums::store(sums + p * IntegerWeights::panel + r * lanes, totals[p][r]);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

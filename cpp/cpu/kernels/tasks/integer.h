@@ -1,0 +1,109 @@
+#pragma once
+
+// Tasks of networks in int8 precision. Their tensors are bytes: uint8 integers as they are, int8 ones with
+// 128 added, so that zero points and limits here are 0 to 255.
+
+#include "cpu/kernels/tasks/task.h"
+
+namespace mpscnn::cpu {
+
+/// What becomes of a layer's 32-bit sums: multiplied by m * 2^(shift - 31), moved by the zero point and
+/// clamped.
+struct Requantization {
+    const std::int32_t *multipliers = nullptr, *shifts = nullptr; ///< of each output
+    std::int32_t zero_point = 0, low = 0, high = 255;
+    /// Rounded once, ties up, as dense layers are; else the product by its upper 32 bits and the shift, the
+    /// latter with ties away from zero.
+    bool once = false;
+};
+
+/// A number that a floating-point factor is multiplied by.
+struct FixedPoint {
+    std::int32_t multiplier = 0, shift = 0;
+};
+
+/// Weights of a convolution or dense layer without their zero points, -255 to 255, in the order of its
+/// kernel.
+struct IntegerWeights {
+    static constexpr std::int64_t panel = 16; ///< outputs side by side
+
+    std::int64_t groups = 1, inputs = 1, outputs = 1; ///< the latter two of one group
+    std::int64_t taps = 1;
+    /// Depthwise, one output for each input: [tap][channel]. Else for each group, panel and pair of inputs
+    /// [output][2], zeros behind the last input and output.
+    const std::int16_t *values = nullptr;
+    const std::int32_t *bias = nullptr; ///< of each output
+
+    constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }
+    /// Of inputs and taps.
+    constexpr std::int64_t pairs() const { return (inputs * taps + 1) / 2; }
+    constexpr std::int64_t panels() const { return (outputs + panel - 1) / panel; }
+};
+
+struct IntegerConvolutionTask {
+    ConstView source;
+    View destination;
+    WindowAxis vertical, horizontal;
+    IntegerWeights weights;
+    std::int32_t source_zero = 0;
+    Requantization requantization;
+
+    const char *kernel_name() const {
+        return weights.is_depthwise() ? "integer depthwise" : "integer convolution";
+    }
+};
+
+/// Means over the pixels of each window that lie in the source, rounded to nearest, ties away from `centre`.
+struct IntegerPoolingTask {
+    ConstView source;
+    View destination;
+    WindowAxis vertical, horizontal;
+    std::int32_t centre = 0; ///< the integer 0: 128 where int8 ones are stored
+    std::int32_t low = 0, high = 255;
+
+    const char *kernel_name() const { return "integer pooling"; }
+};
+
+/// The sum of two tensors.
+struct IntegerSumTask {
+    ConstView source, second;
+    View destination;
+    const std::int32_t *source_terms = nullptr, *second_terms = nullptr; ///< of each of the 256 integers
+    FixedPoint factor;
+    std::int32_t zero_point = 0, low = 0, high = 255;
+
+    const char *kernel_name() const { return "integer sum"; }
+};
+
+/// Softmax over the channels; of the result 256 stands for 1.
+struct IntegerSoftmaxTask {
+    ConstView source;
+    View destination;
+    /// For each distance below the largest integer, 0 to 255, the exponential as a fraction of 31 bits; -1:
+    /// too far to count.
+    const std::int32_t *exponentials = nullptr;
+
+    const char *kernel_name() const { return "integer softmax"; }
+};
+
+/// Numbers as integers: to nearest, ties away from zero, at most the limits; a NaN is the zero point.
+struct QuantizationTask {
+    ConstView source;
+    View destination;
+    float scale = 1.0f;
+    std::int32_t zero_point = 0;
+
+    const char *kernel_name() const { return "quantization"; }
+};
+
+/// Integers as numbers.
+struct DequantizationTask {
+    ConstView source;
+    View destination;
+    float scale = 1.0f;
+    std::int32_t zero_point = 0;
+
+    const char *kernel_name() const { return "dequantization"; }
+};
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,147 @@
+#include <array>
+#include <map>
+
+#include "cpu/plan/lowering.h"
+#include "cpu/plan/placement.h"
+#include "cpu/plan/step_builder.h"
+
+namespace mpscnn::cpu {
+
+using engine::Quantization;
+using engine::ValueId;
+
+namespace {
+
+void set_window(const ops::CanonicalWindow &window, WindowAxis &vertical, WindowAxis &horizontal) {
+    vertical = kernel_axis(window.vertical);
+    horizontal = kernel_axis(window.horizontal);
+}
+
+} // namespace
+
+class IntegerSteps::Impl {
+public:
+    Impl(StepBuilder &builder, const LoweredNetwork &network) : builder_(builder), network_(network) {}
+
+    void add(const FusedOperation &fused) {
+        std::visit([&](const auto &operation) { add_layer(fused, operation); }, fused.operation);
+    }
+
+    void add(const OutputCopy &copy) {
+        const Region &source = builder_.placement().region(copy.value);
+        if (element(source) == Element::float32) return builder_.add_copy({}, source, copy.destination);
+        const Quantization &own = quantization(copy.value);
+        append({},
+               DequantizationTask{.source = {},
+                                  .destination = {},
+                                  .scale = own.scale,
+                                  .zero_point = stored(own, own.zero_point)},
+               source, copy.destination);
+    }
+
+private:
+    const Quantization &quantization(ValueId value) const { return *network_.graph.quantization(value); }
+    Element element(const Region &region) const {
+        return builder_.placement().storages[static_cast<std::size_t>(region.storage)].element;
+    }
+
+    Step &append(std::vector<std::string> layers, Task task, const Region &source,
+                 const Region &destination) {
+        Step step;
+        step.layers = std::move(layers);
+        step.task = std::move(task);
+        step.source = source;
+        step.destination = destination;
+        builder_.steps.push_back(std::move(step));
+        return builder_.steps.back();
+    }
+    Step &append(const FusedOperation &fused, Task task) {
+        const Region source = integers(fused, 0);
+        return append(fused.layers, std::move(task), source, builder_.placement().region(fused.result));
+    }
+
+    /// An operand in integers: an input of the network, or another view of one, becomes such when it is first
+    /// read.
+    Region integers(const FusedOperation &fused, std::size_t operand) {
+        const ValueId value = fused.inputs[operand];
+        const Region region = builder_.placement().region(value);
+        if (element(region) == Element::uint8) return region;
+        if (const auto found = quantized_.find(value); found != quantized_.end()) return found->second;
+        const Quantization &own = quantization(value);
+        const Region result = builder_.add_workspace(region.extents, Element::uint8, true);
+        append(fused.layers,
+               QuantizationTask{.source = {},
+                                .destination = {},
+                                .scale = own.scale,
+                                .zero_point = stored(own, own.zero_point)},
+               region, result);
+        return quantized_.emplace(value, result).first->second;
+    }
+
+    IntegerConvolutionTask product_task(const FusedOperation &fused) const {
+        const Quantization &source = quantization(fused.inputs[0]);
+        IntegerConvolutionTask task;
+        task.weights = fused.integers->weights;
+        task.source_zero = stored(source, source.zero_point);
+        task.requantization = fused.integers->requantization;
+        return task;
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Convolution &convolution) {
+        IntegerConvolutionTask task = product_task(fused);
+        const Shape &input = builder_.input_shape(fused);
+        set_window(convolution.window.canonical(ops::Convolution::info, input[1], input[2]), task.vertical,
+                   task.horizontal);
+        append(fused, task);
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::FullyConnected &) {
+        Region &source = append(fused, product_task(fused)).source;
+        const Extents &image = source.extents;
+        source.extents = source.whole = {image.batch, 1, 1, image.pixels() * image.channels};
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Pooling &pooling) {
+        const Shape &input = builder_.input_shape(fused);
+        IntegerPoolingTask task;
+        set_window(pooling.canonical(input[1], input[2]), task.vertical, task.horizontal);
+        task.centre = stored(quantization(fused.result), 0);
+        task.low = fused.integers->requantization.low;
+        task.high = fused.integers->requantization.high;
+        append(fused, task);
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Addition &) {
+        const IntegerLayer &layer = *fused.integers;
+        IntegerSumTask task;
+        task.source_terms = layer.table.data();
+        task.second_terms = layer.table.data() + 256;
+        task.factor = layer.factor;
+        task.zero_point = layer.requantization.zero_point;
+        task.low = layer.requantization.low;
+        task.high = layer.requantization.high;
+        const Region second = integers(fused, 1);
+        append(fused, task).others = {second};
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Softmax &) {
+        IntegerSoftmaxTask task;
+        task.exponentials = fused.integers->table.data();
+        append(fused, task);
+    }
+
+    /// Reshapes are other views of the same memory; the table of unsupported features refuses what is left.
+    template <class Op> void add_layer(const FusedOperation &, const Op &) {}
+
+    StepBuilder &builder_;
+    const LoweredNetwork &network_;
+    std::map<ValueId, Region> quantized_;
+};
+
+IntegerSteps::IntegerSteps(StepBuilder &builder, const LoweredNetwork &network)
+    : impl_(std::make_unique<Impl>(builder, network)) {}
+IntegerSteps::~IntegerSteps() = default;
+void IntegerSteps::add(const FusedOperation &fused) { impl_->add(fused); }
+void IntegerSteps::add(const OutputCopy &copy) { impl_->add(copy); }
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,258 @@
+// What layers of int8 networks compute with, as TensorFlow Lite's reference kernels prepare it.
+
+#include "cpu/plan/integers.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "core/error.h"
+#include "core/text.h"
+#include "cpu/kernels/tasks/fixed_point.h"
+
+namespace mpscnn::cpu {
+
+using engine::Graph;
+using engine::Node;
+using engine::Quantization;
+
+namespace {
+
+/// As m * 2^(shift - 31) with m of 31 bits; zero below 2^-32.
+FixedPoint fixed_point(double factor) {
+    int shift = 0;
+    auto m = static_cast<std::int64_t>(std::round(std::frexp(factor, &shift) * 2147483648.0));
+    if (m == std::int64_t{1} << 31) m /= 2, ++shift;
+    if (shift < -31) return {};
+    return {static_cast<std::int32_t>(m), shift};
+}
+
+const Quantization &quantization_of(const Graph &graph, engine::ValueId value) {
+    return *graph.quantization(value); // which the table of unsupported features requires
+}
+
+AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
+    AlignedBuffer<std::int32_t> buffer(static_cast<std::size_t>(count));
+    std::fill_n(buffer.data(), buffer.size(), 0);
+    return buffer;
+}
+
+/// Limits of an activation that ends the layer.
+void set_limits(Requantization &to, const Node &node, const Quantization &result) {
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    float low = -infinity, high = infinity;
+    if (node.activation && node.activation->kind == ops::NeuronKind::clamp)
+        low = node.activation->lower_limit(), high = node.activation->upper_limit();
+    else if (node.activation && node.activation->kind != ops::NeuronKind::none)
+        low = 0.0f;
+    if (node.activation && node.activation->kind == ops::NeuronKind::relun) high = node.activation->b;
+    const auto limit = [&](float end) {
+        const double integer = static_cast<double>(std::round(end / result.scale)) + result.zero_point;
+        return static_cast<int>(std::clamp<double>(integer, result.lowest(), result.highest()));
+    };
+    to.zero_point = stored(result, result.zero_point);
+    to.low = stored(result, limit(low));
+    to.high = stored(result, limit(high));
+}
+
+std::string name_of_layer(const Node &node) { return concat({"layer ", quoted(node.name)}); }
+
+/// Of a convolution or dense layer.
+class ProductLowering {
+public:
+    ProductLowering(const Graph &graph, std::size_t index, IntegerLayer &layer)
+        : node_(graph.nodes()[index]), layer_(layer), source_(quantization_of(graph, node_.inputs[0])),
+          result_(quantization_of(graph, graph.result_of(index))) {}
+
+    void run() {
+        const auto found = node_.weights.find("weight");
+        if (found == node_.weights.end() || found->second.type() != engine::WeightType::uint8 ||
+            !found->second.factors().empty())
+            fail(ErrorKind::weights, {name_of_layer(node_), ": int8 precision needs weights that are 8-bit "
+                                                            "integers with scales and zero points"});
+        tensor_ = &found->second;
+        set_shape();
+        set_limits(layer_.requantization, node_, result_);
+        layer_.requantization.once = std::holds_alternative<ops::FullyConnected>(node_.operation);
+        layer_.bias = zeros(places());
+        layer_.multipliers = zeros(places());
+        layer_.shifts = zeros(places());
+        set_outputs();
+        set_values();
+        layer_.weights.values = layer_.values.data();
+        layer_.weights.bias = layer_.bias.data();
+        layer_.requantization.multipliers = layer_.multipliers.data();
+        layer_.requantization.shifts = layer_.shifts.data();
+    }
+
+private:
+    void set_shape() {
+        const Shape &shape = tensor_->shape();
+        IntegerWeights &weights = layer_.weights;
+        if (const auto *convolution = std::get_if<ops::Convolution>(&node_.operation)) {
+            weights.groups = convolution->groups;
+            weights.inputs = shape[3];
+            weights.taps = shape[1] * shape[2];
+        } else {
+            weights.inputs = shape.elements() / shape[0];
+        }
+        weights.outputs = shape[0] / weights.groups;
+    }
+
+    /// What is read of biases and other numbers of outputs: whole panels of each group.
+    std::int64_t places() const {
+        const IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel, twice = 2 * panel;
+        if (weights.is_depthwise()) return (weights.groups + twice - 1) / twice * twice;
+        return weights.groups * weights.panels() * panel;
+    }
+    std::int64_t place_of(std::int64_t output) const {
+        const IntegerWeights &weights = layer_.weights;
+        if (weights.is_depthwise()) return output;
+        const std::int64_t group = output / weights.outputs, own = output % weights.outputs;
+        return group * weights.panels() * IntegerWeights::panel + own;
+    }
+
+    void set_outputs() {
+        const std::vector<float> &scales = tensor_->scales();
+        const std::int64_t outputs = layer_.weights.groups * layer_.weights.outputs;
+        const std::vector<float> bias = node_.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
+        for (std::int64_t output = 0; output < outputs; ++output) {
+            const auto i = static_cast<std::size_t>(output), at = static_cast<std::size_t>(place_of(output));
+            const double product =
+                static_cast<double>(source_.scale) * static_cast<double>(scales[scales.size() == 1 ? 0 : i]);
+            const FixedPoint factor = fixed_point(product / static_cast<double>(result_.scale));
+            if (factor.shift > 30)
+                fail(ErrorKind::parameter, {name_of_layer(node_), ": the scales of its input and weights are "
+                                                                  "more than 2^30 times its result's"});
+            layer_.multipliers[at] = factor.multiplier;
+            layer_.shifts[at] = factor.shift;
+            const double integer = std::round(static_cast<double>(bias[i]) / product);
+            if (!(std::abs(integer) < 4194304.0)) // beyond it float32 has not all integers of this scale
+                fail(ErrorKind::weights, {name_of_layer(node_), ": its bias ", bias[i],
+                                          " is more than 2^22 times the scale of its products"});
+            layer_.bias[at] = static_cast<std::int32_t>(integer);
+        }
+    }
+
+    void set_values() {
+        IntegerWeights &weights = layer_.weights;
+        const bool depthwise = weights.is_depthwise();
+        const std::int64_t size = depthwise ? weights.taps * places() : places() * 2 * weights.pairs();
+        layer_.values = AlignedBuffer<std::int16_t>(static_cast<std::size_t>(size));
+        std::fill_n(layer_.values.data(), layer_.values.size(), std::int16_t{0});
+        const std::vector<float> &zero_points = tensor_->zero_points();
+        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data());
+        const std::int64_t outputs = weights.groups * weights.outputs, depth = weights.taps * weights.inputs;
+        for (std::int64_t output = 0; output < outputs; ++output) {
+            const auto zero =
+                static_cast<int>(zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(output)]);
+            for (std::int64_t k = 0; k < depth; ++k)
+                layer_.values[static_cast<std::size_t>(depthwise ? k * places() + output
+                                                                 : place_in_panel(output, k))] =
+                    static_cast<std::int16_t>(*bytes++ - zero);
+        }
+    }
+
+    std::int64_t place_in_panel(std::int64_t output, std::int64_t k) const {
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t place = place_of(output);
+        return place / panel * panel * 2 * layer_.weights.pairs() + k / 2 * 2 * panel + place % panel * 2 +
+               k % 2;
+    }
+
+    const Node &node_;
+    IntegerLayer &layer_;
+    const Quantization source_, result_;
+    const engine::WeightTensor *tensor_ = nullptr;
+};
+
+/// Both operands with 20 more bits, halved and brought to the larger scale.
+void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &a = quantization_of(graph, node.inputs[0]),
+                       &b = quantization_of(graph, node.inputs[1]),
+                       &result = quantization_of(graph, graph.result_of(index));
+    const double largest = 2.0 * static_cast<double>(std::max(a.scale, b.scale));
+    layer.table = zeros(512);
+    std::int32_t *term = layer.table.data();
+    for (const Quantization *operand : {&a, &b}) {
+        const FixedPoint factor = fixed_point(static_cast<double>(operand->scale) / largest);
+        for (int byte = 0; byte < 256; ++byte)
+            *term++ = rounded_twice((byte - stored(*operand, operand->zero_point)) * (1 << 20),
+                                    factor.multiplier, factor.shift);
+    }
+    layer.factor = fixed_point(largest / (1048576.0 * static_cast<double>(result.scale)));
+    set_limits(layer.requantization, node, result);
+}
+
+/// e^a for a <= 0 with 26 bits behind the point, as a fraction of 31 bits: a polynomial for the quarter that
+/// is left, times a constant for each bit before it.
+std::int32_t exponential(std::int32_t a) {
+    if (a == 0) return std::numeric_limits<std::int32_t>::max();
+    constexpr std::int32_t quarter = 1 << 24;
+    const std::int32_t part = (a & (quarter - 1)) - quarter, remainder = part - a;
+    const std::int32_t x = part * 32 + (1 << 28), x2 = high_product(x, x), x3 = high_product(x2, x),
+                       x4 = high_product(x2, x2);
+    const std::int32_t inner = high_product(rounding_shift(x4, 2) + x3, 715827883) + x2;
+    std::int32_t result = 1895147668 + high_product(x + rounding_shift(inner, 1), 1895147668);
+    constexpr std::int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
+    for (int bit = 0; bit < 7; ++bit)
+        if (remainder & (1 << (24 + bit))) result = high_product(result, factors[bit]);
+    return result;
+}
+
+void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &source = quantization_of(graph, node.inputs[0]),
+                       &result = quantization_of(graph, graph.result_of(index));
+    if (result.scale != 1.0f / 256.0f || result.zero_point != result.lowest())
+        fail(ErrorKind::parameter,
+             {name_of_layer(node), ": the integers of a softmax's result have the scale "
+                                   "1/256 and the zero point 0 (uint8) or -128 (int8)"});
+    const double factor = std::min(static_cast<double>(source.scale) * 67108864.0, 2147483647.0);
+    const FixedPoint scale = fixed_point(factor);
+    const double farthest = std::floor(31.0 * 67108864.0 / std::ldexp(1.0, scale.shift));
+    layer.table = zeros(256);
+    for (int distance = 0; distance < 256; ++distance)
+        layer.table[static_cast<std::size_t>(distance)] =
+            distance > farthest || scale.shift < 0
+                ? -1
+                : exponential(high_product(
+                      static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) * (1LL << scale.shift)),
+                      scale.multiplier));
+}
+
+/// Poolings and reshapes do not change what integers stand for.
+void require_same(const Graph &graph, std::size_t index) {
+    const Node &node = graph.nodes()[index];
+    if (!(quantization_of(graph, node.inputs[0]) == quantization_of(graph, graph.result_of(index))))
+        fail(ErrorKind::parameter, {name_of_layer(node), ": in int8 precision the quantization of its result "
+                                                         "must be that of its input"});
+}
+
+} // namespace
+
+std::size_t IntegerLayer::bytes() const {
+    return values.size() * sizeof(std::int16_t) +
+           (bias.size() + multipliers.size() + shifts.size() + table.size()) * sizeof(std::int32_t);
+}
+
+std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index) {
+    auto layer = std::make_shared<IntegerLayer>();
+    const Node &node = graph.nodes()[index];
+    if (std::holds_alternative<ops::Addition>(node.operation)) {
+        lower_sum(graph, index, *layer);
+    } else if (std::holds_alternative<ops::Softmax>(node.operation)) {
+        lower_softmax(graph, index, *layer);
+    } else if (std::holds_alternative<ops::Convolution>(node.operation) ||
+               std::holds_alternative<ops::FullyConnected>(node.operation)) {
+        ProductLowering(graph, index, *layer).run();
+    } else {
+        require_same(graph, index);
+        set_limits(layer->requantization, node, quantization_of(graph, graph.result_of(index)));
+    }
+    return layer;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,62 @@
+#pragma once
+
+// What networks in int8 precision need besides kernels: the numbers that their layers requantise by, and
+// steps that read and write integers.
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+
+#include "core/aligned_buffer.h"
+#include "cpu/kernels/tasks/integer.h"
+#include "engine/graph.h"
+
+namespace mpscnn::cpu {
+
+/// What a layer computes integers with. Points into its own memory.
+struct IntegerLayer {
+    IntegerWeights weights; ///< convolutions and dense layers
+    Requantization requantization;
+    FixedPoint factor; ///< sums: of the result
+
+    AlignedBuffer<std::int16_t> values;
+    AlignedBuffer<std::int32_t> bias, multipliers, shifts;
+    /// Sums: the terms of the first operand's integers and of the second one's. Softmax: the exponentials.
+    AlignedBuffer<std::int32_t> table;
+
+    IntegerLayer() = default;
+    IntegerLayer(const IntegerLayer &) = delete;
+    IntegerLayer &operator=(const IntegerLayer &) = delete;
+    std::size_t bytes() const;
+};
+
+/// Of a node that the table of unsupported features allows in int8 precision. Throws WeightsError for
+/// weights that are not 8-bit integers or have more than one scale of uint8 results, and ParameterError for
+/// quantizations that TensorFlow Lite's layers do not have.
+std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node);
+
+/// A zero point as bytes have it.
+inline std::int32_t stored(const engine::Quantization &quantization, int integer) {
+    return integer - quantization.lowest();
+}
+
+struct LoweredNetwork;
+struct FusedOperation;
+struct OutputCopy;
+class StepBuilder;
+
+/// Adds the steps of an int8 network.
+class IntegerSteps {
+public:
+    IntegerSteps(StepBuilder &builder, const LoweredNetwork &network);
+    ~IntegerSteps();
+
+    void add(const FusedOperation &fused);
+    void add(const OutputCopy &copy);
+
+private:
+    class Impl;
+    std::unique_ptr<Impl> impl_;
+};
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,190 @@
+"""Networks in int8 precision: the bits of TensorFlow Lite's reference kernels."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.quantized_files import RandomFile, judged
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.tflite.file import FileTensor, read_tflite
+
+KINDS = ["ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX"]
+FILES = [
+    "google/mobilenet_v1_0.25_128_quant",
+    "google/mobilenet_v1_0.75_192_quant",
+    "google/mobilenet_v1_1.0_224_quant_embedding_extractor",
+    "google/mobilenet_v1_1.0_224_quant_head_layers",
+    "google/mobilenet_v2_1.0_224_quant",
+    "mlperf_tiny/pretrainedResnet_quant",
+    "mlperf_tiny/vww_96_int8",
+]
+
+
+@pytest.fixture(params=["baseline", "avx2", "avx512", "neon"])
+def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Each that this processor has."""
+    monkeypatch.setenv("MPSCNN_CPU", request.param)
+    network = mpscnn.Network(input=(1, 1, 1))
+    network.output(network.relu(network.input))
+    try:
+        network.compile(device="cpu")
+    except mpscnn.UnsupportedError:
+        pytest.skip(f"this processor, or this build, lacks {request.param}")
+    return str(request.param)
+
+
+def numbers(tensor: FileTensor, integers: Any) -> NDArray[np.float32]:
+    """What a tensor's integers stand for."""
+    assert tensor.quantization is not None
+    offset = np.asarray(integers, np.int64) - tensor.quantization.zero_points[0]
+    return offset.astype(np.float32) * np.float32(tensor.quantization.scales[0])
+
+
+def computed(path: Path, inputs: list[Any], *, threads: int = 1) -> NDArray[Any]:
+    """By mpscnn, in int8."""
+    file = read_tflite(path)
+    program = converters.read_network([path]).compile(device="cpu", precision="int8")
+    x = [numbers(file.tensors[index], given) for index, given in zip(file.inputs, inputs, strict=True)]
+    result = program.session(threads=threads).run(x)
+    assert isinstance(result, np.ndarray)
+    return result
+
+
+def expected(path: Path, inputs: list[Any]) -> NDArray[np.float32]:
+    """By LiteRT's reference kernels."""
+    file = read_tflite(path)
+    return numbers(file.tensors[file.outputs[0]], judged(path, *inputs)[file.outputs[0]])
+
+
+def random_integers(path: Path, batch: int | None = None) -> NDArray[Any]:
+    file = read_tflite(path)
+    tensor = file.tensors[file.inputs[0]]
+    limits = np.iinfo(tensor.dtype)
+    shape = (batch or tensor.shape[0], *tensor.shape[1:])
+    return np.random.default_rng(0).integers(limits.min, limits.max + 1, shape).astype(tensor.dtype)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("instruction_set")
+def test_single_layers(tmp_path: Path, kind: str, dtype: str) -> None:
+    path = tmp_path / "one.tflite"
+    for seed in range(30):
+        made = RandomFile(kind, dtype, seed)
+        path.write_bytes(made.content)
+        found = computed(path, made.inputs, threads=1 + seed % 3)
+        np.testing.assert_array_equal(found, expected(path, made.inputs), err_msg=f"seed {seed}")
+
+
+@pytest.mark.parametrize("name", FILES)
+def test_real_files(shared: Path, name: str) -> None:
+    path = shared / "models" / f"{name}.tflite"
+    x = random_integers(path)
+    np.testing.assert_array_equal(computed(path, [x]), expected(path, [x]))
+
+
+def test_bits_are_the_same_everywhere(
+    shared: Path, instruction_set: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever the instruction set, the number of threads and the place in a batch."""
+    path = shared / "models" / "mlperf_tiny" / "vww_96_int8.tflite"
+    x = random_integers(path, batch=5)
+    found = computed(path, [x], threads=3)
+    monkeypatch.setenv("MPSCNN_CPU", "baseline")
+    for image, own in zip(x, found, strict=True):
+        np.testing.assert_array_equal(computed(path, [image[None]])[0], own)
+
+
+def test_files_keep_the_integers(tmp_path: Path) -> None:
+    made = RandomFile("CONV_2D", "int8", 3)
+    source, saved = tmp_path / "one.tflite", tmp_path / "one.safetensors"
+    source.write_bytes(made.content)
+    network = converters.read_network([source])
+    network.save(saved)
+    again = mpscnn.Network.load(saved)
+    entries = [*again.to_dict()["inputs"], *again.to_dict()["nodes"]]
+    assert [set(entry["quantization"]) for entry in entries] == [{"type", "scale", "zero_point"}] * 2
+    assert again.to_dict() == network.to_dict()
+    x = numbers(read_tflite(source).tensors[0], made.inputs[0])
+    result = again.compile(device="cpu", precision="int8").session(threads=1).run(x)
+    np.testing.assert_array_equal(result, expected(source, made.inputs))
+
+
+def test_numbers_become_the_nearest_integers() -> None:
+    """Ties away from zero, at most the limits; a NaN is zero."""
+    network = mpscnn.Network(input=(1, 1, 9))
+    result = network.layer("pooling", [network.input], {"kind": "average"}, name="same")
+    for tensor in (network.input, result):
+        network.quantize(tensor, "int8", 0.5, 3)
+    network.output(result)
+    x = np.array([0.24, 0.25, -0.25, 0.75, 61.9, 62.3, -65.5, -1e30, np.nan], np.float32)
+    y = network.compile(device="cpu", precision="int8").session(threads=1).run(x.reshape(1, 1, 1, 9))
+    assert np.asarray(y).ravel().tolist() == [0.0, 0.5, -0.5, 1.0, 62.0, 62.0, -65.5, -65.5, 0.0]
+
+
+def small_network() -> mpscnn.Network:
+    network = mpscnn.Network(input=(4, 4, 2), name="small")
+    network.output(network.conv2d(network.input, 3, 1, name="conv"))
+    network.initialize_weights()
+    return network
+
+
+def test_networks_without_integers_are_refused() -> None:
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'conv' .*got a layer of which a tensor has no"):
+        small_network().compile(device="cpu", precision="int8")
+    network = small_network()
+    for tensor in (network.input, "conv"):
+        network.quantize(tensor, "uint8", 0.1, 7)
+    with pytest.raises(
+        mpscnn.WeightsError, match=r"layer 'conv': int8 precision needs weights that are 8-bit"
+    ):
+        network.compile(device="cpu", precision="int8")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("int4", 0.1, 0), "type must be uint8 or int8, got 'int4'"),
+        (("uint8", 0.0, 0), "scale of a quantization must be a positive number, got 0"),
+        (("uint8", float("nan"), 0), "must be a positive number"),
+        (("uint8", 0.1, -1), "the zero point of uint8 must be 0 to 255, got -1"),
+        (("int8", 0.1, 128), "the zero point of int8 must be -128 to 127, got 128"),
+    ],
+)
+def test_what_is_no_quantization(arguments: tuple[str, float, int], message: str) -> None:
+    network = small_network()
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        network.quantize("conv", *arguments)
+    structure = network.to_dict()
+    kind, scale, zero_point = arguments
+    structure["nodes"][0]["quantization"] = {"type": kind, "scale": scale, "zero_point": zero_point}
+    if np.isfinite(scale):
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            mpscnn._core.Graph.from_json(json.dumps(structure))
+
+
+def test_other_precisions_do_not_look_at_integers(tmp_path: Path) -> None:
+    made = RandomFile("CONV_2D", "uint8", 5)
+    source = tmp_path / "one.tflite"
+    source.write_bytes(made.content)
+    network = converters.read_network([source])
+    x = numbers(read_tflite(source).tensors[0], made.inputs[0])
+    structure = network.to_dict()
+    plain = structure | {
+        key: [{k: v for k, v in entry.items() if k != "quantization"} for entry in structure[key]]
+        for key in ("inputs", "nodes")
+    }
+    names = {entry["name"]: entry["name"] for entry in structure["nodes"]}
+    without = network.restructured(plain, names)
+    first, second = (
+        np.asarray(one.compile(device="cpu", precision="float32").session(threads=1).run(x))
+        for one in (network, without)
+    )
+    np.testing.assert_array_equal(first, second)
