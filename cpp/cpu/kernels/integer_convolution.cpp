@@ -3,11 +3,11 @@
 // The inputs of a block of pixels are gathered as 16-bit integers without their zero point, zeros outside of
 // the source. Registers: sums of 12 pixels with AVX-512, 5 with AVX2; weights of a pair of inputs are loaded,
 // the pixels' inputs broadcast. Bound by the products, with few inputs by the requantisation.
-// Depthwise ones multiply the channels of a tap at a time, 32 sums in registers.
+// Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/integer_bytes.h"
 #include "cpu/kernels/integer_pairs.h"
+#include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
@@ -93,7 +93,7 @@ __attribute__((noinline)) void multiply_tile(const IntegerConvolutionTask &task,
     for (std::int64_t p = 0; p < count; ++p) {
         const std::int64_t pixel = first + p, x = pixel % to.width, y = pixel / to.width % to.height;
         std::uint8_t *const result = bytes_at(to, pixel / (to.width * to.height), y, x) + output;
-        requantize<panel_outputs>(task.requantization, sums + p * panel_outputs, place, outputs, result);
+        requantize(task.requantization, sums + p * panel_outputs, place, outputs, result);
     }
 }
 
@@ -119,45 +119,77 @@ void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range pane
     }
 }
 
-/// `most` channels of one output pixel, or the last of them.
-template <int most>
-MPSCNN_INLINE void depthwise_channels(const IntegerConvolutionTask &task, std::int64_t image, std::int64_t y,
-                                      std::int64_t x, std::int64_t channel, std::int64_t count) {
+/// Taps of a window that lie within the source.
+MPSCNN_INLINE Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
+    const std::int64_t start = output * axis.stride - axis.before;
+    return {max(divide_up(-start, axis.dilation), 0),
+            min(divide_up(size - start, axis.dilation), axis.kernel)};
+}
+
+/// Where an output pixel's taps are.
+struct DepthwiseWindow {
+    const std::uint8_t *first; ///< of the first row's and column's tap, the first channel; it may lie outside
+    std::ptrdiff_t row, column; ///< from tap to tap
+    Range rows, columns;
+};
+
+/// `panels` panels of channels of one output pixel; of the last one `count` are left.
+template <int panels>
+MPSCNN_INLINE void depthwise_panels(const IntegerConvolutionTask &task, const DepthwiseWindow &window,
+                                    std::int64_t channel, std::int64_t count, std::uint8_t *result) {
+    constexpr int registers = panels * PanelSums::registers,
+                  lanes = static_cast<int>(panel_outputs) / PanelSums::registers;
     const IntegerWeights &weights = task.weights;
-    const ConstView &from = task.source;
-    std::int32_t sums[most];
-    for (int c = 0; c < most; ++c) sums[c] = weights.bias[channel + c];
     const std::int64_t pitch = round_up(weights.groups, 2 * panel_outputs);
-    for (std::int64_t u = 0; u < task.vertical.kernel; ++u) {
-        const std::int64_t at_y =
-            y * task.vertical.stride - task.vertical.before + u * task.vertical.dilation;
-        if (at_y < 0 || at_y >= from.height) continue;
-        for (std::int64_t v = 0; v < task.horizontal.kernel; ++v) {
-            const std::int64_t at_x =
-                x * task.horizontal.stride - task.horizontal.before + v * task.horizontal.dilation;
-            if (at_x < 0 || at_x >= from.width) continue;
+    const auto zero = PanelSums::splat(task.source_zero);
+    typename PanelSums::reg sums[registers];
+#pragma GCC unroll 8
+    for (int r = 0; r < registers; ++r) sums[r] = PanelSums::load(weights.bias + channel + r * lanes);
+    for (std::int64_t u = window.rows.begin; u < window.rows.end; ++u)
+        for (std::int64_t v = window.columns.begin; v < window.columns.end; ++v) {
             const std::int16_t *const values =
                 weights.values + (u * task.horizontal.kernel + v) * pitch + channel;
-            const std::uint8_t *bytes = bytes_at(from, image, at_y, at_x) + channel;
-            std::uint8_t last[most];
-            if (count < most) { // not beyond the tensor
-                for (int c = 0; c < most; ++c) last[c] = c < count ? bytes[c] : 0;
+            const std::uint8_t *bytes = window.first + u * window.row + v * window.column + channel;
+            std::uint8_t last[panel_outputs];
+            if (panels == 1 && count < panel_outputs) { // not beyond the tensor
+                for (std::int64_t c = 0; c < panel_outputs; ++c) last[c] = c < count ? bytes[c] : 0;
                 bytes = last;
             }
-            for (int c = 0; c < most; ++c) sums[c] += values[c] * (bytes[c] - task.source_zero);
+#pragma GCC unroll 8
+            for (int r = 0; r < registers; ++r)
+                sums[r] = PanelSums::add_product(sums[r], bytes + r * lanes, zero, values + r * lanes);
         }
-    }
-    requantize<most>(task.requantization, sums, channel, count,
-                     bytes_at(task.destination, image, y, x) + channel);
+    alignas(64) std::int32_t stored[panels * panel_outputs];
+#pragma GCC unroll 8
+    for (int r = 0; r < registers; ++r) PanelSums::store(stored + r * lanes, sums[r]);
+    for (int p = 0; p < panels; ++p)
+        requantize(task.requantization, stored + p * panel_outputs, channel + p * panel_outputs,
+                   p + 1 < panels ? panel_outputs : count - p * panel_outputs, result + p * panel_outputs);
 }
 
 void depthwise_item(const IntegerConvolutionTask &task, const WorkSplit::Item &item) {
-    constexpr int most = 2 * panel_outputs;
+    const ConstView &from = task.source;
     const std::int64_t channels = task.destination.channels;
-    for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
-        for (std::int64_t x = 0; x < task.destination.width; ++x)
-            for (std::int64_t channel = 0; channel < channels; channel += most)
-                depthwise_channels<most>(task, item.image, y, x, channel, min(channels - channel, most));
+    DepthwiseWindow window{nullptr,
+                           task.vertical.dilation * from.row_stride,
+                           task.horizontal.dilation * from.pixel_stride,
+                           {},
+                           {}};
+    for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
+        window.rows = taps_inside(task.vertical, y, from.height);
+        for (std::int64_t x = 0; x < task.destination.width; ++x) {
+            window.columns = taps_inside(task.horizontal, x, from.width);
+            window.first = bytes_at(from, item.image, y * task.vertical.stride - task.vertical.before,
+                                    x * task.horizontal.stride - task.horizontal.before);
+            std::uint8_t *const result = bytes_at(task.destination, item.image, y, x);
+            std::int64_t channel = 0;
+            for (; channel + 2 * panel_outputs <= channels; channel += 2 * panel_outputs)
+                depthwise_panels<2>(task, window, channel, 2 * panel_outputs, result + channel);
+            for (; channel < channels; channel += panel_outputs)
+                depthwise_panels<1>(task, window, channel, min(channels - channel, panel_outputs),
+                                    result + channel);
+        }
+    }
 }
 
 template <class V>

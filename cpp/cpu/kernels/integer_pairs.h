@@ -17,19 +17,31 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The sums of one pixel and a panel of outputs.
+MPSCNN_INLINE std::int32_t both(const std::int16_t *pair) {
+    std::int32_t value;
+    __builtin_memcpy(&value, pair, sizeof value);
+    return value;
+}
+
+/// The sums of one pixel and a panel of outputs. add_product: of as many inputs as a register has sums, each
+/// by a weight of its own.
 #if defined(__AVX512BW__)
 struct PanelSums {
     static constexpr int registers = 1;
     using reg = __m512i;
     static MPSCNN_INLINE reg load(const std::int32_t *from) { return _mm512_loadu_si512(from); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) { _mm512_storeu_si512(to, value); }
-    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) {
-        return _mm512_set1_epi32(*reinterpret_cast<const std::int32_t *>(pair));
-    }
+    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) { return _mm512_set1_epi32(both(pair)); }
     static MPSCNN_INLINE reg weights(const std::int16_t *from) { return _mm512_loadu_si512(from); }
     static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
         return _mm512_add_epi32(sum, _mm512_madd_epi16(weights, pair));
+    }
+    static MPSCNN_INLINE reg splat(std::int32_t value) { return _mm512_set1_epi32(value); }
+    static MPSCNN_INLINE reg add_product(reg sum, const std::uint8_t *bytes, reg zero,
+                                         const std::int16_t *weights) {
+        const reg x = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes))),
+                  w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(weights)));
+        return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_sub_epi32(x, zero), w));
     }
     static constexpr int pixels = 12;
 };
@@ -43,14 +55,19 @@ struct PanelSums {
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) {
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), value);
     }
-    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) {
-        return _mm256_set1_epi32(*reinterpret_cast<const std::int32_t *>(pair));
-    }
+    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) { return _mm256_set1_epi32(both(pair)); }
     static MPSCNN_INLINE reg weights(const std::int16_t *from) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
     }
     static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
         return _mm256_add_epi32(sum, _mm256_madd_epi16(weights, pair));
+    }
+    static MPSCNN_INLINE reg splat(std::int32_t value) { return _mm256_set1_epi32(value); }
+    static MPSCNN_INLINE reg add_product(reg sum, const std::uint8_t *bytes, reg zero,
+                                         const std::int16_t *weights) {
+        const reg x = _mm256_cvtepu8_epi32(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(bytes))),
+                  w = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(weights)));
+        return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_sub_epi32(x, zero), w));
     }
     static constexpr int pixels = 5;
 };
@@ -64,14 +81,22 @@ struct PanelSums {
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) {
         _mm_storeu_si128(reinterpret_cast<__m128i *>(to), value);
     }
-    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) {
-        return _mm_set1_epi32(*reinterpret_cast<const std::int32_t *>(pair));
-    }
+    static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) { return _mm_set1_epi32(both(pair)); }
     static MPSCNN_INLINE reg weights(const std::int16_t *from) {
         return _mm_loadu_si128(reinterpret_cast<const __m128i *>(from));
     }
     static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
         return _mm_add_epi32(sum, _mm_madd_epi16(weights, pair));
+    }
+    static MPSCNN_INLINE reg splat(std::int32_t value) { return _mm_set1_epi32(value); }
+    static MPSCNN_INLINE reg add_product(reg sum, const std::uint8_t *bytes, reg zero,
+                                         const std::int16_t *weights) {
+        std::int32_t four;
+        __builtin_memcpy(&four, bytes, sizeof four);
+        const reg none = _mm_setzero_si128(),
+                  x = _mm_unpacklo_epi16(_mm_unpacklo_epi8(_mm_cvtsi32_si128(four), none), none),
+                  w = _mm_unpacklo_epi16(_mm_loadl_epi64(reinterpret_cast<const __m128i *>(weights)), none);
+        return _mm_add_epi32(sum, _mm_madd_epi16(_mm_sub_epi32(x, zero), w));
     }
     static constexpr int pixels = 2;
 };
@@ -83,13 +108,21 @@ struct PanelSums {
     static MPSCNN_INLINE reg load(const std::int32_t *from) { return vld1q_s32(from); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) { vst1q_s32(to, value); }
     static MPSCNN_INLINE pairs broadcast(const std::int16_t *pair) {
-        return vreinterpretq_s16_s32(vdupq_n_s32(*reinterpret_cast<const std::int32_t *>(pair)));
+        return vreinterpretq_s16_s32(vdupq_n_s32(both(pair)));
     }
     static MPSCNN_INLINE pairs weights(const std::int16_t *from) { return vld1q_s16(from); }
     static MPSCNN_INLINE reg add(reg sum, pairs weights, pairs pair) {
         const int32x4_t low = vmull_s16(vget_low_s16(weights), vget_low_s16(pair));
         const int32x4_t high = vmull_high_s16(weights, pair);
         return vaddq_s32(sum, vpaddq_s32(low, high));
+    }
+    static MPSCNN_INLINE reg splat(std::int32_t value) { return vdupq_n_s32(value); }
+    static MPSCNN_INLINE reg add_product(reg sum, const std::uint8_t *bytes, reg zero,
+                                         const std::int16_t *weights) {
+        std::uint32_t four;
+        __builtin_memcpy(&four, bytes, sizeof four);
+        const int16x4_t x = vreinterpret_s16_u16(vget_low_u16(vmovl_u8(vcreate_u8(four))));
+        return vmlal_s16(sum, vsub_s16(x, vmovn_s32(zero)), vld1_s16(weights));
     }
     static constexpr int pixels = 4;
 };
