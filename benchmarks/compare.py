@@ -6,7 +6,7 @@
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
 Every engine runs in a process of its own, interleaved, see `mpscnn.benchmark`; which settings each gets and why is in
 python/mpscnn/benchmark/engines.py. An engine whose outputs differ from mpscnn's by more than BOUNDS is refused.
---quantised adds LiteRT's integers for such a file beside mpscnn's float32 for the same one: what mpscnn does not do.
+--quantised adds such a file, which mpscnn and LiteRT compute in its integers.
 """
 
 from __future__ import annotations
@@ -156,8 +156,8 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
 
 
 def compile_options(precision: str) -> dict[str, Any]:
-    """mpscnn's for one of PRECISIONS, or for int8, beside which it computes in float32."""
-    return {"device": "cpu", "precision": "bfloat16" if precision == "bfloat16" else "float32"}
+    """mpscnn's for one of PRECISIONS, or for int8."""
+    return {"device": "cpu", "precision": precision}
 
 
 def possible_here(precision: str) -> bool:
