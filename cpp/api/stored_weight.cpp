@@ -9,8 +9,10 @@ engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const float *scales,
                                std::int64_t quantization_count, const std::string &what) {
     require_array(scales, quantization_count, "scales");
     require_array(zero_points, quantization_count, "zero_points");
-    if ((tensor.dtype == MPSCNN_UINT8) != (quantization_count > 0))
-        fail(ErrorKind::weights, "uint8 weights need scales and zero points, and only they have them");
+    const bool has_integers = tensor.dtype == MPSCNN_UINT8 || tensor.dtype == MPSCNN_INT32;
+    if (has_integers != (quantization_count > 0))
+        fail(ErrorKind::weights,
+             "uint8 and int32 weights need scales and zero points, and only they have them");
     engine::WeightTensor weight = weight_of(tensor, what);
     if (quantization_count > 0)
         weight.set_quantization({scales, scales + quantization_count},
@@ -31,6 +33,9 @@ mpscnn_tensor tensor_of(const engine::WeightTensor &weight) {
         break;
     case engine::WeightType::uint8:
         tensor.dtype = MPSCNN_UINT8;
+        break;
+    case engine::WeightType::int32:
+        tensor.dtype = MPSCNN_INT32;
         break;
     }
     give_shape(weight.shape(), tensor.shape, &tensor.rank);

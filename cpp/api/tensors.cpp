@@ -21,10 +21,12 @@ DType dtype_of(const mpscnn_tensor &tensor, const char *what) {
         return DType::uint8;
     case MPSCNN_FLOAT64:
         return DType::float64;
+    case MPSCNN_INT32:
+        return DType::int32;
     default:
         fail(ErrorKind::parameter,
              {what, ": unknown dtype ", tensor.dtype,
-              "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16, MPSCNN_UINT8 and MPSCNN_FLOAT64"});
+              "; known are MPSCNN_FLOAT32, MPSCNN_FLOAT16, MPSCNN_UINT8, MPSCNN_FLOAT64 and MPSCNN_INT32"});
     }
 }
 
@@ -58,12 +60,15 @@ engine::WeightType weight_type_of(DType type, const std::string &what) {
         return engine::WeightType::float16;
     case DType::uint8:
         return engine::WeightType::uint8;
+    case DType::int32:
+        return engine::WeightType::int32;
     case DType::float32:
         return engine::WeightType::float32;
     case DType::float64:
         break;
     }
-    fail(ErrorKind::shape, {what, ": expected float32, float16 or uint8 elements, got ", name_of(type)});
+    fail(ErrorKind::shape,
+         {what, ": expected float32, float16, uint8 or int32 elements, got ", name_of(type)});
 }
 
 } // namespace

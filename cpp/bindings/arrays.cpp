@@ -17,9 +17,10 @@ struct ElementType {
     const char *name;
 };
 
-constexpr std::array<ElementType, 3> element_types{{{MPSCNN_FLOAT32, 'f', 4, "float32"},
+constexpr std::array<ElementType, 4> element_types{{{MPSCNN_FLOAT32, 'f', 4, "float32"},
                                                     {MPSCNN_FLOAT16, 'f', 2, "float16"},
-                                                    {MPSCNN_UINT8, 'u', 1, "uint8"}}};
+                                                    {MPSCNN_UINT8, 'u', 1, "uint8"},
+                                                    {MPSCNN_INT32, 'i', 4, "int32"}}};
 
 } // namespace
 
@@ -72,7 +73,7 @@ mpscnn_tensor tensor_of(const py::array &array, const ElementType &type, const s
 mpscnn_tensor float_tensor(py::handle object, const std::string &what, Access access) {
     const py::array array = require_array(object, what);
     const ElementType *type = element_type_of(array.dtype());
-    if (type == nullptr || type->type == MPSCNN_UINT8)
+    if (type == nullptr || type->kind != 'f')
         throw ShapeError(what + ": expected float32 or float16, got " + type_name(array.dtype()));
     if (access == Access::write && !array.writeable())
         throw ParameterError(what + ": the array is read-only");
@@ -104,7 +105,8 @@ mpscnn_tensor weight_tensor(py::handle object, const std::string &what) {
     const py::array array = require_array(object, what);
     const ElementType *type = element_type_of(array.dtype());
     if (type == nullptr)
-        throw ShapeError(what + ": expected float32, float16 or uint8, got " + type_name(array.dtype()));
+        throw ShapeError(what + ": expected float32, float16, uint8 or int32, got " +
+                         type_name(array.dtype()));
     return tensor_of(array, *type, what);
 }
 

@@ -9,7 +9,8 @@ enum class DType {
     float32 = 0,
     float16 = 1,
     uint8 = 2,
-    float64 = 3 ///< signals only
+    float64 = 3, ///< signals only
+    int32 = 4    ///< weights only, with scales and zero points, as uint8
 };
 
 constexpr std::size_t size_of(DType type) {
@@ -17,6 +18,7 @@ constexpr std::size_t size_of(DType type) {
     case DType::float64:
         return 8;
     case DType::float32:
+    case DType::int32:
         return 4;
     case DType::float16:
         return 2;
@@ -32,6 +34,8 @@ constexpr const char *name_of(DType type) {
         return "float64";
     case DType::float32:
         return "float32";
+    case DType::int32:
+        return "int32";
     case DType::float16:
         return "float16";
     case DType::uint8:

@@ -128,7 +128,7 @@ private:
             return;
         }
         WeightTensor tensor(stored->shape, weight_type(*stored), file_.share(*stored));
-        if (tensor.type() == WeightType::uint8)
+        if (tensor.has_quantization())
             tensor.set_quantization(read_floats(name + ".scale"), read_floats(name + ".zero_point"));
         take_weight_(graph, node, spec.role, std::move(tensor));
     }
@@ -141,15 +141,18 @@ private:
             return WeightType::float16;
         case StoredType::uint8:
             return WeightType::uint8;
+        case StoredType::int32:
+            return WeightType::int32;
         default:
-            fail(ErrorKind::weights, {"tensor ", quoted(stored.name), ": weights are F32, F16 or U8, not ",
-                                      name_of(stored.type)});
+            fail(ErrorKind::weights, {"tensor ", quoted(stored.name),
+                                      ": weights are F32, F16, U8 or I32, not ", name_of(stored.type)});
         }
     }
 
     std::vector<float> read_floats(const std::string &name) {
         const StoredTensor *stored = take(name);
-        if (!stored) fail(ErrorKind::weights, {"tensor ", quoted(name), " is missing: U8 weights need it"});
+        if (!stored)
+            fail(ErrorKind::weights, {"tensor ", quoted(name), " is missing: U8 and I32 weights need it"});
         return floats_of(*stored);
     }
 

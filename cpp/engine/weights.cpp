@@ -52,11 +52,13 @@ void read_halves(const std::byte *source, std::span<float> target) {
 } // namespace
 
 const char *name_of(WeightType type) {
-    return type == WeightType::float32 ? "float32" : type == WeightType::float16 ? "float16" : "uint8";
+    constexpr const char *names[] = {"float32", "float16", "uint8", "int32"};
+    return names[static_cast<int>(type)];
 }
 
 std::size_t size_of(WeightType type) {
-    return type == WeightType::float32 ? 4 : type == WeightType::float16 ? 2 : 1;
+    constexpr std::size_t sizes[] = {4, 2, 1, 4};
+    return sizes[static_cast<int>(type)];
 }
 
 WeightTensor::WeightTensor(Shape shape, WeightType type, std::shared_ptr<const std::byte> bytes)
@@ -115,13 +117,23 @@ void WeightTensor::read_unscaled(std::size_t first, std::span<float> target) con
             source += values.size();
         });
         break;
+    case WeightType::int32:
+        for_each_channel(elements(), scales_.size(), first, target, [&](std::size_t channel, auto values) {
+            for (float &value : values) {
+                std::int32_t integer;
+                std::memcpy(&integer, source, sizeof integer);
+                source += sizeof integer;
+                value = static_cast<float>((static_cast<double>(integer) - zero_points_[channel]) *
+                                           static_cast<double>(scales_[channel]));
+            }
+        });
+        break;
     }
 }
 
 const std::byte *WeightTensor::in_place(WeightType type) const {
-    return type == type_ && type != WeightType::uint8 && factors_.empty() && is_aligned(data(), size_of(type))
-               ? data()
-               : nullptr;
+    const bool readable = type == type_ && !has_quantization() && factors_.empty();
+    return readable && is_aligned(data(), size_of(type)) ? data() : nullptr;
 }
 
 std::optional<WeightValue> WeightTensor::find_forbidden(float lowest) const {

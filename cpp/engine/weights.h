@@ -12,8 +12,9 @@
 
 namespace mpscnn::engine {
 
-/// How weights are stored. uint8 weights are (value - zero_point) * scale, per tensor or per output channel.
-enum class WeightType { float32, float16, uint8 };
+/// How weights are stored. uint8 and int32 weights are (value - zero_point) * scale, per tensor or per output
+/// channel; the latter are the biases of quantised layers.
+enum class WeightType { float32, float16, uint8, int32 };
 
 /// One of a tensor's values.
 struct WeightValue {
@@ -30,7 +31,7 @@ public:
     WeightTensor(Shape shape, WeightType type, std::shared_ptr<const std::byte> bytes);
     static WeightTensor from_floats(Shape shape, std::vector<float> values);
 
-    /// uint8 only: one entry, or one for each index of the first axis.
+    /// uint8 and int32 only: one entry, or one for each index of the first axis.
     void set_quantization(std::vector<float> scales, std::vector<float> zero_points);
 
     const Shape &shape() const { return shape_; }
@@ -41,6 +42,7 @@ public:
     /// What keeps the elements alive.
     const std::shared_ptr<const std::byte> &owner() const { return bytes_; }
     const std::vector<float> &scales() const { return scales_; }
+    bool has_quantization() const { return type_ == WeightType::uint8 || type_ == WeightType::int32; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 
     /// What a batch normalization behind it has multiplied its values by: nothing, or a factor for each index

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 #include "core/error.h"
@@ -116,7 +117,7 @@ private:
     void set_outputs() {
         const std::vector<float> &scales = tensor_->scales();
         const std::int64_t outputs = layer_.weights.groups * layer_.weights.outputs;
-        const std::vector<float> bias = node_.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
+        const std::vector<std::int32_t> bias = biases(outputs);
         for (std::int64_t output = 0; output < outputs; ++output) {
             const auto i = static_cast<std::size_t>(output), at = static_cast<std::size_t>(place_of(output));
             const double product =
@@ -127,12 +128,20 @@ private:
                                                                   "more than 2^30 times its result's"});
             layer_.multipliers[at] = factor.multiplier;
             layer_.shifts[at] = factor.shift;
-            const double integer = std::round(static_cast<double>(bias[i]) / product);
-            if (!(std::abs(integer) < 4194304.0)) // beyond it float32 has not all integers of this scale
-                fail(ErrorKind::weights, {name_of_layer(node_), ": its bias ", bias[i],
-                                          " is more than 2^22 times the scale of its products"});
-            layer_.bias[at] = static_cast<std::int32_t>(integer);
+            layer_.bias[at] = bias[i];
         }
+    }
+
+    /// Whose scale is that of the products, whatever it is said to be.
+    std::vector<std::int32_t> biases(std::int64_t outputs) const {
+        std::vector<std::int32_t> integers(static_cast<std::size_t>(outputs), 0);
+        const auto found = node_.weights.find("bias");
+        if (found == node_.weights.end()) return integers;
+        if (found->second.type() != engine::WeightType::int32)
+            fail(ErrorKind::weights, {name_of_layer(node_), ": int8 precision needs biases that are 32-bit "
+                                                            "integers with the scale of its products"});
+        std::memcpy(integers.data(), found->second.data(), integers.size() * sizeof(std::int32_t));
+        return integers;
     }
 
     void set_values() {

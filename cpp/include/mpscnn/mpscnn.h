@@ -117,8 +117,9 @@ MPSCNN_API void mpscnn_pages_release(void *memory);
 typedef enum mpscnn_dtype {
     MPSCNN_FLOAT32 = 0,
     MPSCNN_FLOAT16 = 1,
-    MPSCNN_UINT8 = 2,  /* weights only, with scales and zero points */
-    MPSCNN_FLOAT64 = 3 /* signals only (mpscnn_convolve) */
+    MPSCNN_UINT8 = 2,   /* weights only, with scales and zero points */
+    MPSCNN_FLOAT64 = 3, /* signals only (mpscnn_convolve) */
+    MPSCNN_INT32 = 4    /* weights only, with scales and zero points: biases of quantised layers */
 } mpscnn_dtype;
 
 enum { MPSCNN_MAX_RANK = 6 };
@@ -170,8 +171,8 @@ MPSCNN_API mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, c
 /* Shape of a value, -1 where it is free. */
 MPSCNN_API mpscnn_status mpscnn_graph_shape(const mpscnn_graph *graph, int value,
                                             int64_t shape[MPSCNN_MAX_RANK], int *rank);
-/* Copies the tensor. `scales` and `zero_points` (uint8 only) have `quantization_count` entries: 1, or one for
- * each index of the first axis. */
+/* Copies the tensor. `scales` and `zero_points` (uint8 and int32 only) have `quantization_count` entries: 1,
+ * or one for each index of the first axis. */
 MPSCNN_API mpscnn_status mpscnn_graph_set_weight(mpscnn_graph *graph, const char *layer, const char *role,
                                                  const mpscnn_tensor *tensor, const float *scales,
                                                  const float *zero_points, int64_t quantization_count);

@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import name_list
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import content_of, replacing
+from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ParameterError, WeightsError
 
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 VERSION = "1"
-_FORMAT_NAMES = {"float32": "F32", "float16": "F16", "uint8": "U8"}
+_FORMAT_NAMES = {"float32": "F32", "float16": "F16", "uint8": "U8", "int32": "I32"}
 
 
 def save_model(
@@ -38,7 +39,7 @@ def save_model(
     information: Mapping[str, str] | None,
 ) -> None:
     """See `Network.save`."""
-    if dtype not in _FORMAT_NAMES:
+    if dtype not in get_args(StoredTypeName):
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     require_no_functions(network.graph, "saved")
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
@@ -137,7 +138,9 @@ def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
             continue
         layer, role = spec["layer"], spec["role"]
         name = f"{layer}.{role}"
-        if role == "weight" and dtype == "uint8":
+        if role == "bias" and (stored := network.graph.get_weight(layer, role))[0].dtype == np.int32:
+            tensors |= _stored(name, *stored)
+        elif role == "weight" and dtype == "uint8":
             values, scales, zero_points = network.graph.get_weight(layer, role)
             quantized = (values, scales, zero_points) if scales else quantize(values)
             tensors |= _stored(name, *quantized)

@@ -92,11 +92,14 @@ class GraphWeights:
     def set_quantized_weight(
         self,
         name: str,
-        values: NDArray[np.uint8],
+        values: NDArray[np.uint8] | NDArray[np.int32],
         scales: Sequence[float] | NDArray[np.float32],
         zero_points: Sequence[float] | NDArray[np.float32],
     ) -> None:
-        """Sets "<layer>.<role>" from uint8: (values - zero_point) * scale, per tensor or per first index."""
+        """Sets "<layer>.<role>" from uint8 or int32: (values - zero_point) * scale, per tensor or per first index.
+
+        int32 is for biases of layers that precision "int8" computes.
+        """
         layer, _, role = name.rpartition(".")
         scale_list, zero_list = (np.asarray(part, np.float32).tolist() for part in (scales, zero_points))
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
@@ -146,7 +149,7 @@ class GraphWeights:
 
     @property
     def weights(self) -> dict[str, NDArray[Any]]:
-        """All weights that are set, as stored (uint8 ones dequantised to float32); copies."""
+        """All weights that are set, as stored (integers dequantised to float32); copies."""
         return {
             f"{spec['layer']}.{spec['role']}": self.weight(spec["layer"], spec["role"])
             for spec in self.weight_specs()
@@ -154,7 +157,7 @@ class GraphWeights:
         }
 
     def weight(self, layer: str, role: str = "weight") -> NDArray[Any]:
-        """A copy of one weight, as stored; uint8 ones dequantised to float32. Raises WeightsError without it."""
+        """A copy of one weight, as stored; integers dequantised to float32. Raises WeightsError without it."""
         return _dequantized(*self.graph.get_weight(layer, role))
 
     def _set_weight(self, spec: dict[str, Any], array: NDArray[Any]) -> None:
@@ -224,6 +227,9 @@ def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Seq
     if not scales:
         return values
     per_channel = (-1,) + (1,) * (values.ndim - 1)
-    scale, zero_point = (np.asarray(part, np.float32).reshape(per_channel) for part in (scales, zero_points))
-    result: NDArray[Any] = (values.astype(np.float32) - zero_point) * scale
+    wide = np.float32 if values.dtype == np.uint8 else np.float64  # as the core computes them
+    scale, zero_point = (
+        np.asarray(part, np.float32).astype(wide).reshape(per_channel) for part in (scales, zero_points)
+    )
+    result: NDArray[Any] = ((values.astype(wide) - zero_point) * scale).astype(np.float32)
     return result

@@ -142,6 +142,18 @@ class Constants:
         stored = (values.astype(np.int16) + shift).astype(np.uint8)
         network.set_quantized_weight(name, stored, scales, (zero_points + shift).astype(np.float32))
 
+    def set_bias(self, network: Network, layer: str, index: int) -> None:
+        """Gives biases to a layer; 32-bit integers with scales stay such."""
+        values, quantization = self.stored(index, "its biases"), self._file.tensors[index].quantization
+        if values.dtype != np.int32 or quantization is None:
+            network.graph.set_weight(layer, "bias", self.real(index, "its biases"))
+            return
+        self.count(values.nbytes)
+        zero_points = quantization.zero_points.astype(np.float32)
+        network.set_quantized_weight(
+            f"{layer}.bias", values.astype(np.int32), quantization.scales, zero_points
+        )
+
     def count(self, size: int) -> None:
         """Adds bytes that are made of constants. Raises WeightsError for more than the file's size allows."""
         self._copied += size

@@ -227,8 +227,7 @@ class OperatorReader:
         """Inputs 1 and 2 as weight and bias; `order` and `shape` as of `Constants.set_weight`."""
         self.constants.set_weight(self.network, f"{layer}.weight", operator.inputs[1], order, shape)
         if len(operator.inputs) > 2 and operator.inputs[2] >= 0:
-            bias = self.constants.real(operator.inputs[2], "its biases")
-            self.network.graph.set_weight(layer, "bias", bias)
+            self.constants.set_bias(self.network, layer, operator.inputs[2])
 
 
 def without_batch(axis: Axis) -> Axis:
