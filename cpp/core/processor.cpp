@@ -45,7 +45,8 @@ bool may_use_tiles() {
 }
 
 struct Features {
-    bool avx2 = false, avx512 = false, avx512_bf16 = false, fast_pairs = false, amx_bf16 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false, avx512_vnni = false, fast_pairs = false,
+         amx_bf16 = false;
 
     Features() {
         constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
@@ -55,6 +56,7 @@ struct Features {
         const unsigned states = has(basic.c, osxsave) ? saved_states() : 0;
         avx2 = has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
         avx512 = avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
+        avx512_vnni = avx512 && has(extended.c, 1u << 11);
         // The leaf's first register is the number of its last part.
         avx512_bf16 = avx512 && extended.a >= 1 && has(cpuid(7, 1).a, 1u << 5);
         constexpr unsigned amd[] = {0x68747541, 0x69746e65, 0x444d4163}; // "AuthenticAMD"
@@ -78,6 +80,7 @@ bool has_avx512() { return features().avx512; }
 bool has_avx512_bf16() { return features().avx512_bf16; }
 bool has_fast_bfloat16_pairs() { return features().fast_pairs; }
 bool has_amx_bf16() { return features().amx_bf16; }
+bool has_avx512_vnni() { return features().avx512_vnni; }
 
 } // namespace mpscnn
 

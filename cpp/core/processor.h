@@ -14,6 +14,8 @@ bool has_fast_bfloat16_pairs();
 /// AMX with bfloat16 and AVX512_BF16 besides, and the system lets this process use its registers, which the
 /// first call asks for.
 bool has_amx_bf16();
+/// AVX512_VNNI besides.
+bool has_avx512_vnni();
 #elif defined(__aarch64__)
 /// Whether this processor has bfloat16 instructions (FEAT_BF16).
 bool has_arm_bfloat16();

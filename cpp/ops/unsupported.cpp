@@ -77,7 +77,10 @@ bool has_limits_only(const std::optional<Neuron> &activation) {
 /// What engines do not compute in integers.
 Refused not_of_integers(const LayerUse &layer) {
     if (!layer.int8) return std::nullopt;
-    if (!layer.quantized) return Refused("a layer of which a tensor has no quantization");
+    if (!layer.quantized)
+        return Refused(
+            "a layer of which a tensor has no quantization; load a quantised TensorFlow Lite file, "
+            "or compute in float32");
     if (!has_limits_only(layer.activation)) return Refused("another activation than relu, relu6 or clamp");
     const auto is_computed = []<class Op>(const Op &operation) {
         if constexpr (std::is_same_v<Op, Addition>)
@@ -89,6 +92,10 @@ Refused not_of_integers(const LayerUse &layer) {
             return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
                    std::is_same_v<Op, Softmax> || std::is_same_v<Op, Reshape>;
     };
+    constexpr std::int64_t most_exponentials = 4096; // whose sum has 12 bits before the point
+    if (std::holds_alternative<Softmax>(layer.operation) &&
+        layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
+        return Refused("a softmax of more than 4096 channels");
     return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
 }
 

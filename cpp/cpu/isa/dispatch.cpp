@@ -34,6 +34,9 @@ void get(Bfloat16Kernels &);
 namespace amx_bf16 {
 void get(Bfloat16Kernels &);
 }
+namespace avx512_vnni {
+void get(Kernel<IntegerConvolutionTask> &);
+}
 #endif
 #elif defined(__aarch64__)
 namespace neon {
@@ -105,6 +108,7 @@ Available::Available() {
         KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
         table.name = "amx";
         add_bfloat16(table, Bfloat16Products::blocks_in_tiles, amx_bf16::get);
+        if (has_avx512_vnni()) avx512_vnni::get(table.quads);
     }
     if (has_avx512()) {
         KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
@@ -113,6 +117,7 @@ Available::Available() {
             add_bfloat16(table, Bfloat16Products::pairs, avx512_bf16::get);
         else
             add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
+        if (has_avx512_vnni()) avx512_vnni::get(table.quads);
     }
 #endif
 #if defined(MPSCNN_WITH_avx2)

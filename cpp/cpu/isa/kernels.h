@@ -111,8 +111,14 @@ struct KernelTable : VectorTraits,
             if (task.packed->element == Element::bfloat16) return bfloat16.convolution;
         if constexpr (std::is_same_v<TaskType, ChainTask>)
             if (task.stages->packed->element == Element::bfloat16) return bfloat16.chain;
+        if constexpr (std::is_same_v<TaskType, IntegerConvolutionTask>)
+            if (multiplies_quads()) return quads;
         return *this;
     }
+
+    /// Where the processor multiplies four bytes at a time: for all weights.
+    Kernel<IntegerConvolutionTask> quads;
+    bool multiplies_quads() const { return quads.run != nullptr; }
 
     Bfloat16Kernels bfloat16;
     /// Where it has no such kernels, why not.

@@ -3,12 +3,16 @@
 // The inputs of a block of pixels are gathered as 16-bit integers without their zero point, zeros outside of
 // the source. Registers: sums of 12 pixels with AVX-512, 5 with AVX2; weights of a pair of inputs are loaded,
 // the pixels' inputs broadcast. Bound by the products, with few inputs by the requantisation.
-// Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers.
+// Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers. Processors
+// with AVX512_VNNI multiply four bytes at a time, integer_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_pairs.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
+#if defined(__AVX512VNNI__)
+#include "cpu/kernels/integer_quads.h"
+#endif
 
 namespace mpscnn::cpu {
 namespace {
@@ -35,6 +39,9 @@ Prepared depthwise_prepare(const IntegerConvolutionTask &task, const Planning &p
 template <class V>
 Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const Planning &planning) {
     if (task.weights.is_depthwise()) return depthwise_prepare(task, planning);
+#if defined(__AVX512VNNI__)
+    if (task.weights.quads) return prepare_quads(task, planning);
+#endif
     constexpr std::int64_t tiles = 4;
     const View &to = task.destination;
     IntegerConvolutionPlan plan{};
@@ -90,10 +97,11 @@ __attribute__((noinline)) void multiply_tile(const IntegerConvolutionTask &task,
     add_pairs<pixels>(rows, elements, weights.pairs(), weights.values + place * elements,
                       weights.bias + place, sums);
     const std::int64_t outputs = min(weights.outputs - own, panel_outputs);
+    const PanelRequantizer requantizer(task.requantization, place);
     for (std::int64_t p = 0; p < count; ++p) {
         const std::int64_t pixel = first + p, x = pixel % to.width, y = pixel / to.width % to.height;
         std::uint8_t *const result = bytes_at(to, pixel / (to.width * to.height), y, x) + output;
-        requantize(task.requantization, sums + p * panel_outputs, place, outputs, result);
+        requantizer.store(sums + p * panel_outputs, outputs, result);
     }
 }
 
@@ -133,10 +141,10 @@ struct DepthwiseWindow {
     Range rows, columns;
 };
 
-/// `panels` panels of channels of one output pixel; of the last one `count` are left.
+/// Sums of `panels` panels of channels of one output pixel; of the last one `count` are left.
 template <int panels>
-MPSCNN_INLINE void depthwise_panels(const IntegerConvolutionTask &task, const DepthwiseWindow &window,
-                                    std::int64_t channel, std::int64_t count, std::uint8_t *result) {
+MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const DepthwiseWindow &window,
+                                  std::int64_t channel, std::int64_t count, std::int32_t *stored) {
     constexpr int registers = panels * PanelSums::registers,
                   lanes = static_cast<int>(panel_outputs) / PanelSums::registers;
     const IntegerWeights &weights = task.weights;
@@ -159,42 +167,58 @@ MPSCNN_INLINE void depthwise_panels(const IntegerConvolutionTask &task, const De
             for (int r = 0; r < registers; ++r)
                 sums[r] = PanelSums::add_product(sums[r], bytes + r * lanes, zero, values + r * lanes);
         }
-    alignas(64) std::int32_t stored[panels * panel_outputs];
 #pragma GCC unroll 8
     for (int r = 0; r < registers; ++r) PanelSums::store(stored + r * lanes, sums[r]);
-    for (int p = 0; p < panels; ++p)
-        requantize(task.requantization, stored + p * panel_outputs, channel + p * panel_outputs,
-                   p + 1 < panels ? panel_outputs : count - p * panel_outputs, result + p * panel_outputs);
+}
+
+/// A row of the result.
+struct DepthwiseRow {
+    const std::uint8_t *first; ///< what the first tap of pixel 0 reads; it may lie outside
+    std::uint8_t *result;
+    Range rows; ///< of the taps
+};
+
+template <int panels>
+__attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task, const DepthwiseRow &row,
+                                             std::int64_t channel) {
+    const ConstView &from = task.source;
+    const std::int64_t count = min(task.destination.channels - channel, panels * panel_outputs);
+    const PanelRequantizer first(task.requantization, channel),
+        last(task.requantization, channel + (panels - 1) * panel_outputs);
+    alignas(64) std::int32_t sums[panels * panel_outputs];
+    std::uint8_t *result = row.result + channel;
+    for (std::int64_t x = 0; x < task.destination.width; ++x, result += task.destination.pixel_stride) {
+        const DepthwiseWindow window{row.first + x * task.horizontal.stride * from.pixel_stride,
+                                     task.vertical.dilation * from.row_stride,
+                                     task.horizontal.dilation * from.pixel_stride, row.rows,
+                                     taps_inside(task.horizontal, x, from.width)};
+        depthwise_sums<panels>(task, window, channel, count, sums);
+        if (panels == 2) first.store(sums, panel_outputs, result);
+        last.store(sums + (panels - 1) * panel_outputs, count - (panels - 1) * panel_outputs,
+                   result + (panels - 1) * panel_outputs);
+    }
 }
 
 void depthwise_item(const IntegerConvolutionTask &task, const WorkSplit::Item &item) {
-    const ConstView &from = task.source;
     const std::int64_t channels = task.destination.channels;
-    DepthwiseWindow window{nullptr,
-                           task.vertical.dilation * from.row_stride,
-                           task.horizontal.dilation * from.pixel_stride,
-                           {},
-                           {}};
     for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
-        window.rows = taps_inside(task.vertical, y, from.height);
-        for (std::int64_t x = 0; x < task.destination.width; ++x) {
-            window.columns = taps_inside(task.horizontal, x, from.width);
-            window.first = bytes_at(from, item.image, y * task.vertical.stride - task.vertical.before,
-                                    x * task.horizontal.stride - task.horizontal.before);
-            std::uint8_t *const result = bytes_at(task.destination, item.image, y, x);
-            std::int64_t channel = 0;
-            for (; channel + 2 * panel_outputs <= channels; channel += 2 * panel_outputs)
-                depthwise_panels<2>(task, window, channel, 2 * panel_outputs, result + channel);
-            for (; channel < channels; channel += panel_outputs)
-                depthwise_panels<1>(task, window, channel, min(channels - channel, panel_outputs),
-                                    result + channel);
-        }
+        const DepthwiseRow row{
+            bytes_at(task.source, item.image, y * task.vertical.stride - task.vertical.before,
+                     -task.horizontal.before),
+            bytes_at(task.destination, item.image, y, 0), taps_inside(task.vertical, y, task.source.height)};
+        std::int64_t channel = 0;
+        for (; channel + 2 * panel_outputs <= channels; channel += 2 * panel_outputs)
+            depthwise_row<2>(task, row, channel);
+        for (; channel < channels; channel += panel_outputs) depthwise_row<1>(task, row, channel);
     }
 }
 
 template <class V>
 void integer_convolution_run(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                              std::int64_t end, Worker &worker) {
+#if defined(__AVX512VNNI__)
+    if (task.weights.quads) return run_quads(task, prepared, begin, end, worker);
+#endif
     const auto &plan = prepared.plan_as<IntegerConvolutionPlan>();
     for (std::int64_t index = begin; index < end; ++index) {
         if (task.weights.is_depthwise()) {

@@ -4,7 +4,7 @@
 // two loads for each element. Bound by those, elsewhere by memory.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/integer_bytes.h"
+#include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
 
 namespace mpscnn::cpu {
@@ -23,6 +23,16 @@ MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, st
         const WorkSplit::Item item = split.item(index);
         for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) visit(item.image, y);
     }
+}
+
+/// Elements of a row that lie side by side in all tensors of a layer.
+struct RowRuns {
+    std::int64_t count, elements;
+};
+
+template <class... Views> RowRuns runs_of(const View &to, const Views &...from) {
+    const bool joined = to.pixel_stride == to.channels && ((from.pixel_stride == to.channels) && ...);
+    return joined ? RowRuns{1, to.width * to.channels} : RowRuns{to.width, to.channels};
 }
 
 // ---- Average pooling ----
@@ -83,16 +93,20 @@ template <class V> Prepared integer_sum_prepare(const IntegerSumTask &task, cons
 template <class V>
 void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::int64_t begin,
                      std::int64_t end, Worker &) {
+    constexpr std::int64_t panel = IntegerWeights::panel;
+    const PanelRequantizer requantizer(task.requantization, 0);
+    const RowRuns runs = runs_of(task.destination, task.source, task.second);
     for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-        for (std::int64_t x = 0; x < task.destination.width; ++x) {
+        for (std::int64_t x = 0; x < runs.count; ++x) {
             const std::uint8_t *a = bytes_at(task.source, image, y, x),
                                *b = bytes_at(task.second, image, y, x);
             std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-            for (std::int64_t c = 0; c < task.destination.channels; ++c) {
-                const std::int32_t sum = task.source_terms[a[c]] + task.second_terms[b[c]];
-                result[c] = static_cast<std::uint8_t>(
-                    limited(rounded_twice(sum, task.factor.multiplier, task.factor.shift) + task.zero_point,
-                            task.low, task.high));
+            for (std::int64_t first = 0; first < runs.elements; first += panel) {
+                const std::int64_t count = min(runs.elements - first, panel);
+                std::int32_t sums[panel] = {};
+                for (std::int64_t c = 0; c < count; ++c)
+                    sums[c] = task.source_terms[a[first + c]] + task.second_terms[b[first + c]];
+                requantizer.store(sums, count, result + first);
             }
         }
     });
@@ -150,14 +164,15 @@ void integer_softmax_run(const IntegerSoftmaxTask &task, const Prepared &prepare
 
 // ---- Into integers and back ----
 
-MPSCNN_INLINE std::uint8_t quantized(float value, float scale, float zero_point) {
-    const float steps = value / scale;
-    const float whole = __builtin_truncf(steps);
-    const float rest = steps - whole; // exactly
-    const float nearest = whole + (rest >= 0.5f ? 1.0f : rest <= -0.5f ? -1.0f : 0.0f);
-    const float moved = nearest + zero_point;
-    if (!(moved == moved)) return static_cast<std::uint8_t>(zero_point);
-    return static_cast<std::uint8_t>(moved < 0.0f ? 0.0f : moved > 255.0f ? 255.0f : moved);
+MPSCNN_INLINE std::uint8_t quantized(float value, float scale, std::int32_t zero_point) {
+    constexpr float far = 512.0f; // beyond all limits, wherever the zero point is
+    float steps = value / scale;
+    steps = steps == steps ? steps : 0.0f;
+    steps = steps < -far ? -far : steps > far ? far : steps;
+    const auto whole = static_cast<std::int32_t>(steps);
+    const float rest = steps - static_cast<float>(whole); // exactly
+    const std::int32_t moved = whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0) + zero_point;
+    return static_cast<std::uint8_t>(moved < 0 ? 0 : moved > 255 ? 255 : moved);
 }
 
 template <class V> Prepared quantization_prepare(const QuantizationTask &task, const Planning &planning) {
@@ -166,14 +181,14 @@ template <class V> Prepared quantization_prepare(const QuantizationTask &task, c
 template <class V>
 void quantization_run(const QuantizationTask &task, const Prepared &prepared, std::int64_t begin,
                       std::int64_t end, Worker &) {
-    const auto zero_point = static_cast<float>(task.zero_point);
+    const RowRuns runs = runs_of(task.destination, task.source);
     for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-        for (std::int64_t x = 0; x < task.destination.width; ++x) {
+        for (std::int64_t x = 0; x < runs.count; ++x) {
             const float *const from = task.source.data + image * task.source.image_stride +
                                       y * task.source.row_stride + x * task.source.pixel_stride;
             std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-            for (std::int64_t c = 0; c < task.destination.channels; ++c)
-                result[c] = quantized(from[c], task.scale, zero_point);
+            for (std::int64_t c = 0; c < runs.elements; ++c)
+                result[c] = quantized(from[c], task.scale, task.zero_point);
         }
     });
 }
@@ -184,12 +199,13 @@ template <class V> Prepared dequantization_prepare(const DequantizationTask &tas
 template <class V>
 void dequantization_run(const DequantizationTask &task, const Prepared &prepared, std::int64_t begin,
                         std::int64_t end, Worker &) {
+    const RowRuns runs = runs_of(task.destination, task.source);
     for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-        for (std::int64_t x = 0; x < task.destination.width; ++x) {
+        for (std::int64_t x = 0; x < runs.count; ++x) {
             const std::uint8_t *const from = bytes_at(task.source, image, y, x);
             float *const result = task.destination.data + image * task.destination.image_stride +
                                   y * task.destination.row_stride + x * task.destination.pixel_stride;
-            for (std::int64_t c = 0; c < task.destination.channels; ++c)
+            for (std::int64_t c = 0; c < runs.elements; ++c)
                 result[c] = static_cast<float>(from[c] - task.zero_point) * task.scale;
         }
     });

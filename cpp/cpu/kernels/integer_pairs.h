@@ -34,14 +34,18 @@ struct PanelSums {
     static MPSCNN_INLINE reg broadcast(const std::int16_t *pair) { return _mm512_set1_epi32(both(pair)); }
     static MPSCNN_INLINE reg weights(const std::int16_t *from) { return _mm512_loadu_si512(from); }
     static MPSCNN_INLINE reg add(reg sum, reg weights, reg pair) {
+#if defined(__AVX512VNNI__)
+        return _mm512_dpwssd_epi32(sum, weights, pair);
+#else
         return _mm512_add_epi32(sum, _mm512_madd_epi16(weights, pair));
+#endif
     }
     static MPSCNN_INLINE reg splat(std::int32_t value) { return _mm512_set1_epi32(value); }
     static MPSCNN_INLINE reg add_product(reg sum, const std::uint8_t *bytes, reg zero,
                                          const std::int16_t *weights) {
         const reg x = _mm512_cvtepu8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes))),
                   w = _mm512_cvtepu16_epi32(_mm256_loadu_si256(reinterpret_cast<const __m256i *>(weights)));
-        return _mm512_add_epi32(sum, _mm512_madd_epi16(_mm512_sub_epi32(x, zero), w));
+        return add(sum, _mm512_sub_epi32(x, zero), w);
     }
     static constexpr int pixels = 12;
 };

@@ -1,7 +1,10 @@
 #pragma once
 
-// Sums of a panel of outputs become bytes: 16 of them, to the bits of tasks/fixed_point.h. Products of even
-// and odd lanes are 64 bits wide; of the latter what is wanted moves into its lane by the shift.
+// Sums of a panel of outputs become bytes: 16 of them, to the bits of tasks/fixed_point.h.
+//
+// Both roundings of a product p = x * m are one shift of 64 bits: ((p + 2^30) >> 31) + 2^(e - 1) >> e is
+// (p + 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. Ties away from zero need 2^31 less below zero,
+// unless all below zero becomes the zero point.
 
 #include "cpu/kernels/integer_bytes.h"
 
@@ -25,37 +28,65 @@ MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t 
 }
 
 #if defined(__AVX512BW__)
-/// rounded_twice, 16 at a time.
-MPSCNN_INLINE __m512i rounded_twice(__m512i x, __m512i m, __m512i shift) {
-    const __m512i zero = _mm512_setzero_si512(), half = _mm512_set1_epi64(std::int64_t{1} << 30);
-    const __m512i larger = _mm512_sllv_epi32(x, _mm512_max_epi32(shift, zero)),
-                  right = _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
-    const __m512i even = _mm512_add_epi64(_mm512_mul_epi32(larger, m), half),
-                  odd = _mm512_add_epi64(
-                      _mm512_mul_epi32(_mm512_srli_epi64(larger, 32), _mm512_srli_epi64(m, 32)), half);
-    const __m512i product =
-        _mm512_mask_blend_epi32(0xaaaa, _mm512_srli_epi64(even, 31), _mm512_slli_epi64(odd, 1));
-    const __m512i mask =
-                      _mm512_sub_epi32(_mm512_sllv_epi32(_mm512_set1_epi32(1), right), _mm512_set1_epi32(1)),
-                  rest = _mm512_and_si512(product, mask),
-                  threshold = _mm512_add_epi32(_mm512_srli_epi32(mask, 1), _mm512_srli_epi32(product, 31)),
-                  whole = _mm512_srav_epi32(product, right);
-    return _mm512_mask_add_epi32(whole, _mm512_cmpgt_epi32_mask(rest, threshold), whole,
-                                 _mm512_set1_epi32(1));
-}
+/// What a panel's sums are requantised by, in registers: products of even and odd lanes are 64 bits wide.
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
+        : zero_point_(_mm512_set1_epi32(to.zero_point)), low_(_mm512_set1_epi32(to.low - to.zero_point)),
+          high_(_mm512_set1_epi32(to.high - to.zero_point)), has_ties_(!to.once && to.low < to.zero_point) {
+        const __m512i zero = _mm512_setzero_si512(), shift = _mm512_loadu_si512(to.shifts + first);
+        left_ = to.once ? zero : _mm512_max_epi32(shift, zero);
+        const __m512i right =
+            to.once ? _mm512_sub_epi32(zero, shift) : _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
+        const __m512i m = _mm512_loadu_si512(to.multipliers + first);
+        even_ = half(m, right, to.once);
+        odd_ = half(_mm512_srli_epi64(m, 32), _mm512_srli_epi64(right, 32), to.once);
+    }
 
-MPSCNN_INLINE void requantize(const Requantization &to, const std::int32_t *sums, std::int64_t first,
-                              std::int64_t count, std::uint8_t *result) {
-    if (to.once) return requantize_each(to, sums, first, count, result);
-    const __m512i rounded =
-        rounded_twice(_mm512_loadu_si512(sums), _mm512_loadu_si512(to.multipliers + first),
-                      _mm512_loadu_si512(to.shifts + first));
-    const __m512i moved = _mm512_add_epi32(rounded, _mm512_set1_epi32(to.zero_point));
-    const __m512i bytes =
-        _mm512_min_epi32(_mm512_max_epi32(moved, _mm512_set1_epi32(to.low)), _mm512_set1_epi32(to.high));
-    const auto kept = static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1);
-    _mm512_mask_cvtepi32_storeu_epi8(result, kept, bytes);
-}
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        const __m512i x = _mm512_sllv_epi32(_mm512_loadu_si512(sums), left_);
+        const __m512i even = rounded(x, even_), odd = rounded(_mm512_srli_epi64(x, 32), odd_);
+        const __m512i both = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+        const __m512i kept = _mm512_min_epi32(_mm512_max_epi32(both, low_), high_);
+        const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(kept, zero_point_));
+        if (count >= 16)
+            _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
+        else
+            _mm_mask_storeu_epi8(result, static_cast<__mmask16>((1 << count) - 1), bytes);
+    }
+
+private:
+    struct Half {
+        __m512i m, bits, above, below; ///< the latter are added to products from 0 on and to others
+    };
+
+    static MPSCNN_INLINE Half half(__m512i m, __m512i right, bool once) {
+        const __m512i one = _mm512_set1_epi64(1), first = _mm512_set1_epi64(std::int64_t{1} << 30);
+        // The lower words, with their sign.
+        const __m512i wide = _mm512_srai_epi64(_mm512_slli_epi64(right, 32), 32);
+        const __m512i bits = _mm512_add_epi64(wide, _mm512_set1_epi64(31));
+        const __m512i second = _mm512_sllv_epi64(one, _mm512_sub_epi64(bits, one));
+        if (once) return {m, bits, second, second};
+        const __mmask8 shifted = _mm512_test_epi64_mask(wide, wide);
+        const __m512i above = _mm512_mask_add_epi64(first, shifted, first, second);
+        return {m, bits, above,
+                _mm512_mask_sub_epi64(above, shifted, above, _mm512_set1_epi64(std::int64_t{1} << 31))};
+    }
+
+    MPSCNN_INLINE __m512i rounded(__m512i x, const Half &half) const {
+        const __m512i product = _mm512_mul_epi32(x, half.m);
+        __m512i added = half.above;
+        if (has_ties_) { // t < 0, which is the product with 2^30 added
+            const __m512i t = _mm512_add_epi64(product, _mm512_set1_epi64(std::int64_t{1} << 30));
+            added = _mm512_mask_blend_epi64(_mm512_movepi64_mask(t), half.above, half.below);
+        }
+        return _mm512_srav_epi64(_mm512_add_epi64(product, added), half.bits);
+    }
+
+    __m512i left_, zero_point_, low_, high_; ///< limits without the zero point
+    Half even_, odd_;
+    bool has_ties_;
+};
 #elif defined(__AVX2__)
 /// rounded_twice, 8 at a time.
 MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
@@ -72,32 +103,51 @@ MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     return _mm256_sub_epi32(_mm256_srav_epi32(product, right), _mm256_cmpgt_epi32(rest, threshold));
 }
 
-MPSCNN_INLINE void requantize(const Requantization &to, const std::int32_t *sums, std::int64_t first,
-                              std::int64_t count, std::uint8_t *result) {
-    if (to.once) return requantize_each(to, sums, first, count, result);
-    const auto load = [](const std::int32_t *from) __attribute__((always_inline)) {
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}
+
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        if (to_.once) return requantize_each(to_, sums, first_, count, result);
+        // Four lanes of the first part, four of the second, and so on.
+        const __m256i words =
+            _mm256_permute4x64_epi64(_mm256_packs_epi32(part(sums, 0), part(sums, 8)), 0xd8);
+        const __m128i bytes =
+            _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
+        if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
+        alignas(16) std::uint8_t all[16];
+        _mm_store_si128(reinterpret_cast<__m128i *>(all), bytes);
+        for (std::int64_t i = 0; i < count; ++i) result[i] = all[i];
+    }
+
+private:
+    static MPSCNN_INLINE __m256i load(const std::int32_t *from) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
-    };
-    const __m256i low = _mm256_set1_epi32(to.low), high = _mm256_set1_epi32(to.high),
-                  zero_point = _mm256_set1_epi32(to.zero_point);
-    const auto part = [&](std::int64_t at) __attribute__((always_inline)) {
-        const __m256i rounded =
-            rounded_twice(load(sums + at), load(to.multipliers + first + at), load(to.shifts + first + at));
-        return _mm256_min_epi32(_mm256_max_epi32(_mm256_add_epi32(rounded, zero_point), low), high);
-    };
-    // Four lanes of the first part, four of the second, and so on.
-    const __m256i words = _mm256_permute4x64_epi64(_mm256_packs_epi32(part(0), part(8)), 0xd8);
-    const __m128i bytes = _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-    if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
-    alignas(16) std::uint8_t all[16];
-    _mm_store_si128(reinterpret_cast<__m128i *>(all), bytes);
-    for (std::int64_t i = 0; i < count; ++i) result[i] = all[i];
-}
+    }
+    MPSCNN_INLINE __m256i part(const std::int32_t *sums, std::int64_t at) const {
+        const __m256i rounded = rounded_twice(load(sums + at), load(to_.multipliers + first_ + at),
+                                              load(to_.shifts + first_ + at));
+        const __m256i low = _mm256_set1_epi32(to_.low - to_.zero_point),
+                      high = _mm256_set1_epi32(to_.high - to_.zero_point);
+        return _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(rounded, low), high),
+                                _mm256_set1_epi32(to_.zero_point));
+    }
+
+    const Requantization &to_;
+    std::int64_t first_;
+};
 #else
-MPSCNN_INLINE void requantize(const Requantization &to, const std::int32_t *sums, std::int64_t first,
-                              std::int64_t count, std::uint8_t *result) {
-    requantize_each(to, sums, first, count, result);
-}
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        requantize_each(to_, sums, first_, count, result);
+    }
+
+private:
+    const Requantization &to_;
+    std::int64_t first_;
+};
 #endif
 
 } // namespace

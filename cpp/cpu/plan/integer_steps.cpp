@@ -116,10 +116,7 @@ private:
         IntegerSumTask task;
         task.source_terms = layer.table.data();
         task.second_terms = layer.table.data() + 256;
-        task.factor = layer.factor;
-        task.zero_point = layer.requantization.zero_point;
-        task.low = layer.requantization.low;
-        task.high = layer.requantization.high;
+        task.requantization = layer.requantization;
         const Region second = integers(fused, 1);
         append(fused, task).others = {second};
     }

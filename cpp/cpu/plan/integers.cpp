@@ -19,6 +19,11 @@ using engine::Quantization;
 
 namespace {
 
+/// A factor in fixed-point arithmetic.
+struct FixedPoint {
+    std::int32_t multiplier = 0, shift = 0;
+};
+
 /// As m * 2^(shift - 31) with m of 31 bits; zero below 2^-32.
 FixedPoint fixed_point(double factor) {
     int shift = 0;
@@ -58,12 +63,20 @@ void set_limits(Requantization &to, const Node &node, const Quantization &result
 
 std::string name_of_layer(const Node &node) { return concat({"layer ", quoted(node.name)}); }
 
+/// Shifts are below the 32 bits of what they move.
+void require_not_far(const Node &node, const FixedPoint &factor) {
+    if (factor.shift > 30)
+        fail(ErrorKind::parameter,
+             {name_of_layer(node), ": in int8 precision the scales of what it adds may be at "
+                                   "most 2^30 times its result's"});
+}
+
 /// Of a convolution or dense layer.
 class ProductLowering {
 public:
-    ProductLowering(const Graph &graph, std::size_t index, IntegerLayer &layer)
+    ProductLowering(const Graph &graph, std::size_t index, bool by_quads, IntegerLayer &layer)
         : node_(graph.nodes()[index]), layer_(layer), source_(quantization_of(graph, node_.inputs[0])),
-          result_(quantization_of(graph, graph.result_of(index))) {}
+          result_(quantization_of(graph, graph.result_of(index))), by_quads_(by_quads) {}
 
     void run() {
         const auto found = node_.weights.find("weight");
@@ -72,6 +85,12 @@ public:
             fail(ErrorKind::weights, {name_of_layer(node_), ": int8 precision needs weights that are 8-bit "
                                                             "integers with scales and zero points"});
         tensor_ = &found->second;
+        for (const float zero_point : tensor_->zero_points())
+            if (!(zero_point >= 0.0f && zero_point <= 255.0f && std::trunc(zero_point) == zero_point))
+                fail(ErrorKind::weights, {name_of_layer(node_),
+                                          ": in int8 precision the zero points of weights "
+                                          "are integers from 0 to 255, got ",
+                                          zero_point});
         set_shape();
         set_limits(layer_.requantization, node_, result_);
         layer_.requantization.once = std::holds_alternative<ops::FullyConnected>(node_.operation);
@@ -79,7 +98,10 @@ public:
         layer_.multipliers = zeros(places());
         layer_.shifts = zeros(places());
         set_outputs();
-        set_values();
+        if (has_quads())
+            set_quads();
+        else
+            set_values();
         layer_.weights.values = layer_.values.data();
         layer_.weights.bias = layer_.bias.data();
         layer_.requantization.multipliers = layer_.multipliers.data();
@@ -123,9 +145,7 @@ private:
             const double product =
                 static_cast<double>(source_.scale) * static_cast<double>(scales[scales.size() == 1 ? 0 : i]);
             const FixedPoint factor = fixed_point(product / static_cast<double>(result_.scale));
-            if (factor.shift > 30)
-                fail(ErrorKind::parameter, {name_of_layer(node_), ": the scales of its input and weights are "
-                                                                  "more than 2^30 times its result's"});
+            require_not_far(node_, factor);
             layer_.multipliers[at] = factor.multiplier;
             layer_.shifts[at] = factor.shift;
             layer_.bias[at] = bias[i];
@@ -163,6 +183,40 @@ private:
         }
     }
 
+    /// One zero point for all: what it adds to an output's sum is then the same for all.
+    bool has_quads() const {
+        const std::vector<float> &zero_points = tensor_->zero_points();
+        return by_quads_ && layer_.weights.groups == 1 &&
+               std::all_of(zero_points.begin(), zero_points.end(),
+                           [&](float zero_point) { return zero_point == zero_points[0]; });
+    }
+
+    /// sum of (x - zero) * w is sum of x * quad + quad_offset * sum of x - zero * sum of w, as w is quad +
+    /// quad_offset. All modulo 2^32.
+    void set_quads() {
+        IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t steps = weights.quad_steps(), depth = weights.taps * weights.inputs;
+        layer_.quads = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(places() * steps * 4));
+        std::fill_n(layer_.quads.data(), layer_.quads.size(), std::int8_t{0});
+        weights.quads = layer_.quads.data();
+        weights.quad_offset = 128 - static_cast<int>(tensor_->zero_points()[0]);
+        const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point));
+        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data());
+        for (std::int64_t output = 0; output < weights.outputs; ++output) {
+            std::uint32_t sum = 0;
+            for (std::int64_t k = 0; k < depth; ++k) {
+                const int quad = *bytes++ - 128;
+                const std::int64_t place =
+                    (output / panel * steps + k / 4) * 4 * panel + output % panel * 4 + k % 4;
+                layer_.quads[static_cast<std::size_t>(place)] = static_cast<std::int8_t>(quad);
+                sum += static_cast<std::uint32_t>(quad + weights.quad_offset);
+            }
+            std::int32_t &bias = layer_.bias[static_cast<std::size_t>(output)];
+            bias = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias) - zero * sum);
+        }
+    }
+
     std::int64_t place_in_panel(std::int64_t output, std::int64_t k) const {
         constexpr std::int64_t panel = IntegerWeights::panel;
         const std::int64_t place = place_of(output);
@@ -173,6 +227,7 @@ private:
     const Node &node_;
     IntegerLayer &layer_;
     const Quantization source_, result_;
+    const bool by_quads_;
     const engine::WeightTensor *tensor_ = nullptr;
 };
 
@@ -191,7 +246,14 @@ void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
             *term++ = rounded_twice((byte - stored(*operand, operand->zero_point)) * (1 << 20),
                                     factor.multiplier, factor.shift);
     }
-    layer.factor = fixed_point(largest / (1048576.0 * static_cast<double>(result.scale)));
+    const FixedPoint factor = fixed_point(largest / (1048576.0 * static_cast<double>(result.scale)));
+    require_not_far(node, factor);
+    layer.multipliers = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
+    layer.shifts = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
+    std::fill_n(layer.multipliers.data(), layer.multipliers.size(), factor.multiplier);
+    std::fill_n(layer.shifts.data(), layer.shifts.size(), factor.shift);
+    layer.requantization.multipliers = layer.multipliers.data();
+    layer.requantization.shifts = layer.shifts.data();
     set_limits(layer.requantization, node, result);
 }
 
@@ -220,12 +282,17 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
              {name_of_layer(node), ": the integers of a softmax's result have the scale "
                                    "1/256 and the zero point 0 (uint8) or -128 (int8)"});
     const double factor = std::min(static_cast<double>(source.scale) * 67108864.0, 2147483647.0);
+    if (!(factor > 1.0))
+        fail(ErrorKind::parameter, {name_of_layer(node),
+                                    ": in int8 precision the scale of a softmax's input "
+                                    "must be above 2^-26, got ",
+                                    source.scale});
     const FixedPoint scale = fixed_point(factor);
     const double farthest = std::floor(31.0 * 67108864.0 / std::ldexp(1.0, scale.shift));
     layer.table = zeros(256);
     for (int distance = 0; distance < 256; ++distance)
         layer.table[static_cast<std::size_t>(distance)] =
-            distance > farthest || scale.shift < 0
+            distance > farthest
                 ? -1
                 : exponential(high_product(
                       static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) * (1LL << scale.shift)),
@@ -243,11 +310,11 @@ void require_same(const Graph &graph, std::size_t index) {
 } // namespace
 
 std::size_t IntegerLayer::bytes() const {
-    return values.size() * sizeof(std::int16_t) +
+    return values.size() * sizeof(std::int16_t) + quads.size() +
            (bias.size() + multipliers.size() + shifts.size() + table.size()) * sizeof(std::int32_t);
 }
 
-std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index) {
+std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index, bool by_quads) {
     auto layer = std::make_shared<IntegerLayer>();
     const Node &node = graph.nodes()[index];
     if (std::holds_alternative<ops::Addition>(node.operation)) {
@@ -256,7 +323,7 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
         lower_softmax(graph, index, *layer);
     } else if (std::holds_alternative<ops::Convolution>(node.operation) ||
                std::holds_alternative<ops::FullyConnected>(node.operation)) {
-        ProductLowering(graph, index, *layer).run();
+        ProductLowering(graph, index, by_quads, *layer).run();
     } else {
         require_same(graph, index);
         set_limits(layer->requantization, node, quantization_of(graph, graph.result_of(index)));

@@ -17,9 +17,9 @@ namespace mpscnn::cpu {
 struct IntegerLayer {
     IntegerWeights weights; ///< convolutions and dense layers
     Requantization requantization;
-    FixedPoint factor; ///< sums: of the result
 
     AlignedBuffer<std::int16_t> values;
+    AlignedBuffer<std::int8_t> quads;
     AlignedBuffer<std::int32_t> bias, multipliers, shifts;
     /// Sums: the terms of the first operand's integers and of the second one's. Softmax: the exponentials.
     AlignedBuffer<std::int32_t> table;
@@ -32,8 +32,10 @@ struct IntegerLayer {
 
 /// Of a node that the table of unsupported features allows in int8 precision. Throws WeightsError for
 /// weights that are not 8-bit integers or have more than one scale of uint8 results, and ParameterError for
-/// quantizations that TensorFlow Lite's layers do not have.
-std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node);
+/// quantizations that TensorFlow Lite's layers do not have. `by_quads`: weights are packed for kernels that
+/// multiply four bytes at a time, where these can.
+std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
+                                                      bool by_quads);
 
 /// A zero point as bytes have it.
 inline std::int32_t stored(const engine::Quantization &quantization, int integer) {

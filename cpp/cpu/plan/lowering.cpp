@@ -125,7 +125,7 @@ private:
             fused.layers = {node.name};
             fused.result = graph_.result_of(index);
             fused.element = element(fused.result);
-            fused.integers = lower_to_integers(graph_, index);
+            fused.integers = lower_to_integers(graph_, index, kernels_.multiplies_quads());
             fused.weight_bytes = fused.integers->bytes();
             return fused;
         }

@@ -17,11 +17,6 @@ struct Requantization {
     bool once = false;
 };
 
-/// A number that a floating-point factor is multiplied by.
-struct FixedPoint {
-    std::int32_t multiplier = 0, shift = 0;
-};
-
 /// Weights of a convolution or dense layer without their zero points, -255 to 255, in the order of its
 /// kernel.
 struct IntegerWeights {
@@ -32,11 +27,17 @@ struct IntegerWeights {
     /// Depthwise, one output for each input: [tap][channel]. Else for each group, panel and pair of inputs
     /// [output][2], zeros behind the last input and output.
     const std::int16_t *values = nullptr;
-    const std::int32_t *bias = nullptr; ///< of each output
+    /// Instead, for kernels that multiply four bytes at a time: weights minus `quad_offset` as 8-bit
+    /// integers, for each panel and four inputs [output][4].
+    const std::int8_t *quads = nullptr;
+    std::int32_t quad_offset = 0;
+    /// Of each output; beside quads without what the source's zero point adds.
+    const std::int32_t *bias = nullptr;
 
     constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }
     /// Of inputs and taps.
     constexpr std::int64_t pairs() const { return (inputs * taps + 1) / 2; }
+    constexpr std::int64_t quad_steps() const { return (inputs * taps + 3) / 4; }
     constexpr std::int64_t panels() const { return (outputs + panel - 1) / panel; }
 };
 
@@ -49,7 +50,9 @@ struct IntegerConvolutionTask {
     Requantization requantization;
 
     const char *kernel_name() const {
-        return weights.is_depthwise() ? "integer depthwise" : "integer convolution";
+        return weights.is_depthwise() ? "integer depthwise"
+               : weights.quads        ? "integer convolution by fours"
+                                      : "integer convolution";
     }
 };
 
@@ -69,8 +72,7 @@ struct IntegerSumTask {
     ConstView source, second;
     View destination;
     const std::int32_t *source_terms = nullptr, *second_terms = nullptr; ///< of each of the 256 integers
-    FixedPoint factor;
-    std::int32_t zero_point = 0, low = 0, high = 255;
+    Requantization requantization; ///< with the same multiplier and shift in the places of one panel
 
     const char *kernel_name() const { return "integer sum"; }
 };
