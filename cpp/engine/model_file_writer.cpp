@@ -31,6 +31,8 @@ const char *format_name(WeightType type) {
         return "F16";
     case WeightType::uint8:
         return "U8";
+    case WeightType::int32:
+        return "I32";
     }
     fail(ErrorKind::weights, "unknown type of a weight");
 }
@@ -47,7 +49,7 @@ WrittenTensor of_floats(std::string name, Shape shape, const std::vector<float> 
 void add_weight(std::vector<WrittenTensor> &tensors, const std::string &name, const WeightTensor &weight) {
     tensors.push_back({name, format_name(weight.type()), size_of(weight.type()), weight.shape(),
                        weight.data(), weight.bytes()});
-    if (weight.type() != WeightType::uint8) return;
+    if (!weight.has_quantization()) return;
     const auto count = static_cast<std::int64_t>(weight.scales().size());
     tensors.push_back(of_floats(name + ".scale", Shape{count}, weight.scales()));
     tensors.push_back(of_floats(name + ".zero_point", Shape{count}, weight.zero_points()));

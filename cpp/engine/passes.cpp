@@ -67,7 +67,7 @@ public:
         for (std::size_t i = 0; i < nodes_.size(); ++i) {
             for (ValueId &value : nodes_[i].inputs) value = alias_[index(value)];
             for (auto &variable : nodes_[i].variables) variable.second = alias_[index(variable.second)];
-            if (drop_dropout(i)) {
+            if (drop_dropout(i) || drop_identity(i)) {
                 merge(i);
             } else if (merging_ == Merging::of_numbers && (fold_batch_normalization(i) || attach_neuron(i))) {
                 merge(i);
@@ -92,6 +92,7 @@ private:
     Node &producer_of(std::size_t i) { return nodes_[index(nodes_[i].inputs[0]) - graph_.inputs().size()]; }
 
     bool drop_dropout(std::size_t i) const;
+    bool drop_identity(std::size_t i) const;
     bool fold_batch_normalization(std::size_t i);
     bool attach_neuron(std::size_t i);
 
@@ -124,6 +125,13 @@ private:
 bool Merger::drop_dropout(std::size_t i) const {
     const auto *dropout = std::get_if<ops::Dropout>(&nodes_[i].operation);
     return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
+}
+
+/// A neuron of no function, which only gives integers another scale.
+bool Merger::drop_identity(std::size_t i) const {
+    const auto *neuron = std::get_if<ops::Neuron>(&nodes_[i].operation);
+    return merging_ == Merging::of_numbers && neuron && neuron->kind == ops::NeuronKind::none &&
+           !graph_.is_output(graph_.result_of(i)) && !graph_.is_input(nodes_[i].inputs[0]);
 }
 
 bool Merger::fold_batch_normalization(std::size_t i) {

@@ -85,17 +85,27 @@ Refused not_of_integers(const LayerUse &layer) {
     const auto is_computed = []<class Op>(const Op &operation) {
         if constexpr (std::is_same_v<Op, Addition>)
             return operation.is_plain();
+        else if constexpr (std::is_same_v<Op, Neuron>)
+            return has_limits_only(operation);
+        else if constexpr (std::is_same_v<Op, Resize>)
+            return operation.kind == ResizeKind::bilinear && operation.edge == EdgeRule::clamp &&
+                   operation.alignment != ResizeAlignment::pytorch_half_pixel && operation.height > 0 &&
+                   operation.width > 0 && operation.magnification_y == 0.0 &&
+                   operation.magnification_x == 0.0 && operation.offset_y == 0.0 && operation.offset_x == 0.0;
         else if constexpr (std::is_same_v<Op, Pooling>)
             return operation.kind == PoolingKind::average && operation.edge == EdgeRule::exclude &&
                    !operation.count_padding && operation.zero_pad_x == 0 && operation.zero_pad_y == 0;
         else
             return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
-                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, Reshape>;
+                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, Reshape> ||
+                   std::is_same_v<Op, Concatenation>;
     };
     constexpr std::int64_t most_exponentials = 4096; // whose sum has 12 bits before the point
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
         return Refused("a softmax of more than 4096 channels");
+    if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
+        return Refused("a concatenation of more than four axes");
     return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
 }
 
@@ -158,7 +168,9 @@ constexpr UnsupportedFeature unsupported_features[] = {
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
     {"cpu", "", "layers in int8",
-     "convolutions and dense layers with uint8 weights, additions, average poolings, softmax and reshapes, "
+     "convolutions and dense layers with uint8 weights, additions, average poolings, bilinear resizes, "
+     "softmax, "
+     "concatenations, relu, relu6 and clamp, reshapes, "
      "with a quantization of each tensor, as TensorFlow Lite has them",
      not_of_integers},
 

@@ -15,8 +15,12 @@ import mpscnn
 from mpscnn import converters
 from mpscnn.converters.tflite.file import FileTensor, read_tflite
 
-KINDS = ["ADD", "AVERAGE_POOL_2D", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "SOFTMAX"]
+KINDS = [
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "QUANTIZE", "RELU",
+    "RELU6", "RESIZE_BILINEAR", "SOFTMAX",
+]  # fmt: skip
 FILES = [
+    "google/deeplabv3_mnv2_pascal_quant",
     "google/mobilenet_v1_0.25_128_quant",
     "google/mobilenet_v1_0.75_192_quant",
     "google/mobilenet_v1_1.0_224_quant_embedding_extractor",
@@ -32,7 +36,7 @@ def instruction_set(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPa
     """Each that this processor has."""
     monkeypatch.setenv("MPSCNN_CPU", request.param)
     network = mpscnn.Network(input=(1, 1, 1))
-    network.output(network.relu(network.input))
+    network.output(network.activation(network.input, "relu"))
     try:
         network.compile(device="cpu")
     except mpscnn.UnsupportedError:
@@ -60,7 +64,10 @@ def computed(path: Path, inputs: list[Any], *, threads: int = 1) -> NDArray[Any]
 def expected(path: Path, inputs: list[Any]) -> NDArray[np.float32]:
     """By LiteRT's reference kernels."""
     file = read_tflite(path)
-    return numbers(file.tensors[file.outputs[0]], judged(path, *inputs)[file.outputs[0]])
+    last = file.operators[-1]
+    # Which channel is the greatest is not computed.
+    index = last.inputs[0] if last.kind == "ARG_MAX" else file.outputs[0]
+    return numbers(file.tensors[index], judged(path, *inputs)[index])
 
 
 def random_integers(path: Path, batch: int | None = None) -> NDArray[Any]:
@@ -107,8 +114,8 @@ def test_files_keep_the_integers(tmp_path: Path) -> None:
     source, saved = tmp_path / "one.tflite", tmp_path / "one.safetensors"
     source.write_bytes(made.content)
     network = converters.read_network([source])
-    network.save(saved)
-    again = mpscnn.Network.load(saved)
+    network.save(saved, dtype="uint8")
+    again = mpscnn.load(saved).network
     entries = [*again.to_dict()["inputs"], *again.to_dict()["nodes"]]
     assert [set(entry["quantization"]) for entry in entries] == [{"type", "scale", "zero_point"}] * 2
     assert again.to_dict() == network.to_dict()

@@ -133,7 +133,10 @@ def convolution(
             for k in range(inputs):
                 sums += taps[..., group_of * inputs + k] * weight[:, u, v, k]
     own = np.broadcast_to(np.asarray(scales, np.float32).reshape(-1), (outputs,))
-    m, shift = np.array([multiplier_of(_factor(source.scale, float(one), result.scale)) for one in own]).T
+    # Convolutions of uint8 multiply the scales as float32 numbers.
+    product_type = np.float32 if source.dtype == "uint8" and not dense else np.float64
+    products = (product_type(np.float32(source.scale)) * own.astype(product_type)).astype(np.float64)
+    m, shift = np.array([multiplier_of(float(one / np.float64(np.float32(result.scale)))) for one in products]).T
     numbers = (scaled_once if dense else scaled)(sums, m, shift)
     return np.clip(numbers + result.zero_point, *result.clamped(activation))
 

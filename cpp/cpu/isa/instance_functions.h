@@ -58,6 +58,8 @@ void get(Kernel<CrossChannelGradientTask> &);
 void get(Kernel<IntegerConvolutionTask> &);
 void get(Kernel<IntegerPoolingTask> &);
 void get(Kernel<IntegerSumTask> &);
+void get(Kernel<IntegerTableTask> &);
+void get(Kernel<IntegerResizeTask> &);
 void get(Kernel<IntegerSoftmaxTask> &);
 void get(Kernel<QuantizationTask> &);
 void get(Kernel<DequantizationTask> &);

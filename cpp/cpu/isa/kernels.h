@@ -40,8 +40,8 @@ using Task =
                  TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
                  MultiboxChoiceTask, MultiboxTask, ConversionTask,
                  // int8 networks
-                 IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerSoftmaxTask,
-                 QuantizationTask, DequantizationTask>;
+                 IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerTableTask,
+                 IntegerResizeTask, IntegerSoftmaxTask, QuantizationTask, DequantizationTask>;
 
 template <class Tasks> struct KernelSet;
 template <class... TaskType> struct KernelSet<std::variant<TaskType...>> : Kernel<TaskType>... {};

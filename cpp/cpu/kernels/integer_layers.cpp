@@ -112,6 +112,27 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
     });
 }
 
+// ---- Tables ----
+
+template <class V> Prepared integer_table_prepare(const IntegerTableTask &task, const Planning &planning) {
+    return prepare_rows(task, planning);
+}
+template <class V>
+void integer_table_run(const IntegerTableTask &task, const Prepared &prepared, std::int64_t begin,
+                       std::int64_t end, Worker &) {
+    const RowRuns runs = runs_of(task.destination, task.source);
+    for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
+        for (std::int64_t x = 0; x < runs.count; ++x) {
+            const std::uint8_t *const from = bytes_at(task.source, image, y, x);
+            std::uint8_t *const result = bytes_at(task.destination, image, y, x);
+            if (task.table)
+                for (std::int64_t c = 0; c < runs.elements; ++c) result[c] = task.table[from[c]];
+            else
+                for (std::int64_t c = 0; c < runs.elements; ++c) result[c] = from[c];
+        }
+    });
+}
+
 // ---- Softmax ----
 
 /// 1 / (1 + a) as a fraction of 31 bits, by three steps of Newton's method from 48/17 - 32/17 of the half.
@@ -216,6 +237,7 @@ void dequantization_run(const DequantizationTask &task, const Prepared &prepared
 
 MPSCNN_KERNEL(IntegerPoolingTask, integer_pooling)
 MPSCNN_KERNEL(IntegerSumTask, integer_sum)
+MPSCNN_KERNEL(IntegerTableTask, integer_table)
 MPSCNN_KERNEL(IntegerSoftmaxTask, integer_softmax)
 MPSCNN_KERNEL(QuantizationTask, quantization)
 MPSCNN_KERNEL(DequantizationTask, dequantization)

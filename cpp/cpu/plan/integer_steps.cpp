@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <map>
 
@@ -119,6 +120,33 @@ private:
         task.requantization = layer.requantization;
         const Region second = integers(fused, 1);
         append(fused, task).others = {second};
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Neuron &) {
+        IntegerTableTask task;
+        task.table = fused.integers->moved.data();
+        append(fused, task);
+    }
+
+    /// Operands with the result's scale may have been computed where they are wanted.
+    void add_layer(const FusedOperation &fused, const ops::Concatenation &) {
+        for (const ConcatenationPart &part : parts_to_copy(fused, builder_.placement(), builder_.shapes())) {
+            const auto operand = static_cast<std::size_t>(
+                std::find(fused.inputs.begin(), fused.inputs.end(), part.operand) - fused.inputs.begin());
+            IntegerTableTask task;
+            if (!(quantization(part.operand) == quantization(fused.result)))
+                task.table = fused.integers->moved.data() + 256 * operand;
+            const bool converts = element(part.source) != Element::uint8;
+            append(fused.layers, task, converts ? integers(fused, operand) : part.source, part.destination);
+        }
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Resize &resize) {
+        IntegerResizeTask task;
+        task.corners = resize.alignment == ops::ResizeAlignment::corners;
+        task.half_pixels = resize.alignment == ops::ResizeAlignment::half_pixel;
+        task.is_signed = quantization(fused.result).is_signed;
+        append(fused, task);
     }
 
     void add_layer(const FusedOperation &fused, const ops::Softmax &) {

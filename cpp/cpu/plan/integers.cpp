@@ -16,6 +16,7 @@ namespace mpscnn::cpu {
 using engine::Graph;
 using engine::Node;
 using engine::Quantization;
+using engine::ValueId;
 
 namespace {
 
@@ -47,11 +48,14 @@ AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
 void set_limits(Requantization &to, const Node &node, const Quantization &result) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     float low = -infinity, high = infinity;
-    if (node.activation && node.activation->kind == ops::NeuronKind::clamp)
-        low = node.activation->lower_limit(), high = node.activation->upper_limit();
-    else if (node.activation && node.activation->kind != ops::NeuronKind::none)
-        low = 0.0f;
-    if (node.activation && node.activation->kind == ops::NeuronKind::relun) high = node.activation->b;
+    const auto *own = std::get_if<ops::Neuron>(&node.operation);
+    for (const ops::Neuron *activation : {own, node.activation ? &*node.activation : nullptr}) {
+        if (!activation || activation->kind == ops::NeuronKind::none) continue;
+        const bool is_clamp = activation->kind == ops::NeuronKind::clamp;
+        low = std::max(low, is_clamp ? activation->lower_limit() : 0.0f);
+        if (is_clamp) high = std::min(high, activation->upper_limit());
+        if (activation->kind == ops::NeuronKind::relun) high = std::min(high, activation->b);
+    }
     const auto limit = [&](float end) {
         const double integer = static_cast<double>(std::round(end / result.scale)) + result.zero_point;
         return static_cast<int>(std::clamp<double>(integer, result.lowest(), result.highest()));
@@ -142,14 +146,20 @@ private:
         const std::vector<std::int32_t> bias = biases(outputs);
         for (std::int64_t output = 0; output < outputs; ++output) {
             const auto i = static_cast<std::size_t>(output), at = static_cast<std::size_t>(place_of(output));
-            const double product =
-                static_cast<double>(source_.scale) * static_cast<double>(scales[scales.size() == 1 ? 0 : i]);
+            const double product = product_of_scales(scales[scales.size() == 1 ? 0 : i]);
             const FixedPoint factor = fixed_point(product / static_cast<double>(result_.scale));
             require_not_far(node_, factor);
             layer_.multipliers[at] = factor.multiplier;
             layer_.shifts[at] = factor.shift;
             layer_.bias[at] = bias[i];
         }
+    }
+
+    /// A float32 number for convolutions of uint8.
+    double product_of_scales(float scale) const {
+        if (!source_.is_signed && std::holds_alternative<ops::Convolution>(node_.operation))
+            return static_cast<double>(source_.scale * scale);
+        return static_cast<double>(source_.scale) * static_cast<double>(scale);
     }
 
     /// Whose scale is that of the products, whatever it is said to be.
@@ -299,6 +309,27 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
                       scale.multiplier));
 }
 
+/// What becomes of the integers of each operand when they get the result's scale and zero point.
+void lower_moves(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &result = quantization_of(graph, graph.result_of(index));
+    set_limits(layer.requantization, node, result);
+    layer.moved = AlignedBuffer<std::uint8_t>(256 * node.inputs.size());
+    std::uint8_t *to = layer.moved.data();
+    for (const ValueId operand : node.inputs) {
+        const Quantization &own = quantization_of(graph, operand);
+        const FixedPoint factor =
+            fixed_point(static_cast<double>(own.scale) / static_cast<double>(result.scale));
+        require_not_far(node, factor);
+        for (int byte = 0; byte < 256; ++byte) {
+            const std::int64_t moved =
+                rounded_twice(byte - stored(own, own.zero_point), factor.multiplier, factor.shift);
+            *to++ = static_cast<std::uint8_t>(limited(moved + layer.requantization.zero_point,
+                                                      layer.requantization.low, layer.requantization.high));
+        }
+    }
+}
+
 /// Poolings and reshapes do not change what integers stand for.
 void require_same(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
@@ -310,7 +341,7 @@ void require_same(const Graph &graph, std::size_t index) {
 } // namespace
 
 std::size_t IntegerLayer::bytes() const {
-    return values.size() * sizeof(std::int16_t) + quads.size() +
+    return values.size() * sizeof(std::int16_t) + quads.size() + moved.size() +
            (bias.size() + multipliers.size() + shifts.size() + table.size()) * sizeof(std::int32_t);
 }
 
@@ -324,6 +355,9 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
     } else if (std::holds_alternative<ops::Convolution>(node.operation) ||
                std::holds_alternative<ops::FullyConnected>(node.operation)) {
         ProductLowering(graph, index, by_quads, *layer).run();
+    } else if (std::holds_alternative<ops::Neuron>(node.operation) ||
+               std::holds_alternative<ops::Concatenation>(node.operation)) {
+        lower_moves(graph, index, *layer);
     } else {
         require_same(graph, index);
         set_limits(layer->requantization, node, quantization_of(graph, graph.result_of(index)));

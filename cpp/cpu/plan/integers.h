@@ -23,6 +23,8 @@ struct IntegerLayer {
     AlignedBuffer<std::int32_t> bias, multipliers, shifts;
     /// Sums: the terms of the first operand's integers and of the second one's. Softmax: the exponentials.
     AlignedBuffer<std::int32_t> table;
+    /// Of each operand of a layer that moves integers, 256 results.
+    AlignedBuffer<std::uint8_t> moved;
 
     IntegerLayer() = default;
     IntegerLayer(const IntegerLayer &) = delete;

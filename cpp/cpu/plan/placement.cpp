@@ -118,10 +118,16 @@ private:
         for (ValueId operand : operation.inputs) {
             const Shape &shape = shapes_[index(operand)];
             if (!placed(operand) && !whole_[index(operand)] && !is_reshape_result(operand) &&
-                element(operand) == element(operation.result))
+                element(operand) == element(operation.result) && has_integers_of(operand, operation.result))
                 region(operand) = part_of(result, first.rank() - axis, position, extents_of(shape));
             position += shape[axis];
         }
+    }
+
+    /// In int8 networks: with the same scale and zero point.
+    bool has_integers_of(ValueId operand, ValueId result) const {
+        return element(result) != Element::uint8 ||
+               network_.graph.quantization(operand) == network_.graph.quantization(result);
     }
 
     bool is_reshape_result(ValueId value) const {

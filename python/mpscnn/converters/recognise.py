@@ -118,7 +118,16 @@ def _nodes_in_order(network: Network) -> list[dict[str, Any]]:
 def _renamed(network: Network, named: Network) -> Network:
     pairs = zip(_nodes_in_order(network), _nodes_in_order(named), strict=True)
     names = {source["name"]: target["name"] for source, target in pairs}
-    return network.restructured(named.to_dict() | {"name": network.name}, names)
+    structure = named.to_dict() | {"name": network.name}
+    own = network.to_dict()
+    integers = {names[node["name"]]: node["quantization"] for node in own["nodes"] if "quantization" in node}
+    for node in structure["nodes"]:
+        if node["name"] in integers:
+            node["quantization"] = integers[node["name"]]
+    for entry, source in zip(structure["inputs"], own["inputs"], strict=True):
+        if "quantization" in source:
+            entry["quantization"] = source["quantization"]
+    return network.restructured(structure, names)
 
 
 # ---- Networks on a MobileNet ---------------------------------------------------------------------------------------

@@ -77,6 +77,26 @@ struct IntegerSumTask {
     const char *kernel_name() const { return "integer sum"; }
 };
 
+/// Each integer replaced: other scales and zero points, limits.
+struct IntegerTableTask {
+    ConstView source;
+    View destination;
+    const std::uint8_t *table = nullptr; ///< of each of the 256 integers; null: itself
+
+    const char *kernel_name() const { return "integer table"; }
+};
+
+/// Bilinear, as TensorFlow Lite's reference kernels compute it: uint8 by float32 numbers, int8 by positions
+/// and weights with 10 bits behind the point.
+struct IntegerResizeTask {
+    ConstView source;
+    View destination;
+    bool corners = false, half_pixels = false;
+    bool is_signed = false; ///< int8
+
+    const char *kernel_name() const { return "integer resize"; }
+};
+
 /// Softmax over the channels; of the result 256 stands for 1.
 struct IntegerSoftmaxTask {
     ConstView source;

@@ -172,18 +172,28 @@ class OperatorReader:
         self.values[index] = value
         self.note_integers(index)
 
-    def note_integers(self, index: int) -> None:
-        """Remembers how the file's integers stand for what the network computes for a tensor."""
-        tensor, value = self.file.tensors[index], self.values[index].tensor.index
+    def note_integers(self, index: int, tensor: Tensor | None = None) -> None:
+        """Remembers how the file's integers stand for what the network computes for a tensor, or for a step to it."""
+        value = (tensor or self.values[index].tensor).index
+        own = self._integers_of(index)
+        if own is not None:
+            self.integers[value] = own if self.integers.get(value, own) == own else None
+
+    def has_other_integers(self, first: int, second: int) -> bool:
+        """Whether two tensors of the file have different 8-bit integers for the same numbers."""
+        integers = [self._integers_of(index) for index in (first, second)]
+        return None not in integers and integers[0] != integers[1]
+
+    def _integers_of(self, index: int) -> Integers | None:
+        tensor = self.file.tensors[index]
         quantization = tensor.quantization
         if (
             quantization is None
             or tensor.dtype.name not in ("uint8", "int8")
             or quantization.scales.size != 1
         ):
-            return
-        own = (tensor.dtype.name, float(quantization.scales[0]), int(quantization.zero_points[0]))
-        self.integers[value] = own if self.integers.get(value, own) == own else None
+            return None
+        return tensor.dtype.name, float(quantization.scales[0]), int(quantization.zero_points[0])
 
     def name_of(self, operator: FileOperator) -> str:
         """What the file calls an operator: its result's name, if it has one."""

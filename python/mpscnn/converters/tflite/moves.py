@@ -194,8 +194,13 @@ def _mirror_pad(c: Reader, operator: FileOperator) -> None:
 
 
 def _same_value(c: Reader, operator: FileOperator) -> None:
-    """QUANTIZE and DEQUANTIZE change how a value is stored, which a float network does not do."""
+    """QUANTIZE and DEQUANTIZE change how a value is stored, which matters to precision "int8" only."""
     index = operator.inputs[0]
+    if not c.is_constant(index) and c.has_other_integers(index, operator.outputs[0]):
+        x = c.seen(index)
+        same = c.network.layer("neuron", [x.tensor], {"kind": "none"}, name=c.layer_name(operator))
+        c.result(operator, x.holding(same))
+        return
     if c.is_constant(index):
         c.constants.compute(operator.outputs[0], c.constants.real(index, "its input"))
     else:

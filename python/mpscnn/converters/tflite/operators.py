@@ -179,6 +179,7 @@ def _pool(c: Reader, operator: FileOperator) -> None:
         pool = c.network.max_pool2d if is_max else c.network.average_pool2d
         y = pool(x, size, name=name, **window)
     if activation is not None:
+        c.note_integers(operator.outputs[0], y)
         y = c.network.activation(y, activation, name=c.layer_name(operator, "/activation"))
     c.result(operator, y)
 
