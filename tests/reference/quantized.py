@@ -136,7 +136,9 @@ def convolution(
     # Convolutions of uint8 multiply the scales as float32 numbers.
     product_type = np.float32 if source.dtype == "uint8" and not dense else np.float64
     products = (product_type(np.float32(source.scale)) * own.astype(product_type)).astype(np.float64)
-    m, shift = np.array([multiplier_of(float(one / np.float64(np.float32(result.scale)))) for one in products]).T
+    m, shift = np.array(
+        [multiplier_of(float(one / np.float64(np.float32(result.scale)))) for one in products]
+    ).T
     numbers = (scaled_once if dense else scaled)(sums, m, shift)
     return np.clip(numbers + result.zero_point, *result.clamped(activation))
 
