@@ -528,7 +528,8 @@ public:
     void keep_float32(Value value, bool keep = true) {
         detail::check(mpscnn_graph_keep_float32(get(), value, keep));
     }
-    /// How integers of `type`, "uint8" or "int8", stand for a value's numbers when the network computes in int8.
+    /// How integers of `type`, "uint8" or "int8", stand for a value's numbers when the network computes in
+    /// int8.
     void quantize(Value value, const std::string &type, float scale, int zero_point) {
         detail::check(mpscnn_graph_quantize(get(), value, detail::c_string(type), scale, zero_point));
     }
