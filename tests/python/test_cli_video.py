@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
+import os
+import re
 import signal
 import subprocess
 import sys
@@ -55,6 +58,23 @@ def test_text_says_the_time(command: Command, clip: Path) -> None:
     ended = command("classify", str(clip), "--to", "0.05", "--inflight", "1")
     assert f"{clip}, 0.040 s  (" in ended.stdout
     assert "2 frames, " in ended.stderr
+
+
+def test_a_terminal_shows_rates_beside_a_bar(clip: Path) -> None:
+    ours, theirs = os.openpty()
+    call = [sys.executable, "-m", "mpscnn", "classify", str(clip), "--json"]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "120"}
+    with subprocess.Popen(call, stdout=subprocess.DEVNULL, stderr=theirs, env=environment) as program:
+        os.close(theirs)
+        shown = b""
+        with contextlib.suppress(OSError):  # Linux' way to say that the other side has closed it
+            while part := os.read(ours, 4096):
+                shown += part
+    os.close(ours)
+    assert program.returncode == 0
+    text = shown.decode()
+    assert "\u2501" in text  # the bar
+    assert re.search(r"20 frames, [\d.]+ per second, latency \d+ ms, 0 dropped", text)
 
 
 def test_an_annotated_video_has_every_frame_at_its_time(command: Command, clip: Path, tmp_path: Path) -> None:
