@@ -97,6 +97,18 @@ def test_real_files(shared: Path, name: str) -> None:
     np.testing.assert_array_equal(computed(path, [x]), expected(path, [x]))
 
 
+def test_quantised_files_are_loaded(shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path))
+    path = shared / "models" / "mlperf_tiny" / "vww_96_int8.tflite"
+    x = random_integers(path)
+    program = mpscnn.load(path, precision="int8", device="cpu").network.compile(
+        device="cpu", precision="int8"
+    )
+    source = read_tflite(path)
+    found = program.session(threads=1).run(numbers(source.tensors[source.inputs[0]], x))
+    np.testing.assert_array_equal(np.asarray(found), expected(path, [x]))
+
+
 def test_bits_are_the_same_everywhere(
     shared: Path, instruction_set: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

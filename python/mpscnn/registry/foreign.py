@@ -9,10 +9,12 @@ from pathlib import Path
 
 from mpscnn import converters
 from mpscnn._private.files import reading, require_regular
+from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters.contents import refuse_other_formats
 from mpscnn.converters.formats import files_of, is_foreign, named_by_file
 from mpscnn.errors import WeightsError
+from mpscnn.graph.network import Network
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
 
 __all__ = ["converted"]
@@ -51,7 +53,7 @@ def converted(name: str, *, fold: bool = True) -> str:
         if not _is_whole(target):
             network = converters.read_network([path], fold=fold)
             with replacing(target) as temporary:
-                network.save(temporary, dtype="float32", information={"source": path.name})
+                network.save(temporary, dtype=_kept_type(network), information={"source": path.name})
     return str(target)
 
 
@@ -77,3 +79,13 @@ def _digest(paths: Sequence[Path], name: str) -> str:
                 part.update(chunk)
         found.update(part.digest())
     return found.hexdigest()
+
+
+def _kept_type(network: Network) -> StoredTypeName:
+    """Integers where all weights of layers are such: precision "int8" computes with them."""
+    stored = [
+        network.graph.get_weight(spec["layer"], spec["role"])[0].dtype.name
+        for spec in network.weight_specs()
+        if spec["set"] and spec["role"] == "weight"
+    ]
+    return "uint8" if stored and set(stored) == {"uint8"} else "float32"
