@@ -454,3 +454,11 @@ def test_a_precision_that_takes_longer_says_so(
         assert ("takes longer than float32" in capsys.readouterr().err) == (
             precision == "bfloat16" and sums == "blocks"
         )
+
+
+def test_a_quantised_file_is_measured_in_its_integers(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = shared / "models/mlperf_tiny/vww_96_int8.tflite"
+    assert call(monkeypatch, "benchmark", str(file), "--precision", "int8", "--runs", "1") == 0
+    assert "int8" in capsys.readouterr().out

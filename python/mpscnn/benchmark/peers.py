@@ -14,6 +14,7 @@ from mpscnn import _core
 from mpscnn.benchmark.subject import Subject
 from mpscnn.converters.peers.layer import PeerLayer, peer_layers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.registry.foreign import kept_type
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def network_file(engine: str, subject: Subject, directory: Path) -> Path:
         if engine in PEERS:
             PEERS[engine].write(subject, path)
         else:
-            subject.network.save(path, dtype="float32")
+            subject.network.save(path, dtype=kept_type(subject.network))
     return path
 
 

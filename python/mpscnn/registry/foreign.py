@@ -17,7 +17,7 @@ from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
 
-__all__ = ["converted"]
+__all__ = ["converted", "kept_type"]
 
 _CHUNK = 1 << 20
 # In a model file's header, where each weight ends.
@@ -53,7 +53,7 @@ def converted(name: str, *, fold: bool = True) -> str:
         if not _is_whole(target):
             network = converters.read_network([path], fold=fold)
             with replacing(target) as temporary:
-                network.save(temporary, dtype=_kept_type(network), information={"source": path.name})
+                network.save(temporary, dtype=kept_type(network), information={"source": path.name})
     return str(target)
 
 
@@ -81,8 +81,8 @@ def _digest(paths: Sequence[Path], name: str) -> str:
     return found.hexdigest()
 
 
-def _kept_type(network: Network) -> StoredTypeName:
-    """Integers where all weights of layers are such: precision "int8" computes with them."""
+def kept_type(network: Network) -> StoredTypeName:
+    """How to save a network's weights: as integers where all layers have such, which precision "int8" needs."""
     stored = [
         network.graph.get_weight(spec["layer"], spec["role"])[0].dtype.name
         for spec in network.weight_specs()

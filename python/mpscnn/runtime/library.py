@@ -53,9 +53,7 @@ def slow_precision(precision: str, device: str) -> str | None:
         return None
     if devices()[0].get("bfloat16_sums") != "blocks":
         return None
-    return (
-        "bfloat16 takes longer than float32 on this processor, which has no instructions for products of such numbers"
-    )
+    return "bfloat16 takes longer than float32 on this processor, which has no instructions for such products"
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
