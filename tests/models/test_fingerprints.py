@@ -1,7 +1,7 @@
 """Networks whose answers have the same bits on every processor with FMA: their fingerprints are written down.
 
-`MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa` runs this with each
-instruction set of the machine, `nox -s emulated` the networks on arm64.
+`MPSCNN_BFLOAT16=blocks PYTHONPATH=tests python tests/models/test_fingerprints.py` writes them down anew. `nox -s isa`
+runs this with each instruction set of the machine, `nox -s emulated` the networks on arm64.
 """
 
 from __future__ import annotations
@@ -120,7 +120,10 @@ if __name__ == "__main__":
     else:
         assert _SUMS.startswith("blocks"), "set MPSCNN_BFLOAT16=blocks"
         written = {
-            name: {precision: fingerprint(network_of(name), precision) for precision in (*_PRECISIONS, "bfloat16")}
+            name: {
+                precision: fingerprint(network_of(name), precision)
+                for precision in (*_PRECISIONS, "bfloat16")
+            }
             for name in names
         }
         _TABLE.write_text(json.dumps(written, indent=4) + "\n", encoding="utf-8")
