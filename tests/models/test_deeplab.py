@@ -138,7 +138,12 @@ def test_it_finds_what_the_masks_show(published: Path, shared: Path, subject: st
 def test_it_gets_the_librarys_names(published: Path) -> None:
     network = mpscnn.load(published).network
     built = deeplab_v3(published)
-    assert set(network.layer_names()) == set(built.layer_names())
+    changes = [
+        node["name"]
+        for node in network.to_dict()["nodes"]
+        if node["operation"] == "neuron" and node["attributes"]["kind"] == "none"  # of the file's integers
+    ]
+    assert set(network.layer_names()) - set(changes) == set(built.layer_names())
     x = np.random.default_rng(0).uniform(-1, 1, (1, 513, 513, 3)).astype(np.float32)
     ours, theirs = (
         net.compile(device="cpu", precision="float32").session().run(x) for net in (built, network)

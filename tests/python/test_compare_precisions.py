@@ -37,7 +37,8 @@ def test_a_classifier() -> None:
     wrong = [*right[:-3], *((number + 1) % 5 for number in right[-3:])]
     found = mpscnn.compare_precisions(network, images, classes=wrong, runs=2)
     assert (found.images, found.compared) == (12, "images")
-    assert [row.precision for row in found.rows] == mpscnn.devices()[0]["precisions"]
+    assert [*(row.precision for row in found.rows), *found.refused] == mpscnn.devices()[0]["precisions"]
+    assert set(found.refused) == {"int8"}  # of a network without integers
     first, half = found.rows[:2]
     assert (first.error, first.agreement, first.accuracy) == (0.0, 1.0, 0.75)
     assert 0.0 < half.error < 0.01

@@ -223,8 +223,10 @@ def test_devices_precisions_and_threads_are_checked() -> None:
         network.compile(device="metal")
     with pytest.raises(mpscnn.ParameterError, match="device must be auto, cpu, metal"):
         network.compile(device="gpu")
-    with pytest.raises(mpscnn.ParameterError, match="precision must be auto, float32, float16 or bfloat16"):
-        network.compile(precision="int8")
+    with pytest.raises(
+        mpscnn.ParameterError, match="precision must be auto, float32, float16, bfloat16 or int8"
+    ):
+        network.compile(precision="int4")
     with pytest.raises(mpscnn.ParameterError, match="device must be a name, got 5"):
         network.compile(device=5)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="precision must be a name, got None"):

@@ -99,10 +99,25 @@ def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...]) -> tuple[An
 
 
 def _nodes_in_order(network: Network) -> list[dict[str, Any]]:
-    """Each layer behind what it needs, depth first from the outputs: files may list parallel branches in any order."""
-    nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
+    """Each layer behind what it needs, depth first from the outputs: files may list parallel branches in any order.
+
+    Layers that only change how integers stand for numbers are passed by.
+    """
+    given = network.to_dict()["nodes"]
+    passed = {node["name"]: node["inputs"][0] for node in given if _changes_integers_only(node)}
+
+    def computed(name: str) -> str:
+        while name in passed:
+            name = passed[name]
+        return name
+
+    nodes = {
+        node["name"]: node | {"inputs": [computed(name) for name in node["inputs"]]}
+        for node in given
+        if node["name"] not in passed
+    }
     ordered: dict[str, dict[str, Any]] = {}
-    waiting = [(tensor.name, False) for tensor in reversed(network.outputs)]
+    waiting = [(computed(tensor.name), False) for tensor in reversed(network.outputs)]
     while waiting:
         name, inputs_done = waiting.pop()
         if name in ordered or name not in nodes:
@@ -115,11 +130,30 @@ def _nodes_in_order(network: Network) -> list[dict[str, Any]]:
     return list(ordered.values())
 
 
+def _changes_integers_only(node: Mapping[str, Any]) -> bool:
+    return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "none")
+
+
+def _with_names(structure: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
+    """A network's structure with other names for some of its layers."""
+    nodes = [
+        node
+        | {
+            "name": names.get(node["name"], node["name"]),
+            "inputs": [names.get(name, name) for name in node["inputs"]],
+        }
+        for node in structure["nodes"]
+    ]
+    return structure | {"nodes": nodes, "outputs": [names.get(name, name) for name in structure["outputs"]]}
+
+
 def _renamed(network: Network, named: Network) -> Network:
     pairs = zip(_nodes_in_order(network), _nodes_in_order(named), strict=True)
     names = {source["name"]: target["name"] for source, target in pairs}
-    structure = named.to_dict() | {"name": network.name}
     own = network.to_dict()
+    if any(map(_changes_integers_only, own["nodes"])):
+        return network.restructured(_with_names(own, names), names)
+    structure = named.to_dict() | {"name": network.name}
     integers = {names[node["name"]]: node["quantization"] for node in own["nodes"] if "quantization" in node}
     for node in structure["nodes"]:
         if node["name"] in integers:

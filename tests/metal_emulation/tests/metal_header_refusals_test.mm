@@ -169,7 +169,9 @@ CLEAN_TEST(devices_and_queues) {
            mpscnn::compile(graph, device(), new_queue(other)));
     THROWS(ParameterError, "options.device must be NULL, auto or metal",
            mpscnn::compile(graph, device(), nil, {.device = "cpu"}));
-    THROWS(ParameterError, "precision must be", mpscnn::compile(graph, device(), nil, {.precision = "int8"}));
+    THROWS(ParameterError, "precision must be", mpscnn::compile(graph, device(), nil, {.precision = "int4"}));
+    THROWS(UnsupportedError, "the CPU computes in int8",
+           mpscnn::compile(graph, device(), nil, {.precision = "int8"}));
     const std::string described = mpscnn::compile(graph, other, nil).describe();
     CHECK(described.find("Emulated external GPU") != std::string::npos);
     CHECK(described.find("the Metal device that was given") != std::string::npos);

@@ -191,6 +191,7 @@ class OperatorReader:
             quantization is None
             or tensor.dtype.name not in ("uint8", "int8")
             or quantization.scales.size != 1
+            or not 0.0 < quantization.scales[0] < np.inf
         ):
             return None
         return tensor.dtype.name, float(quantization.scales[0]), int(quantization.zero_points[0])
