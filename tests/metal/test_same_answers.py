@@ -76,7 +76,8 @@ def bounds(pieces: mpscnn.Network, given: Arrays, results: Arrays) -> Arrays:
     found: Arrays = {}
     for node in pieces.to_dict()["nodes"]:
         name, operation = node["name"], node["operation"]
-        if operation in MOVES:
+        # A neuron of the kind "none" stands where integers change; numbers stay.
+        if operation in MOVES or node["attributes"].get("kind") == "none":
             found[name] = np.zeros_like(results[name])
             continue
         one_unit = np.abs(results[name]) * HALF_EPS + HALF_TINY
