@@ -170,7 +170,7 @@ PYTHON_ROOMS = (
     ("model",),
     ("training",),
     ("stream",),
-    ("verify", "benchmark", "comparison"),
+    ("verify", "benchmark", "comparison", "serve"),
     ("cli",),
 )
 

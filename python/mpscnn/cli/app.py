@@ -35,6 +35,7 @@ from mpscnn.cli.package import (
 from mpscnn.cli.precision import precision
 from mpscnn.cli.profile import profile
 from mpscnn.cli.segment import segment
+from mpscnn.cli.serve import serve
 from mpscnn.cli.train import train
 from mpscnn.cli.verify import verify
 
@@ -90,6 +91,7 @@ for command in (
     profile,
     train,
     verify,
+    serve,
 ):
     app.command(cls=Command, short_help=short_help(command))(command)
 app.command("evaluate", cls=Command, short_help=short_help(evaluate_classifier))(evaluate_classifier)

@@ -28,7 +28,7 @@ from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept", "open_photo"]
+__all__ = ["MAX_PIXELS", "MAX_SIDE", "Photo", "YuvImage", "kept", "open_content", "open_photo"]
 
 _EXIF_ORIENTATION = 0x0112
 _EXIF_ORIENTATIONS = range(1, 9)
@@ -191,6 +191,15 @@ def open_photo(
     return replace(opened, orientation=orientation, yuv=yuv)
 
 
+def open_content(content: bytes, max_pixels: int) -> Photo:
+    """Decodes the bytes of an image file, of which nobody knows where they come from.
+
+    Raises:
+        TooManyPixelsError: its header says more than `max_pixels`. ImageError: as `open_photo`.
+    """
+    return _from_bytes(content, "image bytes", max_pixels)
+
+
 def kept(photo: Any, opened: Photo, channel_order: ChannelOrderName | None) -> Any:
     """The photo for a result: as it was given, but its pixels where that alone would not give the same photo again."""
     passing = hasattr(photo, "read") or isinstance(photo, memoryview)
@@ -266,11 +275,11 @@ def _from_file_object(file: Any) -> Photo:
     return _from_bytes(content, name)
 
 
-def _from_bytes(content: bytes, name: str) -> Photo:
-    return _from_stream(io.BytesIO(content), len(content), name)
+def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
+    return _from_stream(io.BytesIO(content), len(content), name, max_pixels)
 
 
-def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
+def _from_stream(stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
     if size == 0:
         raise ImageError(f"{name}: is empty (0 bytes)")
     try:
@@ -278,7 +287,7 @@ def _from_stream(stream: IO[bytes], size: int, name: str) -> Photo:
     except ImportError as error:
         raise ImageError("reading photo files needs Pillow: pip install pillow") from error
     with _decoding(name):
-        image = read_image(stream, size)
+        image = read_image(stream, size, max_pixels)
         if image is None:
             raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
         return _decoded(image, name)
@@ -296,7 +305,7 @@ def _decoding(name: str) -> Iterator[None]:
     try:
         yield
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+        raise type(error)(f"{name}: {error}") from error
     except Exception as error:
         raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
     from PIL.ImageFile import ImageFile
 
-__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "load_given", "read_image", "suffixes"]
+__all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image", "suffixes"]
 
 #: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
 MAX_PIXELS = 200_000_000
@@ -66,6 +66,10 @@ _MAX_COMMENTS = 1_000
 _LONGEST_EXIF = {"exif": 1 << 16, "Raw profile type exif": 1 << 17}
 
 
+class TooManyPixelsError(ImageError):
+    """A photo has more pixels than are allowed."""
+
+
 def suffixes() -> set[str]:
     """File name suffixes of the formats that are read, such as ".jpg", in lower case."""
     from PIL import Image
@@ -75,7 +79,7 @@ def suffixes() -> set[str]:
     return {suffix for suffix, name in Image.EXTENSION.items() if name in {*FORMATS, _OF_JPEG}}
 
 
-def read_image(stream: IO[bytes], size: int) -> PillowImage.Image | None:
+def read_image(stream: IO[bytes], size: int, max_pixels: int = MAX_PIXELS) -> PillowImage.Image | None:
     """The decoded picture of a file of `size` bytes, or None if it is in no format that is read.
 
     Missing pixels are errors, whatever ImageFile.LOAD_TRUNCATED_IMAGES says. Damage makes Pillow's decoders fail with
@@ -89,7 +93,7 @@ def read_image(stream: IO[bytes], size: int) -> PillowImage.Image | None:
     if image is None:
         return None
     with image:
-        _check_size(image)
+        _check_size(image, max_pixels)
         _check_density(image, size)
         if image.format == "JPEG":
             _check_scans(stream)
@@ -131,16 +135,18 @@ def _identified(source: _Source) -> ImageFile | None:
     return None
 
 
-def _check_size(image: PillowImage.Image) -> None:
+def _check_size(image: PillowImage.Image, max_pixels: int = MAX_PIXELS) -> None:
     """Raises ImageError for a picture without pixels or with too many."""
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"has no pixels ({width} x {height})")
     if max(width, height) > MAX_SIDE:
-        raise ImageError(f"{width} x {height} pixels: a side of more than the {MAX_SIDE:,} pixels allowed")
-    if width * height > MAX_PIXELS:
-        raise ImageError(
-            f"{width} x {height} pixels are more than the {MAX_PIXELS // 1_000_000} million allowed"
+        raise TooManyPixelsError(
+            f"{width} x {height} pixels: a side of more than the {MAX_SIDE:,} pixels allowed"
+        )
+    if width * height > max_pixels:
+        raise TooManyPixelsError(
+            f"{width} x {height} pixels are more than the {max_pixels / 1_000_000:.4g} million allowed"
         )
 
 

@@ -1,0 +1,125 @@
+"""`mpscnn serve`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.model_name import DEFAULT_MODEL
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+)
+
+
+class LogLevel(str, Enum):
+    """Values of --log-level."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Names (see `mpscnn models`) or model files; default: the bundled classifier.",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: one that is free.")] = 8000,
+    device: DeviceOption = AUTO_DEVICE,
+    precision: PrecisionOption = Precision.auto,
+    threads: ThreadsOption = None,
+    inflight: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=32,
+            metavar="N",
+            help="Requests computed at once; default: one for each core, and one more.",
+            show_default=False,
+        ),
+    ] = None,
+    queue: Annotated[
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Requests that may wait.")
+    ] = 64,
+    deadline: Annotated[
+        float, typer.Option(metavar="SECONDS", help="From a request's arrival to its answer.")
+    ] = 30.0,
+    max_bytes: Annotated[int, typer.Option(min=1, metavar="N", help="Of a request's body.")] = 20_000_000,
+    max_pixels: Annotated[int, typer.Option(min=1, metavar="N", help="Of a photo.")] = 50_000_000,
+    connections: Annotated[
+        int, typer.Option(min=1, max=1_000_000, metavar="N", help="Open at once.")
+    ] = 1_000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MPSCNN_SERVE_TOKEN",
+            help="What requests must bring, as `Authorization: Bearer TOKEN`.",
+            show_default=False,
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve other machines without a token.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="A name by which browsers may call the service, beside its address.",
+            show_default=False,
+        ),
+    ] = None,
+    log_level: Annotated[LogLevel, typer.Option(help="Of the log, a line of JSON each.")] = LogLevel.info,
+) -> None:
+    """Answer requests over HTTP: photos to classes, boxes and masks, and tensors by the Open Inference Protocol.
+
+    Serves this machine alone, unless --host says otherwise. SIGTERM and Ctrl-C end it when what was taken is done.
+    docs/serve.md describes the interface; so does /docs of the service.
+
+    Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v2 --port 8000
+
+    Example: MPSCNN_SERVE_TOKEN=... mpscnn serve mobilenet_v2 --host 0.0.0.0
+    """
+    from mpscnn.serve.packages import require_packages
+
+    require_packages()
+    from mpscnn.serve.hosting import Models
+    from mpscnn.serve.hosting import host as host_model
+    from mpscnn.serve.logs import log_to_stderr
+    from mpscnn.serve.server import listening
+    from mpscnn.serve.server import serve as serve_models
+    from mpscnn.serve.settings import Settings
+
+    settings = Settings(
+        host=host,
+        port=port,
+        token=token,
+        insecure=insecure,
+        allowed_hosts=tuple(allow_host or ()),
+        inflight=inflight or 0,
+        queue=queue,
+        deadline=deadline,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+        connections=connections,
+    )
+    with listening(settings) as listener:
+        log_to_stderr(log_level.value)
+        hosted = [
+            host_model(
+                model, settings.slots, device=device, precision=precision.value, threads=threads or "auto"
+            )
+            for model in models or [DEFAULT_MODEL]
+        ]
+        serve_models(Models(hosted), settings, listener)

@@ -1,0 +1,42 @@
+"""The application: routes, guarded and observed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from mpscnn import _core
+from mpscnn.serve.failures import add_failures
+from mpscnn.serve.guard import Guard
+from mpscnn.serve.logs import Observed
+from mpscnn.serve.metrics import CONTENT_TYPE_LATEST
+from mpscnn.serve.model_routes import add_model_routes
+from mpscnn.serve.page_files import add_page
+from mpscnn.serve.photo_routes import add_photo_routes
+from mpscnn.serve.reference import add_reference
+from mpscnn.serve.service import Service
+
+__all__ = ["application"]
+
+
+def application(service: Service) -> Any:
+    """An ASGI application."""
+    app = FastAPI(
+        title="mpscnn",
+        version=_core.version(),
+        description="Photos through convolutional networks.",
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    add_failures(app)
+    add_photo_routes(app, service)
+    add_model_routes(app, service)
+    add_reference(app)
+    public = add_page(app)
+
+    async def metrics() -> Any:
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    app.add_api_route("/metrics", metrics, summary="For Prometheus.", tags=["service"])
+    return Observed(Guard(app, service.settings, public), service.metrics)

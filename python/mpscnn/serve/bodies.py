@@ -1,0 +1,101 @@
+"""A request's body: within its limits, and the photo in it."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from http import HTTPStatus
+
+from fastapi import Request
+
+from mpscnn.errors import ImageError
+from mpscnn.serve.failures import ClientGoneError, RefusedError
+
+__all__ = ["photo_in", "read_body"]
+
+_BOUNDARY = re.compile(
+    r'multipart/form-data\s*;.*?\bboundary=(?:"([^"\r\n]{1,70})"|([^\s";,]{1,70}))\s*(?:;|$)', re.IGNORECASE
+)
+_LONGEST_PART_HEAD = 8_192
+_CLOSE = {"Connection": "close"}  # what is left of the body is not read
+
+
+async def read_body(request: Request, most: int, ends: float) -> bytes:
+    """All of it.
+
+    Args:
+        request: whose body nobody has read.
+        most: bytes.
+        ends: the loop's time by which it must be here.
+
+    Raises:
+        RefusedError: too many bytes (413), too slow (408), or compressed (415). ClientGoneError.
+    """
+    if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedCoding", f"bodies are not read in {coding}", _CLOSE
+        )
+    length = request.headers.get("content-length", "")
+    if length.isdecimal() and int(length) > most:
+        raise _too_large(most)
+    try:
+        seconds = ends - asyncio.get_running_loop().time()
+        return await asyncio.wait_for(_received(request, most), seconds)
+    except asyncio.TimeoutError:
+        raise RefusedError(
+            HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time", _CLOSE
+        ) from None
+
+
+async def _received(request: Request, most: int) -> bytes:
+    parts: list[bytes] = []
+    count = 0
+    while True:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientGoneError
+        part = message.get("body", b"")
+        count += len(part)
+        if count > most:
+            raise _too_large(most)
+        parts.append(part)
+        if not message.get("more_body", False):
+            return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooManyBytes", f"a body may have {most:,} bytes", _CLOSE
+    )
+
+
+def photo_in(body: bytes, content_type: str) -> bytes:
+    """The bytes of an image file: the body, or of a form the first field with a file's name.
+
+    Raises:
+        ImageError: there is none, or the form is damaged.
+    """
+    if not content_type.lower().startswith("multipart/"):
+        if not body:
+            raise ImageError("the body is empty; it must be an image file, such as JPEG or PNG")
+        return body
+    found = _BOUNDARY.match(content_type)
+    if found is None:
+        raise ImageError("a form must be multipart/form-data with a boundary of 1 to 70 characters")
+    separator = b"\r\n--" + (found[1] or found[2]).encode("latin-1", "replace")
+    # The first boundary may be the first line.
+    position = (b"\r\n" + body).find(separator)
+    if position < 0:
+        raise ImageError("the form does not have its boundary")
+    position += len(separator) - 2
+    while body[position : position + 2] == b"\r\n":
+        end = body.find(separator, position)
+        if end < 0:
+            raise ImageError("the form is cut off")
+        head_end = body.find(b"\r\n\r\n", position, min(end, position + _LONGEST_PART_HEAD) + 4)
+        if head_end < 0 or head_end > end:
+            raise ImageError("a field of the form has no end of its header")
+        if re.search(rb"^content-disposition:.*\bfilename\*?=", body[position:head_end], re.I | re.M):
+            return body[head_end + 4 : end]
+        position = end + len(separator)
+    raise ImageError("the form has no file")

@@ -1,0 +1,113 @@
+"""Errors as HTTP answers: a status, and JSON that says what is wrong."""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from mpscnn.errors import (
+    DeviceError,
+    DownloadError,
+    Error,
+    ImageError,
+    ParameterError,
+    ShapeError,
+    StateError,
+    UnsupportedError,
+    WeightsError,
+)
+from mpscnn.vision.photo_file import TooManyPixelsError
+
+__all__ = ["ClientGoneError", "RefusedError", "add_failures", "refusal"]
+
+_LOG = logging.getLogger("mpscnn.serve")
+
+#: The first that fits.
+_STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
+    (TooManyPixelsError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    (ImageError, HTTPStatus.BAD_REQUEST),
+    (ParameterError, HTTPStatus.BAD_REQUEST),
+    (ShapeError, HTTPStatus.BAD_REQUEST),
+    (WeightsError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (DeviceError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (UnsupportedError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (DownloadError, HTTPStatus.UNPROCESSABLE_ENTITY),
+    (StateError, HTTPStatus.CONFLICT),
+)
+
+
+class RefusedError(Exception):
+    """A request that is not answered as asked.
+
+    Args:
+        status: of HTTP.
+        kind: a name for programs, in CamelCase as those of `mpscnn.errors`.
+        message: for people.
+        headers: beside those that every answer has.
+    """
+
+    def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(message)
+        self.status = status
+        self.kind = kind
+        self.message = message
+        self.headers = headers or {}
+
+
+class ClientGoneError(Exception):
+    """Nobody waits for the answer any more."""
+
+
+def refusal(error: Exception) -> RefusedError:
+    """How an exception is answered."""
+    if isinstance(error, RefusedError):
+        return error
+    if isinstance(error, HTTPException):
+        status = HTTPStatus(error.status_code)
+        kind = status.phrase.title().replace(" ", "").replace("-", "")
+        return RefusedError(status, kind, str(error.detail), dict(error.headers or {}))
+    for kind_of_error, status in _STATUS:
+        if isinstance(error, kind_of_error):
+            named = ImageError if isinstance(error, ImageError) else kind_of_error
+            return RefusedError(status, named.__name__, str(error))
+    if isinstance(error, MemoryError):
+        return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, "MemoryError", "not enough memory")
+    return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "failed; the log says why")
+
+
+def _answer(request: Request, error: Exception) -> Any:
+    refused = refusal(error)
+    if request.scope["path"].startswith("/v2"):  # whose clients show "error"
+        content = {"error": refused.message, "kind": refused.kind}
+    else:
+        content = {"error": refused.kind, "message": refused.message}
+    return JSONResponse(content, refused.status, refused.headers)
+
+
+async def _refused(request: Request, error: Exception) -> Any:
+    return _answer(request, error)
+
+
+async def _failed(request: Request, error: Exception) -> Any:
+    _LOG.error("failed", exc_info=error, extra={"fields": {"path": request.scope["path"]}})
+    return _answer(request, error)
+
+
+async def _gone(_request: Request, _error: Exception) -> Any:
+    # Sent to nobody; 499 is what logs of web servers have for it.
+    return JSONResponse({"error": "ClientGone", "message": "the client has closed the connection"}, 499)
+
+
+def add_failures(app: FastAPI) -> None:
+    """Has an application answer exceptions."""
+    for kind in (RefusedError, HTTPException, Error):
+        app.add_exception_handler(kind, _refused)
+    app.add_exception_handler(ClientGoneError, _gone)
+    # Not by Exception, whose handler raises it once more.
+    for kind in (MemoryError, ValueError, TypeError, RuntimeError, OSError, LookupError, ArithmeticError):
+        app.add_exception_handler(kind, _failed)

@@ -1,0 +1,108 @@
+"""Who may ask: the token, and pages of other sites in a browser, which may not. And headers for browsers."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+from urllib.parse import urlsplit
+
+from fastapi.responses import JSONResponse
+
+from mpscnn.serve.settings import Settings, is_loopback
+
+__all__ = ["Guard"]
+
+#: What monitors of processes ask for, which have no token; and the page, which asks for it.
+_OPEN = {"/v2/health/live", "/v2/health/ready"}
+
+# Nothing is loaded from elsewhere, and the page is in nobody's frame.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob: mediastream:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
+)
+_POLICY_NAME = b"content-security-policy"
+_POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
+
+
+class Guard:
+    """ASGI middleware.
+
+    On loopback the Host header must be this machine's, so that a site whose name is made to point here (DNS rebinding)
+    gets nothing. A request with an Origin must come from a page of this service.
+
+    Args:
+        app: what is guarded.
+        settings: the service's.
+        public: paths of the page's files, which need no token.
+    """
+
+    def __init__(self, app: Any, settings: Settings, public: frozenset[str]) -> None:
+        self._app = app
+        self._token = None if settings.token is None else f"Bearer {settings.token}".encode()
+        self._open = _OPEN | public
+        self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
+        self._hosts = {name.lower() for name in (settings.host, *settings.allowed_hosts)}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"] = list(message.get("headers", ()))
+                headers.extend(_HEADERS)
+                if all(name != _POLICY_NAME for name, _ in headers):
+                    headers.append(_POLICY_HEADER)
+            await send(message)
+
+        headers = dict(reversed(scope["headers"]))
+        refused = self._refusal(scope, headers)
+        await (refused or self._app)(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> Any:
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if not self._is_ours(host):
+            return _refuse(
+                421, "UnknownHost", f"this service is not {host[:100]!r}; --allow-host gives it a name"
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+            return _refuse(403, "ForeignOrigin", "pages of other sites may not use this service")
+        # Of pages that send no Origin, as for pictures.
+        if (
+            headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+            and scope["path"] not in self._open
+        ):
+            return _refuse(403, "ForeignOrigin", "pages of other sites may not use this service")
+        if self._token is not None and scope["path"] not in self._open:
+            given = headers.get(b"authorization", b"")
+            if not hmac.compare_digest(given, self._token):
+                about = {"WWW-Authenticate": "Bearer"}
+                return _refuse(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        if self._any_host:
+            return True
+        try:
+            name = urlsplit(f"//{host}").hostname or ""
+        except ValueError:
+            return False
+        return is_loopback(name) or name in self._hosts
+
+
+def _refuse(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Any:
+    # The body is not read.
+    return JSONResponse(
+        {"error": kind, "message": message}, status, {"Connection": "close", **(headers or {})}
+    )

@@ -1,0 +1,199 @@
+"""The models of a service, each compiled once, with the runners that all requests share."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal
+
+from mpscnn._private.model_name import is_path
+from mpscnn._private.names import did_you_mean
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.model import Model, load
+from mpscnn.serve.failures import RefusedError
+from mpscnn.stream.runner import Runner
+
+__all__ = ["Compiled", "HostedModel", "Models", "host"]
+
+
+class Compiled:
+    """A model compiled for a device, with runners that are closed when the last request has given it back.
+
+    Of one event loop's tasks, but for the constructor and `tensors`.
+    """
+
+    def __init__(self, model: Model, inflight: int, threads: int | Literal["auto"]) -> None:
+        self.model = model
+        self.threads = threads
+        self._inflight = inflight
+        self._users = 0
+        self._retired = False
+        self._photos: Runner[Any] | None = None
+        self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads)
+        self._no_photos = ""
+        try:
+            self._photos = Runner(model, inflight, threads=threads)
+        except UnsupportedError as error:
+            self._no_photos = str(error)
+
+    @property
+    def takes_photos(self) -> bool:
+        """Whether the model says how a photo becomes its input."""
+        return self._photos is not None
+
+    @property
+    def photos(self) -> Runner[Any]:
+        """For photos. Raises UnsupportedError for a model that takes none."""
+        if self._photos is None:
+            raise UnsupportedError(self._no_photos)
+        return self._photos
+
+    @property
+    def tensors(self) -> Runner[Any]:
+        """For arrays."""
+        return self._tensors
+
+    @property
+    def threads_of_a_request(self) -> int | None:
+        """None on a GPU."""
+        return self._tensors.threads if self.model.program.device == "cpu" else None
+
+    def take(self) -> None:
+        """Keeps the runners open until `give_back`."""
+        self._users += 1
+
+    def give_back(self) -> None:
+        """Of what was taken."""
+        self._users -= 1
+        if self._retired and not self._users:
+            self._close()
+
+    def retire(self) -> None:
+        """Closes the runners as soon as nobody uses them."""
+        self._retired = True
+        if not self._users:
+            self._close()
+
+    def _close(self) -> None:
+        """Waits for nothing: no frame is under way."""
+        for runner in (self._photos, self._tensors):
+            if runner is not None:
+                runner.close()
+
+
+class HostedModel:
+    """A model by the name that requests give."""
+
+    def __init__(self, name: str, compiled: Compiled) -> None:
+        self.name = name
+        self.compiled = compiled
+        self._changing = asyncio.Lock()
+
+    @property
+    def task(self) -> str:
+        """As `Model.task`."""
+        return self.compiled.model.task
+
+    def describe(self) -> dict[str, Any]:
+        """For clients that choose among models."""
+        compiled, model = self.compiled, self.compiled.model
+        program = model.program
+        shape = next(iter(program.inputs.values()))
+        size = {"height": shape[1], "width": shape[2]} if len(shape) == 4 else None
+        return {
+            "name": self.name,
+            "task": model.task,
+            "photos": compiled.takes_photos,
+            "labels": model.labels,
+            "input": size,
+            "device": program.device,
+            "device_name": program.device_name,
+            "precision": program.precision,
+            "reason": program.reason,
+            "threads": compiled.threads_of_a_request,
+        }
+
+    async def change(
+        self, pool: Executor, device: str, precision: Any, threads: int | Literal["auto"]
+    ) -> None:
+        """Compiles the model once more, beside the running one, and answers later requests with that.
+
+        Raises:
+            ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`; the running one stays.
+        """
+
+        def compile_again() -> Compiled:
+            core = self.compiled.model._core
+            model = Model(core, device=device, precision=precision, threads=threads)
+            return Compiled(model, self.compiled._inflight, threads)
+
+        async with self._changing:
+            made = await asyncio.get_running_loop().run_in_executor(pool, compile_again)
+            old, self.compiled = self.compiled, made
+            old.retire()
+
+
+class Models:
+    """All models of a service, in the order of the command line."""
+
+    def __init__(self, models: Iterable[HostedModel]) -> None:
+        self._by_name: dict[str, HostedModel] = {}
+        for model in models:
+            if model.name in self._by_name:
+                raise ParameterError(
+                    f"two models are called {model.name!r}: a file's name without its suffix is its model's"
+                )
+            self._by_name[model.name] = model
+
+    def __iter__(self) -> Any:
+        return iter(self._by_name.values())
+
+    def named(self, name: str) -> HostedModel:
+        """Raises RefusedError with 404."""
+        if name not in self._by_name:
+            raise RefusedError(
+                HTTPStatus.NOT_FOUND,
+                "UnknownModel",
+                f"there is no model {name!r}{did_you_mean(name, list(self._by_name))}; "
+                f"served are {', '.join(self._by_name)}",
+            )
+        return self._by_name[name]
+
+    def for_task(self, name: str | None, task: str) -> HostedModel:
+        """The named model, which must be for the task, or the first that is. Raises RefusedError, UnsupportedError."""
+        if name is not None:
+            model = self.named(name)
+            if model.task != task:
+                raise UnsupportedError(f"model {name!r} is for {model.task}, not for {task}")
+            return model
+        for model in self._by_name.values():
+            if model.task == task:
+                return model
+        raise RefusedError(HTTPStatus.NOT_FOUND, "UnknownModel", f"no model for {task} is served")
+
+    def close(self) -> None:
+        """At the service's end."""
+        for model in self._by_name.values():
+            model.compiled.retire()
+
+
+def host(
+    source: str | os.PathLike[str],
+    inflight: int,
+    *,
+    device: str = "auto",
+    precision: Any = "auto",
+    threads: int | Literal["auto"] = "auto",
+) -> HostedModel:
+    """Loads what `mpscnn.load` takes; a registry name is the model's name, of a file its name without the suffix.
+
+    Raises as `mpscnn.load` does.
+    """
+    text = os.fspath(source)
+    name = Path(text).stem if is_path(text) else text
+    model = load(source, device=device, precision=precision, threads=threads)
+    return HostedModel(name, Compiled(model, inflight, threads))

@@ -1,0 +1,55 @@
+"""What a service counts, for Prometheus."""
+
+from __future__ import annotations
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.exposition import CONTENT_TYPE_LATEST
+
+from mpscnn.serve.gate import Gate
+
+__all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Metrics:
+    """Of one service, in a registry of its own."""
+
+    def __init__(self, gate: Gate) -> None:
+        registry = CollectorRegistry()
+        self._registry = registry
+        self.requests = Counter(
+            "mpscnn_requests", "Requests answered.", ("route", "status"), registry=registry
+        )
+        self.seconds = Histogram(
+            "mpscnn_request_seconds",
+            "From a request's arrival to the end of its answer.",
+            ("route",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.computing = Histogram(
+            "mpscnn_compute_seconds",
+            "From a request's turn to its result: decoding, preprocessing and the network.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=registry,
+        )
+        self.received = Counter("mpscnn_received_bytes", "Of requests' bodies.", registry=registry)
+        self.refused = Counter(
+            "mpscnn_refused",
+            "Requests given up, by reason: queue, deadline, gone.",
+            ("reason",),
+            registry=registry,
+        )
+        for reason in ("queue", "deadline", "gone"):
+            self.refused.labels(reason)
+        waiting = Gauge("mpscnn_queue_length", "Requests that wait.", registry=registry)
+        waiting.set_function(lambda: gate.waiting)
+        inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
+        inside.set_function(lambda: gate.inside)
+
+    def text(self) -> bytes:
+        """In Prometheus' text format."""
+        content: bytes = generate_latest(self._registry)
+        return content

@@ -1,0 +1,18 @@
+"""Whether the packages of the extra `serve` are there."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+
+from mpscnn.errors import UnsupportedError
+
+__all__ = ["require_packages"]
+
+_PACKAGES = {"fastapi": "FastAPI", "uvicorn": "uvicorn", "prometheus_client": "prometheus_client"}
+
+
+def require_packages() -> None:
+    """Raises UnsupportedError, which names what is missing and the extra that brings it."""
+    missing = [title for name, title in _PACKAGES.items() if find_spec(name) is None]
+    if missing:
+        raise UnsupportedError(f'serving needs {", ".join(missing)}: pip install "mpscnn[serve]"')

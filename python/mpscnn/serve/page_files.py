@@ -1,0 +1,51 @@
+"""The page that browsers get: files of the folder page/, read once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+__all__ = ["PAGE", "add_page", "page_files"]
+
+PAGE = Path(__file__).parent / "page"
+_INDEX = "index.html"
+_KINDS = {
+    ".css": "text/css",
+    ".html": "text/html",
+    ".ico": "image/x-icon",
+    ".js": "text/javascript",
+    ".json": "application/json",
+    ".png": "image/png",
+    ".svg": "image/svg+xml",
+    ".webmanifest": "application/manifest+json",
+}
+
+
+def page_files() -> dict[str, Path]:
+    """Files by their paths in addresses; index.html is /."""
+    files = {}
+    for path in sorted(PAGE.rglob("*")):
+        if path.suffix in _KINDS:
+            name = path.relative_to(PAGE).as_posix()
+            files["/" if name == _INDEX else f"/{name}"] = path
+    return files
+
+
+def add_page(app: FastAPI) -> frozenset[str]:
+    """Serves the files. Returns their paths."""
+    files = page_files()
+    for address, path in files.items():
+        app.add_api_route(address, _file(path), methods=["GET"], include_in_schema=False)
+    return frozenset(files)
+
+
+def _file(path: Path) -> Any:
+    content = path.read_bytes()
+    kind = _KINDS[path.suffix]
+
+    async def file() -> Any:
+        return Response(content, media_type=kind, headers={"Cache-Control": "no-cache"})
+
+    return file

@@ -1,0 +1,188 @@
+"""`POST /v1/classify`, `/v1/detect` and `/v1/segment`: a photo in, what is on it out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from mpscnn.errors import ParameterError
+from mpscnn.serve.answers import JPEG, JSON, PNG, accepted, json_bytes, picture
+from mpscnn.serve.bodies import photo_in, read_body
+from mpscnn.serve.hosting import Compiled
+from mpscnn.serve.service import Service
+from mpscnn.vision.photo import Photo, open_content
+
+__all__ = ["add_photo_routes"]
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One of the query's."""
+
+    name: str
+    parse: Callable[[str], Any]
+    schema: dict[str, Any]
+    about: str
+
+
+def _numbers_and_names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+_FRACTION = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_COUNT = {"type": "integer", "minimum": 1}
+_MODEL = _Option("model", str, {"type": "string"}, "Default: the first one for this task.")
+_TOP = 5
+
+# By the query's names; `name` is the model's.
+_TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
+    "/v1/classify": (
+        "classification",
+        "The most probable classes of a photo.",
+        {"top": _Option("top", int, {**_COUNT, "default": _TOP}, "How many classes.")},
+    ),
+    "/v1/detect": (
+        "detection",
+        "The objects on a photo, boxes in pixels of the photo as seen.",
+        {
+            "threshold": _Option("score_threshold", float, _FRACTION, "Least probability."),
+            "iou_threshold": _Option(
+                "iou_threshold", float, _FRACTION, "Boxes that overlap by more are one."
+            ),
+            "max_detections": _Option("max_detections", int, _COUNT, "At most so many."),
+            "classes": _Option(
+                "classes", _numbers_and_names, {"type": "string"}, "Names or numbers, with commas."
+            ),
+        },
+    ),
+    "/v1/segment": (
+        "segmentation",
+        "The class of every pixel: as JSON the areas, as PNG the mask, as JPEG drawn on the photo.",
+        {},
+    ),
+}
+_OFFERED = (JSON, PNG, JPEG)
+
+
+def add_photo_routes(app: FastAPI, service: Service) -> None:
+    """Of all tasks."""
+    for path, (task, about, options) in _TASKS.items():
+        app.add_api_route(
+            path,
+            _route(service, task, options),
+            methods=["POST"],
+            summary=about,
+            operation_id=path.rpartition("/")[2],
+            tags=["photos"],
+            openapi_extra=_described(options),
+        )
+
+
+def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
+    async def answer(request: Request) -> Any:
+        ends = service.deadline(request)
+        hosted = service.models.for_task(request.query_params.get("model"), task)
+        kind = accepted(request.headers.get("accept", ""), _OFFERED)
+        wanted = _wanted(request, options)
+        if task == "classification":
+            wanted.setdefault("top", _TOP)
+        service.require_room()  # before the body comes
+        body = await read_body(request, service.settings.max_bytes, ends)
+        service.metrics.received.inc(len(body))
+        content = photo_in(body, request.headers.get("content-type", ""))
+        request.scope["mpscnn.model"] = hosted.name
+        taken = _Taken(service.settings.max_pixels)
+
+        def submit(compiled: Compiled) -> Any:
+            return compiled.photos.submit(taken.decode(content), **wanted)
+
+        def finish(result: Any) -> bytes:
+            if kind != JSON:
+                return picture(result, taken.photo, kind)
+            return taken.json(hosted.name, result)
+
+        if kind == JSON and task != "segmentation":  # takes less than a thread's turn
+            result = await service.compute(request, hosted, ends, submit)
+            return Response(finish(result), media_type=JSON)
+        return Response(await service.compute(request, hosted, ends, submit, finish), media_type=kind)
+
+    return answer
+
+
+class _Taken:
+    """A photo on its way."""
+
+    photo: Photo
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._arrived = time.perf_counter()
+
+    def decode(self, content: bytes) -> Photo:
+        self._begun = time.perf_counter()
+        self.photo = open_content(content, self._max_pixels)
+        self._decoding = time.perf_counter() - self._begun
+        return self.photo
+
+    def json(self, model: str, result: Any) -> bytes:
+        found = result.to_dict()
+        milliseconds = result.milliseconds + 1000.0 * self._decoding
+        return json_bytes(
+            {
+                "model": model,
+                **found,
+                "milliseconds": round(milliseconds, 3),
+                "waited_milliseconds": round(1000.0 * (self._begun - self._arrived), 3),
+            }
+        )
+
+
+def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
+    """The query as options of the model's task. Raises ParameterError."""
+    wanted = {}
+    for name, text in request.query_params.items():
+        if name == "model":
+            continue
+        if name not in options:
+            known = ", ".join(["model", *options])
+            raise ParameterError(f"there is no option {name[:100]!r}; options are {known}")
+        option = options[name]
+        try:
+            wanted[option.name] = option.parse(text)
+        except ValueError:
+            expected = option.schema["type"]
+            raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}") from None
+    return wanted
+
+
+def _described(options: dict[str, _Option]) -> dict[str, Any]:
+    """For the OpenAPI page."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    form = {"schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}}
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": option.schema,
+                "description": option.about,
+            }
+            for name, option in {"model": _MODEL, **options}.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "An image file.",
+            "content": {"image/*": binary, "application/octet-stream": binary, "multipart/form-data": form},
+        },
+        "responses": {
+            "200": {
+                "description": "By the Accept header.",
+                "content": {JSON: {"schema": {"type": "object"}}, PNG: binary, JPEG: binary},
+            }
+        },
+    }

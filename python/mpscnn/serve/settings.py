@@ -1,0 +1,76 @@
+"""What a service allows, and how much."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from mpscnn._private.arguments import is_finite_number, whole_number
+from mpscnn._private.processors import available_processors
+from mpscnn.errors import ParameterError
+
+__all__ = ["Settings", "default_inflight", "is_loopback"]
+
+
+def default_inflight() -> int:
+    """Photos of a model under way at once: one for each core, and one that is being decoded."""
+    return min(available_processors() + 1, 32)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Limits of a service. Raises ParameterError for one out of its range."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0: one that is free."""
+    token: str | None = None
+    """What requests must bring as `Authorization: Bearer TOKEN`."""
+    insecure: bool = False
+    """Serve other machines without a token."""
+    allowed_hosts: tuple[str, ...] = ()
+    """Names by which browsers may call the service, beside its address."""
+    inflight: int = 0
+    """Requests computed at once; 0: `default_inflight`."""
+    queue: int = 64
+    """Requests that may wait."""
+    deadline: float = 30.0
+    """Seconds from a request's arrival to its answer."""
+    max_bytes: int = 20_000_000
+    """Of a request's body."""
+    max_pixels: int = 50_000_000
+    """Of a photo."""
+    connections: int = 1_000
+    """Open at once."""
+
+    def __post_init__(self) -> None:
+        whole_number("port", self.port, least=0, most=65_535)
+        whole_number("inflight", self.inflight, least=0, most=32)
+        whole_number("queue", self.queue, least=0, most=1_000_000)
+        whole_number("max_bytes", self.max_bytes, most=2**40)
+        whole_number("max_pixels", self.max_pixels, most=2**40)
+        whole_number("connections", self.connections, most=1_000_000)
+        if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
+            raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
+            raise ParameterError("token must be printable ASCII characters, and one at least")
+        if not is_loopback(self.host) and self.token is None and not self.insecure:
+            raise ParameterError(
+                f"host {self.host}: other machines reach it; give a --token that requests must bring, or --insecure "
+                "to serve everybody"
+            )
+
+    @property
+    def slots(self) -> int:
+        """Requests computed at once."""
+        return self.inflight or default_inflight()
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,129 @@
+"""A service in a process of its own, and requests to it."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import queue
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+_START = 120.0
+
+
+@dataclass(frozen=True)
+class Answer:
+    """Of HTTP."""
+
+    status: int
+    headers: Mapping[str, str]
+    """By names in lower case."""
+    body: bytes
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+
+@dataclass
+class Service:
+    """A running `mpscnn serve`."""
+
+    process: subprocess.Popen[str]
+    events: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
+    """Lines of its log that nobody has taken."""
+    other_lines: list[str] = field(default_factory=list)
+    """What it has said on stderr that is not JSON."""
+    address: str = ""
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Host and port."""
+        parts = urlsplit(self.address)
+        assert parts.hostname is not None
+        assert parts.port is not None
+        return parts.hostname, parts.port
+
+    def request(
+        self,
+        path: str,
+        body: bytes | None = None,
+        headers: Mapping[str, str] | None = None,
+        method: str | None = None,
+    ) -> Answer:
+        """One request over a connection of its own."""
+        connection = http.client.HTTPConnection(*self.place, timeout=60)
+        try:
+            connection.request(method or ("GET" if body is None else "POST"), path, body, dict(headers or {}))
+            response = connection.getresponse()
+            content = response.read()
+            return Answer(
+                response.status, {name.lower(): value for name, value in response.getheaders()}, content
+            )
+        finally:
+            connection.close()
+
+    def wait_for(self, event: str, **fields: Any) -> dict[str, Any]:
+        """The next line of the log for an event with these fields; lines before it are lost."""
+        while True:
+            line = self.events.get(timeout=60)
+            if line["event"] == event and all(line.get(name) == value for name, value in fields.items()):
+                return line
+
+    def metric(self, name: str) -> float:
+        """A number of /metrics, by its name with labels."""
+        for line in self.request("/metrics").body.decode().splitlines():
+            found, _, value = line.rpartition(" ")
+            if found == name:
+                return float(value)
+        raise AssertionError(f"there is no metric {name}")
+
+
+@contextmanager
+def serving(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
+    """A service on a free port, which must end well."""
+    command = [sys.executable, "-m", "mpscnn", "serve", *map(str, arguments), "--port", "0"]
+    process = subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env=None if environment is None else dict(environment),
+    )
+    service = Service(process)
+
+    def read() -> None:
+        assert process.stderr is not None
+        for line in process.stderr:
+            try:
+                service.events.put(json.loads(line))
+            except ValueError:
+                service.other_lines.append(line)
+        service.events.put({"event": "no more lines"})
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    try:
+        first = service.events.get(timeout=_START)
+        assert first["event"] == "listening", service.other_lines
+        service.address = first["address"]
+        yield service
+        process.terminate()
+        assert process.wait(timeout=60) == 0
+        assert service.other_lines == []
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+        reader.join()
+        assert process.stdout is not None
+        process.stdout.close()
+        assert process.stderr is not None
+        process.stderr.close()

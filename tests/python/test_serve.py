@@ -1,0 +1,330 @@
+"""`mpscnn serve`: photos in, classes, boxes and masks out; models, profiles and options; what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import photo_models
+import pytest
+from PIL import Image
+from serving import Answer, Service, serving
+
+import mpscnn
+
+pytest.importorskip("fastapi", reason="FastAPI is not installed")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+
+PATHS = {"classification": "/v1/classify", "detection": "/v1/detect", "segmentation": "/v1/segment"}
+
+
+@pytest.fixture(scope="module")
+def models(tmp_path_factory: pytest.TempPathFactory) -> dict[str, mpscnn.Model]:
+    directory = tmp_path_factory.mktemp("models")
+    return {task: photo_models.load(directory, task) for task in PATHS}
+
+
+@pytest.fixture(scope="module")
+def service(models: dict[str, mpscnn.Model], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    directory = tmp_path_factory.mktemp("served")
+    files = []
+    for task, model in models.items():
+        files.append(directory / f"{task}.safetensors")
+        files[-1].write_bytes(model._core.content())
+    limits = ("--max-bytes", "200000", "--max-pixels", "10000")
+    with serving(*files, "--device", "cpu", *limits) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    """A PNG file."""
+    return encoded(photo_models.photos(1)[0])
+
+
+def encoded(pixels: Any, kind: str = "PNG") -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(pixels).save(stream, kind)
+    return stream.getvalue()
+
+
+def found(result: Any) -> dict[str, Any]:
+    """Of a result what does not depend on time."""
+    return {name: value for name, value in result.to_dict().items() if name != "milliseconds"}
+
+
+@pytest.mark.parametrize("task", PATHS)
+def test_json_is_what_predict_finds(
+    service: Service, models: dict[str, mpscnn.Model], photo: bytes, task: str
+) -> None:
+    answer = service.request(PATHS[task], photo)
+    assert answer.status == 200, answer.body
+    assert answer.headers["content-type"] == "application/json"
+    content = answer.json
+    assert content.pop("model") == task
+    assert 0 < content.pop("milliseconds") < 60_000
+    assert 0 <= content.pop("waited_milliseconds") < 60_000
+    assert content == json.loads(json.dumps(found(models[task].predict(photo))))
+
+
+def test_options_of_the_query_are_those_of_the_model(
+    service: Service, models: dict[str, mpscnn.Model], photo: bytes
+) -> None:
+    one = service.request("/v1/classify?top=1&model=classification", photo).json
+    assert one["predictions"] == found(models["classification"].classify(photo, top=1))["predictions"]
+    options = "threshold=0.06&iou_threshold=0.3&max_detections=3&classes=red,1"
+    boxes = service.request(f"/v1/detect?{options}", photo).json
+    expected = models["detection"].detect(
+        photo, score_threshold=0.06, iou_threshold=0.3, max_detections=3, classes=["red", 1]
+    )
+    assert len(expected) > 0
+    assert boxes["detections"] == found(expected)["detections"]
+
+
+def picture(answer: Answer) -> Image.Image:
+    assert answer.status == 200, answer.body
+    return Image.open(io.BytesIO(answer.body))
+
+
+def test_the_mask_of_a_segmentation_has_class_numbers(
+    service: Service, models: dict[str, mpscnn.Model], photo: bytes
+) -> None:
+    mask = picture(service.request("/v1/segment", photo, {"Accept": "image/png"}))
+    assert mask.mode == "P"
+    np.testing.assert_array_equal(np.asarray(mask), models["segmentation"].segment(photo).labels)
+
+
+@pytest.mark.parametrize("task", ["classification", "detection"])
+def test_a_png_is_the_annotated_photo(
+    service: Service, models: dict[str, mpscnn.Model], photo: bytes, task: str
+) -> None:
+    drawn = picture(service.request(PATHS[task], photo, {"Accept": "image/png"}))
+    expected = models[task].predict(photo).draw(photo)
+    np.testing.assert_array_equal(np.asarray(drawn.convert("RGB")), np.asarray(expected.convert("RGB")))
+
+
+def test_a_jpeg_is_the_annotated_photo(
+    service: Service, models: dict[str, mpscnn.Model], photo: bytes
+) -> None:
+    drawn = picture(service.request("/v1/segment", photo, {"Accept": "text/html, image/jpeg;q=0.9"}))
+    assert drawn.format == "JPEG"
+    assert drawn.size == models["segmentation"].segment(photo).draw(photo).size
+
+
+def test_a_form_brings_its_file(service: Service, photo: bytes) -> None:
+    body = (
+        b'--b\r\nContent-Disposition: form-data; name="note"\r\n\r\nhello\r\n'
+        b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r\n'
+        b"Content-Type: image/png\r\n\r\n" + photo + b"\r\n--b--\r\n"
+    )
+    headers = {"Content-Type": "multipart/form-data; boundary=b"}
+    sent = service.request("/v1/classify", body, headers)
+    assert sent.status == 200, sent.body
+    assert sent.json["predictions"] == service.request("/v1/classify", photo).json["predictions"]
+
+
+HEAD = b'--b\r\nContent-Disposition: form-data; name="photo"; filename="x.png"\r\n\r\n'
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body", "message"),
+    [
+        ("multipart/form-data", HEAD, "with a boundary"),
+        ("multipart/form-data; boundary=" + 71 * "b", HEAD, "with a boundary"),
+        ("multipart/mixed; boundary=b", HEAD, "with a boundary"),
+        ("multipart/form-data; boundary=c", HEAD, "does not have its boundary"),
+        ("multipart/form-data; boundary=b", b"", "does not have its boundary"),
+        ("multipart/form-data; boundary=b", HEAD + b"abc", "is cut off"),
+        (
+            "multipart/form-data; boundary=b",
+            b"--b\r\n" + 9_000 * b"x" + b"\r\n\r\nz\r\n--b--",
+            "end of its header",
+        ),
+        ("multipart/form-data; boundary=b", b"--b\r\n\r\n--b--\r\n", "has no file"),
+        ("multipart/form-data; boundary=b", b"--b--\r\n", "has no file"),
+        (
+            "multipart/form-data; boundary=b",
+            b'--b\r\nContent-Disposition: form-data; name="filename"\r\n\r\nx\r\n--b--\r\n',
+            "has no file",
+        ),
+        ("multipart/form-data; boundary=b", HEAD + b"not a photo\r\n--b--\r\n", "is not an image"),
+    ],
+)
+def test_damaged_forms_are_refused(service: Service, content_type: str, body: bytes, message: str) -> None:
+    refused(service.request("/v1/classify", body, {"Content-Type": content_type}), 400, "ImageError", message)
+
+
+def refused(answer: Answer, status: int, kind: str, message: str) -> None:
+    assert (answer.status, answer.json["error"]) == (status, kind), answer.body
+    assert message in answer.json["message"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "kind", "message"),
+    [
+        ("/v1/classify?top=0", 400, "ParameterError", "top must be"),
+        ("/v1/classify?top=many", 400, "ParameterError", "top: expected integer, got 'many'"),
+        ("/v1/classify?threshold=0.5", 400, "ParameterError", "there is no option 'threshold'"),
+        ("/v1/detect?threshold=2", 400, "ParameterError", "score_threshold must be"),
+        ("/v1/detect?classes=blu", 400, "ParameterError", "'blue'"),
+        ("/v1/classify?model=clasification", 404, "UnknownModel", "'classification'"),
+        ("/v1/classify?model=detection", 422, "UnsupportedError", "is for detection"),
+        ("/v1/nothing", 404, "NotFound", ""),
+        ("/v1/models", 405, "MethodNotAllowed", ""),
+        ("/metrics", 405, "MethodNotAllowed", ""),
+    ],
+)
+def test_wrong_requests_say_why(
+    service: Service, photo: bytes, path: str, status: int, kind: str, message: str
+) -> None:
+    refused(service.request(path, photo), status, kind, message)
+
+
+def test_no_other_media_type_is_answered(service: Service, photo: bytes) -> None:
+    for accept in ("text/html", "application/json;q=0", "image/webp, text/*"):
+        answer = service.request("/v1/classify", photo, {"Accept": accept})
+        refused(answer, 406, "NotAcceptable", "image/jpeg")
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "kind", "message"),
+    [
+        (b"", 400, "ImageError", "is empty"),
+        (b"GIF89a", 400, "ImageError", "is "),
+        (b"\xff\xd8\xff\xe0junk", 400, "ImageError", "is "),
+        (encoded(np.zeros((101, 100, 3), np.uint8)), 413, "ImageError", "0.01 million"),
+        (bytes(200_001), 413, "TooManyBytes", "200,000 bytes"),
+    ],
+    ids=["empty", "a head only", "damaged", "pixels", "bytes"],
+)
+def test_bad_photos_are_refused(service: Service, body: bytes, status: int, kind: str, message: str) -> None:
+    refused(service.request("/v1/classify", body), status, kind, message)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
+def test_truncated_photos_are_refused_wherever_they_end(service: Service, kind: str) -> None:
+    random = np.random.default_rng(1).integers(0, 256, (40, 60, 3)).astype(np.uint8)
+    whole = encoded(random, kind)
+    assert service.request("/v1/classify", whole).status == 200
+    for part in (0.05, 0.3, 0.6, 0.9):
+        refused(service.request("/v1/classify", whole[: int(part * len(whole))]), 400, "ImageError", "")
+
+
+def test_bodies_in_chunks_have_the_same_limit(service: Service) -> None:
+    import http.client
+
+    connection = http.client.HTTPConnection(*service.place, timeout=60)
+    connection.request("POST", "/v1/classify", iter([bytes(100_000)] * 3), encode_chunked=True)
+    assert connection.getresponse().status == 413
+    connection.close()
+
+
+def test_compressed_bodies_are_refused(service: Service, photo: bytes) -> None:
+    answer = service.request("/v1/classify", photo, {"Content-Encoding": "gzip"})
+    refused(answer, 415, "UnsupportedCoding", "gzip")
+
+
+def test_models_are_described(service: Service, models: dict[str, mpscnn.Model]) -> None:
+    listed = service.request("/v1/models").json["models"]
+    assert [(entry["name"], entry["task"]) for entry in listed] == [(task, task) for task in PATHS]
+    one = service.request("/v1/models/classification").json
+    assert one == listed[0]
+    program = models["classification"].program
+    assert one["labels"] == ["red", "green", "blue"]
+    assert one["input"] == {"height": 8, "width": 8}
+    assert (one["device"], one["precision"]) == (program.device, program.precision)
+    assert one["threads"] >= 1
+    refused(
+        service.request("/v1/models/nothing"), 404, "UnknownModel", "served are classification, detection"
+    )
+
+
+def test_devices_are_those_of_the_package(service: Service) -> None:
+    listed = service.request("/v1/devices").json
+    assert listed["devices"] == mpscnn.devices()
+    assert listed["processors"] >= 1
+
+
+def test_a_profile_has_every_step(service: Service) -> None:
+    profile = service.request("/v1/models/segmentation/profile?runs=3").json
+    assert profile["device"] == "cpu"
+    assert len(profile["milliseconds"]) == 3
+    assert profile["steps"]
+    for runs in ("0", "101", "x", "-1", 9 * "9"):
+        answer = service.request(f"/v1/models/segmentation/profile?runs={runs}")
+        refused(answer, 400, "ParameterError", "1 to 100")
+
+
+def test_options_compile_the_model_again(
+    models: dict[str, mpscnn.Model], photo: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "colours.safetensors"
+    path.write_bytes(models["classification"]._core.content())
+    with serving(path, "--device", "cpu") as service:
+        before = service.request("/v1/classify", photo).json
+        assert before["precision"] == "float32"
+        wanted = {"device": "cpu", "precision": "float16", "threads": 1}
+        changed = service.request("/v1/models/colours/options", json.dumps(wanted).encode())
+        assert changed.status == 200, changed.body
+        assert (changed.json["precision"], changed.json["threads"]) == ("float16", 1)
+        after = service.request("/v1/classify", photo).json
+        half = mpscnn.load(path, device="cpu", precision="float16").classify(photo)
+        assert after["precision"] == "float16"
+        assert after["predictions"] == found(half)["predictions"]
+        for body, status, kind in (
+            (b'{"device": "gpu"}', 400, "ParameterError"),
+            (b'{"precision": "double"}', 400, "ParameterError"),
+            (b'{"threads": 0}', 400, "ParameterError"),
+            (b'{"threads": "many"}', 400, "ParameterError"),
+            (b'{"device": 3}', 400, "ParameterError"),
+            (b'{"speed": 1}', 400, "ParameterError"),
+            (b"[]", 400, "ParameterError"),
+            (b"{", 400, "ParameterError"),
+            (5_000 * b"[", 400, "ParameterError"),
+            (bytes(10_001), 413, "TooManyBytes"),
+        ):
+            refused(service.request("/v1/models/colours/options", body), status, kind, "")
+        assert service.request("/v1/models/colours").json["precision"] == "float16"
+
+
+def test_metrics_count_requests(service: Service, photo: bytes) -> None:
+    name = 'mpscnn_requests_total{route="/v1/segment",status="200"}'
+    service.request("/v1/segment", photo)
+    before = service.metric(name)
+    service.request("/v1/segment", photo)
+    assert service.metric(name) == before + 1
+    assert service.metric('mpscnn_request_seconds_count{route="/v1/segment"}') >= before + 1
+    assert service.metric('mpscnn_compute_seconds_count{model="segmentation"}') >= before + 1
+    assert service.metric("mpscnn_queue_length") == 0
+
+
+def test_each_request_is_a_line_of_the_log(service: Service, photo: bytes) -> None:
+    service.request("/v1/classify?top=1", photo)
+    line = service.wait_for("request", path="/v1/classify", status=200)
+    assert (line["method"], line["model"], line["client"]) == ("POST", "classification", "127.0.0.1")
+    assert line["milliseconds"] > 0
+
+
+def test_the_reference_loads_nothing(service: Service) -> None:
+    answer = service.request("/docs")
+    assert answer.status == 200
+    assert b"http" not in answer.body
+    assert b"/v1/classify" in answer.body
+    assert "default-src 'none'" in answer.headers["content-security-policy"]
+    schema = service.request("/openapi.json").json
+    assert {*PATHS.values(), "/v1/models", "/v1/models/{name}/options", "/metrics"} <= schema["paths"].keys()
+
+
+def test_the_page_loads_nothing_from_elsewhere(service: Service) -> None:
+    answer = service.request("/")
+    assert answer.status == 200
+    assert answer.headers["content-type"].startswith("text/html")
+    assert b"//" not in answer.body
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
