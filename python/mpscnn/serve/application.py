@@ -14,6 +14,7 @@ from mpscnn.serve.metrics import CONTENT_TYPE_LATEST
 from mpscnn.serve.model_routes import add_model_routes
 from mpscnn.serve.page_files import add_page
 from mpscnn.serve.photo_routes import add_photo_routes
+from mpscnn.serve.protocol_routes import add_protocol_routes
 from mpscnn.serve.reference import add_reference
 from mpscnn.serve.service import Service
 
@@ -32,6 +33,7 @@ def application(service: Service) -> Any:
     add_failures(app)
     add_photo_routes(app, service)
     add_model_routes(app, service)
+    add_protocol_routes(app, service)
     add_reference(app)
     public = add_page(app)
 
