@@ -171,6 +171,7 @@ PYTHON_ROOMS = (
     ("training",),
     ("stream",),
     ("verify", "benchmark", "comparison", "serve"),
+    ("quantization",),
     ("cli",),
 )
 

@@ -78,9 +78,8 @@ bool has_limits_only(const std::optional<Neuron> &activation) {
 Refused not_of_integers(const LayerUse &layer) {
     if (!layer.int8) return std::nullopt;
     if (!layer.quantized)
-        return Refused(
-            "a layer of which a tensor has no quantization; load a quantised TensorFlow Lite file, "
-            "or compute in float32");
+        return Refused("a layer of which a tensor has no quantization; mpscnn quantize makes a network of "
+                       "integers, or compute in float32");
     if (!has_limits_only(layer.activation)) return Refused("another activation than relu, relu6 or clamp");
     const auto is_computed = []<class Op>(const Op &operation) {
         if constexpr (std::is_same_v<Op, Addition>)

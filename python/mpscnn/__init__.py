@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
     from mpscnn.graph.padding import DefaultPadding, PaddingMethod
     from mpscnn.graph.weights import unpack_binary_weights
+    from mpscnn.quantization import QuantizationReport, QuantizedLayer, quantize
     from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
     from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
     from mpscnn.runtime.library import build_config, devices, empty, operations, preprocess
@@ -85,6 +86,7 @@ _LAZY = {
         "compare_precisions",
     ),
     "converters.pytorch.module": ("from_torch",),
+    "quantization": ("QuantizationReport", "QuantizedLayer", "quantize"),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.detection": ("Box", "Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
@@ -161,6 +163,8 @@ __all__ = [
     "Profile",
     "ProfileStep",
     "Program",
+    "QuantizationReport",
+    "QuantizedLayer",
     "Request",
     "RmsProp",
     "Runner",
@@ -201,6 +205,7 @@ __all__ = [
     "open_photo",
     "operations",
     "preprocess",
+    "quantize",
     "read_idx",
     "registry",
     "unpack_binary_weights",

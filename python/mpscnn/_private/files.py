@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import tempfile
@@ -12,7 +13,15 @@ from typing import Any, BinaryIO
 
 from mpscnn.errors import Error
 
-__all__ = ["content_of", "is_folder", "reading", "replacing", "require_regular", "writing"]
+__all__ = [
+    "content_of",
+    "is_folder",
+    "reading",
+    "replacing",
+    "require_regular",
+    "require_replaceable",
+    "writing",
+]
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
@@ -74,6 +83,17 @@ def replacing(
             Path(temporary).replace(target)
         finally:
             Path(temporary).unlink(missing_ok=True)
+
+
+def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:
+    """Before work that takes long: raises an error of `kind` where `replacing` could not write."""
+    target = Path(os.fspath(path))
+    with writing(path, kind):
+        if is_folder(target):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        os.close(handle)
+        Path(temporary).unlink()
 
 
 @contextmanager

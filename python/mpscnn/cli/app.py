@@ -34,6 +34,7 @@ from mpscnn.cli.package import (
 )
 from mpscnn.cli.precision import precision
 from mpscnn.cli.profile import profile
+from mpscnn.cli.quantize import quantize
 from mpscnn.cli.segment import segment
 from mpscnn.cli.serve import serve
 from mpscnn.cli.train import train
@@ -82,6 +83,7 @@ for command in (
     compare,
     check,
     precision,
+    quantize,
     info,
     explain,
     fingerprint,

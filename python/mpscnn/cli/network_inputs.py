@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,17 +15,18 @@ from mpscnn.cli.output import warn
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import preprocess
+from mpscnn.stream.evaluation import class_of_folder
 from mpscnn.vision.photo_list import photo_paths
 
 
-def photos_of(given: list[str], most: int) -> list[str]:
+def photos_of(given: list[str], most: int | None) -> list[str]:
     """At most so many of the photos in files and folders, evenly spaced; warns of what cannot be read."""
     paths, failures = photo_paths(given)
     for failure in failures:
         warn(failure)
     if not paths:
         raise ParameterError("--images: there is no photo")
-    count = min(most, len(paths))
+    count = len(paths) if most is None else min(most, len(paths))
     return [paths[i * len(paths) // count] for i in range(count)]
 
 
@@ -47,6 +49,17 @@ def _sides(network: Network) -> Size:
     if len(shape) != 4 or shape[1] is None or shape[2] is None:
         raise UnsupportedError(f"photos cannot be the input {shape} of network {network.name!r}")
     return shape[1], shape[2]
+
+
+def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
+    """Of the folders in which the photos lie; None where one is not called like a class."""
+    if not paths or not labels:
+        return None
+    try:
+        known = {folder: class_of_folder(folder, labels) for folder in {Path(path).parent for path in paths}}
+    except ParameterError:
+        return None
+    return [known[Path(path).parent] for path in paths]
 
 
 def noise(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:

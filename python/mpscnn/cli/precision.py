@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, JsonOption, ModelArgument, ThreadsOption
 from mpscnn.cli.info import SizeOption, check_size
-from mpscnn.cli.network_inputs import inputs_of_photos, noise, photos_of
+from mpscnn.cli.network_inputs import classes_of_photos, inputs_of_photos, noise, photos_of
 from mpscnn.cli.output import hint, show, show_json, table_width
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import UnsupportedError
 from mpscnn.model import described_network, model_path, open_model
-from mpscnn.stream.evaluation import class_of_folder
 
 _RANDOM_INPUTS = 4
 
@@ -59,7 +56,7 @@ def precision(
         inputs_of_photos(core, network, paths, size)
         if paths
         else [noise(network, seed, size) for seed in range(_RANDOM_INPUTS)],
-        classes=_classes(paths, network.labels or []),
+        classes=classes_of_photos(paths, network.labels or []),
         device="cpu" if device == AUTO_DEVICE else device,
         threads=threads,
         runs=runs,
@@ -73,14 +70,3 @@ def precision(
     show(*found.table(width=table_width()).split("\n"))
     if not paths:
         hint("on random inputs, which no model has learned: give photos by --images")
-
-
-def _classes(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """Of the folders in which the photos lie; None where one is not called like a class."""
-    if not paths or not labels:
-        return None
-    try:
-        known = {folder: class_of_folder(folder, labels) for folder in {Path(path).parent for path in paths}}
-    except ParameterError:
-        return None
-    return [known[Path(path).parent] for path in paths]

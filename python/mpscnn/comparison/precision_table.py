@@ -157,8 +157,8 @@ def compare_precisions(
                 raise
             refused[precision] = str(error)
     sessions = {name: program.session(threads=threads or "auto") for name, program in programs.items()}
-    answers = _Answers(network, given[0].shape)
-    seen = {name: _Seen(answers) for name in programs}
+    answers = Answers(network, given[0].shape)
+    seen = {name: AnswersSeen(answers) for name in programs}
     for image in given:
         right = _run(sessions["float32"], network, image)
         for name, session in sessions.items():
@@ -181,7 +181,7 @@ def compare_precisions(
     return PrecisionTable(network.name, about, count, answers.counted, rows, refused)
 
 
-class _Answers:
+class Answers:
     """What the outputs of a network say, as things that can be the same or not."""
 
     def __init__(self, network: Network, input_shape: tuple[int, ...]) -> None:
@@ -220,16 +220,17 @@ class _Answers:
         return [self._detector.run(b, s) for b, s in zip(boxes, scores, strict=True)]
 
 
-class _Seen:
+class AnswersSeen:
     """What was seen of one precision so far."""
 
-    def __init__(self, answers: _Answers) -> None:
+    def __init__(self, answers: Answers) -> None:
         self._answers = answers
         self._squares: dict[str, list[float]] = {}
         self._same: list[tuple[int, int]] = []
         self._classes: list[Array] = []
 
     def add(self, right: Outputs, found: Outputs) -> None:
+        """Some images: what float32 gives, and what the other precision does."""
         for name, expected in right.items():
             wide = expected.astype(np.float64)
             sums = self._squares.setdefault(name, [0.0, 0.0])
@@ -241,18 +242,21 @@ class _Seen:
             self._classes.append(classes)
 
     def error(self) -> float:
+        """See `PrecisionFigures`, as the two below."""
         return max(
             math.sqrt(error / right) if right else (0.0 if error == 0.0 else math.inf)
             for error, right in self._squares.values()
         )
 
     def agreement(self) -> float | None:
+        """How often the answer is the same."""
         if not self._same:
             return None
         same, count = (sum(entry[i] for entry in self._same) for i in (0, 1))
         return same / count if count else 1.0  # neither has found anything
 
     def accuracy(self, classes: Sequence[int] | None) -> float | None:
+        """How often it is the right one."""
         if classes is None or not self._classes:
             return None
         return float((np.concatenate(self._classes) == np.asarray(classes)).mean())

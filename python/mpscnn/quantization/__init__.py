@@ -1,0 +1,6 @@
+"""Post-training quantisation: networks of floats become networks of 8-bit integers (docs/precision.md)."""
+
+from mpscnn.quantization.post_training import quantize
+from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
+
+__all__ = ["QuantizationReport", "QuantizedLayer", "quantize"]

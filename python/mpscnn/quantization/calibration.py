@@ -1,0 +1,97 @@
+"""What the numbers of a network are like on some images."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.quantization.ranges import Histogram
+
+Array = NDArray[np.float32]
+#: Elements of the images that are computed at once: small ones, which alone would cost more than their layers.
+_BATCH = 1 << 17
+
+
+@dataclass
+class Seen:
+    """Of one input or layer.
+
+    Args:
+        histogram: of all its numbers.
+        largest: magnitude for each feature channel.
+        mean: for each feature channel; of what a dense layer reads, for each element.
+    """
+
+    histogram: Histogram = field(default_factory=Histogram)
+    largest: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    mean: NDArray[np.float64] = field(default_factory=lambda: np.zeros(0))
+    _images: int = 0
+
+    def add(self, values: Array, by_element: bool) -> None:
+        """A batch."""
+        self.histogram.add(values)
+        axes = (0,) if by_element else tuple(range(values.ndim - 1))
+        channels = np.abs(values).max(axis=tuple(range(values.ndim - 1))).astype(np.float64)
+        mean = values.mean(axis=axes, dtype=np.float64)
+        if not self._images:
+            self.largest, self.mean = channels, np.zeros_like(mean)
+        elif mean.shape != self.mean.shape:
+            raise ParameterError(
+                f"quantize: images of several sizes, (n, {mean.shape}) and (n, {self.mean.shape})"
+            )
+        self.largest = np.maximum(self.largest, channels)
+        self._images += len(values)
+        self.mean += (mean - self.mean) * (len(values) / self._images)
+
+
+class Computed:
+    """A network that gives the results of all its layers."""
+
+    def __init__(self, network: Network, **options: Any) -> None:
+        self._input = network.input.name
+        self.names = [node["name"] for node in network.to_dict()["nodes"]]
+        self._session = network.compile(device="cpu", outputs=self.names, **options).session()
+
+    def run(self, batch: Array) -> dict[str, Array]:
+        """Of the input and all layers."""
+        found: Any = self._session.run(batch)
+        results = found if isinstance(found, dict) else {self.names[0]: found}
+        return {self._input: batch, **results}
+
+
+def calibrate(network: Network, images: Sequence[Array]) -> dict[str, Seen]:
+    """What is seen of the input and of each layer.
+
+    Raises ParameterError for results that are not finite.
+    """
+    engine = Computed(network, precision="float32")
+    whole = {
+        node["inputs"][0] for node in network.to_dict()["nodes"] if node["operation"] == "fully_connected"
+    }
+    seen: dict[str, Seen] = {}
+    for batch in batches(images):
+        for name, values in engine.run(batch).items():
+            if not np.isfinite(values).all():
+                what = "the images" if name == network.input.name else f"the results of layer {name!r}"
+                raise ParameterError(f"quantize: {what} are not all finite")
+            seen.setdefault(name, Seen()).add(values, name in whole)
+    return seen
+
+
+def batches(images: Sequence[Array]) -> Iterator[Array]:
+    """Images of one size, several at once where they are small."""
+    waiting: list[Array] = []
+    for image in (one for given in images for one in np.split(given, len(given))):
+        size = (len(waiting) + 1) * image.size
+        if waiting and (image.shape != waiting[0].shape or size > _BATCH):
+            yield np.concatenate(waiting)
+            waiting = []
+        waiting.append(image)
+    if waiting:
+        yield np.concatenate(waiting)

@@ -1,0 +1,136 @@
+"""A prepared network with integers for each of its tensors and weights."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.quantization.calibration import Seen
+from mpscnn.quantization.preparation import PRODUCTS, Node
+from mpscnn.quantization.ranges import Scale, best_scale
+from mpscnn.quantization.weights import IntegerWeights, integer_weights
+from mpscnn.verify.layers import in_pieces
+
+#: Their results have the integers of what they read.
+_SAME_INTEGERS = {"pooling", "reshape", "resize"}
+#: Of a softmax, by definition.
+_PROBABILITIES = Scale(1.0 / 256.0, -128)
+
+
+def refused_layers(network: Network) -> dict[str, str]:
+    """Layers that the engine does not compute in integers, and why. It is asked, with integers made up.
+
+    Args:
+        network: as of `prepare`.
+    """
+    trial = _with_trial_integers(_without_weights(network))
+    try:
+        trial.compile(device="cpu", precision="int8")
+    except UnsupportedError:
+        pass
+    else:
+        return {}
+    refused = {}
+    pieces = in_pieces(_without_weights(network))
+    for name in [node["name"] for node in network.to_dict()["nodes"]]:
+        try:
+            _with_trial_integers(pieces.subgraph([name])).compile(device="cpu", precision="int8")
+        except UnsupportedError as error:
+            refused[name] = str(error)
+    return refused
+
+
+def _without_weights(network: Network) -> Network:
+    return Network.from_graph(_core.Graph.from_json(json.dumps(network.to_dict())))
+
+
+def _with_trial_integers(network: Network) -> Network:
+    for name in network.layer_names():
+        network.quantize(name, "int8", _PROBABILITIES.scale, _PROBABILITIES.zero_point)
+    for spec in network.weight_specs():
+        name, shape = f"{spec['layer']}.{spec['role']}", tuple(spec["shape"])
+        if spec["role"] == "weight":
+            network.set_quantized_weight(name, np.zeros(shape, np.uint8), [1.0], [0.0])
+        elif spec["role"] == "bias":
+            network.set_quantized_weight(name, np.zeros(shape, np.int32), [1.0], [0.0])
+        else:
+            network.set_weights({name: np.ones(shape, np.float32)})
+    return network
+
+
+def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
+    """Of the input and each layer: with the least mean squared error over the images that were seen."""
+    nodes = network.to_dict()["nodes"]
+    first = {name: name for name in network.layer_names()}
+    for node in nodes:
+        if node["operation"] in _SAME_INTEGERS:
+            first[node["name"]] = first[node["inputs"][0]]
+    members: dict[str, list[str]] = {}
+    for name, own in first.items():
+        members.setdefault(own, []).append(name)
+    softmax = {node["name"] for node in nodes if node["operation"] == "softmax"}
+    found = {
+        own: _PROBABILITIES if own in softmax else best_scale([seen[name].histogram for name in names])
+        for own, names in members.items()
+    }
+    return {name: found[own] for name, own in first.items()}
+
+
+def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: bool) -> Network:
+    """The network with integers: those of tensors for what was seen on some images, weights for their own range.
+
+    Args:
+        network: as of `prepare`.
+        seen: on some images.
+        correct_bias: whether biases make up for what rounding weights does to the mean of each channel.
+    """
+    result = deepcopy(network)
+    scales = scales_of(network, seen)
+    for name, scale in scales.items():
+        result.quantize(name, "int8", scale.scale, scale.zero_point)
+    given = network.weights
+    for node in network.to_dict()["nodes"]:
+        if node["operation"] not in PRODUCTS:
+            continue
+        name, source = node["name"], node["inputs"][0]
+        weight = given[f"{name}.weight"]
+        bias = given.get(f"{name}.bias", np.zeros(len(weight), np.float32)).astype(np.float64)
+        made = integer_weights(weight, bias, scales[source], scales[name])
+        if correct_bias:
+            bias = bias - _mean_error(node, made, weight, seen[source].mean)
+            made = integer_weights(weight, bias, scales[source], scales[name])
+        made.set_in(result, name)
+    return result
+
+
+def _mean_error(
+    node: Node, made: IntegerWeights, weight: NDArray[Any], mean: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """What rounding the weights adds to each output in the mean over all images and places, apart from borders."""
+    error = made.numbers() - weight
+    if node["operation"] == "fully_connected":
+        return np.asarray(error.reshape(len(error), -1) @ mean.reshape(-1))
+    outputs, inputs = error.shape[0], error.shape[3]
+    group = np.arange(outputs) // (outputs // node["attributes"]["groups"])
+    read = mean[group[:, None] * inputs + np.arange(inputs)]
+    return np.asarray((error.sum(axis=(1, 2)) * read).sum(axis=1))
+
+
+def integer_pieces(network: Network) -> tuple[Network, Sequence[str]]:
+    """Each layer of a quantised network by itself, and what its inputs are the results of, in their order."""
+    pieces = in_pieces(network)
+    stated = network.to_dict()
+    integers = {entry["name"]: entry["quantization"] for entry in [*stated["inputs"], *stated["nodes"]]}
+    sources = [tensor.name.removesuffix(" given") for tensor in pieces.inputs]
+    for tensor, source in zip(pieces.inputs, sources, strict=True):
+        own = integers[source]
+        pieces.quantize(tensor, own["type"], own["scale"], own["zero_point"])
+    return pieces, sources

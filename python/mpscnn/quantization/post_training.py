@@ -1,0 +1,209 @@
+"""`mpscnn.quantize`."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from os import PathLike
+from typing import Any
+
+import numpy as np
+
+from mpscnn.comparison.precision_table import Answers, AnswersSeen
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model
+from mpscnn.quantization.calibration import Array, Computed, batches, calibrate
+from mpscnn.quantization.equalization import equalized
+from mpscnn.quantization.integers import integer_pieces, refused_layers, with_integers
+from mpscnn.quantization.preparation import prepare
+from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
+from mpscnn.runtime.library import preprocess
+
+_SHOWN = 8  # refused layers in a message
+
+
+def quantize(
+    network: Network | Model[Any],
+    images: Iterable[Any],
+    *,
+    test_images: Iterable[Any] | None = None,
+    test_classes: Sequence[int] | None = None,
+    equalize: bool | None = None,
+    correct_bias: bool = True,
+) -> tuple[Network, QuantizationReport]:
+    """Post-training quantisation: the network in 8-bit integers, which precision "int8" computes.
+
+    Weights get a scale for each output, symmetric around zero; tensors the range with the least mean squared error over
+    the images, so a few hundred like those that the network is for are needed. `Network.save(dtype="uint8")` keeps
+    the integers.
+
+    Args:
+        network: of floats, with its weights and one input. It stays as it is.
+        images: inputs (n, height, width, channels) or what the network takes, or photos where it says how a photo
+            becomes its input (`Network.preprocess`).
+        test_images: on which to compare the answers before and after; None: on `images`.
+        test_classes: the right class of each of these, for the accuracy of a classifier.
+        equalize: whether to equalise channels between layers (Nagel et al. 2019), where the activation between them is
+            none or relu; None: where that makes the error of the results on `images` smaller.
+        correct_bias: whether biases make up for the mean error of rounded weights.
+
+    Returns the network in integers and what that did to it. Layers that became part of the layer before them, batch
+    normalizations and activations, are no longer there.
+
+    Raises:
+        UnsupportedError: layers that are not computed in integers; all are named, before anything else is done.
+        ParameterError: a network that is quantised already, no images, results that are not finite, another number of
+            classes than images. ShapeError: several inputs, images that do not fit. WeightsError: weights are missing.
+            ImageError: a photo cannot be read.
+    """
+    if isinstance(network, Model):
+        network = network.network
+    if not isinstance(network, Network):
+        raise ParameterError(f"quantize: expected a Network or a Model, got {type(network).__name__}")
+    prepared = require_quantizable(network)
+    given = _inputs(network, images, "images")
+    tested = given if test_images is None else _inputs(network, test_images, "test_images")
+    count = sum(len(image) for image in tested)
+    if test_classes is not None and len(test_classes) != count:
+        raise ParameterError(f"quantize: {len(test_classes)} classes for {count} images")
+    used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
+    answers = Answers(network, tested[0].shape)
+    before, after = _answers(network, result, tested, answers)
+    report = QuantizationReport(
+        name=network.name,
+        calibration_images=sum(len(image) for image in given),
+        images=count,
+        compared=answers.counted,
+        agreement=after.agreement(),
+        accuracy_before=before.accuracy(test_classes),
+        accuracy=after.accuracy(test_classes),
+        error=after.error(),
+        equalized=was_equalized,
+        layers=_layers(used, result, given),
+    )
+    return result, report
+
+
+def require_quantizable(network: Network) -> Network:
+    """The network as `prepare` makes it. Raises as `quantize`, for all that the images have no part in."""
+    if len(network.inputs) != 1:
+        raise ShapeError(f"quantize: network {network.name!r} has {len(network.inputs)} inputs, expected one")
+    structure = network.to_dict()
+    if any("quantization" in entry for entry in [*structure["inputs"], *structure["nodes"]]):
+        raise ParameterError(
+            f'quantize: network {network.name!r} is quantised already; it computes in precision "int8"'
+        )
+    prepared = prepare(network)
+    if refused := refused_layers(prepared):
+        shown = "; ".join(list(refused.values())[:_SHOWN])
+        more = f"; and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
+        raise UnsupportedError(f"quantize: network {network.name!r}: {shown}{more}")
+    return prepared
+
+
+def _inputs(network: Network, images: Iterable[Any], what: str) -> list[Array]:
+    if isinstance(images, (str, bytes, Mapping)):
+        raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
+    found = [_input(network, image) for image in images]
+    if not sum(len(image) for image in found):
+        raise ParameterError(f"quantize: {what}: no images given")
+    return [image for image in found if len(image)]
+
+
+def _input(network: Network, image: Any) -> Array:
+    expected = network.input.shape
+    is_photo = not hasattr(image, "__array_interface__") or isinstance(image, (str, bytes, PathLike))
+    if is_photo or type(image).__module__.startswith("PIL."):
+        if network.preprocess is None or len(expected) != 4 or None in expected[1:]:
+            raise UnsupportedError(
+                f"quantize: network {network.name!r} does not say how a photo becomes its input {expected}: give arrays"
+            )
+        height, width, channels = (int(extent or 0) for extent in expected[1:])
+        return preprocess(image, (height, width), network.preprocess, channels=channels)
+    array = np.ascontiguousarray(image, np.float32)
+    fits = array.ndim == len(expected) and all(
+        wanted in (None, extent) for extent, wanted in zip(array.shape[1:], expected[1:], strict=True)
+    )
+    if not fits:
+        raise ShapeError(f"quantize: images of the shape {array.shape}, but the network takes {expected}")
+    return array
+
+
+def _quantized(
+    prepared: Network, images: Sequence[Array], equalize: bool | None, correct_bias: bool
+) -> tuple[Network, Network, bool]:
+    """The network of floats whose layers the integers stand for, that of integers, and whether it was equalised."""
+    seen = calibrate(prepared, images)
+    plain = with_integers(prepared, seen, correct_bias=correct_bias)
+    other = None if equalize is False else equalized(prepared, seen)
+    if other is None:
+        return prepared, plain, False
+    changed = with_integers(other, calibrate(other, images), correct_bias=correct_bias)
+    if equalize is None:
+        answers = Answers(prepared, images[0].shape)
+        errors = [_answers(prepared, one, images, answers)[1].error() for one in (plain, changed)]
+        if errors[0] <= errors[1]:
+            return prepared, plain, False
+    return other, changed, True
+
+
+def _answers(
+    network: Network, quantized: Network, images: Sequence[Array], answers: Answers
+) -> tuple[AnswersSeen, AnswersSeen]:
+    """Of the network in float32 and of the quantised one in int8."""
+    seen = AnswersSeen(answers), AnswersSeen(answers)
+    sessions = [
+        network.compile(device="cpu", precision="float32").session(),
+        quantized.compile(device="cpu", precision="int8").session(),
+    ]
+    for batch in batches(images):
+        results: list[Any] = [session.run(batch) for session in sessions]
+        right, found = (
+            result if isinstance(result, dict) else {network.outputs[0].name: result} for result in results
+        )
+        seen[0].add(right, right)
+        seen[1].add(right, found)
+    return seen
+
+
+def _layers(floats: Network, quantized: Network, images: Sequence[Array]) -> tuple[QuantizedLayer, ...]:
+    right, found = Computed(floats, precision="float32"), Computed(quantized, precision="int8")
+    pieces, sources = integer_pieces(quantized)
+    alone: Any = pieces.compile(device="cpu", precision="int8").session()
+    squares = {name: np.zeros(3) for name in right.names}
+    for batch in batches(images):
+        exact, inexact = right.run(batch), found.run(batch)
+        given = [exact[name] for name in sources]
+        own = alone.run(given)
+        own = own if isinstance(own, dict) else {right.names[0]: own}
+        for name, sums in squares.items():
+            floats_of = exact[name]
+            sums += [_square(one) for one in (floats_of, own[name] - floats_of, inexact[name] - floats_of)]
+    layers = []
+    for node in quantized.to_dict()["nodes"]:
+        norm, own_error, error = squares[node["name"]]
+        stated = node["quantization"]
+        lowest, highest = ((end - stated["zero_point"]) * stated["scale"] for end in (-128, 127))
+        layers.append(
+            QuantizedLayer(
+                name=node["name"],
+                operation=node["operation"],
+                lowest=lowest,
+                highest=highest,
+                own_error=_ratio(own_error, norm),
+                error=_ratio(error, norm),
+            )
+        )
+    return tuple(layers)
+
+
+def _square(values: Array) -> float:
+    """Sum of squares."""
+    return float(np.vdot(values, values))
+
+
+def _ratio(error: float, norm: float) -> float:
+    if norm:
+        return math.sqrt(error / norm)
+    return 0.0 if error == 0.0 else math.inf

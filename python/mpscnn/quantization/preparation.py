@@ -1,0 +1,188 @@
+"""The network as integers compute it: normalizations and activations are parts of the layers before them."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.runtime.library import operations
+
+Node = dict[str, Any]
+
+#: Whose weights have an output each on their first axis.
+PRODUCTS = ("convolution", "fully_connected")
+_TAKES_ACTIVATION = {entry["name"] for entry in operations() if entry["takes_activation"]}
+
+
+def is_limit(neuron: Mapping[str, Any]) -> bool:
+    """Whether an activation only limits numbers, as integers can: none, relu, relu6 and clamp."""
+    if neuron["kind"] in ("relu", "relun"):
+        return bool(neuron["a"] == 0.0)
+    return neuron["kind"] in ("none", "clamp")
+
+
+def prepare(network: Network) -> Network:
+    """A network that computes the same, with as few results as possible, each of which gets integers of its own.
+
+    Batch normalizations become part of the convolution or dense layer before them, others a depthwise 1x1 convolution.
+    Relu, relu6 and clamp become the activation of the layer before them. Dropout is left out. A layer that takes over
+    others keeps its name, except that outputs of the network keep theirs.
+
+    Raises WeightsError for weights that are missing, and for a normalization whose variance is so small that the
+    weights are no longer finite.
+    """
+    preparation = _Preparation(network)
+    return preparation.run()
+
+
+class _Preparation:
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._structure = network.to_dict()
+        missing = [spec for spec in network.weight_specs() if spec["required"] and not spec["set"]]
+        if missing:
+            first = missing[0]
+            raise WeightsError(f"layer {first['layer']!r}: {first['role']} is missing; load weights first")
+        self._weights: dict[str, NDArray[Any]] = network.weights
+        self._uses: Counter[str] = Counter(self._structure["outputs"])
+        for node in self._structure["nodes"]:
+            self._uses.update(node["inputs"])
+        self._kept: dict[str, Node] = {}
+        self._alias: dict[str, str] = {}
+
+    def run(self) -> Network:
+        for node in self._structure["nodes"]:
+            node["inputs"] = [self._alias.get(name, name) for name in node["inputs"]]
+            if not (self._leave_out(node) or self._fold(node) or self._attach(node)):
+                self._keep(node)
+        structure = {**self._structure, "nodes": list(self._kept.values())}
+        result = Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
+        names = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}
+        result.set_weights({name: self._weights[name] for name in names if name in self._weights})
+        result.preprocess, result.labels = self._network.preprocess, self._network.labels
+        result.detection, result.notes = self._network.detection, list(self._network.notes)
+        return result
+
+    def _keep(self, node: Node) -> None:
+        if node["operation"] == "batch_normalization":
+            self._as_convolution(node)
+        self._kept[node["name"]] = node
+
+    def _is_output(self, name: str) -> bool:
+        return name in self._structure["outputs"]
+
+    def _sole_producer(self, node: Node) -> Node | None:
+        """The layer whose result only this one reads, when it can still take something over."""
+        if len(node["inputs"]) != 1:
+            return None
+        producer = self._kept.get(node["inputs"][0])
+        if producer is None or self._uses[producer["name"]] != 1:
+            return None
+        return None if _activation(producer)["kind"] != "none" else producer
+
+    def _leave_out(self, node: Node) -> bool:
+        """Dropout outside of training, and activations that change nothing."""
+        idle = node["operation"] == "dropout" and not node["attributes"]["training"]
+        idle |= node["operation"] == "neuron" and node["attributes"]["kind"] == "none"
+        if not idle or self._is_output(node["name"]):
+            return False
+        (source,) = node["inputs"]
+        self._alias[node["name"]] = source
+        self._uses[source] += self._uses[node["name"]] - 1
+        return True
+
+    def _merge(self, node: Node, producer: Node) -> None:
+        """`producer` computes what `node` did. The result of a network keeps its name."""
+        source, name = producer["name"], node["name"]
+        self._uses[source] = self._uses[name]
+        if not self._is_output(name):
+            self._alias[name] = source
+            return
+        del self._kept[source]
+        producer["name"] = name
+        self._kept[name] = producer
+        for role in ("weight", "bias", "slope"):
+            if (values := self._weights.pop(f"{source}.{role}", None)) is not None:
+                self._weights[f"{name}.{role}"] = values
+
+    def _fold(self, node: Node) -> bool:
+        producer = self._sole_producer(node)
+        if (
+            node["operation"] != "batch_normalization"
+            or producer is None
+            or producer["operation"] not in PRODUCTS
+        ):
+            return False
+        scale, shift = self._scale_and_shift(node)
+        name = producer["name"]
+        weight = self._weights[f"{name}.weight"]
+        bias = self._weights.get(f"{name}.bias", np.zeros(len(weight)))
+        self._set(node, f"{name}.weight", weight * scale.reshape(-1, *[1] * (weight.ndim - 1)))
+        self._set(node, f"{name}.bias", bias * scale + shift)
+        if "activation" in node:
+            producer["activation"] = node["activation"]
+            self._take_slope(node, producer)
+        self._merge(node, producer)
+        return True
+
+    def _attach(self, node: Node) -> bool:
+        producer = self._sole_producer(node)
+        if node["operation"] != "neuron" or producer is None or not is_limit(node["attributes"]):
+            return False
+        if producer["operation"] not in _TAKES_ACTIVATION:
+            return False
+        producer["activation"] = node["attributes"]
+        self._merge(node, producer)
+        return True
+
+    def _as_convolution(self, node: Node) -> None:
+        """A normalization that follows no product, of an image."""
+        name = node["name"]
+        if len(node["inputs"]) != 1 or len(self._network[name].shape) != 4:
+            return
+        scale, shift = self._scale_and_shift(node)
+        for role in ("mean", "variance", "gamma", "beta"):
+            self._weights.pop(f"{name}.{role}", None)
+        node["operation"] = "convolution"
+        node["attributes"] = {
+            "output_channels": len(scale),
+            "groups": len(scale),
+            "kernel_height": 1,
+            "kernel_width": 1,
+        }
+        self._set(node, f"{name}.weight", scale.reshape(-1, 1, 1, 1))
+        self._set(node, f"{name}.bias", shift)
+
+    def _scale_and_shift(self, node: Node) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        mean, variance, gamma, beta = (
+            np.asarray(self._weights.get(f"{node['name']}.{role}", neutral), np.float64)
+            for role, neutral in (("mean", 0.0), ("variance", 1.0), ("gamma", 1.0), ("beta", 0.0))
+        )
+        scale = gamma / np.sqrt(variance + node["attributes"]["epsilon"])
+        return scale, beta - mean * scale
+
+    def _set(self, node: Node, name: str, values: NDArray[np.float64]) -> None:
+        with np.errstate(over="ignore"):
+            narrow = values.astype(np.float32)
+        if not np.isfinite(narrow).all():
+            raise WeightsError(
+                f"layer {node['name']!r}: folding it gives weights beyond float32; its variance is too small"
+            )
+        self._weights[name] = narrow
+
+    def _take_slope(self, node: Node, producer: Node) -> None:
+        if (slope := self._weights.pop(f"{node['name']}.slope", None)) is not None:
+            self._weights[f"{producer['name']}.slope"] = slope
+
+
+def _activation(node: Node) -> Mapping[str, Any]:
+    found: Mapping[str, Any] = node.get("activation", {"kind": "none"})
+    return found

@@ -1,0 +1,113 @@
+"""Which integers stand for a tensor's numbers: those with the least mean squared error."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_BINS = 8192  # 32 for each integer when the range is used up
+_LEVELS = 255
+_LOWEST, _HIGHEST = -128, 127
+#: Shares of the range that are tried: first of both ends, then of each.
+_SHARES = np.linspace(1.0, 0.2, 81)
+#: Below this a scale would be no normal float32 number once it is multiplied with another one.
+_LEAST_SCALE = 2.0**-60
+
+
+@dataclass(frozen=True)
+class Scale:
+    """int8 integers: number = (integer - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+
+    def integers(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The nearest ones."""
+        steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
+        limited: NDArray[np.float64] = np.clip(steps, _LOWEST, _HIGHEST)
+        return limited
+
+    def rounded(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The numbers that the nearest integers stand for."""
+        numbers: NDArray[np.float64] = (self.integers(values) - self.zero_point) * self.scale
+        return numbers
+
+
+class Histogram:
+    """How often numbers other than zero, which costs nothing, occur: in bins of one width from -reach to reach."""
+
+    def __init__(self) -> None:
+        self._counts = np.zeros(_BINS, np.int64)
+        self._reach = 0.0
+        self.lowest = self.highest = 0.0
+        self.seen = 0
+
+    def add(self, values: NDArray[np.float32]) -> None:
+        """Counts the numbers, which are finite. The reach doubles until it holds all."""
+        flat = values.reshape(-1)
+        self.seen += flat.size
+        low, high = float(flat.min(initial=0.0)), float(flat.max(initial=0.0))
+        self.lowest, self.highest = min(self.lowest, low), max(self.highest, high)
+        most = max(-low, high)
+        if most == 0.0:
+            return
+        if self._reach == 0.0:
+            self._reach = 2.0 ** math.ceil(math.log2(most))  # a power of two: zero is the border of two bins
+        while self._reach < most:
+            pairs = self._counts.reshape(-1, 2).sum(axis=1)
+            self._counts[:] = 0
+            self._counts[_BINS // 4 : _BINS // 4 * 3] = pairs
+            self._reach *= 2.0
+        places = flat + np.float32(self._reach)
+        places *= np.float32(_BINS / (2.0 * self._reach))
+        self._counts += np.bincount(places.astype(np.int64), minlength=_BINS + 1)[:_BINS]
+        self._counts[-1] += np.count_nonzero(places >= _BINS)
+        self._counts[_BINS // 2] -= flat.size - np.count_nonzero(flat)
+
+    def numbers(self) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+        """The middles of the bins that are not empty, and their counts."""
+        found = np.flatnonzero(self._counts)
+        middles = ((found + 0.5) * (2.0 / _BINS) - 1.0) * self._reach
+        return np.clip(middles, self.lowest, self.highest), self._counts[found]
+
+
+def best_scale(histograms: Sequence[Histogram]) -> Scale:
+    """The integers with the least mean squared error, of tensors which share them relative to their mean squares.
+
+    Ends of the range are cut where the finer steps gain more than the numbers beyond them lose. Zero is always one of
+    the numbers, exactly. Tensors of zeros alone have steps of 1.
+    """
+    low = min(histogram.lowest for histogram in histograms)
+    high = max(histogram.highest for histogram in histograms)
+    if low == high:
+        return Scale(1.0, 0)
+    parts = []
+    for histogram in histograms:
+        numbers, counts = histogram.numbers()
+        total = float(np.square(numbers) @ counts)
+        if total > 0.0:
+            parts.append((numbers, counts / total))
+    values = np.concatenate([numbers for numbers, _ in parts])
+    weights = np.concatenate([share for _, share in parts])
+
+    def error(candidate: Scale) -> float:
+        return float(np.square(candidate.rounded(values) - values) @ weights)
+
+    def best(ends: Sequence[tuple[float, float]]) -> tuple[float, float]:
+        return min(ends, key=lambda end: error(_of_range(*end)))
+
+    low, high = best([(low * share, high * share) for share in _SHARES])
+    for _ in range(2):
+        low, high = best([(low * share, high) for share in _SHARES])
+        low, high = best([(low, high * share) for share in _SHARES])
+    return _of_range(low, high)
+
+
+def _of_range(low: float, high: float) -> Scale:
+    scale = float(np.float32(max((high - low) / _LEVELS, _LEAST_SCALE)))
+    zero_point = round(_LOWEST - low / scale)
+    return Scale(scale, min(max(zero_point, _LOWEST), _HIGHEST))

@@ -1,0 +1,97 @@
+"""What quantising a network did to it."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from mpscnn._private.summary import text_table
+
+
+@dataclass(frozen=True)
+class QuantizedLayer:
+    """What integers do to one layer.
+
+    Args:
+        name: the layer's.
+        operation: what it computes.
+        lowest: the least number that its integers stand for.
+        highest: the greatest one.
+        own_error: L2 norm of the difference of its results from those in float32 over the norm of these, this layer
+            alone in integers, reading what float32 gives, as integers.
+        error: the same with the whole network in integers.
+    """
+
+    name: str
+    operation: str
+    lowest: float
+    highest: float
+    own_error: float
+    error: float
+
+
+@dataclass(frozen=True)
+class QuantizationReport:
+    """What quantising a network did to it. Printing it shows the layers that lose most.
+
+    Args:
+        name: the network's.
+        calibration_images: by how many the integers were chosen.
+        images: on how many the answers were compared.
+        compared: what `agreement` counts: "images", "pixels" or "objects".
+        agreement: how often the answer is that of the network in float32, 0 to 1; None where answers have no classes.
+        accuracy_before: share of the images whose most probable class is the right one, in float32; None where that is
+            not known.
+        accuracy: the same in integers.
+        error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
+            the network's outputs.
+        equalized: whether channels were equalised between layers.
+        layers: in the order of the network.
+    """
+
+    name: str
+    calibration_images: int
+    images: int
+    compared: str
+    agreement: float | None
+    accuracy_before: float | None
+    accuracy: float | None
+    error: float
+    equalized: bool
+    layers: tuple[QuantizedLayer, ...]
+
+    def worst(self, count: int = 10) -> list[QuantizedLayer]:
+        """The layers that lose most by themselves, the worst first."""
+        return sorted(self.layers, key=lambda layer: -layer.own_error)[:count]
+
+    def table(self, count: int = 10, *, width: int | None = None) -> str:
+        """`worst` as text, in lines of at most `width` characters where that is possible."""
+        rows = [
+            (
+                layer.name,
+                layer.operation,
+                f"{layer.lowest:.4g}",
+                f"{layer.highest:.4g}",
+                f"{layer.own_error:.2g}",
+                f"{layer.error:.2g}",
+            )
+            for layer in self.worst(count)
+        ]
+        headers = ("layer", "operation", "from", "to", "own error", "error")
+        return text_table(headers, rows, right=(2, 3, 4, 5), width=width)
+
+    def verdict(self) -> str:
+        """What came out, in a few words."""
+        found = [f"error of the results {self.error:.2g}"]
+        if self.agreement is not None:
+            found.append(f"same {self.compared} {self.agreement:.1%}")
+        if self.accuracy is not None and self.accuracy_before is not None:
+            found.append(f"accuracy {self.accuracy_before:.2%} in float32, {self.accuracy:.2%} in int8")
+        return f"int8 on {self.images} images: {', '.join(found)}"
+
+    def __repr__(self) -> str:
+        return f"{self.table()}\n\n{self.verdict()}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return asdict(self)

@@ -1,0 +1,79 @@
+"""Weights and biases as integers, with a scale for each output."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.graph.network import Network
+from mpscnn.quantization.ranges import Scale
+
+_MOST = 127
+#: Largest magnitude of a sum of products and the bias.
+_LARGEST_SUM = 2.0**31 - 1.0
+#: A bias has at most these bits, so that there is room for products.
+_LARGEST_BIAS = 2.0**30
+_STORED_ZERO = 128  # model files hold weights as uint8
+#: Where an output has no weights: steps of the products this much finer than those of the result.
+_FINER = 2.0**-8
+
+
+@dataclass(frozen=True)
+class IntegerWeights:
+    """What `Network.set_quantized_weight` takes. All scales are float32 numbers, one for each output."""
+
+    values: NDArray[np.uint8]
+    scales: NDArray[np.float32]
+    bias: NDArray[np.int32]
+    bias_scales: NDArray[np.float32]
+
+    def set_in(self, network: Network, layer: str) -> None:
+        """Gives them to a layer."""
+        outputs = len(self.scales)
+        zeros = np.full(outputs, _STORED_ZERO, np.float32)
+        network.set_quantized_weight(f"{layer}.weight", self.values, self.scales, zeros)
+        none = np.zeros(outputs, np.float32)
+        network.set_quantized_weight(f"{layer}.bias", self.bias, self.bias_scales, none)
+
+    def numbers(self) -> NDArray[np.float64]:
+        """The weights that the integers stand for."""
+        steps = self.values.astype(np.float64) - _STORED_ZERO
+        return steps * self.scales.astype(np.float64).reshape(-1, *[1] * (steps.ndim - 1))
+
+
+def integer_weights(
+    weight: NDArray[np.floating], bias: NDArray[np.floating], source: Scale, result: Scale
+) -> IntegerWeights:
+    """Symmetric 8-bit weights of each output from -127 to 127, and the bias in steps of the products.
+
+    Args:
+        weight: [out][...].
+        bias: (out,).
+        source: integers of what the layer reads.
+        result: integers of what it computes.
+
+    An output without weights, or with weights so small that the bias does not fit 32 bits in steps of the products,
+    gets larger steps.
+    """
+    flat = np.asarray(weight, np.float64).reshape(len(weight), -1)
+    bias = np.asarray(bias, np.float64)
+    largest = np.abs(flat).max(axis=1, initial=0.0)
+    # Two numbers and their product with the source's step are normal float32 numbers.
+    least = np.maximum(np.abs(bias) / (_LARGEST_BIAS * source.scale), 2.0**-60)
+    dead = largest == 0.0
+    least = np.where(dead, np.maximum(least, _FINER * result.scale / source.scale), least)
+    scales = np.maximum(largest / _MOST, least).astype(np.float32)
+    for _ in range(2):
+        wide = scales.astype(np.float64)
+        steps = np.clip(np.rint(flat / wide[:, None]), -_MOST, _MOST)
+        bias_steps = np.rint(bias / (wide * source.scale))
+        sums = 255.0 * np.abs(steps).sum(axis=1) + np.abs(bias_steps)
+        if (sums <= _LARGEST_SUM).all():
+            break
+        # Sums of many products: coarser weights, as many as keep them within 32 bits.
+        scales = (wide * np.maximum(sums / (_LARGEST_SUM * 0.99), 1.0)).astype(np.float32)
+    values = (steps + _STORED_ZERO).astype(np.uint8).reshape(weight.shape)
+    bias_scales = (scales.astype(np.float64) * source.scale).astype(np.float32)
+    return IntegerWeights(values, scales, bias_steps.astype(np.int32), bias_scales)
