@@ -129,7 +129,14 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
         return converted(path, fold=fold)
     from mpscnn import registry
 
-    return str(registry.find(model))
+    try:
+        return str(registry.find(model))
+    except ParameterError:
+        if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
+            raise
+    from mpscnn.registry.foreign import converted
+
+    return converted(path, fold=fold)
 
 
 def open_model(path: str) -> _core.Model:

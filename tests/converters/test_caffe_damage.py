@@ -65,7 +65,8 @@ def test_the_oldest_format_is_named(tmp_path: Path) -> None:
     [
         ("layer {" * 50_000, "is not a network of Caffe as text"),
         ("\0\xff", "is not a network of Caffe as text"),
-        ("", "it has no layers"),
+        ("", "is empty (0 bytes)"),
+        ("\n", "it has no layers"),
         (
             image(1, 3, 4, 4) + layer("ReLU", "y", "missing"),
             "needs 'missing', which no layer before it computes",

@@ -45,7 +45,7 @@ def test_every_changed_byte_is_an_error_or_a_network(tmp_path: Path) -> None:
             read_network([saved(tmp_path, bytes(changed))])
 
 
-@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"TFL2" * 10, b"{}"])
+@pytest.mark.parametrize("content", [b"\0", b"PK\x03\x04", b"TFL2" * 10, b"{}"])
 def test_other_files_are_no_onnx_files(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(WeightsError, match="is not an ONNX file"):
         read_network([saved(tmp_path, content)])
@@ -250,4 +250,4 @@ def test_the_package_is_named_where_it_is_missing(tmp_path: Path, monkeypatch: p
 
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(UnsupportedError, match=r'pip install "mpscnn\[convert\]"'):
-        read_network([saved(tmp_path, b"")])
+        read_network([saved(tmp_path, small())])

@@ -79,6 +79,7 @@ def test_weights_of_pytorch_are_the_same_detector(
     """In the older form of torch.save, from a GPU: boxes as of the TensorFlow Lite file."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     path = shared / "models/ultraface/version-slim-320.pth"
+    assert [one.label for one in mpscnn.load(path).predict(shared / "images/face.jpg")] == ["face"] * 4
     other = mpscnn.load(path, device="cpu", precision="float32")
     assert other.program.name == "version-slim-320"
     for name in FACES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import zipfile
 from pathlib import Path
 
@@ -91,6 +92,8 @@ def test_another_suffix_is_another_format(tmp_path: Path) -> None:
         mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; named colours\.tflite it is read"
     ):
         mpscnn.load(path.rename(tmp_path / "colours.h5"))
+    with pytest.raises(mpscnn.UnsupportedError, match=r"is a TensorFlow Lite file; named colours\.tflite"):
+        mpscnn.load((tmp_path / "colours.h5").rename(tmp_path / "colours.onnx"))
 
 
 def test_damaged_files_leave_nothing(tmp_path: Path, cache: Path) -> None:
@@ -144,7 +147,22 @@ OTHERS = {
     "weights.pkl": (b"\x80\x04\x95", "is a pickle"),
     "notes.txt": (b"this is a text of some length", "is not a model file, nor of a format"),
     "text.safetensors": (b"this is a text of some length", "is not a model file: its header is damaged"),
-    "empty.safetensors": (b"", "is not a model file: its header is damaged"),
+    "empty.safetensors": (b"", r"is empty \(0 bytes\)"),
+    # Their suffix is that of a format that is read.
+    "empty.onnx": (b"", r"is empty \(0 bytes\)"),
+    "empty.tflite": (b"", r"is empty \(0 bytes\)"),
+    "empty.pth": (b"", r"is empty \(0 bytes\)"),
+    "photo.onnx": (b"\xff\xd8\xff\xe0", "is a photo, not a model"),
+    "weights.h5": (b"\x93NUMPY\x01\0", "is an array of NumPy; .*load_weights"),
+    "lfs.onnx": (
+        b"version https://git-lfs.github.com/spec/v1\noid sha256:",
+        "Git LFS.*`git lfs pull` fetches it",
+    ),
+    "lfs.safetensors": (b"version https://git-lfs.github.com/spec/v1\noid sha256:", "Git LFS"),
+    "page.tflite": (b"\n<!DOCTYPE html><html>", "is a web page, not the file itself"),
+    "net.tflite.gz": (b"\x1f\x8b\x08\0", "is compressed by gzip; `gunzip` it first"),
+    "net.caffemodel": (b"\x1f\x8b\x08\0", "is compressed by gzip"),
+    "conv1_W.bin": (b"\0\0\x80\x3f", "weights alone.*Network.load_raw_weights"),
 }
 
 
@@ -168,6 +186,7 @@ def test_files_of_other_formats_are_named_with_what_helps(name: str, tmp_path: P
         ("model.weights.h5", r"a Keras file; named net\.keras"),
         ("conv.npy", "an archive of NumPy arrays"),
         ("model.onnx", "a zip archive; give the model file in it"),
+        ("net/archive_format", r"a program of torch\.export; in Python: mpscnn\.from_torch\("),
     ],
 )
 def test_archives_are_named_by_what_they_hold(member: str, message: str, tmp_path: Path) -> None:
@@ -197,6 +216,48 @@ def test_folders_as_models(tmp_path: Path) -> None:
             export_deep_mnist(network, tmp_path / name)
         with pytest.raises(mpscnn.UnsupportedError, match=message):
             mpscnn.load(tmp_path / name)
+
+
+def test_files_and_folders_that_look_like_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever lies in the working directory under a name that no model has."""
+    monkeypatch.chdir(tmp_path)
+    for name in ("saved", "my folder"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "saved" / "saved_model.pb").touch()
+    tflite_file(tmp_path / "colours")
+    for name, message in (
+        ("saved", "saved: is a SavedModel of TensorFlow; .*--saved-model saved --output"),
+        ("my folder", "my folder: is a folder; expected a model file"),
+        (".", "is a folder"),
+        ("colours", r"is a TensorFlow Lite file; named colours\.tflite it is read"),
+    ):
+        with pytest.raises(mpscnn.UnsupportedError, match=message):
+            mpscnn.load(name)
+    mpscnn.load("digits").network.save(tmp_path / "own.safetensors")
+    (tmp_path / "own.safetensors").rename(tmp_path / "own model")
+    assert len(mpscnn.load("own model").labels or ()) == 10
+    (tmp_path / "digits").mkdir()
+    assert mpscnn.load("digits").name == "digits"  # models come first
+
+
+def test_commands_in_messages_are_quoted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a message advises works as it stands."""
+    monkeypatch.chdir(tmp_path)
+    photo = save_photo(tmp_path / "red.png", "red")
+    for name in ("my colours.tflite", "-colours.tflite"):
+        tflite_file(tmp_path / name)
+        assert call(monkeypatch, "classify", f"--model={name}", str(photo)) == 1
+        advice = capsys.readouterr().err
+        command = shlex.split(advice.partition("say it: ")[2].partition(" (")[0])
+        assert command[:2] == ["mpscnn", "convert"]
+        assert call(monkeypatch, *command[1:-1], "unit") == 0
+        capsys.readouterr()
+        assert call(monkeypatch, "info", f"./{name}") == 0
+        assert f"--{command[-2].lstrip('-')} NAME" in capsys.readouterr().out
+        assert call(monkeypatch, "classify", "--model", "model.safetensors", str(photo)) == 0
+        capsys.readouterr()
 
 
 def test_urls_are_not_models() -> None:

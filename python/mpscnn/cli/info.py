@@ -8,10 +8,11 @@ from typing import Annotated, Any
 
 import typer
 
+from mpscnn._private.shell import in_command
 from mpscnn._private.summary import bytes_text, summary_table
 from mpscnn.cli.arguments import JsonOption, ModelArgument
 from mpscnn.cli.output import show, show_json, table_width
-from mpscnn.cli.task import COMMANDS
+from mpscnn.cli.task import COMMANDS, command_that_says
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model, task_of
@@ -128,12 +129,12 @@ def _use(model: str, network: Network, about: dict[str, Any]) -> str:
     if about["preprocess"] is None:
         return (
             "arrays through Program and Session; for photos say how they become its input: "
-            f"mpscnn info {model} --set preprocess=NAME"
+            + command_that_says(model, "preprocess", "NAME")
         )
     if task == "classification" and (len(shapes) != 1 or len(shapes[0]) != 2):
-        return f"features of photos: mpscnn features PHOTO --model {model} --layers NAME"
+        return f"features of photos: mpscnn features PHOTO --model {in_command(model)} --layers NAME"
     purpose, command = _USES["digits" if about["preprocess"]["fit"] == "digit" else task]
-    return f"{purpose}: mpscnn {command} PHOTO --model {model}"
+    return f"{purpose}: mpscnn {command} PHOTO --model {in_command(model)}"
 
 
 def _precisions_text() -> str:

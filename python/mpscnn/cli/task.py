@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
+from mpscnn._private.shell import in_command
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model
 
-__all__ = ["COMMANDS", "require_task"]
+__all__ = ["COMMANDS", "command_that_says", "require_task"]
 
 #: By `Model.task`.
 COMMANDS = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
@@ -21,24 +22,24 @@ def require_task(model: Model, given: str, task: str) -> None:
     if model.task != task and task == "detection":
         raise UnsupportedError(
             f"{given}: is not a detector: it does not say how its outputs become boxes; "
-            + _saying(given, "detection", "ultraface")
+            + f"say it: {command_that_says(given, 'detection', 'ultraface')}"
             + ", or ssd, or settings (docs/detection.md)"
         )
     if model.task != task:
         raise UnsupportedError(
             f"{given}: is not {_MAKERS[task]}, but {_MAKERS[model.task]}: "
-            f"mpscnn {COMMANDS[model.task]} ... --model {given}"
+            f"mpscnn {COMMANDS[model.task]} ... --model {in_command(given)}"
         )
     if model.preprocess is None:
         raise UnsupportedError(
             f"{given}: does not say how a photo becomes the network's input; "
-            + _saying(given, "preprocess", "NAME")
+            + f"say it: {command_that_says(given, 'preprocess', 'NAME')}"
             + " (mpscnn convert --help lists names)"
         )
 
 
-def _saying(given: str, what: str, value: str) -> str:
-    """The command that says it: files of other formats are converted first."""
+def command_that_says(given: str, what: str, value: str) -> str:
+    """The command that says of a model what it does not: files of other formats are converted first."""
     if is_path(given) and not given.endswith(MODEL_SUFFIX):
-        return f"say it: mpscnn convert {given} -o model{MODEL_SUFFIX} --{what} {value}"
-    return f"say it: mpscnn info {given} --set {what}={value}"
+        return f"mpscnn convert {in_command(given)} -o model{MODEL_SUFFIX} --{what} {value}"
+    return f"mpscnn info {in_command(given)} --set {what}={value}"

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from mpscnn._private.shell import in_command
 from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.cli.output import hint, show
 from mpscnn.errors import ParameterError
@@ -251,4 +252,4 @@ def _train_digits(
     labels = [str(digit) for digit in range(10)]
     network.save(output, labels=labels, preprocess="mnist", information=_INFORMATION)
     show(f"test images: {result.accuracy:.2%} right of {len(test.labels):,}", f"written: {output}")
-    hint(f"Try it: mpscnn digits --model {output} PHOTO...")
+    hint(f"Try it: mpscnn digits --model {in_command(output)} PHOTO...")

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from mpscnn import registry
+from mpscnn._private.shell import in_command
 from mpscnn.cli.failures import INTERRUPTED
 from mpscnn.cli.output import hint, show
 from mpscnn.cli.train_report import evaluation_of, write_report
@@ -95,7 +96,7 @@ def train_folder(
         hint(f"interrupted: this is the best so far; --resume goes on from {run}")
         raise typer.Exit(INTERRUPTED)
     trained.remove()
-    hint(f"Try it: mpscnn classify --model {output} PHOTO...")
+    hint(f"Try it: mpscnn classify --model {in_command(output)} PHOTO...")
 
 
 def _backbone_here() -> str:

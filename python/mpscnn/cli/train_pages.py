@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mpscnn._private.files import writing
+from mpscnn._private.shell import in_command
 from mpscnn.cli.output import hint, show
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
@@ -58,7 +59,7 @@ def train_page_detector(
         f"{result.images:,} pages of test images: mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5",
         f"written: {output}",
     )
-    hint(f"Try it: mpscnn detect --model {output} PHOTO...")
+    hint(f"Try it: mpscnn detect --model {in_command(output)} PHOTO...")
 
 
 def measure_and_save(

@@ -17,6 +17,7 @@ from mpscnn.converters.choices import (
     read_labels,
 )
 from mpscnn.converters.formats import named_by_file, reader_of
+from mpscnn.converters.photo_input import CAFFE_PHOTOS
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "read_network"]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
-CONVERTER_VERSION = 7
+CONVERTER_VERSION = 8
 
 
 def read_network(
@@ -135,6 +136,8 @@ def convert_files(
         choose_labels(network, labels)
     if preprocess is not None:
         choose_preprocess(network, preprocess)
+    if network.preprocess is not None:
+        network.notes = [note for note in network.notes if note != CAFFE_PHOTOS]
     network.save(output, dtype=dtype, information=information)
     return network
 

@@ -8,14 +8,16 @@ from pathlib import Path
 
 from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn._private.model_name import MODEL_SUFFIX
+from mpscnn._private.shell import in_command
 from mpscnn.converters.archives import ARCHIVE_ERRORS
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.models.deep_mnist import is_deep_mnist
 
-__all__ = ["format_by_contents", "refuse_other_formats"]
+__all__ = ["format_by_contents", "refuse_other_contents", "refuse_other_formats"]
 
 _FROM_ONNX = "export the network it was made of as ONNX, which is read"
 _TENSORFLOW = "make an ONNX file of it: `python -m tf2onnx.convert --saved-model FOLDER --output model.onnx`"
+_TORCH_EXPORT = "in Python: mpscnn.from_torch(torch.export.load(FILE).module(), example_inputs)"
 _PHOTO = "a photo, not a model: the model is named by --model, photos without an option"
 _ENOUGH = 64
 _ARCHIVE = b"PK\x03\x04"
@@ -30,15 +32,30 @@ _READ = (
     (re.compile(rb"\x08[\x01-\x20]\x12.[ -~]", re.DOTALL), "an ONNX file", ".onnx"),
     (re.compile(rb"\x08[\x01-\x20][\x3a\x42]"), "an ONNX file", ".onnx"),
 )
-#: Others by their first bytes: what they are, and what helps.
-_OTHERS = (
+#: By first bytes that no format that is read begins with, whatever the file's name: what they are, and what helps.
+_NEVER_READ = (
+    (
+        re.compile(rb"version https://git-lfs"),
+        "a pointer of Git LFS, not the file itself",
+        "`git lfs pull` fetches it",
+    ),
+    (
+        re.compile(rb"\s*<(!doctype|html)", re.IGNORECASE),
+        "a web page, not the file itself",
+        "download it again",
+    ),
+    (re.compile(rb"\x1f\x8b"), "compressed by gzip", "`gunzip` it first"),
     (re.compile(rb"7767517\n"), "a network of ncnn", _FROM_ONNX),
     (re.compile(rb"(\xef\xbb\xbf)?<\?xml"), "an XML file, as OpenVINO writes", _FROM_ONNX),
-    (re.compile(rb"\x08[\x01-\x20]\x12", re.DOTALL), "a Core ML model", _FROM_ONNX),
     (re.compile(rb"ftrt"), "a TensorRT engine", _FROM_ONNX),
     (re.compile(rb"GGUF"), "a GGUF file", "such networks are not convolutional ones"),
     (re.compile(rb"\x93NUMPY"), "an array of NumPy", "weights go into a network by Network.load_weights"),
-    (re.compile(rb"\xff\xd8\xff|\x89PNG\r|GIF8|RIFF....WEBP|BM", re.DOTALL), _PHOTO, ""),
+    (re.compile(rb"\xff\xd8\xff|\x89PNG\r|GIF8|RIFF....WEBP|BM....\0{4}", re.DOTALL), _PHOTO, ""),
+)
+#: Others by their first bytes, which files of formats that are read may have, too.
+_OTHERS = (
+    *_NEVER_READ,
+    (re.compile(rb"\x08[\x01-\x20]\x12", re.DOTALL), "a Core ML model", _FROM_ONNX),
     (re.compile(rb"\x80[\x02-\x05]"), "a pickle", "save weights by torch.save(module.state_dict(), FILE)"),
 )
 #: By their suffix: of folders, and of files whose first bytes say little.
@@ -49,7 +66,10 @@ _SUFFIXES = {
     ".mlmodelc": ("a compiled Core ML model", _FROM_ONNX),
     ".mnn": ("a network of MNN", _FROM_ONNX),
     ".param": ("a network of ncnn", _FROM_ONNX),
-    ".bin": ("weights of another framework, such as ncnn's or OpenVINO's", _FROM_ONNX),
+    ".bin": (
+        "weights alone, as of ncnn, OpenVINO or MPSCNN",
+        f"{_FROM_ONNX}; raw float32 goes into a network by Network.load_raw_weights",
+    ),
     ".xml": ("a network of OpenVINO", _FROM_ONNX),
     ".engine": ("a TensorRT engine", _FROM_ONNX),
     ".trt": ("a TensorRT engine", _FROM_ONNX),
@@ -74,6 +94,19 @@ def refuse_other_formats(path: Path) -> None:
         raise UnsupportedError(f"{path}: is {what}" + (f"; {remedy}" if remedy else ""))
 
 
+def refuse_other_contents(path: Path) -> None:
+    """Raises an error for a file with the suffix of a format that is read whose contents are plainly something else.
+
+    Raises:
+        UnsupportedError: with what the file is, and what to do. WeightsError: it is empty, or cannot be read.
+    """
+    with reading(path, WeightsError):
+        beginning = _beginning(path)
+    for pattern, what, remedy in _NEVER_READ:
+        if pattern.match(beginning):
+            raise UnsupportedError(f"{path}: is {what}" + (f"; {remedy}" if remedy else ""))
+
+
 def format_by_contents(path: Path) -> tuple[str, str] | None:
     """What a file of a format that is read is, and the suffix that it should have; None where its bytes do not tell.
 
@@ -91,15 +124,18 @@ def format_by_contents(path: Path) -> tuple[str, str] | None:
 def _beginning(path: Path) -> bytes:
     require_regular(path, WeightsError)
     with path.open("rb") as stream:
-        return stream.read(_ENOUGH)
+        beginning = stream.read(_ENOUGH)
+    if not beginning:
+        raise WeightsError(f"{path}: is empty (0 bytes)")
+    return beginning
 
 
 def _of_folder(path: Path) -> tuple[str, str]:
     if is_deep_mnist(path):
-        command = f"mpscnn convert {path} deep_mnist.safetensors --preprocess mnist"
+        command = f"mpscnn convert {in_command(path)} deep_mnist.safetensors --preprocess mnist"
         return "a folder with the raw files of Deep MNIST", f"make a model file of it: `{command}`"
     if (path / "saved_model.pb").is_file():
-        return "a SavedModel of TensorFlow", _TENSORFLOW.replace("FOLDER", str(path))
+        return "a SavedModel of TensorFlow", _TENSORFLOW.replace("FOLDER", in_command(path))
     return _SUFFIXES.get(path.suffix.lower(), ("a folder", "expected a model file"))
 
 
@@ -133,6 +169,8 @@ def _of_archive(path: Path) -> tuple[str, str]:
         return found[0], _rename(path, found[1])
     if names and all(name.endswith(".npy") for name in names):
         return "an archive of NumPy arrays", "weights go into a network by Network.load_weights"
+    if any(name.endswith("/archive_format") for name in names):
+        return "a program of torch.export", _TORCH_EXPORT.replace("FILE", repr(str(path)))
     return "a zip archive", "give the model file in it"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
-from mpscnn.converters.contents import format_by_contents, refuse_other_formats
+from mpscnn.converters.contents import format_by_contents, refuse_other_contents, refuse_other_formats
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import UnsupportedError
 
@@ -35,6 +35,7 @@ def reader_of(paths: Sequence[Path]) -> Reader:
     for path in paths:
         found = format_by_contents(path)
         if found is None:
+            refuse_other_contents(path)
             continue
         what, suffix = found
         is_named_so = (suffix == MODEL_SUFFIX) == (path.suffix.lower() == MODEL_SUFFIX)

@@ -8,6 +8,9 @@ from typing import Any
 
 from mpscnn.graph.network import Network
 
+#: What a note says of a Caffe file that leaves its preprocessing open; it holds as long as nobody says it.
+CAFFE_PHOTOS = "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"
+
 
 def takes_photos(network: Network) -> bool:
     """Whether the only input is an image of one channel (gray) or three."""

@@ -63,6 +63,7 @@ def ultraface_slim(weights: Weights = None, *, classes: int = 1, input_size: Siz
     net.output(net.concat(boxes, axis=1, name="boxes"))
     net.output(net.softmax(net.concat(scores, axis=1, name="logits"), name="scores"))
     net.detection = ultraface_head()
+    net.labels = ["face"] if classes == 1 else None
     return with_weights(net, weights)
 
 

@@ -12,7 +12,7 @@ from mpscnn._private.files import reading, require_regular
 from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn.converters.contents import refuse_other_formats
-from mpscnn.converters.formats import files_of, is_foreign, named_by_file
+from mpscnn.converters.formats import files_of, is_foreign, named_by_file, reader_of
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
@@ -42,6 +42,7 @@ def converted(name: str, *, fold: bool = True) -> str:
         refuse_other_formats(path)
     if not foreign:
         return name
+    reader_of([path])  # before other files that this one names are looked for
     with reading(path, WeightsError):
         digest = _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
     kind = "" if fold else "-apart"

@@ -10,7 +10,7 @@ from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
 from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.layers import HANDLERS, STAND_IN, refuse_twice, stand_in, unknown
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
-from mpscnn.converters.photo_input import takes_photos
+from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersError
 from mpscnn.errors import Error, UnsupportedError, WeightsError
@@ -30,7 +30,6 @@ _TRAINING = (
     "DetectionEvaluate",
     "MultiBoxLoss",
 )
-_NOTE = "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"
 
 
 def convert(file: CaffeFile, options: ReadOptions) -> Network:
@@ -60,7 +59,7 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         network.detection = priors.detection(*(output.name for output in network.outputs))
     network.preprocess = _preprocess(transform, network, file.origin)
     if network.preprocess is None and takes_photos(network):
-        network.notes.append(_NOTE)
+        network.notes.append(CAFFE_PHOTOS)
     return network
 
 

@@ -171,6 +171,7 @@ def _named(network: Network, name: str) -> Network:
     """The same network, whose weights are not set yet, with another name."""
     named = network.restructured(network.to_dict() | {"name": name}, {})
     named.preprocess, named.detection = network.preprocess, network.detection
+    named.labels = network.labels
     return named
 
 

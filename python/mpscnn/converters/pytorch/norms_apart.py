@@ -48,6 +48,7 @@ def with_norms_apart(
     outputs = [names.get(name, name) for name in structure["outputs"]]
     result = network.restructured(structure | {"nodes": nodes, "outputs": outputs}, {})
     result.preprocess, result.detection = network.preprocess, network.detection
+    result.labels = network.labels
     paths = {layer: Module(module.path, scale=module.scale) for layer, module in modules.items()}
     paths |= {names[layer]: Module(norm) for layer, norm in apart.items()}
     folded = {layer: norm for layer, norm in fit.norms.items() if layer not in apart}
