@@ -8,6 +8,7 @@ from fastapi import FastAPI, Response
 
 from mpscnn import _core
 from mpscnn.serve.failures import add_failures
+from mpscnn.serve.fast_routes import FastRoutes
 from mpscnn.serve.guard import Guard
 from mpscnn.serve.logs import Observed
 from mpscnn.serve.metrics import CONTENT_TYPE_LATEST
@@ -31,9 +32,10 @@ def application(service: Service) -> Any:
         redoc_url=None,
     )
     add_failures(app)
-    add_photo_routes(app, service)
+    fast = FastRoutes(app)
+    add_photo_routes(fast, service)
     add_model_routes(app, service)
-    add_protocol_routes(app, service)
+    add_protocol_routes(app, fast, service)
     add_reference(app)
     public = add_page(app)
 

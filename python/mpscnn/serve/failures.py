@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from http import HTTPStatus
 from typing import Any
 
@@ -24,8 +23,6 @@ from mpscnn.errors import (
 from mpscnn.vision.photo_file import TooManyPixelsError
 
 __all__ = ["ClientGoneError", "RefusedError", "add_failures", "refusal"]
-
-_LOG = logging.getLogger("mpscnn.serve")
 
 #: The first that fits.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
@@ -80,22 +77,13 @@ def refusal(error: Exception) -> RefusedError:
     return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "failed; the log says why")
 
 
-def _answer(request: Request, error: Exception) -> Any:
+async def _refused(request: Request, error: Exception) -> Any:
     refused = refusal(error)
     if request.scope["path"].startswith("/v2"):  # whose clients show "error"
         content = {"error": refused.message, "kind": refused.kind}
     else:
         content = {"error": refused.kind, "message": refused.message}
     return JSONResponse(content, refused.status, refused.headers)
-
-
-async def _refused(request: Request, error: Exception) -> Any:
-    return _answer(request, error)
-
-
-async def _failed(request: Request, error: Exception) -> Any:
-    _LOG.error("failed", exc_info=error, extra={"fields": {"path": request.scope["path"]}})
-    return _answer(request, error)
 
 
 async def _gone(_request: Request, _error: Exception) -> Any:
@@ -105,9 +93,7 @@ async def _gone(_request: Request, _error: Exception) -> Any:
 
 def add_failures(app: FastAPI) -> None:
     """Has an application answer exceptions."""
-    for kind in (RefusedError, HTTPException, Error):
+    # The last one is raised once more, so that uvicorn logs it.
+    for kind in (RefusedError, HTTPException, Error, MemoryError, Exception):
         app.add_exception_handler(kind, _refused)
     app.add_exception_handler(ClientGoneError, _gone)
-    # Not by Exception, whose handler raises it once more.
-    for kind in (MemoryError, ValueError, TypeError, RuntimeError, OSError, LookupError, ArithmeticError):
-        app.add_exception_handler(kind, _failed)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
+from collections.abc import Callable
 
 __all__ = ["Gate", "QueueFullError"]
+
+Begin = Callable[[], None]
+"""Called when the turn has come; `Gate.leave` ends it."""
 
 
 class QueueFullError(Exception):
@@ -13,22 +15,22 @@ class QueueFullError(Exception):
 
 
 class Gate:
-    """For the tasks of one event loop.
+    """For one event loop.
 
     Args:
-        slots: tasks that may be inside.
-        capacity: tasks that may wait.
+        slots: how many may be inside.
+        capacity: how many may wait.
     """
 
     def __init__(self, slots: int, capacity: int) -> None:
         self.slots = slots
         self.capacity = capacity
         self.inside = 0
-        self._waiting: deque[asyncio.Future[None]] = deque()
+        self._waiting: dict[Begin, None] = {}
 
     @property
     def waiting(self) -> int:
-        """Tasks in the queue."""
+        """How many are in the queue."""
         return len(self._waiting)
 
     def require_room(self) -> None:
@@ -36,28 +38,24 @@ class Gate:
         if self.inside >= self.slots and len(self._waiting) >= self.capacity:
             raise QueueFullError
 
-    async def enter(self) -> None:
-        """Waits for a slot; cancelling leaves the queue. Raises QueueFullError."""
+    def enter(self, begin: Begin) -> None:
+        """Calls `begin` when there is a slot, at once if there is one now. Raises QueueFullError."""
         self.require_room()
         if self.inside < self.slots:
             self.inside += 1
-            return
-        turn = asyncio.get_running_loop().create_future()
-        self._waiting.append(turn)
-        try:
-            await turn
-        except asyncio.CancelledError:
-            if turn.done() and not turn.cancelled():  # its turn has come in the same moment
-                self.leave()
-            else:
-                self._waiting.remove(turn)
-            raise
+            begin()
+        else:
+            self._waiting[begin] = None
+
+    def withdraw(self, begin: Begin) -> None:
+        """Leaves the queue."""
+        del self._waiting[begin]
 
     def leave(self) -> None:
         """Gives the slot to the first in the queue."""
-        while self._waiting:
-            turn = self._waiting.popleft()
-            if not turn.done():
-                turn.set_result(None)
-                return
-        self.inside -= 1
+        if self._waiting:
+            begin = next(iter(self._waiting))
+            del self._waiting[begin]
+            begin()
+        else:
+            self.inside -= 1

@@ -4,48 +4,59 @@ from __future__ import annotations
 
 import json
 import logging
-import secrets
 import sys
 import time
-from datetime import datetime, timezone
 from typing import Any
 
+from mpscnn.serve.fast_routes import ROUTE
 from mpscnn.serve.metrics import Metrics
 
 __all__ = ["Observed", "event", "log_to_stderr"]
 
-_LOG = logging.getLogger("mpscnn.serve")
+_LEVELS = ("debug", "info", "warning", "error")
+
+
+class _Threshold:
+    """From which level on lines are written."""
+
+    informs = True
 
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        line: dict[str, Any] = {
-            "time": datetime.fromtimestamp(record.created, timezone.utc).isoformat(timespec="milliseconds"),
-            "level": record.levelname.lower(),
-            "event": record.getMessage(),
-            **getattr(record, "fields", {}),
-        }
+        fields: dict[str, Any] = {"source": record.name}
         if record.exc_info:
-            line["exception"] = self.formatException(record.exc_info)
-        return json.dumps(line)
+            fields["exception"] = self.formatException(record.exc_info)
+        return _line(record.levelname.lower(), record.getMessage(), fields)
+
+
+def _line(level: str, what: str, fields: dict[str, Any]) -> str:
+    now = time.time()
+    whole = int(now)
+    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
+    return json.dumps(
+        {"time": f"{moment}.{int(1000 * (now - whole)):03}Z", "level": level, "event": what, **fields}
+    )
 
 
 def log_to_stderr(level: str) -> None:
-    """What this package and uvicorn have to say from `level` ("debug", "info", "warning", "error") on."""
+    """What the service, uvicorn and asyncio have to say from `level` ("debug", "info", "warning", "error") on."""
+    _Threshold.informs = _LEVELS.index(level) <= _LEVELS.index("info")
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_JsonLines())
-    for name in ("mpscnn.serve", "uvicorn", "asyncio"):
+    for name in ("uvicorn", "asyncio", "concurrent.futures"):
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
         log.propagate = False
-        log.setLevel(level.upper())
-    # Its lines of starting and ending say what ours say.
-    logging.getLogger("uvicorn").setLevel(max(logging.WARNING, logging.getLogger("uvicorn").level))
+        # Of starting and ending this service says itself what uvicorn says.
+        log.setLevel("WARNING" if level == "info" else level.upper())
 
 
 def event(what: str, **fields: Any) -> None:
     """Something that happened to the service."""
-    _LOG.info(what, extra={"fields": fields})
+    if _Threshold.informs:
+        sys.stderr.write(_line("info", what, fields) + "\n")
+        sys.stderr.flush()
 
 
 class Observed:
@@ -77,20 +88,18 @@ class Observed:
         finally:
             seconds = time.perf_counter() - begun
             # The pattern, not the path, of which there may be any number.
-            route = getattr(scope.get("route"), "path", "other")
+            route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(seconds)
-            if _LOG.isEnabledFor(logging.INFO):
-                client = scope.get("client")
-                fields = {
-                    "id": secrets.token_hex(6),
-                    "method": scope["method"],
-                    "path": scope["path"],
-                    "status": status,
-                    "milliseconds": round(1000 * seconds, 3),
-                    "bytes": count,
-                    "client": client[0] if client else None,
-                }
-                if "mpscnn.model" in scope:
-                    fields["model"] = scope["mpscnn.model"]
-                _LOG.info("request", extra={"fields": fields})
+            client = scope.get("client")
+            about = {"model": scope["mpscnn.model"]} if "mpscnn.model" in scope else {}
+            event(
+                "request",
+                method=scope["method"],
+                path=scope["path"],
+                status=status,
+                milliseconds=round(1000 * seconds, 3),
+                bytes=count,
+                client=client[0] if client else None,
+                **about,
+            )

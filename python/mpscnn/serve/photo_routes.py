@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import Request, Response
 
 from mpscnn.errors import ParameterError
 from mpscnn.serve.answers import JPEG, JSON, PNG, accepted, json_bytes, picture
 from mpscnn.serve.bodies import photo_in, read_body
+from mpscnn.serve.fast_routes import FastRoutes
 from mpscnn.serve.hosting import Compiled
 from mpscnn.serve.service import Service
 from mpscnn.vision.photo import Photo, open_content
@@ -68,18 +69,11 @@ _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
 _OFFERED = (JSON, PNG, JPEG)
 
 
-def add_photo_routes(app: FastAPI, service: Service) -> None:
+def add_photo_routes(routes: FastRoutes, service: Service) -> None:
     """Of all tasks."""
     for path, (task, about, options) in _TASKS.items():
-        app.add_api_route(
-            path,
-            _route(service, task, options),
-            methods=["POST"],
-            summary=about,
-            operation_id=path.rpartition("/")[2],
-            tags=["photos"],
-            openapi_extra=_described(options),
-        )
+        described = {"summary": about, "tags": ["photos"], **_described(options)}
+        routes.add(path, _route(service, task, options), described)
 
 
 def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:

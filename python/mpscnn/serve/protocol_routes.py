@@ -18,6 +18,7 @@ from mpscnn.runtime.library import preprocess
 from mpscnn.serve.answers import JSON
 from mpscnn.serve.bodies import read_body
 from mpscnn.serve.failures import RefusedError
+from mpscnn.serve.fast_routes import FastRoutes
 from mpscnn.serve.hosting import Compiled, HostedModel
 from mpscnn.serve.service import Service
 from mpscnn.serve.tensors import InferRequest, Value, answer_bytes, parse_request
@@ -26,12 +27,13 @@ from mpscnn.vision.photo import Photo, open_content
 __all__ = ["add_protocol_routes"]
 
 _VERSION = "1"
+_TAG = "inference protocol"
 _HEADER_LENGTH = "inference-header-content-length"
 _OCTETS = "application/octet-stream"
 _SHORT = 65_536  # bytes of JSON that are read between other requests
 
 
-def add_protocol_routes(app: FastAPI, service: Service) -> None:
+def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> None:
     """All of /v2."""
 
     async def server() -> Any:
@@ -50,9 +52,10 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
     async def metadata(name: str, version: str = _VERSION) -> Any:
         return JSONResponse(_metadata(_named(service, name, version)))
 
-    async def infer(request: Request, name: str, version: str = _VERSION) -> Any:
+    async def infer(request: Request) -> Any:
         ends = service.deadline(request)
-        hosted = _named(service, name, version)
+        name = request.path_params["name"]
+        hosted = _named(service, name, request.path_params.get("version", _VERSION))
         service.require_room()
         body = await read_body(request, service.settings.max_bytes, ends)
         service.metrics.received.inc(len(body))
@@ -78,19 +81,22 @@ def add_protocol_routes(app: FastAPI, service: Service) -> None:
             return Response(content, media_type=JSON)
         return Response(content, media_type=_OCTETS, headers={_HEADER_LENGTH: str(header_length)})
 
-    def add(path: str, route: Any, summary: str, method: str = "GET", **extra: Any) -> None:
-        app.add_api_route(
-            path, route, methods=[method], summary=summary, tags=["inference protocol"], **extra
-        )
+    def add(path: str, route: Any, summary: str) -> None:
+        app.add_api_route(path, route, summary=summary, tags=[_TAG])
 
     add("/v2", server, "Name, version and extensions.")
     add("/v2/health/live", live, "Whether the process answers.")
     add("/v2/health/ready", ready, "Whether all models are loaded.")
-    described = {"requestBody": {"content": {JSON: {"schema": {"type": "object"}}, _OCTETS: {}}}}
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         add(prefix, metadata, "Inputs and outputs.")
         add(f"{prefix}/ready", model_ready, "Whether the model is loaded.")
-        add(f"{prefix}/infer", infer, "Tensors in, tensors out.", "POST", openapi_extra=described)
+        described = {
+            "summary": "Tensors in, tensors out.",
+            "tags": [_TAG],
+            "requestBody": {"content": {JSON: {"schema": {"type": "object"}}, _OCTETS: {}}},
+            "responses": {"200": {"description": "As the request, JSON alone or with bytes behind it."}},
+        }
+        routes.add(f"{prefix}/infer", infer, described)
 
 
 def _named(service: Service, name: str, version: str) -> HostedModel:

@@ -1,0 +1,53 @@
+"""The server that benchmarks/service.py compares with: LitServe as its documentation has it, with onnxruntime.
+
+python benchmarks/service_litserve.py MODEL.onnx PORT WORKERS
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import sys
+
+import litserve
+import numpy as np
+import onnxruntime
+from PIL import Image
+
+SIZE = 224
+
+
+class Api(litserve.LitAPI):
+    """Photos to the five most probable classes."""
+
+    def __init__(self, onnx: str) -> None:
+        super().__init__()
+        self.onnx = onnx
+
+    def setup(self, device: str) -> None:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1  # there is a worker for each processor
+        self.session = onnxruntime.InferenceSession(self.onnx, options, ["CPUExecutionProvider"])
+        self.name = self.session.get_inputs()[0].name
+        self.channels_first = self.session.get_inputs()[0].shape[1] == 3
+
+    def decode_request(self, request: dict[str, str]) -> bytes:
+        # It takes JSON and forms; its documentation sends photos so.
+        return base64.b64decode(request["image_bytes"])
+
+    def predict(self, body: bytes) -> np.ndarray:
+        photo = Image.open(io.BytesIO(body)).convert("RGB").resize((SIZE, SIZE), Image.Resampling.BILINEAR)
+        pixels = np.asarray(photo, np.float32)[np.newaxis] / 127.5 - 1.0
+        if self.channels_first:
+            pixels = np.ascontiguousarray(pixels.transpose(0, 3, 1, 2))
+        return self.session.run(None, {self.name: pixels})[0][0]
+
+    def encode_response(self, output: np.ndarray) -> dict[str, object]:
+        best = np.argsort(-output)[:5]
+        return {"predictions": [{"index": int(i), "probability": float(output[i])} for i in best]}
+
+
+if __name__ == "__main__":
+    model, port, workers = sys.argv[1:]
+    server = litserve.LitServer(Api(model), accelerator="cpu", workers_per_device=int(workers), timeout=60)
+    server.run(host="127.0.0.1", port=int(port), generate_client_file=False, log_level="warning")

@@ -1,0 +1,123 @@
+"""One request's way: through the queue, a thread that decodes, the model's runner, and a thread that draws."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Executor, Future
+from typing import Any
+
+from mpscnn.serve.gate import Gate
+from mpscnn.serve.hosting import Compiled, HostedModel
+
+__all__ = ["Computation", "Finish", "Submit"]
+
+Submit = Callable[[Compiled], Any]
+"""In a thread: decodes, and gives a runner's future, or the result."""
+Finish = Callable[[Any], Any]
+"""In a thread: of the result the answer."""
+
+
+class Computation:
+    """What is not said to be in a thread is called in the event loop.
+
+    Each step calls the next one: as tasks that wait for each other they would cost the loop twice the time.
+    """
+
+    def __init__(
+        self,
+        loop: asyncio.AbstractEventLoop,
+        gate: Gate,
+        pool: Executor,
+        hosted: HostedModel,
+        submit: Submit,
+        finish: Finish | None,
+    ) -> None:
+        self.outcome: asyncio.Future[Any] = loop.create_future()
+        """Done with the answer, or by who gives the request up."""
+        self.seconds: float | None = None
+        """From its turn to its end; None: it has not ended."""
+        self._loop = loop
+        self._gate = gate
+        self._pool = pool
+        self._hosted = hosted
+        self._submit = submit
+        self._finish = finish
+        self._begun = 0.0
+        self._given_up = False
+        self._frame: Future[Any] | None = None
+
+    def begin_or_wait(self) -> None:
+        """Raises QueueFullError."""
+        self._gate.enter(self._begin)
+
+    def give_up(self) -> None:
+        """Nobody waits for the outcome: leaves the queue. What has begun keeps its slot until its end."""
+        self._given_up = True
+        if not self._begun:
+            self._gate.withdraw(self._begin)
+        elif self._frame is not None:
+            self._frame.cancel()
+
+    def _begin(self) -> None:
+        self._begun = time.perf_counter()
+        self._compiled = self._hosted.compiled
+        self._compiled.take()
+        self._pool.submit(self._decode)
+
+    def _decode(self) -> None:
+        """In a thread."""
+        if self._nobody_waits():
+            self._tell(None, CancelledError())
+            return
+        try:
+            result = self._submit(self._compiled)
+        except BaseException as error:
+            self._tell(None, error)
+            return
+        if not isinstance(result, Future):
+            self._tell(result, None)
+            return
+        self._frame = result
+        if self._nobody_waits():
+            result.cancel()
+        result.add_done_callback(self._computed)
+
+    def _computed(self, frame: Future[Any]) -> None:
+        """In the runner's thread."""
+        if frame.cancelled() or self._nobody_waits():
+            self._tell(None, CancelledError())
+        elif (error := frame.exception()) is not None:
+            self._tell(None, error)
+        elif self._finish is None:
+            self._tell(frame.result(), None)
+        else:
+            self._pool.submit(self._draw, self._finish, frame.result())
+
+    def _draw(self, finish: Finish, result: Any) -> None:
+        """In a thread."""
+        try:
+            self._tell(finish(result), None)
+        except BaseException as error:
+            self._tell(None, error)
+
+    def _nobody_waits(self) -> bool:
+        return self._given_up
+
+    def _tell(self, result: Any, error: BaseException | None) -> None:
+        """In a thread."""
+        with contextlib.suppress(RuntimeError):  # the loop has ended, and nobody waits
+            self._loop.call_soon_threadsafe(self._end, result, error)
+
+    def _end(self, result: Any, error: BaseException | None) -> None:
+        self.seconds = time.perf_counter() - self._begun
+        self._compiled.give_back()
+        self._gate.leave()
+        if self.outcome.done():
+            return
+        if error is None:
+            self.outcome.set_result(result)
+        else:
+            self.outcome.set_exception(error)

@@ -1,0 +1,207 @@
+"""Who may ask `mpscnn serve`: tokens, hosts and origins; and what the command refuses to start with."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Command, save_colour_model
+from serving import Answer, Service, serving
+
+pytest.importorskip("fastapi", reason="FastAPI is not installed")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+
+TOKEN = "a secret of some length"
+PROTECTED = (
+    "/v1/models",
+    "/v1/devices",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/v2",
+    "/v2/models/x",
+    "/none",
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_colour_model(tmp_path_factory.mktemp("served") / "colours.safetensors")
+
+
+@pytest.fixture(scope="module")
+def service(model: Path) -> Iterator[Service]:
+    with serving(model, "--allow-host", "Photos.example") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(model: Path) -> Iterator[Service]:
+    """At all addresses of the machine, with a token."""
+    environment = {**os.environ, "MPSCNN_SERVE_TOKEN": TOKEN}
+    with serving(model, "--host", "0.0.0.0", environment=environment) as running:
+        running.address = running.address.replace("0.0.0.0", "127.0.0.1")
+        yield running
+
+
+def refused(answer: Answer, status: int, kind: str) -> None:
+    assert (answer.status, answer.json["error"]) == (status, kind), answer.body
+
+
+def test_requests_need_the_token(guarded: Service) -> None:
+    for path in PROTECTED:
+        for given in (
+            {},
+            {"Authorization": TOKEN},
+            {"Authorization": f"Bearer {TOKEN}x"},
+            {"Authorization": "Bearer"},
+        ):
+            answer = guarded.request(path, headers=given)
+            refused(answer, 401, "Unauthorized")
+            assert answer.headers["www-authenticate"] == "Bearer"
+    for path in ("/v1/classify", "/v1/models/colours/options", "/v2/models/colours/infer"):
+        refused(guarded.request(path, b"{}"), 401, "Unauthorized")
+    assert guarded.request("/v1/models", headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
+
+
+def test_health_and_the_page_need_no_token(guarded: Service) -> None:
+    for path in ("/v2/health/live", "/v2/health/ready", "/"):
+        assert guarded.request(path).status == 200
+
+
+def test_a_service_for_others_may_have_any_name(guarded: Service) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Host": "machine.example:80"}
+    assert guarded.request("/v1/models", headers=headers).status == 200
+    origin = {"Origin": "https://machine.example:80"}
+    assert guarded.request("/v1/models", headers={**headers, **origin}).status == 200
+    origin = {"Origin": "https://other.example"}
+    refused(guarded.request("/v1/models", headers={**headers, **origin}), 403, "ForeignOrigin")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.2:80", "[::1]:80", "photos.example"]
+)
+def test_names_of_this_machine_are_answered(service: Service, host: str) -> None:
+    assert service.request("/v1/models", headers={"Host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", "", "[", "a b"]
+)
+def test_other_names_are_not(service: Service, host: str) -> None:
+    for path in ("/", "/v1/models", "/v2/health/live"):
+        refused(service.request(path, headers={"Host": host}), 421, "UnknownHost")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1"},  # another port
+        {"Origin": "file://"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_pages_of_other_sites_are_refused(service: Service, headers: dict[str, str]) -> None:
+    for path, body in (("/v1/models", None), ("/v1/classify", b"x"), ("/v1/models/colours/options", b"{}")):
+        refused(service.request(path, body, headers), 403, "ForeignOrigin")
+
+
+def test_its_own_page_may_ask(service: Service) -> None:
+    headers = {"Origin": service.address, "Sec-Fetch-Site": "same-origin"}
+    assert service.request("/v1/models", headers=headers).status == 200
+    assert service.request("/v1/models/colours/options", b"{}", headers).status == 200
+
+
+def test_a_link_may_lead_to_the_page(service: Service) -> None:
+    assert service.request("/", headers={"Sec-Fetch-Site": "cross-site"}).status == 200
+
+
+def test_every_answer_has_headers_for_browsers(service: Service) -> None:
+    for path, headers in (("/", {}), ("/none", {}), ("/v1/models", {"Host": "evil.example"})):
+        answer = service.request(path, headers=headers)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in answer.headers
+        assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "machine.example"])
+def test_other_machines_are_not_served_without_a_token(command: Command, model: Path, host: str) -> None:
+    ended = command("serve", str(model), "--host", host)
+    assert ended.returncode == 2
+    assert "--token" in ended.stderr
+    assert "--insecure" in ended.stderr
+
+
+def test_unless_it_is_said_to_be_insecure(model: Path) -> None:
+    with serving(model, "--host", "0.0.0.0", "--insecure") as service:
+        service.address = service.address.replace("0.0.0.0", "127.0.0.1")
+        assert service.request("/v1/models", headers={"Host": "any.example"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--token", ""), "token must be"),
+        (("--token", "\u00e9"), "token must be"),
+        (("--token", "a\nb"), "token must be"),
+        (("--deadline", "0"), "deadline must be"),
+        (("--deadline", "nan"), "deadline must be"),
+        (("--inflight", "33"), "--inflight"),
+        (("--queue", "-1"), "--queue"),
+        (("--port", "65536"), "--port"),
+        (("--host", "no such host!", "--insecure"), "no such host!"),
+    ],
+)
+def test_wrong_options_are_refused(
+    command: Command, model: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ended = command("serve", str(model), *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+def test_a_port_in_use_is_named(command: Command, model: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = command("serve", str(model), "--port", port)
+    assert ended.returncode == 2
+    assert f"port {port}: " in ended.stderr
+
+
+def test_models_must_exist_and_have_names_of_their_own(command: Command, model: Path, tmp_path: Path) -> None:
+    assert (
+        "nothing.safetensors" in command("serve", str(tmp_path / "nothing.safetensors"), "--port", "0").stderr
+    )
+    other = tmp_path / model.name
+    other.write_bytes(model.read_bytes())
+    ended = command("serve", str(model), str(other), "--port", "0")
+    assert ended.returncode == 2
+    assert "two models are called 'colours'" in ended.stderr
+
+
+def test_a_missing_package_names_the_extra(
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+
+    def without(name: str, *rest: Any) -> Any:
+        return None if name in ("fastapi", "prometheus_client") else find(name, *rest)
+
+    monkeypatch.setattr("mpscnn.serve.packages.find_spec", without)
+    ended = command("serve", str(model))
+    assert ended.returncode == 1
+    assert ended.stderr == 'error: serving needs FastAPI, prometheus_client: pip install "mpscnn[serve]"\n'

@@ -1,0 +1,282 @@
+"""`mpscnn serve` under load: the queue, deadlines, clients that go away, slow bodies, and its end."""
+
+from __future__ import annotations
+
+import io
+import json
+import signal
+import socket
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from command_line import save_colour_model
+from PIL import Image
+from serving import Answer, Service, serving
+
+import mpscnn
+
+pytest.importorskip("fastapi", reason="FastAPI is not installed")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+
+SLOW = "/v1/models/slow/profile?runs=100"  # takes a second or two
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    directory = tmp_path_factory.mktemp("served")
+    network = mpscnn.Network(input=(128, 128, 32), name="slow")
+    x = network.conv2d(network.input, 64, 3, padding="same")
+    network.output(network.conv2d(x, 32, 3, padding="same"))
+    network.initialize_weights(1)
+    network.save(directory / "slow.safetensors")
+    return [save_colour_model(directory / "colours.safetensors"), directory / "slow.safetensors"]
+
+
+@pytest.fixture(scope="module")
+def service(files: list[Path]) -> Iterator[Service]:
+    with serving(
+        *files, "--device", "cpu", "--inflight", "1", "--queue", "1", "--connections", "9"
+    ) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def photo() -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (20, 10), (255, 0, 0)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+class Asked(threading.Thread):
+    """A request that is under way."""
+
+    def __init__(self, ask: Callable[[], Answer]) -> None:
+        super().__init__()
+        self._ask = ask
+        self._answer: Answer | None = None
+        self.start()
+
+    def run(self) -> None:
+        self._answer = self._ask()
+
+    def answer(self) -> Answer:
+        self.join(timeout=60)
+        assert self._answer is not None
+        return self._answer
+
+
+def wait_until(service: Service, name: str, value: float) -> None:
+    for _ in range(2_000):
+        if service.metric(name) == value:
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"{name} is {service.metric(name)}, not {value}")
+
+
+@pytest.fixture
+def busy(service: Service) -> Iterator[Asked]:
+    """With its one slot taken."""
+    wait_until(service, "mpscnn_computing", 0)
+    slow = Asked(lambda: service.request(SLOW))
+    wait_until(service, "mpscnn_computing", 1)
+    yield slow
+    assert slow.answer().status == 200
+    wait_until(service, "mpscnn_computing", 0)
+    assert service.metric("mpscnn_queue_length") == 0
+
+
+def refused(answer: Answer, status: int, kind: str) -> None:
+    assert (answer.status, answer.json["error"]) == (status, kind), answer.body
+
+
+def test_a_full_queue_refuses_and_those_in_it_are_answered(
+    service: Service, busy: Asked, photo: bytes
+) -> None:
+    before = service.metric('mpscnn_refused_total{reason="queue"}')
+    waiting = Asked(lambda: service.request("/v1/classify", photo))
+    wait_until(service, "mpscnn_queue_length", 1)
+    for path, body in (("/v1/classify", photo), ("/v2/models/colours/infer", b"{}")):
+        full = service.request(path, body)
+        assert full.status == 503
+        assert full.headers["retry-after"] == "1"
+    refused(service.request("/v1/classify", photo), 503, "QueueFull")
+    assert service.metric('mpscnn_refused_total{reason="queue"}') == before + 3
+    answer = waiting.answer()
+    assert answer.status == 200
+    assert answer.json["predictions"][0]["label"] == "red"
+    assert answer.json["waited_milliseconds"] > 0
+
+
+def test_the_deadline_comes_while_it_waits(service: Service, busy: Asked, photo: bytes) -> None:
+    before = service.metric('mpscnn_refused_total{reason="deadline"}')
+    late = service.request("/v1/classify", photo, {"X-Request-Timeout": "0.05"})
+    refused(late, 504, "DeadlineExceeded")
+    assert service.metric("mpscnn_queue_length") == 0  # it has left
+    assert service.metric('mpscnn_refused_total{reason="deadline"}') == before + 1
+
+
+def test_the_timeout_of_the_protocol_is_a_deadline(service: Service, busy: Asked) -> None:
+    image = {"name": "image", "shape": [1, 8, 8, 3], "datatype": "FP32", "data": [0.5] * 192}
+    body = json.dumps({"inputs": [image], "parameters": {"timeout": 50_000}}).encode()
+    late = service.request("/v2/models/colours/infer", body)
+    assert (late.status, late.json["kind"]) == (504, "DeadlineExceeded")
+
+
+def test_the_deadline_comes_while_it_is_computed(service: Service, photo: bytes) -> None:
+    wait_until(service, "mpscnn_computing", 0)
+    refused(service.request(SLOW, headers={"X-Request-Timeout": "0.05"}), 504, "DeadlineExceeded")
+    assert service.metric("mpscnn_computing") == 1  # it goes on, and keeps its slot
+    assert service.request("/v1/classify", photo).status == 200
+    assert service.metric("mpscnn_computing") == 0
+
+
+@pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon", ""])
+def test_wrong_deadlines_are_refused(service: Service, photo: bytes, seconds: str) -> None:
+    answer = service.request("/v1/classify", photo, {"X-Request-Timeout": seconds})
+    refused(answer, 400, "ParameterError")
+
+
+def head(path: str, length: int, more: str = "") -> bytes:
+    return f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\n{more}\r\n".encode()
+
+
+def test_a_client_that_goes_away_leaves_the_queue(service: Service, busy: Asked, photo: bytes) -> None:
+    before = service.metric('mpscnn_refused_total{reason="gone"}')
+    with socket.create_connection(service.place) as connection:
+        connection.sendall(head("/v1/classify", len(photo)) + photo)
+        wait_until(service, "mpscnn_queue_length", 1)
+    wait_until(service, "mpscnn_queue_length", 0)
+    assert service.metric("mpscnn_computing") == 1  # before its turn had come
+    assert service.metric('mpscnn_refused_total{reason="gone"}') == before + 1
+    assert service.wait_for("request", path="/v1/classify", status=499)
+
+
+def test_a_client_that_goes_away_while_it_is_computed(service: Service, photo: bytes) -> None:
+    wait_until(service, "mpscnn_computing", 0)
+    before = service.metric('mpscnn_refused_total{reason="gone"}')
+    with socket.create_connection(service.place) as connection:
+        connection.sendall(f"GET {SLOW} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
+        wait_until(service, "mpscnn_computing", 1)
+    wait_until(service, 'mpscnn_refused_total{reason="gone"}', before + 1)
+    assert service.request("/v1/classify", photo).status == 200
+
+
+def test_a_client_that_goes_away_within_its_body(service: Service, photo: bytes) -> None:
+    with socket.create_connection(service.place) as connection:
+        connection.sendall(head("/v1/classify", len(photo)) + photo[:-1])
+        time.sleep(0.05)
+    assert service.wait_for("request", path="/v1/classify", status=499)
+    assert service.request("/v1/classify", photo).status == 200
+
+
+def test_a_slow_body_is_given_up(service: Service, photo: bytes) -> None:
+    with socket.create_connection(service.place, timeout=60) as connection:
+        connection.sendall(head("/v1/classify", len(photo), "X-Request-Timeout: 0.2\r\n") + photo[:5])
+        answer = b""
+        while part := connection.recv(65_536):  # until the service closes the connection
+            answer += part
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b'"BodyTooSlow"' in answer
+    assert service.metric("mpscnn_computing") == 0  # it never had a slot
+
+
+def test_connections_are_limited(service: Service) -> None:
+    """At 9, of which some are open without a request."""
+    with service_connections(service, 9):
+        assert service.request("/v2/health/live").status == 503
+    for _ in range(200):
+        if service.request("/v2/health/live").status == 200:
+            return
+        time.sleep(0.01)
+    raise AssertionError("still refused")
+
+
+class service_connections:  # noqa: N801
+    """Connections on which nothing is said."""
+
+    def __init__(self, service: Service, count: int) -> None:
+        self._service = service
+        self._count = count
+
+    def __enter__(self) -> None:
+        self._open = [socket.create_connection(self._service.place) for _ in range(self._count)]
+
+    def __exit__(self, *_: object) -> None:
+        for connection in self._open:
+            connection.close()
+
+
+@pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_when_what_it_took_is_done(files: list[Path], photo: bytes, ending: signal.Signals) -> None:
+    with serving(*files, "--device", "cpu", "--inflight", "1") as service:
+        slow = Asked(lambda: service.request(SLOW))
+        wait_until(service, "mpscnn_computing", 1)
+        waiting = [Asked(lambda: service.request("/v1/classify", photo)) for _ in range(3)]
+        wait_until(service, "mpscnn_queue_length", 3)
+        service.process.send_signal(ending)
+        assert [asked.answer().status for asked in (slow, *waiting)] == [200] * 4
+        assert service.process.wait(timeout=60) == 0
+        assert service.wait_for("ended")
+        with pytest.raises(ConnectionRefusedError):
+            service.request("/v2/health/live")
+
+
+def test_it_ends_at_once_with_idle_connections(files: list[Path], photo: bytes) -> None:
+    with serving(*files, "--device", "cpu") as service, service_connections(service, 2):
+        assert service.request("/v1/classify", photo).status == 200
+        begun = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0
+        assert time.monotonic() - begun < 10
+
+
+def test_what_was_given_up_is_no_obstacle_to_the_end(files: list[Path]) -> None:
+    with serving(*files, "--device", "cpu", "--inflight", "1") as service:
+        answer = service.request(SLOW, headers={"X-Request-Timeout": "0.05"})
+        refused(answer, 504, "DeadlineExceeded")
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0
+
+
+def test_options_change_under_load(service: Service, photo: bytes) -> None:
+    """No request is lost while a model is compiled for other options."""
+    with serving_colours(service) as clients:
+        for threads in (1, 2, 1):
+            body = json.dumps({"threads": threads, "precision": "float32"}).encode()
+            changed = service.request("/v1/models/colours/options", body)
+            assert (changed.status, changed.json["threads"]) == (200, threads)
+    statuses = [status for client in clients for status in client]
+    assert len(statuses) > 0
+    assert set(statuses) <= {200, 503}
+    assert 200 in statuses
+
+
+class serving_colours:  # noqa: N801
+    """Three clients that ask again and again."""
+
+    def __init__(self, service: Service) -> None:
+        stream = io.BytesIO()
+        Image.new("RGB", (20, 10)).save(stream, "PNG")
+        self._photo = stream.getvalue()
+        self._service = service
+        self._end = threading.Event()
+        self._statuses: list[list[int]] = [[], [], []]
+        self._threads = [threading.Thread(target=self._ask, args=(told,)) for told in self._statuses]
+
+    def _ask(self, told: list[int]) -> None:
+        while not self._end.is_set():
+            told.append(self._service.request("/v1/classify", self._photo).status)
+
+    def __enter__(self) -> list[list[int]]:
+        for thread in self._threads:
+            thread.start()
+        return self._statuses
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        for thread in self._threads:
+            thread.join()
