@@ -68,6 +68,7 @@ EVERYTHING = (
     "metal",
     "metal_sanitize",
     "free_threading",
+    "ray",
     "tests",
 )
 
@@ -98,6 +99,18 @@ def free_threading(session: nox.Session) -> None:
         "tests/python/test_session.py",
         *session.posargs,
     )
+
+
+@nox.session
+def ray(session: nox.Session) -> None:
+    """Many machines, as a cluster of several on this one. Arguments go to pytest.
+
+    Not among the tests, since Ray Data's wheels have 147 MB.
+    """
+    install_system_packages(session, "ccache", "g++")
+    install_package(session)
+    session.install(f"{built_wheel(session)}[ray]")
+    session.run("pytest", "tests/python/test_ray.py", "tests/test_docs.py", *session.posargs)
 
 
 @nox.session

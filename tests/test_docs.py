@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import doctest
 import re
+import sys
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -62,11 +64,16 @@ def test_programs_of_documents_run_as_they_stand(
         pytest.importorskip("torch", reason="PyTorch is not installed")
     if "mpscnn.video(" in block:
         pytest.importorskip("av", reason="PyAV is not installed")
+    if "mpscnn.ray." in block:
+        pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
+        warnings.simplefilter("ignore")  # of what will change in Ray, and of sockets that it leaves open
     if '"metal"' in block and not any(device["available"] for device in mpscnn.devices()[1:]):
         pytest.skip("there is no Metal device")
     (tmp_path / "examples").symlink_to(PROJECT / "examples")
     monkeypatch.chdir(tmp_path)
     exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})
+    if "mpscnn.ray." in block:
+        sys.modules["ray"].shutdown()
 
 
 def test_there_are_programs_in_documents() -> None:

@@ -170,6 +170,7 @@ PYTHON_ROOMS = (
     ("model",),
     ("training",),
     ("stream",),
+    ("ray",),
     ("verify", "benchmark", "comparison", "serve"),
     ("quantization",),
     ("cli",),

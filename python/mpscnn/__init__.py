@@ -28,7 +28,7 @@ from mpscnn.model import Model, load
 from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, nodes, registry
+    from mpscnn import converters, kernels, models, nodes, ray, registry
     from mpscnn.comparison import (
         ComparedLayer,
         Comparison,
@@ -115,7 +115,7 @@ _LAZY = {
     "graph.weights": ("unpack_binary_weights",),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-_LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "nodes", "registry")} | {
+_LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "nodes", "ray", "registry")} | {
     "photo": "vision.photo"
 }
 
@@ -206,6 +206,7 @@ __all__ = [
     "operations",
     "preprocess",
     "quantize",
+    "ray",
     "read_idx",
     "registry",
     "unpack_binary_weights",

@@ -33,6 +33,7 @@ from mpscnn.cli.each_frame import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.many_machines import RayOption, answer_on_machines
 from mpscnn.cli.output import hint
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.cli.task import require_task
@@ -59,8 +60,9 @@ def classify(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR|VIDEO",
-            help="Write NAME_classes.png, the photo with its classes below; of a video one like it, such as out.mp4.",
+            metavar="DIR|VIDEO|FILE",
+            help="Write NAME_classes.png, the photo with its classes below; of a video one like it, such as out.mp4; "
+            "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
     precision: PrecisionOption = Precision.auto,
@@ -69,6 +71,7 @@ def classify(
     start: FromOption = None,
     end: ToOption = None,
     inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -82,6 +85,21 @@ def classify(
     """
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight)
+    if cluster is not None:
+        loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "classification")
+        answer_on_machines(
+            cluster,
+            part,
+            photos,
+            loaded,
+            Answers(loaded, form, lambda path, result: _lines(path, loaded, result)),
+            output,
+            threads,
+            channel_order,
+            top=top,
+        )
+        return
     paths, failed = ([], 0) if part is not None else listed_photos(photos)
     if part is not None:
         loaded = load_model(model, device, precision, threads, max_memory)

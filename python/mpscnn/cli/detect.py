@@ -32,6 +32,7 @@ from mpscnn.cli.each_frame import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.many_machines import RayOption, answer_on_machines
 from mpscnn.cli.output import hint
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.cli.task import require_task
@@ -103,8 +104,9 @@ def detect(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR|VIDEO",
-            help="Write NAME_detections.png, the photo with boxes and labels; of a video one like it, such as out.mp4.",
+            metavar="DIR|VIDEO|FILE",
+            help="Write NAME_detections.png, the photo with boxes and labels; of a video one like it, such as out.mp4; "
+            "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
@@ -116,6 +118,7 @@ def detect(
     start: FromOption = None,
     end: ToOption = None,
     inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -136,8 +139,26 @@ def detect(
     """
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight)
-    paths, failed = ([], 0) if part is not None else listed_photos(photos)
     wanted = None if classes is None else [name.strip() for name in classes.split(",")]
+    if cluster is not None:
+        loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "detection")
+        answer_on_machines(
+            cluster,
+            part,
+            photos,
+            loaded,
+            Answers(loaded, form, _lines),
+            output,
+            threads,
+            channel_order,
+            score_threshold=score_threshold,
+            iou_threshold=iou_threshold,
+            max_detections=max_detections,
+            classes=wanted,
+        )
+        return
+    paths, failed = ([], 0) if part is not None else listed_photos(photos)
     if part is not None:
         loaded = load_model(model, device, precision, threads, max_memory)
         require_task(loaded, model, "detection")

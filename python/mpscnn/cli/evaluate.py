@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -22,14 +23,19 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     load_model,
 )
-from mpscnn.cli.evaluate_areas import show_detector, show_segmenter
+from mpscnn.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.many_machines import RayOption, joined, rows_on_machines
 from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.progress import with_progress
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.model import Model
+from mpscnn.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
+from mpscnn.ray.sources import Source
 from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.stream.detector_evaluation import evaluate_detector
 from mpscnn.stream.evaluation import Evaluation, class_of_folder, evaluate, number_of_classes
+from mpscnn.stream.segmenter_evaluation import evaluate_segmenter
 from mpscnn.vision.idx import read_labelled
 from mpscnn.vision.photo_list import photo_paths
 
@@ -70,6 +76,7 @@ def evaluate_classifier(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
+    cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Measure how well a model does on photos of which all is known.
@@ -94,6 +101,8 @@ def evaluate_classifier(
         raise typer.BadParameter("go with DIR, and without --output", param_hint="--annotations, --masks")
     if annotations is not None and masks is not None:
         raise typer.BadParameter("choose one", param_hint="--annotations, --masks")
+    if cluster is not None and idx is not None:
+        raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
     loaded = load_model(model, device, precision, threads)
@@ -103,14 +112,38 @@ def evaluate_classifier(
         report(of_photo(str(photo), error) if isinstance(photo, (str, Path)) else error)
         failures.append(error)
 
-    if folder is not None and annotations is not None:
-        show_detector(loaded, folder, annotations, inflight, as_json, failed)
-    elif folder is not None and masks is not None:
-        show_segmenter(loaded, folder, masks, inflight, as_json, failed)
-    else:
-        _evaluate_classifier(loaded, folder, (idx, labels), output, inflight, as_json, failed, failures)
+    with nullcontext(None) if cluster is None else _on_machines(cluster, loaded, threads) as machines:
+        if folder is not None and annotations is not None:
+            found = (
+                evaluate_detector(loaded, folder, annotations, inflight=inflight, failed=failed)
+                if machines is None
+                else machines(detector_evaluation, folder, annotations, failed)
+            )
+            show_detector(loaded, found, as_json)
+        elif folder is not None and masks is not None:
+            pairs = photos_with_masks(folder, masks, failed)
+            areas = (
+                evaluate_segmenter(loaded, pairs, inflight=inflight, failed=failed)
+                if machines is None
+                else machines(segmenter_evaluation, pairs, failed)
+            )
+            show_segmenter(loaded, areas, as_json)
+        else:
+            files = idx, labels
+            _evaluate_classifier(loaded, folder, files, output, inflight, as_json, failed, failures, machines)
     if failures:
         raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _on_machines(cluster: str, model: Model, threads: int | None) -> Iterator[Callable[..., Any]]:
+    """Calls one of `mpscnn.ray.evaluation` with its further arguments."""
+    with joined(cluster) as ray:
+
+        def rows(source: Source, options: Mapping[str, Any], *, mask: str | None = None) -> Any:
+            return rows_on_machines(ray, source, model, options, threads=threads, mask=mask)
+
+        yield lambda evaluation, *arguments: evaluation(ray, rows, model, *arguments)
 
 
 def _evaluate_classifier(
@@ -122,6 +155,7 @@ def _evaluate_classifier(
     as_json: bool,
     failed: Callable[[object, Error], None],
     failures: Sequence[Error],
+    machines: Callable[..., Any] | None,
 ) -> None:
     """`files`: images and labels in the format IDX, instead of a folder."""
     hint = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
@@ -134,8 +168,11 @@ def _evaluate_classifier(
         else _in_idx(*files)
     )
     placed = None if folder else _without_placing(loaded)
-    with with_progress(samples) as tracked:
-        result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
+    if machines is not None:
+        result = machines(classifier_evaluation, samples, failed)
+    else:
+        with with_progress(samples) as tracked:
+            result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
     if as_json:
         show_json(_fields(loaded, result, len(failures)))
     else:

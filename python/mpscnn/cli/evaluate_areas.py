@@ -10,20 +10,17 @@ from mpscnn._private.files import reading
 from mpscnn.cli.output import show, show_json
 from mpscnn.errors import Error, ImageError
 from mpscnn.model import Model
-from mpscnn.stream.detector_evaluation import evaluate_detector
-from mpscnn.stream.segmenter_evaluation import evaluate_segmenter
+from mpscnn.stream.detector_evaluation import DetectorEvaluation
+from mpscnn.stream.segmenter_evaluation import SegmenterEvaluation
 from mpscnn.vision.photo_list import photo_paths
 
-__all__ = ["show_detector", "show_segmenter"]
+__all__ = ["photos_with_masks", "show_detector", "show_segmenter"]
 
 Failed = Callable[[Any, Error], None]
 
 
-def show_detector(
-    model: Model, photos: Path, annotations: Path, inflight: int, as_json: bool, failed: Failed
-) -> None:
+def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
     """Prints how well a detector finds the objects of COCO's annotations."""
-    result = evaluate_detector(model, photos, annotations, inflight=inflight, failed=failed)
     if as_json:
         fields = {name: value for name, value in vars(result).items() if name != "missing"}
         show_json({**_head(model), **fields, "missing": list(result.missing)})
@@ -39,12 +36,8 @@ def show_detector(
         show("", f"the model does not know: {', '.join(result.missing)}")
 
 
-def show_segmenter(
-    model: Model, photos: Path, masks: Path, inflight: int, as_json: bool, failed: Failed
-) -> None:
-    """Prints how well a segmenter names the pixels of masks, which are named like the photos."""
-    samples = list(_pairs(photos, masks, failed))
-    result = evaluate_segmenter(model, samples, inflight=inflight, failed=failed)
+def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> None:
+    """Prints how well a segmenter names the pixels of masks."""
     if as_json:
         ious = dict(zip(result.labels, result.ious.tolist(), strict=True))
         show_json(
@@ -68,7 +61,8 @@ def show_segmenter(
     )
 
 
-def _pairs(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
+def photos_with_masks(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
+    """Photos and their masks, which are named like them."""
     with reading(masks, ImageError):
         known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
     paths, failures = photo_paths([str(photos)])

@@ -40,6 +40,7 @@ from mpscnn.cli.each_frame import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.many_machines import ROW_FILES, RayOption, features_on_machines, refuse_videos
 from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
@@ -149,8 +150,9 @@ def features(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR|FILE.npz",
-            help="DIR: write NAME_LAYER.png, the channels of each layer as a picture. FILE.npz: write the arrays.",
+            metavar="DIR|FILE",
+            help="DIR: write NAME_LAYER.png, the channels of each layer as a picture. FILE.npz: write the arrays. With "
+            "--ray also FILE.parquet and FILE.jsonl, a row for each photo.",
         ),
     ] = None,
     pooling: Annotated[
@@ -165,6 +167,7 @@ def features(
     start: FromOption = None,
     end: ToOption = None,
     inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Compute what layers inside a network see in photos or a video's frames; prints the shapes and what is written.
@@ -182,13 +185,19 @@ def features(
         if name in names:
             raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")
     part = video_part(photos, every, start, end, inflight)
-    archived = output is not None and _is_archive(output)
-    paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
+    if cluster is not None:
+        refuse_videos(part)
+    of_rows = cluster is not None and output is not None and output.suffix.lower() in ROW_FILES
+    archived = output is not None and not of_rows and _is_archive(output)
+    if cluster is not None:
+        paths, failed = list(photos), 0
+    else:
+        paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
     if paths:
         loaded = load_model(model, device, precision, threads, max_memory)
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         outputs: list[_Output] = []
-        if output is not None:
+        if output is not None and not of_rows:
             outputs.append(_Archive(output) if archived else _Pictures(PictureFolder(output, paths)))
         done: list[str] = []
 
@@ -197,7 +206,13 @@ def features(
                 target.add(name, found, time)
             done.append(name)
 
-        if part is not None:
+        if cluster is not None:
+            order = None if channel_order is None else channel_order.value
+            file = output if of_rows else None
+            failed += features_on_machines(
+                cluster, photos, loaded, extractor, order, threads, file, add, done.append
+            )
+        elif part is not None:
             _add_frames(part, extractor, add)
         else:
             failed += for_each_photo(

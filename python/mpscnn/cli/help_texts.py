@@ -12,11 +12,16 @@ from typer.core import TyperCommand
 __all__ = ["Command", "short_help"]
 
 _TYPE = re.compile(r" <[^<>]+>$")
+_RAY = "--ray"
 _BRACES = re.compile(r"^\{(.*)\}")
 
 
 class Command(TyperCommand):
     """A command whose help does not show Python's types."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Arguments; --ray takes the next one only if that names a cluster."""
+        return super().parse_args(ctx, _with_address(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line, without braces around what is required."""
@@ -34,6 +39,17 @@ class Command(TyperCommand):
             super().format_options(ctx, formatter)
         finally:
             formatter.write_dl = write
+
+
+def _with_address(args: list[str]) -> list[str]:
+    if _RAY not in args or "--" in args[: args.index(_RAY)]:
+        return args
+    from mpscnn.ray.cluster import is_address
+
+    place = args.index(_RAY)
+    if is_address("".join(args[place + 1 : place + 2])):
+        return args
+    return [*args[:place], f"{_RAY}=", *args[place + 1 :]]
 
 
 def short_help(command: Callable[..., object]) -> str:

@@ -33,6 +33,7 @@ from mpscnn.cli.each_frame import (
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
 from mpscnn.cli.failures import FAILED
+from mpscnn.cli.many_machines import RayOption, answer_on_machines
 from mpscnn.cli.output import hint
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.cli.task import require_task
@@ -54,9 +55,10 @@ def segment(
     output: Annotated[
         Path | None,
         typer.Option(
-            metavar="DIR|VIDEO",
+            metavar="DIR|VIDEO|FILE",
             help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
-            "whose pixels are class numbers; of a video one with the classes in colours, such as out.mp4.",
+            "whose pixels are class numbers; of a video one with the classes in colours, such as out.mp4; "
+            "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
@@ -68,6 +70,7 @@ def segment(
     start: FromOption = None,
     end: ToOption = None,
     inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
@@ -84,6 +87,22 @@ def segment(
     """
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight)
+    if cluster is not None:
+        if model == _DEFAULT:
+            _say_where_from()
+        loaded = load_model(model, device, precision, threads, max_memory)
+        require_task(loaded, model, "segmentation")
+        answer_on_machines(
+            cluster,
+            part,
+            photos,
+            loaded,
+            Answers(loaded, form, _lines),
+            output,
+            threads,
+            channel_order,
+        )
+        return
     paths, failed = ([], 0) if part is not None else listed_photos(photos)
     if part is not None:
         if model == _DEFAULT:

@@ -6,7 +6,7 @@ import contextlib
 import io
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -19,7 +19,7 @@ from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.model import Model
 from mpscnn.stream.photo_stream import Failed, found_in
 
-__all__ = ["DetectorEvaluation", "evaluate_detector", "require_pycocotools"]
+__all__ = ["DetectorEvaluation", "evaluate_detector", "evaluation_by", "require_pycocotools"]
 
 _LEAST_SCORE = 0.01
 _MOST_DETECTIONS = 100
@@ -94,6 +94,21 @@ def evaluate_detector(
         ShapeError: no detector. ParameterError: annotations that are missing, damaged or of none of the model's
             classes. UnsupportedError: pycocotools is not installed.
     """
+
+    def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
+        return found_in(model, samples, inflight, failed, **options)
+
+    return evaluation_by(find, model, photos, annotations, score_threshold)
+
+
+def evaluation_by(
+    find: Callable[..., Iterable[tuple[int, Any]]],
+    model: Model,
+    photos: str | PathLike[str],
+    annotations: str | PathLike[str],
+    score_threshold: float = _LEAST_SCORE,
+) -> DetectorEvaluation:
+    """The same with what `find` finds, of photos with their numbers and options for `Model.detect`."""
     if model.task != "detection":
         raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
     dataset = _read(annotations)
@@ -103,7 +118,7 @@ def evaluate_detector(
     seen: list[int] = []
     started = time.perf_counter()
     options = {"score_threshold": score_threshold, "max_detections": _MOST_DETECTIONS}
-    for image, found in found_in(model, samples, inflight, failed, **options):
+    for image, found in find(samples, **options):
         seen.append(image)
         for one in found:
             if one.index in categories:

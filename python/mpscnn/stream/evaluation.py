@@ -23,14 +23,15 @@ if TYPE_CHECKING:
 
     from mpscnn.model import Model
 
-__all__ = ["Evaluation", "class_of_folder", "evaluate"]
+__all__ = ["RANKS", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
 
 Sample = tuple[Any, int]
 """A photo and its class."""
 Ranked = tuple[Any, int, "list[int] | BaseException"]
 """And its most probable classes, or what went wrong."""
 
-_RANKS = 5
+#: Classes that count as found.
+RANKS = 5
 #: Above this a table of all pairs of classes is no longer read, the commonest mistakes are.
 _MOST_COLUMNS = 20
 
@@ -144,15 +145,22 @@ def evaluate(
     Raises:
         ParameterError: a class that the model does not have, or no photo at all. ShapeError: no classifier.
     """
+    checked = _checked(samples, number_of_classes(model), model.name)
+    ranked = (
+        _ranked(model, checked, inflight) if preprocess is None else _prepared(model, checked, preprocess)
+    )
+    return evaluation_of(model, ranked, failed)
+
+
+def evaluation_of(
+    model: Model, ranked: Iterable[Ranked], failed: Callable[[Any, Error], object] | None
+) -> Evaluation:
+    """Counts photos by their class and the class found. Raises as `evaluate`."""
     classes = number_of_classes(model)
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     confusion = np.zeros((classes, classes), np.int64)
     in_first_five = 0
     started = time.perf_counter()
-    checked = _checked(samples, classes, model.name)
-    ranked = (
-        _ranked(model, checked, inflight) if preprocess is None else _prepared(model, checked, preprocess)
-    )
     for photo, true, found in ranked:
         if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
             failed(photo, found)
@@ -191,7 +199,7 @@ def number_of_classes(model: Model) -> int:
 
 def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[Ranked]:
     """Photos with their classes and the most probable ones, or what went wrong; several photos at once."""
-    for photo, true, result in results_of(model, samples, inflight, top=_RANKS):
+    for photo, true, result in results_of(model, samples, inflight, top=RANKS):
         found = result if isinstance(result, BaseException) else [entry.index for entry in result]
         yield photo, true, found
 
@@ -205,7 +213,7 @@ def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, 
             x = prepared(photo, (height, width), preprocess, channels=channels)
             with model.session() as session:
                 scores = np.asarray(session.run(x))[0]
-            found = [int(index) for index in np.argsort(-scores, kind="stable")[:_RANKS]]
+            found = [int(index) for index in np.argsort(-scores, kind="stable")[:RANKS]]
         except (ImageError, ParameterError, ShapeError) as error:
             found = error
         yield photo, true, found

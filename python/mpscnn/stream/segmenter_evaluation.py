@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,7 +20,14 @@ from mpscnn.stream.photo_stream import Failed, found_in
 from mpscnn.vision.photo_file import read_image
 from mpscnn.vision.segmentation import UNSEEN
 
-__all__ = ["SegmenterEvaluation", "evaluate_segmenter", "read_mask"]
+__all__ = [
+    "SegmenterEvaluation",
+    "classes_of_segmenter",
+    "counted_pairs",
+    "evaluate_segmenter",
+    "read_mask",
+    "segmenter_evaluation_of",
+]
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,21 +97,36 @@ def evaluate_segmenter(
         ShapeError: no segmenter, or a mask of another size than its photo. ImageError: a mask that cannot be read.
         ParameterError: no photo at all.
     """
+    classes = classes_of_segmenter(model)
+
+    def counts() -> Iterator[NDArray[np.int64]]:
+        for (photo, mask), found in found_in(model, ((one[0], one) for one in samples), inflight, failed):
+            try:
+                yield counted_pairs(mask, found.labels, classes)
+            except (ImageError, ShapeError) as error:
+                if failed is None:
+                    raise
+                failed(photo, error)
+
+    return segmenter_evaluation_of(model, counts())
+
+
+def classes_of_segmenter(model: Model) -> int:
+    """How many. Raises ShapeError for another model."""
     if model.task != "segmentation":
         raise ShapeError(f"network {model.name!r} is not a segmenter, but made for {model.task}")
-    classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
+    return int(next(iter(model.program.outputs.values()))[-1] or 0)
+
+
+def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -> SegmenterEvaluation:
+    """The sum of what `counted_pairs` gives of each photo. Raises as `evaluate_segmenter`."""
+    classes = classes_of_segmenter(model)
     confusion = np.zeros((classes, classes + 1), np.int64)
     images = 0
     started = time.perf_counter()
-    for (photo, mask), found in found_in(model, ((one[0], one) for one in samples), inflight, failed):
-        try:
-            confusion += _counted(mask, found.labels, classes)
-        except (ImageError, ShapeError) as error:
-            if failed is None:
-                raise
-            failed(photo, error)
-        else:
-            images += 1
+    for pairs in counts:
+        confusion += pairs
+        images += 1
     seconds = time.perf_counter() - started
     if not confusion.any():
         raise ParameterError("no photo to evaluate with")
@@ -132,7 +154,11 @@ def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
     return np.asarray(picture)
 
 
-def _counted(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+def counted_pairs(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Pixels by their true class and the class found, as in `SegmenterEvaluation.confusion`; the mask as its samples'.
+
+    Raises ImageError and ShapeError as `evaluate_segmenter`.
+    """
     truth = np.asarray(mask) if isinstance(mask, np.ndarray) else read_mask(mask)
     name = f"mask {truth.shape} {truth.dtype}" if isinstance(mask, np.ndarray) else str(mask)
     if truth.dtype != np.uint8 or truth.shape != found.shape:

@@ -1,0 +1,135 @@
+"""The cluster of machines: Ray itself, and how to reach a cluster."""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from mpscnn.errors import DeviceError, Error, ParameterError, StateError, UnsupportedError
+
+__all__ = ["connect", "explained", "import_arrow", "import_ray", "is_address", "nodes", "processors_of"]
+
+#: Seconds in which a cluster has to answer.
+_TIME_LIMIT = 5.0
+_ADDRESS = re.compile(r"(?:ray://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
+_WORDS = ("auto", "local")
+
+
+def import_ray() -> Any:
+    """Ray with Ray Data. Raises UnsupportedError where either is not installed."""
+    # Of a cluster that this process starts: nothing is told to Ray's makers.
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise UnsupportedError(f'many machines need Ray Data: pip install "mpscnn[ray]" ({error})') from error
+    return ray
+
+
+def import_arrow() -> Any:
+    """pyarrow, which comes with Ray Data."""
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError as error:
+        raise UnsupportedError(f'many machines need pyarrow: pip install "mpscnn[ray]" ({error})') from error
+    return pyarrow
+
+
+def is_address(text: str) -> bool:
+    """Whether it names a cluster: "auto", "local", HOST:PORT or ray://HOST:PORT."""
+    return text in _WORDS or _ADDRESS.fullmatch(text) is not None
+
+
+def connect(address: str | None = None, *, quiet: bool = False) -> Any:
+    """Joins a cluster, if this process has joined none yet. Returns Ray.
+
+    Args:
+        address: HOST:PORT of a cluster's head or ray://HOST:PORT; "auto": the one on this machine; "local": one is
+            started, of this machine's cores, that ends with the process; None: as RAY_ADDRESS says, else "local".
+        quiet: what workers print is not shown.
+
+    Raises:
+        UnsupportedError: Ray is not installed. ParameterError: no address. DeviceError: nothing answers there within
+            5 seconds. StateError: this process has joined another cluster.
+    """
+    ray = import_ray()
+    wanted = address or os.environ.get("RAY_ADDRESS") or "local"
+    if not is_address(wanted):
+        raise ParameterError(
+            f"{wanted!r} is not a cluster: expected HOST:PORT, ray://HOST:PORT, auto or local"
+        )
+    if ray.is_initialized():
+        joined = ray.get_runtime_context().gcs_address
+        if address and address not in (*_WORDS, joined):
+            raise StateError(
+                f"this process has joined the cluster {joined}, and cannot join {address} as well"
+            )
+        return ray
+    if wanted not in _WORDS:
+        _require_listener(wanted)
+    options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False} if quiet else {}
+    if wanted == "local":
+        options["include_dashboard"] = False
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of what will change in Ray
+            ray.init(address=wanted, **options)
+    except Exception as error:  # of many kinds
+        hint = "; start one: ray start --head" if wanted == "auto" else ""
+        raise DeviceError(f"the cluster {wanted} cannot be joined: {error}{hint}") from error
+    return ray
+
+
+def _require_listener(address: str) -> None:
+    """Ray itself waits for minutes, and may end the process."""
+    found = _ADDRESS.fullmatch(address)
+    assert found is not None
+    host, port = found[1].strip("[]"), int(found[2])
+    try:
+        socket.create_connection((host, port), timeout=_TIME_LIMIT).close()
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise DeviceError(
+            f"the cluster {address} does not answer: {reason}; is its head running (ray start --head)?"
+        ) from error
+
+
+@contextmanager
+def explained(ray: Any) -> Iterator[None]:
+    """Raises of what Ray raises the error of mpscnn's that is its cause on a machine, or else a DeviceError."""
+    try:
+        yield
+    except Exception as error:
+        cause: Any = error
+        seen: list[Any] = []
+        while cause is not None and cause not in seen:
+            if isinstance(cause, Error):
+                if cause is error:
+                    raise
+                raise type(cause)(str(cause)) from error
+            seen.append(cause)
+            cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
+        if isinstance(error, ray.exceptions.RayError):
+            raise DeviceError(f"the cluster failed: {str(error).strip().splitlines()[-1]}") from error
+        raise
+
+
+def nodes(ray: Any) -> list[dict[str, Any]]:
+    """The machines that have cores for work. Raises DeviceError where there is none."""
+    found = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU", 0) > 0]
+    if not found:
+        raise DeviceError("the cluster has no machine with CPUs")
+    return found
+
+
+def processors_of(ray: Any, node: str) -> int:
+    """The CPUs that a machine gives to the cluster, by its id."""
+    given = {one["NodeID"]: one["Resources"].get("CPU", 1) for one in ray.nodes()}
+    return max(1, int(given.get(node, 1)))
