@@ -17,7 +17,12 @@ __all__ = ["connect", "explained", "import_arrow", "import_ray", "is_address", "
 #: Seconds in which a cluster has to answer.
 _TIME_LIMIT = 5.0
 _ADDRESS = re.compile(r"(?:ray://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
+_CLIENT = "ray://"
 _WORDS = ("auto", "local")
+#: The first bytes of a connection of HTTP/2 (RFC 9113, 3.4) with empty settings; the answer begins with settings, too.
+_HTTP2_HELLO = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes((0, 0, 0, 4, 0, 0, 0, 0, 0))
+_FRAME_HEAD = 9
+_SETTINGS = b"\x04"
 
 
 def import_ray() -> Any:
@@ -43,7 +48,7 @@ def import_arrow() -> Any:
 
 
 def is_address(text: str) -> bool:
-    """Whether it names a cluster: "auto", "local", HOST:PORT or ray://HOST:PORT."""
+    """Whether it names a cluster: "auto", "local" or HOST:PORT; ray://HOST:PORT does, too."""
     return text in _WORDS or _ADDRESS.fullmatch(text) is not None
 
 
@@ -51,12 +56,12 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
     """Joins a cluster, if this process has joined none yet. Returns Ray.
 
     Args:
-        address: HOST:PORT of a cluster's head or ray://HOST:PORT; "auto": the one on this machine; "local": one is
+        address: HOST:PORT of a cluster's head; "auto": the one on this machine; "local": one is
             started, of this machine's cores, that ends with the process; None: as RAY_ADDRESS says, else "local".
         quiet: what workers print is not shown.
 
     Raises:
-        UnsupportedError: Ray is not installed. ParameterError: no address. DeviceError: nothing answers there within
+        UnsupportedError: Ray is not installed, or an address is for Ray's client. ParameterError: no address. DeviceError: nothing answers there within
             5 seconds. StateError: this process has joined another cluster.
     """
     ray = import_ray()
@@ -73,7 +78,7 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
             )
         return ray
     if wanted not in _WORDS:
-        _require_listener(wanted)
+        _require_head(wanted)
     options: dict[str, Any] = {"logging_level": "ERROR", "log_to_driver": False} if quiet else {}
     if wanted == "local":
         options["include_dashboard"] = False
@@ -87,18 +92,22 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
     return ray
 
 
-def _require_listener(address: str) -> None:
-    """Ray itself waits for minutes, and may end the process."""
-    found = _ADDRESS.fullmatch(address)
-    assert found is not None
-    host, port = found[1].strip("[]"), int(found[2])
+def _require_head(address: str) -> None:
+    """Whether a server answers as gRPC ones do: Ray itself would wait for minutes, and end the process."""
+    host, _, port = address.rpartition(":")
     try:
-        socket.create_connection((host, port), timeout=_TIME_LIMIT).close()
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=_TIME_LIMIT) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "1":
+                return
+            connection.sendall(_HTTP2_HELLO)
+            answer = connection.recv(_FRAME_HEAD)
+            reason: object = None if answer[3:4] == _SETTINGS else "what listens there is not Ray"
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
+    if reason is not None:
         raise DeviceError(
             f"the cluster {address} does not answer: {reason}; is its head running (ray start --head)?"
-        ) from error
+        )
 
 
 @contextmanager

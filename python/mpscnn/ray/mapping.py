@@ -57,7 +57,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
         pooling: of `layers`: None or "global".
         device, precision, max_memory: as for `mpscnn.load`, on each machine.
         threads: photos that each machine computes at once, at most; None: as many as it gives CPUs to the cluster.
-        address: of the cluster: HOST:PORT, ray://HOST:PORT, "auto" (on this machine) or "local" (started here); None:
+        address: of the cluster: HOST:PORT, "auto" (on this machine) or "local" (started here); None:
             the one that this process has joined, or that RAY_ADDRESS names, or else "local".
         photo_column: of Parquet files and datasets; None: the only one with bytes, or a struct of "bytes" and "path".
         name_column: the photos' names; None: the struct's path, a column of a usual name, or the only one of text.
