@@ -61,8 +61,8 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
         quiet: what workers print is not shown.
 
     Raises:
-        UnsupportedError: Ray is not installed, or an address is for Ray's client. ParameterError: no address. DeviceError: nothing answers there within
-            5 seconds. StateError: this process has joined another cluster.
+        UnsupportedError: Ray is not installed, or the address is for Ray's client. ParameterError: no address.
+        DeviceError: nothing answers there within 5 seconds. StateError: this process has joined another cluster.
     """
     ray = import_ray()
     wanted = address or os.environ.get("RAY_ADDRESS") or "local"
