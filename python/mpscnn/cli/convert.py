@@ -74,8 +74,8 @@ def convert(
     dtype: Annotated[
         WeightType | None,
         typer.Option(
-            help="How weights are stored; uint8 keeps the integers of quantised files. Default: float16, in ONNX files "
-            "float32.",
+            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16, in ONNX "
+            "files float32.",
             show_default=False,
         ),
     ] = None,

@@ -157,12 +157,14 @@ def export_onnx(
         path: the file.
         size: (height, width), needed where the network leaves them free.
         layout: of images at inputs and outputs: "nchw", ONNX' own, or "nhwc", as in mpscnn.
-        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16".
+        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16". "uint8": the integers of a
+            quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and outputs are
+            float32.
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, ONNX cannot express a layer, or there are more than 2 GB
             of weights. WeightsError: weights are missing or beyond float16, or the file cannot be written.
-            ParameterError: another layout or type.
+            ParameterError: another layout or type, or "uint8" for a network that is not quantised.
     """
     from mpscnn.converters.onnx_writer.export import export
 

@@ -104,6 +104,13 @@ class Builder:
         self._constants.append(self._onnx.numpy_helper.from_array(np.ascontiguousarray(array), name))
         return name
 
+    def stored(self, values: NDArray[Any], stem: str) -> str:
+        """Adds a constant of the elements' own type, such as int8, and returns its name."""
+        name = self._free_name(stem)
+        # A number stays one: ascontiguousarray would make it an array.
+        self._constants.append(self._onnx.numpy_helper.from_array(np.array(values, order="C"), name))
+        return name
+
     def _floats(self, array: NDArray[Any], name: str) -> NDArray[Any]:
         floats = array.astype(np.float32)
         if self._dtype == np.float32:

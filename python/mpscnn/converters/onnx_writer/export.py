@@ -27,6 +27,7 @@ from mpscnn.converters.onnx_writer.convolution import (
     subpixel_convolution,
     transposed_convolution,
 )
+from mpscnn.converters.onnx_writer.integers import Integers
 from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
@@ -70,17 +71,21 @@ def to_onnx(
         network: with all its weights.
         size: (height, width), needed where the network leaves them free.
         layout: of images at inputs and outputs: "nhwc" as in mpscnn, or "nchw", ONNX' own, not transposed.
-        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16".
+        dtype: of weights, inputs, outputs and all that lies between: "float32" or "float16". "uint8": the integers of a
+            quantised network, with QuantizeLinear and DequantizeLinear around each layer; inputs and outputs are
+            float32.
 
     Raises:
         UnsupportedError: the package `onnx` is not installed, or there are more than 2 GB of weights.
-        WeightsError: weights are missing, or beyond float16. ParameterError: another layout or type.
+        WeightsError: weights are missing, or beyond float16. ParameterError: another layout or type, or "uint8" for a
+            network that is not quantised.
     """
-    if dtype not in ("float32", "float16"):
-        raise ParameterError(f"dtype must be 'float32' or 'float16', got {dtype!r}")
+    if dtype not in ("float32", "float16", "uint8"):
+        raise ParameterError(f"dtype must be 'float32', 'float16' or 'uint8', got {dtype!r}")
     if layout not in ("nhwc", "nchw"):
         raise ParameterError(f"layout must be 'nhwc' or 'nchw', got {layout!r}")
-    builder = Builder(network.name, dtype)
+    builder = Builder(network.name, "float32" if dtype == "uint8" else dtype)
+    integers = Integers(builder, network) if dtype == "uint8" else None
     shapes = _shapes(network, size)
     weights = network.weights
     if sum(array.size for array in weights.values()) * 4 > _LARGEST_FILE:
@@ -90,6 +95,9 @@ def to_onnx(
         entry["name"]: builder.input(entry["name"], shapes[entry["name"]], layout)
         for entry in structure["inputs"]
     }
+    if integers is not None:
+        for name, value in values.items():
+            values[name] = Value(integers.through(value.name, name, name), value.shape)
     needs_images = {
         name
         for entry in structure["nodes"]
@@ -98,12 +106,19 @@ def to_onnx(
     } | set(structure["outputs"])
     for entry in structure["nodes"]:
         layer = Layer(
-            builder, entry, [values[name] for name in entry["inputs"]], shapes[entry["name"]], weights
+            builder,
+            entry,
+            [values[name] for name in entry["inputs"]],
+            shapes[entry["name"]],
+            weights,
+            integers,
         )
         layer.repeats_images = entry["name"] not in needs_images
         result = EXPORTERS[entry["operation"]](layer)
         if "activation" in entry:
             result = activation(layer, result, entry["activation"])
+        if integers is not None:
+            result = integers.through(result, entry["name"], entry["name"])
         values[entry["name"]] = Value(result, layer.shape)
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)
@@ -120,6 +135,7 @@ class Layer:
         inputs: list[Value],
         shape: tuple[int, ...],
         weights: Mapping[str, NDArray[Any]],
+        integers: Integers | None = None,
     ) -> None:
         self.builder = builder
         self.name: str = entry["name"]
@@ -127,6 +143,7 @@ class Layer:
         self.inputs = inputs
         self.shape = shape
         self._weights = weights
+        self._integers = integers
         #: Whether all that read the result repeat a batch of one, as elementwise operations do.
         self.repeats_images = False
 
@@ -154,6 +171,25 @@ class Layer:
             raise WeightsError(f"layer {self.name!r}: {role} is missing; load weights first")
         return values
 
+    def parameter(
+        self, role: str, order: tuple[int, ...] | None = None, shape: tuple[int, ...] | None = None
+    ) -> str:
+        """Adds a weight that must be there; of a quantised layer as numbers made of its integers.
+
+        Args:
+            role: "weight" or "bias".
+            order: of its axes; None: as they are.
+            shape: what its axes then become; None: as they are.
+        """
+        values = self.required(role)
+        values = values if order is None else values.transpose(order)
+        shape = values.shape if shape is None else shape
+        if self._integers is not None:
+            name = self._integers.weight(self.name, role, shape, order)
+            if name is not None:
+                return name
+        return self.constant(values.reshape(shape), role)
+
     def per_channel(self, values: NDArray[Any]) -> NDArray[Any]:
         """Values for each feature channel, in a shape that broadcasts over this layer's result."""
         return values.reshape(-1, 1, 1) if len(self.shape) == 4 else values
@@ -176,22 +212,21 @@ def _convolution(layer: Layer) -> str:
     (x,) = layer.inputs
     window = window_of(layer.attributes, x.shape, layer.shape)
     name, pads = (widened(layer, window, 0.0), [0] * 4) if window.crops else (x.name, window.pads)
-    inputs = [name, layer.constant(layer.required("weight").transpose(NCHW_FROM_NHWC), "weight")]
-    if (bias := layer.weight("bias")) is not None:
-        inputs.append(layer.constant(bias, "bias"))
+    inputs = [name, layer.parameter("weight", NCHW_FROM_NHWC)]
+    if layer.weight("bias") is not None:
+        inputs.append(layer.parameter("bias"))
     return layer.add("Conv", *inputs, group=layer.attributes["groups"], pads=pads, **window.sizes)
 
 
 def _fully_connected(layer: Layer) -> str:
     (x,) = layer.inputs
-    weight = layer.required("weight")
-    if x.is_image:
-        weight = weight.transpose(NCHW_FROM_NHWC)
+    outputs = layer.attributes["outputs"]
     # A name of its own, so that the product has the layer's.
     flat = layer.builder.add("Flatten", [x.name], f"{layer.name}.flatten")
-    inputs = [flat, layer.constant(weight.reshape(len(weight), -1), "weight")]
-    if (bias := layer.weight("bias")) is not None:
-        inputs.append(layer.constant(bias, "bias"))
+    weight = layer.parameter("weight", NCHW_FROM_NHWC if x.is_image else None, (outputs, -1))
+    inputs = [flat, weight]
+    if layer.weight("bias") is not None:
+        inputs.append(layer.parameter("bias"))
     return layer.add("Gemm", *inputs, transB=1)
 
 

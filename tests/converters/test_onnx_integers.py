@@ -1,0 +1,171 @@
+"""Quantised networks as ONNX files with QuantizeLinear and DequantizeLinear, on onnxruntime."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from command_line import call
+from converters.quantized_files import RandomFile
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.converters import export_onnx, read_network
+from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.quantization.onnx_check import layers_beyond_one_step
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+PROJECT = Path(__file__).resolve().parents[2]
+KINDS = [
+    "ADD",
+    "AVERAGE_POOL_2D",
+    "CONCATENATION",
+    "CONV_2D",
+    "DEPTHWISE_CONV_2D",
+    "FULLY_CONNECTED",
+    "RELU",
+    "RELU6",
+]
+IMAGES = [np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 3)).astype(np.float32)]
+
+
+def quantized() -> mpscnn.Network:
+    """Every operation that integers have."""
+    network = mpscnn.Network((12, 12, 3), name="small")
+    x = network.conv2d(network.input, 16, 3, padding="same", activation="relu6", name="stem")
+    y = network.depthwise_conv2d(x, 3, padding="same", activation="relu", name="depthwise")
+    y = network.conv2d(y, 16, 1, name="project")
+    x = network.add(x, y, activation="relu", name="sum")
+    small = network.average_pool2d(x, 2, name="halved")
+    large = network.resize(small, (12, 12), name="doubled")
+    x = network.concat([x, large, network.activation(y, "relu6", name="limited")], name="all")
+    x = network.global_average_pool2d(x, name="pooled")
+    x = network.dense(network.flatten(x, name="flat"), 10, name="scores")
+    network.output(network.softmax(x, name="probabilities"))
+    network.initialize_weights(3)
+    return mpscnn.quantize(network, IMAGES)[0]
+
+
+def on_onnxruntime(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
+    content = model if isinstance(model, bytes) else model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    (found,) = session.run(None, {session.get_inputs()[0].name: x})
+    return np.asarray(found)
+
+
+def test_each_layer_is_within_one_integer() -> None:
+    assert layers_beyond_one_step(quantized()) == {}
+
+
+def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    from mpscnn.converters.onnx_writer.integers import Integers
+
+    right = Integers.weight
+
+    def without_bias(self: Integers, layer: str, role: str, *others: Any) -> str | None:
+        return None if (layer, role) == ("stem", "weight") else right(self, layer, role, *others)
+
+    network = quantized()
+    # Floats instead of integers are as good; other weights are not.
+    monkeypatch.setattr(Integers, "weight", without_bias)
+    assert layers_beyond_one_step(network) == {}
+    moved = network.weights["stem.weight"] * 1.1
+    monkeypatch.setattr(
+        "mpscnn.converters.onnx_writer.export.Layer.required",
+        lambda self, role: moved if (self.name, role) == ("stem", "weight") else self.weight(role),
+    )
+    assert list(layers_beyond_one_step(network)) == ["stem"]
+
+
+def test_the_file_has_integers_around_each_layer() -> None:
+    network = quantized()
+    model = to_onnx(network, dtype="uint8")
+    kinds = Counter(node.op_type for node in model.graph.node)
+    layers, weights = len(network.to_dict()["nodes"]), 8
+    assert kinds["QuantizeLinear"] == layers + 1
+    assert kinds["DequantizeLinear"] == layers + 1 + weights
+    types = {
+        constant.name: onnx.TensorProto.DataType.Name(constant.data_type)
+        for constant in model.graph.initializer
+    }
+    assert types["stem.weight"] == "INT8"
+    assert types["stem.bias"] == "INT32"
+    scales = next(constant for constant in model.graph.initializer if constant.name == "stem.weight.scale")
+    assert list(scales.dims) == [16]
+
+
+def test_whole_networks() -> None:
+    network = quantized()
+    x = np.random.default_rng(1).uniform(-1, 1, (64, 12, 12, 3)).astype(np.float32)
+    right = np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+    for layout in ("nhwc", "nchw"):
+        given = x if layout == "nhwc" else x.transpose(0, 3, 1, 2)
+        found = on_onnxruntime(to_onnx(network, dtype="uint8", layout=layout), np.ascontiguousarray(given))
+        steps = np.abs(found - right) * 256
+        assert (steps < 1.01).mean() > 0.99
+        first, second = np.sort(right, axis=1)[:, -2:].T
+        clear = second - first > 2 / 256
+        assert clear.sum() > 8
+        assert np.array_equal(found.argmax(axis=1)[clear], right.argmax(axis=1)[clear])
+
+
+def test_the_bundled_classifier() -> None:
+    model = mpscnn.load("cifar10_mobilenet_v2", device="cpu")
+    photo = PROJECT / "examples" / "images" / "cat.jpg"
+    network, _ = mpscnn.quantize(model, [photo])
+    x = mpscnn.preprocess(photo, (64, 64), model.preprocess or "tensorflow")
+    right = np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+    found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
+    assert np.abs(found - right).max() < 2.01 / 256
+    assert found.argmax() == right.argmax() == model.classify(photo)[0].index
+    assert layers_beyond_one_step(network) == {}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", KINDS)
+def test_layers_of_tflite_files(tmp_path: Path, kind: str, dtype: str) -> None:
+    path = tmp_path / "one.tflite"
+    for seed in range(5):
+        path.write_bytes(RandomFile(kind, dtype, seed).content)
+        assert layers_beyond_one_step(read_network([path])) == {}, f"seed {seed}"
+
+
+@pytest.mark.parametrize("name", ["google/mobilenet_v1_0.25_128_quant", "mlperf_tiny/vww_96_int8"])
+def test_tflite_files(shared: Path, name: str) -> None:
+    network = read_network([shared / "models" / f"{name}.tflite"])
+    assert layers_beyond_one_step(network) == {}
+
+
+def test_what_has_no_integers() -> None:
+    network = mpscnn.Network((4, 4, 3), name="floats")
+    network.output(network.conv2d(network.input, 2, 1))
+    network.initialize_weights()
+    with pytest.raises(mpscnn.ParameterError, match="network 'floats' has no integers to write as uint8"):
+        to_onnx(network, dtype="uint8")
+
+
+def test_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model, output = tmp_path / "model.safetensors", tmp_path / "model.onnx"
+    network = quantized()
+    network.save(model, dtype="uint8")
+    assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 0
+    shown = capsys.readouterr().out
+    assert "(uint8, nchw)" in shown
+    assert "each layer within one integer" in shown
+    export_onnx(network, tmp_path / "again.onnx", dtype="uint8")
+    assert (tmp_path / "again.onnx").read_bytes() == output.read_bytes()
+    monkeypatch.setattr(
+        "mpscnn.quantization.onnx_check.layers_beyond_one_step", lambda network: {"stem": 3.0, "sum": 2.0}
+    )
+    assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 1
+    assert (
+        "2 of its layers differ on onnxruntime by more than one integer; 'stem' by 3"
+        in capsys.readouterr().err
+    )
