@@ -26,6 +26,7 @@ import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from harness import table_head, table_row
@@ -34,6 +35,8 @@ import mpscnn
 
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
 LITSERVE = Path(__file__).with_name("service_litserve.py")
+
+BASE = "mpscnn.Runner, without HTTP"
 
 # wrk's own language.
 SCRIPT = """
@@ -108,11 +111,11 @@ def wrk(address: str, script: Path, connections: int, seconds: float) -> Turn:
     return Turn(1e6 * int(found[1]) / int(found[2]), float(found[4]), float(found[5]))
 
 
-def without_http(model: mpscnn.Model, inflight: int, seconds: float) -> Turn:
+def without_http(model: mpscnn.Model, inflight: int, seconds: float, batch: int = 1) -> Turn:
     """The runner on the same bytes; times are between results."""
     content = PHOTO.read_bytes()
     times = []
-    with mpscnn.Runner(model, inflight) as runner:
+    with mpscnn.Runner(model, inflight, max_batch=batch, max_wait=0.0 if batch == 1 else 0.01) as runner:
         begun = time.perf_counter()
 
         def photos() -> Iterator[bytes]:
@@ -133,7 +136,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--without-litserve", action="store_true")
-    parser.add_argument("--serve", default="", help="options of mpscnn serve")
+    parser.add_argument("--batches", type=int, nargs="*", default=[], help="of the runner, such as 4 8")
+    parser.add_argument(
+        "--serve", action="append", help="options of mpscnn serve; more than once: one beside the other"
+    )
     arguments = parser.parse_args()
     processors = len(os.sched_getaffinity(0))
     with tempfile.TemporaryDirectory() as folder, ExitStack() as stack:
@@ -149,22 +155,27 @@ def main() -> None:
         as_json.write_text(SCRIPT.replace("{kind}", "application/json").replace("{body}", str(encoded)))
         model = mpscnn.load(path)
 
-        own = f"http://127.0.0.1:{free_port()}"
-        command = [sys.executable, "-m", "mpscnn", "serve", str(path), "--port", own.rpartition(":")[2]]
-        stack.enter_context(running([*command, *arguments.serve.split()], own, "/v2/health/ready"))
         calls: dict[str, Callable[[], Turn]] = {
-            "mpscnn.Runner, without HTTP": lambda: without_http(model, processors + 1, arguments.seconds),
-            "mpscnn serve": lambda: wrk(
-                f"{own}/v1/classify", photo, arguments.connections, arguments.seconds
-            ),
+            BASE: partial(without_http, model, processors + 1, arguments.seconds)
         }
+        for options in arguments.serve or [""]:
+            own = f"http://127.0.0.1:{free_port()}"
+            command = [sys.executable, "-m", "mpscnn", "serve", str(path), "--port", own.rpartition(":")[2]]
+            stack.enter_context(running([*command, *options.split()], own, "/v2/health/ready"))
+            calls[f"mpscnn serve {options}".strip()] = partial(
+                wrk, f"{own}/v1/classify", photo, arguments.connections, arguments.seconds
+            )
+        for batch in arguments.batches:
+            calls[f"mpscnn.Runner, batches of up to {batch}"] = partial(
+                without_http, model, processors + 1, arguments.seconds, batch
+            )
         if not arguments.without_litserve:
             subprocess.run([sys.executable, "-m", "mpscnn", "convert", path, onnx], check=True)
             other = f"http://127.0.0.1:{free_port()}"
             command = [sys.executable, str(LITSERVE), str(onnx), other.rpartition(":")[2], str(processors)]
             stack.enter_context(running(command, other, "/health"))
-            calls["LitServe, onnxruntime"] = lambda: wrk(
-                f"{other}/predict", as_json, arguments.connections, arguments.seconds
+            calls["LitServe, onnxruntime"] = partial(
+                wrk, f"{other}/predict", as_json, arguments.connections, arguments.seconds
             )
         turns: dict[str, list[Turn]] = {name: [] for name in calls}
         for number in range(arguments.turns + 1):
@@ -172,7 +183,7 @@ def main() -> None:
                 turn = call()
                 if number > 0:  # the first one warms up
                     turns[name].append(turn)
-    base = turns["mpscnn.Runner, without HTTP"]
+    base = turns[BASE]
     print(f"{processors} processors, {arguments.connections} connections, {json.dumps(vars(arguments))}\n")
     print(table_head("", "photos/s, median", "/ the runner's, median of turns", "p50 in ms", "p99 in ms"))
     for name, measured in turns.items():

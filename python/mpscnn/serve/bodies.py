@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import sys
 from http import HTTPStatus
 
 from fastapi import Request
@@ -38,13 +39,29 @@ async def read_body(request: Request, most: int, ends: float) -> bytes:
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise _too_large(most)
+    # As asyncio.timeout, which Python 3.10 lacks, does: its wait_for makes a task of every wait.
+    loop, task = asyncio.get_running_loop(), asyncio.current_task()
+    assert task is not None
+    expired = False
+
+    def expire() -> None:
+        nonlocal expired
+        expired = True
+        task.cancel()
+
+    timer = loop.call_at(ends, expire)
     try:
-        seconds = ends - asyncio.get_running_loop().time()
-        return await asyncio.wait_for(_received(request, most), seconds)
-    except asyncio.TimeoutError:
+        return await _received(request, most)
+    except asyncio.CancelledError:
+        if not expired:
+            raise
+        if sys.version_info >= (3, 11):
+            task.uncancel()
         raise RefusedError(
             HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time", _CLOSE
         ) from None
+    finally:
+        timer.cancel()
 
 
 async def _received(request: Request, most: int) -> bytes:

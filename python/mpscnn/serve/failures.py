@@ -22,7 +22,7 @@ from mpscnn.errors import (
 )
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["ClientGoneError", "RefusedError", "add_failures", "refusal"]
+__all__ = ["ClientGoneError", "RefusedError", "add_failures", "answered", "refusal"]
 
 #: The first that fits.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
@@ -77,23 +77,28 @@ def refusal(error: Exception) -> RefusedError:
     return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "failed; the log says why")
 
 
-async def _refused(request: Request, error: Exception) -> Any:
+def answered(request: Request, error: Exception) -> tuple[Any, Exception | None]:
+    """The answer to a request that has failed; and the exception, if it is one that should not be."""
+    if isinstance(error, ClientGoneError):
+        # Sent to nobody; 499 is what logs of web servers have for it.
+        return JSONResponse(
+            {"error": "ClientGone", "message": "the client has closed the connection"}, 499
+        ), None
     refused = refusal(error)
     if request.scope["path"].startswith("/v2"):  # whose clients show "error"
         content = {"error": refused.message, "kind": refused.kind}
     else:
         content = {"error": refused.kind, "message": refused.message}
-    return JSONResponse(content, refused.status, refused.headers)
-
-
-async def _gone(_request: Request, _error: Exception) -> Any:
-    # Sent to nobody; 499 is what logs of web servers have for it.
-    return JSONResponse({"error": "ClientGone", "message": "the client has closed the connection"}, 499)
+    answer = JSONResponse(content, refused.status, refused.headers)
+    return answer, error if refused.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
 
 
 def add_failures(app: FastAPI) -> None:
     """Has an application answer exceptions."""
+
+    async def answer(request: Request, error: Exception) -> Any:
+        return answered(request, error)[0]
+
     # The last one is raised once more, so that uvicorn logs it.
-    for kind in (RefusedError, HTTPException, Error, MemoryError, Exception):
-        app.add_exception_handler(kind, _refused)
-    app.add_exception_handler(ClientGoneError, _gone)
+    for kind in (RefusedError, ClientGoneError, HTTPException, Error, MemoryError, Exception):
+        app.add_exception_handler(kind, answer)

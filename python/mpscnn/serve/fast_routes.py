@@ -1,10 +1,16 @@
-"""Routes that are called hundreds of times a second: Starlette's, described as FastAPI's, which cost more time."""
+"""Routes that are called hundreds of times a second: before FastAPI, whose way to a handler takes long."""
 
 from __future__ import annotations
 
+import re
+from http import HTTPStatus
 from typing import Any
 
 from fastapi import FastAPI, Request
+from starlette.exceptions import HTTPException
+from starlette.routing import compile_path
+
+from mpscnn.serve.failures import answered
 
 __all__ = ["ROUTE", "FastRoutes"]
 
@@ -13,11 +19,17 @@ ROUTE = "mpscnn.route"
 
 
 class FastRoutes:
-    """POST routes of Starlette's, which come first in the application's OpenAPI description."""
+    """An ASGI application: its own POST routes, and for all else the application that describes them.
+
+    Args:
+        app: whose OpenAPI description shows these routes, first.
+    """
 
     def __init__(self, app: FastAPI) -> None:
         self._app = app
-        self._paths: dict[str, dict[str, Any]] = {}
+        self._exact: dict[str, tuple[str, Any]] = {}
+        self._patterns: list[tuple[re.Pattern[str], str, Any]] = []
+        self._described: dict[str, dict[str, Any]] = {}
         self._described_by_fastapi = app.openapi
         app.openapi = self._openapi
 
@@ -29,14 +41,41 @@ class FastRoutes:
             endpoint: takes the request, gives the response.
             described: the operation, as OpenAPI has it.
         """
+        if "{" in path:
+            self._patterns.append((compile_path(path)[0], path, endpoint))
+        else:
+            self._exact[path] = path, endpoint
+        self._described[path] = {"post": described}
 
-        async def answer(request: Request) -> Any:
-            request.scope[ROUTE] = path
-            return await endpoint(request)
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answers one request."""
+        found = self._found(scope) if scope["type"] == "http" else None
+        if found is None:
+            await self._app(scope, receive, send)
+            return
+        scope[ROUTE], endpoint = found
+        request = Request(scope, receive)
+        unexpected = None
+        try:
+            if scope["method"] != "POST":
+                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
+            response = await endpoint(request)
+        except Exception as error:
+            response, unexpected = answered(request, error)
+        await response(scope, receive, send)
+        if unexpected is not None:
+            raise unexpected  # for the log
 
-        self._app.add_route(path, answer, methods=["POST"], include_in_schema=False)
-        self._paths[path] = {"post": described}
+    def _found(self, scope: Any) -> tuple[str, Any] | None:
+        path = scope["path"]
+        if path in self._exact:
+            return self._exact[path]
+        for pattern, name, endpoint in self._patterns:
+            if (match := pattern.match(path)) is not None:
+                scope["path_params"] = match.groupdict()
+                return name, endpoint
+        return None
 
     def _openapi(self) -> dict[str, Any]:
         schema = self._described_by_fastapi()
-        return {**schema, "paths": {**self._paths, **schema["paths"]}}
+        return {**schema, "paths": {**self._described, **schema["paths"]}}

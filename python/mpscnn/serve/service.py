@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
+from collections.abc import Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
@@ -22,6 +23,8 @@ from mpscnn.serve.settings import Settings
 __all__ = ["Service"]
 
 _DEADLINE = "x-request-timeout"
+#: Seconds, after which it is noticed that a client has gone.
+_UNWATCHED = 0.1
 
 
 class Service:
@@ -83,12 +86,12 @@ class Service:
         except QueueFullError:
             raise self._queue_full() from None
         deadline = loop.call_at(ends, self._expire, computation)
-        gone = loop.create_task(self._until_gone(request, computation))
+        watch = _Watch(loop, self._until_gone(request, computation))
         try:
             return await computation.outcome
         finally:
             deadline.cancel()
-            gone.cancel()
+            watch.end()
             if computation.seconds is None:
                 computation.give_up()
             else:
@@ -117,3 +120,23 @@ class Service:
             f"{self.gate.waiting} requests wait already; try again later",
             {"Retry-After": "1"},
         )
+
+
+class _Watch:
+    """A task that begins a moment later: most requests have ended by then."""
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> None:
+        self._coroutine = coroutine
+        self._task: asyncio.Task[None] | None = None
+        self._loop = loop
+        self._timer = loop.call_later(_UNWATCHED, self._begin)
+
+    def _begin(self) -> None:
+        self._task = self._loop.create_task(self._coroutine)
+
+    def end(self) -> None:
+        self._timer.cancel()
+        if self._task is None:
+            self._coroutine.close()
+        else:
+            self._task.cancel()
