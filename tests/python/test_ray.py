@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
+import re
+import runpy
+import socket
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +16,12 @@ from typing import Any
 import numpy as np
 import photo_models
 import pytest
-from command_line import COLOURS, save_colour_model, save_photo
+from command_line import COLOURS, LABELS, Command, save_colour_model, save_photo
+from PIL import Image
 
 import mpscnn
+from mpscnn.cli.help_texts import with_address
+from mpscnn.ray.output import writer
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ray = pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
@@ -180,6 +189,200 @@ def test_wrong_sources_are_refused(cluster: Any, photos: Path, tmp_path: Path) -
         name_column="a",
     )
     refused(tmp_path / "b.parquet", mpscnn.ParameterError, "no column 'd'", photo_column="d")
+
+
+def test_the_example_runs(
+    cluster: Any, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    example = runpy.run_path(str(project / "examples" / "python" / "many_machines.py"))
+    example["main"](str(project / "examples" / "images"), str(tmp_path / "out"))
+    counted, *found = capsys.readouterr().out.splitlines()
+    assert counted == "1 photos, 0 failed"
+    assert found == [" 90.9%  cat"]
+
+
+# ---- Commands ------------------------------------------------------------------------------------------------------
+
+
+def json_lines(text: str) -> list[dict[str, Any]]:
+    return [without_times(json.loads(line)) for line in text.splitlines()]
+
+
+def test_classify_prints_what_it_prints_without_and_writes_it(
+    cluster: Any, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    path = str(save_colour_model(tmp_path / "colours.safetensors"))
+    arguments = "classify", str(photos), "--model", path, "--top", "2"
+    alone, ray_lines = command(*arguments, "--json"), command(*arguments, "--json", "--ray")
+    assert ray_lines.returncode == alone.returncode == 1
+    assert json_lines(ray_lines.stdout) == json_lines(alone.stdout)
+    assert ray_lines.stderr.startswith(alone.stderr)
+    assert re.search(r"\n24 photos, 1 failed, .* photos/s, \d machines\n$", ray_lines.stderr)
+
+    output = tmp_path / "out.parquet"
+    written = command(*arguments, "--ray", "--output", str(output))
+    assert (written.returncode, written.stdout) == (1, "")
+    assert written.stderr.endswith(f"{output} is written\n")
+    table = pa.parquet.read_table(output)
+    assert table.column("image").to_pylist() == names_of(photos)
+    for ending, form in (("jsonl", "--json"), ("csv", "--csv")):
+        target = tmp_path / f"out.{ending}"
+        with writer(target) as write:
+            write(table.slice(0, 9))
+            write(table.slice(9))
+        text = target.read_text("utf-8")
+        if ending == "csv":
+            assert text == command(*arguments, form).stdout
+        else:
+            lines = json_lines(text)
+            kinds = [line.pop("error_kind", None) for line in lines]
+            assert lines == json_lines(alone.stdout)
+            assert [kind for kind in kinds if kind] == ["ImageError"]
+
+
+def test_outputs_that_cannot_be_are_told_at_once(
+    cluster: Any, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    there = tmp_path / "there.parquet"
+    there.write_text("a result")
+    for name, told in (
+        (str(there), "is there already"),
+        ("out.png", "expected a name that ends in .parquet, .jsonl, .csv"),
+        (str(tmp_path / "no" / "out.csv"), "cannot be written: No such file"),
+    ):
+        ended = command("classify", str(photos), "--ray", "--output", name)
+        assert ended.returncode == 2
+        assert told in ended.stderr
+    assert there.read_text() == "a result"
+    ended = command("classify", "a.mp4", "--ray")
+    assert ended.returncode == 2
+    assert "a video is computed on one machine" in ended.stderr
+    ended = command("evaluate", "--idx", "a", "--labels", "b", "--ray")
+    assert ended.returncode == 2
+    assert "an IDX file is read on one machine" in ended.stderr
+
+
+def test_features_are_those_of_one_machine(
+    cluster: Any, photos: Path, tmp_path: Path, command: Command
+) -> None:
+    photo_models.load(tmp_path, "segmentation")
+    arguments = "features", str(photos / "second"), "--model", str(tmp_path / "segmentation.safetensors")
+    shown = []
+    for name, options in (("one", ()), ("many", ("--ray",))):
+        output = str(tmp_path / f"{name}.npz")
+        ended = command(*arguments, "--layers", "scores", "--output", output, "--json", *options)
+        assert ended.returncode == 0, ended.stderr
+        shown.append({**json.loads(ended.stdout), "file": ""})
+    assert shown[0] == shown[1]
+    with np.load(tmp_path / "one.npz") as one, np.load(tmp_path / "many.npz") as many:
+        assert set(one) == set(many) == {"photos", "scores"}
+        for name in one:
+            np.testing.assert_array_equal(one[name], many[name])
+
+
+def figures(text: str) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in json.loads(text).items()
+        if not name.startswith(("seconds", "images_per"))
+    }
+
+
+def test_evaluations_have_the_figures_of_one_machine(cluster: Any, tmp_path: Path, command: Command) -> None:
+    def compare(*arguments: str) -> None:
+        alone = command("evaluate", *arguments, "--json")
+        many = command("evaluate", *arguments, "--json", "--ray")
+        assert many.returncode == alone.returncode
+        assert many.stderr == alone.stderr
+        assert figures(many.stdout) == figures(alone.stdout)
+
+    classes = tmp_path / "classes"
+    for number in range(12):  # some are in the wrong folder
+        place = classes / LABELS[number % 3]
+        place.mkdir(parents=True, exist_ok=True)
+        save_photo(place / f"{number}.png", LABELS[(number + number // 9) % 3])
+    (classes / "red" / "bad.png").write_bytes(b"no photo")
+    compare(str(classes), "--model", str(save_colour_model(tmp_path / "colours.safetensors")))
+
+    photos, masks = tmp_path / "photos", tmp_path / "masks"
+    photos.mkdir()
+    masks.mkdir()
+    for number, photo in enumerate(photo_models.photos(6)):
+        Image.fromarray(photo).save(photos / f"{number}.png")
+        mask = np.arange(photo[..., 0].size).reshape(photo.shape[:2]) % 5
+        Image.fromarray(np.where(mask > 2, 255, mask).astype(np.uint8)).save(masks / f"{number}.png")
+    (masks / "4.png").write_bytes(b"no mask")
+    for task in ("segmentation", "detection"):
+        photo_models.load(tmp_path, task)
+    compare(str(photos), "--model", str(tmp_path / "segmentation.safetensors"), "--masks", str(masks))
+
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
+    images = [{"id": number, "file_name": f"{number}.png"} for number in range(6)]
+    boxes = [
+        {"image_id": number, "category_id": 1 + number % 2, "bbox": [3, 4, 20, 9]} for number in range(6)
+    ]
+    kinds = [{"id": number, "name": name} for number, name in enumerate(LABELS, start=1)]
+    (tmp_path / "boxes.json").write_text(
+        json.dumps({"images": images, "categories": kinds, "annotations": boxes})
+    )
+    compare(
+        *(str(photos), "--model", str(tmp_path / "detection.safetensors")),
+        *("--annotations", str(tmp_path / "boxes.json")),
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (["--ray", "a.jpg"], ["--ray=", "a.jpg"]),
+        (["a.jpg", "--ray"], ["a.jpg", "--ray="]),
+        (["--ray", "10.0.0.1:6379", "a.jpg"], ["--ray", "10.0.0.1:6379", "a.jpg"]),
+        (["--ray", "auto"], ["--ray", "auto"]),
+        (["--ray=[::1]:1", "a"], ["--ray=[::1]:1", "a"]),
+        (["--", "--ray", "a"], ["--", "--ray", "a"]),
+    ],
+)
+def test_an_address_behind_the_option_is_one_only_if_it_looks_so(
+    arguments: list[str], expected: list[str]
+) -> None:
+    assert with_address(arguments) == expected
+
+
+def test_ray_that_is_missing_is_named(photos: Path) -> None:
+    program = (
+        "import sys\n"
+        "sys.modules['ray'] = None\n"
+        "import mpscnn\n"
+        "try: mpscnn.ray.map(sys.argv[1], 'cifar10_mobilenet_v2')\n"
+        "except mpscnn.UnsupportedError as error: print(error)\n"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", program, str(photos)], capture_output=True, text=True, check=True
+    )
+    assert ended.stdout.startswith('many machines need Ray Data: pip install "mpscnn[ray]"')
+
+
+def test_clusters_that_do_not_answer_are_told(photos: Path) -> None:
+    with socket.socket() as silent, socket.socket() as closed:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        closed.bind(("127.0.0.1", 0))
+        addresses = [f"127.0.0.1:{one.getsockname()[1]}" for one in (silent, closed)]
+        program = (
+            "import sys, mpscnn\n"
+            "for address in sys.argv[2:]:\n"
+            "    try: mpscnn.ray.map(sys.argv[1], 'cifar10_mobilenet_v2', address=address)\n"
+            "    except mpscnn.Error as error: print(type(error).__name__, error)\n"
+        )
+        command = [sys.executable, "-c", program, str(photos), *addresses, "ray://127.0.0.1:1"]
+        ended = subprocess.run(command, capture_output=True, text=True, check=True)
+    timed_out, refused, client = ended.stdout.splitlines()
+    assert re.match(rf"DeviceError the cluster {addresses[0]} does not answer: timed out", timed_out)
+    assert re.match(rf"DeviceError the cluster {addresses[1]} does not answer: Connection refused", refused)
+    assert re.match(r"UnsupportedError ray://127\.0\.0\.1:1: Ray's client is not used", client)
+
+
+# ---- What dies -----------------------------------------------------------------------------------------------------
 
 
 def test_a_killed_process_and_a_killed_machine_lose_no_photo(cluster: Any, photos: Path) -> None:

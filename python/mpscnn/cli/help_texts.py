@@ -9,7 +9,7 @@ from typing import Any
 
 from typer.core import TyperCommand
 
-__all__ = ["Command", "short_help"]
+__all__ = ["Command", "short_help", "with_address"]
 
 _TYPE = re.compile(r" <[^<>]+>$")
 _RAY = "--ray"
@@ -21,7 +21,7 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Arguments; --ray takes the next one only if that names a cluster."""
-        return super().parse_args(ctx, _with_address(args))
+        return super().parse_args(ctx, with_address(args))
 
     def collect_usage_pieces(self, ctx: Any) -> list[str]:
         """The usage line, without braces around what is required."""
@@ -41,7 +41,8 @@ class Command(TyperCommand):
             formatter.write_dl = write
 
 
-def _with_address(args: list[str]) -> list[str]:
+def with_address(args: list[str]) -> list[str]:
+    """The arguments with an empty address where --ray has none."""
     if _RAY not in args or "--" in args[: args.index(_RAY)]:
         return args
     from mpscnn.ray.cluster import is_address

@@ -67,8 +67,10 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
     ray = import_ray()
     wanted = address or os.environ.get("RAY_ADDRESS") or "local"
     if not is_address(wanted):
-        raise ParameterError(
-            f"{wanted!r} is not a cluster: expected HOST:PORT, ray://HOST:PORT, auto or local"
+        raise ParameterError(f"{wanted!r} is not a cluster: expected HOST:PORT, auto or local")
+    if wanted.startswith(_CLIENT):
+        raise UnsupportedError(
+            f"{wanted}: Ray's client is not used: run this on a machine of the cluster, with auto"
         )
     if ray.is_initialized():
         joined = ray.get_runtime_context().gcs_address
