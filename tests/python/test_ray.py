@@ -21,6 +21,7 @@ from PIL import Image
 
 import mpscnn
 from mpscnn.cli.help_texts import with_address
+from mpscnn.ray.cluster import explained
 from mpscnn.ray.output import writer
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -329,6 +330,16 @@ def test_evaluations_have_the_figures_of_one_machine(cluster: Any, tmp_path: Pat
         *(str(photos), "--model", str(tmp_path / "detection.safetensors")),
         *("--annotations", str(tmp_path / "boxes.json")),
     )
+
+
+def test_errors_of_machines_are_told_as_they_are(cluster: Any) -> None:
+    def fail(_: Any) -> Any:
+        raise mpscnn.DeviceError("there is no such device here")
+
+    dataset = ray.data.from_items([1]).map_batches(fail)
+    with pytest.raises(mpscnn.DeviceError) as caught, explained(ray):
+        dataset.materialize()
+    assert (type(caught.value), str(caught.value)) == (mpscnn.DeviceError, "there is no such device here")
 
 
 @pytest.mark.parametrize(

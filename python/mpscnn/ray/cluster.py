@@ -10,13 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mpscnn.errors import DeviceError, Error, ParameterError, StateError, UnsupportedError
+from mpscnn import errors
+from mpscnn.errors import DeviceError, ParameterError, StateError, UnsupportedError
 
 __all__ = ["connect", "explained", "import_arrow", "import_ray", "is_address", "nodes", "processors_of"]
 
 #: Seconds in which a cluster has to answer.
 _TIME_LIMIT = 5.0
 _ADDRESS = re.compile(r"(?:ray://)?(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})")
+_OWN_ERROR = re.compile(rf"^mpscnn\.errors\.({'|'.join(errors.__all__)}): (.+)$", re.MULTILINE)
 _CLIENT = "ray://"
 _WORDS = ("auto", "local")
 #: The first bytes of a connection of HTTP/2 (RFC 9113, 3.4) with empty settings; the answer begins with settings, too.
@@ -117,19 +119,13 @@ def explained(ray: Any) -> Iterator[None]:
     """Raises of what Ray raises the error of mpscnn's that is its cause on a machine, or else a DeviceError."""
     try:
         yield
-    except Exception as error:
-        cause: Any = error
-        seen: list[Any] = []
-        while cause is not None and cause not in seen:
-            if isinstance(cause, Error):
-                if cause is error:
-                    raise
-                raise type(cause)(str(cause)) from error
-            seen.append(cause)
-            cause = getattr(cause, "cause", None) or cause.__cause__ or cause.__context__
-        if isinstance(error, ray.exceptions.RayError):
-            raise DeviceError(f"the cluster failed: {str(error).strip().splitlines()[-1]}") from error
-        raise
+    except ray.exceptions.RayError as error:
+        text = str(error).strip()
+        # Ray Data passes on no more of an error than its text.
+        if told := _OWN_ERROR.findall(text):
+            kind, message = told[-1]
+            raise getattr(errors, kind)(message) from error
+        raise DeviceError(f"the cluster failed: {text}") from error
 
 
 def nodes(ray: Any) -> list[dict[str, Any]]:
