@@ -1,0 +1,104 @@
+// Frames of a video through the model: one under way at a time, the rest is dropped.
+
+import { pause } from "./api.js";
+
+const SPAN = 2000; // milliseconds over which the rate is counted
+const QUALITY = 0.9;
+const MARGIN = 1.15; // for preparations that crop
+
+/** Extents of a frame that is as large as the model needs it. */
+export function sizeFor(model, width, height) {
+  const needed = MARGIN * Math.max(model.input?.width ?? 0, model.input?.height ?? 0);
+  const factor = needed > 0 ? Math.min(1, needed / Math.min(width, height)) : 1;
+  return [Math.max(1, Math.round(width * factor)), Math.max(1, Math.round(height * factor))];
+}
+
+export class Live {
+  /**
+   * @param {HTMLVideoElement} video
+   * @param look asks the model about a JPEG file; gives what was found or null
+   * @param model the one in use
+   */
+  constructor(video, { look, model, rates }) {
+    this.video = video;
+    this.look = look;
+    this.model = model;
+    this.rates = rates;
+    this.canvas = document.createElement("canvas");
+    this.context = this.canvas.getContext("2d", { alpha: false });
+    this.running = false;
+    this.busy = false;
+  }
+
+  start() {
+    this.times = [];
+    this.latencies = [];
+    this.dropped = 0;
+    this.counted = 0;
+    this.presented = null;
+    if (this.running) return;
+    this.running = true;
+    this.next();
+  }
+
+  stop() {
+    this.running = false;
+  }
+
+  next() {
+    if (!this.running) return;
+    if (this.video.requestVideoFrameCallback) {
+      this.video.requestVideoFrameCallback((_, about) => this.frame(about.presentedFrames));
+    } else {
+      setTimeout(() => this.frame(null), 33);
+    }
+  }
+
+  frame(presented) {
+    if (!this.running) return;
+    // Frames that the browser has shown without a call are lost as well.
+    const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
+    this.presented = presented;
+    const ready = this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && this.video.videoWidth > 0;
+    if (this.busy || !ready) this.dropped += ready ? passed : 0;
+    else {
+      this.dropped += passed - 1;
+      this.send();
+    }
+    this.next();
+  }
+
+  async send() {
+    this.busy = true;
+    try {
+      const [width, height] = sizeFor(this.model(), this.video.videoWidth, this.video.videoHeight);
+      if (this.canvas.width !== width) this.canvas.width = width;
+      if (this.canvas.height !== height) this.canvas.height = height;
+      this.context.drawImage(this.video, 0, 0, width, height);
+      const file = await new Promise((done) => this.canvas.toBlob(done, "image/jpeg", QUALITY));
+      const found = file && (await this.look(file));
+      if (found && this.running) this.count(found);
+      else await pause(50);
+    } finally {
+      this.busy = false;
+    }
+  }
+
+  count(found) {
+    const now = performance.now();
+    this.counted += 1;
+    this.times.push(now);
+    while (this.times[0] < now - SPAN) this.times.shift();
+    this.latencies.push(found.roundTrip);
+    if (this.latencies.length > 25) this.latencies.shift();
+    const sorted = [...this.latencies].sort((one, other) => one - other);
+    const spanned = now - this.times[0];
+    this.rates({
+      rate: this.times.length > 2 ? (1000 * (this.times.length - 1)) / spanned : null,
+      latency: sorted[Math.floor(sorted.length / 2)],
+      computing: found.milliseconds,
+      dropped: this.dropped,
+      frames: this.counted,
+    });
+  }
+}

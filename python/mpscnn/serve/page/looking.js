@@ -1,0 +1,115 @@
+// A picture through a model: one request, and what it found in one form for all tasks.
+
+import { Gone, ask, askJson } from "./api.js";
+
+const PATHS = {
+  classification: "v1/classify",
+  detection: "v1/detect",
+  segmentation: "v1/segment",
+};
+const TOP = 5;
+
+/** Whether this page can show what a model finds. */
+export const isShown = (model) => model.photos && model.task in PATHS;
+
+/** A colour for a class, far from those of its neighbours. */
+export function colourOf(index, alpha = 1) {
+  const hue = (index * 137.508 + 165) % 360;
+  return `hsl(${hue.toFixed(1)} 72% 58% / ${alpha})`;
+}
+
+// The mask is a PNG with Pascal VOC's palette, which spreads the bits of the class's number over the channels.
+const CLASS_OF_COLOUR = new Map();
+for (let number = 0; number < 256; number++) {
+  const channels = [0, 0, 0];
+  for (let bit = 0; bit < 8; bit++) channels[bit % 3] |= ((number >> bit) & 1) << (7 - Math.floor(bit / 3));
+  CLASS_OF_COLOUR.set((channels[0] << 16) | (channels[1] << 8) | channels[2], number);
+}
+
+/**
+ * @param {Blob} picture an image file
+ * @returns {Promise<{task, entries, mask, milliseconds, roundTrip}>} entries have label, index, share (0 to 1), box in
+ *   fractions of the picture or null; mask is a canvas or null; milliseconds of the model or null.
+ */
+export async function look(model, picture, { score, signal } = {}) {
+  const begun = performance.now();
+  const name = encodeURIComponent(model.name);
+  let query = `${PATHS[model.task]}?model=${name}`;
+  if (model.task === "classification") query += `&top=${TOP}`;
+  if (model.task === "detection" && score !== null) query += `&threshold=${score}`;
+  const found = { task: model.task, mask: null, milliseconds: null };
+  if (model.task === "segmentation") {
+    const response = await ask(query, { body: picture, accept: "image/png", signal });
+    let content;
+    try {
+      content = await response.blob();
+    } catch {
+      throw new Gone("The answer was cut off.");
+    }
+    Object.assign(found, await areas(content, model.labels));
+  } else {
+    const answer = await askJson(query, { body: picture, signal });
+    found.milliseconds = answer.milliseconds;
+    found.entries = (answer.predictions ?? answer.detections).map((entry) => ({
+      label: entry.label,
+      index: entry.index,
+      share: entry.probability ?? entry.score,
+      box: entry.box ? fractions(entry.box, answer) : null,
+    }));
+  }
+  found.roundTrip = performance.now() - begun;
+  return found;
+}
+
+function fractions([left, top, right, bottom], { width, height }) {
+  return [left / width, top / height, right / width, bottom / height];
+}
+
+async function areas(content, labels) {
+  const picture = await createImageBitmap(content, { colorSpaceConversion: "none", premultiplyAlpha: "none" });
+  const canvas = document.createElement("canvas");
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  const context = canvas.getContext("2d", { willReadFrequently: true });
+  context.drawImage(picture, 0, 0);
+  picture.close();
+  const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
+  const words = new Uint32Array(pixels.data.buffer);
+  const counts = new Map();
+  const colours = new Map();
+  for (let i = 0; i < words.length; i++) {
+    const word = words[i]; // of bytes in the order R, G, B, A on every processor with browsers
+    let index = colours.get(word);
+    if (index === undefined) {
+      index = CLASS_OF_COLOUR.get(((word & 255) << 16) | (word & 0xff00) | ((word >> 16) & 255)) ?? 0;
+      colours.set(word, index);
+    }
+    counts.set(index, (counts.get(index) ?? 0) + 1);
+    words[i] = maskColour(index);
+  }
+  context.putImageData(pixels, 0, 0);
+  const entries = [...counts]
+    .map(([index, count]) => ({
+      label: labels?.[index] ?? `class ${index}`,
+      index,
+      share: count / words.length,
+      box: null,
+    }))
+    .sort((one, other) => other.share - one.share);
+  return { mask: canvas, entries };
+}
+
+const MASK_COLOURS = new Map();
+
+/** A word of pixels; of class 0, the background, nothing is shown. */
+function maskColour(index) {
+  if (index === 0) return 0;
+  if (!MASK_COLOURS.has(index)) {
+    const dot = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
+    dot.fillStyle = colourOf(index);
+    dot.fillRect(0, 0, 1, 1);
+    const [red, green, blue] = dot.getImageData(0, 0, 1, 1).data;
+    MASK_COLOURS.set(index, ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0);
+  }
+  return MASK_COLOURS.get(index);
+}

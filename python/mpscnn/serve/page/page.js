@@ -1,0 +1,244 @@
+// The page: where pictures come from, and what becomes of them. Everything stays between this browser and the service.
+
+import { Gone, Refused, keepToken, pause, untilAlive } from "./api.js";
+import { askForToken, notice, serverState } from "./notices.js";
+import { Camera } from "./camera.js";
+import { Live } from "./live.js";
+import { look } from "./looking.js";
+import { Photos } from "./photos.js";
+import { Profile } from "./profile.js";
+import { Results } from "./results.js";
+import { Settings } from "./settings.js";
+import { Stage } from "./stage.js";
+
+const MOST_TRIES = 3;
+const element = (id) => document.getElementById(id);
+const still = window.matchMedia("(prefers-reduced-motion: reduce)");
+
+const stage = new Stage();
+const results = new Results();
+let source = null; // "photos", "video" or "camera"
+let generation = 0; // of the model and its options
+
+const settings = new Settings({ changed, notice, guarded });
+const profile = new Profile({ model: () => settings.model, guarded });
+const photos = new Photos({ look: lookAt, shown: showPhoto });
+const live = new Live(stage.video, { look: lookAtFrame, model: () => settings.model, rates: showRates });
+const camera = new Camera(stage.video, { notice, ended: () => close("The camera has gone.") });
+
+let returning = null;
+
+/** Waits until the service is there again, and what it serves now. */
+function reconnect() {
+  returning ??= (async () => {
+    serverState("gone");
+    notice("server", "The service does not answer. Trying again …");
+    for (;;) {
+      await untilAlive();
+      try {
+        await load();
+        break;
+      } catch (error) {
+        if (!(error instanceof Gone)) notice("model", error.message);
+        await pause(1000);
+      }
+    }
+    returning = null;
+  })();
+  return returning;
+}
+
+/** A request, once more when the service is busy, has gone and come back, or wants a token. */
+async function guarded(request) {
+  for (let tries = 1; ; tries++) {
+    try {
+      const answer = await request();
+      notice("server", "");
+      notice("busy", "");
+      return answer;
+    } catch (error) {
+      if (error instanceof Gone && tries < MOST_TRIES) await reconnect();
+      else if (error instanceof Refused && error.status === 401) keepToken(await askForToken());
+      else if (error instanceof Refused && error.status === 503) {
+        notice("busy", "The service is busy. This page waits for its turn.");
+        await pause(1000 * Math.min(error.retryAfter, 10));
+      } else throw error;
+    }
+  }
+}
+
+async function load() {
+  await settings.load();
+  serverState("here");
+  notice("server", "");
+}
+
+/** What the model finds; null if another model has been chosen meanwhile. */
+async function lookAt(file) {
+  const asked = generation;
+  if (!settings.model) await reconnect();
+  const found = await guarded(() => look(settings.model, file, { score: settings.least }));
+  return asked === generation ? found : null;
+}
+
+async function lookAtFrame(file) {
+  try {
+    const found = await lookAt(file);
+    if (found && live.running) {
+      notice("frame", "");
+      stage.put(found);
+      results.show(found);
+    }
+    return found;
+  } catch (error) {
+    notice("frame", `Not computed: ${error.message}`);
+    await pause(1000);
+    return null;
+  }
+}
+
+function changed() {
+  generation += 1;
+  profile.forget();
+  if (source === "photos") photos.again();
+  else if (source) {
+    stage.clear();
+    live.start();
+  }
+}
+
+function showPhoto(photo) {
+  if (stage.photo.getAttribute("src") !== photo.url) {
+    stage.photo.src = photo.url;
+    stage.clear();
+  }
+  stage.photo.alt = photo.found ? `${photo.file.name}: ${photo.found.entries[0]?.label ?? "nothing found"}` : photo.file.name;
+  notice("photo", photo.error ? `${photo.file.name} is not read: ${photo.error}` : "");
+  if (photo.found) {
+    stage.put(photo.found);
+    results.show(photo.found);
+    showRates({ rate: null, latency: photo.found.roundTrip, computing: photo.found.milliseconds, dropped: null });
+  } else results.say(photo.error ? "No results." : "Computing …");
+}
+
+const figure = (value, digits, unit) => (value === null || value === undefined ? "–" : `${value.toFixed(digits)}${unit}`);
+
+function showRates({ rate, latency, computing, dropped, frames }) {
+  const rates = element("rates");
+  rates.hidden = false;
+  element("rate").textContent = figure(rate, 1, "");
+  element("latency").textContent = figure(latency, 0, " ms");
+  element("computing").textContent = figure(computing, 1, " ms");
+  element("dropped").textContent = figure(dropped, 0, "");
+  for (const id of ["rate", "dropped"]) element(id).parentElement.hidden = source === "photos";
+  element("computing").parentElement.hidden = computing === null;
+  rates.dataset.frames = frames ?? "";
+}
+
+/** Ends what is shown. */
+function close(text = "") {
+  live.stop();
+  camera.stop();
+  photos.clear();
+  const { video } = stage;
+  if (video.src) {
+    URL.revokeObjectURL(video.src);
+    video.removeAttribute("src");
+    video.load();
+  }
+  video.controls = false;
+  source = null;
+  stage.photo.removeAttribute("src");
+  stage.show(null);
+  element("rates").hidden = true;
+  pressed(false);
+  for (const topic of ["photo", "frame", "camera"]) notice(topic, "");
+  if (text) notice("camera", text);
+  results.say("Nothing to look at yet.");
+}
+
+function pressed(on) {
+  element("camera").setAttribute("aria-pressed", String(on));
+  element("camera").querySelector("span").textContent = on ? "Stop camera" : "Camera";
+}
+
+async function openCamera(which) {
+  close();
+  if (!(await camera.start(which))) return;
+  source = "camera";
+  stage.show("video");
+  pressed(true);
+  results.say("Computing …");
+  live.start();
+}
+
+function openVideo(file) {
+  close();
+  source = "video";
+  const { video } = stage;
+  video.src = URL.createObjectURL(file);
+  video.controls = true;
+  video.loop = !still.matches;
+  video.onerror = () => {
+    if (source !== "video") return;
+    close();
+    notice("photo", `${file.name} is not read: this browser cannot play it.`);
+  };
+  stage.show("video");
+  results.say(still.matches ? "Press play." : "Computing …");
+  if (!still.matches) video.play().catch(() => results.say("Press play."));
+  live.start();
+}
+
+function open(files) {
+  const all = [...files];
+  const film = all.find((file) => file.type.startsWith("video/"));
+  const pictures = all.filter((file) => !file.type.startsWith("video/"));
+  if (pictures.length) {
+    close();
+    source = "photos";
+    stage.show("photo");
+    photos.put(pictures);
+    if (film) notice("photo", "Photos and videos at once: only the photos are shown.");
+  } else if (film) openVideo(film);
+}
+
+element("camera").addEventListener("click", () => (source === "camera" ? close() : openCamera()));
+element("cameras").addEventListener("change", (event) => openCamera(event.target.value));
+element("choose").addEventListener("click", () => element("files").click());
+element("files").addEventListener("change", (event) => {
+  open(event.target.files);
+  event.target.value = "";
+});
+window.addEventListener("paste", (event) => {
+  if (event.clipboardData.files.length) open(event.clipboardData.files);
+});
+
+let depth = 0; // of elements that a drag is over
+const dragged = (on) => element("stage").classList.toggle("over", on);
+const brings = (event) => event.dataTransfer?.types.includes("Files");
+window.addEventListener("dragenter", (event) => brings(event) && dragged(++depth > 0));
+window.addEventListener("dragleave", (event) => brings(event) && dragged(--depth > 0));
+window.addEventListener("dragover", (event) => event.preventDefault());
+window.addEventListener("drop", (event) => {
+  event.preventDefault();
+  depth = 0;
+  dragged(false);
+  if (event.dataTransfer.files.length) open(event.dataTransfer.files);
+});
+
+const here = /^(localhost|\[::1\]|127\..*)$/.test(location.hostname);
+element("private").textContent = here
+  ? "They never leave this machine."
+  : `They go to ${location.hostname}, and nowhere else.`;
+
+guarded(load).catch((error) => notice("model", error.message));
+// Also while nothing is asked for, so that the page knows.
+setInterval(async () => {
+  if (returning || document.hidden) return;
+  try {
+    await fetch("v2/health/live", { cache: "no-store" });
+  } catch {
+    await reconnect();
+  }
+}, 5000);

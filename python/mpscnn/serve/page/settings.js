@@ -1,0 +1,128 @@
+// Which model computes, on which device, in which precision and by how many threads.
+
+import { Refused, askJson } from "./api.js";
+import { isShown } from "./looking.js";
+
+const AUTO = "auto";
+const element = (id) => document.getElementById(id);
+
+export class Settings {
+  /** @param changed called when another model, or the same compiled otherwise, answers from now on */
+  constructor({ changed, notice, guarded }) {
+    this.models = [];
+    this.devices = [];
+    this.changed = changed;
+    this.notice = notice;
+    this.guarded = guarded;
+    this.model = null;
+    this.name = element("model");
+    this.fields = { device: element("device"), precision: element("precision"), threads: element("threads") };
+    this.score = element("score");
+    element("settings").addEventListener("submit", (event) => event.preventDefault());
+    this.name.addEventListener("change", () => this.choose(this.name.value));
+    for (const [option, field] of Object.entries(this.fields)) {
+      field.addEventListener("change", () => this.compile(option));
+    }
+    this.score.addEventListener("input", () => this.showScore());
+    this.score.addEventListener("change", () => this.changed());
+    this.showScore();
+  }
+
+  /** Least probability of a box; null: the model's own. */
+  get least() {
+    return this.touched ? this.score.value / 100 : null;
+  }
+
+  showScore() {
+    this.touched = document.activeElement === this.score || this.touched;
+    element("score-shown").textContent = this.touched ? `${this.score.value} %` : "the model’s own";
+  }
+
+  async load() {
+    const [{ models }, { devices, processors }] = await Promise.all([askJson("v1/models"), askJson("v1/devices")]);
+    this.models = models;
+    this.devices = devices;
+    this.processors = processors;
+    this.name.replaceChildren(
+      ...models.map((model) => {
+        const option = new Option(model.name, model.name);
+        option.disabled = !isShown(model);
+        if (option.disabled) option.textContent += " (not for photos)";
+        return option;
+      }),
+    );
+    const kept = models.find((model) => model.name === this.model?.name && isShown(model));
+    const first = kept ?? models.find(isShown);
+    this.notice("model", first ? "" : "No model of this service is for photos: classes, boxes or masks.");
+    if (first) this.choose(first.name);
+  }
+
+  choose(name) {
+    this.model = this.models.find((model) => model.name === name);
+    this.name.value = name;
+    element("score-field").hidden = this.model.task !== "detection";
+    this.fill();
+    this.changed();
+  }
+
+  /** The fields, with what the model is compiled for. */
+  fill() {
+    const { device, precision, threads } = this.model;
+    const { fields } = this;
+    options(fields.device, [
+      [AUTO, "Automatic"],
+      ...this.devices.map((each) => [each.name, each.name === "cpu" ? "CPU" : each.name, each.available ? "" : each.reason]),
+    ]);
+    const chosen = this.devices.find((each) => each.name === device);
+    options(fields.precision, [[AUTO, "Automatic"], ...(chosen?.precisions ?? [precision]).map((each) => [each, each])]);
+    const counts = Array.from({ length: Math.max(this.processors, threads ?? 1) }, (_, i) => String(i + 1));
+    options(fields.threads, [[AUTO, "Automatic"], ...counts.map((each) => [each, each])]);
+    fields.device.value = device;
+    fields.precision.value = precision;
+    fields.threads.value = threads === null ? AUTO : String(threads);
+    fields.threads.disabled = threads === null;
+    this.describe();
+  }
+
+  describe() {
+    const { task, device_name: device, precision, threads, input } = this.model;
+    const size = input?.width ? `, ${input.width} × ${input.height} pixels` : "";
+    const by = threads === null ? "" : `, ${threads} ${threads === 1 ? "thread" : "threads"} a picture`;
+    element("about").textContent = `${sentence(task)}${size}. ${device}, ${precision}${by}.`;
+  }
+
+  async compile(option) {
+    const { model, fields } = this;
+    const wanted = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
+    if (option === "device") wanted.precision = AUTO; // each device has its own
+    if (wanted.threads !== AUTO) wanted.threads = Number(wanted.threads);
+    element("about").textContent = "Compiling …";
+    const field = fields[option];
+    try {
+      const path = `v1/models/${encodeURIComponent(model.name)}/options`;
+      const now = await this.guarded(() => askJson(path, { body: JSON.stringify(wanted) }));
+      this.models[this.models.findIndex((each) => each.name === model.name)] = now;
+      this.notice("options", "");
+      if (this.model.name !== model.name) return;
+      this.model = now;
+      this.fill();
+      this.changed();
+    } catch (error) {
+      this.notice("options", error instanceof Refused ? `Not changed: ${error.message}` : error.message);
+      this.fill();
+    }
+    field.focus();
+  }
+}
+
+function options(field, entries) {
+  field.replaceChildren(
+    ...entries.map(([value, text, reason]) => {
+      const option = new Option(reason ? `${text} (${reason})` : text, value);
+      option.disabled = Boolean(reason);
+      return option;
+    }),
+  );
+}
+
+const sentence = (text) => text[0].toUpperCase() + text.slice(1);

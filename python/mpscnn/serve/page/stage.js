@@ -1,0 +1,82 @@
+// The picture, and what was found drawn over it.
+
+import { colourOf } from "./looking.js";
+
+const element = (id) => document.getElementById(id);
+
+export class Stage {
+  constructor() {
+    this.photo = element("photo");
+    this.video = element("video");
+    this.overlay = element("overlay");
+    this.found = null;
+    new ResizeObserver(() => this.draw()).observe(element("picture"));
+  }
+
+  /** "photo", "video" or null. */
+  show(what) {
+    element("empty").hidden = what !== null;
+    element("picture").hidden = what === null;
+    this.photo.hidden = what !== "photo";
+    this.video.hidden = what !== "video";
+    this.clear();
+  }
+
+  clear() {
+    this.found = null;
+    this.draw();
+  }
+
+  put(found) {
+    this.found = found;
+    this.draw();
+  }
+
+  draw() {
+    const ratio = window.devicePixelRatio || 1;
+    const width = Math.round(this.overlay.clientWidth * ratio);
+    const height = Math.round(this.overlay.clientHeight * ratio);
+    if (this.overlay.width !== width) this.overlay.width = width;
+    if (this.overlay.height !== height) this.overlay.height = height;
+    const context = this.overlay.getContext("2d");
+    context.clearRect(0, 0, width, height);
+    if (!this.found) return;
+    if (this.found.mask) {
+      context.globalAlpha = 0.6;
+      context.drawImage(this.found.mask, 0, 0, width, height);
+      context.globalAlpha = 1;
+    }
+    // The most probable on top.
+    for (const entry of [...this.found.entries].reverse()) {
+      if (entry.box) drawBox(context, entry, width, height, ratio);
+    }
+  }
+}
+
+function drawBox(context, entry, width, height, ratio) {
+  const line = 2.5 * ratio;
+  const [left, top, right, bottom] = entry.box.map((edge, i) => {
+    const extent = i % 2 ? height : width;
+    return Math.min(Math.max(edge * extent, line / 2), extent - line / 2);
+  });
+  const colour = colourOf(entry.index);
+  context.lineWidth = line;
+  context.lineJoin = "round";
+  context.strokeStyle = colour;
+  context.beginPath();
+  context.roundRect(left, top, right - left, bottom - top, 5 * ratio);
+  context.stroke();
+  context.font = `600 ${13 * ratio}px system-ui, sans-serif`;
+  const text = `${entry.label} ${Math.round(100 * entry.share)} %`;
+  const tall = 22 * ratio;
+  const wide = context.measureText(text).width + 14 * ratio;
+  const x = Math.max(0, Math.min(left - line / 2, width - wide));
+  const y = top >= tall ? top - tall + line / 2 : top;
+  context.fillStyle = colour;
+  context.beginPath();
+  context.roundRect(x, y, wide, tall, 5 * ratio);
+  context.fill();
+  context.fillStyle = "#10100f";
+  context.textBaseline = "middle";
+  context.fillText(text, x + 7 * ratio, y + tall / 2 + ratio / 2);
+}
