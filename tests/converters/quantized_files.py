@@ -39,10 +39,14 @@ def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
 
 
 class RandomFile:
-    """A file of one operator and inputs for it; everything about them follows from the seed."""
+    """A file of one operator and inputs for it; everything about them follows from the seed.
 
-    def __init__(self, kind: str, dtype: str, seed: int) -> None:
+    `large`: of more columns and channels, convolutions with dilation, weights of any zero point.
+    """
+
+    def __init__(self, kind: str, dtype: str, seed: int, *, large: bool = False) -> None:
         self._random = np.random.default_rng(seed)
+        self._large = large
         self._dtype = dtype
         self._limits = np.iinfo(dtype)
         self._tensors: list[Tensor] = []
@@ -69,8 +73,13 @@ class RandomFile:
         outputs = self._integer(1, 40)
         source = self._input((batch, height, width, channels))
         scales = self._weights((outputs, *kernel, channels), source, outputs, 0)
-        fields, extents = self._window(kernel, (height, width))
-        fields += [(3, "Int8", self._activation()), (4, "Int32", 1), (5, "Int32", 1)]
+        dilations = self._dilations(kernel, (height, width))
+        fields, extents = self._window(kernel, (height, width), dilations)
+        fields += [
+            (3, "Int8", self._activation()),
+            (4, "Int32", dilations[1]),
+            (5, "Int32", dilations[0]),
+        ]
         depth = kernel[0] * kernel[1] * channels
         return fields, self._product((batch, *extents, outputs), source, scales, depth)
 
@@ -81,12 +90,13 @@ class RandomFile:
         outputs = channels * multiplier
         source = self._input((batch, height, width, channels))
         scales = self._weights((1, *kernel, outputs), source, outputs, 3)
-        fields, extents = self._window(kernel, (height, width))
+        dilations = self._dilations(kernel, (height, width))
+        fields, extents = self._window(kernel, (height, width), dilations)
         fields += [
             (3, "Int32", multiplier),
             (4, "Int8", self._activation()),
-            (5, "Int32", 1),
-            (6, "Int32", 1),
+            (5, "Int32", dilations[1]),
+            (6, "Int32", dilations[0]),
         ]
         return fields, self._product((batch, *extents, outputs), source, scales, kernel[0] * kernel[1])
 
@@ -199,6 +209,8 @@ class RandomFile:
         return float(np.float32(tensor.quantization[0][0]))
 
     def _shape(self) -> tuple[int, int, int, int]:
+        if self._large:
+            return self._integer(1, 2), self._integer(1, 12), self._integer(1, 60), self._integer(1, 100)
         return self._integer(1, 2), self._integer(1, 9), self._integer(1, 9), self._integer(1, 20)
 
     def _tensor(self, name: str, shape: tuple[int, ...], scale: float) -> Tensor:
@@ -228,7 +240,8 @@ class RandomFile:
         values = self._random.integers(low, high + 1, shape).astype(self._dtype)
         count = outputs if self._dtype == "int8" else 1
         scales = [self._scale() / 10.0 for _ in range(count)]
-        zero_points = [self._integer(100, 160) if self._dtype == "uint8" else 0] * count
+        limits = (0, 255) if self._large else (100, 160)
+        zero_points = [self._integer(*limits) if self._dtype == "uint8" else 0] * count
         weight = constant("weight", values, self._dtype)
         bias_scales = [scale * self._scale_of(source) for scale in scales]
         channels = shape[axis]
@@ -248,13 +261,23 @@ class RandomFile:
         spread = 5000.0 * np.sqrt(depth) * self._scale_of(source) * float(scales.mean()) / 40.0
         return self._tensor("result", shape, float(np.float32(spread)))
 
+    def _dilations(self, kernel: tuple[int, int], extents: tuple[int, int]) -> tuple[int, int]:
+        """Such that the window fits in."""
+        if not self._large:
+            return 1, 1
+        y, x = (
+            self._integer(1, 2) if 2 * (taps - 1) < extent else 1
+            for taps, extent in zip(kernel, extents, strict=True)
+        )
+        return y, x
+
     def _window(
-        self, kernel: tuple[int, int], extents: tuple[int, int]
+        self, kernel: tuple[int, int], extents: tuple[int, int], dilations: tuple[int, int] = (1, 1)
     ) -> tuple[list[Field], tuple[int, int]]:
         same, strides = self._integer(0, 1), (self._integer(1, 3), self._integer(1, 3))
         size = [
-            -(-extent // stride) if same else (extent - taps) // stride + 1
-            for extent, taps, stride in zip(extents, kernel, strides, strict=True)
+            -(-extent // stride) if same else (extent - (taps - 1) * dilation - 1) // stride + 1
+            for extent, taps, stride, dilation in zip(extents, kernel, strides, dilations, strict=True)
         ]
         fields: list[Field] = [(0, "Int8", 1 - same), (1, "Int32", strides[1]), (2, "Int32", strides[0])]
         return fields, (size[0], size[1])

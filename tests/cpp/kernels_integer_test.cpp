@@ -59,12 +59,14 @@ std::vector<Case> cases() {
     return found;
 }
 
-enum class Layer { pairs, quads, depthwise };
+enum class Layer { pairs, quads, depthwise, depthwise_quads };
 
 /// The results of a layer whose weights are zero, so that the biases are its sums.
 std::vector<std::uint8_t> requantised(Random &random, const Kernel<IntegerConvolutionTask> &kernel,
                                       Layer layer, const Sums &sums, const Requantization &to) {
-    const std::int64_t outputs = sums.count, inputs = layer == Layer::depthwise ? outputs : 4;
+    const bool depthwise = layer == Layer::depthwise || layer == Layer::depthwise_quads,
+               quads = layer == Layer::quads || layer == Layer::depthwise_quads;
+    const std::int64_t outputs = sums.count, inputs = depthwise ? outputs : 4;
     const std::vector<std::uint8_t> source(static_cast<std::size_t>(inputs), 77);
     std::vector<std::uint8_t> result(static_cast<std::size_t>(outputs), 0);
     AlignedBuffer<std::int16_t> zeros(static_cast<std::size_t>(4 * outputs));
@@ -79,11 +81,11 @@ std::vector<std::uint8_t> requantised(Random &random, const Kernel<IntegerConvol
     task.destination.pixel_stride = task.destination.row_stride = task.destination.image_stride = outputs;
     task.source_zero = 3;
     task.weights.values = zeros.data();
-    if (layer == Layer::depthwise)
+    if (depthwise)
         task.weights.groups = outputs;
     else
         task.weights.inputs = inputs, task.weights.outputs = outputs;
-    if (layer == Layer::quads) task.weights.quads = reinterpret_cast<const std::int8_t *>(zeros.data());
+    if (quads) task.weights.quads = reinterpret_cast<const std::int8_t *>(zeros.data());
     task.weights.bias = sums.sums.data();
     task.requantization = to;
     task.requantization.multipliers = sums.multipliers.data();
@@ -130,7 +132,8 @@ TEST(requantisation_has_the_bits_of_its_definition) {
                     CHECK(count_wrong(requantised(random, kernel, layer, sums, to), sums, to) == 0);
                 }
                 if (!table->multiplies_quads()) continue;
-                for (const Layer layer : {Layer::pairs, Layer::quads, Layer::depthwise})
+                for (const Layer layer :
+                     {Layer::pairs, Layer::quads, Layer::depthwise, Layer::depthwise_quads})
                     CHECK(count_wrong(requantised(random, table->quads, layer, sums, to), sums, to) == 0);
             }
     }

@@ -90,6 +90,20 @@ def test_single_layers(tmp_path: Path, kind: str, dtype: str) -> None:
         np.testing.assert_array_equal(found, expected(path, made.inputs), err_msg=f"seed {seed}")
 
 
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", ["ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.usefixtures("instruction_set")
+def test_large_layers(tmp_path: Path, kind: str, dtype: str) -> None:
+    """Several strips of pixels and panels of outputs, dilation, weights that differ from their zero point by more
+    than 8 bits."""
+    path = tmp_path / "one.tflite"
+    for seed in range(20):
+        made = RandomFile(kind, dtype, seed, large=True)
+        path.write_bytes(made.content)
+        found = computed(path, made.inputs, threads=1 + seed % 3)
+        np.testing.assert_array_equal(found, expected(path, made.inputs), err_msg=f"seed {seed}")
+
+
 @pytest.mark.parametrize("name", FILES)
 def test_real_files(shared: Path, name: str) -> None:
     path = shared / "models" / f"{name}.tflite"

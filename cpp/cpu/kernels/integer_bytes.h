@@ -19,5 +19,17 @@ MPSCNN_INLINE std::uint8_t *bytes_at(const View &view, std::int64_t image, std::
            x * view.pixel_stride;
 }
 
+/// Taps of a window that lie within the source.
+MPSCNN_INLINE Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
+    const std::int64_t start = output * axis.stride - axis.before;
+    return {max(divide_up(-start, axis.dilation), 0),
+            min(divide_up(size - start, axis.dilation), axis.kernel)};
+}
+
+/// Columns of the source that `outputs` pixels of a row read.
+MPSCNN_INLINE std::int64_t columns_of(const WindowAxis &axis, std::int64_t outputs) {
+    return (outputs - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1;
+}
+
 } // namespace
 } // namespace mpscnn::cpu

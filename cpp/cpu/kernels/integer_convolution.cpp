@@ -4,13 +4,14 @@
 // the source. Registers: sums of 12 pixels with AVX-512, 5 with AVX2; weights of a pair of inputs are loaded,
 // the pixels' inputs broadcast. Bound by the products, with few inputs by the requantisation.
 // Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers. Processors
-// with AVX512_VNNI multiply four bytes at a time, integer_quads.h.
+// with AVX512_VNNI multiply four bytes at a time, integer_quads.h and integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_pairs.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
 #if defined(__AVX512VNNI__)
+#include "cpu/kernels/integer_depthwise_quads.h"
 #include "cpu/kernels/integer_quads.h"
 #endif
 
@@ -38,10 +39,12 @@ Prepared depthwise_prepare(const IntegerConvolutionTask &task, const Planning &p
 
 template <class V>
 Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const Planning &planning) {
-    if (task.weights.is_depthwise()) return depthwise_prepare(task, planning);
 #if defined(__AVX512VNNI__)
-    if (task.weights.quads) return prepare_quads(task, planning);
+    if (task.weights.quads)
+        return task.weights.is_depthwise() ? prepare_depthwise_quads(task, planning)
+                                           : prepare_quads(task, planning);
 #endif
+    if (task.weights.is_depthwise()) return depthwise_prepare(task, planning);
     constexpr std::int64_t tiles = 4;
     const View &to = task.destination;
     IntegerConvolutionPlan plan{};
@@ -127,13 +130,6 @@ void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range pane
     }
 }
 
-/// Taps of a window that lie within the source.
-MPSCNN_INLINE Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
-    const std::int64_t start = output * axis.stride - axis.before;
-    return {max(divide_up(-start, axis.dilation), 0),
-            min(divide_up(size - start, axis.dilation), axis.kernel)};
-}
-
 /// Where an output pixel's taps are.
 struct DepthwiseWindow {
     const std::uint8_t *first; ///< of the first row's and column's tap, the first channel; it may lie outside
@@ -217,7 +213,9 @@ template <class V>
 void integer_convolution_run(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                              std::int64_t end, Worker &worker) {
 #if defined(__AVX512VNNI__)
-    if (task.weights.quads) return run_quads(task, prepared, begin, end, worker);
+    if (task.weights.quads)
+        return task.weights.is_depthwise() ? run_depthwise_quads(task, prepared, begin, end, worker)
+                                           : run_quads(task, prepared, begin, end, worker);
 #endif
     const auto &plan = prepared.plan_as<IntegerConvolutionPlan>();
     for (std::int64_t index = begin; index < end; ++index) {

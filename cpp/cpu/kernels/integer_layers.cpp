@@ -1,11 +1,14 @@
 // Layers of integers without weights, and the ways into integers and back.
 //
 // A row of pixels at a time, written for the compiler to make vectors of. Sums read their terms from tables,
-// two loads for each element. Bound by those, elsewhere by memory.
+// two loads for each element, or compute them with AVX-512. Bound by those, elsewhere by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
+#if defined(__AVX512BW__)
+#include "cpu/kernels/integer_tile_requantization.h"
+#endif
 
 namespace mpscnn::cpu {
 namespace {
@@ -36,12 +39,6 @@ template <class... Views> RowRuns runs_of(const View &to, const Views &...from) 
 }
 
 // ---- Average pooling ----
-
-Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
-    const std::int64_t start = output * axis.stride - axis.before;
-    return {max(divide_up(-start, axis.dilation), 0),
-            min(divide_up(size - start, axis.dilation), axis.kernel)};
-}
 
 /// To nearest, ties away from zero.
 MPSCNN_INLINE std::int32_t mean(std::int32_t sum, std::int32_t count) {
@@ -87,29 +84,91 @@ void integer_pooling_run(const IntegerPoolingTask &task, const Prepared &prepare
 
 // ---- Sums ----
 
+MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequantizer &requantizer,
+                                 const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,
+                                 std::uint8_t *result) {
+    constexpr std::int64_t panel = IntegerWeights::panel;
+    for (std::int64_t first = 0; first < elements; first += panel) {
+        const std::int64_t count = min(elements - first, panel);
+        std::int32_t sums[panel] = {};
+        for (std::int64_t c = 0; c < count; ++c)
+            sums[c] = task.source_terms.of_all[a[first + c]] + task.second_terms.of_all[b[first + c]];
+        requantizer.store(sums, count, result + first);
+    }
+}
+
+#if defined(__AVX512BW__)
+/// 16 terms at a time.
+class TermsOfBytes {
+public:
+    explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
+        : zero_(_mm512_set1_epi32(terms.zero)),
+          is_half_(terms.multiplier == std::int32_t{1} << 30 && terms.shift == 0) {
+        fits_ = shifts_.set(_mm512_set1_epi32(terms.multiplier), _mm512_set1_epi32(terms.shift), 0, false);
+    }
+    MPSCNN_INLINE bool fits() const { return is_half_ || fits_; }
+    MPSCNN_INLINE __m512i operator()(const std::uint8_t *bytes) const {
+        const __m128i own = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes));
+        const __m512i steps = _mm512_sub_epi32(_mm512_cvtepu8_epi32(own), zero_);
+        if (is_half_) return _mm512_slli_epi32(steps, 19);
+        const __m512i less = _mm512_set1_epi64(std::int64_t{1} << 31);
+        return shifts_.rounded<true>(_mm512_slli_epi32(steps, 20), less);
+    }
+
+private:
+    __m512i zero_;
+    bool is_half_, fits_;
+    RightShifts shifts_;
+};
+
+MPSCNN_INLINE void add_all(const TermsOfBytes &first, const TermsOfBytes &second,
+                           const TileRequantizer<1> &requantizer, const std::uint8_t *a,
+                           const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
+    constexpr std::int64_t panel = IntegerWeights::panel, part = 4 * panel;
+    alignas(64) std::int32_t sums[part];
+    const auto add = [&](const std::uint8_t *x, const std::uint8_t *y, std::uint8_t *to)
+        __attribute__((always_inline)) {
+#pragma GCC unroll 4
+        for (std::int64_t c = 0; c < part; c += panel)
+            _mm512_store_si512(sums + c, _mm512_add_epi32(first(x + c), second(y + c)));
+        requantizer.store(sums, 4, to, panel);
+    };
+    std::int64_t done = 0;
+    for (; done + part <= elements; done += part) add(a + done, b + done, result + done);
+    if (done == elements) return;
+    alignas(64) std::uint8_t last[3][part];
+    const __mmask64 left = ~std::uint64_t{0} >> (part - (elements - done));
+    _mm512_store_si512(last[0], _mm512_maskz_loadu_epi8(left, a + done));
+    _mm512_store_si512(last[1], _mm512_maskz_loadu_epi8(left, b + done));
+    add(last[0], last[1], last[2]);
+    _mm512_mask_storeu_epi8(result + done, left, _mm512_load_si512(last[2]));
+}
+#endif
+
 template <class V> Prepared integer_sum_prepare(const IntegerSumTask &task, const Planning &planning) {
     return prepare_rows(task, planning);
 }
 template <class V>
 void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::int64_t begin,
                      std::int64_t end, Worker &) {
-    constexpr std::int64_t panel = IntegerWeights::panel;
-    const PanelRequantizer requantizer(task.requantization, 0);
     const RowRuns runs = runs_of(task.destination, task.source, task.second);
-    for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-        for (std::int64_t x = 0; x < runs.count; ++x) {
-            const std::uint8_t *a = bytes_at(task.source, image, y, x),
-                               *b = bytes_at(task.second, image, y, x);
-            std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-            for (std::int64_t first = 0; first < runs.elements; first += panel) {
-                const std::int64_t count = min(runs.elements - first, panel);
-                std::int32_t sums[panel] = {};
-                for (std::int64_t c = 0; c < count; ++c)
-                    sums[c] = task.source_terms[a[first + c]] + task.second_terms[b[first + c]];
-                requantizer.store(sums, count, result + first);
-            }
-        }
-    });
+    const auto each_run = [&](auto add) __attribute__((always_inline)) {
+        for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
+            for (std::int64_t x = 0; x < runs.count; ++x)
+                add(bytes_at(task.source, image, y, x), bytes_at(task.second, image, y, x), runs.elements,
+                    bytes_at(task.destination, image, y, x));
+        });
+    };
+#if defined(__AVX512BW__)
+    const TermsOfBytes first(task.source_terms), second(task.second_terms);
+    if (first.fits() && second.fits()) {
+        const TileRequantizer<1> requantizer(task.requantization, 0, IntegerWeights::panel);
+        each_run([&](auto... run) { add_all(first, second, requantizer, run...); });
+        return;
+    }
+#endif
+    const PanelRequantizer requantizer(task.requantization, 0);
+    each_run([&](auto... run) { add_by_tables(task, requantizer, run...); });
 }
 
 // ---- Tables ----
@@ -185,15 +244,38 @@ void integer_softmax_run(const IntegerSoftmaxTask &task, const Prepared &prepare
 
 // ---- Into integers and back ----
 
-MPSCNN_INLINE std::uint8_t quantized(float value, float scale, std::int32_t zero_point) {
-    constexpr float far = 512.0f; // beyond all limits, wherever the zero point is
-    float steps = value / scale;
-    steps = steps == steps ? steps : 0.0f;
-    steps = steps < -far ? -far : steps > far ? far : steps;
-    const auto whole = static_cast<std::int32_t>(steps);
-    const float rest = steps - static_cast<float>(whole); // exactly
-    const std::int32_t moved = whole + (rest >= 0.5f ? 1 : 0) - (rest <= -0.5f ? 1 : 0) + zero_point;
-    return static_cast<std::uint8_t>(moved < 0 ? 0 : moved > 255 ? 255 : moved);
+/// Twice the steps from the zero point, `count` of them; a NaN is none.
+template <class V>
+MPSCNN_INLINE void twice_the_steps(const float *from, std::int64_t count, float scale, float *to) {
+    const auto far = V::set1(512.0f), less = V::set1(-512.0f); // beyond all limits, wherever zero is
+    for (std::int64_t c = 0; c < count; c += V::width) {
+        const std::int64_t left = count - c;
+        const auto x = left >= V::width ? V::load(from + c) : V::load_partial(from + c, left);
+        const auto steps = V::div(x, V::set1(scale));
+        const auto known = V::select(V::equal(steps, steps), steps, V::zero());
+        const auto bounded = V::min(far, V::max(less, known));
+        V::store(to + c, V::add(bounded, bounded));
+    }
+}
+
+template <class V>
+MPSCNN_INLINE void quantize(const QuantizationTask &task, const float *from, std::int64_t count,
+                            std::uint8_t *result) {
+    constexpr std::int64_t part = 64;
+    for (std::int64_t first = 0; first < count; first += part, from += part, result += part) {
+        alignas(64) float twice[part];
+        std::uint8_t bytes[part];
+        const std::int64_t own = min(count - first, part);
+        twice_the_steps<V>(from, own, task.scale, twice);
+        for (std::int64_t c = own; c < part; ++c) twice[c] = 0.0f;
+        std::uint8_t *const to = own == part ? result : bytes;
+        for (std::int64_t c = 0; c < part; ++c) {
+            const auto halves = static_cast<std::int32_t>(twice[c]);
+            const std::int32_t moved = (halves + (halves < 0 ? -1 : 1)) / 2 + task.zero_point;
+            to[c] = static_cast<std::uint8_t>(moved < 0 ? 0 : moved > 255 ? 255 : moved);
+        }
+        if (own < part) __builtin_memcpy(result, bytes, static_cast<std::size_t>(own));
+    }
 }
 
 template <class V> Prepared quantization_prepare(const QuantizationTask &task, const Planning &planning) {
@@ -208,8 +290,7 @@ void quantization_run(const QuantizationTask &task, const Prepared &prepared, st
             const float *const from = task.source.data + image * task.source.image_stride +
                                       y * task.source.row_stride + x * task.source.pixel_stride;
             std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-            for (std::int64_t c = 0; c < runs.elements; ++c)
-                result[c] = quantized(from[c], task.scale, task.zero_point);
+            quantize<V>(task, from, runs.elements, result);
         }
     });
 }

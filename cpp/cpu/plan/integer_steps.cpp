@@ -115,8 +115,8 @@ private:
     void add_layer(const FusedOperation &fused, const ops::Addition &) {
         const IntegerLayer &layer = *fused.integers;
         IntegerSumTask task;
-        task.source_terms = layer.table.data();
-        task.second_terms = layer.table.data() + 256;
+        task.source_terms = layer.terms[0];
+        task.second_terms = layer.terms[1];
         task.requantization = layer.requantization;
         const Region second = integers(fused, 1);
         append(fused, task).others = {second};

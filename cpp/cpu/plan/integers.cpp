@@ -102,10 +102,12 @@ public:
         layer_.multipliers = zeros(places());
         layer_.shifts = zeros(places());
         set_outputs();
-        if (has_quads())
-            set_quads();
-        else
+        if (!has_quads())
             set_values();
+        else if (layer_.weights.is_depthwise())
+            set_depthwise_quads();
+        else
+            set_quads();
         layer_.weights.values = layer_.values.data();
         layer_.weights.bias = layer_.bias.data();
         layer_.requantization.multipliers = layer_.multipliers.data();
@@ -120,6 +122,9 @@ private:
             weights.groups = convolution->groups;
             weights.inputs = shape[3];
             weights.taps = shape[1] * shape[2];
+            rows_ = shape[1];
+            columns_ = shape[2];
+            weights.runs = convolution->window.dilation_x == 1 ? rows_ : weights.taps;
         } else {
             weights.inputs = shape.elements() / shape[0];
         }
@@ -174,57 +179,126 @@ private:
         return integers;
     }
 
-    void set_values() {
-        IntegerWeights &weights = layer_.weights;
-        const bool depthwise = weights.is_depthwise();
-        const std::int64_t size = depthwise ? weights.taps * places() : places() * 2 * weights.pairs();
-        layer_.values = AlignedBuffer<std::int16_t>(static_cast<std::size_t>(size));
-        std::fill_n(layer_.values.data(), layer_.values.size(), std::int16_t{0});
+    /// Calls visit(output, k, weight) for each weight, without zero point; k counts taps and inputs.
+    template <class Visit> void each_weight(Visit visit) const {
+        const IntegerWeights &weights = layer_.weights;
         const std::vector<float> &zero_points = tensor_->zero_points();
         const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data());
         const std::int64_t outputs = weights.groups * weights.outputs, depth = weights.taps * weights.inputs;
         for (std::int64_t output = 0; output < outputs; ++output) {
             const auto zero =
                 static_cast<int>(zero_points[zero_points.size() == 1 ? 0 : static_cast<std::size_t>(output)]);
-            for (std::int64_t k = 0; k < depth; ++k)
-                layer_.values[static_cast<std::size_t>(depthwise ? k * places() + output
-                                                                 : place_in_panel(output, k))] =
-                    static_cast<std::int16_t>(*bytes++ - zero);
+            for (std::int64_t k = 0; k < depth; ++k) visit(output, k, *bytes++ - zero);
         }
     }
 
-    /// One zero point for all: what it adds to an output's sum is then the same for all.
-    bool has_quads() const {
-        const std::vector<float> &zero_points = tensor_->zero_points();
-        return by_quads_ && layer_.weights.groups == 1 &&
-               std::all_of(zero_points.begin(), zero_points.end(),
-                           [&](float zero_point) { return zero_point == zero_points[0]; });
+    void set_values() {
+        const IntegerWeights &weights = layer_.weights;
+        const bool depthwise = weights.is_depthwise();
+        const std::int64_t size = depthwise ? weights.taps * places() : places() * 2 * weights.pairs();
+        layer_.values = AlignedBuffer<std::int16_t>(static_cast<std::size_t>(size));
+        std::fill_n(layer_.values.data(), layer_.values.size(), std::int16_t{0});
+        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
+            const std::int64_t place = depthwise ? k * places() + output : place_in_panel(output, k);
+            layer_.values[static_cast<std::size_t>(place)] = static_cast<std::int16_t>(weight);
+        });
     }
 
-    /// sum of (x - zero) * w is sum of x * quad + quad_offset * sum of x - zero * sum of w, as w is quad +
-    /// quad_offset. All modulo 2^32.
+    /// Of depthwise ones no weight may be more than two 8-bit integers.
+    bool has_quads() const {
+        const IntegerWeights &weights = layer_.weights;
+        if (!by_quads_ || !(weights.groups == 1 || weights.is_depthwise())) return false;
+        bool fits = true;
+        if (weights.is_depthwise())
+            each_weight([&](std::int64_t, std::int64_t, int weight) { fits &= weight <= 2 * 127; });
+        return fits;
+    }
+
+    AlignedBuffer<std::int8_t> &zero_quads(AlignedBuffer<std::int8_t> &quads, std::int64_t count) const {
+        quads = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(count));
+        std::fill_n(quads.data(), quads.size(), std::int8_t{0});
+        return quads;
+    }
+
+    /// The sum of (x - zero) * w is that of x * w less zero times the sum of w, modulo 2^32.
+    void move_zero_point_to_bias() {
+        const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point));
+        each_weight([&](std::int64_t output, std::int64_t, int weight) {
+            std::int32_t &bias = layer_.bias[static_cast<std::size_t>(output)];
+            bias = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias) -
+                                             zero * static_cast<std::uint32_t>(weight));
+        });
+    }
+
+    static int of_8_bits(int weight) { return std::clamp(weight, -128, 127); }
+
     void set_quads() {
         IntegerWeights &weights = layer_.weights;
         constexpr std::int64_t panel = IntegerWeights::panel;
-        const std::int64_t steps = weights.quad_steps(), depth = weights.taps * weights.inputs;
-        layer_.quads = AlignedBuffer<std::int8_t>(static_cast<std::size_t>(places() * steps * 4));
-        std::fill_n(layer_.quads.data(), layer_.quads.size(), std::int8_t{0});
-        weights.quads = layer_.quads.data();
-        weights.quad_offset = 128 - static_cast<int>(tensor_->zero_points()[0]);
-        const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point));
-        const auto *bytes = reinterpret_cast<const std::uint8_t *>(tensor_->data());
-        for (std::int64_t output = 0; output < weights.outputs; ++output) {
-            std::uint32_t sum = 0;
-            for (std::int64_t k = 0; k < depth; ++k) {
-                const int quad = *bytes++ - 128;
-                const std::int64_t place =
-                    (output / panel * steps + k / 4) * 4 * panel + output % panel * 4 + k % 4;
-                layer_.quads[static_cast<std::size_t>(place)] = static_cast<std::int8_t>(quad);
-                sum += static_cast<std::uint32_t>(quad + weights.quad_offset);
+        const std::int64_t steps = weights.quad_steps(), run = weights.inputs * weights.taps / weights.runs;
+        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, places() * steps * 4);
+        weights.quads = quads.data();
+        struct Rest {
+            std::int64_t step, place;
+            int weight;
+        };
+        std::vector<std::vector<Rest>> rests(static_cast<std::size_t>(weights.panels()));
+        each_weight([&](std::int64_t output, std::int64_t k, int weight) {
+            const std::int64_t step = k / run * weights.run_steps() + k % run / 4,
+                               place = output % panel * 4 + k % run % 4;
+            const int part = of_8_bits(weight);
+            quads[static_cast<std::size_t>((output / panel * steps + step) * 4 * panel + place)] =
+                static_cast<std::int8_t>(part);
+            for (int left = weight - part; left != 0; left -= of_8_bits(left))
+                rests[static_cast<std::size_t>(output / panel)].push_back({step, place, of_8_bits(left)});
+        });
+        move_zero_point_to_bias();
+
+        layer_.rest_first = zeros(weights.panels() + 1);
+        std::vector<std::int32_t> all_steps;
+        std::vector<std::int8_t> all_quads;
+        for (std::size_t p = 0; p < rests.size(); ++p) {
+            const auto first = static_cast<std::size_t>(all_steps.size());
+            for (const Rest &rest : rests[p]) {
+                std::size_t i = first;
+                const auto is_taken = [&] {
+                    return all_quads[i * 4 * panel + static_cast<std::size_t>(rest.place)] != 0;
+                };
+                while (i < all_steps.size() && (all_steps[i] != rest.step || is_taken())) ++i;
+                if (i == all_steps.size()) {
+                    all_steps.push_back(static_cast<std::int32_t>(rest.step));
+                    all_quads.resize(all_quads.size() + 4 * panel, 0);
+                }
+                all_quads[i * 4 * panel + static_cast<std::size_t>(rest.place)] =
+                    static_cast<std::int8_t>(rest.weight);
             }
-            std::int32_t &bias = layer_.bias[static_cast<std::size_t>(output)];
-            bias = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias) - zero * sum);
+            layer_.rest_first[p + 1] = static_cast<std::int32_t>(all_steps.size());
         }
+        if (all_steps.empty()) return;
+        layer_.rest_steps = AlignedBuffer<std::int32_t>(all_steps.size());
+        std::copy(all_steps.begin(), all_steps.end(), layer_.rest_steps.data());
+        layer_.rest_quads = AlignedBuffer<std::int8_t>(all_quads.size());
+        std::copy(all_quads.begin(), all_quads.end(), layer_.rest_quads.data());
+        weights.rest_first = layer_.rest_first.data();
+        weights.rest_steps = layer_.rest_steps.data();
+        weights.rest_quads = layer_.rest_quads.data();
+    }
+
+    void set_depthwise_quads() {
+        IntegerWeights &weights = layer_.weights;
+        constexpr std::int64_t panel = IntegerWeights::panel;
+        const std::int64_t part = (rows_ + 3) / 4 * columns_ * 4 * panel;
+        AlignedBuffer<std::int8_t> &quads = zero_quads(layer_.quads, places() / panel * 2 * part);
+        weights.quads = quads.data();
+        each_weight([&](std::int64_t output, std::int64_t tap, int weight) {
+            const std::int64_t row = tap / columns_, column = tap % columns_,
+                               place = output / panel * 2 * part + (row / 4 * columns_ + column) * 4 * panel +
+                                       output % panel * 4 + row % 4;
+            quads[static_cast<std::size_t>(place)] = static_cast<std::int8_t>(of_8_bits(weight));
+            quads[static_cast<std::size_t>(place + part)] =
+                static_cast<std::int8_t>(weight - of_8_bits(weight));
+        });
+        move_zero_point_to_bias();
     }
 
     std::int64_t place_in_panel(std::int64_t output, std::int64_t k) const {
@@ -238,6 +312,7 @@ private:
     IntegerLayer &layer_;
     const Quantization source_, result_;
     const bool by_quads_;
+    std::int64_t rows_ = 1, columns_ = 1; ///< of the window
     const engine::WeightTensor *tensor_ = nullptr;
 };
 
@@ -250,11 +325,13 @@ void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const double largest = 2.0 * static_cast<double>(std::max(a.scale, b.scale));
     layer.table = zeros(512);
     std::int32_t *term = layer.table.data();
+    IntegerTerms *terms = layer.terms;
     for (const Quantization *operand : {&a, &b}) {
         const FixedPoint factor = fixed_point(static_cast<double>(operand->scale) / largest);
+        const std::int32_t zero = stored(*operand, operand->zero_point);
+        *terms++ = {zero, factor.multiplier, factor.shift, term};
         for (int byte = 0; byte < 256; ++byte)
-            *term++ = rounded_twice((byte - stored(*operand, operand->zero_point)) * (1 << 20),
-                                    factor.multiplier, factor.shift);
+            *term++ = rounded_twice((byte - zero) * (1 << 20), factor.multiplier, factor.shift);
     }
     const FixedPoint factor = fixed_point(largest / (1048576.0 * static_cast<double>(result.scale)));
     require_not_far(node, factor);
@@ -341,8 +418,10 @@ void require_same(const Graph &graph, std::size_t index) {
 } // namespace
 
 std::size_t IntegerLayer::bytes() const {
-    return values.size() * sizeof(std::int16_t) + quads.size() + moved.size() +
-           (bias.size() + multipliers.size() + shifts.size() + table.size()) * sizeof(std::int32_t);
+    return values.size() * sizeof(std::int16_t) + quads.size() + rest_quads.size() + moved.size() +
+           (bias.size() + multipliers.size() + shifts.size() + rest_first.size() + rest_steps.size() +
+            table.size()) *
+               sizeof(std::int32_t);
 }
 
 std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index, bool by_quads) {

@@ -19,8 +19,9 @@ struct IntegerLayer {
     Requantization requantization;
 
     AlignedBuffer<std::int16_t> values;
-    AlignedBuffer<std::int8_t> quads;
-    AlignedBuffer<std::int32_t> bias, multipliers, shifts;
+    AlignedBuffer<std::int8_t> quads, rest_quads;
+    AlignedBuffer<std::int32_t> bias, multipliers, shifts, rest_first, rest_steps;
+    IntegerTerms terms[2]; ///< sums: of either operand
     /// Sums: the terms of the first operand's integers and of the second one's. Softmax: the exponentials.
     AlignedBuffer<std::int32_t> table;
     /// Of each operand of a layer that moves integers, 256 results.

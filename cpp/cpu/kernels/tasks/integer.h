@@ -27,17 +27,24 @@ struct IntegerWeights {
     /// Depthwise, one output for each input: [tap][channel]. Else for each group, panel and pair of inputs
     /// [output][2], zeros behind the last input and output.
     const std::int16_t *values = nullptr;
-    /// Instead, for kernels that multiply four bytes at a time: weights minus `quad_offset` as 8-bit
-    /// integers, for each panel and four inputs [output][4].
+    /// Instead, for kernels that multiply four bytes at a time, 8-bit integers. Inputs are `runs` of bytes
+    /// that lie side by side, zeros behind the last of each up to a multiple of 4: for each panel and four
+    /// inputs [output][4]. Depthwise: for each panel two parts, which are added, of each part for four rows
+    /// of the window and each of its columns [channel][4].
     const std::int8_t *quads = nullptr;
-    std::int32_t quad_offset = 0;
+    std::int64_t runs = 1;
+    /// What 8 bits do not hold: for panel p those from rest_first[p] to rest_first[p + 1], each added to the
+    /// weights of one of the panel's steps. Null: nothing.
+    const std::int32_t *rest_first = nullptr, *rest_steps = nullptr;
+    const std::int8_t *rest_quads = nullptr;
     /// Of each output; beside quads without what the source's zero point adds.
     const std::int32_t *bias = nullptr;
 
     constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }
     /// Of inputs and taps.
     constexpr std::int64_t pairs() const { return (inputs * taps + 1) / 2; }
-    constexpr std::int64_t quad_steps() const { return (inputs * taps + 3) / 4; }
+    constexpr std::int64_t run_steps() const { return (inputs * taps / runs + 3) / 4; }
+    constexpr std::int64_t quad_steps() const { return runs * run_steps(); }
     constexpr std::int64_t panels() const { return (outputs + panel - 1) / panel; }
 };
 
@@ -50,9 +57,8 @@ struct IntegerConvolutionTask {
     Requantization requantization;
 
     const char *kernel_name() const {
-        return weights.is_depthwise() ? "integer depthwise"
-               : weights.quads        ? "integer convolution by fours"
-                                      : "integer convolution";
+        if (weights.is_depthwise()) return weights.quads ? "integer depthwise by fours" : "integer depthwise";
+        return weights.quads ? "integer convolution by fours" : "integer convolution";
     }
 };
 
@@ -67,11 +73,18 @@ struct IntegerPoolingTask {
     const char *kernel_name() const { return "integer pooling"; }
 };
 
+/// What an operand of a sum contributes: (x - zero) * 2^20, multiplied by m * 2^(shift - 31) and rounded
+/// twice.
+struct IntegerTerms {
+    std::int32_t zero = 0, multiplier = 0, shift = 0;
+    const std::int32_t *of_all = nullptr; ///< of each of the 256 integers
+};
+
 /// The sum of two tensors.
 struct IntegerSumTask {
     ConstView source, second;
     View destination;
-    const std::int32_t *source_terms = nullptr, *second_terms = nullptr; ///< of each of the 256 integers
+    IntegerTerms source_terms, second_terms;
     Requantization requantization; ///< with the same multiplier and shift in the places of one panel
 
     const char *kernel_name() const { return "integer sum"; }
