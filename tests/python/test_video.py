@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from video_clips import SIZE, FakeCamera, photo_that_moves, shades, turned, write_clip
 
 import mpscnn
@@ -191,7 +192,6 @@ def test_audio_alone_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
     ("source", "error", "message"),
     [
         ("missing.mp4", mpscnn.ImageError, "No such file"),
-        (".", mpscnn.ImageError, "is a directory"),
         ("http://127.0.0.1/a.mp4", mpscnn.ParameterError, "rtsp://"),
         ("camera:first", mpscnn.ParameterError, "N from 0 to 999"),
     ],
@@ -215,6 +215,28 @@ def test_a_camera_that_is_not_there_is_named(model: mpscnn.Model) -> None:
 def test_arguments_out_of_their_range(clip: Path, model: mpscnn.Model, options: dict[str, Any]) -> None:
     with pytest.raises(mpscnn.ParameterError, match=next(reversed(options))):
         mpscnn.video(clip, model, **options)
+
+
+def test_a_folder_of_photos_is_a_video(tmp_path: Path, model: mpscnn.Model) -> None:
+    for number, pixels in enumerate(photo_that_moves(6)):
+        Image.fromarray(pixels).save(tmp_path / f"{number}.png")
+    (tmp_path / "notes.txt").write_text("no photo")
+    taken = list(mpscnn.video(tmp_path, model, every=2, start=0.04, top=1))
+    assert [frame.number for frame, _ in taken] == [0, 2, 4]
+    np.testing.assert_allclose([frame.time for frame, _ in taken], [0.04, 0.12, 0.2])
+    for (_, result), name in zip(taken, ("1.png", "3.png", "5.png"), strict=True):
+        assert result.rows() == model.classify(tmp_path / name, top=1).rows()
+    assert open_source(tmp_path).duration == 6 / 25
+    (tmp_path / "4.png").write_bytes(b"no photo")
+    results = mpscnn.video(tmp_path, model)
+    assert [next(results)[0].number for _ in range(4)] == [0, 1, 2, 3]
+    with pytest.raises(mpscnn.ImageError, match=r"4\.png: is not an image"):
+        next(results)
+
+
+def test_a_folder_without_photos_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
+    with pytest.raises(mpscnn.ImageError, match="has no photos in it"):
+        mpscnn.video(tmp_path, model)
 
 
 def test_names_of_videos() -> None:

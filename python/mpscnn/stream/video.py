@@ -84,7 +84,8 @@ def video(
     A live source never waits: frames beyond what can be computed are dropped, the oldest first, and counted.
 
     Args:
-        source: a video file, "camera:N" for the N-th camera of this machine, or an address with rtsp:// or rtsps://.
+        source: a video file; a folder, whose photos are frames in the order of their names, 25 a second; "camera:N" for
+            the N-th camera of this machine; or an address with rtsp:// or rtsps://.
         model: a `Model`, whose results are those of `Model.predict`, or a `FeatureExtractor`.
         inflight: frames computed at once, 1 to 32, see `Runner`.
         every: of so many frames the first is taken, and the others are only decoded.

@@ -17,6 +17,8 @@ from typing import TYPE_CHECKING, Any
 from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
 from mpscnn.stream.video_planes import photo_of
+from mpscnn.vision.photo import open_photo
+from mpscnn.vision.photo_list import photos_in
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo, YuvImage
@@ -77,7 +79,9 @@ def is_video(source: str) -> bool:
 
 
 def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float | None = None) -> VideoSource:
-    """Opens a video file, "camera:N", or an RTSP address. Frames outside of `start` to `end`, in seconds, are left out.
+    """Opens a video file, a folder of photos, "camera:N", or an RTSP address.
+
+    Frames outside of `start` to `end`, in seconds, are left out.
 
     Raises:
         ImageError: it cannot be read, or has no video. UnsupportedError: PyAV is missing; cameras of this system.
@@ -94,13 +98,42 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
         )
     with reading(name, ImageError):
         if is_folder(name):
-            raise ImageError(f"{name}: is a directory, not a video")
+            return _PhotoFolder(name, start, end)
         require_regular(name, ImageError)
         if Path(name).stat().st_size == 0:
             raise ImageError(f"{name}: is empty (0 bytes)")
     # The prefix, so that a name with a colon is no address; the list, so that a playlist opens no address either.
     only_files = {"protocol_whitelist": "file"}
     return _AvSource(name, f"file:{name}", None, only_files, live=False, start=start, end=end)
+
+
+class _PhotoFolder(VideoSource):
+    """The photos of a folder and its subfolders by name, as if they had been taken 25 times a second."""
+
+    live = False
+    rate = Fraction(25)
+
+    def __init__(self, name: str, start: float, end: float | None) -> None:
+        paths, failures = photos_in(name)
+        if failures:
+            raise failures[0]
+        if not paths:
+            raise ImageError(f"{name}: the folder has no photos in it, nor have its subfolders")
+        self.name = name
+        self.duration = float(len(paths) / self.rate)
+        times = [float(number / self.rate) for number in range(len(paths))]
+        self._taken = [
+            (seconds, path)
+            for seconds, path in zip(times, paths, strict=True)
+            if start <= seconds and (end is None or seconds < end)
+        ]
+
+    def frames(self) -> Iterator[VideoFrame]:
+        for number, (seconds, path) in enumerate(self._taken):
+            yield VideoFrame(number, seconds, open_photo(path), time.perf_counter())
+
+    def close(self) -> None:
+        """There is nothing to give back."""
 
 
 def _camera(number: int) -> tuple[str, str, dict[str, str]]:
