@@ -1,0 +1,21 @@
+# `mpscnn serve` in a container, on port 8000:
+#   docker build --tag mpscnn .
+#   docker run --publish 8000:8000 --env MPSCNN_SERVE_TOKEN=... mpscnn mobilenet_v2
+# Arguments are those of `mpscnn serve`. Without a token it does not start, unless --insecure is one of them. Models that are
+# fetched are kept in the volume /models.
+
+FROM python:3.13-slim AS build
+RUN apt-get update && apt-get install --yes --no-install-recommends g++
+COPY . /source
+RUN pip wheel --no-cache-dir --wheel-dir /wheels '/source[cli,serve]'
+
+FROM python:3.13-slim
+RUN --mount=type=bind,from=build,source=/wheels,target=/wheels \
+    pip install --no-cache-dir --no-index --find-links /wheels 'mpscnn[cli,serve]'
+RUN useradd --system --uid 10001 mpscnn && install --directory --owner mpscnn /models
+USER 10001
+ENV MPSCNN_CACHE=/models
+VOLUME /models
+EXPOSE 8000
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/v2/health/ready')"]
+ENTRYPOINT ["mpscnn", "serve", "--host", "0.0.0.0", "--port", "8000"]
