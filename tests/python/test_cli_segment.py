@@ -221,9 +221,9 @@ def test_wrong_features_are_refused(
     assert "no layer 'halve'; did you mean 'half'" in capsys.readouterr().err
     assert call(monkeypatch, "features", *common, "--layers", ",") == 2
     assert "name at least one" in capsys.readouterr().err
-    arguments = [photo, "--model", model, "--layers", "half", "--output", str(tmp_path / "f.csv")]
+    arguments = [photo, "--model", model, "--layers", "half", "--output", str(tmp_path / "f.txt")]
     assert call(monkeypatch, "features", *arguments) == 2
-    assert "expected a folder for pictures or FILE.npz for arrays" in capsys.readouterr().err
+    assert "expected a folder for pictures, or FILE.npz, .jsonl, .csv for arrays" in capsys.readouterr().err
     assert not (tmp_path / "f.npz").exists()
 
 

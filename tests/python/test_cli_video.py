@@ -125,13 +125,30 @@ def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: P
     arguments = ("--layers", "half", "--every", "5", "--output", str(output), "--json")
     ended = command("features", str(clip), "--model", str(model), *arguments)
     assert ended.returncode == 0, ended.stderr
-    assert json.loads(ended.stdout)["shapes"] == {"half": [4, 4, 4, 3]}
+    told = json.loads(ended.stdout)
+    assert (told["shapes"], told["times"]) == ({"half": [4, 4, 4, 3]}, [0, 0.2, 0.4, 0.6])
     extractor = mpscnn.load(str(model)).features(["half"])
     alone = [extractor.run(frame.photo)["half"] for frame in open_source(clip).frames()]
     with np.load(output) as arrays:
         np.testing.assert_array_equal(arrays["half"], np.concatenate(alone[::5]))
         np.testing.assert_allclose(arrays["times"], [0, 0.2, 0.4, 0.6])
         assert list(arrays["photos"]) == ["cat-000000", "cat-000005", "cat-000010", "cat-000015"]
+    for ending in ("jsonl", "csv"):
+        lines = tmp_path / f"out.{ending}"
+        ended = command("features", str(clip), "--model", str(model), *arguments[:4], "--output", str(lines))
+        assert ended.returncode == 0, ended.stderr
+        text = lines.read_text("utf-8")
+        if ending == "jsonl":
+            rows = [json.loads(line) for line in text.splitlines()]
+            found = [row["half"] for row in rows]
+        else:
+            rows = list(csv.DictReader(io.StringIO(text)))
+            found = [[float(row[f"half[{place}]"]) for place in range(48)] for row in rows]
+        assert [(row["video"], int(row["frame"]), float(row["time"])) for row in rows] == [
+            (str(clip), number, number / 25) for number in (0, 5, 10, 15)
+        ]
+        expected = np.concatenate(alone[::5]).reshape(4, 48)
+        np.testing.assert_array_equal(np.array(found, np.float32), expected)
 
 
 @pytest.mark.parametrize(
