@@ -28,6 +28,7 @@ _ARGUMENTS = (
     "--disable-sync",
     "--use-fake-device-for-media-stream",
     "--use-fake-ui-for-media-stream",
+    "--hide-scrollbars",
     "--force-color-profile=srgb",
     "--window-size=1280,900",
 )

@@ -28,8 +28,11 @@ export class Live {
     this.context = this.canvas.getContext("2d", { alpha: false });
     this.running = false;
     this.busy = false;
+    this.repeat = false;
+    video.addEventListener("pause", () => this.again());
   }
 
+  /** Begins, or counts anew. */
   start() {
     this.times = [];
     this.latencies = [];
@@ -43,6 +46,12 @@ export class Live {
 
   stop() {
     this.running = false;
+  }
+
+  /** The frame that is seen, once more, if no other will come. */
+  again() {
+    this.repeat = this.video.paused;
+    if (this.repeat && this.running && !this.busy) this.send();
   }
 
   next() {
@@ -60,8 +69,10 @@ export class Live {
     const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
     this.presented = presented;
     const ready = this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && this.video.videoWidth > 0;
-    if (this.busy || !ready) this.dropped += ready ? passed : 0;
-    else {
+    if (this.busy || !ready) {
+      this.dropped += ready ? passed : 0;
+      this.repeat = this.video.paused;
+    } else {
       this.dropped += passed - 1;
       this.send();
     }
@@ -70,6 +81,7 @@ export class Live {
 
   async send() {
     this.busy = true;
+    this.repeat = false;
     try {
       const [width, height] = sizeFor(this.model(), this.video.videoWidth, this.video.videoHeight);
       if (this.canvas.width !== width) this.canvas.width = width;
@@ -82,6 +94,7 @@ export class Live {
     } finally {
       this.busy = false;
     }
+    if (this.repeat && this.running) this.send();
   }
 
   count(found) {

@@ -75,18 +75,20 @@ async function areas(content, labels) {
   picture.close();
   const pixels = context.getImageData(0, 0, canvas.width, canvas.height);
   const words = new Uint32Array(pixels.data.buffer);
+  const { width } = canvas;
   const counts = new Map();
-  const colours = new Map();
+  const seen = new Map(); // by words: count, and the class's colours
   for (let i = 0; i < words.length; i++) {
-    const word = words[i]; // of bytes in the order R, G, B, A on every processor with browsers
-    let index = colours.get(word);
-    if (index === undefined) {
-      index = CLASS_OF_COLOUR.get(((word & 255) << 16) | (word & 0xff00) | ((word >> 16) & 255)) ?? 0;
-      colours.set(word, index);
-    }
-    counts.set(index, (counts.get(index) ?? 0) + 1);
-    words[i] = maskColour(index);
+    const word = words[i];
+    let area = seen.get(word);
+    if (area === undefined) seen.set(word, (area = { count: 0, ...maskColours(classOf(word)) }));
+    area.count += 1;
+    // Neighbours to the right and below are still as they came.
+    const right = (i + 1) % width === 0 ? word : words[i + 1];
+    const below = i + width < words.length ? words[i + width] : word;
+    words[i] = right === word && below === word ? area.inside : area.edge;
   }
+  for (const { index, count } of seen.values()) counts.set(index, count);
   context.putImageData(pixels, 0, 0);
   const entries = [...counts]
     .map(([index, count]) => ({
@@ -99,17 +101,21 @@ async function areas(content, labels) {
   return { mask: canvas, entries };
 }
 
-const MASK_COLOURS = new Map();
+/** Of a pixel's bytes in the order R, G, B, A, read as a number by a processor that stores the low byte first. */
+const classOf = (word) => CLASS_OF_COLOUR.get(((word & 255) << 16) | (word & 0xff00) | ((word >> 16) & 255)) ?? 0;
 
-/** A word of pixels; of class 0, the background, nothing is shown. */
-function maskColour(index) {
-  if (index === 0) return 0;
+const MASK_COLOURS = new Map();
+const INSIDE = 110; // alpha
+
+/** A class's pixels, those at its edge and those inside; of class 0, the background, nothing is shown inside. */
+function maskColours(index) {
   if (!MASK_COLOURS.has(index)) {
     const dot = document.createElement("canvas").getContext("2d", { willReadFrequently: true });
-    dot.fillStyle = colourOf(index);
+    dot.fillStyle = index === 0 ? "white" : colourOf(index);
     dot.fillRect(0, 0, 1, 1);
     const [red, green, blue] = dot.getImageData(0, 0, 1, 1).data;
-    MASK_COLOURS.set(index, ((255 << 24) | (blue << 16) | (green << 8) | red) >>> 0);
+    const word = (alpha) => ((alpha << 24) | (blue << 16) | (green << 8) | red) >>> 0;
+    MASK_COLOURS.set(index, { index, edge: word(230), inside: index === 0 ? 0 : word(INSIDE) });
   }
   return MASK_COLOURS.get(index);
 }

@@ -27,6 +27,7 @@ const live = new Live(stage.video, { look: lookAtFrame, model: () => settings.mo
 const camera = new Camera(stage.video, { notice, ended: () => close("The camera has gone.") });
 
 let returning = null;
+let answered = -Infinity;
 
 /** Waits until the service is there again, and what it serves now. */
 function reconnect() {
@@ -53,11 +54,13 @@ async function guarded(request) {
   for (let tries = 1; ; tries++) {
     try {
       const answer = await request();
+      answered = performance.now();
       notice("server", "");
       notice("busy", "");
       return answer;
     } catch (error) {
       if (error instanceof Gone && tries < MOST_TRIES) await reconnect();
+      else if (error instanceof Refused && error.kind === "UnknownModel" && tries < MOST_TRIES) await load();
       else if (error instanceof Refused && error.status === 401) keepToken(await askForToken());
       else if (error instanceof Refused && error.status === 503) {
         notice("busy", "The service is busy. This page waits for its turn.");
@@ -76,7 +79,8 @@ async function load() {
 /** What the model finds; null if another model has been chosen meanwhile. */
 async function lookAt(file) {
   const asked = generation;
-  if (!settings.model) await reconnect();
+  if (!settings.model) await guarded(load);
+  if (!settings.model) throw new Error("the service has no model for it");
   const found = await guarded(() => look(settings.model, file, { score: settings.least }));
   return asked === generation ? found : null;
 }
@@ -104,6 +108,7 @@ function changed() {
   else if (source) {
     stage.clear();
     live.start();
+    live.again();
   }
 }
 
@@ -137,6 +142,7 @@ function showRates({ rate, latency, computing, dropped, frames }) {
 
 /** Ends what is shown. */
 function close(text = "") {
+  generation += 1; // what is under way is of no interest any more
   live.stop();
   camera.stop();
   photos.clear();
@@ -235,10 +241,10 @@ element("private").textContent = here
 guarded(load).catch((error) => notice("model", error.message));
 // Also while nothing is asked for, so that the page knows.
 setInterval(async () => {
-  if (returning || document.hidden) return;
+  if (returning || document.hidden || performance.now() - answered < 10_000) return;
   try {
     await fetch("v2/health/live", { cache: "no-store" });
   } catch {
     await reconnect();
   }
-}, 5000);
+}, 10_000);

@@ -96,7 +96,9 @@ export class Profile {
       svg.append(step.shape);
       x += step.wide;
     }
-    if (peak && peak <= top) {
+    const hasLine = Boolean(peak && peak <= top);
+    element("peak").hidden = !hasLine;
+    if (hasLine) {
       const y = HEIGHT - (0.94 * HEIGHT * peak) / top;
       svg.append(shape("line", { class: "peak", x1: 0, x2: WIDTH, y1: y, y2: y }));
     }
@@ -159,7 +161,8 @@ function kindItem(kind, sum) {
   dot.className = `dot ${kind.colour}`;
   item.append(dot, `${kind.name} `);
   const share = document.createElement("b");
-  share.textContent = `${((100 * kind.milliseconds) / sum).toFixed(0)} %`;
+  const percent = (100 * kind.milliseconds) / sum;
+  share.textContent = percent < 1 ? "< 1 %" : `${percent.toFixed(0)} %`;
   item.append(share);
   return item;
 }

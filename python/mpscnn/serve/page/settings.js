@@ -23,7 +23,11 @@ export class Settings {
     for (const [option, field] of Object.entries(this.fields)) {
       field.addEventListener("change", () => this.compile(option));
     }
-    this.score.addEventListener("input", () => this.showScore());
+    this.touched = false;
+    this.score.addEventListener("input", () => {
+      this.touched = true;
+      this.showScore();
+    });
     this.score.addEventListener("change", () => this.changed());
     this.showScore();
   }
@@ -34,7 +38,6 @@ export class Settings {
   }
 
   showScore() {
-    this.touched = document.activeElement === this.score || this.touched;
     element("score-shown").textContent = this.touched ? `${this.score.value} %` : "the model’s own";
   }
 

@@ -11,6 +11,15 @@ export class Stage {
     this.overlay = element("overlay");
     this.found = null;
     new ResizeObserver(() => this.draw()).observe(element("picture"));
+    this.photo.addEventListener("load", () => this.shape(this.photo.naturalWidth, this.photo.naturalHeight));
+    for (const event of ["loadedmetadata", "resize"]) {
+      this.video.addEventListener(event, () => this.shape(this.video.videoWidth, this.video.videoHeight));
+    }
+  }
+
+  /** As wide and high as the stage allows. */
+  shape(width, height) {
+    if (width && height) element("picture").style.setProperty("--ratio", String(width / height));
   }
 
   /** "photo", "video" or null. */
@@ -41,11 +50,7 @@ export class Stage {
     const context = this.overlay.getContext("2d");
     context.clearRect(0, 0, width, height);
     if (!this.found) return;
-    if (this.found.mask) {
-      context.globalAlpha = 0.6;
-      context.drawImage(this.found.mask, 0, 0, width, height);
-      context.globalAlpha = 1;
-    }
+    if (this.found.mask) context.drawImage(this.found.mask, 0, 0, width, height);
     // The most probable on top.
     for (const entry of [...this.found.entries].reverse()) {
       if (entry.box) drawBox(context, entry, width, height, ratio);
