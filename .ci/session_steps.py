@@ -28,7 +28,10 @@ GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
 
 def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
-    """Debian packages that are missing, where that is how packages are installed; of those not required, what there is."""
+    """Debian packages that are missing, where that is how packages are installed.
+
+    Of those that are not required, the ones that the system offers.
+    """
     if shutil.which("dpkg-query") is None:
         wanted = ", ".join(packages)
         if required:

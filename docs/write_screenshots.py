@@ -15,12 +15,11 @@ from typing import Any
 
 from PIL import Image
 
-PROJECT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(PROJECT / "tests" / "python"))
-
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "tests" / "python"))
 from browser import chromium, prefer, resize
 from serving import serving
 
+PROJECT = Path(__file__).resolve().parent.parent
 PHOTO = PROJECT / "examples" / "images" / "cat.jpg"
 CLASSIFIER = "cifar10_mobilenet_v2"
 
