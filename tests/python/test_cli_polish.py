@@ -33,6 +33,12 @@ def test_help_of_all_commands_is_whole(command: Command, monkeypatch: pytest.Mon
         assert "{" not in text.splitlines()[0]
 
 
+def test_help_where_no_command_is_given(command: Command) -> None:
+    said = command()
+    assert said.returncode == 2
+    assert said.stderr.splitlines()[:2] == ["Usage: mpscnn [OPTIONS] COMMAND [ARGS]...", ""]
+
+
 def test_completion() -> None:
     environment = {
         **os.environ,

@@ -61,7 +61,10 @@ def _printable_usage() -> Iterator[None]:
     try:
         yield
     except _UsageError as error:
-        error.message = printable(error.message)
+        if (
+            error.ctx is None or error.message != error.ctx.get_help()
+        ):  # which is the message where there is no command
+            error.message = printable(error.message)
         raise
 
 
