@@ -92,6 +92,15 @@ def test_unknown_names_get_a_suggestion(name: str, message: str) -> None:
         network().load_weights({name: weight(6, 3, 3, 3)})
 
 
+@pytest.mark.parametrize(
+    ("weights", "message"), [([1.0], "mapping .* got list"), ({3: 1.0}, "got 3"), (None, "NoneType")]
+)
+def test_what_is_no_mapping_of_names(weights: Any, message: str) -> None:
+    for method in (network().load_weights, network().set_weights):
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            method(weights)
+
+
 # ---- PyTorch -------------------------------------------------------------------------------------------------------
 
 
@@ -120,3 +129,63 @@ def test_a_tensor_that_fits_both_layouts_needs_one() -> None:
     net.load_weights({"conv1.weight": module.weight}, layout="OIHW")
     expected = module(torch.from_numpy(X).permute(0, 3, 1, 2)).permute(0, 2, 3, 1).detach().numpy()
     np.testing.assert_allclose(run(net), expected, atol=1e-5)
+
+
+def test_tensors_without_memory() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.Conv2d(3, 6, 5, device="meta")
+    with pytest.raises(mpscnn.WeightsError, match=r"conv1\.weight: cannot be read as an array"):
+        network(5).load_weights({"conv1.weight": module.weight})
+
+
+# ---- Dense layers that read an image --------------------------------------------------------------------------------
+
+
+def flattened(kind: str, channels: int = 3) -> mpscnn.Network:
+    net = mpscnn.Network(input=(4, 2, channels))
+    x = net.input
+    if kind == "moved":
+        x = net.transpose(x, (3, 1, 2))
+    if kind != "as it is":
+        x = net.flatten(x)
+    if kind == "dropout":
+        x = net.activation(net.dropout(x, 0.5), "relu")
+    net.output(net.dense(x, 5, name="fc"))
+    return net
+
+
+def by_channel(own: np.ndarray[Any, Any], channels: int = 3) -> np.ndarray[Any, Any]:
+    """The columns as PyTorch's Flatten has them."""
+    return own.reshape(5, 4, 2, channels).transpose(0, 3, 1, 2).reshape(5, -1)
+
+
+@pytest.mark.parametrize("kind", ["flat", "dropout", "as it is"])
+def test_columns_of_a_flattened_image(kind: str) -> None:
+    own, x = weight(5, 24), weight(2, 4, 2, 3)
+    expected = x.reshape(2, 24) @ own.T
+    for given, layout in ((own, None), (own, "OHWI"), (by_channel(own), "OIHW")):
+        net = flattened(kind)
+        net.load_weights({"fc.weight": given}, layout=layout)  # type: ignore[arg-type]
+        np.testing.assert_allclose(run(net, x), expected, rtol=1e-5)
+
+
+def test_columns_that_have_one_order() -> None:
+    own, x = weight(5, 24), weight(2, 4, 2, 3)
+    net = flattened("moved")
+    net.load_weights({"fc.weight": own}, layout="OIHW")
+    np.testing.assert_allclose(run(net, x), x.transpose(0, 3, 1, 2).reshape(2, 24) @ own.T, rtol=1e-5)
+    net = flattened("flat", channels=1)
+    net.load_weights({"fc.weight": own[:, :8]}, layout="OIHW")
+    np.testing.assert_allclose(run(net, x[..., :1]), x[..., :1].reshape(2, 8) @ own[:, :8].T, rtol=1e-5)
+
+
+def test_a_module_that_flattens() -> None:
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed")
+    module = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(24, 5, bias=False))
+    x = weight(2, 4, 2, 3)
+    expected = module(torch.from_numpy(x).permute(0, 3, 1, 2)).detach().numpy()
+    net = flattened("flat")
+    with pytest.raises(mpscnn.WeightsError, match=r"a flattened image \(4, 2, 3\) .* say layout='OIHW'"):
+        net.load_weights({"fc.weight": module[1].weight})
+    net.load_weights({"fc.weight": module[1].weight}, layout="OIHW")
+    np.testing.assert_allclose(run(net, x), expected, rtol=1e-4, atol=1e-5)

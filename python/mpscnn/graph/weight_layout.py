@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.errors import WeightsError
+from mpscnn.errors import ParameterError, WeightsError
 
-__all__ = ["WeightLayout", "in_own_layout", "is_of_torch", "weight_array"]
+__all__ = [
+    "WeightLayout",
+    "in_own_layout",
+    "is_of_torch",
+    "of_flattened_image",
+    "require_named_weights",
+    "weight_array",
+]
 
 WeightLayout = Literal["OHWI", "OIHW"]
 _FROM_OIHW = (0, 2, 3, 1)
@@ -22,14 +31,57 @@ def is_of_torch(value: object) -> bool:
 
 def weight_array(name: str, value: Any) -> NDArray[Any]:
     """The value as an array. Raises WeightsError for what is none."""
-    if is_of_torch(value):
-        value = value.detach().cpu()
-        if str(value.dtype) == "torch.bfloat16":
-            value = value.float()  # every such number is one of float32
     try:
+        if is_of_torch(value):
+            value = value.detach().cpu()
+            if str(value.dtype) == "torch.bfloat16":
+                value = value.float()  # every such number is one of float32
         return np.asarray(value)
-    except (TypeError, ValueError, RuntimeError) as error:
+    except (
+        TypeError,
+        ValueError,
+        RuntimeError,
+    ) as error:  # NotImplementedError of tensors on "meta" among them
         raise WeightsError(f"{name}: cannot be read as an array: {error}") from error
+
+
+def require_named_weights(weights: object) -> None:
+    """Raises ParameterError for what is not a mapping whose keys are texts."""
+    if not isinstance(weights, Mapping):
+        raise ParameterError(
+            f"weights: expected a mapping of names such as 'conv1.weight' to arrays, got {type(weights).__name__}"
+        )
+    wrong = next((name for name in weights if not isinstance(name, str)), None)
+    if wrong is not None:
+        raise ParameterError(f"weights: expected names such as 'conv1.weight', got {wrong!r}")
+
+
+def of_flattened_image(
+    name: str,
+    array: NDArray[Any],
+    image: tuple[int, int, int],
+    layout: WeightLayout | None,
+    of_torch: bool,
+) -> NDArray[Any]:
+    """The weights of a dense layer that reads an image in a row, [out][height * width * channels] here.
+
+    PyTorch flattens channel by channel: "OIHW" says that the columns are so.
+
+    Raises WeightsError where that must be said.
+    """
+    height, width, channels = image
+    if array.ndim != 2 or array.shape[1] != math.prod(image) or channels == 1 or height * width == 1:
+        return array
+    if layout == "OIHW":
+        by_channel = array.reshape(-1, channels, height, width)
+        columns: NDArray[Any] = by_channel.transpose(_FROM_OIHW).reshape(array.shape)
+        return columns
+    if layout is None and of_torch:
+        raise WeightsError(
+            f"{name}: a tensor {array.shape} of PyTorch for a flattened image {image} may have its columns in either "
+            "order: say layout='OIHW' where they are channel by channel, as PyTorch flattens, or 'OHWI'"
+        )
+    return array
 
 
 def in_own_layout(

@@ -16,7 +16,15 @@ from mpscnn import _core
 from mpscnn._private.files import content_of
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, WeightsError
-from mpscnn.graph.weight_layout import WeightLayout, in_own_layout, is_of_torch, weight_array
+from mpscnn.graph.flattened import flattened_images
+from mpscnn.graph.weight_layout import (
+    WeightLayout,
+    in_own_layout,
+    is_of_torch,
+    of_flattened_image,
+    require_named_weights,
+    weight_array,
+)
 
 
 class GraphWeights:
@@ -33,11 +41,13 @@ class GraphWeights:
                 float64 is rounded to float32.
             layout: order of the axes of convolutions' weights: "OHWI", [out][kernel height][kernel width][in], or
                 "OIHW", PyTorch's, whose transposed convolutions are to be given as OIHW, too: `weight.transpose(0, 1)`.
-                None: "OHWI", and of PyTorch's tensors the one that fits.
+                It holds for the columns of dense layers that read a flattened image, too: channel by channel in
+                PyTorch. None: "OHWI", and of PyTorch's tensors the one that fits.
 
         Raises:
             WeightsError: a name that the network does not have, a weight that stays missing, a wrong shape, a tensor of
                 PyTorch whose shape fits both layouts while none is said, or a value that is not finite.
+            ParameterError: another layout, or no mapping of names to arrays.
         """
         self.set_weights(weights, layout=layout)
         specs = self.weight_specs()
@@ -51,15 +61,23 @@ class GraphWeights:
         """Sets some weights; the others stay. Arguments and errors as those of `load_weights`."""
         if layout not in (None, *get_args(WeightLayout)):
             raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
+        require_named_weights(weights)
         specs = {f"{spec['layer']}.{spec['role']}": spec for spec in self.weight_specs()}
         unknown = [name for name in weights if name not in specs]
         if unknown:
             named = ", ".join(f"{name!r}{_suggestion(name, specs)}" for name in unknown[:5])
             raise WeightsError(f"network {self.name!r} has no weight {named}")
+        images = flattened_images(self.graph)
         for name, value in weights.items():
             array = weight_array(name, value)
             shape = tuple(specs[name]["shape"])
-            self._set_weight(specs[name], in_own_layout(name, array, shape, layout, is_of_torch(value)))
+            image = images.get(specs[name]["layer"])
+            if image is not None and array.ndim == 2:
+                array = of_flattened_image(name, array, image, layout, is_of_torch(value))
+                array = array.reshape(shape) if array.size == math.prod(shape) else array
+            else:
+                array = in_own_layout(name, array, shape, layout, is_of_torch(value))
+            self._set_weight(specs[name], array)
 
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None

@@ -1,0 +1,37 @@
+"""Which dense layers read an image element by element: their weights have other orders in other libraries."""
+
+from __future__ import annotations
+
+import json
+
+from mpscnn import _core
+
+__all__ = ["flattened_images"]
+
+#: Operations that leave each element where it is.
+_IN_PLACE = ("neuron", "dropout")
+
+
+def flattened_images(graph: _core.Graph) -> dict[str, tuple[int, int, int]]:
+    """Height, width and channels of the images that dense layers read, flattened or as they are, by layer.
+
+    Images whose axes a layer has moved are none of these: their elements are in an order of the caller's.
+    """
+    structure = json.loads(graph.to_json())
+    entries = [*structure["inputs"], *structure["nodes"]]
+    shapes = {entry["name"]: graph.shape(index) for index, entry in enumerate(entries)}
+    nodes = {entry["name"]: entry for entry in structure["nodes"]}
+    images = {}
+    for name, node in nodes.items():
+        if node["operation"] != "fully_connected":
+            continue
+        source = node["inputs"][0]
+        while source in nodes and nodes[source]["operation"] in _IN_PLACE:
+            source = nodes[source]["inputs"][0]
+        if len(shapes[source]) == 2 and source in nodes and nodes[source]["operation"] == "reshape":
+            source = nodes[source]["inputs"][0]
+        moved = source in nodes and nodes[source]["operation"] == "transpose"
+        if len(shapes[source]) == 4 and not moved:
+            _, height, width, channels = shapes[source]
+            images[name] = (height, width, channels)
+    return images
