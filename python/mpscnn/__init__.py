@@ -28,7 +28,8 @@ from mpscnn.model import Model, load
 from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, nodes, ray, registry
+    from mpscnn import converters, kernels, models, nodes, registry
+    from mpscnn import ray as ray  # of which "import *" would hide Ray itself
     from mpscnn.comparison import (
         ComparedLayer,
         Comparison,
@@ -206,7 +207,6 @@ __all__ = [
     "operations",
     "preprocess",
     "quantize",
-    "ray",
     "read_idx",
     "registry",
     "unpack_binary_weights",

@@ -21,8 +21,10 @@ from PIL import Image
 
 import mpscnn
 from mpscnn.cli.help_texts import with_address
+from mpscnn.ray import node
 from mpscnn.ray.cluster import explained
 from mpscnn.ray.output import writer
+from mpscnn.ray.sources import Columns
 
 os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 ray = pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
@@ -394,6 +396,28 @@ def test_clusters_that_do_not_answer_are_told(photos: Path) -> None:
 
 
 # ---- What dies -----------------------------------------------------------------------------------------------------
+
+
+class Dying:
+    def run(self, table: Any) -> None:
+        os._exit(1)
+
+
+def test_a_batch_over_which_processes_die_ends_the_job(cluster: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    columns = Columns("jpeg", "bytes", "name")
+    job = node.Job("mpscnn-test", None, node.Work("classification", {}, None, columns))
+    started: list[Any] = []
+
+    def program(*_: Any) -> Any:
+        started.append(ray.remote(Dying).options(num_cpus=0).remote())
+        return started[-1]
+
+    monkeypatch.setattr(node, "_program", program)
+    monkeypatch.setattr(node, "_ATTEMPTS", 2)
+    table = pa.table({"name": ["a.jpg", "b.jpg"], "jpeg": [b"a", b"b"]})
+    with pytest.raises(mpscnn.DeviceError, match=r"died 2 times over the photos a\.jpg to b\.jpg"):
+        node.on_this_machine(job, table)
+    assert len(started) == 2
 
 
 def test_a_killed_process_and_a_killed_machine_lose_no_photo(cluster: Any, photos: Path) -> None:

@@ -21,7 +21,9 @@ _PATH = "path of the photo"
 _PARQUET = ".parquet"
 #: What a column with names is usually called.
 _NAMES = (IMAGE, "name", "path", "file_name", "filename", "key", "id")
-_MOST_ROWS = 256
+#: Of a batch: names of files, or photos themselves, which may be large.
+_MOST_NAMES = 256
+_MOST_PHOTOS = 64
 
 
 @dataclass(frozen=True)
@@ -82,12 +84,12 @@ def open_source(
         if schema is None:
             raise ImageError("the dataset is empty")
         columns = columns_of(_arrow_schema(schema), "the dataset", photo_column, name_column)
-        return Source(source, columns, None, _MOST_ROWS)
+        return Source(source, columns, None, _MOST_PHOTOS)
     arguments = _arguments(source)
     if files := _parquet_files(arguments):
         schema = _parquet_schema(files[0])
         columns = columns_of(schema, files[0], photo_column, name_column)
-        return Source(ray.data.read_parquet(files), columns, None, _MOST_ROWS)
+        return Source(ray.data.read_parquet(files), columns, None, _MOST_PHOTOS)
     if photo_column is not None or name_column is not None:
         raise ParameterError("photo_column and name_column are for Parquet files and datasets")
     paths, failures = photo_paths(arguments)
@@ -109,7 +111,7 @@ def from_paths(
     pa = import_arrow()
     names = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
     # So that every machine gets several batches, and those that are faster more.
-    rows = max(1, min(_MOST_ROWS, -(-len(paths) // (4 * machines))))
+    rows = max(1, min(_MOST_NAMES, -(-len(paths) // (4 * machines))))
     table = pa.table(
         {IMAGE: names, _PATH: pa.array([os.fsencode(path) for path in paths], pa.binary()), **others}
     )
