@@ -116,6 +116,7 @@ class Page:
         return int(
             self.run(
                 """const overlay = document.getElementById("overlay");
+                if (!overlay.width || !overlay.height) return 0;
                 const { data } = overlay.getContext("2d").getImageData(0, 0, overlay.width, overlay.height);
                 let count = 0;
                 for (let i = 3; i < data.length; i += 4) count += data[i] > 0;
@@ -229,6 +230,28 @@ def test_without_motion_a_video_waits(driver: Any, service: Service, tmp_path: P
     assert page.run("return document.getElementById('video').paused")
 
 
+def test_a_video_that_stands_is_computed_by_another_model(page: Page, tmp_path: Path) -> None:
+    prefer(page.driver, prefers_reduced_motion="reduce")
+    page.drop(("cat.webm", "video/webm", clip(tmp_path)))
+    page.first_is("cat")
+    page.choose("model", "segmentation")
+    page.until(lambda: page.drawn() > 1000, "a mask is drawn")
+    assert page.run("return document.getElementById('video').paused")
+
+
+def test_a_new_source_shows_nothing_of_the_old_one(page: Page) -> None:
+    page.choose("model", "segmentation")
+    page.element("camera").click()
+    page.until(lambda: page.drawn() > 1000, "a mask is drawn")
+    page.element("camera").click()
+    assert page.labels() == []
+    page.choose("model", CLASSIFIER)
+    page.pick(CAT)
+    page.first_is("cat")
+    assert page.drawn() == 0
+    assert page.run("return document.getElementById('video').srcObject") is None
+
+
 def test_a_video_that_is_none_is_said(page: Page) -> None:
     page.drop(("clip.mp4", "video/mp4", b"no video"))
     page.notice("clip.mp4 is not read")
@@ -268,6 +291,33 @@ def test_boxes_lie_where_the_service_finds_them(page: Page, service: Service) ->
     )
     assert line > 0
     assert inside == 0
+
+
+def test_the_least_score_of_boxes_is_chosen(page: Page, service: Service) -> None:
+    page.pick(CAT)
+    page.choose("model", "detection")
+    page.until(lambda: page.drawn() > 1000, "boxes are drawn")
+    scores = [entry["score"] for entry in service.request("/v1/detect", CAT.read_bytes()).json["detections"]]
+    assert len(scores) == len(page.labels())
+    assert min(scores) < 0.95
+    assert page.text("score-shown").startswith("the model")
+    page.run(
+        """const score = document.getElementById("score");
+        score.value = 95;
+        for (const name of ["input", "change"]) score.dispatchEvent(new Event(name));"""
+    )
+    page.until(lambda: len(page.labels()) < len(scores), "fewer boxes are left")
+    assert page.text("score-shown") == "95 %"
+
+
+def test_a_refused_option_is_said(page: Page, service: Service) -> None:
+    page.run("document.getElementById('precision').append(new Option('double', 'double'))")
+    page.choose("precision", "double")
+    page.notice("Not changed")
+    assert page.element("precision").get_attribute("value") == "float32"
+    page.choose("precision", "auto")
+    page.no_notice()
+    assert service.request(f"/v1/models/{CLASSIFIER}").json["precision"] == "float32"
 
 
 def test_precision_and_threads_are_changed(page: Page, service: Service) -> None:
@@ -416,6 +466,24 @@ def test_a_busy_service_is_asked_again(page: Page) -> None:
     page.pick(CAT)
     page.notice("busy")
     page.first_is("cat")
+    page.no_notice()
+
+
+def test_a_service_with_other_models_is_asked_for_them(page: Page) -> None:
+    page.run(
+        """const real = window.fetch;
+        let first = true;
+        window.fetch = async (path, ...rest) => {
+          if (!String(path).startsWith("v1/classify") || !first) return real(path, ...rest);
+          first = false;
+          const body = JSON.stringify({ error: "UnknownModel", message: "there is no model" });
+          return new Response(body, { status: 404 });
+        };
+        document.getElementById("model").replaceChildren();"""
+    )
+    page.pick(CAT)
+    page.first_is("cat")
+    assert len(page.element("model").find_elements("tag name", "option")) == 3
     page.no_notice()
 
 
