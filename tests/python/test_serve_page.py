@@ -168,6 +168,17 @@ def test_dropped_photos_become_a_strip(page: Page) -> None:
     page.no_notice()
 
 
+def test_a_photo_that_only_the_service_reads(page: Page, tmp_path: Path) -> None:
+    from PIL import Image
+
+    path = tmp_path / "cat.tif"
+    with Image.open(CAT) as photo:
+        photo.save(path)
+    page.pick(path)
+    page.first_is("cat")
+    page.notice("cannot show cat.tif")
+
+
 def test_the_camera_is_counted_and_given_back(page: Page) -> None:
     page.element("camera").click()
     page.until(lambda: page.frames() >= 10, "ten frames are computed")

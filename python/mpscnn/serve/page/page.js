@@ -76,16 +76,18 @@ async function load() {
   notice("server", "");
 }
 
-/** What the model finds; null if another model has been chosen meanwhile. */
+/** What the model finds; null if another model or source has been chosen meanwhile. */
 async function lookAt(file) {
   const asked = generation;
   if (!settings.model) await guarded(load);
   if (!settings.model) throw new Error("the service has no model for it");
-  const found = await guarded(() => look(settings.model, file, { score: settings.least }));
-  return asked === generation ? found : null;
+  const current = () => asked === generation;
+  const found = await guarded(() => (current() ? look(settings.model, file, { score: settings.least }) : null));
+  return current() ? found : null;
 }
 
 async function lookAtFrame(file) {
+  const asked = generation;
   try {
     const found = await lookAt(file);
     if (found && live.running) {
@@ -95,8 +97,10 @@ async function lookAtFrame(file) {
     }
     return found;
   } catch (error) {
-    notice("frame", `Not computed: ${error.message}`);
-    await pause(1000);
+    if (asked === generation) {
+      notice("frame", `Not computed: ${error.message}`);
+      await pause(1000);
+    }
     return null;
   }
 }
@@ -118,7 +122,8 @@ function showPhoto(photo) {
     stage.clear();
   }
   stage.photo.alt = photo.found ? `${photo.file.name}: ${photo.found.entries[0]?.label ?? "nothing found"}` : photo.file.name;
-  notice("photo", photo.error ? `${photo.file.name} is not read: ${photo.error}` : "");
+  const unseen = photo.found && photo.unseen ? `This browser cannot show ${photo.file.name}, but the service reads it.` : "";
+  notice("photo", photo.error ? `${photo.file.name} is not read: ${photo.error}` : unseen);
   if (photo.found) {
     stage.put(photo.found);
     results.show(photo.found);

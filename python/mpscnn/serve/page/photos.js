@@ -101,6 +101,7 @@ export class Photos {
     try {
       picture = await createImageBitmap(photo.file);
     } catch {
+      photo.unseen = true;
       return photo.file; // the service reads formats that browsers do not, and says what is wrong
     }
     try {
