@@ -92,12 +92,12 @@ def running(command: list[str], address: str, ready: str) -> Iterator[None]:
         process.wait()
 
 
-def wrk(address: str, script: Path, connections: int, seconds: float) -> Turn:
+def wrk(address: str, script: Path, connections: int, seconds: int) -> Turn:
     command = [
         "wrk",
         "-t1",
         f"-c{connections}",
-        f"-d{seconds:g}s",
+        f"-d{seconds}s",
         "--timeout",
         "30s",
         "-s",
@@ -133,7 +133,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--turns", type=int, default=7)
-    parser.add_argument("--seconds", type=float, default=5.0, help="of each turn")
+    parser.add_argument("--seconds", type=int, default=5, help="of each turn")
     parser.add_argument("--connections", type=int, default=8)
     parser.add_argument("--without-litserve", action="store_true")
     parser.add_argument("--batches", type=int, nargs="*", default=[], help="of the runner, such as 4 8")

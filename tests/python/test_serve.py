@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -290,6 +291,25 @@ def test_options_compile_the_model_again(
         ):
             refused(service.request("/v1/models/colours/options", body), status, kind, "")
         assert service.request("/v1/models/colours").json["precision"] == "float16"
+
+
+@pytest.mark.parametrize("task", PATHS)
+def test_requests_computed_together_get_their_own_answers(
+    models: dict[str, mpscnn.Model], tmp_path: Path, task: str
+) -> None:
+    path = tmp_path / f"{task}.safetensors"
+    path.write_bytes(models[task]._core.content())
+    photos = [encoded(pixels) for pixels in photo_models.photos(12)]
+    with (
+        serving(path, "--device", "cpu", "--inflight", "1", "--batch", "4") as service,
+        ThreadPoolExecutor(12) as clients,
+    ):
+        answers = list(clients.map(lambda photo: service.request(PATHS[task], photo), photos))
+    for answer, photo in zip(answers, photos, strict=True):
+        assert answer.status == 200, answer.body
+        content = {name: value for name, value in answer.json.items() if not name.endswith("milliseconds")}
+        expected = json.loads(json.dumps(found(models[task].predict(photo))))
+        assert content == {"model": task, **expected}
 
 
 def test_metrics_count_requests(service: Service, photo: bytes) -> None:

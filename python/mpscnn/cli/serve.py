@@ -50,6 +50,12 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(
+            min=1, max=1_024, metavar="N", help="Requests computed as one, where so many wait for their turn."
+        ),
+    ] = 1,
     queue: Annotated[
         int, typer.Option(min=0, max=1_000_000, metavar="N", help="Requests that may wait.")
     ] = 64,
@@ -108,6 +114,7 @@ def serve(
         insecure=insecure,
         allowed_hosts=tuple(allow_host or ()),
         inflight=inflight or 0,
+        batch=batch,
         queue=queue,
         deadline=deadline,
         max_bytes=max_bytes,
@@ -118,7 +125,12 @@ def serve(
         log_to_stderr(log_level.value)
         hosted = [
             host_model(
-                model, settings.slots, device=device, precision=precision.value, threads=threads or "auto"
+                model,
+                settings.runs,
+                settings.batch,
+                device=device,
+                precision=precision.value,
+                threads=threads or "auto",
             )
             for model in models or [DEFAULT_MODEL]
         ]

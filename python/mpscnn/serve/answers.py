@@ -14,6 +14,8 @@ from mpscnn.vision.segmentation import Segmentation
 
 __all__ = ["JPEG", "JSON", "PNG", "accepted", "json_bytes", "picture"]
 
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
 JSON = "application/json"
 PNG = "image/png"
 JPEG = "image/jpeg"
@@ -67,4 +69,4 @@ def picture(result: Any, photo: Photo, kind: str) -> bytes:
 
 def json_bytes(value: Any) -> bytes:
     """Without spaces. Raises ValueError for NaN and infinities, which JSON does not have."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(value).encode()

@@ -28,6 +28,7 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
+_MOST_KNOWN = 100
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
 
@@ -49,6 +50,8 @@ class Guard:
         self._token = None if settings.token is None else f"Bearer {settings.token}".encode()
         self._open = _OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
+        self._known: set[str] = set()
+        """Host headers that have been looked at, and are ours."""
         self._hosts = {name.lower() for name in (settings.host, *settings.allowed_hosts)}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
@@ -92,8 +95,14 @@ class Guard:
         return None
 
     def _is_ours(self, host: str) -> bool:
-        if self._any_host:
+        if self._any_host or host in self._known:
             return True
+        ours = self._names_us(host)
+        if ours and len(self._known) < _MOST_KNOWN:
+            self._known.add(host)
+        return ours
+
+    def _names_us(self, host: str) -> bool:
         try:
             name = urlsplit(f"//{host}").hostname or ""
         except ValueError:

@@ -26,17 +26,19 @@ class Compiled:
     Of one event loop's tasks, but for the constructor and `tensors`.
     """
 
-    def __init__(self, model: Model, inflight: int, threads: int | Literal["auto"]) -> None:
+    def __init__(self, model: Model, inflight: int, batch: int, threads: int | Literal["auto"]) -> None:
         self.model = model
         self.threads = threads
         self._inflight = inflight
+        self._batch = batch
         self._users = 0
         self._retired = False
         self._photos: Runner[Any] | None = None
-        self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads)
+        # Without a wait: only what is there anyway is computed together.
+        self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads, max_batch=batch)
         self._no_photos = ""
         try:
-            self._photos = Runner(model, inflight, threads=threads)
+            self._photos = Runner(model, inflight, threads=threads, max_batch=batch)
         except UnsupportedError as error:
             self._no_photos = str(error)
 
@@ -129,7 +131,7 @@ class HostedModel:
         def compile_again() -> Compiled:
             core = self.compiled.model._core
             model = Model(core, device=device, precision=precision, threads=threads)
-            return Compiled(model, self.compiled._inflight, threads)
+            return Compiled(model, self.compiled._inflight, self.compiled._batch, threads)
 
         async with self._changing:
             made = await asyncio.get_running_loop().run_in_executor(pool, compile_again)
@@ -184,6 +186,7 @@ class Models:
 def host(
     source: str | os.PathLike[str],
     inflight: int,
+    batch: int = 1,
     *,
     device: str = "auto",
     precision: Any = "auto",
@@ -196,4 +199,4 @@ def host(
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text
     model = load(source, device=device, precision=precision, threads=threads)
-    return HostedModel(name, Compiled(model, inflight, threads))
+    return HostedModel(name, Compiled(model, inflight, batch, threads))

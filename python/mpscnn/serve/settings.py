@@ -32,6 +32,8 @@ class Settings:
     """Names by which browsers may call the service, beside its address."""
     inflight: int = 0
     """Requests computed at once; 0: `default_inflight`."""
+    batch: int = 1
+    """Requests that are computed as one, where so many wait."""
     queue: int = 64
     """Requests that may wait."""
     deadline: float = 30.0
@@ -46,6 +48,7 @@ class Settings:
     def __post_init__(self) -> None:
         whole_number("port", self.port, least=0, most=65_535)
         whole_number("inflight", self.inflight, least=0, most=32)
+        whole_number("batch", self.batch, most=1_024)
         whole_number("queue", self.queue, least=0, most=1_000_000)
         whole_number("max_bytes", self.max_bytes, most=2**40)
         whole_number("max_pixels", self.max_pixels, most=2**40)
@@ -62,7 +65,12 @@ class Settings:
 
     @property
     def slots(self) -> int:
-        """Requests computed at once."""
+        """Requests under way at once."""
+        return self.runs * self.batch
+
+    @property
+    def runs(self) -> int:
+        """Runs of a network under way at once."""
         return self.inflight or default_inflight()
 
 
