@@ -35,7 +35,7 @@ struct Node {
     /// Weights that are tensors of the graph, by role: those of a network that is trained. A node has either
     /// these or `weights`.
     std::map<std::string, ValueId> variables;
-    bool keep_float32 = false; ///< in float16 networks: neither weights nor the result are rounded to half
+    bool keep_float32 = false; ///< in float16 and int8 networks: computed in float32
     std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
 
     /// The weight's values, or `count` times `otherwise` where it is not set.

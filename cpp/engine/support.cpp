@@ -61,13 +61,15 @@ private:
             inputs.push_back(shape(value));
             quantized &= graph_.quantization(value).has_value();
         }
+        // Functions of the program are not computed in a precision.
+        const bool kept = node.keep_float32 && !std::holds_alternative<ops::Custom>(node.operation);
         return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
                                                            .inputs = inputs,
                                                            .output = shape(result),
                                                            .activation = node.activation,
                                                            .half = precision_ == Precision::float16,
                                                            .float32 = precision_ == Precision::float32,
-                                                           .int8 = precision_ == Precision::int8,
+                                                           .int8 = precision_ == Precision::int8 && !kept,
                                                            .quantized = quantized,
                                                            .reads_variables = !node.variables.empty()});
     }

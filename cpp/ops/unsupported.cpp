@@ -170,7 +170,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
      "convolutions and dense layers with uint8 weights, additions, average poolings, bilinear resizes, "
      "softmax, "
      "concatenations, relu, relu6 and clamp, reshapes, "
-     "with a quantization of each tensor, as TensorFlow Lite has them",
+     "with a quantization of each tensor, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 
     {"", "", "weights",

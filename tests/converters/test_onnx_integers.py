@@ -51,6 +51,25 @@ def quantized() -> mpscnn.Network:
     return mpscnn.quantize(network, IMAGES)[0]
 
 
+def test_layers_that_are_kept_in_float32() -> None:
+    """They read and give numbers; what layers of integers read of them is rounded."""
+    network = mpscnn.Network((12, 12, 3), name="mixed")
+    x = network.conv2d(network.input, 8, 3, activation="hard_swish", name="floats")
+    y = network.activation(x, "tanh", name="tanh")
+    network.output(network.conv2d(network.add(x, y, name="sum"), 4, 1, name="last"))
+    network.initialize_weights(3)
+    network, _ = mpscnn.quantize(network, IMAGES, keep_float=["floats", "tanh"])
+    model = to_onnx(network, dtype="uint8")
+    kinds = Counter(node.op_type for node in model.graph.node)
+    assert kinds["QuantizeLinear"] == 4  # the two floats for "sum", its result, and that of "last"
+    x = IMAGES[0]
+    right = np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+    found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
+    step = network.to_dict()["nodes"][-1]["quantization"]["scale"]
+    assert (np.abs(found - right) < 1.01 * step).mean() > 0.99
+    assert layers_beyond_one_step(network) == {}
+
+
 def on_onnxruntime(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
     content = model if isinstance(model, bytes) else model.SerializeToString()
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])

@@ -131,8 +131,10 @@ std::vector<Element> elements_of_values(const Graph &graph, Precision precision)
         for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
             const bool view = is_any_of<ops::Reshape>(graph.nodes()[i].operation);
             const auto operand = static_cast<std::size_t>(graph.nodes()[i].inputs[0]);
-            elements[static_cast<std::size_t>(graph.result_of(i))] =
-                view ? elements[operand] : Element::uint8;
+            elements[static_cast<std::size_t>(graph.result_of(i))] = view ? elements[operand]
+                                                                     : graph.nodes()[i].keep_float32
+                                                                         ? Element::float32
+                                                                         : Element::uint8;
         }
     if (precision != Precision::bfloat16) return elements;
     const std::vector<bool> precedes = precedes_product(graph);

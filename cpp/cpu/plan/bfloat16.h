@@ -10,7 +10,8 @@
 namespace mpscnn::cpu {
 
 /// The elements of each value of a graph. In bfloat16 precision they are such numbers wherever they are
-/// rounded (docs/architecture.md, "Numbers"), or only moved; in int8 precision layers compute bytes.
+/// rounded (docs/architecture.md, "Numbers"), or only moved; in int8 precision layers compute bytes,
+/// but for those that are kept in float32.
 std::vector<Element> elements_of_values(const engine::Graph &graph, engine::Precision precision);
 
 /// Whether a node multiplies weights that are bfloat16 numbers by inputs that are.

@@ -1,6 +1,8 @@
 #include <algorithm>
 #include <array>
+#include <iterator>
 #include <map>
+#include <utility>
 
 #include "cpu/plan/lowering.h"
 #include "cpu/plan/placement.h"
@@ -22,7 +24,12 @@ void set_window(const ops::CanonicalWindow &window, WindowAxis &vertical, Window
 
 class IntegerSteps::Impl {
 public:
-    Impl(StepBuilder &builder, const LoweredNetwork &network) : builder_(builder), network_(network) {}
+    Impl(StepBuilder &builder, const LoweredNetwork &network) : builder_(builder), network_(network) {
+        const std::vector<Region> &regions = builder.placement().regions;
+        for (std::size_t value = 0; value < regions.size(); ++value)
+            if (const auto &own = network.graph.quantization(static_cast<ValueId>(value)))
+                if (is_of_integers(regions[value])) stored_.emplace(regions[value].storage, *own);
+    }
 
     void add(const FusedOperation &fused) {
         std::visit([&](const auto &operation) { add_layer(fused, operation); }, fused.operation);
@@ -30,17 +37,43 @@ public:
 
     void add(const OutputCopy &copy) {
         const Region &source = builder_.placement().region(copy.value);
-        if (element(source) == Element::float32) return builder_.add_copy({}, source, copy.destination);
-        const Quantization &own = quantization(copy.value);
-        append({},
+        if (!is_of_integers(source)) return builder_.add_copy({}, source, copy.destination);
+        add_numbers({}, source, copy.destination);
+    }
+
+    void convert(std::size_t first) {
+        const auto begin = builder_.steps.begin() + static_cast<std::ptrdiff_t>(first);
+        std::vector<Step> steps(std::make_move_iterator(begin),
+                                std::make_move_iterator(builder_.steps.end()));
+        builder_.steps.erase(begin, builder_.steps.end());
+        for (Step &step : steps) {
+            const auto as_numbers = [&](Region &region) {
+                if (!is_of_integers(region)) return;
+                const Region result = builder_.add_workspace(region.extents);
+                add_numbers(step.layers, region, result);
+                region = result;
+            };
+            as_numbers(step.source);
+            std::for_each(step.others.begin(), step.others.end(), as_numbers);
+            builder_.steps.push_back(std::move(step));
+        }
+    }
+
+private:
+    bool is_of_integers(const Region &region) const {
+        return region.storage >= 0 && element(region) == Element::uint8;
+    }
+
+    void add_numbers(std::vector<std::string> layers, const Region &source, const Region &destination) {
+        const Quantization &own = stored_.at(source.storage);
+        append(std::move(layers),
                DequantizationTask{.source = {},
                                   .destination = {},
                                   .scale = own.scale,
                                   .zero_point = stored(own, own.zero_point)},
-               source, copy.destination);
+               source, destination);
     }
 
-private:
     const Quantization &quantization(ValueId value) const { return *network_.graph.quantization(value); }
     Element element(const Region &region) const {
         return builder_.placement().storages[static_cast<std::size_t>(region.storage)].element;
@@ -161,6 +194,7 @@ private:
     StepBuilder &builder_;
     const LoweredNetwork &network_;
     std::map<ValueId, Region> quantized_;
+    std::map<int, Quantization> stored_; ///< by storage: concatenated parts and views have the same one
 };
 
 IntegerSteps::IntegerSteps(StepBuilder &builder, const LoweredNetwork &network)
@@ -168,5 +202,6 @@ IntegerSteps::IntegerSteps(StepBuilder &builder, const LoweredNetwork &network)
 IntegerSteps::~IntegerSteps() = default;
 void IntegerSteps::add(const FusedOperation &fused) { impl_->add(fused); }
 void IntegerSteps::add(const OutputCopy &copy) { impl_->add(copy); }
+void IntegerSteps::convert(std::size_t first) { impl_->convert(first); }
 
 } // namespace mpscnn::cpu

@@ -58,6 +58,8 @@ public:
 
     void add(const FusedOperation &fused);
     void add(const OutputCopy &copy);
+    /// Steps from number `first` on, of a layer that is kept in float32, read numbers instead of integers.
+    void convert(std::size_t first);
 
 private:
     class Impl;

@@ -101,7 +101,14 @@ private:
         return precision_ == Precision::float16 && !node.keep_float32 && ops::info_of(node.operation).rounds;
     }
     Precision weight_precision(const Node &node) const {
-        return node.keep_float32 && precision_ == Precision::float16 ? Precision::float32 : precision_;
+        const bool keeps = precision_ == Precision::float16 || precision_ == Precision::int8;
+        return node.keep_float32 && keeps ? Precision::float32 : precision_;
+    }
+    /// In int8 networks. What is only seen as another shape has the integers of what is seen.
+    bool is_of_integers(std::size_t index) const {
+        const ValueId result = graph_.result_of(index);
+        return !graph_.nodes()[index].keep_float32 ||
+               (element(result) == Element::uint8 && graph_.quantization(result));
     }
     Element element(ValueId value) const { return elements_[static_cast<std::size_t>(value)]; }
 
@@ -121,7 +128,7 @@ private:
         FusedOperation fused;
         fused.operation = node.operation;
         fused.inputs = node.inputs;
-        if (precision_ == Precision::int8) {
+        if (precision_ == Precision::int8 && is_of_integers(index)) {
             fused.layers = {node.name};
             fused.result = graph_.result_of(index);
             fused.element = element(fused.result);

@@ -56,7 +56,7 @@ struct FusedOperation {
     std::map<std::string, engine::ValueId> variables;
     std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
     BinaryWeights binary;
-    std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks
+    std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless kept in float32
     /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
     /// where no part writes, and the bias behind beta scaling.
     AlignedBuffer<float> scale, shift;

@@ -144,7 +144,8 @@ private:
     /// A slice whose result need not lie elsewhere.
     bool is_view(const FusedOperation &operation) {
         const auto *slice = std::get_if<ops::Slice>(&operation.operation);
-        return slice && slice->is_view() && !placed(operation.result) && !whole_[index(operation.result)];
+        return slice && element(operation.inputs[0]) == element(operation.result) && slice->is_view() &&
+               !placed(operation.result) && !whole_[index(operation.result)];
     }
 
     void place_slice(const FusedOperation &operation) {

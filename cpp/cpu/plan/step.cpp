@@ -46,7 +46,7 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
     for (std::size_t i = 0; i < network.operations.size(); ++i) {
         const FusedOperation &fused = network.operations[i];
         const std::size_t first = builder.steps.size();
-        if (computes_integers)
+        if (fused.integers)
             integers.add(fused);
         else if (!chain_of[i])
             make_steps_of(builder, fused);
@@ -54,6 +54,7 @@ std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement
             std::holds_alternative<ops::Pooling>(fused.operation)
                 ? make_pooled_step(builder, network, *chain_of[i])
                 : make_chain_step(builder, network, *chain_of[i]);
+        if (computes_integers && !fused.integers) integers.convert(first);
         for (std::size_t step = first; step < builder.steps.size(); ++step)
             builder.steps[step].operations = chain_of[i] ? chain_of[i]->operations : std::vector{i};
         if (builder.steps.size() > first)

@@ -161,8 +161,8 @@ MPSCNN_API mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *
                                                const int *inputs, int input_count, const char *attributes,
                                                const char *activation, int *value);
 MPSCNN_API mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value);
-/* Whether a layer keeps its weights and its result in float32 when the network computes in float16; 0: it
- * does not, as before the first call. */
+/* Whether a layer keeps its weights and its result in float32 when the network computes in float16 or int8;
+ * 0: it does not, as before the first call. */
 MPSCNN_API mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep);
 /* How 8-bit integers stand for a value's numbers when the network computes in int8: number = (integer -
  * zero_point) * scale. `type` is "uint8" or "int8"; the value is an input's or a layer's. */

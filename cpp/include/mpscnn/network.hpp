@@ -524,7 +524,7 @@ public:
         return value;
     }
     void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
-    /// Whether a layer stays float32 when the network computes in float16.
+    /// Whether a layer stays float32 when the network computes in float16 or int8.
     void keep_float32(Value value, bool keep = true) {
         detail::check(mpscnn_graph_keep_float32(get(), value, keep));
     }

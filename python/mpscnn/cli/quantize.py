@@ -49,6 +49,15 @@ def quantize(
             "in folders named like the model's classes, accuracy is shown, too.",
         ),
     ] = None,
+    keep_float: Annotated[
+        str,
+        typer.Option(
+            "--keep-float",
+            metavar="LAYER,...",
+            help="Layers to keep in float32: those that lose most, or that integers do not have.",
+            show_default=False,
+        ),
+    ] = "",
     most: Annotated[int, typer.Option(min=1, metavar="N", help="Calibrate with N images at most.")] = 256,
     size: SizeOption = None,
     as_json: JsonOption = False,
@@ -71,7 +80,8 @@ def quantize(
         )
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
-    require_quantizable(network)
+    kept = [name for name in keep_float.split(",") if name]
+    require_quantizable(network, kept)
     require_replaceable(target, WeightsError)
     paths = photos_of(images, most)
     tested = photos_of(test, None) if test else paths
@@ -80,6 +90,7 @@ def quantize(
         network,
         given,
         test_images=inputs_of_photos(core, network, tested, size) if test else given,
+        keep_float=kept,
         test_classes=classes_of_photos(tested, network.labels or []),
     )
     result.save(target, dtype="uint8", information=information or None)

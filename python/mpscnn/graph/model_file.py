@@ -131,6 +131,7 @@ def _kept(array: NDArray[Any]) -> Tensor:
 def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
     """The network's weights by tensor name."""
     tensors: dict[str, Tensor] = {}
+    kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
     for spec in network.weight_specs():
         if not spec["set"]:
             if spec["required"]:
@@ -140,12 +141,12 @@ def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
         name = f"{layer}.{role}"
         if role == "bias" and (stored := network.graph.get_weight(layer, role))[0].dtype == np.int32:
             tensors |= _stored(name, *stored)
-        elif role == "weight" and dtype == "uint8":
+        elif role == "weight" and dtype == "uint8" and layer not in kept:
             values, scales, zero_points = network.graph.get_weight(layer, role)
             quantized = (values, scales, zero_points) if scales else quantize(values)
             tensors |= _stored(name, *quantized)
         else:
-            kind = dtype if role == "weight" else "float32"
+            kind = dtype if role == "weight" and dtype != "uint8" else "float32"
             make = partial(_floats, network, layer, role, np.dtype(kind))
             tensors[name] = Tensor(kind, tuple(spec["shape"]), make)
     return tensors

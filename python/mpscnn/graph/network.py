@@ -213,10 +213,12 @@ class Network(
         return x
 
     def keep_float32(self, layers: Sequence[str | Tensor], *, keep: bool = True) -> None:
-        """Keeps layers in float32 when the network computes in float16: nothing of them is rounded to half.
+        """Keeps layers in float32 when the network computes in float16 or int8: nothing of them is rounded.
 
         That goes for weights and results. A layer together with the batch normalization and the activation behind it
-        counts as one. Model files hold it. `mpscnn.check_precision` finds the layers that need it.
+        counts as one in float16. In int8 such a layer reads and gives numbers; layers of integers that read its result
+        need to know its integers (`quantize`). Model files hold it. `mpscnn.check_precision` finds the layers that need
+        it in float16, `mpscnn.quantize` those in int8.
 
         Raises ParameterError for a layer that there is not, and for an input.
         """
@@ -382,8 +384,8 @@ class Network(
         """Writes a model file (docs/model_format.md), replacing an older one only when complete.
 
         Args:
-            dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel). Biases and
-                batch norms stay float32.
+            dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
+                that are kept in float32). Biases and batch norms stay float32.
             labels: names of the classes; None: the network's own, if it has any.
             preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: free text: "license", "source", "description".

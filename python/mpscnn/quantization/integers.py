@@ -25,6 +25,11 @@ _SAME_INTEGERS = {"pooling", "reshape", "resize"}
 _PROBABILITIES = Scale(1.0 / 256.0, -128)
 
 
+def is_kept(node: Node) -> bool:
+    """Whether a layer stays in float32."""
+    return bool(node.get("keep_float32", False))
+
+
 def refused_layers(network: Network) -> dict[str, str]:
     """Layers that the engine does not compute in integers, and why. It is asked, with integers made up.
 
@@ -71,12 +76,12 @@ def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
     nodes = network.to_dict()["nodes"]
     first = {name: name for name in network.layer_names()}
     for node in nodes:
-        if node["operation"] in _SAME_INTEGERS:
+        if node["operation"] == "reshape" or (node["operation"] in _SAME_INTEGERS and not is_kept(node)):
             first[node["name"]] = first[node["inputs"][0]]
     members: dict[str, list[str]] = {}
     for name, own in first.items():
         members.setdefault(own, []).append(name)
-    softmax = {node["name"] for node in nodes if node["operation"] == "softmax"}
+    softmax = {node["name"] for node in nodes if node["operation"] == "softmax" and not is_kept(node)}
     found = {
         own: _PROBABILITIES if own in softmax else best_scale([seen[name].histogram for name in names])
         for own, names in members.items()
@@ -98,7 +103,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
         result.quantize(name, "int8", scale.scale, scale.zero_point)
     given = network.weights
     for node in network.to_dict()["nodes"]:
-        if node["operation"] not in PRODUCTS:
+        if node["operation"] not in PRODUCTS or is_kept(node):
             continue
         name, source = node["name"], node["inputs"][0]
         weight = given[f"{name}.weight"]

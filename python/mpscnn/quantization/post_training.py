@@ -15,7 +15,7 @@ from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.quantization.calibration import Array, Computed, batches, calibrate
 from mpscnn.quantization.equalization import equalized
-from mpscnn.quantization.integers import integer_pieces, refused_layers, with_integers
+from mpscnn.quantization.integers import integer_pieces, is_kept, refused_layers, with_integers
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 from mpscnn.runtime.library import preprocess
@@ -29,6 +29,7 @@ def quantize(
     *,
     test_images: Iterable[Any] | None = None,
     test_classes: Sequence[int] | None = None,
+    keep_float: Sequence[str] = (),
     equalize: bool | None = None,
     correct_bias: bool = True,
 ) -> tuple[Network, QuantizationReport]:
@@ -44,6 +45,9 @@ def quantize(
             becomes its input (`Network.preprocess`).
         test_images: on which to compare the answers before and after; None: on `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
+        keep_float: layers to keep in float32, besides those that the network keeps in float32 already
+            (`Network.keep_float32`): those that lose most, or that integers do not have. A layer together with the
+            batch normalization and the activation behind it counts as one.
         equalize: whether to equalise channels between layers (Nagel et al. 2019), where the activation between them is
             none or relu; None: where that makes the error of the results on `images` smaller.
         correct_bias: whether biases make up for the mean error of rounded weights.
@@ -53,15 +57,15 @@ def quantize(
 
     Raises:
         UnsupportedError: layers that are not computed in integers; all are named, before anything else is done.
-        ParameterError: a network that is quantised already, no images, results that are not finite, another number of
-            classes than images. ShapeError: several inputs, images that do not fit. WeightsError: weights are missing.
-            ImageError: a photo cannot be read.
+        ParameterError: a network that is quantised already, no such layer to keep, no images, results that are not
+            finite, another number of classes than images. ShapeError: several inputs, images that do not fit.
+            WeightsError: weights are missing. ImageError: a photo cannot be read.
     """
     if isinstance(network, Model):
         network = network.network
     if not isinstance(network, Network):
         raise ParameterError(f"quantize: expected a Network or a Model, got {type(network).__name__}")
-    prepared = require_quantizable(network)
+    prepared = require_quantizable(network, keep_float)
     given = _inputs(network, images, "images")
     tested = given if test_images is None else _inputs(network, test_images, "test_images")
     count = sum(len(image) for image in tested)
@@ -80,13 +84,17 @@ def quantize(
         accuracy=after.accuracy(test_classes),
         error=after.error(),
         equalized=was_equalized,
+        kept=tuple(node["name"] for node in result.to_dict()["nodes"] if is_kept(node)),
         layers=_layers(used, result, given),
     )
     return result, report
 
 
-def require_quantizable(network: Network) -> Network:
-    """The network as `prepare` makes it. Raises as `quantize`, for all that the images have no part in."""
+def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Network:
+    """The network as `prepare` makes it, which keeps these layers in float32.
+
+    Raises as `quantize`, for all that the images have no part in.
+    """
     if len(network.inputs) != 1:
         raise ShapeError(f"quantize: network {network.name!r} has {len(network.inputs)} inputs, expected one")
     structure = network.to_dict()
@@ -94,11 +102,18 @@ def require_quantizable(network: Network) -> Network:
         raise ParameterError(
             f'quantize: network {network.name!r} is quantised already; it computes in precision "int8"'
         )
-    prepared = prepare(network)
+    for name in keep_float:
+        network[name]  # raises for a layer that there is not
+    prepared, became = prepare(network)
+    inputs = {tensor.name for tensor in prepared.inputs}
+    prepared.keep_float32([became[name] for name in keep_float if became[name] not in inputs])
     if refused := refused_layers(prepared):
         shown = "; ".join(list(refused.values())[:_SHOWN])
         more = f"; and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
-        raise UnsupportedError(f"quantize: network {network.name!r}: {shown}{more}")
+        names = ",".join(refused)
+        raise UnsupportedError(
+            f"quantize: network {network.name!r}: {shown}{more}. Keep them in float32: keep_float, --keep-float {names}"
+        )
     return prepared
 
 

@@ -29,12 +29,14 @@ def is_limit(neuron: Mapping[str, Any]) -> bool:
     return neuron["kind"] in ("none", "clamp")
 
 
-def prepare(network: Network) -> Network:
+def prepare(network: Network) -> tuple[Network, dict[str, str]]:
     """A network that computes the same, with as few results as possible, each of which gets integers of its own.
 
     Batch normalizations become part of the convolution or dense layer before them, others a depthwise 1x1 convolution.
     Relu, relu6 and clamp become the activation of the layer before them. Dropout is left out. A layer that takes over
-    others keeps its name, except that outputs of the network keep theirs.
+    others keeps its name, except that outputs of the network keep theirs; it stays in float32 where one of them does.
+
+    Returns the network, and for each layer of the given one the layer of it, or the input, that has its result now.
 
     Raises WeightsError for weights that are missing, and for a normalization whose variance is so small that the
     weights are no longer finite.
@@ -57,8 +59,9 @@ class _Preparation:
             self._uses.update(node["inputs"])
         self._kept: dict[str, Node] = {}
         self._alias: dict[str, str] = {}
+        self._became = {name: name for name in network.layer_names()}
 
-    def run(self) -> Network:
+    def run(self) -> tuple[Network, dict[str, str]]:
         for node in self._structure["nodes"]:
             node["inputs"] = [self._alias.get(name, name) for name in node["inputs"]]
             if not (self._leave_out(node) or self._fold(node) or self._attach(node)):
@@ -69,7 +72,7 @@ class _Preparation:
         result.set_weights({name: self._weights[name] for name in names if name in self._weights})
         result.preprocess, result.labels = self._network.preprocess, self._network.labels
         result.detection, result.notes = self._network.detection, list(self._network.notes)
-        return result
+        return result, self._became
 
     def _keep(self, node: Node) -> None:
         if node["operation"] == "batch_normalization":
@@ -96,6 +99,7 @@ class _Preparation:
             return False
         (source,) = node["inputs"]
         self._alias[node["name"]] = source
+        self._rename(node["name"], source)
         self._uses[source] += self._uses[node["name"]] - 1
         return True
 
@@ -103,15 +107,24 @@ class _Preparation:
         """`producer` computes what `node` did. The result of a network keeps its name."""
         source, name = producer["name"], node["name"]
         self._uses[source] = self._uses[name]
+        if node.get("keep_float32"):
+            producer["keep_float32"] = True
         if not self._is_output(name):
             self._alias[name] = source
+            self._rename(name, source)
             return
+        self._rename(source, name)
         del self._kept[source]
         producer["name"] = name
         self._kept[name] = producer
         for role in ("weight", "bias", "slope"):
             if (values := self._weights.pop(f"{source}.{role}", None)) is not None:
                 self._weights[f"{name}.{role}"] = values
+
+    def _rename(self, before: str, after: str) -> None:
+        for name, became in self._became.items():
+            if became == before:
+                self._became[name] = after
 
     def _fold(self, node: Node) -> bool:
         producer = self._sole_producer(node)

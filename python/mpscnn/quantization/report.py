@@ -46,6 +46,7 @@ class QuantizationReport:
         error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
             the network's outputs.
         equalized: whether channels were equalised between layers.
+        kept: layers that stay in float32.
         layers: in the order of the network.
     """
 
@@ -58,6 +59,7 @@ class QuantizationReport:
     accuracy: float | None
     error: float
     equalized: bool
+    kept: tuple[str, ...]
     layers: tuple[QuantizedLayer, ...]
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
@@ -87,7 +89,9 @@ class QuantizationReport:
             found.append(f"same {self.compared} {self.agreement:.1%}")
         if self.accuracy is not None and self.accuracy_before is not None:
             found.append(f"accuracy {self.accuracy_before:.2%} in float32, {self.accuracy:.2%} in int8")
-        return f"int8 on {self.images} images: {', '.join(found)}"
+        layers = "1 layer" if len(self.kept) == 1 else f"{len(self.kept)} layers"
+        kept = f" with {layers} in float32" if self.kept else ""
+        return f"int8{kept} on {self.images} images: {', '.join(found)}"
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"

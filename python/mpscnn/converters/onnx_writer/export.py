@@ -95,9 +95,6 @@ def to_onnx(
         entry["name"]: builder.input(entry["name"], shapes[entry["name"]], layout)
         for entry in structure["inputs"]
     }
-    if integers is not None:
-        for name, value in values.items():
-            values[name] = Value(integers.through(value.name, name, name), value.shape)
     needs_images = {
         name
         for entry in structure["nodes"]
@@ -105,20 +102,19 @@ def to_onnx(
         for name in entry["inputs"]
     } | set(structure["outputs"])
     for entry in structure["nodes"]:
-        layer = Layer(
-            builder,
-            entry,
-            [values[name] for name in entry["inputs"]],
-            shapes[entry["name"]],
-            weights,
-            integers,
-        )
+        reads = [values[name] for name in entry["inputs"]]
+        if integers is not None:
+            reads = [
+                Value(integers.read(value.name, name, entry["name"]), value.shape)
+                for name, value in zip(entry["inputs"], reads, strict=True)
+            ]
+        layer = Layer(builder, entry, reads, shapes[entry["name"]], weights, integers)
         layer.repeats_images = entry["name"] not in needs_images
         result = EXPORTERS[entry["operation"]](layer)
         if "activation" in entry:
             result = activation(layer, result, entry["activation"])
         if integers is not None:
-            result = integers.through(result, entry["name"], entry["name"])
+            result = integers.result(result, entry["name"])
         values[entry["name"]] = Value(result, layer.shape)
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)

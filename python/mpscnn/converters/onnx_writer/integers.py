@@ -38,16 +38,26 @@ class Integers:
                 "has, or write float32"
             )
         self._network = network
+        self._kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
+        #: What may be read without being rounded to integers, by layers that are kept in float32.
+        self._plain = self._kept | {entry["name"] for entry in structure["inputs"]}
+        self._read: dict[str, str] = {}
         self._constants: dict[str, list[str]] = {}
 
-    def through(self, result: str, value: str, layer: str) -> str:
-        """A number that has become the nearest integer and a number again.
+    def result(self, result: str, layer: str) -> str:
+        """What others may read of a layer's result: integers as numbers, unless it is kept in float32."""
+        return result if layer in self._plain else self._through(result, layer)
 
-        Args:
-            result: its name in the ONNX graph.
-            value: the input or layer whose integers are meant; one without integers stays as it is.
-            layer: which the nodes belong to.
-        """
+    def read(self, result: str, value: str, layer: str) -> str:
+        """What a layer reads of an input, or of another layer's result, by its name in the ONNX graph."""
+        if layer in self._kept or value not in self._plain:
+            return result
+        if value not in self._read:
+            self._read[value] = self._through(result, value)
+        return self._read[value]
+
+    def _through(self, result: str, value: str) -> str:
+        """A number that has become the nearest integer and a number again; without integers it stays as it is."""
         if value not in self._stated:
             return result
         if value not in self._constants:
@@ -57,8 +67,8 @@ class Integers:
                 self._builder.stored(np.asarray(stated["zero_point"], stated["type"]), f"{value}.zero_point"),
             ]
         constants = self._constants[value]
-        integers = self._builder.add("QuantizeLinear", [result, *constants], layer)
-        return self._builder.add("DequantizeLinear", [integers, *constants], layer)
+        integers = self._builder.add("QuantizeLinear", [result, *constants], value)
+        return self._builder.add("DequantizeLinear", [integers, *constants], value)
 
     def weight(
         self, layer: str, role: str, shape: tuple[int, ...], order: tuple[int, ...] | None
