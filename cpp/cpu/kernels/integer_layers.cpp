@@ -28,14 +28,17 @@ MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, st
     }
 }
 
-/// Elements of a row that lie side by side in all tensors of a layer.
+/// Elements of a row that lie at the same places in all tensors of a layer, with what is between pixels where
+/// this may be overwritten.
 struct RowRuns {
     std::int64_t count, elements;
 };
 
 template <class... Views> RowRuns runs_of(const View &to, const Views &...from) {
-    const bool joined = to.pixel_stride == to.channels && ((from.pixel_stride == to.channels) && ...);
-    return joined ? RowRuns{1, to.width * to.channels} : RowRuns{to.width, to.channels};
+    const bool joined =
+        to.writable_channels >= to.pixel_stride && ((from.pixel_stride == to.pixel_stride) && ...);
+    return joined ? RowRuns{1, (to.width - 1) * to.pixel_stride + to.channels}
+                  : RowRuns{to.width, to.channels};
 }
 
 // ---- Average pooling ----
