@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import http.server
+import io
 import json
 import threading
 import time
@@ -209,6 +210,33 @@ def test_one_frame_is_under_way_at_a_time(page: Page) -> None:
     assert page.run("return window.most") == 1
     # Twenty frames a second, of which at most five are computed.
     assert int(page.text("dropped")) >= 4
+
+
+@pytest.mark.parametrize(("raw", "kind"), [(True, "PPM"), (False, "JPEG")])
+def test_frames_are_sent_as_pixels_or_small(page: Page, raw: bool, kind: str) -> None:
+    from PIL import Image
+
+    content = page.driver.execute_async_script(
+        """const [raw, done] = arguments;
+        import("./live.js").then(async ({ frameFile }) => {
+          const canvas = document.createElement("canvas");
+          canvas.width = 50;
+          canvas.height = 30;
+          const context = canvas.getContext("2d");
+          context.fillStyle = "rgb(200, 100, 50)";
+          context.fillRect(0, 0, 50, 30);
+          context.fillStyle = "rgb(20, 200, 60)";
+          context.fillRect(0, 0, 25, 30);
+          const file = await frameFile(canvas, context, raw);
+          done([...new Uint8Array(await file.arrayBuffer())]);
+        });""",
+        raw,
+    )
+    with Image.open(io.BytesIO(bytes(content))) as frame:
+        assert frame.format == kind
+        assert frame.size == (50, 30)
+        for place, colour in (((5, 15), (20, 200, 60)), ((45, 15), (200, 100, 50))):
+            assert frame.getpixel(place) == (colour if raw else pytest.approx(colour, abs=6))
 
 
 def clip(directory: Path) -> bytes:

@@ -4,6 +4,7 @@ import { pause } from "./api.js";
 
 const SPAN = 2000; // milliseconds over which the rate is counted
 const QUALITY = 0.9;
+const MOST_RAW_PIXELS = 1e6;
 const MARGIN = 1.15; // for preparations that crop
 
 /** Extents of a frame that is as large as the model needs it. */
@@ -13,19 +14,39 @@ export function sizeFor(model, width, height) {
   return [Math.max(1, Math.round(width * factor)), Math.max(1, Math.round(height * factor))];
 }
 
+/** A canvas as an image file: its pixels as they are, which takes the browser no time, or JPEG, which is small. */
+export async function frameFile(canvas, context, raw) {
+  const { width, height } = canvas;
+  if (!raw || width * height > MOST_RAW_PIXELS) {
+    return new Promise((done) => canvas.toBlob(done, "image/jpeg", QUALITY));
+  }
+  const { data } = context.getImageData(0, 0, width, height);
+  const head = new TextEncoder().encode(`P6\n${width} ${height}\n255\n`);
+  const file = new Uint8Array(head.length + 3 * width * height);
+  file.set(head);
+  for (let from = 0, to = head.length; from < data.length; from += 4) {
+    file[to++] = data[from];
+    file[to++] = data[from + 1];
+    file[to++] = data[from + 2];
+  }
+  return new Blob([file], { type: "image/x-portable-pixmap" });
+}
+
 export class Live {
   /**
    * @param {HTMLVideoElement} video
-   * @param look asks the model about a JPEG file; gives what was found or null
+   * @param look asks the model about an image file; gives what was found or null
    * @param model the one in use
+   * @param near whether the service is on the same machine
    */
-  constructor(video, { look, model, rates }) {
+  constructor(video, { look, model, rates, near }) {
+    this.near = near;
     this.video = video;
     this.look = look;
     this.model = model;
     this.rates = rates;
     this.canvas = document.createElement("canvas");
-    this.context = this.canvas.getContext("2d", { alpha: false });
+    this.context = this.canvas.getContext("2d", { alpha: false, willReadFrequently: true });
     this.running = false;
     this.busy = false;
     this.repeat = false;
@@ -87,7 +108,7 @@ export class Live {
       if (this.canvas.width !== width) this.canvas.width = width;
       if (this.canvas.height !== height) this.canvas.height = height;
       this.context.drawImage(this.video, 0, 0, width, height);
-      const file = await new Promise((done) => this.canvas.toBlob(done, "image/jpeg", QUALITY));
+      const file = await frameFile(this.canvas, this.context, this.near);
       const found = file && (await this.look(file));
       if (found && this.running) this.count(found);
       else await pause(50);

@@ -13,6 +13,7 @@ import { Stage } from "./stage.js";
 
 const MOST_TRIES = 3;
 const element = (id) => document.getElementById(id);
+const here = /^(localhost|\[::1\]|127\..*)$/.test(location.hostname);
 const still = window.matchMedia("(prefers-reduced-motion: reduce)");
 
 const stage = new Stage();
@@ -23,7 +24,7 @@ let generation = 0; // of the model and its options
 const settings = new Settings({ changed, notice, guarded });
 const profile = new Profile({ model: () => settings.model, guarded });
 const photos = new Photos({ look: lookAt, shown: showPhoto });
-const live = new Live(stage.video, { look: lookAtFrame, model: () => settings.model, rates: showRates });
+const live = new Live(stage.video, { look: lookAtFrame, model: () => settings.model, rates: showRates, near: here });
 const camera = new Camera(stage.video, { notice, ended: () => close("The camera has gone.") });
 
 let returning = null;
@@ -238,7 +239,6 @@ window.addEventListener("drop", (event) => {
   if (event.dataTransfer.files.length) open(event.dataTransfer.files);
 });
 
-const here = /^(localhost|\[::1\]|127\..*)$/.test(location.hostname);
 element("private").textContent = here
   ? "They never leave this machine."
   : `They go to ${location.hostname}, and nowhere else.`;
