@@ -44,7 +44,7 @@ RayOption = Annotated[
         "--ray",
         metavar="[ADDRESS]",
         help="Share the photos out among the machines of a Ray cluster: HOST:PORT, auto for the one on this machine; "
-        "without ADDRESS on this machine's cores.",
+        "without ADDRESS on this machine's cores. Parquet files of image bytes are read, too.",
         show_default=False,
     ),
 ]
