@@ -66,6 +66,10 @@ def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
     for result in runner.map(["a.jpg"], top=1):
         result.top(1)
         result.boxes.sum()  # type: ignore[attr-defined]
+    with mpscnn.Runner(mpscnn.load()) as classifying:
+        for found in classifying.map(["a.jpg"]):
+            found.top(1)
+            found.boxes.sum()  # type: ignore[attr-defined]
     mpscnn.Runner(program, max_batsh=2)  # type: ignore[call-overload]
 
 

@@ -220,10 +220,25 @@ def __getattr__(name: str) -> Any:
         globals()[name] = module
         return module
     if name not in _MODULE_OF:
-        raise AttributeError(f"module 'mpscnn' has no attribute {name!r}")
+        raise AttributeError(
+            f"module 'mpscnn' has no attribute {name!r}{'' if name.startswith('_') else _hint(name)}"
+        )
     value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
     globals()[name] = value
     return value
+
+
+def _hint(name: str) -> str:
+    """What a complaint about an unknown name ends with: where a class of Apple's is, or what it is called here."""
+    from mpscnn import kernels, nodes
+
+    own = name.removeprefix("MPS").removeprefix("MTL")
+    if own in __all__:
+        return f"; it is {own!r} here"
+    if name in (*nodes.names(), *nodes.__all__):
+        return f"; it is mpscnn.nodes.{name}"
+    raw = own.removeprefix("CNN").removeprefix("NN")
+    return f"; it is mpscnn.kernels.{raw}" if raw in kernels.__all__ else ""
 
 
 def __dir__() -> list[str]:

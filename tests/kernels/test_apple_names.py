@@ -34,6 +34,51 @@ def test_properties(apple: str, own: str) -> None:
         getattr(pool, apple)
 
 
+def test_descriptors() -> None:
+    """A property that a descriptor does not have must not become an attribute that nobody reads."""
+    message = "ConvolutionDescriptor: unknown property 'strideInPixelsX'; it is 'stride_x' here"
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        kernels.ConvolutionDescriptor(3, 3, 1, 1, strideInPixelsX=2)  # type: ignore[call-arg]
+    for kind in (kernels.ConvolutionDescriptor, kernels.DepthWiseConvolutionDescriptor):
+        descriptor = kind(3, 3, 1, 1)
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            descriptor.strideInPixelsX = 2  # type: ignore[union-attr]
+        descriptor.stride_x = 2
+        assert (copy.deepcopy(descriptor).stride_x, pickle.loads(pickle.dumps(descriptor, 2)).stride_x) == (
+            2,
+            2,
+        )
+    with pytest.raises(
+        mpscnn.ParameterError, match="NeuronDescriptor: unknown property 'neuronType'; it is 'neuron_type'"
+    ):
+        kernels.NeuronDescriptor(neuronType="relu")  # type: ignore[call-arg]
+
+
+@pytest.mark.parametrize(
+    ("apple", "place"),
+    [
+        ("MPSImage", "'Image' here"),
+        ("MTLCommandQueue", "'CommandQueue' here"),
+        ("MPSNNGraph", r"mpscnn\.nodes\.MPSNNGraph"),
+        ("MPSCNNConvolution", r"mpscnn\.kernels\.Convolution"),
+        ("MetalKernel", r"mpscnn\.kernels\.MetalKernel"),
+    ],
+)
+def test_classes_that_are_looked_for_in_the_package(apple: str, place: str) -> None:
+    with pytest.raises(AttributeError, match=f"no attribute '{apple}'; it is {place}$"):
+        getattr(mpscnn, apple)
+    assert not hasattr(mpscnn, "nonsense")
+
+
+def test_properties_of_nodes() -> None:
+    image = mpscnn.nodes.MPSNNImageNode((8, 8, 3))
+    pool = mpscnn.nodes.MPSCNNPoolingMaxNode(image, 2, 2)
+    with pytest.raises(
+        AttributeError, match=r"'MPSCNNPoolingMaxNode'.* 'resultImage'; it is 'result_image' here"
+    ):
+        pool.resultImage  # noqa: B018
+
+
 def test_other_mistakes() -> None:
     with pytest.raises(mpscnn.ParameterError, match="unknown property 'edge_mod'; did you mean 'edge_mode'"):
         kernels.PoolingMax(2, 2, edge_mod="clamp")  # type: ignore[call-arg]

@@ -218,6 +218,7 @@ def test_what_cannot_be_copied_says_why(tmp_path: Path, copied: Copier) -> None:
             "a Session cannot be copied or pickled: .* copy its program": session,
             "a Request cannot be .* copy its result": session.submit(IMAGES),
             "a Runner cannot be .* of a copy of the model": runner,
+            "a FrameFuture cannot be .* copy what its result": runner.submit(IMAGES),
             "a CommandQueue cannot be .* make another one": queue,
             "a CommandBuffer cannot be .* encode the kernels again": queue.command_buffer(),
             r"an Image cannot be .* image\.read\(\)": mpscnn.Image(2, 2, 3),

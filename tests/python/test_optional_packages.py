@@ -55,6 +55,12 @@ def test_a_photo_as_an_array_is_classified(python_with_numpy_alone: str) -> None
     assert finished.stdout == "10\n"
 
 
+def test_pictures_name_what_is_missing(python_with_numpy_alone: str) -> None:
+    draw = "import mpscnn, numpy; mpscnn.load().predict(numpy.zeros((8, 8, 3), numpy.uint8)).draw()"
+    finished = run(python_with_numpy_alone, "-c", draw)
+    assert "ImageError: drawing needs Pillow: pip install pillow" in finished.stderr
+
+
 @pytest.mark.parametrize(
     "call",
     [("-m", "mpscnn", "devices"), ("-c", "from mpscnn.cli import main; main()")],

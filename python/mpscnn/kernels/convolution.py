@@ -16,6 +16,7 @@ from mpscnn.kernels.convolution_states import (
 )
 from mpscnn.kernels.gradient import DifferentiableKernel
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
+from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.neuron import NeuronDescriptor
 from mpscnn.kernels.properties import Descriptor, Flag, Integer, Number
 from mpscnn.runtime.commands import CommandBuffer
@@ -31,7 +32,7 @@ SMALLEST_EPSILON = float(np.finfo(np.float32).tiny)
 
 
 @dataclass
-class ConvolutionDescriptor:
+class ConvolutionDescriptor(NamedFields):
     """Sizes of a convolution, as MPSCNNConvolutionDescriptor.
 
     `fused_neuron_descriptor` is applied to the result, behind the batch normalization of

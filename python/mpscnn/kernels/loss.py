@@ -14,6 +14,7 @@ from mpscnn.errors import ParameterError, ShapeError, StateError, UnsupportedErr
 from mpscnn.kernels.arithmetic import Add
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
+from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.properties import Flag, Integer, Number, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class LossDescriptor:
+class LossDescriptor(NamedFields):
     """Which loss and how it is reduced, as MPSCNNLossDescriptor.
 
     loss_type: see the table of docs/training.md. reduction_type: "none", "sum", "mean" or "sum_by_nonzero_weights".

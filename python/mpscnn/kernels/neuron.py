@@ -11,6 +11,7 @@ from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
 from mpscnn.kernels.kernel import Kernel
+from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.properties import Descriptor, Integer
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class NeuronDescriptor:
+class NeuronDescriptor(NamedFields):
     """An activation function with its parameters, as MPSNNNeuronDescriptor.
 
     neuron_type: "none" x; "relu" x >= 0 ? x : a x; "linear" a x + b; "sigmoid" 1 / (1 + e^-x);

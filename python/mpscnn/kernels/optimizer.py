@@ -14,6 +14,7 @@ from mpscnn.kernels.batch_normalization import BatchNormalizationState
 from mpscnn.kernels.convolution_states import ConvolutionGradientState, ConvolutionWeightsAndBiasesState
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
+from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.normalization import (
     InstanceNormalizationGradientState,
     NormalizationGammaAndBetaState,
@@ -31,7 +32,7 @@ S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaStat
 
 
 @dataclass
-class OptimizerDescriptor:
+class OptimizerDescriptor(NamedFields):
     """What all optimisers do with a gradient before they use it, as MPSNNOptimizerDescriptor.
 
     It is limited to gradient_clip_min to gradient_clip_max if `apply_gradient_clipping`, multiplied with

@@ -10,6 +10,7 @@ from mpscnn.errors import ParameterError
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, allocate_image, require_type
 from mpscnn.kernels.loss import LossLabels
+from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.properties import Flag, Number, Numbers, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @dataclass
-class YOLOLossDescriptor:
+class YOLOLossDescriptor(NamedFields):
     """What a `YOLOLoss` consists of, as MPSCNNYOLOLossDescriptor.
 
     anchor_boxes: width and height of each anchor, in cells, one after the other. Loss types: see the table of

@@ -114,6 +114,8 @@ class FilterNode:
         """The kernel's properties."""
         if name.startswith("_") or name in self._own:
             raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        if (hint := property_hint(name, self._own)).startswith("; it is ") or self.kernel is None:
+            raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}{hint}")
         return getattr(self.kernel, name)
 
     def __setattr__(self, name: str, value: Any) -> None:

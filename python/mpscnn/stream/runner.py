@@ -46,12 +46,14 @@ if TYPE_CHECKING:
 Result = TypeVar("Result")
 
 
-class FrameFuture(Future[Result]):
+class FrameFuture(NoCopies, Future[Result]):
     """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
 
     Its callbacks are called on a thread of the runner's, after those of the frames before it, and may submit further
     frames. Until the frame is done `running` stays False. `asyncio.wrap_future` makes it awaitable.
     """
+
+    _instead = "it waits for a frame of a runner; copy what its result() gives"
 
     def __init__(self, runner: Runner[Result]) -> None:
         super().__init__()
@@ -177,7 +179,9 @@ class Runner(NoCopies, Generic[Result]):
         self: Runner[NDArray[Any] | Any], model: Program, inflight: int = 3, **options: Unpack[_Options]
     ) -> None: ...
     @overload
-    def __init__(self: Runner[Any], model: Model, inflight: int = 3, **options: Unpack[_Options]) -> None: ...
+    def __init__(
+        self: Runner[Result], model: Model[Result], inflight: int = 3, **options: Unpack[_Options]
+    ) -> None: ...
     def __init__(
         self,
         model: Model | FeatureExtractor | Program,

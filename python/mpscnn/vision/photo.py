@@ -279,13 +279,18 @@ def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
     return _from_stream(io.BytesIO(content), len(content), name, max_pixels)
 
 
-def _from_stream(stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
-    if size == 0:
-        raise ImageError(f"{name}: is empty (0 bytes)")
+def require_pillow(purpose: str) -> None:
+    """Raises ImageError where Pillow is missing."""
     try:
         import PIL  # noqa: F401
     except ImportError as error:
-        raise ImageError("reading photo files needs Pillow: pip install pillow") from error
+        raise ImageError(f"{purpose} needs Pillow: pip install pillow") from error
+
+
+def _from_stream(stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_PIXELS) -> Photo:
+    if size == 0:
+        raise ImageError(f"{name}: is empty (0 bytes)")
+    require_pillow("reading photo files")
     with _decoding(name):
         image = read_image(stream, size, max_pixels)
         if image is None:
@@ -376,13 +381,21 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
     except Error as error:
         raise ImageError(str(error)) from error
     if pixels.dtype.kind not in "uifb":
+        if isinstance(photo, np.ndarray):
+            raise ImageError(
+                f"{origin}array {pixels.shape} {pixels.dtype}: expected integers of 8 or 16 bits without a sign, "
+                "or floats"
+            )
         raise ImageError(
             f"{type(photo).__name__} is not a photo: expected a path, the bytes of an image file, a Pillow "
             f"image or an array"
         )
     name = f"{origin}array {pixels.shape} {pixels.dtype}"
     if pixels.ndim not in (2, 3):
-        raise ImageError(f"{name}: a photo has the shape (height, width) or (height, width, channels)")
+        several = "; of several photos give a list: predict(list(array))" if pixels.ndim == 4 else ""
+        raise ImageError(
+            f"{name}: a photo has the shape (height, width) or (height, width, channels){several}"
+        )
     if pixels.size == 0:
         raise ImageError(f"{name}: has no pixels")
     channels = pixels.shape[2] if pixels.ndim == 3 else 1
@@ -400,6 +413,11 @@ def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo
         raise ImageError(
             f"{name}: expected uint8 with 1 to 4 channels, or uint16 or floats with 1, 3 or 4 channels"
             + (f"; channel_order {order!r} is for uint8" if usual and order not in (None, usual) else "")
+            + (
+                "; channels come last: array.transpose(1, 2, 0)"
+                if not usual and pixels.shape[0] in (1, 3, 4)
+                else ""
+            )
         )
     if dtype.kind == "f":
         _require_unit_range(pixels, name)

@@ -101,9 +101,11 @@ class Segmentation(PhotoResult):
             ShapeError: the photo has another size. ParameterError: an opacity out of range. ImageError: the photo
                 cannot be read any more.
         """
-        from PIL import Image
-
+        from mpscnn.vision.photo import require_pillow
         from mpscnn.vision.visualize import class_colors, upright_picture, with_legend
+
+        require_pillow("drawing")
+        from PIL import Image
 
         photo = self.photo if photo is None else photo
         if not is_finite_number(opacity) or not 0.0 <= opacity <= 1.0:

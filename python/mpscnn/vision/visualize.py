@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import ImageError, ShapeError
-from mpscnn.vision.photo import Photo, open_photo
+from mpscnn.vision.photo import Photo, open_photo, require_pillow
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -41,6 +41,7 @@ _ORIENTATIONS = {  # EXIF orientation -> name of Pillow's way to undo it
 
 def upright_picture(photo: Any) -> PillowImage.Image:
     """A photo (see `mpscnn.photo.open_photo`) as seen: turned, on white where it is transparent, 8-bit RGB."""
+    require_pillow("drawing")
     from PIL import Image
 
     opened = open_photo(photo)

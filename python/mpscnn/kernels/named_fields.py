@@ -1,0 +1,36 @@
+"""Descriptors whose unknown names are refused, and answered with ours where they are Apple's."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any
+
+from mpscnn.errors import ParameterError
+from mpscnn.kernels.apple_names import property_hint
+
+if TYPE_CHECKING:
+    from typing_extensions import Self
+
+__all__ = ["NamedFields"]
+
+
+@dataclass
+class NamedFields:
+    """Base of dataclasses with Apple's properties: one that they do not have is an error, never a new attribute."""
+
+    def __new__(cls, *_: Any, **properties: Any) -> Self:
+        """Before the dataclass's own check, which knows no names of Apple's."""
+        for name in properties:
+            cls._require(name)
+        return super().__new__(cls)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not name.startswith("_"):
+            self._require(name)
+        super().__setattr__(name, value)
+
+    @classmethod
+    def _require(cls, name: str) -> None:
+        known = [field.name for field in fields(cls)]
+        if name not in known:
+            raise ParameterError(f"{cls.__name__}: unknown property {name!r}{property_hint(name, known)}")
