@@ -1,6 +1,7 @@
 #include "ops/unsupported.h"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "core/text.h"
@@ -60,18 +61,45 @@ Refused packs_halves(const LayerUse &layer) {
     return refuse_if(layer.reads_variables && !layer.float32, "variables");
 }
 
-bool has_limits_only(const std::optional<Neuron> &activation) {
-    if (!activation) return true;
-    switch (activation->kind) {
-    case NeuronKind::none:
-    case NeuronKind::clamp:
-        return true;
+bool is_function_of_integers(const Neuron &neuron) {
+    switch (neuron.kind) {
     case NeuronKind::relu:
-    case NeuronKind::relun:
-        return activation->a == 0.0f;
+    case NeuronKind::sigmoid:
+    case NeuronKind::hard_swish:
+        return true;
+    case NeuronKind::tanh:
+        return neuron.a == 1.0f && neuron.b == 1.0f;
     default:
-        return false;
+        return has_limits_only(neuron);
     }
+}
+
+/// Each axis of an operand is the result's, or has one place, which is read for all of them.
+bool is_product_of_whole_axes(Multiplication product, const InputShapes &inputs) {
+    const auto is_whole = [](std::int64_t &stride, const Shape &shape, int from_end) {
+        const bool one = from_end > shape.rank() || shape[shape.rank() - from_end] == 1;
+        return std::exchange(stride, 1) == 1 || one;
+    };
+    const bool whole = is_whole(product.primary_stride_channels, inputs[0], 1) &&
+                       is_whole(product.primary_stride_x, inputs[0], 2) &&
+                       is_whole(product.primary_stride_y, inputs[0], 3) &&
+                       is_whole(product.secondary_stride_channels, inputs[1], 1) &&
+                       is_whole(product.secondary_stride_x, inputs[1], 2) &&
+                       is_whole(product.secondary_stride_y, inputs[1], 3);
+    return whole && product.is_plain();
+}
+
+/// Than 32-bit sums of integers have place for.
+bool has_larger_mean(const LayerUse &layer) {
+    for (int axis = 1; axis < layer.inputs[0].rank(); ++axis)
+        if (layer.output[axis] == 1 && layer.inputs[0][axis] > 1 << 23) return true;
+    return false;
+}
+
+bool has_own_extents(const Resize &resize) {
+    return resize.edge == EdgeRule::clamp && resize.alignment != ResizeAlignment::pytorch_half_pixel &&
+           resize.height > 0 && resize.width > 0 && resize.magnification_y == 0.0 &&
+           resize.magnification_x == 0.0 && resize.offset_y == 0.0 && resize.offset_x == 0.0;
 }
 
 /// What engines do not compute in integers.
@@ -80,20 +108,27 @@ Refused not_of_integers(const LayerUse &layer) {
     if (!layer.quantized)
         return Refused("a layer of which a tensor has no quantization; mpscnn quantize makes a network of "
                        "integers, or compute in float32");
-    if (!has_limits_only(layer.activation)) return Refused("another activation than relu, relu6 or clamp");
-    const auto is_computed = []<class Op>(const Op &operation) {
-        if constexpr (std::is_same_v<Op, Addition>)
+    if (layer.activation && !has_limits_only(*layer.activation))
+        return Refused("another activation than relu, relu6 or clamp");
+    const auto is_computed = [&]<class Op>(const Op &operation) {
+        if constexpr (std::is_same_v<Op, Addition> || std::is_same_v<Op, Subtraction>)
             return operation.is_plain();
+        else if constexpr (std::is_same_v<Op, Multiplication>)
+            return is_product_of_whole_axes(operation, layer.inputs);
         else if constexpr (std::is_same_v<Op, Neuron>)
-            return has_limits_only(operation);
+            return is_function_of_integers(operation);
         else if constexpr (std::is_same_v<Op, Resize>)
-            return operation.kind == ResizeKind::bilinear && operation.edge == EdgeRule::clamp &&
-                   operation.alignment != ResizeAlignment::pytorch_half_pixel && operation.height > 0 &&
-                   operation.width > 0 && operation.magnification_y == 0.0 &&
-                   operation.magnification_x == 0.0 && operation.offset_y == 0.0 && operation.offset_x == 0.0;
+            return has_own_extents(operation) && (operation.kind == ResizeKind::bilinear ||
+                                                  (operation.kind == ResizeKind::nearest &&
+                                                   operation.rounding == ResizeRounding::by_alignment));
         else if constexpr (std::is_same_v<Op, Pooling>)
-            return operation.kind == PoolingKind::average && operation.edge == EdgeRule::exclude &&
-                   !operation.count_padding && operation.zero_pad_x == 0 && operation.zero_pad_y == 0;
+            return (operation.kind == PoolingKind::average || operation.kind == PoolingKind::max) &&
+                   operation.edge == EdgeRule::exclude && !operation.count_padding &&
+                   operation.zero_pad_x == 0 && operation.zero_pad_y == 0;
+        else if constexpr (std::is_same_v<Op, Reduction>)
+            return operation.kind == ReductionKind::mean;
+        else if constexpr (std::is_same_v<Op, Padding>)
+            return operation.mode == PaddingMode::constant_ && operation.values.empty();
         else
             return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
                    std::is_same_v<Op, Softmax> || std::is_same_v<Op, Reshape> ||
@@ -103,6 +138,12 @@ Refused not_of_integers(const LayerUse &layer) {
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
         return Refused("a softmax of more than 4096 channels");
+    const bool adds = std::holds_alternative<Addition>(layer.operation) ||
+                      std::holds_alternative<Subtraction>(layer.operation);
+    if (adds && !(layer.inputs[0] == layer.inputs[1]))
+        return Refused("a sum or difference of tensors of different shapes");
+    if (std::holds_alternative<Reduction>(layer.operation) && has_larger_mean(layer))
+        return Refused("a mean of more than 8388608 elements");
     if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
         return Refused("a concatenation of more than four axes");
     return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
@@ -167,9 +208,10 @@ constexpr UnsupportedFeature unsupported_features[] = {
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
     {"cpu", "", "layers in int8",
-     "convolutions and dense layers with uint8 weights, additions, average poolings, bilinear resizes, "
-     "softmax, "
-     "concatenations, relu, relu6 and clamp, reshapes, "
+     "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
+     "and "
+     "max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
+     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, tanh and hard swish, reshapes, "
      "with a quantization of each tensor, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 
@@ -210,6 +252,19 @@ std::optional<std::string> first_unsupported(std::string_view engine, std::strin
 }
 
 } // namespace
+
+bool has_limits_only(const Neuron &neuron) {
+    switch (neuron.kind) {
+    case NeuronKind::none:
+    case NeuronKind::clamp:
+        return true;
+    case NeuronKind::relu:
+    case NeuronKind::relun:
+        return neuron.a == 0.0f;
+    default:
+        return false;
+    }
+}
 
 std::optional<std::string> why_unsupported(std::string_view engine, const Shape &tensor) {
     return first_unsupported(engine, {}, tensor);

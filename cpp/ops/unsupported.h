@@ -30,6 +30,9 @@ struct LayerUse {
     bool reads_variables = false; ///< its weights are tensors of the graph
 };
 
+/// Whether it is none, relu, relu6 or another pair of limits: what integers are clamped by in int8 networks.
+bool has_limits_only(const Neuron &neuron);
+
 /// What a session is asked for.
 struct SessionUse {
     bool check_finite = false;

@@ -16,9 +16,10 @@ CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
     "ADD": 11, "AVERAGE_POOL_2D": 5, "CONCATENATION": 10, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8,
     "MAX_POOL_2D": 5, "MUL": 21, "PAD": 22, "RESIZE_NEAREST_NEIGHBOR": 74, "MEAN": 27, "SUB": 28, "SOFTMAX": 9,
-    "RESIZE_BILINEAR": 15,
+    "RESIZE_BILINEAR": 15, "LEAKY_RELU": 75,
 }  # fmt: skip
-OPERATORS = [*_OPTIONS, "HARD_SWISH", "QUANTIZE", "RELU", "RELU6"]
+_VERSIONS_OF_INT8 = {"HARD_SWISH": 1, "LEAKY_RELU": 2}
+OPERATORS = [*(kind for kind in _OPTIONS if kind != "LEAKY_RELU"), "HARD_SWISH", "QUANTIZE", "RELU", "RELU6"]
 
 
 def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
@@ -60,7 +61,7 @@ class RandomFile:
             [len(self._tensors) - 1],
             _OPTIONS.get(kind, 0),
             options,
-            version=3 if dtype == "int8" and kind != "HARD_SWISH" else 1,
+            version=_VERSIONS_OF_INT8.get(kind, 3) if dtype == "int8" else 1,
         )
         given = [i for i in self._read if self._tensors[i].data is None]
         self.content = write_tflite(self._tensors, [operator], given, [len(self._tensors) - 1])
@@ -178,13 +179,25 @@ class RandomFile:
         self._input(shape)
         return [], quantized(Tensor("result", shape, self._dtype), [1.0 / 256.0], [int(self._limits.min)])
 
+    def _tanh(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        self._input(shape)
+        result = Tensor("result", shape, self._dtype)
+        return [], quantized(result, [1.0 / 128.0], [int(self._limits.min) + 128])
+
+    def _leaky_relu(self) -> tuple[list[Field], Tensor]:
+        _, result = self._quantize()
+        return [(0, "Float32", float(np.float32(self._random.uniform(-0.5, 1.5))))], result
+
     def _mean(self) -> tuple[list[Field], Tensor]:
         shape = self._shape()
         source = self._input(shape)
-        axes = self._random.permutation([1, 2, 3])[: self._integer(1, 3)].tolist()
+        self.axes = axes = self._random.permutation([1, 2, 3])[: self._integer(1, 3)].tolist()
         self._read.append(len(self._tensors))
         self._tensors.append(constant("axes", axes, "int32"))
         keeps = bool(self._integer(0, 1))
+        if len(axes) == 3:  # one number of a whole image is refused
+            keeps = True
         extents = [1 if axis in axes else extent for axis, extent in enumerate(shape)]
         kept = [extent for axis, extent in enumerate(shape) if axis not in axes]
         result = self._tensor(

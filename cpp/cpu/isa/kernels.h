@@ -40,7 +40,8 @@ using Task =
                  TakeGradientTask, GroupGradientTask, LayerGradientTask, CrossChannelGradientTask,
                  MultiboxChoiceTask, MultiboxTask, ConversionTask,
                  // int8 networks
-                 IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerTableTask,
+                 IntegerConvolutionTask, IntegerPoolingTask, IntegerSumTask, IntegerProductTask,
+                 IntegerMaximumTask, IntegerNearestTask, IntegerBorderTask, IntegerMeanTask, IntegerTableTask,
                  IntegerResizeTask, IntegerSoftmaxTask, QuantizationTask, DequantizationTask>;
 
 template <class Tasks> struct KernelSet;

@@ -5,41 +5,13 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_requantization.h"
-#include "cpu/kernels/work_split.h"
+#include "cpu/kernels/integer_rows.h"
 #if defined(__AVX512BW__)
 #include "cpu/kernels/integer_tile_requantization.h"
 #endif
 
 namespace mpscnn::cpu {
 namespace {
-
-template <class TaskType> Prepared prepare_rows(const TaskType &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
-}
-
-/// Calls visit(image, y) for each row of the items.
-template <class Visit>
-MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, std::int64_t end, Visit visit) {
-    const auto &split = prepared.plan_as<WorkSplit>();
-    for (std::int64_t index = begin; index < end; ++index) {
-        const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) visit(item.image, y);
-    }
-}
-
-/// Elements of a row that lie at the same places in all tensors of a layer, with what is between pixels where
-/// this may be overwritten.
-struct RowRuns {
-    std::int64_t count, elements;
-};
-
-template <class... Views> RowRuns runs_of(const View &to, const Views &...from) {
-    const bool joined =
-        to.writable_channels >= to.pixel_stride && ((from.pixel_stride == to.pixel_stride) && ...);
-    return joined ? RowRuns{1, (to.width - 1) * to.pixel_stride + to.channels}
-                  : RowRuns{to.width, to.channels};
-}
 
 // ---- Average pooling ----
 
@@ -196,19 +168,6 @@ void integer_table_run(const IntegerTableTask &task, const Prepared &prepared, s
 }
 
 // ---- Softmax ----
-
-/// 1 / (1 + a) as a fraction of 31 bits, by three steps of Newton's method from 48/17 - 32/17 of the half.
-std::int32_t inverse_of_one_and(std::int32_t a) {
-    constexpr std::int64_t largest = INT32_MAX;
-    const auto half = static_cast<std::int32_t>((static_cast<std::int64_t>(a) + largest + 1) >> 1);
-    const auto larger = [](std::int32_t p, int bits) {
-        return static_cast<std::int32_t>(
-            clamped(static_cast<std::int64_t>(p) * (1 << bits), INT32_MIN, largest));
-    };
-    std::int32_t x = 1515870810 + high_product(half, -1010580540);
-    for (int step = 0; step < 3; ++step) x += larger(high_product(x, (1 << 29) - high_product(half, x)), 2);
-    return larger(x, 1);
-}
 
 void softmax_of_integers(const IntegerSoftmaxTask &task, const std::uint8_t *bytes, std::uint8_t *result) {
     const std::int64_t channels = task.destination.channels;

@@ -39,6 +39,7 @@ private:
         if (own.reads_step) own.step = bind(step_.others[0]);
     }
     void bind_others(IntegerSumTask &own) { own.second = bind(step_.others[0]); }
+    void bind_others(IntegerProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(InterleaveTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(MatrixProductTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationTask &own) {

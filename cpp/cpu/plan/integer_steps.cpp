@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <cmath>
 #include <iterator>
 #include <map>
 #include <utility>
@@ -136,16 +137,25 @@ private:
     }
 
     void add_layer(const FusedOperation &fused, const ops::Pooling &pooling) {
-        const Shape &input = builder_.input_shape(fused);
         IntegerPoolingTask task;
-        set_window(pooling.canonical(input[1], input[2]), task.vertical, task.horizontal);
         task.centre = stored(quantization(fused.result), 0);
+        if (pooling.kind == ops::PoolingKind::max)
+            add_pooling(fused, pooling, IntegerMaximumTask{});
+        else
+            add_pooling(fused, pooling, task);
+    }
+    template <class TaskType>
+    void add_pooling(const FusedOperation &fused, const ops::Pooling &pooling, TaskType task) {
+        const Shape &input = builder_.input_shape(fused);
+        set_window(pooling.canonical(input[1], input[2]), task.vertical, task.horizontal);
         task.low = fused.integers->requantization.low;
         task.high = fused.integers->requantization.high;
         append(fused, task);
     }
 
-    void add_layer(const FusedOperation &fused, const ops::Addition &) {
+    void add_layer(const FusedOperation &fused, const ops::Addition &) { add_sum(fused); }
+    void add_layer(const FusedOperation &fused, const ops::Subtraction &) { add_sum(fused); }
+    void add_sum(const FusedOperation &fused) {
         const IntegerLayer &layer = *fused.integers;
         IntegerSumTask task;
         task.source_terms = layer.terms[0];
@@ -153,6 +163,44 @@ private:
         task.requantization = layer.requantization;
         const Region second = integers(fused, 1);
         append(fused, task).others = {second};
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Multiplication &) {
+        const Quantization &first = quantization(fused.inputs[0]), &other = quantization(fused.inputs[1]);
+        IntegerProductTask task;
+        task.source_zero = stored(first, first.zero_point);
+        task.second_zero = stored(other, other.zero_point);
+        task.requantization = fused.integers->requantization;
+        const Region second = integers(fused, 1);
+        append(fused, task).others = {second};
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Reduction &) {
+        const Quantization &source = quantization(fused.inputs[0]);
+        const Requantization &limits = fused.integers->requantization;
+        const std::int64_t count =
+            builder_.input_shape(fused).elements() / builder_.result_shape(fused).elements();
+        const FixedPoint factor = factor_of_mean(source, quantization(fused.result), count);
+        append(fused, IntegerMeanTask{.source = {},
+                                      .destination = {},
+                                      .source_zero = stored(source, source.zero_point),
+                                      .multiplier = factor.multiplier,
+                                      .shift = factor.shift,
+                                      .zero_point = limits.zero_point,
+                                      .low = limits.low,
+                                      .high = limits.high});
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Padding &padding) {
+        const Quantization &own = quantization(fused.result);
+        const float border = std::round(padding.value / own.scale);
+        IntegerBorderTask task;
+        task.top = padding.top;
+        task.left = padding.left;
+        task.front = padding.front;
+        task.value = static_cast<std::uint8_t>(
+            std::clamp<double>(static_cast<double>(border) + stored(own, own.zero_point), 0.0, 255.0));
+        append(fused, task);
     }
 
     void add_layer(const FusedOperation &fused, const ops::Neuron &) {
@@ -176,9 +224,16 @@ private:
 
     void add_layer(const FusedOperation &fused, const ops::Resize &resize) {
         IntegerResizeTask task;
+        task.is_signed = quantization(fused.result).is_signed;
+        if (resize.kind == ops::ResizeKind::nearest)
+            add_resize(fused, resize, IntegerNearestTask{});
+        else
+            add_resize(fused, resize, task);
+    }
+    template <class TaskType>
+    void add_resize(const FusedOperation &fused, const ops::Resize &resize, TaskType task) {
         task.corners = resize.alignment == ops::ResizeAlignment::corners;
         task.half_pixels = resize.alignment == ops::ResizeAlignment::half_pixel;
-        task.is_signed = quantization(fused.result).is_signed;
         append(fused, task);
     }
 

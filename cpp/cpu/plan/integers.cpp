@@ -10,6 +10,7 @@
 #include "core/error.h"
 #include "core/text.h"
 #include "cpu/kernels/tasks/fixed_point.h"
+#include "ops/unsupported.h"
 
 namespace mpscnn::cpu {
 
@@ -19,20 +20,6 @@ using engine::Quantization;
 using engine::ValueId;
 
 namespace {
-
-/// A factor in fixed-point arithmetic.
-struct FixedPoint {
-    std::int32_t multiplier = 0, shift = 0;
-};
-
-/// As m * 2^(shift - 31) with m of 31 bits; zero below 2^-32.
-FixedPoint fixed_point(double factor) {
-    int shift = 0;
-    auto m = static_cast<std::int64_t>(std::round(std::frexp(factor, &shift) * 2147483648.0));
-    if (m == std::int64_t{1} << 31) m /= 2, ++shift;
-    if (shift < -31) return {};
-    return {static_cast<std::int32_t>(m), shift};
-}
 
 const Quantization &quantization_of(const Graph &graph, engine::ValueId value) {
     return *graph.quantization(value); // which the table of unsupported features requires
@@ -44,7 +31,7 @@ AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
     return buffer;
 }
 
-/// Limits of an activation that ends the layer.
+/// Zero point and limits of the layer's result, which an activation ends.
 void set_limits(Requantization &to, const Node &node, const Quantization &result) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     float low = -infinity, high = infinity;
@@ -316,6 +303,17 @@ private:
     const engine::WeightTensor *tensor_ = nullptr;
 };
 
+/// One factor for all places of a panel.
+void set_factor(const FixedPoint &factor, const Node &node, IntegerLayer &layer) {
+    require_not_far(node, factor);
+    layer.multipliers = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
+    layer.shifts = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
+    std::fill_n(layer.multipliers.data(), layer.multipliers.size(), factor.multiplier);
+    std::fill_n(layer.shifts.data(), layer.shifts.size(), factor.shift);
+    layer.requantization.multipliers = layer.multipliers.data();
+    layer.requantization.shifts = layer.shifts.data();
+}
+
 /// Both operands with 20 more bits, halved and brought to the larger scale.
 void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
@@ -333,31 +331,20 @@ void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
         for (int byte = 0; byte < 256; ++byte)
             *term++ = rounded_twice((byte - zero) * (1 << 20), factor.multiplier, factor.shift);
     }
-    const FixedPoint factor = fixed_point(largest / (1048576.0 * static_cast<double>(result.scale)));
-    require_not_far(node, factor);
-    layer.multipliers = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
-    layer.shifts = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
-    std::fill_n(layer.multipliers.data(), layer.multipliers.size(), factor.multiplier);
-    std::fill_n(layer.shifts.data(), layer.shifts.size(), factor.shift);
-    layer.requantization.multipliers = layer.multipliers.data();
-    layer.requantization.shifts = layer.shifts.data();
+    set_factor(fixed_point(largest / (1048576.0 * static_cast<double>(result.scale))), node, layer);
+    if (std::holds_alternative<ops::Subtraction>(node.operation))
+        for (int byte = 256; byte < 512; ++byte) layer.table.data()[byte] *= -1;
     set_limits(layer.requantization, node, result);
 }
 
-/// e^a for a <= 0 with 26 bits behind the point, as a fraction of 31 bits: a polynomial for the quarter that
-/// is left, times a constant for each bit before it.
-std::int32_t exponential(std::int32_t a) {
-    if (a == 0) return std::numeric_limits<std::int32_t>::max();
-    constexpr std::int32_t quarter = 1 << 24;
-    const std::int32_t part = (a & (quarter - 1)) - quarter, remainder = part - a;
-    const std::int32_t x = part * 32 + (1 << 28), x2 = high_product(x, x), x3 = high_product(x2, x),
-                       x4 = high_product(x2, x2);
-    const std::int32_t inner = high_product(rounding_shift(x4, 2) + x3, 715827883) + x2;
-    std::int32_t result = 1895147668 + high_product(x + rounding_shift(inner, 1), 1895147668);
-    constexpr std::int32_t factors[] = {1672461947, 1302514674, 790015084, 290630308, 39332535, 720401, 242};
-    for (int bit = 0; bit < 7; ++bit)
-        if (remainder & (1 << (24 + bit))) result = high_product(result, factors[bit]);
-    return result;
+/// A float32 number.
+void lower_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &result = quantization_of(graph, graph.result_of(index));
+    const float factor = quantization_of(graph, node.inputs[0]).scale *
+                         quantization_of(graph, node.inputs[1]).scale / result.scale;
+    set_factor(fixed_point(static_cast<double>(factor)), node, layer);
+    set_limits(layer.requantization, node, result);
 }
 
 void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
@@ -381,9 +368,9 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
         layer.table[static_cast<std::size_t>(distance)] =
             distance > farthest
                 ? -1
-                : exponential(high_product(
-                      static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) * (1LL << scale.shift)),
-                      scale.multiplier));
+                : exponential(5, high_product(static_cast<std::int32_t>(-static_cast<std::int64_t>(distance) *
+                                                                        (1LL << scale.shift)),
+                                              scale.multiplier));
 }
 
 /// What becomes of the integers of each operand when they get the result's scale and zero point.
@@ -407,7 +394,16 @@ void lower_moves(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     }
 }
 
-/// Poolings and reshapes do not change what integers stand for.
+void lower_function(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const std::array<std::uint8_t, 256> table =
+        function_of_integers(std::get<ops::Neuron>(node.operation), quantization_of(graph, node.inputs[0]),
+                             quantization_of(graph, graph.result_of(index)));
+    layer.moved = AlignedBuffer<std::uint8_t>(table.size());
+    std::copy(table.begin(), table.end(), layer.moved.data());
+}
+
+/// Poolings, resizes, borders and reshapes do not change what integers stand for.
 void require_same(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
     if (!(quantization_of(graph, node.inputs[0]) == quantization_of(graph, graph.result_of(index))))
@@ -427,20 +423,33 @@ std::size_t IntegerLayer::bytes() const {
 std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index, bool by_quads) {
     auto layer = std::make_shared<IntegerLayer>();
     const Node &node = graph.nodes()[index];
-    if (std::holds_alternative<ops::Addition>(node.operation)) {
-        lower_sum(graph, index, *layer);
-    } else if (std::holds_alternative<ops::Softmax>(node.operation)) {
-        lower_softmax(graph, index, *layer);
-    } else if (std::holds_alternative<ops::Convolution>(node.operation) ||
-               std::holds_alternative<ops::FullyConnected>(node.operation)) {
-        ProductLowering(graph, index, by_quads, *layer).run();
-    } else if (std::holds_alternative<ops::Neuron>(node.operation) ||
-               std::holds_alternative<ops::Concatenation>(node.operation)) {
-        lower_moves(graph, index, *layer);
-    } else {
-        require_same(graph, index);
+    const auto limits = [&] {
         set_limits(layer->requantization, node, quantization_of(graph, graph.result_of(index)));
-    }
+    };
+    std::visit(
+        [&]<class Op>(const Op &operation) {
+            if constexpr (std::is_same_v<Op, ops::Addition> || std::is_same_v<Op, ops::Subtraction>)
+                lower_sum(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::Multiplication>)
+                lower_product(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::Softmax>)
+                lower_softmax(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::Convolution> ||
+                               std::is_same_v<Op, ops::FullyConnected>)
+                ProductLowering(graph, index, by_quads, *layer).run();
+            else if constexpr (std::is_same_v<Op, ops::Concatenation>)
+                lower_moves(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::Neuron>)
+                ops::has_limits_only(operation) ? lower_moves(graph, index, *layer)
+                                                : lower_function(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::Reduction>)
+                limits(); // the factor follows from the shape
+            else {
+                require_same(graph, index);
+                limits();
+            }
+        },
+        node.operation);
     return layer;
 }
 

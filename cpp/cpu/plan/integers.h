@@ -9,6 +9,7 @@
 
 #include "core/aligned_buffer.h"
 #include "cpu/kernels/tasks/integer.h"
+#include "cpu/plan/integer_functions.h"
 #include "engine/graph.h"
 
 namespace mpscnn::cpu {
@@ -24,7 +25,7 @@ struct IntegerLayer {
     IntegerTerms terms[2]; ///< sums: of either operand
     /// Sums: the terms of the first operand's integers and of the second one's. Softmax: the exponentials.
     AlignedBuffer<std::int32_t> table;
-    /// Of each operand of a layer that moves integers, 256 results.
+    /// Of each operand of a layer that moves integers or is a function of them, 256 results.
     AlignedBuffer<std::uint8_t> moved;
 
     IntegerLayer() = default;
@@ -39,11 +40,6 @@ struct IntegerLayer {
 /// multiply four bytes at a time, where these can.
 std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
                                                       bool by_quads);
-
-/// A zero point as bytes have it.
-inline std::int32_t stored(const engine::Quantization &quantization, int integer) {
-    return integer - quantization.lowest();
-}
 
 struct LoweredNetwork;
 struct FusedOperation;

@@ -90,7 +90,57 @@ struct IntegerSumTask {
     const char *kernel_name() const { return "integer sum"; }
 };
 
-/// Each integer replaced: other scales and zero points, limits.
+/// The product of two tensors, or of one with a pixel or a channel that all of its own share.
+struct IntegerProductTask {
+    ConstView source, second; ///< rows, columns or channels may be 1 where the destination has more
+    View destination;
+    std::int32_t source_zero = 0, second_zero = 0;
+    Requantization requantization; ///< with the same multiplier and shift in the places of one panel
+
+    const char *kernel_name() const { return "integer product"; }
+};
+
+/// The largest integer of each window's pixels that lie in the source.
+struct IntegerMaximumTask {
+    ConstView source;
+    View destination;
+    WindowAxis vertical, horizontal;
+    std::int32_t low = 0, high = 255;
+
+    const char *kernel_name() const { return "integer maximum"; }
+};
+
+/// The nearest pixel, as TensorFlow Lite's reference kernels find it.
+struct IntegerNearestTask {
+    ConstView source;
+    View destination;
+    bool corners = false, half_pixels = false;
+
+    const char *kernel_name() const { return "integer nearest"; }
+};
+
+/// The source with a border of one integer; amounts below zero cut it.
+struct IntegerBorderTask {
+    ConstView source;
+    View destination;
+    std::int64_t top = 0, left = 0, front = 0;
+    std::uint8_t value = 0;
+
+    const char *kernel_name() const { return "integer border"; }
+};
+
+/// Means along the axes of which the destination has one place.
+struct IntegerMeanTask {
+    ConstView source;
+    View destination;
+    std::int32_t source_zero = 0;
+    std::int32_t multiplier = 0, shift = 0;           ///< what sums are multiplied by: m * 2^(shift - 31)
+    std::int32_t zero_point = 0, low = 0, high = 255; ///< as Requantization's
+
+    const char *kernel_name() const { return "integer mean"; }
+};
+
+/// Each integer replaced: other scales and zero points, limits, functions.
 struct IntegerTableTask {
     ConstView source;
     View destination;

@@ -57,6 +57,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     for number, integers in noted.items():
         if integers is not None:
             network.graph.quantize(number, *integers)
+    _quantize_reshapes(network)
     marked: set[int] = set()
     for value in values:
         if value.index in marked:
@@ -64,6 +65,22 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
         marked.add(value.index)
         network.output(value)
     return network
+
+
+def _quantize_reshapes(network: Network) -> None:
+    """The integers of a reshape that the file does not have are those of what it reshapes."""
+    structure = network.to_dict()
+    known = {
+        entry["name"]: entry["quantization"]
+        for entry in (*structure["inputs"], *structure["nodes"])
+        if "quantization" in entry
+    }
+    for node in structure["nodes"]:
+        name, source = node["name"], node["inputs"][0] if node["inputs"] else None
+        if node["operation"] == "reshape" and name not in known and source in known:
+            known[name] = known[source]
+            integers = known[name]
+            network.quantize(name, integers["type"], integers["scale"], integers["zero_point"])
 
 
 def _stopped(file: TfliteFile, outputs: Sequence[str]) -> TfliteFile:

@@ -1,0 +1,40 @@
+#pragma once
+
+// What layers of integers without weights have in common: items are rows, windows end at the image's borders.
+
+#include "cpu/kernels/integer_bytes.h"
+#include "cpu/kernels/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class TaskType> Prepared prepare_rows(const TaskType &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+/// Calls visit(image, y) for each row of the items.
+template <class Visit>
+MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, std::int64_t end, Visit visit) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) visit(item.image, y);
+    }
+}
+
+/// Elements of a row that lie at the same places in all tensors of a layer, with what is between pixels where
+/// this may be overwritten.
+struct RowRuns {
+    std::int64_t count, elements;
+};
+
+template <class... Views> RowRuns runs_of(const View &to, const Views &...from) {
+    const bool joined =
+        to.writable_channels >= to.pixel_stride && ((from.pixel_stride == to.pixel_stride) && ...);
+    return joined ? RowRuns{1, (to.width - 1) * to.pixel_stride + to.channels}
+                  : RowRuns{to.width, to.channels};
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,135 @@
+#include "cpu/plan/integer_functions.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "cpu/kernels/tasks/fixed_point.h"
+
+namespace mpscnn::cpu {
+
+using engine::Quantization;
+using ops::Neuron;
+using ops::NeuronKind;
+
+FixedPoint fixed_point(double factor) {
+    int shift = 0;
+    auto m = static_cast<std::int64_t>(std::round(std::frexp(factor, &shift) * 2147483648.0));
+    if (m == std::int64_t{1} << 31) m /= 2, ++shift;
+    if (shift < -31) return {};
+    return {static_cast<std::int32_t>(m), shift};
+}
+
+/// Divided by the count with as many more bits as there is place for.
+FixedPoint factor_of_mean(const Quantization &source, const Quantization &result, std::int64_t count) {
+    const FixedPoint whole =
+        fixed_point(static_cast<double>(source.scale) / static_cast<double>(result.scale));
+    int bits = 0;
+    while (count >> (bits + 1) != 0) ++bits;
+    bits = std::min({bits, 32, 31 + whole.shift});
+    const std::int64_t wide = static_cast<std::int64_t>(whole.multiplier) * (std::int64_t{1} << bits);
+    return {static_cast<std::int32_t>(wide / count), whole.shift - bits};
+}
+
+namespace {
+
+// ---- By float32 numbers ----
+
+/// Computed in float64 and rounded, so that all C libraries give the same.
+float value_of(const Neuron &neuron, float x) {
+    const double wide = static_cast<double>(x);
+    if (neuron.kind == NeuronKind::sigmoid) return 1.0f / (1.0f + static_cast<float>(std::exp(-wide)));
+    return static_cast<float>(std::tanh(wide));
+}
+
+std::uint8_t through_numbers(const Neuron &neuron, const Quantization &source, const Quantization &result,
+                             int byte) {
+    const float x = source.scale * static_cast<float>(byte - stored(source, source.zero_point));
+    const float steps = std::round(value_of(neuron, x) * (1.0f / result.scale));
+    const double moved = static_cast<double>(steps) + stored(result, result.zero_point);
+    return static_cast<std::uint8_t>(std::clamp(moved, 0.0, 255.0));
+}
+
+// ---- By fixed-point arithmetic ----
+
+std::uint8_t leaky(const Neuron &neuron, const Quantization &source, const Quantization &result, int byte) {
+    const std::int32_t x = byte - stored(source, source.zero_point);
+    const float factor = x >= 0 ? source.scale / result.scale : source.scale * neuron.a / result.scale;
+    const FixedPoint fixed = fixed_point(static_cast<double>(factor));
+    const std::int64_t moved = rounded_twice(x, fixed.multiplier, std::min(fixed.shift, 22));
+    return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
+}
+
+constexpr std::int32_t lowest_16 = -32768, highest_16 = 32767;
+
+/// a * b / 2^15 of 16-bit integers, to nearest, ties up in magnitude.
+std::int32_t product_16(std::int32_t a, std::int32_t b) {
+    if (a == lowest_16 && b == lowest_16) return highest_16;
+    const std::int32_t product = a * b;
+    return (product + (product >= 0 ? 1 << 14 : 1 - (1 << 14))) / (1 << 15);
+}
+
+std::int32_t left_16(std::int32_t x, std::int32_t bits) {
+    return limited(static_cast<std::int64_t>(x) * (std::int64_t{1} << bits), lowest_16, highest_16);
+}
+
+/// With a multiplier of 15 bits.
+FixedPoint fixed_point_16(float factor) {
+    const FixedPoint fixed = fixed_point(static_cast<double>(factor));
+    constexpr std::int32_t half = 1 << 15;
+    const bool ends = fixed.multiplier >= std::numeric_limits<std::int32_t>::max() - half;
+    return {ends ? highest_16 : (fixed.multiplier + half) >> 16, fixed.shift};
+}
+
+/// 1 / (1 + e^-x), of x with 4 bits before the point.
+std::uint8_t sigmoid(const Quantization &source, int byte) {
+    const FixedPoint scale = fixed_point(static_cast<double>(source.scale) * 134217728.0);
+    const auto radius = static_cast<std::int32_t>(
+        std::min(std::floor(15.0 * 134217728.0 / std::ldexp(1.0, scale.shift)), 256.0));
+    const std::int32_t x = byte - stored(source, source.zero_point);
+    if (x <= -radius) return 0;
+    if (x >= radius) return 255;
+    const std::int32_t number = rounded_twice(x, scale.multiplier, scale.shift);
+    const std::int32_t positive = inverse_of_one_and(exponential(4, -std::abs(number)));
+    const std::int32_t share = number == 0  ? 1 << 30
+                               : number > 0 ? positive
+                                            : std::numeric_limits<std::int32_t>::max() - positive;
+    return static_cast<std::uint8_t>(limited(rounding_shift(share, 23), 0, 255));
+}
+
+/// x * min(max(x + 3, 0), 6) / 6, of x with 7 more bits; the second factor is a fraction of 15 bits.
+std::uint8_t hard_swish(const Quantization &source, const Quantization &result, int byte) {
+    const float scale = (1.0f / 128.0f) * source.scale;
+    const FixedPoint to_result = fixed_point_16(scale / result.scale),
+                     to_share = fixed_point_16(scale / (3.0f / 32768.0f));
+    const std::int32_t x = (byte - stored(source, source.zero_point)) * 128;
+    std::int32_t share = to_share.shift > 0 ? left_16(x, to_share.shift - 1) : x;
+    share = product_16(share, to_share.multiplier);
+    if (to_share.shift > 0) share = left_16(share, 1);
+    if (to_share.shift < 0) share = rounding_shift(share, -to_share.shift);
+    share = (share + (1 << 15)) >> 1;
+    const std::int32_t whole = share * product_16(x, to_result.multiplier) / (1 << 15);
+    const std::int32_t moved = rounding_shift(whole, std::clamp(-to_result.shift, 0, 31));
+    return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
+}
+
+} // namespace
+
+std::array<std::uint8_t, 256> function_of_integers(const Neuron &neuron, const Quantization &source,
+                                                   const Quantization &result) {
+    std::array<std::uint8_t, 256> table{};
+    for (int byte = 0; byte < 256; ++byte) {
+        std::uint8_t &to = table[static_cast<std::size_t>(byte)];
+        if (neuron.kind == NeuronKind::relu)
+            to = leaky(neuron, source, result, byte);
+        else if (neuron.kind == NeuronKind::hard_swish)
+            to = hard_swish(source, result, byte);
+        else if (neuron.kind == NeuronKind::sigmoid && source.is_signed)
+            to = sigmoid(source, byte);
+        else
+            to = through_numbers(neuron, source, result, byte);
+    }
+    return table;
+}
+
+} // namespace mpscnn::cpu

@@ -1,0 +1,37 @@
+#pragma once
+
+// Functions of 8-bit integers as tables: TensorFlow Lite's reference kernels make such tables, too, or
+// compute what one gives.
+
+#include <array>
+#include <cstdint>
+
+#include "engine/quantization.h"
+#include "ops/neuron.h"
+
+namespace mpscnn::cpu {
+
+/// A factor in fixed-point arithmetic: multiplier * 2^(shift - 31).
+struct FixedPoint {
+    std::int32_t multiplier = 0, shift = 0;
+};
+
+/// With a multiplier of 31 bits; zero below 2^-32.
+FixedPoint fixed_point(double factor);
+
+/// Of the sum of `count` integers, for their mean in the result's integers.
+FixedPoint factor_of_mean(const engine::Quantization &source, const engine::Quantization &result,
+                          std::int64_t count);
+
+/// What a layer of its own makes of each stored integer of its source: a neuron that int8 networks have, and
+/// that is not a pair of limits.
+std::array<std::uint8_t, 256> function_of_integers(const ops::Neuron &neuron,
+                                                   const engine::Quantization &source,
+                                                   const engine::Quantization &result);
+
+/// Zero points and integers as bytes have them.
+inline std::int32_t stored(const engine::Quantization &quantization, int integer) {
+    return integer - quantization.lowest();
+}
+
+} // namespace mpscnn::cpu
