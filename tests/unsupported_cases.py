@@ -127,7 +127,7 @@ CASES = [
         "cpu",
         "any",
         "layers in int8",
-        Layer("pooling", [IMAGE], {"kind": "max"}, precision="int8", quantized=True),
+        Layer("pooling", [IMAGE], {"kind": "l2_norm"}, precision="int8", quantized=True),
         Layer("pooling", [IMAGE], MEANS, precision="int8", quantized=True),
         "pooling",
     ),

@@ -81,7 +81,7 @@ def random_integers(path: Path, batch: int | None = None) -> NDArray[Any]:
     return np.random.default_rng(0).integers(limits.min, limits.max + 1, shape).astype(tensor.dtype)
 
 
-@pytest.mark.parametrize(("kind", "dtype"), itertools.product(KINDS, ["uint8", "int8"]))
+@pytest.mark.parametrize(("kind", "dtype"), list(itertools.product(KINDS, ["uint8", "int8"])))
 @pytest.mark.usefixtures("instruction_set")
 def test_single_layers(tmp_path: Path, kind: str, dtype: str) -> None:
     path = tmp_path / "one.tflite"

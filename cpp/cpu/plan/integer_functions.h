@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdint>
 
-#include "engine/quantization.h"
+#include "engine/graph.h"
 #include "ops/neuron.h"
 
 namespace mpscnn::cpu {
