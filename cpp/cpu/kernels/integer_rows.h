@@ -1,6 +1,6 @@
 #pragma once
 
-// What layers of integers without weights have in common: items are rows, windows end at the image's borders.
+// What layers of integers without weights have in common: items are rows.
 
 #include "cpu/kernels/integer_bytes.h"
 #include "cpu/kernels/work_split.h"
