@@ -203,10 +203,10 @@ def mixed() -> mpscnn.Network:
     network = mpscnn.Network(SHAPE, name="mixed")
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu6", name="stem")
     y = network.conv2d(x, 8, 1, activation="hard_swish", name="swished")
-    y = network.max_pool2d(y, 3, strides=1, padding="same", name="largest")
+    y = network.l2_norm_pool2d(y, 3, strides=1, padding="same", name="norms")
     x = network.add(x, y, name="sum")
     z = network.slice(x, channels=slice(2, 6), name="part")
-    z = network.activation(z, "tanh", name="tanh")
+    z = network.activation(z, "gelu", name="gelu")
     x = network.concat([x, z], name="all")
     x = network.global_average_pool2d(x, name="pooled")
     x = network.dense(network.flatten(x, name="flat"), 6, name="scores")
@@ -215,7 +215,7 @@ def mixed() -> mpscnn.Network:
     return drawn_weights(network)
 
 
-FLOATS = ["swished", "largest", "part", "tanh"]
+FLOATS = ["swished", "norms", "part", "gelu"]
 
 
 def outputs(
@@ -315,7 +315,7 @@ def test_keeping_the_worst_layer_helps() -> None:
 def test_what_cannot_be_kept() -> None:
     with pytest.raises(mpscnn.ParameterError, match="no layer 'swish'; did you mean 'swished'"):
         mpscnn.quantize(mixed(), noise(1), keep_float=["swish"])
-    with pytest.raises(mpscnn.UnsupportedError, match="--keep-float largest,part,tanh"):
+    with pytest.raises(mpscnn.UnsupportedError, match="--keep-float norms,part,gelu"):
         mpscnn.quantize(mixed(), noise(1), keep_float=["swished"])
     # What layers of integers read needs integers.
     quantized, _ = mpscnn.quantize(classifier(), noise(1))
@@ -480,13 +480,13 @@ def test_bias_correction_keeps_means() -> None:
 def test_refused_layers_are_named_before_photos_are_read() -> None:
     network = mpscnn.Network(SHAPE, name="odd")
     x = network.conv2d(network.input, 4, 3, name="conv")
-    x = network.max_pool2d(x, 2, name="largest")
-    x = network.activation(network.conv2d(x, 4, 1, name="second"), "tanh", name="tanh")
+    x = network.l2_norm_pool2d(x, 2, name="norms")
+    x = network.activation(network.conv2d(x, 4, 1, name="second"), "gelu", name="gelu")
     network.output(x)
     network.initialize_weights()
     with pytest.raises(mpscnn.UnsupportedError) as caught:
         mpscnn.quantize(network, ["no such photo.jpg"])
-    for name in ("odd", "largest", "tanh"):
+    for name in ("odd", "norms", "gelu"):
         assert repr(name) in str(caught.value)
     assert "'conv'" not in str(caught.value)
 

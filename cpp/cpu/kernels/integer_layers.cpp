@@ -63,11 +63,12 @@ MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequanti
                                  const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,
                                  std::uint8_t *result) {
     constexpr std::int64_t panel = IntegerWeights::panel;
+    const std::int32_t sign = task.subtracts ? -1 : 1;
     for (std::int64_t first = 0; first < elements; first += panel) {
         const std::int64_t count = min(elements - first, panel);
         std::int32_t sums[panel] = {};
         for (std::int64_t c = 0; c < count; ++c)
-            sums[c] = task.source_terms.of_all[a[first + c]] + task.second_terms.of_all[b[first + c]];
+            sums[c] = task.source_terms.of_all[a[first + c]] + sign * task.second_terms.of_all[b[first + c]];
         requantizer.store(sums, count, result + first);
     }
 }
@@ -96,6 +97,7 @@ private:
     RightShifts shifts_;
 };
 
+template <bool subtracts>
 MPSCNN_INLINE void add_all(const TermsOfBytes &first, const TermsOfBytes &second,
                            const TileRequantizer<1> &requantizer, const std::uint8_t *a,
                            const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
@@ -105,7 +107,8 @@ MPSCNN_INLINE void add_all(const TermsOfBytes &first, const TermsOfBytes &second
         __attribute__((always_inline)) {
 #pragma GCC unroll 4
         for (std::int64_t c = 0; c < part; c += panel)
-            _mm512_store_si512(sums + c, _mm512_add_epi32(first(x + c), second(y + c)));
+            _mm512_store_si512(sums + c, subtracts ? _mm512_sub_epi32(first(x + c), second(y + c))
+                                                   : _mm512_add_epi32(first(x + c), second(y + c)));
         requantizer.store(sums, 4, to, panel);
     };
     std::int64_t done = 0;
@@ -138,7 +141,10 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
     const TermsOfBytes first(task.source_terms), second(task.second_terms);
     if (first.fits() && second.fits()) {
         const TileRequantizer<1> requantizer(task.requantization, 0, IntegerWeights::panel);
-        each_run([&](auto... run) { add_all(first, second, requantizer, run...); });
+        if (task.subtracts)
+            each_run([&](auto... run) { add_all<true>(first, second, requantizer, run...); });
+        else
+            each_run([&](auto... run) { add_all<false>(first, second, requantizer, run...); });
         return;
     }
 #endif

@@ -153,13 +153,14 @@ private:
         append(fused, task);
     }
 
-    void add_layer(const FusedOperation &fused, const ops::Addition &) { add_sum(fused); }
-    void add_layer(const FusedOperation &fused, const ops::Subtraction &) { add_sum(fused); }
-    void add_sum(const FusedOperation &fused) {
+    void add_layer(const FusedOperation &fused, const ops::Addition &) { add_sum(fused, false); }
+    void add_layer(const FusedOperation &fused, const ops::Subtraction &) { add_sum(fused, true); }
+    void add_sum(const FusedOperation &fused, bool subtracts) {
         const IntegerLayer &layer = *fused.integers;
         IntegerSumTask task;
         task.source_terms = layer.terms[0];
         task.second_terms = layer.terms[1];
+        task.subtracts = subtracts;
         task.requantization = layer.requantization;
         const Region second = integers(fused, 1);
         append(fused, task).others = {second};

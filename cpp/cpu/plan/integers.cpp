@@ -332,8 +332,6 @@ void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
             *term++ = rounded_twice((byte - zero) * (1 << 20), factor.multiplier, factor.shift);
     }
     set_factor(fixed_point(largest / (1048576.0 * static_cast<double>(result.scale))), node, layer);
-    if (std::holds_alternative<ops::Subtraction>(node.operation))
-        for (int byte = 256; byte < 512; ++byte) layer.table.data()[byte] *= -1;
     set_limits(layer.requantization, node, result);
 }
 

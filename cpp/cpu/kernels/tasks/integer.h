@@ -80,11 +80,12 @@ struct IntegerTerms {
     const std::int32_t *of_all = nullptr; ///< of each of the 256 integers
 };
 
-/// The sum of two tensors.
+/// The sum or difference of two tensors.
 struct IntegerSumTask {
     ConstView source, second;
     View destination;
     IntegerTerms source_terms, second_terms;
+    bool subtracts = false;
     Requantization requantization; ///< with the same multiplier and shift in the places of one panel
 
     const char *kernel_name() const { return "integer sum"; }
