@@ -65,10 +65,11 @@ bool is_function_of_integers(const Neuron &neuron) {
     switch (neuron.kind) {
     case NeuronKind::relu:
     case NeuronKind::sigmoid:
-    case NeuronKind::hard_swish:
-        return true;
+    case NeuronKind::hard_sigmoid:
     case NeuronKind::tanh:
-        return neuron.a == 1.0f && neuron.b == 1.0f;
+    case NeuronKind::hard_swish:
+    case NeuronKind::swish:
+        return true;
     default:
         return has_limits_only(neuron);
     }
@@ -211,7 +212,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
      "and "
      "max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
-     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, tanh and hard swish, reshapes, "
+     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, hard swish and swish, reshapes, "
      "with a quantization of each tensor, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 

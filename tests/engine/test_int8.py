@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -168,6 +169,39 @@ def test_numbers_become_the_nearest_integers() -> None:
     x = np.array([0.24, 0.25, -0.25, 0.75, 61.9, 62.3, -65.5, -1e30, np.nan], np.float32)
     y = network.compile(device="cpu", precision="int8").session(threads=1).run(x.reshape(1, 1, 1, 9))
     assert np.asarray(y).ravel().tolist() == [0.0, 0.5, -0.5, 1.0, 62.0, 62.0, -65.5, -65.5, 0.0]
+
+
+FUNCTIONS: dict[str, tuple[Any, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
+    "sigmoid": ("sigmoid", lambda x: 1.0 / (1.0 + np.exp(-x))),
+    "hard_sigmoid": (
+        {"kind": "hard_sigmoid", "a": 0.25, "b": 0.5},
+        lambda x: np.clip(0.25 * x + 0.5, 0.0, 1.0),
+    ),
+    "tanh": ({"kind": "tanh", "a": 1.5, "b": 0.7}, lambda x: 1.5 * np.tanh(0.7 * x)),
+    "hard_swish": ("hard_swish", lambda x: x * np.clip(x + 3.0, 0.0, 6.0) / 6.0),
+    "swish": ({"kind": "swish", "b": 1.5}, lambda x: x / (1.0 + np.exp(-1.5 * x))),
+}
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", FUNCTIONS)
+def test_functions_are_tables_of_the_nearest_integers(kind: str, dtype: str) -> None:
+    """With scales that TensorFlow Lite's layers do not have."""
+    activation, function = FUNCTIONS[kind]
+    lowest = int(np.iinfo(dtype).min)
+    source, result = (0.9, lowest + 120), (0.0061, lowest + 31)
+    network = mpscnn.Network(input=(1, 1, 256))
+    y = network.activation(network.input, activation, name="function")
+    network.quantize(network.input, dtype, *source)
+    network.quantize(y, dtype, *result)
+    network.output(y)
+    integers = np.arange(256) + lowest
+    x = ((integers - source[1]) * np.float32(source[0])).astype(np.float32)
+    found = network.compile(device="cpu", precision="int8").session(threads=1).run(x.reshape(1, 1, 1, 256))
+    steps = function(x.astype(np.float64)) / np.float64(np.float32(result[0]))
+    wanted = np.clip(steps + result[1], lowest, lowest + 255) - result[1]
+    error = np.asarray(found).ravel() / np.float32(result[0]) - wanted
+    assert np.abs(error).max() <= 0.501
 
 
 @pytest.mark.parametrize("shape", [(1, 1, 21), (5, 6, 1), (1, 1, 1), (5, 1, 21)])

@@ -202,7 +202,7 @@ def mixed() -> mpscnn.Network:
     """With layers that integers do not have, at borders of all kinds."""
     network = mpscnn.Network(SHAPE, name="mixed")
     x = network.conv2d(network.input, 8, 3, padding="same", activation="relu6", name="stem")
-    y = network.conv2d(x, 8, 1, activation="hard_swish", name="swished")
+    y = network.conv2d(x, 8, 1, activation="mish", name="swished")
     y = network.l2_norm_pool2d(y, 3, strides=1, padding="same", name="norms")
     x = network.add(x, y, name="sum")
     z = network.slice(x, channels=slice(2, 6), name="part")
@@ -310,6 +310,30 @@ def test_keeping_the_worst_layer_helps() -> None:
     _, better = mpscnn.quantize(network, images, keep_float=[worst])
     assert better.kept == (worst,)
     assert better.error < report.error
+
+
+def test_activations_that_integers_have_become_layers() -> None:
+    """As in MobileNetV3: hard swish behind a convolution and behind a normalization, a gate of hard sigmoids."""
+    network = mpscnn.Network(SHAPE, name="gated")
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="hard_swish", name="stem")
+    x = network.conv2d(network.pad(x, 1, name="border"), 8, 3, name="conv")
+    x = network.batch_norm(x, activation="hard_swish", name="norm")
+    gate = network.global_average_pool2d(x, name="pooled")
+    gate = network.conv2d(gate, 8, 1, activation={"kind": "hard_sigmoid", "a": 1 / 6, "b": 0.5}, name="gate")
+    x = network.multiply(x, gate, name="gated")
+    x = network.max_pool2d(x, 2, name="largest")
+    network.output(network.dense(network.flatten(x, name="flat"), 5, activation="sigmoid", name="scores"))
+    drawn_weights(network)
+    images = noise(32)
+    quantized, report = mpscnn.quantize(network, images)
+    assert report.kept == ()
+    names = {node["name"]: node["operation"] for node in quantized.to_dict()["nodes"]}
+    assert names["stem/linear"] == "convolution"
+    assert [names[name] for name in ("stem", "norm", "gate", "scores")] == ["neuron"] * 4
+    right, found = results(network, images, "float32"), results(quantized, images, "int8")
+    assert np.abs(found - right).max() < 0.06
+    _, kept = mpscnn.quantize(network, images, keep_float=["stem"])
+    assert kept.kept == ("stem",)
 
 
 def test_what_cannot_be_kept() -> None:

@@ -36,17 +36,29 @@ namespace {
 
 // ---- By float32 numbers ----
 
-/// Computed in float64 and rounded, so that all C libraries give the same.
-float value_of(const Neuron &neuron, float x) {
-    const double wide = static_cast<double>(x);
-    if (neuron.kind == NeuronKind::sigmoid) return 1.0f / (1.0f + static_cast<float>(std::exp(-wide)));
-    return static_cast<float>(std::tanh(wide));
+/// Computed in float64, so that all C libraries give the same once it is rounded.
+double value_of(const Neuron &neuron, double x) {
+    const auto limited_to_1 = [](double value) { return std::clamp(value, 0.0, 1.0); };
+    const auto a = static_cast<double>(neuron.a), b = static_cast<double>(neuron.b);
+    switch (neuron.kind) {
+    case NeuronKind::hard_sigmoid:
+        return limited_to_1(a * x + b);
+    case NeuronKind::hard_swish:
+        return x * limited_to_1((x + 3.0) / 6.0);
+    case NeuronKind::swish:
+        return x / (1.0 + std::exp(-b * x));
+    case NeuronKind::tanh:
+        return a * std::tanh(b * x);
+    default: // sigmoid
+        return 1.0 / (1.0 + std::exp(-x));
+    }
 }
 
 std::uint8_t through_numbers(const Neuron &neuron, const Quantization &source, const Quantization &result,
                              int byte) {
     const float x = source.scale * static_cast<float>(byte - stored(source, source.zero_point));
-    const float steps = std::round(value_of(neuron, x) * (1.0f / result.scale));
+    const auto value = static_cast<float>(value_of(neuron, static_cast<double>(x)));
+    const float steps = std::round(value * (1.0f / result.scale));
     const double moved = static_cast<double>(steps) + stored(result, result.zero_point);
     return static_cast<std::uint8_t>(std::clamp(moved, 0.0, 255.0));
 }
@@ -110,26 +122,33 @@ std::uint8_t hard_swish(const Quantization &source, const Quantization &result, 
     if (to_share.shift < 0) share = rounding_shift(share, -to_share.shift);
     share = (share + (1 << 15)) >> 1;
     const std::int32_t whole = share * product_16(x, to_result.multiplier) / (1 << 15);
-    const std::int32_t moved = rounding_shift(whole, std::clamp(-to_result.shift, 0, 31));
+    const std::int32_t moved = rounding_shift(whole, std::min(-to_result.shift, 31));
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
+}
+
+/// Whether TensorFlow Lite has such a layer, which takes this way.
+bool has_fixed_sigmoid(const Quantization &source, const Quantization &result) {
+    return source.is_signed && result == Quantization{1.0f / 256.0f, -128, true};
+}
+bool has_fixed_hard_swish(const Quantization &source, const Quantization &result) {
+    return source.is_signed == result.is_signed && source.scale <= 128.0f * result.scale &&
+           fixed_point_16((1.0f / 128.0f) * source.scale / result.scale).shift <= 0;
 }
 
 } // namespace
 
 std::array<std::uint8_t, 256> function_of_integers(const Neuron &neuron, const Quantization &source,
                                                    const Quantization &result) {
+    const bool is_leaky = neuron.kind == NeuronKind::relu,
+               is_sigmoid = neuron.kind == NeuronKind::sigmoid && has_fixed_sigmoid(source, result),
+               is_hard_swish = neuron.kind == NeuronKind::hard_swish && has_fixed_hard_swish(source, result);
     std::array<std::uint8_t, 256> table{};
-    for (int byte = 0; byte < 256; ++byte) {
-        std::uint8_t &to = table[static_cast<std::size_t>(byte)];
-        if (neuron.kind == NeuronKind::relu)
-            to = leaky(neuron, source, result, byte);
-        else if (neuron.kind == NeuronKind::hard_swish)
-            to = hard_swish(source, result, byte);
-        else if (neuron.kind == NeuronKind::sigmoid && source.is_signed)
-            to = sigmoid(source, byte);
-        else
-            to = through_numbers(neuron, source, result, byte);
-    }
+    for (int byte = 0; byte < 256; ++byte)
+        table[static_cast<std::size_t>(byte)] = is_leaky     ? leaky(neuron, source, result, byte)
+                                                : is_sigmoid ? sigmoid(source, byte)
+                                                : is_hard_swish
+                                                    ? hard_swish(source, result, byte)
+                                                    : through_numbers(neuron, source, result, byte);
     return table;
 }
 

@@ -104,7 +104,7 @@ def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Net
         )
     for name in keep_float:
         network[name]  # raises for a layer that there is not
-    prepared, became = prepare(network)
+    prepared, became = prepare(network, keep_float)
     inputs = {tensor.name for tensor in prepared.inputs}
     prepared.keep_float32([became[name] for name in keep_float if became[name] not in inputs])
     if refused := refused_layers(prepared):

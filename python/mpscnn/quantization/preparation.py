@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -29,26 +29,35 @@ def is_limit(neuron: Mapping[str, Any]) -> bool:
     return neuron["kind"] in ("none", "clamp")
 
 
-def prepare(network: Network) -> tuple[Network, dict[str, str]]:
+def is_function(neuron: Mapping[str, Any]) -> bool:
+    """Whether an activation is a layer of its own in integers, by a table."""
+    return neuron["kind"] in ("relu", "sigmoid", "hard_sigmoid", "tanh", "hard_swish", "swish")
+
+
+def prepare(network: Network, keep_float: Sequence[str] = ()) -> tuple[Network, dict[str, str]]:
     """A network that computes the same, with as few results as possible, each of which gets integers of its own.
 
     Batch normalizations become part of the convolution or dense layer before them, others a depthwise 1x1 convolution.
     Relu, relu6 and clamp become the activation of the layer before them. Dropout is left out. A layer that takes over
     others keeps its name, except that outputs of the network keep theirs; it stays in float32 where one of them does.
+    Of a layer with another activation that integers have the activation becomes a layer, which keeps the name, unless
+    the layer is in `keep_float` or kept in float32 already.
 
     Returns the network, and for each layer of the given one the layer of it, or the input, that has its result now.
 
     Raises WeightsError for weights that are missing, and for a normalization whose variance is so small that the
     weights are no longer finite.
     """
-    preparation = _Preparation(network)
+    preparation = _Preparation(network, keep_float)
     return preparation.run()
 
 
 class _Preparation:
-    def __init__(self, network: Network) -> None:
+    def __init__(self, network: Network, keep_float: Sequence[str]) -> None:
         self._network = network
         self._structure = network.to_dict()
+        self._keep_float = set(keep_float)
+        self._before_activation: dict[str, str] = {}  # layers that lost theirs, by their new names
         missing = [spec for spec in network.weight_specs() if spec["required"] and not spec["set"]]
         if missing:
             first = missing[0]
@@ -62,7 +71,7 @@ class _Preparation:
         self._became = {name: name for name in network.layer_names()}
 
     def run(self) -> tuple[Network, dict[str, str]]:
-        for node in self._structure["nodes"]:
+        for node in self._apart():
             node["inputs"] = [self._alias.get(name, name) for name in node["inputs"]]
             if not (self._leave_out(node) or self._fold(node) or self._attach(node)):
                 self._keep(node)
@@ -73,6 +82,25 @@ class _Preparation:
         result.preprocess, result.labels = self._network.preprocess, self._network.labels
         result.detection, result.notes = self._network.detection, list(self._network.notes)
         return result, self._became
+
+    def _apart(self) -> Iterator[Node]:
+        """The nodes, with the activations that become layers."""
+        for node in self._structure["nodes"]:
+            name, activation = node["name"], _activation(node)
+            stays = node.get("keep_float32") or name in self._keep_float or node["operation"] == "neuron"
+            if stays or is_limit(activation) or not is_function(activation):
+                yield node
+                continue
+            linear = f"{name}/linear"
+            while linear in self._became:
+                linear += "_"
+            del node["activation"]
+            for key in [key for key in self._weights if key.rpartition(".")[0] == name]:
+                self._weights[f"{linear}.{key.rpartition('.')[2]}"] = self._weights.pop(key)
+            self._uses[linear] = 1
+            self._before_activation[linear] = name
+            yield {**node, "name": linear}
+            yield {"name": name, "operation": "neuron", "inputs": [linear], "attributes": dict(activation)}
 
     def _keep(self, node: Node) -> None:
         if node["operation"] == "batch_normalization":
@@ -159,7 +187,8 @@ class _Preparation:
     def _as_convolution(self, node: Node) -> None:
         """A normalization that follows no product, of an image."""
         name = node["name"]
-        if len(node["inputs"]) != 1 or len(self._network[name].shape) != 4:
+        given = self._before_activation.get(name, name)
+        if len(node["inputs"]) != 1 or len(self._network[given].shape) != 4:
             return
         scale, shift = self._scale_and_shift(node)
         for role in ("mean", "variance", "gamma", "beta"):
