@@ -103,26 +103,96 @@ MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     return _mm256_sub_epi32(_mm256_srav_epi32(product, right), _mm256_cmpgt_epi32(rest, threshold));
 }
 
+/// Where shifts are 1 to 31 bits right, both roundings are one shift here, too. It fills in zeros: 2^62,
+/// added to products, makes all positive, and what is left of it is taken away with the zero point.
 class PanelRequantizer {
 public:
-    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
+        : to_(to), first_(first), has_ties_(!to.once && to.low < to.zero_point) {
+        fits_ = own_[0].set(to, first) && own_[1].set(to, first + 8);
+    }
 
     MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
-        if (to_.once) return requantize_each(to_, sums, first_, count, result);
-        // Four lanes of the first part, four of the second, and so on.
+        if (!fits_) return store_any(sums, count, result);
+        const __m256i low = load(sums), high = load(sums + 8);
         const __m256i words =
-            _mm256_permute4x64_epi64(_mm256_packs_epi32(part(sums, 0), part(sums, 8)), 0xd8);
-        const __m128i bytes =
-            _mm_packus_epi16(_mm256_castsi256_si128(words), _mm256_extracti128_si256(words, 1));
-        if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
-        alignas(16) std::uint8_t all[16];
-        _mm_store_si128(reinterpret_cast<__m128i *>(all), bytes);
-        for (std::int64_t i = 0; i < count; ++i) result[i] = all[i];
+            has_ties_ ? _mm256_packs_epi32(own_[0].rounded<true>(low), own_[1].rounded<true>(high))
+                      : _mm256_packs_epi32(own_[0].rounded<false>(low), own_[1].rounded<false>(high));
+        store_words(words, count, result);
     }
 
 private:
     static MPSCNN_INLINE __m256i load(const std::int32_t *from) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+
+    /// Of 8 outputs.
+    class RightShifts {
+    public:
+        MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first) {
+            const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1),
+                          m = load(to.multipliers + first);
+            // Products by zero are zero, whatever the shift.
+            const __m256i right = _mm256_blendv_epi8(_mm256_sub_epi32(zero, load(to.shifts + first)), one,
+                                                     _mm256_cmpeq_epi32(m, zero));
+            even_ = half(m, _mm256_blend_epi32(right, zero, 0xaa), to.once, 0);
+            odd_ = half(_mm256_srli_epi64(m, 32), _mm256_srli_epi64(right, 32), to.once, 32);
+            back_ = _mm256_sub_epi32(_mm256_sllv_epi32(one, _mm256_sub_epi32(_mm256_set1_epi32(31), right)),
+                                     _mm256_set1_epi32(to.zero_point));
+            const __m256i others = _mm256_or_si256(_mm256_cmpgt_epi32(one, right),
+                                                   _mm256_cmpgt_epi32(right, _mm256_set1_epi32(31)));
+            return _mm256_testz_si256(others, others);
+        }
+
+        /// With the zero point. `has_ties`: 2^31 less where products are below zero, which only changes ties.
+        template <bool has_ties> MPSCNN_INLINE __m256i rounded(__m256i x) const {
+            const __m256i even = shifted<has_ties>(_mm256_mul_epi32(x, even_.m), even_),
+                          odd = shifted<has_ties>(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), odd_.m), odd_);
+            return _mm256_sub_epi32(_mm256_blend_epi32(even, odd, 0xaa), back_);
+        }
+
+    private:
+        struct Half {
+            __m256i m, bits, added;
+        };
+        /// `kept`: by how many bits the result lies higher.
+        static MPSCNN_INLINE Half half(__m256i m, __m256i right, bool once, int kept) {
+            const __m256i second =
+                _mm256_sllv_epi64(_mm256_set1_epi64x(1), _mm256_add_epi64(right, _mm256_set1_epi64x(30)));
+            const std::int64_t first = (std::int64_t{1} << 62) + (once ? 0 : std::int64_t{1} << 30);
+            return {m, _mm256_add_epi64(right, _mm256_set1_epi64x(31 - kept)),
+                    _mm256_add_epi64(second, _mm256_set1_epi64x(first))};
+        }
+        template <bool has_ties> static MPSCNN_INLINE __m256i shifted(__m256i product, const Half &half) {
+            __m256i sum = _mm256_add_epi64(product, half.added);
+            if (has_ties)
+                sum = _mm256_sub_epi64(sum,
+                                       _mm256_and_si256(_mm256_cmpgt_epi64(_mm256_setzero_si256(), product),
+                                                        _mm256_set1_epi64x(std::int64_t{1} << 31)));
+            return _mm256_srlv_epi64(sum, half.bits);
+        }
+
+        Half even_, odd_;
+        __m256i back_;
+    };
+
+    /// Four lanes of the first part, four of the second, and so on.
+    MPSCNN_INLINE void store_words(__m256i words, std::int64_t count, std::uint8_t *result) const {
+        const __m256i mixed = _mm256_packus_epi16(words, words);
+        const __m128i all = _mm256_castsi256_si128(
+            _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)));
+        const __m128i bytes = _mm_min_epu8(_mm_max_epu8(all, _mm_set1_epi8(static_cast<char>(to_.low))),
+                                           _mm_set1_epi8(static_cast<char>(to_.high)));
+        if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
+        alignas(16) std::uint8_t each[16];
+        _mm_store_si128(reinterpret_cast<__m128i *>(each), bytes);
+        for (std::int64_t i = 0; i < count; ++i) result[i] = each[i];
+    }
+
+    __attribute__((noinline)) void store_any(const std::int32_t *sums, std::int64_t count,
+                                             std::uint8_t *result) const {
+        if (to_.once) return requantize_each(to_, sums, first_, count, result);
+        store_words(_mm256_packs_epi32(part(sums, 0), part(sums, 8)), count, result);
     }
     MPSCNN_INLINE __m256i part(const std::int32_t *sums, std::int64_t at) const {
         const __m256i rounded = rounded_twice(load(sums + at), load(to_.multipliers + first_ + at),
@@ -135,6 +205,8 @@ private:
 
     const Requantization &to_;
     std::int64_t first_;
+    bool has_ties_, fits_;
+    RightShifts own_[2];
 };
 #else
 class PanelRequantizer {
