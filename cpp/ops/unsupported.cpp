@@ -212,7 +212,8 @@ constexpr UnsupportedFeature unsupported_features[] = {
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
      "and "
      "max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
-     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, hard swish and swish, reshapes, "
+     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, hard swish and swish, "
+     "reshapes, "
      "with a quantization of each tensor, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 
