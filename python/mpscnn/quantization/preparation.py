@@ -186,7 +186,7 @@ class _Preparation:
 
     def _as_convolution(self, node: Node) -> None:
         """A normalization that follows no product, of an image."""
-        name = node["name"]
+        name: str = node["name"]
         given = self._before_activation.get(name, name)
         if len(node["inputs"]) != 1 or len(self._network[given].shape) != 4:
             return
