@@ -70,6 +70,12 @@ def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
         for found in classifying.map(["a.jpg"]):
             found.top(1)
             found.boxes.sum()  # type: ignore[attr-defined]
+    for frame, seen in mpscnn.video("clip.mp4", mpscnn.load()):
+        seen.top(1)
+        seen.boxes.sum()  # type: ignore[attr-defined]
+        print(frame.tiem)  # type: ignore[attr-defined]
+    for _, pooled in mpscnn.video("clip.mp4", model.features("pool")):
+        pooled["pool"].mean()
     mpscnn.Runner(program, max_batsh=2)  # type: ignore[call-overload]
 
 

@@ -70,7 +70,7 @@ class VideoPart:
     end: float | None
     inflight: int
 
-    def through(self, model: Any, **options: Any) -> Video:
+    def through(self, model: Any, **options: Any) -> Video[Any]:
         """The frames with the results of a model or an extractor."""
         from mpscnn.stream.video import video
 
@@ -143,7 +143,7 @@ def show_frames(
 class _Rates:
     """Counts frames; the latency is from the end of decoding until the result is shown."""
 
-    def __init__(self, results: Video) -> None:
+    def __init__(self, results: Video[Any]) -> None:
         self._results = results
         self._begun = time.perf_counter()
         self._count = 0
@@ -163,7 +163,7 @@ class _Rates:
 
 
 @contextmanager
-def status(results: Video, part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
+def status(results: Video[Any], part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
     """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known."""
     rates = _Rates(results)
     try:

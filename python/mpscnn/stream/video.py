@@ -7,7 +7,7 @@ import threading
 from collections import deque
 from collections.abc import Generator, Iterator
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError
@@ -16,20 +16,24 @@ from mpscnn.stream.runner import Runner
 from mpscnn.stream.video_source import VideoFrame, VideoSource, open_source
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
     from mpscnn.stream.runner import FrameFuture
 
 __all__ = ["Video", "VideoFrame", "video"]
 
+Result = TypeVar("Result")
 
-class Video(Iterator[tuple[VideoFrame, Any]]):
+
+class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
     """The frames of a video in order, each with its result; made by `mpscnn.video`. For one thread at a time."""
 
     def __init__(
         self,
         source: VideoSource,
-        model: Model | FeatureExtractor,
+        model: Model[Result] | FeatureExtractor,
         inflight: int,
         every: int,
         options: dict[str, Any],
@@ -45,7 +49,7 @@ class Video(Iterator[tuple[VideoFrame, Any]]):
         """Frames of a live source so far that were not computed, since newer ones came in time."""
         return self._buffer.dropped
 
-    def __next__(self) -> tuple[VideoFrame, Any]:
+    def __next__(self) -> tuple[VideoFrame, Result]:
         self._begun = True
         return next(self._results)
 
@@ -55,7 +59,7 @@ class Video(Iterator[tuple[VideoFrame, Any]]):
         if not self._begun:  # else the thread that reads it closes it
             self.source.close()
 
-    def __enter__(self) -> Video:
+    def __enter__(self) -> Video[Result]:
         return self
 
     def __exit__(
@@ -64,16 +68,38 @@ class Video(Iterator[tuple[VideoFrame, Any]]):
         self.close()
 
 
+@overload
 def video(
     source: str | os.PathLike[str],
-    model: Model | FeatureExtractor,
+    model: FeatureExtractor,
     *,
     inflight: int = 3,
     every: int = 1,
     start: float = 0.0,
     end: float | None = None,
     **options: Any,
-) -> Video:
+) -> Video[dict[str, NDArray[Any]]]: ...
+@overload
+def video(
+    source: str | os.PathLike[str],
+    model: Model[Result],
+    *,
+    inflight: int = 3,
+    every: int = 1,
+    start: float = 0.0,
+    end: float | None = None,
+    **options: Any,
+) -> Video[Result]: ...
+def video(
+    source: str | os.PathLike[str],
+    model: Model[Any] | FeatureExtractor,
+    *,
+    inflight: int = 3,
+    every: int = 1,
+    start: float = 0.0,
+    end: float | None = None,
+    **options: Any,
+) -> Video[Any]:
     """Runs a model on the frames of a video.
 
         for frame, result in mpscnn.video("clip.mp4", model):
@@ -115,7 +141,7 @@ def video(
 def _results(
     source: VideoSource,
     buffer: FrameBuffer[VideoFrame],
-    model: Model | FeatureExtractor,
+    model: Model[Any] | FeatureExtractor,
     inflight: int,
     every: int,
     options: dict[str, Any],
