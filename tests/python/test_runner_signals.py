@@ -197,6 +197,7 @@ class InterruptedAt:
 
     def attempt(self, action: Callable[[], object]) -> None:
         before = sys.gettrace()
+        gc.disable()  # it would call what belongs to other objects, where Python only prints what is raised
         sys.settrace(self)
         try:
             action()
@@ -204,6 +205,7 @@ class InterruptedAt:
             pass
         finally:
             sys.settrace(before)
+            gc.enable()
 
 
 @pytest.mark.parametrize(
