@@ -22,23 +22,15 @@ MPSCNN_INLINE std::int32_t mean(std::int32_t sum, std::int32_t count) {
 
 void pool_integers(const IntegerPoolingTask &task, std::int64_t image, std::int64_t y, std::int64_t x) {
     constexpr int most = 64;
-    const Range rows = taps_inside(task.vertical, y, task.source.height),
-                columns = taps_inside(task.horizontal, x, task.source.width);
-    const auto count = static_cast<std::int32_t>(max(rows.size(), 0) * max(columns.size(), 0));
     std::uint8_t *const result = bytes_at(task.destination, image, y, x);
     for (std::int64_t channel = 0; channel < task.destination.channels; channel += most) {
         const std::int64_t left = min(task.destination.channels - channel, most);
         std::int32_t sums[most] = {};
-        for (std::int64_t u = rows.begin; u < rows.end; ++u)
-            for (std::int64_t v = columns.begin; v < columns.end; ++v) {
-                const std::uint8_t *bytes =
-                    bytes_at(task.source, image,
-                             y * task.vertical.stride - task.vertical.before + u * task.vertical.dilation,
-                             x * task.horizontal.stride - task.horizontal.before +
-                                 v * task.horizontal.dilation) +
-                    channel;
+        const auto count =
+            static_cast<std::int32_t>(for_each_tap(task, image, y, x, [&](const std::uint8_t *bytes) {
+                bytes += channel;
                 for (std::int64_t c = 0; c < left; ++c) sums[c] += bytes[c] - task.centre;
-            }
+            }));
         for (std::int64_t c = 0; c < left; ++c)
             result[channel + c] = static_cast<std::uint8_t>(
                 limited((count > 0 ? mean(sums[c], count) : 0) + task.centre, task.low, task.high));

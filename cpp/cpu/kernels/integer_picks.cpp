@@ -13,23 +13,15 @@ namespace {
 
 void maxima_of_window(const IntegerMaximumTask &task, std::int64_t image, std::int64_t y, std::int64_t x) {
     constexpr int most = 64;
-    const Range rows = taps_inside(task.vertical, y, task.source.height),
-                columns = taps_inside(task.horizontal, x, task.source.width);
     std::uint8_t *const result = bytes_at(task.destination, image, y, x);
     for (std::int64_t channel = 0; channel < task.destination.channels; channel += most) {
         const std::int64_t left = min(task.destination.channels - channel, most);
         std::uint8_t largest[most] = {};
-        for (std::int64_t u = rows.begin; u < rows.end; ++u)
-            for (std::int64_t v = columns.begin; v < columns.end; ++v) {
-                const std::uint8_t *bytes =
-                    bytes_at(task.source, image,
-                             y * task.vertical.stride - task.vertical.before + u * task.vertical.dilation,
-                             x * task.horizontal.stride - task.horizontal.before +
-                                 v * task.horizontal.dilation) +
-                    channel;
-                for (std::int64_t c = 0; c < left; ++c)
-                    largest[c] = bytes[c] > largest[c] ? bytes[c] : largest[c];
-            }
+        for_each_tap(task, image, y, x, [&](const std::uint8_t *bytes) {
+            bytes += channel;
+            for (std::int64_t c = 0; c < left; ++c)
+                largest[c] = bytes[c] > largest[c] ? bytes[c] : largest[c];
+        });
         for (std::int64_t c = 0; c < left; ++c)
             result[channel + c] = static_cast<std::uint8_t>(limited(largest[c], task.low, task.high));
     }

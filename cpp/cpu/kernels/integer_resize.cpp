@@ -2,8 +2,7 @@
 // loads and products for each element.
 
 #include "cpu/isa/instance.h"
-#include "cpu/kernels/integer_bytes.h"
-#include "cpu/kernels/work_split.h"
+#include "cpu/kernels/integer_rows.h"
 
 namespace mpscnn::cpu {
 namespace {
@@ -85,20 +84,15 @@ MPSCNN_INLINE void resize_row(const IntegerResizeTask &task, std::int64_t image,
 }
 
 template <class V> Prepared integer_resize_prepare(const IntegerResizeTask &task, const Planning &planning) {
-    const WorkSplit split = split_elements(task.destination, planning.threads);
-    return planning.keep(split, split.items());
+    return prepare_rows(task, planning);
 }
 
 template <class V>
 void integer_resize_run(const IntegerResizeTask &task, const Prepared &prepared, std::int64_t begin,
                         std::int64_t end, Worker &) {
-    const auto &split = prepared.plan_as<WorkSplit>();
-    for (std::int64_t index = begin; index < end; ++index) {
-        const WorkSplit::Item item = split.item(index);
-        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
-            task.is_signed ? resize_row<std::int32_t>(task, item.image, y)
-                           : resize_row<float>(task, item.image, y);
-    }
+    for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
+        task.is_signed ? resize_row<std::int32_t>(task, image, y) : resize_row<float>(task, image, y);
+    });
 }
 
 } // namespace

@@ -36,5 +36,20 @@ template <class... Views> RowRuns runs_of(const View &to, const Views &...from) 
                   : RowRuns{to.width, to.channels};
 }
 
+/// Calls visit(bytes) for each pixel of a result's window that lies in the source; returns how many these
+/// are.
+template <class TaskType, class Visit>
+MPSCNN_INLINE std::int64_t for_each_tap(const TaskType &task, std::int64_t image, std::int64_t y,
+                                        std::int64_t x, Visit visit) {
+    const WindowAxis &vertical = task.vertical, &horizontal = task.horizontal;
+    const Range rows = taps_inside(vertical, y, task.source.height),
+                columns = taps_inside(horizontal, x, task.source.width);
+    for (std::int64_t u = rows.begin; u < rows.end; ++u)
+        for (std::int64_t v = columns.begin; v < columns.end; ++v)
+            visit(bytes_at(task.source, image, y * vertical.stride - vertical.before + u * vertical.dilation,
+                           x * horizontal.stride - horizontal.before + v * horizontal.dilation));
+    return max(rows.size(), 0) * max(columns.size(), 0);
+}
+
 } // namespace
 } // namespace mpscnn::cpu
