@@ -85,33 +85,20 @@ def classify(
     """
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight)
+    of_photos = cluster is None and part is None
+    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    loaded = load_model(model, device, precision, threads, max_memory)
+    require_task(loaded, model, "classification")
+    answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
     if cluster is not None:
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "classification")
-        answer_on_machines(
-            cluster,
-            part,
-            photos,
-            loaded,
-            Answers(loaded, form, lambda path, result: _lines(path, loaded, result)),
-            output,
-            threads,
-            channel_order,
-            top=top,
-        )
-        return
-    paths, failed = ([], 0) if part is not None else listed_photos(photos)
-    if part is not None:
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "classification")
-        answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
+        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, top=top)
+    elif part is not None:
         drawn = min(top, _MOST_DRAWN)
         show_frames(part, loaded, answers, output, lambda _, result: result.draw(count=drawn), top=top)
-    if paths:
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "classification")
+    else:
         folder = None if output is None else PictureFolder(output, paths)
-        answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
         unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)
         if _is_bundled(loaded) and form is Form.text and unread < len(paths):
             hint(*_about_bundled(loaded))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -139,54 +139,28 @@ def detect(
     """
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight)
-    wanted = None if classes is None else [name.strip() for name in classes.split(",")]
+    of_photos = cluster is None and part is None
+    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    loaded = load_model(model, device, precision, threads, max_memory)
+    require_task(loaded, model, "detection")
+    answers = Answers(loaded, form, _lines)
+    options: dict[str, Any] = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "max_detections": max_detections,
+        "classes": None if classes is None else [name.strip() for name in classes.split(",")],
+    }
     if cluster is not None:
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "detection")
-        answer_on_machines(
-            cluster,
-            part,
-            photos,
-            loaded,
-            Answers(loaded, form, _lines),
-            output,
-            threads,
-            channel_order,
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-            classes=wanted,
-        )
-        return
-    paths, failed = ([], 0) if part is not None else listed_photos(photos)
-    if part is not None:
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "detection")
-        show_frames(
-            part,
-            loaded,
-            Answers(loaded, form, _lines),
-            output,
-            lambda frame, result: result.draw(frame.photo),
-            score_threshold=score_threshold,
-            iou_threshold=iou_threshold,
-            max_detections=max_detections,
-            classes=wanted,
-        )
-    if paths:
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "detection")
+        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, **options)
+    elif part is not None:
+        show_frames(part, loaded, answers, output, lambda frame, result: result.draw(frame.photo), **options)
+    else:
         folder = None if output is None else PictureFolder(output, paths)
-        answers = Answers(loaded, form, _lines)
 
         def detect_one(path: str, photo: Photo) -> None:
-            result = loaded.detect(
-                photo,
-                score_threshold=score_threshold,
-                iou_threshold=iou_threshold,
-                max_detections=max_detections,
-                classes=wanted,
-            )
+            result = loaded.detect(photo, **options)
             written: dict[str, str] = {}
             if folder is not None:
                 written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))

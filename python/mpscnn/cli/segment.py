@@ -87,36 +87,21 @@ def segment(
     """
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight)
+    of_photos = cluster is None and part is None
+    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    if model == _DEFAULT:
+        _say_where_from()
+    loaded = load_model(model, device, precision, threads, max_memory)
+    require_task(loaded, model, "segmentation")
+    answers = Answers(loaded, form, _lines)
     if cluster is not None:
-        if model == _DEFAULT:
-            _say_where_from()
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "segmentation")
-        answer_on_machines(
-            cluster,
-            part,
-            photos,
-            loaded,
-            Answers(loaded, form, _lines),
-            output,
-            threads,
-            channel_order,
-        )
-        return
-    paths, failed = ([], 0) if part is not None else listed_photos(photos)
-    if part is not None:
-        if model == _DEFAULT:
-            _say_where_from()
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "segmentation")
-        show_frames(part, loaded, Answers(loaded, form, _lines), output, _frame_picture)
-    if paths:
-        if model == _DEFAULT:
-            _say_where_from()
-        loaded = load_model(model, device, precision, threads, max_memory)
-        require_task(loaded, model, "segmentation")
+        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order)
+    elif part is not None:
+        show_frames(part, loaded, answers, output, _frame_picture)
+    else:
         folder = None if output is None else PictureFolder(output, paths)
-        answers = Answers(loaded, form, _lines)
 
         def segment_one(path: str, photo: Photo) -> None:
             result = loaded.segment(photo)
