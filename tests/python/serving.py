@@ -87,9 +87,12 @@ class Service:
 
 
 @contextmanager
-def serving(*arguments: str | Path, environment: Mapping[str, str] | None = None) -> Iterator[Service]:
-    """A service on a free port, which must end well."""
+def serving(
+    *arguments: str | Path, environment: Mapping[str, str] | None = None, limits: str = ":"
+) -> Iterator[Service]:
+    """A service on a free port, which must end well; with limits that a shell's command sets."""
     command = [sys.executable, "-m", "mpscnn", "serve", *map(str, arguments), "--port", "0"]
+    command = ["bash", "-c", f'{limits}; exec "$@"', "bash", *command]
     process = subprocess.Popen(
         command,
         stdout=subprocess.PIPE,

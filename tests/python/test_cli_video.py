@@ -11,6 +11,7 @@ import re
 import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -167,7 +168,10 @@ def test_wrong_usage(command: Command, arguments: list[str], message: str) -> No
 
 @pytest.mark.parametrize(
     ("name", "message"),
-    [("out.xyz", "such as .mp4"), ("out.wav", "hold no video"), ("no/out.mp4", "cannot be written")],
+    [
+        *((f"out.{ending}", ".mp4") for ending in ("xyz", "wav", "gif", "png", "avi", "mpg", "ts", "h264")),
+        ("no/out.mp4", "cannot be written"),
+    ],
 )
 def test_outputs_that_cannot_be(
     command: Command, clip: Path, tmp_path: Path, name: str, message: str
@@ -175,12 +179,62 @@ def test_outputs_that_cannot_be(
     ended = command("classify", str(clip), "--output", str(tmp_path / name))
     assert ended.returncode in (1, 2)
     assert message in ended.stderr
-    assert not (tmp_path / name).exists()
+    assert "Traceback" not in ended.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
-def test_the_video_that_is_read_is_not_overwritten(command: Command, clip: Path) -> None:
+@pytest.mark.parametrize("ending", ["flv", "m4v", "mkv", "mov", "mp4", "webm", "wmv"])
+def test_every_ending_that_is_allowed_keeps_times(tmp_path: Path, ending: str) -> None:
+    output, times = tmp_path / f"out.{ending}", [0, 0.08, 0.2, 0.24, 0.5]
+    with VideoWriter(output) as writer:
+        for pixels, time in zip(photo_that_moves(5), times, strict=True):
+            writer.write(Image.fromarray(pixels), time)
+    np.testing.assert_allclose([frame.time for frame in open_source(output).frames()], times, atol=1e-3)
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("arguments", [["--from", "100"], ["--from", "0.001", "--to", "0.002"]])
+def test_without_a_frame_an_output_stays_as_it_is(
+    command: Command, clip: Path, tmp_path: Path, arguments: list[str]
+) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"mine")
+    ended = command("classify", str(clip), *arguments, "--output", str(output))
+    assert ended.returncode == 2
+    assert "no frame lies between --from" in ended.stderr
+    assert "is written" not in ended.stderr
+    assert output.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of files' sizes is of POSIX")
+def test_an_output_that_cannot_grow_leaves_what_was_there(tmp_path: Path, clip: Path) -> None:
+    output = tmp_path / "out.mp4"
+    output.write_bytes(b"mine")
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
+        "from mpscnn.cli import main\n"
+        "main()\n"
+    )
+    call = [sys.executable, "-c", program, "classify", str(clip), "--output", str(output)]
+    ended = subprocess.run(call, capture_output=True, text=True, check=False)
+    assert ended.returncode == 1, ended.stderr
+    assert f"error: {output}: cannot be written: File too large" in ended.stderr
+    assert output.read_bytes() == b"mine"
+    assert list(tmp_path.iterdir()) == [output]
+
+
+@pytest.mark.parametrize("link", [None, os.link, os.symlink])
+def test_the_video_that_is_read_is_not_overwritten(
+    command: Command, clip: Path, tmp_path: Path, link: Callable[[Path, Path], None] | None
+) -> None:
     before = clip.read_bytes()
-    ended = command("classify", str(clip), "--output", str(clip))
+    output = clip
+    if link is not None:
+        output = tmp_path / "link.mp4"
+        link(clip, output)
+    ended = command("classify", str(clip), "--output", str(output))
     assert ended.returncode == 2
     assert "is the video that is read" in ended.stderr
     assert clip.read_bytes() == before

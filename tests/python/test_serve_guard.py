@@ -106,6 +106,8 @@ def test_other_names_are_not(service: Service, host: str) -> None:
         {"Origin": "null"},
         {"Origin": "http://127.0.0.1"},  # another port
         {"Origin": "file://"},
+        {"Origin": "http://[evil"},  # which urlsplit refuses
+        {"Origin": "http://evil]"},
         {"Sec-Fetch-Site": "cross-site"},
         {"Sec-Fetch-Site": "same-site"},
     ],

@@ -102,7 +102,7 @@ def test_a_full_queue_refuses_and_those_in_it_are_answered(
     for path, body in (("/v1/classify", photo), ("/v2/models/colours/infer", b"{}")):
         full = service.request(path, body)
         assert full.status == 503
-        assert full.headers["retry-after"] == "1"
+        assert int(full.headers["retry-after"]) >= 1
     refused(service.request("/v1/classify", photo), 503, "QueueFull")
     assert service.metric('mpscnn_refused_total{reason="queue"}') == before + 3
     answer = waiting.answer()
@@ -182,17 +182,6 @@ def test_a_slow_body_is_given_up(service: Service, photo: bytes) -> None:
     assert answer.startswith(b"HTTP/1.1 408 ")
     assert b'"BodyTooSlow"' in answer
     assert service.metric("mpscnn_computing") == 0  # it never had a slot
-
-
-def test_connections_are_limited(service: Service) -> None:
-    """At 9, of which some are open without a request."""
-    with service_connections(service, 9):
-        assert service.request("/v2/health/live").status == 503
-    for _ in range(200):
-        if service.request("/v2/health/live").status == 200:
-            return
-        time.sleep(0.01)
-    raise AssertionError("still refused")
 
 
 class service_connections:  # noqa: N801

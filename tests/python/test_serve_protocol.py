@@ -238,6 +238,8 @@ def test_bytes_behind_the_json(service: Service) -> None:
         ({"inputs": [tensor(shape=[True])]}, 400, "from 1 on"),
         ({"inputs": [tensor(shape=[1.5])]}, 400, "from 1 on"),
         ({"inputs": [tensor(shape=[2**60, 2**60], data=[1])]}, 400, "elements"),
+        ({"inputs": [tensor(shape=8 * [10**4000], data=[1])]}, 400, "from 1 on, up to"),
+        ({"inputs": [tensor("\ud800", data=[1, 2, 3]), TWO]}, 400, "an object with a name"),
         ({"inputs": [tensor(datatype="FP8")]}, 400, "datatype must be one of"),
         ({"inputs": [tensor(datatype=["FP32"])]}, 400, "datatype must be one of"),
         ({"inputs": [tensor(data=[1, 2])]}, 400, "has 3 elements"),
@@ -251,6 +253,7 @@ def test_bytes_behind_the_json(service: Service) -> None:
         ({"inputs": [tensor(datatype="UINT8", data=[256, 1, 1])]}, 400, "that UINT8 does not have"),
         ({"inputs": [tensor(datatype="INT32", data=[0.5, 1, 1])]}, 400, "that INT32 does not have"),
         ({"inputs": [tensor(datatype="BYTES", shape=[1], data=[3])]}, 400, "must be 1 texts"),
+        ({"inputs": [tensor(datatype="BYTES", shape=[1], data=["\ud800"])]}, 400, "a surrogate without"),
         ({"inputs": [tensor(datatype="INT32", data=[1, 1, 1]), TWO]}, 422, "numbers are FP32"),
         ({"inputs": [tensor(datatype="UINT8", data=[1, 1, 1]), TWO]}, 422, "how photos become its input"),
         ({"inputs": [tensor(datatype="UINT8", shape=[3], data=[1, 1, 1]), TWO]}, 400, "pixels must be"),
@@ -258,6 +261,7 @@ def test_bytes_behind_the_json(service: Service) -> None:
         ({**GOOD, "id": 5}, 400, "id must be text"),
         ({**GOOD, "parameters": 5}, 400, "parameters of the request"),
         ({**GOOD, "parameters": {"timeout": "soon"}}, 400, "timeout must be"),
+        ({**GOOD, "parameters": {"timeout": 10**400}}, 400, "microseconds, up to 18,446"),
         ({**GOOD, "parameters": {"priority": 3}}, 422, "'priority'"),
         ({"inputs": [tensor(parameters={"shared_memory_region": "x"})]}, 422, "shared memory"),
         ({**GOOD, "outputs": [{"name": "nothing"}]}, 400, "there is no output 'nothing'"),
@@ -318,15 +322,53 @@ def test_hostile_elements_are_refused(service: Service, content: bytes, count: i
     assert message in answer.json["error"]
 
 
-def test_photos_in_tensors_have_the_same_limit(service: Service) -> None:
+def png(width: int, height: int) -> bytes:
     stream = io.BytesIO()
-    Image.new("RGB", (100, 51)).save(stream, "PNG")
-    content = len(stream.getvalue()).to_bytes(4, "little") + stream.getvalue()
-    described = tensor("image", shape=[1], datatype="BYTES", parameters={"binary_data_size": len(content)})
+    Image.new("RGB", (width, height)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def infer_photos(service: Service, shape: list[int], datatype: str, content: bytes) -> Answer:
+    described = tensor("image", shape, datatype, parameters={"binary_data_size": len(content)})
     text = json.dumps({"inputs": [described]}).encode()
-    answer = service.request("/v2/models/boxes/infer", text + content, {HEADER_LENGTH: str(len(text))})
+    return service.request("/v2/models/boxes/infer", text + content, {HEADER_LENGTH: str(len(text))})
+
+
+def infer_files(service: Service, *files: bytes) -> Answer:
+    content = b"".join(len(file).to_bytes(4, "little") + file for file in files)
+    return infer_photos(service, [len(files)], "BYTES", content)
+
+
+# Of 5,000 pixels, which is 13 times the network's 16 x 24.
+def test_photos_in_tensors_have_the_limit_of_a_photo_together(service: Service) -> None:
+    assert infer_files(service, png(100, 50)).status == 200
+    answer = infer_files(service, png(100, 51))
     assert answer.status == 413, answer.body
     assert "0.005 million" in answer.json["error"]
+    assert infer_files(service, png(50, 50), png(100, 25)).status == 200
+    answer = infer_files(service, png(50, 50), png(100, 25), png(1, 1))
+    assert answer.status == 413, answer.body
+    assert "photo 3 of 3" in answer.json["error"]
+    assert "5,000 of the 5,000 pixels" in answer.json["error"]
+
+
+def test_pixels_in_tensors_have_it_too(service: Service) -> None:
+    assert infer_photos(service, [2, 50, 50, 1], "UINT8", bytes(5_000)).status == 200
+    answer = infer_photos(service, [2, 50, 51, 1], "UINT8", bytes(5_100))
+    assert answer.status == 413, answer.body
+    assert "2 x 50 x 51 pixels are more than the 5,000 allowed" in answer.json["error"]
+
+
+def test_small_photos_cannot_become_more_than_that(service: Service) -> None:
+    for ask in (
+        lambda count: infer_photos(service, [count, 1, 1, 1], "UINT8", bytes(count)),
+        lambda count: infer_files(service, *count * [png(1, 1)]),
+    ):
+        assert ask(13).status == 200
+        answer = ask(14)
+        assert answer.status == 413, answer.body
+        assert "14 photos become 5,376 pixels, 16 x 24 each" in answer.json["error"]
+        assert "so 13 of these photos" in answer.json["error"]
 
 
 def test_numbers_that_json_lacks_need_bytes(service: Service) -> None:

@@ -129,6 +129,23 @@ def test_every_start_and_end(clip: Path, model: mpscnn.Model) -> None:
     assert [frame.number for frame in taken] == [0, 5, 10, 15]
 
 
+@pytest.mark.parametrize(
+    ("ending", "codec"),
+    [("h264", "libx264"), ("hevc", "libx265"), ("ts", "libx264"), ("mpg", "mpeg1video"), ("mkv", "libx264")],
+)
+def test_a_start_takes_the_same_frames_of_every_format(
+    tmp_path: Path, ending: str, codec: str, model: mpscnn.Model
+) -> None:
+    path = write_clip(tmp_path / f"a.{ending}", shades(50), codec=codec)
+    taken = [frame for frame, _ in mpscnn.video(path, model, start=0.99, end=1.19)]
+    assert [frame.number for frame in taken] == [0, 1, 2, 3, 4]
+    np.testing.assert_allclose([frame.time for frame in taken], np.arange(25, 30) / 25, atol=1e-3)
+    np.testing.assert_allclose(
+        [luma(frame.photo) for frame in taken], 16 + 219 / 255 * 4 * np.arange(25, 30), atol=2
+    )
+    assert list(mpscnn.video(path, model, start=100)) == []
+
+
 def test_variable_rate_keeps_its_times(tmp_path: Path, model: mpscnn.Model) -> None:
     times = [0, 1, 5, 6, 20, 21]
     path = write_clip(tmp_path / "a.mkv", shades(6), times=times)

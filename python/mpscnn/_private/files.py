@@ -15,11 +15,13 @@ from mpscnn.errors import Error
 
 __all__ = [
     "content_of",
+    "file_beside",
     "is_folder",
     "reading",
     "replacing",
     "require_regular",
     "require_replaceable",
+    "take_place",
     "writing",
 ]
 
@@ -71,29 +73,39 @@ def replacing(
     """
     target = Path(os.fspath(path))
     with writing(path, kind):
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+        temporary = file_beside(target)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with temporary.open("wb") as file:
                 yield file
             if check is not None:
-                check(temporary)
-            umask = os.umask(0)
-            os.umask(umask)
-            Path(temporary).chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
-            Path(temporary).replace(target)
+                check(str(temporary))
+            take_place(temporary, target)
         finally:
-            Path(temporary).unlink(missing_ok=True)
+            temporary.unlink(missing_ok=True)
+
+
+def file_beside(target: Path, ending: str = "") -> Path:
+    """A new empty file in the folder of `target`, for `take_place`. Raises OSError where `target` is a folder."""
+    if is_folder(target):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    handle, name = tempfile.mkstemp(ending, f".{target.name}.", target.parent)
+    os.close(handle)
+    return Path(name)
+
+
+def take_place(temporary: Path, target: Path) -> None:
+    """Renames what `file_beside` made and is complete now."""
+    umask = os.umask(0)
+    os.umask(umask)
+    temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
+    temporary.replace(target)
 
 
 def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:
     """Before work that takes long: raises an error of `kind` where `replacing` could not write."""
     target = Path(os.fspath(path))
     with writing(path, kind):
-        if is_folder(target):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-        handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-        os.close(handle)
-        Path(temporary).unlink()
+        file_beside(target).unlink()
 
 
 @contextmanager

@@ -126,7 +126,7 @@ def show_frames(
     """
     from mpscnn.stream.video_writer import VideoWriter
 
-    if output is not None and output.resolve() == Path(part.source).resolve():
+    if output is not None and _is_source(output, part.source):
         raise ParameterError(f"{output}: is the video that is read")
     with part.through(model, **options) as results:
         writer = nullcontext() if output is None else VideoWriter(output, results.source.rate)
@@ -136,8 +136,18 @@ def show_frames(
                     target.write(draw(frame, result), frame.time)
                 answers.show(part.source, result, {}, {"frame": frame.number, "time": round(frame.time, 6)})
                 tick(frame)
+    if results.source.live and part.end is None:
+        hint(f"{part.source} has ended")
     if output is not None:
         hint(f"{output} is written")
+
+
+def _is_source(output: Path, source: str) -> bool:
+    """Whether both names are of one file, by links of either kind."""
+    try:
+        return output.samefile(source)
+    except (OSError, ValueError):  # one of them is not there, or no file's name
+        return False
 
 
 class _Rates:
@@ -146,45 +156,59 @@ class _Rates:
     def __init__(self, results: Video[Any]) -> None:
         self._results = results
         self._begun = time.perf_counter()
-        self._count = 0
+        self.frames = 0
         self._latency = 0.0
 
     def count(self, frame: VideoFrame) -> None:
-        self._count += 1
+        self.frames += 1
         self._latency += time.perf_counter() - frame.decoded_at
 
     def __str__(self) -> str:
         seconds = max(time.perf_counter() - self._begun, 1e-9)
-        latency = 1000 * self._latency / max(self._count, 1)
+        latency = 1000 * self._latency / max(self.frames, 1)
         return (
-            f"{self._count} {'frame' if self._count == 1 else 'frames'}, {self._count / seconds:.1f} per second, "
+            f"{self.frames} {'frame' if self.frames == 1 else 'frames'}, {self.frames / seconds:.1f} per second, "
             f"latency {latency:.0f} ms, {self._results.dropped} dropped"
         )
 
 
 @contextmanager
 def status(results: Video[Any], part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
-    """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known."""
+    """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known.
+
+    Raises ParameterError if there was no frame.
+    """
     rates = _Rates(results)
     try:
-        if not sys.stderr.isatty():
-            yield rates.count
-            return
-        from rich.progress import BarColumn, Progress, TextColumn
-
-        from mpscnn.cli.progress import console_options
-
-        length = results.source.duration
-        end = part.end if length is None else min(length, part.end or length)
-        columns = [TextColumn("{task.description}", markup=False)]
-        bar = Progress(*([BarColumn()] if end is not None else []), *columns, **console_options())
-        with bar:
-            task = bar.add_task("", total=None if end is None else max(end - part.start, 0.0))
-
-            def tick(frame: VideoFrame) -> None:
-                rates.count(frame)
-                bar.update(task, completed=frame.time - part.start, description=str(rates))
-
+        with _bar(results, part, rates) as tick:
             yield tick
     finally:
         hint(str(rates))
+    if rates.frames == 0:
+        length = results.source.duration
+        end = f"--to, {part.end:g} s" if part.end is not None else "the end"
+        had = "" if length is None else f"; the video lasts {length:g} s"
+        raise ParameterError(f"{part.source}: no frame lies between --from, {part.start:g} s, and {end}{had}")
+
+
+@contextmanager
+def _bar(results: Video[Any], part: VideoPart, rates: _Rates) -> Iterator[Callable[[VideoFrame], None]]:
+    if not sys.stderr.isatty():
+        yield rates.count
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from mpscnn.cli.progress import console_options
+
+    length = results.source.duration
+    end = part.end if length is None else min(length, part.end or length)
+    columns = [TextColumn("{task.description}", markup=False)]
+    bar = Progress(*([BarColumn()] if end is not None else []), *columns, **console_options())
+    with bar:
+        task = bar.add_task("", total=None if end is None else max(end - part.start, 0.0))
+
+        def tick(frame: VideoFrame) -> None:
+            rates.count(frame)
+            bar.update(task, completed=frame.time - part.start, description=str(rates))
+
+        yield tick

@@ -63,7 +63,19 @@ def serve(
         float, typer.Option(metavar="SECONDS", help="From a request's arrival to its answer.")
     ] = 30.0,
     max_bytes: Annotated[int, typer.Option(min=1, metavar="N", help="Of a request's body.")] = 20_000_000,
-    max_pixels: Annotated[int, typer.Option(min=1, metavar="N", help="Of a photo.")] = 50_000_000,
+    max_pixels: Annotated[
+        int,
+        typer.Option(min=1, metavar="N", help="Of a photo; of a request's tensors, of all photos together."),
+    ] = 50_000_000,
+    max_held_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of all requests' bodies that are not answered yet; default: 16 times --max-bytes.",
+            show_default=False,
+        ),
+    ] = None,
     connections: Annotated[
         int, typer.Option(min=1, max=1_000_000, metavar="N", help="Open at once.")
     ] = 1_000,
@@ -119,6 +131,7 @@ def serve(
         deadline=deadline,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
+        max_held_bytes=max_held_bytes or 0,
         connections=connections,
     )
     with listening(settings) as listener:

@@ -43,4 +43,4 @@ def application(service: Service) -> Any:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
     app.add_api_route("/metrics", metrics, summary="For Prometheus.", tags=["service"])
-    return Observed(Guard(fast, service.settings, public), service.metrics)
+    return Observed(Guard(fast, service, public), service.metrics)

@@ -35,8 +35,8 @@ class Computation:
         submit: Submit,
         finish: Finish | None,
     ) -> None:
-        self.outcome: asyncio.Future[Any] = loop.create_future()
-        """Done with the answer, or by who gives the request up."""
+        self.ended: asyncio.Future[None] = loop.create_future()
+        """Done when there is an answer, or somebody has given the request up."""
         self.seconds: float | None = None
         """From its turn to its end; None: it has not ended."""
         self._loop = loop
@@ -48,13 +48,38 @@ class Computation:
         self._begun = 0.0
         self._given_up = False
         self._frame: Future[Any] | None = None
+        self._answer: Any = None
+        self._error: BaseException | None = None
 
     def begin_or_wait(self) -> None:
         """Raises QueueFullError."""
         self._gate.enter(self._begin)
 
+    def settle(self, answer: Any, error: BaseException | None = None) -> bool:
+        """Ends it with what is told first; returns whether this is it."""
+        if self.ended.done():
+            return False
+        self._answer, self._error = answer, error
+        self.ended.set_result(None)
+        return True
+
+    def take_answer(self) -> Any:
+        """What it has ended with, once; raises what went wrong.
+
+        Nothing keeps the error here: its traceback leads to this object, and both would stay, with the photo, until
+        the garbage collector comes.
+        """
+        answer, error = self._answer, self._error
+        self._answer = self._error = None
+        if error is None:
+            return answer
+        try:
+            raise error
+        finally:
+            del error
+
     def give_up(self) -> None:
-        """Nobody waits for the outcome: leaves the queue. What has begun keeps its slot until its end."""
+        """Nobody waits for the answer: leaves the queue. What has begun keeps its slot until its end."""
         self._given_up = True
         if not self._begun:
             self._gate.withdraw(self._begin)
@@ -84,6 +109,7 @@ class Computation:
         if self._nobody_waits():
             result.cancel()
         result.add_done_callback(self._computed)
+        del result  # it may have an error, whose traceback leads here
 
     def _computed(self, frame: Future[Any]) -> None:
         """In the runner's thread."""
@@ -114,10 +140,6 @@ class Computation:
     def _end(self, result: Any, error: BaseException | None) -> None:
         self.seconds = time.perf_counter() - self._begun
         self._compiled.give_back()
-        self._gate.leave()
-        if self.outcome.done():
-            return
-        if error is None:
-            self.outcome.set_result(result)
-        else:
-            self.outcome.set_exception(error)
+        self._gate.leave(self.seconds)
+        self._frame = None  # it has the error, too
+        self.settle(result, error)

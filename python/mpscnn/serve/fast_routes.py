@@ -64,7 +64,10 @@ class FastRoutes:
             response, unexpected = answered(request, error)
         await response(scope, receive, send)
         if unexpected is not None:
-            raise unexpected  # for the log
+            try:
+                raise unexpected  # for the log
+            finally:
+                del unexpected  # whose traceback leads here
 
     def _found(self, scope: Any) -> tuple[str, Any] | None:
         path = scope["path"]

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 __all__ = ["Gate", "QueueFullError"]
 
 Begin = Callable[[], None]
 """Called when the turn has come; `Gate.leave` ends it."""
+
+
+_LATEST = 0.1  # weight of the last request in the mean of times
 
 
 class QueueFullError(Exception):
@@ -27,6 +31,7 @@ class Gate:
         self.capacity = capacity
         self.inside = 0
         self._waiting: dict[Begin, None] = {}
+        self._mean: float | None = None
 
     @property
     def waiting(self) -> int:
@@ -51,11 +56,17 @@ class Gate:
         """Leaves the queue."""
         del self._waiting[begin]
 
-    def leave(self) -> None:
-        """Gives the slot to the first in the queue."""
+    def leave(self, seconds: float) -> None:
+        """Gives the slot, which was taken for some time, to the first in the queue."""
+        self._mean = seconds if self._mean is None else self._mean + _LATEST * (seconds - self._mean)
         if self._waiting:
             begin = next(iter(self._waiting))
             del self._waiting[begin]
             begin()
         else:
             self.inside -= 1
+
+    def wait(self) -> int:
+        """Whole seconds, at least 1, until all that are here have left, if each takes its slot for the mean time."""
+        mean = 0.0 if self._mean is None else self._mean
+        return max(1, math.ceil((self.inside + self.waiting) * mean / self.slots))

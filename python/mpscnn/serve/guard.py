@@ -8,7 +8,9 @@ from urllib.parse import urlsplit
 
 from fastapi.responses import JSONResponse
 
-from mpscnn.serve.settings import Settings, is_loopback
+from mpscnn.serve.connections import ONE_TOO_MANY
+from mpscnn.serve.service import Service
+from mpscnn.serve.settings import is_loopback
 
 __all__ = ["Guard"]
 
@@ -41,12 +43,14 @@ class Guard:
 
     Args:
         app: what is guarded.
-        settings: the service's.
+        service: whose settings say who may ask.
         public: paths of the page's files, which need no token.
     """
 
-    def __init__(self, app: Any, settings: Settings, public: frozenset[str]) -> None:
+    def __init__(self, app: Any, service: Service, public: frozenset[str]) -> None:
         self._app = app
+        self._service = service
+        settings = service.settings
         self._token = None if settings.token is None else f"Bearer {settings.token}".encode()
         self._open = _OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
@@ -73,13 +77,17 @@ class Guard:
         await (refused or self._app)(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> Any:
+        if ONE_TOO_MANY in scope:
+            self._service.metrics.refused.labels("connections").inc()
+            about = {"Retry-After": str(self._service.retry_after())}
+            return _refuse(503, "TooManyConnections", "too many connections are open", about)
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_ours(host):
             return _refuse(
                 421, "UnknownHost", f"this service is not {host[:100]!r}; --allow-host gives it a name"
             )
         origin = headers.get(b"origin")
-        if origin is not None and urlsplit(origin.decode("latin-1").lower()).netloc != host:
+        if origin is not None and _host_of(origin) != host:
             return _refuse(403, "ForeignOrigin", "pages of other sites may not use this service")
         # Of pages that send no Origin, as for pictures.
         if (
@@ -108,6 +116,14 @@ class Guard:
         except ValueError:
             return False
         return is_loopback(name) or name in self._hosts
+
+
+def _host_of(origin: bytes) -> str | None:
+    """None: an origin that no page has."""
+    try:
+        return urlsplit(origin.decode("latin-1").lower()).netloc
+    except ValueError:
+        return None
 
 
 def _refuse(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
@@ -54,9 +55,11 @@ def log_to_stderr(level: str) -> None:
 
 def event(what: str, **fields: Any) -> None:
     """Something that happened to the service."""
-    if _Threshold.informs:
-        sys.stderr.write(_line("info", what, fields) + "\n")
-        sys.stderr.flush()
+    # A log that nobody takes any more, or that has no room, is no reason to answer nobody.
+    if _Threshold.informs and sys.stderr is not None:
+        with contextlib.suppress(OSError):
+            sys.stderr.write(_line("info", what, fields) + "\n")
+            sys.stderr.flush()
 
 
 class Observed:

@@ -6,16 +6,19 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
 from mpscnn.serve.gate import Gate
+from mpscnn.serve.held_bytes import HeldBytes
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
+_REASONS = ("queue", "deadline", "gone", "connections", "bytes", "head")
+
 
 class Metrics:
     """Of one service, in a registry of its own."""
 
-    def __init__(self, gate: Gate) -> None:
+    def __init__(self, gate: Gate, held: HeldBytes) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
@@ -38,16 +41,20 @@ class Metrics:
         self.received = Counter("mpscnn_received_bytes", "Of requests' bodies.", registry=registry)
         self.refused = Counter(
             "mpscnn_refused",
-            "Requests given up, by reason: queue, deadline, gone.",
+            f"Requests given up, by reason: {', '.join(_REASONS)}.",
             ("reason",),
             registry=registry,
         )
-        for reason in ("queue", "deadline", "gone"):
+        for reason in _REASONS:
             self.refused.labels(reason)
         waiting = Gauge("mpscnn_queue_length", "Requests that wait.", registry=registry)
         waiting.set_function(lambda: gate.waiting)
         inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
         inside.set_function(lambda: gate.inside)
+        bodies = Gauge(
+            "mpscnn_held_bytes", "Of bodies whose requests are not answered yet.", registry=registry
+        )
+        bodies.set_function(lambda: held.count)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

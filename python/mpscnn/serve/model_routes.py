@@ -14,7 +14,6 @@ from mpscnn.errors import ParameterError
 from mpscnn.runtime.explanation import fixed_shape
 from mpscnn.runtime.library import devices
 from mpscnn.serve.answers import JSON
-from mpscnn.serve.bodies import read_body
 from mpscnn.serve.hosting import Compiled
 from mpscnn.serve.service import Service
 
@@ -54,7 +53,8 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
     async def change_options(request: Request, name: str) -> Any:
         ends = service.deadline(request)
         hosted = service.models.named(name)
-        wanted = _options(await read_body(request, _MOST_BYTES, ends))
+        with service.held.share() as share:
+            wanted = _options(await service.read(request, ends, share, _MOST_BYTES))
         await hosted.change(service.pool, **wanted)
         return JSONResponse(hosted.describe())
 

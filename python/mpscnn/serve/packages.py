@@ -8,7 +8,12 @@ from mpscnn.errors import UnsupportedError
 
 __all__ = ["require_packages"]
 
-_PACKAGES = {"fastapi": "FastAPI", "uvicorn": "uvicorn", "prometheus_client": "prometheus_client"}
+_PACKAGES = {
+    "fastapi": "FastAPI",
+    "uvicorn": "uvicorn",
+    "httptools": "httptools",
+    "prometheus_client": "prometheus_client",
+}
 
 
 def require_packages() -> None:

@@ -11,9 +11,9 @@ from fastapi import Request, Response
 
 from mpscnn.errors import ParameterError
 from mpscnn.serve.answers import JPEG, JSON, PNG, accepted, json_bytes, picture
-from mpscnn.serve.bodies import photo_in, read_body
+from mpscnn.serve.bodies import photo_in
 from mpscnn.serve.fast_routes import FastRoutes
-from mpscnn.serve.hosting import Compiled
+from mpscnn.serve.hosting import Compiled, HostedModel
 from mpscnn.serve.service import Service
 from mpscnn.vision.photo import Photo, open_content
 
@@ -85,10 +85,15 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
         if task == "classification":
             wanted.setdefault("top", _TOP)
         service.require_room()  # before the body comes
-        body = await read_body(request, service.settings.max_bytes, ends)
-        service.metrics.received.inc(len(body))
-        content = photo_in(body, request.headers.get("content-type", ""))
         request.scope["mpscnn.model"] = hosted.name
+        with service.held.share() as share:
+            body = await service.read(request, ends, share)
+            return await answer_photo(request, ends, hosted, kind, wanted, body)
+
+    async def answer_photo(
+        request: Request, ends: float, hosted: HostedModel, kind: str, wanted: dict[str, Any], body: bytes
+    ) -> Any:
+        content = photo_in(body, request.headers.get("content-type", ""))
         taken = _Taken(service.settings.max_pixels)
 
         def submit(compiled: Compiled) -> Any:

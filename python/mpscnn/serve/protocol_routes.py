@@ -6,23 +6,19 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-import numpy as np
 from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
-from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.names import did_you_mean
-from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
-from mpscnn.runtime.library import preprocess
+from mpscnn.errors import ParameterError
 from mpscnn.serve.answers import JSON
-from mpscnn.serve.bodies import read_body
 from mpscnn.serve.failures import RefusedError
 from mpscnn.serve.fast_routes import FastRoutes
 from mpscnn.serve.hosting import Compiled, HostedModel
 from mpscnn.serve.service import Service
-from mpscnn.serve.tensors import InferRequest, Value, answer_bytes, parse_request
-from mpscnn.vision.photo import Photo, open_content
+from mpscnn.serve.tensor_inputs import input_arrays
+from mpscnn.serve.tensors import InferRequest, answer_bytes, parse_request
 
 __all__ = ["add_protocol_routes"]
 
@@ -57,20 +53,26 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
         name = request.path_params["name"]
         hosted = _named(service, name, request.path_params.get("version", _VERSION))
         service.require_room()
-        body = await read_body(request, service.settings.max_bytes, ends)
-        service.metrics.received.inc(len(body))
         request.scope["mpscnn.model"] = name
+        with service.held.share() as share:
+            return await answer_tensors(request, ends, hosted, await service.read(request, ends, share))
+
+    async def answer_tensors(request: Request, ends: float, hosted: HostedModel, body: bytes) -> Any:
         length = request.headers.get(_HEADER_LENGTH)
         short = len(body) < _SHORT or (length is not None and len(length) < 6)
+        loop = asyncio.get_running_loop()
+        # Long ones in as many threads as compute: their numbers take ten times as much until they are an array.
         wanted = (
-            parse_request(body, length) if short else await asyncio.to_thread(parse_request, body, length)
+            parse_request(body, length)
+            if short
+            else await loop.run_in_executor(service.pool, parse_request, body, length)
         )
         if wanted.timeout is not None:
-            ends = min(ends, asyncio.get_running_loop().time() + wanted.timeout)
+            ends = min(ends, loop.time() + wanted.timeout)
 
         def submit(compiled: Compiled) -> Any:
             _require_outputs(compiled, wanted)
-            arrays = _arrays(compiled, wanted.inputs, service.settings.max_pixels)
+            arrays = input_arrays(compiled, wanted.inputs, service.settings.max_pixels)
             return compiled.tensors.submit(arrays)
 
         def finish(result: Any) -> tuple[bytes, int | None]:
@@ -139,46 +141,6 @@ def _require_outputs(compiled: Compiled, wanted: InferRequest) -> None:
             raise ParameterError(
                 f"there is no output {name!r}{did_you_mean(name, known)}; outputs are {', '.join(known)}"
             )
-
-
-def _arrays(compiled: Compiled, inputs: dict[str, Value], max_pixels: int) -> Any:
-    """What the program runs on. Pixels (UINT8) and image files (BYTES) are prepared as photos are."""
-    given = {name: _numbers(compiled, name, value, max_pixels) for name, value in inputs.items()}
-    known = list(compiled.model.program.inputs)
-    if set(given) != set(known):
-        raise ParameterError(f"inputs are {', '.join(known)}, got {', '.join(given)[:200]}")
-    return given[known[0]] if len(known) == 1 else given
-
-
-def _numbers(compiled: Compiled, name: str, value: Value, max_pixels: int) -> NDArray[Any]:
-    if isinstance(value, list):
-        return _prepared(compiled, name, [open_content(content, max_pixels) for content in value])
-    if value.dtype == np.uint8:
-        if value.ndim != 4 or value.shape[3] not in (1, 3, 4):
-            raise ShapeError(
-                f"input {name!r}: pixels must be (n, height, width, 1, 3 or 4), got {value.shape}"
-            )
-        return _prepared(compiled, name, list(value))
-    if value.dtype.kind != "f":
-        raise UnsupportedError(
-            f"input {name!r}: numbers are FP32, FP16 or FP64; photos are UINT8 pixels, or files as BYTES"
-        )
-    return value
-
-
-def _prepared(
-    compiled: Compiled, name: str, photos: list[Photo] | list[NDArray[np.uint8]]
-) -> NDArray[np.float32]:
-    settings = compiled.model.preprocess
-    if settings is None or not compiled.takes_photos:
-        raise UnsupportedError(
-            f"input {name!r}: the model does not say how photos become its input; send FP32"
-        )
-    _, height, width, channels = compiled.model.program.inputs.get(name, (None,) * 4)
-    if height is None or width is None or channels is None:
-        raise ParameterError(f"there is no input {name!r} of a fixed size")
-    made = [preprocess(photo, (height, width), settings, channels=channels) for photo in photos]
-    return np.concatenate(made)
 
 
 def _answer(hosted: HostedModel, wanted: InferRequest, result: Any) -> tuple[bytes, int | None]:

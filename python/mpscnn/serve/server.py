@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+import resource
 import signal
 import socket
+from functools import partial
 from typing import Any
 
 import uvicorn
 
 from mpscnn.errors import ParameterError
 from mpscnn.serve.application import application
+from mpscnn.serve.connections import RESERVE, Connection
 from mpscnn.serve.hosting import Models
 from mpscnn.serve.logs import event
 from mpscnn.serve.service import Service
 from mpscnn.serve.settings import Settings
 
-__all__ = ["address_of", "listening", "serve"]
+__all__ = ["address_of", "listening", "serve", "server_of"]
 
 _BACKLOG = 2_048
+#: Open files beside connections: libraries, models, the log.
+_OTHER_FILES = 128
 #: Seconds beyond the deadline of requests for answers that clients are slow to take.
 _LAST_ANSWERS = 5
 
 
 def listening(settings: Settings) -> socket.socket:
-    """A socket at the settings' host and port. Raises ParameterError for a host that is not this machine's, OSError."""
+    """A socket at the settings' host and port.
+
+    Raises:
+        ParameterError: the host is not this machine's, the port is taken, or there may be more connections
+            than open files.
+    """
+    _allow_files(settings.connections)
     try:
         found = socket.getaddrinfo(
             settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
@@ -41,17 +52,31 @@ def listening(settings: Settings) -> socket.socket:
     return made
 
 
+def _allow_files(connections: int) -> None:
+    """Raises the process' limit of open files, where it may."""
+    needed = connections + RESERVE + _OTHER_FILES
+    now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if resource.RLIM_INFINITY != now < needed:
+        if resource.RLIM_INFINITY != most < needed:
+            possible = max(most - RESERVE - _OTHER_FILES, 0)
+            raise ParameterError(
+                f"connections: {connections:,} need {needed:,} open files; this process may have {most:,} "
+                f"(ulimit -Hn), enough for {possible:,} connections"
+            )
+        resource.setrlimit(resource.RLIMIT_NOFILE, (needed, most))
+
+
 def address_of(listener: socket.socket) -> str:
     """For browsers."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def serve(models: Models, settings: Settings, listener: socket.socket) -> None:
-    """Answers requests until SIGTERM or SIGINT, then those that it has taken."""
-    service = Service(models, settings)
+def server_of(service: Service) -> uvicorn.Server:
+    """Of its application, with its limits."""
     config = uvicorn.Config(
         application(service),
+        http=partial(Connection, service),
         log_config=None,
         access_log=False,
         server_header=False,
@@ -59,10 +84,15 @@ def serve(models: Models, settings: Settings, listener: socket.socket) -> None:
         lifespan="off",
         ws="none",
         backlog=_BACKLOG,
-        limit_concurrency=settings.connections,
-        timeout_graceful_shutdown=int(settings.deadline) + _LAST_ANSWERS,
+        timeout_graceful_shutdown=int(service.settings.deadline) + _LAST_ANSWERS,
     )
-    server = uvicorn.Server(config)
+    return uvicorn.Server(config)
+
+
+def serve(models: Models, settings: Settings, listener: socket.socket) -> None:
+    """Answers requests until SIGTERM or SIGINT, then those that it has taken."""
+    service = Service(models, settings)
+    server = server_of(service)
     # uvicorn raises the signals that have ended it once more.
     handlers = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -13,9 +13,11 @@ from fastapi import Request
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
+from mpscnn.serve.bodies import read_body
 from mpscnn.serve.computation import Computation, Finish, Submit
 from mpscnn.serve.failures import ClientGoneError, RefusedError
 from mpscnn.serve.gate import Gate, QueueFullError
+from mpscnn.serve.held_bytes import HeldBytes, NoRoomError, Share
 from mpscnn.serve.hosting import HostedModel, Models
 from mpscnn.serve.metrics import Metrics
 from mpscnn.serve.settings import Settings
@@ -34,7 +36,9 @@ class Service:
         self.models = models
         self.settings = settings
         self.gate = Gate(settings.slots, settings.queue)
-        self.metrics = Metrics(self.gate)
+        self.held = HeldBytes(settings.held_bytes)
+        """By bodies, until they are answered."""
+        self.metrics = Metrics(self.gate, self.held)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
 
     def close(self) -> None:
@@ -63,6 +67,24 @@ class Service:
         except QueueFullError:
             raise self._queue_full() from None
 
+    async def read(self, request: Request, ends: float, share: Share, most: int | None = None) -> bytes:
+        """A request's body, which `share` holds. Raises as `read_body`, and RefusedError (503) if too much is held."""
+        try:
+            body = await read_body(request, most or self.settings.max_bytes, ends, share)
+        except NoRoomError:
+            raise self._busy(
+                "bytes",
+                "TooManyBytesHeld",
+                f"bodies of other requests take {self.held.count:,} of {self.held.most:,} bytes; try again later",
+                {"Connection": "close"},  # what is left of the body is not read
+            ) from None
+        self.metrics.received.inc(len(body))
+        return body
+
+    def retry_after(self) -> int:
+        """Seconds, for clients that are refused."""
+        return self.gate.wait()
+
     async def compute(
         self,
         request: Request,
@@ -88,7 +110,8 @@ class Service:
         deadline = loop.call_at(ends, self._expire, computation)
         watch = _Watch(loop, self._until_gone(request, computation))
         try:
-            return await computation.outcome
+            await computation.ended
+            return computation.take_answer()
         finally:
             deadline.cancel()
             watch.end()
@@ -98,27 +121,29 @@ class Service:
                 self.metrics.computing.labels(hosted.name).observe(computation.seconds)
 
     def _expire(self, computation: Computation) -> None:
-        if not computation.outcome.done():
+        late = RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
+        if computation.settle(None, late):
             self.metrics.refused.labels("deadline").inc()
-            computation.outcome.set_exception(
-                RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
-            )
 
     async def _until_gone(self, request: Request, computation: Computation) -> None:
         """Of a request whose body has been read."""
         while (await request.receive())["type"] != "http.disconnect":
             pass
-        if not computation.outcome.done():
+        if computation.settle(None, ClientGoneError()):
             self.metrics.refused.labels("gone").inc()
-            computation.outcome.set_exception(ClientGoneError())
 
     def _queue_full(self) -> RefusedError:
-        self.metrics.refused.labels("queue").inc()
+        return self._busy("queue", "QueueFull", f"{self.gate.waiting} requests wait already; try again later")
+
+    def _busy(
+        self, reason: str, kind: str, message: str, headers: dict[str, str] | None = None
+    ) -> RefusedError:
+        self.metrics.refused.labels(reason).inc()
         return RefusedError(
             HTTPStatus.SERVICE_UNAVAILABLE,
-            "QueueFull",
-            f"{self.gate.waiting} requests wait already; try again later",
-            {"Retry-After": "1"},
+            kind,
+            message,
+            {"Retry-After": str(self.retry_after()), **(headers or {})},
         )
 
 

@@ -41,7 +41,9 @@ class Settings:
     max_bytes: int = 20_000_000
     """Of a request's body."""
     max_pixels: int = 50_000_000
-    """Of a photo."""
+    """Of a photo; of tensors the photos together, and what they become for the network."""
+    max_held_bytes: int = 0
+    """Of all bodies whose requests are not answered yet; 0: 16 times `max_bytes`."""
     connections: int = 1_000
     """Open at once."""
 
@@ -52,6 +54,11 @@ class Settings:
         whole_number("queue", self.queue, least=0, most=1_000_000)
         whole_number("max_bytes", self.max_bytes, most=2**40)
         whole_number("max_pixels", self.max_pixels, most=2**40)
+        whole_number("max_held_bytes", self.max_held_bytes, least=0, most=2**50)
+        if self.held_bytes < self.max_bytes:
+            raise ParameterError(
+                f"max_held_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.max_held_bytes:,}"
+            )
         whole_number("connections", self.connections, most=1_000_000)
         if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
             raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
@@ -62,6 +69,11 @@ class Settings:
                 f"host {self.host}: other machines reach it; give a --token that requests must bring, or --insecure "
                 "to serve everybody"
             )
+
+    @property
+    def held_bytes(self) -> int:
+        """Of all bodies at once."""
+        return self.max_held_bytes or 16 * self.max_bytes
 
     @property
     def slots(self) -> int:

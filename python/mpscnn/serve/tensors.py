@@ -35,6 +35,8 @@ _MOST_AXES = 8
 _BINARY_SIZE = "binary_data_size"
 _REQUEST_PARAMETERS = {"binary_data_output", "timeout"}
 _MICROSECONDS = 1e-6
+_MOST_MICROSECONDS = 2**64 - 1  # Triton's type
+_MOST_EXTENT = 2**63 - 1
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,11 @@ def _no_constant(name: str) -> float:
     raise ValueError(f"{name} is not JSON")
 
 
+def _is_text(given: Any) -> bool:
+    """JSON can also express halves of surrogate pairs, which messages of errors cannot repeat."""
+    return isinstance(given, str) and not any("\ud800" <= letter <= "\udfff" for letter in given)
+
+
 def _parameters(owner: Mapping[str, Any], what: str) -> dict[str, Any]:
     parameters = owner.get("parameters") or {}
     if not isinstance(parameters, dict):
@@ -117,8 +124,10 @@ def _timeout(parameters: Mapping[str, Any]) -> float | None:
     given = parameters.get("timeout")
     if given is None or given == 0:
         return None
-    if isinstance(given, bool) or not isinstance(given, int) or given < 0:
-        raise ParameterError(f"timeout must be a number of microseconds, got {str(given)[:40]}")
+    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MOST_MICROSECONDS:
+        raise ParameterError(
+            f"timeout must be a number of microseconds, up to {_MOST_MICROSECONDS:,}, got {str(given)[:40]}"
+        )
     return _MICROSECONDS * given
 
 
@@ -127,7 +136,7 @@ def _tensors(described: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
     if not isinstance(tensors, list) or not tensors:
         raise ParameterError(f"{role} must be a list of one tensor or more")
     for tensor in tensors:
-        if not isinstance(tensor, dict) or not isinstance(tensor.get("name"), str):
+        if not isinstance(tensor, dict) or not _is_text(tensor.get("name")):
             raise ParameterError(f"each of the {role} must be an object with a name")
     return tensors
 
@@ -171,8 +180,9 @@ def _value(tensor: Mapping[str, Any], rest: memoryview) -> tuple[Value, memoryvi
 def _shape(what: str, given: Any) -> tuple[int, ...]:
     if not isinstance(given, list) or not 1 <= len(given) <= _MOST_AXES:
         raise ShapeError(f"{what}: shape must be a list of 1 to {_MOST_AXES} numbers")
-    if any(isinstance(extent, bool) or not isinstance(extent, int) or extent < 1 for extent in given):
-        raise ShapeError(f"{what}: extents must be whole numbers from 1 on")
+    for extent in given:
+        if isinstance(extent, bool) or not isinstance(extent, int) or not 1 <= extent <= _MOST_EXTENT:
+            raise ShapeError(f"{what}: extents must be whole numbers from 1 on, up to {_MOST_EXTENT:,}")
     return tuple(given)
 
 
@@ -183,7 +193,12 @@ def _from_json(what: str, kind: str, shape: Sequence[int], data: Any) -> Value:
     if kind == _BYTES:
         if len(data) != count or not all(isinstance(element, str) for element in data):
             raise ShapeError(f"{what}: data must be {count} texts")
-        return [element.encode("utf-8", "surrogateescape") for element in data]
+        try:
+            return [element.encode("utf-8", "surrogateescape") for element in data]
+        except UnicodeEncodeError:
+            raise ParameterError(
+                f"{what}: data has a surrogate without its other half; bytes of files go behind the JSON"
+            ) from None
     try:
         numbers = np.asarray(data)
     except (ValueError, OverflowError, RecursionError):

@@ -90,7 +90,10 @@ class FrameFuture(NoCopies, Future[Result]):
                 process, or in a callback of the runner's, where it would wait for ever.
         """
         self._require_end()
-        return super().result(timeout)
+        try:
+            return super().result(timeout)
+        finally:
+            del self  # which has the exception, whose traceback leads here
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
         """Waits and returns what went wrong with the frame, or None. Raises as `result` does otherwise."""
@@ -134,6 +137,23 @@ class FrameFuture(NoCopies, Future[Result]):
             if raised_by_signal_handler(error):
                 raise  # where the callback was added
             logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
+
+
+class _Turn:
+    """Called when a frame's turn has come, once. Then it does not know the future any more.
+
+    A frame's exception leads by its traceback to who was to tell of its end, and the future has the exception.
+    """
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: FrameFuture[Any]) -> None:
+        self._future: FrameFuture[Any] | None = future
+
+    def __call__(self) -> None:
+        future, self._future = self._future, None
+        if future is not None:
+            future._hand_out()
 
 
 class Runner(NoCopies, Generic[Result]):
@@ -236,8 +256,11 @@ class Runner(NoCopies, Generic[Result]):
         """
         wanted = self._frames.checked(options)
         future: FrameFuture[Result] = FrameFuture(self)
-        self._take(future._slot, frame, wanted, future._hand_out)
-        return future
+        try:
+            self._take(future._slot, frame, wanted, _Turn(future))
+            return future
+        finally:
+            del future  # the traceback of what is wrong with the frame leads here
 
     def map(
         self,

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -166,39 +167,43 @@ class _AvSource(VideoSource):
         start: float,
         end: float | None,
     ) -> None:
-        av = import_av()
         self.name = name
         self.live = live
         self._start, self._end = start, end
+        self._opening: dict[str, Any] = {"file": address, "format": form, "options": options}
+        self._open()
+        self.rate = self._stream.average_rate
+        if not live and self._container.duration is not None:
+            self.duration = self._container.duration / _MICROSECONDS
+
+    def _open(self) -> None:
+        av = import_av()
         # Files wait for nobody; a limit there would only be one for a slow disk.
-        limit = _TIME_LIMIT if live else None
-        with _failures(name, lambda: "is not a video, or damaged or cut off", lambda: "cannot be opened"):
-            self._container = av.open(address, format=form, options=options, timeout=limit)
+        limit = _TIME_LIMIT if self.live else None
+        with _failures(
+            self.name, lambda: "is not a video, or damaged or cut off", lambda: "cannot be opened"
+        ):
+            self._container = av.open(**self._opening, timeout=limit)
         video = self._container.streams.video
         if not video:
             kinds = ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
             self._container.close()
-            raise ImageError(f"{name}: has no video, but {kinds}")
+            raise ImageError(f"{self.name}: has no video, but {kinds}")
         self._stream = video[0]
         # Threads over whole frames would hold some frames of a live source back.
-        self._stream.thread_type = "SLICE" if live else "AUTO"
-        self.rate = self._stream.average_rate
-        if not live and self._container.duration is not None:
-            self.duration = self._container.duration / _MICROSECONDS
+        self._stream.thread_type = "SLICE" if self.live else "AUTO"
 
     def close(self) -> None:
         self._container.close()
 
     def frames(self) -> Iterator[VideoFrame]:
-        stream, origin = self._stream, self._origin()
+        origin = self._origin()
         decoded = number = 0
         last = -1.0
         with _failures(
             self.name, lambda: f"is damaged after {decoded} frames", lambda: f"failed after {decoded} frames"
         ):
-            if self._start > 0 and not self.live:
-                self._seek(origin)
-            for frame in self._container.decode(stream):
+            for frame in self._decoded(origin):
                 at = time.perf_counter()
                 decoded += 1
                 if origin is None and frame.time is not None:
@@ -209,7 +214,9 @@ class _AvSource(VideoSource):
                     return
                 if seconds < self._start:
                     continue
-                yield VideoFrame(number, seconds, photo_of(frame, stream.codec_context.name, self.name), at)
+                yield VideoFrame(
+                    number, seconds, photo_of(frame, self._stream.codec_context.name, self.name), at
+                )
                 number += 1
         if decoded == 0:
             raise ImageError(
@@ -228,13 +235,30 @@ class _AvSource(VideoSource):
             return float(given - origin)
         return 0.0 if last < 0 else last + float(1 / (self.rate or 25))
 
-    def _seek(self, origin: float | None) -> None:
-        """To the key frame before `start`. Where a format cannot, all is decoded from the beginning."""
+    def _decoded(self, origin: float | None) -> Iterator[Any]:
+        """From the key frame before `start` on. Where a format cannot find it, all from the beginning."""
+        if self._start > 0 and not self.live:
+            frames = self._after_seek(origin or 0.0)
+            if frames is not None:
+                yield from frames
+                return
+            # What failed to seek may stand anywhere, and not every format can go back.
+            self._container.close()
+            self._open()
+        yield from self._container.decode(self._stream)
+
+    def _after_seek(self, origin: float) -> Iterator[Any] | None:
+        """None: there is no frame that is known to be at `start` or before."""
         av = import_av()
         try:
-            self._container.seek(int((self._start + (origin or 0.0)) * _MICROSECONDS))
+            self._container.seek(int((self._start + origin) * _MICROSECONDS))
+            frames = self._container.decode(self._stream)
+            first = next(frames, None)
         except av.error.FFmpegError:
-            self._container.seek(0)
+            return None
+        if first is None or first.time is None or first.time - origin > self._start:
+            return None
+        return chain([first], frames)
 
 
 @contextmanager
@@ -247,5 +271,7 @@ def _failures(name: str, invalid: Callable[[], str], failed: Callable[[], str]) 
         raise
     except (av.error.InvalidDataError, av.error.EOFError) as error:
         raise ImageError(f"{name}: {invalid()}") from error
+    except av.error.ExitError as error:
+        raise ImageError(f"{name}: {failed()}: nothing came for {_TIME_LIMIT:g} seconds") from error
     except (av.error.FFmpegError, OSError) as error:
         raise ImageError(f"{name}: {failed()}: {getattr(error, 'strerror', None) or error}") from error

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from fractions import Fraction
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.files import file_beside, take_place, writing
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.stream.video_source import import_av
 
@@ -17,16 +20,19 @@ __all__ = ["VideoWriter"]
 
 _TICKS = 90000  # a second, as in MPEG
 _USUAL_RATE = Fraction(25)
+#: Formats that keep the time of each picture, by their endings; those of AVI and MPEG-2 have a fixed rate.
+_ENDINGS = (".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".wmv")
 
 
 class VideoWriter:
     """A video file, in the format of its name's ending and that format's usual codec; a context manager.
 
-    The first picture decides the size; of others what lies beyond is left out, and what they lack is white. Whatever
-    ends the `with` block, what was written until then can be played.
+    The first picture decides the size; of others what lies beyond is left out, and what they lack is white. The file
+    takes its place at the end. Whatever ends the `with` block, what was written until then can be played; without any
+    picture, or if writing fails, a file that was there before stays.
 
     Raises:
-        ParameterError: an ending that names no format for videos. ImageError: the file cannot be written.
+        ParameterError: an ending that names none of the formats. ImageError: the file cannot be written.
         UnsupportedError: PyAV is missing.
     """
 
@@ -38,18 +44,19 @@ class VideoWriter:
         self._size = (0, 0)
         self._begun = 0.0
         self._last = -1
-        try:
-            self._container = av.open(f"file:{path}", "w")
-        except ValueError as error:
+        self._failed = False
+        if path.suffix.lower() not in _ENDINGS:
             raise ParameterError(
-                f"{path}: expected a name that ends in a video format's ending, such as .mp4"
-            ) from error
-        except OSError as error:
-            raise ImageError(f"{path}: cannot be written: {error.strerror or error}") from error
-        if self._container.default_video_codec in ("", "none"):
-            self._container.close()
-            path.unlink(missing_ok=True)
-            raise ParameterError(f"{path}: files of this ending hold no video; .mp4 does")
+                f"{path}: expected a name that ends in one of {', '.join(_ENDINGS)} for a video"
+            )
+        with writing(path, ImageError):
+            self._temporary = file_beside(path, path.suffix.lower())
+        try:
+            with self._failures():
+                self._container = av.open(f"file:{self._temporary}", "w")
+        except BaseException:
+            self._temporary.unlink()
+            raise
 
     def write(self, picture: PillowImage.Image, time: float) -> None:
         """Appends an RGB picture, seen from `time` on, in seconds, which must not go back."""
@@ -60,10 +67,13 @@ class VideoWriter:
             # Differences stand for two pixels of each direction.
             self._size = (picture.width + picture.width % 2, picture.height + picture.height % 2)
             self._begun = time
-            self._stream = self._container.add_stream(self._container.default_video_codec, rate=self._rate)
-            self._stream.width, self._stream.height = self._size
-            self._stream.pix_fmt = "yuv420p"
-            self._stream.codec_context.time_base = Fraction(1, _TICKS)
+            with self._failures():
+                self._stream = self._container.add_stream(
+                    self._container.default_video_codec, rate=self._rate
+                )
+                self._stream.width, self._stream.height = self._size
+                self._stream.pix_fmt = "yuv420p"
+                self._stream.codec_context.time_base = Fraction(1, _TICKS)
         if picture.size != self._size:
             canvas = Image.new("RGB", self._size, "white")
             canvas.paste(picture)
@@ -71,21 +81,34 @@ class VideoWriter:
         frame = av.VideoFrame.from_image(picture)
         self._last = max(self._last + 1, round((time - self._begun) * _TICKS))
         frame.pts, frame.time_base = self._last, Fraction(1, _TICKS)
-        self._mux(frame)
-
-    def _mux(self, frame: Any) -> None:
-        try:
+        with self._failures():
             self._container.mux(self._stream.encode(frame))
-        except OSError as error:
-            raise ImageError(f"{self.path}: cannot be written: {error.strerror or error}") from error
+
+    @contextmanager
+    def _failures(self) -> Iterator[None]:
+        """Names the file in what FFmpeg raises; nothing takes its place then."""
+        av = import_av()
+        try:
+            yield
+        except (av.error.FFmpegError, OSError) as error:
+            self._failed = True
+            raise ImageError(
+                f"{self.path}: cannot be written: {getattr(error, 'strerror', None) or error}"
+            ) from error
 
     def close(self) -> None:
-        """Finishes the file; without any picture there is none."""
-        if self._stream is not None:
-            self._mux(None)
-        self._container.close()
-        if self._stream is None:
-            self.path.unlink(missing_ok=True)
+        """Finishes the file and moves it to its place, if there is a picture."""
+        try:
+            if self._stream is None or self._failed:
+                with suppress(import_av().error.FFmpegError, OSError):  # told already
+                    self._container.close()
+                return
+            with self._failures():
+                self._container.mux(self._stream.encode(None))
+                self._container.close()
+                take_place(self._temporary, self.path)
+        finally:
+            self._temporary.unlink(missing_ok=True)
 
     def __enter__(self) -> VideoWriter:
         return self
