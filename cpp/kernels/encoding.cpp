@@ -199,7 +199,8 @@ int EncodingBuilder::part(const ClipRect &clip, ImageSize &size, std::size_t sou
 void EncodingBuilder::require_written(const ImageSize &size, const char *why) const {
     if (written_.width != size.width || written_.height != size.height)
         refuse(ErrorKind::shape,
-               concat({why, ": ", size.width, " x ", size.height, "; clip_rect and destination take ",
+               concat({why, ": ", size.width, " x ", size.height, "; ",
+                       options_.is_gradient ? "its gradient has " : "clip_rect and destination take ",
                        written_.width, " x ", written_.height}));
 }
 
@@ -247,8 +248,11 @@ int EncodingBuilder::cut(int value, ImageSize size) {
 void EncodingBuilder::require_no_offset(const char *why) const {
     const Offset &offset = properties_.sources[0].offset;
     if (offset.x != 0 || offset.y != 0)
-        refuse(ErrorKind::parameter, concat({"offset must be (0, 0, z): ", why, ", got (", offset.x, ", ",
-                                             offset.y, ", ", offset.z, ")"}));
+        refuse(ErrorKind::parameter,
+               concat({options_.is_gradient ? "primary_offset, secondary_offset and kernel offsets must make "
+                                              "an offset (0, 0, z) of the forward kernel: "
+                                            : "offset must be (0, 0, z): ",
+                       why, ", got (", offset.x, ", ", offset.y, ", ", offset.z, ")"}));
 }
 
 int EncodingBuilder::widened(ops::Window &window, std::size_t source) {

@@ -104,6 +104,7 @@ struct EncodingOptions {
     bool any_source_channel = false; ///< channels may be read from others than multiples of 4 on
     bool with_statistics = false;    ///< a batch normalization state is given
     bool whole_images = false;       ///< sources may have other numbers of images than the destination
+    bool is_gradient = false;        ///< the destination is the gradient of what is written
 };
 
 /// Builds the encoding of one call. Checks what all kernels have in common; every error begins with the

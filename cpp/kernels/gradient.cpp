@@ -84,7 +84,29 @@ void Kernel::check_gradient() const {
          {name(), ": gradient_of must be one of ", known, ", got ", quoted(properties.gradient_of)});
 }
 
+Family Kernel::forward_family(const ImageRegion &gradient) const {
+    Family forward = family;
+    if (auto *reshape = std::get_if<Reshape>(&forward)) {
+        reshape->reshaped_width = gradient.width;
+        reshape->reshaped_height = gradient.height;
+        reshape->reshaped_feature_channels = gradient.channels;
+    }
+    if (auto *transposed = std::get_if<ConvolutionTranspose>(&forward)) {
+        // Its gradient is a strided convolution of the other gradient. An even window reaches one further
+        // to the left than to the right.
+        const Offset &from = properties.sources[0].offset, &read = properties.sources[1].offset;
+        const ImageSize reach = transposed->reach();
+        transposed->kernel_offset_x =
+            1 - reach.width % 2 - properties.kernel_offset_x - from.x + read.x * transposed->stride_x;
+        transposed->kernel_offset_y =
+            1 - reach.height % 2 - properties.kernel_offset_y - from.y + read.y * transposed->stride_y;
+    }
+    return forward;
+}
+
 Offset Kernel::forward_offset() const {
+    if (std::holds_alternative<ConvolutionTranspose>(family))
+        return {0, 0, properties.sources[1].offset.z}; // its kernel offsets say all
     const WindowSteps steps = steps_of(family);
     const Offset &from = properties.sources[0].offset, &read = properties.sources[1].offset;
     if (scale_of(family) != 1 && (from.x != 0 || from.y != 0))
@@ -99,9 +121,10 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
                                  const ImageDescriptor &destination) const {
     const bool of_source = properties.gradient_of == KernelProperties::source_gradient;
     ImageRegion gradient = readable(name(), sources, 0, properties.sources[0], false);
-    const ImageRegion image = readable(name(), sources, 1, properties.sources[1], false);
+    const ImageRegion image = readable(name(), sources, 1, properties.sources[1], any_edge_mode());
+    const EncodingOptions options{any_edge_mode(), false, false, true};
     std::optional<EncodingBuilder> target; // what is written of the destination
-    if (of_source) target.emplace(name(), properties, sources, destination);
+    if (of_source) target.emplace(name(), properties, sources, destination, options);
     gradient.images = of_source ? target->images() : std::min(gradient.images, image.images);
 
     KernelProperties forward = properties;
@@ -112,10 +135,12 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     ImageDescriptor result = sources[0];
     result.number_of_images = gradient.images;
     result.feature_channels = gradient.channels;
-    EncodingBuilder builder(name(), forward, sources.subspan(1), result);
-    std::visit([&](const auto &entry) { entry.build(builder); }, family);
+    EncodingBuilder builder(name(), forward, sources.subspan(1), result, options);
+    const Family forward_kernel = forward_family(gradient);
+    std::visit([&](const auto &entry) { entry.build(builder); }, forward_kernel);
     const std::int64_t read[] = {builder.channels()};
-    const std::int64_t channels = output_channels(read);
+    const std::int64_t channels =
+        std::visit([&](const auto &entry) { return entry.output_channels(read); }, forward_kernel);
     if (gradient.channels < channels)
         fail(ErrorKind::shape, {name(), ": the source gradient must have ", channels,
                                 " feature channels behind its offset, got ", gradient.channels});
@@ -165,7 +190,7 @@ Shape Kernel::gradient_shape() const {
 }
 
 ImageDescriptor Kernel::make_gradient_destination(std::span<const ImageDescriptor> sources) const {
-    const ImageRegion image = readable(name(), sources, 1, properties.sources[1], false);
+    const ImageRegion image = readable(name(), sources, 1, properties.sources[1], any_edge_mode());
     ImageDescriptor destination = sources[1];
     if (properties.gradient_of == KernelProperties::source_gradient) {
         destination.feature_channels = require_channel_offset(name(), "destination_feature_channel_offset",

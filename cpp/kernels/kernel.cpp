@@ -54,7 +54,10 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
     visit("padding", properties.padding, "MPSNNPaddingMethod: size and place of results that are made");
     if (!kernel.type->is_gradient) return;
     visit("kernel_offset_x", properties.kernel_offset_x,
-          "columns by which the window is moved over the gradient with stride - 1 zeros between its pixels");
+          std::holds_alternative<ConvolutionTranspose>(kernel.family)
+              ? "columns by which the window is moved over the gradient"
+              : "columns by which the window is moved over the gradient with stride - 1 zeros between its "
+                "pixels");
     visit("kernel_offset_y", properties.kernel_offset_y, "rows by which the window is moved likewise");
     visit("gradient_of", properties.gradient_of, "source, or the weight whose gradient is computed");
 }

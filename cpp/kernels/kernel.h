@@ -125,7 +125,8 @@ private:
     Encoding encode_gradient(std::span<const ImageDescriptor> sources,
                              const ImageDescriptor &destination) const;
     ImageDescriptor make_gradient_destination(std::span<const ImageDescriptor> sources) const;
-    /// The offset of the forward kernel whose gradient the offsets ask for.
+    /// The forward kernel whose gradient this is, and its offset: as the offsets and the gradient say.
+    Family forward_family(const ImageRegion &gradient) const;
     Offset forward_offset() const;
     /// The shape of a weight as the forward kernel's operation takes it.
     Shape gradient_shape() const;

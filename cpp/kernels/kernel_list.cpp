@@ -42,6 +42,13 @@ template <ops::ArgumentKind kind> Family argument() {
     return family;
 }
 
+/// Of a family that knows whether it is a gradient kernel's.
+template <class T> Family gradient_of() {
+    T family;
+    family.is_gradient = true;
+    return family;
+}
+
 Family group_normalization() {
     GroupNormalization family;
     family.grouped = true;
@@ -135,6 +142,8 @@ constexpr KernelClass classes[] = {
     {"Convolution", "MPSCNNConvolution", 1, plain<Convolution>},
     {"ConvolutionGradient", "MPSCNNConvolutionGradient", 2, plain<Convolution>, StateUse::none, is_gradient},
     {"ConvolutionTranspose", "MPSCNNConvolutionTranspose", 1, plain<ConvolutionTranspose>},
+    {"ConvolutionTransposeGradient", "MPSCNNConvolutionTransposeGradient", 2,
+     gradient_of<ConvolutionTranspose>, StateUse::none, is_gradient},
     {"CrossChannelNormalization", "MPSCNNCrossChannelNormalization", 1, plain<CrossChannelNormalization>},
     {"CrossChannelNormalizationGradient", "MPSCNNCrossChannelNormalizationGradient", 2,
      plain<CrossChannelNormalization>, StateUse::none, is_gradient},
@@ -149,6 +158,8 @@ constexpr KernelClass classes[] = {
     {"FullyConnectedGradient", "MPSCNNFullyConnectedGradient", 2, plain<FullyConnected>, StateUse::none,
      is_gradient},
     {"GramMatrixCalculation", "MPSNNGramMatrixCalculation", 1, plain<GramMatrix>},
+    {"GramMatrixCalculationGradient", "MPSNNGramMatrixCalculationGradient", 2, plain<GramMatrix>,
+     StateUse::none, is_gradient},
     {"GroupNormalization", "MPSCNNGroupNormalization", 1, group_normalization},
     {"GroupNormalizationGradient", "MPSCNNGroupNormalizationGradient", 2, group_normalization, StateUse::none,
      is_gradient},
@@ -189,6 +200,7 @@ constexpr KernelClass classes[] = {
     {"OptimizerStochasticGradientDescent", "MPSNNOptimizerStochasticGradientDescent", 2,
      optimizer<Optimizer::Kind::sgd>, StateUse::none, false, 1},
     {"Pad", "MPSNNPad", 1, plain<Pad>},
+    {"PadGradient", "MPSNNPadGradient", 2, gradient_of<Pad>, StateUse::none, is_gradient},
     {"PoolingAverage", "MPSCNNPoolingAverage", 1, pooling<PoolingKind::average>},
     {"PoolingAverageGradient", "MPSCNNPoolingAverageGradient", 2, pooling<PoolingKind::average>,
      StateUse::none, is_gradient},
@@ -223,6 +235,7 @@ constexpr KernelClass classes[] = {
     {"ReduceRowMin", "MPSNNReduceRowMin", 1, reduction<ReductionAxis::width, ReductionKind::min>},
     {"ReduceRowSum", "MPSNNReduceRowSum", 1, reduction<ReductionAxis::width, ReductionKind::sum>},
     {"Reshape", "MPSNNReshape", 1, plain<Reshape>},
+    {"ReshapeGradient", "MPSNNReshapeGradient", 2, gradient_of<Reshape>, StateUse::none, is_gradient},
     {"ResizeBilinear", "MPSNNResizeBilinear", 1, resize<ResizeKind::bilinear, false>},
     {"Slice", "MPSNNSlice", 1, plain<Slice>},
     {"SoftMax", "MPSCNNSoftMax", 1, softmax<false>},

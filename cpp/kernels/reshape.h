@@ -8,10 +8,12 @@ namespace mpscnn::kernels {
 struct Reshape {
     static constexpr bool reads_whole_source = true;
 
+    bool is_gradient = false; ///< whose images alone say what was reshaped
     std::int64_t reshaped_width = 1, reshaped_height = 1, reshaped_feature_channels = 1;
 
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) {
+        if (is_gradient) return;
         visit("reshaped_width", reshaped_width, "columns of the result");
         visit("reshaped_height", reshaped_height, "rows of the result");
         visit("reshaped_feature_channels", reshaped_feature_channels, "feature channels of the result");
@@ -32,17 +34,19 @@ struct Reshape {
 struct Pad {
     static constexpr bool any_edge_mode = true; ///< and any first channel of the source
 
+    bool is_gradient = false;                       ///< which does not depend on what the border held
     Offset padding_size_before, padding_size_after; ///< z: channels
     float fill_value = 0.0f;
     std::vector<double> fill_values; ///< for each channel written; they override fill_value
 
     template <class Visitor> void fixed(Visitor &visit) {
-        visit("fill_value_array", fill_values, "value of each channel written, edge mode constant");
+        if (!is_gradient)
+            visit("fill_value_array", fill_values, "value of each channel written, edge mode constant");
     }
     template <class Visitor> void fields(Visitor &visit) {
         visit("padding_size_before", padding_size_before, "(x, y, channels) before the source");
         visit("padding_size_after", padding_size_after, "(x, y, channels) behind the source");
-        visit("fill_value", fill_value, "value of the border, edge mode constant");
+        if (!is_gradient) visit("fill_value", fill_value, "value of the border, edge mode constant");
     }
 
     void check(const std::string &kernel) const;

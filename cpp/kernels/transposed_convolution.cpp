@@ -25,6 +25,10 @@ Range read_range(std::int64_t total, std::int64_t size, std::int64_t reach, std:
 
 } // namespace
 
+ImageSize ConvolutionTranspose::reach() const {
+    return {reach_of(kernel_width, dilation_rate_x), reach_of(kernel_height, dilation_rate_y)};
+}
+
 void ConvolutionTranspose::check(const std::string &kernel) const {
     check_filter(kernel, *this);
     require_range(kernel, "groups", groups, 1);
@@ -45,16 +49,16 @@ ops::WeightSpecs ConvolutionTranspose::weights() const {
 }
 
 ImageSize ConvolutionTranspose::destination_size(std::span<const ImageDescriptor> sources) const {
-    return {(sources[0].width - 1) * stride_x + reach_of(kernel_width, dilation_rate_x),
-            (sources[0].height - 1) * stride_y + reach_of(kernel_height, dilation_rate_y)};
+    return {(sources[0].width - 1) * stride_x + reach().width,
+            (sources[0].height - 1) * stride_y + reach().height};
 }
 
 ImageRegion ConvolutionTranspose::source_region(const Offset &offset, const ImageSize &written,
                                                 std::size_t) const {
-    const Range rows = read_range(offset.y * stride_y + kernel_offset_y, written.height,
-                                  reach_of(kernel_height, dilation_rate_y), stride_y);
-    const Range columns = read_range(offset.x * stride_x + kernel_offset_x, written.width,
-                                     reach_of(kernel_width, dilation_rate_x), stride_x);
+    const Range rows =
+        read_range(offset.y * stride_y + kernel_offset_y, written.height, reach().height, stride_y);
+    const Range columns =
+        read_range(offset.x * stride_x + kernel_offset_x, written.width, reach().width, stride_x);
     ImageRegion region;
     region.y = rows.begin;
     region.height = rows.size;
@@ -79,10 +83,8 @@ int ConvolutionTranspose::build(EncodingBuilder &builder) const {
     // See ops::TransposedAxis: how Apple's offsets say where the result begins.
     const auto before = [](std::int64_t total, std::int64_t reach) { return total + reach - 1 - reach / 2; };
     const ImageSize all = destination_size({&builder.image(), 1});
-    window.pad_top =
-        before(given.offset.y * stride_y + kernel_offset_y, reach_of(kernel_height, dilation_rate_y));
-    window.pad_left =
-        before(given.offset.x * stride_x + kernel_offset_x, reach_of(kernel_width, dilation_rate_x));
+    window.pad_top = before(given.offset.y * stride_y + kernel_offset_y, reach().height);
+    window.pad_left = before(given.offset.x * stride_x + kernel_offset_x, reach().width);
     window.pad_bottom = all.height - window.pad_top - builder.height();
     window.pad_right = all.width - window.pad_left - builder.width();
     const int source = builder.whole();

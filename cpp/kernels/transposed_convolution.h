@@ -15,6 +15,7 @@ struct ConvolutionTranspose {
     std::int64_t stride_x = 1, stride_y = 1, dilation_rate_x = 1, dilation_rate_y = 1;
     std::int64_t groups = 1;
     NeuronDescriptor fused_neuron_descriptor;
+    bool is_gradient = false; ///< which has kernel offsets as every gradient kernel has
     std::int64_t kernel_offset_x = 0, kernel_offset_y = 0;
 
     template <class Visitor> void fixed(Visitor &visit) {
@@ -31,10 +32,13 @@ struct ConvolutionTranspose {
         visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");
     }
     template <class Visitor> void fields(Visitor &visit) {
+        if (is_gradient) return;
         visit("kernel_offset_x", kernel_offset_x, "destination columns by which the window is moved");
         visit("kernel_offset_y", kernel_offset_y, "destination rows by which the window is moved");
     }
 
+    /// Columns and rows of the window.
+    ImageSize reach() const;
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const;
     std::int64_t output_channels(ChannelCounts) const { return output_feature_channels; }

@@ -6,6 +6,7 @@
 
 #include "cpu/plan/batch_cut.h"
 #include "tests/cpp/check.h"
+#include "tests/engine/known_caches.h"
 #include "tests/engine/small_network.h"
 
 using namespace small;

@@ -9,6 +9,7 @@
 #include "cpu/plan/batch_cut.h"
 #include "cpu/plan/tensor_port.h"
 #include "tests/cpp/check.h"
+#include "tests/engine/known_caches.h"
 #include "tests/engine/small_network.h"
 
 namespace {

@@ -227,7 +227,7 @@ def test_states_that_do_not_fit_are_refused() -> None:
     forward, back, source, state = pooling()
     other = Image.from_numpy(normal(1, (5, 4, 4)))
     commands = index_rule.QUEUE.command_buffer()
-    with pytest.raises(mpscnn.StateError, match="holds nothing; encode a PoolingMax with it first"):
+    with pytest.raises(mpscnn.StateError, match="holds nothing; encode the PoolingMax with it first"):
         back.encode(commands, source, source, state)
     result = forward.encode(commands, source, destination_state=state)
     with pytest.raises(mpscnn.ShapeError, match=r"the source image must be 4 x 4 .* got 4 x 5"):

@@ -141,12 +141,12 @@ def test_one_dense_layer_learns_a_line() -> None:
     np.testing.assert_allclose(found, losses_of(line(), batches, "cpu", **options), rtol=1e-4)
 
 
-def deep_mnist(rounding: int | None = None) -> mpscnn.Network:
-    """With a number its weights are rounded otherwise: moved by up to half a unit in the last place."""
+def deep_mnist(rounding: int | None = None, dtype: Any = np.float32) -> mpscnn.Network:
+    """With a number its weights are rounded otherwise: moved by up to half a unit in the last place of a type."""
     net = _with_dropout((32, 64), 1024)
     net.initialize_weights(seed=0)
     if rounding is not None:
-        random, eps = np.random.default_rng(rounding), np.finfo(np.float32).eps
+        random, eps = np.random.default_rng(rounding), float(np.finfo(dtype).eps)
         net.load_weights(
             {
                 name: (value * (1 + random.uniform(-eps, eps, value.shape) / 2)).astype(np.float32)
@@ -163,13 +163,16 @@ def test_deep_mnist(shared: Path, precision: str) -> None:
     """200 steps, as `mpscnn train --digits` makes them.
 
     Adam divides by roots of small moments, which makes much of one rounding: losses lie no further apart than twice
-    what the CPU's own do when its first weights are rounded otherwise.
+    what the CPU's own do when its first weights are moved by one rounding of the precision that the device trains in.
     """
     data: DigitData = read_digits(shared / "data" / "mnist", "train")
     batches = [(data.images[i : i + 64], data.labels[i : i + 64]) for i in range(0, 200 * 64, 64)]
     found = losses_of(deep_mnist(), batches, "metal", optimizer=Adam(1e-3), precision=precision)
     expected = losses_of(deep_mnist(), batches, "cpu", optimizer=Adam(1e-3))
-    others = [losses_of(deep_mnist(seed), batches, "cpu", optimizer=Adam(1e-3)) for seed in range(2)]
+    others = [
+        losses_of(deep_mnist(seed, np.dtype(precision)), batches, "cpu", optimizer=Adam(1e-3))
+        for seed in range(2)
+    ]
     drift = np.maximum.accumulate(np.abs(np.array(others) - expected).max(axis=0))
     for step, (loss, reference, moved) in enumerate(zip(found, expected, drift, strict=True), start=1):
         bound = training_loss_bound(reference, step, half=precision == "float16") + 2 * moved

@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import call, run
@@ -283,3 +284,28 @@ def test_a_model_without_preprocessing(
         call(monkeypatch, *arguments(photos, tmp_path / "mute.safetensors", tmp_path / "a.safetensors")) == 1
     )
     assert "does not say how a photo becomes its input" in capsys.readouterr().err
+
+
+def test_a_resumed_run_that_is_stopped_keeps_the_best_of_before(
+    photos: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The last layer is not learnt once more, whose first epochs are worse than what the run has."""
+    output = tmp_path / "mine.safetensors"
+    command = arguments(photos, backbone, output)
+    stop_at(monkeypatch, "checkpoint 2")
+    with pytest.raises(_Stopped):
+        call(monkeypatch, *command)
+    monkeypatch.undo()
+    folder = output.with_name(output.name + ".run")
+    (folder / ".training_cut.npy.left").write_bytes(b"of a kill")
+    phases: list[str] = []
+    judged = classifier.ClassifierTraining._judged
+
+    def seen(self: classifier.ClassifierTraining, phase: classifier.Phase, *given: Any) -> Any:
+        phases.append(phase)
+        return judged(self, phase, *given)
+
+    monkeypatch.setattr(classifier.ClassifierTraining, "_judged", seen)
+    assert call(monkeypatch, *command, "--resume") == 0
+    assert "last layer" not in phases
+    assert not folder.exists()

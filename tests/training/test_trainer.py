@@ -230,3 +230,15 @@ def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path)
     with pytest.raises(mpscnn.ParameterError, match="the checkpoint's optimiser is"):
         mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Sgd())
     assert [entry.name for entry in tmp_path.iterdir()] == ["run.checkpoint"]
+
+
+def test_networks_of_one_output_have_no_accuracy() -> None:
+    """Which of one class is the largest says nothing."""
+    network = mpscnn.Network((4,))
+    network.output(network.dense(network.input, 1, name="fc"))
+    network.initialize_weights(seed=1)
+    trainer = mpscnn.Trainer(network, loss="sigmoid_cross_entropy")
+    x = np.random.default_rng(1).normal(size=(16, 4)).astype(np.float32)
+    y = (x[:, :1] > 0).astype(np.float32)
+    assert np.isnan(trainer.evaluate((x, y)).accuracy)
+    assert all(np.isnan(epoch.accuracy) for epoch in trainer.fit((x, y), epochs=2))

@@ -6,6 +6,7 @@
 // 12 of the pass that applies them. What limits it: few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
+#include "cpu/kernels/normalization_anew.h"
 #include "cpu/kernels/piece_sums.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/stream.h"
@@ -45,17 +46,12 @@ public:
 
     template <class TaskType> Mask(const TaskType &task, ChannelNumbers &numbers, std::int64_t channels) {
         if constexpr (applies) {
-            const NormalizationMask &mask = task.mask;
             scale_ = numbers.take(), shift_ = numbers.take();
-            low_ = V::set1(mask.low), high_ = V::set1(mask.high);
+            low_ = V::set1(task.mask.low), high_ = V::set1(task.mask.high);
             for (std::int64_t c = 0; c < channels; c += V::width) {
-                const std::int64_t left = channels - c;
-                const auto variance =
-                    load_lanes<V>(pixel_at(task.statistics, 0, statistics_variance, 0) + c, left);
-                const auto deviation = V::sqrt(V::add(variance, V::set1(task.epsilon)));
-                const auto gamma = mask.has_gamma ? load_lanes<V>(mask.gamma.data + c, left) : V::set1(1.0f);
-                V::store(scale_ + c, V::div(gamma, deviation));
-                V::store(shift_ + c, mask.has_beta ? load_lanes<V>(mask.beta.data + c, left) : V::zero());
+                const ScaleAndShift<V> own(task.mask, task.statistics, task.epsilon, c, channels - c);
+                V::store(scale_ + c, own.scale);
+                V::store(shift_ + c, own.shift);
             }
         }
     }

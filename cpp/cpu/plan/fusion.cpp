@@ -96,6 +96,7 @@ public:
         find_masks();
         find_constants();
         find_joined_halves();
+        if (options_.rounds_nothing) find_normalizations();
         return std::move(fusions_);
     }
 
@@ -206,6 +207,29 @@ private:
         return std::holds_alternative<ops::BatchNormalization>(forward.operation) && forward.activation &&
                forward.weights.empty() && forward.inputs.size() == 2 && forward.inputs[0] == node.inputs[1] &&
                forward.inputs[1] == node.inputs[2];
+    }
+
+    /// What the convolutions of weight gradients read, if it is a batch normalization's result: the gradients
+    /// of that need what it reads anyway, so that the result need not be kept for the backward pass.
+    void find_normalizations() {
+        for (std::size_t i = 0; i < fusions_.size(); ++i) {
+            const Node &node = graph_.nodes()[i];
+            if (!std::holds_alternative<ops::ConvolutionWeightGradient>(node.operation)) continue;
+            const ValueId source = node.inputs[0];
+            if (graph_.is_input(source)) continue;
+            const Node &forward = graph_.producer(source);
+            if (!std::holds_alternative<ops::BatchNormalization>(forward.operation) ||
+                !forward.weights.empty() || forward.inputs.size() != 2)
+                continue;
+            if (forward.activation && !passes_between(*forward.activation)) continue;
+            const bool is_kept =
+                std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node &other) {
+                    return std::holds_alternative<ops::BatchNormalizationGradient>(other.operation) &&
+                           other.inputs[1] == forward.inputs[0];
+                });
+            if (is_kept)
+                fusions_[i].normalization = static_cast<std::size_t>(source) - graph_.inputs().size();
+        }
     }
 
     /// Two groups that a shuffle interleaves need not be side by side.

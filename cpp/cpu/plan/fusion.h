@@ -18,6 +18,8 @@ struct NodeFusion {
     std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
     std::optional<std::size_t> gate;      ///< the multiplication of its inputs by a pixel
     std::optional<std::size_t> mask;      ///< the gradient of the activation behind this normalization
+    /// The batch normalization whose result this weight gradient computes anew of what that reads.
+    std::optional<std::size_t> normalization;
 };
 
 /// Which operand of a multiplication is one pixel, by which it multiplies all pixels of the other and does
@@ -32,6 +34,8 @@ struct FusionOptions {
     bool from_pixels = false;
     /// Tensors are floats: elementwise operations may read weights, shuffles two tensors.
     bool has_floats = false;
+    /// No result is rounded when it is stored.
+    bool rounds_nothing = false;
 };
 std::vector<NodeFusion> find_fusions(const engine::Graph &graph, const FusionOptions &options,
                                      const TakesResidual &takes_residual);

@@ -53,10 +53,12 @@ from mpscnn.kernels.convolution import (
 )
 from mpscnn.kernels.convolution_gradient import (
     ConvolutionGradient,
+    ConvolutionTransposeGradient,
     FullyConnectedGradient,
 )
 from mpscnn.kernels.convolution_states import (
     ConvolutionGradientState,
+    ConvolutionTransposeGradientState,
     ConvolutionWeightsAndBiasesState,
     ImageSizeEncodingState,
 )
@@ -67,7 +69,6 @@ from mpscnn.kernels.dropout import (
 )
 from mpscnn.kernels.gradient import (
     GradientKernel,
-    GradientState,
 )
 from mpscnn.kernels.image import (
     ImageBilinearScale,
@@ -120,6 +121,7 @@ from mpscnn.kernels.normalization import (
     CrossChannelNormalizationGradient,
     GroupNormalization,
     GroupNormalizationGradient,
+    GroupNormalizationGradientState,
     InstanceNormalization,
     InstanceNormalizationGradient,
     InstanceNormalizationGradientState,
@@ -151,6 +153,7 @@ from mpscnn.kernels.pooling import (
 )
 from mpscnn.kernels.reduction import (
     GramMatrixCalculation,
+    GramMatrixCalculationGradient,
     ReduceBinary,
     ReduceColumnMax,
     ReduceColumnMean,
@@ -172,7 +175,9 @@ from mpscnn.kernels.reduction import (
 )
 from mpscnn.kernels.reshape import (
     Pad,
+    PadGradient,
     Reshape,
+    ReshapeGradient,
     Slice,
 )
 from mpscnn.kernels.resize import (
@@ -189,6 +194,11 @@ from mpscnn.kernels.softmax import (
     LogSoftMaxGradient,
     SoftMax,
     SoftMaxGradient,
+)
+from mpscnn.kernels.states import (
+    BinaryGradientState,
+    GradientState,
+    MultiaryGradientState,
 )
 from mpscnn.kernels.yolo_loss import (
     YOLOLoss,
@@ -208,6 +218,7 @@ __all__ = [
     "BatchNormalizationStatisticsGradient",
     "BinaryConvolution",
     "BinaryFullyConnected",
+    "BinaryGradientState",
     "BinaryKernel",
     "Compare",
     "Convolution",
@@ -215,6 +226,8 @@ __all__ = [
     "ConvolutionGradient",
     "ConvolutionGradientState",
     "ConvolutionTranspose",
+    "ConvolutionTransposeGradient",
+    "ConvolutionTransposeGradientState",
     "ConvolutionWeightsAndBiasesState",
     "CrossChannelNormalization",
     "CrossChannelNormalizationGradient",
@@ -231,8 +244,10 @@ __all__ = [
     "GradientKernel",
     "GradientState",
     "GramMatrixCalculation",
+    "GramMatrixCalculationGradient",
     "GroupNormalization",
     "GroupNormalizationGradient",
+    "GroupNormalizationGradientState",
     "ImageBilinearScale",
     "ImageConversion",
     "ImageLanczosScale",
@@ -254,6 +269,7 @@ __all__ = [
     "LossLabels",
     "MetalKernel",
     "MetalParameter",
+    "MultiaryGradientState",
     "Multiply",
     "MultiplyGradient",
     "Neuron",
@@ -282,6 +298,7 @@ __all__ = [
     "OptimizerRMSProp",
     "OptimizerStochasticGradientDescent",
     "Pad",
+    "PadGradient",
     "Pooling",
     "PoolingAverage",
     "PoolingAverageGradient",
@@ -309,6 +326,7 @@ __all__ = [
     "ReduceRowSum",
     "ReduceUnary",
     "Reshape",
+    "ReshapeGradient",
     "ResizeBilinear",
     "ScaleTransform",
     "Slice",

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from mpscnn._private.copies import NoCopies
-from mpscnn.errors import StateError
 from mpscnn.kernels.kernel import BinaryKernel, Kernel, require_type
 from mpscnn.kernels.properties import Integer, Number, Text
+from mpscnn.kernels.states import BinaryGradientState
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
@@ -68,7 +67,7 @@ class Arithmetic(ArithmeticKernel):
             require_type(f"{type(self).__name__}.encode: destination_state", self, destination_state._forward)
         result = super().encode(commands, primary, secondary, destination)
         if destination_state is not None:
-            destination_state._properties = self._properties()
+            destination_state._record(self)
         return result
 
 
@@ -93,21 +92,8 @@ class Compare(ArithmeticKernel):
         Kernel.__init__(self, comparison_type=comparison_type, **properties)
 
 
-class ArithmeticGradientState(NoCopies):
+class ArithmeticGradientState(BinaryGradientState):
     """What an arithmetic kernel was told, for both of its gradient kernels, as MPSCNNArithmeticGradientState."""
-
-    _instead = "it belongs to a kernel; make another with its result_state"
-
-    def __init__(self, kernel: Arithmetic) -> None:
-        self._forward = type(kernel)
-        self._properties: dict[str, Any] | None = None
-
-    def _recorded(self) -> dict[str, Any]:
-        if self._properties is None:
-            raise StateError(
-                f"ArithmeticGradientState: holds nothing; encode the {self._forward.__name__} with it first"
-            )
-        return self._properties
 
 
 class Add(Arithmetic):

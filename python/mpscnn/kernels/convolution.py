@@ -11,6 +11,7 @@ import numpy as np
 from mpscnn.errors import ParameterError
 from mpscnn.kernels.convolution_states import (
     ConvolutionGradientState,
+    ConvolutionTransposeGradientState,
     ConvolutionWeightsAndBiasesState,
     ImageSizeEncodingState,
 )
@@ -291,7 +292,32 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
         require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
 
 
-class ConvolutionTranspose(WeightedKernel, UnaryKernel):
+class ConvolutionTransposeProperties(Kernel):
+    """What transposed convolutions and their gradients have from their descriptor."""
+
+    kernel_width = Integer("Columns of the filter.")
+    kernel_height = Integer("Rows of the filter.")
+    input_feature_channels = Integer("Feature channels of the source.")
+    output_feature_channels = Integer("Number of filters.")
+    stride_x = Integer("Destination columns between source columns.")
+    stride_y = Integer("Destination rows between source rows.")
+    dilation_rate_x = Integer("Destination columns between taps.")
+    dilation_rate_y = Integer("Destination rows between taps.")
+    groups = Integer("Independent groups of channels.")
+    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
+
+    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+        name = type(self).__name__
+        if type(descriptor) is not ConvolutionDescriptor:
+            raise ParameterError(f"{name}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
+        given = descriptor.properties()
+        if given.pop("batch_normalization"):
+            raise ParameterError(f"{name}: has no batch normalization")
+        del given["batch_normalization_epsilon"]
+        return given
+
+
+class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, DifferentiableKernel):
     """Transposed convolution, as MPSCNNConvolutionTranspose.
 
     A correlation of stride 1 over the source with stride - 1 zeros between its pixels; its window begins at
@@ -307,16 +333,6 @@ class ConvolutionTranspose(WeightedKernel, UnaryKernel):
 
     apple_class = "MPSCNNConvolutionTranspose"
 
-    kernel_width = Integer("Columns of the filter.")
-    kernel_height = Integer("Rows of the filter.")
-    input_feature_channels = Integer("Feature channels of the source.")
-    output_feature_channels = Integer("Number of filters.")
-    stride_x = Integer("Destination columns between source columns.")
-    stride_y = Integer("Destination rows between source rows.")
-    dilation_rate_x = Integer("Destination columns between taps.")
-    dilation_rate_y = Integer("Destination rows between taps.")
-    groups = Integer("Independent groups of channels.")
-    fused_neuron_descriptor = Descriptor("The neuron applied to the result.")
     kernel_offset_x = Integer("Destination columns by which the window is moved.")
     kernel_offset_y = Integer("Destination rows by which the window is moved.")
 
@@ -327,16 +343,16 @@ class ConvolutionTranspose(WeightedKernel, UnaryKernel):
         bias_terms: Any = None,
         **properties: Unpack[TransposeProperties],
     ) -> None:
-        if type(descriptor) is not ConvolutionDescriptor:
-            raise ParameterError(
-                f"ConvolutionTranspose: expected a ConvolutionDescriptor, got {type(descriptor).__name__}"
-            )
-        given = descriptor.properties()
-        if given.pop("batch_normalization"):
-            raise ParameterError("ConvolutionTranspose: has no batch normalization")
-        del given["batch_normalization_epsilon"]
-        Kernel.__init__(self, **given, **properties)
+        Kernel.__init__(self, **self._sizes(descriptor), **properties)
         self._load(weights, bias_terms, descriptor.weights())
+
+    def result_state(self, source: Image) -> ConvolutionTransposeGradientState:
+        """A new state for the gradient kernel."""
+        require_type("ConvolutionTranspose.result_state", source, Image)
+        return ConvolutionTransposeGradientState(self, source)
+
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"ConvolutionTranspose.{method}", state, ConvolutionTransposeGradientState)
 
     def encode(
         self,
@@ -345,25 +361,31 @@ class ConvolutionTranspose(WeightedKernel, UnaryKernel):
         destination: Image | None = None,
         *,
         image_size_encoding_state: ImageSizeEncodingState | ConvolutionGradientState | None = None,
+        destination_state: ConvolutionTransposeGradientState | None = None,
     ) -> Image:
         """As `UnaryKernel.encode`; a state makes pixels return to where a convolution took them from.
 
         The convolution has the same kernel size, stride and dilation. Its state sets `offset` to (0, 0, z), the kernel
         offsets, and the size of a result that the kernel makes. With the convolution's weights rotated by 180 degrees
-        the kernel is then its adjoint.
+        the kernel is then its adjoint. A `destination_state` remembers what the gradient kernel needs.
         """
         if image_size_encoding_state is None:
-            return super().encode(commands, source, destination)
+            return super().encode(commands, source, destination, destination_state=destination_state)
         self._require_arguments(commands, [source])
         descriptor = self._undo(source, image_size_encoding_state)
         if destination is None:
             destination = self.destination_image_allocator(commands, descriptor)
-        return super().encode(commands, source, destination)
+        return super().encode(commands, source, destination, destination_state=destination_state)
 
     def _undo(
         self, source: Image, state: ImageSizeEncodingState | ConvolutionGradientState
     ) -> ImageDescriptor:
         """Sets the offsets; the result's size."""
+        if isinstance(state, ConvolutionTransposeGradientState):
+            raise ParameterError(
+                "ConvolutionTranspose.encode: image_size_encoding_state must be of a Convolution, got one of a "
+                "ConvolutionTranspose"
+            )
         if isinstance(state, ConvolutionGradientState):
             state = state.image_size
         require_type("ConvolutionTranspose.encode", state, ImageSizeEncodingState)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,11 +11,13 @@ from mpscnn.kernels.convolution import (
     Convolution,
     ConvolutionDescriptor,
     ConvolutionProperties,
+    ConvolutionTranspose,
+    ConvolutionTransposeProperties,
     FullyConnected,
     FullyConnectedProperties,
     WeightedKernel,
 )
-from mpscnn.kernels.convolution_states import ConvolutionGradientState
+from mpscnn.kernels.convolution_states import ConvolutionGradientState, ConvolutionTransposeGradientState
 from mpscnn.kernels.gradient import WeightedGradientKernel
 from mpscnn.kernels.kernel import Kernel, require_type
 
@@ -41,7 +44,18 @@ class _WithState(WeightedKernel, WeightedGradientKernel):
             value = np.zeros(self.output_feature_channels, np.float32)
         super()._replace_weight(role, value)
 
+    input_feature_channels: Any
     output_feature_channels: Any
+
+    @property
+    def source_gradient_feature_channels(self) -> int:
+        """Feature channels of the gradient that the kernel reads."""
+        return int(self.output_feature_channels // getattr(self, "sub_pixel_scale_factor", 1) ** 2)
+
+    @property
+    def source_image_feature_channels(self) -> int:
+        """Feature channels of the forward kernel's source."""
+        return int(self.input_feature_channels)
 
 
 class ConvolutionGradient(ConvolutionProperties, _WithState):
@@ -88,3 +102,41 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithState):
     ) -> None:
         Kernel.__init__(self, **self._sizes(descriptor), **properties)
         self._load_all(descriptor, weights, bias_terms)
+
+
+class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithState):
+    """Gradients of a transposed convolution's source, weights and bias terms, as MPSCNNConvolutionTransposeGradient.
+
+    That of the source is a convolution of the gradient with the forward kernel's strides: the window's centre is at
+    primary_offset + kernel_offset + stride * position.
+
+    Args:
+        descriptor, weights, bias_terms: those of the `ConvolutionTranspose`.
+    """
+
+    apple_class = "MPSCNNConvolutionTransposeGradient"
+    forward_class = ConvolutionTranspose
+
+    def __init__(
+        self,
+        descriptor: ConvolutionDescriptor,
+        weights: Any,
+        bias_terms: Any = None,
+        **properties: Unpack[GradientProperties],
+    ) -> None:
+        Kernel.__init__(self, **self._sizes(descriptor), **properties)
+        self._load_all(descriptor, weights, bias_terms)
+
+    def _require_weight_state(self, state: object) -> None:
+        require_type("ConvolutionTransposeGradient.encode", state, ConvolutionTransposeGradientState)
+
+    def _placement(self, forward: Mapping[str, Any]) -> dict[str, Any]:
+        x, y, _ = forward["offset"]
+        moved = {
+            "offset": [
+                forward["kernel_offset_x"] + x * forward["stride_x"],
+                forward["kernel_offset_y"] + y * forward["stride_y"],
+                forward["offset"][2],
+            ]
+        }
+        return super()._placement({**forward, **moved})

@@ -87,3 +87,15 @@ class ConvolutionGradientState(WeightGradientState):
     def gradient_for_biases(self) -> NDArray[np.float32]:
         """A copy, [output]. StateError as for the weights."""
         return self._gradient("bias_terms").reshape(-1)
+
+
+class ConvolutionTransposeGradientState(ConvolutionGradientState):
+    """A state of a transposed convolution, as MPSCNNConvolutionTransposeGradientState.
+
+    Gets the gradients of weights and bias terms as those of convolutions do. It sizes no other transposed convolution.
+    """
+
+    @property
+    def convolution_transpose(self) -> Any:
+        """The kernel that the state is for."""
+        return self._convolution

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.errors import StateError
-from mpscnn.kernels.gradient import DeviceArray, DifferentiableKernel, GradientKernel, GradientState
+from mpscnn.kernels.gradient import DeviceArray, DifferentiableKernel, GradientKernel
 from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.properties import UNBOUNDED, Integer, Number, Size
+from mpscnn.kernels.states import GradientState
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 

@@ -1,4 +1,4 @@
-"""What all gradient kernels share, and the states between a kernel and its gradient."""
+"""What all gradient kernels share, and states that get gradients of weights."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from mpscnn.errors import ParameterError, ShapeError, StateError
 from mpscnn.kernels.arithmetic import Add
 from mpscnn.kernels.kernel import BinaryKernel, UnaryKernel, allocate_image, require_type
 from mpscnn.kernels.properties import Integer, Text
+from mpscnn.kernels.states import GradientState
 from mpscnn.runtime.commands import CommandBuffer, CommandStatus
 from mpscnn.runtime.feature_image import Image, TemporaryImage
 
@@ -60,39 +61,6 @@ def add_read(images: Sequence[Image]) -> None:
     for image in images:
         if isinstance(image, TemporaryImage):
             image.read_count += 1
-
-
-class GradientState(NoCopies):
-    """What a kernel was told when it was encoded, for its gradient kernel, as MPSNNGradientState.
-
-    Made by a kernel's `result_state` and filled by its `encode(..., destination_state=state)`. Encoding again replaces
-    what it holds.
-    """
-
-    _instead = "it belongs to a kernel; make another with its result_state"
-
-    def __init__(self, kernel: UnaryKernel, source: Image | None = None) -> None:
-        self._forward = type(kernel)
-        self._properties: dict[str, Any] | None = None
-        self.source_width, self.source_height = (source.width, source.height) if source else (0, 0)
-
-    def _record(self, kernel: UnaryKernel, source: Image) -> None:
-        require_type(type(kernel).__name__ + ".encode: destination_state", kernel, self._forward)
-        self._properties = kernel._properties()
-        self.source_width, self.source_height = source.width, source.height
-
-    def _recorded(self) -> dict[str, Any]:
-        if self._properties is None:
-            raise StateError(
-                f"{type(self).__name__}: holds nothing; encode a {self._forward.__name__} with it first"
-            )
-        return self._properties
-
-    @property
-    def offset(self) -> tuple[int, int]:
-        """The kernel's `offset`, (x, y), as it was encoded."""
-        x, y, _ = self._recorded()["offset"]
-        return x, y
 
 
 class WeightGradientState(GradientState):

@@ -75,6 +75,13 @@ class BilinearGradientProperties(GradientProperties, total=False):
     align_corners: bool
 
 
+class PadGradientProperties(GradientProperties, total=False):
+    """Of `PadGradient`, whose padding sizes and edge mode are those of the `Pad`."""
+
+    padding_size_before: tuple[int, int, int]
+    padding_size_after: tuple[int, int, int]
+
+
 class EpsilonGradientProperties(GradientProperties, total=False):
     """Of gradients of normalizations by mean and variance."""
 

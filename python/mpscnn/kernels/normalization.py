@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -70,11 +70,8 @@ class ScaledNormalization(Kernel):
         self._reload({"gamma": state.gamma, "beta": state.beta})
 
 
-class InstanceNormalizationGradientState(WeightGradientState):
-    """A state with gradients of gamma and beta, as MPSCNNInstanceNormalizationGradientState.
-
-    Made by `InstanceNormalization.result_state` and `GroupNormalization.result_state`.
-    """
+class ScaledNormalizationGradientState(WeightGradientState):
+    """A state with gradients of gamma and beta."""
 
     def __init__(self, kernel: Any, source: Image | None = None) -> None:
         super().__init__(kernel, source)
@@ -103,18 +100,25 @@ class InstanceNormalizationGradientState(WeightGradientState):
         return self._gradient("beta").reshape(-1)
 
 
-class _StatisticsOfImage(ScaledNormalization, DifferentiableKernel):
-    """A normalization by the statistics of its image."""
+class InstanceNormalizationGradientState(ScaledNormalizationGradientState):
+    """A state of an instance normalization, as MPSCNNInstanceNormalizationGradientState."""
 
-    def result_state(self, source: Image) -> InstanceNormalizationGradientState:
-        """A new state for the gradient kernel, with gradients of gamma and beta."""
-        return InstanceNormalizationGradientState(self, source)
-
-    def _require_state(self, method: str, state: object) -> None:
-        require_type(f"{type(self).__name__}.{method}", state, InstanceNormalizationGradientState)
+    @property
+    def instance_normalization(self) -> Any:
+        """The kernel that the state is for."""
+        return self._kernel
 
 
-class InstanceNormalization(_StatisticsOfImage):
+class GroupNormalizationGradientState(ScaledNormalizationGradientState):
+    """A state of a group normalization, as MPSCNNGroupNormalizationGradientState."""
+
+    @property
+    def group_normalization(self) -> Any:
+        """The kernel that the state is for."""
+        return self._kernel
+
+
+class InstanceNormalization(ScaledNormalization, DifferentiableKernel):
     """gamma (x - mean) / sqrt(variance + epsilon) + beta, as MPSCNNInstanceNormalization.
 
     Mean and variance (divided by the number of pixels) are those of each channel of each image; the whole source is
@@ -128,8 +132,15 @@ class InstanceNormalization(_StatisticsOfImage):
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
 
+    def result_state(self, source: Image) -> InstanceNormalizationGradientState:
+        """A new state for the gradient kernel, with gradients of gamma and beta."""
+        return InstanceNormalizationGradientState(self, source)
 
-class GroupNormalization(_StatisticsOfImage):
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"{type(self).__name__}.{method}", state, InstanceNormalizationGradientState)
+
+
+class GroupNormalization(ScaledNormalization, DifferentiableKernel):
     """As `InstanceNormalization`, of groups of consecutive channels, as MPSCNNGroupNormalization."""
 
     apple_class = "MPSCNNGroupNormalization"
@@ -144,6 +155,13 @@ class GroupNormalization(_StatisticsOfImage):
         )
         self._set_weight("gamma", gamma)
         self._set_weight("beta", beta, required=False)
+
+    def result_state(self, source: Image) -> GroupNormalizationGradientState:
+        """A new state for the gradient kernel, with gradients of gamma and beta."""
+        return GroupNormalizationGradientState(self, source)
+
+    def _require_state(self, method: str, state: object) -> None:
+        require_type(f"{type(self).__name__}.{method}", state, GroupNormalizationGradientState)
 
 
 class CrossChannelNormalization(DifferentiableKernel):
@@ -211,8 +229,10 @@ class _ScaledGradient(ScaledNormalization, WeightedGradientKernel):
 
     _roles = ("gamma", "beta")
 
+    _state_class: ClassVar[type[ScaledNormalizationGradientState]]
+
     def _require_weight_state(self, state: object) -> None:
-        require_type(f"{type(self).__name__}.encode", state, InstanceNormalizationGradientState)
+        require_type(f"{type(self).__name__}.encode", state, self._state_class)
 
     def _load(self, gamma: Any, beta: Any) -> None:
         self._set_weight("gamma", gamma)
@@ -227,6 +247,7 @@ class InstanceNormalizationGradient(_ScaledGradient):
 
     apple_class = "MPSCNNInstanceNormalizationGradient"
     forward_class = InstanceNormalization
+    _state_class = InstanceNormalizationGradientState
 
     def __init__(self, gamma: Any, beta: Any = None, **properties: Unpack[EpsilonGradientProperties]) -> None:
         Kernel.__init__(self, number_of_feature_channels=np.size(gamma), **properties)
@@ -238,6 +259,7 @@ class GroupNormalizationGradient(_ScaledGradient):
 
     apple_class = "MPSCNNGroupNormalizationGradient"
     forward_class = GroupNormalization
+    _state_class = GroupNormalizationGradientState
 
     number_of_groups = Integer("Groups of consecutive channels.")
 

@@ -16,8 +16,8 @@ from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.kernels.named_fields import NamedFields
 from mpscnn.kernels.normalization import (
-    InstanceNormalizationGradientState,
     NormalizationGammaAndBetaState,
+    ScaledNormalizationGradientState,
 )
 from mpscnn.kernels.properties import Flag, Integer, Number, Text
 from mpscnn.runtime.commands import CommandBuffer
@@ -163,9 +163,7 @@ class Optimizer(Kernel):
     def update(
         self,
         commands: CommandBuffer,
-        gradient_state: ConvolutionGradientState
-        | InstanceNormalizationGradientState
-        | BatchNormalizationState,
+        gradient_state: ConvolutionGradientState | ScaledNormalizationGradientState | BatchNormalizationState,
         source_state: S,
         moments: OptimizerMoments,
     ) -> S:
@@ -222,12 +220,12 @@ class Optimizer(Kernel):
         self,
         commands: CommandBuffer,
         name: str,
-        gradients: InstanceNormalizationGradientState | BatchNormalizationState,
+        gradients: ScaledNormalizationGradientState | BatchNormalizationState,
         source: Any,
     ) -> dict[str, tuple[Image, Image, tuple[int, ...]]]:
         if isinstance(gradients, BatchNormalizationState):
             found = gradients._images(commands)
-        elif isinstance(gradients, InstanceNormalizationGradientState):
+        elif isinstance(gradients, ScaledNormalizationGradientState):
             found = gradients._images(name)
         else:
             raise ParameterError(f"{name}: expected a gradient state, got {type(gradients).__name__}")

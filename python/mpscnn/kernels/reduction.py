@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
 from mpscnn.kernels.kernel import BinaryKernel, Kernel, UnaryKernel
 from mpscnn.kernels.properties import ClipRect, Flag, Number
 
@@ -11,6 +12,7 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from mpscnn.kernels.named import (
+        GradientProperties,
         ReduceBinaryProperties,
         ReduceSumProperties,
         ReduceUnaryProperties,
@@ -45,7 +47,7 @@ class ReduceBinary(BinaryKernel):
         def __init__(self, **properties: Unpack[ReduceBinaryProperties]) -> None: ...
 
 
-class GramMatrixCalculation(UnaryKernel):
+class GramMatrixCalculation(DifferentiableKernel):
     """Products of feature channels, summed over all pixels, as MPSNNGramMatrixCalculation.
 
     With C channels the result has C columns, one row and C channels: alpha * sum of x[f] * x[c] in column f, channel c.
@@ -57,6 +59,21 @@ class GramMatrixCalculation(UnaryKernel):
     alpha = Number("Factor of the sums.")
 
     def __init__(self, alpha: float = 1.0, **properties: Unpack[UnaryProperties]) -> None:
+        Kernel.__init__(self, alpha=alpha, **properties)
+
+
+class GramMatrixCalculationGradient(GradientKernel):
+    """alpha * sum over f of (g[f, c] + g[c, f]) * x[f] for each pixel, as MPSNNGramMatrixCalculationGradient.
+
+    g[f, c] is the gradient of column f, channel c. It is read whole; all offsets must be 0.
+    """
+
+    apple_class = "MPSNNGramMatrixCalculationGradient"
+    forward_class = GramMatrixCalculation
+
+    alpha = Number("Factor of the forward kernel's sums.")
+
+    def __init__(self, alpha: float = 1.0, **properties: Unpack[GradientProperties]) -> None:
         Kernel.__init__(self, alpha=alpha, **properties)
 
 

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mpscnn.kernels.kernel import Kernel, UnaryKernel
+from mpscnn.errors import ShapeError
+from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
+from mpscnn.kernels.kernel import Kernel, UnaryKernel, require_type
 from mpscnn.kernels.properties import Integer, Number, Numbers, Size
+from mpscnn.kernels.states import GradientState
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import PadProperties, UnaryProperties
+    from mpscnn.kernels.named import PadGradientProperties, PadProperties, UnaryProperties
 
 
-class Reshape(UnaryKernel):
+class Reshape(DifferentiableKernel):
     """The elements of each image in [height][width][channel] order, in another shape, as MPSNNReshape.
 
     The whole source is read and the whole result written; `offset` must be (0, 0, z).
@@ -41,7 +46,7 @@ class Reshape(UnaryKernel):
         )
 
 
-class Pad(UnaryKernel):
+class Pad(DifferentiableKernel):
     """A border around an image and its channels, as MPSNNPad.
 
     `edge_mode` says what it holds: "zero", "clamp" (the nearest pixel), "mirror" and "mirror_with_edge" (reflections,
@@ -72,3 +77,61 @@ class Slice(UnaryKernel):
     """A copy of the pixels from `offset` and the channels from `source_feature_channel_offset` on, as MPSNNSlice."""
 
     apple_class = "MPSNNSlice"
+
+
+class ReshapeGradient(GradientKernel):
+    """The elements of each gradient in the shape of the image that was reshaped, as MPSNNReshapeGradient.
+
+    The whole gradient is read, as it is: as many elements as the source image has. All offsets must be 0.
+    """
+
+    apple_class = "MPSNNReshapeGradient"
+    forward_class = Reshape
+
+    def encode(  # type: ignore[override]
+        self,
+        commands: CommandBuffer,
+        source_gradient: Image,
+        source_image: Image,
+        gradient_state: GradientState | None = None,
+        destination: Image | None = None,
+    ) -> Image:
+        """As `GradientKernel.encode`; with a state the gradient must have the shape that the forward kernel made."""
+        if gradient_state is not None:
+            self._follow(gradient_state, source_image)
+            require_type("ReshapeGradient.encode", source_gradient, Image)
+            self._require_reshaped(gradient_state, source_gradient)
+        return super().encode(commands, source_gradient, source_image, gradient_state, destination)
+
+    def _require_reshaped(self, state: GradientState, gradient: Image) -> None:
+        forward = state._recorded()
+        wanted = tuple(forward[f"reshaped_{name}"] for name in ("width", "height", "feature_channels"))
+        channels = min(
+            gradient.feature_channels - self.primary_source_feature_channel_offset,
+            self.primary_source_feature_channel_max_count,
+        )
+        if (gradient.width, gradient.height, channels) != wanted:
+            raise ShapeError(
+                f"ReshapeGradient: the source gradient must be {wanted[0]} x {wanted[1]} with {wanted[2]} feature "
+                f"channels as the result of the forward kernel, got {gradient.width} x {gradient.height} with "
+                f"{channels}"
+            )
+
+
+class PadGradient(GradientKernel):
+    """What the border took from an image comes back to it, as MPSNNPadGradient.
+
+    Gradients of a border that repeats pixels (`secondary_edge_mode` "clamp", "mirror" and "mirror_with_edge") are added
+    to those of the pixels that it shows; those of other borders are dropped. A state of the `Pad` sets the padding
+    sizes; without one rows and columns before the source are `kernel_offset_x` and `kernel_offset_y`.
+    """
+
+    apple_class = "MPSNNPadGradient"
+    forward_class = Pad
+
+    padding_size_before = Size("(x, y, channels) before the forward kernel's source.")
+    padding_size_after = Size("(x, y, channels) behind the forward kernel's source.")
+
+    if TYPE_CHECKING:
+
+        def __init__(self, **properties: Unpack[PadGradientProperties]) -> None: ...

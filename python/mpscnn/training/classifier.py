@@ -27,7 +27,7 @@ from mpscnn.training.trainer import Epoch, Trainer
 __all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record"]
 
 _FORMAT = "mpscnn classifier run 1"
-_FILES = ("run.json", "history.json", "best.npz", "checkpoint.npz")
+_FILES = ("run.json", "history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE, _HEAD_BATCH = 60, 1e-3, 32
 _RATE = 2e-4
 
@@ -162,6 +162,8 @@ class ClassifierTraining:
         """Removes the run's files, and its folder if nothing else is in it."""
         for name in (*_FILES, *(path.name for part in self._stored.values() for path in part.values())):
             (self._folder / name).unlink(missing_ok=True)
+            for left_over in self._folder.glob(f".{name}.*"):  # of a run that was killed
+                left_over.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
 
@@ -204,7 +206,9 @@ class ClassifierTraining:
                 yield Progress("features", done, total)
 
     def _train_head(self) -> Iterator[Progress]:
-        """The last layer alone; it takes seconds, and begins anew after a stop."""
+        """The last layer alone; it takes seconds, and begins anew after a stop on the way."""
+        if self._restore_head():
+            return
         name = self._backbone.features
         steps = _HEAD_EPOCHS * -(-len(self._training) // _HEAD_BATCH)
         trainer = Trainer(
@@ -222,7 +226,8 @@ class ClassifierTraining:
             waited = 0 if record.best else waited + 1
             yield Progress("last layer", epoch.index, _HEAD_EPOCHS, record)
             if waited >= self.options.patience:
-                return
+                break
+        self._keep_head()
 
     def _train_tail(self) -> Iterator[Progress]:
         options, name = self.options, self._backbone.cut
@@ -326,13 +331,27 @@ class ClassifierTraining:
             self._folder / "history.json", [asdict(record) for record in self._of_phase("last blocks")]
         )
 
+    def _keep_head(self) -> None:
+        with replacing(self._folder / "head.npz", WeightsError) as file:
+            np.savez(file, allow_pickle=False, **self._best.weights)
+        _write_json(self._folder / "head.json", [asdict(record) for record in self._of_phase("last layer")])
+
+    def _restore_head(self) -> bool:
+        """Whether the last layer was complete. Learnt once more, it would be worse on the way than what there is."""
+        path = self._folder / "head.json"
+        if not path.exists():
+            return False
+        records = _records(path)
+        best = next((record for record in reversed(records) if record.best), None)
+        if best is None:
+            raise WeightsError(f"{path}: is damaged: no epoch is the best")
+        self.history += records
+        self._best = _Best(_arrays(self._folder / "head.npz"), best.validation_accuracy, best.validation_loss)
+        return True
+
     def _restore(self, epochs: int) -> int:
         """The records and best weights of the first `epochs`. Returns how many there are since the best one."""
-        path = self._folder / "history.json"
-        try:
-            records = [Record(**entry) for entry in _json(path)][:epochs]
-        except TypeError as error:
-            raise WeightsError(f"{path}: is damaged: {error}") from error
+        records = _records(self._folder / "history.json")[:epochs]
         self.history += records
         bests = [number for number, record in enumerate(records) if record.best]
         if not bests:
@@ -340,6 +359,13 @@ class ClassifierTraining:
         best = records[bests[-1]]
         self._best = _Best(_arrays(self._folder / "best.npz"), best.validation_accuracy, best.validation_loss)
         return len(records) - 1 - bests[-1]
+
+
+def _records(path: Path) -> list[Record]:
+    try:
+        return [Record(**entry) for entry in _json(path)]
+    except TypeError as error:
+        raise WeightsError(f"{path}: is damaged: {error}") from error
 
 
 def _json(path: Path) -> Any:

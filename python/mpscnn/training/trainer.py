@@ -65,9 +65,11 @@ class _Tally:
         self.elements = 0
 
     def add(self, loss: float, images: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
-        """A batch with its mean loss, and the classes of its answers."""
+        """A batch with its mean loss, and the classes of its answers, if there is more than one."""
         self.loss += loss * images
         self.elements += images
+        if prediction.shape[-1] < 2:
+            return
         right = prediction.argmax(-1) == targets.argmax(-1)
         self.right += int(right.sum())
         self.answers += right.size

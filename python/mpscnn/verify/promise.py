@@ -40,7 +40,8 @@ class Promise:
     )
     statistics_ulps: float = 8.0  # mean and variance of the data, the square root, the division
     #: Of a loss for each step, for two devices that train the same network by the same batches: rounding errors of
-    #: weights grow from step to step. A wrong gradient shows within ten steps, by far more.
+    #: weights grow from step to step. A wrong gradient shows within ten steps, by far more. Long training with Adam
+    #: adds the drift of two trainings whose first weights differ by one rounding (docs/training.md).
     training_share: float = 1e-5
     half_training_share: float = 1e-3  # of networks whose layers hand on halves
     neuron_ulps: float = 8.0  # gelu has 7, the others less: tests/cpp/kernels_neuron_test.cpp

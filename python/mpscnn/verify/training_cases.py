@@ -65,7 +65,7 @@ def _with_state(gradient: list[int], recipe: dict[str, Any], forward: dict[str, 
 
 def training_cases() -> list[Listed]:
     """(Name, recipe, which bound)."""
-    return [*_weighted(), *_windows(), *_pointwise(), *_losses(), *_optimizers()]
+    return [*_weighted(), *_windows(), *_moves(), *_pointwise(), *_losses(), *_optimizers()]
 
 
 def _weighted() -> list[Listed]:
@@ -84,6 +84,13 @@ def _weighted() -> list[Listed]:
     ):
         back, forward = (made(kind, descriptor, values) for kind in ("ConvolutionGradient", "Convolution"))
         listed.append((name, _with_state(result, back, forward), "sum"))
+    for name, descriptor, values, result in (
+        ("2 x 3, stride 2", _transposed(2, 3), noise(9, 3, 2, 6), [2, 15, 10, 9]),
+        ("3 x 3, stride 2, groups", _transposed(3, 3, groups=3), noise(9, 3, 3, 2), [2, 15, 11, 9]),
+    ):
+        kinds = ("ConvolutionTransposeGradient", "ConvolutionTranspose")
+        back, forward = (made(kind, descriptor, values) for kind in kinds)
+        listed.append((name, _with_state(result, back, forward), "sum"))
     back, forward = (made(kind, dense, whole) for kind in ("FullyConnectedGradient", "FullyConnected"))
     listed.append(("whole image", _with_state([2, 1, 1, 9], back, forward), "sum"))
     for kind, arguments in (("InstanceNormalization", []), ("GroupNormalization", [2])):
@@ -93,6 +100,23 @@ def _weighted() -> list[Listed]:
         listed.append(
             ("of a batch", _pair(IMAGE, made(kind, 6)) | {"run": "batch_gradient"}, "normalization")
         )
+    return listed
+
+
+def _transposed(width: int, height: int, **more: int) -> dict[str, Any]:
+    return made("ConvolutionDescriptor", width, height, 6, 9, 2, 2, **more)
+
+
+def _moves() -> list[Listed]:
+    """Borders, shapes and Gram matrices."""
+    listed: list[Listed] = []
+    for edge, bound in (("constant", "exact"), ("clamp", "sum"), ("mirror", "sum")):
+        forward = made("Pad", [1, 2, 3], [0, 1, 1], edge_mode=edge)
+        listed.append((edge, _with_state([2, 10, 6, 10], made("PadGradient"), forward), bound))
+    forward = made("Reshape", 7, 3, 10)
+    listed.append(("elements", _with_state([2, 3, 7, 10], made("ReshapeGradient"), forward), "exact"))
+    back, forward = made("GramMatrixCalculationGradient"), made("GramMatrixCalculation", 0.5)
+    listed.append(("half of the sums", _with_state([2, 1, 6, 6], back, forward), "sum"))
     return listed
 
 

@@ -14,6 +14,15 @@ struct SumTask {
     const char *kernel_name() const { return "sum"; }
 };
 
+/// A batch normalization and the activation behind it, a clamp if any, whose results are computed anew with
+/// the bits of the forward pass. Gradients read them so, or only where they lay between the limits: relu,
+/// relu6.
+struct NormalizationAnew {
+    bool applies = false, has_gamma = false, has_beta = false;
+    float low = -__builtin_inff(), high = __builtin_inff();
+    ConstView gamma, beta; ///< one pixel, if any
+};
+
 /// Gradient of a convolution's weights, [outputs][height][width][inputs of a group], in `parts` sums over
 /// parts of the pixels, one image of the destination each.
 struct WeightGradientTask {
@@ -21,6 +30,10 @@ struct WeightGradientTask {
     View destination;           ///< an image of one pixel for each part
     WindowAxis vertical{}, horizontal{};
     std::int64_t groups = 1;
+    /// If it applies, the convolution's input is what the normalization makes of `source`.
+    NormalizationAnew normalization;
+    ConstView statistics; ///< of that normalization, rows of StatisticsRow
+    float epsilon = 0.0f;
 
     const char *kernel_name() const { return "weight gradient"; }
 };
@@ -33,21 +46,13 @@ struct PartSumTask {
     const char *kernel_name() const { return "sum of parts"; }
 };
 
-/// An activation behind a normalization, of which only where its input lay between two limits the gradient
-/// passes: relu, relu6. That input is computed anew, with the bits of the forward pass.
-struct NormalizationMask {
-    bool applies = false, has_gamma = false, has_beta = false;
-    float low = 0.0f, high = 0.0f;
-    ConstView gamma, beta; ///< one pixel, if any
-};
-
 /// Of each channel of each image the sums over the pixels of the gradient and of gradient * normalized
 /// source: rows 0 and 1 of the destination.
 struct NormalizationSumsTask {
     ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
     View destination;
     float epsilon = 0.0f;
-    NormalizationMask mask;
+    NormalizationAnew mask;
 
     const char *kernel_name() const { return "normalization sums"; }
 };
@@ -58,7 +63,7 @@ struct NormalizationGradientTask {
     View destination;
     float epsilon = 0.0f;
     bool has_gamma = false;
-    NormalizationMask mask;
+    NormalizationAnew mask;
 
     const char *kernel_name() const { return "normalization gradient"; }
 };

@@ -4,18 +4,22 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Adds what the mask reads behind the others of the step's task.
-void add_mask(StepBuilder &builder, const FusedOperation &fused, Step &step, NormalizationMask &mask) {
-    const Activation &activation = fused.activation.activation;
-    mask.applies = activation.kind == Activation::Kind::clamp;
-    if (!mask.applies) return;
-    mask.low = activation.low;
-    mask.high = activation.high;
-    mask.has_gamma = builder.add_variable(fused, "gamma", step.others);
-    mask.has_beta = builder.add_variable(fused, "beta", step.others);
+void add_mask(StepBuilder &builder, const FusedOperation &fused, Step &step, NormalizationAnew &mask) {
+    if (fused.activation.activation.kind == Activation::Kind::clamp)
+        add_normalization_anew(builder, fused, step, mask);
 }
 
 } // namespace
+
+void add_normalization_anew(StepBuilder &builder, const FusedOperation &fused, Step &step,
+                            NormalizationAnew &normalization) {
+    const Activation &activation = fused.activation.activation;
+    normalization.applies = true;
+    if (activation.kind == Activation::Kind::clamp)
+        normalization.low = activation.low, normalization.high = activation.high;
+    normalization.has_gamma = builder.add_variable(fused, "gamma", step.others);
+    normalization.has_beta = builder.add_variable(fused, "beta", step.others);
+}
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchNormalizationSums &sums) {
     const Extents input = extents_of(builder.input_shape(fused));

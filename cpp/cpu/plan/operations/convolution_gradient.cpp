@@ -134,7 +134,11 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     const std::int64_t weights = builder.result_shape(fused).elements();
     const std::int64_t parts = gradient_parts(pixels.batch * pixels.pixels(), weights);
     const Region sums = builder.add_workspace({parts, 1, 1, weights});
-    builder.begin_with_inputs(fused, task).destination = sums;
+    if (fused.normalization) task.epsilon = fused.normalization->epsilon;
+    Step &step = builder.begin_with_inputs(fused, task);
+    step.destination = sums;
+    if (fused.normalization)
+        add_normalization_anew(builder, fused, step, std::get<WeightGradientTask>(step.task).normalization);
     builder.begin(fused, PartSumTask{}).source = sums;
 }
 

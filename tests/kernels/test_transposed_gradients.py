@@ -1,0 +1,299 @@
+"""Gradients of transposed convolutions, against central differences of their definition in float64."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from kernels import index_rule
+from kernels.index_rule import normal
+from kernels.test_gradients import activated, numeric_gradient
+
+import mpscnn
+from mpscnn import kernels
+from mpscnn.kernels import ConvolutionDescriptor, NeuronDescriptor
+
+pytestmark = pytest.mark.usefixtures("operations_of_training")
+Image = mpscnn.Image
+
+
+@dataclass
+class Case:
+    """A transposed convolution of images of 3 rows and 4 columns."""
+
+    kernel: tuple[int, int]  # columns, rows
+    stride: tuple[int, int] = (1, 1)
+    dilation: tuple[int, int] = (1, 1)
+    groups: int = 1
+    inputs: int = 4
+    outputs: int = 5
+    neuron: bool = False
+
+    @property
+    def descriptor(self) -> ConvolutionDescriptor:
+        return ConvolutionDescriptor(
+            *self.kernel,
+            self.inputs,
+            self.outputs,
+            *self.stride,
+            *self.dilation,
+            groups=self.groups,
+            fused_neuron_descriptor=NeuronDescriptor("elu", 1.0) if self.neuron else None,
+        )
+
+    @property
+    def weights(self) -> Any:
+        return normal(7, (self.outputs, self.kernel[1], self.kernel[0], self.inputs // self.groups)) / 4
+
+    @property
+    def bias(self) -> Any:
+        return normal(8, (self.outputs,))
+
+    def forward(self, x: Any, weights: Any, bias: Any, total: tuple[int, int], size: tuple[int, int]) -> Any:
+        """A correlation over the source with zeros between its pixels, `total` = offset * stride + kernel_offset."""
+        images, height, width, inputs = x.shape
+        columns, rows = self.stride
+        spread = np.zeros((images, (height - 1) * rows + 1, (width - 1) * columns + 1, inputs))
+        spread[:, ::rows, ::columns] = x
+        reach = [(k - 1) * d + 1 for k, d in zip(self.kernel, self.dilation, strict=True)]
+        result = np.zeros((images, size[1], size[0], self.outputs)) + bias
+        own = self.inputs // self.groups
+        share = self.outputs // self.groups
+        margin = 20  # zeros around the source
+        spread = np.pad(spread, ((0, 0), (margin, margin), (margin, margin), (0, 0)))
+        for v, u in np.ndindex(self.kernel[1], self.kernel[0]):
+            top = margin + total[1] - reach[1] // 2 + v * self.dilation[1]
+            left = margin + total[0] - reach[0] // 2 + u * self.dilation[0]
+            read = spread[:, top : top + size[1], left : left + size[0]]
+            for group in range(self.groups):
+                of, to = slice(group * own, (group + 1) * own), slice(group * share, (group + 1) * share)
+                result[..., to] += read[..., of] @ weights[to, v, u].T
+        return activated(result) if self.neuron else result
+
+
+CASES = {
+    "3 x 2": Case((3, 2)),
+    "stride": Case((3, 2), (2, 3)),
+    "a stride beyond the kernel": Case((1, 2), (3, 3)),
+    "dilation": Case((2, 3), (2, 1), (3, 2)),
+    "groups": Case((3, 3), (2, 2), groups=2, inputs=8, outputs=8),
+    "narrow groups": Case((2, 2), (2, 2), groups=2, inputs=4, outputs=6),
+    "neuron": Case((3, 2), (2, 2), neuron=True),
+}
+PLACES: dict[str, dict[str, Any]] = {
+    "policy": {},
+    "moved": {"offset": (1, -1), "kernel_offset_x": -2, "kernel_offset_y": 3},
+    "from the second image": {"offset": (0, 1, 1), "kernel_offset_x": 1},
+}
+
+
+@pytest.mark.parametrize("place", PLACES)
+@pytest.mark.parametrize("name", CASES)
+def test_gradients(name: str, place: str) -> None:
+    """Of the source, the weights and the bias terms, wherever the result began."""
+    case = CASES[name]
+    x = normal(0, (2, 3, 4, case.inputs))
+    forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias, **PLACES[place])
+    back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
+    source = Image.from_numpy(x)
+    state = forward.result_state(source)
+    first = PLACES[place].get("offset", (0, 0, 0))[2:] or (0,)
+    images = 2 - first[0]
+    with index_rule.QUEUE.command_buffer() as commands:
+        given = None if place == "policy" else Image(7, 6, case.outputs, images)
+        result = forward.encode(commands, source, given, destination_state=state)
+    gradient = normal(1, result.read().shape)
+    destination = Image(4, 3, case.inputs, images)
+    with index_rule.QUEUE.command_buffer() as commands:
+        back.encode(commands, Image.from_numpy(gradient), source, state, destination)
+    x, offset = x[first[0] :].astype(np.float64), forward.offset
+    total = (
+        offset[0] * case.stride[0] + forward.kernel_offset_x,
+        offset[1] * case.stride[1] + forward.kernel_offset_y,
+    )
+    size = (gradient.shape[2], gradient.shape[1])
+    weights, bias = case.weights.astype(np.float64), case.bias.astype(np.float64)
+    np.testing.assert_allclose(result.read(), case.forward(x, weights, bias, total, size), atol=1e-5)
+    for got, expected in (
+        (
+            destination.read(),
+            numeric_gradient(lambda own: case.forward(own, weights, bias, total, size), x, gradient),
+        ),
+        (
+            state.gradient_for_weights,
+            numeric_gradient(lambda own: case.forward(x, own, bias, total, size), weights, gradient),
+        ),
+        (
+            state.gradient_for_biases,
+            numeric_gradient(lambda own: case.forward(x, weights, own, total, size), bias, gradient),
+        ),
+    ):
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-4)
+
+
+def test_the_adjoint_of_what_undoes_a_convolution() -> None:
+    """<transposed(y), g> = <y, gradient(g)> where an image size state placed the result."""
+    sizes = ConvolutionDescriptor(3, 3, 4, 8, 2, 2)
+    weights = normal(3, (8, 3, 3, 4))
+    forward = kernels.Convolution(sizes, weights)
+    source = Image.from_numpy(normal(0, (7, 6, 4)))
+    with index_rule.QUEUE.command_buffer() as commands:
+        result = forward.encode(commands, source)
+    of_convolution = forward.result_state(source)
+    y, g = normal(1, result.read().shape), normal(2, (1, 7, 6, 4))
+    turned = np.ascontiguousarray(weights[:, ::-1, ::-1].transpose(3, 1, 2, 0))
+    back_sizes = ConvolutionDescriptor(3, 3, 8, 4, 2, 2)
+    undo = kernels.ConvolutionTranspose(back_sizes, turned)
+    image = Image.from_numpy(y)
+    state = undo.result_state(image)
+    with index_rule.QUEUE.command_buffer() as commands:
+        returned = undo.encode(
+            commands, image, image_size_encoding_state=of_convolution, destination_state=state
+        )
+        got = kernels.ConvolutionTransposeGradient(back_sizes, turned).encode(
+            commands, Image.from_numpy(g), image, state
+        )
+    there = (returned.read().astype(np.float64) * g).sum()
+    assert got.read().shape == y.shape
+    np.testing.assert_allclose((got.read().astype(np.float64) * y).sum(), there, rtol=1e-5)
+    # As the convolution that it undoes, of the gradient.
+    with index_rule.QUEUE.command_buffer() as commands:
+        plain = forward.encode(commands, Image.from_numpy(g))
+    np.testing.assert_allclose(got.read(), plain.read(), atol=1e-4)
+
+
+def test_properties_say_where_the_window_is_without_a_state() -> None:
+    """Its centre is at primary_offset + kernel_offset + stride * position; the result begins at secondary_offset."""
+    case = Case((3, 2), (2, 1))
+    x, gradient = normal(0, (2, 3, 4, 4)), normal(1, (2, 6, 7, 5))
+    kernel = kernels.ConvolutionTransposeGradient(
+        case.descriptor, case.weights, primary_offset=(1, 0), kernel_offset_x=1, kernel_offset_y=2
+    )
+    kernel.secondary_offset = (1, 0)
+    padded = np.pad(gradient, ((0, 0), (8, 8), (8, 8), (0, 0)))
+    expected = np.zeros(x.shape)
+    for v, u, i, j in np.ndindex(2, 3, 3, 3):  # the last column of the source lies behind the destination
+        # A correlation with the kernel turned by 180 degrees.
+        row, column = 8 + 2 + i - 1 + v, 8 + 1 + 1 + 2 * j - 1 + u
+        expected[:, i, j] += padded[:, row, column] @ case.weights[:, 1 - v, 2 - u]
+    destination = Image.from_numpy(np.zeros((2, 3, 3, 4), np.float32))
+    with index_rule.QUEUE.command_buffer() as commands:
+        images = Image.from_numpy(gradient), Image.from_numpy(x)
+        kernels.GradientKernel.encode(kernel, commands, *images, None, destination)
+    np.testing.assert_allclose(destination.read(), expected[:, :, :3], atol=1e-5)
+
+
+def test_images_of_a_batch_add_to_one_state() -> None:
+    """As one image that holds all of them, and each of the gradients alone."""
+    case = CASES["stride"]
+    x = normal(0, (3, 3, 4, 4))
+    results = []
+    for parts in ([slice(0, 3)], [slice(i, i + 1) for i in range(3)]):
+        forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
+        back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
+        sources = [Image.from_numpy(x[part]) for part in parts]
+        state = forward.result_state(sources[0])
+        states = [state] * len(parts)
+        with index_rule.QUEUE.command_buffer() as commands:
+            if len(parts) == 1:
+                made = [forward.encode(commands, sources[0], destination_state=state)]
+            else:
+                made = forward.encode_batch(commands, sources, destination_states=states)
+        gradient = normal(1, (3, *made[0].read().shape[1:]))
+        given = [Image.from_numpy(gradient[part]) for part in parts]
+        with index_rule.QUEUE.command_buffer() as commands:
+            if len(parts) == 1:
+                got = [back.encode(commands, given[0], sources[0], state)]
+            else:
+                got = back.encode_batch(commands, given, sources, states)
+        of_source = np.concatenate([image.read() for image in got])
+        results.append((of_source, state.gradient_for_weights, state.gradient_for_biases))
+    for together, apart in zip(*results, strict=True):
+        np.testing.assert_allclose(together, apart, atol=1e-4)
+
+
+def test_data_and_weights_alone_and_read_counts() -> None:
+    case = CASES["stride"]
+    forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
+    back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
+    source = Image.from_numpy(normal(0, (3, 4, 4)))
+    both, data, weights = (forward.result_state(source) for _ in range(3))
+    forward.destination_image_allocator = kernels.allocate_temporary_image
+    with index_rule.QUEUE.command_buffer() as commands:
+        for state in (both, data, weights):
+            result = forward.encode(commands, source, destination_state=state)
+        result.read_count = 3
+        expected = back.encode(commands, result, source, both)
+        assert result.read_count == 2
+        back.encode_weights(commands, result, source, weights)
+        assert result.read_count == 1
+        got = back.encode_data(commands, result, source, data)
+        assert result.read_count == 0
+        with pytest.raises(mpscnn.StateError):
+            back.encode(commands, result, source, both)
+    np.testing.assert_array_equal(got.read(), expected.read())
+    np.testing.assert_array_equal(weights.gradient_for_weights, both.gradient_for_weights)
+    with pytest.raises(mpscnn.StateError, match="has no gradients"):
+        _ = data.gradient_for_weights
+
+
+def test_an_optimiser_takes_the_state() -> None:
+    """New weights of the forward kernel, by what the state has."""
+    case = Case((2, 2), (2, 2))
+    forward = kernels.ConvolutionTranspose(case.descriptor, case.weights, case.bias)
+    back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights, case.bias)
+    source = Image.from_numpy(normal(0, (3, 4, 4)))
+    state = forward.result_state(source)
+    optimizer = kernels.OptimizerStochasticGradientDescent(kernels.OptimizerDescriptor(0.5))
+    with index_rule.QUEUE.command_buffer() as commands:
+        result = forward.encode(commands, source, destination_state=state)
+        back.encode(commands, result, source, state)
+        before = forward.export_weights_and_biases()
+        updated = optimizer.update(commands, state, before, kernels.OptimizerMoments())
+    np.testing.assert_allclose(updated.weights, case.weights - 0.5 * state.gradient_for_weights, atol=1e-5)
+    forward.reload_weights_and_biases(updated)
+
+
+def test_what_does_not_fit_is_refused() -> None:
+    case = CASES["stride"]
+    forward = kernels.ConvolutionTranspose(case.descriptor, case.weights)
+    back = kernels.ConvolutionTransposeGradient(case.descriptor, case.weights)
+    assert (back.source_gradient_feature_channels, back.source_image_feature_channels) == (5, 4)
+    source = Image.from_numpy(normal(0, (3, 4, 4)))
+    state = forward.result_state(source)
+    assert state.convolution_transpose is forward
+    commands = index_rule.QUEUE.command_buffer()
+    with pytest.raises(
+        mpscnn.StateError, match="holds nothing; encode the ConvolutionTranspose with it first"
+    ):
+        back.encode(commands, source, source, state)
+    result = forward.encode(commands, source, destination_state=state)
+    with pytest.raises(mpscnn.ParameterError, match="stride_x is 1, the forward kernel has 2"):
+        kernels.ConvolutionTransposeGradient(Case((3, 2), (1, 3)).descriptor, case.weights).encode(
+            commands, result, source, state
+        )
+    convolution = kernels.Convolution(ConvolutionDescriptor(1, 1, 4, 4), np.ones((4, 1, 1, 4)))
+    of_convolution = convolution.result_state(source)
+    with pytest.raises(
+        mpscnn.ParameterError,
+        match="expected a ConvolutionTransposeGradientState, got ConvolutionGradientState",
+    ):
+        back.encode(commands, result, source, of_convolution)
+    with pytest.raises(
+        mpscnn.ParameterError,
+        match="expected a ConvolutionTransposeGradientState, got ConvolutionGradientState",
+    ):
+        forward.encode(commands, source, destination_state=of_convolution)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="must be of a Convolution, got one of a"):
+        forward.encode(commands, source, image_size_encoding_state=state)
+    with pytest.raises(mpscnn.ShapeError, match="must have 5 feature channels behind its offset, got 4"):
+        back.encode(commands, source, source, state)
+    with pytest.raises(mpscnn.ParameterError, match="gradient_of must be one of source, weights, bias_terms"):
+        back.gradient_of = "slopes"
+    descriptor = ConvolutionDescriptor(1, 1, 4, 4)
+    descriptor.set_batch_normalization_parameters_for_inference(np.zeros(4), np.ones(4))
+    with pytest.raises(mpscnn.ParameterError, match="ConvolutionTransposeGradient: has no batch normal"):
+        kernels.ConvolutionTransposeGradient(descriptor, np.ones((4, 1, 1, 4)))
