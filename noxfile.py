@@ -82,8 +82,8 @@ def tests(session: nox.Session) -> None:
     install_package(session)
     session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
-    every_position = {"MPSCNN_TEST_EVERY_POSITION": "1"} if "--full" in session.posargs else {}
-    run_ctest(session, "tests", **every_position)
+    everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
+    run_ctest(session, "tests", **(everything if "--full" in session.posargs else {}))
     # The session "metal" runs those, since they need its system packages.
     session.run("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, *session.posargs)
 
@@ -206,6 +206,16 @@ def emulated(session: nox.Session) -> None:
         f"-DCMAKE_CXX_COMPILER={compiler}-g++",
         "-DCMAKE_EXE_LINKER_FLAGS=-static",
     )
+    # Without bfloat16, products of unsigned by signed bytes, and dot products and arithmetic of halves at all.
+    for processor in ("cortex-a76", "cortex-a57"):
+        for name in (
+            "kernels_half_sums_test",
+            "kernels_integer_convolution_test",
+            "kernels_integer_test",
+            "kernels_requantisation_test",
+        ):
+            test = str(BUILD / "neon" / "tests" / "cpp" / name)
+            session.run("qemu-aarch64", "-cpu", processor, test, external=True)
     program = f"qemu-aarch64 {BUILD / 'neon' / 'tests' / 'cpp' / 'fingerprint_of'}"
     session.run(
         "pytest",

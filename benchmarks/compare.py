@@ -6,7 +6,8 @@
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
 Every engine runs in a process of its own, interleaved, see `mpscnn.benchmark`; which settings each gets and why is in
 python/mpscnn/benchmark/engines.py. An engine whose outputs differ from mpscnn's by more than BOUNDS is refused.
---quantised adds such a file, which mpscnn and LiteRT compute in its integers.
+In int8 networks are quantised by mpscnn.quantize on random images, and engines that read ONNX files get QDQ graphs.
+--quantised adds a file in its integers, which LiteRT reads itself.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ import mpscnn
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
 from mpscnn.errors import Error
 
-PRECISIONS = "float32", "bfloat16"
+PRECISIONS = "float32", "bfloat16", "int8"
 """What networks are measured with."""
 
 BOUNDS = {"float32": 1e-4, "bfloat16": 0.25}
@@ -52,19 +53,17 @@ CASES = {
         "MobileNetV1 1.0, 224", lambda: mpscnn.models.mobilenet_v1(output="logits"), precisions=PRECISIONS
     ),
     "mobilenet_v2": Case(
-        "MobileNetV2 1.0, 224",
-        lambda: mpscnn.models.mobilenet_v2(output="logits"),
-        precisions=("float32", "bfloat16"),
+        "MobileNetV2 1.0, 224", lambda: mpscnn.models.mobilenet_v2(output="logits"), precisions=PRECISIONS
     ),
-    "ssdlite": Case(
-        "SSDLite MobileNetV2, 300", mpscnn.models.ssdlite_mobilenet_v2, precisions=("float32", "bfloat16")
-    ),
+    "ssdlite": Case("SSDLite MobileNetV2, 300", mpscnn.models.ssdlite_mobilenet_v2, precisions=PRECISIONS),
     "deeplab": Case("DeepLabv3 MobileNetV2, 513", lambda: mpscnn.models.deeplab_v3(input_size=513), turn=3),
     "deep_mnist": Case("Deep MNIST", lambda: mpscnn.models.deep_mnist(output="logits"), turn=50),
     "deep_mnist_64": Case(
         "Deep MNIST, batch 64", lambda: mpscnn.models.deep_mnist(output="logits"), batch=64
     ),
-    "mobilenet_v3_large": Case("MobileNetV3-Large, 224", mpscnn.models.mobilenet_v3_large, turn=10),
+    "mobilenet_v3_large": Case(
+        "MobileNetV3-Large, 224", mpscnn.models.mobilenet_v3_large, turn=10, precisions=("float32", "int8")
+    ),
     "mobilenet_v3_small": Case("MobileNetV3-Small, 224", mpscnn.models.mobilenet_v3_small, turn=20),
     "mobilenet_v4_conv_small": Case(
         "MobileNetV4-Conv-Small, 224", mpscnn.models.mobilenet_v4_conv_small, turn=10
@@ -76,7 +75,11 @@ CASES = {
     "squeezenet": Case("SqueezeNet 1.1, 224", mpscnn.models.squeezenet1_1),
     "resnet18": Case("ResNet-18, 224", mpscnn.models.resnet18, turn=3),
     "resnet50": Case("ResNet-50, 224", mpscnn.models.resnet50, turn=2),
-    "ssdlite320": Case("SSDLite320 MobileNetV3", mpscnn.models.ssdlite320_mobilenet_v3_large),
+    "ssdlite320": Case(
+        "SSDLite320 MobileNetV3",
+        mpscnn.models.ssdlite320_mobilenet_v3_large,
+        precisions=("float32", "int8"),
+    ),
     "lraspp": Case("LRASPP MobileNetV3, 520", mpscnn.models.lraspp_mobilenet_v3_large, turn=3),
     "yolo_v8n": Case("YOLOv8n-like, 640", networks.yolo_v8n, turn=2),
     "u_net": Case("U-Net of 32 channels, 256", networks.u_net, turn=2),
@@ -141,18 +144,27 @@ def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
         case = CASES[name]
         network = case.make()
         network.initialize_weights()
-        subject = Subject(name, network, batch=case.batch)
-        with tempfile.TemporaryDirectory(prefix="mpscnn-compare-") as folder:
-            for precision in arguments.precision.split(","):
-                if precision not in case.precisions or not possible_here(precision):
-                    continue
+        for precision in arguments.precision.split(","):
+            if precision not in case.precisions or not possible_here(precision):
+                continue
+            subject = Subject(name, quantized(network) if precision == "int8" else network, batch=case.batch)
+            with tempfile.TemporaryDirectory(prefix="mpscnn-compare-") as folder:
                 for threads in counts:
                     result = Comparison(case.title, precision, threads, case.turn)
                     yield compare(result, subject, peers, arguments, Path(folder))
     for path in arguments.quantised:
-        for threads in counts:
-            result = Comparison(path.name, "int8", threads, turn=5)
-            yield compare(result, open_subject(str(path)), ["litert"], arguments, None)
+        with tempfile.TemporaryDirectory(prefix="mpscnn-compare-") as folder:
+            for threads in counts:
+                result = Comparison(path.name, "int8", threads, turn=5)
+                yield compare(result, open_subject(str(path)), peers, arguments, Path(folder))
+
+
+def quantized(network: mpscnn.Network) -> mpscnn.Network:
+    """Ranges of random images: integers take as long whatever they stand for."""
+    draw = np.random.default_rng(0)
+    shape = [extent or 1 for extent in network.input.shape[1:]]
+    images = [draw.uniform(-1.0, 1.0, (1, *shape)).astype(np.float32) for _ in range(4)]
+    return mpscnn.quantize(network, images)[0]
 
 
 def compile_options(precision: str) -> dict[str, Any]:
@@ -162,6 +174,8 @@ def compile_options(precision: str) -> dict[str, Any]:
 
 def possible_here(precision: str) -> bool:
     """Whether mpscnn has it on this processor."""
+    if precision == "int8":
+        return True
     network = mpscnn.Network(input=(1, 1, 1))
     network.output(network.conv2d(network.input, 1, 1))
     network.initialize_weights()
@@ -177,7 +191,7 @@ def compare(
     subject: Subject,
     peers: list[str],
     arguments: argparse.Namespace,
-    directory: Path | None,
+    directory: Path,
 ) -> Comparison:
     """Fills in the results."""
     possible = []

@@ -41,7 +41,7 @@ def markdown(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
 HEADINGS = {
     "float32": "Minimum (median) milliseconds, float32:",
     "bfloat16": "Minimum (median) milliseconds, bf16 dot products:",
-    "int8": "Minimum (median) milliseconds of quantised files in their integers:",
+    "int8": "Minimum (median) milliseconds, 8-bit integers:",
 }
 
 
@@ -83,7 +83,7 @@ def summary(comparisons: Sequence[Comparison]) -> str:
     ]
     for comparison in comparisons:
         ours, *peers = comparison.results
-        if comparison.precision == "int8" or not peers:
+        if not peers:
             continue
         rounds = {peer.engine: ratio_of_rounds(ours, peer, comparison.turn) for peer in peers}
         engine, ratio = max(rounds.items(), key=lambda item: item[1])

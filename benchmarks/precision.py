@@ -1,4 +1,4 @@
-"""What float16 and bfloat16 cost in accuracy, on photos, with published models.
+"""What float16, with sums in float32 or in halves, and bfloat16 cost in accuracy, on photos, with published models.
 
     python benchmarks/precision.py --photos DIR --models DIR
 
@@ -92,9 +92,15 @@ def scores_layer(network: mpscnn.Network) -> str | None:
     return str(layers[-2]["name"]) if layers[-1]["operation"] == "softmax" else None
 
 
-def scorer(network: mpscnn.Network, precision: str) -> Callable[[Any], Scores]:
+def scorer(network: mpscnn.Network, arithmetic: str) -> Callable[[Any], Scores]:
     layer = scores_layer(network)
-    program = network.compile(device="cpu", precision=precision, outputs=None if layer is None else [layer])
+    precision, _, sums = arithmetic.partition(", ")
+    program = network.compile(
+        device="cpu",
+        precision=precision,
+        accumulate="half" if sums else "auto",
+        outputs=None if layer is None else [layer],
+    )
     session = program.session()
 
     def scores(pixels: Any) -> Scores:
@@ -129,6 +135,7 @@ def main() -> None:
     parser.add_argument("--models", type=Path, required=True)
     options = parser.parse_args()
     precisions = [name for name in mpscnn.devices()[0]["precisions"] if name not in ("float32", "int8")]
+    precisions.insert(1, "float16, sums in halves")
     pictures = list(views(options.photos))
     print(f"{mpscnn.devices()[0]['description']}, {len(pictures)} pictures\n")
     print(table_head("model", "precision", "rms error", "largest error", "first label", "first five"))

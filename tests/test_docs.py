@@ -6,10 +6,12 @@ import doctest
 import re
 import sys
 import warnings
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
+from serving import serving
 
 import mpscnn
 
@@ -28,6 +30,8 @@ FOLDERS = (
     "tests",
     "training",
 )
+#: Where programs of documents expect `mpscnn serve`.
+SERVICE = "127.0.0.1:8000"
 SOURCE = re.compile(r"`([\w.-]+(?:/[\w.-]+)*\.(?:c|cmake|cpp|h|hpp|md|metal|mm|py|pyi))`")
 
 
@@ -71,7 +75,13 @@ def test_programs_of_documents_run_as_they_stand(
         pytest.skip("there is no Metal device")
     (tmp_path / "examples").symlink_to(PROJECT / "examples")
     monkeypatch.chdir(tmp_path)
-    exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})
+    with ExitStack() as stack:
+        if SERVICE in block:
+            for package in ("fastapi", "uvicorn", "prometheus_client", "tritonclient.http"):
+                pytest.importorskip(package, reason=f"{package} is not installed")
+            place = stack.enter_context(serving()).place
+            block = block.replace(SERVICE, f"{place[0]}:{place[1]}")
+        exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})
     if "mpscnn.ray." in block:
         sys.modules["ray"].shutdown()
 

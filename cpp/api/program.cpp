@@ -66,6 +66,8 @@ Json describe(const engine::Program &program) {
     result.set("reason", program.reason());
     result.set("inputs", ports_of(program.inputs()));
     result.set("outputs", ports_of(program.outputs()));
+    result.set("weight_type", program.weight_type());
+    result.set("accumulate", program.sums() == engine::Sums::float16 ? "half" : "float");
     result.set("weight_bytes", program.lowered().weight_bytes());
     // More than JSON's integers hold is not a limit either.
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
@@ -94,6 +96,8 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     engine::CompileOptions options;
     if (raw.device) options.device = raw.device;
     if (raw.precision) options.precision = raw.precision;
+    if (raw.weights) options.weights = raw.weights;
+    if (raw.accumulate) options.accumulate = raw.accumulate;
     require_array(raw.outputs, raw.output_count, "outputs");
     if (raw.fast_matmul != 0)
         fail(ErrorKind::unsupported, "mpscnn_compile_options." MPSCNN_FAST_MATMUL_REMOVED);

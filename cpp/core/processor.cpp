@@ -45,8 +45,8 @@ bool may_use_tiles() {
 }
 
 struct Features {
-    bool avx2 = false, avx512 = false, avx512_bf16 = false, avx512_vnni = false, fast_pairs = false,
-         amx_bf16 = false;
+    bool avx2 = false, avx512 = false, avx512_bf16 = false, avx512_vnni = false, avx512_fp16 = false,
+         avx_vnni = false, fast_pairs = false, amx_bf16 = false, amx_int8 = false;
 
     Features() {
         constexpr unsigned fma = 1u << 12, osxsave = 1u << 27, avx = 1u << 28, f16c = 1u << 29;
@@ -57,14 +57,20 @@ struct Features {
         avx2 = has(basic.c, fma | avx | f16c) && has(extended.b, avx2_bit) && has(states, ymm_state);
         avx512 = avx2 && has(extended.b, avx512_f_dq_bw_vl) && has(states, zmm_state);
         avx512_vnni = avx512 && has(extended.c, 1u << 11);
+        avx512_fp16 = avx512 && has(extended.d, 1u << 23);
         // The leaf's first register is the number of its last part.
-        avx512_bf16 = avx512 && extended.a >= 1 && has(cpuid(7, 1).a, 1u << 5);
+        const unsigned newer = extended.a >= 1 ? cpuid(7, 1).a : 0;
+        avx_vnni = avx2 && has(newer, 1u << 4);
+        avx512_bf16 = avx512 && has(newer, 1u << 5);
         constexpr unsigned amd[] = {0x68747541, 0x69746e65, 0x444d4163}; // "AuthenticAMD"
         const Registers vendor = cpuid(0);
         fast_pairs = avx512_bf16 && vendor.b == amd[0] && vendor.d == amd[1] && vendor.c == amd[2];
-        constexpr unsigned amx_tile_and_bf16 = 1u << 24 | 1u << 22, tile_state = 0x60000;
-        amx_bf16 =
-            avx512_bf16 && has(extended.d, amx_tile_and_bf16) && has(states, tile_state) && may_use_tiles();
+        constexpr unsigned amx_bf16_bit = 1u << 22, amx_tile_bit = 1u << 24, amx_int8_bit = 1u << 25,
+                           tile_state = 0x60000;
+        if (avx512 && has(extended.d, amx_tile_bit) && has(states, tile_state) && may_use_tiles()) {
+            amx_bf16 = avx512_bf16 && has(extended.d, amx_bf16_bit);
+            amx_int8 = avx512_vnni && has(extended.d, amx_int8_bit);
+        }
     }
 };
 
@@ -80,7 +86,10 @@ bool has_avx512() { return features().avx512; }
 bool has_avx512_bf16() { return features().avx512_bf16; }
 bool has_fast_bfloat16_pairs() { return features().fast_pairs; }
 bool has_amx_bf16() { return features().amx_bf16; }
+bool has_amx_int8() { return features().amx_int8; }
 bool has_avx512_vnni() { return features().avx512_vnni; }
+bool has_avx512_fp16() { return features().avx512_fp16; }
+bool has_avx_vnni() { return features().avx_vnni; }
 
 } // namespace mpscnn
 
@@ -94,18 +103,28 @@ bool has_avx512_vnni() { return features().avx512_vnni; }
 
 namespace mpscnn {
 
-bool has_arm_bfloat16() {
+namespace {
+
+/// Whether the system says so: macOS by the feature's name, Linux by a bit, in the first or second word.
+bool has_feature([[maybe_unused]] const char *name, [[maybe_unused]] int word, [[maybe_unused]] int bit) {
 #if defined(__APPLE__)
     int has = 0;
     std::size_t size = sizeof(has);
-    return sysctlbyname("hw.optional.arm.FEAT_BF16", &has, &size, nullptr, 0) == 0 && has != 0;
+    return sysctlbyname(name, &has, &size, nullptr, 0) == 0 && has != 0;
 #elif defined(__linux__)
-    constexpr unsigned long hwcap2_bf16 = 1ul << 14; // HWCAP2_BF16, which older headers lack
-    return (getauxval(AT_HWCAP2) & hwcap2_bf16) != 0;
+    return (getauxval(word == 1 ? AT_HWCAP : AT_HWCAP2) >> bit & 1) != 0;
 #else
     return false;
 #endif
 }
+
+} // namespace
+
+// Linux's numbers of HWCAP_ASIMDHP, HWCAP_ASIMDDP, HWCAP2_I8MM and HWCAP2_BF16, which older headers lack.
+bool has_arm_bfloat16() { return has_feature("hw.optional.arm.FEAT_BF16", 2, 14); }
+bool has_arm_fp16() { return has_feature("hw.optional.arm.FEAT_FP16", 1, 10); }
+bool has_arm_dot_products() { return has_feature("hw.optional.arm.FEAT_DotProd", 1, 20); }
+bool has_arm_int8_matrices() { return has_feature("hw.optional.arm.FEAT_I8MM", 2, 13); }
 
 } // namespace mpscnn
 

@@ -14,11 +14,23 @@ bool has_fast_bfloat16_pairs();
 /// AMX with bfloat16 and AVX512_BF16 besides, and the system lets this process use its registers, which the
 /// first call asks for.
 bool has_amx_bf16();
+/// AMX with bytes and AVX512_VNNI, likewise.
+bool has_amx_int8();
 /// AVX512_VNNI besides.
 bool has_avx512_vnni();
+/// AVX512_FP16 besides: arithmetic of halves.
+bool has_avx512_fp16();
+/// AVX2 and AVX-VNNI, the same with vectors of 256 bits.
+bool has_avx_vnni();
 #elif defined(__aarch64__)
 /// Whether this processor has bfloat16 instructions (FEAT_BF16).
 bool has_arm_bfloat16();
+/// Whether it has arithmetic of halves (FEAT_FP16).
+bool has_arm_fp16();
+/// Whether it has dot products of four bytes (FEAT_DotProd).
+bool has_arm_dot_products();
+/// Whether it has those of unsigned by signed bytes (FEAT_I8MM).
+bool has_arm_int8_matrices();
 #endif
 
 } // namespace mpscnn

@@ -31,6 +31,12 @@ inline constexpr std::array all_precisions{Precision::float32, Precision::float1
 
 const char *name_of(Precision precision);
 
+/// The numbers in which products of convolutions and dense layers are summed.
+enum class Sums {
+    float32,
+    float16 ///< for Precision::float16: what a phone's GPU may do
+};
+
 /// Addresses of a tensor's first byte and of the one behind its last.
 struct MemoryRange {
     std::uintptr_t first, behind;
@@ -59,6 +65,7 @@ struct Port {
 struct LowerOptions {
     Precision precision = Precision::float32;
     std::uint64_t max_memory = UINT64_MAX; ///< bytes, for packed weights, a plan's tables and its arena
+    Sums sums = Sums::float32;
 };
 
 struct SessionOptions {

@@ -1,9 +1,13 @@
 #include "engine/kernel_graph.h"
 
+#include <map>
 #include <optional>
+#include <utility>
+#include <variant>
 
 #include "core/text.h"
 #include "engine/differentiation.h"
+#include "engine/training_layers.h"
 
 namespace mpscnn::engine {
 
@@ -59,12 +63,18 @@ ValueId KernelGraphMaker::add_nodes() {
         const bool last = i + 1 == encoding_.nodes.size();
         std::vector<ValueId> inputs;
         for (const int value : node.inputs) inputs.push_back(value_of(value));
-        result = graph().add_node(last ? name_ : concat({name_, " step ", i}), node.operation,
-                                  std::move(inputs), node.activation);
-        values_.emplace_back(result);
+        std::map<std::string, ValueId> variables;
         for (const auto &[role, value] : node.variables)
-            if (const auto &own = values_[static_cast<std::size_t>(value)])
-                graph().use_variable(result, role, *own);
+            if (const auto &own = values_[static_cast<std::size_t>(value)]) variables.emplace(role, *own);
+        const std::string name = last ? name_ : concat({name_, " step ", i});
+        if (std::holds_alternative<ops::TransposedConvolution>(node.operation) && !variables.empty()) {
+            // As operations that have gradients.
+            result = add_trained_layer(graph(), name, node.operation, std::move(inputs), variables);
+        } else {
+            result = graph().add_node(name, node.operation, std::move(inputs), node.activation);
+            for (const auto &[role, variable] : variables) graph().use_variable(result, role, variable);
+        }
+        values_.emplace_back(result);
     }
     return result;
 }

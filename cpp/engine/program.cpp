@@ -2,6 +2,7 @@
 
 #include "core/platform.h"
 #include "core/text.h"
+#include "engine/byte_weights.h"
 #include "engine/staged_graph.h"
 #include "engine/support.h"
 
@@ -38,6 +39,25 @@ std::string difference(const Shape &expected, const Shape &given) {
         return concat({wanted, " ", what, ", not ", given[axis]});
     }
     return "another shape";
+}
+
+/// CompileOptions::accumulate.
+Sums sums_of(const std::string &accumulate, Precision precision) {
+    if (accumulate == "auto" || accumulate == "float") return Sums::float32;
+    if (accumulate != "half")
+        fail(ErrorKind::parameter, {"accumulate must be auto, float or half, got ", quoted(accumulate)});
+    if (precision != Precision::float16)
+        fail(ErrorKind::parameter,
+             {"accumulate ", quoted("half"), " is for precision float16, got ", name_of(precision)});
+    return Sums::float16;
+}
+
+/// Weights that are tensors of the graph are packed while it runs, as floats.
+void require_constant_weights(const Graph &graph) {
+    for (const Node &node : graph.nodes())
+        if (!node.variables.empty())
+            fail(ErrorKind::unsupported,
+                 {"layer ", quoted(node.name), ": sums in halves are for constant weights"});
 }
 
 /// Asked for once: raw kernels are programs, too.
@@ -78,12 +98,16 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
 
 Program::Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options)
     : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
+      weights_in_bytes_(keeps_weights_in_bytes(options.weights, choice_.precision)),
+      sums_(sums_of(options.accumulate, choice_.precision)),
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
     require_supported(*choice_.backend, choice_.precision, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
-    const LowerOptions lowering{choice_.precision, max_memory_};
-    lowered_ = has_custom_layers(graph_) ? lower_in_stages(canonical.graph, *choice_.backend, lowering)
-                                         : choice_.backend->lower(canonical.graph, lowering);
+    if (sums_ == Sums::float16) require_constant_weights(graph_);
+    const LowerOptions lowering{choice_.precision, max_memory_, sums_};
+    const Graph graph = weights_in_bytes_ ? with_weights_in_bytes(canonical.graph) : canonical.graph;
+    lowered_ = has_custom_layers(graph_) ? lower_in_stages(graph, *choice_.backend, lowering)
+                                         : choice_.backend->lower(graph, lowering);
     if (lowered_->weight_bytes() > max_memory_)
         fail(ErrorKind::shape, {"network ", quoted(name()), ": its packed weights take ",
                                 lowered_->weight_bytes(), " bytes, max_memory allows ", max_memory_});

@@ -18,6 +18,8 @@ namespace mpscnn::engine {
 struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
+    std::string weights = "auto";     ///< "int8": see byte_weights.h
+    std::string accumulate = "auto";  ///< "half": Sums::float16, "float": Sums::float32, which is "auto"
     std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
     /// Bytes that packed weights and one session's arena may take together; 0: what this process may use
     std::uint64_t max_memory = 0;
@@ -35,6 +37,11 @@ public:
     const std::string &name() const { return graph_.name(); }
     const Backend &backend() const { return *choice_.backend; }
     Precision precision() const { return choice_.precision; }
+    /// The numbers that weights of convolutions and dense layers are kept as: "int8", or the precision's
+    /// name.
+    const char *weight_type() const { return weights_in_bytes_ ? "int8" : name_of(precision()); }
+    /// The numbers that products of convolutions and dense layers are summed in.
+    Sums sums() const { return sums_; }
     std::uint64_t max_memory() const { return max_memory_; }
     /// Why this device and precision.
     const std::string &reason() const { return choice_.reason; }
@@ -66,6 +73,8 @@ private:
     Graph graph_; ///< canonical, only what the outputs need; the backend has the weights
     std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
     BackendChoice choice_;
+    bool weights_in_bytes_;
+    Sums sums_;
     std::uint64_t max_memory_;
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;

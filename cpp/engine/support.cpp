@@ -56,10 +56,11 @@ private:
 
     std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {
         std::vector<Shape> inputs;
+        const bool reads = !std::holds_alternative<ops::Constant>(node.operation);
         bool quantized = graph_.quantization(result).has_value();
         for (ValueId value : node.inputs) {
             inputs.push_back(shape(value));
-            quantized &= graph_.quantization(value).has_value();
+            quantized &= !reads || graph_.quantization(value).has_value();
         }
         // Functions of the program are not computed in a precision.
         const bool kept = node.keep_float32 && !std::holds_alternative<ops::Custom>(node.operation);

@@ -15,5 +15,9 @@ bool any_not_finite(std::span<const std::uint16_t> halves);
 void scale(std::span<float> values, double factor);
 /// target[i] becomes (stored[i] - zero_point) * scale.
 void dequantize(const std::byte *stored, float scale, float zero_point, std::span<float> target);
+/// As WeightTensor::set_ranges says. Each of the three operations rounds to a float.
+void dequantize_range(const std::byte *stored, float low, float high, std::span<float> target);
+/// The integers, 0 to 255, whose numbers in the range lie nearest to `values`; ties up.
+void quantize_range(std::span<const float> values, float low, float high, std::byte *stored);
 
 } // namespace mpscnn::engine

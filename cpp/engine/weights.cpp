@@ -112,6 +112,14 @@ void WeightTensor::read_unscaled(std::size_t first, std::span<float> target) con
         read_halves(source, target);
         break;
     case WeightType::uint8:
+        if (!ranges_.empty()) {
+            for_each_channel(
+                elements(), ranges_.size(), first, target, [&](std::size_t channel, auto values) {
+                    dequantize_range(source, ranges_[channel].low, ranges_[channel].high, values);
+                    source += values.size();
+                });
+            break;
+        }
         for_each_channel(elements(), scales_.size(), first, target, [&](std::size_t channel, auto values) {
             dequantize(source, scales_[channel], zero_points_[channel], values);
             source += values.size();

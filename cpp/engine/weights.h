@@ -16,6 +16,12 @@ namespace mpscnn::engine {
 /// channel; the latter are the biases of quantised layers.
 enum class WeightType { float32, float16, uint8, int32 };
 
+/// What the integers 0 and 255 of an output channel's weights stand for.
+struct WeightRange {
+    float low, high;
+    bool operator==(const WeightRange &) const = default;
+};
+
 /// One of a tensor's values.
 struct WeightValue {
     std::size_t element;
@@ -33,6 +39,11 @@ public:
 
     /// uint8 and int32 only: one entry, or one for each index of the first axis.
     void set_quantization(std::vector<float> scales, std::vector<float> zero_points);
+
+    /// uint8 only, one for each index of the first axis: values are what MPSCNNConvolution makes of such
+    /// weights and keeps, the halves nearest to integer / 255 * (high - low) + low.
+    void set_ranges(std::vector<WeightRange> ranges) { ranges_ = std::move(ranges); }
+    const std::vector<WeightRange> &ranges() const { return ranges_; }
 
     const Shape &shape() const { return shape_; }
     WeightType type() const { return type_; }
@@ -72,6 +83,7 @@ private:
     WeightType type_ = WeightType::float32;
     std::shared_ptr<const std::byte> bytes_;
     std::vector<float> scales_, zero_points_;
+    std::vector<WeightRange> ranges_;
     std::vector<double> factors_;
 };
 

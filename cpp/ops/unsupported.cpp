@@ -67,8 +67,16 @@ bool is_function_of_integers(const Neuron &neuron) {
     case NeuronKind::sigmoid:
     case NeuronKind::hard_sigmoid:
     case NeuronKind::tanh:
+    case NeuronKind::absolute:
+    case NeuronKind::softplus:
+    case NeuronKind::softsign:
+    case NeuronKind::elu:
+    case NeuronKind::gelu:
     case NeuronKind::hard_swish:
     case NeuronKind::swish:
+    case NeuronKind::mish:
+    case NeuronKind::gelu_tanh:
+    case NeuronKind::erf:
         return true;
     default:
         return has_limits_only(neuron);
@@ -76,18 +84,24 @@ bool is_function_of_integers(const Neuron &neuron) {
 }
 
 /// Each axis of an operand is the result's, or has one place, which is read for all of them.
-bool is_product_of_whole_axes(Multiplication product, const InputShapes &inputs) {
+bool has_whole_axes(Arithmetic arithmetic, const InputShapes &inputs) {
     const auto is_whole = [](std::int64_t &stride, const Shape &shape, int from_end) {
         const bool one = from_end > shape.rank() || shape[shape.rank() - from_end] == 1;
         return std::exchange(stride, 1) == 1 || one;
     };
-    const bool whole = is_whole(product.primary_stride_channels, inputs[0], 1) &&
-                       is_whole(product.primary_stride_x, inputs[0], 2) &&
-                       is_whole(product.primary_stride_y, inputs[0], 3) &&
-                       is_whole(product.secondary_stride_channels, inputs[1], 1) &&
-                       is_whole(product.secondary_stride_x, inputs[1], 2) &&
-                       is_whole(product.secondary_stride_y, inputs[1], 3);
-    return whole && product.is_plain();
+    const bool whole = is_whole(arithmetic.primary_stride_channels, inputs[0], 1) &&
+                       is_whole(arithmetic.primary_stride_x, inputs[0], 2) &&
+                       is_whole(arithmetic.primary_stride_y, inputs[0], 3) &&
+                       is_whole(arithmetic.secondary_stride_channels, inputs[1], 1) &&
+                       is_whole(arithmetic.secondary_stride_x, inputs[1], 2) &&
+                       is_whole(arithmetic.secondary_stride_y, inputs[1], 3);
+    return whole && arithmetic.is_plain();
+}
+
+/// Whether it has kernels that move bytes, or moves none.
+template <class Op> constexpr bool moves_elements(const Op &) {
+    return std::is_same_v<Op, ChannelShuffle> || std::is_same_v<Op, Gather> || std::is_same_v<Op, Reshape> ||
+           std::is_same_v<Op, Slice> || std::is_same_v<Op, Tile> || std::is_same_v<Op, Transpose>;
 }
 
 /// Than 32-bit sums of integers have place for.
@@ -112,10 +126,9 @@ Refused not_of_integers(const LayerUse &layer) {
     if (layer.activation && !has_limits_only(*layer.activation))
         return Refused("another activation than relu, relu6 or clamp");
     const auto is_computed = [&]<class Op>(const Op &operation) {
-        if constexpr (std::is_same_v<Op, Addition> || std::is_same_v<Op, Subtraction>)
-            return operation.is_plain();
-        else if constexpr (std::is_same_v<Op, Multiplication>)
-            return is_product_of_whole_axes(operation, layer.inputs);
+        if constexpr (std::is_same_v<Op, Addition> || std::is_same_v<Op, Subtraction> ||
+                      std::is_same_v<Op, Multiplication>)
+            return has_whole_axes(operation, layer.inputs);
         else if constexpr (std::is_same_v<Op, Neuron>)
             return is_function_of_integers(operation);
         else if constexpr (std::is_same_v<Op, Resize>)
@@ -132,17 +145,13 @@ Refused not_of_integers(const LayerUse &layer) {
             return operation.mode == PaddingMode::constant_ && operation.values.empty();
         else
             return std::is_same_v<Op, Convolution> || std::is_same_v<Op, FullyConnected> ||
-                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, Reshape> ||
-                   std::is_same_v<Op, Concatenation>;
+                   std::is_same_v<Op, Softmax> || std::is_same_v<Op, Constant> ||
+                   std::is_same_v<Op, Concatenation> || moves_elements(operation);
     };
     constexpr std::int64_t most_exponentials = 4096; // whose sum has 12 bits before the point
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
         return Refused("a softmax of more than 4096 channels");
-    const bool adds = std::holds_alternative<Addition>(layer.operation) ||
-                      std::holds_alternative<Subtraction>(layer.operation);
-    if (adds && !(layer.inputs[0] == layer.inputs[1]))
-        return Refused("a sum or difference of tensors of different shapes");
     if (std::holds_alternative<Reduction>(layer.operation) && has_larger_mean(layer))
         return Refused("a mean of more than 8388608 elements");
     if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
@@ -210,10 +219,10 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"cpu", "", "layers in int8",
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
-     "and "
-     "max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
-     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, hard swish and swish, "
-     "reshapes, "
+     "and max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
+     "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
+     "softsign, elu, gelu, hard swish, swish, mish and erf, reshapes, transposes, channel shuffles, slices, "
+     "gathers, tiles and constants, "
      "with a quantization of each tensor, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 

@@ -27,11 +27,13 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
     from typing_extensions import TypeVar, Unpack
 
     from mpscnn._private.literals import (
+        AccumulateName,
         ChannelOrderName,
         ClassifierName,
         DetectorName,
         PrecisionName,
         SegmenterName,
+        WeightsName,
     )
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.network import Network
@@ -52,6 +54,8 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         threads: int | Literal["auto"]
         fast_matmul: bool
         max_memory: int | None
+        weights: WeightsName
+        accumulate: AccumulateName
         fold: bool
 
     # What `predict` gives; Any where it is not known before the file is read.
@@ -78,6 +82,8 @@ def load(
     threads: int | Literal["auto"] = "auto",
     fast_matmul: bool = False,
     max_memory: int | None = None,
+    weights: WeightsName = "auto",
+    accumulate: AccumulateName = "auto",
     fold: bool = True,
 ) -> Model:
     """Loads a model and prepares it for a device.
@@ -91,7 +97,7 @@ def load(
             "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
         threads: threads for each prediction, "auto": as many as this process may use.
         fast_matmul: was removed; True is an UnsupportedError.
-        max_memory: as for `Network.compile`.
+        max_memory, weights, accumulate: as for `Network.compile`.
         fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
 
     Raises:
@@ -106,6 +112,8 @@ def load(
         threads=threads,
         fast_matmul=fast_matmul,
         max_memory=max_memory,
+        weights=weights,
+        accumulate=accumulate,
     )
 
 
@@ -153,9 +161,20 @@ _ASSIGNED = ("labels", "preprocess", "information")
 
 
 def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]) -> Model:
-    device, precision, threads, max_memory = options
+    device, precision, threads, max_memory, *newer = options
+    # What pickles of earlier versions do not have.
+    weights: WeightsName = newer[0] if newer else "auto"
+    accumulate: AccumulateName = newer[1] if len(newer) > 1 else "auto"
     core = _core.Model.parse(content, "pickled model")
-    model = Model(core, device=device, precision=precision, threads=threads, max_memory=max_memory)
+    model = Model(
+        core,
+        device=device,
+        precision=precision,
+        threads=threads,
+        max_memory=max_memory,
+        weights=weights,
+        accumulate=accumulate,
+    )
     model.__dict__.update(assigned)
     return model
 
@@ -204,15 +223,19 @@ class Model(Generic[Answer]):
         threads: int | Literal["auto"] = "auto",
         fast_matmul: bool = False,
         max_memory: int | None = None,
+        weights: WeightsName = "auto",
+        accumulate: AccumulateName = "auto",
     ) -> None:
         self._core = core
-        self._options = device, precision, threads, max_memory
+        self._options = device, precision, threads, max_memory, weights, accumulate
         self.program: Program = compile_graph(
             core.graph(),
             device=device,
             precision=precision,
             fast_matmul=fast_matmul,
             max_memory=max_memory,
+            weights=weights,
+            accumulate=accumulate,
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
@@ -466,6 +489,8 @@ class Model(Generic[Answer]):
             precision=self.program.precision,
             threads=self._threads,
             max_memory=self.program.max_memory,
+            weights=self._options[4],
+            accumulate=self._options[5],
         )
 
 

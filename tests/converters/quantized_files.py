@@ -16,9 +16,10 @@ CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
     "ADD": 11, "AVERAGE_POOL_2D": 5, "CONCATENATION": 10, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8,
     "MAX_POOL_2D": 5, "MUL": 21, "PAD": 22, "RESIZE_NEAREST_NEIGHBOR": 74, "MEAN": 27, "SUB": 28, "SOFTMAX": 9,
-    "RESIZE_BILINEAR": 15, "LEAKY_RELU": 75,
+    "RESIZE_BILINEAR": 15, "LEAKY_RELU": 75, "TRANSPOSE": 26, "SLICE": 48, "STRIDED_SLICE": 32, "GATHER": 23,
+    "TILE": 51,
 }  # fmt: skip
-_VERSIONS_OF_INT8 = {"HARD_SWISH": 1, "LEAKY_RELU": 2}
+_VERSIONS_OF_INT8 = {"GELU": 2, "HARD_SWISH": 1, "LEAKY_RELU": 2, "TILE": 1}
 OPERATORS = [*(kind for kind in _OPTIONS if kind != "LEAKY_RELU"), "HARD_SWISH", "QUANTIZE", "RELU", "RELU6"]
 
 
@@ -118,18 +119,97 @@ class RandomFile:
     _max_pool_2d = _average_pool_2d
 
     def _add(self) -> tuple[list[Field], Tensor]:
-        shape = self._shape()
-        a, b = self._input(shape), self._input(shape)
+        a, b, shape = self._operands()
         scale = self._scale() * (self._scale_of(a) + self._scale_of(b)) * 8.0
         return [(0, "Int8", self._activation())], self._tensor("result", shape, scale)
 
     def _mul(self) -> tuple[list[Field], Tensor]:
-        shape = self._shape()
-        a, b = self._input(shape), self._input(shape)
+        a, b, shape = self._operands()
         scale = self._scale() * self._scale_of(a) * self._scale_of(b) * 1e3
         return [(0, "Int8", self._activation())], self._tensor("result", shape, scale)
 
     _sub = _add
+
+    def _operands(self) -> tuple[Tensor, Tensor, tuple[int, ...]]:
+        """Two, and the shape of what is computed of each pair. Some axes may be 1 in either, and one may be constant
+        and have less axes."""
+        shape, kind = self._shape(), self._integer(0, 3)
+        if kind < 2:
+            return self._input(shape), self._input(shape), shape
+        batch = shape[0]
+        first, second = ([batch, *self._some_ones(shape[1:])] for _ in range(2))
+        result = tuple(map(max, first, second))
+        if kind == 2:
+            return self._input(tuple(first)), self._input(tuple(second)), result
+        second = [1, *second[1:]][self._integer(0, 2) :]
+        constant_first = bool(self._integer(0, 1))
+        operands = [self._operand(tuple(first)), self._operand(tuple(second), constant=True)]
+        if constant_first:
+            self._read.reverse()
+        return operands[0], operands[1], result
+
+    def _some_ones(self, shape: tuple[int, ...]) -> list[int]:
+        return [1 if self._integer(0, 2) == 0 else extent for extent in shape]
+
+    def _operand(self, shape: tuple[int, ...], *, constant: bool = False) -> Tensor:
+        tensor = self._input(shape)
+        if constant:
+            tensor.data = self.inputs.pop()
+        return tensor
+
+    def _transpose(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        source = self._input(shape)
+        order = [0, *(self._random.permutation(3) + 1).tolist()]
+        self._setting("order", order)
+        return [], self._like(source, tuple(shape[axis] for axis in order))
+
+    def _slice(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        source = self._input(shape)
+        first = [0, *(self._integer(0, extent - 1) for extent in shape[1:])]
+        size = [
+            extent - start - (self._integer(0, extent - start - 1) if axis else 0)
+            for axis, (extent, start) in enumerate(zip(shape, first, strict=True))
+        ]
+        self._setting("first", first)
+        self._setting("size", size)
+        return [], self._like(source, tuple(size))
+
+    def _strided_slice(self) -> tuple[list[Field], Tensor]:
+        """Backward ones among them."""
+        shape = self._shape()
+        source = self._input(shape)
+        ranges = [range(shape[0])]
+        for extent in shape[1:]:
+            whole = range(extent)[self._integer(0, extent - 1) :: self._integer(1, 3)]
+            ranges.append(whole[::-1] if self._integer(0, 1) else whole)
+        stops = [
+            one.stop if one.stop >= 0 else one.stop - extent
+            for one, extent in zip(ranges, shape, strict=True)
+        ]
+        for name, numbers in (
+            ("first", [one.start for one in ranges]),
+            ("end", stops),
+            ("steps", [one.step for one in ranges]),
+        ):
+            self._setting(name, numbers)
+        return [], self._like(source, tuple(map(len, ranges)))
+
+    def _gather(self) -> tuple[list[Field], Tensor]:
+        shape, axis = list(self._shape()), self._integer(1, 3)
+        source = self._input(tuple(shape))
+        numbers = [self._integer(0, shape[axis] - 1) for _ in range(self._integer(1, 9))]
+        self._setting("numbers", numbers)
+        shape[axis] = len(numbers)
+        return [(0, "Int32", axis)], self._like(source, tuple(shape))
+
+    def _tile(self) -> tuple[list[Field], Tensor]:
+        shape = self._shape()
+        source = self._input(shape)
+        times = [1, *(self._integer(1, 3) for _ in range(3))]
+        self._setting("times", times)
+        return [], self._like(source, tuple(extent * own for extent, own in zip(shape, times, strict=True)))
 
     def _softmax(self) -> tuple[list[Field], Tensor]:
         shape = (self._integer(1, 4), self._integer(2, 60))
@@ -141,8 +221,7 @@ class RandomFile:
         batch, height, width, channels = self._shape()
         size = (self._integer(1, 19), self._integer(1, 19))
         source = self._input((batch, height, width, channels))
-        self._read.append(len(self._tensors))
-        self._tensors.append(constant("size", size, "int32"))
+        self._setting("size", size)
         mode = self._integer(0, 2)
         fields: list[Field] = [(2, "Bool", mode == 1), (3, "Bool", mode == 2)]
         return fields, self._like(source, (batch, *size, channels))
@@ -155,8 +234,7 @@ class RandomFile:
         shape = self._shape()
         source = self._input(shape)
         sides = [(0, 0), *((self._integer(0, 3), self._integer(0, 3)) for _ in range(3))]
-        self._read.append(len(self._tensors))
-        self._tensors.append(constant("sides", sides, "int32"))
+        self._setting("sides", sides)
         extents = [extent + before + behind for extent, (before, behind) in zip(shape, sides, strict=True)]
         return [], self._like(source, tuple(extents))
 
@@ -172,7 +250,7 @@ class RandomFile:
         source = self._input(shape)
         return [], self._tensor("result", shape, self._scale() * self._scale_of(source) * 20.0)
 
-    _hard_swish = _relu = _relu6 = _quantize
+    _gelu = _hard_swish = _relu = _relu6 = _quantize
 
     def _logistic(self) -> tuple[list[Field], Tensor]:
         shape = self._shape()
@@ -193,8 +271,7 @@ class RandomFile:
         shape = self._shape()
         source = self._input(shape)
         self.axes = axes = self._random.permutation([1, 2, 3])[: self._integer(1, 3)].tolist()
-        self._read.append(len(self._tensors))
-        self._tensors.append(constant("axes", axes, "int32"))
+        self._setting("axes", axes)
         keeps = bool(self._integer(0, 1))
         if len(axes) == 3:  # one number of a whole image is refused
             keeps = True
@@ -209,6 +286,10 @@ class RandomFile:
 
     def _integer(self, low: int, high: int) -> int:
         return int(self._random.integers(low, high + 1))
+
+    def _setting(self, name: str, numbers: Any) -> None:
+        self._read.append(len(self._tensors))
+        self._tensors.append(constant(name, numbers, "int32"))
 
     def _activation(self) -> int:
         return int(self._random.choice([0, 0, 1, 3]))

@@ -10,18 +10,21 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
 from converters.quantized_files import RandomFile, judged
 from numpy.typing import NDArray
 from reference import quantized
+from reference.neuron import neuron
 
 import mpscnn
 from mpscnn import converters
 from mpscnn.converters.tflite.file import FileTensor, read_tflite
 
 KINDS = [
-    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "HARD_SWISH",
-    "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RELU", "RELU6", "RESIZE_BILINEAR",
-    "RESIZE_NEAREST_NEIGHBOR", "SOFTMAX", "SUB", "TANH",
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "GATHER",
+    "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RELU", "RELU6",
+    "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "SLICE", "SOFTMAX", "STRIDED_SLICE", "SUB", "TANH", "TILE",
+    "TRANSPOSE",
 ]  # fmt: skip
 FILES = [
     "google/deeplabv3_mnv2_pascal_quant",
@@ -89,18 +92,15 @@ def test_single_layers(tmp_path: Path, kind: str, dtype: str) -> None:
     for seed in range(30):
         made = RandomFile(kind, dtype, seed)
         path.write_bytes(made.content)
-        try:
-            found = computed(path, made.inputs, threads=1 + seed % 3)
-        except mpscnn.UnsupportedError:
-            # Two means, the first of which has no integers, or a mean of one that only changes the scale.
-            ones = kind == "MEAN" and all(made.inputs[0].shape[axis] == 1 for axis in made.axes)
-            assert ones or (kind == "MEAN" and sorted(made.axes) == [1, 3])
-            continue
+        found = computed(path, made.inputs, threads=1 + seed % 3)
         np.testing.assert_array_equal(found, expected(path, made.inputs), err_msg=f"seed {seed}")
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
-@pytest.mark.parametrize("kind", ["ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"])
+@pytest.mark.parametrize(
+    "kind",
+    ["ADD", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "HARD_SWISH", "MUL", "SUB", "TRANSPOSE"],
+)
 @pytest.mark.usefixtures("instruction_set")
 def test_large_layers(tmp_path: Path, kind: str, dtype: str) -> None:
     """Several strips of pixels and panels of outputs, dilation, weights that differ from their zero point by more
@@ -149,7 +149,7 @@ def test_files_keep_the_integers(tmp_path: Path) -> None:
     source, saved = tmp_path / "one.tflite", tmp_path / "one.safetensors"
     source.write_bytes(made.content)
     network = converters.read_network([source])
-    network.save(saved, dtype="uint8")
+    network.save(saved)
     again = mpscnn.load(saved).network
     entries = [*again.to_dict()["inputs"], *again.to_dict()["nodes"]]
     assert [set(entry["quantization"]) for entry in entries] == [{"type", "scale", "zero_point"}] * 2
@@ -157,6 +157,28 @@ def test_files_keep_the_integers(tmp_path: Path) -> None:
     x = numbers(read_tflite(source).tensors[0], made.inputs[0])
     result = again.compile(device="cpu", precision="int8").session(threads=1).run(x)
     np.testing.assert_array_equal(result, expected(source, made.inputs))
+
+
+def test_converted_files_keep_the_integers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In Python and by the command, unless another type is asked for."""
+    made = RandomFile("CONV_2D", "uint8", 4)
+    source, saved = tmp_path / "one.tflite", tmp_path / "one.safetensors"
+    source.write_bytes(made.content)
+    x = numbers(read_tflite(source).tensors[0], made.inputs[0])
+    converters.convert_files([source], saved)
+    by_python = saved.read_bytes()
+    assert call(monkeypatch, "convert", str(source), str(saved)) == 0
+    assert "(uint8)" in capsys.readouterr().out
+    assert saved.read_bytes() == by_python
+    program = mpscnn.load(saved, device="cpu", precision="int8").network.compile(
+        device="cpu", precision="int8"
+    )
+    np.testing.assert_array_equal(program.session(threads=1).run(x), expected(source, made.inputs))
+    converters.convert_files([source], saved, dtype="float16")
+    with pytest.raises(mpscnn.WeightsError, match="int8 precision needs weights that are 8-bit integers"):
+        mpscnn.load(saved, device="cpu", precision="int8")
 
 
 def test_numbers_become_the_nearest_integers() -> None:
@@ -172,6 +194,13 @@ def test_numbers_become_the_nearest_integers() -> None:
 
 
 FUNCTIONS: dict[str, tuple[Any, Callable[[NDArray[np.float64]], NDArray[np.float64]]]] = {
+    **{
+        kind: (
+            {"kind": kind, "a": 0.8, "b": 1.3},
+            lambda x, kind=kind: neuron(x, {"kind": kind, "a": 0.8, "b": 1.3}),  # type: ignore[misc]
+        )
+        for kind in ("absolute", "softplus", "softsign", "elu", "gelu", "gelu_tanh", "mish", "erf")
+    },
     "sigmoid": ("sigmoid", lambda x: 1.0 / (1.0 + np.exp(-x))),
     "hard_sigmoid": (
         {"kind": "hard_sigmoid", "a": 0.25, "b": 0.5},
@@ -204,41 +233,114 @@ def test_functions_are_tables_of_the_nearest_integers(kind: str, dtype: str) -> 
     assert np.abs(error).max() <= 0.501
 
 
-@pytest.mark.parametrize("shape", [(1, 1, 21), (5, 6, 1), (1, 1, 1), (5, 1, 21)])
-@pytest.mark.parametrize("first", [False, True])
-def test_products_with_one_row_column_or_channel(shape: tuple[int, int, int], first: bool) -> None:
-    whole = (5, 6, 21)
-    network = mpscnn.Network(input={"a": shape if first else whole, "b": whole if first else shape})
+@pytest.mark.parametrize("operation", ["add", "subtract", "multiply"])
+@pytest.mark.parametrize(
+    ("shape", "other"),
+    [
+        ((1, 1, 21), (5, 6, 21)),
+        ((5, 6, 1), (5, 6, 21)),
+        ((1, 1, 1), (5, 6, 21)),
+        ((5, 1, 21), (5, 6, 21)),
+        ((5, 6, 21), (1, 6, 1)),
+        ((5, 1, 21), (1, 6, 1)),
+    ],
+)
+@pytest.mark.usefixtures("instruction_set")
+def test_operands_with_one_row_column_or_channel(
+    operation: str, shape: tuple[int, int, int], other: tuple[int, int, int]
+) -> None:
+    network = mpscnn.Network(input={"a": shape, "b": other})
     a, b = network.inputs
     network.quantize(a, "int8", 0.05, -3)
     network.quantize(b, "int8", 0.02, 7)
-    result = network.multiply(a, b, name="product")
+    result = getattr(network, operation)(a, b, name="both")
     network.quantize(result, "int8", 0.1, 5)
     network.output(result)
     draw = np.random.default_rng(1)
     x, y = (draw.integers(-128, 128, (2, *tensor.shape[1:])) for tensor in (a, b))
-    found = (
-        network.compile(device="cpu", precision="int8")
-        .session(threads=2)
-        .run(
-            [((x + 3) * np.float32(0.05)).astype(np.float32), ((y - 7) * np.float32(0.02)).astype(np.float32)]
-        )
-    )
+    given = [((x + 3) * np.float32(0.05)).astype(np.float32), ((y - 7) * np.float32(0.02)).astype(np.float32)]
+    found = network.compile(device="cpu", precision="int8").session(threads=2).run(given)
     own = [quantized.Quantization(*entry, "int8") for entry in ((0.05, -3), (0.02, 7), (0.1, 5))]
     left, right = np.broadcast_arrays(x, y)
-    wanted = quantized.multiply(left, own[0], right, own[1], own[2])
+    compute = {"add": quantized.add, "subtract": quantized.subtract, "multiply": quantized.multiply}[
+        operation
+    ]
+    wanted = compute(left, own[0], right, own[1], own[2])
     np.testing.assert_array_equal(np.asarray(found), (wanted - 5).astype(np.float32) * np.float32(0.1))
 
 
-@pytest.mark.parametrize(("operation", "shape"), [("add", (1, 1, 3)), ("subtract", (4, 4, 1))])
-def test_sums_with_one_row_column_or_channel_are_refused(operation: str, shape: tuple[int, int, int]) -> None:
-    network = mpscnn.Network(input={"a": (4, 4, 3), "b": shape})
-    result = getattr(network, operation)(*network.inputs, name="both")
+def test_operands_with_every_other_channel_are_refused() -> None:
+    network = mpscnn.Network(input={"a": (4, 4, 3), "b": (8, 4, 3)})
+    result = network.layer("add", network.inputs, {"secondary_stride_y": 2}, name="both")
     for tensor in (*network.inputs, result):
         network.quantize(tensor, "int8", 0.1, 0)
     network.output(result)
-    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'both' .*tensors of different shapes"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'both' .*got add"):
         network.compile(device="cpu", precision="int8")
+
+
+MOVES: dict[str, tuple[str, dict[str, Any]]] = {
+    "halves": ("channel_shuffle", {"groups": 2}),
+    "thirds": ("channel_shuffle", {"groups": 3}),
+    "rows last": ("transpose", {"axes": [2, 3, 1]}),
+    "columns and channels": ("transpose", {"axes": [1, 3, 2]}),
+    "part": ("slice", {"top": 1, "left": 2, "front": 3, "channels": 30, "stride_x": 2}),
+    "backward": ("slice", {"top": -1, "stride_y": -1, "front": 5, "stride_channels": 3, "channels": 9}),
+    "gathered": ("gather", {"axis": -1, "indices": [3, 3, 41, 0]}),
+    "repeated": ("tile", {"rows": 2, "columns": 1, "channels": 3}),
+}
+
+
+@pytest.mark.parametrize("first", [False, True])
+@pytest.mark.parametrize("name", MOVES)
+@pytest.mark.usefixtures("instruction_set")
+def test_moves_keep_the_integers(name: str, first: bool) -> None:
+    """Of what a layer of integers computes, and of an input. As the same layer moves numbers."""
+    operation, attributes = MOVES[name]
+    network = mpscnn.Network(input=(5, 7, 42))
+    x = network.input
+    if not first:
+        x = network.layer("pooling", [x], {"kind": "max"}, name="same")
+        network.quantize(x, "int8", 0.25, 9)
+    y = network.layer(operation, [x], attributes, name="move")
+    z = network.layer("pooling", [y], {"kind": "max"}, name="again")
+    for tensor in (network.input, y, z):
+        network.quantize(tensor, "int8", 0.25, 9)
+    network.output(y)
+    network.output(z)
+    integers = np.random.default_rng(2).integers(-128, 128, (3, 5, 7, 42))
+    given = ((integers - 9) * np.float32(0.25)).astype(np.float32)
+    found, right = (
+        network.compile(device="cpu", precision=precision).session(threads=2).run(given)
+        for precision in ("int8", "float32")
+    )
+    assert isinstance(found, dict)
+    assert isinstance(right, dict)
+    for output in ("move", "again"):
+        np.testing.assert_array_equal(found[output], right[output])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_constants_are_the_nearest_integers(dtype: str) -> None:
+    """Ties away from zero, at most the limits; read by two layers, and the only thing an output is made of."""
+    lowest = int(np.iinfo(dtype).min)
+    network = mpscnn.Network(input=(2, 3, 4))
+    values = network.constant(network.input, (1, 1, 4), name="values")
+    total = network.add(network.input, values, name="total")
+    network.set_weights({"values.value": np.array([[[0.25, -0.74, 99.0, -99.0]]], np.float32)})
+    for tensor in (network.input, values, total):
+        network.quantize(tensor, dtype, 0.5, lowest + 100)
+        if tensor is not network.input:
+            network.output(tensor)
+    found = (
+        network.compile(device="cpu", precision="int8")
+        .session(threads=1)
+        .run(np.zeros((2, 2, 3, 4), np.float32))
+    )
+    assert isinstance(found, dict)
+    wanted = np.array([0.5, -0.5, 77.5, -50.0], np.float32)
+    np.testing.assert_array_equal(found["values"], np.broadcast_to(wanted, (2, 1, 1, 4)))
+    np.testing.assert_array_equal(found["total"], np.broadcast_to(wanted, (2, 2, 3, 4)))
 
 
 def small_network() -> mpscnn.Network:

@@ -32,7 +32,7 @@ TEST(a_program_keeps_packed_weights_only) {
         network.output(dense);
         convolution_weight = watched_weight(network.graph, network.graph.value_name(convolved), {8, 3, 3, 3});
         dense_weight = watched_weight(network.graph, network.graph.value_name(dense), {5, 4, 4, 8});
-        program = Program::compile(network.graph, {"cpu", "float32", {}});
+        program = Program::compile(network.graph, {.device = "cpu", .precision = "float32"});
         CHECK(!convolution_weight.expired() && !dense_weight.expired());
     }
     CHECK(convolution_weight.expired() && dense_weight.expired());

@@ -87,6 +87,28 @@ def test_measuring_with_litert(shared: Path) -> None:
     assert theirs.difference < 0.1  # probabilities; quantised arithmetic
 
 
+def test_quantised_networks_are_measured_in_integers(tmp_path: Path) -> None:
+    """Engines that read ONNX files get QDQ graphs; others are refused, which would be given floats."""
+    pytest.importorskip("onnxruntime")
+    network = mpscnn.Network(input=(6, 5, 3), name="small")
+    network.output(network.conv2d(network.input, 4, 3, name="conv"))
+    network.initialize_weights()
+    draw = np.random.default_rng(0)
+    images = [draw.uniform(-1.0, 1.0, (1, 6, 5, 3)).astype(np.float32) for _ in range(4)]
+    quantized, _ = mpscnn.quantize(network, images)
+    subject = Subject("small", quantized)
+    ours, theirs = measure(subject, peers=["onnxruntime"], threads=1, runs=2, precision="int8")
+    assert (ours.note.endswith("int8"), theirs.note) == (True, "CPU, int8")
+    assert theirs.difference is not None
+    assert theirs.difference <= 1.01 * quantized.to_dict()["nodes"][0]["quantization"]["scale"]
+    for engine in ("litert", "ncnn", "mnn", "torch"):
+        with pytest.raises(
+            mpscnn.UnsupportedError, match=f"{engine}: mpscnn does not write networks of integers"
+        ):
+            network_file(engine, subject, tmp_path)
+    assert not Subject("floats", network).is_quantized
+
+
 def test_several_outputs_and_images_are_compared(tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     network = mpscnn.Network(input=(6, 5, 3), name="two")

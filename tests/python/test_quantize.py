@@ -1,4 +1,4 @@
-"""`mpscnn.quantize` and `mpscnn quantize`."""
+"""`mpscnn.quantize`."""
 
 from __future__ import annotations
 
@@ -9,69 +9,21 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from command_line import LABELS, call, colour_network, save_colour_model, save_photo
+from command_line import LABELS, colour_network, save_colour_model, save_photo
 from numpy.typing import NDArray
+from quantized_networks import (
+    SHAPE,
+    classifier,
+    drawn_weights,
+    noise,
+    relative_error,
+    results,
+    uneven,
+)
 
 import mpscnn
-from mpscnn.quantization.calibration import calibrate
-from mpscnn.quantization.equalization import equalized
-from mpscnn.quantization.integers import with_integers
 from mpscnn.quantization.preparation import prepare
-from mpscnn.quantization.ranges import Histogram, Scale, best_scale
-from mpscnn.quantization.weights import integer_weights
-
-SHAPE = (12, 12, 3)
-
-
-def noise(count: int, *shape: int, seed: int = 0) -> list[NDArray[np.float32]]:
-    random = np.random.default_rng(seed)
-    return [random.uniform(-1, 1, (1, *(shape or SHAPE))).astype(np.float32) for _ in range(count)]
-
-
-def drawn_weights(network: mpscnn.Network, seed: int = 1) -> mpscnn.Network:
-    """No weight is neutral."""
-    network.initialize_weights(seed)
-    random = np.random.default_rng(seed)
-    neutral = {
-        name: values for name, values in network.weights.items() if not name.endswith((".weight", ".slope"))
-    }
-    network.set_weights(
-        {
-            name: (values + random.uniform(0.0, 0.5, values.shape)).astype(np.float32)
-            for name, values in neutral.items()
-        }
-    )
-    return network
-
-
-def classifier() -> mpscnn.Network:
-    """Every operation that integers have, but resizes and concatenations; what is folded; dropout."""
-    network = mpscnn.Network(SHAPE, name="classifier")
-    x = network.conv2d(network.input, 16, 3, padding="same", name="stem")
-    x = network.activation(network.batch_norm(x, name="stem_bn"), "relu6", name="stem_relu")
-    y = network.depthwise_conv2d(x, 3, padding="same", name="depthwise")
-    y = network.batch_norm(y, activation="relu", name="depthwise_bn")
-    y = network.conv2d(y, 16, 1, name="project")
-    x = network.activation(network.add(x, y, name="sum"), "relu", name="sum_relu")
-    x = network.batch_norm(x, name="alone")
-    x = network.average_pool2d(x, 2, name="halved")
-    x = network.flatten(network.global_average_pool2d(x, name="pooled"), name="flat")
-    x = network.dropout(x, name="dropout")
-    x = network.dense(x, 10, name="scores")
-    network.output(network.softmax(x, name="probabilities"))
-    return drawn_weights(network)
-
-
-def results(
-    network: mpscnn.Network, images: list[NDArray[np.float32]], precision: str
-) -> NDArray[np.float32]:
-    session = network.compile(device="cpu", precision=precision).session(threads=1)  # type: ignore[arg-type]
-    return np.concatenate([np.asarray(session.run(image)) for image in images])
-
-
-def relative_error(found: NDArray[np.float32], right: NDArray[np.float32]) -> float:
-    return float(np.linalg.norm(found - right) / np.linalg.norm(right))
-
+from mpscnn.quantization.ranges import Scale
 
 # ---- Networks ---------------------------------------------------------------------------------------------------
 
@@ -148,9 +100,11 @@ def test_a_classifier(tmp_path: Path) -> None:
     assert json.loads(json.dumps(report.to_dict()))["images"] == 10
 
     saved = tmp_path / "small.safetensors"
-    quantized.save(saved, dtype="uint8")
+    quantized.save(saved)
     again = mpscnn.load(saved, device="cpu", precision="int8").network
     np.testing.assert_array_equal(results(again, tests, "int8"), found)
+    again.save(tmp_path / "again.safetensors", dtype="uint8")
+    assert (tmp_path / "again.safetensors").read_bytes() == saved.read_bytes()
     weights = 16 + sum(values.size for name, values in before.items() if name.endswith(".weight"))
     stored = {name: values for name, values in _tensors(saved).items() if name.endswith(".weight")}
     assert sum(stored.values()) == weights
@@ -179,6 +133,27 @@ def test_resizes_concatenations_and_layers_of_their_own_scale() -> None:
     assert stated["conv"] == stated["small"] == stated["large"]
     assert len({stated[name]["scale"] for name in ("conv", "groups", "limited")}) == 3
     assert relative_error(results(quantized, images, "int8"), results(network, images, "float32")) < 0.03
+
+
+def test_moves_have_the_integers_of_what_they_move() -> None:
+    """A unit as ShuffleNet has: halves of the channels, shuffled; rows and columns changed; a constant."""
+    network = mpscnn.Network(SHAPE)
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="relu", name="conv")
+    left = network.slice(x, channels=slice(0, 4), name="left")
+    right = network.conv2d(network.slice(x, channels=slice(4, 8), name="right"), 4, 1, name="changed")
+    x = network.channel_shuffle(network.concat([left, right], name="joined"), 2, name="shuffled")
+    x = network.transpose(x, (2, 1, 3), name="turned")
+    x = network.add(x, network.constant(network.input, (1, 1, 8), name="offset"), name="moved")
+    network.output(x)
+    drawn_weights(network)
+    network.set_weights({"offset.value": np.linspace(-1.0, 1.0, 8, dtype=np.float32).reshape(1, 1, 8)})
+    images = noise(6)
+    quantized, report = mpscnn.quantize(network, images)
+    assert report.kept == ()
+    stated = {node["name"]: node["quantization"] for node in quantized.to_dict()["nodes"]}
+    assert stated["conv"] == stated["left"] == stated["right"]
+    assert stated["joined"] == stated["shuffled"] == stated["turned"]
+    assert relative_error(results(quantized, images, "int8"), results(network, images, "float32")) < 0.02
 
 
 def test_one_image_and_photos(tmp_path: Path) -> None:
@@ -274,7 +249,7 @@ def test_kept_layers_in_files_threads_and_batches(tmp_path: Path) -> None:
     quantized, _ = mpscnn.quantize(network, noise(12), keep_float=FLOATS)
     right = outputs(quantized, images, "int8")
     path = tmp_path / "mixed.safetensors"
-    quantized.save(path, dtype="uint8")
+    quantized.save(path)
     again = mpscnn.load(path, device="cpu").network
     np.testing.assert_array_equal(again.weights["swished.weight"], network.weights["swished.weight"])
     for name, values in outputs(again, images, "int8").items():
@@ -336,11 +311,80 @@ def test_activations_that_integers_have_become_layers() -> None:
     assert kept.kept == ("stem",)
 
 
+@pytest.mark.parametrize("kind", ["gelu", "mish", "elu", "softplus"])
+def test_other_activations_become_tables(kind: str) -> None:
+    network = mpscnn.Network(SHAPE)
+    x = network.conv2d(network.input, 8, 3, padding="same", activation=kind, name="conv")
+    network.output(network.dense(network.flatten(x, name="flat"), 5, name="scores"))
+    drawn_weights(network)
+    images = noise(16)
+    quantized, report = mpscnn.quantize(network, images)
+    assert [node["name"] for node in quantized.to_dict()["nodes"]] == [
+        "conv/linear",
+        "conv",
+        "flat",
+        "scores",
+    ]
+    assert (report.kept, report.refused) == ((), {})
+    assert report.error < 0.02
+
+
+def test_what_integers_do_not_have_stays_in_float32() -> None:
+    """The layers without one by one, the activation alone where integers have the layer; all are named."""
+    network = mpscnn.Network(SHAPE, name="some")
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="relu", name="first")
+    x = network.conv2d(x, 8, 1, activation="prelu", name="sloped")
+    x = network.l2_norm_pool2d(x, 3, strides=1, padding="same", name="norms")
+    x = network.batch_norm(network.conv2d(x, 8, 1, name="last"), activation="floor", name="normal")
+    network.output(network.dense(network.flatten(x, name="flat"), 5, name="scores"))
+    drawn_weights(network)
+    images = noise(16)
+    quantized, report = mpscnn.quantize(network, images)
+    assert list(report.refused) == ["sloped", "norms", "normal"]
+    assert "layer 'norms' (pooling)" in report.refused["norms"]
+    assert report.kept == ("sloped", "norms", "normal")
+    assert "with 3 layers in float32" in report.verdict()
+    assert report.verdict().endswith("; integers do not have sloped, norms, normal")
+    names = {node["name"]: node["operation"] for node in quantized.to_dict()["nodes"]}
+    assert names["sloped/linear"] == "convolution"
+    assert {spec["layer"] for spec in quantized.weight_specs() if spec["role"] == "slope"} == {"sloped"}
+    assert quantized.graph.get_weight("sloped/linear", "weight")[0].dtype == np.uint8
+    assert report.error < 0.25  # a step of floor is 1
+    none = mpscnn.Network(SHAPE, name="none")
+    none.output(none.l2_norm_pool2d(none.input, 3, name="norms"))
+    with pytest.raises(mpscnn.UnsupportedError, match=r"network 'none'.*layer 'norms'"):
+        mpscnn.quantize(none, images)
+
+
+def test_several_inputs() -> None:
+    """As mappings or in order; several images at once, and of several sizes."""
+    network = mpscnn.Network({"photo": SHAPE, "place": (1, 1, 4)})
+    photo, place = network.inputs
+    x = network.conv2d(photo, 4, 3, padding="same", activation="relu", name="conv")
+    x = network.multiply(x, network.conv2d(place, 4, 1, activation="sigmoid", name="gate"), name="gated")
+    network.output(network.flatten(network.global_average_pool2d(x, name="means"), name="flat"))
+    drawn_weights(network)
+    photos, places = noise(12), noise(12, 1, 1, 4, seed=1)
+    quantized, report = mpscnn.quantize(network, list(zip(photos, places, strict=True)))
+    assert (report.images, report.compared) == (12, "images")
+    assert report.error < 0.05
+    joined = {"place": np.concatenate(places), "photo": np.concatenate(photos)}
+    assert mpscnn.quantize(network, [joined])[0].to_dict() == quantized.to_dict()
+    stated = {entry["name"]: entry["quantization"] for entry in quantized.to_dict()["inputs"]}
+    assert stated["photo"] != stated["place"]
+    with pytest.raises(mpscnn.ParameterError, match="has 2 inputs, so images are mappings by their names"):
+        mpscnn.quantize(network, photos)
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"arrays for inputs 'photo'; network .* has 'photo', 'place'"
+    ):
+        mpscnn.quantize(network, [{"photo": photos[0]}])
+    with pytest.raises(mpscnn.ShapeError, match="as many images for each input are needed"):
+        mpscnn.quantize(network, [{"photo": joined["photo"], "place": places[0]}])
+
+
 def test_what_cannot_be_kept() -> None:
     with pytest.raises(mpscnn.ParameterError, match="no layer 'swish'; did you mean 'swished'"):
         mpscnn.quantize(mixed(), noise(1), keep_float=["swish"])
-    with pytest.raises(mpscnn.UnsupportedError, match="--keep-float norms,part,gelu"):
-        mpscnn.quantize(mixed(), noise(1), keep_float=["swished"])
     # What layers of integers read needs integers.
     quantized, _ = mpscnn.quantize(classifier(), noise(1))
     structure = quantized.to_dict()
@@ -353,166 +397,7 @@ def test_what_cannot_be_kept() -> None:
         broken.compile(device="cpu", precision="int8")
 
 
-# ---- Ranges -----------------------------------------------------------------------------------------------------
-
-
-def histogram(values: NDArray[np.floating]) -> Histogram:
-    made = Histogram()
-    for part in np.array_split(values.astype(np.float32), 3):
-        made.add(part)
-    return made
-
-
-def squared_error(scale: Scale, values: NDArray[np.floating]) -> float:
-    return float(np.square(scale.rounded(values) - values).mean())
-
-
-def test_ranges_have_the_least_error() -> None:
-    random = np.random.default_rng(0)
-    for values in (
-        random.normal(size=50_000),
-        np.maximum(random.normal(size=50_000), 0.0),
-        random.laplace(size=50_000),
-        random.uniform(-3.0, 1.0, 50_000),
-        np.append(random.uniform(0.0, 1.0, 50_000), [40.0]),
-    ):
-        found = best_scale([histogram(values)])
-        low, high = min(values.min(), 0.0), values.max()
-        error = squared_error(found, values)
-        for low_share in np.linspace(0.1, 1.0, 10):
-            for high_share in np.linspace(0.1, 1.0, 10):
-                scale = (high * high_share - low * low_share) / 255
-                other = Scale(scale, int(np.clip(round(-128 - low * low_share / scale), -128, 127)))
-                assert error <= squared_error(other, values) * 1.03
-
-
-def test_ranges_of_few_numbers() -> None:
-    assert best_scale([histogram(np.zeros(10))]) == Scale(1.0, 0)
-    for constant in (3.7, -1e-20, 1e30):
-        values = np.full(10, constant)
-        found = best_scale([histogram(values)])
-        np.testing.assert_allclose(found.rounded(values), values, rtol=1e-3, atol=1e-17)
-        assert found.rounded(np.zeros(1)) == 0.0
-
-
-def test_histograms_count_everything() -> None:
-    made = Histogram()
-    parts = [np.array([0.0, 0.5, -1.0]), np.array([4.0, 0.0, 3.0]), np.array([-100.0]), np.array([1e-3])]
-    for part in parts:
-        made.add(part.astype(np.float32))
-    numbers, counts = made.numbers()
-    assert (made.lowest, made.highest, made.seen, counts.sum()) == (-100.0, 4.0, 8, 6)
-    np.testing.assert_allclose(np.repeat(numbers, counts), [-100, -1, 1e-3, 0.5, 3, 4], atol=0.02)
-
-
-# ---- Weights ----------------------------------------------------------------------------------------------------
-
-INPUT, RESULT = Scale(0.02, -3), Scale(0.05, 10)
-
-
-def test_weights_have_a_scale_for_each_output() -> None:
-    random = np.random.default_rng(0)
-    weight = random.normal(size=(4, 3, 3, 2)) * np.array([1.0, 1e-3, 30.0, 0.1]).reshape(-1, 1, 1, 1)
-    bias = random.normal(size=4)
-    made = integer_weights(weight, bias, INPUT, RESULT)
-    largest = np.abs(weight).reshape(4, -1).max(axis=1)
-    np.testing.assert_allclose(made.scales, largest / 127, rtol=1e-6)
-    np.testing.assert_array_less(np.abs(made.numbers() - weight).reshape(4, -1).max(axis=1), largest / 253)
-    np.testing.assert_allclose(made.bias * made.bias_scales.astype(float), bias, atol=0.02 * 30 / 127)
-
-
-def test_outputs_without_weights_keep_their_bias() -> None:
-    weight = np.zeros((3, 1, 1, 2))
-    weight[2] = 1e-12
-    bias = np.array([0.7, 0.0, -5.0])
-    made = integer_weights(weight, bias, INPUT, RESULT)
-    assert np.all(made.values[:2] == 128)
-    np.testing.assert_allclose(made.bias * made.bias_scales.astype(float), bias, rtol=1e-2)
-    network = mpscnn.Network((1, 1, 2))
-    network.output(network.conv2d(network.input, 3, 1, name="conv"))
-    network.set_weights({"conv.weight": weight.astype(np.float32), "conv.bias": bias.astype(np.float32)})
-    quantized, _ = mpscnn.quantize(network, noise(4, 1, 1, 2))
-    found = results(quantized, noise(1, 1, 1, 2, seed=5), "int8")
-    np.testing.assert_allclose(found.ravel(), bias, atol=0.03)
-
-
-def test_sums_stay_within_32_bits() -> None:
-    made = integer_weights(np.ones((1, 1, 1, 80_000)), np.array([1e5]), INPUT, RESULT)
-    steps = made.values.astype(np.int64) - 128
-    assert 255 * np.abs(steps).sum() + abs(int(made.bias[0])) < 2**31
-    np.testing.assert_allclose(made.numbers().sum(), 80_000, rtol=0.01)
-
-
-# ---- Equalisation and bias correction -----------------------------------------------------------------------
-
-
-def uneven(activation: str) -> mpscnn.Network:
-    """Channels of a depthwise layer's input whose ranges are up to a thousandfold each other's."""
-    network = mpscnn.Network(SHAPE)
-    x = network.conv2d(network.input, 16, 1, activation=activation, name="expand")
-    x = network.depthwise_conv2d(x, 3, padding="same", activation=activation, name="depthwise")
-    network.output(network.conv2d(x, 4, 1, name="project"))
-    drawn_weights(network)
-    factors = np.geomspace(0.03, 30.0, 16).astype(np.float32)
-    weights = network.weights
-    for name in ("expand.weight", "expand.bias"):
-        values = weights[name]
-        network.set_weights({name: values * factors.reshape(-1, *[1] * (values.ndim - 1))})
-    network.set_weights({"depthwise.weight": weights["depthwise.weight"] / factors.reshape(-1, 1, 1, 1)})
-    return network
-
-
-def test_equalisation_changes_no_bit_and_helps() -> None:
-    network, images = uneven("relu"), noise(16)
-    other = equalized(network, calibrate(network, images))
-    assert other is not None
-    np.testing.assert_array_equal(results(other, images, "float32"), results(network, images, "float32"))
-    ranges = calibrate(other, images)["expand"].largest
-    assert ranges.max() / ranges.min() < 8.0
-    errors = {}
-    for choice in (False, True, None):
-        _, report = mpscnn.quantize(network, images, equalize=choice)
-        errors[choice] = report.error
-        assert report.equalized is (choice is not False)
-    assert errors[None] == errors[True] < 0.5 * errors[False]
-
-
-def test_limits_that_would_move_along_forbid_equalisation() -> None:
-    network, images = uneven("relu6"), noise(4)
-    assert equalized(network, calibrate(network, images)) is None
-    _, report = mpscnn.quantize(network, images, equalize=True)
-    assert not report.equalized
-
-
-def test_bias_correction_keeps_means() -> None:
-    network = mpscnn.Network((6, 6, 64))
-    network.output(network.conv2d(network.input, 8, 1, name="conv"))
-    drawn_weights(network)
-    images = [np.abs(image) for image in noise(16, 6, 6, 64)]
-    right = results(network, images, "float32")
-    seen = calibrate(network, images)
-    off = []
-    for correct in (False, True):
-        found = results(with_integers(network, seen, correct_bias=correct), images, "int8")
-        off.append(np.abs((found - right).mean(axis=(0, 1, 2))).max())
-    assert off[1] < 0.5 * off[0]
-
-
 # ---- What is refused ------------------------------------------------------------------------------------------
-
-
-def test_refused_layers_are_named_before_photos_are_read() -> None:
-    network = mpscnn.Network(SHAPE, name="odd")
-    x = network.conv2d(network.input, 4, 3, name="conv")
-    x = network.l2_norm_pool2d(x, 2, name="norms")
-    x = network.activation(network.conv2d(x, 4, 1, name="second"), "gelu", name="gelu")
-    network.output(x)
-    network.initialize_weights()
-    with pytest.raises(mpscnn.UnsupportedError) as caught:
-        mpscnn.quantize(network, ["no such photo.jpg"])
-    for name in ("odd", "norms", "gelu"):
-        assert repr(name) in str(caught.value)
-    assert "'conv'" not in str(caught.value)
 
 
 def test_what_cannot_be_quantised(tmp_path: Path) -> None:
@@ -540,10 +425,6 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(empty, noise(1))
     with pytest.raises(mpscnn.WeightsError, match="finite"):
         empty.set_weights({"conv.weight": np.full((2, 1, 1, 3), np.nan, np.float32)})
-    two = mpscnn.Network({"a": SHAPE, "b": SHAPE})
-    two.output(two.add(*two.inputs))
-    with pytest.raises(mpscnn.ShapeError, match="has 2 inputs, expected one"):
-        mpscnn.quantize(two, noise(1))
 
 
 def test_results_that_are_not_finite() -> None:
@@ -562,76 +443,6 @@ def test_a_normalization_of_too_small_a_variance() -> None:
     network.set_weights({"bn.variance": np.zeros(2, np.float32), "bn.gamma": np.full(2, 1e30, np.float32)})
     with pytest.raises(mpscnn.WeightsError, match="layer 'bn': folding it gives weights beyond float32"):
         mpscnn.quantize(network, noise(1))
-
-
-# ---- The command ------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
-    for label in LABELS:
-        (folder / label).mkdir(parents=True)
-        save_photo(folder / label / "one.png", label)
-    return folder
-
-
-def test_the_command(
-    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    model = save_colour_model(tmp_path / "colours.safetensors")
-    assert call(monkeypatch, "quantize", str(model), "--images", str(photos)) == 0
-    said = capsys.readouterr()
-    assert "accuracy 100.00% in float32, 100.00% in int8" in said.out
-    assert "3 photos say little" in said.err
-    made = tmp_path / "colours_int8.safetensors"
-    assert (
-        call(monkeypatch, "classify", str(photos / "green"), "--model", str(made), "--precision", "int8") == 0
-    )
-    assert "green" in capsys.readouterr().out
-    loaded = mpscnn.load(made, precision="int8", device="cpu")
-    assert loaded.information["license"] == "Apache-2.0"
-    assert loaded.labels == list(LABELS)
-    arguments = (
-        "--images",
-        str(photos / "red"),
-        "--test",
-        str(photos),
-        "--output",
-        "other.safetensors",
-        "--json",
-    )
-    assert call(monkeypatch, "quantize", str(model), *arguments) == 0
-    report = json.loads(capsys.readouterr().out)
-    assert (report["calibration_images"], report["images"], report["accuracy_before"]) == (1, 3, 1.0)
-    assert report["bytes"] == (tmp_path / "other.safetensors").stat().st_size
-
-
-def test_the_command_fails(
-    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.chdir(tmp_path)
-    model = str(save_colour_model(tmp_path / "colours.safetensors"))
-
-    def error(*arguments: str, code: int = 1) -> str:
-        assert call(monkeypatch, "quantize", *arguments) == code
-        return capsys.readouterr().err
-
-    (tmp_path / "empty").mkdir()
-    assert "there is no photo" in error(model, "--images", "empty", code=2)
-    damaged = tmp_path / "damaged.png"
-    damaged.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
-    assert "damaged.png" in error(model, "--images", str(damaged))
-    place = tmp_path / "nowhere" / "out.safetensors"
-    assert f"{place}: cannot be written: No such file" in error(
-        model, "--images", str(photos), "-o", str(place)
-    )
-    assert "cannot be written: Is a directory" in error(model, "--images", str(photos), "-o", str(photos))
-    assert not (tmp_path / "colours_int8.safetensors").exists()
-    assert call(monkeypatch, "quantize", model, "--images", str(photos)) == 0
-    capsys.readouterr()
-    assert "is quantised already" in error("colours_int8.safetensors", "--images", str(photos), code=2)
 
 
 def test_the_bundled_model_keeps_its_accuracy(shared: Path) -> None:

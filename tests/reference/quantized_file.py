@@ -129,9 +129,37 @@ def _pool(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
 
 def _of_two(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     compute = {"ADD": quantized.add, "MUL": quantized.multiply, "SUB": quantized.subtract}[operator.kind]
-    a, b = (values[index] for index in operator.inputs)
+    a, b = (_operand(file, index, values) for index in operator.inputs)
     of_a, of_b, result = _quantizations(file, operator, 2)
     return compute(a, of_a, b, of_b, result, _ACTIVATIONS[_options(operator).integer(0, "b")])
+
+
+def _operand(file: TfliteFile, index: int, values: Values) -> Integers:
+    """One that may be a constant."""
+    return values[index] if index in values else np.asarray(_elements(file, index), np.int64)
+
+
+def _transpose(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return values[operator.inputs[0]].transpose(_elements(file, operator.inputs[1]))
+
+
+def _slice(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    """With steps, or the size of the part."""
+    first, second = (_elements(file, index).tolist() for index in operator.inputs[1:3])
+    steps: list[int | None] = [None] * len(first)
+    if operator.kind == "STRIDED_SLICE":
+        steps = _elements(file, operator.inputs[3]).tolist()
+    else:
+        second = [start + extent for start, extent in zip(first, second, strict=True)]
+    return values[operator.inputs[0]][tuple(map(slice, first, second, steps))]
+
+
+def _gather(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return values[operator.inputs[0]].take(_elements(file, operator.inputs[1]), _options(operator).integer(0))
+
+
+def _tile(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return np.tile(values[operator.inputs[0]], _elements(file, operator.inputs[1]))
 
 
 def _softmax(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
@@ -207,6 +235,7 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
     "FULLY_CONNECTED": _dense,
+    "GATHER": _gather,
     "HARD_SWISH": _hard_swish,
     "LOGISTIC": _logistic,
     "MAX_POOL_2D": _pool,
@@ -219,6 +248,10 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
+    "SLICE": _slice,
     "SOFTMAX": _softmax,
+    "STRIDED_SLICE": _slice,
     "SUB": _of_two,
+    "TILE": _tile,
+    "TRANSPOSE": _transpose,
 }

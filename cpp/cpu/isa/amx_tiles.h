@@ -1,7 +1,7 @@
 #pragma once
 
-// The tile instructions of Intel's AMX that products of bfloat16 numbers need: eight registers of up to 16
-// rows of 64 bytes each, which are configured before use.
+// The tile instructions of Intel's AMX that products of bfloat16 numbers and of bytes need: eight registers
+// of up to 16 rows of 64 bytes each, which are configured before use.
 
 #include <cstddef>
 #include <cstdint>
@@ -47,6 +47,10 @@ struct HardwareTiles {
     /// Sums += a * b, TDPBF16PS.
     template <int Sums, int A, int B> static MPSCNN_INLINE void multiply() {
         asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
+    }
+    /// Sums += a * b of unsigned bytes by signed ones, TDPBUSD.
+    template <int Sums, int A, int B> static MPSCNN_INLINE void multiply_bytes() {
+        asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
     }
     static MPSCNN_INLINE void release() { asm volatile("tilerelease"); }
 };

@@ -20,6 +20,9 @@ namespace avx2 {
 namespace avx2_bf16 {
 void get(Bfloat16Kernels &);
 }
+namespace avx2_vnni {
+void get(QuadKernels &);
+}
 #endif
 #if defined(MPSCNN_WITH_avx512)
 namespace avx512 {
@@ -35,7 +38,13 @@ namespace amx_bf16 {
 void get(Bfloat16Kernels &);
 }
 namespace avx512_vnni {
+void get(QuadKernels &);
+}
+namespace amx_int8 {
 void get(Kernel<IntegerConvolutionTask> &);
+}
+namespace avx512_fp16 {
+void get(Kernel<HalfSumsTask> &);
 }
 #endif
 #elif defined(__aarch64__)
@@ -44,6 +53,15 @@ namespace neon {
 }
 namespace neon_bf16 {
 void get(Bfloat16Kernels &);
+}
+namespace neon_dot {
+void get(QuadKernels &);
+}
+namespace neon_i8mm {
+void get(QuadKernels &);
+}
+namespace neon_fp16 {
+void get(Kernel<HalfSumsTask> &);
 }
 #else
 #error "the CPU engine has kernels for x86-64 and arm64"
@@ -109,6 +127,8 @@ Available::Available() {
         table.name = "amx";
         add_bfloat16(table, Bfloat16Products::blocks_in_tiles, amx_bf16::get);
         if (has_avx512_vnni()) avx512_vnni::get(table.quads);
+        if (has_amx_int8()) amx_int8::get(table.quads.tiles);
+        if (has_avx512_fp16()) avx512_fp16::get(table.halves);
     }
     if (has_avx512()) {
         KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
@@ -118,12 +138,15 @@ Available::Available() {
         else
             add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
         if (has_avx512_vnni()) avx512_vnni::get(table.quads);
+        if (has_avx512_fp16()) avx512_fp16::get(table.halves);
     }
 #endif
 #if defined(MPSCNN_WITH_avx2)
-    if (has_avx2())
-        add_bfloat16(add(assemble([](auto &part) { avx2::get(part); })), Bfloat16Products::blocks,
-                     avx2_bf16::get);
+    if (has_avx2()) {
+        KernelTable &table = add(assemble([](auto &part) { avx2::get(part); }));
+        add_bfloat16(table, Bfloat16Products::blocks, avx2_bf16::get);
+        if (has_avx_vnni()) avx2_vnni::get(table.quads);
+    }
 #endif
     add(assemble([](auto &part) { baseline::get(part); })).why_no_bfloat16 =
         "the instruction set baseline has no FMAs";
@@ -132,7 +155,12 @@ Available::Available() {
 Available::Available() {
     KernelTable &table = add(assemble([](auto &part) { neon::get(part); }));
     table.why_no_bfloat16 = "this processor has no bfloat16 instructions (FEAT_BF16)";
+    if (has_arm_fp16()) neon_fp16::get(table.halves);
     if (has_arm_bfloat16()) add_bfloat16(table, Bfloat16Products::arm_pairs, neon_bf16::get);
+    if (has_arm_int8_matrices())
+        neon_i8mm::get(table.quads);
+    else if (has_arm_dot_products())
+        neon_dot::get(table.quads);
 }
 #endif
 

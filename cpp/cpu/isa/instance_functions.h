@@ -16,6 +16,7 @@ void get(Kernel<SubpixelConvolutionTask> &);
 void get(Kernel<DepthToSpaceTask> &);
 void get(Kernel<BinaryConvolutionTask> &);
 void get(Kernel<BetaScalingTask> &);
+void get(Kernel<HalfSumsTask> &);
 void get(Kernel<PoolingTask> &);
 void get(Kernel<ArithmeticTask> &);
 void get(Kernel<AffineTask> &);

@@ -10,6 +10,7 @@
 #include "cpu/kernels/tasks/convolution.h"
 #include "cpu/kernels/tasks/elementwise.h"
 #include "cpu/kernels/tasks/gradient.h"
+#include "cpu/kernels/tasks/half_sums.h"
 #include "cpu/kernels/tasks/integer.h"
 #include "cpu/kernels/tasks/loss.h"
 #include "cpu/kernels/tasks/matrix_product.h"
@@ -32,7 +33,7 @@ using Task =
                  MomentsTask, StatisticsTask, NormalizationTask, CrossChannelTask, WindowNormalizationTask,
                  ReductionTask, ArgumentTask, WeightedReductionTask, InterleavedConvolutionTask,
                  SubpixelConvolutionTask, DepthToSpaceTask, BinaryConvolutionTask, BetaScalingTask,
-                 TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
+                 HalfSumsTask, TransposeTask, InterleaveTask, TakeTask, ConstantTask, MatrixProductTask,
                  LayerNormalizationTask, SumTask, WeightGradientTask, UpdateTask, LossTask, PartSumTask,
                  NormalizationSumsTask, NormalizationGradientTask,
                  // gradients of layers without weights, losses, new weights
@@ -96,6 +97,14 @@ struct Bfloat16Kernels {
     Kernel<ConversionTask> conversion;
 };
 
+/// What a processor that multiplies four bytes at a time has for such weights besides.
+struct QuadKernels {
+    Kernel<IntegerConvolutionTask> convolution; ///< for all weights
+    Kernel<IntegerConvolutionTask> tiles;       ///< for those by fours that are not depthwise; may be null
+    bool has_depthwise = false;                 ///< by fours; else they have other weights
+    std::int32_t centre = 0;                    ///< what each byte has less where it is multiplied
+};
+
 /// The kernels of one instruction set.
 struct KernelTable : VectorTraits,
                      HalfConversion,
@@ -113,13 +122,20 @@ struct KernelTable : VectorTraits,
         if constexpr (std::is_same_v<TaskType, ChainTask>)
             if (task.stages->packed->element == Element::bfloat16) return bfloat16.chain;
         if constexpr (std::is_same_v<TaskType, IntegerConvolutionTask>)
-            if (multiplies_quads()) return quads;
+            if (multiplies_quads())
+                return quads.tiles.run && task.weights.quads && !task.weights.is_depthwise()
+                           ? quads.tiles
+                           : quads.convolution;
+        if constexpr (std::is_same_v<TaskType, HalfSumsTask>)
+            if (multiplies_halves()) return halves;
         return *this;
     }
 
-    /// Where the processor multiplies four bytes at a time: for all weights.
-    Kernel<IntegerConvolutionTask> quads;
-    bool multiplies_quads() const { return quads.run != nullptr; }
+    Kernel<HalfSumsTask> halves; ///< by instructions for these, where the processor has such
+    bool multiplies_halves() const { return halves.run != nullptr; }
+
+    QuadKernels quads;
+    bool multiplies_quads() const { return quads.convolution.run != nullptr; }
 
     Bfloat16Kernels bfloat16;
     /// Where it has no such kernels, why not.

@@ -1,6 +1,6 @@
 #pragma once
 
-// Copies of floats that touch nothing else.
+// Copies of floats and bytes that touch nothing else.
 
 #include <cstddef>
 
@@ -27,6 +27,12 @@ template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to
     // The last vector overlaps the one before it, if there is one.
     if (c > 0) return V::store(to + count - V::width, V::load(from + count - V::width));
     V::store_partial(to, V::load_partial(from, count), count);
+}
+
+/// The same of bytes.
+template <class V>
+MPSCNN_INLINE void copy_channels(const std::uint8_t *from, std::uint8_t *to, std::int64_t count) {
+    __builtin_memcpy(to, from, static_cast<std::size_t>(count));
 }
 
 } // namespace

@@ -4,15 +4,20 @@
 // the source. Registers: sums of 12 pixels with AVX-512, 5 with AVX2; weights of a pair of inputs are loaded,
 // the pixels' inputs broadcast. Bound by the products, with few inputs by the requantisation.
 // Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers. Processors
-// with AVX512_VNNI multiply four bytes at a time, integer_quads.h and integer_depthwise_quads.h.
+// that have such instructions multiply four bytes at a time: integer_quads.h, with AVX-512 also
+// integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_pairs.h"
+#include "cpu/kernels/integer_quad_registers.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
-#if defined(__AVX512VNNI__)
-#include "cpu/kernels/integer_depthwise_quads.h"
+#if defined(MPSCNN_MULTIPLIES_QUADS)
 #include "cpu/kernels/integer_quads.h"
+#if defined(__AVX512BW__)
+#include "cpu/kernels/integer_depthwise_quads.h"
+#define MPSCNN_DEPTHWISE_QUADS
+#endif
 #endif
 
 namespace mpscnn::cpu {
@@ -39,10 +44,11 @@ Prepared depthwise_prepare(const IntegerConvolutionTask &task, const Planning &p
 
 template <class V>
 Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const Planning &planning) {
-#if defined(__AVX512VNNI__)
-    if (task.weights.quads)
-        return task.weights.is_depthwise() ? prepare_depthwise_quads(task, planning)
-                                           : prepare_quads(task, planning);
+#if defined(MPSCNN_DEPTHWISE_QUADS)
+    if (task.weights.quads && task.weights.is_depthwise()) return prepare_depthwise_quads(task, planning);
+#endif
+#if defined(MPSCNN_MULTIPLIES_QUADS)
+    if (task.weights.quads) return prepare_quads(task, planning, quad_block);
 #endif
     if (task.weights.is_depthwise()) return depthwise_prepare(task, planning);
     constexpr std::int64_t tiles = 4;
@@ -340,10 +346,12 @@ void depthwise_item(const IntegerConvolutionTask &task, const WorkSplit::Item &i
 template <class V>
 void integer_convolution_run(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
                              std::int64_t end, Worker &worker) {
-#if defined(__AVX512VNNI__)
-    if (task.weights.quads)
-        return task.weights.is_depthwise() ? run_depthwise_quads(task, prepared, begin, end, worker)
-                                           : run_quads(task, prepared, begin, end, worker);
+#if defined(MPSCNN_DEPTHWISE_QUADS)
+    if (task.weights.quads && task.weights.is_depthwise())
+        return run_depthwise_quads(task, prepared, begin, end, worker);
+#endif
+#if defined(MPSCNN_MULTIPLIES_QUADS)
+    if (task.weights.quads) return run_quads(task, prepared, begin, end, worker);
 #endif
     const auto &plan = prepared.plan_as<IntegerConvolutionPlan>();
     for (std::int64_t index = begin; index < end; ++index) {
@@ -362,4 +370,17 @@ void integer_convolution_run(const IntegerConvolutionTask &task, const Prepared 
 } // namespace
 } // namespace mpscnn::cpu
 
+#if defined(MPSCNN_MULTIPLIES_QUADS)
+namespace mpscnn::cpu::MPSCNN_SET {
+void get(QuadKernels &);
+}
+void mpscnn::cpu::MPSCNN_SET::get(QuadKernels &kernels) {
+    kernels.convolution = {integer_convolution_prepare<Simd>, integer_convolution_run<Simd>};
+    kernels.centre = QuadRegisters::centre;
+#if defined(MPSCNN_DEPTHWISE_QUADS)
+    kernels.has_depthwise = true;
+#endif
+}
+#else
 MPSCNN_KERNEL(IntegerConvolutionTask, integer_convolution)
+#endif

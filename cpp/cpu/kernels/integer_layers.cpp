@@ -1,13 +1,14 @@
 // Layers of integers without weights, and the ways into integers and back.
 //
 // A row of pixels at a time, written for the compiler to make vectors of. Sums read their terms from tables,
-// two loads for each element, or compute them with AVX-512. Bound by those, elsewhere by memory.
+// two loads for each element, or compute them with AVX-512; tables are looked up byte by byte, or 64 at a
+// time with AVX-512. Bound by those, elsewhere by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/integer_rows.h"
 #if defined(__AVX512BW__)
-#include "cpu/kernels/integer_tile_requantization.h"
+#include "cpu/kernels/integer_elementwise.h"
 #endif
 
 namespace mpscnn::cpu {
@@ -51,16 +52,18 @@ void integer_pooling_run(const IntegerPoolingTask &task, const Prepared &prepare
 
 // ---- Sums ----
 
+/// `a_step` and `b_step`: from one element to the next, 0 where all have one.
 MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequantizer &requantizer,
-                                 const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,
-                                 std::uint8_t *result) {
+                                 const std::uint8_t *a, std::int64_t a_step, const std::uint8_t *b,
+                                 std::int64_t b_step, std::int64_t elements, std::uint8_t *result) {
     constexpr std::int64_t panel = IntegerWeights::panel;
     const std::int32_t sign = task.subtracts ? -1 : 1;
     for (std::int64_t first = 0; first < elements; first += panel) {
         const std::int64_t count = min(elements - first, panel);
         std::int32_t sums[panel] = {};
         for (std::int64_t c = 0; c < count; ++c)
-            sums[c] = task.source_terms.of_all[a[first + c]] + sign * task.second_terms.of_all[b[first + c]];
+            sums[c] = task.source_terms.of_all[a[(first + c) * a_step]] +
+                      sign * task.second_terms.of_all[b[(first + c) * b_step]];
         requantizer.store(sums, count, result + first);
     }
 }
@@ -76,8 +79,7 @@ public:
     }
     MPSCNN_INLINE bool fits() const { return is_half_ || fits_; }
     MPSCNN_INLINE __m512i operator()(const std::uint8_t *bytes) const {
-        const __m128i own = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes));
-        const __m512i steps = _mm512_sub_epi32(_mm512_cvtepu8_epi32(own), zero_);
+        const __m512i steps = steps_of_bytes(bytes, zero_);
         if (is_half_) return _mm512_slli_epi32(steps, 19);
         const __m512i less = _mm512_set1_epi64(std::int64_t{1} << 31);
         return shifts_.rounded<true>(_mm512_slli_epi32(steps, 20), less);
@@ -88,31 +90,6 @@ private:
     bool is_half_, fits_;
     RightShifts shifts_;
 };
-
-template <bool subtracts>
-MPSCNN_INLINE void add_all(const TermsOfBytes &first, const TermsOfBytes &second,
-                           const TileRequantizer<1> &requantizer, const std::uint8_t *a,
-                           const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
-    constexpr std::int64_t panel = IntegerWeights::panel, part = 4 * panel;
-    alignas(64) std::int32_t sums[part];
-    const auto add = [&](const std::uint8_t *x, const std::uint8_t *y, std::uint8_t *to)
-        __attribute__((always_inline)) {
-#pragma GCC unroll 4
-        for (std::int64_t c = 0; c < part; c += panel)
-            _mm512_store_si512(sums + c, subtracts ? _mm512_sub_epi32(first(x + c), second(y + c))
-                                                   : _mm512_add_epi32(first(x + c), second(y + c)));
-        requantizer.store(sums, 4, to, panel);
-    };
-    std::int64_t done = 0;
-    for (; done + part <= elements; done += part) add(a + done, b + done, result + done);
-    if (done == elements) return;
-    alignas(64) std::uint8_t last[3][part];
-    const __mmask64 left = ~std::uint64_t{0} >> (part - (elements - done));
-    _mm512_store_si512(last[0], _mm512_maskz_loadu_epi8(left, a + done));
-    _mm512_store_si512(last[1], _mm512_maskz_loadu_epi8(left, b + done));
-    add(last[0], last[1], last[2]);
-    _mm512_mask_storeu_epi8(result + done, left, _mm512_load_si512(last[2]));
-}
 #endif
 
 template <class V> Prepared integer_sum_prepare(const IntegerSumTask &task, const Planning &planning) {
@@ -121,30 +98,79 @@ template <class V> Prepared integer_sum_prepare(const IntegerSumTask &task, cons
 template <class V>
 void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::int64_t begin,
                      std::int64_t end, Worker &) {
-    const RowRuns runs = runs_of(task.destination, task.source, task.second);
-    const auto each_run = [&](auto add) __attribute__((always_inline)) {
-        for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-            for (std::int64_t x = 0; x < runs.count; ++x)
-                add(bytes_at(task.source, image, y, x), bytes_at(task.second, image, y, x), runs.elements,
-                    bytes_at(task.destination, image, y, x));
-        });
-    };
+    const OperandPair operands(task);
+    const std::int64_t a_step = operands.channel_step_of_a(), b_step = operands.channel_step_of_b();
 #if defined(__AVX512BW__)
     const TermsOfBytes first(task.source_terms), second(task.second_terms);
-    if (first.fits() && second.fits()) {
+    if (a_step && b_step && first.fits() && second.fits()) {
         const TileRequantizer<1> requantizer(task.requantization, 0, IntegerWeights::panel);
+        const auto add_all = [&](auto combine) __attribute__((always_inline)) {
+            operands.for_each_run(task, prepared, begin, end,
+                                  [&](auto... run) { combine_bytes(combine, requantizer, run...); });
+        };
         if (task.subtracts)
-            each_run([&](auto... run) { add_all<true>(first, second, requantizer, run...); });
+            add_all([&](const std::uint8_t *a, const std::uint8_t *b)
+                        __attribute__((always_inline)) { return _mm512_sub_epi32(first(a), second(b)); });
         else
-            each_run([&](auto... run) { add_all<false>(first, second, requantizer, run...); });
+            add_all([&](const std::uint8_t *a, const std::uint8_t *b)
+                        __attribute__((always_inline)) { return _mm512_add_epi32(first(a), second(b)); });
         return;
     }
 #endif
     const PanelRequantizer requantizer(task.requantization, 0);
-    each_run([&](auto... run) { add_by_tables(task, requantizer, run...); });
+    operands.for_each_run(
+        task, prepared, begin, end,
+        [&](const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
+            add_by_tables(task, requantizer, a, a_step, b, b_step, elements, result);
+        });
 }
 
 // ---- Tables ----
+
+#if defined(__AVX512BW__)
+/// A table of 256 bytes as 128 words in registers: of the word that a byte's upper 7 bits name the lowest one
+/// says which half.
+class LookUp {
+public:
+    explicit MPSCNN_INLINE LookUp(const std::uint8_t *table) {
+        for (int part = 0; part < 4; ++part) words_[part] = _mm512_loadu_si512(table + 64 * part);
+    }
+    MPSCNN_INLINE __m512i operator()(__m512i bytes) const {
+        const __m512i even = of_words(_mm512_and_si512(bytes, _mm512_set1_epi16(0xff))),
+                      odd = of_words(_mm512_srli_epi16(bytes, 8));
+        return _mm512_mask_blend_epi8(0xaaaaaaaaaaaaaaaa, even, _mm512_slli_epi16(odd, 8));
+    }
+
+private:
+    /// In the lower half of each word, with anything above.
+    MPSCNN_INLINE __m512i of_words(__m512i bytes) const {
+        const __m512i place = _mm512_srli_epi16(bytes, 1),
+                      low = _mm512_permutex2var_epi16(words_[0], place, words_[1]),
+                      high = _mm512_permutex2var_epi16(words_[2], place, words_[3]);
+        const __mmask32 is_high = _mm512_test_epi16_mask(place, _mm512_set1_epi16(64)),
+                        is_odd = _mm512_test_epi16_mask(bytes, _mm512_set1_epi16(1));
+        const __m512i word = _mm512_mask_blend_epi16(is_high, low, high);
+        return _mm512_mask_srli_epi16(word, is_odd, word, 8);
+    }
+
+    __m512i words_[4];
+};
+
+MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, std::int64_t count,
+                           std::uint8_t *result) {
+    const LookUp look(table);
+    std::int64_t c = 0;
+    for (; c + 64 <= count; c += 64) _mm512_storeu_si512(result + c, look(_mm512_loadu_si512(from + c)));
+    if (c == count) return;
+    const __mmask64 left = ~std::uint64_t{0} >> (64 - (count - c));
+    _mm512_mask_storeu_epi8(result + c, left, look(_mm512_maskz_loadu_epi8(left, from + c)));
+}
+#else
+MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, std::int64_t count,
+                           std::uint8_t *result) {
+    for (std::int64_t c = 0; c < count; ++c) result[c] = table[from[c]];
+}
+#endif
 
 template <class V> Prepared integer_table_prepare(const IntegerTableTask &task, const Planning &planning) {
     return prepare_rows(task, planning);
@@ -158,7 +184,7 @@ void integer_table_run(const IntegerTableTask &task, const Prepared &prepared, s
             const std::uint8_t *const from = bytes_at(task.source, image, y, x);
             std::uint8_t *const result = bytes_at(task.destination, image, y, x);
             if (task.table)
-                for (std::int64_t c = 0; c < runs.elements; ++c) result[c] = task.table[from[c]];
+                look_up(task.table, from, runs.elements, result);
             else
                 for (std::int64_t c = 0; c < runs.elements; ++c) result[c] = from[c];
         }

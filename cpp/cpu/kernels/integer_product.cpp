@@ -1,21 +1,15 @@
-// Products of two tensors of integers, 16 channels at a time. Bound by the requantisation of each product.
+// Products of two tensors of integers, 16 channels at a time, 64 with AVX-512. Bound by the requantisation of
+// each product.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/integer_rows.h"
+#if defined(__AVX512BW__)
+#include "cpu/kernels/integer_elementwise.h"
+#endif
 
 namespace mpscnn::cpu {
 namespace {
-
-/// How far the next row, pixel and channel of an operand are where it has one for all of the result's.
-struct OperandSteps {
-    std::int64_t row, pixel, channel;
-
-    MPSCNN_INLINE OperandSteps(const ConstView &operand, const View &to)
-        : row(operand.height == to.height), pixel(operand.width == to.width),
-          channel(operand.channels == to.channels) {}
-    bool has_all() const { return row && pixel && channel; }
-};
 
 template <class V>
 Prepared integer_product_prepare(const IntegerProductTask &task, const Planning &planning) {
@@ -26,26 +20,35 @@ template <class V>
 void integer_product_run(const IntegerProductTask &task, const Prepared &prepared, std::int64_t begin,
                          std::int64_t end, Worker &) {
     constexpr std::int64_t panel = IntegerWeights::panel;
+    const OperandPair operands(task);
+    const std::int64_t step_a = operands.channel_step_of_a(), step_b = operands.channel_step_of_b();
+#if defined(__AVX512BW__)
+    if (step_a && step_b) {
+        const TileRequantizer<1> requantizer(task.requantization, 0, panel);
+        const __m512i zero_a = _mm512_set1_epi32(task.source_zero),
+                      zero_b = _mm512_set1_epi32(task.second_zero);
+        const auto multiply = [&](const std::uint8_t *a, const std::uint8_t *b)
+            __attribute__((always_inline)) {
+            return _mm512_mullo_epi32(steps_of_bytes(a, zero_a), steps_of_bytes(b, zero_b));
+        };
+        operands.for_each_run(task, prepared, begin, end,
+                              [&](auto... run) { combine_bytes(multiply, requantizer, run...); });
+        return;
+    }
+#endif
     const PanelRequantizer requantizer(task.requantization, 0);
-    const OperandSteps of_a(task.source, task.destination), of_b(task.second, task.destination);
-    const RowRuns runs = of_a.has_all() && of_b.has_all()
-                             ? runs_of(task.destination, task.source, task.second)
-                             : RowRuns{task.destination.width, task.destination.channels};
-    for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
-        for (std::int64_t x = 0; x < runs.count; ++x) {
-            const std::uint8_t *a = bytes_at(task.source, image, y * of_a.row, x * of_a.pixel),
-                               *b = bytes_at(task.second, image, y * of_b.row, x * of_b.pixel);
-            std::uint8_t *const result = bytes_at(task.destination, image, y, x);
-            for (std::int64_t first = 0; first < runs.elements; first += panel) {
-                const std::int64_t count = min(runs.elements - first, panel);
+    operands.for_each_run(
+        task, prepared, begin, end,
+        [&](const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
+            for (std::int64_t first = 0; first < elements; first += panel) {
+                const std::int64_t count = min(elements - first, panel);
                 std::int32_t products[panel] = {};
                 for (std::int64_t c = 0; c < count; ++c)
-                    products[c] = (a[(first + c) * of_a.channel] - task.source_zero) *
-                                  (b[(first + c) * of_b.channel] - task.second_zero);
+                    products[c] = (a[(first + c) * step_a] - task.source_zero) *
+                                  (b[(first + c) * step_b] - task.second_zero);
                 requantizer.store(products, count, result + first);
             }
-        }
-    });
+        });
 }
 
 } // namespace

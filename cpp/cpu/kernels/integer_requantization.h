@@ -10,6 +10,8 @@
 
 #if defined(__AVX2__)
 #include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
 #endif
 
 namespace mpscnn::cpu {
@@ -207,6 +209,50 @@ private:
     std::int64_t first_;
     bool has_ties_, fits_;
     RightShifts own_[2];
+};
+#elif defined(__ARM_NEON)
+/// VQRDMULH is the first rounding. VRSHL rounds ties up, so that sums below zero have one less before it.
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}
+
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        int32x4_t words[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const int32x4_t x = vld1q_s32(sums + 4 * i), m = vld1q_s32(to_.multipliers + first_ + 4 * i),
+                            shift = vld1q_s32(to_.shifts + first_ + 4 * i);
+            const int32x4_t limited = vminq_s32(vmaxq_s32(to_.once ? once(x, m, shift) : twice(x, m, shift),
+                                                          vdupq_n_s32(to_.low - to_.zero_point)),
+                                                vdupq_n_s32(to_.high - to_.zero_point));
+            words[i] = vaddq_s32(limited, vdupq_n_s32(to_.zero_point));
+        }
+        const int16x8_t low = vcombine_s16(vmovn_s32(words[0]), vmovn_s32(words[1])),
+                        high = vcombine_s16(vmovn_s32(words[2]), vmovn_s32(words[3]));
+        const uint8x16_t bytes = vcombine_u8(vqmovun_s16(low), vqmovun_s16(high));
+        if (count >= 16) return vst1q_u8(result, bytes);
+        std::uint8_t each[16];
+        vst1q_u8(each, bytes);
+        for (std::int64_t i = 0; i < count; ++i) result[i] = each[i];
+    }
+
+private:
+    static MPSCNN_INLINE int32x4_t twice(int32x4_t x, int32x4_t m, int32x4_t shift) {
+        const int32x4_t zero = vdupq_n_s32(0), right = vminq_s32(shift, zero);
+        const int32x4_t product = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, zero)), m);
+        const int32x4_t less = vshrq_n_s32(vandq_s32(product, right), 31);
+        return vrshlq_s32(vqaddq_s32(product, less), right);
+    }
+    static MPSCNN_INLINE int32x4_t once(int32x4_t x, int32x4_t m, int32x4_t shift) {
+        const int32x4_t bits = vsubq_s32(shift, vdupq_n_s32(31));
+        const int64x2_t low = vrshlq_s64(vmull_s32(vget_low_s32(x), vget_low_s32(m)),
+                                         vmovl_s32(vget_low_s32(bits))),
+                        high = vrshlq_s64(vmull_high_s32(x, m), vmovl_high_s32(bits));
+        return vcombine_s32(vmovn_s64(low), vmovn_s64(high));
+    }
+
+    const Requantization &to_;
+    std::int64_t first_;
 };
 #else
 class PanelRequantizer {

@@ -36,6 +36,45 @@ template <class... Views> RowRuns runs_of(const View &to, const Views &...from) 
                   : RowRuns{to.width, to.channels};
 }
 
+/// Two tensors of a layer, either of which may have one row, column or channel for all of the result's.
+class OperandPair {
+public:
+    template <class TaskType>
+    explicit OperandPair(const TaskType &task)
+        : a_(task.source, task.destination), b_(task.second, task.destination),
+          runs_(a_.has_all() && b_.has_all() ? runs_of(task.destination, task.source, task.second)
+                                             : RowRuns{task.destination.width, task.destination.channels}) {}
+
+    /// From one channel of an operand to the next: 1, or 0 where it has one.
+    std::int64_t channel_step_of_a() const { return a_.channel; }
+    std::int64_t channel_step_of_b() const { return b_.channel; }
+
+    /// Calls visit(a, b, elements, result) for all that lies side by side.
+    template <class TaskType, class Visit>
+    MPSCNN_INLINE void for_each_run(const TaskType &task, const Prepared &prepared, std::int64_t begin,
+                                    std::int64_t end, Visit visit) const {
+        for_each_row(prepared, begin, end, [&](std::int64_t image, std::int64_t y) {
+            for (std::int64_t x = 0; x < runs_.count; ++x)
+                visit(bytes_at(task.source, image, y * a_.row, x * a_.pixel),
+                      bytes_at(task.second, image, y * b_.row, x * b_.pixel), runs_.elements,
+                      bytes_at(task.destination, image, y, x));
+        });
+    }
+
+private:
+    struct Steps {
+        std::int64_t row, pixel, channel;
+
+        Steps(const ConstView &operand, const View &to)
+            : row(operand.height == to.height), pixel(operand.width == to.width),
+              channel(operand.channels == to.channels) {}
+        bool has_all() const { return row && pixel && channel; }
+    };
+
+    Steps a_, b_;
+    RowRuns runs_;
+};
+
 /// Calls visit(bytes) for each pixel of a result's window that lies in the source; returns how many these
 /// are.
 template <class TaskType, class Visit>

@@ -1,6 +1,6 @@
 #pragma once
 
-// Sums of pixels x one or two panels become bytes, 64 at a time, where all shifts go right.
+// Sums of pixels x one or two panels become bytes, with AVX-512 64 at a time, where all shifts go right.
 //
 // As in integer_requantization.h both roundings are one shift of 64 bits. What is added before it holds the
 // zero point, too. Products of odd lanes are shifted by 32 bits less, which leaves them in the upper half
@@ -12,6 +12,7 @@
 namespace mpscnn::cpu {
 namespace {
 
+#if defined(__AVX512BW__)
 /// What the sums of one panel are requantised by.
 class RightShifts {
 public:
@@ -158,6 +159,28 @@ private:
     bool has_ties_, fits_;
     RightShifts own_[panels];
 };
+
+#else
+/// One by one.
+template <int panels> class TileRequantizer {
+    static_assert(panels == 1);
+
+public:
+    MPSCNN_INLINE TileRequantizer(const Requantization &to, std::int64_t first, std::int64_t count)
+        : own_(to, first), count_(min(count, panel)) {}
+
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
+                             std::ptrdiff_t pitch) const {
+        for (std::int64_t p = 0; p < pixels; ++p) own_.store(sums + p * panel, count_, result + p * pitch);
+    }
+
+private:
+    static constexpr std::int64_t panel = IntegerWeights::panel;
+
+    PanelRequantizer own_;
+    std::int64_t count_;
+};
+#endif
 
 } // namespace
 } // namespace mpscnn::cpu

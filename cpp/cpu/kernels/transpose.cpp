@@ -1,6 +1,6 @@
 // Axes in another order. Which axis lies at a distance of 1 in the source (the columns of a tile) and which
 // in the destination (its rows) decides everything: where it is one axis, runs are copied; else tiles of
-// lanes x lanes are transposed in registers.
+// lanes x lanes are transposed in registers, of floats; bytes are moved one by one.
 //
 // Registers: one tile. Bound by shuffles, four for each vector with 16 lanes, or by memory. What limits it:
 // axes shorter than a vector, which leave lanes of a tile empty; the two of a shuffle of two groups have a
@@ -113,7 +113,8 @@ template <class V> Prepared transpose_prepare(const TransposeTask &task, const P
 }
 
 /// `count` elements at even distances.
-template <class V> MPSCNN_INLINE void copy_run(const float *from, float *to, const TransposedAxis &axis) {
+template <class V, class Element>
+MPSCNN_INLINE void copy_run(const Element *from, Element *to, const TransposedAxis &axis) {
     if (axis.from == 1 && axis.to == 1) return copy_channels<V>(from, to, axis.extent);
     for (std::int64_t i = 0; i < axis.extent; ++i) to[i * axis.to] = from[i * axis.from];
 }
@@ -128,6 +129,12 @@ MPSCNN_INLINE void interleave_two(const float *a, const float *b, float *to, std
         V::store(to + 2 * i + V::width, interleaved_lanes<V, true>(x, y));
     }
     for (; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
+}
+/// The same of bytes, which the compiler makes vectors of.
+template <class V>
+MPSCNN_INLINE void interleave_two(const std::uint8_t *a, const std::uint8_t *b, std::uint8_t *to,
+                                  std::int64_t count) {
+    for (std::int64_t i = 0; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
 }
 
 /// lanes x lanes elements, of which `rows` x `columns` are there: row i is next to each other in the source.
@@ -149,38 +156,50 @@ MPSCNN_INLINE void transpose_tile(const float *from, std::ptrdiff_t from_step, f
     for (int i = 0; i < V::width && i < columns; ++i) store_lanes<V>(to + i * to_step, x[i], rows);
 }
 
+/// Rows of tiles: `rows` x `columns` elements that are next to each other in the source in rows.
+template <class V>
+MPSCNN_INLINE void transpose_tiles(const float *from, std::ptrdiff_t from_step, float *to,
+                                   std::ptrdiff_t to_step, std::int64_t rows, std::int64_t columns) {
+    for (std::int64_t i = 0; i < columns; i += V::width)
+        for (std::int64_t j = 0; j < rows; j += V::width)
+            transpose_tile<V>(from + j * from_step + i, from_step, to + i * to_step + j, to_step,
+                              min(V::width, rows - j), min(V::width, columns - i));
+}
+template <class V>
+MPSCNN_INLINE void transpose_tiles(const std::uint8_t *from, std::ptrdiff_t from_step, std::uint8_t *to,
+                                   std::ptrdiff_t to_step, std::int64_t rows, std::int64_t columns) {
+    for (std::int64_t i = 0; i < columns; ++i)
+        for (std::int64_t j = 0; j < rows; ++j) to[i * to_step + j] = from[j * from_step + i];
+}
+
 /// The elements at one position on the outer axes, [begin, end) of `across`.
-template <class V> void transpose_block(const TransposePlan &plan, const float *from, float *to, Range part) {
+template <class V, class Element>
+void transpose_block(const TransposePlan &plan, const Element *from, Element *to, Range part) {
     constexpr std::int64_t few = V::width / 4;
     const TransposedAxis &inner = plan.inner, &across = plan.across;
     if (across.extent == 1) return copy_run<V>(from, to, inner);
-    const float *source = from + part.begin * across.from;
-    float *target = to + part.begin * across.to;
+    const Element *source = from + part.begin * across.from;
+    Element *target = to + part.begin * across.to;
     const bool near = across.from == 1 && inner.to == 1;
     if (near && inner.extent == 2 && across.to == 2)
         return interleave_two<V>(source, source + inner.from, target, part.size());
-    if (!near || inner.extent <= few || across.extent <= few) {
-        for (std::int64_t i = 0; i < part.size(); ++i)
-            copy_run<V>(source + i * across.from, target + i * across.to, inner);
-        return;
-    }
-    for (std::int64_t i = 0; i < part.size(); i += V::width)
-        for (std::int64_t j = 0; j < inner.extent; j += V::width)
-            transpose_tile<V>(source + j * inner.from + i, inner.from, target + i * across.to + j, across.to,
-                              min(V::width, inner.extent - j), min(V::width, part.size() - i));
+    if (near && inner.extent > few && across.extent > few)
+        return transpose_tiles<V>(source, inner.from, target, across.to, inner.extent, part.size());
+    for (std::int64_t i = 0; i < part.size(); ++i)
+        copy_run<V>(source + i * across.from, target + i * across.to, inner);
 }
 
-template <class V>
-void transpose_run(const TransposeTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
-                   Worker &) {
+template <class V, class Element>
+void transpose_elements(const TransposeTask &task, const Prepared &prepared, std::int64_t begin,
+                        std::int64_t end) {
     const auto &plan = prepared.plan_as<TransposePlan>();
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = plan.split.item(index);
         const Range across{item.vectors.begin * plan.across_block,
                            min(item.vectors.end * plan.across_block, plan.across.extent)};
         for (std::int64_t row = item.rows.begin; row < item.rows.end; ++row) {
-            const float *from = task.source.data + item.image * task.source.image_stride;
-            float *to = task.destination.data + item.image * task.destination.image_stride;
+            const auto *from = pixel_at<Element>(task.source, item.image, 0, 0);
+            auto *to = pixel_at<Element>(task.destination, item.image, 0, 0);
             std::int64_t rest = row;
             for (int axis = plan.outer_count - 1; axis >= 0; --axis) {
                 const std::int64_t position = rest % plan.outer[axis].extent;
@@ -191,6 +210,14 @@ void transpose_run(const TransposeTask &task, const Prepared &prepared, std::int
             transpose_block<V>(plan, from, to, across);
         }
     }
+}
+
+template <class V>
+void transpose_run(const TransposeTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                   Worker &) {
+    if (task.destination.element == Element::uint8)
+        return transpose_elements<V, std::uint8_t>(task, prepared, begin, end);
+    transpose_elements<V, float>(task, prepared, begin, end);
 }
 
 template <class V> Prepared interleave_prepare(const InterleaveTask &task, const Planning &planning) {

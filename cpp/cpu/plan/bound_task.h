@@ -55,16 +55,16 @@ private:
     void bind_others(NormalizationSumsTask &own) {
         own.gradient = bind(step_.others[0]);
         own.statistics = bind(step_.others[1]);
-        bind_mask(own.mask, 2);
+        bind_gamma_and_beta(own.mask, 2);
     }
     void bind_others(NormalizationGradientTask &own) {
         own.gradient = bind(step_.others[0]);
         own.statistics = bind(step_.others[1]);
         own.sums = bind(step_.others[2]);
         if (own.has_gamma) own.gamma = bind(step_.others[3]);
-        bind_mask(own.mask, own.has_gamma ? 4 : 3);
+        bind_gamma_and_beta(own.mask, own.has_gamma ? 4 : 3);
     }
-    void bind_mask(NormalizationMask &own, std::size_t next) {
+    void bind_gamma_and_beta(NormalizationAnew &own, std::size_t next) {
         if (own.has_gamma) own.gamma = bind(step_.others[next++]);
         if (own.has_beta) own.beta = bind(step_.others[next]);
     }
@@ -77,7 +77,17 @@ private:
         own.labels = bind(step_.others[0]);
         own.weights = bind(step_.others[1]);
     }
-    void bind_others(WeightGradientTask &own) { own.gradient = bind(step_.others[0]); }
+    void bind_others(HalfSumsTask &own) {
+        if (step_.others.empty()) return;
+        residual_ = bind(step_.others[0]);
+        own.epilogue.residual = &residual_;
+    }
+    void bind_others(WeightGradientTask &own) {
+        own.gradient = bind(step_.others[0]);
+        if (!own.normalization.applies) return;
+        own.statistics = bind(step_.others[1]);
+        bind_gamma_and_beta(own.normalization, 2);
+    }
     void bind_others(PackTask &own) {
         if (own.has_bias) own.bias = bind(step_.others[0]);
     }

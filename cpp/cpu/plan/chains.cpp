@@ -136,7 +136,9 @@ private:
 
     bool may_begin(std::size_t i) const {
         const FusedOperation &operation = network_.operations[i];
-        if (!tasks_[i] || operation.broadcast || operation.gate || !operation.variables.empty()) return false;
+        if (!tasks_[i] || operation.broadcast || operation.gate || operation.half_sums ||
+            !operation.variables.empty())
+            return false;
         const ConvolutionTask &task = *tasks_[i];
         const PackedConvolution &packed = *task.packed;
         if ((packed.element == Element::bfloat16) != is_bfloat16()) return false;
@@ -280,6 +282,7 @@ private:
             const auto convolution = pooled_convolution(i);
             if (!convolution || in_chain[*convolution]) continue;
             if (!network_.operations[*convolution].variables.empty()) continue;
+            if (network_.operations[*convolution].half_sums) continue;
             const FusedOperation &operation = network_.operations[i];
             const auto &pooling = std::get<ops::Pooling>(operation.operation);
             const WindowAxis rows = pooling_task(pooling, shapes_[index(operation.inputs[0])]).vertical;

@@ -49,6 +49,22 @@ double value_of(const Neuron &neuron, double x) {
         return x / (1.0 + std::exp(-b * x));
     case NeuronKind::tanh:
         return a * std::tanh(b * x);
+    case NeuronKind::absolute:
+        return std::fabs(x);
+    case NeuronKind::softplus: // ln(1 + e^y) without an overflow
+        return a * (std::max(b * x, 0.0) + std::log1p(std::exp(-std::fabs(b * x))));
+    case NeuronKind::softsign:
+        return x / (1.0 + std::fabs(x));
+    case NeuronKind::elu:
+        return x < 0.0 ? a * std::expm1(x) : x;
+    case NeuronKind::gelu:
+        return x / 2.0 * std::erfc(-x / std::sqrt(2.0));
+    case NeuronKind::gelu_tanh:
+        return x / 2.0 * (1.0 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
+    case NeuronKind::mish:
+        return x * std::tanh(std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))));
+    case NeuronKind::erf:
+        return std::erf(x);
     default: // sigmoid
         return 1.0 / (1.0 + std::exp(-x));
     }

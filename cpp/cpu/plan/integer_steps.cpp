@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "cpu/plan/lowering.h"
+#include "cpu/plan/operation.h"
 #include "cpu/plan/placement.h"
 #include "cpu/plan/step_builder.h"
 
@@ -242,6 +243,31 @@ private:
         IntegerSoftmaxTask task;
         task.exponentials = fused.integers->table.data();
         append(fused, task);
+    }
+
+    // ---- Elements in other places: the kernels that move floats move bytes ----
+
+    void add_layer(const FusedOperation &fused, const ops::Transpose &move) { add_move(fused, move); }
+    void add_layer(const FusedOperation &fused, const ops::ChannelShuffle &move) { add_move(fused, move); }
+    void add_layer(const FusedOperation &fused, const ops::Gather &move) { add_move(fused, move); }
+    void add_layer(const FusedOperation &fused, const ops::Tile &move) { add_move(fused, move); }
+    template <class Op> void add_move(const FusedOperation &fused, const Op &operation) {
+        const Region source = integers(fused, 0);
+        make_step(builder_, fused, operation);
+        builder_.steps.back().source = source;
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Slice &slice) {
+        if (!slice.is_view()) return add_move(fused, slice);
+        const Region source = integers(fused, 0), result = builder_.placement().region(fused.result);
+        const Region part = sliced(slice, source, builder_.input_shape(fused), builder_.result_shape(fused));
+        if (!(part == result)) append(fused.layers, IntegerTableTask{}, part, result);
+    }
+
+    void add_layer(const FusedOperation &fused, const ops::Constant &) {
+        ConstantTask task;
+        task.values = fused.integers->constant.data();
+        append(fused.layers, task, builder_.input(fused, 0), builder_.placement().region(fused.result));
     }
 
     /// Reshapes are other views of the same memory; the table of unsupported features refuses what is left.

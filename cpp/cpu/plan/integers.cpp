@@ -65,9 +65,9 @@ void require_not_far(const Node &node, const FixedPoint &factor) {
 /// Of a convolution or dense layer.
 class ProductLowering {
 public:
-    ProductLowering(const Graph &graph, std::size_t index, bool by_quads, IntegerLayer &layer)
+    ProductLowering(const Graph &graph, std::size_t index, const QuadKernels *quads, IntegerLayer &layer)
         : node_(graph.nodes()[index]), layer_(layer), source_(quantization_of(graph, node_.inputs[0])),
-          result_(quantization_of(graph, graph.result_of(index))), by_quads_(by_quads) {}
+          result_(quantization_of(graph, graph.result_of(index))), quads_(quads) {}
 
     void run() {
         const auto found = node_.weights.find("weight");
@@ -194,10 +194,9 @@ private:
     /// Of depthwise ones no weight may be more than two 8-bit integers.
     bool has_quads() const {
         const IntegerWeights &weights = layer_.weights;
-        if (!by_quads_ || !(weights.groups == 1 || weights.is_depthwise())) return false;
-        bool fits = true;
-        if (weights.is_depthwise())
-            each_weight([&](std::int64_t, std::int64_t, int weight) { fits &= weight <= 2 * 127; });
+        if (!quads_ || !weights.is_depthwise()) return quads_ && weights.groups == 1;
+        bool fits = quads_->has_depthwise;
+        each_weight([&](std::int64_t, std::int64_t, int weight) { fits &= weight <= 2 * 127; });
         return fits;
     }
 
@@ -207,9 +206,10 @@ private:
         return quads;
     }
 
-    /// The sum of (x - zero) * w is that of x * w less zero times the sum of w, modulo 2^32.
+    /// The sum of (x - zero) * w is that of x * w less zero times the sum of w, modulo 2^32. Of x kernels
+    /// multiply what is left of it.
     void move_zero_point_to_bias() {
-        const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point));
+        const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point) - quads_->centre);
         each_weight([&](std::int64_t output, std::int64_t, int weight) {
             std::int32_t &bias = layer_.bias[static_cast<std::size_t>(output)];
             bias = static_cast<std::int32_t>(static_cast<std::uint32_t>(bias) -
@@ -298,7 +298,7 @@ private:
     const Node &node_;
     IntegerLayer &layer_;
     const Quantization source_, result_;
-    const bool by_quads_;
+    const QuadKernels *const quads_;
     std::int64_t rows_ = 1, columns_ = 1; ///< of the window
     const engine::WeightTensor *tensor_ = nullptr;
 };
@@ -401,7 +401,19 @@ void lower_function(const Graph &graph, std::size_t index, IntegerLayer &layer) 
     std::copy(table.begin(), table.end(), layer.moved.data());
 }
 
-/// Poolings, resizes, borders and reshapes do not change what integers stand for.
+/// The nearest integers to the weight's numbers, ties away from zero.
+void lower_constant(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Quantization &result = quantization_of(graph, graph.result_of(index));
+    const std::vector<float> values = graph.nodes()[index].weights.at("value").values();
+    layer.constant = AlignedBuffer<std::uint8_t>(values.size());
+    std::transform(values.begin(), values.end(), layer.constant.data(), [&](float value) {
+        const double moved =
+            static_cast<double>(std::round(value / result.scale)) + stored(result, result.zero_point);
+        return static_cast<std::uint8_t>(std::clamp(moved, 0.0, 255.0));
+    });
+}
+
+/// What moves integers, poolings and resizes do not change what they stand for.
 void require_same(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
     if (!(quantization_of(graph, node.inputs[0]) == quantization_of(graph, graph.result_of(index))))
@@ -413,12 +425,14 @@ void require_same(const Graph &graph, std::size_t index) {
 
 std::size_t IntegerLayer::bytes() const {
     return values.size() * sizeof(std::int16_t) + quads.size() + rest_quads.size() + moved.size() +
+           constant.size() +
            (bias.size() + multipliers.size() + shifts.size() + rest_first.size() + rest_steps.size() +
             table.size()) *
                sizeof(std::int32_t);
 }
 
-std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index, bool by_quads) {
+std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::size_t index,
+                                                      const QuadKernels *quads) {
     auto layer = std::make_shared<IntegerLayer>();
     const Node &node = graph.nodes()[index];
     const auto limits = [&] {
@@ -434,12 +448,14 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
                 lower_softmax(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Convolution> ||
                                std::is_same_v<Op, ops::FullyConnected>)
-                ProductLowering(graph, index, by_quads, *layer).run();
+                ProductLowering(graph, index, quads, *layer).run();
             else if constexpr (std::is_same_v<Op, ops::Concatenation>)
                 lower_moves(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Neuron>)
                 ops::has_limits_only(operation) ? lower_moves(graph, index, *layer)
                                                 : lower_function(graph, index, *layer);
+            else if constexpr (std::is_same_v<Op, ops::Constant>)
+                lower_constant(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Reduction>)
                 limits(); // the factor follows from the shape
             else {

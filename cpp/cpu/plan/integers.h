@@ -8,7 +8,7 @@
 #include <memory>
 
 #include "core/aligned_buffer.h"
-#include "cpu/kernels/tasks/integer.h"
+#include "cpu/isa/kernels.h"
 #include "cpu/plan/integer_functions.h"
 #include "engine/graph.h"
 
@@ -27,6 +27,7 @@ struct IntegerLayer {
     AlignedBuffer<std::int32_t> table;
     /// Of each operand of a layer that moves integers or is a function of them, 256 results.
     AlignedBuffer<std::uint8_t> moved;
+    AlignedBuffer<std::uint8_t> constant; ///< the integers of a tensor that is a weight
 
     IntegerLayer() = default;
     IntegerLayer(const IntegerLayer &) = delete;
@@ -36,10 +37,10 @@ struct IntegerLayer {
 
 /// Of a node that the table of unsupported features allows in int8 precision. Throws WeightsError for
 /// weights that are not 8-bit integers or have more than one scale of uint8 results, and ParameterError for
-/// quantizations that TensorFlow Lite's layers do not have. `by_quads`: weights are packed for kernels that
-/// multiply four bytes at a time, where these can.
+/// quantizations that TensorFlow Lite's layers do not have. `quads`: weights are packed for these kernels
+/// where they can multiply them; null: for others.
 std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
-                                                      bool by_quads);
+                                                      const QuadKernels *quads);
 
 struct LoweredNetwork;
 struct FusedOperation;

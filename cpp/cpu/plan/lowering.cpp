@@ -26,7 +26,7 @@ OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
 class Lowering {
 public:
     Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
-        : graph_(graph), precision_(options.precision), kernels_(kernels),
+        : graph_(graph), precision_(options.precision), sums_(options.sums), kernels_(kernels),
           elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
@@ -36,7 +36,8 @@ public:
                 ? std::vector<NodeFusion>(graph_.nodes().size())
                 : find_fusions(graph_,
                                {.from_pixels = precision_ == Precision::float32,
-                                .has_floats = precision_ != Precision::bfloat16},
+                                .has_floats = precision_ != Precision::bfloat16,
+                                .rounds_nothing = precision_ == Precision::float32},
                                [&](std::size_t node, ValueId other) { return takes_residual(node, other); });
         auto network = std::make_shared<LoweredNetwork>();
         network->graph = graph_.without_weights();
@@ -132,7 +133,8 @@ private:
             fused.layers = {node.name};
             fused.result = graph_.result_of(index);
             fused.element = element(fused.result);
-            fused.integers = lower_to_integers(graph_, index, kernels_.multiplies_quads());
+            fused.integers =
+                lower_to_integers(graph_, index, kernels_.multiplies_quads() ? &kernels_.quads : nullptr);
             fused.weight_bytes = fused.integers->bytes();
             return fused;
         }
@@ -156,12 +158,18 @@ private:
             fused.inputs = graph_.nodes()[*fusion.joined].inputs;
         }
         if (fusion.mask) add_mask(fused, graph_.nodes()[*fusion.mask]);
+        if (fusion.normalization) add_normalization(fused, graph_.nodes()[*fusion.normalization]);
         fused.layers.push_back(node.name);
         if (fusion.addition) add_residual(fused, *fusion.addition);
         if (fused.residual) round_sum_to_bfloat16(fused, index);
-        const OperationLowering lowering{graph_,   node,  weight_precision(node),
-                                         kernels_, fused, graph_.shape(graph_.result_of(index)),
-                                         memory};
+        const OperationLowering lowering{graph_,
+                                         node,
+                                         weight_precision(node),
+                                         kernels_,
+                                         fused,
+                                         graph_.shape(graph_.result_of(index)),
+                                         memory,
+                                         sums_ == engine::Sums::float16 && !node.keep_float32};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
@@ -188,6 +196,13 @@ private:
         fused.variables = graph_.producer(gradient.inputs[1]).variables;
         fused.activation =
             lower_neuron(std::get<ops::NeuronGradient>(gradient.operation).neuron, gradient, kernels_);
+    }
+
+    void add_normalization(FusedOperation &fused, const Node &forward) const {
+        fused.inputs = {forward.inputs[0], fused.inputs[1], forward.inputs[1]};
+        fused.variables = forward.variables;
+        fused.normalization = std::get<ops::BatchNormalization>(forward.operation);
+        fused.activation = lower_activation(forward, kernels_);
     }
 
     void add_residual(FusedOperation &fused, std::size_t index) const {
@@ -217,11 +232,12 @@ private:
         for (const ConvolutionPart &part : fused.parts) floats += floats_of(part.packed);
         floats += fused.binary.bits.size() + fused.binary.scale.size() + fused.binary.bias.size() +
                   fused.binary.input_bias.size() + fused.binary.input_scale.size();
-        return floats * sizeof(float);
+        return floats * sizeof(float) + (fused.half_sums ? fused.half_sums->bytes() : 0);
     }
 
     const Graph &graph_;
     Precision precision_;
+    engine::Sums sums_;
     const KernelTable &kernels_;
     std::vector<Element> elements_;
 };

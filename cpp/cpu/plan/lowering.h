@@ -51,11 +51,15 @@ struct FusedOperation {
     bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added
     bool multiplies = false;                      ///< weights by inputs, both rounded
     PackedConvolution packed;
-    /// Weights by role that are tensors of the graph. A gradient of a normalization that masks by an
-    /// activation has the normalization's.
+    /// Weights by role that are tensors of the graph. A gradient that computes a normalization anew has the
+    /// normalization's.
     std::map<std::string, engine::ValueId> variables;
+    /// Gradients of weights: what makes the convolution's input of inputs[0] by the statistics inputs[2],
+    /// before the activation.
+    std::optional<ops::BatchNormalization> normalization;
     std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
     BinaryWeights binary;
+    std::optional<HalfWeights> half_sums;         ///< of a convolution or dense layer, in place of `packed`
     std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless kept in float32
     /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
     /// where no part writes, and the bias behind beta scaling.

@@ -26,6 +26,7 @@ struct OperationLowering {
     FusedOperation &fused; ///< to be filled in
     const Shape &result;   ///< of the node, with free extents where the network takes any size
     LoweringMemory memory;
+    bool sums_in_halves; ///< of convolutions and dense layers
 
     /// Of a weight that is a tensor of the graph.
     std::optional<Shape> variable_shape(const std::string &role) const {
@@ -148,6 +149,11 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Til
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Transpose &transpose);
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::TransposedConvolution &convolution);
+
+/// Says which normalization a gradient's step computes anew, and adds what that reads behind the others of
+/// the step.
+void add_normalization_anew(StepBuilder &builder, const FusedOperation &fused, Step &step,
+                            NormalizationAnew &normalization);
 
 void make_arithmetic_step(StepBuilder &builder, const FusedOperation &fused,
                           const ops::Arithmetic &arithmetic, ops::ArithmeticKind kind);

@@ -20,13 +20,15 @@ class Source {
 public:
     explicit Source(const WeightTensor &tensor)
         : shape_(tensor.shape()), type_(tensor.type()), scales_(tensor.scales()),
-          zero_points_(tensor.zero_points()), factors_(tensor.factors()), bytes_(tensor.owner()) {
+          zero_points_(tensor.zero_points()), factors_(tensor.factors()), ranges_(tensor.ranges()),
+          bytes_(tensor.owner()) {
         if (tensor.bytes() <= copied_bytes) copy_.assign(tensor.data(), tensor.data() + tensor.bytes());
     }
 
     bool equals(const WeightTensor &tensor) const {
         return shape_ == tensor.shape() && type_ == tensor.type() && scales_ == tensor.scales() &&
-               zero_points_ == tensor.zero_points() && factors_ == tensor.factors() && same_bytes(tensor);
+               zero_points_ == tensor.zero_points() && factors_ == tensor.factors() &&
+               ranges_ == tensor.ranges() && same_bytes(tensor);
     }
 
 private:
@@ -42,6 +44,7 @@ private:
     engine::WeightType type_;
     std::vector<float> scales_, zero_points_;
     std::vector<double> factors_;
+    std::vector<engine::WeightRange> ranges_;
     std::weak_ptr<const std::byte> bytes_;
     std::vector<std::byte> copy_;
 };
@@ -72,6 +75,7 @@ struct Entry {
     std::string structure;
     const KernelTable *kernels;
     engine::Precision precision;
+    engine::Sums sums;
     Sources sources;
     std::weak_ptr<const LoweredNetwork> network;
 };
@@ -91,7 +95,7 @@ std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, co
                                            const Graph &graph) {
     for (const Entry &entry : entries) {
         if (entry.kernels != wanted.kernels || entry.precision != wanted.precision ||
-            entry.structure != wanted.structure)
+            entry.sums != wanted.sums || entry.structure != wanted.structure)
             continue;
         const auto network = entry.network.lock();
         if (network && equal(entry.sources, graph)) return network;
@@ -103,7 +107,7 @@ std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, co
 
 std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const engine::LowerOptions &options,
                                                      const KernelTable &kernels) {
-    Entry wanted{to_text(graph.to_json()), &kernels, options.precision, {}, {}};
+    Entry wanted{to_text(graph.to_json()), &kernels, options.precision, options.sums, {}, {}};
     // Whoever finds it locked packs for itself: a thread that a fork left behind may have held it.
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });

@@ -349,6 +349,38 @@ template <detail::ClassName Name> struct ConvolutionTransposeOptions {
 };
 using ConvolutionTranspose = ConvolutionTransposeOptions<"ConvolutionTranspose">;
 
+/// As MPSCNNConvolutionTransposeGradient.
+template <detail::ClassName Name> struct ConvolutionTransposeGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::int64_t kernel_width = 1; ///< columns of the filter
+    std::int64_t kernel_height = 1; ///< rows of the filter
+    std::int64_t input_feature_channels = 0; ///< feature channels of the source
+    std::int64_t output_feature_channels = 0; ///< number of filters
+    std::int64_t stride_x = 1; ///< destination columns between source columns
+    std::int64_t stride_y = 1; ///< destination rows between source rows
+    std::int64_t dilation_rate_x = 1; ///< destination columns between taps
+    std::int64_t dilation_rate_y = 1; ///< destination rows between taps
+    std::int64_t groups = 1; ///< source and destination channels are split into this many independent groups
+    std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 32; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using ConvolutionTransposeGradient = ConvolutionTransposeGradientOptions<"ConvolutionTransposeGradient">;
+
 /// As MPSCNNCrossChannelNormalization.
 template <detail::ClassName Name> struct CrossChannelNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
@@ -566,6 +598,29 @@ template <detail::ClassName Name> struct GramMatrixCalculationOptions {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("alpha", alpha); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
 using GramMatrixCalculation = GramMatrixCalculationOptions<"GramMatrixCalculation">;
+
+/// As MPSNNGramMatrixCalculationGradient.
+template <detail::ClassName Name> struct GramMatrixCalculationGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    double alpha = 1.0; ///< factor of the sums
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("alpha", alpha); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using GramMatrixCalculationGradient = GramMatrixCalculationGradientOptions<"GramMatrixCalculationGradient">;
 
 /// As MPSCNNGroupNormalization.
 template <detail::ClassName Name> struct GroupNormalizationOptions {
@@ -901,6 +956,30 @@ template <detail::ClassName Name> struct PadOptions {
 };
 using Pad = PadOptions<"Pad">;
 
+/// As MPSNNPadGradient.
+template <detail::ClassName Name> struct PadGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::array<std::int64_t, 3> padding_size_before{0, 0, 0}; ///< (x, y, channels) before the source
+    std::array<std::int64_t, 3> padding_size_after{0, 0, 0}; ///< (x, y, channels) behind the source
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("padding_size_before", padding_size_before); visit("padding_size_after", padding_size_after); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using PadGradient = PadGradientOptions<"PadGradient">;
+
 /// As MPSCNNPoolingAverage.
 template <detail::ClassName Name> struct PoolingAverageOptions {
     static constexpr const char *kernel_class = Name.text;
@@ -1102,6 +1181,28 @@ template <detail::ClassName Name> struct ReshapeOptions {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("reshaped_width", reshaped_width); visit("reshaped_height", reshaped_height); visit("reshaped_feature_channels", reshaped_feature_channels); visit("label", label); visit("offset", offset); visit("edge_mode", edge_mode); visit("source_feature_channel_offset", source_feature_channel_offset); visit("source_feature_channel_max_count", source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); }
 };
 using Reshape = ReshapeOptions<"Reshape">;
+
+/// As MPSNNReshapeGradient.
+template <detail::ClassName Name> struct ReshapeGradientOptions {
+    static constexpr const char *kernel_class = Name.text;
+    std::string label{}; ///< a name for messages
+    std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode primary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t primary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t primary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::array<std::int64_t, 3> secondary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
+    EdgeMode secondary_edge_mode = EdgeMode::zero; ///< what reads outside the source give
+    std::int64_t secondary_source_feature_channel_offset = 0; ///< first feature channel read, a multiple of 4
+    std::int64_t secondary_source_feature_channel_max_count = INT64_MAX; ///< most feature channels read
+    std::optional<std::array<std::int64_t, 6>> clip_rect{}; ///< (x, y, z, width, height, depth): part of the destination that may be written; empty: all of it
+    std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
+    std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
+    std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
+};
+using ReshapeGradient = ReshapeGradientOptions<"ReshapeGradient">;
 
 /// As MPSNNResizeBilinear.
 template <detail::ClassName Name> struct ResizeBilinearOptions {

@@ -301,7 +301,9 @@ private:
 struct ModelOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    int threads = 0; ///< 0: as many as this process may run at once
+    int threads = 0;                 ///< 0: as many as this process may run at once
+    std::string weights = "auto";    ///< mpscnn_compile_options.weights
+    std::string accumulate = "auto"; ///< mpscnn_compile_options.accumulate
 };
 
 /// Sessions that callers borrow, so that a program serves any number of threads: as many as were needed at
@@ -366,9 +368,11 @@ public:
     }
     explicit Model(ModelFile file, const ModelOptions &options = {})
         : file_(std::move(file)),
-          sessions_(std::make_unique<SessionPool>(
-              file_.graph().compile({.device = options.device, .precision = options.precision}),
-              SessionOptions{.threads = options.threads})) {}
+          sessions_(std::make_unique<SessionPool>(file_.graph().compile({.device = options.device,
+                                                                         .precision = options.precision,
+                                                                         .weights = options.weights,
+                                                                         .accumulate = options.accumulate}),
+                                                  SessionOptions{.threads = options.threads})) {}
 
     const ModelFile &file() const noexcept { return file_; }
     const Program &program() const noexcept { return sessions_->program(); }

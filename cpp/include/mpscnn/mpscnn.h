@@ -214,6 +214,13 @@ typedef struct mpscnn_compile_options {
      * more is refused with MPSCNN_ERROR_SHAPE when it is compiled, or first run with such shapes. 0: the
      * memory of the machine, or what the process's control group leaves of it */
     uint64_t max_memory;
+    /* "auto": weights are kept in the precision. "int8": those of convolutions and dense layers are kept as
+     * 8-bit integers with a range for each output channel, and count as the halves that MPS makes of such;
+     * for precision "float32" and "float16". NULL: "auto" */
+    const char *weights;
+    /* "auto", "float": products of convolutions and dense layers are summed in float32 (in bfloat16 and int8
+     * as these precisions say). "half": in halves, for precision "float16". NULL: "auto" */
+    const char *accumulate;
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {
@@ -234,7 +241,7 @@ MPSCNN_API mpscnn_status mpscnn_program_compile(const mpscnn_graph *graph,
                                                 mpscnn_program **program);
 MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}],
- *  "outputs": [...], "weight_bytes", "max_memory"} */
+ *  "outputs": [...], "weight_type", "accumulate", "weight_bytes", "max_memory"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
 /* What it is compiled for: "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);

@@ -171,6 +171,8 @@ struct CompileOptions {
     std::string precision = "auto";
     std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the network's outputs
     std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
+    std::string weights = "auto";       ///< mpscnn_compile_options.weights
+    std::string accumulate = "auto";    ///< mpscnn_compile_options.accumulate
 };
 
 /// Like the other options that are plain numbers it is the C struct: Session(program, {.threads = 2}).
@@ -358,6 +360,8 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.outputs = outputs.empty() ? nullptr : outputs.data();
     raw.output_count = count(outputs.size());
     raw.max_memory = options.max_memory;
+    raw.weights = detail::c_string(options.weights);
+    raw.accumulate = detail::c_string(options.accumulate);
     mpscnn_program *program = nullptr;
     check(function(&raw, &program));
     return Program(program);

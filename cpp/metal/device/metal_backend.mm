@@ -42,7 +42,7 @@ public:
             return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
                 lower_arrays(graph, options.precision, device_));
         return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
-            lower_network(graph, options.precision, device_));
+            lower_network(graph, options, device_));
     }
 
     void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,

@@ -102,7 +102,7 @@ std::shared_ptr<const ArrayNetwork> lower_arrays(const Graph &graph, Precision p
         if (array_of(graph, value) != value || has_array_program(graph.nodes()[i])) continue;
         const Precision own =
             network->halves[static_cast<std::size_t>(value)] ? Precision::float16 : Precision::float32;
-        network->layers.back() = lower_node(graph, i, own, *network->device);
+        network->layers.back() = lower_node(graph, i, own, engine::Sums::float32, *network->device);
         network->weight_bytes += network->layers.back()->weight_bytes;
     }
     return network;

@@ -31,10 +31,11 @@ struct LoweredNetwork {
 
 /// One node with the precision of its images. Throws as lower_network().
 LoweredLayer lower_node(const engine::Graph &graph, std::size_t index, engine::Precision precision,
-                        Device &device);
+                        engine::Sums sums, Device &device);
 
 /// Throws WeightsError for a weight that does not fit the precision, DeviceError when the device fails.
-std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph, engine::Precision precision,
+std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph,
+                                                    const engine::LowerOptions &options,
                                                     std::shared_ptr<Device> device);
 
 } // namespace mpscnn::metal

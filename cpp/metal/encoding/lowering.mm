@@ -3,6 +3,8 @@
 #include <type_traits>
 #include <variant>
 
+#include "metal/layers/convolution.h"
+
 namespace mpscnn::metal {
 
 using engine::Graph;
@@ -26,38 +28,44 @@ std::vector<Precision> image_precisions(const Graph &graph, Precision precision)
     return result;
 }
 
-std::size_t weight_bytes_of(const Node &node, Precision precision) {
+std::size_t weight_bytes_of(const LayerSource &source) {
     std::size_t bytes = 0;
-    for (const auto &[role, tensor] : node.weights) {
-        const bool half = precision == Precision::float16 && role == "weight";
-        bytes += static_cast<std::size_t>(tensor.elements()) * (half ? 2 : 4);
+    for (const auto &[role, tensor] : source.node.weights) {
+        const bool half = source.precision == Precision::float16 && role == "weight";
+        if (role == "weight" && keeps_bytes(source))
+            bytes += tensor.bytes() + tensor.ranges().size() * sizeof(engine::WeightRange);
+        else
+            bytes += static_cast<std::size_t>(tensor.elements()) * (half ? 2 : 4);
     }
     return bytes;
 }
 
 } // namespace
 
-LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, Device &device) {
+LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, engine::Sums sums,
+                        Device &device) {
     const Node &node = graph.nodes()[index];
     LoweredLayer lowered;
     lowered.name = node.name;
     lowered.inputs = node.inputs;
     for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
     lowered.result = graph.result_of(index);
+    const LayerSource source{graph, node, precision, sums};
     lowered.layer = std::visit(
         [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
             if constexpr (std::is_same_v<Op, ops::Custom>)
                 fail(ErrorKind::state, "the Metal engine runs between functions of the program, not these");
             else
-                return make_layer(operation, LayerSource{graph, node, precision}, device);
+                return make_layer(operation, source, device);
         },
         node.operation);
-    lowered.weight_bytes = weight_bytes_of(node, precision);
+    lowered.weight_bytes = weight_bytes_of(source);
     return lowered;
 }
 
-std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precision precision,
+std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const engine::LowerOptions &options,
                                                     std::shared_ptr<Device> device) {
+    const Precision precision = options.precision;
     device->require_usable();
     const autorelease_scope pool;
     const auto destroy = [](LoweredNetwork *owned) {
@@ -72,7 +80,8 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, Precisio
         if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
         const bool keeps = graph.nodes()[i].keep_float32;
         network->layers.push_back(
-            lower_node(graph, i, keeps ? Precision::float32 : precision, *network->device));
+            lower_node(graph, i, keeps ? Precision::float32 : precision,
+                       keeps ? engine::Sums::float32 : options.sums, *network->device));
         network->weight_bytes += network->layers.back().weight_bytes;
     }
     return network;

@@ -26,4 +26,8 @@ private:
     objc_ptr<MPSCNNConvolution *> kernel_;
 };
 
+/// Whether the weights of a layer stay 8-bit integers: those with ranges that MPSCNNConvolution multiplies.
+/// Own shaders read them as floats or halves.
+bool keeps_bytes(const LayerSource &source);
+
 } // namespace mpscnn::metal

@@ -40,13 +40,14 @@ objc_ptr<MPSCNNConvolutionDescriptor *> describe(const Shape &shape, std::int64_
 objc_ptr<MPSCNNConvolution *> make_kernel(const objc_ptr<MPSCNNConvolutionDescriptor *> &descriptor,
                                           const LayerSource &source, Device &device) {
     require_weights_fit(source.node.weights.at("weight").values(), source.precision, source.name());
-    const auto weights =
-        adopt([[MpscnnConvolutionWeights alloc] initWithDescriptor:descriptor.get()
-                                                           weights:ConvolutionWeights(source)]);
+    const auto weights = data_source(descriptor.get(), ConvolutionWeights(source));
     auto kernel = adopt([[MPSCNNConvolution alloc] initWithDevice:device.get() weights:weights.get()]);
-    if (!kernel) fail(ErrorKind::device, {"MPS cannot make the convolution of layer ", quoted(source.name())});
+    if (!kernel)
+        fail(ErrorKind::device, {"MPS cannot make the convolution of layer ", quoted(source.name())});
     [kernel.get() setLabel:[weights.get() label]];
-    [kernel.get() setAccumulatorPrecisionOption:MPSNNConvolutionAccumulatorPrecisionOptionFloat];
+    [kernel.get() setAccumulatorPrecisionOption:source.sums == engine::Sums::float16
+                                                    ? MPSNNConvolutionAccumulatorPrecisionOptionHalf
+                                                    : MPSNNConvolutionAccumulatorPrecisionOptionFloat];
     [kernel.get() setEdgeMode:MPSImageEdgeModeZero];
     return kernel;
 }
@@ -96,6 +97,20 @@ Convolver::Convolver(const Shape &shape, std::int64_t groups, const ops::Window 
     if (MPSNNNeuronDescriptor *attached = fused_ ? fused_neuron(neuron) : nil)
         [descriptor.get() setFusedNeuronDescriptor:attached];
     kernel_ = make_kernel(descriptor, source, device);
+}
+
+bool keeps_bytes(const LayerSource &source) {
+    const engine::Node &node = source.node;
+    const auto weight = node.weights.find("weight");
+    if (weight == node.weights.end() || weight->second.ranges().empty()) return false;
+    const Shape &shape = weight->second.shape();
+    if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&node.operation))
+        return !shader_for(shape, subpixel->groups, std::nullopt, source);
+    const auto *convolution = std::get_if<ops::Convolution>(&node.operation);
+    if (!convolution) return true;
+    const Shape &input = source.graph.shape(node.inputs[0]);
+    return !convolution->depthwise({&input, 1}) &&
+           !shader_for(shape, convolution->groups, node.activation, source);
 }
 
 Stage Convolver::stage(const ImageLayout &from, const ImageLayout &to,

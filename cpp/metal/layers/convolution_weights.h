@@ -21,6 +21,7 @@ struct ConvolutionWeights {
     engine::Precision given = engine::Precision::float32; ///< as which MPS gets the weights
     engine::Precision held = engine::Precision::float32;  ///< as which it keeps them
     bool rotated = false;                                 ///< by 180 degrees
+    std::vector<vector_float2> ranges; ///< of each output channel, if MPS gets the weights as 8-bit integers
 
     /// Those of a layer, as its network holds them.
     explicit ConvolutionWeights(const LayerSource &source);
@@ -35,7 +36,7 @@ struct ConvolutionWeights {
 /// them and freed when it has packed its own. It may load them again at any time, so that the network's
 /// memory, shared and not copied, stays. Classes have no namespace.
 @interface MpscnnConvolutionWeights : NSObject <MPSCNNConvolutionDataSource> {
-@private
+@protected
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;
     std::unique_ptr<mpscnn::metal::ConvolutionWeights> source_;
     std::mutex mutex_; // MPS may load from a thread of its own
@@ -47,3 +48,16 @@ struct ConvolutionWeights {
                            weights:(const mpscnn::metal::ConvolutionWeights &)weights;
 
 @end
+
+/// The same for 8-bit integers with ranges, which MPS makes numbers of. A class of its own, so that MPS finds
+/// no ranges where there are none.
+@interface MpscnnByteWeights : MpscnnConvolutionWeights <MPSCNNConvolutionDataSource>
+@end
+
+namespace mpscnn::metal {
+
+/// The data source for them.
+objc_ptr<MpscnnConvolutionWeights *> data_source(MPSCNNConvolutionDescriptor *descriptor,
+                                                 const ConvolutionWeights &weights);
+
+} // namespace mpscnn::metal

@@ -2,8 +2,8 @@
 
 #include <exception>
 
-#include "metal/layers/shader_convolution.h"
 #include "metal/device/text.h"
+#include "metal/layers/shader_convolution.h"
 
 using mpscnn::engine::Precision;
 using mpscnn::metal::ConvolutionWeights;
@@ -14,13 +14,16 @@ namespace mpscnn::metal {
 ConvolutionWeights::ConvolutionWeights(const LayerSource &source)
     : weight(source.node.weights.at("weight")),
       bias(source.node.weight_or("bias", static_cast<std::size_t>(weight.shape()[0]), 0.0f)),
-      label(source.name()), given(source.precision), held(source.precision) {}
+      label(source.name()), given(source.precision), held(source.precision) {
+    for (const engine::WeightRange &range : weight.ranges()) ranges.push_back(vector_float2{range.low, range.high});
+}
 
 std::vector<float> ConvolutionWeights::values() const {
     return rotated ? metal::rotated(weight.values(), weight.shape()) : weight.values();
 }
 
 const std::byte *ConvolutionWeights::in_place() const {
+    if (!ranges.empty()) return weight.data();
     const auto wanted =
         given == Precision::float16 ? engine::WeightType::float16 : engine::WeightType::float32;
     return rotated ? nullptr : weight.in_place(wanted);
@@ -98,3 +101,35 @@ MPSDataType data_type(Precision precision) {
 }
 
 @end
+
+@implementation MpscnnByteWeights
+
+- (MPSDataType)dataType {
+    return MPSDataTypeUInt8;
+}
+
+/// All that MPS allows for 8-bit weights.
+- (MPSDataType)kernelWeightsDataType {
+    return MPSDataTypeFloat16;
+}
+
+- (MPSCNNWeightsQuantizationType)weightsQuantizationType {
+    return MPSCNNWeightsQuantizationTypeLinear;
+}
+
+- (vector_float2 *)rangesForUInt8Kernel {
+    return source_->ranges.data();
+}
+
+@end
+
+namespace mpscnn::metal {
+
+objc_ptr<MpscnnConvolutionWeights *> data_source(MPSCNNConvolutionDescriptor *descriptor,
+                                                 const ConvolutionWeights &weights) {
+    const Class kind = weights.ranges.empty() ? [MpscnnConvolutionWeights class] : [MpscnnByteWeights class];
+    MpscnnConvolutionWeights *allocated = [kind alloc];
+    return adopt([allocated initWithDescriptor:descriptor weights:weights]);
+}
+
+} // namespace mpscnn::metal

@@ -56,6 +56,7 @@ struct LayerSource {
     const engine::Graph &graph;
     const engine::Node &node;
     engine::Precision precision;
+    engine::Sums sums; ///< of MPS' convolutions and dense layers; those of own shaders are float32
 
     const std::string &name() const { return node.name; }
 };

@@ -74,7 +74,7 @@ class OnnxRuntime:
         self._session = onnxruntime.InferenceSession(
             setup["path"], options, providers=["CPUExecutionProvider"]
         )
-        self.note = "CPU, float32"
+        self.note = f"CPU, {_numbers(setup)}"
         self._binding = self._session.io_binding()
         name = self._session.get_inputs()[0].name
         self._binding.bind_ortvalue_input(name, onnxruntime.OrtValue.ortvalue_from_numpy(_planes(x)))
@@ -130,7 +130,7 @@ class OpenVino:
         }
         self._request = core.compile_model(model, "CPU", settings).create_infer_request()
         self._request.set_input_tensor(openvino.Tensor(self._input, shared_memory=True))
-        self.note = f"CPU, {settings['INFERENCE_PRECISION_HINT']}"
+        self.note = f"CPU, {'int8' if setup['precision'] == 'int8' else settings['INFERENCE_PRECISION_HINT']}"
 
     def run(self) -> None:
         """See Engine."""
@@ -200,7 +200,7 @@ class Mnn:
         self._input = MNN.Tensor(planes.shape, MNN.Halide_Type_Float, planes, MNN.Tensor_DimensionType_Caffe)
         self._planes = planes
         self._mnn = MNN
-        self.note = f"CPU, {'bf16' if half else 'float32'}"
+        self.note = f"CPU, {'bf16' if half else _numbers(setup)}"
 
     def run(self) -> None:
         """See Engine."""
@@ -268,6 +268,11 @@ def _planes(x: NDArray[Any]) -> NDArray[Any]:
 
 def _pixels(array: NDArray[Any]) -> NDArray[Any]:
     return array.transpose(0, 2, 3, 1) if array.ndim == 4 else array
+
+
+def _numbers(setup: dict[str, Any]) -> str:
+    """Of a graph whose layers are integers where mpscnn's are asked for, else floats."""
+    return "int8" if setup["precision"] == "int8" else "float32"
 
 
 def quantized(x: NDArray[np.float32], tensor: dict[str, Any]) -> NDArray[Any]:

@@ -87,8 +87,8 @@ def measure(
 ) -> list[Measurement]:
     """Times mpscnn and its peers on one random input, interleaved, a few runs each.
 
-    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` says so and
-    otherwise in float32, except for litert with a quantised file.
+    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` says so, a
+    quantised network in its integers, and otherwise in float32.
 
     Args:
         subject: the network.

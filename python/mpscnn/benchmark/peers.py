@@ -56,22 +56,31 @@ def network_file(engine: str, subject: Subject, directory: Path) -> Path:
 def _onnx(subject: Subject, path: Path) -> None:
     from mpscnn.converters.onnx_writer.export import export
 
-    export(subject.network, path, layout="nchw")
+    export(subject.network, path, layout="nchw", dtype="uint8" if subject.is_quantized else "float32")
 
 
 def _tflite(subject: Subject, path: Path) -> None:
+    _refuse_integers("litert", subject)
     from mpscnn.converters.peers.tflite_writer import write_tflite
 
     write_tflite(subject.network, subject.input_shape, path)
 
 
+def _refuse_integers(engine: str, subject: Subject) -> None:
+    """Of a quantised network, for engines that are given floats: a comparison with them would be another one."""
+    if subject.is_quantized:
+        raise UnsupportedError(f"{engine}: mpscnn does not write networks of integers for it")
+
+
 def _torch(subject: Subject, path: Path) -> None:
+    _refuse_integers("torch", subject)
     from mpscnn.converters.peers.torch_writer import write_torch
 
     write_torch(subject.network, subject.input_shape, path)
 
 
 def _ncnn(subject: Subject, path: Path) -> None:
+    _refuse_integers("ncnn", subject)
     # The program itself, since importing its package imports torch; for one image, since ncnn has no batches.
     spec = importlib.util.find_spec("pnnx")
     assert spec is not None
@@ -97,6 +106,7 @@ def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
 
 
 def _mnn(subject: Subject, path: Path) -> None:
+    _refuse_integers("mnn", subject)  # its converter does not understand QDQ graphs
     onnx = str(network_file("onnxruntime", subject, path.parent))
     arguments = [
         "mnnconvert",

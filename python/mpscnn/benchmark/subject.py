@@ -53,6 +53,11 @@ class Subject:
             raise ParameterError(f"network {self.name!r} leaves its input's size free: {shape}")
         return tuple(extent for extent in shape if extent is not None)
 
+    @property
+    def is_quantized(self) -> bool:
+        """Whether it has integers, in which engines that read ONNX files compute it."""
+        return "quantization" in self.network.to_dict()["inputs"][0]
+
     def random_input(self, seed: int = 0) -> NDArray[np.float32]:
         """One image or vector, uniform from -1 to 1."""
         return np.random.default_rng(seed).uniform(-1.0, 1.0, self.input_shape).astype(np.float32)

@@ -74,8 +74,8 @@ def convert(
     dtype: Annotated[
         WeightType | None,
         typer.Option(
-            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16, in ONNX "
-            "files float32.",
+            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16, of "
+            "quantised networks as they are; in ONNX files float32.",
             show_default=False,
         ),
     ] = None,
@@ -164,6 +164,7 @@ def convert(
         )
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
+    from mpscnn.graph.model_file import has_integer_weights
 
     *sources, output = paths
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
@@ -186,13 +187,12 @@ def convert(
             check=check,
         )
         return
-    dtype = dtype or WeightType.float16
     network = convert_files(
         sources,
         output,
         labels=labels,
         preprocess=preprocess,
-        dtype=dtype.value,
+        dtype=None if dtype is None else dtype.value,
         detection=detection,
         size=size,
         shapes=shapes,
@@ -209,9 +209,11 @@ def convert(
         )
     description = network.describe(_any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
+    as_they_are = "uint8" if has_integer_weights(network) else "float16"
+    stored = as_they_are if dtype is None else dtype.value
     show(
         f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
-        f"{bytes_text(output.stat().st_size)} ({dtype.value})"
+        f"{bytes_text(output.stat().st_size)} ({stored})"
     )
     if check:
         from mpscnn.comparison.proof import prove

@@ -54,7 +54,7 @@ def quantize(
         typer.Option(
             "--keep-float",
             metavar="LAYER,...",
-            help="Layers to keep in float32: those that lose most, or that integers do not have.",
+            help="Layers to keep in float32: those that lose most. Those that integers do not have are kept anyway.",
             show_default=False,
         ),
     ] = "",
@@ -76,12 +76,13 @@ def quantize(
     network, information = described_network(core)
     if len(network.inputs) != 1:
         raise UnsupportedError(
-            f"{model} has {len(network.inputs)} inputs; a network with one can be quantised"
+            f"{model} has {len(network.inputs)} inputs, and photos become one; mpscnn.quantize takes arrays for each"
         )
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
     kept = [name for name in keep_float.split(",") if name]
-    require_quantizable(network, kept)
+    for reason in require_quantizable(network, kept).refused.values():
+        hint(f"stays in float32: {reason}")
     require_replaceable(target, WeightsError)
     paths = photos_of(images, most)
     tested = photos_of(test, None) if test else paths
@@ -93,7 +94,7 @@ def quantize(
         keep_float=kept,
         test_classes=classes_of_photos(tested, network.labels or []),
     )
-    result.save(target, dtype="uint8", information=information or None)
+    result.save(target, information=information or None)
     if as_json:
         show_json(report.to_dict() | {"output": str(target), "bytes": target.stat().st_size})
         return

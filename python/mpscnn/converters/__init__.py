@@ -88,7 +88,7 @@ def convert_files(
     labels: str | PathLike[str] | None = None,
     preprocess: str | Mapping[str, Any] | None = None,
     name: str | None = None,
-    dtype: StoredTypeName = "float16",
+    dtype: StoredTypeName | None = None,
     information: Mapping[str, str] | None = None,
     detection: str | PathLike[str] | Mapping[str, Any] | None = None,
     size: tuple[int, int] | None = None,
@@ -106,7 +106,7 @@ def convert_files(
         preprocess: name of a preset, a mapping (docs/preprocessing.md) or its JSON text, or a .json file; None: as the
             sources say, if they do (`Network.preprocess` of the result).
         name: the network's name; None: the first file's.
-        dtype: "float16", "float32", or "uint8", which keeps the integers of quantised files exactly.
+        dtype: "float16", "float32" or "uint8"; None: float16, but files with 8-bit integers keep what they have.
         information: "license", "source", ... of the model, kept in the file.
         detection: how the outputs become boxes (docs/detection.md): "ultraface", "ssd" or "ssd-softmax", which bring
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if

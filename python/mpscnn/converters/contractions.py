@@ -44,8 +44,11 @@ def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
     return arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
 
 
-def reduced(a: Arranger, x: Value, atoms: Axis, kind: str) -> Value:
-    """The value without these atoms. Those that lie in one piece are reduced by one layer."""
+def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
+    """The value without these atoms. Those that lie in one piece are reduced by one layer.
+
+    `pools`: those of a whole image by a pooling, where that computes the same.
+    """
     order = x.order
     left = set(atoms)
     while left:
@@ -57,7 +60,8 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str) -> Value:
         name = a.name("")
         current = x.lying(x.tensor, order)
         image = a.grouping(current)
-        if not before and kind in ("mean", "max") and image and len(image) == 3 and image[2] == behind:
+        is_image = image is not None and len(image) == 3 and image[2] == behind
+        if pools and not before and kind in ("mean", "max") and is_image:
             pool = a.network.global_max_pool2d if kind == "max" else a.network.global_average_pool2d
             y = pool(current.tensor, name=name)
         elif behind:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.literals import ChannelOrderName, PrecisionName
+from mpscnn._private.literals import AccumulateName, ChannelOrderName, PrecisionName, WeightsName
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
@@ -65,7 +65,7 @@ class FeatureExtractor:
         network: the whole network.
         layers, pooling: as for `extractor_network`.
         preprocess: how a photo becomes the input, as in a model file; None: only arrays can be given.
-        device, precision, max_memory: as for `Network.compile`.
+        device, precision, max_memory, weights, accumulate: as for `Network.compile`.
         threads: for each run, "auto": as many as this process may use.
     """
 
@@ -80,12 +80,20 @@ class FeatureExtractor:
         precision: PrecisionName = "auto",
         threads: int | str = "auto",
         max_memory: int | None = None,
+        weights: WeightsName = "auto",
+        accumulate: AccumulateName = "auto",
     ) -> None:
         self.network = extractor_network(network, layers, pooling)
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.pooling = pooling
         self.preprocess = preprocess
-        self.program = self.network.compile(device=device, precision=precision, max_memory=max_memory)
+        self.program = self.network.compile(
+            device=device,
+            precision=precision,
+            max_memory=max_memory,
+            weights=weights,
+            accumulate=accumulate,
+        )
         self._sessions = SessionPool(self.program, threads)
 
     def __repr__(self) -> str:

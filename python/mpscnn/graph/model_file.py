@@ -33,13 +33,13 @@ def save_model(
     network: Network,
     path: str | os.PathLike[str],
     *,
-    dtype: str,
+    dtype: str | None,
     labels: Sequence[str] | None,
     preprocess: str | Mapping[str, Any] | None,
     information: Mapping[str, str] | None,
 ) -> None:
     """See `Network.save`."""
-    if dtype not in get_args(StoredTypeName):
+    if dtype is not None and dtype not in get_args(StoredTypeName):
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     require_no_functions(network.graph, "saved")
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
@@ -128,10 +128,22 @@ def _kept(array: NDArray[Any]) -> Tensor:
     return Tensor(array.dtype.name, array.shape, lambda: array)
 
 
-def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
+def has_integer_weights(network: Network) -> bool:
+    """Whether some of its weights are 8-bit integers."""
+    return any(
+        network.graph.get_weight(spec["layer"], "weight")[0].dtype == np.uint8
+        for spec in network.weight_specs()
+        if spec["set"] and spec["role"] == "weight"
+    )
+
+
+def stored_tensors(network: Network, dtype: str | None) -> dict[str, Tensor]:
     """The network's weights by tensor name."""
     tensors: dict[str, Tensor] = {}
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
+    of_floats = dtype or "float16"
+    if dtype == "uint8" or (dtype is None and has_integer_weights(network)):
+        of_floats = "float32"
     for spec in network.weight_specs():
         if not spec["set"]:
             if spec["required"]:
@@ -141,14 +153,16 @@ def stored_tensors(network: Network, dtype: str) -> dict[str, Tensor]:
         name = f"{layer}.{role}"
         if role == "bias" and (stored := network.graph.get_weight(layer, role))[0].dtype == np.int32:
             tensors |= _stored(name, *stored)
-        elif role == "weight" and dtype == "uint8" and layer not in kept:
+            continue
+        if role == "weight" and dtype in (None, "uint8"):
             values, scales, zero_points = network.graph.get_weight(layer, role)
-            quantized = (values, scales, zero_points) if scales else quantize(values)
-            tensors |= _stored(name, *quantized)
-        else:
-            kind = dtype if role == "weight" and dtype != "uint8" else "float32"
-            make = partial(_floats, network, layer, role, np.dtype(kind))
-            tensors[name] = Tensor(kind, tuple(spec["shape"]), make)
+            if scales or (dtype == "uint8" and layer not in kept):
+                integers = (values, scales, zero_points) if scales else quantize(values)
+                tensors |= _stored(name, *integers)
+                continue
+        kind = of_floats if role == "weight" else "float32"
+        make = partial(_floats, network, layer, role, np.dtype(kind))
+        tensors[name] = Tensor(kind, tuple(spec["shape"]), make)
     return tensors
 
 

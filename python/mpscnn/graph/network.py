@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
-from mpscnn._private.literals import PrecisionName, StoredTypeName
+from mpscnn._private.literals import AccumulateName, PrecisionName, StoredTypeName, WeightsName
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
@@ -312,6 +312,8 @@ class Network(
         outputs: Sequence[str | Tensor] | None = None,
         fast_matmul: bool = False,
         max_memory: int | None = None,
+        weights: WeightsName = "auto",
+        accumulate: AccumulateName = "auto",
     ) -> Program:
         """Prepares the network for a device.
 
@@ -324,6 +326,11 @@ class Network(
             fast_matmul: was removed; True is an UnsupportedError.
             max_memory: bytes that packed weights and the intermediate results of one session may take together; None:
                 the memory of the machine, or what the process's control group (its container) leaves of it.
+            weights: "auto": weights are kept in the precision. "int8": those of convolutions and dense layers are kept
+                in 8 bits, with a range for each output channel, and multiplied as floats (docs/precision.md); for
+                float32 and float16.
+            accumulate: "half": in float16, products of convolutions and dense layers are summed in halves, as a phone's
+                GPU may do (docs/precision.md). "auto", "float": in float32.
 
         Raises:
             DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
@@ -338,6 +345,8 @@ class Network(
             outputs=wanted,
             fast_matmul=fast_matmul,
             max_memory=max_memory,
+            weights=weights,
+            accumulate=accumulate,
         )
 
     def gradients(
@@ -376,7 +385,7 @@ class Network(
         self,
         path: str | PathLike[str],
         *,
-        dtype: StoredTypeName = "float16",
+        dtype: StoredTypeName | None = None,
         labels: Sequence[str] | None = None,
         preprocess: str | Mapping[str, Any] | None = None,
         information: Mapping[str, str] | None = None,
@@ -385,7 +394,9 @@ class Network(
 
         Args:
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
-                that are kept in float32). Biases and batch norms stay float32.
+                that are kept in float32; weights that are such integers already stay as they are). None: as they are in
+                a network that has 8-bit integers, so that it computes the same in every precision; else "float16".
+                Biases and batch norms stay float32.
             labels: names of the classes; None: the network's own, if it has any.
             preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.
             information: free text: "license", "source", "description".

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,11 +11,8 @@ from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
+from mpscnn.quantization.inputs import Array, Given, batches
 from mpscnn.quantization.ranges import Histogram
-
-Array = NDArray[np.float32]
-#: Elements of the images that are computed at once: small ones, which alone would cost more than their layers.
-_BATCH = 1 << 17
 
 
 @dataclass
@@ -54,19 +51,18 @@ class Computed:
     """A network that gives the results of all its layers."""
 
     def __init__(self, network: Network, **options: Any) -> None:
-        self._input = network.input.name
         self.names = [node["name"] for node in network.to_dict()["nodes"]]
         self._session = network.compile(device="cpu", outputs=self.names, **options).session()
 
-    def run(self, batch: Array) -> dict[str, Array]:
-        """Of the input and all layers."""
-        found: Any = self._session.run(batch)
+    def run(self, batch: Given) -> dict[str, Array]:
+        """Of the inputs and all layers."""
+        found: Any = self._session.run(list(batch.values()))
         results = found if isinstance(found, dict) else {self.names[0]: found}
-        return {self._input: batch, **results}
+        return {**batch, **results}
 
 
-def calibrate(network: Network, images: Sequence[Array]) -> dict[str, Seen]:
-    """What is seen of the input and of each layer.
+def calibrate(network: Network, images: Sequence[Given]) -> dict[str, Seen]:
+    """What is seen of the inputs and of each layer.
 
     Raises ParameterError for results that are not finite.
     """
@@ -78,20 +74,7 @@ def calibrate(network: Network, images: Sequence[Array]) -> dict[str, Seen]:
     for batch in batches(images):
         for name, values in engine.run(batch).items():
             if not np.isfinite(values).all():
-                what = "the images" if name == network.input.name else f"the results of layer {name!r}"
+                what = "the images" if name in batch else f"the results of layer {name!r}"
                 raise ParameterError(f"quantize: {what} are not all finite")
             seen.setdefault(name, Seen()).add(values, name in whole)
     return seen
-
-
-def batches(images: Sequence[Array]) -> Iterator[Array]:
-    """Images of one size, several at once where they are small."""
-    waiting: list[Array] = []
-    for image in (one for given in images for one in np.split(given, len(given))):
-        size = (len(waiting) + 1) * image.size
-        if waiting and (image.shape != waiting[0].shape or size > _BATCH):
-            yield np.concatenate(waiting)
-            waiting = []
-        waiting.append(image)
-    if waiting:
-        yield np.concatenate(waiting)

@@ -20,7 +20,9 @@ from mpscnn.quantization.weights import IntegerWeights, integer_weights
 from mpscnn.verify.layers import in_pieces
 
 #: Their results have the integers of what they read.
-_SAME_INTEGERS = {"padding", "pooling", "reshape", "resize"}
+_SAME_INTEGERS = {
+    "channel_shuffle", "gather", "padding", "pooling", "reshape", "resize", "slice", "tile", "transpose",
+}  # fmt: skip
 #: Of a softmax, by definition.
 _PROBABILITIES = Scale(1.0 / 256.0, -128)
 

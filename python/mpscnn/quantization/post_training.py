@@ -3,24 +3,22 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
-from os import PathLike
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mpscnn.comparison.precision_table import Answers, AnswersSeen
-from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
-from mpscnn.quantization.calibration import Array, Computed, batches, calibrate
+from mpscnn.quantization.calibration import Computed, calibrate
 from mpscnn.quantization.equalization import equalized
+from mpscnn.quantization.inputs import Array, Given, batches, count_of, inputs_of
 from mpscnn.quantization.integers import integer_pieces, is_kept, refused_layers, with_integers
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
-from mpscnn.runtime.library import preprocess
-
-_SHOWN = 8  # refused layers in a message
 
 
 def quantize(
@@ -36,18 +34,19 @@ def quantize(
     """Post-training quantisation: the network in 8-bit integers, which precision "int8" computes.
 
     Weights get a scale for each output, symmetric around zero; tensors the range with the least mean squared error over
-    the images, so a few hundred like those that the network is for are needed. `Network.save(dtype="uint8")` keeps
-    the integers.
+    the images, so a few hundred like those that the network is for are needed. `Network.save` keeps the integers.
 
     Args:
-        network: of floats, with its weights and one input. It stays as it is.
+        network: of floats, with its weights. It stays as it is.
         images: inputs (n, height, width, channels) or what the network takes, or photos where it says how a photo
-            becomes its input (`Network.preprocess`).
+            becomes its input (`Network.preprocess`). Of a network of several inputs mappings by their names, or
+            sequences, of such.
         test_images: on which to compare the answers before and after; None: on `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
         keep_float: layers to keep in float32, besides those that the network keeps in float32 already
-            (`Network.keep_float32`): those that lose most, or that integers do not have. A layer together with the
-            batch normalization and the activation behind it counts as one.
+            (`Network.keep_float32`): those that lose most. A layer together with the batch normalization and the
+            activation behind it counts as one. Layers that integers do not have stay in float32, too; the report
+            names them.
         equalize: whether to equalise channels between layers (Nagel et al. 2019), where the activation between them is
             none or relu; None: where that makes the error of the results on `images` smaller.
         correct_bias: whether biases make up for the mean error of rounded weights.
@@ -56,27 +55,28 @@ def quantize(
     normalizations and activations, are no longer there.
 
     Raises:
-        UnsupportedError: layers that are not computed in integers; all are named, before anything else is done.
-        ParameterError: a network that is quantised already, no such layer to keep, no images, results that are not
-            finite, another number of classes than images. ShapeError: several inputs, images that do not fit.
-            WeightsError: weights are missing. ImageError: a photo cannot be read.
+        UnsupportedError: integers have none of the layers.
+        ParameterError: a network that is quantised already, no such layer to keep, no images, other inputs than the
+            network has, results that are not finite, another number of classes than images. ShapeError: images that
+            do not fit. WeightsError: weights are missing. ImageError: a photo cannot be read.
     """
     if isinstance(network, Model):
         network = network.network
     if not isinstance(network, Network):
         raise ParameterError(f"quantize: expected a Network or a Model, got {type(network).__name__}")
-    prepared = require_quantizable(network, keep_float)
-    given = _inputs(network, images, "images")
-    tested = given if test_images is None else _inputs(network, test_images, "test_images")
-    count = sum(len(image) for image in tested)
+    quantizable = require_quantizable(network, keep_float)
+    prepared = quantizable.network
+    given = inputs_of(network, images, "images")
+    tested = given if test_images is None else inputs_of(network, test_images, "test_images")
+    count = sum(map(count_of, tested))
     if test_classes is not None and len(test_classes) != count:
         raise ParameterError(f"quantize: {len(test_classes)} classes for {count} images")
     used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
-    answers = Answers(network, tested[0].shape)
+    answers = _what_they_say(network, tested)
     before, after = _answers(network, result, tested, answers)
     report = QuantizationReport(
         name=network.name,
-        calibration_images=sum(len(image) for image in given),
+        calibration_images=sum(map(count_of, given)),
         images=count,
         compared=answers.counted,
         agreement=after.agreement(),
@@ -85,18 +85,30 @@ def quantize(
         error=after.error(),
         equalized=was_equalized,
         kept=tuple(node["name"] for node in result.to_dict()["nodes"] if is_kept(node)),
+        refused=quantizable.refused,
         layers=_layers(used, result, given),
     )
     return result, report
 
 
-def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Network:
-    """The network as `prepare` makes it, which keeps these layers in float32.
+@dataclass(frozen=True)
+class Quantizable:
+    """A network that can be quantised.
+
+    Args:
+        network: as `prepare` makes it, with what is kept in float32.
+        refused: layers that are kept because integers do not have them, and why.
+    """
+
+    network: Network
+    refused: dict[str, str]
+
+
+def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Quantizable:
+    """The network as `prepare` makes it, which keeps these layers in float32, and those that integers do not have.
 
     Raises as `quantize`, for all that the images have no part in.
     """
-    if len(network.inputs) != 1:
-        raise ShapeError(f"quantize: network {network.name!r} has {len(network.inputs)} inputs, expected one")
     structure = network.to_dict()
     if any("quantization" in entry for entry in [*structure["inputs"], *structure["nodes"]]):
         raise ParameterError(
@@ -107,46 +119,19 @@ def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Net
     prepared, became = prepare(network, keep_float)
     inputs = {tensor.name for tensor in prepared.inputs}
     prepared.keep_float32([became[name] for name in keep_float if became[name] not in inputs])
-    if refused := refused_layers(prepared):
-        shown = "; ".join(list(refused.values())[:_SHOWN])
-        more = f"; and {len(refused) - _SHOWN} more" if len(refused) > _SHOWN else ""
-        names = ",".join(refused)
-        raise UnsupportedError(
-            f"quantize: network {network.name!r}: {shown}{more}. Keep them in float32: keep_float, --keep-float {names}"
-        )
-    return prepared
+    refused = refused_layers(prepared)
+    if refused and len(refused) == len(prepared.to_dict()["nodes"]):
+        raise UnsupportedError(f"quantize: network {network.name!r}: {next(iter(refused.values()))}")
+    prepared.keep_float32(list(refused))
+    return Quantizable(prepared, refused)
 
 
-def _inputs(network: Network, images: Iterable[Any], what: str) -> list[Array]:
-    if isinstance(images, (str, bytes, Mapping)):
-        raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
-    found = [_input(network, image) for image in images]
-    if not sum(len(image) for image in found):
-        raise ParameterError(f"quantize: {what}: no images given")
-    return [image for image in found if len(image)]
-
-
-def _input(network: Network, image: Any) -> Array:
-    expected = network.input.shape
-    is_photo = not hasattr(image, "__array_interface__") or isinstance(image, (str, bytes, PathLike))
-    if is_photo or type(image).__module__.startswith("PIL."):
-        if network.preprocess is None or len(expected) != 4 or None in expected[1:]:
-            raise UnsupportedError(
-                f"quantize: network {network.name!r} does not say how a photo becomes its input {expected}: give arrays"
-            )
-        height, width, channels = (int(extent or 0) for extent in expected[1:])
-        return preprocess(image, (height, width), network.preprocess, channels=channels)
-    array = np.ascontiguousarray(image, np.float32)
-    fits = array.ndim == len(expected) and all(
-        wanted in (None, extent) for extent, wanted in zip(array.shape[1:], expected[1:], strict=True)
-    )
-    if not fits:
-        raise ShapeError(f"quantize: images of the shape {array.shape}, but the network takes {expected}")
-    return array
+def _what_they_say(network: Network, images: Sequence[Given]) -> Answers:
+    return Answers(network, next(iter(images[0].values())).shape)
 
 
 def _quantized(
-    prepared: Network, images: Sequence[Array], equalize: bool | None, correct_bias: bool
+    prepared: Network, images: Sequence[Given], equalize: bool | None, correct_bias: bool
 ) -> tuple[Network, Network, bool]:
     """The network of floats whose layers the integers stand for, that of integers, and whether it was equalised."""
     seen = calibrate(prepared, images)
@@ -156,7 +141,7 @@ def _quantized(
         return prepared, plain, False
     changed = with_integers(other, calibrate(other, images), correct_bias=correct_bias)
     if equalize is None:
-        answers = Answers(prepared, images[0].shape)
+        answers = _what_they_say(prepared, images)
         errors = [_answers(prepared, one, images, answers)[1].error() for one in (plain, changed)]
         if errors[0] <= errors[1]:
             return prepared, plain, False
@@ -164,7 +149,7 @@ def _quantized(
 
 
 def _answers(
-    network: Network, quantized: Network, images: Sequence[Array], answers: Answers
+    network: Network, quantized: Network, images: Sequence[Given], answers: Answers
 ) -> tuple[AnswersSeen, AnswersSeen]:
     """Of the network in float32 and of the quantised one in int8."""
     seen = AnswersSeen(answers), AnswersSeen(answers)
@@ -173,7 +158,7 @@ def _answers(
         quantized.compile(device="cpu", precision="int8").session(),
     ]
     for batch in batches(images):
-        results: list[Any] = [session.run(batch) for session in sessions]
+        results: list[Any] = [session.run(list(batch.values())) for session in sessions]
         right, found = (
             result if isinstance(result, dict) else {network.outputs[0].name: result} for result in results
         )
@@ -182,7 +167,7 @@ def _answers(
     return seen
 
 
-def _layers(floats: Network, quantized: Network, images: Sequence[Array]) -> tuple[QuantizedLayer, ...]:
+def _layers(floats: Network, quantized: Network, images: Sequence[Given]) -> tuple[QuantizedLayer, ...]:
     right, found = Computed(floats, precision="float32"), Computed(quantized, precision="int8")
     pieces, sources = integer_pieces(quantized)
     alone: Any = pieces.compile(device="cpu", precision="int8").session()

@@ -29,19 +29,14 @@ def is_limit(neuron: Mapping[str, Any]) -> bool:
     return neuron["kind"] in ("none", "clamp")
 
 
-def is_function(neuron: Mapping[str, Any]) -> bool:
-    """Whether an activation is a layer of its own in integers, by a table."""
-    return neuron["kind"] in ("relu", "sigmoid", "hard_sigmoid", "tanh", "hard_swish", "swish")
-
-
 def prepare(network: Network, keep_float: Sequence[str] = ()) -> tuple[Network, dict[str, str]]:
     """A network that computes the same, with as few results as possible, each of which gets integers of its own.
 
     Batch normalizations become part of the convolution or dense layer before them, others a depthwise 1x1 convolution.
     Relu, relu6 and clamp become the activation of the layer before them. Dropout is left out. A layer that takes over
     others keeps its name, except that outputs of the network keep theirs; it stays in float32 where one of them does.
-    Of a layer with another activation that integers have the activation becomes a layer, which keeps the name, unless
-    the layer is in `keep_float` or kept in float32 already.
+    Of a layer with another activation the activation becomes a layer, which keeps the name, unless the layer is in
+    `keep_float` or kept in float32 already.
 
     Returns the network, and for each layer of the given one the layer of it, or the input, that has its result now.
 
@@ -88,7 +83,7 @@ class _Preparation:
         for node in self._structure["nodes"]:
             name, activation = node["name"], _activation(node)
             stays = node.get("keep_float32") or name in self._keep_float or node["operation"] == "neuron"
-            if stays or is_limit(activation) or not is_function(activation):
+            if stays or is_limit(activation):
                 yield node
                 continue
             linear = f"{name}/linear"
@@ -96,7 +91,8 @@ class _Preparation:
                 linear += "_"
             del node["activation"]
             for key in [key for key in self._weights if key.rpartition(".")[0] == name]:
-                self._weights[f"{linear}.{key.rpartition('.')[2]}"] = self._weights.pop(key)
+                if (role := key.rpartition(".")[2]) != "slope":  # the activation's
+                    self._weights[f"{linear}.{role}"] = self._weights.pop(key)
             self._uses[linear] = 1
             self._before_activation[linear] = name
             yield {**node, "name": linear}

@@ -7,6 +7,8 @@ from typing import Any
 
 from mpscnn._private.summary import text_table
 
+_SHOWN = 8  # layers in a line
+
 
 @dataclass(frozen=True)
 class QuantizedLayer:
@@ -47,6 +49,7 @@ class QuantizationReport:
             the network's outputs.
         equalized: whether channels were equalised between layers.
         kept: layers that stay in float32.
+        refused: those of them that integers do not have, and why.
         layers: in the order of the network.
     """
 
@@ -60,6 +63,7 @@ class QuantizationReport:
     error: float
     equalized: bool
     kept: tuple[str, ...]
+    refused: dict[str, str]
     layers: tuple[QuantizedLayer, ...]
 
     def worst(self, count: int = 10) -> list[QuantizedLayer]:
@@ -91,7 +95,11 @@ class QuantizationReport:
             found.append(f"accuracy {self.accuracy_before:.2%} in float32, {self.accuracy:.2%} in int8")
         layers = "1 layer" if len(self.kept) == 1 else f"{len(self.kept)} layers"
         kept = f" with {layers} in float32" if self.kept else ""
-        return f"int8{kept} on {self.images} images: {', '.join(found)}"
+        refused = ""
+        if self.refused:
+            more = f" and {len(self.refused) - _SHOWN} more" if len(self.refused) > _SHOWN else ""
+            refused = f"; integers do not have {', '.join(list(self.refused)[:_SHOWN])}{more}"
+        return f"int8{kept} on {self.images} images: {', '.join(found)}{refused}"
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"

@@ -82,11 +82,8 @@ def _digest(paths: Sequence[Path], name: str) -> str:
     return found.hexdigest()
 
 
-def kept_type(network: Network) -> StoredTypeName:
-    """How to save a network's weights: as integers where all layers have such, which precision "int8" needs."""
-    stored = [
-        network.graph.get_weight(spec["layer"], spec["role"])[0].dtype.name
-        for spec in network.weight_specs()
-        if spec["set"] and spec["role"] == "weight"
-    ]
-    return "uint8" if stored and set(stored) == {"uint8"} else "float32"
+def kept_type(network: Network) -> StoredTypeName | None:
+    """How to save a network's weights as they are: integers, which precision "int8" needs, and floats."""
+    from mpscnn.graph.model_file import has_integer_weights
+
+    return None if has_integer_weights(network) else "float32"

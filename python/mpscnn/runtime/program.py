@@ -18,11 +18,11 @@ from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
-    from typing import TypedDict
+    from typing import Literal, TypedDict
 
     from numpy.typing import NDArray
 
-    from mpscnn._private.literals import PrecisionName
+    from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
     from mpscnn.runtime.commands import CommandBuffer
     from mpscnn.runtime.explanation import Explanation
     from mpscnn.runtime.feature_image import Image
@@ -30,13 +30,15 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
 
     Given = TypeVar("Given", NDArray[Any], Mapping[str, NDArray[Any]], Sequence[NDArray[Any]])
     Result = NDArray[Any] | dict[str, NDArray[Any]]
-    _Source = tuple[_core.Graph, str, str, list[str], int]
+    _Source = tuple[_core.Graph, str, str, list[str], int, str, str]
 
     class _Description(TypedDict):
         name: str
         device_name: str
         precision: PrecisionName
         reason: str
+        weight_type: str
+        accumulate: Literal["float", "half"]
         weight_bytes: int
         max_memory: int
 
@@ -113,6 +115,16 @@ class Program:
     def reason(self) -> str:
         """Why this device and precision."""
         return self._description["reason"]
+
+    @property
+    def weight_type(self) -> str:
+        """The numbers that weights of convolutions and dense layers are kept as: the precision's, or "int8"."""
+        return self._description["weight_type"]
+
+    @property
+    def accumulate(self) -> Literal["float", "half"]:
+        """The numbers that products of convolutions and dense layers are summed in."""
+        return self._description["accumulate"]
 
     @property
     def weight_bytes(self) -> int:
@@ -437,20 +449,29 @@ def compile_graph(
     outputs: Sequence[str] = (),
     fast_matmul: bool = False,
     max_memory: int | None = None,
+    weights: WeightsName = "auto",
+    accumulate: AccumulateName = "auto",
 ) -> Program:
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
+    numbers = require_text("weights", weights), require_text("accumulate", accumulate)
     if require_bool("fast_matmul", fast_matmul):
         raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
     # A copy, which shares the weights' memory: the network may change afterwards.
-    return _compiled(graph.copy(), *named, list(outputs), byte_limit(max_memory))
+    return _compiled(graph.copy(), *named, list(outputs), byte_limit(max_memory), *numbers)
 
 
 def _compiled(
-    graph: _core.Graph, device: str, precision: str, outputs: list[str], max_memory: int
+    graph: _core.Graph,
+    device: str,
+    precision: str,
+    outputs: list[str],
+    max_memory: int,
+    weights: str = "auto",  # this and the next: what pickles of earlier versions do not have
+    accumulate: str = "auto",
 ) -> Program:
-    program = _core.Program.compile(graph, device, precision, outputs, max_memory)
-    return Program(program, (graph, device, precision, outputs, max_memory))
+    program = _core.Program.compile(graph, device, precision, outputs, max_memory, weights, accumulate)
+    return Program(program, (graph, device, precision, outputs, max_memory, weights, accumulate))
 
 
 copyreg.pickle(_core.Graph, reduce_graph)

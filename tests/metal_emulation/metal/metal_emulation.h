@@ -54,6 +54,7 @@ const char *metal_emulation_live_object_names(void);
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
 ///   texture_caches_made      counts up: of Core Video
 ///   announced_bytes          what MPS was told last of a command buffer's temporary images
+///   bytes_of_weights         counts up: of the weights that convolutions loaded
 ///   discrete_memory          1: a device without unified memory and with Mac2 as its only family
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);

@@ -67,6 +67,7 @@ constexpr NamedSwitch named_switches[] = {
     {"no_copy_buffers_made", &Switches::no_copy_buffers_made, 0},
     {"texture_caches_made", &Switches::texture_caches_made, 0},
     {"announced_bytes", &Switches::announced_bytes, 0},
+    {"bytes_of_weights", &Switches::bytes_of_weights, 0},
 };
 
 std::atomic<long> Switches::*find_member(const char *name) {

@@ -1,5 +1,6 @@
 #import "mps/convolution.h"
 
+#include <cstdint>
 #include <cstring>
 
 using namespace metal_emulation;
@@ -49,13 +50,34 @@ void convolve(const ConvolutionPlan &plan, const Pixels &source, Pixels &result)
 
 std::vector<float> floats_from(const void *memory, MPSDataType type, std::size_t count) {
     std::vector<float> values(count);
-    if (type == MPSDataTypeFloat32) {
+    if (type == MPSDataTypeUInt8) {
+        const auto *integers = static_cast<const std::uint8_t *>(memory);
+        for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(integers[i]) / 255.0f;
+    } else if (type == MPSDataTypeFloat32) {
         std::memcpy(values.data(), memory, count * sizeof(float));
     } else {
         const auto *halves = static_cast<const _Float16 *>(memory);
         for (std::size_t i = 0; i < count; ++i) values[i] = static_cast<float>(halves[i]);
     }
     return values;
+}
+
+std::size_t bytes_of(MPSDataType type) {
+    return type == MPSDataTypeFloat32 ? 4 : type == MPSDataTypeFloat16 ? 2 : 1;
+}
+
+/// UInt8 weights from 0 to 1 become those of their channels' ranges.
+BOOL stretch(std::vector<float> &weights, const vector_float2 *ranges, std::size_t outputs) {
+    const std::size_t size = weights.size() / outputs;
+    for (std::size_t i = 0; i < weights.size(); ++i) {
+        const vector_float2 range = ranges[i / size];
+        if (!METAL_EXPECT(range.x <= range.y, "a range of UInt8 weights from %g to %g",
+                          static_cast<double>(range.x), static_cast<double>(range.y)))
+            return NO;
+        const float extent = range.y - range.x;
+        weights[i] = weights[i] * extent + range.x;
+    }
+    return YES;
 }
 
 NSData *data_of(const std::vector<float> &values) {
@@ -113,13 +135,30 @@ std::vector<float> floats_of(NSData *data) {
 
 - (BOOL)acceptsDataType {
     const MPSDataType type = [dataSource_ dataType];
-    if (!METAL_EXPECT(type == MPSDataTypeFloat32 || type == MPSDataTypeFloat16,
-                      "weights of data type %#x, which the emulation does not have",
-                      static_cast<unsigned>(type)))
+    if (!METAL_EXPECT(type == MPSDataTypeFloat32 || type == MPSDataTypeFloat16 || type == MPSDataTypeUInt8,
+                      "weights of data type %#x", static_cast<unsigned>(type)))
         return NO;
     return METAL_EXPECT(![self holdsFloat32] || type == MPSDataTypeFloat32,
                         "kernelWeightsDataType Float32 of a source that is not Float32") &&
-           METAL_EXPECT([dataSource_ weights], "a data source without weights");
+           METAL_EXPECT([dataSource_ weights], "a data source without weights") &&
+           [self acceptsQuantization:type == MPSDataTypeUInt8];
+}
+
+- (BOOL)acceptsQuantization:(BOOL)isInteger {
+    const MPSCNNWeightsQuantizationType type =
+        [dataSource_ respondsToSelector:@selector(weightsQuantizationType)]
+            ? [dataSource_ weightsQuantizationType]
+            : MPSCNNWeightsQuantizationTypeNone;
+    if (!isInteger)
+        return METAL_EXPECT(type == MPSCNNWeightsQuantizationTypeNone,
+                            "a quantization type of weights that are not UInt8");
+    return METAL_EXPECT(type != MPSCNNWeightsQuantizationTypeNone,
+                        "UInt8 weights without a quantization type") &&
+           METAL_EXPECT(type == MPSCNNWeightsQuantizationTypeLinear,
+                        "the emulation does not have look-up tables of weights") &&
+           METAL_EXPECT([dataSource_ respondsToSelector:@selector(rangesForUInt8Kernel)] &&
+                            [dataSource_ rangesForUInt8Kernel],
+                        "linear UInt8 weights without ranges");
 }
 
 - (BOOL)holdsFloat32 {
@@ -149,8 +188,11 @@ std::vector<float> floats_of(NSData *data) {
     const NSUInteger outputs = [descriptor_ outputFeatureChannels], groups = [self groupCount];
     const NSUInteger inputs = [descriptor_ inputFeatureChannels] / groups,
                      taps = kernelWidth_ * kernelHeight_;
-    const std::vector<float> given =
+    std::vector<float> given =
         floats_from([dataSource_ weights], [dataSource_ dataType], outputs * taps * inputs);
+    if ([dataSource_ dataType] == MPSDataTypeUInt8)
+        if (!stretch(given, [dataSource_ rangesForUInt8Kernel], outputs)) return NO;
+    switches().bytes_of_weights += static_cast<long>(given.size() * bytes_of([dataSource_ dataType]));
     const std::vector<float> scale = floats_of([descriptor_ batchNormalizationScale]);
     const std::vector<float> shift = floats_of([descriptor_ batchNormalizationShift]);
     const float *terms = [dataSource_ biasTerms];

@@ -28,6 +28,16 @@ MPSCNNConvolutionDescriptor *convolution_descriptor(NSUInteger inputs, NSUIntege
                                    outputFeatureChannels:outputs];
 }
 
+/// The integers 0 and 255 for two outputs of one input.
+TestWeights *byte_weights(std::vector<vector_float2> ranges) {
+    TestWeights *source = weights_for(convolution_descriptor(1, 2), 2);
+    source->type_ = MPSDataTypeUInt8;
+    source->integers_ = {0, 255};
+    source->ranges_ = std::move(ranges);
+    source->quantization_ = MPSCNNWeightsQuantizationTypeLinear;
+    return source;
+}
+
 } // namespace
 
 TEST(convolutions) {
@@ -99,9 +109,9 @@ TEST(data_sources) {
         source->hasNoLabel_ = YES;
         convolution_of(source);
     });
-    BREAKS("of data type 0x8", {
+    BREAKS("of data type 0x20000008", {
         TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
-        source->type_ = MPSDataTypeUInt8;
+        source->type_ = MPSDataTypeInt8;
         convolution_of(source);
     });
     BREAKS("of a source that is not Float32", {
@@ -120,6 +130,34 @@ TEST(data_sources) {
         TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
         source->type_ = MPSDataTypeFloat16;
         convolution_of<MPSCNNConvolutionTranspose>(source);
+    });
+}
+
+CLEAN_TEST(weights_in_8_bits) {
+    const long before = metal_emulation_get("bytes_of_weights");
+    MPSCNNConvolution *kernel = convolution_of(byte_weights({vector_float2{-2, 1}, vector_float2{-3, 4}}));
+    CHECK(metal_emulation_get("bytes_of_weights") == before + 2);
+    CHECK(result_of(kernel, image_of(1, 1, 1, {1}), image(1, 1, 2)) == std::vector<float>({-2, 4}));
+}
+
+TEST(data_sources_of_8_bits) {
+    const std::vector<vector_float2> good{vector_float2{-2, 1}, vector_float2{-3, 4}};
+    BREAKS("UInt8 weights without a quantization type", {
+        TestWeights *source = byte_weights(good);
+        source->quantization_ = MPSCNNWeightsQuantizationTypeNone;
+        convolution_of(source);
+    });
+    BREAKS("weights that are not UInt8", {
+        TestWeights *source = weights_for(convolution_descriptor(1, 1), 1);
+        source->quantization_ = MPSCNNWeightsQuantizationTypeLinear;
+        convolution_of(source);
+    });
+    BREAKS("without ranges", convolution_of(byte_weights({})));
+    BREAKS("from 1 to -2", convolution_of(byte_weights({vector_float2{1, -2}, vector_float2{-3, 4}})));
+    BREAKS("of a source that is not Float32", {
+        TestWeights *source = byte_weights(good);
+        source->kernelType_ = MPSDataTypeFloat32;
+        convolution_of(source);
     });
 }
 

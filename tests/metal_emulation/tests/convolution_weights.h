@@ -3,6 +3,7 @@
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
+#include <cstdint>
 #include <vector>
 
 @interface TestWeights : NSObject <MPSCNNConvolutionDataSource> {
@@ -15,6 +16,9 @@
     BOOL refuses_;
     MPSDataType type_;
     MPSDataType kernelType_;
+    std::vector<std::uint8_t> integers_; // in place of weights_, if there are any
+    std::vector<vector_float2> ranges_;
+    MPSCNNWeightsQuantizationType quantization_;
     BOOL hasNoLabel_;
 }
 - (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor

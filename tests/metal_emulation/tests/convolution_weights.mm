@@ -13,6 +13,7 @@
     bias_ = std::move(bias);
     type_ = MPSDataTypeFloat32;
     kernelType_ = MPSDataTypeFloat16;
+    quantization_ = MPSCNNWeightsQuantizationTypeNone;
     return self;
 }
 
@@ -33,7 +34,14 @@
     return descriptor_;
 }
 - (void *)weights {
+    if (!integers_.empty()) return integers_.data();
     return weights_.data();
+}
+- (vector_float2 *)rangesForUInt8Kernel {
+    return ranges_.empty() ? nullptr : ranges_.data();
+}
+- (MPSCNNWeightsQuantizationType)weightsQuantizationType {
+    return quantization_;
 }
 - (float *)biasTerms {
     return bias_.empty() ? nullptr : bias_.data();

@@ -80,9 +80,9 @@ struct IntegerTerms {
     const std::int32_t *of_all = nullptr; ///< of each of the 256 integers
 };
 
-/// The sum or difference of two tensors.
+/// The sum or difference of two tensors, or of one with a row, column or channel that all of its own share.
 struct IntegerSumTask {
-    ConstView source, second;
+    ConstView source, second; ///< rows, columns or channels may be 1 where the destination has more
     View destination;
     IntegerTerms source_terms, second_terms;
     bool subtracts = false;
@@ -91,7 +91,7 @@ struct IntegerSumTask {
     const char *kernel_name() const { return "integer sum"; }
 };
 
-/// The product of two tensors, or of one with a pixel or a channel that all of its own share.
+/// The product of such.
 struct IntegerProductTask {
     ConstView source, second; ///< rows, columns or channels may be 1 where the destination has more
     View destination;

@@ -4,7 +4,8 @@
 
 namespace mpscnn::cpu {
 
-/// The source with its axes behind the batch in another order; rows may count several of them.
+/// The source with its axes behind the batch in another order; rows may count several of them. Of floats or
+/// bytes.
 struct TransposeTask {
     static constexpr int most_axes = 5;
 
@@ -34,7 +35,7 @@ struct TakenPositions {
     std::int64_t period = 0; ///< of i; 0: none
 };
 
-/// Rows, columns and channels of the source at any positions.
+/// Rows, columns and channels of the source at any positions. Of floats or bytes.
 struct TakeTask {
     ConstView source;
     View destination;
@@ -56,11 +57,12 @@ struct TakeGradientTask {
     const char *kernel_name() const { return "take gradient"; }
 };
 
-/// The same values, without gaps, for each image of the destination. Nothing of the source is read.
+/// The same values, without gaps, for each image of the destination. Nothing of the source is read. Of floats
+/// or bytes.
 struct ConstantTask {
     ConstView source;
     View destination;
-    const float *values = nullptr;
+    const void *values = nullptr; ///< of the destination's elements
 
     const char *kernel_name() const { return "constant"; }
 };

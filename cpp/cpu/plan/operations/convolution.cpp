@@ -5,6 +5,7 @@
 #include "core/half.h"
 #include "cpu/plan/algorithm.h"
 #include "cpu/plan/bfloat16.h"
+#include "cpu/plan/half_sums.h"
 #include "cpu/plan/operation.h"
 
 namespace mpscnn::cpu {
@@ -57,7 +58,9 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
 }
 
 PackedConvolution OperationLowering::pack(ConvolutionShape shape) const {
-    shape.half_weights = precision == engine::Precision::float16 && can_keep_halves(kernels, shape);
+    const bool halves = precision == engine::Precision::float16 ||
+                        !node.weights.at("weight").ranges().empty(); // which stand for such
+    shape.half_weights = halves && can_keep_halves(kernels, shape);
     return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
 }
 
@@ -87,6 +90,8 @@ void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
 } // namespace
 
 void lower(const OperationLowering &lowering, const ops::Convolution &convolution) {
+    if (lowering.sums_in_halves)
+        return lower_half_sums(lowering, lowering.node.weights.at("weight").shape(), convolution.groups);
     if (const auto weight = lowering.variable_shape("weight")) {
         lowering.fused.packed = lowering.kernels.packed_later(
             fastest_convolution(lowering.kernels, convolution, *weight, lowering.result));
@@ -176,6 +181,10 @@ Step &begin_packing(StepBuilder &builder, const FusedOperation &fused, PackTask 
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Convolution &) {
     const ConvolutionTask task = convolution_task(fused, builder.shapes());
+    if (fused.half_sums) {
+        begin_half_sums(builder, fused, task);
+        return;
+    }
     if (fused.broadcast) return make_broadcast_steps(builder, fused, task);
     if (!fused.variables.empty()) {
         add_variable_steps(builder, fused, task);
@@ -216,15 +225,18 @@ void lower(const OperationLowering &lowering, const ops::FullyConnected &) {
         return;
     }
     const Shape &shape = lowering.node.weights.at("weight").shape();
-    lowering.fused.packed = lowering.pack({shape[0], 1, 1, shape.elements() / shape[0]}, 1);
+    const Shape pointwise{shape[0], 1, 1, shape.elements() / shape[0]};
+    if (lowering.sums_in_halves) return lower_half_sums(lowering, pointwise, 1);
+    lowering.fused.packed = lowering.pack(pointwise, 1);
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::FullyConnected &) {
     ConvolutionTask task;
     task.packed = &fused.packed;
     task.epilogue = epilogue_of(fused);
-    Step &step =
-        fused.variables.empty() ? builder.begin(fused, task) : add_variable_steps(builder, fused, task);
+    Step &step = fused.half_sums           ? begin_half_sums(builder, fused, task)
+                 : fused.variables.empty() ? builder.begin(fused, task)
+                                           : add_variable_steps(builder, fused, task);
     Region &source = step.source;
     const Extents &image = source.extents;
     source.extents = source.whole = {image.batch, 1, 1, image.pixels() * image.channels};

@@ -87,9 +87,14 @@ def _with_constant(
     *,
     constant_first: bool,
 ) -> Value | None:
-    """With one number, or one for each channel; None for constants of other shapes, which become tensors."""
+    """With one number, or one for each channel; None for constants of other shapes, which become tensors.
+
+    Also those become tensors that are integers of their own among integers.
+    """
     kind, net = operator.kind, c.network
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:
+        return None
+    if kind in ("ADD", "SUB", "MUL") and all(map(c.has_integers, (*operator.inputs, operator.outputs[0]))):
         return None
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
         number = float(values.reshape(-1)[0])

@@ -104,11 +104,12 @@ class OperatorReader:
 
     def operand(self, index: int, like: Value) -> Value:
         """As `seen`, but a constant becomes a tensor with as many axes as `like`, or its own if it has more."""
-        if self.is_constant(index):
-            return self.constant(
-                self.constants.numbers(index, "its operand"), like.rank, self.file.tensors[index].name
-            )
-        return self.seen(index)
+        if not self.is_constant(index):
+            return self.seen(index)
+        numbers = self.constants.numbers(index, "its operand")
+        value = self.constant(numbers, like.rank, self.file.tensors[index].name)
+        self.note_integers(index, value.tensor)
+        return value
 
     def constant(self, numbers: NDArray[np.float32], rank: int, name: str) -> Value:
         """The numbers as a tensor that is the same for each image, with further axes of extent 1 in front."""
@@ -178,6 +179,10 @@ class OperatorReader:
         own = self._integers_of(index)
         if own is not None:
             self.integers[value] = own if self.integers.get(value, own) == own else None
+
+    def has_integers(self, index: int) -> bool:
+        """Whether a tensor of the file is 8-bit integers with one scale."""
+        return self._integers_of(index) is not None
 
     def has_other_integers(self, first: int, second: int) -> bool:
         """Whether two tensors of the file have different 8-bit integers for the same numbers."""

@@ -57,7 +57,7 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     for number, integers in noted.items():
         if integers is not None:
             network.graph.quantize(number, *integers)
-    _quantize_reshapes(network)
+    _quantize_moves(network)
     marked: set[int] = set()
     for value in values:
         if value.index in marked:
@@ -67,8 +67,11 @@ def convert(files: Sequence[TfliteFile], options: ReadOptions) -> Network:
     return network
 
 
-def _quantize_reshapes(network: Network) -> None:
-    """The integers of a reshape that the file does not have are those of what it reshapes."""
+_MOVES = {"channel_shuffle", "gather", "reshape", "slice", "tile", "transpose"}
+
+
+def _quantize_moves(network: Network) -> None:
+    """The integers of what only moves elements, where the file does not have it, are those of what it moves."""
     structure = network.to_dict()
     known = {
         entry["name"]: entry["quantization"]
@@ -77,7 +80,7 @@ def _quantize_reshapes(network: Network) -> None:
     }
     for node in structure["nodes"]:
         name, source = node["name"], node["inputs"][0] if node["inputs"] else None
-        if node["operation"] == "reshape" and name not in known and source in known:
+        if node["operation"] in _MOVES and name not in known and source in known:
             known[name] = known[source]
             integers = known[name]
             network.quantize(name, integers["type"], integers["scale"], integers["zero_point"])

@@ -7,7 +7,7 @@ import math
 import numpy as np
 
 from mpscnn.converters.contractions import reduced
-from mpscnn.converters.layout import Value
+from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
@@ -36,7 +36,10 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
     atoms = tuple(atom for axis in axes for atom in x.axes[axis])
     if any(atom.is_batch for atom in atoms):
         raise UnsupportedError(f"reduces the batch of {x.shown}")
-    y = reduced(c.arranger, x, atoms, _KINDS[operator.kind])
+    if operator.kind == "MEAN" and all(map(c.has_integers, (operator.inputs[0], operator.outputs[0]))):
+        y = _mean_of_integers(c, operator, x, atoms)
+    else:
+        y = reduced(c.arranger, x, atoms, _KINDS[operator.kind])
     y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
     if operator.options and operator.options.boolean(0):
         c.result(operator, y, added)
@@ -44,6 +47,15 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
         c.result(operator, y.without_axes(axes), added)
     else:
         raise UnsupportedError(f"reduces all axes of {x.shown} to one number, which is not supported")
+
+
+def _mean_of_integers(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
+    """By one layer, whose result is rounded once, and which only changes the scale where there is one element."""
+    if not atoms:
+        name = c.layer_name(operator)
+        return x.holding(c.network.layer("neuron", [x.tensor], {"kind": "none"}, name=name))
+    lying = tuple(sorted(atoms, key=x.order.index))
+    return reduced(c.arranger, c.arranger.in_one_piece(x, lying), lying, "mean", pools=False)
 
 
 def _argument(c: Reader, operator: FileOperator) -> None:

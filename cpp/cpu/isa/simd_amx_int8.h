@@ -1,0 +1,14 @@
+#pragma once
+
+// AVX-512 with AMX's products of tiles of bytes. Contract: simd.h.
+
+#include "cpu/isa/amx_tiles.h"
+#include "cpu/isa/simd_avx512.h"
+
+namespace mpscnn::cpu::amx_int8 {
+
+struct Simd : avx512::Simd {
+    using Tiles = HardwareTiles;
+};
+
+} // namespace mpscnn::cpu::amx_int8

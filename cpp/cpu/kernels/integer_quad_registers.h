@@ -1,0 +1,102 @@
+#pragma once
+
+// Registers of 32-bit sums, to which one instruction adds products of four bytes by four signed weights
+// without saturation: VPDPBUSD of AVX512_VNNI and of AVX-VNNI, which has 256 bits, USDOT of arm64's FEAT_I8MM
+// and SDOT of FEAT_DotProd. The latter multiplies signed bytes, which have 128 less, as the bias knows.
+
+#include <cstdint>
+
+#include "cpu/isa/simd.h"
+#include "cpu/kernels/tasks/integer.h"
+
+#if defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+#define MPSCNN_MULTIPLIES_QUADS
+#include <immintrin.h>
+#elif defined(__ARM_FEATURE_DOTPROD)
+#define MPSCNN_MULTIPLIES_QUADS
+#include <arm_neon.h>
+#endif
+
+namespace mpscnn::cpu {
+namespace {
+
+#if defined(MPSCNN_MULTIPLIES_QUADS)
+MPSCNN_INLINE std::int32_t four_bytes(const std::uint8_t *from) {
+    std::int32_t four;
+    __builtin_memcpy(&four, from, sizeof four);
+    return four;
+}
+#endif
+
+/// Sums in registers: pixels x panels, of_panel for each of 16 outputs.
+#if defined(__AVX512VNNI__) && defined(__AVX512BW__)
+struct QuadRegisters {
+    static constexpr int of_panel = 1, panels = 2, pixels = 12;
+    static constexpr std::int32_t centre = 0; ///< what bytes have less
+    using reg = __m512i;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) { return _mm512_loadu_si512(from); }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg sums) { _mm512_storeu_si512(to, sums); }
+    static MPSCNN_INLINE reg weights(const std::int8_t *from) { return _mm512_loadu_si512(from); }
+    /// Four bytes, for all outputs.
+    static MPSCNN_INLINE reg broadcast(const std::uint8_t *from) {
+        return _mm512_set1_epi32(four_bytes(from));
+    }
+    static MPSCNN_INLINE reg add(reg sums, reg bytes, reg weights) {
+        return _mm512_dpbusd_epi32(sums, bytes, weights);
+    }
+};
+#elif defined(__AVX512VNNI__) || defined(__AVXVNNI__)
+struct QuadRegisters {
+    static constexpr int of_panel = 2, panels = 1, pixels = 6;
+    static constexpr std::int32_t centre = 0;
+    using reg = __m256i;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg sums) {
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), sums);
+    }
+    static MPSCNN_INLINE reg weights(const std::int8_t *from) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+    static MPSCNN_INLINE reg broadcast(const std::uint8_t *from) {
+        return _mm256_set1_epi32(four_bytes(from));
+    }
+    static MPSCNN_INLINE reg add(reg sums, reg bytes, reg weights) {
+#if defined(__AVXVNNI__)
+        return _mm256_dpbusd_avx_epi32(sums, bytes, weights);
+#else
+        return _mm256_dpbusd_epi32(sums, bytes, weights);
+#endif
+    }
+};
+#elif defined(__ARM_FEATURE_DOTPROD)
+struct QuadRegisters {
+    static constexpr int of_panel = 4, panels = 1, pixels = 5;
+    using reg = int32x4_t;
+    static MPSCNN_INLINE reg load(const std::int32_t *from) { return vld1q_s32(from); }
+    static MPSCNN_INLINE void store(std::int32_t *to, reg sums) { vst1q_s32(to, sums); }
+    static MPSCNN_INLINE int8x16_t weights(const std::int8_t *from) { return vld1q_s8(from); }
+#if defined(__ARM_FEATURE_MATMUL_INT8)
+    static constexpr std::int32_t centre = 0;
+    static MPSCNN_INLINE uint8x16_t broadcast(const std::uint8_t *from) {
+        return vreinterpretq_u8_s32(vdupq_n_s32(four_bytes(from)));
+    }
+    static MPSCNN_INLINE reg add(reg sums, uint8x16_t bytes, int8x16_t weights) {
+        return vusdotq_s32(sums, bytes, weights);
+    }
+#else
+    static constexpr std::int32_t centre = 128;
+    static MPSCNN_INLINE int8x16_t broadcast(const std::uint8_t *from) {
+        const uint8x16_t bytes = vreinterpretq_u8_s32(vdupq_n_s32(four_bytes(from)));
+        return vreinterpretq_s8_u8(veorq_u8(bytes, vdupq_n_u8(128)));
+    }
+    static MPSCNN_INLINE reg add(reg sums, int8x16_t bytes, int8x16_t weights) {
+        return vdotq_s32(sums, bytes, weights);
+    }
+#endif
+};
+#endif
+
+} // namespace
+} // namespace mpscnn::cpu

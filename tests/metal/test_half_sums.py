@@ -1,0 +1,48 @@
+"""accumulate="half": MPS' convolutions are asked for accumulators in halves."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+
+
+def network_of(kind: str) -> mpscnn.Network:
+    network = mpscnn.Network((9, 8, 40))
+    if kind == "dense":
+        network.output(network.dense(network.input, 12, name="layer"))
+    else:
+        network.output(network.conv2d(network.input, 12, 3, name="layer"))
+    network.initialize_weights(seed=1)
+    return network
+
+
+@pytest.mark.parametrize("kind", ["dense", "convolution"])
+def test_sums_of_mps_are_halves(kind: str) -> None:
+    network = network_of(kind)
+    x = np.random.default_rng(2).normal(size=(2, 9, 8, 40)).astype(np.float32)
+
+    def results(device: str, accumulate: Any) -> Any:
+        program = network.compile(device=device, precision="float16", accumulate=accumulate)
+        assert program.accumulate == accumulate
+        return program.session().run(x)
+
+    in_floats, in_halves = results("metal", "float"), results("metal", "half")
+    assert not np.array_equal(in_floats, in_halves)
+    # As far from float32's sums as the CPU's halves are: the order of MPS' sums is its own.
+    error = np.abs(in_halves - in_floats).max()
+    assert 0 < error < 3 * np.abs(results("cpu", "half") - results("cpu", "float")).max()
+
+
+def test_own_shaders_sum_in_float32() -> None:
+    network = mpscnn.Network((9, 8, 12))
+    network.output(network.depthwise_conv2d(network.input, 3, name="layer"))
+    network.initialize_weights(seed=1)
+    x = np.random.default_rng(2).normal(size=(1, 9, 8, 12)).astype(np.float32)
+    programs = [
+        network.compile(device="metal", precision="float16", accumulate=name) for name in ("half", "float")
+    ]
+    np.testing.assert_array_equal(*(program.session().run(x) for program in programs))

@@ -1,0 +1,85 @@
+"""Networks and images for tests of quantisation."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.quantization.calibration import Seen, calibrate
+from mpscnn.quantization.inputs import inputs_of
+
+SHAPE = (12, 12, 3)
+
+
+def noise(count: int, *shape: int, seed: int = 0) -> list[NDArray[np.float32]]:
+    random = np.random.default_rng(seed)
+    return [random.uniform(-1, 1, (1, *(shape or SHAPE))).astype(np.float32) for _ in range(count)]
+
+
+def drawn_weights(network: mpscnn.Network, seed: int = 1) -> mpscnn.Network:
+    """No weight is neutral."""
+    network.initialize_weights(seed)
+    random = np.random.default_rng(seed)
+    neutral = {
+        name: values for name, values in network.weights.items() if not name.endswith((".weight", ".slope"))
+    }
+    network.set_weights(
+        {
+            name: (values + random.uniform(0.0, 0.5, values.shape)).astype(np.float32)
+            for name, values in neutral.items()
+        }
+    )
+    return network
+
+
+def classifier() -> mpscnn.Network:
+    """Every operation that integers have, but resizes and concatenations; what is folded; dropout."""
+    network = mpscnn.Network(SHAPE, name="classifier")
+    x = network.conv2d(network.input, 16, 3, padding="same", name="stem")
+    x = network.activation(network.batch_norm(x, name="stem_bn"), "relu6", name="stem_relu")
+    y = network.depthwise_conv2d(x, 3, padding="same", name="depthwise")
+    y = network.batch_norm(y, activation="relu", name="depthwise_bn")
+    y = network.conv2d(y, 16, 1, name="project")
+    x = network.activation(network.add(x, y, name="sum"), "relu", name="sum_relu")
+    x = network.batch_norm(x, name="alone")
+    x = network.average_pool2d(x, 2, name="halved")
+    x = network.flatten(network.global_average_pool2d(x, name="pooled"), name="flat")
+    x = network.dropout(x, name="dropout")
+    x = network.dense(x, 10, name="scores")
+    network.output(network.softmax(x, name="probabilities"))
+    return drawn_weights(network)
+
+
+def results(
+    network: mpscnn.Network, images: list[NDArray[np.float32]], precision: str
+) -> NDArray[np.float32]:
+    session = network.compile(device="cpu", precision=precision).session(threads=1)  # type: ignore[arg-type]
+    return np.concatenate([np.asarray(session.run(image)) for image in images])
+
+
+def seen_on(network: mpscnn.Network, images: list[NDArray[np.float32]]) -> dict[str, Seen]:
+    return calibrate(network, inputs_of(network, images, "images"))
+
+
+def relative_error(found: NDArray[np.float32], right: NDArray[np.float32]) -> float:
+    return float(np.linalg.norm(found - right) / np.linalg.norm(right))
+
+
+# ---- Equalisation and bias correction -----------------------------------------------------------------------
+
+
+def uneven(activation: str) -> mpscnn.Network:
+    """Channels of a depthwise layer's input whose ranges are up to a thousandfold each other's."""
+    network = mpscnn.Network(SHAPE)
+    x = network.conv2d(network.input, 16, 1, activation=activation, name="expand")
+    x = network.depthwise_conv2d(x, 3, padding="same", activation=activation, name="depthwise")
+    network.output(network.conv2d(x, 4, 1, name="project"))
+    drawn_weights(network)
+    factors = np.geomspace(0.03, 30.0, 16).astype(np.float32)
+    weights = network.weights
+    for name in ("expand.weight", "expand.bias"):
+        values = weights[name]
+        network.set_weights({name: values * factors.reshape(-1, *[1] * (values.ndim - 1))})
+    network.set_weights({"depthwise.weight": weights["depthwise.weight"] / factors.reshape(-1, 1, 1, 1)})
+    return network
