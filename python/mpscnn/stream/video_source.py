@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn.errors import Error, ImageError, ParameterError, UnsupportedError
+from mpscnn.stream.cut_off import cut_off
 from mpscnn.stream.video_planes import photo_of
 from mpscnn.vision.photo import open_photo
 from mpscnn.vision.photo_list import photos_in
@@ -171,6 +172,8 @@ class _AvSource(VideoSource):
         self.live = live
         self._start, self._end = start, end
         self._opening: dict[str, Any] = {"file": address, "format": form, "options": options}
+        self._read_to = 0
+        self._packet_cut = self._frame_spoilt = self._at_end = False
         self._open()
         self.rate = self._stream.average_rate
         if not live and self._container.duration is not None:
@@ -180,9 +183,8 @@ class _AvSource(VideoSource):
         av = import_av()
         # Files wait for nobody; a limit there would only be one for a slow disk.
         limit = _TIME_LIMIT if self.live else None
-        with _failures(
-            self.name, lambda: "is not a video, or damaged or cut off", lambda: "cannot be opened"
-        ):
+        failed = "cannot be opened" if self.live else "cannot be opened, or is cut off"
+        with _failures(self.name, lambda: "is not a video, or damaged or cut off", lambda: failed):
             self._container = av.open(**self._opening, timeout=limit)
         video = self._container.streams.video
         if not video:
@@ -200,9 +202,7 @@ class _AvSource(VideoSource):
         origin = self._origin()
         decoded = number = 0
         last = -1.0
-        with _failures(
-            self.name, lambda: f"is damaged after {decoded} frames", lambda: f"failed after {decoded} frames"
-        ):
+        with _failures(self.name, lambda: self._damage(decoded), lambda: f"failed after {decoded} frames"):
             for frame in self._decoded(origin):
                 at = time.perf_counter()
                 decoded += 1
@@ -222,6 +222,26 @@ class _AvSource(VideoSource):
             raise ImageError(
                 f"{self.name}: has no frame that can be decoded: it is empty, damaged or cut off"
             )
+        if (missing := self._missing()) is not None:
+            raise ImageError(f"{self.name}: is cut off after {decoded} frames: {missing}")
+
+    def _damage(self, decoded: int) -> str:
+        """Where FFmpeg cannot decode: for the file's end, or anything before."""
+        missing = self._missing() if self._at_end else None
+        if missing is None:
+            return f"is damaged after {decoded} frames"
+        return f"is cut off after {decoded} frames: {missing}"
+
+    def _missing(self) -> str | None:
+        """What of a file's end is not there, when all has been decoded; None where nothing tells of any."""
+        if self.live:
+            return None
+        form = self._container.format.name
+        missing = cut_off(self.name, form)
+        # FFmpeg makes no packet of a part of a picture that is not compressed.
+        left = form == "yuv4mpegpipe" and self._read_to < Path(self.name).stat().st_size
+        unfinished = left or self._packet_cut or self._frame_spoilt
+        return "the last picture is unfinished" if missing is None and unfinished else missing
 
     def _origin(self) -> float | None:
         if self.live:
@@ -245,14 +265,38 @@ class _AvSource(VideoSource):
             # What failed to seek may stand anywhere, and not every format can go back.
             self._container.close()
             self._open()
-        yield from self._container.decode(self._stream)
+        yield from self._pictures()
+
+    def _pictures(self, sought: bool = False) -> Iterator[Any]:
+        """Decodes on, and keeps whether what came last was whole. `sought`: pictures may lack others from before."""
+        invalid = import_av().error.InvalidDataError
+        sound = not sought
+        failure: Exception | None = None
+        for packet in self._container.demux(self._stream):
+            if packet.size:
+                if failure is not None:
+                    raise failure
+                self._read_to = (packet.pos or 0) + packet.size
+                self._packet_cut = packet.is_corrupt
+            try:
+                frames = packet.decode()
+            except invalid as error:  # of the last packet pictures before may come yet
+                failure = error
+                continue
+            for frame in frames:
+                sound = sound or not frame.is_corrupt
+                self._frame_spoilt = sound and frame.is_corrupt
+                yield frame
+        self._at_end = True
+        if failure is not None:
+            raise failure
 
     def _after_seek(self, origin: float) -> Iterator[Any] | None:
         """None: there is no frame that is known to be at `start` or before."""
         av = import_av()
         try:
             self._container.seek(int((self._start + origin) * _MICROSECONDS))
-            frames = self._container.decode(self._stream)
+            frames = self._pictures(sought=True)
             first = next(frames, None)
         except av.error.FFmpegError:
             return None
