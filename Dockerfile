@@ -1,7 +1,7 @@
 # `mpscnn serve` in a container, on port 8000:
 #   docker build --tag mpscnn .
 #   docker run --publish 8000:8000 --env MPSCNN_SERVE_TOKEN=... mpscnn mobilenet_v2
-# Arguments are those of `mpscnn serve`. Without a token it does not start, unless --insecure is one of them. Models that are
+# Arguments are those of `mpscnn serve`, --port among them. Without a token it does not start, unless --insecure is one of them. Models that are
 # fetched are kept in the volume /models.
 
 FROM python:3.13-slim AS build
@@ -17,5 +17,6 @@ USER 10001
 ENV MPSCNN_CACHE=/models
 VOLUME /models
 EXPOSE 8000
-HEALTHCHECK --start-period=60s CMD ["python", "-c", "import urllib.request; urllib.request.urlopen('http://127.0.0.1:8000/v2/health/ready')"]
-ENTRYPOINT ["mpscnn", "serve", "--host", "0.0.0.0", "--port", "8000"]
+# At the address that the service has written, whatever --host and --port are; /dev/shm can be written in a read-only container, too.
+HEALTHCHECK --start-period=60s CMD ["python", "-c", "from urllib.request import Request, urlopen; urlopen(Request(open('/dev/shm/mpscnn-address').read() + '/v2/health/ready', headers={'Host': 'localhost'}))"]
+ENTRYPOINT ["mpscnn", "serve", "--host", "0.0.0.0", "--port", "8000", "--address-file", "/dev/shm/mpscnn-address"]

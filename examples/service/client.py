@@ -14,6 +14,7 @@ import os
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from pathlib import Path
 from typing import Any
@@ -65,7 +66,8 @@ def main() -> None:
         sys.exit(
             f"there is no model {arguments.model}; served are {', '.join(model['name'] for model in models)}"
         )
-    address = f"{arguments.service}/v1/{_PATHS[chosen['task']]}?model={chosen['name']}"
+    name = urllib.parse.quote(chosen["name"], safe="")
+    address = f"{arguments.service}/v1/{_PATHS[chosen['task']]}?model={name}"
     photo = arguments.photo.read_bytes()
     answer = json.loads(request(address, photo))
     print(f"{arguments.photo}  ({answer['milliseconds']:.1f} ms, {answer['device']}, {answer['precision']})")

@@ -57,7 +57,7 @@ def test_what_is_copied_is_there() -> None:
             assert (PROJECT / line[1:]).exists(), line
 
 
-def test_its_command_and_its_check_work(instructions: list[tuple[str, str]]) -> None:
+def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp_path: Path) -> None:
     for package in ("fastapi", "uvicorn", "prometheus_client"):
         pytest.importorskip(package, reason=f"{package} is not installed")
     program, command, *arguments = json.loads(only(instructions, "ENTRYPOINT"))
@@ -66,15 +66,24 @@ def test_its_command_and_its_check_work(instructions: list[tuple[str, str]]) -> 
     assert arguments[arguments.index("--port") + 1] == port
     check = json.loads(only(instructions, "HEALTHCHECK").partition("CMD ")[2])
     assert check[0] == "python"
+    file = arguments[arguments.index("--address-file") + 1]
+    arguments[arguments.index(file)] = str(tmp_path / "address")
+    asked = [part.replace(f"'{file}'", repr(str(tmp_path / "address"))) for part in check]
+    assert asked != check
+
+    def healthy() -> bool:
+        finished = subprocess.run([sys.executable, *asked[1:]], capture_output=True, check=False)
+        return finished.returncode == 0
+
     environment = {**os.environ, "MPSCNN_SERVE_TOKEN": "abc"}
-    with serving(*arguments, environment=environment) as service:  # whose --port 0 comes last, and counts
-        taken = str(service.place[1])
-        asked = [part.replace(f":{port}/", f":{taken}/") for part in check]
-        assert asked != check
-        subprocess.run([sys.executable, *asked[1:]], check=True)
-        service.process.terminate()
-        service.process.wait(timeout=60)
-        assert subprocess.run([sys.executable, *asked[1:]], capture_output=True, check=False).returncode == 1
+    for more in ((), ("--host", "127.0.0.2"), ("--allow-host", "photos.example")):
+        # Whose --port 0 comes last, and counts.
+        with serving(*arguments, *more, environment=environment) as service:
+            assert service.place[1] != int(port)
+            assert healthy()
+            service.process.terminate()
+            service.process.wait(timeout=60)
+            assert not healthy()
 
 
 def test_without_a_token_it_does_not_start(instructions: list[tuple[str, str]]) -> None:

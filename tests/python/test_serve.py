@@ -186,6 +186,29 @@ def test_wrong_requests_say_why(
     refused(service.request(path, photo), status, kind, message)
 
 
+@pytest.mark.parametrize(
+    "path",
+    ["/v2/health/live", "/v2/health/ready", "/v2/models/detection", "/v1/models", "/metrics", "/", "/docs"],
+)
+def test_heads_are_those_of_get(service: Service, path: str) -> None:
+    whole, head = service.request(path), service.request(path, method="HEAD")
+    assert (head.status, head.body) == (200, b"")
+    assert head.headers["content-type"] == whole.headers["content-type"]
+    assert int(head.headers["content-length"]) > 0
+    assert service.wait_for("request", path=path, method="HEAD", status=200)
+
+
+def test_methods_that_are_allowed_are_named(service: Service) -> None:
+    for path, method, allowed in (
+        ("/v1/models", "POST", "GET, HEAD"),
+        ("/v1/classify", "HEAD", "POST"),
+        ("/v1/models/detection/options", "HEAD", "POST"),
+        ("/v1/models/detection/options", "GET", "POST"),
+    ):
+        answer = service.request(path, method=method)
+        assert (answer.status, answer.headers["allow"]) == (405, allowed), path
+
+
 def test_no_other_media_type_is_answered(service: Service, photo: bytes) -> None:
     for accept in ("text/html", "application/json;q=0", "image/webp, text/*"):
         answer = service.request("/v1/classify", photo, {"Accept": accept})

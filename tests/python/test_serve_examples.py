@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from command_line import save_colour_model
 from PIL import Image
 from serving import Service, serving
 
@@ -51,6 +52,14 @@ def test_the_client_says_what_is_wrong(service: Service, tmp_path: Path) -> None
     assert "there is no model y" in client(service, PHOTO, "--model", "y").stderr
     (tmp_path / "junk.jpg").write_bytes(b"junk")
     assert "is not an image" in client(service, tmp_path / "junk.jpg").stderr
+
+
+def test_the_client_finds_models_of_any_name(tmp_path: Path) -> None:
+    file = save_colour_model(tmp_path / "a&b=c #1 +é.safetensors")
+    with serving(file, "--device", "cpu", "--token", "abc") as service:
+        finished = client(service, PHOTO, "--model", file.stem)
+    assert finished.returncode == 0, finished.stderr
+    assert len(finished.stdout.splitlines()) > 1
 
 
 def test_curl(tmp_path: Path) -> None:

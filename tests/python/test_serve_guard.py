@@ -184,6 +184,18 @@ def test_a_port_in_use_is_named(command: Command, model: Path) -> None:
     assert f"port {port}: " in ended.stderr
 
 
+def test_the_address_is_written_while_it_answers(command: Command, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    with serving(model, "--address-file", file) as service:
+        assert file.read_text() == service.address
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0
+        assert not file.exists()
+    ended = command("serve", str(model), "--address-file", str(tmp_path / "none" / "address"))
+    assert ended.returncode == 2
+    assert "none/address: cannot be written" in ended.stderr
+
+
 def test_models_must_exist_and_have_names_of_their_own(command: Command, model: Path, tmp_path: Path) -> None:
     assert (
         "nothing.safetensors" in command("serve", str(tmp_path / "nothing.safetensors"), "--port", "0").stderr

@@ -6,6 +6,8 @@ import io
 import json
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -173,6 +175,13 @@ def test_a_client_that_goes_away_within_its_body(service: Service, photo: bytes)
     assert service.request("/v1/classify", photo).status == 200
 
 
+def test_a_deadline_before_the_computation_is_one_of_the_service(service: Service, photo: bytes) -> None:
+    with socket.create_connection(service.place, timeout=60) as connection:
+        connection.sendall(head("/v1/classify", len(photo), "X-Request-Timeout: 1e-9\r\n") + photo)
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 504 ")
+    assert service.metric("mpscnn_computing") == 0
+
+
 def test_a_slow_body_is_given_up(service: Service, photo: bytes) -> None:
     with socket.create_connection(service.place, timeout=60) as connection:
         connection.sendall(head("/v1/classify", len(photo), "X-Request-Timeout: 0.2\r\n") + photo[:5])
@@ -212,6 +221,26 @@ def test_it_ends_when_what_it_took_is_done(files: list[Path], photo: bytes, endi
         assert service.wait_for("ended")
         with pytest.raises(ConnectionRefusedError):
             service.request("/v2/health/live")
+
+
+def test_it_ends_if_it_is_told_so_as_it_begins(files: list[Path]) -> None:
+    code = """
+import os, signal, sys
+from mpscnn.serve import server
+from mpscnn.cli import main
+told = server.event
+def tell(what, **fields):
+    told(what, **fields)
+    if what == "listening":
+        os.kill(os.getpid(), signal.SIGTERM)
+server.event = tell
+sys.argv = ["mpscnn", "serve", sys.argv[1], "--port", "0"]
+main()
+"""
+    finished = subprocess.run(
+        [sys.executable, "-c", code, str(files[0])], capture_output=True, text=True, timeout=60, check=True
+    )
+    assert [json.loads(line)["event"] for line in finished.stderr.splitlines()] == ["listening", "ended"]
 
 
 def test_it_ends_at_once_with_idle_connections(files: list[Path], photo: bytes) -> None:

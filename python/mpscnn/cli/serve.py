@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -98,6 +99,14 @@ def serve(
             show_default=False,
         ),
     ] = None,
+    address_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Where its address is written as soon as it answers, such as http://127.0.0.1:8000.",
+            show_default=False,
+        ),
+    ] = None,
     log_level: Annotated[LogLevel, typer.Option(help="Of the log, a line of JSON each.")] = LogLevel.info,
 ) -> None:
     """Answer requests over HTTP: photos to classes, boxes and masks, and tensors by the Open Inference Protocol.
@@ -112,6 +121,8 @@ def serve(
     from mpscnn.serve.packages import require_packages
 
     require_packages()
+    from mpscnn._private.files import require_replaceable
+    from mpscnn.errors import ParameterError
     from mpscnn.serve.hosting import Models
     from mpscnn.serve.hosting import host as host_model
     from mpscnn.serve.logs import log_to_stderr
@@ -134,6 +145,8 @@ def serve(
         max_held_bytes=max_held_bytes or 0,
         connections=connections,
     )
+    if address_file is not None:
+        require_replaceable(address_file, ParameterError)
     with listening(settings) as listener:
         log_to_stderr(log_level.value)
         hosted = [
@@ -147,4 +160,4 @@ def serve(
             )
             for model in models or [DEFAULT_MODEL]
         ]
-        serve_models(Models(hosted), settings, listener)
+        serve_models(Models(hosted), settings, listener, address_file)

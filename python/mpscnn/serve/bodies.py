@@ -6,6 +6,7 @@ import asyncio
 import re
 import sys
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
 
@@ -32,7 +33,8 @@ async def read_body(request: Request, most: int, ends: float, share: Share) -> b
         share: which holds it from now on.
 
     Raises:
-        RefusedError: too many bytes (413), too slow (408), or compressed (415). NoRoomError. ClientGoneError.
+        RefusedError: too many bytes (413), not all of it has come when `ends` comes (408), or compressed (415).
+        NoRoomError. ClientGoneError.
     """
     if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
         raise RefusedError(
@@ -41,35 +43,67 @@ async def read_body(request: Request, most: int, ends: float, share: Share) -> b
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:
         raise _too_large(most)
-    # As asyncio.timeout, which Python 3.10 lacks, does: its wait_for makes a task of every wait.
-    loop, task = asyncio.get_running_loop(), asyncio.current_task()
-    assert task is not None
-    expired = False
-
-    def expire() -> None:
-        nonlocal expired
-        expired = True
-        task.cancel()
-
-    timer = loop.call_at(ends, expire)
+    arrival = _Arrival(request, ends)
     try:
-        return await _received(request, most, share)
-    except asyncio.CancelledError:
-        if not expired:
-            raise
-        if sys.version_info >= (3, 11):
-            task.uncancel()
-        raise RefusedError(
-            HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time", _CLOSE
-        ) from None
+        return await _received(arrival, most, share)
     finally:
-        timer.cancel()
+        arrival.end()
 
 
-async def _received(request: Request, most: int, share: Share) -> bytes:
+class _Arrival:
+    """A request's messages until a time; later those that have come by then.
+
+    As asyncio.timeout, which Python 3.10 lacks, does: its wait_for makes a task of every wait.
+    """
+
+    def __init__(self, request: Request, ends: float) -> None:
+        task = asyncio.current_task()
+        assert task is not None
+        self._task = task
+        self._request = request
+        self._waits = False
+        self._expired = False
+        self._timer = asyncio.get_running_loop().call_at(ends, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        if self._waits:
+            self._task.cancel()
+
+    def _has_expired(self) -> bool:
+        return self._expired
+
+    async def message(self) -> Any:
+        """The next one. Raises RefusedError with 408."""
+        if not self._has_expired():
+            self._waits = True
+            try:
+                return await self._request.receive()
+            except asyncio.CancelledError:
+                if not self._has_expired():
+                    raise
+                if sys.version_info >= (3, 11):
+                    self._task.uncancel()
+            finally:
+                self._waits = False
+        # Also what came while the loop had other work, which is no fault of the client's.
+        waiting = self._request.receive()
+        try:
+            waiting.send(None)
+        except StopIteration as ended:
+            return ended.value
+        finally:
+            waiting.close()
+        raise RefusedError(HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time", _CLOSE)
+
+    def end(self) -> None:
+        self._timer.cancel()
+
+
+async def _received(arrival: _Arrival, most: int, share: Share) -> bytes:
     body: bytes | bytearray = b""
     while True:
-        message = await request.receive()
+        message = await arrival.message()
         if message["type"] == "http.disconnect":
             raise ClientGoneError
         part = message.get("body", b"")

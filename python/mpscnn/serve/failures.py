@@ -67,7 +67,10 @@ def refusal(error: Exception) -> RefusedError:
     if isinstance(error, HTTPException):
         status = HTTPStatus(error.status_code)
         kind = status.phrase.title().replace(" ", "").replace("-", "")
-        return RefusedError(status, kind, str(error.detail), dict(error.headers or {}))
+        headers = dict(error.headers or {})
+        if headers.get("Allow") == "GET":
+            headers["Allow"] = "GET, HEAD"
+        return RefusedError(status, kind, str(error.detail), headers)
     for kind_of_error, status in _STATUS:
         if isinstance(error, kind_of_error):
             named = ImageError if isinstance(error, ImageError) else kind_of_error

@@ -51,7 +51,7 @@ class FastRoutes:
         """Answers one request."""
         found = self._found(scope) if scope["type"] == "http" else None
         if found is None:
-            await self._app(scope, receive, send)
+            await self._by_fastapi(scope, receive, send)
             return
         scope[ROUTE], endpoint = found
         request = Request(scope, receive)
@@ -68,6 +68,17 @@ class FastRoutes:
                 raise unexpected  # for the log
             finally:
                 del unexpected  # whose traceback leads here
+
+    async def _by_fastapi(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope.get("method") != "HEAD":
+            await self._app(scope, receive, send)
+            return
+        # As GET, whose head it is to be; the server leaves the body out.
+        as_get = {**scope, "method": "GET"}
+        try:
+            await self._app(as_get, receive, send)
+        finally:
+            scope["route"] = as_get.get("route")  # for the log
 
     def _found(self, scope: Any) -> tuple[str, Any] | None:
         path = scope["path"]

@@ -5,11 +5,14 @@ from __future__ import annotations
 import resource
 import signal
 import socket
+from contextlib import ExitStack
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
+from mpscnn._private.files import replacing
 from mpscnn.errors import ParameterError
 from mpscnn.serve.application import application
 from mpscnn.serve.connections import RESERVE, Connection
@@ -89,27 +92,36 @@ def server_of(service: Service) -> uvicorn.Server:
     return uvicorn.Server(config)
 
 
-def serve(models: Models, settings: Settings, listener: socket.socket) -> None:
-    """Answers requests until SIGTERM or SIGINT, then those that it has taken."""
+def serve(
+    models: Models, settings: Settings, listener: socket.socket, address_file: Path | None = None
+) -> None:
+    """Answers requests until SIGTERM or SIGINT, then those that it has taken.
+
+    Args:
+        address_file: where its address is written while it listens. Raises ParameterError if it cannot be.
+    """
     service = Service(models, settings)
     server = server_of(service)
-    # uvicorn raises the signals that have ended it once more.
-    handlers = {number: signal.signal(number, _nothing) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+
+    def end(_number: int, _frame: Any) -> None:
+        server.should_exit = True
+
+    with ExitStack() as ending:
+        # Before uvicorn has its own handlers, and for those signals that it raises once more when they have ended it.
+        for number in (signal.SIGINT, signal.SIGTERM):
+            ending.callback(signal.signal, number, signal.signal(number, end))
+        ending.callback(event, "ended")
+        ending.callback(service.close)
         listener.listen(_BACKLOG)
+        address = address_of(listener)
+        if address_file is not None:
+            with replacing(address_file, ParameterError) as stream:
+                stream.write(address.encode())
+            ending.callback(address_file.unlink, missing_ok=True)
         event(
             "listening",
-            address=address_of(listener),
+            address=address,
             models=[model.name for model in models],
             slots=settings.slots,
         )
         server.run(sockets=[listener])
-    finally:
-        service.close()
-        event("ended")
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-
-
-def _nothing(_number: int, _frame: Any) -> None:
-    pass

@@ -98,10 +98,12 @@ class Service:
         What has begun when it is given up goes on to its end, and keeps its slot until then.
 
         Raises:
-            RefusedError: the queue is full (503), or `ends` has come (504). ClientGoneError. And what `submit`, the
+            RefusedError: `ends` has come (504), or the queue is full (503). ClientGoneError. And what `submit`, the
                 model and `finish` raise.
         """
         loop = asyncio.get_running_loop()
+        if loop.time() >= ends:
+            raise self._late()
         computation = Computation(loop, self.gate, self.pool, hosted, submit, finish)
         try:
             computation.begin_or_wait()
@@ -121,9 +123,12 @@ class Service:
                 self.metrics.computing.labels(hosted.name).observe(computation.seconds)
 
     def _expire(self, computation: Computation) -> None:
-        late = RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
-        if computation.settle(None, late):
-            self.metrics.refused.labels("deadline").inc()
+        if not computation.ended.done():
+            computation.settle(None, self._late())
+
+    def _late(self) -> RefusedError:
+        self.metrics.refused.labels("deadline").inc()
+        return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
 
     async def _until_gone(self, request: Request, computation: Computation) -> None:
         """Of a request whose body has been read."""

@@ -93,7 +93,7 @@ def parse_request(body: bytes, header_length: str | None) -> InferRequest:
     if len(rest):
         raise ParameterError(f"{len(rest):,} bytes behind the inputs belong to none")
     outputs = None
-    binary = parameters.get("binary_data_output") is True
+    binary = _flag(parameters, "binary_data_output", False, "the request")
     if described.get("outputs"):
         outputs = {tensor["name"]: _is_binary(tensor, binary) for tensor in _tensors(described, "outputs")}
     identity = described.get("id")
@@ -122,13 +122,13 @@ def _parameters(owner: Mapping[str, Any], what: str) -> dict[str, Any]:
 
 def _timeout(parameters: Mapping[str, Any]) -> float | None:
     given = parameters.get("timeout")
-    if given is None or given == 0:
+    if given is None:
         return None
     if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MOST_MICROSECONDS:
         raise ParameterError(
             f"timeout must be a number of microseconds, up to {_MOST_MICROSECONDS:,}, got {str(given)[:40]}"
         )
-    return _MICROSECONDS * given
+    return _MICROSECONDS * given or None
 
 
 def _tensors(described: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
@@ -146,9 +146,13 @@ def _is_binary(output: Mapping[str, Any], otherwise: bool) -> bool:
     parameters = _parameters(output, f"output {name!r}")
     if parameters.get("classification"):
         raise UnsupportedError(f"output {name!r}: the classification extension is not supported")
-    wanted = parameters.get("binary_data", otherwise)
+    return _flag(parameters, "binary_data", otherwise, f"output {name!r}")
+
+
+def _flag(parameters: Mapping[str, Any], name: str, otherwise: bool, what: str) -> bool:
+    wanted = parameters.get(name, otherwise)
     if not isinstance(wanted, bool):
-        raise ParameterError(f"output {name!r}: binary_data must be true or false")
+        raise ParameterError(f"{what}: {name} must be true or false")
     return wanted
 
 
