@@ -28,7 +28,7 @@ from mpscnn.model import Model, load
 from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
-    from mpscnn import converters, kernels, models, nodes, registry
+    from mpscnn import converters, kernels, models, nodes, registry, training
     from mpscnn import ray as ray  # of which "import *" would hide Ray itself
     from mpscnn.comparison import (
         ComparedLayer,
@@ -116,9 +116,9 @@ _LAZY = {
     "graph.weights": ("unpack_binary_weights",),
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
-_LAZY_MODULES = {name: name for name in ("converters", "kernels", "models", "nodes", "ray", "registry")} | {
-    "photo": "vision.photo"
-}
+_LAZY_MODULES = {
+    name: name for name in ("converters", "kernels", "models", "nodes", "ray", "registry", "training")
+} | {"photo": "vision.photo"}
 
 __all__ = [
     "Adam",
@@ -209,6 +209,7 @@ __all__ = [
     "quantize",
     "read_idx",
     "registry",
+    "training",
     "unpack_binary_weights",
     "video",
 ]

@@ -163,6 +163,14 @@ def test_every_name_is_found_at_first_use() -> None:
         _ = mpscnn.Netwrok  # type: ignore[attr-defined]
 
 
+def test_training_is_there_at_first_use() -> None:
+    code = "import sys, mpscnn; print('mpscnn.training' in sys.modules); "
+    code += "print(mpscnn.training.schedules.steps(8.0, 1, 0.5)(2))"
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["False", "2.0"]
+
+
 def test_names_imported_later_are_those_that_type_checkers_see() -> None:
     tree = ast.parse(Path(mpscnn.__file__).read_text())
     (checked,) = (node for node in tree.body if isinstance(node, ast.If))

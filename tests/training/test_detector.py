@@ -184,6 +184,16 @@ def test_options_of_trainers_hold_for_detectors_too(tmp_path: Path) -> None:
     np.testing.assert_array_equal(whole.network.weights["conv1.weight"], network().weights["conv1.weight"])
 
 
+@pytest.mark.parametrize("threshold", ["0.5", None, float("nan"), 0, 1.5, True, [0.5]])
+def test_a_threshold_that_is_none(threshold: Any) -> None:
+    message = "loss: iou_threshold must be (above 0 and at most 1|finite), got"
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        mpscnn.Trainer(network(), loss={"kind": "multibox", "iou_threshold": threshold})
+    detector = mpscnn.Detector(SETTINGS, (SIDE, SIDE))
+    with pytest.raises(mpscnn.ParameterError, match="iou_threshold must be above 0 and at most 1, got"):
+        detector.targets([[0.1, 0.1, 0.5, 0.5]], [0], columns=3, iou_threshold=threshold)
+
+
 def test_anchors_of_the_file_are_kept(tmp_path: Path) -> None:
     net = network()
     anchors = mpscnn.Detector(SETTINGS, (SIDE, SIDE)).anchors

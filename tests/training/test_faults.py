@@ -106,6 +106,53 @@ def test_an_iterator_that_is_used_up() -> None:
         next(epochs)
 
 
+class _Failing:
+    """Batches of 16 images, behind the first `last` of which an error comes once."""
+
+    def __init__(self, last: int) -> None:
+        self.last, self.failed = last, False
+
+    def __iter__(self) -> Iterator[tuple[Any, Any]]:
+        for number in range(3):
+            self._fail(number)
+            yield X[number * 16 : number * 16 + 16], Y[number * 16 : number * 16 + 16]
+        self._fail(3)
+
+    def _fail(self, number: int) -> None:
+        if number == self.last and not self.failed:
+            self.failed = True
+            raise OSError("the camera is gone")
+
+
+@pytest.mark.parametrize("last", [0, 1, 3])
+@pytest.mark.parametrize("saved", [False, True])
+def test_it_goes_on_after_data_that_raised(last: int, saved: bool, tmp_path: Path) -> None:
+    """Behind the last batch too; weights and the epoch's loss are those of a run without the error."""
+    undisturbed, trainer = trained(), trained()
+    expected = list(undisturbed.fit(_Failing(9), epochs=2))
+    data = _Failing(last)
+    with pytest.raises(OSError, match="the camera is gone"):
+        list(trainer.fit(data, epochs=2))
+    if saved:
+        trainer.save(tmp_path / "run.checkpoint")
+        trainer = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-2))
+    found = list(trainer.fit(data, epochs=2))
+    assert [(e.index, e.loss, e.accuracy) for e in found] == [(e.index, e.loss, e.accuracy) for e in expected]
+    assert_same(weights(trainer), weights(undisturbed))
+    assert trainer.steps == undisturbed.steps
+
+
+@pytest.mark.parametrize("left", [[], [(X[:16], Y[:16])], (X[:2], Y[:2])])
+def test_it_does_not_go_on_with_less_data(left: Any) -> None:
+    trainer = trained()
+    with pytest.raises(OSError, match="the camera is gone"):
+        list(trainer.fit(_Failing(2), epochs=1))
+    with pytest.raises(
+        mpscnn.ParameterError, match=r"2 batches of this epoch were made, the data has (1|no batch)"
+    ):
+        list(trainer.fit(left, epochs=1, batch_size=2))
+
+
 ONE = np.broadcast_to(np.float32(0.5), (8, 6, 6, 2))
 
 

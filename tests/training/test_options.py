@@ -14,6 +14,7 @@ from mpscnn import Adam, Sgd
 RANDOM = np.random.default_rng(11)
 X = RANDOM.normal(size=(32, 6, 6, 2)).astype(np.float32)
 Y = RANDOM.integers(0, 3, 32)
+NAN, INFINITY = float("nan"), float("inf")
 
 
 def network(*, dropout: float = 0.0) -> mpscnn.Network:
@@ -215,8 +216,25 @@ def test_networks_with_several_inputs() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"accumulate": 0}, "accumulate must be 1 to"),
-        ({"average": 1.5}, "average_rate must be 0 to 1, got 1.5"),
+        ({"accumulate": 0}, "accumulate must be a number of at least 1, got 0"),
+        ({"accumulate": NAN}, "accumulate must be a number of at least 1, got nan"),
+        ({"average": 1.5}, "average must be 0 to 1, got 1.5"),
+        ({"average": NAN}, "average must be 0 to 1, got nan"),
+        ({"average": 10**400}, "average must be 0 to 1, got 1000"),
+        ({"weighted": NAN}, "weighted must be True or False, got nan"),
+        ({"check_finite": "no"}, "check_finite must be True or False, got 'no'"),
+        ({"precision": NAN}, "precision must be a name, got nan"),
+        ({"device": NAN}, "device must be a name, got nan"),
+        ({"frozen": (NAN,)}, r"frozen must be a sequence of names, got \(nan,\)"),
+        ({"loss": {"kind": NAN}}, "loss: kind must be finite, got nan"),
+        ({"loss": {"kind": "huber", "delta": INFINITY}}, "loss: delta must be finite, got inf"),
+        (
+            {"loss": {"kind": "huber", "delta": 10**400}},
+            "loss: delta must be finite, got an integer of 1329 bits",
+        ),
+        ({"loss": {"kind": "huber", "iou_threshold": 0.5}}, "iou_threshold"),
+        ({"optimizer": Adam(1e-3, beta1=NAN)}, "optimizer: beta1 must be finite, got nan"),
+        ({"optimizer": Sgd(0.1, global_norm=-INFINITY)}, "optimizer: global_norm must be finite, got -inf"),
         ({"seed": "a"}, "seed must be a number from 0 to .*, got 'a'"),
         ({"seed": -1}, "seed must be a number from 0"),
         ({"seed": 2**70}, "seed must be a number from 0"),
@@ -234,6 +252,29 @@ def test_networks_with_several_inputs() -> None:
 def test_bad_options(options: dict[str, Any], message: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
         mpscnn.Trainer(network(), **options)
+
+
+def test_options_may_be_numbers_of_numpy(tmp_path: Path) -> None:
+    options = {"average": np.float32(0.5), "accumulate": np.int64(2), "check_finite": np.bool_(True)}
+    loss = {"kind": "huber", "delta": np.float32(0.5)}
+    optimizer = Adam(1e-3, beta1=np.float32(0.875))
+    trainer = mpscnn.Trainer(network(), loss=loss, optimizer=optimizer, **options)
+    trainer.step(X, Y)
+    trainer.save(tmp_path / "run.checkpoint")
+    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=optimizer)
+    assert trainer.step(X, Y) == resumed.step(X, Y)
+
+
+def test_bad_options_of_gradients() -> None:
+    net = network()
+    for call in (net.gradients, lambda *given, **options: mpscnn.check_gradients(net, *given, **options)):
+        with pytest.raises(mpscnn.ParameterError, match=r"seed must be a number from 0 to .*, got nan"):
+            call(X, Y, seed=NAN)
+        with pytest.raises(mpscnn.ParameterError, match="loss: delta must be finite, got nan"):
+            call(X, Y, loss={"kind": "huber", "delta": NAN})
+    for step in (NAN, INFINITY, 0, "1"):
+        with pytest.raises(mpscnn.ParameterError, match="step must be a finite number above 0"):
+            mpscnn.check_gradients(net, X, Y, step=step)
 
 
 @pytest.mark.parametrize("rate", ["a", None, float("nan"), -1.0])

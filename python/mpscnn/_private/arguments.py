@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Sequence
 from typing import TypeGuard
@@ -16,6 +17,7 @@ __all__ = [
     "is_whole_number",
     "name_list",
     "pair",
+    "require_bool",
     "require_text",
     "result_size",
     "whole_number",
@@ -25,13 +27,14 @@ __all__ = [
 IntPair = int | tuple[int, int]
 
 
-def is_finite_number(value: object) -> bool:
-    """Whether it is a real number, and neither infinite nor NaN."""
-    return (
-        isinstance(value, (int, float, np.integer, np.floating))
-        and not isinstance(value, bool)
-        and bool(np.isfinite(value))
-    )
+def is_finite_number(value: object) -> TypeGuard[float]:
+    """Whether it is a real number, neither infinite nor NaN, and no integer beyond what a float holds."""
+    if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:
+        return False
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
@@ -81,7 +84,9 @@ def result_size(what: str, value: IntPair) -> tuple[int, int]:
 def name_list(what: str, names: Sequence[str]) -> list[str]:
     """Several names, where they are not one text."""
     if isinstance(names, (Sequence, np.ndarray)) and not isinstance(names, str):
-        return list(names)
+        listed = list(names)
+        if all(isinstance(name, str) for name in listed):
+            return listed
     raise ParameterError(f"{what} must be a sequence of names, got {names!r}")
 
 

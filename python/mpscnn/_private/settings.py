@@ -29,11 +29,17 @@ def as_json(owner: str, settings: object) -> str:
     return text
 
 
+def plain(owner: str, settings: object) -> Any:
+    """Settings as Python's own numbers, names, lists and dictionaries. Errors as of `as_json`."""
+    return json.loads(as_json(owner, settings))
+
+
 def _plain(owner: str, name: str, value: Any) -> Any:
     if isinstance(value, (np.ndarray, np.generic)):
         value = value.tolist()
-    if isinstance(value, float) and not is_finite_number(value):
-        raise ParameterError(f"{owner}: {name} must be finite, got {value}")
+    if isinstance(value, (int, float)) and not isinstance(value, bool) and not is_finite_number(value):
+        shown = value if isinstance(value, float) else f"an integer of {value.bit_length()} bits"
+        raise ParameterError(f"{owner}: {name} must be finite, got {shown}")
     if value is None or isinstance(value, (bool, int, float, str)):
         return value
     if isinstance(value, (list, tuple)):

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, targets_of
 from mpscnn.runtime.program import compile_graph
@@ -95,7 +96,7 @@ def gradients(
     if (labels is None) == (output_gradient is None):
         raise ParameterError("gradients need either labels or output_gradient")
     inputs = _named_inputs(network, x)
-    settings: dict[str, Any] = {"seed": seed}
+    settings: dict[str, Any] = {"seed": whole_number("seed", seed, least=0, most=2**63 - 1)}
     if labels is not None:
         settings["loss"] = loss_settings(network, loss)
     else:
@@ -144,9 +145,10 @@ def check_gradients(
     Returns:
         One entry for each input and weight that has a gradient, the largest error first.
     """
-    if not step > 0:
-        raise ParameterError(f"step must be above 0, got {step}")
+    if not is_finite_number(step) or not step > 0:
+        raise ParameterError(f"step must be a finite number above 0, got {step!r}")
     inputs = {name: array.astype(np.float32) for name, array in _named_inputs(network, x).items()}
+    seed = whole_number("seed", seed, least=0, most=2**63 - 1)
     settings = {"seed": seed, "loss": loss_settings(network, loss)}
     both = _Differentiated(network, settings, of_output=False, threads="auto")
     targets = both.targets(inputs, labels)

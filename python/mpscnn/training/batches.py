@@ -64,6 +64,12 @@ def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
     return [labels[int(i)] for i in np.arange(len(labels))[chosen]]
 
 
+def _require_first(first: int, count: int) -> None:
+    """Refuses data of which more batches were made than there are."""
+    if count < first:
+        raise ParameterError(f"{first} batches of this epoch were made, the data has {count or 'no batch'}")
+
+
 def batches(
     network: Network,
     data: Data,
@@ -84,6 +90,7 @@ def batches(
     """
     whole_number("batch_size", size)
     if isinstance(data, EpochData):
+        _require_first(first, -(-len(data) // size))
         for images, labels in data.batches(size, epoch=epoch, first=first):
             yield [images], labels, None
         return
@@ -95,9 +102,12 @@ def batches(
                 "data must be a tuple of arrays (inputs, labels), or batches that can be iterated, got "
                 f"{type(data).__name__}"
             ) from None
+        count = 0
         for number, batch in numbered:
+            count = number + 1
             if number >= first:
                 yield _parts(network, batch, f"batch {number}")
+        _require_first(first, count)
         return
     inputs, labels, weights = _parts(network, data, "data")
     count = len(inputs[0])
@@ -109,6 +119,7 @@ def batches(
         raise ShapeError(f"there are {count} inputs and {len(weights)} weights")
     if count == 0:
         raise ParameterError("there is no training data: the arrays are empty")
+    _require_first(first, -(-count // size))
     order = None if shuffle is None else shuffle.permutation(count)
     for begin in range(first * size, count, size):
         chosen = slice(begin, begin + size) if order is None else order[begin : begin + size]

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, array_of, is_object_list
+from mpscnn.vision.detector import require_threshold
 
 __all__ = ["DetectorLabels", "learnt_answers"]
 
@@ -26,7 +27,8 @@ class DetectorLabels:
 
     Raises:
         ParameterError: the network has no `detection`, or one whose scores are not compared by a softmax with a
-            background. ShapeError: the network has another number of boxes than the detection has anchors.
+            background; the threshold is not above 0 and at most 1. ShapeError: the network has another number of boxes
+            than the detection has anchors.
     """
 
     def __init__(
@@ -58,7 +60,7 @@ class DetectorLabels:
                 f"{height} x {width}"
             )
         self._shape = (anchors, int(prediction[2]))
-        self._threshold = iou_threshold
+        self._threshold = require_threshold("loss: iou_threshold", iou_threshold)
 
     def targets(self, labels: Any, images: int) -> NDArray[np.float32]:
         """(images, anchors, 4 + columns), as `Detector.targets` makes them for each image.

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
 
 __all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
@@ -86,12 +87,12 @@ Optimizer = Sgd | RmsProp | Adam
 
 
 def settings_of(optimizer: Optimizer) -> dict[str, Any]:
-    """As the core takes them; the learning rate comes with each step."""
+    """As the core takes them, of Python's own types; the learning rate comes with each step."""
     if not isinstance(optimizer, (Sgd, RmsProp, Adam)):
         raise ParameterError(f"optimizer must be mpscnn.Sgd, RmsProp or Adam, got {optimizer!r}")
     settings = asdict(optimizer)
     del settings["learning_rate"]
-    return {"kind": optimizer.kind, **settings}
+    return {"kind": optimizer.kind, **plain("optimizer", settings)}
 
 
 def rate_of(optimizer: Optimizer, step: int) -> float:

@@ -7,7 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
-from mpscnn._private.arguments import name_list, whole_number
+from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
 from mpscnn._private.files import replacing
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
@@ -27,7 +27,7 @@ from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
 
-_FORMAT = "mpscnn checkpoint 1"
+_FORMAT = "mpscnn checkpoint 2"
 #: What the multibox loss is told beside the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
@@ -55,14 +55,14 @@ class Epoch:
     seconds: float
 
 
+@dataclass
 class _Tally:
     """Losses and right answers of batches."""
 
-    def __init__(self) -> None:
-        self.loss = 0.0
-        self.right = 0
-        self.answers = 0
-        self.elements = 0
+    loss: float = 0.0
+    right: int = 0
+    answers: int = 0
+    elements: int = 0
 
     def add(self, loss: float, images: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
         """A batch with its mean loss, and the classes of its answers, if there is more than one."""
@@ -132,12 +132,19 @@ class Trainer:
         self._options: dict[str, Any] = {"loss": self._loss_of_core()}
         self._optimizer = Adam() if optimizer is None else optimizer
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
-        self._options |= {"accumulate": accumulate, "average_rate": average}
-        self._options |= {"weighted": weighted, "check_finite": check_finite, "precision": precision}
-        self._device, self._threads = device, 0 if threads == "auto" else int(threads)
+        if not is_finite_number(average) or not 0 <= average <= 1:
+            raise ParameterError(f"average must be 0 to 1, got {average!r}")
+        self._options |= {
+            "accumulate": whole_number("accumulate", accumulate),
+            "average_rate": float(average),
+        }
+        for name, value in (("weighted", weighted), ("check_finite", check_finite)):
+            self._options[name] = require_bool(name, value)
+        self._options["precision"] = require_text("precision", precision)
+        self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = network
         self._frozen: tuple[str, ...] = ()
-        self._epoch, self._batch = 0, 0  # where `fit` goes on
+        self._epoch, self._batch, self._tally = 0, 0, _Tally()  # where `fit` goes on
         self._make(network, self._matching(tuple(name_list("frozen", frozen))))
         self._detector: DetectorLabels | None = None
         if self._loss.get("kind") == "multibox":
@@ -174,11 +181,11 @@ class Trainer:
         """Makes passes over the data until `epochs` have been made since the trainer was, and yields each.
 
         Arrays are shuffled anew for each epoch, by the seed; the order of other iterables is their own. A trainer
-        that was resumed within an epoch goes on with the same batches.
+        that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches.
         """
         whole_number("epochs", epochs, least=0)
         while self._epoch < epochs:
-            start, tally = time.perf_counter(), _Tally()
+            start = time.perf_counter()
             given = batches(
                 self._original,
                 data,
@@ -189,10 +196,10 @@ class Trainer:
             )
             for inputs, labels, weights in given:
                 loss, prediction, targets = self._step(inputs, labels, weights)
-                tally.add(loss, len(targets), *self._answers(prediction, targets))
+                self._tally.add(loss, len(targets), *self._answers(prediction, targets))
                 self._batch += 1
-            done = tally.evaluated()
-            self._epoch, self._batch = self._epoch + 1, 0
+            done = self._tally.evaluated()
+            self._epoch, self._batch, self._tally = self._epoch + 1, 0, _Tally()
             checked = self.evaluate(validation) if validation is not None else None
             yield Epoch(
                 self._epoch,
@@ -280,6 +287,7 @@ class Trainer:
             "steps": self._steps,
             "epoch": self._epoch,
             "batch": self._batch,
+            "tally": asdict(self._tally),
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
             "detection": None if head is None else dict(head.settings),
@@ -332,6 +340,7 @@ class Trainer:
         trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
         trainer._set_steps(settings["steps"])
         trainer._epoch, trainer._batch = settings["epoch"], settings["batch"]
+        trainer._tally = _Tally(**settings["tally"])
         return trainer
 
     # ---- Within ----
@@ -398,7 +407,8 @@ class Trainer:
 
     def _loss_of_core(self) -> dict[str, Any]:
         """What matches objects with anchors is not the core's."""
-        return {name: value for name, value in self._loss.items() if name != "iou_threshold"}
+        matching = {"iou_threshold"} if self._loss["kind"] == "multibox" else set()
+        return {name: value for name, value in self._loss.items() if name not in matching}
 
     def _targets(self, labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
         """Labels in the shape of a prediction."""

@@ -17,7 +17,7 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.vision.detection import Box, Detection
 
-__all__ = ["DetectionHead", "Detector", "limits"]
+__all__ = ["DetectionHead", "Detector", "limits", "require_threshold"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -120,6 +120,7 @@ class Detector:
                 classes that there are not, a threshold that is not above 0 and at most 1, settings without anchors or
                 without a background.
         """
+        threshold = require_threshold("iou_threshold", iou_threshold)
         numbers = as_array("classes", classes)
         if numbers.size == 0:
             numbers = np.zeros(len(numbers), np.int32)
@@ -131,7 +132,7 @@ class Detector:
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < 2**31):
             raise ParameterError(f"classes must be numbers from 0 on, got {numbers.min()} to {numbers.max()}")
         return self._core.targets(
-            _table("boxes", table), numbers.astype(np.int32), whole_number("columns", columns), iou_threshold
+            _table("boxes", table), numbers.astype(np.int32), whole_number("columns", columns), threshold
         )
 
     def run(
@@ -176,15 +177,20 @@ def _detector(
     return Detector(settings, input_size, anchors=anchors)
 
 
+def require_threshold(name: str, value: object) -> float:
+    """The value, where it is a threshold. Raises ParameterError, which names it."""
+    if is_finite_number(value) and 0 < value <= 1:
+        return float(value)
+    raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
+
+
 def limits(
     score_threshold: float | None, iou_threshold: float | None, max_detections: int | None
 ) -> tuple[float, float, int]:
     """Arguments of a detection as the core takes them: 0 for what the model says."""
     for name, value in (("score_threshold", score_threshold), ("iou_threshold", iou_threshold)):
-        if value is None:
-            continue
-        if not is_finite_number(value) or not 0.0 < value <= 1.0:
-            raise ParameterError(f"{name} must be above 0 and at most 1, got {value!r}")
+        if value is not None:
+            require_threshold(name, value)
     count = 0 if max_detections is None else whole_number("max_detections", max_detections, most=2**31 - 1)
     return float(score_threshold or 0.0), float(iou_threshold or 0.0), count
 
