@@ -152,6 +152,57 @@ def test_weights_that_are_not_zero_divide() -> None:
         counted.step(X, Y, 0 * chosen)
 
 
+@pytest.mark.parametrize("reduction", ["mean", "sum", "sum_by_nonzero_weights"])
+@pytest.mark.parametrize("kind", ["softmax_cross_entropy", "mean_squared_error"])
+def test_an_evaluation_does_not_depend_on_batches(kind: str, reduction: str) -> None:
+    """Each reduction is that of all data."""
+    chosen = np.where(np.arange(32) % 3 == 0, 0, np.linspace(1, 3, 32)).astype(np.float32)
+    trainer = mpscnn.Trainer(network(), loss={"kind": kind, "reduction": reduction}, weighted=True)
+    whole = trainer.evaluate((X, Y, chosen), batch_size=32)
+    for size in (5, 12, 31):
+        assert trainer.evaluate((X, Y, chosen), batch_size=size).loss == pytest.approx(whole.loss, rel=1e-5)
+
+
+def test_added_gradients_are_carried_over_between_epochs() -> None:
+    """Three batches in an epoch, four for a change of the weights."""
+    trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=4)
+    first = weights(trainer.network)
+    changed = []
+    for _ in trainer.fit((X, Y), epochs=3, batch_size=12):
+        changed.append(norm_of_change(first, weights(trainer.network)) > 0)
+    assert changed == [False, True, True]
+    batches = [(X[:12], Y[:12]), (X[12:24], Y[12:24]), (X[24:], Y[24:])]
+    other = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=4)
+    for _ in range(2):
+        for x, y in batches:
+            other.step(x, y)
+    by_fit = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=4)
+    list(by_fit.fit(batches, epochs=2))
+    for name, value in weights(other.network).items():
+        np.testing.assert_array_equal(by_fit.network.weights[name], value)
+
+
+def test_too_few_batches_for_one_change_are_refused() -> None:
+    """Before they are made where their number is known, else when they have been."""
+    trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=7)
+    message = "accumulate is 7, and up to epoch 2 there are only 6 batches: no weight would change"
+    batches = [(X[i : i + 12], Y[i : i + 12]) for i in (0, 12, 24)]
+    for data in ((X, Y), batches):
+        with pytest.raises(mpscnn.ParameterError, match=message):
+            list(trainer.fit(data, epochs=2, batch_size=12))
+        assert trainer.steps == 0
+
+    class Unknown:
+        def __iter__(self) -> Any:
+            return iter(batches)
+
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        list(trainer.fit(Unknown(), epochs=2))
+    assert trainer.steps == 6
+    list(trainer.fit(Unknown(), epochs=3))  # goes on
+    list(trainer.fit(batches[:1], epochs=4))
+
+
 def root_network() -> mpscnn.Network:
     """Its gradient is infinite where a pixel is zero, its loss is not."""
     net = mpscnn.Network(input=(6, 6, 2), name="root")

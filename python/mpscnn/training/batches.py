@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
@@ -68,6 +69,16 @@ def _require_first(first: int, count: int) -> None:
     """Refuses data of which more batches were made than there are."""
     if count < first:
         raise ParameterError(f"{first} batches of this epoch were made, the data has {count or 'no batch'}")
+
+
+def batch_count(data: Data, size: int) -> int:
+    """Batches of an epoch; 0 where that is not known before it."""
+    whole_number("batch_size", size)
+    if isinstance(data, EpochData):
+        return -(-len(data) // size)
+    if isinstance(data, tuple):
+        return -(-operator.length_hint(data[1], 0) // size) if len(data) > 1 else 0
+    return operator.length_hint(data, 0)
 
 
 def batches(

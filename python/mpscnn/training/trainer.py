@@ -19,24 +19,24 @@ from mpscnn._private.arguments import is_finite_number, name_list, require_bool,
 from mpscnn._private.files import replacing
 from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import inputs_of, loss_settings, targets_of, weights_of
-from mpscnn.training.batches import Data, batches
+from mpscnn.graph.training_arrays import BOX_NUMBERS, inputs_of, loss_settings, targets_of, weights_of
+from mpscnn.training.batches import Data, batch_count, batches
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
 
-_FORMAT = "mpscnn checkpoint 2"
+_FORMAT = "mpscnn checkpoint 3"
 #: What the multibox loss is told beside the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
 
 @dataclass(frozen=True)
 class Evaluated:
-    """Mean loss of all elements, and the share of those whose largest class is the label's.
+    """The loss of all data, reduced as the trainer's loss is, and the share of elements whose class is right.
 
-    Of detectors the share of the anchors that have an object; NaN where none has.
+    That is the label's largest class. Of detectors the share of the anchors that have an object; NaN where none has.
     """
 
     loss: float
@@ -62,12 +62,17 @@ class _Tally:
     loss: float = 0.0
     right: int = 0
     answers: int = 0
-    elements: int = 0
+    batches: int = 0
+    counted: int = 0
 
-    def add(self, loss: float, images: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
-        """A batch with its mean loss, and the classes of its answers, if there is more than one."""
-        self.loss += loss * images
-        self.elements += images
+    def add(self, loss: float, counted: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
+        """A batch with its loss, what that is divided by, and the classes of its answers, if there is more than one.
+
+        A loss that is a sum is divided by nothing, `counted` is 0.
+        """
+        self.batches += 1
+        self.loss += loss * max(counted, 1)
+        self.counted += counted
         if prediction.shape[-1] < 2:
             return
         right = prediction.argmax(-1) == targets.argmax(-1)
@@ -75,11 +80,11 @@ class _Tally:
         self.answers += right.size
 
     def evaluated(self) -> Evaluated:
-        """Means."""
-        if not self.elements:
+        """Of all batches together."""
+        if not self.batches:
             raise ParameterError("the data has no batch")
         accuracy = self.right / self.answers if self.answers else float("nan")
-        return Evaluated(self.loss / self.elements, accuracy)
+        return Evaluated(self.loss / max(self.counted, 1), accuracy)
 
 
 class Trainer:
@@ -181,9 +186,17 @@ class Trainer:
         """Makes passes over the data until `epochs` have been made since the trainer was, and yields each.
 
         Arrays are shuffled anew for each epoch, by the seed; the order of other iterables is their own. A trainer
-        that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches.
+        that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches. With
+        `accumulate` gradients are added beyond the end of an epoch; those that are left at the end of the last one
+        wait for further steps.
+
+        Raises:
+            ParameterError: all epochs have fewer batches than one change of the weights takes.
         """
         whole_number("epochs", epochs, least=0)
+        each = batch_count(data, batch_size)
+        if each and self._epoch < epochs:
+            self._require_updates(epochs, self._steps + (epochs - self._epoch) * each - self._batch)
         while self._epoch < epochs:
             start = time.perf_counter()
             given = batches(
@@ -196,10 +209,12 @@ class Trainer:
             )
             for inputs, labels, weights in given:
                 loss, prediction, targets = self._step(inputs, labels, weights)
-                self._tally.add(loss, len(targets), *self._answers(prediction, targets))
+                self._tally.add(loss, self._counted(targets, weights), *self._answers(prediction, targets))
                 self._batch += 1
             done = self._tally.evaluated()
             self._epoch, self._batch, self._tally = self._epoch + 1, 0, _Tally()
+            if self._epoch >= epochs:
+                self._require_updates(epochs, self._steps)
             checked = self.evaluate(validation) if validation is not None else None
             yield Epoch(
                 self._epoch,
@@ -233,7 +248,8 @@ class Trainer:
             arrays = {"prediction": prediction, "labels": targets}
             if weights is not None:
                 arrays["weights"] = weights_of(weights, prediction.shape)
-            tally.add(self._loss_of(arrays), len(targets), *self._answers(prediction, targets))
+            counted = self._counted(targets, weights)
+            tally.add(self._loss_of(arrays), counted, *self._answers(prediction, targets))
         return tally.evaluated()
 
     # ---- Weights ----
@@ -404,6 +420,27 @@ class Trainer:
         loss = self._core.step(given, targets, rate, prediction)
         self._steps += 1
         return loss, prediction, targets
+
+    def _require_updates(self, epochs: int, steps: int) -> None:
+        """That so many steps, all of these epochs, change the weights."""
+        accumulate = self._options["accumulate"]
+        if steps < accumulate:
+            raise ParameterError(
+                f"accumulate is {accumulate}, and up to epoch {epochs} there are only {steps} batches: no weight "
+                "would change; take a smaller accumulate, smaller batches or more epochs"
+            )
+
+    def _counted(self, targets: NDArray[np.float32], weights: Any) -> int:
+        """What the loss of a batch is divided by, so that losses of several can become one."""
+        if self._detector is not None:
+            return int(targets[..., BOX_NUMBERS + 1 :].any(-1).sum())  # anchors with an object
+        reduction = self._loss.get("reduction", "mean")
+        if reduction == "sum":
+            return 0
+        if reduction != "sum_by_nonzero_weights" or weights is None:
+            return len(targets)
+        counts = weights_of(weights, targets.shape) != 0
+        return int((counts.any(-1) if self._loss["kind"] == "softmax_cross_entropy" else counts).sum())
 
     def _loss_of_core(self) -> dict[str, Any]:
         """What matches objects with anchors is not the core's."""
