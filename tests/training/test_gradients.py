@@ -183,5 +183,5 @@ def test_what_is_refused() -> None:
         net.gradients(x, values(4, 4))
     with pytest.raises(mpscnn.ParameterError, match="has 1 inputs, got 2 arrays"):
         net.gradients([x, x], values(4, 5))
-    with pytest.raises(mpscnn.ParameterError, match="step must be above 0"):
+    with pytest.raises(mpscnn.ParameterError, match="step must be a finite number above 0"):
         mpscnn.check_gradients(net, x, values(4, 5), step=0)
