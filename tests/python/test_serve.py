@@ -296,7 +296,9 @@ def test_options_compile_the_model_again(
         changed = service.request("/v1/models/colours/options", json.dumps(wanted).encode())
         assert changed.status == 200, changed.body
         assert (changed.json["precision"], changed.json["threads"]) == ("float16", 1)
-        after = service.request("/v1/classify", photo).json
+        answer = service.request("/v1/classify", photo)
+        after = answer.json
+        assert json.loads(answer.headers["mpscnn-options"]) == wanted
         half = mpscnn.load(path, device="cpu", precision="float16").classify(photo)
         assert after["precision"] == "float16"
         assert after["predictions"] == found(half)["predictions"]

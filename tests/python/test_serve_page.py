@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import io
+import json
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -233,6 +235,79 @@ def test_precision_and_threads_are_changed(page: Page, service: Service) -> None
     page.choose("precision", "float32")
     page.until(lambda: "float32" in page.text("about"), "it says float32")
     assert service.request(f"/v1/models/{CLASSIFIER}").json["precision"] == "float32"
+
+
+@pytest.fixture
+def in_half(service: Service) -> Iterator[Callable[[], None]]:
+    """Another client has the classifier computed in float16; later in float32 again."""
+    yield lambda: compiled(service, "float16")
+    compiled(service, "float32")
+
+
+def compiled(service: Service, precision: str) -> None:
+    body = json.dumps({"precision": precision, "threads": 1}).encode()
+    assert service.request(f"/v1/models/{CLASSIFIER}/options", body).status == 200
+
+
+def shows(page: Page, precision: str, seconds: float = 15) -> None:
+    page.until(lambda: f", {precision}, 1 thread" in page.text("about"), f"it says {precision}", seconds)
+    assert page.element("precision").get_attribute("value") == precision
+
+
+def test_an_answer_tells_of_other_settings(page: Page, in_half: Callable[[], None]) -> None:
+    page.pick(CAT)
+    page.first_is("cat")
+    shows(page, "float32")
+    in_half()
+    page.element("camera").click()
+    page.until(lambda: page.frames() >= 1, "a frame is computed")
+    shows(page, "float16")
+    page.until(lambda: page.frames() >= 3, "frames are computed, and told apart from those before")
+
+
+def test_a_mask_tells_of_other_settings(page: Page, service: Service) -> None:
+    page.choose("model", "segmentation")
+    before = service.request("/v1/models/segmentation").json["threads"]
+    body = json.dumps({"precision": "float16", "threads": before}).encode()
+    assert service.request("/v1/models/segmentation/options", body).status == 200
+    page.pick(CAT)
+    page.until(lambda: "float16" in page.text("about"), "it says float16")
+    page.until(lambda: page.drawn() > 1000, "a mask is drawn")
+
+
+def test_a_page_that_asks_for_nothing_notices_other_settings(page: Page, in_half: Callable[[], None]) -> None:
+    in_half()
+    shows(page, "float16", seconds=30)
+
+
+def test_another_tab_shows_what_the_first_one_has_changed(page: Page, service: Service) -> None:
+    first = page.driver.current_window_handle
+    page.driver.switch_to.new_window("tab")
+    try:
+        page.driver.get(service.address + "/")
+        page.until(lambda: page.text("state") == "connected", "the service is there")
+        shows(page, "float32")
+        other = page.driver.current_window_handle
+        page.driver.switch_to.window(first)
+        page.choose("precision", "float16")
+        shows(page, "float16")
+        page.driver.switch_to.window(other)
+        page.run("document.dispatchEvent(new Event('visibilitychange'))")  # which headless tabs do not get
+        shows(page, "float16")
+        page.choose("precision", "float32")
+        shows(page, "float32")
+        page.driver.close()
+    finally:
+        page.driver.switch_to.window(first)
+    page.run("document.dispatchEvent(new Event('visibilitychange'))")
+    shows(page, "float32")
+
+
+def test_another_model_is_shown_as_it_is_compiled(page: Page, service: Service) -> None:
+    body = json.dumps({"precision": "float16", "threads": 1}).encode()
+    assert service.request("/v1/models/detection/options", body).status == 200
+    page.choose("model", "detection")
+    shows(page, "float16")
 
 
 def test_the_profile_is_a_chart_and_a_table(page: Page, service: Service) -> None:

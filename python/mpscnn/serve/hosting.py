@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 from collections.abc import Iterable
 from concurrent.futures import Executor
@@ -37,6 +38,14 @@ class Compiled:
         # Without a wait: only what is there anyway is computed together.
         self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads, max_batch=batch)
         self._no_photos = ""
+        self.options = json.dumps(
+            {
+                "device": model.program.device,
+                "precision": model.program.precision,
+                "threads": self.threads_of_a_request,
+            }
+        )
+        """JSON of what requests are computed by, for the header of answers."""
         try:
             self._photos = Runner(model, inflight, threads=threads, max_batch=batch)
         except UnsupportedError as error:

@@ -67,6 +67,7 @@ _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     ),
 }
 _OFFERED = (JSON, PNG, JPEG)
+_OPTIONS = "Mpscnn-Options"
 
 
 def add_photo_routes(routes: FastRoutes, service: Service) -> None:
@@ -97,6 +98,7 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
         taken = _Taken(service.settings.max_pixels)
 
         def submit(compiled: Compiled) -> Any:
+            taken.options = compiled.options
             return compiled.photos.submit(taken.decode(content), **wanted)
 
         def finish(result: Any) -> bytes:
@@ -105,9 +107,10 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
             return taken.json(hosted.name, result)
 
         if kind == JSON and task != "segmentation":  # takes less than a thread's turn
-            result = await service.compute(request, hosted, ends, submit)
-            return Response(finish(result), media_type=JSON)
-        return Response(await service.compute(request, hosted, ends, submit, finish), media_type=kind)
+            answer = finish(await service.compute(request, hosted, ends, submit))
+        else:
+            answer = await service.compute(request, hosted, ends, submit, finish)
+        return Response(answer, media_type=kind, headers={_OPTIONS: taken.options})
 
     return answer
 
@@ -116,6 +119,8 @@ class _Taken:
     """A photo on its way."""
 
     photo: Photo
+    options: str
+    """`Compiled.options` of what has computed it."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels

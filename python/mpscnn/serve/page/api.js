@@ -57,7 +57,11 @@ export async function ask(path, { body, accept = "application/json", method, sig
 
 /** JSON of an answer. */
 export async function askJson(path, options) {
-  const response = await ask(path, options);
+  return jsonOf(await ask(path, options));
+}
+
+/** A response's JSON. */
+export async function jsonOf(response) {
   try {
     return await response.json();
   } catch {

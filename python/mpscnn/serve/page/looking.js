@@ -1,6 +1,6 @@
 // A picture through a model: one request, and what it found in one form for all tasks.
 
-import { Gone, ask, askJson } from "./api.js";
+import { Gone, ask, jsonOf } from "./api.js";
 
 const PATHS = {
   classification: "v1/classify",
@@ -28,8 +28,9 @@ for (let number = 0; number < 256; number++) {
 
 /**
  * @param {Blob} picture an image file
- * @returns {Promise<{task, entries, mask, milliseconds, roundTrip}>} entries have label, index, share (0 to 1), box in
- *   fractions of the picture or null; mask is a canvas or null; milliseconds of the model or null.
+ * @returns {Promise<{task, entries, mask, milliseconds, roundTrip, options}>} entries have label, index, share (0 to 1), box in
+ *   fractions of the picture or null; mask is a canvas or null; milliseconds of the model or null; options are the device,
+ *   precision and threads that computed it, or null where a proxy has taken them away.
  */
 export async function look(model, picture, { score, signal } = {}) {
   const begun = performance.now();
@@ -38,8 +39,10 @@ export async function look(model, picture, { score, signal } = {}) {
   if (model.task === "classification") query += `&top=${TOP}`;
   if (model.task === "detection" && score !== null) query += `&threshold=${score}`;
   const found = { task: model.task, mask: null, milliseconds: null };
-  if (model.task === "segmentation") {
-    const response = await ask(query, { body: picture, accept: "image/png", signal });
+  const segments = model.task === "segmentation";
+  const response = await ask(query, { body: picture, accept: segments ? "image/png" : "application/json", signal });
+  found.options = JSON.parse(response.headers.get("Mpscnn-Options"));
+  if (segments) {
     let content;
     try {
       content = await response.blob();
@@ -48,7 +51,7 @@ export async function look(model, picture, { score, signal } = {}) {
     }
     Object.assign(found, await areas(content, model.labels));
   } else {
-    const answer = await askJson(query, { body: picture, signal });
+    const answer = await jsonOf(response);
     found.milliseconds = answer.milliseconds;
     found.entries = (answer.predictions ?? answer.detections).map((entry) => ({
       label: entry.label,

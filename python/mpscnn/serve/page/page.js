@@ -1,6 +1,6 @@
 // The page: where pictures come from, and what becomes of them. Everything stays between this browser and the service.
 
-import { Gone, Refused, keepToken, pause, untilAlive } from "./api.js";
+import { Gone, Refused, ask, keepToken, pause, untilAlive } from "./api.js";
 import { askForToken, notice, serverState } from "./notices.js";
 import { Camera } from "./camera.js";
 import { Live } from "./live.js";
@@ -84,6 +84,8 @@ async function lookAt(file) {
   if (!settings.model) throw new Error("the service has no model for it");
   const current = () => asked === generation;
   const found = await guarded(() => (current() ? look(settings.model, file, { score: settings.least }) : null));
+  if (!found || !current()) return null;
+  if (found.options) await guarded(() => settings.follow(found.options));
   return current() ? found : null;
 }
 
@@ -244,12 +246,12 @@ element("private").textContent = here
   : `They go to ${location.hostname}, and nowhere else.`;
 
 guarded(load).catch((error) => notice("model", error.message));
-// Also while nothing is asked for, so that the page knows.
-setInterval(async () => {
-  if (returning || document.hidden || performance.now() - answered < 10_000) return;
-  try {
-    await fetch("v2/health/live", { cache: "no-store" });
-  } catch {
-    await reconnect();
-  }
-}, 10_000);
+
+
+/** Whether the service is there, and what computes: also while nothing is asked for. */
+function lookAfter() {
+  if (returning || document.hidden) return;
+  guarded(() => (settings.model ? settings.follow() : ask("v2/health/live"))).catch((error) => notice("model", error.message));
+}
+setInterval(() => performance.now() - answered >= 10_000 && lookAfter(), 10_000);
+document.addEventListener("visibilitychange", lookAfter);

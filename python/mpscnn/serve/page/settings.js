@@ -4,6 +4,7 @@ import { Refused, askJson } from "./api.js";
 import { isShown } from "./looking.js";
 
 const AUTO = "auto";
+const OPTIONS = ["device", "precision", "threads"];
 const element = (id) => document.getElementById(id);
 
 export class Settings {
@@ -19,10 +20,14 @@ export class Settings {
     this.fields = { device: element("device"), precision: element("precision"), threads: element("threads") };
     this.score = element("score");
     element("settings").addEventListener("submit", (event) => event.preventDefault());
-    this.name.addEventListener("change", () => this.choose(this.name.value));
+    this.name.addEventListener("change", () => {
+      this.choose(this.name.value);
+      this.guarded(() => this.follow()).catch((error) => this.notice("options", error.message));
+    });
     for (const [option, field] of Object.entries(this.fields)) {
       field.addEventListener("change", () => this.compile(option));
     }
+    this.compiling = 0;
     this.touched = false;
     this.score.addEventListener("input", () => {
       this.touched = true;
@@ -94,6 +99,24 @@ export class Settings {
     element("about").textContent = `${sentence(task)}${size}. ${device}, ${precision}${by}.`;
   }
 
+  /** Shows what computes, which others change, too; `told` are the options of an answer of the model, or nothing. */
+  async follow(told) {
+    const { model } = this;
+    const current = () => this.model === model && !this.compiling;
+    if (!model || !current() || (told && sameOptions(told, model))) return;
+    const now = await askJson(`v1/models/${encodeURIComponent(model.name)}`);
+    if (current() && !sameOptions(now, model)) this.put(now);
+  }
+
+  /** A model as it is compiled from now on. */
+  put(now) {
+    this.models[this.models.findIndex((each) => each.name === now.name)] = now;
+    if (this.model.name !== now.name) return;
+    this.model = now;
+    this.fill();
+    this.changed();
+  }
+
   async compile(option) {
     const { model, fields } = this;
     const wanted = Object.fromEntries(Object.entries(fields).map(([name, field]) => [name, field.value]));
@@ -101,18 +124,17 @@ export class Settings {
     if (wanted.threads !== AUTO) wanted.threads = Number(wanted.threads);
     element("about").textContent = "Compiling …";
     const field = fields[option];
+    this.compiling += 1;
     try {
       const path = `v1/models/${encodeURIComponent(model.name)}/options`;
       const now = await this.guarded(() => askJson(path, { body: JSON.stringify(wanted) }));
-      this.models[this.models.findIndex((each) => each.name === model.name)] = now;
       this.notice("options", "");
-      if (this.model.name !== model.name) return;
-      this.model = now;
-      this.fill();
-      this.changed();
+      this.put(now);
     } catch (error) {
       this.notice("options", error instanceof Refused ? `Not changed: ${error.message}` : error.message);
       this.fill();
+    } finally {
+      this.compiling -= 1;
     }
     field.focus();
   }
@@ -127,5 +149,7 @@ function options(field, entries) {
     }),
   );
 }
+
+const sameOptions = (one, other) => OPTIONS.every((name) => one[name] === other[name]);
 
 const sentence = (text) => text[0].toUpperCase() + text.slice(1);
