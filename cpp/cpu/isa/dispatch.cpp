@@ -120,25 +120,31 @@ std::string_view wanted_sums() {
     return wanted ? wanted : "";
 }
 
+#if defined(MPSCNN_WITH_avx512)
+/// The kernels of AVX-512 with what this processor has beside it; those of bfloat16 are added later.
+KernelTable avx512_table() {
+    KernelTable table = assemble([](auto &part) { avx512::get(part); });
+    if (has_avx512_vnni()) avx512_vnni::get(table.quads);
+    if (has_avx512_fp16()) avx512_fp16::get(table.halves);
+    return table;
+}
+#endif
+
 Available::Available() {
 #if defined(MPSCNN_WITH_avx512)
     if (wanted_sums() != "pairs" && has_amx_bf16()) {
-        KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
+        KernelTable &table = add(avx512_table());
         table.name = "amx";
         add_bfloat16(table, Bfloat16Products::blocks_in_tiles, amx_bf16::get);
-        if (has_avx512_vnni()) avx512_vnni::get(table.quads);
         if (has_amx_int8()) amx_int8::get(table.quads.tiles);
-        if (has_avx512_fp16()) avx512_fp16::get(table.halves);
     }
     if (has_avx512()) {
-        KernelTable &table = add(assemble([](auto &part) { avx512::get(part); }));
+        KernelTable &table = add(avx512_table());
         if (has_avx512_bf16() &&
             (wanted_sums().empty() ? has_fast_bfloat16_pairs() : wanted_sums() == "pairs"))
             add_bfloat16(table, Bfloat16Products::pairs, avx512_bf16::get);
         else
             add_bfloat16(table, Bfloat16Products::blocks, avx512_fma_bf16::get);
-        if (has_avx512_vnni()) avx512_vnni::get(table.quads);
-        if (has_avx512_fp16()) avx512_fp16::get(table.halves);
     }
 #endif
 #if defined(MPSCNN_WITH_avx2)

@@ -6,6 +6,7 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/elementwise.h"
+#include "cpu/kernels/normalization_anew.h"
 #include "cpu/kernels/stream.h"
 
 namespace mpscnn::cpu {
@@ -226,15 +227,12 @@ template <class V> struct ImageNormalization {
             const auto read = [&](StatisticsRow row) {
                 return load_lanes<V>(pixel_at(statistics, of, row, 0) + channel, left);
             };
-            const auto deviation = V::sqrt(V::add(read(statistics_variance), V::set1(task.epsilon)));
-            const auto gamma = task.gamma ? load_lanes<V>(task.gamma + channel, left) : V::set1(1.0f);
-            const auto factor = V::div(gamma, deviation);
-            auto offset = task.beta ? load_lanes<V>(task.beta + channel, left) : V::zero();
+            ScaleAndShift<V> own(statistics, of, task.epsilon, task.gamma, task.beta, channel, left);
             if (statistics.height == statistics_rows)
-                offset = V::sub(offset, V::mul(read(statistics_rest), factor));
+                own.shift = V::sub(own.shift, V::mul(read(statistics_rest), own.scale));
             V::store(mean + channel, read(statistics_mean));
-            V::store(scale + channel, factor);
-            V::store(shift + channel, offset);
+            V::store(scale + channel, own.scale);
+            V::store(shift + channel, own.shift);
         }
     }
 };

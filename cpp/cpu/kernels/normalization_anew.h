@@ -13,15 +13,20 @@ namespace {
 template <class V> struct ScaleAndShift {
     typename V::reg scale, shift;
 
-    MPSCNN_INLINE ScaleAndShift(const NormalizationAnew &normalization, const ConstView &statistics,
-                                float epsilon, std::int64_t channel, std::int64_t left) {
-        const auto variance = load_lanes<V>(pixel_at(statistics, 0, statistics_variance, 0) + channel, left);
+    /// Without `gamma` and `beta` they are 1 and 0.
+    MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
+                                const float *gamma, const float *beta, std::int64_t channel,
+                                std::int64_t left) {
+        const auto variance =
+            load_lanes<V>(pixel_at(statistics, image, statistics_variance, 0) + channel, left);
         const auto deviation = V::sqrt(V::add(variance, V::set1(epsilon)));
-        const auto gamma =
-            normalization.has_gamma ? load_lanes<V>(normalization.gamma.data + channel, left) : V::set1(1.0f);
-        scale = V::div(gamma, deviation);
-        shift = normalization.has_beta ? load_lanes<V>(normalization.beta.data + channel, left) : V::zero();
+        scale = V::div(gamma ? load_lanes<V>(gamma + channel, left) : V::set1(1.0f), deviation);
+        shift = beta ? load_lanes<V>(beta + channel, left) : V::zero();
     }
+    MPSCNN_INLINE ScaleAndShift(const NormalizationAnew &normalization, const ConstView &statistics,
+                                float epsilon, std::int64_t channel, std::int64_t left)
+        : ScaleAndShift(statistics, 0, epsilon, normalization.has_gamma ? normalization.gamma.data : nullptr,
+                        normalization.has_beta ? normalization.beta.data : nullptr, channel, left) {}
 };
 
 /// Copies a tensor's pixels as they are behind the normalization.

@@ -195,6 +195,12 @@ private:
         }
     }
 
+    /// Whether `node` is a batch normalization that reads its statistics, as in training, and not weights.
+    static bool normalizes_by_tensors(const Node &node) {
+        return std::holds_alternative<ops::BatchNormalization>(node.operation) && node.weights.empty() &&
+               node.inputs.size() == 2;
+    }
+
     /// Whether `node` makes of `gradient` a gradient of the batch normalization that made `result`.
     bool is_gradient_of_normalization(const Node &node, ValueId gradient, ValueId result) const {
         if (!std::holds_alternative<ops::BatchNormalizationSums>(node.operation) &&
@@ -204,8 +210,7 @@ private:
             std::count(node.inputs.begin(), node.inputs.end(), gradient) != 1)
             return false;
         const Node &forward = graph_.producer(result);
-        return std::holds_alternative<ops::BatchNormalization>(forward.operation) && forward.activation &&
-               forward.weights.empty() && forward.inputs.size() == 2 && forward.inputs[0] == node.inputs[1] &&
+        return normalizes_by_tensors(forward) && forward.activation && forward.inputs[0] == node.inputs[1] &&
                forward.inputs[1] == node.inputs[2];
     }
 
@@ -218,9 +223,7 @@ private:
             const ValueId source = node.inputs[0];
             if (graph_.is_input(source)) continue;
             const Node &forward = graph_.producer(source);
-            if (!std::holds_alternative<ops::BatchNormalization>(forward.operation) ||
-                !forward.weights.empty() || forward.inputs.size() != 2)
-                continue;
+            if (!normalizes_by_tensors(forward)) continue;
             if (forward.activation && !passes_between(*forward.activation)) continue;
             const bool is_kept =
                 std::any_of(graph_.nodes().begin(), graph_.nodes().end(), [&](const Node &other) {

@@ -237,6 +237,13 @@ class Convolution(ConvolutionProperties, WeightedKernel, DifferentiableKernel):
         require_type(f"{type(self).__name__}.{method}", state, ConvolutionGradientState)
 
 
+def _plain_properties(kernel: str, descriptor: object) -> dict[str, Any]:
+    """Properties of a descriptor of neither depthwise nor sub-pixel convolutions."""
+    if type(descriptor) is not ConvolutionDescriptor:
+        raise ParameterError(f"{kernel}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
+    return descriptor.properties()
+
+
 class FullyConnectedProperties(Kernel):
     """What fully connected kernels and their gradients have from their descriptor."""
 
@@ -248,9 +255,7 @@ class FullyConnectedProperties(Kernel):
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         name = type(self).__name__
-        if type(descriptor) is not ConvolutionDescriptor:
-            raise ParameterError(f"{name}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
-        given = descriptor.properties()
+        given = _plain_properties(name, descriptor)
         sizes = ("kernel_width", "kernel_height", "input_feature_channels", "output_feature_channels")
         plain = ConvolutionDescriptor(*(given[name] for name in sizes)).properties()
         own = {*sizes, "fused_neuron_descriptor"}
@@ -308,9 +313,7 @@ class ConvolutionTransposeProperties(Kernel):
 
     def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
         name = type(self).__name__
-        if type(descriptor) is not ConvolutionDescriptor:
-            raise ParameterError(f"{name}: expected a ConvolutionDescriptor, got {type(descriptor).__name__}")
-        given = descriptor.properties()
+        given = _plain_properties(name, descriptor)
         if given.pop("batch_normalization"):
             raise ParameterError(f"{name}: has no batch normalization")
         del given["batch_normalization_epsilon"]

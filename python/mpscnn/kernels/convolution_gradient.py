@@ -83,15 +83,11 @@ class ConvolutionGradient(ConvolutionProperties, _WithState):
         self._load_all(descriptor, weights, bias_terms)
 
 
-class FullyConnectedGradient(FullyConnectedProperties, _WithState):
-    """Gradients of a fully connected kernel's source, weights and bias terms, as MPSCNNFullyConnectedGradient.
+class _WithSizes(_WithState):
+    """Takes of the descriptor what the forward kernel's `_sizes` does."""
 
-    Args:
-        descriptor, weights, bias_terms: those of the `FullyConnected`.
-    """
-
-    apple_class = "MPSCNNFullyConnectedGradient"
-    forward_class = FullyConnected
+    def _sizes(self, descriptor: ConvolutionDescriptor) -> dict[str, Any]:
+        raise NotImplementedError
 
     def __init__(
         self,
@@ -104,7 +100,18 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithState):
         self._load_all(descriptor, weights, bias_terms)
 
 
-class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithState):
+class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
+    """Gradients of a fully connected kernel's source, weights and bias terms, as MPSCNNFullyConnectedGradient.
+
+    Args:
+        descriptor, weights, bias_terms: those of the `FullyConnected`.
+    """
+
+    apple_class = "MPSCNNFullyConnectedGradient"
+    forward_class = FullyConnected
+
+
+class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
     """Gradients of a transposed convolution's source, weights and bias terms, as MPSCNNConvolutionTransposeGradient.
 
     That of the source is a convolution of the gradient with the forward kernel's strides: the window's centre is at
@@ -116,16 +123,6 @@ class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithState):
 
     apple_class = "MPSCNNConvolutionTransposeGradient"
     forward_class = ConvolutionTranspose
-
-    def __init__(
-        self,
-        descriptor: ConvolutionDescriptor,
-        weights: Any,
-        bias_terms: Any = None,
-        **properties: Unpack[GradientProperties],
-    ) -> None:
-        Kernel.__init__(self, **self._sizes(descriptor), **properties)
-        self._load_all(descriptor, weights, bias_terms)
 
     def _require_weight_state(self, state: object) -> None:
         require_type("ConvolutionTransposeGradient.encode", state, ConvolutionTransposeGradientState)
