@@ -406,6 +406,7 @@ def test_figures_of_a_runner() -> None:
     measured = RunnerMeasurement(
         device="CPU",
         precision="float32",
+        numbers="float32, weights int8",
         inflight=3,
         max_batch=1,
         sessions=2,

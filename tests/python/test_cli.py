@@ -6,9 +6,11 @@ import json
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 import typer
 from command_line import Command, call, colour_network, run, save_colour_model
+from PIL import Image
 
 import mpscnn
 from mpscnn import registry
@@ -156,6 +158,50 @@ def test_explain_an_architecture(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert explained["precision"] == precision
         kernels = {step["kernel"] for step in explained["steps"]}
         assert {"chain", "pointwise", "depthwise"} <= kernels
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        (("--weights", "int8"), "float32, weights int8"),
+        (("--precision", "float16", "--weights", "int8"), "float16, weights int8"),
+        (("--precision", "float16", "--accumulate", "half"), "float16, sums in halves"),
+    ],
+)
+def test_numbers_of_weights_and_sums(
+    options: tuple[str, ...],
+    numbers: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, "explain", "cifar10_mobilenet_v2", *options) == 0
+    assert f", {numbers}, " in capsys.readouterr().out.splitlines()[0]
+    assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", *options) == 0
+    assert numbers in capsys.readouterr().out
+    assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", "--runner", *options) == 0
+    assert numbers in capsys.readouterr().out
+    names = {option[2:]: value for option, value in zip(options[::2], options[1::2], strict=True)}
+    model = mpscnn.load(device="cpu", **names)  # type: ignore[arg-type]
+    assert model.program.numbers == numbers
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
+        tmp_path / "noise.png"
+    )
+    assert (
+        call(monkeypatch, "classify", str(tmp_path / "noise.png"), "--json", "--device", "cpu", *options) == 0
+    )
+    first = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert first["probability"] == model.classify(tmp_path / "noise.png").predictions[0].probability
+
+
+def test_numbers_that_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("explain", "benchmark"):
+        assert call(monkeypatch, command, "digits", "--precision", "bfloat16", "--weights", "int8") != 0
+        assert "weights" in capsys.readouterr().err
+        assert call(monkeypatch, command, "digits", "--accumulate", "half") != 0
+        assert "accumulate" in capsys.readouterr().err
 
 
 def test_info_of_a_network_of_any_size(

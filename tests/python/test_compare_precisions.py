@@ -37,13 +37,20 @@ def test_a_classifier() -> None:
     wrong = [*right[:-3], *((number + 1) % 5 for number in right[-3:])]
     found = mpscnn.compare_precisions(network, images, classes=wrong, runs=2)
     assert (found.images, found.compared) == (12, "images")
-    assert [*(row.precision for row in found.rows), *found.refused] == mpscnn.devices()[0]["precisions"]
+    precisions = mpscnn.devices()[0]["precisions"]
     assert set(found.refused) == {"int8"}  # of a network without integers
+    assert [row.numbers for row in found.rows] == [
+        *(precision for precision in precisions if precision != "int8"),
+        "float32, weights int8",
+        "float16, weights int8",
+    ]
     first, half = found.rows[:2]
     assert (first.error, first.agreement, first.accuracy) == (0.0, 1.0, 0.75)
     assert 0.0 < half.error < 0.01
     for row in found.rows:
-        program = network.compile(device="cpu", precision=row.precision)
+        weights = "int8" if "int8" in row.numbers else "auto"
+        program = network.compile(device="cpu", precision=row.precision, weights=weights)
+        assert program.numbers == row.numbers
         assert row.fingerprint == program.fingerprint()
         assert row.weight_bytes == program.weight_bytes
         assert row.arena_bytes == program.arena_bytes((1, 6, 6, 3))
@@ -51,6 +58,16 @@ def test_a_classifier() -> None:
     assert "same images" in repr(found)
     assert "75.0%" in repr(found)
     assert json.loads(json.dumps(found.to_dict()))["rows"][1]["precision"] == "float16"
+
+
+def test_sums_in_halves_are_a_row_for_those_who_ask() -> None:
+    found = mpscnn.compare_precisions(
+        classifier(), noise(4, 6, 6, 3), precisions=["float16"], accumulate="half", runs=1
+    )
+    assert [row.numbers for row in found.rows] == ["float32", "float16", "float16, sums in halves"]
+    assert 0.0 < found.rows[1].error < found.rows[2].error < 0.1
+    with pytest.raises(mpscnn.ParameterError, match="accumulate"):
+        mpscnn.compare_precisions(classifier(), noise(1, 6, 6, 3), accumulate="double")  # type: ignore[arg-type]
 
 
 def test_answers_that_change_are_counted() -> None:
@@ -119,6 +136,7 @@ def test_on_the_command_line(
     out = capsys.readouterr().out
     assert "6 photos" in out
     assert "accuracy" in out
+    assert "float16, weights int8" in out
     arguments = ("--images", str(tmp_path / labels[0]), "--most", "1", "--runs", "1", "--json")
     assert call(monkeypatch, "precision", "cifar10_mobilenet_v2", *arguments) == 0
     shown = json.loads(capsys.readouterr().out)

@@ -37,7 +37,9 @@ class Mpscnn:
         import mpscnn
 
         path = Path(setup["path"])
-        options = {name: setup[name] for name in ("device", "precision", "max_memory")}
+        options = {
+            name: setup[name] for name in ("device", "precision", "weights", "accumulate", "max_memory")
+        }
         program = mpscnn.load(path, **options).program
         self._program = program
         self._session = program.session(threads=setup["threads"])
@@ -50,7 +52,7 @@ class Mpscnn:
     @property
     def note(self) -> str:
         """See Engine."""
-        return f"{self._program.device_name}, {self._program.precision}"
+        return f"{self._program.device_name}, {self._program.numbers}"
 
     def run(self) -> None:
         """See Engine."""

@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.literals import PrecisionName
+from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
 from mpscnn._private.processors import available_processors
 from mpscnn.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.benchmark.subject import Subject
@@ -78,6 +78,8 @@ def measure(
     threads: int | None = None,
     device: str = "auto",
     precision: PrecisionName = "auto",
+    weights: WeightsName = "auto",
+    accumulate: AccumulateName = "auto",
     max_memory: int | None = None,
     runs: int = 50,
     turn: int = 5,
@@ -95,8 +97,7 @@ def measure(
         peers: of PEERS.
         threads: for each engine; None: as many as this process may use.
         device: of mpscnn, as in `Network.compile`.
-        precision: of mpscnn, as in `Network.compile`.
-        max_memory: of mpscnn, as in `Network.compile`.
+        precision, weights, accumulate, max_memory: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
@@ -119,7 +120,9 @@ def measure(
         for engine in ("mpscnn", *peers):
             try:
                 path = network_file(engine, subject, directory or own)
-                setup = EngineSetup(path, input_file, count, device, precision, max_memory)
+                setup = EngineSetup(
+                    path, input_file, count, device, precision, weights, accumulate, max_memory
+                )
                 workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
                 if failed is None or engine == "mpscnn":
@@ -141,6 +144,8 @@ class EngineSetup:
     device: str = "cpu"
     """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
     precision: PrecisionName = "float32"
+    weights: WeightsName = "auto"
+    accumulate: AccumulateName = "auto"
     max_memory: int | None = None
 
     def settings(self) -> dict[str, Any]:

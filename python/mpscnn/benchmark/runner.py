@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.literals import PrecisionName
+from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
 from mpscnn.benchmark.subject import Subject
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.program import Program
@@ -28,6 +28,7 @@ class RunnerMeasurement:
 
     device: str
     precision: PrecisionName
+    numbers: str
     inflight: int
     max_batch: int
     sessions: int
@@ -76,6 +77,8 @@ def measure_runner(
     max_wait: float = 0.0,
     device: str = "auto",
     precision: PrecisionName = "auto",
+    weights: WeightsName = "auto",
+    accumulate: AccumulateName = "auto",
     max_memory: int | None = None,
     runs: int = 50,
     seed: int = 0,
@@ -85,13 +88,19 @@ def measure_runner(
     Args:
         subject: the network.
         inflight, threads, max_batch, max_wait: of the runner.
-        device, precision, max_memory: as in `Network.compile`.
+        device, precision, weights, accumulate, max_memory: as in `Network.compile`.
         runs: images for each at least; a turn takes about a quarter of a second.
         seed: of the input, uniform from -1 to 1.
     """
     if runs < 1:
         raise ParameterError(f"runs must be at least 1, got {runs!r}")
-    program = subject.network.compile(device=device, precision=precision, max_memory=max_memory)
+    program = subject.network.compile(
+        device=device,
+        precision=precision,
+        weights=weights,
+        accumulate=accumulate,
+        max_memory=max_memory,
+    )
     image = subject.random_input(seed)
     session_rates: list[float] = []
     runner_rates: list[float] = []
@@ -110,6 +119,7 @@ def measure_runner(
     return RunnerMeasurement(
         device=program.device_name,
         precision=program.precision,
+        numbers=program.numbers,
         inflight=runner.inflight,
         max_batch=runner.max_batch,
         sessions=runner.sessions,

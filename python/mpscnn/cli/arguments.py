@@ -38,6 +38,21 @@ class Precision(str, Enum):
     int8 = "int8"
 
 
+class Weights(str, Enum):
+    """Values of --weights."""
+
+    auto = "auto"
+    int8 = "int8"
+
+
+class Accumulate(str, Enum):
+    """Values of --accumulate."""
+
+    auto = "auto"
+    float = "float"
+    half = "half"
+
+
 class ChannelOrder(str, Enum):
     """Values of --channel-order."""
 
@@ -75,6 +90,19 @@ DeviceOption = Annotated[
 ]
 PrecisionOption = Annotated[
     Precision, typer.Option(help="Number format of the computation; auto never lowers accuracy silently.")
+]
+WeightsOption = Annotated[
+    Weights,
+    typer.Option(
+        help="Numbers that weights of convolutions and dense layers are kept as, in float32 and float16: the "
+        "precision's, or integers with a range for each output channel."
+    ),
+]
+AccumulateOption = Annotated[
+    Accumulate,
+    typer.Option(
+        help="Numbers that products are summed in: half, for float16, shows what a GPU that does so would answer."
+    ),
 ]
 ThreadsOption = Annotated[
     int | None,
@@ -133,9 +161,22 @@ CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated va
 
 
 def load_model(
-    model: str, device: str, precision: Precision, threads: int | None, max_memory: int | None = None
+    model: str,
+    device: str,
+    precision: Precision,
+    threads: int | None,
+    max_memory: int | None = None,
+    *,
+    weights: Weights,
+    accumulate: Accumulate,
 ) -> Model:
     """The model that a command's options ask for."""
     return load(
-        model, device=device, precision=precision.value, threads=threads or "auto", max_memory=max_memory
+        model,
+        device=device,
+        precision=precision.value,
+        threads=threads or "auto",
+        max_memory=max_memory,
+        weights=weights.value,
+        accumulate=accumulate.value,
     )

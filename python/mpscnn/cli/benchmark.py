@@ -10,6 +10,8 @@ from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runner, open_subject, require_peer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     DeviceOption,
     JsonOption,
     MaxMemoryOption,
@@ -19,6 +21,8 @@ from mpscnn.cli.arguments import (
     RandomWeightsOption,
     RemovedFastMatmul,
     ThreadsOption,
+    Weights,
+    WeightsOption,
 )
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint, report, show, show_json
@@ -32,6 +36,8 @@ def benchmark(
     threads: ThreadsOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
@@ -82,6 +88,8 @@ def benchmark(
             max_batch=max_batch,
             device=device,
             precision=precision.value,
+            weights=weights.value,
+            accumulate=accumulate.value,
             max_memory=max_memory,
             runs=runs,
         )
@@ -97,6 +105,8 @@ def benchmark(
         threads=threads,
         device=device,
         precision=precision.value,
+        weights=weights.value,
+        accumulate=accumulate.value,
         max_memory=max_memory,
         runs=runs,
     )

@@ -10,6 +10,8 @@ import typer
 from mpscnn.cli.answers import Answers, Form, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     ChannelOrder,
     ChannelOrderOption,
     CsvOption,
@@ -21,6 +23,8 @@ from mpscnn.cli.arguments import (
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -66,6 +70,8 @@ def classify(
         ),
     ] = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -89,7 +95,7 @@ def classify(
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load_model(model, device, precision, threads, max_memory)
+    loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
     require_task(loaded, model, "classification")
     answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
     if cluster is not None:

@@ -11,6 +11,8 @@ from mpscnn._private.summary import text_table
 from mpscnn.cli.answers import Answers, Form, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     ChannelOrderOption,
     CsvOption,
     DeviceOption,
@@ -20,6 +22,8 @@ from mpscnn.cli.arguments import (
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -113,6 +117,8 @@ def detect(
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -143,7 +149,7 @@ def detect(
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load_model(model, device, precision, threads, max_memory)
+    loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
     require_task(loaded, model, "detection")
     answers = Answers(loaded, form, _lines)
     options: dict[str, Any] = {

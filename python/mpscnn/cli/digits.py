@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from mpscnn.cli.answers import Answers, form_of
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     DeviceOption,
     InflightOption,
     ModelOption,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
     load_model,
 )
 from mpscnn.cli.classify import show_predictions
@@ -85,6 +89,8 @@ def digits(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per image (or for the IDX file) and line.")
     ] = False,
@@ -109,7 +115,7 @@ def digits(
     paths, failures = listed_photos(images or [])
     if idx is None and not paths:
         raise typer.Exit(FAILED)
-    loaded = load_model(model, device, precision, threads)
+    loaded = load_model(model, device, precision, threads, weights=weights, accumulate=accumulate)
     if idx is not None:
         pixels, classes = _read(idx, labels, count)
         result = _name_all(loaded, pixels, classes, inflight, threads or "auto")

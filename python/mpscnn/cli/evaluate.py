@@ -14,6 +14,8 @@ from mpscnn._private.files import reading, writing
 from mpscnn.cli.answers import of_photo
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     DeviceOption,
     InflightOption,
     JsonOption,
@@ -21,6 +23,8 @@ from mpscnn.cli.arguments import (
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
     load_model,
 )
 from mpscnn.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
@@ -76,6 +80,8 @@ def evaluate_classifier(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -105,7 +111,7 @@ def evaluate_classifier(
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
-    loaded = load_model(model, device, precision, threads)
+    loaded = load_model(model, device, precision, threads, weights=weights, accumulate=accumulate)
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:

@@ -6,6 +6,8 @@ import dataclasses
 
 from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import (
+    Accumulate,
+    AccumulateOption,
     JsonOption,
     ModelArgument,
     Precision,
@@ -13,6 +15,8 @@ from mpscnn.cli.arguments import (
     RandomWeightsOption,
     RemovedFastMatmul,
     ThreadsOption,
+    Weights,
+    WeightsOption,
 )
 from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.output import hint, show, show_json, table_width
@@ -24,6 +28,8 @@ def explain(
     threads: ThreadsOption = None,
     size: SizeOption = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
@@ -39,7 +45,9 @@ def explain(
     network = open_subject(model, random_weights=random_weights).network
     check_size(network, size)
     shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
-    program = network.compile(device="cpu", precision=precision.value)
+    program = network.compile(
+        device="cpu", precision=precision.value, weights=weights.value, accumulate=accumulate.value
+    )
     explained = program.explain(*(shape for shape in shapes if shape), threads=threads or "auto")
     if as_json:
         show_json(dataclasses.asdict(explained))

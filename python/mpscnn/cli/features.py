@@ -12,6 +12,8 @@ import typer
 from mpscnn.cli.answers import of_photo
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     ChannelOrderOption,
     DeviceOption,
     JsonOption,
@@ -21,6 +23,8 @@ from mpscnn.cli.arguments import (
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -82,6 +86,8 @@ def features(
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -115,7 +121,9 @@ def features(
     else:
         paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
     if paths:
-        loaded = load_model(model, device, precision, threads, max_memory)
+        loaded = load_model(
+            model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate
+        )
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         outputs: list[Output] = []
         if output is not None and kind is not None:

@@ -6,7 +6,15 @@ from typing import Annotated
 
 import typer
 
-from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, JsonOption, ModelArgument, ThreadsOption
+from mpscnn.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    ThreadsOption,
+)
 from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.network_inputs import classes_of_photos, inputs_of_photos, noise, photos_of
 from mpscnn.cli.output import hint, show, show_json, table_width
@@ -28,6 +36,7 @@ def precision(
         ),
     ] = None,
     most: Annotated[int, typer.Option(min=1, metavar="N", help="Look at N images at most.")] = 64,
+    accumulate: AccumulateOption = Accumulate.auto,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each precision.")] = 20,
     threads: ThreadsOption = None,
     device: DeviceOption = AUTO_DEVICE,
@@ -37,7 +46,8 @@ def precision(
     """Show all precisions of a model side by side: which one to take.
 
     For each: the error of the results against float32, how often the answer is the same, accuracy where the classes of
-    the photos are known, time, memory, and the fingerprint of the answers to fixed inputs.
+    the photos are known, time, memory, and the fingerprint of the answers to fixed inputs. float32 and float16 are
+    shown with weights in 8 bits, too; --accumulate half adds float16 with sums in halves.
 
     Example: mpscnn precision mobilenet_v2 --images photos/
     """
@@ -57,6 +67,7 @@ def precision(
         if paths
         else [noise(network, seed, size) for seed in range(_RANDOM_INPUTS)],
         classes=classes_of_photos(paths, network.labels or []),
+        accumulate=accumulate.value,
         device="cpu" if device == AUTO_DEVICE else device,
         threads=threads,
         runs=runs,

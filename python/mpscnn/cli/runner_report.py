@@ -42,7 +42,7 @@ def runner_text(subject: Subject, measured: RunnerMeasurement) -> list[str]:
     """The lines that are printed."""
     shape = " x ".join(map(str, subject.input_shape))
     images = len(measured.latencies)
-    title = f"{subject.name}: input {shape}, {measured.device}, {measured.precision}, {images} images each"
+    title = f"{subject.name}: input {shape}, {measured.device}, {measured.numbers}, {images} images each"
     runner = f"runner, {measured.inflight} in flight, {measured.sessions} x {measured.threads} threads"
     if measured.max_batch > 1:
         runner += f", batches of up to {measured.max_batch}"

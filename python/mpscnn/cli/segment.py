@@ -11,6 +11,8 @@ from mpscnn import registry
 from mpscnn.cli.answers import Answers, form_of, head_line
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     ChannelOrderOption,
     CsvOption,
     DeviceOption,
@@ -21,6 +23,8 @@ from mpscnn.cli.arguments import (
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -65,6 +69,8 @@ def segment(
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -93,7 +99,7 @@ def segment(
         raise typer.Exit(FAILED if failed else 0)
     if model == _DEFAULT:
         _say_where_from()
-    loaded = load_model(model, device, precision, threads, max_memory)
+    loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
     require_task(loaded, model, "segmentation")
     answers = Answers(loaded, form, _lines)
     if cluster is not None:

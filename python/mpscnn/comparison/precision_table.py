@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn._private.arguments import whole_number
-from mpscnn._private.literals import PrecisionName
+from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, UnsupportedError
@@ -32,6 +32,7 @@ class PrecisionFigures:
 
     Args:
         precision: its name.
+        numbers: `Program.numbers`, which tells it from the rows of the same precision.
         error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
             the network's outputs.
         agreement: how often the answer is that of float32: the share of images with the same most probable class, of
@@ -45,6 +46,7 @@ class PrecisionFigures:
     """
 
     precision: PrecisionName
+    numbers: str
     error: float
     agreement: float | None
     accuracy: float | None
@@ -63,8 +65,8 @@ class PrecisionTable:
         device: where it was computed.
         images: how many were looked at.
         compared: what `PrecisionFigures.agreement` counts: "images", "pixels" or "objects".
-        rows: a precision each.
-        refused: precisions that this network or device does not have, and why.
+        rows: a precision each, and with weights in 8 bits or sums in halves.
+        refused: what this network or device does not have of them, and why.
     """
 
     name: str
@@ -82,7 +84,7 @@ class PrecisionTable:
         ]
         rows = [
             [
-                row.precision,
+                row.numbers,
                 f"{row.error:.2g}",
                 _percent(row.agreement),
                 _percent(row.accuracy),
@@ -117,6 +119,7 @@ def compare_precisions(
     classes: Sequence[int] | None = None,
     device: str = "cpu",
     precisions: Sequence[PrecisionName] | None = None,
+    accumulate: AccumulateName = "auto",
     threads: int | None = None,
     runs: int = 20,
 ) -> PrecisionTable:
@@ -127,7 +130,9 @@ def compare_precisions(
         images: inputs of the network, (n, height, width, channels) or what it takes, all of one shape.
         classes: the right class of each image, for the accuracy of a classifier.
         device: as for `Network.compile`; "float32" on it is what the others are compared with.
-        precisions: which to compare beside float32; None: all that the device has.
+        precisions: which to compare beside float32; None: all that the device has, and float32 and float16 with weights
+            in 8 bits.
+        accumulate: "half" adds float16 with sums in halves, which most processors compute slowly.
         threads: of each session; None: as many as this process may use.
         runs: timed runs of each precision, interleaved.
 
@@ -146,16 +151,15 @@ def compare_precisions(
         raise ParameterError("compare_precisions: no images given")
     if classes is not None and len(classes) != count:
         raise ParameterError(f"compare_precisions: {len(classes)} classes for {count} images")
-    chosen = list(precisions) if precisions is not None else precisions_of(device)
-    programs: dict[PrecisionName, Program] = {}
+    programs: dict[str, Program] = {}
     refused: dict[str, str] = {}
-    for precision in dict.fromkeys(["float32", *chosen]):
+    for name, options in _compared(device, precisions, accumulate).items():
         try:
-            programs[precision] = network.compile(device=device, precision=precision)
+            programs[name] = network.compile(device=device, **options)
         except UnsupportedError as error:  # an operation that this precision does not have
-            if precision == "float32":
+            if name == "float32":
                 raise
-            refused[precision] = str(error)
+            refused[name] = str(error)
     sessions = {name: program.session(threads=threads or "auto") for name, program in programs.items()}
     answers = Answers(network, given[0].shape)
     seen = {name: AnswersSeen(answers) for name in programs}
@@ -166,7 +170,8 @@ def compare_precisions(
     times = _times(sessions, given[0], runs)
     rows = tuple(
         PrecisionFigures(
-            precision=name,
+            precision=program.precision,
+            numbers=program.numbers,
             error=seen[name].error(),
             agreement=seen[name].agreement(),
             accuracy=seen[name].accuracy(classes),
@@ -179,6 +184,20 @@ def compare_precisions(
     )
     about = programs["float32"].device_name
     return PrecisionTable(network.name, about, count, answers.counted, rows, refused)
+
+
+def _compared(
+    device: str, precisions: Sequence[PrecisionName] | None, accumulate: AccumulateName
+) -> dict[str, dict[str, Any]]:
+    """What `Network.compile` is told for each row, by what `Program.numbers` is then."""
+    chosen = dict.fromkeys(["float32", *(precisions_of(device) if precisions is None else precisions)])
+    compared: dict[str, dict[str, Any]] = {name: {"precision": name} for name in chosen}
+    if precisions is None:
+        for name in ("float32", "float16"):
+            compared[f"{name}, weights int8"] = {"precision": name, "weights": "int8"}
+    if accumulate not in ("auto", "float"):
+        compared["float16, sums in halves"] = {"precision": "float16", "accumulate": accumulate}
+    return compared
 
 
 class Answers:
@@ -290,7 +309,7 @@ def _run(session: Session, network: Network, image: Array) -> Outputs:
     return result if isinstance(result, dict) else {network.outputs[0].name: result}
 
 
-def _times(sessions: dict[PrecisionName, Session], image: Array, runs: int) -> dict[PrecisionName, float]:
+def _times(sessions: dict[str, Session], image: Array, runs: int) -> dict[str, float]:
     """Milliseconds of one image, the shortest of runs that take turns."""
     one = np.ascontiguousarray(image[:1])
     least = dict.fromkeys(sessions, math.inf)

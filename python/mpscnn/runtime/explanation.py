@@ -105,7 +105,8 @@ class Explanation:
     Args:
         name: the network's.
         threads: for which the choice was made.
-        precision: of the program: "float32", "float16" or "bfloat16".
+        precision: of the program: "float32", "float16", "bfloat16" or "int8".
+        numbers: `Program.numbers`.
         instruction_set: of the kernels.
         l2_bytes, last_level_bytes: of L2 and of the last-level cache that the choice counts on.
         arena_bytes: of intermediate results in memory.
@@ -116,6 +117,7 @@ class Explanation:
     name: str
     threads: int
     precision: str
+    numbers: str
     instruction_set: str
     l2_bytes: int
     last_level_bytes: int
@@ -151,7 +153,7 @@ class Explanation:
         ]
         threads = "1 thread" if self.threads == 1 else f"{self.threads} threads"
         return (
-            f"{printable(self.name)}, {self.precision}, {threads}, {self.instruction_set}; "
+            f"{printable(self.name)}, {self.numbers}, {threads}, {self.instruction_set}; "
             f"{bytes_text(self.arena_bytes)} of intermediate results\n"
             + text_table(headers, rows, right=(3,), width=width)
             + "\n\n"
@@ -167,7 +169,7 @@ def fixed_shape(name: str, shape: Sequence[int | None]) -> tuple[int, ...]:
     return tuple(extent for extent in fixed if extent is not None)
 
 
-def explanation(name: str, text: str) -> Explanation:
+def explanation(name: str, numbers: str, text: str) -> Explanation:
     """From the JSON of mpscnn_program_explain."""
     described = json.loads(text)
     steps = tuple(
@@ -188,6 +190,7 @@ def explanation(name: str, text: str) -> Explanation:
         name=name,
         threads=described["threads"],
         precision=described["precision"],
+        numbers=numbers,
         instruction_set=described["instruction_set"],
         l2_bytes=described["l2_bytes"],
         last_level_bytes=described["last_level_bytes"],

@@ -94,7 +94,7 @@ class Program:
         return self
 
     def __repr__(self) -> str:
-        return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.precision}>"
+        return f"<Program {self.name!r} on {self.device} ({self.device_name}), {self.numbers}>"
 
     @property
     def name(self) -> str:
@@ -125,6 +125,13 @@ class Program:
     def accumulate(self) -> Literal["float", "half"]:
         """The numbers that products of convolutions and dense layers are summed in."""
         return self._description["accumulate"]
+
+    @property
+    def numbers(self) -> str:
+        """The precision, and the weights' and the sums' numbers where they are others: "float16, sums in halves"."""
+        kept = [] if self.weight_type == self.precision else [f"weights {self.weight_type}"]
+        summed = ["sums in halves"] if self.accumulate == "half" else []
+        return ", ".join([self.precision, *kept, *summed])
 
     @property
     def weight_bytes(self) -> int:
@@ -192,7 +199,7 @@ class Program:
         from mpscnn.runtime.explanation import explanation
 
         shapes = self._shapes_or_own(input_shapes)
-        return explanation(self.name, self._program.explain(shapes, thread_count(threads)))
+        return explanation(self.name, self.numbers, self._program.explain(shapes, thread_count(threads)))
 
     def fingerprint(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> str:
         """A hash of what this computes from fixed inputs, 16 hexadecimal digits.
