@@ -123,6 +123,12 @@ def test_a_dropped_video_plays_and_is_classified(page: Page, tmp_path: Path) -> 
     assert page.element("video").get_attribute("controls")
 
 
+def test_a_video_whose_type_the_system_does_not_know_is_one_by_its_name(page: Page, tmp_path: Path) -> None:
+    page.drop(("cat.mkv", "", clip(tmp_path)))
+    page.first_is("cat")
+    assert page.element("video").is_displayed()
+
+
 def test_without_motion_a_video_waits(driver: Any, service: Service, tmp_path: Path) -> None:
     page = opened(driver, service)
     prefer(driver, prefers_reduced_motion="reduce")

@@ -204,10 +204,17 @@ function openVideo(file) {
   live.start();
 }
 
+const videoNames = /\.(3gp|avi|m4v|mkv|mov|mp4|mpe?g|ogv|ts|webm|wmv)$/i;
+
+/** By its type, or by its name where the system knows no type, as often of .mkv. */
+function isVideo({ type, name }) {
+  return type ? type.startsWith("video/") : videoNames.test(name);
+}
+
 function open(files) {
   const all = [...files];
-  const film = all.find((file) => file.type.startsWith("video/"));
-  const pictures = all.filter((file) => !file.type.startsWith("video/"));
+  const film = all.find(isVideo);
+  const pictures = all.filter((file) => !isVideo(file));
   if (pictures.length) {
     close();
     source = "photos";
