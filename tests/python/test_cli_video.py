@@ -152,18 +152,194 @@ def test_features_of_frames_with_times(command: Command, clip: Path, tmp_path: P
         np.testing.assert_array_equal(np.array(found, np.float32), expected)
 
 
+def half_model(folder: Path) -> Path:
+    network = mpscnn.Network(input=(8, 8, 3))
+    network.output(network.average_pool2d(network.input, 2, name="half"))
+    path = folder / "half.safetensors"
+    network.save(path, preprocess="unit")
+    return path
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "npz"])
+def test_features_that_do_not_come_leave_the_file_that_was_there(
+    command: Command, clip: Path, tmp_path: Path, ending: str
+) -> None:
+    output = tmp_path / f"out.{ending}"
+    output.write_bytes(b"mine")
+    model = half_model(tmp_path)
+    arguments = ("--model", str(model), "--layers", "half", "--output")
+    ended = command("features", str(clip), *arguments, str(output), "--from", "100")
+    assert ended.returncode == 2
+    assert "no frame lies between --from" in ended.stderr
+    assert output.read_bytes() == b"mine"
+    ended = command("features", str(clip), *arguments, str(tmp_path / "no" / f"out.{ending}"))
+    assert ended.returncode == 2
+    assert "cannot be written: No such file" in ended.stderr
+    assert " frames, " not in ended.stderr  # before the work begins
+    assert {path.name for path in tmp_path.iterdir()} == {output.name, model.name}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "npz"])
+def test_features_before_damage_are_kept(command: Command, tmp_path: Path, ending: str) -> None:
+    path = write_clip(tmp_path / "a.mkv", photo_that_moves(20, (160, 120)))
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 2 // 3])
+    output = tmp_path / f"out.{ending}"
+    arguments = ("--model", str(half_model(tmp_path)), "--layers", "half", "--output", str(output))
+    ended = command("features", str(path), *arguments)
+    assert ended.returncode == 1
+    assert (told := re.search(r"is cut off after (\d+) frames", ended.stderr)) is not None
+    if ending == "npz":
+        with np.load(output) as arrays:
+            count = len(arrays["half"])
+    else:
+        count = len(output.read_text().splitlines()) - (ending == "csv")
+    assert count == int(told[1]) > 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a limit of files' sizes is of POSIX")
+def test_features_that_cannot_be_written_leave_what_was_there(tmp_path: Path, clip: Path) -> None:
+    output, model = tmp_path / "out.jsonl", half_model(tmp_path)
+    output.write_bytes(b"mine")
+    program = (
+        "import resource, sys\n"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (4096, resource.RLIM_INFINITY))\n"
+        "from mpscnn.cli import main\n"
+        "main()\n"
+    )
+    arguments = ["features", str(clip), "--model", str(model), "--layers", "half", "--output", str(output)]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode != 0
+    assert f"error: {output}: cannot be written: File too large" in ended.stderr
+    assert output.read_bytes() == b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {output.name, model.name}
+
+
+# ---- Folders of photos ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def album(tmp_path: Path) -> Path:
+    """Photos of one size, and one of another in their midst."""
+    folder = tmp_path / "album"
+    folder.mkdir()
+    for number, pixels in enumerate(photo_that_moves(6, (160, 120))):
+        picture = Image.fromarray(pixels)
+        picture = picture.resize((120, 240)) if number == 3 else picture
+        picture.save(folder / f"{number}.png")
+    return folder
+
+
+def test_a_folder_is_a_video_with_options_of_videos(command: Command, album: Path) -> None:
+    ended = command("classify", str(album), "--every", "2", "--inflight", "2", "--json", "--top", "1")
+    assert ended.returncode == 0, ended.stderr
+    lines = [json.loads(line) for line in ended.stdout.splitlines()]
+    assert [(line["video"], line["frame"], line["time"]) for line in lines] == [
+        (str(album), number, number / 25) for number in (0, 2, 4)
+    ]
+    model = mpscnn.load()
+    for line in lines:
+        alone = model.classify(album / f"{line['frame']}.png", top=1).to_dict()
+        assert line["predictions"] == alone["predictions"]
+    assert (
+        len(command("classify", str(album), "--csv", "--from", "0.1", "--top", "1").stdout.splitlines()) == 4
+    )
+    plain = command("classify", str(album), "--json")
+    assert [json.loads(line)["image"] for line in plain.stdout.splitlines()] == [
+        str(album / f"{number}.png") for number in range(6)
+    ]
+
+
+def test_features_of_a_folder_with_options_of_videos(command: Command, album: Path, tmp_path: Path) -> None:
+    output = tmp_path / "out.npz"
+    arguments = (
+        "--model",
+        str(half_model(tmp_path)),
+        "--layers",
+        "half",
+        "--to",
+        "0.1",
+        "--output",
+        str(output),
+    )
+    ended = command("features", str(album), *arguments)
+    assert ended.returncode == 0, ended.stderr
+    with np.load(output) as arrays:
+        assert list(arrays["photos"]) == ["album-000000", "album-000001", "album-000002"]
+        np.testing.assert_allclose(arrays["times"], [0, 0.04, 0.08])
+
+
+def test_a_folder_becomes_a_video_of_the_first_photos_size(
+    command: Command, album: Path, tmp_path: Path
+) -> None:
+    model = save_constant_detector(
+        tmp_path / "constants.safetensors",
+    )
+    output = tmp_path / "out.mp4"
+    threshold = ("--score-threshold", "1")  # no box
+    ended = command("detect", str(album), "--model", str(model), *threshold, "--output", str(output))
+    assert ended.returncode == 0, ended.stderr
+    frames = list(open_source(output).frames())
+    np.testing.assert_allclose([frame.time for frame in frames], np.arange(6) / 25, atol=1e-4)
+    for number, frame in enumerate(frames):
+        photo: Any = frame.photo
+        assert photo.y.shape == (120, 160)
+        expected = np.full((120, 160, 3), 255.0)
+        picture = Image.open(album / f"{number}.png")
+        if number == 3:  # as high as fits, in the middle
+            expected[:, 50:110] = np.asarray(picture.resize((60, 120)))
+        else:
+            expected[:] = np.asarray(picture)
+        assert np.abs(photo.y - (16 + expected @ (0.257, 0.504, 0.098))).mean() < 6, number
+
+
+def test_a_folder_called_like_a_video_still_takes_pictures(
+    command: Command, album: Path, tmp_path: Path
+) -> None:
+    output = tmp_path / "pictures.mp4"
+    output.mkdir()
+    ended = command("classify", str(album), "--output", str(output))
+    assert ended.returncode == 0, ended.stderr
+    assert len(list(output.iterdir())) == 6
+
+
+@pytest.mark.parametrize("ending", ["flv", "m4v", "mkv", "mov", "mp4", "webm", "wmv"])
+def test_an_annotated_video_is_as_wide_as_the_one_that_is_read(
+    command: Command, tmp_path: Path, ending: str
+) -> None:
+    options = {"x264-params": "sar=3/2"}
+    path = write_clip(tmp_path / "wide.mp4", photo_that_moves(2, (160, 120)), options=options)
+    model = save_constant_detector(tmp_path / "constants.safetensors")
+    output = tmp_path / f"out.{ending}"
+    ended = command("detect", str(path), "--model", str(model), "--output", str(output))
+    assert ended.returncode == 0, ended.stderr
+    frame: Any = next(open_source(output).frames())
+    height, width = frame.photo.y.shape
+    assert (height, width * frame.pixel_aspect) == (120, 240)
+    assert (width == 160) == (ending not in ("flv", "webm"))
+
+
+# ---- Mistakes ------------------------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["cat.jpg", "--every", "5"], "--every"),
-        (["a.mp4", "b.mp4"], "stands alone"),
+        (["a.mp4", "b.mp4"], "a.mp4: a video, camera or stream stands alone"),
+        (["cat.jpg", "b.mp4"], "call the command once more for cat.jpg"),
+        (["cat.jpg", "--output", "out.mp4"], "--output"),
+        (["one.jpg", "two.jpg", "--output", "out.mkv"], "not for 2 photos"),
+        (["a.mp4", "--channel-order", "bgr"], "--channel-order"),
         (["a.mp4", "--from", "2", "--to", "1"], "--to"),
     ],
 )
 def test_wrong_usage(command: Command, arguments: list[str], message: str) -> None:
     ended = command("classify", *arguments)
     assert ended.returncode == 2
-    assert message in ended.stderr
+    assert message in " ".join(ended.stderr.replace("\u2502", " ").split())
+    assert not Path("out.mp4").exists()
 
 
 @pytest.mark.parametrize(
@@ -249,8 +425,8 @@ def test_a_camera_that_goes_away_leaves_a_playable_video(
     output = tmp_path / "out.mp4"
     original = VideoWriter.write
 
-    def write(self: VideoWriter, picture: Image.Image, time: float) -> None:
-        original(self, picture, time)
+    def write(self: VideoWriter, *frame: Any) -> None:
+        original(self, *frame)
         camera.end()
 
     monkeypatch.setattr(VideoWriter, "write", write)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import threading
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -123,6 +124,13 @@ def test_a_turn_by_the_matrix_moves_a_corner_where_it_belongs(tmp_path: Path) ->
     assert picture[4, 4].max() < 50
 
 
+def test_pixels_that_are_not_square_keep_their_shape(clip: Path, tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "a.mp4", shades(2), options={"x264-params": "sar=16/11"})
+    assert [frame.pixel_aspect for frame in open_source(path).frames()] == [Fraction(16, 11)] * 2
+    assert next(open_source(turned(path, 0, 1, -1, 0)).frames()).pixel_aspect == Fraction(11, 16)
+    assert next(open_source(clip).frames()).pixel_aspect == 1
+
+
 def test_every_start_and_end(clip: Path, model: mpscnn.Model) -> None:
     taken = [frame for frame, _ in mpscnn.video(clip, model, every=5, start=0.4, end=1.2)]
     np.testing.assert_allclose([frame.time for frame in taken], [0.4, 0.6, 0.8, 1.0], atol=1e-6)
@@ -211,10 +219,14 @@ def test_audio_alone_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
         ("missing.mp4", mpscnn.ImageError, "No such file"),
         ("http://127.0.0.1/a.mp4", mpscnn.ParameterError, "rtsp://"),
         ("camera:first", mpscnn.ParameterError, "N from 0 to 999"),
+        ("", mpscnn.ParameterError, "source must be the path .* got an empty name"),
+        (b"clip.mp4", mpscnn.ParameterError, "source must be the path .* got bytes"),
+        (None, mpscnn.ParameterError, "source must be the path .* got NoneType"),
+        (0, mpscnn.ParameterError, "source must be the path .* got int"),
     ],
 )
 def test_sources_that_there_are_not(
-    source: str, error: type[Exception], message: str, model: mpscnn.Model
+    source: Any, error: type[Exception], message: str, model: mpscnn.Model
 ) -> None:
     with pytest.raises(error, match=message):
         mpscnn.video(source, model)

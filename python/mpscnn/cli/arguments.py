@@ -71,7 +71,8 @@ PhotosArgument = Annotated[
     typer.Argument(
         metavar="PHOTO",
         help="Image files; folders for the image files in them and in their subfolders; patterns such as "
-        "'*.jpg'; - for standard input. Or one video: a file, camera:N, or an address with rtsp://.",
+        "'*.jpg'; - for standard input. Or one video: a file, camera:N, an address with rtsp://, or with options of "
+        "videos a folder, 25 photos a second.",
         show_default=False,
     ),
 ]

@@ -144,7 +144,7 @@ def detect(
     Example: mpscnn detect camera:0 --model ssd_mobilenet_v2
     """
     form = form_of(as_json, as_csv)
-    part = video_part(photos, every, start, end, inflight)
+    part = video_part(photos, every, start, end, inflight, channel_order, output)
     of_photos = cluster is None and part is None
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpscnn._private.files import is_folder
 from mpscnn.cli.answers import Answers
+from mpscnn.cli.arguments import ChannelOrder
 from mpscnn.cli.output import hint
 from mpscnn.errors import ParameterError
 
@@ -91,20 +93,40 @@ def video_part(
     start: float | None,
     end: float | None,
     inflight: int | None,
+    channel_order: ChannelOrder | None = None,
+    output: Path | None = None,
 ) -> VideoPart | None:
-    """What the arguments say if they name a video, which stands alone. None: they name photos."""
-    from mpscnn.stream.video_source import is_video
+    """What the arguments say if they name a video, which stands alone. None: they name photos.
 
-    if not any(map(is_video, arguments)):
-        given = {"--every": every, "--from": start, "--to": end, "--inflight": inflight}
-        names = [name for name, value in given.items() if value is not None]
-        if names:
-            raise typer.BadParameter(
-                "is for videos, cameras and streams, not for photos", param_hint=", ".join(names)
-            )
+    A folder of photos is a video where an option of videos, or an output that is one, says so.
+    """
+    from mpscnn.stream.video_source import is_video
+    from mpscnn.stream.video_writer import is_video_name
+
+    given = {"--every": every, "--from": start, "--to": end, "--inflight": inflight}
+    names = [name for name, value in given.items() if value is not None]
+    if output is not None and is_video_name(output):
+        names.append("--output")
+    videos = [argument for argument in arguments if is_video(argument)]
+    if not videos and not names:
         return None
+    if not videos and (len(arguments) > 1 or not is_folder(arguments[0])):
+        raise typer.BadParameter(
+            "is for one video, camera, stream or folder of photos"
+            + (
+                f", and {arguments[0]} is none"
+                if len(arguments) == 1
+                else f", not for {len(arguments)} photos"
+            ),
+            param_hint=", ".join(names),
+        )
     if len(arguments) > 1:
-        raise typer.BadParameter(f"a video, camera or stream stands alone, got {len(arguments)} arguments")
+        others = ", ".join(argument for argument in arguments if argument != videos[0]) or videos[0]
+        raise typer.BadParameter(
+            f"{videos[0]}: a video, camera or stream stands alone: call the command once more for {others}"
+        )
+    if channel_order is not None:
+        raise typer.BadParameter("is for photos, not for frames of a video", param_hint="--channel-order")
     if end is not None and end <= (start or 0.0):
         raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
     return VideoPart(arguments[0], every or 1, start or 0.0, end, inflight or _INFLIGHT)
@@ -129,11 +151,12 @@ def show_frames(
     if output is not None and _is_source(output, part.source):
         raise ParameterError(f"{output}: is the video that is read")
     with part.through(model, **options) as results:
-        writer = nullcontext() if output is None else VideoWriter(output, results.source.rate)
+        source = results.source
+        writer = nullcontext() if output is None else VideoWriter(output, source.rate, fit=source.of_photos)
         with writer as target, status(results, part) as tick:
             for frame, result in results:
                 if target is not None:
-                    target.write(draw(frame, result), frame.time)
+                    target.write(draw(frame, result), frame.time, frame.pixel_aspect)
                 answers.show(part.source, result, {}, {"frame": frame.number, "time": round(frame.time, 6)})
                 tick(frame)
     if results.source.live and part.end is None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import writing
+from mpscnn._private.files import file_beside, replacing, take_place, writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.picture_folder import PictureFolder
 from mpscnn.errors import ParameterError
+from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Moment", "Output", "Pictures"]
 
@@ -48,7 +50,10 @@ class Output(Protocol):
         """Those of one photo, or of a video's frame."""
 
     def finish(self) -> None:
-        """Writes what had to wait for the last photo."""
+        """Writes what had to wait for the last photo. A file takes its place, of which everything was written."""
+
+    def close(self) -> None:
+        """Leaves nothing behind of what is not finished."""
 
     def fields(self) -> dict[str, Any]:
         """What was written, for JSON."""
@@ -81,10 +86,13 @@ class Archive:
         if self._times:
             arrays[TIMES] = np.array(self._times)
         # Not numpy.savez: it takes names as keyword arguments, among which a layer's may be its own.
-        with writing(self._path, ParameterError), zipfile.ZipFile(self._path, "w") as archive:
+        with replacing(self._path, ParameterError) as file, zipfile.ZipFile(file, "w") as archive:
             for name, array in arrays.items():
-                with archive.open(f"{name}.npy", "w", force_zip64=True) as file:
-                    np.lib.format.write_array(file, array, allow_pickle=False)
+                with archive.open(f"{name}.npy", "w", force_zip64=True) as entry:
+                    np.lib.format.write_array(entry, array, allow_pickle=False)
+
+    def close(self) -> None:
+        """Nothing is written before the end."""
 
     def fields(self) -> dict[str, Any]:
         """What was written, for JSON."""
@@ -116,6 +124,9 @@ class Pictures:
     def finish(self) -> None:
         """Every picture is written."""
 
+    def close(self) -> None:
+        """Pictures stay, each of which is complete."""
+
     def fields(self) -> dict[str, Any]:
         """What was written, for JSON."""
         return {"pictures": self._written}
@@ -126,36 +137,54 @@ class Pictures:
 
 
 class FrameLines:
-    """A file with a line for each photo or frame, written as they come: a JSON object, or comma-separated values."""
+    """A file with a line for each photo or frame: a JSON object, or comma-separated values.
+
+    Lines are written as they come, to a file beside it, which takes its place.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         with writing(path, ParameterError):
-            self._file = path.open("w", encoding="utf-8", errors="backslashreplace", newline="")
+            self._temporary = file_beside(path)
+            self._file = self._temporary.open("w", encoding="utf-8", errors="backslashreplace", newline="")
         self._as_json = path.suffix == ".jsonl"
-        self._begun = False
+        self._begun = self._failed = False
 
     def add(self, photo: str, features: Features, moment: Moment | None, /) -> None:
         """Those of one photo or frame."""
         origin: dict[str, Any] = {"image": photo} if moment is None else asdict(moment)
         numbers = {layer: value.reshape(-1).tolist() for layer, value in features.items()}
-        with writing(self._path, ParameterError):
-            if self._as_json:
-                self._file.write(json.dumps(origin | numbers) + "\n")
-            else:
-                lines = csv.writer(self._file, lineterminator="\n")
-                if not self._begun:
-                    columns = [
-                        f"{layer}[{place}]" for layer, row in numbers.items() for place in range(len(row))
-                    ]
-                    lines.writerow([*origin, *columns])
-                lines.writerow([*origin.values(), *(number for row in numbers.values() for number in row)])
-            self._begun = True
-            self._file.flush()
+        if self._as_json:
+            text = json.dumps(origin | numbers) + "\n"
+        else:
+            columns = [f"{layer}[{place}]" for layer, row in numbers.items() for place in range(len(row))]
+            head = [] if self._begun else [(*origin, *columns)]
+            text = csv_text([*head, (*origin.values(), *chain.from_iterable(numbers.values()))])
+        with self._writing():
+            self._file.write(text)  # at once, so that Ctrl-C leaves whole lines
+        self._begun = True
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            with writing(self._path, ParameterError):
+                yield
+        except ParameterError:
+            self._failed = True
+            raise
 
     def finish(self) -> None:
-        """Writes the rest."""
-        self._file.close()
+        """The lines take their place, if all could be written."""
+        if not self._failed:
+            with self._writing():
+                self._file.close()
+                take_place(self._temporary, self._path)
+
+    def close(self) -> None:
+        """Removes lines that have not taken their place."""
+        with suppress(OSError):  # told already, or of lines that nobody wants
+            self._file.close()
+        self._temporary.unlink(missing_ok=True)
 
     def fields(self) -> dict[str, Any]:
         """What was written, for JSON."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpscnn._private.files import require_replaceable
 from mpscnn.cli.answers import of_photo
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
@@ -52,6 +54,7 @@ from mpscnn.cli.feature_outputs import (
 from mpscnn.cli.many_machines import ROW_FILES, RayOption, features_on_machines, refuse_videos
 from mpscnn.cli.output import report, show, show_json
 from mpscnn.cli.picture_folder import PictureFolder
+from mpscnn.errors import ParameterError
 
 if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
@@ -111,7 +114,7 @@ def features(
     for name, what in ((PHOTOS, "photos"), (TIMES, "times")):
         if name in names:
             raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")
-    part = video_part(photos, every, start, end, inflight)
+    part = video_part(photos, every, start, end, inflight, channel_order)
     if cluster is not None:
         refuse_videos(part)
     of_rows = cluster is not None and output is not None and output.suffix.lower() in ROW_FILES
@@ -138,24 +141,23 @@ def features(
             if moment is not None:
                 times.append(moment.time)
 
-        if cluster is not None:
-            order = None if channel_order is None else channel_order.value
-            file = output if of_rows else None
-            failed += features_on_machines(
-                cluster, photos, loaded, extractor, order, threads, file, add, done.append
-            )
-        elif part is not None:
-            _add_frames(part, extractor, add)
-        else:
-            failed += for_each_photo(
-                paths,
-                lambda path, photo: add(path, extractor.run(photo)),
-                lambda path, error: report(of_photo(path, error)),
-                channel_order,
-            )
+        with _kept(outputs, done, part is not None):
+            if cluster is not None:
+                order = None if channel_order is None else channel_order.value
+                file = output if of_rows else None
+                failed += features_on_machines(
+                    cluster, photos, loaded, extractor, order, threads, file, add, done.append
+                )
+            elif part is not None:
+                _add_frames(part, extractor, add)
+            else:
+                failed += for_each_photo(
+                    paths,
+                    lambda path, photo: add(path, extractor.run(photo)),
+                    lambda path, error: report(of_photo(path, error)),
+                    channel_order,
+                )
         if done:
-            for target in outputs:
-                target.finish()
             shapes = {
                 layer: (len(done), *shape[1:])
                 for layer, shape in zip(extractor.layers, extractor.program.outputs.values(), strict=True)
@@ -168,10 +170,26 @@ def features(
         raise typer.Exit(FAILED)
 
 
+@contextmanager
+def _kept(outputs: Sequence[Output], done: Sequence[str], of_video: bool) -> Iterator[None]:
+    """Finishes outputs at the end, if there is anything; of a video, what came until Ctrl-C or damage, too."""
+    with ExitStack() as stack:
+        for target in outputs:
+            stack.callback(target.close)
+        ended = False
+        try:
+            yield
+            ended = True
+        finally:
+            if done and (ended or of_video):
+                for target in outputs:
+                    target.finish()
+
+
 def _add_frames(
     part: VideoPart, extractor: FeatureExtractor, add: Callable[[str, Features, Moment], None]
 ) -> None:
-    name = Path(part.source).stem
+    name = Path(part.source).stem or "frame"
     with part.through(extractor) as results, status(results, part) as tick:
         for frame, found in results:
             add(f"{name}-{frame.number:06}", found, Moment(part.source, frame.number, round(frame.time, 6)))
@@ -179,9 +197,11 @@ def _add_frames(
 
 
 def _kind_of(output: Path, by_ray: bool) -> Callable[[Path, list[str]], Output]:
-    """What the name of the output stands for."""
+    """What the name of the output stands for. Raises ParameterError for a file that cannot be written."""
     if output.is_dir() or not output.suffix:
         return lambda path, photos: Pictures(PictureFolder(path, photos))
+    if output.suffix in (".npz", *LINES):
+        require_replaceable(output, ParameterError)
     if output.suffix == ".npz":
         return lambda path, _: Archive(path)
     if output.suffix in LINES and not by_ray:

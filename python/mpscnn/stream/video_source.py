@@ -51,6 +51,8 @@ class VideoFrame:
     """What the model gets, accepted wherever a photo is."""
     decoded_at: float
     """`time.perf_counter()` when it was decoded."""
+    pixel_aspect: Fraction = Fraction(1)
+    """Width by height of a pixel as seen, which are not square in videos such as DV's and DVDs'."""
 
 
 class VideoSource(ABC):
@@ -59,6 +61,8 @@ class VideoSource(ABC):
     name: str
     live: bool
     """Frames come when they come; those that nobody takes in time are lost."""
+    of_photos: bool = False
+    """Frames are photos, each of its own size."""
     rate: Fraction | None = None
     """Frames per second, where the source says so; on average, where they vary."""
     duration: float | None = None
@@ -87,9 +91,14 @@ def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float |
 
     Raises:
         ImageError: it cannot be read, or has no video. UnsupportedError: PyAV is missing; cameras of this system.
-        ParameterError: an address that is neither of RTSP nor a camera's.
+        ParameterError: an address that is neither of RTSP nor a camera's; nothing that is a name.
     """
-    name = os.fspath(source)
+    name: object = os.fspath(source) if isinstance(source, os.PathLike) else source
+    if not isinstance(name, str) or not name:
+        given = "an empty name" if name == "" else type(source).__name__
+        raise ParameterError(
+            f"source must be the path of a video or folder, camera:N or an address, got {given}"
+        )
     if (camera := _CAMERA.fullmatch(name)) is not None:
         return _AvSource(name, *_camera(int(camera[1])), live=True, start=start, end=end)
     if _STREAM.match(name):
@@ -113,6 +122,7 @@ class _PhotoFolder(VideoSource):
     """The photos of a folder and its subfolders by name, as if they had been taken 25 times a second."""
 
     live = False
+    of_photos = True
     rate = Fraction(25)
 
     def __init__(self, name: str, start: float, end: float | None) -> None:
@@ -214,9 +224,8 @@ class _AvSource(VideoSource):
                     return
                 if seconds < self._start:
                     continue
-                yield VideoFrame(
-                    number, seconds, photo_of(frame, self._stream.codec_context.name, self.name), at
-                )
+                photo = photo_of(frame, self._stream.codec_context.name, self.name)
+                yield VideoFrame(number, seconds, photo, at, self._pixel_aspect(photo))
                 number += 1
         if decoded == 0:
             raise ImageError(
@@ -224,6 +233,10 @@ class _AvSource(VideoSource):
             )
         if (missing := self._missing()) is not None:
             raise ImageError(f"{self.name}: is cut off after {decoded} frames: {missing}")
+
+    def _pixel_aspect(self, photo: YuvImage | Photo) -> Fraction:
+        aspect = Fraction(self._stream.sample_aspect_ratio or 1)
+        return 1 / aspect if photo.orientation >= 5 else aspect  # by a quarter turn, or mirrored so
 
     def _damage(self, decoded: int) -> str:
         """Where FFmpeg cannot decode: for the file's end, or anything before."""

@@ -9,19 +9,27 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from mpscnn._private.files import file_beside, take_place, writing
+from mpscnn._private.files import file_beside, is_folder, take_place, writing
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.stream.video_source import import_av
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["VideoWriter"]
+__all__ = ["VideoWriter", "is_video_name"]
 
 _TICKS = 90000  # a second, as in MPEG
 _USUAL_RATE = Fraction(25)
+_SQUARE = Fraction(1)
 #: Formats that keep the time of each picture, by their endings; those of AVI and MPEG-2 have a fixed rate.
 _ENDINGS = (".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".wmv")
+#: Of these PyAV does not write the pixels' shape.
+_SQUARE_PIXELS = (".flv", ".webm")
+
+
+def is_video_name(path: Path) -> bool:
+    """Whether `VideoWriter` writes a file of that name."""
+    return path.suffix.lower() in _ENDINGS and not is_folder(path)
 
 
 class VideoWriter:
@@ -31,17 +39,22 @@ class VideoWriter:
     takes its place at the end. Whatever ends the `with` block, what was written until then can be played; without any
     picture, or if writing fails, a file that was there before stays.
 
+    Args:
+        rate: pictures per second, usually.
+        fit: pictures of another size than the first are made as large as fits, with white around.
+
     Raises:
         ParameterError: an ending that names none of the formats. ImageError: the file cannot be written.
         UnsupportedError: PyAV is missing.
     """
 
-    def __init__(self, path: Path, rate: Fraction | None = None) -> None:
+    def __init__(self, path: Path, rate: Fraction | None = None, fit: bool = False) -> None:
         av = import_av()
         self.path = path
+        self._fit = fit
         self._rate = rate or _USUAL_RATE
         self._stream: Any = None
-        self._size = (0, 0)
+        self._first = self._size = (0, 0)
         self._begun = 0.0
         self._last = -1
         self._failed = False
@@ -58,12 +71,20 @@ class VideoWriter:
             self._temporary.unlink()
             raise
 
-    def write(self, picture: PillowImage.Image, time: float) -> None:
-        """Appends an RGB picture, seen from `time` on, in seconds, which must not go back."""
-        from PIL import Image
+    def write(self, picture: PillowImage.Image, time: float, pixel_aspect: Fraction = _SQUARE) -> None:
+        """Appends an RGB picture, seen from `time` on, in seconds, which must not go back.
+
+        `pixel_aspect` is the width by the height of its pixels; the file has that of the first picture, or the
+        pictures are made wider.
+        """
+        from PIL import Image, ImageOps
 
         av = import_av()
+        if pixel_aspect != 1 and self.path.suffix.lower() in _SQUARE_PIXELS:
+            picture = picture.resize((max(1, round(picture.width * pixel_aspect)), picture.height))
+            pixel_aspect = _SQUARE
         if self._stream is None:
+            self._first = picture.size
             # Differences stand for two pixels of each direction.
             self._size = (picture.width + picture.width % 2, picture.height + picture.height % 2)
             self._begun = time
@@ -73,7 +94,10 @@ class VideoWriter:
                 )
                 self._stream.width, self._stream.height = self._size
                 self._stream.pix_fmt = "yuv420p"
+                self._stream.codec_context.sample_aspect_ratio = pixel_aspect
                 self._stream.codec_context.time_base = Fraction(1, _TICKS)
+        if self._fit and picture.size != self._first:
+            picture = ImageOps.pad(picture, self._size, color="white")
         if picture.size != self._size:
             canvas = Image.new("RGB", self._size, "white")
             canvas.paste(picture)
