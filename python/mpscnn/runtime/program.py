@@ -108,7 +108,7 @@ class Program:
 
     @property
     def precision(self) -> PrecisionName:
-        """One of "float32", "float16" and "bfloat16"."""
+        """One of "float32", "float16", "bfloat16" and "int8"."""
         return self._description["precision"]
 
     @property
