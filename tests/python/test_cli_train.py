@@ -116,9 +116,9 @@ def test_what_does_not_go_with_pages(
     folder = str(mnist)
     for arguments, message in (
         (["--pages", folder, "--digits", folder], "expected either FOLDER, --digits DIR or --pages DIR"),
-        (["--pages", folder, "--augment"], "do not go with --pages"),
-        (["--pages", folder, "--model", "digits"], "do not go with --pages"),
-        (["--digits", folder, "--page-count", "3"], "belongs to --pages"),
+        (["--pages", folder, "--augment"], "--augment: does not go with --pages"),
+        (["--pages", folder, "--model", "digits"], "--model: does not go with --pages"),
+        (["--digits", folder, "--page-count", "3"], "--page-count: does not go with --digits"),
     ):
         assert call(monkeypatch, "train", *arguments) == 2
         assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
@@ -126,6 +126,22 @@ def test_what_does_not_go_with_pages(
     assert "--epochs: pages need 1 or more" in capsys.readouterr().err
     assert call(monkeypatch, "train", "--pages", str(tmp_path)) == 1
     assert "there is neither train-images-idx3-ubyte" in capsys.readouterr().err
+
+
+def test_pages_that_cannot_be_written_are_found_at_the_start(
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
+
+    def trained(*given: object, **options: object) -> None:
+        raise AssertionError("the training has begun")
+
+    monkeypatch.setattr("mpscnn.cli.train_pages.train_pages", trained)
+    command = ["train", "--pages", str(mnist), "-o", str(tmp_path / "mine.safetensors"), "--page-count", "2"]
+    for name in ("0001.png", "annotations.json"):
+        (tmp_path / name / name).mkdir(parents=True)
+        assert call(monkeypatch, *command, "--report", str(tmp_path / name)) == 2
+        assert f"{name}: cannot be written: Is a directory" in capsys.readouterr().err
 
 
 def test_files_that_are_not_there(

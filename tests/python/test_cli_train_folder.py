@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -235,7 +239,7 @@ def test_a_loss_that_is_not_finite_is_an_error(
     assert "--resume goes on from there" in said
     assert output.read_bytes() == b"an older model"
     monkeypatch.undo()
-    assert call(monkeypatch, *arguments(photos, backbone, output)) == 0
+    assert call(monkeypatch, *arguments(photos, backbone, output), "--restart") == 0
     assert mpscnn.load(output).labels == LABELS
 
 
@@ -246,13 +250,161 @@ def test_photos_that_cannot_be_read_are_all_named(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
+    """Each on a line of its own, with what is wrong with it; after they are mended nothing stands in the way."""
     folder = make_photos(tmp_path / "photos", {"red": 6, "green": 6})
-    for name in ("red/000.png", "green/003.png", "green/004.png"):
-        (folder / name).write_bytes(b"no photo")
+    broken = [
+        folder / f"{name}.png" for name in ("green/001", "green/003", "green/004", "red/000", "red/001")
+    ]
+    broken += [folder / "red/002.png", folder / "red/003.png"]
+    contents = [path.read_bytes() for path in broken]
+    for path in broken:
+        path.write_bytes(b"no photo")
+    command = arguments(folder, backbone, tmp_path / "mine.safetensors")
+    assert call(monkeypatch, *command) == 1
+    *lines, last = capsys.readouterr().err.splitlines()
+    assert [line.split(": ")[:2] for line in lines] == [["error", str(path)] for path in broken]
+    assert all("is not an image" in line for line in lines)
+    assert last.startswith("error: 7 photos cannot be read: ")
+    assert last.endswith(" and 2 more")
+    for path, content in zip(broken, contents, strict=True):
+        path.write_bytes(content)
+    assert call(monkeypatch, *command, "--epochs", "1") == 0
+
+
+def test_a_photo_without_a_digit_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Such errors come from what a photo shows, not from reading its file."""
+    folder = make_photos(tmp_path / "photos", {"red": 3, "green": 3}, noise=0)
+    output = str(tmp_path / "mine.safetensors")
+    assert call(monkeypatch, "train", str(folder), "--model", "digits", "-o", output) == 1
+    *lines, last = capsys.readouterr().err.splitlines()
+    found = {line.split(": ")[1] for line in lines if "shows no digit" in line}
+    assert found == {str(path) for path in folder.rglob("*.png")}
+    assert last.startswith("error: 6 photos cannot be read")
+
+
+def test_a_class_whose_name_is_no_text(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    folder = make_photos(tmp_path / "photos", {"red": 3, "green": 3})
+    try:
+        (folder / "red").rename(os.fsdecode(os.fsencode(folder) + b"/caf\xe9"))
+    except OSError:
+        pytest.skip("the file system takes UTF-8 names only")
     assert call(monkeypatch, *arguments(folder, backbone, tmp_path / "mine.safetensors")) == 1
     said = capsys.readouterr().err
-    for name in ("000.png", "003.png", "004.png"):
-        assert name in said
+    assert r"the name of the class 'caf\udce9' is not UTF-8 text" in said.replace("\\\\", "\\")
+
+
+@pytest.mark.parametrize("kind", ["FOLDER", "--digits", "--pages"])
+def test_an_output_that_cannot_be_written_is_found_at_the_start(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+) -> None:
+    """Before anything is read, let alone learnt."""
+    (tmp_path / "folder.safetensors").mkdir()
+    data = [str(tmp_path / "no data")] if kind == "FOLDER" else [kind, str(tmp_path / "no data")]
+    for output in (tmp_path / "none" / "mine.safetensors", tmp_path / "folder.safetensors"):
+        assert call(monkeypatch, "train", *data, "-o", str(output)) == 1
+        assert f"error: {output}: cannot be written: " in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["folder.safetensors"]
+
+
+def test_a_report_that_cannot_be_written_is_found_at_the_start(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "report" / "curves.png").mkdir(parents=True)
+    monkeypatch.setattr(classifier.ClassifierTraining, "run", stopped)
+    for report in (tmp_path / "file", tmp_path / "report"):
+        command = arguments(photos, backbone, tmp_path / "mine.safetensors")
+        assert call(monkeypatch, *command, "--report", str(report)) == 2
+        assert "cannot be written: " in capsys.readouterr().err
+
+
+def test_two_trainings_do_not_make_one_file(
+    photos: Path,
+    backbone: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The second is refused and takes nothing away from the first; a killed one locks nobody out."""
+    output = tmp_path / "mine.safetensors"
+    command = [sys.executable, "-m", "mpscnn", *arguments(photos, backbone, output), "--epochs", "200"]
+    command += ["--patience", "200"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as first:
+        assert first.stdout is not None
+        next(line for line in first.stdout if line.startswith("last blocks"))
+        for options in ([], ["--resume"], ["--restart"]):
+            assert call(monkeypatch, *arguments(photos, backbone, output), *options) == 1
+            assert f"error: {output}: is being made by another training" in capsys.readouterr().err
+        assert call(monkeypatch, "train", "--digits", str(tmp_path), "-o", str(output)) == 1
+        assert "is being made by another training" in capsys.readouterr().err
+        assert first.poll() is None
+        first.kill()
+    assert Path(f"{output}.lock").exists()
+    assert call(monkeypatch, *arguments(photos, backbone, output), "--restart") == 0
+    assert output.read_bytes() == trained.read_bytes()
+    assert [path.name for path in tmp_path.iterdir()] == [output.name]
+
+
+def test_a_file_system_without_locks_is_said(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def none(descriptor: int) -> bool:
+        raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
+
+    monkeypatch.setattr("mpscnn._private.locks.locked_at_once", none)
+    assert (
+        call(monkeypatch, *arguments(photos, backbone, tmp_path / "mine.safetensors"), "--epochs", "0") == 0
+    )
+    assert "the file system has no locks" in capsys.readouterr().err
+
+
+def test_a_stopped_run_is_not_deleted_unasked(
+    photos: Path,
+    backbone: Path,
+    trained: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "mine.safetensors"
+    command = arguments(photos, backbone, output)
+    stop_at(monkeypatch, "checkpoint")
+    with pytest.raises(_Stopped):
+        call(monkeypatch, *command)
+    monkeypatch.undo()
+    folder = Path(f"{output}.run")
+    before = {path.name: path.read_bytes() for path in folder.iterdir()}
+    for options in ([], ["--seed", "5"]):
+        assert call(monkeypatch, *command, *options) == 2
+        said = capsys.readouterr().err
+        assert f"{folder}: has what a run learnt that was stopped" in said
+        assert "--resume goes on with it, --restart deletes it" in said
+        assert {path.name: path.read_bytes() for path in folder.iterdir()} == before
+    assert call(monkeypatch, *command, "--restart") == 0
+    assert output.read_bytes() == trained.read_bytes()
+    assert not folder.exists()
 
 
 @pytest.mark.parametrize(
@@ -261,8 +413,21 @@ def test_photos_that_cannot_be_read_are_all_named(
         ([], "expected either FOLDER, --digits DIR or --pages DIR"),
         (["photos", "--digits", "mnist"], "expected either FOLDER, --digits DIR or --pages DIR"),
         (["photos", "-o", "mine.onnx"], "must end in .safetensors"),
-        (["photos", "--augment"], "belongs to --digits"),
-        (["--digits", "mnist", "--resume"], "belong to FOLDER"),
+        (["photos", "--augment", "--page-count", "3"], "--page-count, --augment: do not go with FOLDER"),
+        (["--digits", "mnist", "--resume", "--restart"], "--resume, --restart: do not go with --digits"),
+        (["--digits", "mnist", "--report", "report"], "--report: does not go with --digits"),
+        *[
+            ([*kind, *option], f"{option[0]}: does not go with {kind[0]}")
+            for kind in (["--digits", "mnist"], ["--pages", "mnist"])
+            for option in (
+                ["--validation", "0.2"],
+                ["--layers", "7"],
+                ["--views", "4"],
+                ["--patience", "5"],
+                ["--restart"],
+            )
+        ],
+        (["photos", "--resume", "--restart"], "--resume, --restart: exclude each other"),
         (["--digits", "mnist", "--model", "colours"], "must be deep_mnist or digits"),
     ],
 )

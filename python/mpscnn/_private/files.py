@@ -6,7 +6,7 @@ import errno
 import os
 import stat
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -19,6 +19,7 @@ __all__ = [
     "is_folder",
     "reading",
     "replacing",
+    "require_folder_for",
     "require_regular",
     "require_replaceable",
     "take_place",
@@ -106,6 +107,14 @@ def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None
     target = Path(os.fspath(path))
     with writing(path, kind):
         file_beside(target).unlink()
+
+
+def require_folder_for(folder: str | os.PathLike[str], names: Iterable[str], kind: type[Error]) -> None:
+    """Before work that takes long: makes a folder, and raises an error of `kind` where `replacing` could not write."""
+    with writing(folder, kind):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+    for name in names:
+        require_replaceable(Path(folder) / name, kind)
 
 
 @contextmanager

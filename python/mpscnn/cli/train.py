@@ -10,6 +10,7 @@ import typer
 from mpscnn._private.shell import in_command
 from mpscnn.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.cli.output import hint, show
+from mpscnn.cli.train_output import own_output
 from mpscnn.errors import ParameterError
 from mpscnn.training.page_detector import PageOptions
 from mpscnn.training.trainer import Epoch
@@ -23,7 +24,24 @@ _INFORMATION = {
 }
 
 
+#: Options that not every kind of training has, and those that have them.
+_FOLDER, _DIGITS, _PAGES_OF = "FOLDER", "--digits", "--pages"
+_KINDS = {
+    "page_count": (_PAGES_OF,),
+    "model": (_FOLDER, _DIGITS),
+    "report": (_FOLDER, _PAGES_OF),
+    "resume": (_FOLDER,),
+    "restart": (_FOLDER,),
+    "validation": (_FOLDER,),
+    "layers": (_FOLDER,),
+    "views": (_FOLDER,),
+    "patience": (_FOLDER,),
+    "augment": (_DIGITS,),
+}
+
+
 def train(
+    context: typer.Context,
     folder: Annotated[
         Path | None,
         typer.Argument(metavar="FOLDER", help="A folder of photos for each class.", show_default=False),
@@ -68,7 +86,7 @@ def train(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Where to write the model; beside it FILE.safetensors.run keeps what --resume needs.",
+            help="Where to write the model, beside which FILE.safetensors.run keeps what --resume needs.",
         ),
     ] = Path("mine.safetensors"),
     report: Annotated[
@@ -83,6 +101,12 @@ def train(
     resume: Annotated[
         bool,
         typer.Option("--resume", help="Go on with a run of the same photos and options that was stopped."),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Delete what a run with this output learnt that was stopped; begin anew."
+        ),
     ] = False,
     epochs: Annotated[
         int | None,
@@ -144,69 +168,82 @@ def train(
         raise typer.BadParameter(
             "expected either FOLDER, --digits DIR or --pages DIR", param_hint="FOLDER | --digits | --pages"
         )
-    if page_count is not None and pages is None:
-        raise typer.BadParameter("belongs to --pages", param_hint="--page-count")
+    _require_kind(context, _FOLDER if folder is not None else _DIGITS if digits is not None else _PAGES_OF)
+    if resume and restart:
+        raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if output.suffix != ".safetensors":
         raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
-    if pages is not None:
-        if resume or augment or model is not None:
-            raise typer.BadParameter("do not go with --pages", param_hint="--model, --augment, --resume")
-        from mpscnn.cli.train_pages import train_page_detector
+    with own_output(output):
+        if pages is not None:
+            from mpscnn.cli.train_pages import train_page_detector
 
-        train_page_detector(
-            pages,
-            output,
-            PageOptions(
-                epochs=_PAGES.epochs if epochs is None else epochs,
-                pages=page_count or _PAGES.pages,
-                batch_size=batch_size or _PAGES.batch_size,
+            train_page_detector(
+                pages,
+                output,
+                PageOptions(
+                    epochs=_PAGES.epochs if epochs is None else epochs,
+                    pages=page_count or _PAGES.pages,
+                    batch_size=batch_size or _PAGES.batch_size,
+                    seed=seed,
+                ),
+                report=report,
+                device=device,
+                threads=threads or "auto",
+            )
+        elif digits is not None:
+            _train_digits(
+                digits,
+                output,
+                model or "deep_mnist",
+                epochs=_DIGIT_EPOCHS if epochs is None else epochs,
+                batch_size=batch_size or _DIGIT_BATCH,
+                augment=augment,
                 seed=seed,
-            ),
-            report=report,
-            device=device,
-            threads=threads or "auto",
-        )
-        return
-    if digits is not None:
-        if report is not None or resume:
-            raise typer.BadParameter("belong to FOLDER", param_hint="--report, --resume")
-        _train_digits(
-            digits,
-            output,
-            model or "deep_mnist",
-            epochs=_DIGIT_EPOCHS if epochs is None else epochs,
-            batch_size=batch_size or _DIGIT_BATCH,
-            augment=augment,
-            seed=seed,
-            device=device,
-            threads=threads,
-        )
-        return
-    if augment:
-        raise typer.BadParameter("belongs to --digits; photos have --views", param_hint="--augment")
-    from mpscnn.cli.train_folder import train_folder
-    from mpscnn.training.classifier import ClassifierOptions
+                device=device,
+                threads=threads,
+            )
+        elif folder is not None:
+            from mpscnn.cli.train_folder import train_folder
+            from mpscnn.training.classifier import ClassifierOptions
 
-    assert folder is not None
-    options = ClassifierOptions(
-        epochs=_PHOTO_EPOCHS if epochs is None else epochs,
-        batch_size=batch_size or _PHOTO_BATCH,
-        views=views,
-        learning=layers,
-        patience=patience,
-        seed=seed,
-    )
-    train_folder(
-        folder,
-        output,
-        options,
-        model=model,
-        validation=validation,
-        report=report,
-        resume=resume,
-        device=device,
-        threads=threads or "auto",
-    )
+            options = ClassifierOptions(
+                epochs=_PHOTO_EPOCHS if epochs is None else epochs,
+                batch_size=batch_size or _PHOTO_BATCH,
+                views=views,
+                learning=layers,
+                patience=patience,
+                seed=seed,
+            )
+            train_folder(
+                folder,
+                output,
+                options,
+                model=model,
+                validation=validation,
+                report=report,
+                resume=resume,
+                restart=restart,
+                device=device,
+                threads=threads or "auto",
+            )
+
+
+def _require_kind(context: typer.Context, kind: str) -> None:
+    """Refuses options that the user gave and that say nothing to this kind of training."""
+    wrong = [
+        f"--{name.replace('_', '-')}"
+        for name, kinds in _KINDS.items()
+        if kind not in kinds and _is_given(context, name)
+    ]
+    if wrong:
+        raise typer.BadParameter(
+            f"{'does' if len(wrong) == 1 else 'do'} not go with {kind}", param_hint=", ".join(wrong)
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
 
 
 def _train_digits(

@@ -12,16 +12,18 @@ from typing import TYPE_CHECKING, Protocol
 import typer
 
 from mpscnn import registry
+from mpscnn._private.files import require_folder_for
 from mpscnn._private.shell import in_command
 from mpscnn.cli.failures import INTERRUPTED
 from mpscnn.cli.output import hint, show
-from mpscnn.cli.train_report import evaluation_of, write_report
-from mpscnn.errors import Error, UnsupportedError
+from mpscnn.cli.output import report as tell_error
+from mpscnn.cli.train_report import REPORT_FILES, evaluation_of, write_report
+from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import described_network, model_path, open_model
 from mpscnn.registry.catalogue import BUNDLED_MODEL
 from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, Record
-from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 
 if TYPE_CHECKING:
     from mpscnn.stream.evaluation import Evaluation
@@ -39,6 +41,7 @@ def train_folder(
     validation: float,
     report: Path | None,
     resume: bool,
+    restart: bool,
     device: str,
     threads: int | str,
 ) -> None:
@@ -66,9 +69,19 @@ def train_folder(
         f"{len(training):,} photos to train with and {len(held):,} for validation, "
         f"{len(photos.labels)} classes, on {network.name}"
     )
+    if report is not None:
+        require_folder_for(report, REPORT_FILES, ParameterError)
     run = Path(f"{output}.run")
     trained = ClassifierTraining(
-        training, held, network, run, options=options, resume=resume, device=device, threads=threads
+        training,
+        held,
+        network,
+        run,
+        options=options,
+        resume=resume,
+        restart=restart,
+        device=device,
+        threads=threads,
     )
     interrupted = False
     try:
@@ -82,6 +95,9 @@ def train_folder(
     except Error as error:
         if trained.has_result:
             hint(f"What was learnt before is in {run}; --resume goes on from there.")
+        if isinstance(error, UnreadablePhotosError):
+            for failure in error.failures.values():
+                tell_error(failure)
         raise error
     result = trained.result
     information = {key: about[key] for key in _ABOUT if key in about}

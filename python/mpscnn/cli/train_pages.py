@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.files import writing
+from mpscnn._private.files import replacing, require_folder_for, writing
 from mpscnn._private.shell import in_command
 from mpscnn.cli.output import hint, show
 from mpscnn.errors import ParameterError
@@ -39,6 +39,15 @@ def train_page_detector(
         raise ParameterError("--epochs: pages need 1 or more")
     require_pycocotools()
     training, test = read_digits(folder, "train"), read_digits(folder, "t10k")
+    held_out = DigitPages(
+        test.images,
+        test.labels,
+        pages=min(_HELD_OUT_PAGES, options.pages),
+        seed=_HELD_OUT_SEED,
+        views=False,
+    )
+    if report is not None:
+        require_folder_for(report, [*map(_page_name, range(len(held_out))), ANNOTATIONS], ParameterError)
 
     def told(epoch: Epoch) -> None:
         show(
@@ -47,13 +56,6 @@ def train_page_detector(
         )
 
     network = train_pages(training, options=options, device=device, threads=threads, report=told)
-    held_out = DigitPages(
-        test.images,
-        test.labels,
-        pages=min(_HELD_OUT_PAGES, options.pages),
-        seed=_HELD_OUT_SEED,
-        views=False,
-    )
     result = measure_and_save(network, output, held_out, report)
     show(
         f"{result.images:,} pages of test images: mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5",
@@ -82,6 +84,10 @@ def measure_and_save(
     return result
 
 
+def _page_name(number: int) -> str:
+    return f"{number:04}.png"
+
+
 def write_pages(folder: Path, pages: DigitPages) -> None:
     """PNG files, and annotations.json in COCO's format, as `mpscnn evaluate` takes them."""
     from PIL import Image
@@ -90,22 +96,24 @@ def write_pages(folder: Path, pages: DigitPages) -> None:
     annotations: list[dict[str, Any]] = []
     with writing(folder, ParameterError):
         folder.mkdir(parents=True, exist_ok=True)
-        for number in range(len(pages)):
-            page, name = pages.page(number), f"{number:04}.png"
-            Image.fromarray(np.rint(page.image * 255).astype(np.uint8)).save(folder / name)
-            images.append({"id": number, "file_name": name, "height": PAGE_SIDE, "width": PAGE_SIDE})
-            for box, digit in zip(page.boxes.astype(float) * PAGE_SIDE, page.classes.tolist(), strict=True):
-                left, top, right, bottom = (round(float(edge), 2) for edge in box)
-                annotations.append(
-                    {
-                        "id": len(annotations) + 1,
-                        "image_id": number,
-                        "category_id": digit + 1,
-                        "bbox": [left, top, right - left, bottom - top],
-                        "area": (right - left) * (bottom - top),
-                        "iscrowd": 0,
-                    }
-                )
-        categories = [{"id": digit + 1, "name": str(digit)} for digit in range(10)]
-        dataset = {"images": images, "annotations": annotations, "categories": categories}
-        (folder / ANNOTATIONS).write_text(json.dumps(dataset))
+    for number in range(len(pages)):
+        page, name = pages.page(number), _page_name(number)
+        with replacing(folder / name, ParameterError) as file:
+            Image.fromarray(np.rint(page.image * 255).astype(np.uint8)).save(file, "PNG")
+        images.append({"id": number, "file_name": name, "height": PAGE_SIDE, "width": PAGE_SIDE})
+        for box, digit in zip(page.boxes.astype(float) * PAGE_SIDE, page.classes.tolist(), strict=True):
+            left, top, right, bottom = (round(float(edge), 2) for edge in box)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": digit + 1,
+                    "bbox": [left, top, right - left, bottom - top],
+                    "area": (right - left) * (bottom - top),
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": digit + 1, "name": str(digit)} for digit in range(10)]
+    dataset = {"images": images, "annotations": annotations, "categories": categories}
+    with replacing(folder / ANNOTATIONS, ParameterError) as file:
+        file.write(json.dumps(dataset).encode())

@@ -17,6 +17,7 @@ from mpscnn.training.classifier import ClassifierTraining, Record
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
+_CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
 _MOST_MISTAKES = 50
 _THUMBNAIL = 200
 _CURVES = (640, 260)
@@ -40,12 +41,12 @@ def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluati
     with writing(folder, ParameterError):
         folder.mkdir(parents=True, exist_ok=True)
     for name, picture in {
-        "confusion.png": evaluation.draw(),
-        "curves.png": _curves_picture(trained.history),
+        _CONFUSION: evaluation.draw(),
+        _CURVES_FILE: _curves_picture(trained.history),
     }.items():
         with replacing(folder / name, ParameterError) as file:
             picture.save(file, "PNG")
-    with replacing(folder / "mistakes.html", ParameterError) as file:
+    with replacing(folder / _PAGE, ParameterError) as file:
         file.write(_page(trained, evaluation).encode("utf-8", "backslashreplace"))
 
 
@@ -76,7 +77,7 @@ def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
         "body{font-family:sans-serif}figure{display:inline-block;vertical-align:top;width:220px;margin:8px;"
         "overflow-wrap:anywhere}</style></head><body>"
         f"<h1>{evaluation.top1:.2%} right of {evaluation.images:,} photos</h1>"
-        '<p><img src="confusion.png" alt="confusion matrix"> <img src="curves.png" alt="curves"></p>'
+        f'<p><img src="{_CONFUSION}" alt="confusion matrix"> <img src="{_CURVES_FILE}" alt="curves"></p>'
         f"<h2>Mistakes: {shown}</h2>{''.join(entries)}</body></html>\n"
     )
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
+from mpscnn._private.locks import locked_at_once
 from mpscnn.errors import DownloadError, WeightsError
 
 if TYPE_CHECKING:
@@ -113,16 +114,6 @@ def difference(path: Path, file: PublishedFile) -> str | None:
     return None
 
 
-def _locked_at_once(descriptor: int) -> bool:
-    import fcntl
-
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return False
-    return True
-
-
 @contextlib.contextmanager
 def exclusive(path: Path) -> Iterator[None]:
     """Hold the lock of `path` between threads and processes, making its directory first.
@@ -139,11 +130,11 @@ def exclusive(path: Path) -> Iterator[None]:
         )
     try:
         with _explained(path):
-            if not _locked_at_once(descriptor):
+            if not locked_at_once(descriptor):
                 if sys.stderr.isatty():
                     print(f"Waiting for another process that prepares {path.name} ...", file=sys.stderr)
                 # Not by a call that blocks: it would not see a Ctrl-C that comes just before it.
-                while not _locked_at_once(descriptor):
+                while not locked_at_once(descriptor):
                     time.sleep(0.05)
         try:
             yield

@@ -34,7 +34,8 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
 
     Raises:
         ImageError: it cannot be read; there is no class, or only one; a class has no photo; photos lie beside the
-            classes; names of classes differ by case only; or a link leads nowhere, or back to a folder that it lies in.
+            classes; names of classes are not UTF-8, or differ by case only; or a link leads nowhere, or back to a
+            folder that it lies in.
     """
     top = Path(os.fspath(folder))
     with reading(top, ImageError):
@@ -51,6 +52,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
         raise ImageError(
             f"{top}: {shown_names(beside)} lies beside the folders of the classes; move it into one of them"
         )
+    _require_text(top, [entry.name for entry in folders])
     _require_distinct(top, [entry.name for entry in folders])
     found_in = [_photos_of(entry) for entry in folders]
     empty = [entry.name for entry, photos in zip(folders, found_in, strict=True) if not photos]
@@ -92,6 +94,17 @@ def _require_links(folder: Path, links: Sequence[Path]) -> None:
             raise ImageError(f"{link}: is a link that leads nowhere ({os.readlink(link)})")  # noqa: PTH115
         if is_folder(link) and place.is_relative_to(target):
             raise ImageError(f"{link}: is a link that leads back to {target}, in which it lies")
+
+
+def _require_text(top: Path, names: Sequence[str]) -> None:
+    """Refuses names that no model file can keep as labels."""
+    for name in names:
+        try:
+            name.encode()
+        except UnicodeEncodeError as error:
+            raise ImageError(
+                f"{top}: the name of the class {name!r} is not UTF-8 text; rename its folder"
+            ) from error
 
 
 def _require_distinct(top: Path, names: Sequence[str]) -> None:

@@ -17,9 +17,8 @@ from mpscnn._private.files import content_of, replacing, writing
 from mpscnn.errors import ImageError, ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.training.backbone import Backbone, as_arrays
-from mpscnn.training.class_folders import shown_names
 from mpscnn.training.feature_store import StoredFeatures, store_features
-from mpscnn.training.image_folder import ImageFolder
+from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.schedules import cosine, warm_up
 from mpscnn.training.trainer import Epoch, Trainer
@@ -27,7 +26,8 @@ from mpscnn.training.trainer import Epoch, Trainer
 __all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record"]
 
 _FORMAT = "mpscnn classifier run 1"
-_FILES = ("run.json", "history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
+_DESCRIPTION = "run.json"
+_RESULTS = ("history.json", "head.json", "head.npz", "best.npz", "checkpoint.npz")
 _HEAD_EPOCHS, _HEAD_RATE, _HEAD_BATCH = 60, 1e-3, 32
 _RATE = 2e-4
 
@@ -95,11 +95,13 @@ class ClassifierTraining:
         folder: of the run; made when it is not there.
         options: what decides the result.
         resume: go on with what the folder has.
+        restart: delete what the folder has of another run.
         device, threads: as for `mpscnn.Trainer`. Bits do not depend on the threads.
 
     Raises:
         UnsupportedError: the network has no last layer to replace. ParameterError: with `resume`, the folder's run had
-            other photos, another backbone or other options, or there is none. WeightsError: the folder cannot be made.
+            other photos, another backbone or other options, or there is none; without `resume` and `restart` there is
+            one, of which something would be lost. WeightsError: the folder cannot be made.
     """
 
     def __init__(
@@ -111,6 +113,7 @@ class ClassifierTraining:
         *,
         options: ClassifierOptions,
         resume: bool = False,
+        restart: bool = False,
         device: str = "auto",
         threads: int | str = "auto",
     ) -> None:
@@ -129,7 +132,7 @@ class ClassifierTraining:
             }
             for part in ("training", "validation")
         }
-        self._open(resume)
+        self._open(resume, restart)
 
     # ---- What there is --------------------------------------------------------------------------------
 
@@ -160,9 +163,9 @@ class ClassifierTraining:
 
     def remove(self) -> None:
         """Removes the run's files, and its folder if nothing else is in it."""
-        for name in (*_FILES, *(path.name for part in self._stored.values() for path in part.values())):
-            (self._folder / name).unlink(missing_ok=True)
-            for left_over in self._folder.glob(f".{name}.*"):  # of a run that was killed
+        for path in (self._folder / _DESCRIPTION, *self._results()):
+            path.unlink(missing_ok=True)
+            for left_over in self._folder.glob(f".{path.name}.*"):  # of a run that was killed
                 left_over.unlink(missing_ok=True)
         if self._folder.is_dir() and not any(self._folder.iterdir()):
             self._folder.rmdir()
@@ -173,8 +176,8 @@ class ClassifierTraining:
         """Makes all phases; yields after each part of one.
 
         Raises:
-            ImageError: photos that cannot be read; they are named. StateError: a loss is not finite. WeightsError: the
-                run's files cannot be written; what is there stays.
+            ImageError: a photo that cannot be read; it is named. UnreadablePhotosError: several. StateError: a loss is
+                not finite. WeightsError: the run's files cannot be written; what is there stays.
         """
         try:
             yield from self._compute_features()
@@ -182,9 +185,7 @@ class ClassifierTraining:
             unread = {**self._training.unreadable(), **self.validation.unreadable()}
             if len(unread) < 2:
                 raise
-            raise ImageError(
-                f"{len(unread)} photos cannot be read: {shown_names(sorted(unread))}; the first: {error}"
-            ) from error
+            raise UnreadablePhotosError(dict(sorted(unread.items()))) from error
         yield from self._train_head()
         if self.options.learning and self.options.epochs:
             yield from self._train_tail()
@@ -285,21 +286,32 @@ class ClassifierTraining:
 
     # ---- The run's folder -----------------------------------------------------------------------------
 
-    def _open(self, resume: bool) -> None:
+    def _open(self, resume: bool, restart: bool) -> None:
         description = {"format": _FORMAT, "fingerprint": self._fingerprint()}
-        path = self._folder / "run.json"
+        path = self._folder / _DESCRIPTION
         if resume:
             if not path.exists():
                 raise ParameterError(f"{self._folder}: there is no run to go on with")
             if _json(path) != description:
                 raise ParameterError(
-                    f"{self._folder}: the run had other photos, another model or other options; begin anew"
+                    f"{self._folder}: the run had other photos, another model or other options; --restart deletes it "
+                    "and begins anew"
                 )
             return
+        if not restart and any(path.exists() for path in self._results()):
+            raise ParameterError(
+                f"{self._folder}: has what a run learnt that was stopped; --resume goes on with it, --restart deletes "
+                "it and begins anew"
+            )
         self.remove()
         with writing(self._folder, WeightsError):
             self._folder.mkdir(parents=True, exist_ok=True)
         _write_json(path, description)
+
+    def _results(self) -> list[Path]:
+        """All files that a run writes, but its description."""
+        stored = [path for part in self._stored.values() for path in part.values()]
+        return [*(self._folder / name for name in _RESULTS), *stored]
 
     def _fingerprint(self) -> str:
         """Of all that decides the result."""

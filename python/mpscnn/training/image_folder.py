@@ -19,9 +19,17 @@ from mpscnn.training.batches import EpochData
 from mpscnn.training.class_folders import list_class_folders, shown_names
 from mpscnn.training.photo_views import Augmentation, PhotoReader
 
-__all__ = ["ImageFolder"]
+__all__ = ["ImageFolder", "UnreadablePhotosError"]
 
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
+
+
+class UnreadablePhotosError(ImageError):
+    """Several photos that cannot be read; `failures` has an error for each, which names it."""
+
+    def __init__(self, failures: Mapping[str, ImageError]) -> None:
+        self.failures = dict(failures)
+        super().__init__(f"{len(self.failures)} photos cannot be read: {shown_names(list(self.failures))}")
 
 
 class ImageFolder(EpochData):

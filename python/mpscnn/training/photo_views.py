@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.settings import as_json
-from mpscnn.errors import ParameterError
+from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.photo import Photo, open_photo
 
 __all__ = ["Augmentation", "PhotoReader"]
@@ -80,10 +80,13 @@ class PhotoReader:
     ) -> None:
         """Writes a photo, or a view of it, into `output`. Raises ImageError with the file's name."""
         photo = open_photo(path)
+        shown = photo if augmentation is None else _part(photo, augmentation, random)
+        try:
+            _core.preprocess(shown.core, self._text, output)
+        except Error as error:  # of what the photo shows: the settings are those that were described
+            raise ImageError(f"{path}: {error}") from error
         if augmentation is None:
-            _core.preprocess(photo.core, self._text, output)
             return
-        _core.preprocess(_part(photo, augmentation, random).core, self._text, output)
         if random.random() < augmentation.flip:
             output[:] = output[:, ::-1].copy()
         self._relight(output, augmentation, random)

@@ -1,0 +1,65 @@
+"""Locks between threads and processes, which end with the process that holds them, however it ends."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+__all__ = ["held_lock", "locked_at_once"]
+
+
+def locked_at_once(descriptor: int) -> bool:
+    """Locks an open file; whether nobody else has. OSError where the file system has no locks."""
+    import fcntl
+
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+@contextmanager
+def held_lock(path: Path) -> Iterator[bool]:
+    """Holds the lock of a file that is there for it alone, and removes it at the end; whether nobody else has it.
+
+    A file that a killed process left is locked by nobody. OSError where it cannot be made or locked.
+    """
+    descriptor = _locked(path)
+    try:
+        yield descriptor is not None
+    finally:
+        if descriptor is not None:
+            import fcntl
+
+            path.unlink(
+                missing_ok=True
+            )  # while it is locked: who waits for it looks whether it is still there
+            # Closing alone would not do it: a child forked meanwhile shares the descriptor.
+            fcntl.flock(descriptor, fcntl.LOCK_UN)
+            os.close(descriptor)
+
+
+def _locked(path: Path) -> int | None:
+    while True:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        try:
+            locked = locked_at_once(descriptor)
+            if locked and _is_at(descriptor, path):
+                return descriptor
+        except BaseException:
+            os.close(descriptor)
+            raise
+        os.close(descriptor)
+        if not locked:
+            return None
+
+
+def _is_at(descriptor: int, path: Path) -> bool:
+    """Whether the file was not removed between being opened and locked."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), path.stat())
+    except FileNotFoundError:
+        return False
