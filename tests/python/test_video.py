@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import runpy
 import subprocess
 import sys
 import threading
@@ -12,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from PIL import Image
-from video_clips import SIZE, FakeCamera, photo_that_moves, shades, turned, write_clip
+from video_clips import CAT, SIZE, FakeCamera, photo_that_moves, shades, turned, write_clip
 
 import mpscnn
 from mpscnn.stream import video as video_module
@@ -334,6 +336,46 @@ def test_a_camera_that_goes_away_is_told_behind_its_frames(model: mpscnn.Model) 
     assert next(results)[0].number == 0
     with pytest.raises(mpscnn.ImageError, match="No such device"):
         next(results)
+
+
+# ---- The example ---------------------------------------------------------------------------------------------------
+
+
+def test_the_example_tells_what_changes_in_a_file(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cat = np.asarray(Image.open(CAT).convert("RGB").resize((64, 64)))
+    frames = [cat] * 10 + [np.full_like(cat, 255)] * 10 + [cat] * 10
+    path = write_clip(tmp_path / "cat.mp4", iter(frames))
+    example = runpy.run_path(str(project / "examples" / "python" / "video.py"))
+    example["main"](str(path))
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[0] for line in lines] == ["0.00", "0.40", "0.80"]
+    assert [line.split("%  ")[1] for line in lines] == ["cat", "airplane", "cat"]
+
+
+def test_the_example_looks_through_a_camera_until_it_is_interrupted(
+    project: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    camera = FakeCamera()
+    asked: list[str] = []
+    original = video_module.Video.__next__
+
+    def frame_or_ctrl_c(self: Any) -> Any:
+        if len(asked) > 1:
+            camera.end()
+            raise KeyboardInterrupt
+        asked.append("frame")
+        threading.Thread(target=camera.give, args=(1,)).start()
+        return original(self)
+
+    monkeypatch.setattr(video_module.Video, "__next__", frame_or_ctrl_c)
+    monkeypatch.setattr(video_module, "open_source", lambda name, *_: asked.append(name) or camera)
+    runpy.run_path(str(project / "examples" / "python" / "video.py"))["main"]()
+    lines = capsys.readouterr().out.splitlines()
+    assert asked[0] == "camera:0"
+    assert re.fullmatch(r" +0\.00 s +\d+\.\d%  \w+", lines[0])
+    camera.closed.wait()
 
 
 # ---- Without PyAV --------------------------------------------------------------------------------------------------

@@ -1,0 +1,30 @@
+"""What a model sees in a video or before a camera: a line whenever that changes. Ctrl-C ends it.
+
+python examples/python/video.py clip.mp4
+python examples/python/video.py camera:0 mobilenet_v2
+"""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+import mpscnn
+
+
+def main(source: str = "camera:0", model: str = "cifar10_mobilenet_v2") -> None:
+    """Prints when the most probable class of the frames becomes another one."""
+    seen = None
+    # A file is computed frame by frame; of a camera the newest frame, so that what is printed is of the present.
+    with mpscnn.video(source, mpscnn.load(model), top=1) as frames, suppress(KeyboardInterrupt):
+        for frame, result in frames:
+            (best,) = result
+            if best.label != seen:
+                print(f"{frame.time:8.2f} s  {best.probability:6.1%}  {best.label}", flush=True)
+                seen = best.label
+    if frames.dropped:
+        print(f"{frames.dropped} frames came while others were computed")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
