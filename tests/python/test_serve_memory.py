@@ -11,6 +11,7 @@ import threading
 import time
 import tracemalloc
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import pytest
 from command_line import save_colour_model
@@ -42,9 +43,16 @@ PHOTO = png(100, 100)
 class Client:
     """Of a service in a thread of this process."""
 
-    def __init__(self, place: tuple[str, int]) -> None:
+    def __init__(self, place: tuple[str, int], server: Any) -> None:
         self.place = place
+        self._server = server
         self.connection = http.client.HTTPConnection(*place, timeout=60)
+
+    def wait(self) -> None:
+        """Until the last request has gone."""
+        while self._server.server_state.tasks:
+            time.sleep(0.01)
+        time.sleep(0.3)
 
     def ask(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> int:
         self.connection.request("GET" if body is None else "POST", path, body, headers or {})
@@ -68,7 +76,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, args=([listener],))
         thread.start()
-        made = Client(listener.getsockname())
+        made = Client(listener.getsockname(), server)
         yield made
         made.connection.close()
         server.should_exit = True
@@ -130,7 +138,7 @@ FAILURES: dict[str, Callable[[Client], None]] = {
 @pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
 def test_failed_requests_leave_nothing(client: Client, failure: Callable[[Client], None]) -> None:
     def objects_and_bytes() -> tuple[int, int]:
-        time.sleep(0.3)  # until the last one has gone
+        client.wait()
         return len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
 
     for _ in range(WARM):

@@ -362,18 +362,6 @@ def test_pixels_in_tensors_have_it_too(service: Service) -> None:
     assert "2 x 50 x 51 pixels are more than the 5,000 allowed" in answer.json["error"]
 
 
-def test_small_photos_cannot_become_more_than_that(service: Service) -> None:
-    for ask in (
-        lambda count: infer_photos(service, [count, 1, 1, 1], "UINT8", bytes(count)),
-        lambda count: infer_files(service, *count * [png(1, 1)]),
-    ):
-        assert ask(13).status == 200
-        answer = ask(14)
-        assert answer.status == 413, answer.body
-        assert "14 photos become 5,376 pixels, 16 x 24 each" in answer.json["error"]
-        assert "so 13 of these photos" in answer.json["error"]
-
-
 def test_numbers_that_json_lacks_need_bytes(service: Service) -> None:
     rest = np.array([np.inf, 1, 1], np.float32).tobytes()
     answer = infer(service, {"inputs": [ONE, IN_BYTES]}, rest)

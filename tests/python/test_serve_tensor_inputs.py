@@ -1,4 +1,4 @@
-"""Tensors of photos in `mpscnn serve`: what is held while they are prepared, and one photo for a small limit."""
+"""Tensors of photos in `mpscnn serve`: what is held while they are prepared."""
 
 from __future__ import annotations
 
@@ -17,7 +17,6 @@ pytest.importorskip("prometheus_client", reason="prometheus_client is not instal
 
 from mpscnn.serve.hosting import Compiled, host
 from mpscnn.serve.tensor_inputs import input_arrays
-from mpscnn.vision.photo_file import TooManyPixelsError
 
 SIDE = 1_000
 COUNT = 12
@@ -49,11 +48,3 @@ def test_one_decoded_photo_is_held_at_a_time(compiled: Compiled) -> None:
     np.testing.assert_array_equal(together, np.concatenate(alone))
     # A photo is decoded with a copy or two.
     assert SIDE * SIDE * 3 <= peak < 4 * SIDE * SIDE * 3
-
-
-def test_one_photo_may_always_become_what_the_network_takes(compiled: Compiled) -> None:
-    ((name, shape),) = compiled.model.program.inputs.items()
-    pixels = np.zeros((2, 1, 1, 3), np.uint8)
-    assert input_arrays(compiled, {name: pixels[:1]}, 5).shape == (1, *shape[1:])
-    with pytest.raises(TooManyPixelsError, match="so 1 of these photos"):
-        input_arrays(compiled, {name: pixels}, 5)

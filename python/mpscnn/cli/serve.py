@@ -68,6 +68,14 @@ def serve(
         int,
         typer.Option(min=1, metavar="N", help="Of a photo; of a request's tensors, of all photos together."),
     ] = 50_000_000,
+    max_tensor_bytes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="Of a request's tensors, inputs, outputs and the answer; of all, four times N.",
+        ),
+    ] = 200_000_000,
     max_held_bytes: Annotated[
         int | None,
         typer.Option(
@@ -142,6 +150,7 @@ def serve(
         deadline=deadline,
         max_bytes=max_bytes,
         max_pixels=max_pixels,
+        max_tensor_bytes=max_tensor_bytes,
         max_held_bytes=max_held_bytes or 0,
         connections=connections,
     )

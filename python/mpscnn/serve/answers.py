@@ -8,13 +8,17 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+from fastapi import Response
+
 from mpscnn.serve.failures import RefusedError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import Segmentation
 
-__all__ = ["JPEG", "JSON", "PNG", "accepted", "json_bytes", "picture"]
+__all__ = ["JPEG", "JSON", "PNG", "Answer", "accepted", "json_bytes", "picture"]
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+_BUFFERED = 65_536  # bytes, below which nothing waits for the client
 
 JSON = "application/json"
 PNG = "image/png"
@@ -53,6 +57,23 @@ def accepted(accept: str, offered: Sequence[str]) -> str:
             f"answers are {', '.join(offered)}, not {accept[:200]}",
         )
     return best
+
+
+class Answer(Response):  # type: ignore[misc]
+    """Is sent when the client has taken it, but for what a connection's buffer always holds."""
+
+    body: bytes
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Sends it."""
+        if len(self.body) < _BUFFERED:
+            await super().__call__(scope, receive, send)
+            return
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        body, self.body = self.body, b""  # the connection has a copy while it waits
+        await send({"type": "http.response.body", "body": body, "more_body": True})
+        del body
+        await send({"type": "http.response.body", "body": b"", "more_body": False})  # waits for the client
 
 
 def picture(result: Any, photo: Photo, kind: str) -> bytes:

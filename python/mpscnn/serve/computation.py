@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import CancelledError, Executor, Future
 from typing import Any
 
 from mpscnn.serve.gate import Gate
+from mpscnn.serve.held_bytes import Share
 from mpscnn.serve.hosting import Compiled, HostedModel
 
 __all__ = ["Computation", "Finish", "Submit"]
@@ -47,6 +48,7 @@ class Computation:
         self._finish = finish
         self._begun = 0.0
         self._given_up = False
+        self._shares: tuple[Share, ...] = ()
         self._frame: Future[Any] | None = None
         self._answer: Any = None
         self._error: BaseException | None = None
@@ -78,12 +80,16 @@ class Computation:
         finally:
             del error
 
-    def give_up(self) -> None:
-        """Nobody waits for the answer: leaves the queue. What has begun keeps its slot until its end."""
+    def give_up(self, shares: Iterable[Share]) -> None:
+        """Nobody waits for the answer: leaves the queue. What has begun keeps its slot and the shares."""
         self._given_up = True
         if not self._begun:
             self._gate.withdraw(self._begin)
-        elif self._frame is not None:
+            return
+        self._shares = tuple(shares)
+        for share in self._shares:
+            share.keep()
+        if self._frame is not None:
             self._frame.cancel()
 
     def _begin(self) -> None:
@@ -141,5 +147,8 @@ class Computation:
         self.seconds = time.perf_counter() - self._begun
         self._compiled.give_back()
         self._gate.leave(self.seconds)
+        for share in self._shares:
+            share.give_back()
+        self._shares = ()
         self._frame = None  # it has the error, too
         self.settle(result, error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any
 
@@ -12,10 +13,12 @@ from starlette.routing import compile_path
 
 from mpscnn.serve.failures import answered
 
-__all__ = ["ROUTE", "FastRoutes"]
+__all__ = ["ROUTE", "UNTIL_SENT", "FastRoutes"]
 
 #: Of a request's scope: the route's path.
 ROUTE = "mpscnn.route"
+#: Of a request's scope: an ExitStack that ends when the answer is sent.
+UNTIL_SENT = "mpscnn.until_sent"
 
 
 class FastRoutes:
@@ -56,13 +59,14 @@ class FastRoutes:
         scope[ROUTE], endpoint = found
         request = Request(scope, receive)
         unexpected = None
-        try:
-            if scope["method"] != "POST":
-                raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
-            response = await endpoint(request)
-        except Exception as error:
-            response, unexpected = answered(request, error)
-        await response(scope, receive, send)
+        with ExitStack() as scope[UNTIL_SENT]:
+            try:
+                if scope["method"] != "POST":
+                    raise HTTPException(HTTPStatus.METHOD_NOT_ALLOWED, headers={"Allow": "POST"})
+                response = await endpoint(request)
+            except Exception as error:
+                response, unexpected = answered(request, error)
+            await response(scope, receive, send)
         if unexpected is not None:
             try:
                 raise unexpected  # for the log

@@ -24,7 +24,7 @@ __all__ = ["Compiled", "HostedModel", "Models", "host"]
 class Compiled:
     """A model compiled for a device, with runners that are closed when the last request has given it back.
 
-    Of one event loop's tasks, but for the constructor and `tensors`.
+    Of one event loop's tasks, but for the constructor, `tensors` and `output_shapes`.
     """
 
     def __init__(self, model: Model, inflight: int, batch: int, threads: int | Literal["auto"]) -> None:
@@ -37,6 +37,7 @@ class Compiled:
         self._photos: Runner[Any] | None = None
         # Without a wait: only what is there anyway is computed together.
         self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads, max_batch=batch)
+        self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
         self._no_photos = ""
         self.options = json.dumps(
             {
@@ -67,6 +68,13 @@ class Compiled:
     def tensors(self) -> Runner[Any]:
         """For arrays."""
         return self._tensors
+
+    def output_shapes(self, inputs: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
+        """As `Program.output_shapes`, which takes a while, from any thread: the latest are remembered."""
+        known = self._known_shapes
+        if known is None or known[0] != inputs:
+            known = self._known_shapes = inputs, self.model.program.output_shapes(*inputs)
+        return known[1]
 
     @property
     def threads_of_a_request(self) -> int | None:

@@ -18,7 +18,7 @@ _REASONS = ("queue", "deadline", "gone", "connections", "bytes", "head")
 class Metrics:
     """Of one service, in a registry of its own."""
 
-    def __init__(self, gate: Gate, held: HeldBytes) -> None:
+    def __init__(self, gate: Gate, held: HeldBytes, tensors: HeldBytes) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
@@ -55,6 +55,12 @@ class Metrics:
             "mpscnn_held_bytes", "Of bodies whose requests are not answered yet.", registry=registry
         )
         bodies.set_function(lambda: held.count)
+        arrays = Gauge(
+            "mpscnn_held_tensor_bytes",
+            "Of tensors that are computed, and of answers that are not taken yet.",
+            registry=registry,
+        )
+        arrays.set_function(lambda: tensors.count)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

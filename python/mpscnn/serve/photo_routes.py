@@ -7,12 +7,13 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request, Response
+from fastapi import Request
 
 from mpscnn.errors import ParameterError
-from mpscnn.serve.answers import JPEG, JSON, PNG, accepted, json_bytes, picture
+from mpscnn.serve.answers import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
 from mpscnn.serve.bodies import photo_in
-from mpscnn.serve.fast_routes import FastRoutes
+from mpscnn.serve.fast_routes import UNTIL_SENT, FastRoutes
+from mpscnn.serve.held_bytes import Share
 from mpscnn.serve.hosting import Compiled, HostedModel
 from mpscnn.serve.service import Service
 from mpscnn.vision.photo import Photo, open_content
@@ -89,17 +90,23 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
         request.scope["mpscnn.model"] = hosted.name
         with service.held.share() as share:
             body = await service.read(request, ends, share)
-            return await answer_photo(request, ends, hosted, kind, wanted, body)
+            return await answer_photo(request, ends, hosted, kind, wanted, body, share)
 
     async def answer_photo(
-        request: Request, ends: float, hosted: HostedModel, kind: str, wanted: dict[str, Any], body: bytes
+        request: Request,
+        ends: float,
+        hosted: HostedModel,
+        kind: str,
+        wanted: dict[str, Any],
+        body: bytes,
+        share: Share,
     ) -> Any:
-        content = photo_in(body, request.headers.get("content-type", ""))
+        file = photo_in(body, request.headers.get("content-type", ""))
         taken = _Taken(service.settings.max_pixels)
 
         def submit(compiled: Compiled) -> Any:
             taken.options = compiled.options
-            return compiled.photos.submit(taken.decode(content), **wanted)
+            return compiled.photos.submit(taken.decode(file), **wanted)
 
         def finish(result: Any) -> bytes:
             if kind != JSON:
@@ -107,10 +114,11 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
             return taken.json(hosted.name, result)
 
         if kind == JSON and task != "segmentation":  # takes less than a thread's turn
-            answer = finish(await service.compute(request, hosted, ends, submit))
+            content = finish(await service.compute(request, hosted, ends, submit, shares=[share]))
         else:
-            answer = await service.compute(request, hosted, ends, submit, finish)
-        return Response(answer, media_type=kind, headers={_OPTIONS: taken.options})
+            content = await service.compute(request, hosted, ends, submit, finish, [share])
+        service.hold_answer(request.scope[UNTIL_SENT].enter_context(service.tensors.share()), len(content))
+        return Answer(content, media_type=kind, headers={_OPTIONS: taken.options})
 
     return answer
 

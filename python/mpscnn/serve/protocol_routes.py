@@ -6,17 +6,19 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from mpscnn import _core
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError
-from mpscnn.serve.answers import JSON
+from mpscnn.serve.answers import JSON, Answer
 from mpscnn.serve.failures import RefusedError
-from mpscnn.serve.fast_routes import FastRoutes
+from mpscnn.serve.fast_routes import UNTIL_SENT, FastRoutes
+from mpscnn.serve.held_bytes import Share
 from mpscnn.serve.hosting import Compiled, HostedModel
 from mpscnn.serve.service import Service
+from mpscnn.serve.tensor_bytes import tensor_bytes
 from mpscnn.serve.tensor_inputs import input_arrays
 from mpscnn.serve.tensors import InferRequest, answer_bytes, parse_request
 
@@ -55,9 +57,13 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
         service.require_room()
         request.scope["mpscnn.model"] = name
         with service.held.share() as share:
-            return await answer_tensors(request, ends, hosted, await service.read(request, ends, share))
+            body = await service.read(request, ends, share)
+            return await answer_tensors(request, ends, hosted, body, share)
 
-    async def answer_tensors(request: Request, ends: float, hosted: HostedModel, body: bytes) -> Any:
+    async def answer_tensors(
+        request: Request, ends: float, hosted: HostedModel, body: bytes, share: Share
+    ) -> Any:
+        tensors = request.scope[UNTIL_SENT].enter_context(service.tensors.share())
         length = request.headers.get(_HEADER_LENGTH)
         short = len(body) < _SHORT or (length is not None and len(length) < 6)
         loop = asyncio.get_running_loop()
@@ -72,16 +78,19 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
 
         def submit(compiled: Compiled) -> Any:
             _require_outputs(compiled, wanted)
+            tensors.add(tensor_bytes(compiled, wanted, service.settings.max_tensor_bytes))
             arrays = input_arrays(compiled, wanted.inputs, service.settings.max_pixels)
             return compiled.tensors.submit(arrays)
 
         def finish(result: Any) -> tuple[bytes, int | None]:
             return _answer(hosted, wanted, result)
 
-        content, header_length = await service.compute(request, hosted, ends, submit, finish)
+        shares = [share, tensors]
+        content, header_length = await service.compute(request, hosted, ends, submit, finish, shares)
+        tensors.reduce_to(len(content))
         if header_length is None:
-            return Response(content, media_type=JSON)
-        return Response(content, media_type=_OCTETS, headers={_HEADER_LENGTH: str(header_length)})
+            return Answer(content, media_type=JSON)
+        return Answer(content, media_type=_OCTETS, headers={_HEADER_LENGTH: str(header_length)})
 
     def add(path: str, route: Any, summary: str) -> None:
         app.add_api_route(path, route, summary=summary, tags=[_TAG])

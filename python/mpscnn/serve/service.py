@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from typing import Any
@@ -36,9 +36,11 @@ class Service:
         self.models = models
         self.settings = settings
         self.gate = Gate(settings.slots, settings.queue)
-        self.held = HeldBytes(settings.held_bytes)
+        self.held = HeldBytes(settings.held_bytes, "bodies")
         """By bodies, until they are answered."""
-        self.metrics = Metrics(self.gate, self.held)
+        self.tensors = HeldBytes(settings.held_tensor_bytes, "tensors and answers")
+        """By inputs and outputs of what is computed, and by answers, until they are taken."""
+        self.metrics = Metrics(self.gate, self.held, self.tensors)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
 
     def close(self) -> None:
@@ -71,13 +73,9 @@ class Service:
         """A request's body, which `share` holds. Raises as `read_body`, and RefusedError (503) if too much is held."""
         try:
             body = await read_body(request, most or self.settings.max_bytes, ends, share)
-        except NoRoomError:
-            raise self._busy(
-                "bytes",
-                "TooManyBytesHeld",
-                f"bodies of other requests take {self.held.count:,} of {self.held.most:,} bytes; try again later",
-                {"Connection": "close"},  # what is left of the body is not read
-            ) from None
+        except NoRoomError as error:
+            # What is left of the body is not read.
+            raise self._no_room(error, {"Connection": "close"}) from None
         self.metrics.received.inc(len(body))
         return body
 
@@ -92,14 +90,15 @@ class Service:
         ends: float,
         submit: Submit,
         finish: Finish | None = None,
+        shares: Iterable[Share] = (),
     ) -> Any:
         """The result of a request whose body has been read.
 
-        What has begun when it is given up goes on to its end, and keeps its slot until then.
+        What has begun when it is given up goes on to its end, and keeps its slot and the shares until then.
 
         Raises:
-            RefusedError: `ends` has come (504), or the queue is full (503). ClientGoneError. And what `submit`, the
-                model and `finish` raise.
+            RefusedError: `ends` has come (504), or the queue is full or a share has no room (503). ClientGoneError. And
+                what `submit`, the model and `finish` raise.
         """
         loop = asyncio.get_running_loop()
         if loop.time() >= ends:
@@ -114,13 +113,32 @@ class Service:
         try:
             await computation.ended
             return computation.take_answer()
+        except NoRoomError as error:
+            raise self._no_room(error) from None
         finally:
             deadline.cancel()
             watch.end()
             if computation.seconds is None:
-                computation.give_up()
+                computation.give_up(shares)
             else:
                 self.metrics.computing.labels(hosted.name).observe(computation.seconds)
+
+    def hold_answer(self, share: Share, count: int) -> None:
+        """For an answer's bytes, until it is taken. Raises RefusedError: too many (413), no room for them (503)."""
+        most = self.settings.max_tensor_bytes
+        if count > most:
+            raise RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "TooManyTensorBytes",
+                f"the answer has {count:,} bytes; {most:,} are allowed (--max-tensor-bytes)",
+            )
+        try:
+            share.add(count)
+        except NoRoomError as error:
+            raise self._no_room(error) from None
+
+    def _no_room(self, error: NoRoomError, headers: dict[str, str] | None = None) -> RefusedError:
+        return self._busy("bytes", "TooManyBytesHeld", f"{error}; try again later", headers)
 
     def _expire(self, computation: Computation) -> None:
         if not computation.ended.done():

@@ -41,7 +41,10 @@ class Settings:
     max_bytes: int = 20_000_000
     """Of a request's body."""
     max_pixels: int = 50_000_000
-    """Of a photo; of tensors the photos together, and what they become for the network."""
+    """Of a photo; of tensors the photos together."""
+    max_tensor_bytes: int = 200_000_000
+    """Of a request's tensors: inputs as the network takes them, outputs, and the answer. Of all requests that are
+    computed, and of answers that are not taken yet, four times as many."""
     max_held_bytes: int = 0
     """Of all bodies whose requests are not answered yet; 0: 16 times `max_bytes`."""
     connections: int = 1_000
@@ -54,6 +57,7 @@ class Settings:
         whole_number("queue", self.queue, least=0, most=1_000_000)
         whole_number("max_bytes", self.max_bytes, most=2**40)
         whole_number("max_pixels", self.max_pixels, most=2**40)
+        whole_number("max_tensor_bytes", self.max_tensor_bytes, most=2**50)
         whole_number("max_held_bytes", self.max_held_bytes, least=0, most=2**50)
         if self.held_bytes < self.max_bytes:
             raise ParameterError(
@@ -74,6 +78,11 @@ class Settings:
     def held_bytes(self) -> int:
         """Of all bodies at once."""
         return self.max_held_bytes or 16 * self.max_bytes
+
+    @property
+    def held_tensor_bytes(self) -> int:
+        """Of the tensors and answers of all requests at once."""
+        return 4 * self.max_tensor_bytes
 
     @property
     def slots(self) -> int:

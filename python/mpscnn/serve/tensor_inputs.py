@@ -15,7 +15,7 @@ from mpscnn.serve.tensors import Value
 from mpscnn.vision.photo import Photo, open_content
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["input_arrays"]
+__all__ = ["input_arrays", "input_shapes"]
 
 
 def input_arrays(compiled: Compiled, inputs: dict[str, Value], max_pixels: int) -> Any:
@@ -24,28 +24,24 @@ def input_arrays(compiled: Compiled, inputs: dict[str, Value], max_pixels: int) 
     Args:
         compiled: the model.
         inputs: tensors by name.
-        max_pixels: of the request's photos together, and of what they become for the network, though one photo may
-            always become what the network takes.
+        max_pixels: of the request's photos together.
 
     Raises:
         TooManyPixelsError: more than `max_pixels`. ImageError, ParameterError, ShapeError, UnsupportedError: not inputs
             of the program.
     """
-    known = list(compiled.model.program.inputs)
-    if set(inputs) != set(known):
-        raise ParameterError(f"inputs are {', '.join(known)}, got {', '.join(inputs)[:200]}")
+    shapes = input_shapes(compiled, inputs)
     limits = _Limits(max_pixels)
-    given = {name: _numbers(compiled, name, value, limits) for name, value in inputs.items()}
-    return given[known[0]] if len(known) == 1 else given
+    given = {name: _numbers(compiled, name, value, shapes[name], limits) for name, value in inputs.items()}
+    return next(iter(given.values())) if len(given) == 1 else given
 
 
 class _Limits:
-    """Pixels that a request's photos still may have, and that still may be made of them."""
+    """Pixels that a request's photos still may have."""
 
     def __init__(self, max_pixels: int) -> None:
         self._most = max_pixels
         self._photos = max_pixels
-        self._made = max_pixels
 
     def opened(self, name: str, contents: list[bytes]) -> Iterator[Photo]:
         """Decodes image files when they are asked for: no more than one is held."""
@@ -76,52 +72,52 @@ class _Limits:
             )
         self._photos -= pixels
 
-    def take_made(self, name: str, count: int, height: int, width: int) -> None:
-        """For what `count` photos become, before memory is taken for it."""
-        pixels = count * height * width
-        if count > 1 and pixels > self._made:
-            allowed = max(1, self._made // (height * width))
-            raise TooManyPixelsError(
-                f"input {name!r}: {count:,} photos become {pixels:,} pixels, {height} x {width} each; {self._most:,} "
-                f"are allowed for a request (--max-pixels), so {allowed:,} of these photos"
+
+def input_shapes(compiled: Compiled, inputs: dict[str, Value]) -> dict[str, tuple[int, ...]]:
+    """Of what the program runs on, by name, before it is made. Raises ParameterError, ShapeError, UnsupportedError."""
+    known = list(compiled.model.program.inputs)
+    if set(inputs) != set(known):
+        raise ParameterError(f"inputs are {', '.join(known)}, got {', '.join(inputs)[:200]}")
+    return {name: _shape(compiled, name, value) for name, value in inputs.items()}
+
+
+def _shape(compiled: Compiled, name: str, value: Value) -> tuple[int, ...]:
+    if not isinstance(value, list):
+        if value.dtype.kind == "f":
+            return value.shape
+        if value.dtype != np.uint8:
+            raise UnsupportedError(
+                f"input {name!r}: numbers are FP32, FP16 or FP64; photos are UINT8 pixels, or files as BYTES"
             )
-        self._made = max(0, self._made - pixels)
-
-
-def _numbers(compiled: Compiled, name: str, value: Value, limits: _Limits) -> NDArray[Any]:
-    if isinstance(value, list):
-        return _prepared(compiled, name, limits, limits.opened(name, value), len(value))
-    if value.dtype == np.uint8:
         if value.ndim != 4 or value.shape[3] not in (1, 3, 4):
             raise ShapeError(
                 f"input {name!r}: pixels must be (n, height, width, 1, 3 or 4), got {value.shape}"
             )
-        limits.take_pixels(name, value.shape)
-        return _prepared(compiled, name, limits, iter(value), len(value))
-    if value.dtype.kind != "f":
-        raise UnsupportedError(
-            f"input {name!r}: numbers are FP32, FP16 or FP64; photos are UINT8 pixels, or files as BYTES"
-        )
-    return value
-
-
-def _prepared(
-    compiled: Compiled,
-    name: str,
-    limits: _Limits,
-    photos: Iterator[Photo] | Iterator[NDArray[np.uint8]],
-    count: int,
-) -> NDArray[np.float32]:
-    settings = compiled.model.preprocess
-    if settings is None or not compiled.takes_photos:
+    if compiled.model.preprocess is None or not compiled.takes_photos:
         raise UnsupportedError(
             f"input {name!r}: the model does not say how photos become its input; send FP32"
         )
     _, height, width, channels = compiled.model.program.inputs[name]
     if height is None or width is None or channels is None:
         raise ParameterError(f"input {name!r} has no fixed size, so photos cannot become it; send FP32")
-    limits.take_made(name, count, height, width)
-    made = np.empty((count, height, width, channels), np.float32)
+    return len(value), height, width, channels
+
+
+def _numbers(
+    compiled: Compiled, name: str, value: Value, shape: tuple[int, ...], limits: _Limits
+) -> NDArray[Any]:
+    photos: Iterator[Photo] | Iterator[NDArray[np.uint8]]
+    if isinstance(value, list):
+        photos = limits.opened(name, value)
+    elif value.dtype == np.uint8:
+        limits.take_pixels(name, value.shape)
+        photos = iter(value)
+    else:
+        return value
+    settings = compiled.model.preprocess
+    assert settings is not None
+    count, height, width, channels = shape
+    made = np.empty(shape, np.float32)
     for index in range(count):
         made[index] = preprocess(next(photos), (height, width), settings, channels=channels)[0]
     return made
