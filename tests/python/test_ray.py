@@ -135,6 +135,57 @@ def test_parquet_of_bytes_becomes_rows_with_its_other_columns(
         assert found == expected.rows()
 
 
+@pytest.mark.parametrize("form", ["struct", "bytes", "path"])
+def test_a_cell_that_is_null_is_told_by_its_column(
+    cluster: Any, photos: Path, tmp_path: Path, command: Command, form: str
+) -> None:
+    names = [name for name in names_of(photos) if "007" not in name][:2]
+    content = [Path(name).read_bytes() for name in names]
+    if form == "struct":
+        both = {"bytes": content[0], "path": "a.png"}
+        table = pa.table({"photo": [both, {"bytes": None, "path": "b.png"}, None, {**both, "path": None}]})
+        place, called = "photo.bytes", ["a.png", "b.png", "(no name)", "(no name)"]
+    elif form == "bytes":
+        table = pa.table(
+            {"photo": [content[0], None, None, content[1]], "name": ["a.png", "b.png", None, None]}
+        )
+        place, called = "photo", ["a.png", "b.png", "(no name)", "(no name)"]
+    else:
+        table = pa.table({"path": [names[0], None, None, names[1]]})
+        place, called = "path", [names[0], "(no name)", "(no name)", names[1]]
+    path = str(save_colour_model(tmp_path / "colours.safetensors"))
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    source = ray.data.from_arrow(table) if form == "path" else tmp_path / "a.parquet"
+    rows = rows_of(mpscnn.ray.map(source, path))
+    assert [row["image"] for row in rows] == called
+    assert [row["error"] is None for row in rows] == [True, False, False, True]
+    for row, column in zip(rows[1:3], (place, place.removesuffix(".bytes")), strict=True):
+        before = "" if form == "path" else f"{row['image']}: "
+        assert row["error"] == f"{before}there is no photo in this row: its {column} is null"
+        assert row["error_kind"] == "ImageError"
+    if form == "bytes":
+        ended = command("classify", str(tmp_path / "a.parquet"), "--model", path, "--csv", "--ray")
+        assert ended.returncode == 1
+        assert "error: (no name): there is no photo in this row: its photo is null\n" in ended.stderr
+        assert ended.stdout.splitlines()[-1].startswith("(no name),")
+
+
+def test_columns_called_like_results_are_kept_by_another_name(
+    cluster: Any, photos: Path, tmp_path: Path
+) -> None:
+    name = names_of(photos)[0]
+    others = {"image": ["i"], "model": ["m"], "error": ["e"], "source_model": ["s"], "width": [7]}
+    table = pa.table({"jpeg": [Path(name).read_bytes()], "name": ["a.png"], **others})
+    pa.parquet.write_table(table, tmp_path / "a.parquet")
+    model = mpscnn.load(save_colour_model(tmp_path / "colours.safetensors"))
+    dataset = mpscnn.ray.map(tmp_path / "a.parquet", model, photo_column="jpeg", name_column="name")
+    (row,) = rows_of(dataset)
+    assert (row["image"], row["model"], row["error"]) == ("a.png", model.name, None)
+    assert row["predictions"][0]["label"] == model.classify(name).top(1)[0].label
+    assert [row[f"source_{name}"] for name in ("image", "error", "model")] == ["i", "e", "s"]
+    assert (row["source_source_model"], row["width"]) == ("m", 7)
+
+
 def test_datasets_segmentations_and_layers(cluster: Any, photos: Path, tmp_path: Path) -> None:
     names = [name for name in names_of(photos) if "007" not in name][:5]
     model = photo_models.load(tmp_path, "segmentation")

@@ -65,7 +65,8 @@ def map(  # noqa: A001 - as Ray's datasets call it
 
     Returns:
         A lazy `ray.data.Dataset` with a row for each photo, in the order of the source; folders are read by name.
-        Columns: "image" (the name), the source's other columns, "model", "device", "precision", "milliseconds", what
+        Columns: "image" (the name; "(no name)" for null), the source's other columns ("source_NAME" where NAME is among
+        those that follow), "model", "device", "precision", "milliseconds", what
         `to_dict` of the result has ("predictions"; "width", "height" and "detections" or "areas"), or a list of floats
         for each layer, row by row and channels last. Of a photo that cannot be read these are null, and "error" and
         "error_kind" (a class of `mpscnn.errors`) say why.

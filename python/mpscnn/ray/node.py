@@ -17,7 +17,7 @@ from mpscnn._private.processors import available_processors
 from mpscnn.errors import DeviceError, Error, ImageError, ParameterError, ShapeError
 from mpscnn.model import Model
 from mpscnn.ray.cluster import import_arrow, import_ray, processors_of
-from mpscnn.ray.rows import ERROR, IMAGE, KIND, record_of, result_columns
+from mpscnn.ray.rows import ERROR, IMAGE, KIND, kept_columns, record_of, result_columns
 from mpscnn.ray.sources import Columns
 from mpscnn.runtime.session_pool import SessionPool
 from mpscnn.stream.segmenter_evaluation import classes_of_segmenter, counted_pairs
@@ -181,20 +181,20 @@ class _Compute:
         records = list(pool.map(self._record, photos, names, masks))
         results = pa.Table.from_pylist(records, schema=self._schema)
         made = pa.table({IMAGE: pa.array(names, pa.string())})
-        for name in table.column_names:
-            if name not in (columns.photo, columns.name, IMAGE):
-                made = made.append_column(name, table.column(name))
+        others = [name for name in table.column_names if name not in (columns.photo, columns.name)]
+        for name, kept in kept_columns(others, results.column_names).items():
+            made = made.append_column(kept, table.column(name))
         for name in results.column_names:
             made = made.append_column(name, results.column(name))
         return made
 
-    def _record(self, cell: Any, name: str | None, mask: bytes | None) -> dict[str, Any]:
+    def _record(self, cell: Any, name: str, mask: bytes | None) -> dict[str, Any]:
         try:
             return {**self._origin, **self._computed(self._work.columns.photo_of(cell), mask)}
         except (ImageError, ParameterError, ShapeError) as error:
             return {**self._origin, ERROR: self._message(error, name), KIND: type(error).__name__}
 
-    def _message(self, error: Error, name: str | None) -> str:
+    def _message(self, error: Error, name: str) -> str:
         """With the photo's name, which the bytes of a file do not tell."""
         nameless = isinstance(error, ImageError) and not self._work.columns.are_paths
         return f"{name}: {error}" if nameless else str(error)

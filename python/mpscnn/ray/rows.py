@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,9 +17,11 @@ __all__ = [
     "ERROR",
     "IMAGE",
     "KIND",
+    "NO_NAME",
     "Areas",
     "error_of",
     "json_of",
+    "kept_columns",
     "record_of",
     "result_columns",
     "result_of",
@@ -27,6 +29,8 @@ __all__ = [
 
 #: The column with the photo's name.
 IMAGE = "image"
+#: Stands there where the source has null.
+NO_NAME = "(no name)"
 #: Those of a photo that cannot be computed: the message, and the class in `mpscnn.errors`.
 ERROR, KIND = "error", "error_kind"
 
@@ -57,6 +61,23 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
     }
     origin = [("model", text), ("device", text), ("precision", text), ("milliseconds", real)]
     return pa.schema([*origin, *found[task], (ERROR, text), (KIND, text)])
+
+
+def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str]:
+    """What the columns of a source are called beside those of results: where both have a name, "source_" is put before.
+
+    Keys are the source's names.
+    """
+    own = {IMAGE, *results}
+    names = list(source)
+    taken = own.union(names)
+    kept: dict[str, str] = {}
+    for name in names:
+        kept[name] = name
+        while name in own and kept[name] in taken:
+            kept[name] = f"source_{kept[name]}"
+        taken.add(kept[name])
+    return kept
 
 
 def record_of(result: PhotoResult) -> dict[str, Any]:

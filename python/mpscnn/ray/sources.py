@@ -11,7 +11,7 @@ from typing import Any
 from mpscnn._private.files import is_folder
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.ray.cluster import import_arrow
-from mpscnn.ray.rows import IMAGE
+from mpscnn.ray.rows import IMAGE, NO_NAME
 from mpscnn.vision.photo_list import STDIN, photo_paths
 
 __all__ = ["Columns", "Source", "columns_of", "from_paths", "open_source"]
@@ -42,19 +42,20 @@ class Columns:
 
     def photo_of(self, cell: Any) -> Any:
         """A photo as `mpscnn.open_photo` takes it. Raises ImageError where there is none."""
-        value = cell.as_py()
+        value, place = cell.as_py(), self.photo
         if self.kind == "struct" and value is not None:
-            value = value["bytes"]
+            value, place = value["bytes"], f"{self.photo}.bytes"
         if value is None:
-            raise ImageError("there is no photo in this row")
+            raise ImageError(f"there is no photo in this row: its {place} is null")
         return os.fsdecode(value) if self.are_paths else value
 
-    def names(self, table: Any) -> list[str | None]:
-        """The names of a table's photos."""
+    def names(self, table: Any) -> list[str]:
+        """The names of a table's photos; of those that have none what stands for it."""
         if self.name is not None:
-            found: list[str | None] = table.column(self.name).to_pylist()
-            return found
-        return [None if cell is None else cell["path"] for cell in table.column(self.photo).to_pylist()]
+            found = table.column(self.name).to_pylist()
+        else:
+            found = [cell and cell["path"] for cell in table.column(self.photo).to_pylist()]
+        return [NO_NAME if name is None else name for name in found]
 
 
 @dataclass(frozen=True)
