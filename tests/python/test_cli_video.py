@@ -23,6 +23,7 @@ from PIL import Image
 from video_clips import FakeCamera, photo_that_moves, write_clip
 
 import mpscnn
+from mpscnn.graph.features import FeatureExtractor
 from mpscnn.stream import video as video_module
 from mpscnn.stream.video_source import open_source
 from mpscnn.stream.video_writer import VideoWriter
@@ -214,6 +215,33 @@ def test_features_that_cannot_be_written_leave_what_was_there(tmp_path: Path, cl
     assert f"error: {output}: cannot be written: File too large" in ended.stderr
     assert output.read_bytes() == b"mine"
     assert {path.name for path in tmp_path.iterdir()} == {output.name, model.name}
+
+
+@pytest.mark.parametrize("ending", ["jsonl", "csv", "npz"])
+def test_features_of_photos_take_their_place_when_all_are_done(
+    command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
+) -> None:
+    photo, output, model = tmp_path / "a.png", tmp_path / f"out.{ending}", half_model(tmp_path)
+    Image.fromarray(next(photo_that_moves(1))).save(photo)
+    output.write_bytes(b"mine")
+    original, before = FeatureExtractor.run, []
+
+    def run(self: FeatureExtractor, photo: Any) -> Any:
+        before.append(output.read_bytes())
+        if len(before) == 2 and interrupted:
+            raise KeyboardInterrupt
+        return original(self, photo)
+
+    monkeypatch.setattr(FeatureExtractor, "run", run)
+    arguments = ("--model", str(model), "--layers", "half", "--output", str(output))
+    interrupted = True
+    assert command("features", str(photo), str(photo), *arguments).returncode == 130
+    assert output.read_bytes() == b"mine"
+    interrupted = False
+    assert command("features", str(photo), str(photo), *arguments).returncode == 0
+    assert before == [b"mine"] * 4
+    assert output.read_bytes() != b"mine"
+    assert {path.name for path in tmp_path.iterdir()} == {photo.name, output.name, model.name}
 
 
 # ---- Folders of photos ---------------------------------------------------------------------------------------------
