@@ -34,6 +34,46 @@ def test_properties(apple: str, own: str) -> None:
         getattr(pool, apple)
 
 
+@pytest.mark.parametrize(
+    ("kind", "apple", "message"),
+    [
+        (
+            kernels.OptimizerStochasticGradientDescent,
+            "useNestrovMomentum",
+            "it is 'use_nesterov_momentum' here",
+        ),
+        (
+            kernels.OptimizerStochasticGradientDescent,
+            "use_nestrov_momentum",
+            "it is 'use_nesterov_momentum' here",
+        ),
+        (
+            kernels.OptimizerStochasticGradientDescent,
+            "useNesterovMomentum",
+            "it is 'use_nesterov_momentum' here",
+        ),
+        (kernels.LossGradient, "computeLabelGradients", "it is 'compute_label_gradients' here"),
+        (kernels.PoolingGradient, "sourceSize", "it is 'source_size' here"),
+        (kernels.ConvolutionGradient, "serializeWeightsAndBiases", "Apple's does nothing any more"),
+        (
+            kernels.ConvolutionGradient,
+            "gradientOption",
+            "it is which of encode, encode_data and encode_weights",
+        ),
+    ],
+)
+def test_properties_of_training(kind: type, apple: str, message: str) -> None:
+    arguments: dict[type, tuple[object, ...]] = {
+        kernels.LossGradient: (kernels.LossDescriptor("huber"),),
+        kernels.PoolingGradient: (2, 2),
+        kernels.ConvolutionGradient: (kernels.ConvolutionDescriptor(1, 1, 1, 1), [1.0]),
+    }
+    made = kernels.PoolingMaxGradient if kind is kernels.PoolingGradient else kind
+    kernel = made(*arguments.get(kind, ()))
+    with pytest.raises(mpscnn.ParameterError, match=f"unknown property '{apple}'; {message}"):
+        setattr(kernel, apple, True)
+
+
 def test_descriptors() -> None:
     """A property that a descriptor does not have must not become an attribute that nobody reads."""
     message = "ConvolutionDescriptor: unknown property 'strideInPixelsX'; it is 'stride_x' here"

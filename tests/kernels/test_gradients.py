@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -315,6 +316,52 @@ def test_a_neuron_by_its_properties() -> None:
     np.testing.assert_allclose(destination.read(), expected, atol=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("size", "offset", "counted"),
+    [
+        (None, (0, 0, 0), np.s_[:, :, :]),
+        ((2, 1), (0, 0, 0), np.s_[:, :1, :2]),
+        ((2, 9, 1), (0, 0, 0), np.s_[:1, :, :2]),
+        ((2, 3), (1, 1, 0), np.s_[:, 1:4, 1:3]),
+        ((2, 2), (-1, -1, 0), np.s_[:, :1, :1]),
+        ((0, 3), (0, 0, 0), np.s_[:0, :, :]),
+    ],
+)
+@pytest.mark.parametrize(
+    "kind", [kernels.PoolingMaxGradient, kernels.PoolingAverageGradient, kernels.DilatedPoolingMaxGradient]
+)
+@pytest.mark.parametrize("temporary", [False, True])
+def test_gradients_of_pools_that_count(
+    kind: type[Any], size: Any, offset: Any, counted: Any, temporary: bool
+) -> None:
+    """`source_size` and `primary_offset` choose them; the others may even be NaN."""
+    x, gradient = normal(0, (2, 8, 10, 4)), normal(1, (2, 4, 5, 4))
+    chosen = np.zeros_like(gradient)
+    chosen[counted] = gradient[counted]
+    given = np.full_like(gradient, np.nan)
+    given[counted] = gradient[counted]
+    arguments = (2, 2, 2, 2) if kind is kernels.DilatedPoolingMaxGradient else (2, 2)
+    options = {"stride_x": 2, "stride_y": 2, "primary_offset": offset}
+    kernel = kind(*arguments, **options, source_size=size)
+    assert kernel.source_size == (size if size is None or len(size) == 3 else (*size, 2**63 - 1))
+    source, primary = mpscnn.Image.from_numpy(x), mpscnn.Image.from_numpy(given)
+    with index_rule.QUEUE.command_buffer() as commands:
+        expected = kind(*arguments, **options).encode(commands, mpscnn.Image.from_numpy(chosen), source)
+        if temporary:
+            made = mpscnn.TemporaryImage(commands, 5, 4, 4, 2)
+            kernels.NeuronLinear().encode(commands, primary, made)
+            primary = made
+        result = copy.deepcopy(kernel).encode(commands, primary, source)
+        assert not temporary or made.read_count == 0
+    np.testing.assert_array_equal(result.read(), expected.read())
+
+
+def test_sizes_of_what_counts_that_are_none() -> None:
+    for size in (3, (1, 2, 3, 4), (1, -1), ("a", 1), (1.5, 2)):
+        with pytest.raises(mpscnn.ParameterError, match="PoolingMaxGradient: source_size must be None, "):
+            kernels.PoolingMaxGradient(2, 2, source_size=size)  # type: ignore[arg-type]
+
+
 @pytest.mark.parametrize("logarithm", [False, True])
 def test_softmax_takes_the_result(logarithm: bool) -> None:
     forward = kernels.LogSoftMax() if logarithm else kernels.SoftMax()
@@ -417,6 +464,7 @@ def test_gradients_of_weights() -> None:
 
         expected = numeric_gradient(function, weights, gradient)
         assert state.gradient_for_weights.shape == weights.shape
+        assert state.gradient_for_weights_layout == "ohwi"
         np.testing.assert_allclose(state.gradient_for_weights, expected, atol=1e-4)
         bias = BIAS if name == "convolution" else np.zeros(8)
         of_bias = numeric_gradient(

@@ -100,6 +100,9 @@ LOSSES = [
 ]
 
 
+SYMMETRIC = ["mean_absolute_error", "mean_squared_error", "huber", "cosine_distance"]
+
+
 def example(kind: str, *, images: int = 3) -> tuple[Any, Any, Any]:
     """A prediction, labels and weights with which the loss is defined."""
     y, t = normal(0, (images, 2, 3, 5)), np.abs(normal(1, (images, 2, 3, 5))) + 0.1
@@ -175,6 +178,47 @@ def test_a_loss_in_passes(across: bool) -> None:
     np.testing.assert_allclose(got.read(), plain.read(), rtol=1e-6)
 
 
+@pytest.mark.parametrize("kind", SYMMETRIC)
+def test_gradients_of_labels(kind: str) -> None:
+    """As the loss's differences are, times its weights and the gradient that comes in."""
+    y, t, weights = example(kind)
+    attributes = {"kind": kind, "delta": 0.5}
+    step = 1e-6
+    more, less = (
+        reference_loss.element_losses(y.astype(np.float64), t.astype(np.float64) + change, attributes)
+        for change in (step, -step)
+    )
+    kernel = kernels.LossGradient(LossDescriptor(kind, "sum", weight=1.5, delta=0.5))
+    assert not kernel.compute_label_gradients
+    kernel.compute_label_gradients = True
+    kernel = pickle.loads(pickle.dumps(kernel))
+    images = [Image.from_numpy(array) for array in (np.full((3, 1, 1, 1), 2, np.float32), y, t, weights)]
+    with index_rule.QUEUE.command_buffer() as commands:
+        got = kernel.encode(commands, *images)
+    expected = 2 * 1.5 * weights * (more - less) / (2 * step)
+    np.testing.assert_allclose(got.read(), expected, rtol=1e-4, atol=1e-4)
+
+
+def test_the_strides_of_loss_data() -> None:
+    dense = np.zeros(
+        (2, 3, 4, 5), np.float32
+    )  # images, rows, columns, channels; or images, channels, rows, columns
+    for layout, given, row, image in (
+        ("hwc", dense, 80, 240),
+        ("hwc", dense[:, :, :2], 80, 240),
+        ("hwc", dense[:, ::2], 160, 320),
+        ("chw", dense, 20, 80),
+        ("chw", dense[..., :3], 20, 80),
+    ):
+        data = kernels.LossDataDescriptor(given, layout)  # type: ignore[arg-type]
+        assert (data.bytes_per_row, data.bytes_per_image) == (row, image)
+        for name in ("bytes_per_row", "bytes_per_image"):
+            with pytest.raises(mpscnn.UnsupportedError, match=f"{name} is what the array has"):
+                setattr(data, name, 128)
+        with pytest.raises(AttributeError):
+            data.bytesPerRow = 128  # type: ignore[attr-defined]
+
+
 def test_ones_whatever_the_source_holds() -> None:
     source = np.array([[[np.nan, np.inf, -np.inf, 0.0, 2.0]]], np.float32)
     assert (index_rule.encode(kernels.InitialGradient(), source) == 1).all()
@@ -198,8 +242,12 @@ def test_losses_that_do_not_go_together_are_refused() -> None:
         kernels.Loss(LossDescriptor("hubris"))
     with pytest.raises(mpscnn.ParameterError, match="reduction must be sum for cosine_distance"):
         kernels.Loss(LossDescriptor("cosine_distance", "mean"))
-    with pytest.raises(mpscnn.UnsupportedError, match="compute_label_gradients must be False"):
-        kernels.LossGradient(LossDescriptor("huber")).compute_label_gradients = True
+    for kind in set(LOSSES) - set(SYMMETRIC):
+        gradient = kernels.LossGradient(LossDescriptor(kind), compute_label_gradients=True)
+        with pytest.raises(mpscnn.UnsupportedError, match=f"{kind} has no gradient of its labels"):
+            gradient.encode(commands, y, y, y)
+    with pytest.raises(mpscnn.ParameterError, match="compute_label_gradients must be True or False, got 1"):
+        kernels.LossGradient(LossDescriptor("huber")).compute_label_gradients = 1  # type: ignore[assignment]
     with pytest.raises(mpscnn.ParameterError, match="layout must be 'hwc' or 'chw', got 'cwh'"):
         kernels.LossDataDescriptor(np.zeros((1, 1, 1)), "cwh")  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ShapeError, match="expected 3 or 4 axes"):

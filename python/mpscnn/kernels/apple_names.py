@@ -10,12 +10,22 @@ from mpscnn._private.names import did_you_mean
 __all__ = ["class_hint", "property_hint"]
 
 
+#: Names of Apple's that are no snake case of ours, and what to say of them.
+_OTHERS = {
+    "use_nestrov_momentum": "it is 'use_nesterov_momentum' here",
+    "gradient_option": "it is which of encode, encode_data and encode_weights is called",
+    "serialize_weights_and_biases": "Apple's does nothing any more; copies and pickles have the weights",
+}
+
+
 def property_hint(name: str, known: Sequence[str]) -> str:
     """What a complaint about an unknown property ends with: ours for Apple's name, else those most like it."""
     snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     for own in (snake_case, snake_case.replace("_in_pixels", "")):
         if own in known:
             return f"; it is {own!r} here"
+    if snake_case in _OTHERS:
+        return f"; {_OTHERS[snake_case]}"
     return did_you_mean(name, known)
 
 

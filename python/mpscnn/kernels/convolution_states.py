@@ -75,6 +75,11 @@ class ConvolutionGradientState(WeightGradientState):
         return ImageSizeEncodingState(self.source_width, self.source_height, self.offset)
 
     @property
+    def gradient_for_weights_layout(self) -> str:
+        """Of `gradient_for_weights`: "ohwi", [output][kernel height][kernel width][input], Apple's only one."""
+        return "ohwi"
+
+    @property
     def gradient_for_weights(self) -> NDArray[np.float32]:
         """A copy, in the shape of the weights; of depthwise convolutions [output][kernel height][kernel width].
 

@@ -13,7 +13,7 @@ from mpscnn import _core
 from mpscnn._private.arguments import whole_numbers
 from mpscnn.errors import Error, ParameterError, ShapeError, WeightsError
 from mpscnn.kernels.apple_names import property_hint
-from mpscnn.kernels.properties import ClipRect, Integer, Offset, Padding, Property, Region, Text
+from mpscnn.kernels.properties import ClipRect, Integer, Kept, Offset, Padding, Property, Region, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
 
@@ -63,8 +63,11 @@ class Kernel:
     def __init__(self, **properties: Any) -> None:
         allocator = properties.pop("destination_image_allocator", allocate_image)
         self.destination_image_allocator: ImageAllocator = allocator
-        checked = {name: self._checked(name, value) for name, value in properties.items()}
+        kept = {name for name in properties if isinstance(getattr(type(self), name, None), Kept)}
+        checked = {name: self._checked(name, value) for name, value in properties.items() if name not in kept}
         self._kernel = _core.Kernel(type(self).__name__, json.dumps(checked))
+        for name in kept:
+            setattr(self, name, properties[name])
 
     def __getstate__(self) -> dict[str, Any]:
         """Properties and weights, for `copy` and `pickle`; what is encoded stays with the original."""

@@ -15,14 +15,14 @@ from mpscnn.kernels.arithmetic import Add
 from mpscnn.kernels.gradient import DeviceArray, add_read
 from mpscnn.kernels.kernel import Kernel, require_type
 from mpscnn.kernels.named_fields import NamedFields
-from mpscnn.kernels.properties import Flag, Integer, Number, Text
+from mpscnn.kernels.properties import Flag, Integer, KeptFlag, Number, Text
 from mpscnn.runtime.commands import CommandBuffer
 from mpscnn.runtime.feature_image import Image
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
-    from mpscnn.kernels.named import LabelProperties
+    from mpscnn.kernels.named import LabelProperties, LossGradientProperties
 
 
 @dataclass
@@ -55,6 +55,10 @@ class LossDataDescriptor:
         layout: "hwc" or "chw".
     """
 
+    __slots__ = ("data", "layout")
+    data: NDArray[np.float32]
+    layout: Literal["hwc", "chw"]
+
     def __init__(self, data: Any, layout: Literal["hwc", "chw"] = "hwc") -> None:
         values = np.asarray(data, np.float32)
         if layout not in ("hwc", "chw"):
@@ -62,13 +66,37 @@ class LossDataDescriptor:
         if values.ndim not in (3, 4):
             raise ShapeError(f"LossDataDescriptor: expected 3 or 4 axes, got {values.shape}")
         self.layout = layout
-        self.data: NDArray[np.float32] = values if layout == "hwc" else np.moveaxis(values, -3, -1)
+        self.data = values if layout == "hwc" else np.moveaxis(values, -3, -1)
 
     @property
     def size(self) -> tuple[int, int, int]:
         """(width, height, channels)."""
         height, width, channels = self.data.shape[-3:]
         return width, height, channels
+
+    @property
+    def bytes_per_row(self) -> int:
+        """From one row to the next, as the array lies in memory. Setting it raises UnsupportedError."""
+        return self.data.strides[-3]
+
+    @bytes_per_row.setter
+    def bytes_per_row(self, _: int) -> None:
+        raise self._of_the_array("bytes_per_row")
+
+    @property
+    def bytes_per_image(self) -> int:
+        """Of all rows: of an image, or with layout "chw" of one of its channels. Setting it raises UnsupportedError."""
+        return int(self.data.shape[-3]) * self.bytes_per_row
+
+    @bytes_per_image.setter
+    def bytes_per_image(self, _: int) -> None:
+        raise self._of_the_array("bytes_per_image")
+
+    @staticmethod
+    def _of_the_array(name: str) -> UnsupportedError:
+        return UnsupportedError(
+            f"LossDataDescriptor: {name} is what the array has; give a view whose rows lie as far apart"
+        )
 
 
 def _as_image(what: str, given: Any) -> Image | None:
@@ -131,6 +159,10 @@ class LossLabels(NoCopies):
         return [self._labels] if self._weights is None else [self._labels, self._weights]
 
 
+#: Losses that stay the same where prediction and labels change places.
+_SYMMETRIC = ("mean_absolute_error", "mean_squared_error", "huber", "cosine_distance")
+
+
 class _LossKernel(Kernel):
     loss_type = Text("How each element's loss is computed.")
     reduction_type = Text("What becomes of the elements' losses.")
@@ -190,17 +222,16 @@ class LossGradient(_LossKernel):
 
     apple_class = "MPSNNLossGradient"
 
-    @property
-    def compute_label_gradients(self) -> bool:
-        """Whether labels get a gradient: False. Setting it raises UnsupportedError for True."""
-        return False
+    compute_label_gradients = KeptFlag(
+        "Whether the result is the gradient of the labels instead: for losses in which prediction and labels may "
+        "change places, mean_absolute_error, mean_squared_error, huber and cosine_distance."
+    )
 
-    @compute_label_gradients.setter
-    def compute_label_gradients(self, value: bool) -> None:
-        if value:
-            raise UnsupportedError(
-                "LossGradient: compute_label_gradients must be False, labels get no gradient"
-            )
+    if TYPE_CHECKING:
+
+        def __init__(
+            self, descriptor: LossDescriptor, **properties: Unpack[LossGradientProperties]
+        ) -> None: ...
 
     def encode(
         self,
@@ -219,8 +250,20 @@ class LossGradient(_LossKernel):
             source_image: the prediction.
             labels, weights: those of the `ForwardLoss`.
             destination: as large as the prediction; made if there is none.
+
+        Raises:
+            UnsupportedError: `compute_label_gradients` of another loss than it is for. ShapeError, ParameterError,
+                StateError: see `UnaryKernel.encode`.
         """
-        sources = [source_image, labels, source_gradient, *([] if weights is None else [weights])]
+        pair = [source_image, labels]
+        if self.compute_label_gradients:
+            if self.loss_type not in _SYMMETRIC:
+                raise UnsupportedError(
+                    f"LossGradient: compute_label_gradients is for {', '.join(_SYMMETRIC)}; {self.loss_type} has no "
+                    "gradient of its labels"
+                )
+            pair.reverse()
+        sources = [*pair, source_gradient, *([] if weights is None else [weights])]
         return self._encode(commands, sources, destination)
 
 

@@ -7,7 +7,7 @@ from typing import Literal, TypedDict
 
 from mpscnn._private.literals import EdgeName
 from mpscnn.graph.padding import DefaultPadding, PaddingMethod
-from mpscnn.kernels.properties import Region
+from mpscnn.kernels.properties import Extent, Region
 from mpscnn.runtime.feature_image import Image
 
 Place = tuple[int, int] | tuple[int, int, int]
@@ -62,7 +62,13 @@ class GradientProperties(BinaryProperties, total=False):
     gradient_of: str
 
 
-class PoolingAverageGradientProperties(GradientProperties, total=False):
+class PoolingGradientProperties(GradientProperties, total=False):
+    """Of gradients of poolings."""
+
+    source_size: Extent | tuple[int, int] | None
+
+
+class PoolingAverageGradientProperties(PoolingGradientProperties, total=False):
     """Of `PoolingAverageGradient`."""
 
     zero_pad_size_x: int
@@ -115,6 +121,12 @@ class LabelProperties(TypedDict, total=False):
 
     label: str
     destination_image_allocator: Callable[..., Image]
+
+
+class LossGradientProperties(LabelProperties, total=False):
+    """Of `LossGradient`."""
+
+    compute_label_gradients: bool
 
 
 class BatchNormalizationGradientProperties(LabelProperties, total=False):

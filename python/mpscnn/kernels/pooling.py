@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
 
 from mpscnn.kernels.gradient import DifferentiableKernel, GradientKernel
-from mpscnn.kernels.kernel import Kernel, UnaryKernel
-from mpscnn.kernels.properties import Integer
+from mpscnn.kernels.kernel import Kernel, UnaryKernel, allocate_image
+from mpscnn.kernels.neuron import NeuronLinear
+from mpscnn.kernels.properties import Integer, KeptExtent
+from mpscnn.runtime.commands import CommandBuffer
+from mpscnn.runtime.feature_image import Image, TemporaryImage
 
 if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from mpscnn.kernels.named import (
-        GradientProperties,
         PoolingAverageGradientProperties,
         PoolingAverageProperties,
+        PoolingGradientProperties,
         UnaryProperties,
     )
 
@@ -140,6 +146,10 @@ class PoolingGradient(GradientKernel):
     kernel_height = Integer("Rows of the window.")
     stride_x = Integer("Source columns between destination columns of the forward kernel.")
     stride_y = Integer("Source rows between destination rows of the forward kernel.")
+    source_size = KeptExtent(
+        "(width, height, images): gradients outside of the part of the primary source that begins at primary_offset "
+        "and is as large count as 0. None: all count."
+    )
 
     def __init__(
         self,
@@ -148,7 +158,7 @@ class PoolingGradient(GradientKernel):
         *,
         stride_x: int = 1,
         stride_y: int = 1,
-        **properties: Unpack[GradientProperties],
+        **properties: Unpack[PoolingGradientProperties],
     ) -> None:
         Kernel.__init__(
             self,
@@ -158,6 +168,36 @@ class PoolingGradient(GradientKernel):
             stride_y=stride_y,
             **properties,
         )
+
+    def _encode(
+        self,
+        commands: CommandBuffer,
+        sources: Sequence[Image],
+        destination: Image | None,
+        state: Any = None,
+    ) -> Image:
+        gradient, image = sources
+        return super()._encode(commands, [self._counted(commands, gradient), image], destination, state)
+
+    def _counted(self, commands: CommandBuffer, gradient: Image) -> Image:
+        """The gradient, with zeros where it does not count."""
+        if self.source_size is None:
+            return gradient
+        self._require_arguments(commands, [gradient])
+        result = allocate_image(commands, gradient.descriptor)
+        result.write(np.zeros_like(result.read()))
+        extents = (gradient.width, gradient.height, gradient.number_of_images)
+        parts = list(zip(self.primary_offset, self.source_size, extents, strict=True))
+        first = [max(offset, 0) for offset, _, _ in parts]
+        last = [min(offset + size, extent) for offset, size, extent in parts]
+        x, y, z = first
+        width, height, images = (end - begin for begin, end in zip(first, last, strict=True))
+        if min(width, height, images) > 0:
+            copy = NeuronLinear(1.0, 0.0, offset=(x, y, z), clip_rect=(x, y, z, width, height, images))
+            copy.encode(commands, gradient, result)
+        elif isinstance(gradient, TemporaryImage):
+            gradient.read_count -= 1  # by this kernel, which has nothing to read of it
+        return result
 
 
 class PoolingMaxGradient(PoolingGradient):
@@ -217,7 +257,7 @@ class DilatedPoolingMaxGradient(PoolingGradient):
         *,
         stride_x: int = 1,
         stride_y: int = 1,
-        **properties: Unpack[GradientProperties],
+        **properties: Unpack[PoolingGradientProperties],
     ) -> None:
         Kernel.__init__(
             self,

@@ -199,6 +199,50 @@ class Numbers(Property[Sequence[float]]):
         return tuple(value)
 
 
+class Kept(Property[T]):
+    """A property that the kernel's Python object keeps, for the core computes without it."""
+
+    default: T
+
+    @overload
+    def __get__(self, kernel: None, owner: type) -> Self: ...
+    @overload
+    def __get__(self, kernel: Kernel, owner: type) -> T: ...
+    def __get__(self, kernel: Kernel | None, owner: type) -> Self | T:
+        if kernel is None:
+            return self
+        found: T = kernel.__dict__.get(f"_{self.name}", self.default)
+        return found
+
+    def __set__(self, kernel: Kernel, value: T) -> None:
+        kernel.__dict__[f"_{self.name}"] = self._from_core(self.checked(type(kernel).__name__, value))
+
+
+class KeptFlag(Kept[bool], Flag):
+    """True or False; False unless it is set."""
+
+    default = False
+
+
+Extent = tuple[int, int, int]
+
+
+class KeptExtent(Kept["Extent | None"]):
+    """(width, height, images), (width, height) of all images, or None for all there is, unless it is set."""
+
+    default = None
+    expected = "None, (width, height) or (width, height, images), whole numbers of at least 0"
+
+    def _to_core(self, value: Any) -> Extent | None:
+        if value is None:
+            return None
+        width, height, *rest = (Integer._to_core(_integer, entry) for entry in value)
+        images = rest[0] if rest else UNBOUNDED
+        if len(rest) > 1 or min(width, height, images) < 0:
+            raise ValueError
+        return width, height, images
+
+
 UNBOUNDED = 2**63 - 1  # an extent without a limit
 _integer = Integer()
 _number = Number()
