@@ -95,7 +95,7 @@ def test_the_connection_behind_the_last_one_is_refused(model: Path) -> None:
         beyond = connected(service, stack)
         beyond.sendall(ALIVE)
         status, headers, body = answered(beyond)
-        assert (status, json.loads(body)["error"]) == (503, "TooManyConnections")
+        assert (status, json.loads(body)["kind"]) == (503, "TooManyConnections")
         assert int(headers["retry-after"]) >= 1
         assert headers["connection"] == "close"
         taken[0].sendall(ALIVE[-2:])

@@ -9,7 +9,8 @@ from fastapi import FastAPI, Response
 from mpscnn import _core
 from mpscnn.serve.failures import add_failures
 from mpscnn.serve.fast_routes import FastRoutes
-from mpscnn.serve.guard import Guard
+from mpscnn.serve.guard import OPEN, Guard
+from mpscnn.serve.interface import complete_description
 from mpscnn.serve.logs import Observed
 from mpscnn.serve.metrics import CONTENT_TYPE_LATEST
 from mpscnn.serve.model_routes import add_model_routes
@@ -42,5 +43,20 @@ def application(service: Service) -> Any:
     async def metrics() -> Any:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    app.add_api_route("/metrics", metrics, summary="For Prometheus.", tags=["service"])
+    text = {
+        "200": {
+            "description": "In its text format.",
+            "content": {"text/plain": {"schema": {"type": "string"}}},
+        }
+    }
+    about = {"responses": text}
+    app.add_api_route(
+        "/metrics",
+        metrics,
+        summary="For Prometheus.",
+        tags=["service"],
+        openapi_extra=about,
+        response_class=Response,
+    )
+    complete_description(app, service.settings.token is not None, OPEN)
     return Observed(Guard(fast, service, public), service.metrics)

@@ -22,7 +22,7 @@ from mpscnn.errors import (
 )
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["ClientGoneError", "RefusedError", "add_failures", "answered", "refusal"]
+__all__ = ["ClientGoneError", "RefusedError", "add_failures", "answered", "refusal", "refusal_answer"]
 
 #: The first that fits.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
@@ -88,12 +88,17 @@ def answered(request: Request, error: Exception) -> tuple[Any, Exception | None]
             {"error": "ClientGone", "message": "the client has closed the connection"}, 499
         ), None
     refused = refusal(error)
-    if request.scope["path"].startswith("/v2"):  # whose clients show "error"
+    answer = refusal_answer(request.scope["path"], refused)
+    return answer, error if refused.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
+
+
+def refusal_answer(path: str, refused: RefusedError) -> Any:
+    """The answer to a request for a path."""
+    if path == "/v2" or path.startswith("/v2/"):  # whose clients show "error"
         content = {"error": refused.message, "kind": refused.kind}
     else:
         content = {"error": refused.kind, "message": refused.message}
-    answer = JSONResponse(content, refused.status, refused.headers)
-    return answer, error if refused.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
+    return JSONResponse(content, refused.status, refused.headers)
 
 
 def add_failures(app: FastAPI) -> None:

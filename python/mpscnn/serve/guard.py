@@ -6,16 +6,15 @@ import hmac
 from typing import Any
 from urllib.parse import urlsplit
 
-from fastapi.responses import JSONResponse
-
 from mpscnn.serve.connections import ONE_TOO_MANY
+from mpscnn.serve.failures import RefusedError, refusal_answer
 from mpscnn.serve.service import Service
 from mpscnn.serve.settings import is_loopback
 
-__all__ = ["Guard"]
+__all__ = ["OPEN", "Guard"]
 
 #: What monitors of processes ask for, which have no token; and the page, which asks for it.
-_OPEN = {"/v2/health/live", "/v2/health/ready"}
+OPEN = {"/v2/health/live", "/v2/health/ready"}
 
 # Nothing is loaded from elsewhere, and the page is in nobody's frame.
 _POLICY = (
@@ -52,7 +51,7 @@ class Guard:
         self._service = service
         settings = service.settings
         self._token = None if settings.token is None else f"Bearer {settings.token}".encode()
-        self._open = _OPEN | public
+        self._open = OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
         self._known: set[str] = set()
         """Host headers that have been looked at, and are ours."""
@@ -74,9 +73,10 @@ class Guard:
 
         headers = dict(reversed(scope["headers"]))
         refused = self._refusal(scope, headers)
-        await (refused or self._app)(scope, receive, send_with_headers)
+        app = self._app if refused is None else refusal_answer(scope["path"], refused)
+        await app(scope, receive, send_with_headers)
 
-    def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> Any:
+    def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> RefusedError | None:
         if ONE_TOO_MANY in scope:
             self._service.metrics.refused.labels("connections").inc()
             about = {"Retry-After": str(self._service.retry_after())}
@@ -126,8 +126,6 @@ def _host_of(origin: bytes) -> str | None:
         return None
 
 
-def _refuse(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> Any:
+def _refuse(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> RefusedError:
     # The body is not read.
-    return JSONResponse(
-        {"error": kind, "message": message}, status, {"Connection": "close", **(headers or {})}
-    )
+    return RefusedError(status, kind, message, {"Connection": "close", **(headers or {})})

@@ -15,14 +15,26 @@ from mpscnn.runtime.explanation import fixed_shape
 from mpscnn.runtime.library import devices
 from mpscnn.serve.answers import JSON
 from mpscnn.serve.hosting import Compiled
+from mpscnn.serve.interface import JSON_ANSWER, failures
 from mpscnn.serve.service import Service
 
 __all__ = ["add_model_routes"]
 
 _MOST_RUNS = 100
 _RUNS = 10
-_OPTIONS = {"device", "precision", "threads"}
 _MOST_BYTES = 10_000
+_OPTIONS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "device": {"type": "string", "default": "auto"},
+        "precision": {"type": "string", "default": "auto"},
+        "threads": {
+            "description": "Of each request; auto: the cores are shared out.",
+            "oneOf": [{"type": "integer"}, {"const": "auto"}],
+            "default": "auto",
+        },
+    },
+}
 
 
 def add_model_routes(app: FastAPI, service: Service) -> None:
@@ -31,15 +43,15 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
     async def list_models() -> Any:
         return JSONResponse({"models": [model.describe() for model in service.models]})
 
-    async def show_model(name: str) -> Any:
-        return JSONResponse(service.models.named(name).describe())
+    async def show_model(request: Request) -> Any:
+        return JSONResponse(service.models.named(request.path_params["name"]).describe())
 
     async def list_devices() -> Any:
         return JSONResponse({"devices": devices(), "processors": available_processors()})
 
-    async def profile(request: Request, name: str) -> Any:
+    async def profile(request: Request) -> Any:
         ends = service.deadline(request)
-        hosted = service.models.named(name)
+        hosted = service.models.named(request.path_params["name"])
         text = request.query_params.get("runs", str(_RUNS))
         if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_RUNS:
             raise ParameterError(f"runs must be a number from 1 to {_MOST_RUNS}, got {text[:100]!r}")
@@ -50,60 +62,52 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         content = await service.compute(request, hosted, ends, measured)
         return Response(content, media_type=JSON)
 
-    async def change_options(request: Request, name: str) -> Any:
+    async def change_options(request: Request) -> Any:
         ends = service.deadline(request)
-        hosted = service.models.named(name)
+        hosted = service.models.named(request.path_params["name"])
         with service.held.share() as share:
             wanted = _options(await service.read(request, ends, share, _MOST_BYTES))
         await hosted.change(service.pool, **wanted)
         return JSONResponse(hosted.describe())
 
-    tags = ["models"]
-    app.add_api_route("/v1/models", list_models, summary="All models.", tags=tags)
-    app.add_api_route("/v1/models/{name}", show_model, summary="One model.", tags=tags)
-    app.add_api_route("/v1/devices", list_devices, summary="Devices of this machine.", tags=tags)
-    app.add_api_route(
+    def add(
+        path: str, route: Any, summary: str, *statuses: int, method: str = "GET", **described: Any
+    ) -> None:
+        about = {**described, "responses": {"200": JSON_ANSWER, **failures(*statuses)}}
+        app.add_api_route(
+            path,
+            route,
+            methods=[method],
+            summary=summary,
+            tags=["models"],
+            openapi_extra=about,
+            response_class=Response,
+        )
+
+    add("/v1/models", list_models, "All models.")
+    add("/v1/models/{name}", show_model, "One model.", 404)
+    add("/v1/devices", list_devices, "Devices of this machine.")
+    add(
         "/v1/models/{name}/profile",
         profile,
-        summary="The time of each step of the network, with random numbers as its input.",
-        tags=tags,
-        openapi_extra={
-            "parameters": [
-                {
-                    "name": "runs",
-                    "in": "query",
-                    "required": False,
-                    "schema": {"type": "integer", "minimum": 1, "maximum": _MOST_RUNS, "default": _RUNS},
-                }
-            ]
-        },
+        "The time of each step of the network, with random numbers as its input.",
+        *(400, 404, 504),
+        parameters=[
+            {
+                "name": "runs",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "integer", "minimum": 1, "maximum": _MOST_RUNS, "default": _RUNS},
+            }
+        ],
     )
-    app.add_api_route(
+    add(
         "/v1/models/{name}/options",
         change_options,
-        methods=["POST"],
-        summary="Computes later requests on another device, in another precision or by other threads.",
-        tags=tags,
-        openapi_extra={
-            "requestBody": {
-                "content": {
-                    JSON: {
-                        "schema": {
-                            "type": "object",
-                            "properties": {
-                                "device": {"type": "string", "default": "auto"},
-                                "precision": {"type": "string", "default": "auto"},
-                                "threads": {
-                                    "description": "Of each request; auto: the cores are shared out.",
-                                    "oneOf": [{"type": "integer"}, {"const": "auto"}],
-                                    "default": "auto",
-                                },
-                            },
-                        }
-                    }
-                }
-            }
-        },
+        "Computes later requests on another device, in another precision or by other threads.",
+        *(400, 404, 413, 415, 422),
+        method="POST",
+        requestBody={"required": True, "content": {JSON: {"schema": _OPTIONS_SCHEMA}}},
     )
 
 
@@ -113,9 +117,10 @@ def _options(body: bytes) -> dict[str, Any]:
         given = json.loads(body)
     except (ValueError, RecursionError):
         raise ParameterError("the body must be a JSON object") from None
-    if not isinstance(given, dict) or not given.keys() <= _OPTIONS:
-        raise ParameterError(f"the body must be an object with some of {', '.join(sorted(_OPTIONS))}")
-    return {name: given.get(name, "auto") for name in sorted(_OPTIONS)}
+    known = sorted(_OPTIONS_SCHEMA["properties"])
+    if not isinstance(given, dict) or not given.keys() <= set(known):
+        raise ParameterError(f"the body must be an object with some of {', '.join(known)}")
+    return {name: given.get(name, "auto") for name in known}
 
 
 def _profile(compiled: Compiled, runs: int) -> str:

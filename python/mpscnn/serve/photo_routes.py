@@ -15,6 +15,7 @@ from mpscnn.serve.bodies import photo_in
 from mpscnn.serve.fast_routes import UNTIL_SENT, FastRoutes
 from mpscnn.serve.held_bytes import Share
 from mpscnn.serve.hosting import Compiled, HostedModel
+from mpscnn.serve.interface import failures
 from mpscnn.serve.service import Service
 from mpscnn.vision.photo import Photo, open_content
 
@@ -195,6 +196,13 @@ def _described(options: dict[str, _Option]) -> dict[str, Any]:
             "200": {
                 "description": "By the Accept header.",
                 "content": {JSON: {"schema": {"type": "object"}}, PNG: binary, JPEG: binary},
-            }
+                "headers": {
+                    _OPTIONS: {
+                        "description": "JSON: the device, precision and threads that have computed it.",
+                        "schema": {"type": "string"},
+                    }
+                },
+            },
+            **failures(400, 404, 406, 413, 415, 422, 504),
         },
     }

@@ -6,7 +6,7 @@ import asyncio
 from http import HTTPStatus
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from mpscnn import _core
@@ -17,6 +17,7 @@ from mpscnn.serve.failures import RefusedError
 from mpscnn.serve.fast_routes import UNTIL_SENT, FastRoutes
 from mpscnn.serve.held_bytes import Share
 from mpscnn.serve.hosting import Compiled, HostedModel
+from mpscnn.serve.interface import JSON_ANSWER, failures
 from mpscnn.serve.service import Service
 from mpscnn.serve.tensor_bytes import tensor_bytes
 from mpscnn.serve.tensor_inputs import input_arrays
@@ -44,18 +45,17 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
     async def ready() -> Any:
         return JSONResponse({"ready": True})
 
-    async def model_ready(name: str, version: str = _VERSION) -> Any:
-        return JSONResponse({"name": _named(service, name, version).name, "ready": True})
+    async def model_ready(request: Request) -> Any:
+        return JSONResponse({"name": _named(service, request).name, "ready": True})
 
-    async def metadata(name: str, version: str = _VERSION) -> Any:
-        return JSONResponse(_metadata(_named(service, name, version)))
+    async def metadata(request: Request) -> Any:
+        return JSONResponse(_metadata(_named(service, request)))
 
     async def infer(request: Request) -> Any:
         ends = service.deadline(request)
-        name = request.path_params["name"]
-        hosted = _named(service, name, request.path_params.get("version", _VERSION))
+        hosted = _named(service, request)
         service.require_room()
-        request.scope["mpscnn.model"] = name
+        request.scope["mpscnn.model"] = hosted.name
         with service.held.share() as share:
             body = await service.read(request, ends, share)
             return await answer_tensors(request, ends, hosted, body, share)
@@ -93,8 +93,15 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
         return Answer(content, media_type=_OCTETS, headers={_HEADER_LENGTH: str(header_length)})
 
     def add(path: str, route: Any, summary: str) -> None:
-        app.add_api_route(path, route, summary=summary, tags=[_TAG])
+        about = {"responses": {"200": JSON_ANSWER, **failures(*([404] if "{" in path else []))}}
+        app.add_api_route(
+            path, route, summary=summary, tags=[_TAG], openapi_extra=about, response_class=Response
+        )
 
+    bodies = {
+        JSON: {"schema": {"type": "object"}},
+        _OCTETS: {"schema": {"type": "string", "format": "binary"}},
+    }
     add("/v2", server, "Name, version and extensions.")
     add("/v2/health/live", live, "Whether the process answers.")
     add("/v2/health/ready", ready, "Whether all models are loaded.")
@@ -104,13 +111,30 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
         described = {
             "summary": "Tensors in, tensors out.",
             "tags": [_TAG],
-            "requestBody": {"content": {JSON: {"schema": {"type": "object"}}, _OCTETS: {}}},
-            "responses": {"200": {"description": "As the request, JSON alone or with bytes behind it."}},
+            "parameters": [
+                {
+                    "name": _HEADER_LENGTH.title(),
+                    "in": "header",
+                    "required": False,
+                    "schema": {"type": "integer", "minimum": 1},
+                    "description": "Bytes of the JSON, if those of tensors are behind it.",
+                }
+            ],
+            "requestBody": {"required": True, "content": bodies},
+            "responses": {
+                "200": {
+                    "description": "As the request, JSON alone or with bytes behind it.",
+                    "content": bodies,
+                },
+                **failures(400, 404, 413, 415, 422, 504),
+            },
         }
         routes.add(f"{prefix}/infer", infer, described)
 
 
-def _named(service: Service, name: str, version: str) -> HostedModel:
+def _named(service: Service, request: Request) -> HostedModel:
+    """The model of a path. Raises RefusedError with 404."""
+    name, version = request.path_params["name"], request.path_params.get("version", _VERSION)
     hosted = service.models.named(name)
     if version != _VERSION:
         raise RefusedError(

@@ -47,9 +47,11 @@ def _page(schema: dict[str, Any]) -> str:
             rows = [_row(parameter) for parameter in about.get("parameters", ())]
             if rows:
                 parts.append(f"<table>{''.join(rows)}</table>")
+            statuses = ", ".join(about["responses"])
             kinds = about.get("requestBody", {}).get("content", {})
             if kinds:
                 parts.append(f"<p>Body: <code>{escape(', '.join(kinds))}</code></p>")
+            parts.append(f"<p>Statuses: <code>{escape(statuses)}</code></p>")
     return "".join(parts)
 
 
