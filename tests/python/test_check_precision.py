@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -93,6 +94,14 @@ def test_model_files_hold_it(tmp_path: Path) -> None:
 def test_what_cannot_be_kept(layer: str, message: str) -> None:
     with pytest.raises(mpscnn.ParameterError, match=message):
         network_with_large_numbers().keep_float32([layer])
+
+
+@pytest.mark.parametrize(
+    ("layers", "message"), [("second", "a sequence of layers, got 'second'"), ([3], "no layer 3")]
+)
+def test_layers_are_a_sequence(layers: Any, message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        network_with_large_numbers().keep_float32(layers)
 
 
 # ---- The report --------------------------------------------------------------------------------------------------

@@ -374,6 +374,16 @@ def test_bytes_text(count: int, text: str) -> None:
     assert bytes_text(int(count)) == text
 
 
+def test_help_shows_what_an_option_may_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "classify", "--help") == 0
+    text = capsys.readouterr().out
+    assert "--accumulate [auto|float|half]" in text
+    assert "--weights [auto|int8]" in text
+    assert "--precision [auto|float32|float16|bfloat16|int8]" in text
+
+
 def test_options_are_lower_case() -> None:
     """Some versions of typer take the metavar of an option with a parser for its name, unless it has one."""
     commands = typer.main.get_command(app).commands.values()

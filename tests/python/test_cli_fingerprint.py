@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import call
 
@@ -27,6 +28,20 @@ def test_each_precision_of_the_cpu(
         assert found != program.fingerprint((2, 28, 28, 1))
     assert call(monkeypatch, "fingerprint", "digits") == 0
     assert shown["fingerprints"]["float32"] in capsys.readouterr().out
+
+
+def test_what_a_precision_does_not_have_is_told_below_the_table(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    network = mpscnn.Network(input=(4,))
+    network.output(network.dense(network.input, 2, name="dense"))
+    network.set_weights({"dense.weight": np.full((2, 4), 1e5)})
+    network.save(file := tmp_path / "large.safetensors", dtype="float32")
+    assert call(monkeypatch, "fingerprint", str(file)) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert max(map(len, lines[:4])) < 40
+    assert any(line.startswith("float16: layer 'dense': weight 100000") for line in lines)
+    assert any(line.startswith("int8: layer 'dense'") for line in lines)
 
 
 def test_a_size_that_is_left_free_must_be_given(

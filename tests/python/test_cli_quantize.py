@@ -68,7 +68,7 @@ def test_the_command_names_what_stays_in_float32(
     network.save("odd.safetensors", preprocess="unit")
     assert call(monkeypatch, "quantize", "odd.safetensors", "--images", str(photos)) == 0
     said = capsys.readouterr()
-    assert "stays in float32: layer 'norms' (pooling) on device 'cpu'" in said.err
+    assert "stays in float32, as integers do not have it: norms (pooling)\n" in said.err
     assert "integers do not have norms" in said.out
 
 
@@ -84,6 +84,10 @@ def test_the_command_fails(
 
     (tmp_path / "empty").mkdir()
     assert "there is no photo" in error(model, "--images", "empty", code=2)
+    assert "--test: there is no photo" in error(model, "--images", str(photos), "--test", "empty", code=2)
+    assert "odd.txt: the name of the output must end in .safetensors" in error(
+        model, "--images", str(photos), "-o", "odd.txt", code=2
+    )
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"\x89PNG\r\n\x1a\n and no more")
     assert "damaged.png" in error(model, "--images", str(damaged))
@@ -91,7 +95,8 @@ def test_the_command_fails(
     assert f"{place}: cannot be written: No such file" in error(
         model, "--images", str(photos), "-o", str(place)
     )
-    assert "cannot be written: Is a directory" in error(model, "--images", str(photos), "-o", str(photos))
+    (folder := tmp_path / "folder.safetensors").mkdir()
+    assert "cannot be written: Is a directory" in error(model, "--images", str(photos), "-o", str(folder))
     assert not (tmp_path / "colours_int8.safetensors").exists()
     assert call(monkeypatch, "quantize", model, "--images", str(photos)) == 0
     capsys.readouterr()

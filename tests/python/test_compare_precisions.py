@@ -76,13 +76,31 @@ def test_answers_that_change_are_counted() -> None:
     network.output(network.dense(network.input, 2, name="scores"))
     network.set_weights({"scores.weight": np.array([[70000.0, 0.0], [0.0, 60000.0]]).reshape(2, 1, 1, 2)})
     images = [np.array([[[[1.0, 1.1]]]], np.float32), np.array([[[[0.1, 1.0]]]], np.float32)]
-    with pytest.raises(mpscnn.WeightsError, match="70000"):
-        mpscnn.compare_precisions(network, images, precisions=["float16"])
+    large = mpscnn.compare_precisions(network, images, runs=1)
+    assert "70000" in large.refused["float16"]
+    assert "70000" in large.refused["float16, weights int8"]
+    assert large.rows[0].precision == "float32"
     network.set_weights({"scores.weight": np.array([[60000.0, 0.0], [0.0, 60001.0]]).reshape(2, 1, 1, 2)})
     images = [np.array([[[[1.0, 1.0]]]], np.float32), np.array([[[[0.1, 1.0]]]], np.float32)]
     found = mpscnn.compare_precisions(network, images, precisions=["float16"], runs=1)
     # 60001 is 60000 in float16, and of equal scores the first wins.
     assert found.rows[1].agreement == 0.5
+
+
+def test_a_result_that_is_no_number_shows_whichever_output_it_is_of() -> None:
+    network = mpscnn.Network((1, 1, 2))
+    x = network.input
+    small, large, larger = (network.dense(x, 2, name=name) for name in ("small", "large", "larger"))
+    # In float16 the two are infinite, and their difference is no number.
+    for result in (small, network.subtract(larger, large, name="difference")):
+        network.output(result)
+    for name, size in (("small", 1.0), ("large", 50000.0), ("larger", 60000.0)):
+        weight = np.array([[size, 0.0], [0.0, size]]).reshape(2, 1, 1, 2)
+        network.set_weights({f"{name}.weight": weight})
+    found = mpscnn.compare_precisions(
+        network, [np.full((1, 1, 1, 2), 2.0, np.float32)], precisions=["float16"], runs=1
+    )
+    assert np.isnan(found.rows[1].error)
 
 
 def test_segmentations_count_pixels() -> None:
@@ -116,6 +134,12 @@ def test_wrong_arguments() -> None:
         mpscnn.compare_precisions(network, [])
     with pytest.raises(mpscnn.ParameterError, match="2 classes for 1 images"):
         mpscnn.compare_precisions(network, noise(1, 6, 6, 3), classes=[0, 1])
+    with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
+        mpscnn.compare_precisions(network, [np.full((1, 6, 6, 3), np.nan, np.float32)])
+    with pytest.raises(mpscnn.ShapeError, match="got a number"):
+        mpscnn.compare_precisions(network, [3.0])  # type: ignore[list-item]
+    with pytest.raises(mpscnn.ParameterError, match="expected a Network or a Model, got str"):
+        mpscnn.compare_precisions("digits", noise(1, 6, 6, 3))  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="runs"):
         mpscnn.compare_precisions(network, noise(1, 6, 6, 3), runs=0)
     with pytest.raises(mpscnn.ShapeError):

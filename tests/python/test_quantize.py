@@ -400,6 +400,20 @@ def test_what_cannot_be_kept() -> None:
 # ---- What is refused ------------------------------------------------------------------------------------------
 
 
+def test_numbers_of_any_size() -> None:
+    """Smaller than float32's normal numbers, and with squares beyond float32."""
+    random = np.random.default_rng(0)
+    for size in (1e-42, 1e22):
+        network = mpscnn.Network((4, 4, 3))
+        network.output(network.conv2d(network.input, 2, 1, name="conv"))
+        network.set_weights({"conv.weight": random.uniform(-size, size, (2, 1, 1, 3))})
+        quantized, report = mpscnn.quantize(network, noise(2, 4, 4, 3))
+        assert np.isfinite(report.layers[0].own_error)
+        result = quantized.compile(device="cpu", precision="int8").session().run(noise(1, 4, 4, 3)[0])
+        assert np.isfinite(result).all()
+        assert (report.error < 0.05) == (size > 1.0)
+
+
 def test_what_cannot_be_quantised(tmp_path: Path) -> None:
     network = classifier()
     with pytest.raises(mpscnn.ParameterError, match="no images given"):
@@ -414,6 +428,8 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(network, noise(1), test_classes=[1, 2])
     with pytest.raises(mpscnn.ParameterError, match="expected a Network or a Model, got str"):
         mpscnn.quantize("mobilenet_v2", noise(1))  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="keep_float must be a sequence of names, got 'conv'"):
+        mpscnn.quantize(network, noise(1), keep_float="conv")
     with pytest.raises(mpscnn.UnsupportedError, match="does not say how a photo becomes its input"):
         mpscnn.quantize(network, [save_photo(tmp_path / "red.png", "red")])
     quantized, _ = mpscnn.quantize(network, noise(1))

@@ -11,7 +11,7 @@ from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
 from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.output import show, show_json, table_width
-from mpscnn.errors import UnsupportedError
+from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
 
 
@@ -40,10 +40,12 @@ def fingerprint(
     for precision in precisions_of(chosen):
         try:
             found[precision] = network.compile(device=chosen, precision=precision).fingerprint(*shapes)
-        except UnsupportedError as error:  # an operation that this precision does not have
+        except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
+            if precision == "float32":
+                raise
             refused[precision] = str(error)
     if as_json:
         show_json({"model": network.name, "device": chosen, "fingerprints": found, "refused": refused})
         return
-    rows = [*found.items(), *((precision, f"refused: {reason}") for precision, reason in refused.items())]
-    show(*text_table(("precision", "fingerprint"), rows, width=table_width()).split("\n"))
+    show(*text_table(("precision", "fingerprint"), [*found.items()], width=table_width()).split("\n"))
+    show(*(f"{precision}: {reason}" for precision, reason in refused.items()))

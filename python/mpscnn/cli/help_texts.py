@@ -11,7 +11,8 @@ from typer.core import TyperCommand
 
 __all__ = ["Command", "short_help", "with_address"]
 
-_TYPE = re.compile(r" <[^<>]+>$")
+_TYPE = re.compile(r" <[^<>|]+>$")
+_CHOICES = re.compile(r" <([^<>]+)>$")
 _RAY = "--ray"
 _BRACES = re.compile(r"^\{(.*)\}")
 
@@ -32,7 +33,11 @@ class Command(TyperCommand):
         write = formatter.write_dl
 
         def write_without_types(rows: Iterable[tuple[str, str]], *arguments: Any, **options: Any) -> None:
-            write([(_TYPE.sub("", name), text) for name, text in rows], *arguments, **options)
+            write(
+                [(_CHOICES.sub(r" [\1]", _TYPE.sub("", name)), text) for name, text in rows],
+                *arguments,
+                **options,
+            )
 
         formatter.write_dl = write_without_types
         try:

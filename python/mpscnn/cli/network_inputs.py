@@ -19,13 +19,13 @@ from mpscnn.stream.evaluation import class_of_folder
 from mpscnn.vision.photo_list import photo_paths
 
 
-def photos_of(given: list[str], most: int | None) -> list[str]:
+def photos_of(given: list[str], most: int | None, *, option: str = "--images") -> list[str]:
     """At most so many of the photos in files and folders, evenly spaced; warns of what cannot be read."""
     paths, failures = photo_paths(given)
     for failure in failures:
         warn(failure)
     if not paths:
-        raise ParameterError("--images: there is no photo")
+        raise ParameterError(f"{option}: there is no photo")
     count = len(paths) if most is None else min(most, len(paths))
     return [paths[i * len(paths) // count] for i in range(count)]
 
@@ -37,7 +37,7 @@ def inputs_of_photos(
     settings = json.loads(core.describe())["preprocess"]
     if settings is None:
         raise UnsupportedError(
-            "the model does not say how a photo becomes its input; convert it with --preprocess, or leave out --images"
+            "the model does not say how a photo becomes its input; convert it with --preprocess"
         )
     channels = network.input.shape[-1] or 3
     sides = size or _sides(network)

@@ -13,7 +13,7 @@ from mpscnn.cli.arguments import JsonOption, ModelArgument
 from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
 from mpscnn.cli.output import hint, show, show_json, table_width
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.model import described_network, model_path, open_model
 
 _FEW = 32  # photos, with which ranges are guesses
@@ -81,11 +81,16 @@ def quantize(
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
     kept = [name for name in keep_float.split(",") if name]
-    for reason in require_quantizable(network, kept).refused.values():
-        hint(f"stays in float32: {reason}")
+    if target.suffix != ".safetensors":
+        raise ParameterError(f"{target}: the name of the output must end in .safetensors")
+    quantizable = require_quantizable(network, kept)
+    if quantizable.refused:
+        operations = {node["name"]: node["operation"] for node in quantizable.network.to_dict()["nodes"]}
+        names = ", ".join(f"{name} ({operations[name]})" for name in quantizable.refused)
+        hint(f"stays in float32, as integers do not have it: {names}")
     require_replaceable(target, WeightsError)
     paths = photos_of(images, most)
-    tested = photos_of(test, None) if test else paths
+    tested = photos_of(test, None, option="--test") if test else paths
     given = inputs_of_photos(core, network, paths, size)
     result, report = quantized(
         network,
@@ -101,5 +106,7 @@ def quantize(
     show(f"{report.name}: the layers that lose most", "")
     show(*report.table(width=table_width()).split("\n"), "", report.verdict())
     if len(paths) < _FEW:
-        hint(f"{len(paths)} photos say little about ranges: a few hundred are better")
+        hint(
+            f"{len(paths)} photo{'s say' if len(paths) > 1 else ' says'} little about ranges: a few hundred are better"
+        )
     show(f"{target}: {bytes_text(target.stat().st_size)}; it runs with --precision int8")

@@ -14,9 +14,9 @@ from mpscnn._private.arguments import whole_number
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.comparison.trace import Array
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.model import task_of
+from mpscnn.model import Model, task_of
 from mpscnn.runtime.library import precisions_of
 
 if TYPE_CHECKING:
@@ -113,7 +113,7 @@ class PrecisionTable:
 
 
 def compare_precisions(
-    network: Network,
+    network: Network | Model[Any],
     images: Iterable[Array],
     *,
     classes: Sequence[int] | None = None,
@@ -126,7 +126,7 @@ def compare_precisions(
     """Compares the precisions in which a device computes a network: results, time and memory.
 
     Args:
-        network: with one input.
+        network: with one input; of a model its network.
         images: inputs of the network, (n, height, width, channels) or what it takes, all of one shape.
         classes: the right class of each image, for the accuracy of a classifier.
         device: as for `Network.compile`; "float32" on it is what the others are compared with.
@@ -137,16 +137,27 @@ def compare_precisions(
         runs: timed runs of each precision, interleaved.
 
     Raises:
-        ParameterError: no images, another number of classes than images, no runs, several inputs.
+        ParameterError: no images or numbers in them that are not finite, another number of classes than images, no
+            runs, several inputs, no network.
         ShapeError: images of another shape. DeviceError: no such device.
     """
-    given = [np.asarray(image) for image in images]
-    count = sum(len(image) for image in given)
+    if isinstance(network, Model):
+        network = network.network
+    if not isinstance(network, Network):
+        raise ParameterError(
+            f"compare_precisions: expected a Network or a Model, got {type(network).__name__}"
+        )
     whole_number("runs", runs, least=1)
     if len(network.inputs) != 1:
         raise ParameterError(
             f"compare_precisions: network {network.name!r} has {len(network.inputs)} inputs, expected one"
         )
+    given = [np.asarray(image) for image in images]
+    if not all(image.ndim for image in given):
+        raise ShapeError("compare_precisions: images must be arrays (n, ...), got a number")
+    count = sum(map(len, given))
+    if not all(np.isfinite(image).all() for image in given if image.dtype.kind == "f"):
+        raise ParameterError("compare_precisions: the images are not all finite")
     if not count:
         raise ParameterError("compare_precisions: no images given")
     if classes is not None and len(classes) != count:
@@ -156,7 +167,7 @@ def compare_precisions(
     for name, options in _compared(device, precisions, accumulate).items():
         try:
             programs[name] = network.compile(device=device, **options)
-        except UnsupportedError as error:  # an operation that this precision does not have
+        except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
             if name == "float32":
                 raise
             refused[name] = str(error)
@@ -262,10 +273,11 @@ class AnswersSeen:
 
     def error(self) -> float:
         """See `PrecisionFigures`, as the two below."""
-        return max(
+        errors = [
             math.sqrt(error / right) if right else (0.0 if error == 0.0 else math.inf)
             for error, right in self._squares.values()
-        )
+        ]
+        return math.nan if any(map(math.isnan, errors)) else max(errors)
 
     def agreement(self) -> float | None:
         """How often the answer is the same."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
 from typing import TYPE_CHECKING, Any
@@ -220,8 +220,10 @@ class Network(
         need to know its integers (`quantize`). Model files hold it. `mpscnn.check_precision` finds the layers that need
         it in float16, `mpscnn.quantize` those in int8.
 
-        Raises ParameterError for a layer that there is not, and for an input.
+        Raises ParameterError for a layer that there is not, for an input, and for one name instead of a sequence.
         """
+        if isinstance(layers, str) or not isinstance(layers, Iterable):
+            raise ParameterError(f"keep_float32: layers must be a sequence of layers, got {layers!r}")
         for layer in layers:
             index = layer.index if isinstance(layer, Tensor) else self[layer].index
             self.graph.keep_float32(index, keep)
@@ -246,7 +248,9 @@ class Network(
         """The result of the layer of this name."""
         names = self.layer_names()
         if name not in names:
-            raise ParameterError(f"network {self.name!r} has no layer {name!r}{did_you_mean(name, names)}")
+            raise ParameterError(
+                f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), names)}"
+            )
         return Tensor(self, names.index(name), name)
 
     def layer_names(self) -> list[str]:

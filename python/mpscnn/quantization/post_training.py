@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.arguments import name_list
 from mpscnn.comparison.precision_table import Answers, AnswersSeen
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -114,7 +115,7 @@ def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Qua
         raise ParameterError(
             f'quantize: network {network.name!r} is quantised already; it computes in precision "int8"'
         )
-    for name in keep_float:
+    for name in name_list("keep_float", keep_float):
         network[name]  # raises for a layer that there is not
     prepared, became = prepare(network, keep_float)
     inputs = {tensor.name for tensor in prepared.inputs}
@@ -199,8 +200,8 @@ def _layers(floats: Network, quantized: Network, images: Sequence[Given]) -> tup
 
 
 def _square(values: Array) -> float:
-    """Sum of squares."""
-    return float(np.vdot(values, values))
+    """Sum of squares, which may be beyond float32."""
+    return float(np.square(values, dtype=np.float64).sum())
 
 
 def _ratio(error: float, norm: float) -> float:

@@ -56,14 +56,15 @@ class Histogram:
         if most == 0.0:
             return
         if self._reach == 0.0:
-            self._reach = 2.0 ** math.ceil(math.log2(most))  # a power of two: zero is the border of two bins
+            # A power of two: zero is the border of two bins.
+            self._reach = max(2.0 ** math.ceil(math.log2(most)), _LEAST_SCALE)
         while self._reach < most:
             pairs = self._counts.reshape(-1, 2).sum(axis=1)
             self._counts[:] = 0
             self._counts[_BINS // 4 : _BINS // 4 * 3] = pairs
             self._reach *= 2.0
-        places = flat + np.float32(self._reach)
-        places *= np.float32(_BINS / (2.0 * self._reach))
+        places = flat * np.float32(_BINS / (2.0 * self._reach))
+        places += np.float32(_BINS / 2)
         self._counts += np.bincount(places.astype(np.int64), minlength=_BINS + 1)[:_BINS]
         self._counts[-1] += np.count_nonzero(places >= _BINS)
         self._counts[_BINS // 2] -= flat.size - np.count_nonzero(flat)

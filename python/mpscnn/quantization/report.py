@@ -90,7 +90,7 @@ class QuantizationReport:
         """What came out, in a few words."""
         found = [f"error of the results {self.error:.2g}"]
         if self.agreement is not None:
-            found.append(f"same {self.compared} {self.agreement:.1%}")
+            found.append(f"the same answer for {self.agreement:.1%} of {self.compared}")
         if self.accuracy is not None and self.accuracy_before is not None:
             found.append(f"accuracy {self.accuracy_before:.2%} in float32, {self.accuracy:.2%} in int8")
         layers = "1 layer" if len(self.kept) == 1 else f"{len(self.kept)} layers"
@@ -99,7 +99,8 @@ class QuantizationReport:
         if self.refused:
             more = f" and {len(self.refused) - _SHOWN} more" if len(self.refused) > _SHOWN else ""
             refused = f"; integers do not have {', '.join(list(self.refused)[:_SHOWN])}{more}"
-        return f"int8{kept} on {self.images} images: {', '.join(found)}{refused}"
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        return f"int8{kept} on {images}: {', '.join(found)}{refused}"
 
     def __repr__(self) -> str:
         return f"{self.table()}\n\n{self.verdict()}"
