@@ -230,6 +230,21 @@ def test_bad_photos_are_refused(service: Service, body: bytes, status: int, kind
     refused(service.request("/v1/classify", body), status, kind, message)
 
 
+def test_pictures_that_jpeg_does_not_have_are_refused(
+    models: dict[str, mpscnn.Model], tmp_path: Path
+) -> None:
+    path = tmp_path / "colours.safetensors"
+    path.write_bytes(models["classification"]._core.content())
+    wide = encoded(np.zeros((1, 65_535, 3), np.uint8))
+    with serving(path, "--device", "cpu") as service:
+        answer = service.request("/v1/classify", wide, {"Accept": "image/jpeg"})
+        refused(answer, 422, "UnsupportedError", "ask for image/png")
+        assert picture(service.request("/v1/classify", wide, {"Accept": "image/png"})).width == 65_535
+        long = service.request("/v1/models/" + 60_000 * "x")
+        refused(long, 404, "UnknownModel", "served are colours")
+        assert len(long.body) < 1_000
+
+
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "BMP"])
 def test_truncated_photos_are_refused_wherever_they_end(service: Service, kind: str) -> None:
     random = np.random.default_rng(1).integers(0, 256, (40, 60, 3)).astype(np.uint8)

@@ -264,9 +264,8 @@ def test_large_heads_are_refused(service: Service, content: bytes) -> None:
             connection.sendall(content)
         except OSError:  # the service has closed the connection
             return
-        if b"chunked" not in content:
-            status, _, body = answered(connection)
-            assert (status, json.loads(body)["error"]) == (431, "HeadTooLarge")
+        status, _, body = answered(connection)
+        assert (status, json.loads(body)["error"]) == (431, "HeadTooLarge")
         assert is_closed(connection)
     assert service.request("/v2/health/live").status == 200
 
@@ -289,6 +288,60 @@ def test_fields_behind_a_body_in_chunks_are_not_kept(service: Service, photo: by
             for _ in range(2_000):
                 connection.sendall(b"X: " + b"y" * 30_000)
         assert resident(service) - before < 20e6
+
+
+@pytest.mark.parametrize(
+    ("length", "behind"), [(-1, b"x"), (-3, b"xyz\r\n\r\n"), (0, b"\x00"), (0, b"BREW / HTTP/1.1\r\n\r\n")]
+)
+def test_a_request_is_answered_whatever_comes_behind_it(
+    service: Service, photo: bytes, length: int, behind: bytes
+) -> None:
+    """Such as more bytes than its Content-Length says."""
+    photo += bytes(-length)
+    body = photo[:length] if length else photo
+    with ExitStack() as stack:
+        connection = connected(service, stack)
+        connection.sendall(head("/v1/classify", len(body)) + body + behind)
+        status, headers, _ = answered(connection)
+        assert (status, headers["connection"]) == (200, "close")
+        with suppress(OSError):
+            connection.sendall(1_000 * b"x")
+        assert is_closed(connection)
+
+
+@pytest.mark.parametrize(
+    "chunk", [b"zz\r\nx\r\n", b"-1\r\nx\r\n", b"1\r\nxyz\r\n", b"fffffffffffffffff\r\nx\r\n"]
+)
+def test_damaged_chunks_are_said(service: Service, chunk: bytes) -> None:
+    start = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with ExitStack() as stack:
+        connection = connected(service, stack)
+        connection.sendall(start + chunk)
+        status, headers, body = answered(connection)
+        assert (status, json.loads(body)["error"]) == (400, "BadRequest")
+        assert headers["connection"] == "close"
+        assert is_closed(connection)
+    assert service.request("/v2/health/live").status == 200
+
+
+@pytest.mark.parametrize(
+    "fields", [b"Content-Length: 1\r\nContent-Length: 5", b"Content-Length: 1\r\nTransfer-Encoding: chunked"]
+)
+def test_lengths_that_contradict_are_refused(service: Service, fields: bytes) -> None:
+    with ExitStack() as stack:
+        connection = connected(service, stack)
+        connection.sendall(b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\n" + fields + b"\r\n\r\nxxxxx")
+        assert answered(connection)[0] == 400
+        assert is_closed(connection)
+
+
+def test_bodies_in_other_codings_are_refused(service: Service) -> None:
+    start = b"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: gzip, chunked\r\n\r\n"
+    with ExitStack() as stack:
+        connection = connected(service, stack)
+        connection.sendall(start + b"1\r\nx\r\n0\r\n\r\n")
+        status, _, body = answered(connection)
+    assert (status, json.loads(body)["error"]) == (415, "UnsupportedCoding")
 
 
 def test_too_many_requests_before_the_first_answer_close_the_connection(service: Service) -> None:

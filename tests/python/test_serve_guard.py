@@ -13,6 +13,8 @@ import pytest
 from command_line import Command, save_colour_model
 from serving import Answer, Service, serving
 
+import mpscnn
+
 pytest.importorskip("fastapi", reason="FastAPI is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
@@ -67,7 +69,17 @@ def test_requests_need_the_token(guarded: Service) -> None:
             assert answer.headers["www-authenticate"] == "Bearer"
     for path in ("/v1/classify", "/v1/models/colours/options", "/v2/models/colours/infer"):
         refused(guarded.request(path, b"{}"), 401, "Unauthorized")
-    assert guarded.request("/v1/models", headers={"Authorization": f"Bearer {TOKEN}"}).status == 200
+    for scheme in ("Bearer", "bearer", "BEARER"):  # of any case (RFC 9110, 11.1)
+        assert guarded.request("/v1/models", headers={"Authorization": f"{scheme} {TOKEN}"}).status == 200
+
+
+@pytest.mark.parametrize("name", ["Host", "Authorization", "Origin"])
+def test_what_says_who_asks_is_there_once(guarded: Service, name: str) -> None:
+    fields = {"Host": "127.0.0.1", "Authorization": f"Bearer {TOKEN}", "Origin": "http://127.0.0.1"}
+    head = "".join(f"{field}: {text}\r\n" for field, text in [*fields.items(), (name, fields[name])])
+    with socket.create_connection(guarded.place, timeout=30) as connection:
+        connection.sendall(f"GET /v1/models HTTP/1.1\r\n{head}\r\n".encode())
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
 
 
 def test_health_and_the_page_need_no_token(guarded: Service) -> None:
@@ -92,7 +104,22 @@ def test_names_of_this_machine_are_answered(service: Service, host: str) -> None
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "localhost.evil.example", "10.0.0.1", "127.0.0.1.evil.example", "", "[", "a b"]
+    "host",
+    [
+        "evil@localhost",
+        "localhost/evil",
+        "localhost:x",
+        "localhost#",
+        "[::1",
+        "[::1]x",
+        "evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "127.0.0.1.evil.example",
+        "",
+        "[",
+        "a b",
+    ],
 )
 def test_other_names_are_not(service: Service, host: str) -> None:
     for path in ("/", "/v1/models", "/v2/health/live"):
@@ -194,6 +221,21 @@ def test_the_address_is_written_while_it_answers(command: Command, model: Path, 
     ended = command("serve", str(model), "--address-file", str(tmp_path / "none" / "address"))
     assert ended.returncode == 2
     assert "none/address: cannot be written" in ended.stderr
+
+
+def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:
+    from mpscnn.serve.hosting import Models, host
+    from mpscnn.serve.server import listening, serve
+    from mpscnn.serve.settings import Settings
+
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        settings = Settings(port=other.getsockname()[1], inflight=1)
+        with listening(settings) as listener:  # which both may, until one of them listens
+            other.listen()
+            with pytest.raises(mpscnn.ParameterError, match=f"port {settings.port}: "):
+                serve(Models([host(model, 1)]), settings, listener)
 
 
 def test_models_must_exist_and_have_names_of_their_own(command: Command, model: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import Response
 
+from mpscnn.errors import UnsupportedError
 from mpscnn.serve.failures import RefusedError
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import Segmentation
@@ -18,6 +19,7 @@ __all__ = ["JPEG", "JSON", "PNG", "Answer", "accepted", "json_bytes", "picture"]
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
+_JPEG_SIDE = 65_500  # libjpeg's limit
 _BUFFERED = 65_536  # bytes, below which nothing waits for the client
 
 JSON = "application/json"
@@ -77,12 +79,20 @@ class Answer(Response):  # type: ignore[misc]
 
 
 def picture(result: Any, photo: Photo, kind: str) -> bytes:
-    """What was found, drawn on the photo; of a segmentation as PNG the mask, whose pixels are class numbers."""
+    """What was found, drawn on the photo; of a segmentation as PNG the mask, whose pixels are class numbers.
+
+    Raises UnsupportedError for one that is too large for JPEG.
+    """
     as_mask = kind == PNG and isinstance(result, Segmentation)
     drawn = result.label_picture() if as_mask else result.draw(photo)
     stream = io.BytesIO()
     if kind == PNG:
         drawn.save(stream, "PNG", compress_level=1)
+    elif max(drawn.size) > _JPEG_SIDE:
+        width, height = drawn.size
+        raise UnsupportedError(
+            f"the picture has {width} x {height} pixels, and JPEG {_JPEG_SIDE:,} a side at most: ask for {PNG}"
+        )
     else:
         drawn.convert("RGB").save(stream, "JPEG", quality=90)
     return stream.getvalue()

@@ -38,7 +38,17 @@ async def read_body(request: Request, most: int, ends: float, share: Share) -> b
     """
     if (coding := request.headers.get("content-encoding", "identity").lower()) != "identity":
         raise RefusedError(
-            HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "UnsupportedCoding", f"bodies are not read in {coding}", _CLOSE
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedCoding",
+            f"bodies are not read in {coding[:100]}",
+            _CLOSE,
+        )
+    if (coding := request.headers.get("transfer-encoding", "chunked").lower()) != "chunked":
+        raise RefusedError(
+            HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+            "UnsupportedCoding",
+            f"bodies are not read in {coding[:100]}",
+            _CLOSE,
         )
     length = request.headers.get("content-length", "")
     if length.isdecimal() and int(length) > most:

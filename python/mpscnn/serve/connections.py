@@ -33,6 +33,7 @@ _PIPELINED = 16
 _LAST = 5.0
 #: Seconds in which what a refused client still sends is thrown away, so that it sees the answer.
 _LINGER = 2.0
+_NO_HTTP = "BadRequest"
 
 
 class _RefusedHeadError(Exception):
@@ -56,13 +57,15 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
         self._in_head = False
         self._in_body = False
         self._one_too_many = False
-        self._refusal = (HTTPStatus.BAD_REQUEST, "BadRequest", "this is not HTTP")
+        self._refusal = (HTTPStatus.BAD_REQUEST, _NO_HTTP, "this is not HTTP")
         self._pending = 0
         """Bytes since the parser gave something on: a head's, or what chunks have beside their content."""
         self._idle_since = 0.0
         self._arrival: asyncio.TimerHandle | None = None
         self._departure: asyncio.TimerHandle | None = None
         self._lingering = False
+        self._deaf = False
+        """Whether what comes is thrown away: it is behind the last request that is answered."""
 
     # ---- How many ----
 
@@ -105,6 +108,8 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
 
     def data_received(self, data: bytes) -> None:
         """Bytes of requests, or behind a refused one."""
+        if self._deaf:
+            return
         self._pending += len(data)
         self._unset_keepalive_if_required()
         try:
@@ -112,7 +117,13 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
         except httptools.HttpParserUpgrade:
             pass  # to nothing that there is: answered as HTTP
         except httptools.HttpParserError:
-            self._refuse(*self._refusal)
+            if self._refusal[1] == _NO_HTTP and self._is_answering():
+                self._deaf = True
+                self.cycle.keep_alive = False
+                self._in_head = False
+                self._stop_waiting()
+            else:
+                self._refuse(*self._refusal)
             return
         if self._pending > _HEAD_BYTES:
             self._refuse(*self._too_large())
@@ -176,6 +187,10 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
         """The end of an answer."""
         super().on_response_complete()
         self._idle_since = time.monotonic()
+
+    def _is_answering(self) -> bool:
+        """Whether a request has come completely, and its answer has not gone."""
+        return self.cycle is not None and not self._in_body and not self.cycle.response_complete
 
     def _refuse_head(self, refusal: tuple[HTTPStatus, str, str]) -> None:
         self._refusal = refusal
@@ -273,7 +288,9 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
             self._leave()
             return
         event("refused", status=status.value, kind=kind, client=self.client[0] if self.client else None)
-        if self.cycle is None or self.cycle.response_complete:
+        if self._is_unanswered():
+            if self.cycle is not None:
+                self.cycle.disconnected = True  # the application answers nobody
             body = json.dumps({"error": kind, "message": message}).encode()
             retry = (
                 f"retry-after: {self._service.retry_after()}\r\n"
@@ -286,6 +303,12 @@ class Connection(HttpToolsProtocol):  # type: ignore[misc]
             )
             self.transport.write(head.encode() + body)
         self._leave()
+
+    def _is_unanswered(self) -> bool:
+        """Whether the request that is refused is the only one without an answer."""
+        if self.cycle is None or self.cycle.response_complete:
+            return True
+        return self._in_body and not self.cycle.response_started and not self.pipeline
 
 
 class _Lingering:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -30,6 +31,10 @@ _HEADERS = (
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
 _MOST_KNOWN = 100
+#: An address in brackets or a name, and maybe a port.
+_HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
+#: Fields of which another program on the way may take the other one.
+_ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
 
@@ -50,7 +55,7 @@ class Guard:
         self._app = app
         self._service = service
         settings = service.settings
-        self._token = None if settings.token is None else f"Bearer {settings.token}".encode()
+        self._token = None if settings.token is None else settings.token.encode()
         self._open = OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
         self._known: set[str] = set()
@@ -81,6 +86,10 @@ class Guard:
             self._service.metrics.refused.labels("connections").inc()
             about = {"Retry-After": str(self._service.retry_after())}
             return _refuse(503, "TooManyConnections", "too many connections are open", about)
+        if len(headers) < len(scope["headers"]) and any(
+            sum(name == once for name, _ in scope["headers"]) > 1 for once in _ONCE
+        ):
+            return _refuse(400, "BadRequest", "a field of the head that must be there once is there twice")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_ours(host):
             return _refuse(
@@ -96,8 +105,8 @@ class Guard:
         ):
             return _refuse(403, "ForeignOrigin", "pages of other sites may not use this service")
         if self._token is not None and scope["path"] not in self._open:
-            given = headers.get(b"authorization", b"")
-            if not hmac.compare_digest(given, self._token):
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if not hmac.compare_digest(given, self._token) or scheme.lower() != b"bearer":
                 about = {"WWW-Authenticate": "Bearer"}
                 return _refuse(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
         return None
@@ -111,10 +120,10 @@ class Guard:
         return ours
 
     def _names_us(self, host: str) -> bool:
-        try:
-            name = urlsplit(f"//{host}").hostname or ""
-        except ValueError:
+        found = _HOST.fullmatch(host)
+        if found is None:
             return False
+        name = found[1] or found[2]
         return is_loopback(name) or name in self._hosts
 
 

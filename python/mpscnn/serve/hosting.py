@@ -177,7 +177,7 @@ class Models:
             raise RefusedError(
                 HTTPStatus.NOT_FOUND,
                 "UnknownModel",
-                f"there is no model {name!r}{did_you_mean(name, list(self._by_name))}; "
+                f"there is no model {name[:100]!r}{did_you_mean(name[:100], list(self._by_name))}; "
                 f"served are {', '.join(self._by_name)}",
             )
         return self._by_name[name]

@@ -13,7 +13,8 @@ from mpscnn.serve.answers import JSON
 __all__ = ["JSON_ANSWER", "complete_description", "failures"]
 
 _ABOUT_FAILURES = {
-    400: "ImageError, ParameterError, ShapeError: the photo or the tensors cannot be read, or an option is wrong.",
+    400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read, an option is "
+    "wrong, or it is not HTTP.",
     401: "Unauthorized: the token is missing or wrong.",
     403: "ForeignOrigin: a browser asks for a page of another site.",
     404: "UnknownModel, NotFound: there is no such model, version or path.",
@@ -27,7 +28,7 @@ _ABOUT_FAILURES = {
     503: "QueueFull, TooManyBytesHeld, TooManyConnections: busy; Retry-After says when to ask again.",
     504: "DeadlineExceeded: the request had come, but there was no result in time.",
 }
-_OF_ALL = (403, 408, 421, 431, 503)
+_OF_ALL = (400, 403, 408, 421, 431, 503)
 _PARAMETERS = {"name": "Of a model that is served.", "version": "Each model has the version 1."}
 _FAILURE = {
     "type": "object",

@@ -91,7 +91,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         "/v1/models/{name}/profile",
         profile,
         "The time of each step of the network, with random numbers as its input.",
-        *(400, 404, 504),
+        *(404, 504),
         parameters=[
             {
                 "name": "runs",
@@ -105,7 +105,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
         "/v1/models/{name}/options",
         change_options,
         "Computes later requests on another device, in another precision or by other threads.",
-        *(400, 404, 413, 415, 422),
+        *(404, 413, 415, 422),
         method="POST",
         requestBody={"required": True, "content": {JSON: {"schema": _OPTIONS_SCHEMA}}},
     )

@@ -203,6 +203,6 @@ def _described(options: dict[str, _Option]) -> dict[str, Any]:
                     }
                 },
             },
-            **failures(400, 404, 406, 413, 415, 422, 504),
+            **failures(404, 406, 413, 415, 422, 504),
         },
     }

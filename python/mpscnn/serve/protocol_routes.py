@@ -126,7 +126,7 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
                     "description": "As the request, JSON alone or with bytes behind it.",
                     "content": bodies,
                 },
-                **failures(400, 404, 413, 415, 422, 504),
+                **failures(404, 413, 415, 422, 504),
             },
         }
         routes.add(f"{prefix}/infer", infer, described)

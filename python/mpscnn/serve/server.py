@@ -51,8 +51,12 @@ def listening(settings: Settings) -> socket.socket:
         made.bind(address)
     except OSError as error:
         made.close()
-        raise ParameterError(f"{settings.host}, port {settings.port}: {error.strerror or error}") from error
+        raise _taken(settings, error) from error
     return made
+
+
+def _taken(settings: Settings, error: OSError) -> ParameterError:
+    return ParameterError(f"{settings.host}, port {settings.port}: {error.strerror or error}")
 
 
 def _allow_files(connections: int) -> None:
@@ -98,7 +102,10 @@ def serve(
     """Answers requests until SIGTERM or SIGINT, then those that it has taken.
 
     Args:
-        address_file: where its address is written while it listens. Raises ParameterError if it cannot be.
+        address_file: where its address is written while it listens.
+
+    Raises:
+        ParameterError: the address file cannot be written, or another process listens at the port meanwhile.
     """
     service = Service(models, settings)
     server = server_of(service)
@@ -112,7 +119,10 @@ def serve(
             ending.callback(signal.signal, number, signal.signal(number, end))
         ending.callback(event, "ended")
         ending.callback(service.close)
-        listener.listen(_BACKLOG)
+        try:
+            listener.listen(_BACKLOG)
+        except OSError as error:  # two may be bound to a port before one of them listens
+            raise _taken(settings, error) from error
         address = address_of(listener)
         if address_file is not None:
             with replacing(address_file, ParameterError) as stream:
