@@ -220,6 +220,16 @@ def test_layers_are_kept_in_float16_only(
     assert path.read_bytes() == before
 
 
+def test_the_command_takes_the_precisions_that_it_looks_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network_with_large_numbers().save(path := tmp_path / "model.safetensors")
+    assert call(monkeypatch, "check", str(path), "--precision", "int8") == 2
+    assert "'float16', 'bfloat16'" in capsys.readouterr().err
+    assert call(monkeypatch, "check", "--help") == 0
+    assert "--precision [float16|bfloat16]" in capsys.readouterr().out
+
+
 def test_what_is_beyond_the_tolerance_in_bfloat16() -> None:
     report = PrecisionReport("net", "bfloat16", 3, (), tolerance=0.01, error=0.5, keep=(), kept_error=0.5)
     assert "in float16 only" in report.verdict()

@@ -39,6 +39,7 @@ def test_what_a_precision_does_not_have_is_told_below_the_table(
     network.save(file := tmp_path / "large.safetensors", dtype="float32")
     assert call(monkeypatch, "fingerprint", str(file)) == 0
     lines = capsys.readouterr().out.splitlines()
+    assert "" not in lines
     assert max(map(len, lines[:4])) < 40
     assert any(line.startswith("float16: layer 'dense': weight 100000") for line in lines)
     assert any(line.startswith("int8: layer 'dense'") for line in lines)

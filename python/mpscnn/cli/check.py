@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,8 +13,6 @@ from mpscnn.cli.arguments import (
     DeviceOption,
     JsonOption,
     ModelArgument,
-    Precision,
-    PrecisionOption,
 )
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.info import SizeOption, check_size
@@ -27,9 +26,18 @@ from mpscnn.registry import is_path
 _AUTO = "auto"
 
 
+class Lower(str, Enum):
+    """Values of --precision."""
+
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
 def check(
     model: ModelArgument,
-    precision: PrecisionOption = Precision.float16,
+    precision: Annotated[
+        Lower, typer.Option(help="What the layers are looked at in; for int8 there is mpscnn quantize.")
+    ] = Lower.float16,
     images: Annotated[
         list[str] | None,
         typer.Option("--images", metavar="DIR", help="Photos, or folders of them; default: random inputs."),
@@ -71,7 +79,7 @@ def check(
     """
     from mpscnn.comparison import check_precision
 
-    if keep_float32 is not None and precision is not Precision.float16:
+    if keep_float32 is not None and precision is not Lower.float16:
         raise typer.BadParameter(
             f"layers are kept in float32 in float16 only, not in {precision.value}",
             param_hint="--keep-float32",

@@ -47,5 +47,5 @@ def fingerprint(
     if as_json:
         show_json({"model": network.name, "device": chosen, "fingerprints": found, "refused": refused})
         return
-    show(*text_table(("precision", "fingerprint"), [*found.items()], width=table_width()).split("\n"))
-    show(*(f"{precision}: {reason}" for precision, reason in refused.items()))
+    table = text_table(("precision", "fingerprint"), [*found.items()], width=table_width())
+    show(*table.split("\n"), *(f"{precision}: {reason}" for precision, reason in refused.items()))

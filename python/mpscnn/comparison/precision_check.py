@@ -100,9 +100,8 @@ class PrecisionReport:
     def verdict(self) -> str:
         """What came out, in a sentence or two."""
         allowed = f"allowed {self.tolerance:.2g}"
-        found = (
-            f"{self.precision}: error of the results {self.error:.2g}, {allowed}, over {self.images} images"
-        )
+        images = "1 image" if self.images == 1 else f"{self.images} images"
+        found = f"{self.precision}: error of the results {self.error:.2g}, {allowed}, over {images}"
         if not self.keep and self.precision != "float16" and not self.error <= self.tolerance:
             return f"{found}, which is beyond it; layers can be kept in float32 in float16 only"
         if not self.keep:
