@@ -45,7 +45,7 @@ def read(tell: Any) -> bytes:
         ends = asyncio.get_running_loop().time() + SOON
         tell(sender, ends)
         request = Request({"type": "http", "headers": []}, sender.receive)
-        return await read_body(request, 1_000, ends, HeldBytes(1_000).share())
+        return await read_body(request, 1_000, ends, HeldBytes(1_000, "bodies").share())
 
     return asyncio.run(reading())
 
