@@ -301,7 +301,7 @@ class Model(Generic[Answer]):
     def __repr__(self) -> str:
         count = len(self.labels or [])
         classes = f", {count} {'class' if count == 1 else 'classes'}" if count else ""
-        return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.precision})>"
+        return f"<Model {self.name!r}{classes} on {self.program.device} ({self.program.numbers})>"
 
     @property
     def task(self) -> str:

@@ -184,6 +184,7 @@ def test_numbers_of_weights_and_sums(
     names = {option[2:]: value for option, value in zip(options[::2], options[1::2], strict=True)}
     model = mpscnn.load(device="cpu", **names)  # type: ignore[arg-type]
     assert model.program.numbers == numbers
+    assert f"on cpu ({numbers})" in repr(model)
     Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
         tmp_path / "noise.png"
     )
@@ -197,7 +198,7 @@ def test_numbers_of_weights_and_sums(
 def test_numbers_that_do_not_go_together(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for command in ("explain", "benchmark"):
+    for command in ("explain", "benchmark", "profile"):
         assert call(monkeypatch, command, "digits", "--precision", "bfloat16", "--weights", "int8") != 0
         assert "weights" in capsys.readouterr().err
         assert call(monkeypatch, command, "digits", "--accumulate", "half") != 0

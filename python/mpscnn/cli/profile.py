@@ -15,6 +15,8 @@ from mpscnn._private.files import writing
 from mpscnn.benchmark import Subject, open_subject
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     DeviceOption,
     JsonOption,
     ModelArgument,
@@ -23,6 +25,8 @@ from mpscnn.cli.arguments import (
     RandomWeightsOption,
     RemovedFastMatmul,
     ThreadsOption,
+    Weights,
+    WeightsOption,
 )
 from mpscnn.cli.output import show, show_json, table_width
 from mpscnn.errors import ParameterError
@@ -46,6 +50,8 @@ def profile(
     threads: ThreadsOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
     photo: Annotated[
@@ -81,7 +87,9 @@ def profile(
     """
     subject = open_subject(model, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
-    program = subject.network.compile(device=device, precision=precision.value)
+    program = subject.network.compile(
+        device=device, precision=precision.value, weights=weights.value, accumulate=accumulate.value
+    )
     result = program.session(threads=threads or "auto").profile(x, runs=runs)
     if trace is not None:
         _write(result, trace)
