@@ -98,12 +98,27 @@ kernel void array_loss(constant ArrayLossParams &params [[buffer(0)]],
         sum = powers.result();
     }
     const float logarithm = log(sum);
+    LongSum labels_sum;
+    labels_sum.begin();
+    bool counted = false;
+    for (uint k = first; k < behind && (params.sums_labels != 0 || params.counts_pixels != 0); ++k) {
+        const float weight = params.has_weights != 0 ? load(weights, k, params.run, 3) : 1.0f;
+        labels_sum.add(fma(load(labels, k, params.run, 2), params.kept, params.share) * weight);
+        counted = counted || weight != 0.0f;
+    }
+    const float sum_of_labels = labels_sum.result();
     for (uint k = first; k < behind; ++k) {
         const float t = fma(load(labels, k, params.run, 2), params.kept, params.share);
         const float weight = params.has_weights != 0 ? load(weights, k, params.run, 3) : 1.0f;
         float y = load(prediction, k, params.run, 1);
         if (params.kind == ArrayLossKind::counted) {
-            store(result, weight == 0.0f ? 0.0f : params.factor, k, params.run, 4);
+            const bool one = params.counts_pixels != 0 ? counted && k == first : weight != 0.0f;
+            store(result, one ? params.factor : 0.0f, k, params.run, 4);
+            continue;
+        }
+        if (params.sums_labels != 0) {
+            const float softmax = exp(y - largest) / sum;
+            store(result, (softmax * sum_of_labels - t * weight) * params.factor, k, params.run, 4);
             continue;
         }
         if (params.kind == ArrayLossKind::softmax)
@@ -114,9 +129,10 @@ kernel void array_loss(constant ArrayLossParams &params [[buffer(0)]],
     }
 }
 
+/// By at least 1.
 kernel void array_quotient(constant ArrayRun &run [[buffer(0)]], const device float *first [[buffer(1)]],
                            const device float *second [[buffer(2)]], device float *result [[buffer(3)]],
                            uint i [[thread_position_in_grid]]) {
     if (i >= run.threads) return;
-    store(result, load(first, i, run, 1) / load(second, i, run, 2), i, run, 3);
+    store(result, load(first, i, run, 1) / max(load(second, i, run, 2), 1.0f), i, run, 3);
 }

@@ -22,6 +22,8 @@ struct ArrayLossParams {
     unsigned int channels;
     ArrayLossKind kind;
     int is_gradient, has_weights;
+    int sums_labels;   ///< the factor of cross entropy's softmax is the sum of a pixel's weighted labels
+    int counts_pixels; ///< of the channels of a pixel only the first one is counted, if any weight is not 0
     float factor;      ///< of every element
     float kept, share; ///< a label t counts as t * kept + share
     float epsilon, delta;

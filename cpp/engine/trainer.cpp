@@ -49,6 +49,7 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
                  const SessionOptions &session)
     : network_(network), options_(options), training_(make_training_graph(network, options)),
       prediction_shape_(training_.graph.shape(training_.graph.outputs()[1])),
+      rates_(2 * training_.missed_updates.size()),
       program_(compile_training(training_.graph, device, options)), session_options_(session),
       session_(program_, looking_at_all(session, options.check_finite)) {
     if (training_.update)
@@ -76,15 +77,26 @@ void Trainer::set_rates(float learning_rate) {
     if (!std::isfinite(learning_rate) || learning_rate < 0.0f)
         fail(ErrorKind::parameter,
              {"training: the learning rate must be finite and at least 0, got ", learning_rate});
-    rates_[0] = rates_[1] = learning_rate;
     const OptimizerOptions &optimizer = options_.optimizer;
-    if (optimizer.kind == OptimizerKind::adam) { // the moments begin at zero
-        const auto time = static_cast<double>(updates() + 1);
+    for (std::size_t i = 0; i < training_.missed_updates.size(); ++i) {
+        float &step = rates_[2 * i + 1];
+        rates_[2 * i] = step = learning_rate;
+        if (optimizer.kind != OptimizerKind::adam) continue;
+        const std::int64_t seen = updates() - training_.missed_updates[i];
+        if (seen < 0)
+            fail(ErrorKind::state, {"training: a layer missed ", training_.missed_updates[i],
+                                    " updates, but there have been only ", updates()});
+        const auto time = static_cast<double>(seen + 1); // the moments begin at zero
         const double first = 1.0 - std::pow(optimizer.beta1, time),
                      second = 1.0 - std::pow(optimizer.beta2, time);
-        rates_[1] = static_cast<float>(learning_rate * std::sqrt(second) / first);
+        step = static_cast<float>(learning_rate * std::sqrt(second) / first);
     }
     step_[0] = static_cast<float>(steps_);
+}
+
+void Trainer::give_rates(std::vector<TensorView> &inputs) {
+    for (std::size_t i = 0; i < training_.missed_updates.size(); ++i)
+        inputs.push_back(dense(std::span(rates_.data() + 2 * i, 2), {1, 2}));
 }
 
 void Trainer::require_finite_loss(double loss, std::span<const TensorView> inputs,
@@ -146,7 +158,8 @@ void Trainer::run_step(std::span<const TensorView> given, std::span<const Tensor
 
 /// From sums of gradients, which begin anew then.
 void Trainer::update_weights() {
-    std::vector<TensorView> given{dense(rates_, {1, 2})}, made;
+    std::vector<TensorView> given, made;
+    give_rates(given);
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const TrainingVariable &variable = training_.variables[i];
         given.push_back(dense(values_[i].now(), variable.shape));
@@ -173,7 +186,7 @@ double Trainer::step(std::span<const TensorView> inputs, const TensorView &label
                                   inputs.begin() + static_cast<std::ptrdiff_t>(training_.network_inputs));
     given.push_back(labels);
     if (options_.weighted) given.push_back(inputs.back());
-    if (!training_.update) given.push_back(dense(rates_, {1, 2}));
+    if (!training_.update) give_rates(given);
     given.push_back(dense(step_, {1, 1}));
     float loss = 0.0f;
     const auto elements = static_cast<std::size_t>(labels.shape.elements());

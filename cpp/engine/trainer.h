@@ -67,6 +67,7 @@ private:
 
     void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;
     void set_rates(float learning_rate);
+    void give_rates(std::vector<TensorView> &inputs);
     void run_step(std::span<const TensorView> given, std::span<const TensorView> made);
     void require_finite_loss(double loss, std::span<const TensorView> views,
                              std::span<const TensorView> outputs);
@@ -80,7 +81,7 @@ private:
     TrainingGraph training_;
     Shape prediction_shape_;
     std::vector<Values> values_; ///< of the variables
-    AlignedBuffer<float> rates_{2}, step_{1}, prediction_;
+    AlignedBuffer<float> rates_, step_{1}, prediction_;
     std::shared_ptr<Program> program_;
     SessionOptions session_options_;
     Session session_;

@@ -1,6 +1,7 @@
 #include "engine/training_graph.h"
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <set>
 #include <utility>
@@ -54,13 +55,16 @@ private:
     void add_variable(const std::string &name, const Shape &shape, std::vector<float> first,
                       const std::string &layer, const std::string &role);
     void add_weights(std::size_t i);
+    void find_missed_updates();
+    std::map<std::int64_t, ValueId> add_rates(Graph &graph) const;
+    std::map<std::string, ValueId> rates_of_weights(const std::map<std::int64_t, ValueId> &rates) const;
     void add_kept(const std::string &weight, const Shape &shape, const std::vector<float> &first);
     void copy_layers();
     void copy_layer(std::size_t i);
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
     ValueId copy_activation(std::size_t i, const std::string &name, ValueId before);
     void add_prediction();
-    ValueId add_share_of_weights();
+    ValueId add_share_of_weights(const ops::Loss &loss);
     ValueId add_loss_gradient();
     NamedGradients gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const;
     void add_backward();
@@ -81,9 +85,11 @@ private:
     std::vector<bool> needed_, trained_, reads_variables_;
     std::vector<ValueId> copies_; ///< of the network's values
     std::map<std::string, ValueId> by_name_;
-    std::vector<std::string> weights_; ///< those that are trained
-    std::vector<ValueId> inputs_;      ///< copies of the network's
-    ValueId labels_ = -1, label_weights_ = -1, rates_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
+    std::vector<std::string> weights_;           ///< those that are trained
+    std::vector<ValueId> inputs_;                ///< copies of the network's
+    std::map<std::string, std::int64_t> missed_; ///< updates that moments have not seen, by weight
+    std::map<std::int64_t, ValueId> rates_;      ///< by missed updates
+    ValueId labels_ = -1, label_weights_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
 };
 
 ValueId TrainingGraphMaker::output_named(const std::string &name) const {
@@ -168,6 +174,42 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
              {"training: network ", quoted(network_.name()), " has no layer that can be trained"});
 }
 
+/// Rates differ between weights where Adam's moments began at different updates.
+void TrainingGraphMaker::find_missed_updates() {
+    const auto &given = options_.missed_updates;
+    for (const auto &[layer, missed] : given)
+        if (std::none_of(network_.nodes().begin(), network_.nodes().end(),
+                         [&name = layer](const Node &known) { return known.name == name; }))
+            fail(ErrorKind::parameter, {"training: network ", quoted(network_.name()), " has no layer ",
+                                        quoted(layer), " that missed updates"});
+    std::set<std::int64_t> groups;
+    for (std::size_t i = 0; i < network_.nodes().size(); ++i) {
+        if (!trained_[i]) continue;
+        const auto found = given.find(node(i).name);
+        const bool counts = options_.optimizer.kind == OptimizerKind::adam && found != given.end();
+        const std::int64_t missed = counts ? found->second : 0;
+        groups.insert(missed);
+        for (const auto &[role, tensor] : node(i).weights)
+            missed_[concat({node(i).name, ".", role})] = missed;
+    }
+    result_.missed_updates.assign(groups.begin(), groups.end());
+}
+
+std::map<std::int64_t, ValueId> TrainingGraphMaker::add_rates(Graph &graph) const {
+    std::map<std::int64_t, ValueId> rates;
+    for (const std::int64_t missed : result_.missed_updates)
+        rates[missed] =
+            graph.add_variable(missed == 0 ? "training.rates" : concat({"training.rates.", missed}), {1, 2});
+    return rates;
+}
+
+std::map<std::string, ValueId>
+TrainingGraphMaker::rates_of_weights(const std::map<std::int64_t, ValueId> &rates) const {
+    std::map<std::string, ValueId> result;
+    for (const std::string &weight : weights_) result[weight] = rates.at(missed_.at(weight));
+    return result;
+}
+
 void TrainingGraphMaker::add_variable(const std::string &name, const Shape &shape, std::vector<float> first,
                                       const std::string &layer, const std::string &role) {
     by_name_[name] = result_.graph.add_variable(name, shape);
@@ -220,7 +262,8 @@ void TrainingGraphMaker::add_inputs(bool with_rates) {
     result_.network_inputs = network_.inputs().size();
     labels_ = result_.graph.add_input("training.labels", labels_shape_);
     if (options_.weighted) label_weights_ = result_.graph.add_input("training.weights", labels_shape_);
-    if (with_rates && !options_.accumulates()) rates_ = result_.graph.add_variable("training.rates", {1, 2});
+    if (with_rates) find_missed_updates();
+    if (with_rates && !options_.accumulates()) rates_ = add_rates(result_.graph);
     step_ = result_.graph.add_variable("training.step", {1, 1});
     for (std::size_t i = 0; i < network_.nodes().size(); ++i)
         if (reads_variables_[i]) add_weights(i);
@@ -301,16 +344,22 @@ void TrainingGraphMaker::add_prediction() {
     prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
 }
 
-/// 1 / the number of weights of the losses that are not 0.
-ValueId TrainingGraphMaker::add_share_of_weights() {
+/// 1 / the number of weights of the losses that are not 0, as `loss` counts them.
+ValueId TrainingGraphMaker::add_share_of_weights(const ops::Loss &loss) {
     ops::Greater above_zero;
     above_zero.secondary_scale = 0.0f;
     const ValueId sizes =
         add("training.weights.sizes", ops::Neuron{.kind = ops::NeuronKind::absolute}, {label_weights_});
-    const ValueId counted = add("training.weights.counted", above_zero, {sizes, label_weights_});
+    ValueId counted = add("training.weights.counted", above_zero, {sizes, label_weights_});
+    if (loss.loss.joins_classes(loss.counts_pixels))
+        counted = add("training.weights.pixels", ops::Reduction{.kind = ops::ReductionKind::max}, {counted});
     const ValueId count = add("training.weights.count", ops::SumLike{}, {counted, step_}); // one number
+    const float largest = std::numeric_limits<float>::max();
+    const ValueId divisor =
+        add("training.weights.divisor", ops::Neuron{.kind = ops::NeuronKind::clamp, .a = 1.0f, .b = largest},
+            {count});
     return add("training.weights.share",
-               ops::Neuron{.kind = ops::NeuronKind::power, .a = 1.0f, .b = 0.0f, .c = -1.0f}, {count});
+               ops::Neuron{.kind = ops::NeuronKind::power, .a = 1.0f, .b = 0.0f, .c = -1.0f}, {divisor});
 }
 
 ValueId TrainingGraphMaker::add_loss_gradient() {
@@ -328,12 +377,15 @@ ValueId TrainingGraphMaker::add_loss_gradient() {
     fields.reduce_across_batch = true;
     std::vector<ValueId> inputs{prediction_, labels_};
     if (options_.weighted) inputs.push_back(label_weights_);
-    loss_ = add("training.loss", ops::Loss{fields}, inputs);
+    const ops::Loss loss{fields};
+    loss_ = add("training.loss", loss, inputs);
     const bool counts_weights =
         options_.weighted && fields.reduction == ops::LossReduction::sum_by_nonzero_weights;
     if (!counts_weights) return add("training.loss.gradient", ops::LossGradient{fields, true}, inputs);
-    const ValueId whole = add("training.loss.gradient.undivided", ops::LossGradient{fields, false}, inputs);
-    return add("training.loss.gradient", ops::OptimizerGradient{}, {whole, whole, add_share_of_weights()});
+    fields.reduction = ops::LossReduction::sum;
+    const ValueId whole = add("training.loss.gradient.of_sum", ops::LossGradient{fields, true}, inputs);
+    return add("training.loss.gradient", ops::OptimizerGradient{},
+               {whole, whole, add_share_of_weights(loss)});
 }
 
 NamedGradients TrainingGraphMaker::gradients_of_weights(const std::map<ValueId, ValueId> &gradients) const {
@@ -359,7 +411,8 @@ void TrainingGraphMaker::add_backward() {
         }
         add_update_graph();
     } else {
-        for (const auto &[name, value] : add_updates(graph, options_, {rates_, by_name_}, gradients))
+        for (const auto &[name, value] :
+             add_updates(graph, options_, {rates_of_weights(rates_), by_name_}, gradients))
             entry(name).output = value;
     }
     graph.mark_output(loss_);
@@ -376,7 +429,7 @@ void TrainingGraphMaker::add_backward() {
 void TrainingGraphMaker::add_update_graph() {
     Graph graph("training.update");
     UpdateValues values;
-    values.rates = graph.add_variable("training.rates", {1, 2});
+    values.rates = rates_of_weights(add_rates(graph));
     for (const TrainingVariable &known : result_.variables)
         values.variables[known.name] = graph.add_variable(known.name, known.shape);
     NamedGradients sums;

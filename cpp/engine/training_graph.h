@@ -22,9 +22,9 @@ struct TrainingVariable {
 };
 
 /// One step of training as a graph. Inputs: those of the network, labels in the shape of the prediction and,
-/// if batches have them, weights of the losses; rates (1, 2) (ops/optimizer.h), the step's number (1, 1), and
-/// the variables. Outputs: the loss, the prediction that it compares with the labels (of a detector boxes and
-/// scores side by side), and new values of the variables.
+/// if batches have them, weights of the losses; the rates, (1, 2) each (ops/optimizer.h), the step's number
+/// (1, 1), and the variables. Outputs: the loss, the prediction that it compares with the labels (of a
+/// detector boxes and scores side by side), and new values of the variables.
 ///
 /// Where gradients are added over several batches, the graph makes new sums of gradients, and `update` the
 /// weights from these. Its inputs are the rates and all variables.
@@ -32,6 +32,8 @@ struct TrainingGraph {
     Graph graph{"training"};
     std::optional<Graph> update;
     std::size_t network_inputs = 0;
+    /// For each of the rates: how many updates the moments that it corrects have not seen.
+    std::vector<std::int64_t> missed_updates;
     std::vector<std::string> prediction_layers; ///< of the network, of which the prediction is made
     std::vector<TrainingVariable> variables;    ///< in the order of the inputs
 };

@@ -28,16 +28,25 @@ void read_loss(TrainingOptions &options, const JsonView &given) {
     std::visit([&](auto &loss) { ops::read_fields(loss, given.value(), "loss"); }, options.loss);
 }
 
+void read_missed_updates(TrainingOptions &options, const JsonView &given) {
+    for (const Json::Member &member : given.object()) {
+        const JsonView missed = given.of(member);
+        if (missed.get<std::int64_t>() < 0) missed.refuse("must be at least 0");
+        options.missed_updates[member.first] = missed.get<std::int64_t>();
+    }
+}
+
 } // namespace
 
 TrainingOptions TrainingOptions::from_json(const Json &json) {
     TrainingOptions options;
     const JsonView view(json, "training");
-    view.allow_only({"loss", "optimizer", "frozen", "seed", "statistics_rate", "accumulate", "average_rate",
-                     "weighted", "check_finite", "precision"});
+    view.allow_only({"loss", "optimizer", "frozen", "missed_updates", "seed", "statistics_rate", "accumulate",
+                     "average_rate", "weighted", "check_finite", "precision"});
     if (view.has("loss")) read_loss(options, view.at("loss"));
     if (view.has("optimizer")) ops::read_fields(options.optimizer, view.at("optimizer").value(), "optimizer");
     if (view.has("frozen")) options.frozen = view.at("frozen").get<std::vector<std::string>>();
+    if (view.has("missed_updates")) read_missed_updates(options, view.at("missed_updates"));
     const auto read = [&]<class Value>(const char *field, Value &value) {
         if (view.has(field)) value = view.at(field).get<Value>();
     };

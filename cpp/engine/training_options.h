@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <string>
 #include <variant>
 #include <vector>
@@ -74,7 +75,10 @@ struct MultiboxOptions {
 struct TrainingOptions {
     std::variant<ops::LossFields, MultiboxOptions> loss;
     OptimizerOptions optimizer;
-    std::vector<std::string> frozen;   ///< layers whose weights stay
+    std::vector<std::string> frozen; ///< layers whose weights stay
+    /// Of layers that were frozen for a while: how many changes of the weights their moments have not seen,
+    /// which Adam's correction does not count.
+    std::map<std::string, std::int64_t> missed_updates;
     std::int64_t seed = 0;             ///< of dropout
     double statistics_rate = 0.9;      ///< share of running statistics that each batch leaves
     std::int64_t accumulate = 1;       ///< batches whose mean gradient makes new weights
@@ -86,9 +90,9 @@ struct TrainingOptions {
     bool accumulates() const { return accumulate > 1; }
     bool averages() const { return average_rate > 0.0; }
 
-    /// {"loss": {...}, "optimizer": {...}, "frozen": [...], "seed": n, "statistics_rate": x, "accumulate": n,
-    /// "average_rate": x, "weighted": b, "check_finite": b, "precision": s}; what is left out keeps its
-    /// default.
+    /// {"loss": {...}, "optimizer": {...}, "frozen": [...], "missed_updates": {layer: n}, "seed": n,
+    /// "statistics_rate": x, "accumulate": n, "average_rate": x, "weighted": b, "check_finite": b,
+    /// "precision": s}; what is left out keeps its default.
     static TrainingOptions from_json(const Json &json);
 };
 

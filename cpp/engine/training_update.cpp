@@ -79,7 +79,7 @@ ValueId UpdateMaker::moment(const std::string &weight, const char *name, ops::Op
 }
 
 ValueId UpdateMaker::new_weight(const std::string &weight, ValueId gradient) {
-    const ValueId old = variable(weight), rates = values_.rates;
+    const ValueId old = variable(weight), rates = values_.rates.at(weight);
     const std::string name = concat({weight, ".new"});
     const ops::AdaptiveUpdate adaptive{optimizer_.epsilon, optimizer_.weight_decay};
     switch (optimizer_.kind) {

@@ -38,7 +38,7 @@ int Loss::build(EncodingBuilder &builder) const {
         require_like_prediction(builder, i);
         inputs.push_back(builder.everything(i));
     }
-    return builder.add(ops::Loss{loss}, std::move(inputs));
+    return builder.add(ops::Loss{loss, false}, std::move(inputs));
 }
 
 void LossGradient::check(const std::string &kernel) const { check_loss(loss, kernel); }

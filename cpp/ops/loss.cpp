@@ -21,11 +21,11 @@ void LossFields::check(const OperationInfo &info, const InputShapes &inputs) con
         refuse_parameter(info, "reduction", "sum for cosine_distance", name_of(reduction));
 }
 
-std::int64_t LossFields::divisor(const Shape &prediction) const {
+std::int64_t LossFields::divisor(const Shape &prediction, bool counts_pixels) const {
     if (reduction == LossReduction::none || reduction == LossReduction::sum) return 1;
     const std::int64_t elements = prediction.with_batch(1).elements();
-    const bool of_pixels = reduction == LossReduction::mean && kind == LossKind::softmax_cross_entropy;
-    return of_pixels ? elements / prediction.back() : elements;
+    const bool of_mean = reduction == LossReduction::mean;
+    return joins_classes(of_mean || counts_pixels) ? elements / prediction.back() : elements;
 }
 
 Shape Loss::output_shape(const InputShapes &inputs) const {

@@ -58,7 +58,7 @@ struct LossFields {
         visit("kind", kind, "how each element's loss is computed");
         visit("reduction", reduction,
               "none, sum, mean (over pixels and channels; of softmax_cross_entropy over pixels), or "
-              "sum_by_nonzero_weights: divided by the number of weights that are not 0");
+              "sum_by_nonzero_weights: divided by the number of weights that are not 0, or by 1 without any");
         visit("reduce_across_batch", reduce_across_batch,
               "one loss for all images, of which a mean is over these too, or one for each");
         visit("weight", weight, "factor of every element");
@@ -70,8 +70,13 @@ struct LossFields {
     }
 
     void check(const OperationInfo &info, const InputShapes &inputs) const;
-    /// What sums are divided by, but for the images of a batch and weights that are given.
-    std::int64_t divisor(const Shape &prediction) const;
+    /// What sums are divided by, but for the images of a batch and weights that are given. `counts_pixels`:
+    /// that of Loss.
+    std::int64_t divisor(const Shape &prediction, bool counts_pixels) const;
+    /// Whether sum_by_nonzero_weights takes the classes of a pixel for one.
+    bool joins_classes(bool counts_pixels) const {
+        return counts_pixels && kind == LossKind::softmax_cross_entropy;
+    }
 };
 
 /// How far a prediction is from its labels. Inputs: prediction, labels and, if any, weights, all of one
@@ -81,8 +86,14 @@ struct Loss {
         training_info("loss", "How far a prediction is from its labels.", 2, 1);
 
     LossFields loss;
+    bool counts_pixels = true;
 
-    template <class Visitor> void fields(Visitor &visit) { loss.fields(visit); }
+    template <class Visitor> void fields(Visitor &visit) {
+        loss.fields(visit);
+        visit("counts_pixels", counts_pixels,
+              "whether sum_by_nonzero_weights of softmax_cross_entropy counts pixels with any weight, as its "
+              "mean does, and not classes; MPSCNNLoss counts these");
+    }
 
     void check(const InputShapes &inputs) const { loss.check(info, inputs); }
     Shape output_shape(const InputShapes &inputs) const;
@@ -101,8 +112,9 @@ struct LossGradient {
     template <class Visitor> void fields(Visitor &visit) {
         loss.fields(visit);
         visit("divides", divides,
-              "whether the gradient is divided as the loss is, which makes it its derivative; MPSCNNLoss "
-              "does not");
+              "whether the gradient is the derivative of the loss: divided as it is, and with the sum of a "
+              "pixel's weighted labels as the factor of softmax_cross_entropy's softmax; MPSCNNLoss has "
+              "neither");
     }
 
     void check(const InputShapes &inputs) const;

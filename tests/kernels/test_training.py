@@ -128,7 +128,7 @@ def test_losses(kind: str, weighted: bool) -> None:
     )
     with index_rule.QUEUE.command_buffer() as commands:
         gradient = kernels.Loss(descriptor).encode(commands, Image.from_numpy(y), labels)
-    attributes = {"kind": kind, "reduction": reduction, "divides": False, **fields}
+    attributes = {"kind": kind, "reduction": reduction, "divides": False, "counts_pixels": False, **fields}
     given = weights.astype(np.float64) if weighted else None
     expected = reference_loss.loss(y, t, given, attributes)
     np.testing.assert_allclose(labels.loss.reshape(1, 1), expected, rtol=1e-5)
@@ -154,6 +154,30 @@ def test_a_loss_of_a_batch(reduction: str, across: bool) -> None:
         assert (losses[1:] == 0).all()
         losses = losses[:1]
     np.testing.assert_allclose(losses, together.loss, rtol=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["mean_squared_error", "softmax_cross_entropy"])
+def test_each_image_of_a_batch_counts_its_weights(kind: str) -> None:
+    """The classes of a pixel one by one, as MPSCNNLoss; an image whose weights are all 0 has a loss of 0."""
+    y, t, weights = example(kind)
+    weights[1] = 0
+    weights[2, 0, 0] = [0, 0, 0, 2, 0]
+    labels = [
+        kernels.LossLabels(Image.from_numpy(one), Image.from_numpy(own))
+        for one, own in zip(t, weights, strict=True)
+    ]
+    kernel = kernels.Loss(LossDescriptor(kind, "sum_by_nonzero_weights"))
+    with index_rule.QUEUE.command_buffer() as commands:
+        gradients = kernel.encode_batch(commands, [Image.from_numpy(one) for one in y], labels)
+    attributes = {"kind": kind, "reduction": "sum_by_nonzero_weights", "reduce_across_batch": False}
+    attributes |= {"counts_pixels": False, "divides": False, "number_of_classes": 5}
+    expected = reference_loss.loss(y, t, weights.astype(np.float64), attributes)
+    assert expected[1, 0] == 0
+    losses = np.concatenate([one.loss for one in labels])
+    np.testing.assert_allclose(losses.reshape(3, 1), expected, rtol=1e-5)
+    expected = reference_loss.loss_gradient(y, t, weights, attributes)
+    got = np.concatenate([gradient.read() for gradient in gradients])
+    np.testing.assert_allclose(got, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.parametrize("across", [False, True])

@@ -28,7 +28,7 @@ def drawn(kind: str, shape: tuple[int, ...], seed: int) -> tuple[NDArray[Any], N
     t = random.uniform(0, 1, shape) * (random.uniform(size=shape) < 0.6)
     if kind == "hinge":
         t = np.round(t)
-    if kind == "softmax_cross_entropy":
+    if kind == "softmax_cross_entropy" and seed % 2:  # else they do not sum to 1
         t = np.eye(shape[-1])[random.integers(0, shape[-1], shape[:-1])]
     return y.astype(np.float32), t.astype(np.float32)
 
@@ -54,12 +54,12 @@ def test_losses(kind: str, data: st.DataObject, shape: tuple[int, ...], weighted
     y, t = drawn(kind, shape, seed)
     attributes = attributes_of(data, kind, shape[-1])
     weights = np.random.default_rng(seed + 1).choice([0.0, 0.5, 2.0], shape).astype(np.float32)
-    weights.flat[:: shape[-1]] = 1.0  # some for each image
     given_weights = weights if weighted else None
     inputs = [y, t, *([weights] if weighted else [])]
     threads = 1 + seed % 3
-    result = run_training("loss", inputs, attributes, threads=threads)
-    expected = reference.loss(y, t, given_weights, attributes)
+    counting = attributes | {"counts_pixels": data.draw(st.booleans())}
+    result = run_training("loss", inputs, counting, threads=threads)
+    expected = reference.loss(y, t, given_weights, counting)
     assert result.shape == expected.shape
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
     divides = attributes["reduction"] != "sum_by_nonzero_weights" and data.draw(st.booleans())
@@ -69,21 +69,43 @@ def test_losses(kind: str, data: st.DataObject, shape: tuple[int, ...], weighted
     np.testing.assert_allclose(result, expected, rtol=1e-5, atol=1e-5)
 
 
-@pytest.mark.parametrize("reduction", ["sum", "mean"])
+@pytest.mark.parametrize("reduction", ["sum", "mean", "sum_by_nonzero_weights"])
+@pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
-def test_the_reference_has_the_derivative(kind: str, reduction: str) -> None:
-    if kind == "cosine_distance" and reduction == "mean":
+def test_the_reference_has_the_derivative(kind: str, weighted: bool, reduction: str) -> None:
+    if kind == "cosine_distance" and reduction != "sum":
         return  # is refused
-    y, t = (x.astype(np.float64) for x in drawn(kind, (2, 3, 4), 7))
+    if weighted and reduction == "sum_by_nonzero_weights":
+        return  # likewise
+    y, t = (x.astype(np.float64) for x in drawn(kind, (2, 3, 4), 8))
+    weights = np.random.default_rng(3).choice([0.0, 0.5, 2.0], y.shape) if weighted else None
     y += 0.003 * (np.abs(y - t) < 0.01)  # away from kinks
     attributes = {"kind": kind, "reduction": reduction, "label_smoothing": 0.1, "number_of_classes": 4}
-    step, gradient = 1e-6, reference.loss_gradient(y, t, None, attributes)
+    step, gradient = 1e-6, reference.loss_gradient(y, t, weights, attributes)
     for index in np.ndindex(y.shape):
         shifted = [y.copy(), y.copy()]
         shifted[0][index] += step
         shifted[1][index] -= step
-        above, below = (reference.loss(x, t, None, attributes).item() for x in shifted)
+        above, below = (reference.loss(x, t, weights, attributes).item() for x in shifted)
         assert abs((above - below) / (2 * step) - gradient[index]) < 1e-5
+
+
+@pytest.mark.parametrize("across", [False, True])
+def test_weights_of_zero_alone(across: bool) -> None:
+    """The loss is 0; of the images one has weights."""
+    y, t = drawn("softmax_cross_entropy", (2, 3, 4), 8)
+    attributes = {
+        "kind": "softmax_cross_entropy",
+        "reduction": "sum_by_nonzero_weights",
+        "reduce_across_batch": across,
+    }
+    weights = np.zeros_like(y)
+    np.testing.assert_array_equal(run_training("loss", [y, t, weights], attributes), 0)
+    weights[0, 1, 2] = 2.0
+    result = run_training("loss", [y, t, weights], attributes)
+    expected = reference.loss(y, t, weights, attributes)
+    np.testing.assert_allclose(result, expected, rtol=1e-5)
+    assert expected[0, 0] > 0
 
 
 #: PyTorch's function, our kind, and parameters of both or of ours.

@@ -62,16 +62,20 @@ def element_gradients(y: Any, t: Any, attributes: dict[str, Any]) -> Any:
 
 
 def _divisor(y: Any, weights: Any, attributes: dict[str, Any]) -> Any:
-    """Of the sums, (n, 1) or one number."""
+    """Of the sums, (n, 1) or one number. Cross entropy counts pixels; its weights' classes, too, if so wanted."""
     reduction, kind = attributes.get("reduction", "mean"), attributes["kind"]
     across = attributes.get("reduce_across_batch", True)
+    of_pixels = kind == "softmax_cross_entropy" and attributes.get("counts_pixels", True)
     if reduction in ("none", "sum"):
         return 1.0
     if reduction == "sum_by_nonzero_weights" and weights is not None:
-        counts = (weights != 0).reshape(len(y), -1).sum(1, keepdims=True)
-        return counts.sum() if across else counts
+        counted = weights != 0
+        if of_pixels:
+            counted = counted.any(-1)
+        counts = counted.reshape(len(y), -1).sum(1, keepdims=True)
+        return np.maximum(counts.sum() if across else counts, 1)
     elements = y.size // len(y)
-    if reduction == "mean" and kind == "softmax_cross_entropy":
+    if of_pixels or (reduction == "mean" and kind == "softmax_cross_entropy"):
         elements //= y.shape[-1]
     return elements * (len(y) if across else 1)
 
@@ -91,7 +95,11 @@ def loss(y: Any, t: Any, weights: Any, attributes: dict[str, Any]) -> Any:
 
 def loss_gradient(y: Any, t: Any, weights: Any, attributes: dict[str, Any]) -> Any:
     y, t = np.asarray(y, np.float64), np.asarray(t, np.float64)
-    gradients = element_gradients(y, t, attributes) * attributes.get("weight", 1.0)
-    if weights is not None:
-        gradients = gradients * weights
-    return gradients / _divisor(y, None, attributes) if attributes.get("divides", True) else gradients
+    weights = np.ones_like(y) if weights is None else np.asarray(weights, np.float64)
+    is_derivative, factor = attributes.get("divides", True), attributes.get("weight", 1.0)
+    if is_derivative and attributes["kind"] == "softmax_cross_entropy":
+        labels = weights * _smoothed(t, attributes)
+        gradients = _softmax(y) * labels.sum(-1, keepdims=True) - labels
+    else:
+        gradients = element_gradients(y, t, attributes) * weights
+    return gradients * factor / (_divisor(y, None, attributes) if is_derivative else 1.0)

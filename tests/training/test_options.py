@@ -138,29 +138,37 @@ def test_weights_that_are_not_zero_divide() -> None:
     loss = {"kind": "softmax_cross_entropy", "reduction": "sum_by_nonzero_weights"}
     counted = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(0.3), weighted=True)
     summed = mpscnn.Trainer(
-        network(), loss=loss | {"reduction": "sum"}, optimizer=Sgd(0.3 / 30), weighted=True
+        network(), loss=loss | {"reduction": "sum"}, optimizer=Sgd(0.3 / 10), weighted=True
     )
-    alone = mpscnn.Trainer(network(), loss=loss | {"reduction": "sum"}, optimizer=Sgd(0.3 * 0.5 / 30))
+    alone = mpscnn.Trainer(network(), loss=loss | {"reduction": "sum"}, optimizer=Sgd(0.3 * 0.5 / 10))
     for _ in range(3):
         total = summed.step(X, Y, chosen)
-        assert counted.step(X, Y, chosen) == pytest.approx(total / 30, rel=1e-5)  # three logits of each image
+        assert counted.step(X, Y, chosen) == pytest.approx(total / 10, rel=1e-5)
         assert alone.step(X[:10], Y[:10]) == pytest.approx(2 * total, rel=1e-5)
     for name, value in summed.network.weights.items():
         np.testing.assert_allclose(counted.network.weights[name], value, rtol=1e-5, atol=1e-6)
         np.testing.assert_allclose(alone.network.weights[name], value, rtol=1e-5, atol=1e-6)
-    with pytest.raises(mpscnn.StateError, match="the loss is NaN"):
-        counted.step(X, Y, 0 * chosen)
+    before = weights(counted.network)
+    assert counted.step(X, Y, 0 * chosen) == 0
+    assert norm_of_change(before, weights(counted.network)) == 0
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "sum_by_nonzero_weights"])
 @pytest.mark.parametrize("kind", ["softmax_cross_entropy", "mean_squared_error"])
 def test_an_evaluation_does_not_depend_on_batches(kind: str, reduction: str) -> None:
-    """Each reduction is that of all data."""
-    chosen = np.where(np.arange(32) % 3 == 0, 0, np.linspace(1, 3, 32)).astype(np.float32)
+    """Each reduction is that of all data; the last 20 weights are 0, so that whole batches have none."""
+    chosen = np.where(np.arange(32) < 12, np.linspace(1, 3, 32), 0).astype(np.float32)
     trainer = mpscnn.Trainer(network(), loss={"kind": kind, "reduction": reduction}, weighted=True)
     whole = trainer.evaluate((X, Y, chosen), batch_size=32)
-    for size in (5, 12, 31):
+    for size in (1, 5, 12, 31):
         assert trainer.evaluate((X, Y, chosen), batch_size=size).loss == pytest.approx(whole.loss, rel=1e-5)
+    answers = np.asarray(network().compile(device="cpu", precision="float32").session().run(X), np.float64)
+    targets = np.eye(3)[Y]
+    losses = -targets * np.log(answers) if kind == "softmax_cross_entropy" else (answers - targets) ** 2
+    total = (losses * chosen[:, None]).sum()
+    each = 1 if kind == "softmax_cross_entropy" else 3
+    count = {"mean": 32 * each, "sum": 1, "sum_by_nonzero_weights": 12 * each}[reduction]
+    assert whole.loss == pytest.approx(total / count, rel=1e-5)
 
 
 def test_added_gradients_are_carried_over_between_epochs() -> None:
@@ -201,6 +209,29 @@ def test_too_few_batches_for_one_change_are_refused() -> None:
     assert trainer.steps == 6
     list(trainer.fit(Unknown(), epochs=3))  # goes on
     list(trainer.fit(batches[:1], epochs=4))
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum", "sum_by_nonzero_weights"])
+@pytest.mark.parametrize("weighted", ["no", "images", "elements"])
+def test_labels_that_do_not_sum_to_one(weighted: str, reduction: str) -> None:
+    """The gradient is the derivative of the loss, in float64: the softmax comes as often as the labels say."""
+    targets = (RANDOM.uniform(0, 2, (32, 3)) * (RANDOM.uniform(size=(32, 3)) < 0.7)).astype(np.float32)
+    chosen = RANDOM.choice([0, 0.5, 3], (32, 3)).astype(np.float32)
+    chosen = chosen[:, 0] if weighted == "images" else np.ones_like(chosen) if weighted == "no" else chosen
+    loss = {"kind": "softmax_cross_entropy", "reduction": reduction, "label_smoothing": 0.2, "weight": 1.5}
+    trainer = mpscnn.Trainer(network(), loss=loss, optimizer=Sgd(1.0), weighted=weighted != "no")
+    before = weights(trainer.network)
+    answers = np.asarray(network().compile(device="cpu", precision="float32").session().run(X), np.float64)
+    parts = [targets] if weighted == "no" else [targets, chosen]
+    found = trainer.step(X, *parts)
+    wide = np.broadcast_to(chosen.reshape(32, -1), (32, 3)).astype(np.float64)
+    labels = (targets * 0.8 + 0.2 / 3) * wide * 1.5
+    counted = (wide != 0).any(-1).sum()
+    divisor = {"mean": 32, "sum": 1, "sum_by_nonzero_weights": counted}[reduction]
+    assert found == pytest.approx(-(labels * np.log(answers)).sum() / divisor, rel=1e-5)
+    gradient = (answers * labels.sum(-1, keepdims=True) - labels) / divisor
+    change = weights(trainer.network)["dense.bias"].astype(np.float64) - before["dense.bias"]
+    np.testing.assert_allclose(-change, gradient.sum(0), rtol=0, atol=1e-5 * np.abs(gradient).sum())
 
 
 def root_network() -> mpscnn.Network:

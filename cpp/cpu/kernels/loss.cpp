@@ -73,6 +73,7 @@ MPSCNN_INLINE typename V::reg element_loss(const LossTask &task, typename V::reg
     }
     if constexpr (kind == ElementLoss::kullback_leibler)
         return gradient ? negate<V>(t) : V::sub(times_logarithm<V>(t, t), V::mul(t, y));
+    if constexpr (kind == ElementLoss::label) return t;
     if constexpr (kind == ElementLoss::counted) return one;
 }
 
@@ -121,6 +122,8 @@ void loss_run(const LossTask &task, const Prepared &prepared, std::int64_t begin
         return run_of_kind<V, ElementLoss::log>(task, runs, begin, end);
     case ElementLoss::kullback_leibler:
         return run_of_kind<V, ElementLoss::kullback_leibler>(task, runs, begin, end);
+    case ElementLoss::label:
+        return run_of_kind<V, ElementLoss::label, false>(task, runs, begin, end);
     case ElementLoss::counted:
         return run_of_kind<V, ElementLoss::counted, false>(task, runs, begin, end);
     }

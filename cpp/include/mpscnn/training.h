@@ -14,17 +14,19 @@ extern "C" {
 typedef struct mpscnn_trainer mpscnn_trainer;
 
 /* `options`: {"loss": {"kind", ...}, "optimizer": {"kind": "sgd" | "rmsprop" | "adam", ...}, "frozen":
- * [layers], "seed", "statistics_rate", "accumulate", "average_rate", "weighted", "check_finite",
- * "precision"}; what is left out keeps its default, and NULL leaves out all. The loss has the parameters of
- * the operation "loss" (docs/operations.md), or it is that of a single-shot detector, {"kind": "multibox",
- * "boxes", "scores": names of the network's outputs, and the parameters of "multibox_loss"}; the optimiser
- * has those of docs/training.md. "accumulate": batches whose mean gradient makes new weights. "average_rate":
- * share of the weights' moving average that stays; 0: there is none. "weighted": each step takes weights of
- * the losses. "check_finite": each step looks at all that it computes. "precision": "float32", or on a GPU
- * "float16" for what layers hand to each other. The network has one output, or those of a detector, and all
- * its weights; where the output is a softmax and the loss softmax_cross_entropy, the loss is of what the
- * softmax reads, and so are a detector's scores. `device`: as of mpscnn_program_compile. threads: of the CPU;
- * 0: as many as the process may use. */
+ * [layers], "missed_updates": {layer: count}, "seed", "statistics_rate", "accumulate", "average_rate",
+ * "weighted", "check_finite", "precision"}; what is left out keeps its default, and NULL leaves out all. The
+ * loss has the parameters of the operation "loss" (docs/operations.md), or it is that of a single-shot
+ * detector, {"kind": "multibox", "boxes", "scores": names of the network's outputs, and the parameters of
+ * "multibox_loss"}; the optimiser has those of docs/training.md. "missed_updates": how many changes of the
+ * weights a layer's moments have not seen, since it was frozen; Adam corrects for the beginning of the others
+ * alone. "accumulate": batches whose mean gradient makes new weights. "average_rate": share of the weights'
+ * moving average that stays; 0: there is none. "weighted": each step takes weights of the losses.
+ * "check_finite": each step looks at all that it computes. "precision": "float32", or on a GPU "float16" for
+ * what layers hand to each other. The network has one output, or those of a detector, and all its weights;
+ * where the output is a softmax and the loss softmax_cross_entropy, the loss is of what the softmax reads,
+ * and so are a detector's scores. `device`: as of mpscnn_program_compile. threads: of the CPU; 0: as many as
+ * the process may use. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);

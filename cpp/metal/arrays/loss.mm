@@ -5,7 +5,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-static_assert(sizeof(ArrayLossParams) == 12 * sizeof(int));
+static_assert(sizeof(ArrayLossParams) == 14 * sizeof(int));
 
 ArrayLossKind kind_of(ops::LossKind kind) {
     switch (kind) {
@@ -54,11 +54,11 @@ ArrayLossParams loss_params(const ops::LossFields &loss, const ArrayProgram &pro
 }
 
 /// What sums are divided by, where no weights are counted.
-float divisor_of(const ops::LossFields &loss, const Shape &prediction) {
+float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool counts_pixels) {
     const bool is_mean =
         loss.reduction != ops::LossReduction::none && loss.reduction != ops::LossReduction::sum;
     const std::int64_t images = loss.reduce_across_batch && is_mean ? prediction[0] : 1;
-    return static_cast<float>(loss.divisor(prediction) * images);
+    return static_cast<float>(loss.divisor(prediction, counts_pixels) * images);
 }
 
 void add_elements(ArrayProgram &program, const ArrayLossParams &params, std::size_t to) {
@@ -80,11 +80,14 @@ void make_program(ArrayProgram &program, const ops::Loss &operation) {
     add_elements(program, params, elements);
     const bool counts =
         loss.reduction == ops::LossReduction::sum_by_nonzero_weights && params.has_weights != 0;
-    if (!counts)
-        return add_sum(program, elements, image, program.result(), kept, 1.0f / divisor_of(loss, prediction));
+    if (!counts) {
+        const float divisor = divisor_of(loss, prediction, operation.counts_pixels);
+        return add_sum(program, elements, image, program.result(), kept, 1.0f / divisor);
+    }
     const std::size_t sum = program.add_scratch(kept.images), count = program.add_scratch(kept.images);
     add_sum(program, elements, image, sum, kept);
     params.kind = ArrayLossKind::counted;
+    params.counts_pixels = loss.joins_classes(operation.counts_pixels) ? 1 : 0;
     params.factor = 1.0f;
     add_elements(program, params, elements);
     add_sum(program, elements, image, count, kept);
@@ -94,7 +97,8 @@ void make_program(ArrayProgram &program, const ops::Loss &operation) {
 void make_program(ArrayProgram &program, const ops::LossGradient &operation) {
     ArrayLossParams params = loss_params(operation.loss, program);
     params.is_gradient = 1;
-    if (operation.divides) params.factor /= divisor_of(operation.loss, program.shape(0));
+    if (operation.divides) params.factor /= divisor_of(operation.loss, program.shape(0), true);
+    params.sums_labels = operation.divides && params.kind == ArrayLossKind::softmax ? 1 : 0;
     add_elements(program, params, program.result());
 }
 

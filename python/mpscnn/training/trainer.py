@@ -7,8 +7,7 @@ import json
 import os
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -16,18 +15,18 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
-from mpscnn._private.files import replacing
-from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, inputs_of, loss_settings, targets_of, weights_of
 from mpscnn.training.batches import Data, batch_count, batches
+from mpscnn.training.checkpoint import read_checkpoint, write_checkpoint
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
+from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
 
-_FORMAT = "mpscnn checkpoint 3"
 #: What the multibox loss is told beside the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
@@ -148,9 +147,8 @@ class Trainer:
         self._options["precision"] = require_text("precision", precision)
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = network
-        self._frozen: tuple[str, ...] = ()
         self._epoch, self._batch, self._tally = 0, 0, _Tally()  # where `fit` goes on
-        self._make(network, self._matching(tuple(name_list("frozen", frozen))))
+        self._make(network, FrozenLayers(self._matching(tuple(name_list("frozen", frozen)))))
         self._detector: DetectorLabels | None = None
         if self._loss.get("kind") == "multibox":
             described, threshold = self._described, self._loss.get("iou_threshold", 0.5)
@@ -262,7 +260,9 @@ class Trainer:
     @property
     def averaged(self) -> Network:
         """A network with the moving average of the weights. Raises ParameterError without one."""
-        return self._network_of(self._core.averages())
+        averaged = self._network_of(self._core.averages())
+        self._frozen.average(averaged)
+        return averaged
 
     def _network_of(self, graph: _core.Graph) -> Network:
         trained = Network.from_graph(graph)
@@ -273,15 +273,18 @@ class Trainer:
     @property
     def frozen(self) -> tuple[str, ...]:
         """Layers whose weights stay."""
-        return self._frozen
+        return self._frozen.names
 
     def freeze(self, *patterns: str) -> None:
-        """Layers of these names or patterns ("block_*") keep their weights from now on."""
-        self._refreeze({*self._frozen, *self._matching(patterns)})
+        """Layers of these names or patterns ("block_*") keep their weights from now on.
+
+        What the optimiser has of them stays, too, and so do moving averages and gradients that were added.
+        """
+        self._refreeze({*self.frozen, *self._matching(patterns)})
 
     def unfreeze(self, *patterns: str) -> None:
-        """The opposite of `freeze`."""
-        self._refreeze(set(self._frozen) - set(self._matching(patterns)))
+        """The opposite of `freeze`: layers go on as if no steps had been made since."""
+        self._refreeze(set(self.frozen) - set(self._matching(patterns)))
 
     # ---- Checkpoints ----
 
@@ -292,14 +295,12 @@ class Trainer:
         """
         head = self._original.detection
         settings = {
-            "format": _FORMAT,
             "graph": self._original.to_dict(),
             "loss": self._loss,
             "options": self._options,
             "optimizer": type(self._optimizer).__name__,
             "device": self._device,
             "threads": self._threads,
-            "frozen": list(self._frozen),
             "steps": self._steps,
             "epoch": self._epoch,
             "batch": self._batch,
@@ -307,14 +308,13 @@ class Trainer:
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
             "detection": None if head is None else dict(head.settings),
+            **self._frozen.settings(),
         }
         arrays = {f"weight:{name}": np.asarray(value) for name, value in self.network.weights.items()}
         arrays |= {f"variable:{name}": value for name, value in self._variables().items()}
         if head is not None and head.anchors is not None:
             arrays["anchors"] = head.anchors
-        text = np.frombuffer(json.dumps(settings).encode(), np.uint8)
-        with replacing(path, WeightsError) as file:
-            np.savez(file, allow_pickle=False, settings=text, **arrays)
+        write_checkpoint(path, settings, arrays | self._frozen.arrays())
 
     @classmethod
     def resume(cls, path: str | os.PathLike[str], *, optimizer: Optimizer) -> Trainer:
@@ -326,7 +326,7 @@ class Trainer:
         Raises:
             WeightsError: the file is missing, damaged or no checkpoint. ParameterError: the optimiser is another one.
         """
-        settings, arrays = _read_checkpoint(path)
+        settings, arrays = read_checkpoint(path)
         if settings_of(optimizer) != settings["options"]["optimizer"]:
             raise ParameterError(
                 f"{os.fspath(path)}: the checkpoint's optimiser is {settings['options']['optimizer']}, "
@@ -353,6 +353,10 @@ class Trainer:
             weighted=settings["options"]["weighted"],
             check_finite=settings["options"]["check_finite"],
         )
+        frozen = FrozenLayers.of_checkpoint(settings, arrays)
+        if frozen.missed:
+            trainer._make(network, frozen)
+        trainer._frozen = frozen
         trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
         trainer._set_steps(settings["steps"])
         trainer._epoch, trainer._batch = settings["epoch"], settings["batch"]
@@ -361,12 +365,19 @@ class Trainer:
 
     # ---- Within ----
 
-    def _make(self, network: Network, frozen: tuple[str, ...]) -> None:
-        options = json.dumps(self._options | {"frozen": list(frozen)})
+    def _make(self, network: Network, frozen: FrozenLayers) -> None:
+        options = json.dumps(
+            self._options | {"frozen": list(frozen.names), "missed_updates": dict(frozen.missed)}
+        )
         self._core = _core.Trainer(network.graph, options, self._device, self._threads)
         self._frozen = frozen
         self._described: dict[str, Any] = json.loads(self._core.describe())
         self._steps = 0
+
+    @property
+    def _updates(self) -> int:
+        """How often the weights have changed."""
+        return int(self._steps // self._options["accumulate"])
 
     def _set_steps(self, steps: int) -> None:
         self._core.set_steps(steps)
@@ -384,10 +395,14 @@ class Trainer:
         return tuple(sorted(found))
 
     def _refreeze(self, frozen: set[str]) -> None:
-        steps, variables = self.steps, self._variables()
-        self._make(self.network, tuple(sorted(frozen)))
+        steps, variables = self.steps, {**self._frozen.variables, **self._variables()}
+        in_network = {entry["name"] for entry in self._described["variables"] if entry["layer"]}
+        changed = self._frozen.changed(frozen, self._updates)
+        self._make(self.network, changed)
         known = {entry["name"] for entry in self._described["variables"]}
         self._set_variables({name: value for name, value in variables.items() if name in known})
+        kept = {name: value for name, value in variables.items() if name not in known | in_network}
+        self._frozen = replace(changed, variables=kept)
         self._set_steps(steps)
 
     def _variables(self) -> dict[str, NDArray[np.float32]]:
@@ -416,7 +431,7 @@ class Trainer:
             )
         if weights is not None:
             given = [*given, weights_of(weights, shape)]
-        rate = rate_of(self._optimizer, self._steps // self._options["accumulate"])
+        rate = rate_of(self._optimizer, self._updates)
         loss = self._core.step(given, targets, rate, prediction)
         self._steps += 1
         return loss, prediction, targets
@@ -470,20 +485,3 @@ class Trainer:
         program = measure.compile(device="cpu", precision="float32")
         result = program.session(threads=1).run(list(arrays.values()))
         return float(np.asarray(result).item())
-
-
-def _read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    name = os.fspath(path)
-    try:
-        with Path(path).open("rb") as content, np.load(content, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
-        settings = json.loads(arrays.pop("settings").tobytes())
-    except FileNotFoundError:
-        raise WeightsError(f"{name}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
-        raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
-    except Exception as error:  # what the zip and zlib modules raise
-        raise WeightsError(f"{name} is a damaged checkpoint: {error}") from error
-    if not isinstance(settings, dict) or settings.get("format") != _FORMAT:
-        raise WeightsError(f"{name} is no checkpoint of this version")
-    return settings, arrays

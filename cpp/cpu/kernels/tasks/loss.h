@@ -17,6 +17,7 @@ enum class ElementLoss {
     cosine,
     log,
     kullback_leibler,
+    label,  ///< the label alone
     counted ///< 1 where the weight is not 0
 };
 

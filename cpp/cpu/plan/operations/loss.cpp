@@ -1,3 +1,5 @@
+#include <limits>
+
 #include "cpu/plan/operation.h"
 
 namespace mpscnn::cpu {
@@ -51,12 +53,12 @@ LossTask loss_task(const ops::LossFields &loss, const Shape &prediction) {
 }
 
 /// What sums are divided by, where no weights are counted.
-float divisor_of(const ops::LossFields &loss, const Shape &prediction) {
+float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool counts_pixels) {
     const std::int64_t images = loss.reduce_across_batch && loss.reduction != ops::LossReduction::none &&
                                         loss.reduction != ops::LossReduction::sum
                                     ? prediction[0]
                                     : 1;
-    return static_cast<float>(loss.divisor(prediction) * images);
+    return static_cast<float>(loss.divisor(prediction, counts_pixels) * images);
 }
 
 /// A step from the prediction, or what takes its place, with labels and weights.
@@ -79,6 +81,69 @@ Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::Los
     return softmax;
 }
 
+/// A step behind the operation's first one.
+Step &add_step(StepBuilder &builder, const FusedOperation &fused, Task task, const Region &source,
+               const Region &destination) {
+    Step &step = builder.begin(fused, std::move(task));
+    step.source = source;
+    step.destination = destination;
+    return step;
+}
+
+/// One channel for each pixel of `source`.
+Region reduced_channels(StepBuilder &builder, const FusedOperation &fused, ReductionKind kind,
+                        const Region &source) {
+    Extents pixels = extents_of(builder.input_shape(fused));
+    pixels.channels = 1;
+    ReductionTask task;
+    task.kind = kind;
+    const Region result = builder.add_workspace(pixels);
+    add_step(builder, fused, task, source, result);
+    return result;
+}
+
+/// How many weights are not 0, but at least 1.
+Region count_of_weights(StepBuilder &builder, const FusedOperation &fused, LossTask task,
+                        bool joins_classes) {
+    const Extents result = extents_of(builder.result_shape(fused));
+    Region counted = builder.add_workspace(extents_of(builder.input_shape(fused)));
+    task.kind = ElementLoss::counted;
+    task.factor = 1.0f;
+    add_loss(builder, fused, task, builder.input(fused, 0)).destination = counted;
+    if (joins_classes) counted = reduced_channels(builder, fused, ReductionKind::max, counted);
+    const Region count = builder.add_workspace(result), limited = builder.add_workspace(result);
+    add_step(builder, fused, SumTask{}, counted, count);
+    ArithmeticTask limit;
+    limit.kind = ArithmeticKind::add;
+    limit.scaled = true;
+    limit.second_scale = 0.0f;
+    limit.low = 1.0f;
+    limit.high = std::numeric_limits<float>::max();
+    add_step(builder, fused, limit, count, limited).others = {count};
+    return limited;
+}
+
+/// The derivative of cross entropy: softmax times the sum of a pixel's weighted labels, less these.
+void add_cross_entropy_derivative(StepBuilder &builder, const FusedOperation &fused, LossTask task) {
+    const Extents extents = extents_of(builder.input_shape(fused));
+    const Region softmax = prediction_of(builder, fused, ops::LossKind::softmax_cross_entropy, false);
+    const Region labels = builder.add_workspace(extents), product = builder.add_workspace(extents);
+    LossTask weighted = task;
+    weighted.kind = ElementLoss::label;
+    weighted.factor = 1.0f;
+    add_loss(builder, fused, weighted, softmax).destination = labels;
+    const Region sums = reduced_channels(builder, fused, ReductionKind::sum, labels);
+    ArithmeticTask multiply;
+    multiply.kind = ArithmeticKind::multiply;
+    multiply.second_steps.channels = 0;
+    add_step(builder, fused, multiply, softmax, product).others = {sums};
+    task.kept = 1.0f;
+    task.share = 0.0f;
+    Step &last = builder.begin(fused, task);
+    last.source = product;
+    last.others = {labels, labels};
+}
+
 } // namespace
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Loss &operation) {
@@ -92,24 +157,16 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Los
     }
     const bool counts =
         loss.reduction == ops::LossReduction::sum_by_nonzero_weights && fused.inputs.size() == 3;
-    if (!counts) task.factor /= divisor_of(loss, prediction);
+    if (!counts) task.factor /= divisor_of(loss, prediction, operation.counts_pixels);
     const Region elements = builder.add_workspace(extents_of(prediction));
     add_loss(builder, fused, task, source).destination = elements;
     if (!counts) {
         builder.begin(fused, SumTask{}).source = elements;
         return;
     }
-    const Extents result = extents_of(builder.result_shape(fused));
-    const Region sum = builder.add_workspace(result), count = builder.add_workspace(result);
-    Step &summed = builder.begin(fused, SumTask{});
-    summed.source = elements;
-    summed.destination = sum;
-    task.kind = ElementLoss::counted;
-    task.factor = 1.0f;
-    add_loss(builder, fused, task, source).destination = elements;
-    Step &counted = builder.begin(fused, SumTask{});
-    counted.source = elements;
-    counted.destination = count;
+    const Region sum = builder.add_workspace(extents_of(builder.result_shape(fused)));
+    add_step(builder, fused, SumTask{}, elements, sum);
+    const Region count = count_of_weights(builder, fused, task, loss.joins_classes(operation.counts_pixels));
     ArithmeticTask quotient;
     quotient.kind = ArithmeticKind::divide;
     Step &last = builder.begin(fused, quotient);
@@ -122,7 +179,9 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Los
     const Shape &prediction = builder.input_shape(fused);
     LossTask task = loss_task(loss, prediction);
     task.is_gradient = true;
-    if (operation.divides) task.factor /= divisor_of(loss, prediction);
+    if (operation.divides) task.factor /= divisor_of(loss, prediction, true);
+    if (operation.divides && loss.kind == ops::LossKind::softmax_cross_entropy)
+        return add_cross_entropy_derivative(builder, fused, task);
     add_loss(builder, fused, task, prediction_of(builder, fused, loss.kind, false));
 }
 

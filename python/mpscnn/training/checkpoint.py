@@ -1,0 +1,44 @@
+"""Files of checkpoints: settings as JSON, and arrays."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import replacing
+from mpscnn.errors import WeightsError
+
+_FORMAT = "mpscnn checkpoint 3"
+
+
+def write_checkpoint(
+    path: str | os.PathLike[str], settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]
+) -> None:
+    """An older file stays until this one is complete. Raises WeightsError where it cannot be written."""
+    text = np.frombuffer(json.dumps({"format": _FORMAT, **settings}).encode(), np.uint8)
+    with replacing(path, WeightsError) as file:
+        np.savez(file, allow_pickle=False, settings=text, **arrays)
+
+
+def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+    """Settings and arrays. Raises WeightsError for a file that is missing, damaged or of another version."""
+    name = os.fspath(path)
+    try:
+        with Path(path).open("rb") as content, np.load(content, allow_pickle=False) as file:
+            arrays = {key: file[key] for key in file.files}
+        settings = json.loads(arrays.pop("settings").tobytes())
+    except FileNotFoundError:
+        raise WeightsError(f"{name}: no such file") from None
+    except (OSError, ValueError, KeyError, EOFError) as error:
+        raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
+    except Exception as error:  # what the zip and zlib modules raise
+        raise WeightsError(f"{name} is a damaged checkpoint: {error}") from error
+    if not isinstance(settings, dict) or settings.get("format") != _FORMAT:
+        raise WeightsError(f"{name} is no checkpoint of this version")
+    return settings, arrays

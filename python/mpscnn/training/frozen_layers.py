@@ -1,0 +1,76 @@
+"""What a trainer keeps of layers while they are frozen, so that they go on where they were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+_AVERAGE = ".average"
+_PREFIX = "frozen:"
+
+
+@dataclass(frozen=True)
+class FrozenLayers:
+    """Layers whose weights stay, what the optimiser has of them, and how many changes of the weights that has seen.
+
+    Adam corrects its moments for their beginning at zero, so that changes that a layer was not part of do not count.
+    """
+
+    names: tuple[str, ...] = ()
+    #: Moments, moving averages and sums of gradients, by the core's names.
+    variables: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    #: Changes of the weights that a frozen layer was part of; without an entry none.
+    seen: Mapping[str, int] = field(default_factory=dict)
+    #: Changes that a layer that is trained was not part of; without an entry none.
+    missed: Mapping[str, int] = field(default_factory=dict)
+
+    def changed(self, names: Iterable[str], updates: int) -> FrozenLayers:
+        """With these layers frozen after so many changes of the weights; its variables are those of before."""
+        frozen, before = set(names), set(self.names)
+        seen, missed = dict(self.seen), dict(self.missed)
+        for layer in frozen - before:
+            seen[layer] = updates - missed.pop(layer, 0)
+        for layer in before - frozen:
+            missed[layer] = updates - seen.pop(layer, 0)
+        return FrozenLayers(tuple(sorted(frozen)), self.variables, seen, missed)
+
+    def average(self, network: Network) -> None:
+        """Gives a network the moving averages of frozen layers."""
+        averages = {
+            name.removesuffix(_AVERAGE): value
+            for name, value in self.variables.items()
+            if name.endswith(_AVERAGE)
+        }
+        if averages:
+            shapes = {name: value.shape for name, value in network.weights.items()}
+            network.set_weights({name: value.reshape(shapes[name]) for name, value in averages.items()})
+
+    def settings(self) -> dict[str, Any]:
+        """Of a checkpoint."""
+        return {
+            "frozen": list(self.names),
+            "seen_updates": dict(self.seen),
+            "missed_updates": dict(self.missed),
+        }
+
+    def arrays(self) -> dict[str, NDArray[np.float32]]:
+        """Of a checkpoint."""
+        return {_PREFIX + name: value for name, value in self.variables.items()}
+
+    @classmethod
+    def of_checkpoint(
+        cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]
+    ) -> FrozenLayers:
+        """What `settings` and `arrays` of one have said."""
+        variables = {
+            name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)
+        }
+        seen, missed = settings.get("seen_updates", {}), settings.get("missed_updates", {})
+        return cls(tuple(settings["frozen"]), variables, seen, missed)
