@@ -243,6 +243,35 @@ def test_wrong_sources_are_refused(cluster: Any, photos: Path, tmp_path: Path) -
         name_column="a",
     )
     refused(tmp_path / "b.parquet", mpscnn.ParameterError, "no column 'd'", photo_column="d")
+    other, kind = {"name": ["b"], "jpeg": [b"y"]}, {"name": ["b"], "bytes": [b"y"], "c": ["d"]}
+    for name, later, error, message in (
+        ("short", b"none", mpscnn.ImageError, r"b\.parquet: cannot be read as a Parquet file"),
+        ("other", other, mpscnn.ParameterError, r"b\.parquet: has no column 'bytes'"),
+        ("kind", kind, mpscnn.ParameterError, "not of one table: .* c "),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        pa.parquet.write_table(pa.table({"name": ["a"], "bytes": [b"x"], "c": [1]}), folder / "a.parquet")
+        if isinstance(later, bytes):
+            (folder / "b.parquet").write_bytes(later)
+        else:
+            pa.parquet.write_table(pa.table(later), folder / "b.parquet")
+        refused(folder, error, message)
+
+
+def test_damage_within_a_parquet_file_is_told_in_a_line(
+    cluster: Any, tmp_path: Path, command: Command
+) -> None:
+    path = tmp_path / "a.parquet"
+    pa.parquet.write_table(pa.table({"name": ["a"], "bytes": [bytes(500)]}), path, compression="none")
+    content = bytearray(path.read_bytes())
+    content[4:200] = b"\xaa" * 196  # behind the first bytes, which name the format, the pages begin
+    path.write_bytes(content)
+    ended = command("classify", str(path), "--ray")
+    assert ended.returncode == 1
+    assert "a.parquet" in ended.stderr
+    (told,) = [line for line in ended.stderr.splitlines() if line.startswith("error: the cluster failed")]
+    assert not any(word in told for word in ("Traceback", "line ", "\\x1b"))
 
 
 def test_the_example_runs(

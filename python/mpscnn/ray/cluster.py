@@ -125,7 +125,14 @@ def explained(ray: Any) -> Iterator[None]:
         if told := _OWN_ERROR.findall(text):
             kind, message = told[-1]
             raise getattr(errors, kind)(message) from error
-        raise DeviceError(f"the cluster failed: {text}") from error
+        raise DeviceError(f"the cluster failed: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong on a machine, in one line, without the way that it took through Ray."""
+    while isinstance(cause := getattr(error, "cause", None), BaseException):
+        error = cause
+    return " ".join(str(error).split())
 
 
 def nodes(ray: Any) -> list[dict[str, Any]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,8 @@ _NAMES = (IMAGE, "name", "path", "file_name", "filename", "key", "id")
 #: Of a batch: names of files, or photos themselves, which may be large.
 _MOST_NAMES = 256
 _MOST_PHOTOS = 64
+#: Files that are opened at once, since those of a network take their time.
+_READERS = 16
 
 
 @dataclass(frozen=True)
@@ -88,9 +91,12 @@ def open_source(
         return Source(source, columns, None, _MOST_PHOTOS)
     arguments = _arguments(source)
     if files := _parquet_files(arguments):
-        schema = _parquet_schema(files[0])
-        columns = columns_of(schema, files[0], photo_column, name_column)
-        return Source(ray.data.read_parquet(files), columns, None, _MOST_PHOTOS)
+        columns = _columns_of_files(files, photo_column, name_column)
+        try:
+            dataset = ray.data.read_parquet(files)
+        except (TypeError, ValueError) as error:  # pyarrow's own are such
+            raise ParameterError(f"{files[0]} and those behind it are not of one table: {error}") from error
+        return Source(dataset, columns, None, _MOST_PHOTOS)
     if photo_column is not None or name_column is not None:
         raise ParameterError("photo_column and name_column are for Parquet files and datasets")
     paths, failures = photo_paths(arguments)
@@ -153,6 +159,17 @@ def _parquet_files(arguments: Sequence[str]) -> list[str]:
             f"{files[0]} is a Parquet file and {photos[0]} is not: take them one after the other"
         )
     return files
+
+
+def _columns_of_files(files: Sequence[str], photo: str | None, name: str | None) -> Columns:
+    """Which all of them must have. Looks at the end of each, so that damage is told before anything is computed."""
+    found = None
+    with ThreadPoolExecutor(_READERS) as readers:
+        for path, schema in zip(files, readers.map(_parquet_schema, files), strict=True):
+            found = columns_of(schema, path, photo, name)
+            photo, name = found.photo, found.name
+    assert found is not None
+    return found
 
 
 def _parquet_schema(path: str) -> Any:
