@@ -19,7 +19,7 @@ from video_clips import CAT, SIZE, FakeCamera, photo_that_moves, shades, turned,
 import mpscnn
 from mpscnn.stream import video as video_module
 from mpscnn.stream.frame_buffer import FrameBuffer
-from mpscnn.stream.video_source import is_video, open_source
+from mpscnn.stream.video_source import _Clock, is_video, open_source
 from mpscnn.vision.visualize import upright_picture
 
 av = pytest.importorskip("av", reason="PyAV is not installed")
@@ -163,6 +163,37 @@ def test_variable_rate_keeps_its_times(tmp_path: Path, model: mpscnn.Model) -> N
     np.testing.assert_allclose(taken, np.array(times) / 25, atol=1e-3)
 
 
+@pytest.mark.parametrize(("ending", "codec"), [("ts", "libx264"), ("mpg", "mpeg2video")])
+def test_recordings_that_are_joined_come_whole_with_times_that_go_on(
+    tmp_path: Path, ending: str, codec: str, model: mpscnn.Model
+) -> None:
+    options: dict[str, Any] = {"codec": codec, "options": {"g": "5"}}
+    late = write_clip(tmp_path / f"late.{ending}", shades(60), times=range(500, 560), **options)
+    early = write_clip(tmp_path / f"early.{ending}", shades(60), **options)
+    path = tmp_path / f"joined.{ending}"
+    path.write_bytes(late.read_bytes() + early.read_bytes())
+    taken = [frame for frame, _ in mpscnn.video(path, model)]
+    assert [frame.number for frame in taken] == list(range(120))
+    np.testing.assert_allclose([frame.time for frame in taken], np.arange(120) / 25, atol=1e-3)
+    expected = 16 + 219 / 255 * 4 * np.tile(np.arange(60), 2)
+    np.testing.assert_allclose([luma(frame.photo) for frame in taken], expected, atol=3)
+    for first in (10, 25, 50):
+        taken = [frame for frame, _ in mpscnn.video(path, model, start=(first - 0.5) / 25)]
+        assert taken[0].time == pytest.approx(first / 25, abs=1e-3)
+        assert taken[-1].time == pytest.approx(119 / 25, abs=1e-3)
+        np.testing.assert_allclose([luma(frame.photo) for frame in taken[-60:]], expected[60:], atol=3)
+
+
+def test_times_of_a_live_source_that_are_set_back_go_on() -> None:
+    clock = _Clock(None, Fraction(1, 25))
+    given = [3600.0, 3600.04, 7.0, 7.04, None, 7.0]
+    np.testing.assert_allclose([clock.seconds(time) for time in given], [0, 0.04, 0.08, 0.12, 0.16, 0.08])
+
+
+def test_a_start_beyond_what_ffmpeg_can_count(clip: Path, model: mpscnn.Model) -> None:
+    assert list(mpscnn.video(clip, model, start=1e18)) == []
+
+
 @pytest.mark.parametrize("content", [b"", b"no video" * 100], ids=["empty", "text"])
 def test_what_is_no_video_is_refused(tmp_path: Path, model: mpscnn.Model, content: bytes) -> None:
     path = tmp_path / "a.mp4"
@@ -215,6 +246,22 @@ def test_audio_alone_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
         mpscnn.video(path, model)
 
 
+def test_a_song_with_a_picture_of_its_cover_is_refused(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = tmp_path / "song.mp3"
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mp3", rate=44100)
+        cover = container.add_stream("png", rate=1)
+        cover.width, cover.height, cover.pix_fmt = 8, 8, "rgb24"
+        cover.disposition = av.stream.Disposition.attached_pic
+        picture = av.VideoFrame.from_ndarray(np.zeros((8, 8, 3), np.uint8), format="rgb24")
+        container.mux([*cover.encode(picture), *cover.encode(None)])
+        sound = av.AudioFrame.from_ndarray(np.zeros((1, 4608), np.float32), format="fltp", layout="mono")
+        sound.sample_rate = 44100
+        container.mux([*stream.encode(sound), *stream.encode(None)])
+    with pytest.raises(mpscnn.ImageError, match="has no video, but a still picture and audio"):
+        mpscnn.video(path, model)
+
+
 @pytest.mark.parametrize(
     ("source", "error", "message"),
     [
@@ -248,6 +295,13 @@ def test_arguments_out_of_their_range(clip: Path, model: mpscnn.Model, options: 
         mpscnn.video(clip, model, **options)
 
 
+def test_a_model_and_options_are_looked_at_before_the_source(model: mpscnn.Model) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="expected a Model"):
+        mpscnn.video("missing.mp4", "mobilenet_v2")  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="no option 'tops'"):
+        mpscnn.video("missing.mp4", model, tops=1)
+
+
 def test_a_folder_of_photos_is_a_video(tmp_path: Path, model: mpscnn.Model) -> None:
     for number, pixels in enumerate(photo_that_moves(6)):
         Image.fromarray(pixels).save(tmp_path / f"{number}.png")
@@ -271,7 +325,7 @@ def test_a_folder_without_photos_is_refused(tmp_path: Path, model: mpscnn.Model)
 
 
 def test_names_of_videos() -> None:
-    assert all(map(is_video, ["a.mp4", "B.MOV", "camera:0", "rtsp://127.0.0.1/a"]))
+    assert all(map(is_video, ["a.mp4", "B.MOV", "a.dv", "a.asf", "camera:0", "rtsp://127.0.0.1/a"]))
     assert not any(map(is_video, ["a.jpg", "folder", "camera:x", "-", "a"]))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.stream.frame_buffer import FrameBuffer
+from mpscnn.stream.frames import frames_of
 from mpscnn.stream.runner import Runner
 from mpscnn.stream.video_source import VideoFrame, VideoSource, open_source
 
@@ -127,7 +128,7 @@ def video(
     Raises:
         ImageError: it cannot be read, is empty, has no video; in the loop, behind the frames before: it is damaged, or
             the camera went away. UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`). ParameterError: an
-            argument out of its range.
+            argument out of its range, no such model. TypeError: an option that there is not.
     """
     whole_number("inflight", inflight, most=32)
     whole_number("every", every)
@@ -135,6 +136,7 @@ def video(
         raise ParameterError(f"start must be a number of seconds, 0 or more, got {start!r}")
     if end is not None and (not is_finite_number(end) or end <= start):
         raise ParameterError(f"end must be a number of seconds above start, {start}, got {end!r}")
+    frames_of(model).checked(options)  # before a camera is opened
     return Video(open_source(source, start, end), model, inflight, every, options)
 
 

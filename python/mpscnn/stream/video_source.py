@@ -33,9 +33,12 @@ _URL = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://")
 #: Seconds that opening a stream and waiting for its next piece may take.
 _TIME_LIMIT = 10.0
 _MICROSECONDS = 1_000_000
+#: Seconds by which times go back only where recordings were joined, or a camera's clock was set.
+_SET_BACK = 1.0
 _SUFFIXES = {
-    *(".3gp", ".avi", ".flv", ".h264", ".hevc", ".m2ts", ".m4v", ".mjpeg", ".mkv", ".mov", ".mp4", ".mpeg"),
-    *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
+    *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"),
+    *(".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg"),
+    *(".mpg", ".mts", ".mxf", ".nut", ".ogv", ".qt", ".ts", ".vob", ".webm", ".wmv", ".y4m"),
 }
 
 
@@ -196,11 +199,13 @@ class _AvSource(VideoSource):
         failed = "cannot be opened" if self.live else "cannot be opened, or is cut off"
         with _failures(self.name, lambda: "is not a video, or damaged or cut off", lambda: failed):
             self._container = av.open(**self._opening, timeout=limit)
-        video = self._container.streams.video
+        streams = self._container.streams
+        cover = av.stream.Disposition.attached_pic
+        video = [stream for stream in streams.video if not stream.disposition & cover]
         if not video:
-            kinds = ", ".join(sorted({stream.type for stream in self._container.streams})) or "nothing"
+            kinds = {"a still picture" if stream.type == "video" else stream.type for stream in streams}
             self._container.close()
-            raise ImageError(f"{self.name}: has no video, but {kinds}")
+            raise ImageError(f"{self.name}: has no video, but {' and '.join(sorted(kinds)) or 'nothing'}")
         self._stream = video[0]
         # Threads over whole frames would hold some frames of a live source back.
         self._stream.thread_type = "SLICE" if self.live else "AUTO"
@@ -210,19 +215,16 @@ class _AvSource(VideoSource):
 
     def frames(self) -> Iterator[VideoFrame]:
         origin = self._origin()
+        clock = _Clock(origin, 1 / (self.rate or 25))
         decoded = number = 0
-        last = -1.0
         with _failures(self.name, lambda: self._damage(decoded), lambda: f"failed after {decoded} frames"):
             for frame in self._decoded(origin):
                 at = time.perf_counter()
                 decoded += 1
-                if origin is None and frame.time is not None:
-                    origin = frame.time  # of a live source
-                seconds = self._seconds(frame.time, origin, last)
-                last = seconds
+                seconds = clock.seconds(frame.time)
                 if self._end is not None and seconds >= self._end:
                     return
-                if seconds < self._start:
+                if self._start > 0 and seconds < self._start:
                     continue
                 photo = photo_of(frame, self._stream.codec_context.name, self.name)
                 yield VideoFrame(number, seconds, photo, at, self._pixel_aspect(photo))
@@ -262,12 +264,6 @@ class _AvSource(VideoSource):
         begun = self._stream.start_time
         return 0.0 if begun is None else float(begun * self._stream.time_base)
 
-    def _seconds(self, given: float | None, origin: float | None, last: float) -> float:
-        """Of a frame without a time: one frame's duration after the one before."""
-        if given is not None and origin is not None:
-            return float(given - origin)
-        return 0.0 if last < 0 else last + float(1 / (self.rate or 25))
-
     def _decoded(self, origin: float | None) -> Iterator[Any]:
         """From the key frame before `start` on. Where a format cannot find it, all from the beginning."""
         if self._start > 0 and not self.live:
@@ -305,17 +301,46 @@ class _AvSource(VideoSource):
             raise failure
 
     def _after_seek(self, origin: float) -> Iterator[Any] | None:
-        """None: there is no frame that is known to be at `start` or before."""
+        """None: there is no frame that is known to be at `start` or before, and behind the beginning."""
         av = import_av()
         try:
             self._container.seek(int((self._start + origin) * _MICROSECONDS))
             frames = self._pictures(sought=True)
             first = next(frames, None)
-        except av.error.FFmpegError:
+        except (av.error.FFmpegError, OverflowError):  # of a number that FFmpeg has not
             return None
-        if first is None or first.time is None or first.time - origin > self._start:
+        if first is None or first.time is None or not 0 <= first.time - origin <= self._start:
             return None
         return chain([first], frames)
+
+
+class _Clock:
+    """Times of frames in seconds since the beginning, as the source says them.
+
+    Where they go back by more than a second they go on from the frame before, so that none is lost.
+
+    Args:
+        origin: the source's time of the beginning; None: that of its first frame.
+        step: seconds from a frame to one that has no time, or one whose time went back.
+    """
+
+    def __init__(self, origin: float | None, step: Fraction | float) -> None:
+        self._origin = origin
+        self._step = float(step)
+        self._next = 0.0
+
+    def seconds(self, given: float | None) -> float:
+        """Of the next frame, whose time the source says so."""
+        if given is None:
+            seconds = self._next
+        else:
+            if self._origin is None:
+                self._origin = given
+            if given - self._origin < self._next - self._step - _SET_BACK:
+                self._origin = given - self._next
+            seconds = given - self._origin
+        self._next = seconds + self._step
+        return seconds
 
 
 @contextmanager
