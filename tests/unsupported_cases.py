@@ -126,6 +126,14 @@ CASES = [
     Case(
         "cpu",
         "any",
+        "tensors in int8",
+        Layer("pooling", [IMAGE], MEANS, precision="int8"),
+        Layer("pooling", [IMAGE], MEANS, precision="int8", quantized=True),
+        "a tensor without; mpscnn quantize",
+    ),
+    Case(
+        "cpu",
+        "any",
         "layers in int8",
         Layer("pooling", [IMAGE], {"kind": "l2_norm"}, precision="int8", quantized=True),
         Layer("pooling", [IMAGE], MEANS, precision="int8", quantized=True),

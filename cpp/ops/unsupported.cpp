@@ -117,12 +117,14 @@ bool has_own_extents(const Resize &resize) {
            resize.magnification_x == 0.0 && resize.offset_y == 0.0 && resize.offset_x == 0.0;
 }
 
+Refused lacks_integers(const LayerUse &layer) {
+    return refuse_if(layer.int8 && !layer.quantized,
+                     "a tensor without; mpscnn quantize makes a network of integers, or compute in float32");
+}
+
 /// What engines do not compute in integers.
 Refused not_of_integers(const LayerUse &layer) {
     if (!layer.int8) return std::nullopt;
-    if (!layer.quantized)
-        return Refused("a layer of which a tensor has no quantization; mpscnn quantize makes a network of "
-                       "integers, or compute in float32");
     if (layer.activation && !has_limits_only(*layer.activation))
         return Refused("another activation than relu, relu6 or clamp");
     const auto is_computed = [&]<class Op>(const Op &operation) {
@@ -217,13 +219,16 @@ constexpr UnsupportedFeature unsupported_features[] = {
      number_beyond_half},
     {"", "", "precision", "float32 or float16 on devices without bf16 dot products", products_of_bfloat16},
 
+    {"cpu", "", "tensors in int8",
+     "integers with a scale, as those of quantised TensorFlow Lite files, or kept in float32",
+     lacks_integers},
+
     {"cpu", "", "layers in int8",
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
      "and max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
      "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
      "softsign, elu, gelu, hard swish, swish, mish and erf, reshapes, transposes, channel shuffles, slices, "
-     "gathers, tiles and constants, "
-     "with a quantization of each tensor, as TensorFlow Lite has them; others kept in float32",
+     "gathers, tiles and constants, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 
     {"", "", "weights",

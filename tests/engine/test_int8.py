@@ -351,7 +351,7 @@ def small_network() -> mpscnn.Network:
 
 
 def test_networks_without_integers_are_refused() -> None:
-    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'conv' .*got a layer of which a tensor has no"):
+    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'conv' .*got a tensor without"):
         small_network().compile(device="cpu", precision="int8")
     network = small_network()
     for tensor in (network.input, "conv"):

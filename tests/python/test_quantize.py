@@ -393,7 +393,9 @@ def test_what_cannot_be_kept() -> None:
             node["keep_float32"] = True
             del node["quantization"]
     broken = quantized.restructured(structure, {name: name for name in quantized.layer_names()})
-    with pytest.raises(mpscnn.UnsupportedError, match=r"layer 'sum' .* a tensor has no quantization"):
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"layer 'sum' .* tensors in int8 .* got a tensor without"
+    ):
         broken.compile(device="cpu", precision="int8")
 
 
