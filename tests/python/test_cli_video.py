@@ -464,7 +464,8 @@ def test_a_camera_that_goes_away_leaves_a_playable_video(
     assert len(list(open_source(output).frames())) == 1
 
 
-def test_interrupted_it_leaves_a_playable_video(tmp_path: Path) -> None:
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_interrupted_it_leaves_a_playable_video(tmp_path: Path, number: int) -> None:
     path = write_clip(tmp_path / "long.mp4", photo_that_moves(2000), options={"preset": "ultrafast"})
     output = tmp_path / "out.mp4"
     call = [sys.executable, "-m", "mpscnn", "classify", str(path), "--output", str(output), "--json"]
@@ -472,8 +473,30 @@ def test_interrupted_it_leaves_a_playable_video(tmp_path: Path) -> None:
         assert program.stdout is not None
         for _ in range(5):
             program.stdout.readline()
-        program.send_signal(signal.SIGINT)
+        program.send_signal(number)
         _, told = program.communicate(timeout=60)
-    assert program.returncode == 130, told
+    assert program.returncode == 128 + number, told
     assert told.endswith("interrupted\n")
     assert 5 <= len(list(open_source(output).frames())) < 2000
+    assert {file.name for file in tmp_path.iterdir()} == {path.name, output.name}
+
+
+def test_a_terminated_run_keeps_the_features_of_its_frames(tmp_path: Path) -> None:
+    path = write_clip(tmp_path / "long.mp4", photo_that_moves(2000), options={"preset": "ultrafast"})
+    output, model = tmp_path / "out.jsonl", half_model(tmp_path)
+    program = (
+        "import os, signal\n"
+        "from mpscnn.cli import each_frame, main\n"
+        "count = each_frame._Rates.count\n"
+        "def counted(self, frame):\n"
+        "    count(self, frame)\n"
+        "    if frame.number == 4: os.kill(os.getpid(), signal.SIGTERM)\n"
+        "each_frame._Rates.count = counted\n"
+        "main()\n"
+    )
+    arguments = ["features", str(path), "--model", str(model), "--layers", "half", "--output", str(output)]
+    ended = subprocess.run(
+        [sys.executable, "-c", program, *arguments], capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 143, ended.stderr
+    assert [json.loads(line)["frame"] for line in output.read_text().splitlines()] == [0, 1, 2, 3, 4]

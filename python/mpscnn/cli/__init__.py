@@ -9,7 +9,7 @@ __all__ = ["main"]
 
 
 def main() -> None:
-    """Entry point. Leaves through SystemExit: 0 done, 1 failed, 2 wrong usage, 130 interrupted."""
+    """Entry point. Leaves through SystemExit: 0 done, 1 failed, 2 wrong usage, 128 + N ended by signal N."""
     from mpscnn.cli.failures import FAILED, leave_cleanly, prepare_streams
     from mpscnn.cli.output import report
 

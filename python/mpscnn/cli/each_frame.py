@@ -15,6 +15,7 @@ import typer
 from mpscnn._private.files import is_folder
 from mpscnn.cli.answers import Answers
 from mpscnn.cli.arguments import ChannelOrder
+from mpscnn.cli.failures import ended_by_signals
 from mpscnn.cli.output import hint
 from mpscnn.errors import ParameterError
 
@@ -150,7 +151,7 @@ def show_frames(
 
     if output is not None and _is_source(output, part.source):
         raise ParameterError(f"{output}: is the video that is read")
-    with part.through(model, **options) as results:
+    with ended_by_signals(), part.through(model, **options) as results:
         source = results.source
         writer = nullcontext() if output is None else VideoWriter(output, source.rate, fit=source.of_photos)
         with writer as target, status(results, part) as tick:

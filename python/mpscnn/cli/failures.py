@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import io
 import os
+import signal
 import sys
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from mpscnn.cli.output import report, warn
 from mpscnn.errors import Error, ParameterError
 
 FAILED = 1
 USAGE = 2
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-READER_GONE = 141  # 128 + SIGPIPE
+BY_SIGNAL = 128  # and its number, as shells report it
+INTERRUPTED = BY_SIGNAL + signal.SIGINT
+READER_GONE = BY_SIGNAL + signal.SIGPIPE
 
 
 def prepare_streams() -> None:
@@ -44,9 +47,9 @@ def leave_cleanly() -> Iterator[None]:
     except BrokenPipeError:
         _discard_output()
         sys.exit(READER_GONE)
-    except KeyboardInterrupt:
+    except KeyboardInterrupt as error:
         print("interrupted", file=sys.stderr)  # without "error: "
-        sys.exit(INTERRUPTED)
+        sys.exit(BY_SIGNAL + error.args[0] if error.args else INTERRUPTED)
     except (Error, MemoryError, OSError) as error:
         if os.environ.get("MPSCNN_TRACEBACK") == "1":
             raise
@@ -57,6 +60,20 @@ def leave_cleanly() -> Iterator[None]:
         report("not enough memory" if isinstance(error, MemoryError) else error)
         # A value on the command line that nobody offers, which only the library can tell: a model's name, ...
         sys.exit(USAGE if isinstance(error, ParameterError) else FAILED)
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """SIGTERM and SIGHUP end what is within as Ctrl-C does, and keep a recording. One that is ignored stays so."""
+
+    def end(number: int, _frame: Any) -> None:
+        raise KeyboardInterrupt(number)
+
+    with ExitStack() as handlers:
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(number) is signal.SIG_DFL:
+                handlers.callback(signal.signal, number, signal.signal(number, end))
+        yield
 
 
 def _discard_output() -> None:

@@ -39,7 +39,7 @@ from mpscnn.cli.each_frame import (
     video_part,
 )
 from mpscnn.cli.each_photo import for_each_photo, listed_photos
-from mpscnn.cli.failures import FAILED
+from mpscnn.cli.failures import FAILED, ended_by_signals
 from mpscnn.cli.feature_outputs import (
     LINES,
     PHOTOS,
@@ -190,7 +190,7 @@ def _add_frames(
     part: VideoPart, extractor: FeatureExtractor, add: Callable[[str, Features, Moment], None]
 ) -> None:
     name = Path(part.source).stem or "frame"
-    with part.through(extractor) as results, status(results, part) as tick:
+    with ended_by_signals(), part.through(extractor) as results, status(results, part) as tick:
         for frame, found in results:
             add(f"{name}-{frame.number:06}", found, Moment(part.source, frame.number, round(frame.time, 6)))
             tick(frame)
