@@ -333,6 +333,26 @@ def test_options_compile_the_model_again(
         assert service.request("/v1/models/colours").json["precision"] == "float16"
 
 
+def test_numbers_of_weights_and_sums(models: dict[str, mpscnn.Model], photo: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "colours.safetensors"
+    path.write_bytes(models["classification"]._core.content())
+    with serving(path, "--device", "cpu", "--weights", "int8") as service:
+        assert service.request("/v1/models/colours").json["weights"] == "int8"
+        expected = mpscnn.load(path, device="cpu", weights="int8").classify(photo)
+        assert service.request("/v1/classify", photo).json["predictions"] == found(expected)["predictions"]
+        wanted = {"device": "cpu", "precision": "float16", "accumulate": "half"}
+        changed = service.request("/v1/models/colours/options", json.dumps(wanted).encode()).json
+        assert (changed["weights"], changed["accumulate"]) == ("float16", "half")
+        expected = mpscnn.load(path, device="cpu", precision="float16", accumulate="half").classify(photo)
+        assert service.request("/v1/classify", photo).json["predictions"] == found(expected)["predictions"]
+        for body in (
+            b'{"weights": "int4"}',
+            b'{"accumulate": "half"}',
+            b'{"precision": "bfloat16", "weights": "int8"}',
+        ):
+            refused(service.request("/v1/models/colours/options", body), 400, "ParameterError", "")
+
+
 @pytest.mark.parametrize("task", PATHS)
 def test_requests_computed_together_get_their_own_answers(
     models: dict[str, mpscnn.Model], tmp_path: Path, task: str

@@ -11,10 +11,14 @@ import typer
 from mpscnn._private.model_name import DEFAULT_MODEL
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
     DeviceOption,
     Precision,
     PrecisionOption,
     ThreadsOption,
+    Weights,
+    WeightsOption,
 )
 
 
@@ -40,6 +44,8 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="0: one that is free.")] = 8000,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
     threads: ThreadsOption = None,
     inflight: Annotated[
         int | None,
@@ -165,6 +171,8 @@ def serve(
                 settings.batch,
                 device=device,
                 precision=precision.value,
+                weights=weights.value,
+                accumulate=accumulate.value,
                 threads=threads or "auto",
             )
             for model in models or [DEFAULT_MODEL]

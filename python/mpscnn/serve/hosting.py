@@ -132,14 +132,18 @@ class HostedModel:
             "device": program.device,
             "device_name": program.device_name,
             "precision": program.precision,
+            "weights": program.weight_type,
+            "accumulate": program.accumulate,
             "reason": program.reason,
             "threads": compiled.threads_of_a_request,
         }
 
-    async def change(
-        self, pool: Executor, device: str, precision: Any, threads: int | Literal["auto"]
-    ) -> None:
+    async def change(self, pool: Executor, *, threads: int | Literal["auto"], **options: Any) -> None:
         """Compiles the model once more, beside the running one, and answers later requests with that.
+
+        Args:
+            pool: where that is done.
+            threads, options: as of `mpscnn.load`.
 
         Raises:
             ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`; the running one stays.
@@ -147,7 +151,7 @@ class HostedModel:
 
         def compile_again() -> Compiled:
             core = self.compiled.model._core
-            model = Model(core, device=device, precision=precision, threads=threads)
+            model = Model(core, threads=threads, **options)
             return Compiled(model, self.compiled._inflight, self.compiled._batch, threads)
 
         async with self._changing:
@@ -205,15 +209,15 @@ def host(
     inflight: int,
     batch: int = 1,
     *,
-    device: str = "auto",
-    precision: Any = "auto",
     threads: int | Literal["auto"] = "auto",
+    **options: Any,
 ) -> HostedModel:
-    """Loads what `mpscnn.load` takes; a registry name is the model's name, of a file its name without the suffix.
+    """Loads what `mpscnn.load` takes, with its options.
 
+    A registry name is the model's name, of a file its name without the suffix.
     Raises as `mpscnn.load` does.
     """
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text
-    model = load(source, device=device, precision=precision, threads=threads)
+    model = load(source, threads=threads, **options)
     return HostedModel(name, Compiled(model, inflight, batch, threads))

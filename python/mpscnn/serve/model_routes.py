@@ -28,6 +28,8 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
     "properties": {
         "device": {"type": "string", "default": "auto"},
         "precision": {"type": "string", "default": "auto"},
+        "weights": {"type": "string", "default": "auto"},
+        "accumulate": {"type": "string", "default": "auto"},
         "threads": {
             "description": "Of each request; auto: the cores are shared out.",
             "oneOf": [{"type": "integer"}, {"const": "auto"}],
@@ -104,7 +106,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
     add(
         "/v1/models/{name}/options",
         change_options,
-        "Computes later requests on another device, in another precision or by other threads.",
+        "Computes later requests on another device, in other numbers or by other threads.",
         *(404, 413, 415, 422),
         method="POST",
         requestBody={"required": True, "content": {JSON: {"schema": _OPTIONS_SCHEMA}}},
