@@ -156,6 +156,14 @@ def test_a_start_takes_the_same_frames_of_every_format(
     assert list(mpscnn.video(path, model, start=100)) == []
 
 
+def test_a_start_between_packets_that_say_no_time(tmp_path: Path, model: mpscnn.Model) -> None:
+    path = write_clip(tmp_path / "a.mpg", shades(60), codec="mpeg2video", options={"g": "5"})
+    taken = [frame for frame, _ in mpscnn.video(path, model, start=0.98)]
+    np.testing.assert_allclose([frame.time for frame in taken], np.arange(25, 60) / 25, atol=1e-3)
+    expected = 16 + 219 / 255 * 4 * np.arange(25, 60)
+    np.testing.assert_allclose([luma(frame.photo) for frame in taken], expected, atol=2)
+
+
 def test_variable_rate_keeps_its_times(tmp_path: Path, model: mpscnn.Model) -> None:
     times = [0, 1, 5, 6, 20, 21]
     path = write_clip(tmp_path / "a.mkv", shades(6), times=times)

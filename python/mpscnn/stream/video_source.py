@@ -35,6 +35,8 @@ _TIME_LIMIT = 10.0
 _MICROSECONDS = 1_000_000
 #: Seconds by which times go back only where recordings were joined, or a camera's clock was set.
 _SET_BACK = 1.0
+#: Formats whose packets do not say every picture's time: behind a seek FFmpeg guesses times, and may be one off.
+_INEXACT = ("mpeg",)
 _SUFFIXES = {
     *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"),
     *(".hevc", ".ivf", ".m1v", ".m2ts", ".m2v", ".m4v", ".mjpeg", ".mjpg", ".mkv", ".mov", ".mp4", ".mpeg"),
@@ -266,7 +268,7 @@ class _AvSource(VideoSource):
 
     def _decoded(self, origin: float | None) -> Iterator[Any]:
         """From the key frame before `start` on. Where a format cannot find it, all from the beginning."""
-        if self._start > 0 and not self.live:
+        if self._start > 0 and not self.live and self._container.format.name not in _INEXACT:
             frames = self._after_seek(origin or 0.0)
             if frames is not None:
                 yield from frames
@@ -301,7 +303,7 @@ class _AvSource(VideoSource):
             raise failure
 
     def _after_seek(self, origin: float) -> Iterator[Any] | None:
-        """None: there is no frame that is known to be at `start` or before, and behind the beginning."""
+        """None: there is no frame that is known to be at `start` or before."""
         av = import_av()
         try:
             self._container.seek(int((self._start + origin) * _MICROSECONDS))
@@ -309,7 +311,7 @@ class _AvSource(VideoSource):
             first = next(frames, None)
         except (av.error.FFmpegError, OverflowError):  # of a number that FFmpeg has not
             return None
-        if first is None or first.time is None or not 0 <= first.time - origin <= self._start:
+        if first is None or first.time is None or first.time - origin > self._start:
             return None
         return chain([first], frames)
 
