@@ -6,9 +6,11 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <system_error>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "core/text.h"
@@ -43,17 +45,32 @@ bool write_text_file(const std::string &path, std::string_view text) {
     return std::fclose(file.release()) == 0 && written; // what is left in the buffer is written here
 }
 
+namespace {
+
+/// The file that a link names, and what is no link itself.
+std::string behind_links(const std::string &path) {
+    const std::unique_ptr<char, decltype(&std::free)> found(realpath(path.c_str(), nullptr), &std::free);
+    return found ? found.get() : path;
+}
+
+} // namespace
+
 std::string replace_file(const std::string &path, std::string_view content,
                          const std::function<void(const std::string &)> &check) {
     static std::atomic<unsigned> count{0};
+    const std::string target = behind_links(path);
     struct Temporary {
         ~Temporary() { std::remove(name.c_str()); } // which is nothing once it has its place
         std::string name;
-    } const temporary{concat({path, ".", static_cast<std::int64_t>(getpid()), "-", ++count, ".part"})};
+    } const temporary{concat({target, ".", static_cast<std::int64_t>(getpid()), "-", ++count, ".part"})};
+    struct stat present;
+    if (stat(target.c_str(), &present) == 0 && !S_ISREG(present.st_mode) && !S_ISDIR(present.st_mode))
+        return "it is not a regular file";
     errno = 0;
     if (!write_text_file(temporary.name, content)) return std::generic_category().message(errno);
     check(temporary.name);
-    if (std::rename(temporary.name.c_str(), path.c_str()) != 0) return std::generic_category().message(errno);
+    if (std::rename(temporary.name.c_str(), target.c_str()) != 0)
+        return std::generic_category().message(errno);
     return {};
 }
 

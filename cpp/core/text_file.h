@@ -16,9 +16,9 @@ std::optional<std::string> read_text_file(const std::string &path);
 /// Replaces a file. Whether all of it was written.
 bool write_text_file(const std::string &path, std::string_view text);
 
-/// Puts a complete file in the place of `path`: who opens it finds the old file or the whole new one. `check`
-/// looks at the new one first, whose name it gets, and throws to keep the old one. "", or why it could not be
-/// written.
+/// Puts a complete file in the place of `path`: who opens it finds the old file or the whole new one; of a
+/// link the file that it names is replaced. `check` looks at the new one first, whose name it gets, and
+/// throws to keep the old one. "", or why it could not be written.
 std::string replace_file(const std::string &path, std::string_view content,
                          const std::function<void(const std::string &)> &check);
 

@@ -9,6 +9,8 @@
 #include <thread>
 #include <vector>
 
+#include <sys/stat.h>
+
 // Before the header, which has an Error of its own.
 #include "check.h"
 
@@ -171,6 +173,20 @@ TEST(a_saved_network_is_loaded_with_what_it_says) {
     const auto again = mpscnn::ModelFile::load(folder.file("again.safetensors"));
     CHECK(again.content() == model.file().content());
     CHECK(folder.files() == 2); // nothing is left of what was written on the way
+}
+
+TEST(a_saved_network_takes_the_place_of_what_a_link_names) {
+    const Folder folder;
+    const std::string path = folder.file("colors.safetensors"), link = folder.file("link.safetensors");
+    colors().save(path);
+    std::filesystem::create_symlink("colors.safetensors", link);
+    colors().save(link, described);
+    CHECK(std::filesystem::is_symlink(link));
+    CHECK(mpscnn::Model::load(path, {.device = "cpu"}).labels() == described.labels);
+    const std::string pipe = folder.file("pipe.safetensors");
+    CHECK(mkfifo(pipe.c_str(), 0600) == 0);
+    CHECK(holds(thrown<mpscnn::WeightsError>([&] { colors().save(pipe); }), "not a regular file"));
+    CHECK(std::filesystem::is_fifo(pipe));
 }
 
 TEST(a_file_that_could_not_be_loaded_is_not_written) {

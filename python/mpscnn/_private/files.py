@@ -69,6 +69,8 @@ def replacing(
 ) -> Iterator[BinaryIO]:
     """A file beside `path` that is renamed when it is complete: a reader sees the old file or the whole new one.
 
+    Of a link the file that it names is replaced.
+
     Args:
         check: looks at the complete file, whose name it gets, before it takes its place.
     """
@@ -86,10 +88,16 @@ def replacing(
 
 
 def file_beside(target: Path, ending: str = "") -> Path:
-    """A new empty file in the folder of `target`, for `take_place`. Raises OSError where `target` is a folder."""
+    """A new empty file in the folder of `target`, for `take_place`. A link stands for the file that it names.
+
+    Raises OSError where `target` is a folder, a pipe or a device, whose place nothing may take.
+    """
     if is_folder(target):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
-    handle, name = tempfile.mkstemp(ending, f".{target.name}.", target.parent)
+    own = _behind_links(target)
+    if os.path.exists(own) and not own.is_file():  # noqa: PTH110
+        raise OSError(errno.EINVAL, "it is not a regular file")
+    handle, name = tempfile.mkstemp(ending, f".{own.name}.", own.parent)
     os.close(handle)
     return Path(name)
 
@@ -99,7 +107,11 @@ def take_place(temporary: Path, target: Path) -> None:
     umask = os.umask(0)
     os.umask(umask)
     temporary.chmod(0o666 & ~umask)  # mkstemp makes files that only their owner reads
-    temporary.replace(target)
+    temporary.replace(_behind_links(target))
+
+
+def _behind_links(path: Path) -> Path:
+    return Path(os.path.realpath(path))
 
 
 def require_replaceable(path: str | os.PathLike[str], kind: type[Error]) -> None:

@@ -215,6 +215,7 @@ def host(
     """Loads what `mpscnn.load` takes, with its options.
 
     A registry name is the model's name, of a file its name without the suffix.
+
     Raises as `mpscnn.load` does.
     """
     text = os.fspath(source)
