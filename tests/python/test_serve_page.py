@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -162,6 +163,16 @@ def test_a_new_source_shows_nothing_of_the_old_one(page: Page) -> None:
 def test_a_video_that_is_none_is_said(page: Page) -> None:
     page.drop(("clip.mp4", "video/mp4", b"no video"))
     page.notice("clip.mp4 is not read")
+
+
+def test_sound_alone_is_no_video(page: Page) -> None:
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 2, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(16_000))
+    page.drop(("sound.mp4", "video/mp4", sound.getvalue()))
+    page.notice("sound.mp4 is not read: it has no picture")
+    assert not page.element("video").is_displayed()
     assert page.element("empty").is_displayed()
 
 

@@ -193,11 +193,13 @@ function openVideo(file) {
   video.src = URL.createObjectURL(file);
   video.controls = true;
   video.loop = !still.matches;
-  video.onerror = () => {
+  const refuse = (why) => {
     if (source !== "video") return;
     close();
-    notice("photo", `${file.name} is not read: this browser cannot play it.`);
+    notice("photo", `${file.name} is not read: ${why}.`);
   };
+  video.onerror = () => refuse("this browser cannot play it");
+  video.onloadedmetadata = () => video.videoWidth || refuse("it has no picture");
   stage.show("video");
   results.say(still.matches ? "Press play." : "Computing …");
   if (!still.matches) video.play().catch(() => results.say("Press play."));
