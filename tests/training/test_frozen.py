@@ -159,6 +159,15 @@ def test_freezing_that_is_refused_loses_nothing() -> None:
     assert_same(steps(plain, 2), steps(refused, 2))
 
 
+@pytest.mark.parametrize("pattern", [3, None, ["conv"]])
+def test_patterns_that_are_no_text(pattern: Any) -> None:
+    trainer = mpscnn.Trainer(network(), frozen=("conv",))
+    for change in (trainer.freeze, trainer.unfreeze):
+        with pytest.raises(mpscnn.ParameterError, match="patterns must be a sequence of names"):
+            change(pattern)
+    assert trainer.frozen == ("conv",)
+
+
 @pytest.mark.parametrize(
     ("missed", "message"),
     [({"other": 1}, "has no layer 'other' that missed updates"), ({"conv": -1}, "conv: must be at least 0")],

@@ -6,7 +6,7 @@ import fnmatch
 import json
 import os
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -148,7 +148,7 @@ class Trainer:
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = network
         self._epoch, self._batch, self._tally = 0, 0, _Tally()  # where `fit` goes on
-        self._make(network, FrozenLayers(self._matching(tuple(name_list("frozen", frozen)))))
+        self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._detector: DetectorLabels | None = None
         if self._loss.get("kind") == "multibox":
             described, threshold = self._described, self._loss.get("iou_threshold", 0.5)
@@ -280,11 +280,11 @@ class Trainer:
 
         What the optimiser has of them stays, too, and so do moving averages and gradients that were added.
         """
-        self._refreeze({*self.frozen, *self._matching(patterns)})
+        self._refreeze({*self.frozen, *self._matching(name_list("patterns", patterns))})
 
     def unfreeze(self, *patterns: str) -> None:
         """The opposite of `freeze`: layers go on as if no steps had been made since."""
-        self._refreeze(set(self.frozen) - set(self._matching(patterns)))
+        self._refreeze(set(self.frozen) - set(self._matching(name_list("patterns", patterns))))
 
     # ---- Checkpoints ----
 
@@ -383,7 +383,7 @@ class Trainer:
         self._core.set_steps(steps)
         self._steps = steps
 
-    def _matching(self, patterns: tuple[str, ...] | tuple[()]) -> tuple[str, ...]:
+    def _matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
         inputs = {tensor.name for tensor in self._original.inputs}
         names = [name for name in self._original.layer_names() if name not in inputs]
         found: set[str] = set()
