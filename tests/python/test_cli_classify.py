@@ -204,6 +204,17 @@ def test_bundled_model_says_what_it_knows(
     assert "None of its classes is likely" not in output
 
 
+def test_a_model_that_learnt_from_the_bundled_one_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = save_colour_model(tmp_path / "mine.safetensors", "cifar10_mobilenet_v2")
+    photo = save_photo(tmp_path / "stone.png", "gray")
+    assert call(monkeypatch, "classify", str(photo), "--model", str(own)) == 0
+    output, hints = capsys.readouterr()
+    assert hints == ""
+    assert "None of its classes" not in output
+
+
 @pytest.mark.usefixtures("bundled")
 def test_bundled_model_says_when_it_knows_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

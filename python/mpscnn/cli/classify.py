@@ -97,7 +97,8 @@ def classify(
         raise typer.Exit(FAILED if failed else 0)
     loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
     require_task(loaded, model, "classification")
-    answers = Answers(loaded, form, lambda path, result: _lines(path, loaded, result))
+    bundled = model == BUNDLED_MODEL.name  # not by the network's name, which those that learn from it keep
+    answers = Answers(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
     if cluster is not None:
         answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, top=top)
     elif part is not None:
@@ -106,7 +107,7 @@ def classify(
     else:
         folder = None if output is None else PictureFolder(output, paths)
         unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)
-        if _is_bundled(loaded) and form is Form.text and unread < len(paths):
+        if bundled and form is Form.text and unread < len(paths):
             hint(*_about_bundled(loaded))
         failed += unread
     if failed:
@@ -134,16 +135,12 @@ def show_predictions(
     return for_each_photo(paths, classify_one, answers.fail, channel_order)
 
 
-def _lines(path: str, model: Model, result: Classification) -> list[str]:
+def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:
     lines = [head_line(path, result)]
     lines += [f"  {entry.probability:6.1%}  {entry.label}" for entry in result]
-    if _is_bundled(model) and result.predictions[0].probability < _UNLIKELY:
+    if bundled and result.predictions[0].probability < _UNLIKELY:
         lines.append("  None of its classes is likely.")
     return lines
-
-
-def _is_bundled(model: Model) -> bool:
-    return model.name == BUNDLED_MODEL.name
 
 
 def _about_bundled(model: Model) -> list[str]:
