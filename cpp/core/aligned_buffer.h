@@ -1,7 +1,6 @@
 #pragma once
 
 #include <cstddef>
-#include <new>
 #include <utility>
 
 #include "core/memory.h"
@@ -14,8 +13,9 @@ template <class T> class AlignedBuffer {
 public:
     AlignedBuffer() = default;
     explicit AlignedBuffer(std::size_t count) : size_(count) {
-        if (count > (static_cast<std::size_t>(-1) - spare_bytes) / sizeof(T)) throw std::bad_alloc();
-        data_ = static_cast<T *>(allocate_memory(bytes()));
+        constexpr std::size_t all =
+            static_cast<std::size_t>(-1); // which no memory has: allocate_memory() throws
+        data_ = static_cast<T *>(allocate_memory(count > (all - spare_bytes) / sizeof(T) ? all : bytes()));
     }
     AlignedBuffer(AlignedBuffer &&other) noexcept
         : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}

@@ -1,0 +1,42 @@
+"""Clang, which compiles the CPU engine on a Mac, takes what is compiled without exceptions there."""
+
+from __future__ import annotations
+
+import platform
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_kernels_for_bfloat16_throw_nothing() -> None:
+    """Unlike GCC, Clang looks at the bodies of templates that nobody uses."""
+    compiler = shutil.which("clang++-16") or shutil.which("clang++")
+    if compiler is None:
+        pytest.skip("clang is not installed")
+    if platform.machine() != "x86_64":
+        pytest.skip("the flags are those of x86-64")
+    sets = (
+        "-DMPSCNN_SET=avx2_bf16",
+        '-DMPSCNN_SIMD_HEADER="cpu/isa/simd_avx2_bf16.h"',
+        "-mavx2",
+        "-mfma",
+        "-mf16c",
+    )
+    kernels = "-Icpp", "-I.", "cpp/cpu/kernels/bfloat16.cpp"
+    command = [
+        compiler,
+        "-std=c++20",
+        "-fsyntax-only",
+        "-fno-exceptions",
+        "-Wall",
+        "-Wextra",
+        "-Werror",
+        *sets,
+        *kernels,
+    ]
+    checked = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert checked.returncode == 0, checked.stderr
