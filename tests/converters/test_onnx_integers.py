@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn.converters import export_onnx, read_network
 from mpscnn.converters.onnx_writer.export import to_onnx
-from mpscnn.quantization.onnx_check import layers_beyond_one_step
+from mpscnn.quantization.onnx_check import exact_options, layers_beyond_one_step
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -72,7 +72,7 @@ def test_layers_that_are_kept_in_float32() -> None:
 
 def on_onnxruntime(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
     content = model if isinstance(model, bytes) else model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(content, exact_options(), providers=["CPUExecutionProvider"])
     (found,) = session.run(None, {session.get_inputs()[0].name: x})
     return np.asarray(found)
 

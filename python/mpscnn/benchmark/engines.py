@@ -71,6 +71,8 @@ class OnnxRuntime:
         import onnxruntime
 
         options = onnxruntime.SessionOptions()
+        # Without it sums of integers saturate on processors without VNNI, which makes results wrong.
+        options.add_session_config_entry("session.x64quantprecision", "1")
         options.intra_op_num_threads = setup["threads"]
         options.inter_op_num_threads = 1
         self._session = onnxruntime.InferenceSession(
