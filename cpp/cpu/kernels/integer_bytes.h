@@ -19,6 +19,11 @@ MPSCNN_INLINE std::uint8_t *bytes_at(const View &view, std::int64_t image, std::
            x * view.pixel_stride;
 }
 
+/// Behind the last byte that may be read.
+MPSCNN_INLINE const std::uint8_t *end_of(const ConstView &view) {
+    return bytes_at(view, view.batch - 1, view.height - 1, view.width - 1) + view.channels;
+}
+
 /// Taps of a window that lie within the source.
 MPSCNN_INLINE Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
     const std::int64_t start = output * axis.stride - axis.before;

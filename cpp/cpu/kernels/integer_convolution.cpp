@@ -1,17 +1,21 @@
 // Convolutions and dense layers of integers: pixels x panels of 16 outputs.
 //
 // The inputs of a block of pixels are gathered as 16-bit integers without their zero point, zeros outside of
-// the source. Registers: sums of 12 pixels with AVX-512, 5 with AVX2; weights of a pair of inputs are loaded,
+// the source. Registers: sums of 12 pixels with AVX-512, 6 with AVX2; weights of a pair of inputs are loaded,
 // the pixels' inputs broadcast. Bound by the products, with few inputs by the requantisation.
-// Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers. Processors
-// that have such instructions multiply four bytes at a time: integer_quads.h, with AVX-512 also
-// integer_depthwise_quads.h.
+// Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers; with AVX2
+// rows are taken in pairs (integer_depthwise_pairs.h). Processors that have such instructions multiply four
+// bytes at a time: integer_quads.h, with AVX-512 also integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_pairs.h"
 #include "cpu/kernels/integer_quad_registers.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/work_split.h"
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+#include "cpu/kernels/integer_depthwise_pairs.h"
+#define MPSCNN_DEPTHWISE_PAIRS
+#endif
 #if defined(MPSCNN_MULTIPLIES_QUADS)
 #include "cpu/kernels/integer_quads.h"
 #if defined(__AVX512BW__)
@@ -29,6 +33,9 @@ struct IntegerConvolutionPlan {
     WorkSplit split; ///< of depthwise ones
     std::int64_t pixels, block, blocks, panel_parts, row_elements;
 };
+
+/// Bytes that become 16-bit integers at once.
+constexpr std::int64_t widened = 16;
 
 /// Of a pixel's gathered inputs of one group; a multiple of 2.
 MPSCNN_INLINE std::int64_t row_elements(const IntegerWeights &weights) { return 2 * weights.pairs(); }
@@ -51,19 +58,22 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
     if (task.weights.quads) return prepare_quads(task, planning, quad_block);
 #endif
     if (task.weights.is_depthwise()) return depthwise_prepare(task, planning);
-    constexpr std::int64_t tiles = 4;
     const View &to = task.destination;
     IntegerConvolutionPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.row_elements = row_elements(task.weights);
-    plan.block = min(plan.pixels, tiles * PanelSums::pixels);
-    plan.blocks = divide_up(plan.pixels, plan.block);
+    // As many pixels as lie in L2 beside the weights: each block reads all of these. Threads share blocks.
+    constexpr std::int64_t most_bytes = 32 * 1024;
+    const std::int64_t row_bytes = plan.row_elements * static_cast<std::int64_t>(sizeof(std::int16_t));
     const std::int64_t wanted = planning.threads == 1 ? 1 : 3 * planning.threads;
+    const std::int64_t fitting = min(most_bytes / row_bytes, divide_up(plan.pixels, wanted));
+    plan.block = min(plan.pixels, PanelSums::pixels * max(fitting / PanelSums::pixels, 1));
+    plan.blocks = divide_up(plan.pixels, plan.block);
     plan.panel_parts =
         clamped(divide_up(wanted, plan.blocks), 1, task.weights.groups * task.weights.panels());
     const std::int64_t rows = plan.block + PanelSums::pixels; // the last tile is a whole one
     return planning.keep(plan, plan.blocks * plan.panel_parts,
-                         static_cast<std::size_t>(rows * plan.row_elements) * sizeof(std::int16_t));
+                         static_cast<std::size_t>(rows * row_bytes) + widened * sizeof(std::int16_t));
 }
 
 /// A pixel of the result; the next one is behind it, in the next row or image.
@@ -80,9 +90,22 @@ struct ResultPixel {
     }
 };
 
-/// The inputs of a group that one output pixel reads.
+/// `count` integers without the zero point. Up to `widened` - 1 more are written behind them, of as many
+/// bytes, unless these lie behind `end`.
+MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int16_t zero,
+                         const std::uint8_t *end, std::int16_t *to) {
+    std::int64_t k = 0;
+    for (; k < count && end - bytes - k >= widened; k += widened) {
+        std::uint8_t own[widened]; // may not be what is written, as compilers know
+        __builtin_memcpy(own, bytes + k, widened);
+        for (std::int64_t i = 0; i < widened; ++i) to[k + i] = static_cast<std::int16_t>(own[i] - zero);
+    }
+    for (; k < count; ++k) to[k] = static_cast<std::int16_t>(bytes[k] - zero);
+}
+
+/// The inputs of a group that one output pixel reads; what lies behind them is overwritten.
 MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const ResultPixel &pixel,
-                                std::int64_t group, std::int16_t *row) {
+                                std::int64_t group, const std::uint8_t *end, std::int16_t *row) {
     const ConstView &from = task.source;
     const WindowAxis &vertical = task.vertical, &horizontal = task.horizontal;
     const std::int64_t inputs = task.weights.inputs, first = pixel.x * horizontal.stride - horizontal.before;
@@ -90,7 +113,7 @@ MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const Result
                         first + horizontal.kernel <= from.width;
     const auto zero = static_cast<std::int16_t>(task.source_zero);
     const auto copy = [&](const std::uint8_t *bytes, std::int64_t count) __attribute__((always_inline)) {
-        for (std::int64_t k = 0; k < count; ++k) row[k] = static_cast<std::int16_t>(bytes[k] - zero);
+        widen(bytes, count, zero, end, row);
         row += count;
     };
     const auto fill = [&](std::int64_t count) __attribute__((always_inline)) {
@@ -116,49 +139,73 @@ MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const Result
     if (inputs * task.weights.taps % 2 != 0) *row = 0;
 }
 
-/// `count` pixels from `first` on for one panel; `rows` are theirs.
-template <int pixels>
-__attribute__((noinline)) void multiply_tile(const IntegerConvolutionTask &task, std::int64_t first,
-                                             std::int64_t count, std::int64_t group, std::int64_t panel,
-                                             const PanelRequantizer &requantizer, const std::int16_t *rows) {
+/// Whether an output pixel reads the source's pixel of its own number, and pixels have no gaps between them.
+MPSCNN_INLINE bool reads_pixels_in_order(const IntegerConvolutionTask &task) {
+    const ConstView &from = task.source;
+    const auto is_one = [](const WindowAxis &axis) {
+        return axis.kernel == 1 && axis.stride == 1 && axis.before == 0;
+    };
+    return is_one(task.vertical) && is_one(task.horizontal) && task.weights.groups == 1 &&
+           task.weights.inputs % 2 == 0 && from.pixel_stride == task.weights.inputs &&
+           from.row_stride == from.width * from.pixel_stride && from.height == task.destination.height &&
+           from.width == task.destination.width &&
+           (from.batch == 1 || from.image_stride == from.height * from.row_stride);
+}
+
+void gather_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int16_t *rows) {
+    const ConstView &from = task.source;
+    const std::uint8_t *const end = end_of(from);
+    auto pixel = ResultPixel::at(task.destination, pixels.begin);
+    if (reads_pixels_in_order(task))
+        return widen(bytes_at(from, pixel.image, pixel.y, pixel.x), pixels.size() * task.weights.inputs,
+                     static_cast<std::int16_t>(task.source_zero), end, rows);
+    const std::int64_t elements = row_elements(task.weights);
+    for (std::int64_t i = 0; i < pixels.size(); ++i, pixel.step(task.destination))
+        gather_pixel(task, pixel, group, end, rows + i * elements);
+}
+
+/// Results of a panel of a group for a block of pixels, whose gathered inputs `rows` are.
+void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int64_t panel,
+                    const std::int16_t *rows) {
+    constexpr int most = PanelSums::pixels;
     const IntegerWeights &weights = task.weights;
     const View &to = task.destination;
-    const std::int64_t elements = row_elements(weights), own = panel * panel_outputs,
+    const std::int64_t elements = row_elements(weights), pairs = weights.pairs(), own = panel * panel_outputs,
                        output = group * weights.outputs + own;
     // Bias and numbers of requantisation have places of their own for each panel.
-    const std::int64_t place = (group * weights.panels() + panel) * panel_outputs;
-    std::int32_t sums[pixels * panel_outputs];
-    add_pairs<pixels>(rows, elements, weights.pairs(), weights.values + place * elements,
-                      weights.bias + place, sums);
-    const std::int64_t outputs = min(weights.outputs - own, panel_outputs);
-    auto pixel = ResultPixel::at(to, first);
-    for (std::int64_t p = 0; p < count; ++p, pixel.step(to))
-        requantizer.store(sums + p * panel_outputs, outputs,
-                          bytes_at(to, pixel.image, pixel.y, pixel.x) + output);
+    const std::int64_t place = (group * weights.panels() + panel) * panel_outputs,
+                       outputs = min(weights.outputs - own, panel_outputs);
+    const std::int16_t *const values = weights.values + place * elements;
+    const std::int32_t *const bias = weights.bias + place;
+    const PanelRequantizer requantizer(task.requantization, place);
+    auto pixel = ResultPixel::at(to, pixels.begin);
+    std::uint8_t *result = bytes_at(to, pixel.image, pixel.y, pixel.x) + output;
+    alignas(64) std::int32_t sums[most * panel_outputs];
+    for (std::int64_t left = pixels.size(); left > 0; left -= most, rows += most * elements) {
+        if (left == 1)
+            add_pairs<1>(rows, elements, pairs, values, bias, sums);
+        else
+            add_pairs<most>(rows, elements, pairs, values, bias, sums);
+        const std::int64_t count = min(left, most);
+        for (std::int64_t p = 0; p < count; ++p) {
+            requantizer.store(sums + p * panel_outputs, outputs, result);
+            pixel.step(to);
+            if (pixel.x != 0)
+                result += to.pixel_stride;
+            else if (p + 1 < left)
+                result = bytes_at(to, pixel.image, pixel.y, 0) + output;
+        }
+    }
 }
 
 void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range panels, std::int16_t *rows) {
-    const IntegerWeights &weights = task.weights;
-    constexpr int most = PanelSums::pixels;
-    const std::int64_t elements = row_elements(weights);
+    const std::int64_t panels_of_group = task.weights.panels();
     std::int64_t gathered = -1;
     for (std::int64_t index = panels.begin; index < panels.end; ++index) {
-        const std::int64_t group = index / weights.panels(), panel = index % weights.panels();
-        if (group != gathered) {
-            auto pixel = ResultPixel::at(task.destination, pixels.begin);
-            for (std::int64_t i = 0; i < pixels.size(); ++i, pixel.step(task.destination))
-                gather_pixel(task, pixel, group, rows + i * elements);
-        }
+        const std::int64_t group = index / panels_of_group;
+        if (group != gathered) gather_block(task, pixels, group, rows);
         gathered = group;
-        const PanelRequantizer requantizer(task.requantization, index * panel_outputs);
-        for (std::int64_t i = 0; i < pixels.size(); i += most) {
-            const std::int64_t left = pixels.size() - i;
-            const std::int16_t *const own = rows + i * elements;
-            if (left == 1)
-                multiply_tile<1>(task, pixels.begin + i, 1, group, panel, requantizer, own);
-            else
-                multiply_tile<most>(task, pixels.begin + i, min(left, most), group, panel, requantizer, own);
-        }
+        multiply_block(task, pixels, group, index % panels_of_group, rows);
     }
 }
 
@@ -204,89 +251,6 @@ MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const Dept
     for (int r = 0; r < registers; ++r) PanelSums::store(stored + r * lanes, sums[r]);
 }
 
-#if defined(__AVX2__) && !defined(__AVX512BW__)
-/// The taps of pixels whose windows lie within the source, two at a time: 16 products of pairs, as
-/// PanelSums::add has them. Registers have the channels 0-3 and 8-11, 4-7 and 12-15 of a panel.
-class TapPairs {
-public:
-    /// Of `panels` panels. Windows of more than 50 taps have no such form.
-    MPSCNN_INLINE bool set(const IntegerConvolutionTask &task, Range rows, std::int64_t channel, int panels) {
-        const std::int64_t taps = max(rows.size(), 0) * task.horizontal.kernel;
-        if (taps == 0 || taps > 2 * most) return false;
-        const std::int64_t pitch = round_up(task.weights.groups, 2 * panel_outputs);
-        const std::int16_t *const first =
-            task.weights.values + rows.begin * task.horizontal.kernel * pitch + channel;
-        count_ = divide_up(taps, 2);
-        for (std::int64_t tap = 0; tap < 2 * count_; ++tap) {
-            const std::int64_t read = min(tap, taps - 1); // once more, with weights of zero
-            offsets_[tap] =
-                (rows.begin + read / task.horizontal.kernel) * task.vertical.dilation *
-                    task.source.row_stride +
-                read % task.horizontal.kernel * task.horizontal.dilation * task.source.pixel_stride;
-        }
-        const __m256i none = _mm256_setzero_si256();
-        __m256i *to = weights_;
-        for (std::int64_t tap = 0; tap < taps; tap += 2)
-            for (int r = 0; r < panels; ++r, to += 2) {
-                const std::int16_t *const own = first + tap * pitch + r * panel_outputs;
-                const __m256i a = load(own), b = tap + 1 < taps ? load(own + pitch) : none;
-                to[0] = _mm256_unpacklo_epi16(a, b);
-                to[1] = _mm256_unpackhi_epi16(a, b);
-            }
-        return true;
-    }
-
-    /// Of the pixel whose window's first tap is at `bytes`.
-    template <int panels>
-    MPSCNN_INLINE void add(const std::uint8_t *bytes, std::int32_t zero_point, const std::int32_t *bias,
-                           std::int32_t *stored) const {
-        const __m256i zero = _mm256_set1_epi16(static_cast<short>(zero_point));
-        __m256i sums[2 * panels];
-#pragma GCC unroll 2
-        for (int r = 0; r < panels; ++r) {
-            const __m256i low = load(bias + r * panel_outputs), high = load(bias + r * panel_outputs + 8);
-            sums[2 * r] = _mm256_permute2x128_si256(low, high, 0x20);
-            sums[2 * r + 1] = _mm256_permute2x128_si256(low, high, 0x31);
-        }
-        const __m256i *own = weights_;
-        for (std::int64_t pair = 0; pair < count_; ++pair, own += 2 * panels) {
-            const std::uint8_t *const first = bytes + offsets_[2 * pair], *const second =
-                                                                              bytes + offsets_[2 * pair + 1];
-#pragma GCC unroll 2
-            for (int r = 0; r < panels; ++r) {
-                const __m256i a = words(first + r * panel_outputs, zero),
-                              b = words(second + r * panel_outputs, zero);
-                sums[2 * r] = PanelSums::add(sums[2 * r], own[2 * r], _mm256_unpacklo_epi16(a, b));
-                sums[2 * r + 1] =
-                    PanelSums::add(sums[2 * r + 1], own[2 * r + 1], _mm256_unpackhi_epi16(a, b));
-            }
-        }
-#pragma GCC unroll 2
-        for (int r = 0; r < panels; ++r) {
-            const __m256i low = _mm256_permute2x128_si256(sums[2 * r], sums[2 * r + 1], 0x20),
-                          high = _mm256_permute2x128_si256(sums[2 * r], sums[2 * r + 1], 0x31);
-            PanelSums::store(stored + r * panel_outputs, low);
-            PanelSums::store(stored + r * panel_outputs + 8, high);
-        }
-    }
-
-private:
-    static constexpr std::int64_t most = 25;
-
-    static MPSCNN_INLINE __m256i load(const void *from) {
-        return _mm256_loadu_si256(static_cast<const __m256i *>(from));
-    }
-    static MPSCNN_INLINE __m256i words(const std::uint8_t *bytes, __m256i zero) {
-        const __m128i own = _mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes));
-        return _mm256_sub_epi16(_mm256_cvtepu8_epi16(own), zero);
-    }
-
-    std::int64_t count_ = 0;
-    std::ptrdiff_t offsets_[2 * most];
-    __m256i weights_[most * 4];
-};
-#endif
-
 /// A row of the result.
 struct DepthwiseRow {
     const std::uint8_t *first; ///< what the first tap of pixel 0 reads; it may lie outside
@@ -303,12 +267,7 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
         last(task.requantization, channel + (panels - 1) * panel_outputs);
     alignas(64) std::int32_t sums[panels * panel_outputs];
     std::uint8_t *result = row.result + channel;
-    const std::uint8_t *const end =
-        bytes_at(from, from.batch - 1, from.height - 1, from.width - 1) + from.channels;
-#if defined(__AVX2__) && !defined(__AVX512BW__)
-    TapPairs pairs;
-    const bool has_pairs = pairs.set(task, row.rows, channel, panels);
-#endif
+    const std::uint8_t *const end = end_of(from);
     for (std::int64_t x = 0; x < task.destination.width; ++x, result += task.destination.pixel_stride) {
         const DepthwiseWindow window{row.first + x * task.horizontal.stride * from.pixel_stride,
                                      task.vertical.dilation * from.row_stride,
@@ -317,12 +276,7 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
         // What lies behind the last channels is multiplied by zero.
         const bool is_whole = window.last() + channel + panels * panel_outputs <= end;
         const std::int64_t read = is_whole ? panels * panel_outputs : count;
-#if defined(__AVX2__) && !defined(__AVX512BW__)
-        if (has_pairs && is_whole && window.columns.size() == task.horizontal.kernel)
-            pairs.add<panels>(window.first + channel, task.source_zero, task.weights.bias + channel, sums);
-        else
-#endif
-            depthwise_sums<panels>(task, window, channel, read, sums);
+        depthwise_sums<panels>(task, window, channel, read, sums);
         if (panels == 2) first.store(sums, panel_outputs, result);
         last.store(sums + (panels - 1) * panel_outputs, count - (panels - 1) * panel_outputs,
                    result + (panels - 1) * panel_outputs);
@@ -330,6 +284,9 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
 }
 
 void depthwise_item(const IntegerConvolutionTask &task, const WorkSplit::Item &item) {
+#if defined(MPSCNN_DEPTHWISE_PAIRS)
+    if (DepthwisePairs::takes(task)) return depthwise_pairs(task, item.image, item.rows);
+#endif
     const std::int64_t channels = task.destination.channels;
     for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
         const DepthwiseRow row{

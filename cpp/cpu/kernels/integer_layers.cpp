@@ -1,8 +1,9 @@
 // Layers of integers without weights, and the ways into integers and back.
 //
-// A row of pixels at a time, written for the compiler to make vectors of. Sums read their terms from tables,
-// two loads for each element, or compute them with AVX-512; tables are looked up byte by byte, or 64 at a
-// time with AVX-512. Bound by those, elsewhere by memory.
+// A row of pixels at a time, written for the compiler to make vectors of. Sums compute their terms with AVX2
+// and AVX-512, else, and where all elements share an operand, they read them from tables, two loads for each
+// element; tables are looked up byte by byte, or 64 at a time with AVX-512. Bound by those, elsewhere by
+// memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integer_requantization.h"
@@ -90,6 +91,45 @@ private:
     bool is_half_, fits_;
     RightShifts shifts_;
 };
+#elif defined(__AVX2__)
+/// 8 terms at a time.
+class TermsOfBytes {
+public:
+    explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
+        : zero_(_mm256_set1_epi32(terms.zero)), multiplier_(_mm256_set1_epi32(terms.multiplier)),
+          shift_(_mm256_set1_epi32(terms.shift)),
+          is_half_(terms.multiplier == std::int32_t{1} << 30 && terms.shift == 0) {}
+    MPSCNN_INLINE __m256i operator()(const std::uint8_t *bytes) const {
+        const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(bytes));
+        const __m256i steps = _mm256_sub_epi32(_mm256_cvtepu8_epi32(eight), zero_);
+        if (is_half_) return _mm256_slli_epi32(steps, 19);
+        return rounded_twice(_mm256_slli_epi32(steps, 20), multiplier_, shift_);
+    }
+
+private:
+    __m256i zero_, multiplier_, shift_;
+    bool is_half_;
+};
+
+/// Those of whole panels, as many as there are; returns how many elements these are.
+MPSCNN_INLINE std::int64_t add_panels(const IntegerSumTask &task, const PanelRequantizer &requantizer,
+                                      const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,
+                                      std::uint8_t *result) {
+    constexpr std::int64_t panel = IntegerWeights::panel;
+    const TermsOfBytes first(task.source_terms), second(task.second_terms);
+    const bool subtracts = task.subtracts;
+    std::int64_t at = 0;
+    for (; at + panel <= elements; at += panel) {
+        alignas(32) std::int32_t sums[panel];
+        for (std::int64_t c = 0; c < panel; c += 8) {
+            const __m256i x = first(a + at + c), y = second(b + at + c);
+            _mm256_store_si256(reinterpret_cast<__m256i *>(sums + c),
+                               subtracts ? _mm256_sub_epi32(x, y) : _mm256_add_epi32(x, y));
+        }
+        requantizer.store(sums, panel, result + at);
+    }
+    return at;
+}
 #endif
 
 template <class V> Prepared integer_sum_prepare(const IntegerSumTask &task, const Planning &planning) {
@@ -121,7 +161,12 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
     operands.for_each_run(
         task, prepared, begin, end,
         [&](const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
-            add_by_tables(task, requantizer, a, a_step, b, b_step, elements, result);
+            std::int64_t done = 0;
+#if defined(__AVX2__) && !defined(__AVX512BW__)
+            if (a_step && b_step) done = add_panels(task, requantizer, a, b, elements, result);
+#endif
+            add_by_tables(task, requantizer, a + done * a_step, a_step, b + done * b_step, b_step,
+                          elements - done, result + done);
         });
 }
 

@@ -73,7 +73,7 @@ struct PanelSums {
                   w = _mm256_cvtepu16_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i *>(weights)));
         return _mm256_add_epi32(sum, _mm256_madd_epi16(_mm256_sub_epi32(x, zero), w));
     }
-    static constexpr int pixels = 5;
+    static constexpr int pixels = 6;
 };
 #elif defined(__SSE2__)
 struct PanelSums {
@@ -132,10 +132,19 @@ struct PanelSums {
 };
 #endif
 
-/// Sums of `pixels` rows of pairs, `pitch` apart, for one panel.
+/// Compilers that add products of two steps to each other first need more registers than there are.
+template <class Register> MPSCNN_INLINE void keep_sum([[maybe_unused]] Register &sum) {
+#if defined(__AVX2__)
+    asm("" : "+v"(sum));
+#endif
+}
+
+/// Sums of `pixels` rows of pairs, `pitch` apart, for one panel. A call of its own, so that nothing else
+/// takes registers.
 template <int pixels>
-MPSCNN_INLINE void add_pairs(const std::int16_t *rows, std::ptrdiff_t pitch, std::int64_t pairs,
-                             const std::int16_t *weights, const std::int32_t *bias, std::int32_t *sums) {
+__attribute__((noinline)) void add_pairs(const std::int16_t *rows, std::ptrdiff_t pitch, std::int64_t pairs,
+                                         const std::int16_t *weights, const std::int32_t *bias,
+                                         std::int32_t *sums) {
     constexpr int registers = PanelSums::registers, lanes = IntegerWeights::panel / registers;
     typename PanelSums::reg totals[pixels][registers];
     for (int r = 0; r < registers; ++r) {
@@ -143,17 +152,25 @@ MPSCNN_INLINE void add_pairs(const std::int16_t *rows, std::ptrdiff_t pitch, std
 #pragma GCC unroll 16
         for (int p = 0; p < pixels; ++p) totals[p][r] = start;
     }
-    for (std::int64_t k = 0; k < pairs; ++k, weights += 2 * IntegerWeights::panel) {
+    const auto add = [&](std::int64_t k) __attribute__((always_inline)) {
         decltype(PanelSums::weights(weights)) own[registers];
 #pragma GCC unroll 4
-        for (int r = 0; r < registers; ++r) own[r] = PanelSums::weights(weights + 2 * lanes * r);
+        for (int r = 0; r < registers; ++r)
+            own[r] = PanelSums::weights(weights + 2 * (k * IntegerWeights::panel + lanes * r));
 #pragma GCC unroll 16
         for (int p = 0; p < pixels; ++p) {
             const auto pair = PanelSums::broadcast(rows + p * pitch + 2 * k);
 #pragma GCC unroll 4
-            for (int r = 0; r < registers; ++r) totals[p][r] = PanelSums::add(totals[p][r], own[r], pair);
+            for (int r = 0; r < registers; ++r) {
+                totals[p][r] = PanelSums::add(totals[p][r], own[r], pair);
+                keep_sum(totals[p][r]);
+            }
         }
-    }
+    };
+    // Two at a time: processors that take six instructions a cycle have none to spare for the loop.
+    std::int64_t k = 0;
+    for (; k + 2 <= pairs; k += 2) add(k), add(k + 1);
+    if (k < pairs) add(k);
 #pragma GCC unroll 16
     for (int p = 0; p < pixels; ++p)
 #pragma GCC unroll 4

@@ -105,25 +105,29 @@ MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     return _mm256_sub_epi32(_mm256_srav_epi32(product, right), _mm256_cmpgt_epi32(rest, threshold));
 }
 
-/// Where shifts are 1 to 31 bits right, both roundings are one shift here, too. It fills in zeros: 2^62,
-/// added to products, makes all positive, and what is left of it is taken away with the zero point.
+/// Where shifts are 1 to 31 bits right, a result is floor(x * scale + offset), clamped, the offset with the
+/// zero point and what both roundings add. In float32 its error is below 2^-13 where the result is between
+/// the limits (the sum's conversion, scale, offset and two FMAs round by 2^-24 each, of at most 512), so
+/// results of an offset that is less by that and of one that is more are the exact one where they are equal.
+/// Others, a few in a thousand panels, are computed in integers.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
         : to_(to), first_(first), has_ties_(!to.once && to.low < to.zero_point) {
-        fits_ = own_[0].set(to, first) && own_[1].set(to, first + 8);
+        const bool low = own_[0].set(to, first), high = own_[1].set(to, first + 8);
+        fits_ = low && high;
+        low_ = _mm256_set1_epi8(static_cast<char>(to.low));
+        high_ = _mm256_set1_epi8(static_cast<char>(to.high));
     }
 
     MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
         if (!fits_) return store_any(sums, count, result);
-        const __m256i low = load(sums), high = load(sums + 8);
-        const __m256i words =
-            has_ties_ ? _mm256_packs_epi32(own_[0].rounded<true>(low), own_[1].rounded<true>(high))
-                      : _mm256_packs_epi32(own_[0].rounded<false>(low), own_[1].rounded<false>(high));
-        store_words(words, count, result);
+        has_ties_ ? store_rounded<true>(sums, count, result) : store_rounded<false>(sums, count, result);
     }
 
 private:
+    static constexpr float most_error = 0x1p-13f;
+
     static MPSCNN_INLINE __m256i load(const std::int32_t *from) {
         return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
     }
@@ -137,64 +141,68 @@ private:
             // Products by zero are zero, whatever the shift.
             const __m256i right = _mm256_blendv_epi8(_mm256_sub_epi32(zero, load(to.shifts + first)), one,
                                                      _mm256_cmpeq_epi32(m, zero));
-            even_ = half(m, _mm256_blend_epi32(right, zero, 0xaa), to.once, 0);
-            odd_ = half(_mm256_srli_epi64(m, 32), _mm256_srli_epi64(right, 32), to.once, 32);
-            back_ = _mm256_sub_epi32(_mm256_sllv_epi32(one, _mm256_sub_epi32(_mm256_set1_epi32(31), right)),
-                                     _mm256_set1_epi32(to.zero_point));
+            // 2^-right by its exponent.
+            const __m256 unit =
+                _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_sub_epi32(_mm256_set1_epi32(127), right), 23));
+            scale_ = _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(m), _mm256_set1_ps(0x1p-31f)), unit);
+            const __m256 base =
+                _mm256_set1_ps(static_cast<float>(to.zero_point) + 0.5f - PanelRequantizer::most_error);
+            const __m256 half = _mm256_mul_ps(unit, _mm256_set1_ps(0.5f));
+            offset_ = to.once ? base : _mm256_add_ps(base, half);
+            below_ = to.once ? base : _mm256_sub_ps(base, half);
             const __m256i others = _mm256_or_si256(_mm256_cmpgt_epi32(one, right),
                                                    _mm256_cmpgt_epi32(right, _mm256_set1_epi32(31)));
             return _mm256_testz_si256(others, others);
         }
 
-        /// With the zero point. `has_ties`: 2^31 less where products are below zero, which only changes ties.
-        template <bool has_ties> MPSCNN_INLINE __m256i rounded(__m256i x) const {
-            const __m256i even = shifted<has_ties>(_mm256_mul_epi32(x, even_.m), even_),
-                          odd = shifted<has_ties>(_mm256_mul_epi32(_mm256_srli_epi64(x, 32), odd_.m), odd_);
-            return _mm256_sub_epi32(_mm256_blend_epi32(even, odd, 0xaa), back_);
+        /// The least that results may be before they are rounded down. `has_ties`: those below zero lie one
+        /// unit of the second rounding lower.
+        template <bool has_ties> MPSCNN_INLINE __m256 least(__m256i x) const {
+            const __m256 offset =
+                has_ties ? _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)) : offset_;
+            return _mm256_fmadd_ps(_mm256_cvtepi32_ps(x), scale_, offset);
         }
 
     private:
-        struct Half {
-            __m256i m, bits, added;
-        };
-        /// `kept`: by how many bits the result lies higher.
-        static MPSCNN_INLINE Half half(__m256i m, __m256i right, bool once, int kept) {
-            const __m256i second =
-                _mm256_sllv_epi64(_mm256_set1_epi64x(1), _mm256_add_epi64(right, _mm256_set1_epi64x(30)));
-            const std::int64_t first = (std::int64_t{1} << 62) + (once ? 0 : std::int64_t{1} << 30);
-            return {m, _mm256_add_epi64(right, _mm256_set1_epi64x(31 - kept)),
-                    _mm256_add_epi64(second, _mm256_set1_epi64x(first))};
-        }
-        template <bool has_ties> static MPSCNN_INLINE __m256i shifted(__m256i product, const Half &half) {
-            __m256i sum = _mm256_add_epi64(product, half.added);
-            if (has_ties)
-                sum = _mm256_sub_epi64(sum,
-                                       _mm256_and_si256(_mm256_cmpgt_epi64(_mm256_setzero_si256(), product),
-                                                        _mm256_set1_epi64x(std::int64_t{1} << 31)));
-            return _mm256_srlv_epi64(sum, half.bits);
-        }
-
-        Half even_, odd_;
-        __m256i back_;
+        __m256 scale_, offset_, below_; ///< the latter of sums below zero
     };
 
+    template <bool has_ties>
+    MPSCNN_INLINE void store_rounded(const std::int32_t *sums, std::int64_t count,
+                                     std::uint8_t *result) const {
+        const __m256 error = _mm256_set1_ps(2.0f * most_error);
+        const __m256 a = own_[0].least<has_ties>(load(sums)), b = own_[1].least<has_ties>(load(sums + 8));
+        const __m256i least = _mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
+                      most = _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
+                                                _mm256_cvttps_epi32(_mm256_add_ps(b, error)));
+        const __m256i bytes = _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(least, most), low_), high_);
+        const __m256i turned = _mm256_shuffle_epi32(bytes, 0x4e);
+        if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, turned)) != -1)
+            return store_any(sums, count, result);
+        store_bytes(bytes, count, result);
+    }
+
     /// Four lanes of the first part, four of the second, and so on.
-    MPSCNN_INLINE void store_words(__m256i words, std::int64_t count, std::uint8_t *result) const {
-        const __m256i mixed = _mm256_packus_epi16(words, words);
-        const __m128i all = _mm256_castsi256_si128(
+    static MPSCNN_INLINE void store_bytes(__m256i mixed, std::int64_t count, std::uint8_t *result) {
+        const __m128i bytes = _mm256_castsi256_si128(
             _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)));
-        const __m128i bytes = _mm_min_epu8(_mm_max_epu8(all, _mm_set1_epi8(static_cast<char>(to_.low))),
-                                           _mm_set1_epi8(static_cast<char>(to_.high)));
         if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
-        alignas(16) std::uint8_t each[16];
-        _mm_store_si128(reinterpret_cast<__m128i *>(each), bytes);
-        for (std::int64_t i = 0; i < count; ++i) result[i] = each[i];
+        std::uint64_t left = static_cast<std::uint64_t>(_mm_cvtsi128_si64(bytes));
+        const auto store = [&](auto own) __attribute__((always_inline)) {
+            __builtin_memcpy(result, &own, sizeof own);
+            result += sizeof own;
+        };
+        if (count & 8) store(left), left = static_cast<std::uint64_t>(_mm_extract_epi64(bytes, 1));
+        if (count & 4) store(static_cast<std::uint32_t>(left)), left >>= 32;
+        if (count & 2) store(static_cast<std::uint16_t>(left)), left >>= 16;
+        if (count & 1) *result = static_cast<std::uint8_t>(left);
     }
 
     __attribute__((noinline)) void store_any(const std::int32_t *sums, std::int64_t count,
                                              std::uint8_t *result) const {
         if (to_.once) return requantize_each(to_, sums, first_, count, result);
-        store_words(_mm256_packs_epi32(part(sums, 0), part(sums, 8)), count, result);
+        const __m256i words = _mm256_packs_epi32(part(sums, 0), part(sums, 8));
+        store_bytes(_mm256_packus_epi16(words, words), count, result);
     }
     MPSCNN_INLINE __m256i part(const std::int32_t *sums, std::int64_t at) const {
         const __m256i rounded = rounded_twice(load(sums + at), load(to_.multipliers + first_ + at),
@@ -208,6 +216,7 @@ private:
     const Requantization &to_;
     std::int64_t first_;
     bool has_ties_, fits_;
+    __m256i low_, high_;
     RightShifts own_[2];
 };
 #elif defined(__ARM_NEON)
