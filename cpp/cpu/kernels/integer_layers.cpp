@@ -2,15 +2,13 @@
 //
 // A row of pixels at a time, written for the compiler to make vectors of. Sums compute their terms with AVX2
 // and AVX-512, else, and where all elements share an operand, they read them from tables, two loads for each
-// element; tables are looked up byte by byte, or 64 at a time with AVX-512. Bound by those, elsewhere by
-// memory.
+// element; tables are looked up byte by byte, 32 at a time with AVX2, 64 with AVX-512. Bound by those,
+// elsewhere by memory.
 
 #include "cpu/isa/instance.h"
+#include "cpu/kernels/integer_elementwise.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/integer_rows.h"
-#if defined(__AVX512BW__)
-#include "cpu/kernels/integer_elementwise.h"
-#endif
 
 namespace mpscnn::cpu {
 namespace {
@@ -69,67 +67,46 @@ MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequanti
     }
 }
 
-#if defined(__AVX512BW__)
-/// 16 terms at a time.
+#if defined(MPSCNN_COMBINES_BYTES)
+/// A register of terms at a time.
 class TermsOfBytes {
 public:
     explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
-        : zero_(_mm512_set1_epi32(terms.zero)),
+        : zero_(Steps::splat(terms.zero)),
           is_half_(terms.multiplier == std::int32_t{1} << 30 && terms.shift == 0) {
-        fits_ = shifts_.set(_mm512_set1_epi32(terms.multiplier), _mm512_set1_epi32(terms.shift), 0, false);
+#if defined(__AVX512BW__)
+        fits_ = shifts_.set(Steps::splat(terms.multiplier), Steps::splat(terms.shift), 0, false);
+#else
+        multiplier_ = Steps::splat(terms.multiplier), shift_ = Steps::splat(terms.shift);
+#endif
     }
+#if defined(__AVX512BW__)
     MPSCNN_INLINE bool fits() const { return is_half_ || fits_; }
     MPSCNN_INLINE __m512i operator()(const std::uint8_t *bytes) const {
-        const __m512i steps = steps_of_bytes(bytes, zero_);
+        const __m512i steps = Steps::of_bytes(bytes, zero_);
         if (is_half_) return _mm512_slli_epi32(steps, 19);
         const __m512i less = _mm512_set1_epi64(std::int64_t{1} << 31);
         return shifts_.rounded<true>(_mm512_slli_epi32(steps, 20), less);
     }
-
-private:
-    __m512i zero_;
-    bool is_half_, fits_;
-    RightShifts shifts_;
-};
-#elif defined(__AVX2__)
-/// 8 terms at a time.
-class TermsOfBytes {
-public:
-    explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
-        : zero_(_mm256_set1_epi32(terms.zero)), multiplier_(_mm256_set1_epi32(terms.multiplier)),
-          shift_(_mm256_set1_epi32(terms.shift)),
-          is_half_(terms.multiplier == std::int32_t{1} << 30 && terms.shift == 0) {}
+#else
+    MPSCNN_INLINE bool fits() const { return true; }
     MPSCNN_INLINE __m256i operator()(const std::uint8_t *bytes) const {
-        const __m128i eight = _mm_loadl_epi64(reinterpret_cast<const __m128i *>(bytes));
-        const __m256i steps = _mm256_sub_epi32(_mm256_cvtepu8_epi32(eight), zero_);
+        const __m256i steps = Steps::of_bytes(bytes, zero_);
         if (is_half_) return _mm256_slli_epi32(steps, 19);
         return rounded_twice(_mm256_slli_epi32(steps, 20), multiplier_, shift_);
     }
+#endif
 
 private:
-    __m256i zero_, multiplier_, shift_;
+    Steps::reg zero_;
     bool is_half_;
+#if defined(__AVX512BW__)
+    bool fits_;
+    RightShifts shifts_;
+#else
+    Steps::reg multiplier_, shift_;
+#endif
 };
-
-/// Those of whole panels, as many as there are; returns how many elements these are.
-MPSCNN_INLINE std::int64_t add_panels(const IntegerSumTask &task, const PanelRequantizer &requantizer,
-                                      const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,
-                                      std::uint8_t *result) {
-    constexpr std::int64_t panel = IntegerWeights::panel;
-    const TermsOfBytes first(task.source_terms), second(task.second_terms);
-    const bool subtracts = task.subtracts;
-    std::int64_t at = 0;
-    for (; at + panel <= elements; at += panel) {
-        alignas(32) std::int32_t sums[panel];
-        for (std::int64_t c = 0; c < panel; c += 8) {
-            const __m256i x = first(a + at + c), y = second(b + at + c);
-            _mm256_store_si256(reinterpret_cast<__m256i *>(sums + c),
-                               subtracts ? _mm256_sub_epi32(x, y) : _mm256_add_epi32(x, y));
-        }
-        requantizer.store(sums, panel, result + at);
-    }
-    return at;
-}
 #endif
 
 template <class V> Prepared integer_sum_prepare(const IntegerSumTask &task, const Planning &planning) {
@@ -140,7 +117,7 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
                      std::int64_t end, Worker &) {
     const OperandPair operands(task);
     const std::int64_t a_step = operands.channel_step_of_a(), b_step = operands.channel_step_of_b();
-#if defined(__AVX512BW__)
+#if defined(MPSCNN_COMBINES_BYTES)
     const TermsOfBytes first(task.source_terms), second(task.second_terms);
     if (a_step && b_step && first.fits() && second.fits()) {
         const TileRequantizer<1> requantizer(task.requantization, 0, IntegerWeights::panel);
@@ -150,10 +127,10 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
         };
         if (task.subtracts)
             add_all([&](const std::uint8_t *a, const std::uint8_t *b)
-                        __attribute__((always_inline)) { return _mm512_sub_epi32(first(a), second(b)); });
+                        __attribute__((always_inline)) { return Steps::sub(first(a), second(b)); });
         else
             add_all([&](const std::uint8_t *a, const std::uint8_t *b)
-                        __attribute__((always_inline)) { return _mm512_add_epi32(first(a), second(b)); });
+                        __attribute__((always_inline)) { return Steps::add(first(a), second(b)); });
         return;
     }
 #endif
@@ -161,12 +138,7 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
     operands.for_each_run(
         task, prepared, begin, end,
         [&](const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements, std::uint8_t *result) {
-            std::int64_t done = 0;
-#if defined(__AVX2__) && !defined(__AVX512BW__)
-            if (a_step && b_step) done = add_panels(task, requantizer, a, b, elements, result);
-#endif
-            add_by_tables(task, requantizer, a + done * a_step, a_step, b + done * b_step, b_step,
-                          elements - done, result + done);
+            add_by_tables(task, requantizer, a, a_step, b, b_step, elements, result);
         });
 }
 
@@ -211,9 +183,35 @@ MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, 
     _mm512_mask_storeu_epi8(result + c, left, look(_mm512_maskz_loadu_epi8(left, from + c)));
 }
 #else
+#if defined(__AVX2__)
+/// A table of 256 bytes, 32 look-ups at a time: each of its 16 rows gives the bytes whose upper half is its
+/// number, by a shuffle that makes all others 0.
+MPSCNN_INLINE __m256i looked_up(const __m128i *rows, __m256i bytes) {
+    const __m256i row_size = _mm256_set1_epi8(16), most = _mm256_set1_epi8(0x70);
+    __m256i found = _mm256_setzero_si256(), place = bytes;
+#pragma GCC unroll 16
+    for (int row = 0; row < 16; ++row) {
+        // Places of other rows have their highest bit set, those below 16 not.
+        const __m256i chosen = _mm256_adds_epu8(place, most);
+        found = _mm256_or_si256(
+            found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows + row)), chosen));
+        place = _mm256_sub_epi8(place, row_size);
+    }
+    return found;
+}
+#endif
+
 MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, std::int64_t count,
                            std::uint8_t *result) {
-    for (std::int64_t c = 0; c < count; ++c) result[c] = table[from[c]];
+    std::int64_t c = 0;
+#if defined(__AVX2__)
+    for (; c + 32 <= count; c += 32) {
+        const __m256i bytes = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from + c));
+        _mm256_storeu_si256(reinterpret_cast<__m256i *>(result + c),
+                            looked_up(reinterpret_cast<const __m128i *>(table), bytes));
+    }
+#endif
+    for (; c < count; ++c) result[c] = table[from[c]];
 }
 #endif
 

@@ -2,11 +2,9 @@
 // each product.
 
 #include "cpu/isa/instance.h"
+#include "cpu/kernels/integer_elementwise.h"
 #include "cpu/kernels/integer_requantization.h"
 #include "cpu/kernels/integer_rows.h"
-#if defined(__AVX512BW__)
-#include "cpu/kernels/integer_elementwise.h"
-#endif
 
 namespace mpscnn::cpu {
 namespace {
@@ -22,14 +20,13 @@ void integer_product_run(const IntegerProductTask &task, const Prepared &prepare
     constexpr std::int64_t panel = IntegerWeights::panel;
     const OperandPair operands(task);
     const std::int64_t step_a = operands.channel_step_of_a(), step_b = operands.channel_step_of_b();
-#if defined(__AVX512BW__)
+#if defined(MPSCNN_COMBINES_BYTES)
     if (step_a && step_b) {
         const TileRequantizer<1> requantizer(task.requantization, 0, panel);
-        const __m512i zero_a = _mm512_set1_epi32(task.source_zero),
-                      zero_b = _mm512_set1_epi32(task.second_zero);
+        const auto zero_a = Steps::splat(task.source_zero), zero_b = Steps::splat(task.second_zero);
         const auto multiply = [&](const std::uint8_t *a, const std::uint8_t *b)
             __attribute__((always_inline)) {
-            return _mm512_mullo_epi32(steps_of_bytes(a, zero_a), steps_of_bytes(b, zero_b));
+            return Steps::multiply(Steps::of_bytes(a, zero_a), Steps::of_bytes(b, zero_b));
         };
         operands.for_each_run(task, prepared, begin, end,
                               [&](auto... run) { combine_bytes(multiply, requantizer, run...); });
