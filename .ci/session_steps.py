@@ -66,7 +66,7 @@ def is_installed(package: str) -> bool:
     """Whether a Debian package is there."""
     query = ["dpkg-query", "-W", "-f=${Status}", package]
     found = subprocess.run(query, capture_output=True, text=True, check=False)
-    return found.returncode == 0 and found.stdout.endswith("installed")
+    return found.returncode == 0 and found.stdout.endswith(" installed")  # not "not-installed"
 
 
 def is_offered(package: str) -> bool:

@@ -37,6 +37,14 @@ TensorView dense(AlignedBuffer<float> &buffer, const Shape &shape) {
     return dense(std::span(buffer.data(), buffer.size()), shape);
 }
 
+bool is_statistics(const TrainingVariable &variable) {
+    return !variable.layer.empty() && variable.changes() && variable.role == statistics_role;
+}
+/// A weight of the network's that learns.
+bool is_weight(const TrainingVariable &variable) {
+    return !variable.layer.empty() && variable.changes() && variable.role != statistics_role;
+}
+
 } // namespace
 
 Trainer::Values::Values(const TrainingVariable &variable)
@@ -57,8 +65,19 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
                         looking_at_all(session, options.check_finite));
     for (TrainingVariable &variable : training_.variables) {
         values_.emplace_back(variable);
-        variable.first = {};
+        // Which `network` replaces: there the network's own memory need not be kept.
+        if (is_weight(variable))
+            network_.set_weight(variable.layer, variable.role, values_.back().weight(shape_of(variable)));
+        std::vector<float>().swap(variable.first); // an assignment would keep the memory
     }
+}
+
+WeightTensor Trainer::Values::weight(const Shape &shape) const {
+    return WeightTensor(shape, WeightType::float32, std::shared_ptr<const std::byte>(now_, now_->data()));
+}
+
+Shape Trainer::shape_of(const TrainingVariable &variable) const {
+    return network_.producer(network_.find(variable.layer)).weights.at(variable.role).shape();
 }
 
 void Trainer::set_steps(std::int64_t steps) {
@@ -218,15 +237,14 @@ Graph Trainer::network(bool averaged) const {
     Graph result = network_;
     for (std::size_t i = 0; i < values_.size(); ++i) {
         const TrainingVariable &variable = training_.variables[i];
-        if (variable.layer.empty() || !variable.changes()) continue;
+        if (!is_weight(variable) && !is_statistics(variable)) continue;
         std::span<const float> values = present(variable.name);
         const std::span<const float> average = present(variable.name + average_suffix);
         if (averaged && !average.empty()) values = average;
         const float *first = values.data(), *end = first + values.size();
-        if (variable.role != "statistics") {
-            const Shape &shape =
-                network_.producer(network_.find(variable.layer)).weights.at(variable.role).shape();
-            result.set_weight(variable.layer, variable.role, WeightTensor::from_floats(shape, {first, end}));
+        if (is_weight(variable)) {
+            result.set_weight(variable.layer, variable.role,
+                              WeightTensor::from_floats(shape_of(variable), {first, end}));
             continue;
         }
         const std::int64_t channels = variable.shape.back();

@@ -53,6 +53,8 @@ private:
 
         std::span<float> now() const { return floats(now_); }
         std::span<float> next() const { return floats(next_); }
+        /// What is now, in its own memory: its elements change as steps are made.
+        WeightTensor weight(const Shape &shape) const;
         /// What was written takes the place of what was read.
         void swap() { std::swap(now_, next_); }
 
@@ -66,6 +68,7 @@ private:
     };
 
     void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;
+    Shape shape_of(const TrainingVariable &variable) const; ///< of a weight
     void set_rates(float learning_rate);
     void give_rates(std::vector<TensorView> &inputs);
     void run_step(std::span<const TensorView> given, std::span<const TensorView> made);

@@ -15,9 +15,6 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Mean and variance of a batch normalization that is trained, as one variable.
-constexpr const char *statistics_role = "statistics";
-
 /// A seed of each layer's own: FNV-1a of its name.
 std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
     std::uint64_t hash = 14695981039346656037ull ^ static_cast<std::uint64_t>(seed);

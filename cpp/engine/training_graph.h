@@ -9,6 +9,9 @@
 
 namespace mpscnn::engine {
 
+/// Role of the mean and variance of a batch normalization that is trained, which are one variable.
+inline constexpr const char *statistics_role = "statistics";
+
 /// A tensor that steps read and, but for frozen weights, write anew.
 struct TrainingVariable {
     std::string name; ///< "conv1.weight", "conv1.weight.first_moment"

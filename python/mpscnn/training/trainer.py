@@ -86,6 +86,18 @@ class _Tally:
         return Evaluated(self.loss / max(self.counted, 1), accuracy)
 
 
+def _network_from(structure: Mapping[str, Any]) -> Network:
+    """A network without weights, from what `Network.to_dict` gave."""
+    return Network.from_graph(_core.Graph.from_json(json.dumps(structure)))
+
+
+def _without_weights(network: Network) -> Network:
+    """Its layers and what it means, for which its weights need not stay in memory."""
+    bare = _network_from(network.to_dict())
+    bare.labels, bare.preprocess, bare.detection = network.labels, network.preprocess, network.detection
+    return bare
+
+
 class Trainer:
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
@@ -146,7 +158,7 @@ class Trainer:
             self._options[name] = require_bool(name, value)
         self._options["precision"] = require_text("precision", precision)
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
-        self._original = network
+        self._original = _without_weights(network)
         self._epoch, self._batch, self._tally = 0, 0, _Tally()  # where `fit` goes on
         self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._detector: DetectorLabels | None = None
@@ -332,7 +344,7 @@ class Trainer:
                 f"{os.fspath(path)}: the checkpoint's optimiser is {settings['options']['optimizer']}, "
                 f"got {settings_of(optimizer)}"
             )
-        network = Network.from_graph(_core.Graph.from_json(json.dumps(settings["graph"])))
+        network = _network_from(settings["graph"])
         network.load_weights(
             {name[7:]: array for name, array in arrays.items() if name.startswith("weight:")}
         )
