@@ -10,8 +10,9 @@ namespace mpscnn::engine {
 
 void Quantization::require_valid(const std::string &where) const {
     if (!(scale >= std::numeric_limits<float>::min()) || !std::isfinite(scale))
-        fail(ErrorKind::parameter,
-             {where, ": the scale of a quantization must be a positive number, got ", scale});
+        fail(
+            ErrorKind::parameter,
+            {where, ": the scale of a quantization must be a finite number of at least 2^-126, got ", scale});
     if (zero_point < lowest() || zero_point > highest())
         fail(ErrorKind::parameter, {where, ": the zero point of ", type(), " must be ", lowest(), " to ",
                                     highest(), ", got ", zero_point});

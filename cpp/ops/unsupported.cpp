@@ -1,6 +1,7 @@
 #include "ops/unsupported.h"
 
 #include <algorithm>
+#include <cmath>
 #include <utility>
 #include <variant>
 
@@ -111,10 +112,17 @@ bool has_larger_mean(const LayerUse &layer) {
     return false;
 }
 
-bool has_own_extents(const Resize &resize) {
+/// Whether only the extents of source and result decide where it reads, as in TensorFlow Lite.
+bool reads_by_extents(const Resize &resize, const LayerUse &layer) {
+    const auto axis = [&](int index, std::int64_t extent, double scale, double magnification, double offset) {
+        const bool is_exact =
+            extent > 0 || std::floor(scale) == scale ||
+            static_cast<double>(layer.output[index]) == static_cast<double>(layer.inputs[0][index]) * scale;
+        return is_exact && magnification == 0.0 && offset == 0.0;
+    };
     return resize.edge == EdgeRule::clamp && resize.alignment != ResizeAlignment::pytorch_half_pixel &&
-           resize.height > 0 && resize.width > 0 && resize.magnification_y == 0.0 &&
-           resize.magnification_x == 0.0 && resize.offset_y == 0.0 && resize.offset_x == 0.0;
+           axis(1, resize.height, resize.scale_y, resize.magnification_y, resize.offset_y) &&
+           axis(2, resize.width, resize.scale_x, resize.magnification_x, resize.offset_x);
 }
 
 Refused lacks_integers(const LayerUse &layer) {
@@ -134,9 +142,10 @@ Refused not_of_integers(const LayerUse &layer) {
         else if constexpr (std::is_same_v<Op, Neuron>)
             return is_function_of_integers(operation);
         else if constexpr (std::is_same_v<Op, Resize>)
-            return has_own_extents(operation) && (operation.kind == ResizeKind::bilinear ||
-                                                  (operation.kind == ResizeKind::nearest &&
-                                                   operation.rounding == ResizeRounding::by_alignment));
+            return reads_by_extents(operation, layer) &&
+                   (operation.kind == ResizeKind::bilinear ||
+                    (operation.kind == ResizeKind::nearest &&
+                     operation.rounding == ResizeRounding::by_alignment));
         else if constexpr (std::is_same_v<Op, Pooling>)
             return (operation.kind == PoolingKind::average || operation.kind == PoolingKind::max) &&
                    operation.edge == EdgeRule::exclude && !operation.count_padding &&
@@ -225,7 +234,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"cpu", "", "layers in int8",
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
-     "and max poolings, means along one axis, bilinear and nearest resizes, borders of one number, softmax, "
+     "and max poolings, means, bilinear and nearest resizes, borders of one number, softmax, "
      "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
      "softsign, elu, gelu, hard swish, swish, mish and erf, reshapes, transposes, channel shuffles, slices, "
      "gathers, tiles and constants, as TensorFlow Lite has them; others kept in float32",

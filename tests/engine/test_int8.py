@@ -366,8 +366,8 @@ def test_networks_without_integers_are_refused() -> None:
     ("arguments", "message"),
     [
         (("int4", 0.1, 0), "type must be uint8 or int8, got 'int4'"),
-        (("uint8", 0.0, 0), "scale of a quantization must be a positive number, got 0"),
-        (("uint8", float("nan"), 0), "must be a positive number"),
+        (("uint8", 0.0, 0), "scale of a quantization must be a finite number of at least 2"),
+        (("uint8", float("nan"), 0), "must be a number of at least 2"),
         (("uint8", 0.1, -1), "the zero point of uint8 must be 0 to 255, got -1"),
         (("int8", 0.1, 128), "the zero point of int8 must be -128 to 127, got 128"),
     ],
@@ -382,6 +382,32 @@ def test_what_is_no_quantization(arguments: tuple[str, float, int], message: str
     if np.isfinite(scale):
         with pytest.raises(mpscnn.ParameterError, match=message):
             mpscnn._core.Graph.from_json(json.dumps(structure))
+
+
+@pytest.mark.parametrize(
+    "arguments", [("uint8", 0.1, 2**40), ("uint8", 0.1, 1.5), (8, 0.1, 0), ("int8", "a", 0)]
+)
+def test_arguments_of_other_types(arguments: tuple[Any, Any, Any]) -> None:
+    with pytest.raises(mpscnn.ParameterError, match="quantize: "):
+        small_network().quantize("conv", *arguments)
+
+
+@pytest.mark.parametrize("channels", [511, 512, 1000, 4096])
+def test_a_softmax_of_many_equal_channels(channels: int, instruction_set: str) -> None:
+    """Shares that are less than half an integer are 0."""
+    network = mpscnn.Network((1, 1, channels))
+    result = network.output(network.softmax(network.input))
+    network.quantize(network.input, "uint8", 0.02, 100)
+    network.quantize(result, "uint8", 1 / 256, 0)
+    found = (
+        network.compile(device="cpu", precision="int8")
+        .session()
+        .run(np.zeros((1, 1, 1, channels), np.float32))
+    )
+    source = quantized.Quantization(np.float32(0.02), 100, "uint8")
+    right = quantized.softmax(np.full((1, 1, 1, channels), 100, np.int64), source)
+    np.testing.assert_array_equal(found, right / np.float32(256))
+    assert right.max() == (1 if channels == 511 else 0)
 
 
 def test_other_precisions_do_not_look_at_integers(tmp_path: Path) -> None:

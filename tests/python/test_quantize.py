@@ -6,6 +6,7 @@ import io
 import json
 import tarfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -354,6 +355,28 @@ def test_what_integers_do_not_have_stays_in_float32() -> None:
     none.output(none.l2_norm_pool2d(none.input, 3, name="norms"))
     with pytest.raises(mpscnn.UnsupportedError, match=r"network 'none'.*layer 'norms'"):
         mpscnn.quantize(none, images)
+
+
+@pytest.mark.parametrize("method", ["bilinear", "nearest"])
+@pytest.mark.parametrize("scale", [2, 1.5, (0.5, 3)])
+def test_resizes_by_a_scale_are_those_to_a_size(method: Any, scale: Any) -> None:
+    def resized(**how: Any) -> mpscnn.Network:
+        network = mpscnn.Network((6, 4, 3))
+        network.output(
+            network.resize(network.conv2d(network.input, 4, 1, name="conv"), method=method, name="to", **how)
+        )
+        network.initialize_weights(1)
+        return mpscnn.quantize(network, [images])[0]
+
+    images = np.random.default_rng(0).uniform(-1, 1, (4, 6, 4, 3)).astype(np.float32)
+    vertical, horizontal = scale if isinstance(scale, tuple) else (scale, scale)
+    by_scale, by_size = resized(scale=scale), resized(size=(int(6 * vertical), int(4 * horizontal)))
+    assert not by_scale.to_dict()["nodes"][-1].get("keep_float32", False)
+    found, right = (
+        network.compile(device="cpu", precision="int8").session().run(images)
+        for network in (by_scale, by_size)
+    )
+    np.testing.assert_array_equal(found, right)
 
 
 def test_several_inputs() -> None:

@@ -9,7 +9,7 @@ from os import PathLike
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
-from mpscnn._private.arguments import whole_numbers
+from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName, StoredTypeName, WeightsName
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
@@ -242,7 +242,11 @@ class Network(
 
         Raises ParameterError for a layer that there is not, another type and numbers that are not allowed.
         """
-        self.graph.quantize(x.index if isinstance(x, Tensor) else self[x].index, dtype, scale, zero_point)
+        if not is_finite_number(scale):
+            raise ParameterError(f"quantize: scale must be a number of at least 2^-126, got {scale!r}")
+        zero = whole_number("quantize: zero_point", zero_point, -128, 255)
+        index = x.index if isinstance(x, Tensor) else self[x].index
+        self.graph.quantize(index, require_text("quantize: dtype", dtype), float(scale), zero)
 
     def __getitem__(self, name: str) -> Tensor:
         """The result of the layer of this name."""

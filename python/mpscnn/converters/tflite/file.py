@@ -258,4 +258,7 @@ def _quantization(entry: Table | None) -> Quantization | None:
         zero_points = np.zeros(scales.size, np.int64)
     if scales.size != zero_points.size:
         raise WeightsError(f"damaged: {scales.size} scales, but {zero_points.size} zero points")
+    limits = np.iinfo(np.int32)
+    if zero_points.size and (zero_points.min() < limits.min or zero_points.max() > limits.max):
+        raise WeightsError("damaged: a zero point has more than 32 bits")
     return Quantization(scales, zero_points, entry.integer(6))
