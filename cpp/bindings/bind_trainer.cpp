@@ -10,15 +10,17 @@ namespace mpscnn::bindings {
 
 namespace {
 
-double step(Trainer &trainer, const py::list &inputs, const py::array &labels, float learning_rate,
-            const py::object &prediction) {
+/// Writes the loss when the step is made: what a signal's handler raises then does not hide that it was.
+void step(Trainer &trainer, const py::list &inputs, const py::array &labels, float learning_rate,
+          const py::object &prediction, py::array_t<double> loss) {
     Tensors sources;
     float_tensors(inputs, "input", Access::read, sources);
     const mpscnn_tensor wanted = float_tensor(labels, "labels", Access::read);
     mpscnn_tensor made{};
     if (!prediction.is_none()) made = float_tensor(prediction, "prediction", Access::write);
+    double &found = loss.mutable_at(0);
     const GilReleased unlocked; // the caller's arguments keep the arrays alive
-    return trainer.step(sources, wanted, learning_rate, prediction.is_none() ? nullptr : &made);
+    found = trainer.step(sources, wanted, learning_rate, prediction.is_none() ? nullptr : &made);
 }
 
 } // namespace
@@ -29,7 +31,7 @@ void bind_trainer(py::module_ &module) {
                          int threads) { return Trainer(network, options, device, threads); }),
              py::arg("network"), py::arg("options"), py::arg("device"), py::arg("threads"))
         .def("step", step, py::arg("inputs"), py::arg("labels"), py::arg("learning_rate"),
-             py::arg("prediction"))
+             py::arg("prediction"), py::arg("loss").noconvert())
         .def("describe", &Trainer::describe)
         .def(
             "read",

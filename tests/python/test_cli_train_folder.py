@@ -429,6 +429,11 @@ def test_a_stopped_run_is_not_deleted_unasked(
         ],
         (["photos", "--resume", "--restart"], "--resume, --restart: exclude each other"),
         (["--digits", "mnist", "--model", "colours"], "must be deep_mnist or digits"),
+        *[([*kind, ""], "an empty name is not a folder") for kind in ([], ["--digits"], ["--pages"])],
+        *[
+            ([*kind, "--seed", str(2**63)], "'--seed'")
+            for kind in (["photos"], ["--digits", "mnist"], ["--pages", "mnist"])
+        ],
     ],
 )
 def test_wrong_usage(
@@ -436,6 +441,60 @@ def test_wrong_usage(
 ) -> None:
     assert call(monkeypatch, "train", *given) == 2
     assert message in " ".join(capsys.readouterr().err.split())
+
+
+@pytest.mark.parametrize("given", ["file", "link", "link to the output"])
+def test_the_backbone_is_not_overwritten(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    given: str,
+) -> None:
+    """An interrupted run could not go on without it."""
+    model = output = tmp_path / "mine.safetensors"
+    model.write_bytes(backbone.read_bytes())
+    link = tmp_path / "link.safetensors"
+    link.symlink_to(model)
+    if given == "link":
+        output = link
+    elif given == "link to the output":
+        model = link
+    command = arguments(photos, model, output)
+    for options in ([], ["--resume"], ["--restart"]):
+        assert call(monkeypatch, *command, *options) == 2
+        said = capsys.readouterr()
+        assert f"--model {model} and --output {output} are the same file" in said.err
+        assert not said.out
+    assert link.read_bytes() == backbone.read_bytes()
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["link.safetensors", "mine.safetensors"]
+
+
+def test_the_largest_seed(
+    photos: Path, backbone: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = arguments(photos, backbone, tmp_path / "mine.safetensors")
+    assert call(monkeypatch, *command, "--epochs", "1", "--seed", str(2**63 - 1)) == 0
+
+
+def test_a_run_whose_weights_are_no_archive(
+    photos: Path,
+    backbone: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    output = tmp_path / "mine.safetensors"
+    command = arguments(photos, backbone, output)
+    stop_at(monkeypatch, "head")
+    with pytest.raises(_Stopped):
+        call(monkeypatch, *command)
+    monkeypatch.undo()
+    damaged = Path(f"{output}.run") / "head.npz"
+    damaged.write_text("text")
+    assert call(monkeypatch, *command, "--resume") == 1
+    assert f"error: {damaged}: is damaged\n" in capsys.readouterr().err
 
 
 def test_a_model_without_preprocessing(

@@ -280,6 +280,21 @@ def test_float_pixels_have_pillows_range() -> None:
     np.testing.assert_allclose(opened.pixels * 255, np.asarray(gray), atol=1e-4)
 
 
+@pytest.mark.parametrize("low", [0, -1])
+def test_files_of_floats_to_one_are_refused(tmp_path: Path, low: float) -> None:
+    """They would be black: Pillow's floats go to 255, of which those of other programs say nothing."""
+    path = tmp_path / "floats.tiff"
+    values = np.linspace(low, 1, 54, dtype=np.float32).reshape(6, 9)
+    Image.fromarray(values).save(path)
+    for photo in (path, path.read_bytes(), Image.open(path)):
+        with pytest.raises(ImageError, match=rf"has floats from {low} to 1 \(Pillow's mode F\)"):
+            open_photo(photo)
+    for readable in (values * 255, np.zeros_like(values)):
+        Image.fromarray(readable).save(path)
+        np.testing.assert_array_equal(open_photo(path).pixels, readable / np.float32(255))
+    assert open_photo(Image.fromarray(values)).format == "gray32f"  # of a program, which knows what it makes
+
+
 def test_pillow_image_gives_its_file_name(tmp_path: Path) -> None:
     path = tmp_path / "cut.jpg"
     _cut_jpeg(path)

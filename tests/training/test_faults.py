@@ -340,3 +340,79 @@ def test_a_program_of_before_keeps_its_weights() -> None:
     np.testing.assert_array_equal(program.session().run(X), before)
     after = trainer.network.compile(device="cpu", precision="float32").session().run(X)
     assert not np.array_equal(after, before)
+
+
+class InterruptedCore:
+    """Of some calls of step the caller is interrupted when they have made it, as Ctrl-C does it."""
+
+    def __init__(self, core: Any, calls: set[int]) -> None:
+        self._core, self._calls, self._made = core, calls, 0
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._core, name)
+
+    def step(self, *arguments: Any) -> None:
+        self._core.step(*arguments)
+        self._made += 1
+        if self._made in self._calls:
+            raise KeyboardInterrupt
+
+
+@pytest.mark.parametrize("saved", [False, True])
+def test_interrupts_behind_a_step_lose_nothing(saved: bool, tmp_path: Path) -> None:
+    def fresh() -> mpscnn.Trainer:
+        return mpscnn.Trainer(network(), optimizer=Adam(0.01), seed=4, threads=1)
+
+    right = fresh()
+    epochs = list(right.fit((X, Y), epochs=2, batch_size=8))
+    trainer, found = fresh(), []
+    trainer._core = InterruptedCore(trainer._core, {2, 3, 6, 7})
+    for _ in range(5):
+        try:
+            found += trainer.fit((X, Y), epochs=2, batch_size=8)
+        except KeyboardInterrupt:
+            if saved:
+                trainer.save(tmp_path / "run.npz")
+                core = trainer._core
+                trainer = mpscnn.Trainer.resume(tmp_path / "run.npz", optimizer=Adam(0.01))
+                core._core, trainer._core = trainer._core, core
+    assert trainer.steps == right.steps == 12
+    assert [(epoch.index, epoch.loss, epoch.accuracy) for epoch in found] == [
+        (epoch.index, epoch.loss, epoch.accuracy) for epoch in epochs
+    ]
+    assert_same(weights(trainer), weights(right))
+
+
+def test_an_interrupted_step_is_counted() -> None:
+    trainer = mpscnn.Trainer(network(), threads=1)
+    trainer._core = InterruptedCore(trainer._core, {1})
+    with pytest.raises(KeyboardInterrupt):
+        trainer.step(X, Y)
+    assert trainer.steps == 1
+    trainer.step(X, Y)
+    assert trainer.steps == 2
+
+
+def test_validation_that_raises_does_not_lose_the_epoch() -> None:
+    right = list(mpscnn.Trainer(network(), seed=4, threads=1).fit((X, Y), epochs=2, batch_size=8))
+    trainer = mpscnn.Trainer(network(), seed=4, threads=1)
+    run = trainer.fit((X, Y), epochs=2, batch_size=8, validation=((x, y) for x, y in [(X, Y)]))
+    first = next(run)
+    with pytest.raises(mpscnn.ParameterError, match=r"no batch \(an iterator gives its batches only once\)"):
+        next(run)
+    (second,) = trainer.fit((X, Y), epochs=2, batch_size=8)
+    assert [(first.index, first.loss), (second.index, second.loss)] == [
+        (epoch.index, epoch.loss) for epoch in right
+    ]
+
+
+def test_a_checkpoint_goes_on_with_other_threads(tmp_path: Path) -> None:
+    trained().save(tmp_path / "run.npz")
+    mpscnn.Trainer.resume(tmp_path / "run.npz", optimizer=Adam(), threads=2)
+    with pytest.raises(mpscnn.Error, match="nowhere"):
+        mpscnn.Trainer.resume(tmp_path / "run.npz", optimizer=Adam(), device="nowhere")
+
+
+def test_weights_of_losses_are_for_weighted_trainers() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="weighted=True"):
+        trained().evaluate((X, Y, np.ones(len(Y), np.float32)))

@@ -174,6 +174,14 @@ def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks[0].error > 0.05
 
 
+def test_nothing_has_a_gradient() -> None:
+    net = mpscnn.Network({"a": (3,), "b": (3,)})
+    net.output(net.greater(*net.inputs))
+    x = np.zeros((2, 3), np.float32)
+    with pytest.raises(mpscnn.UnsupportedError, match="no input and no weight has a gradient"):
+        net.gradients([x, x], output_gradient=x)
+
+
 def test_what_is_refused() -> None:
     net = network(LAYERS["layer norm"])
     x = values(4, 6, 7, 3)

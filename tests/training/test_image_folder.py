@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -138,8 +139,59 @@ def test_names_that_differ_by_case(tmp_path: Path) -> None:
         make_photos(tmp_path, {"Red": 1})
     except FileExistsError:
         pytest.skip("this file system does not tell cases apart")
-    with pytest.raises(ImageError, match="'Red' and 'red' differ by case only"):
+    with pytest.raises(ImageError, match="'Red' and 'red' differ by case or Unicode form only"):
         ImageFolder(tmp_path)
+
+
+@pytest.mark.parametrize("first", ["caf\u00e9", "CAF\u00c9"])
+def test_names_that_differ_by_their_unicode_form(tmp_path: Path, first: str) -> None:
+    """They look alike, so they are shown with their code points."""
+    make_photos(tmp_path, {"red": 1, "green": 1})
+    (tmp_path / "red").rename(tmp_path / first)
+    if (tmp_path / "cafe\u0301").exists():
+        pytest.skip("this file system does not tell Unicode forms apart")
+    (tmp_path / "green").rename(tmp_path / "cafe\u0301")
+    with pytest.raises(ImageError, match="differ by case or Unicode form only") as raised:
+        ImageFolder(tmp_path)
+    assert r"'cafe\u0301'" in str(raised.value)
+    assert ascii(first) in str(raised.value)
+
+
+def test_an_empty_name_is_not_the_current_folder(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(photos)
+    with pytest.raises(ImageError, match="'': an empty name is not a folder"):
+        ImageFolder("")
+    assert len(ImageFolder(".")) == 18
+
+
+@pytest.mark.parametrize(
+    ("links", "one", "other"),
+    [
+        ({"again": "red"}, "again", "red"),
+        ({"apart": "red/deep"}, "red", "apart"),
+        ({"there": "../outside", "twice": "there"}, "there", "twice"),
+    ],
+)
+def test_links_by_which_photos_would_be_of_two_classes(
+    tmp_path: Path, links: dict[str, str], one: str, other: str
+) -> None:
+    top = make_photos(tmp_path / "top", {"red": 2, "green": 2})
+    make_photos(top / "red", {"green": 1})
+    (top / "red" / "green").rename(top / "red" / "deep")
+    make_photos(tmp_path, {"blue": 2}).joinpath("blue").rename(tmp_path / "outside")
+    for link, target in links.items():
+        (top / link).symlink_to(target)
+    with pytest.raises(ImageError, match=f"are of the classes '{one}' and '{other}', by a link"):
+        ImageFolder(top)
+
+
+def test_a_class_may_be_a_link_to_a_folder_elsewhere(tmp_path: Path) -> None:
+    top = make_photos(tmp_path / "top", {"red": 2, "green": 2})
+    make_photos(tmp_path, {"blue": 2})
+    (top / "sea").symlink_to("../blue")
+    assert ImageFolder(top).labels == ["green", "red", "sea"]
 
 
 @pytest.mark.parametrize(
@@ -175,5 +227,40 @@ def test_options_out_of_range(photos: Path) -> None:
         ImageFolder(photos, augment=1)  # type: ignore[arg-type]
     with pytest.raises(ParameterError, match="flip must be 0 to 1"):
         Augmentation(flip=2)
-    with pytest.raises(ParameterError, match="above 0 and below 1"):
-        ImageFolder(photos).split(1.0)
+    for share in (1.0, 0, "a", None, True, float("nan")):
+        with pytest.raises(ParameterError, match="share for validation must be a number above 0 and below 1"):
+            ImageFolder(photos).split(share)  # type: ignore[arg-type]
+    for channels in (True, 2, 3.0, "3", None):
+        with pytest.raises(ParameterError, match="channels must be 3, or 1 for gray"):
+            ImageFolder(photos, channels=channels)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("size", [10**9, (16, 16_385), 16_385])
+def test_a_size_is_within_what_photos_become(photos: Path, size: int | tuple[int, int]) -> None:
+    with pytest.raises(mpscnn.ShapeError, match=r"must be 1\.\.16384"):
+        mpscnn.preprocess(np.zeros((2, 2, 3), np.uint8), (1, 16_385))
+    with pytest.raises(ParameterError, match="size must be at most 16,384"):
+        ImageFolder(photos, size)
+    ImageFolder(photos, 16_384)
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        *[("size", {"size": size}) for size in (0, 2.5, "4", None, True)],
+        *[("epoch", {"size": 4, "epoch": epoch}) for epoch in (-1, 0.5, "0")],
+        *[("first", {"size": 4, "first": first}) for first in (-1, 1.0, None)],
+    ],
+)
+def test_batches_out_of_range(photos: Path, name: str, options: dict[str, Any]) -> None:
+    """They are refused at once, not with the first batch."""
+    with pytest.raises(ParameterError, match=f"{name} must be"):
+        ImageFolder(photos, 16).batches(**options)
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "size"), [("number", -1, 4), ("number", 0.5, 4), ("size", 0, 0), ("size", 0, 2.5)]
+)
+def test_views_out_of_range(photos: Path, name: str, number: Any, size: Any) -> None:
+    with pytest.raises(ParameterError, match=f"{name} must be"):
+        ImageFolder(photos, 16).view(number, size)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import pickle
+import weakref
 from pathlib import Path
 from typing import Any
 
@@ -163,6 +165,24 @@ def test_schedules() -> None:
     assert [cosine(step) for step in (0, 5, 10, 99)] == pytest.approx([2.0, 1.5, 1.0, 1.0])
 
 
+@pytest.mark.parametrize(
+    ("schedule", "given", "message"),
+    [
+        (schedules.steps, (0.1, "3"), "every must be at least 1 step, got '3'"),
+        (schedules.steps, (0.1, 0), "every must be at least 1 step, got 0"),
+        (schedules.steps, ("0.1", 3), "rate must be a finite number, got '0.1'"),
+        (schedules.steps, (0.1, 3, None), "factor must be a finite number, got None"),
+        (schedules.cosine, (0.1, None), "steps must be at least 1 step, got None"),
+        (schedules.cosine, (None, 3), "rate must be a finite number, got None"),
+        (schedules.warm_up, (True, 0.1), "count must be at least 1 step, got True"),
+        (schedules.warm_up, (3, "0.1"), "then must be a finite number, or a function of the step, got '0.1'"),
+    ],
+)
+def test_bad_schedules(schedule: Any, given: tuple[Any, ...], message: str) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        schedule(*given)
+
+
 def refused(**changes: Any) -> None:
     """A step with such data."""
     x, y = blobs(8)
@@ -201,7 +221,7 @@ def test_bad_networks_and_options() -> None:
     mpscnn.Trainer(reduced, frozen=("conv",))  # nothing before it is trained
 
 
-@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "pickle", "other"])
+@pytest.mark.parametrize("damage", ["missing", "empty", "cut", "text", "pickle", "array", "other"])
 def test_damaged_checkpoints(damage: str, tmp_path: Path) -> None:
     path = tmp_path / "run.checkpoint"
     mpscnn.Trainer(network()).save(path)
@@ -212,13 +232,20 @@ def test_damaged_checkpoints(damage: str, tmp_path: Path) -> None:
         path.write_bytes(b"")
     elif damage == "cut":
         path.write_bytes(content[: len(content) // 2])
+    elif damage == "text":
+        path.write_text("learning rate: 0.1\n")
     elif damage == "pickle":
         path.write_bytes(pickle.dumps({"settings": 1}))
+    elif damage == "array":
+        with path.open("wb") as file:
+            np.save(file, np.zeros(3))
     else:
         np.savez(path, settings=np.frombuffer(b"[]", np.uint8))
         path.with_suffix(".checkpoint.npz").rename(path)
-    with pytest.raises(mpscnn.WeightsError, match=r"run\.checkpoint"):
+    with pytest.raises(mpscnn.WeightsError, match=r"run\.checkpoint") as raised:
         mpscnn.Trainer.resume(path, optimizer=Adam())
+    if damage in ("empty", "text", "pickle", "array"):
+        assert str(raised.value) == f"{path} is no checkpoint, or damaged"
 
 
 def test_a_checkpoint_that_cannot_be_written_leaves_the_last_one(tmp_path: Path) -> None:
@@ -242,3 +269,44 @@ def test_networks_of_one_output_have_no_accuracy() -> None:
     y = (x[:, :1] > 0).astype(np.float32)
     assert np.isnan(trainer.evaluate((x, y)).accuracy)
     assert all(np.isnan(epoch.accuracy) for epoch in trainer.fit((x, y), epochs=2))
+
+
+def test_free_extents_are_those_of_the_labels() -> None:
+    def pixels(size: int | None) -> mpscnn.Network:
+        net = mpscnn.Network(input=(size, size, 3))
+        x = net.conv2d(net.input, 4, 3, padding="same", activation="relu", name="a")
+        net.output(net.softmax(net.conv2d(x, 3, 1, name="b")))
+        net.initialize_weights(seed=1)
+        return net
+
+    draw = np.random.default_rng(2)
+    x, y = draw.normal(size=(4, 8, 8, 3)).astype(np.float32), draw.integers(0, 3, (4, 8, 8))
+    free, fixed = (mpscnn.Trainer(pixels(size), threads=1) for size in (None, 8))
+    floats = np.eye(3, dtype=np.float32)[y]
+    for labels in (y, floats, y[..., None]):
+        assert free.step(x, labels) == fixed.step(x, labels)
+    assert free.evaluate((x, y)) == fixed.evaluate((x, y))
+    free.step(x[:, :5], y[:, :5])
+    for labels in (y, floats):
+        assert pixels(None).gradients(x, labels)[0] == pixels(8).gradients(x, labels)[0]
+    with pytest.raises(mpscnn.ShapeError):
+        free.step(x, y[:, :5])
+
+
+def test_the_networks_memory_is_not_kept() -> None:
+    """Nor changed: weights that learn lie in the trainer."""
+    net = mpscnn.Network(input=(4, 4, 2))
+    net.output(net.dense(net.input, 3, name="dense"))
+    net.initialize_weights(seed=1)
+    before = {name: np.array(value) for name, value in net.weights.items()}
+    trainer = mpscnn.Trainer(net, loss="mean_squared_error", threads=1)
+    gone = weakref.ref(net)
+    trainer.step(np.ones((2, 4, 4, 2), np.float32), np.ones((2, 3), np.float32))
+    for name, value in net.weights.items():
+        np.testing.assert_array_equal(value, before[name])
+    first = trainer.network.weights["dense.weight"].copy()
+    trainer.step(np.ones((2, 4, 4, 2), np.float32), np.ones((2, 3), np.float32))
+    assert (trainer.network.weights["dense.weight"] != first).any()
+    del net, value
+    gc.collect()
+    assert gone() is None

@@ -17,6 +17,7 @@ from mpscnn.training.trainer import Epoch
 
 _DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
 _DIGIT_BATCH, _PHOTO_BATCH = 64, 32
+_MAX_SEED = 2**63 - 1  # of `mpscnn.Trainer`
 _PAGES = PageOptions()
 _INFORMATION = {
     "license": "Apache-2.0",
@@ -43,11 +44,11 @@ _KINDS = {
 def train(
     context: typer.Context,
     folder: Annotated[
-        Path | None,
+        str | None,
         typer.Argument(metavar="FOLDER", help="A folder of photos for each class.", show_default=False),
     ] = None,
     digits: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             help="Instead of FOLDER: the four IDX files of MNIST, plain or gzipped.",
@@ -55,7 +56,7 @@ def train(
         ),
     ] = None,
     pages: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             help="Instead of FOLDER: the same files; a detector learns to find and read digits on pages made of them.",
@@ -143,7 +144,10 @@ def train(
         bool, typer.Option("--augment", help="With --digits: each epoch sees other views of the images.")
     ] = False,
     seed: Annotated[
-        int, typer.Option(min=0, metavar="N", help="Of weights, order and views: the same, the same file.")
+        int,
+        typer.Option(
+            min=0, max=_MAX_SEED, metavar="N", help="Of weights, order and views: the same, the same file."
+        ),
     ] = 0,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
@@ -168,6 +172,8 @@ def train(
         raise typer.BadParameter(
             "expected either FOLDER, --digits DIR or --pages DIR", param_hint="FOLDER | --digits | --pages"
         )
+    if "" in (folder, digits, pages):  # as a path it would be the current folder
+        raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits | --pages")
     _require_kind(context, _FOLDER if folder is not None else _DIGITS if digits is not None else _PAGES_OF)
     if resume and restart:
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
@@ -178,7 +184,7 @@ def train(
             from mpscnn.cli.train_pages import train_page_detector
 
             train_page_detector(
-                pages,
+                Path(pages),
                 output,
                 PageOptions(
                     epochs=_PAGES.epochs if epochs is None else epochs,
@@ -192,7 +198,7 @@ def train(
             )
         elif digits is not None:
             _train_digits(
-                digits,
+                Path(digits),
                 output,
                 model or "deep_mnist",
                 epochs=_DIGIT_EPOCHS if epochs is None else epochs,
@@ -215,7 +221,7 @@ def train(
                 seed=seed,
             )
             train_folder(
-                folder,
+                Path(folder),
                 output,
                 options,
                 model=model,

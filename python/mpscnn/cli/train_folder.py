@@ -48,7 +48,9 @@ def train_folder(
     """Trains, writes the model, and shows how right it is. Ctrl-C ends the training early, with the best so far."""
     started = time.monotonic()
     chosen = model or _backbone_here()
-    network, about = described_network(open_model(model_path(chosen)))
+    path = model_path(chosen)
+    _require_other_file(chosen, path, output)
+    network, about = described_network(open_model(path))
     if network.preprocess is None:
         raise UnsupportedError(
             f"{chosen}: the model file does not say how a photo becomes its input; say it with "
@@ -119,6 +121,19 @@ def _backbone_here() -> str:
     """The better backbone where it is on this machine, else the bundled one. Nothing is fetched unasked."""
     entry = next(entry for entry in registry.models() if entry.name == _PREFERRED)
     return BUNDLED_MODEL.name if entry.location() is None else _PREFERRED
+
+
+def _require_other_file(model: str, path: str, output: Path) -> None:
+    """Refuses to replace the backbone, without which a run that was interrupted cannot go on."""
+    for file in (model, path):
+        try:
+            same = output.samefile(file)
+        except (OSError, ValueError):  # at least one of them is not there
+            continue
+        if same:
+            raise ParameterError(
+                f"--model {model} and --output {output} are the same file; name another --output"
+            )
 
 
 def _input_extents(network: Network) -> tuple[int, int, int]:

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
-from mpscnn.errors import ParameterError
-from mpscnn.graph.training_arrays import inputs_of, loss_settings, targets_of
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, targets_of
 from mpscnn.runtime.program import compile_graph
 
 if TYPE_CHECKING:
@@ -42,11 +42,7 @@ class _Differentiated:
     def targets(self, inputs: Mapping[str, NDArray[Any]], labels: Any) -> NDArray[np.float32]:
         """In the shape of the prediction, of which extents may be free."""
         batch = len(next(iter(inputs.values())))
-        extents = list(self._inputs["training.labels"])[1:]
-        given = np.shape(labels)[1:]
-        if len(given) == len(extents):
-            extents = [given[i] if extent is None else extent for i, extent in enumerate(extents)]
-        return targets_of(labels, (batch, *(extent or 0 for extent in extents)))
+        return targets_of(labels, prediction_shape(batch, self._inputs["training.labels"][1:], labels))
 
     def __call__(
         self,
@@ -68,7 +64,8 @@ class _Differentiated:
                 given[name] = weights[name]
             given[name] = np.ascontiguousarray(given[name], np.float32).reshape(shape)
         results = self._session.run(given)
-        assert isinstance(results, dict)
+        if not isinstance(results, dict):
+            raise UnsupportedError("gradients: no input and no weight has a gradient here")
         loss = float(results["training.loss"].item()) if self._has_loss else None
         found = {}
         for name, value in results.items():

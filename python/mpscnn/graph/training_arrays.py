@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -52,6 +52,17 @@ def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
             f"network {network.name!r} has {len(network.inputs)} inputs, got {len(arrays)} arrays"
         )
     return [images_of(array) for array in arrays]
+
+
+def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> tuple[int, ...]:
+    """The shape of a prediction for so many images, whose free extents (-1 or None) are those of the labels."""
+    known = [None if extent is None or extent < 0 else int(extent) for extent in extents]
+    if None in known and not is_object_list(labels):
+        given = array_of("labels", labels).shape[1:]
+        if len(given) in (len(known), len(known) - 1):  # floats or class numbers
+            pairs = zip(known, given, strict=False)
+            known[: len(given)] = [own if extent is None else extent for extent, own in pairs]
+    return (batch, *(extent or 0 for extent in known))
 
 
 def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:

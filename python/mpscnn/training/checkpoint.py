@@ -35,8 +35,11 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
         settings = json.loads(arrays.pop("settings").tobytes())
     except FileNotFoundError:
         raise WeightsError(f"{name}: no such file") from None
-    except (OSError, ValueError, KeyError, EOFError) as error:
+    except OSError as error:
         raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
+    except (ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+        # What NumPy says of other files is how to read them unsafely; and of a lone array it gives no archive.
+        raise WeightsError(f"{name} is no checkpoint, or damaged") from error
     except Exception as error:  # what the zip and zlib modules raise
         raise WeightsError(f"{name} is a damaged checkpoint: {error}") from error
     if not isinstance(settings, dict) or settings.get("format") != _FORMAT:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -34,9 +35,11 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
 
     Raises:
         ImageError: it cannot be read; there is no class, or only one; a class has no photo; photos lie beside the
-            classes; names of classes are not UTF-8, or differ by case only; or a link leads nowhere, or back to a
-            folder that it lies in.
+            classes; names of classes are not UTF-8, or differ by case or Unicode form only; or a link leads nowhere,
+            back to a folder that it lies in, or to another class.
     """
+    if not os.fspath(folder):
+        raise ImageError("'': an empty name is not a folder")  # for Path it would be the current folder
     top = Path(os.fspath(folder))
     with reading(top, ImageError):
         entries = sorted(entry for entry in top.iterdir() if not entry.name.startswith("."))
@@ -54,6 +57,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
         )
     _require_text(top, [entry.name for entry in folders])
     _require_distinct(top, [entry.name for entry in folders])
+    _require_apart(top, folders)
     found_in = [_photos_of(entry) for entry in folders]
     empty = [entry.name for entry, photos in zip(folders, found_in, strict=True) if not photos]
     if empty:
@@ -110,8 +114,27 @@ def _require_text(top: Path, names: Sequence[str]) -> None:
 def _require_distinct(top: Path, names: Sequence[str]) -> None:
     first: dict[str, str] = {}
     for name in names:
-        other = first.setdefault(name.casefold(), name)
+        other = first.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if other != name:
+            composed = all(unicodedata.is_normalized("NFC", one) for one in (other, name))
+            shown = " and ".join(map(repr if composed else ascii, (other, name)))  # others would look alike
+            raise ImageError(
+                f"{top}: the classes {shown} differ by case or Unicode form only; rename or join them"
+            )
+
+
+def _require_apart(top: Path, folders: Sequence[Path]) -> None:
+    """Refuses links by which photos would be of two classes."""
+    if not any(entry.is_symlink() for entry in folders):
+        return
+    first: dict[Path, str] = {}
+    places = [(entry.name, Path(os.path.realpath(entry))) for entry in folders]
+    pairs = [(first.setdefault(place, name), name, place) for name, place in places]
+    pairs += [
+        (first[above], name, place) for name, place in places for above in place.parents if above in first
+    ]
+    for other, name, place in pairs:
         if other != name:
             raise ImageError(
-                f"{top}: the classes {other!r} and {name!r} differ by case only; rename or join them"
+                f"{top}: the photos in {place} are of the classes {other!r} and {name!r}, by a link; remove one"
             )

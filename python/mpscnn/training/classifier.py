@@ -236,7 +236,9 @@ class ClassifierTraining:
         optimizer = Adam(self._tail_rate())
         checkpoint = self._folder / "checkpoint.npz"
         if checkpoint.exists():
-            trainer = Trainer.resume(checkpoint, optimizer=optimizer)
+            trainer = Trainer.resume(
+                checkpoint, optimizer=optimizer, device=self._device, threads=self._threads
+            )
             waited = self._restore(trainer.steps // self._steps_of_epoch())
         else:
             trainer = Trainer(
@@ -396,5 +398,7 @@ def _arrays(path: Path) -> Weights:
     try:
         with path.open("rb") as content, np.load(content, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
+    except (ValueError, AttributeError, TypeError) as error:  # of which NumPy says how to read it unsafely
+        raise WeightsError(f"{path}: is damaged") from error
     except Exception as error:  # what the zip and zlib modules raise
         raise WeightsError(f"{path}: is missing or damaged: {error}") from error

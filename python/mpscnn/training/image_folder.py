@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import is_whole_number, result_size
+from mpscnn._private.arguments import is_finite_number, is_whole_number, result_size, whole_number
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.training.batches import EpochData
@@ -21,6 +21,7 @@ from mpscnn.training.photo_views import Augmentation, PhotoReader
 
 __all__ = ["ImageFolder", "UnreadablePhotosError"]
 
+_MAX_SIDE = 16_384  # of an input that is made of a photo: docs/preprocessing.md
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
@@ -49,8 +50,8 @@ class ImageFolder(EpochData):
 
     Raises:
         ImageError: a folder that cannot be read or has fewer than two classes, a class without photos, photos beside
-            the classes, classes whose names differ by case only, links that go round or nowhere. ParameterError: an
-            option out of range.
+            the classes, classes whose names differ by case or Unicode form only, links that go round, nowhere or to
+            another class. ParameterError: an option out of range.
     """
 
     def __init__(
@@ -70,12 +71,17 @@ class ImageFolder(EpochData):
             raise ParameterError(f"threads must be 'auto' or at least 1, got {threads!r}")
         if not isinstance(augment, (bool, Augmentation)):
             raise ParameterError(f"augment must be True, False or an Augmentation, got {augment!r}")
+        if not is_whole_number(channels) or channels not in (1, 3):
+            raise ParameterError(f"channels must be 3, or 1 for gray, got {channels!r}")
+        extents = result_size("size", size)
+        if max(extents) > _MAX_SIDE:
+            raise ParameterError(f"size must be at most {_MAX_SIDE:,}, got {size!r}")
         found = list_class_folders(path)
         self.path = os.fspath(path)
         self.labels = list(found.labels)
         self.paths = list(found.paths)
         self.classes: NDArray[np.int64] = np.asarray(found.classes, np.int64)
-        self._reader = PhotoReader(result_size("size", size), preprocess, channels)
+        self._reader = PhotoReader(extents, preprocess, int(channels))
         self._augmentation = (
             augment if isinstance(augment, Augmentation) else Augmentation() if augment else None
         )
@@ -108,8 +114,10 @@ class ImageFolder(EpochData):
         Raises:
             ParameterError: another share. ImageError: a class has one photo only.
         """
-        if not 0 < share < 1:
-            raise ParameterError(f"the share for validation must be above 0 and below 1, got {share!r}")
+        if not is_finite_number(share) or not 0 < share < 1:
+            raise ParameterError(
+                f"the share for validation must be a number above 0 and below 1, got {share!r}"
+            )
         few = [label for i, label in enumerate(self.labels) if (self.classes == i).sum() < 2]
         if few:
             raise ImageError(
@@ -137,22 +145,28 @@ class ImageFolder(EpochData):
             epoch: counted from 0, shuffled and augmented; None: as they are, in order.
 
         Raises:
-            ImageError: a photo cannot be read; it is named.
+            ParameterError: a number out of range. ImageError: a photo cannot be read; it is named.
         """
-        if size < 1:
-            raise ParameterError(f"the size of a batch must be at least 1, got {size}")
+        size, first = whole_number("size", size), whole_number("first", first, least=0)
+        if epoch is not None:
+            epoch = whole_number("epoch", epoch, least=0, otherwise="None")
         count = len(self)
         order = (
             np.arange(count)
             if epoch is None
             else np.random.default_rng([self._seed, epoch]).permutation(count)
         )
-        yield from self._loaded(
+        return self._loaded(
             [order[begin : begin + size] for begin in range(first * size, count, size)], epoch
         )
 
     def view(self, number: int, size: int) -> Iterator[Batch]:
-        """Batches of one view of each photo, in order: 0 is the photo as it is, each other number another view."""
+        """Batches of one view of each photo, in order: 0 is the photo as it is, each other number another view.
+
+        Raises:
+            ParameterError: a number out of range. ImageError: a photo cannot be read; it is named.
+        """
+        number, size = whole_number("number", number, least=0), whole_number("size", size)
         parts = [np.arange(begin, min(begin + size, len(self))) for begin in range(0, len(self), size)]
         return self._loaded(parts, None if number == 0 else number - 1)
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import fnmatch
 import json
+import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,14 @@ from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import BOX_NUMBERS, inputs_of, loss_settings, targets_of, weights_of
+from mpscnn.graph.training_arrays import (
+    BOX_NUMBERS,
+    inputs_of,
+    loss_settings,
+    prediction_shape,
+    targets_of,
+    weights_of,
+)
 from mpscnn.training.batches import Data, batch_count, batches
 from mpscnn.training.checkpoint import read_checkpoint, write_checkpoint
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
@@ -81,9 +89,31 @@ class _Tally:
     def evaluated(self) -> Evaluated:
         """Of all batches together."""
         if not self.batches:
-            raise ParameterError("the data has no batch")
+            raise ParameterError("the data has no batch (an iterator gives its batches only once)")
         accuracy = self.right / self.answers if self.answers else float("nan")
         return Evaluated(self.loss / max(self.counted, 1), accuracy)
+
+
+@dataclass(frozen=True)
+class _Step:
+    """A step that the core makes. Its loss is NaN until it is made."""
+
+    targets: NDArray[np.float32]
+    prediction: NDArray[np.float32]
+    weights: Any
+    of_epoch: bool
+    loss: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class _Progress:
+    """How far a trainer is. One object, so that what a signal's handler raises comes before or behind a change."""
+
+    steps: int = 0
+    epoch: int = 0
+    batch: int = 0  # of the epoch
+    tally: _Tally = field(default_factory=_Tally)  # of the epoch's batches
+    made: _Step | None = None  # not counted yet
 
 
 def _network_from(structure: Mapping[str, Any]) -> Network:
@@ -159,7 +189,7 @@ class Trainer:
         self._options["precision"] = require_text("precision", precision)
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
-        self._epoch, self._batch, self._tally = 0, 0, _Tally()  # where `fit` goes on
+        self._progress = _Progress()
         self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._detector: DetectorLabels | None = None
         if self._loss.get("kind") == "multibox":
@@ -173,7 +203,7 @@ class Trainer:
     @property
     def steps(self) -> int:
         """How many have been made: one for each batch."""
-        return self._steps
+        return self._counted_progress().steps
 
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
         """One step. Returns the loss of before it.
@@ -188,7 +218,7 @@ class Trainer:
         Raises:
             StateError: the loss is not finite, or with `check_finite` anything else; the weights are those of before.
         """
-        return self._step(inputs, labels, weights)[0]
+        return self._step(inputs, labels, weights)
 
     def fit(
         self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
@@ -205,29 +235,29 @@ class Trainer:
         """
         whole_number("epochs", epochs, least=0)
         each = batch_count(data, batch_size)
-        if each and self._epoch < epochs:
-            self._require_updates(epochs, self._steps + (epochs - self._epoch) * each - self._batch)
-        while self._epoch < epochs:
+        now = self._counted_progress()
+        if each and now.epoch < epochs:
+            self._require_updates(epochs, now.steps + (epochs - now.epoch) * each - now.batch)
+        while (now := self._counted_progress()).epoch < epochs:
             start = time.perf_counter()
             given = batches(
                 self._original,
                 data,
                 batch_size,
-                shuffle=np.random.default_rng([self._options["seed"], self._epoch]),
-                epoch=self._epoch,
-                first=self._batch,
+                shuffle=np.random.default_rng([self._options["seed"], now.epoch]),
+                epoch=now.epoch,
+                first=now.batch,
             )
             for inputs, labels, weights in given:
-                loss, prediction, targets = self._step(inputs, labels, weights)
-                self._tally.add(loss, self._counted(targets, weights), *self._answers(prediction, targets))
-                self._batch += 1
-            done = self._tally.evaluated()
-            self._epoch, self._batch, self._tally = self._epoch + 1, 0, _Tally()
-            if self._epoch >= epochs:
-                self._require_updates(epochs, self._steps)
+                self._step(inputs, labels, weights, of_epoch=True)
+            now = self._counted_progress()
+            done = now.tally.evaluated()
+            if now.epoch + 1 >= epochs:
+                self._require_updates(epochs, now.steps)
             checked = self.evaluate(validation) if validation is not None else None
+            self._progress = _Progress(now.steps, now.epoch + 1)
             yield Epoch(
-                self._epoch,
+                now.epoch + 1,
                 done.loss,
                 done.accuracy,
                 checked.loss if checked else None,
@@ -248,6 +278,8 @@ class Trainer:
         ).session(threads=self._threads or "auto")
         tally = _Tally()
         for inputs, labels, weights in batches(network, data, batch_size):
+            if weights is not None:
+                self._require_weighted(weights)
             answer = session.run(inputs)
             prediction = (
                 np.concatenate([answer[layer] for layer in layers], -1)
@@ -305,7 +337,7 @@ class Trainer:
 
         An older one stays until it is complete.
         """
-        head = self._original.detection
+        head, now = self._original.detection, self._counted_progress()
         settings = {
             "graph": self._original.to_dict(),
             "loss": self._loss,
@@ -313,10 +345,10 @@ class Trainer:
             "optimizer": type(self._optimizer).__name__,
             "device": self._device,
             "threads": self._threads,
-            "steps": self._steps,
-            "epoch": self._epoch,
-            "batch": self._batch,
-            "tally": asdict(self._tally),
+            "steps": now.steps,
+            "epoch": now.epoch,
+            "batch": now.batch,
+            "tally": asdict(now.tally),
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
             "detection": None if head is None else dict(head.settings),
@@ -329,11 +361,20 @@ class Trainer:
         write_checkpoint(path, settings, arrays | self._frozen.arrays())
 
     @classmethod
-    def resume(cls, path: str | os.PathLike[str], *, optimizer: Optimizer) -> Trainer:
+    def resume(
+        cls,
+        path: str | os.PathLike[str],
+        *,
+        optimizer: Optimizer,
+        device: str | None = None,
+        threads: int | str | None = None,
+    ) -> Trainer:
         """The trainer of a checkpoint.
 
         Args:
             optimizer: as of the trainer that saved it; its learning rate may be another one.
+            device: None: that of the trainer that saved it.
+            threads: None: as many as that had.
 
         Raises:
             WeightsError: the file is missing, damaged or no checkpoint. ParameterError: the optimiser is another one.
@@ -355,9 +396,9 @@ class Trainer:
             network,
             loss=settings["loss"],
             optimizer=optimizer,
-            device=settings["device"],
+            device=settings["device"] if device is None else device,
             precision=settings["options"].get("precision", "float32"),
-            threads=settings["threads"] or "auto",
+            threads=(settings["threads"] or "auto") if threads is None else threads,
             seed=settings["options"]["seed"],
             frozen=tuple(settings["frozen"]),
             accumulate=settings["options"]["accumulate"],
@@ -371,8 +412,9 @@ class Trainer:
         trainer._frozen = frozen
         trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
         trainer._set_steps(settings["steps"])
-        trainer._epoch, trainer._batch = settings["epoch"], settings["batch"]
-        trainer._tally = _Tally(**settings["tally"])
+        trainer._progress = _Progress(
+            settings["steps"], settings["epoch"], settings["batch"], _Tally(**settings["tally"])
+        )
         return trainer
 
     # ---- Within ----
@@ -384,16 +426,15 @@ class Trainer:
         self._core = _core.Trainer(network.graph, options, self._device, self._threads)
         self._frozen = frozen
         self._described: dict[str, Any] = json.loads(self._core.describe())
-        self._steps = 0
 
     @property
     def _updates(self) -> int:
         """How often the weights have changed."""
-        return int(self._steps // self._options["accumulate"])
+        return int(self.steps // self._options["accumulate"])
 
     def _set_steps(self, steps: int) -> None:
         self._core.set_steps(steps)
-        self._steps = steps
+        self._progress = replace(self._progress, steps=steps)
 
     def _matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
         inputs = {tensor.name for tensor in self._original.inputs}
@@ -428,25 +469,46 @@ class Trainer:
         for name, value in values.items():
             self._core.write(name, value)
 
-    def _step(
-        self, inputs: Any, labels: Any, weights: Any
-    ) -> tuple[float, NDArray[np.float32], NDArray[np.float32]]:
+    def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
+        rate = rate_of(self._optimizer, self._updates)
         given = inputs_of(self._original, inputs)
         if given[0].ndim == 0 or len(given[0]) == 0:
             raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
-        shape = (len(given[0]), *self._described["prediction"][1:])
+        shape = prediction_shape(len(given[0]), self._described["prediction"][1:], labels)
         targets, prediction = self._targets(labels, shape), np.empty(shape, np.float32)
+        self._require_weighted(weights)
+        if weights is not None:
+            given = [*given, weights_of(weights, shape)]
+        step = _Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
+        self._progress = replace(self._progress, made=step)
+        self._core.step(given, targets, rate, prediction, step.loss)
+        self._counted_progress()
+        return float(step.loss[0])
+
+    def _require_weighted(self, weights: Any) -> None:
         if (weights is not None) != self._options["weighted"]:
             raise ParameterError(
                 "weights of the losses are for a trainer with weighted=True, and needed there, got "
                 + ("weights" if weights is not None else "none")
             )
-        if weights is not None:
-            given = [*given, weights_of(weights, shape)]
-        rate = rate_of(self._optimizer, self._updates)
-        loss = self._core.step(given, targets, rate, prediction)
-        self._steps += 1
-        return loss, prediction, targets
+
+    def _counted_progress(self) -> _Progress:
+        """The progress with the step that was made last: Ctrl-C may have been raised just behind it."""
+        now = self._progress
+        step = now.made
+        if step is None:
+            return now
+        if np.isnan(step.loss[0]):  # it was not made
+            now = replace(now, made=None)
+        elif step.of_epoch:
+            tally = replace(now.tally)
+            counted = self._counted(step.targets, step.weights)
+            tally.add(float(step.loss[0]), counted, *self._answers(step.prediction, step.targets))
+            now = _Progress(now.steps + 1, now.epoch, now.batch + 1, tally)
+        else:
+            now = replace(now, steps=now.steps + 1, made=None)
+        self._progress = now
+        return now
 
     def _require_updates(self, epochs: int, steps: int) -> None:
         """That so many steps, all of these epochs, change the weights."""
@@ -465,7 +527,7 @@ class Trainer:
         if reduction == "sum":
             return 0
         if reduction != "sum_by_nonzero_weights" or weights is None:
-            return len(targets)
+            return math.prod(targets.shape[:-1])
         counts = weights_of(weights, targets.shape) != 0
         return int((counts.any(-1) if self._loss["kind"] == "softmax_cross_entropy" else counts).sum())
 

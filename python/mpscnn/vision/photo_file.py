@@ -172,6 +172,21 @@ def load(image: PillowImage.Image) -> None:
         image.load()
     except MemoryError as error:
         raise ImageError(f"not enough memory for its {image.width} x {image.height} pixels") from error
+    if image.mode == "F" and image.format is not None:
+        _check_floats(image)
+
+
+def _check_floats(image: PillowImage.Image) -> None:
+    """Of a file. Pillow's floats mean 0 to 255, by which those that others keep from 0 or -1 to 1 would be black."""
+    import numpy as np
+
+    values = np.asarray(image)
+    low, high = float(values.min()), float(values.max())
+    if low >= -1 and high <= 1 and (values != np.rint(values)).any():
+        raise ImageError(
+            f"has floats from {low:.4g} to {high:.4g} (Pillow's mode F), which in a file mean 0 to 255: multiply them "
+            "by 255, or give an array"
+        )
 
 
 @cache
