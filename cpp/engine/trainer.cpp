@@ -48,7 +48,8 @@ bool is_weight(const TrainingVariable &variable) {
 } // namespace
 
 Trainer::Values::Values(const TrainingVariable &variable)
-    : count_(variable.first.size()), now_(PageMemory::allocate(count_ * sizeof(float))) {
+    : count_(static_cast<std::size_t>(variable.shape.elements())),
+      now_(PageMemory::allocate(count_ * sizeof(float))) {
     if (variable.changes()) next_ = PageMemory::allocate(count_ * sizeof(float));
     std::copy(variable.first.begin(), variable.first.end(), now().begin());
 }
@@ -65,9 +66,12 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
                         looking_at_all(session, options.check_finite));
     for (TrainingVariable &variable : training_.variables) {
         values_.emplace_back(variable);
+        if (variable.first.empty() && !variable.layer.empty())
+            weight_of(variable).read(0, values_.back().now());
         // Which `network` replaces: there the network's own memory need not be kept.
         if (is_weight(variable))
-            network_.set_weight(variable.layer, variable.role, values_.back().weight(shape_of(variable)));
+            network_.set_weight(variable.layer, variable.role,
+                                values_.back().weight(weight_of(variable).shape()));
         std::vector<float>().swap(variable.first); // an assignment would keep the memory
     }
 }
@@ -76,8 +80,8 @@ WeightTensor Trainer::Values::weight(const Shape &shape) const {
     return WeightTensor(shape, WeightType::float32, std::shared_ptr<const std::byte>(now_, now_->data()));
 }
 
-Shape Trainer::shape_of(const TrainingVariable &variable) const {
-    return network_.producer(network_.find(variable.layer)).weights.at(variable.role).shape();
+const WeightTensor &Trainer::weight_of(const TrainingVariable &variable) const {
+    return network_.producer(network_.find(variable.layer)).weights.at(variable.role);
 }
 
 void Trainer::set_steps(std::int64_t steps) {
@@ -244,7 +248,7 @@ Graph Trainer::network(bool averaged) const {
         const float *first = values.data(), *end = first + values.size();
         if (is_weight(variable)) {
             result.set_weight(variable.layer, variable.role,
-                              WeightTensor::from_floats(shape_of(variable), {first, end}));
+                              WeightTensor::from_floats(weight_of(variable).shape(), {first, end}));
             continue;
         }
         const std::int64_t channels = variable.shape.back();

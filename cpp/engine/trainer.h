@@ -68,7 +68,7 @@ private:
     };
 
     void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;
-    Shape shape_of(const TrainingVariable &variable) const; ///< of a weight
+    const WeightTensor &weight_of(const TrainingVariable &variable) const;
     void set_rates(float learning_rate);
     void give_rates(std::vector<TensorView> &inputs);
     void run_step(std::span<const TensorView> given, std::span<const TensorView> made);

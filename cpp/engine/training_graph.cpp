@@ -55,7 +55,7 @@ private:
     void find_missed_updates();
     std::map<std::int64_t, ValueId> add_rates(Graph &graph) const;
     std::map<std::string, ValueId> rates_of_weights(const std::map<std::int64_t, ValueId> &rates) const;
-    void add_kept(const std::string &weight, const Shape &shape, const std::vector<float> &first);
+    void add_kept(const std::string &weight, const Shape &shape, const WeightTensor &first);
     void copy_layers();
     void copy_layer(std::size_t i);
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
@@ -214,13 +214,11 @@ void TrainingGraphMaker::add_variable(const std::string &name, const Shape &shap
 }
 
 /// What goes with a weight that is trained.
-void TrainingGraphMaker::add_kept(const std::string &weight, const Shape &shape,
-                                  const std::vector<float> &first) {
-    const std::vector<float> zeros(first.size(), 0.0f);
+void TrainingGraphMaker::add_kept(const std::string &weight, const Shape &shape, const WeightTensor &first) {
     for (const std::string &moment : moments_of(options_.optimizer))
-        add_variable(weight + moment, shape, zeros, "", "");
-    if (options_.averages()) add_variable(weight + average_suffix, shape, first, "", "");
-    if (options_.accumulates()) add_variable(weight + sum_suffix, shape, zeros, "", "");
+        add_variable(weight + moment, shape, {}, "", "");
+    if (options_.averages()) add_variable(weight + average_suffix, shape, first.values(), "", "");
+    if (options_.accumulates()) add_variable(weight + sum_suffix, shape, {}, "", "");
 }
 
 void TrainingGraphMaker::add_weights(std::size_t i) {
@@ -243,11 +241,10 @@ void TrainingGraphMaker::add_weights(std::size_t i) {
         if (normalizes && (role == "mean" || role == "variance")) continue;
         const std::string name = concat({layer.name, ".", role});
         const Shape shape = trained_shape(role, tensor.shape());
-        const std::vector<float> first = tensor.values();
-        add_variable(name, shape, first, layer.name, role);
+        add_variable(name, shape, {}, layer.name, role);
         if (!trained_[i]) continue;
         weights_.push_back(name);
-        add_kept(name, shape, first);
+        add_kept(name, shape, tensor);
     }
 }
 

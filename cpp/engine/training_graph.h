@@ -17,7 +17,7 @@ struct TrainingVariable {
     std::string name; ///< "conv1.weight", "conv1.weight.first_moment"
     Shape shape;
     std::string layer, role;  ///< the weight that it is; of a moment no layer
-    std::vector<float> first; ///< what it begins as
+    std::vector<float> first; ///< what it begins as; empty: the layer's weight, or zeros
     int output = -1;          ///< index of its new value among the graph's outputs; -1: it stays
     int update_output = -1;   ///< the same of the update's
 

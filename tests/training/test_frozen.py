@@ -179,9 +179,11 @@ def test_missed_updates_that_cannot_be(missed: dict[str, int], message: str) -> 
 
 def test_more_missed_updates_than_there_were() -> None:
     trainer = _core.Trainer(network().graph, json.dumps({"missed_updates": {"conv": 3}}), "cpu", 1)
-    prediction = np.empty((24, 3), np.float32)
+    prediction, loss = np.empty((24, 3), np.float32), np.full(1, np.nan)
     labels = np.eye(3, dtype=np.float32)[Y]
     with pytest.raises(mpscnn.StateError, match="a layer missed 3 updates, but there have been only 0"):
-        trainer.step([X], labels, 1e-3, prediction)
+        trainer.step([X], labels, 1e-3, prediction, loss)
+    assert np.isnan(loss[0])
     trainer.set_steps(3)
-    assert trainer.step([X], labels, 1e-3, prediction) > 0
+    trainer.step([X], labels, 1e-3, prediction, loss)
+    assert loss[0] > 0
