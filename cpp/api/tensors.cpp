@@ -5,7 +5,6 @@
 #include <memory>
 
 #include "core/error.h"
-#include "core/page_memory.h"
 #include "engine/tensor_copy.h"
 
 namespace mpscnn::c_api {
@@ -102,24 +101,13 @@ engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
     return view;
 }
 
-/// Much of it in pages of its own, which the system gets back as soon as nothing needs them.
-static std::shared_ptr<std::byte> memory_of(std::size_t bytes) {
-    constexpr std::size_t much = std::size_t{1} << 20;
-    if (bytes >= much) {
-        const std::shared_ptr<PageMemory> pages = PageMemory::allocate(bytes);
-        return {pages, pages->data()};
-    }
-    const std::shared_ptr<std::byte[]> own(new std::byte[bytes]);
-    return {own, own.get()};
-}
-
 engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const std::string &what) {
     const engine::TensorView view = view_of(tensor, what.c_str());
     if (!view.data) fail(ErrorKind::parameter, {what, ": data must not be NULL"});
     const std::size_t bytes = static_cast<std::size_t>(view.shape.elements()) * size_of(view.type);
-    const std::shared_ptr<std::byte> copy = memory_of(bytes);
+    const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
     engine::copy_elements(view, engine::TensorView::dense(copy.get(), view.type, view.shape));
-    return {view.shape, weight_type_of(view.type, what), copy};
+    return {view.shape, weight_type_of(view.type, what), std::shared_ptr<const std::byte>(copy, copy.get())};
 }
 
 } // namespace mpscnn::c_api
