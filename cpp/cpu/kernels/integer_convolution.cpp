@@ -62,7 +62,7 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
     IntegerConvolutionPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.row_elements = row_elements(task.weights);
-    // As many pixels as lie in L2 beside the weights: each block reads all of these. Threads share blocks.
+    // As many pixels as fill L1: each block reads all weights. Threads share blocks.
     constexpr std::int64_t most_bytes = 32 * 1024;
     const std::int64_t row_bytes = plan.row_elements * static_cast<std::int64_t>(sizeof(std::int16_t));
     const std::int64_t wanted = planning.threads == 1 ? 1 : 3 * planning.threads;

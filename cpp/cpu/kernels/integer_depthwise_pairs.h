@@ -21,11 +21,11 @@ public:
     /// Others have too large windows.
     static MPSCNN_INLINE bool takes(const IntegerConvolutionTask &task) {
         return pairs_of(task) <= most_pairs && pairs_of(task) * task.horizontal.kernel <= most_taps &&
-               reach_of(task) < most_columns;
+               columns_of(task.horizontal, 1) <= most_columns;
     }
     /// Outputs that can be computed at once.
     static MPSCNN_INLINE std::int64_t most_outputs(const IntegerConvolutionTask &task) {
-        return (most_columns - 1 - reach_of(task)) / task.horizontal.stride + 1;
+        return (most_columns - columns_of(task.horizontal, 1)) / task.horizontal.stride + 1;
     }
 
     MPSCNN_INLINE DepthwisePairs(const IntegerConvolutionTask &task, std::int64_t channel)
@@ -58,7 +58,7 @@ public:
         alignas(32) std::int32_t sums[most_columns * panel];
         interleave(image, y * task_.vertical.stride - task_.vertical.before,
                    outputs.begin * horizontal.stride - horizontal.before,
-                   (outputs.size() - 1) * horizontal.stride + reach_of(task_) + 1, columns);
+                   columns_of(horizontal, outputs.size()), columns);
         const std::int64_t pairs = pairs_of(task_);
         if (horizontal.kernel == 3 && pairs == 2 && horizontal.dilation == 1)
             add<3, 2>(columns, outputs.size(), sums);
@@ -77,10 +77,6 @@ private:
 
     static MPSCNN_INLINE std::int64_t pairs_of(const IntegerConvolutionTask &task) {
         return divide_up(task.vertical.kernel, 2);
-    }
-    /// From an output's first column to its last.
-    static MPSCNN_INLINE std::int64_t reach_of(const IntegerConvolutionTask &task) {
-        return (task.horizontal.kernel - 1) * task.horizontal.dilation;
     }
     static MPSCNN_INLINE __m256i load(const void *from) {
         return _mm256_loadu_si256(static_cast<const __m256i *>(from));

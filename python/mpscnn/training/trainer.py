@@ -411,7 +411,7 @@ class Trainer:
             trainer._make(network, frozen)
         trainer._frozen = frozen
         trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
-        trainer._set_steps(settings["steps"])
+        trainer._core.set_steps(settings["steps"])
         trainer._progress = _Progress(
             settings["steps"], settings["epoch"], settings["batch"], _Tally(**settings["tally"])
         )
@@ -431,10 +431,6 @@ class Trainer:
     def _updates(self) -> int:
         """How often the weights have changed."""
         return int(self.steps // self._options["accumulate"])
-
-    def _set_steps(self, steps: int) -> None:
-        self._core.set_steps(steps)
-        self._progress = replace(self._progress, steps=steps)
 
     def _matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
         inputs = {tensor.name for tensor in self._original.inputs}
@@ -456,7 +452,7 @@ class Trainer:
         self._set_variables({name: value for name, value in variables.items() if name in known})
         kept = {name: value for name, value in variables.items() if name not in known | in_network}
         self._frozen = replace(changed, variables=kept)
-        self._set_steps(steps)
+        self._core.set_steps(steps)
 
     def _variables(self) -> dict[str, NDArray[np.float32]]:
         result = {}
