@@ -62,7 +62,8 @@ if TYPE_CHECKING:
     from mpscnn.training.image_folder import ImageFolder
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
-    from mpscnn.training.trainer import Epoch, Evaluated, Trainer
+    from mpscnn.training.position import Evaluated
+    from mpscnn.training.trainer import Epoch, Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
     from mpscnn.vision.detection import Box, Detection, Detections
     from mpscnn.vision.detector import DetectionHead, Detector
@@ -110,7 +111,8 @@ _LAZY = {
     "training.image_folder": ("ImageFolder",),
     "training.photo_views": ("Augmentation",),
     "training.optimizers": ("Adam", "RmsProp", "Sgd"),
-    "training.trainer": ("Epoch", "Evaluated", "Trainer"),
+    "training.position": ("Evaluated",),
+    "training.trainer": ("Epoch", "Trainer"),
     "vision.segmentation": ("Area", "Segmentation"),
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),

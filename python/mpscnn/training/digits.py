@@ -16,8 +16,9 @@ from mpscnn.models.deep_mnist import deep_mnist
 from mpscnn.training.batches import Data
 from mpscnn.training.digit_views import DigitViews
 from mpscnn.training.optimizers import Adam
+from mpscnn.training.position import Evaluated
 from mpscnn.training.schedules import cosine, warm_up
-from mpscnn.training.trainer import Epoch, Evaluated, Trainer
+from mpscnn.training.trainer import Epoch, Trainer
 from mpscnn.vision.idx import read_labelled
 
 __all__ = ["DIGIT_NETWORKS", "DigitData", "read_digits", "train_digits"]

@@ -8,7 +8,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -31,23 +31,13 @@ from mpscnn.training.checkpoint import read_checkpoint, write_checkpoint
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
+from mpscnn.training.position import Evaluated, Position, Step, Tally
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
 
 #: What the multibox loss is told beside the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """The loss of all data, reduced as the trainer's loss is, and the share of elements whose class is right.
-
-    That is the label's largest class. Of detectors the share of the anchors that have an object; NaN where none has.
-    """
-
-    loss: float
-    accuracy: float
 
 
 @dataclass(frozen=True)
@@ -60,60 +50,6 @@ class Epoch:
     validation_loss: float | None
     validation_accuracy: float | None
     seconds: float
-
-
-@dataclass
-class _Tally:
-    """Losses and right answers of batches."""
-
-    loss: float = 0.0
-    right: int = 0
-    answers: int = 0
-    batches: int = 0
-    counted: int = 0
-
-    def add(self, loss: float, counted: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
-        """A batch with its loss, what that is divided by, and the classes of its answers, if there is more than one.
-
-        A loss that is a sum is divided by nothing, `counted` is 0.
-        """
-        self.batches += 1
-        self.loss += loss * max(counted, 1)
-        self.counted += counted
-        if prediction.shape[-1] < 2:
-            return
-        right = prediction.argmax(-1) == targets.argmax(-1)
-        self.right += int(right.sum())
-        self.answers += right.size
-
-    def evaluated(self) -> Evaluated:
-        """Of all batches together."""
-        if not self.batches:
-            raise ParameterError("the data has no batch (an iterator gives its batches only once)")
-        accuracy = self.right / self.answers if self.answers else float("nan")
-        return Evaluated(self.loss / max(self.counted, 1), accuracy)
-
-
-@dataclass(frozen=True)
-class _Step:
-    """A step that the core makes. Its loss is NaN until it is made."""
-
-    targets: NDArray[np.float32]
-    prediction: NDArray[np.float32]
-    weights: Any
-    of_epoch: bool
-    loss: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class _Progress:
-    """How far a trainer is. One object, so that what a signal's handler raises comes before or behind a change."""
-
-    steps: int = 0
-    epoch: int = 0
-    batch: int = 0  # of the epoch
-    tally: _Tally = field(default_factory=_Tally)  # of the epoch's batches
-    made: _Step | None = None  # not counted yet
 
 
 def _network_from(structure: Mapping[str, Any]) -> Network:
@@ -189,7 +125,7 @@ class Trainer:
         self._options["precision"] = require_text("precision", precision)
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
-        self._progress = _Progress()
+        self._position = Position()
         self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._detector: DetectorLabels | None = None
         if self._loss.get("kind") == "multibox":
@@ -203,7 +139,7 @@ class Trainer:
     @property
     def steps(self) -> int:
         """How many have been made: one for each batch."""
-        return self._counted_progress().steps
+        return self._counted_position().steps
 
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
         """One step. Returns the loss of before it.
@@ -235,10 +171,10 @@ class Trainer:
         """
         whole_number("epochs", epochs, least=0)
         each = batch_count(data, batch_size)
-        now = self._counted_progress()
+        now = self._counted_position()
         if each and now.epoch < epochs:
             self._require_updates(epochs, now.steps + (epochs - now.epoch) * each - now.batch)
-        while (now := self._counted_progress()).epoch < epochs:
+        while (now := self._counted_position()).epoch < epochs:
             start = time.perf_counter()
             given = batches(
                 self._original,
@@ -250,12 +186,12 @@ class Trainer:
             )
             for inputs, labels, weights in given:
                 self._step(inputs, labels, weights, of_epoch=True)
-            now = self._counted_progress()
+            now = self._counted_position()
             done = now.tally.evaluated()
             if now.epoch + 1 >= epochs:
                 self._require_updates(epochs, now.steps)
             checked = self.evaluate(validation) if validation is not None else None
-            self._progress = _Progress(now.steps, now.epoch + 1)
+            self._position = Position(now.steps, now.epoch + 1)
             yield Epoch(
                 now.epoch + 1,
                 done.loss,
@@ -276,7 +212,7 @@ class Trainer:
         session = network.compile(
             device=self._device, precision=self._options["precision"], outputs=layers
         ).session(threads=self._threads or "auto")
-        tally = _Tally()
+        tally = Tally()
         for inputs, labels, weights in batches(network, data, batch_size):
             if weights is not None:
                 self._require_weighted(weights)
@@ -337,7 +273,7 @@ class Trainer:
 
         An older one stays until it is complete.
         """
-        head, now = self._original.detection, self._counted_progress()
+        head, now = self._original.detection, self._counted_position()
         settings = {
             "graph": self._original.to_dict(),
             "loss": self._loss,
@@ -412,8 +348,8 @@ class Trainer:
         trainer._frozen = frozen
         trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
         trainer._core.set_steps(settings["steps"])
-        trainer._progress = _Progress(
-            settings["steps"], settings["epoch"], settings["batch"], _Tally(**settings["tally"])
+        trainer._position = Position(
+            settings["steps"], settings["epoch"], settings["batch"], Tally(**settings["tally"])
         )
         return trainer
 
@@ -475,10 +411,10 @@ class Trainer:
         self._require_weighted(weights)
         if weights is not None:
             given = [*given, weights_of(weights, shape)]
-        step = _Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
-        self._progress = replace(self._progress, made=step)
+        step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
+        self._position = replace(self._position, made=step)
         self._core.step(given, targets, rate, prediction, step.loss)
-        self._counted_progress()
+        self._counted_position()
         return float(step.loss[0])
 
     def _require_weighted(self, weights: Any) -> None:
@@ -488,9 +424,9 @@ class Trainer:
                 + ("weights" if weights is not None else "none")
             )
 
-    def _counted_progress(self) -> _Progress:
-        """The progress with the step that was made last: Ctrl-C may have been raised just behind it."""
-        now = self._progress
+    def _counted_position(self) -> Position:
+        """The position with the step that was made last: Ctrl-C may have been raised just behind it."""
+        now = self._position
         step = now.made
         if step is None:
             return now
@@ -500,10 +436,10 @@ class Trainer:
             tally = replace(now.tally)
             counted = self._counted(step.targets, step.weights)
             tally.add(float(step.loss[0]), counted, *self._answers(step.prediction, step.targets))
-            now = _Progress(now.steps + 1, now.epoch, now.batch + 1, tally)
+            now = Position(now.steps + 1, now.epoch, now.batch + 1, tally)
         else:
             now = replace(now, steps=now.steps + 1, made=None)
-        self._progress = now
+        self._position = now
         return now
 
     def _require_updates(self, epochs: int, steps: int) -> None:

@@ -1,0 +1,76 @@
+"""How far a trainer is: steps, epochs, and the losses and right answers of an epoch's batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Evaluated:
+    """The loss of all data, reduced as the trainer's loss is, and the share of elements whose class is right.
+
+    That is the label's largest class. Of detectors the share of the anchors that have an object; NaN where none has.
+    """
+
+    loss: float
+    accuracy: float
+
+
+@dataclass
+class Tally:
+    """Losses and right answers of batches."""
+
+    loss: float = 0.0
+    right: int = 0
+    answers: int = 0
+    batches: int = 0
+    counted: int = 0
+
+    def add(self, loss: float, counted: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
+        """A batch with its loss, what that is divided by, and the classes of its answers, if there is more than one.
+
+        A loss that is a sum is divided by nothing, `counted` is 0.
+        """
+        self.batches += 1
+        self.loss += loss * max(counted, 1)
+        self.counted += counted
+        if prediction.shape[-1] < 2:
+            return
+        right = prediction.argmax(-1) == targets.argmax(-1)
+        self.right += int(right.sum())
+        self.answers += right.size
+
+    def evaluated(self) -> Evaluated:
+        """Of all batches together."""
+        if not self.batches:
+            raise ParameterError("the data has no batch (an iterator gives its batches only once)")
+        accuracy = self.right / self.answers if self.answers else float("nan")
+        return Evaluated(self.loss / max(self.counted, 1), accuracy)
+
+
+@dataclass(frozen=True)
+class Step:
+    """A step that the core makes. Its loss is NaN until it is made."""
+
+    targets: NDArray[np.float32]
+    prediction: NDArray[np.float32]
+    weights: Any
+    of_epoch: bool
+    loss: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a trainer is. One object, so that what a signal's handler raises comes before or behind a change."""
+
+    steps: int = 0
+    epoch: int = 0
+    batch: int = 0  # of the epoch
+    tally: Tally = field(default_factory=Tally)  # of the epoch's batches
+    made: Step | None = None  # not counted yet
