@@ -21,6 +21,7 @@ struct Steps {
     static MPSCNN_INLINE reg add(reg a, reg b) { return _mm512_add_epi32(a, b); }
     static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm512_sub_epi32(a, b); }
     static MPSCNN_INLINE reg multiply(reg a, reg b) { return _mm512_mullo_epi32(a, b); }
+    template <int bits> static MPSCNN_INLINE reg shift_left(reg a) { return _mm512_slli_epi32(a, bits); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) { _mm512_storeu_si512(to, value); }
     static constexpr std::int64_t panels = 4; ///< at once
 #else
@@ -32,6 +33,7 @@ struct Steps {
     static MPSCNN_INLINE reg add(reg a, reg b) { return _mm256_add_epi32(a, b); }
     static MPSCNN_INLINE reg sub(reg a, reg b) { return _mm256_sub_epi32(a, b); }
     static MPSCNN_INLINE reg multiply(reg a, reg b) { return _mm256_mullo_epi32(a, b); }
+    template <int bits> static MPSCNN_INLINE reg shift_left(reg a) { return _mm256_slli_epi32(a, bits); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) {
         _mm256_storeu_si256(reinterpret_cast<__m256i *>(to), value);
     }

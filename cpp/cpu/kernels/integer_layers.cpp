@@ -68,44 +68,48 @@ MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequanti
 }
 
 #if defined(MPSCNN_COMBINES_BYTES)
+/// rounded_twice of a register of integers.
+class TermRounding {
+public:
+#if defined(__AVX512BW__)
+    explicit MPSCNN_INLINE TermRounding(const IntegerTerms &terms) {
+        fits_ = shifts_.set(Steps::splat(terms.multiplier), Steps::splat(terms.shift), 0, false);
+    }
+    MPSCNN_INLINE bool fits() const { return fits_; }
+    MPSCNN_INLINE Steps::reg operator()(Steps::reg x) const {
+        return shifts_.rounded<true>(x, _mm512_set1_epi64(std::int64_t{1} << 31));
+    }
+
+private:
+    bool fits_;
+    RightShifts shifts_;
+#else
+    explicit MPSCNN_INLINE TermRounding(const IntegerTerms &terms)
+        : multiplier_(Steps::splat(terms.multiplier)), shift_(Steps::splat(terms.shift)) {}
+    MPSCNN_INLINE bool fits() const { return true; }
+    MPSCNN_INLINE Steps::reg operator()(Steps::reg x) const { return rounded_twice(x, multiplier_, shift_); }
+
+private:
+    Steps::reg multiplier_, shift_;
+#endif
+};
+
 /// A register of terms at a time.
 class TermsOfBytes {
 public:
     explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
         : zero_(Steps::splat(terms.zero)),
-          is_half_(terms.multiplier == std::int32_t{1} << 30 && terms.shift == 0) {
-#if defined(__AVX512BW__)
-        fits_ = shifts_.set(Steps::splat(terms.multiplier), Steps::splat(terms.shift), 0, false);
-#else
-        multiplier_ = Steps::splat(terms.multiplier), shift_ = Steps::splat(terms.shift);
-#endif
+          is_half_(terms.multiplier == std::int32_t{1} << 30 && terms.shift == 0), rounding_(terms) {}
+    MPSCNN_INLINE bool fits() const { return is_half_ || rounding_.fits(); }
+    MPSCNN_INLINE Steps::reg operator()(const std::uint8_t *bytes) const {
+        const Steps::reg steps = Steps::of_bytes(bytes, zero_);
+        return is_half_ ? Steps::shift_left<19>(steps) : rounding_(Steps::shift_left<20>(steps));
     }
-#if defined(__AVX512BW__)
-    MPSCNN_INLINE bool fits() const { return is_half_ || fits_; }
-    MPSCNN_INLINE __m512i operator()(const std::uint8_t *bytes) const {
-        const __m512i steps = Steps::of_bytes(bytes, zero_);
-        if (is_half_) return _mm512_slli_epi32(steps, 19);
-        const __m512i less = _mm512_set1_epi64(std::int64_t{1} << 31);
-        return shifts_.rounded<true>(_mm512_slli_epi32(steps, 20), less);
-    }
-#else
-    MPSCNN_INLINE bool fits() const { return true; }
-    MPSCNN_INLINE __m256i operator()(const std::uint8_t *bytes) const {
-        const __m256i steps = Steps::of_bytes(bytes, zero_);
-        if (is_half_) return _mm256_slli_epi32(steps, 19);
-        return rounded_twice(_mm256_slli_epi32(steps, 20), multiplier_, shift_);
-    }
-#endif
 
 private:
     Steps::reg zero_;
     bool is_half_;
-#if defined(__AVX512BW__)
-    bool fits_;
-    RightShifts shifts_;
-#else
-    Steps::reg multiplier_, shift_;
-#endif
+    TermRounding rounding_;
 };
 #endif
 
