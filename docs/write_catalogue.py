@@ -25,6 +25,9 @@ Apple's classes for convolutional networks and what mpscnn has for each: an obje
 *Metal* says whether networks run the layer on a Metal device; raw kernels run where their queue does. Numbers are rows
 of [unsupported features](#unsupported-features). *Gradient* says whether networks learn through the layer; *no* where
 the operation has no gradient. A dash means that the question does not arise.
+
+Not here are Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray), and its nodes of gradients and
+losses: `mpscnn.Trainer` makes the backward pass of a network.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"

@@ -258,7 +258,7 @@ def test_quantised_weights_and_pairs_around_activations() -> None:
     )
     network = read(made)
     assert operations(network) == ["neuron", "convolution"]
-    assert "not quantised any more" in network.notes[0]
+    assert "only the limits stay" in network.notes[0]
     expected = (np.arange(-27, 27).reshape(2, 27) - [[0], [3]]) * [[0.5], [0.25]]
     stored = next(iter(network.weights.values()))
     (limits,) = [

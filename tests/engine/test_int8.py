@@ -321,6 +321,41 @@ def test_moves_keep_the_integers(name: str, first: bool) -> None:
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("size", [(1, 1), (3, 5), (56, 60)])
+@pytest.mark.usefixtures("instruction_set")
+def test_a_mean_of_the_image_has_integers_of_its_own(size: tuple[int, int], dtype: str) -> None:
+    """As a mean along an axis, which TensorFlow Lite's kernels judge; with those of its source it is a pooling."""
+    (height, width), lowest = size, int(np.iinfo(dtype).min)
+    integers = np.random.default_rng(3).integers(0, 256, (3, height, width, 37)) + lowest
+    given = ((integers - (lowest + 11)) * np.float32(0.25)).astype(np.float32)
+
+    def result(*, pools: bool, scale: float, zero_point: int) -> np.ndarray[Any, Any]:
+        network = mpscnn.Network(input=(height, width, 37))
+        network.quantize(network.input, dtype, 0.25, lowest + 11)
+        x = network.input
+        if pools:
+            y = network.global_average_pool2d(x, name="mean")
+        else:
+            x = network.reshape(x, (1, height * width, 37))
+            network.quantize(x, dtype, 0.25, lowest + 11)
+            y = network.layer("reduction", [x], {"kind": "mean", "axis": "width"}, name="mean")
+        network.quantize(y, dtype, scale, zero_point)
+        network.output(y)
+        return np.asarray(network.compile(device="cpu", precision="int8").session(threads=2).run(given))
+
+    for scale, zero_point in ((0.031, lowest + 140), (0.25, lowest + 12), (1.9, lowest)):
+        np.testing.assert_array_equal(
+            result(pools=True, scale=scale, zero_point=zero_point),
+            result(pools=False, scale=scale, zero_point=zero_point),
+        )
+    same = result(pools=True, scale=0.25, zero_point=lowest + 11)
+    sums = (integers - lowest).sum(axis=(1, 2), keepdims=True)
+    nearest = (2 * sums + height * width) // (2 * height * width) - 11
+    assert np.abs(same - nearest * 0.25).max() <= 0.25  # ties go away from the zero point
+    assert (same == nearest * 0.25).mean() > 0.95
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_constants_are_the_nearest_integers(dtype: str) -> None:
     """Ties away from zero, at most the limits; read by two layers, and the only thing an output is made of."""
     lowest = int(np.iinfo(dtype).min)

@@ -20,8 +20,9 @@ from tolerance import HALF_EPS, HALF_TINY, SOFTMAX_ULPS, assert_close, linear_bo
 
 import mpscnn
 from mpscnn import converters
+from mpscnn.graph.pieces import in_pieces
 from mpscnn.verify import verify
-from mpscnn.verify.layers import in_pieces, run
+from mpscnn.verify.layers import run
 
 pytestmark = pytest.mark.gpu
 

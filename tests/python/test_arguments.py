@@ -79,6 +79,7 @@ def test_numbers_of_numpy_serve_as_options(tmp_path: Path) -> None:
         ((4, 4, 3), "unit", "size must be a whole number or"),
         (None, "unit", "size must be a whole number or"),
         ((-4, 4), "unit", r"size must be at least 1, got \(-4, 4\)"),
+        (10**9, "unit", r"size must be at most 16,384, got 1000000000"),
         ((4, 4), None, "preprocess: expected an object, got null"),
         ((4, 4), {"mean": [float("nan")] * 3}, "preprocess: mean must be finite, got nan"),
         ((4, 4), {"scale": 2}, "preprocess.scale: expected an array, got an integer"),

@@ -429,7 +429,10 @@ def test_a_stopped_run_is_not_deleted_unasked(
         ],
         (["photos", "--resume", "--restart"], "--resume, --restart: exclude each other"),
         (["--digits", "mnist", "--model", "colours"], "must be deep_mnist or digits"),
-        *[([*kind, ""], "an empty name is not a folder") for kind in ([], ["--digits"], ["--pages"])],
+        *[
+            ([*kind, ""], "an empty name is not a folder")
+            for kind in ([], ["--digits"], ["--pages"], ["photos", "--report"])
+        ],
         *[
             ([*kind, "--seed", str(2**63)], "'--seed'")
             for kind in (["photos"], ["--digits", "mnist"], ["--pages", "mnist"])

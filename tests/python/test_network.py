@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import copy
+import gc
 import math
+import weakref
 from collections.abc import Callable
 from typing import Any
 
@@ -33,6 +36,23 @@ def test_tensors_of_another_network() -> None:
         with pytest.raises(mpscnn.ParameterError, match="belongs to another network"):
             add(other.input)
     assert net.outputs == []
+
+
+def test_weights_go_with_the_last_reference() -> None:
+    """Without waiting for the collector of cycles."""
+    net = network()
+    net.output(net.softmax(net.conv2d(net.input, 4, 3)))
+    net.initialize_weights()
+    copied = copy.deepcopy(net)
+    copied.softmax(copied.outputs[0])  # its tensors are its own
+    graphs = [weakref.ref(one) for one in (net, copied)]
+    gc.collect()
+    gc.disable()
+    try:
+        del net, copied
+        assert [graph() for graph in graphs] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_numbers_of_numpy_are_numbers() -> None:

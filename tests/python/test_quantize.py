@@ -23,8 +23,8 @@ from quantized_networks import (
 )
 
 import mpscnn
+from mpscnn.graph.integer_layers import Scale
 from mpscnn.quantization.preparation import prepare
-from mpscnn.quantization.ranges import Scale
 
 # ---- Networks ---------------------------------------------------------------------------------------------------
 
@@ -439,6 +439,18 @@ def test_numbers_of_any_size() -> None:
         assert (report.error < 0.05) == (size > 1.0)
 
 
+def test_a_mean_of_the_image_has_integers_of_its_own() -> None:
+    """Means spread less than what they are the means of; other poolings keep integers."""
+    network = mpscnn.Network((8, 8, 3), name="means")
+    x = network.average_pool2d(network.conv2d(network.input, 6, 3, name="conv"), 2, name="small")
+    network.output(network.dense(network.flatten(network.global_average_pool2d(x, name="mean")), 4))
+    network.initialize_weights(1)
+    quantized, _ = mpscnn.quantize(network, noise(16, 8, 8, 3))
+    scales = {node["name"]: node["quantization"]["scale"] for node in quantized.to_dict()["nodes"]}
+    assert scales["small"] == scales["conv"]
+    assert scales["mean"] < 0.7 * scales["small"]
+
+
 def test_what_cannot_be_quantised(tmp_path: Path) -> None:
     network = classifier()
     with pytest.raises(mpscnn.ParameterError, match="no images given"):
@@ -451,6 +463,13 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(network, [np.full((1, *SHAPE), np.nan, np.float32)])
     with pytest.raises(mpscnn.ParameterError, match="2 classes for 1 images"):
         mpscnn.quantize(network, noise(1), test_classes=[1, 2])
+    for wrong in (-1, 1000):
+        with pytest.raises(
+            mpscnn.ParameterError, match=f"class {wrong} in test_classes; network .* has classes 0 to"
+        ):
+            mpscnn.quantize(network, noise(1), test_classes=[wrong])
+    with pytest.raises(mpscnn.ParameterError, match="test_classes must be whole numbers"):
+        mpscnn.quantize(network, noise(1), test_classes=["cat"])  # type: ignore[list-item]
     with pytest.raises(mpscnn.ParameterError, match="expected a Network or a Model, got str"):
         mpscnn.quantize("mobilenet_v2", noise(1))  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="keep_float must be a sequence of names, got 'conv'"):

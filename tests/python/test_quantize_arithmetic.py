@@ -13,9 +13,10 @@ from quantized_networks import (
 )
 
 import mpscnn
+from mpscnn.graph.integer_layers import Scale
 from mpscnn.quantization.equalization import equalized
 from mpscnn.quantization.integers import with_integers
-from mpscnn.quantization.ranges import Histogram, Scale, best_scale
+from mpscnn.quantization.ranges import Histogram, best_scale
 from mpscnn.quantization.weights import integer_weights
 
 # ---- Ranges -----------------------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@
 #include "cpu/kernels/integer_pairs.h"
 #include "cpu/kernels/integer_quad_registers.h"
 #include "cpu/kernels/integer_requantization.h"
+#include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
 #if defined(__AVX2__) && !defined(__AVX512BW__)
 #include "cpu/kernels/integer_depthwise_pairs.h"
@@ -147,9 +148,8 @@ MPSCNN_INLINE bool reads_pixels_in_order(const IntegerConvolutionTask &task) {
     };
     return is_one(task.vertical) && is_one(task.horizontal) && task.weights.groups == 1 &&
            task.weights.inputs % 2 == 0 && from.pixel_stride == task.weights.inputs &&
-           from.row_stride == from.width * from.pixel_stride && from.height == task.destination.height &&
-           from.width == task.destination.width &&
-           (from.batch == 1 || from.image_stride == from.height * from.row_stride);
+           from.height == task.destination.height && from.width == task.destination.width &&
+           images_join(from);
 }
 
 void gather_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int16_t *rows) {

@@ -27,6 +27,11 @@ template <class AnyView> MPSCNN_INLINE bool rows_join(const AnyView &view) {
     return view.row_stride == view.width * view.pixel_stride;
 }
 
+/// Whether rows and images follow each other without a gap.
+template <class AnyView> MPSCNN_INLINE bool images_join(const AnyView &view) {
+    return rows_join(view) && (view.batch == 1 || view.image_stride == view.height * view.row_stride);
+}
+
 /// Pixels at even distances: visit(y, how many from the beginning of row y on), `join` or else row by row.
 template <class Visit>
 MPSCNN_INLINE void for_each_strip(const Range &rows, std::int64_t width, bool join, Visit visit) {

@@ -43,10 +43,8 @@ Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning 
                            task.vertical.stride == 1 && task.horizontal.stride == 1 &&
                            task.vertical.before == 0 && task.horizontal.before == 0 &&
                            from.height == task.gradient.height && from.width == task.gradient.width;
-    const bool joins =
-        rows_join(from) && (from.batch == 1 || from.image_stride == from.height * from.row_stride);
     const bool normalizes = task.normalization.applies;
-    plan.reads_source = one_pixel && joins && channels % V::width == 0 && !normalizes;
+    plan.reads_source = one_pixel && images_join(from) && channels % V::width == 0 && !normalizes;
     const std::int64_t floats = (plan.reads_source ? 0 : gradient_block * plan.block_taps) +
                                 (normalizes ? NormalizedCopy<V>::floats(from.channels) : 0);
     return planning.keep(plan, parts * plan.items, static_cast<std::size_t>(floats) * sizeof(float));

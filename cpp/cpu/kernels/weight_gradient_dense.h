@@ -121,9 +121,7 @@ void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::i
 template <class Visit> void for_each_block(const WeightGradientTask &task, Range rows, Visit visit) {
     const ConstView &gradient = task.gradient;
     const std::int64_t width = gradient.width;
-    const bool join = rows_join(gradient) &&
-                      (gradient.batch == 1 || gradient.image_stride == gradient.height * gradient.row_stride);
-    const std::int64_t strip_rows = join ? rows.size() : 1;
+    const std::int64_t strip_rows = images_join(gradient) ? rows.size() : 1;
     for (std::int64_t row = rows.begin; row < rows.end; row += strip_rows) {
         const std::int64_t pixels = strip_rows * width;
         for (std::int64_t first = 0; first < pixels; first += gradient_block) {

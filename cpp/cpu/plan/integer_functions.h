@@ -8,6 +8,7 @@
 
 #include "engine/graph.h"
 #include "ops/neuron.h"
+#include "ops/pooling.h"
 
 namespace mpscnn::cpu {
 
@@ -22,6 +23,12 @@ FixedPoint fixed_point(double factor);
 /// Of the sum of `count` integers, for their mean in the result's integers.
 FixedPoint factor_of_mean(const engine::Quantization &source, const engine::Quantization &result,
                           std::int64_t count);
+
+/// Whose result may have integers of its own: with those of its source it is computed like any average
+/// pooling, with others as a mean.
+inline bool is_mean_of_image(const ops::Pooling &pooling) {
+    return pooling.global && pooling.kind == ops::PoolingKind::average;
+}
 
 /// What a layer of its own makes of each stored integer of its source: a neuron that int8 networks have, and
 /// that is not a pair of limits.

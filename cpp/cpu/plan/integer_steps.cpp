@@ -138,6 +138,8 @@ private:
     }
 
     void add_layer(const FusedOperation &fused, const ops::Pooling &pooling) {
+        if (is_mean_of_image(pooling) && !(quantization(fused.inputs[0]) == quantization(fused.result)))
+            return add_mean(fused);
         IntegerPoolingTask task;
         task.centre = stored(quantization(fused.result), 0);
         if (pooling.kind == ops::PoolingKind::max)
@@ -177,7 +179,8 @@ private:
         append(fused, task).others = {second};
     }
 
-    void add_layer(const FusedOperation &fused, const ops::Reduction &) {
+    void add_layer(const FusedOperation &fused, const ops::Reduction &) { add_mean(fused); }
+    void add_mean(const FusedOperation &fused) {
         const Quantization &source = quantization(fused.inputs[0]);
         const Requantization &limits = fused.integers->requantization;
         const std::int64_t count =

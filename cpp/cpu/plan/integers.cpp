@@ -458,7 +458,10 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
                 lower_constant(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Reduction>)
                 limits(); // the factor follows from the shape
-            else {
+            else if constexpr (std::is_same_v<Op, ops::Pooling>) {
+                if (!is_mean_of_image(operation)) require_same(graph, index);
+                limits();
+            } else {
                 require_same(graph, index);
                 limits();
             }

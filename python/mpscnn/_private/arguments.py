@@ -13,6 +13,7 @@ from mpscnn.errors import ParameterError
 
 __all__ = [
     "IntPair",
+    "input_size",
     "is_finite_number",
     "is_whole_number",
     "name_list",
@@ -25,6 +26,7 @@ __all__ = [
 ]
 
 IntPair = int | tuple[int, int]
+_LARGEST_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same limit
 
 
 def is_finite_number(value: object) -> TypeGuard[float]:
@@ -79,6 +81,14 @@ def result_size(what: str, value: IntPair) -> tuple[int, int]:
     if height < 1 or width < 1:
         raise ParameterError(f"{what} must be at least 1, got {value!r}")
     return height, width
+
+
+def input_size(what: str, value: IntPair) -> tuple[int, int]:
+    """(height, width) of an input that is made of a photo, from one number or two."""
+    extents = result_size(what, value)
+    if max(extents) > _LARGEST_INPUT_SIDE:
+        raise ParameterError(f"{what} must be at most {_LARGEST_INPUT_SIDE:,}, got {value!r}")
+    return extents
 
 
 def name_list(what: str, names: Sequence[str]) -> list[str]:

@@ -44,7 +44,9 @@ def serve(requests: IO[str], replies: IO[str]) -> None:
             else:
                 reply = _answer(engine, request)
         except Exception as error:  # an engine may fail with anything; the parent reports it
-            reply = {"error": f"{type(error).__name__}: {error}"}
+            # mpscnn's messages say by themselves what is wrong.
+            is_ours = type(error).__module__.startswith("mpscnn.")
+            reply = {"error": str(error) if is_ours else f"{type(error).__name__}: {error}"}
         replies.write(json.dumps(reply) + "\n")
         replies.flush()
 

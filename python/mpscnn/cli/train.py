@@ -91,7 +91,7 @@ def train(
         ),
     ] = Path("mine.safetensors"),
     report: Annotated[
-        Path | None,
+        str | None,
         typer.Option(
             metavar="DIR",
             help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --pages: "
@@ -172,6 +172,9 @@ def train(
         raise typer.BadParameter(
             "expected either FOLDER, --digits DIR or --pages DIR", param_hint="FOLDER | --digits | --pages"
         )
+    if report == "":
+        raise typer.BadParameter("an empty name is not a folder", param_hint="--report")
+    report_folder = None if report is None else Path(report)
     if "" in (folder, digits, pages):  # as a path it would be the current folder
         raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits | --pages")
     _require_kind(context, _FOLDER if folder is not None else _DIGITS if digits is not None else _PAGES_OF)
@@ -192,7 +195,7 @@ def train(
                     batch_size=batch_size or _PAGES.batch_size,
                     seed=seed,
                 ),
-                report=report,
+                report=report_folder,
                 device=device,
                 threads=threads or "auto",
             )
@@ -226,7 +229,7 @@ def train(
                 options,
                 model=model,
                 validation=validation,
-                report=report,
+                report=report_folder,
                 resume=resume,
                 restart=restart,
                 device=device,

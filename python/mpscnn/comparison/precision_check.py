@@ -15,7 +15,7 @@ from mpscnn.comparison.native_engine import NativeEngine, whole_layers
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
-from mpscnn.verify.layers import in_pieces
+from mpscnn.graph.pieces import in_pieces
 
 #: Largest finite number and least normal one.
 _LIMITS = {

@@ -146,8 +146,8 @@ class Network(
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]
         index = {name: position for position, name in enumerate(names)}
-        network.inputs = [Tensor(network, index[name], name) for name in input_names]
-        network.outputs = [Tensor(network, index[name], name) for name in description["outputs"]]
+        network.inputs = [Tensor(network.graph, index[name], name) for name in input_names]
+        network.outputs = [Tensor(network.graph, index[name], name) for name in description["outputs"]]
         return network
 
     def __copy__(self) -> Network:
@@ -191,7 +191,7 @@ class Network(
             as_json(f"layer {name!r}: {operation}", attributes),
             "" if neuron is None else as_json(f"layer {name!r}: neuron", neuron),
         )
-        return Tensor(self, index, name)
+        return Tensor(self.graph, index, name)
 
     def add_custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
@@ -203,7 +203,7 @@ class Network(
             raise ParameterError(f"custom: name must be a string, got {name!r}")
         name = name if name is not None else self._free_name("custom")
         index = _core.add_custom(self.graph, name, [tensor.index for tensor in inputs], function, list(shape))
-        return Tensor(self, index, name)
+        return Tensor(self.graph, index, name)
 
     def output(self, x: Tensor) -> Tensor:
         """Marks a result of the network. Several outputs keep the order in which they were marked."""
@@ -255,7 +255,7 @@ class Network(
             raise ParameterError(
                 f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), names)}"
             )
-        return Tensor(self, names.index(name), name)
+        return Tensor(self.graph, names.index(name), name)
 
     def layer_names(self) -> list[str]:
         """The names of the inputs and of all layers, in the order of the network."""
@@ -421,7 +421,7 @@ class Network(
 
     def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
         extents = whole_numbers(f"input {name!r}", [-1 if extent is None else extent for extent in shape])
-        return Tensor(self, self.graph.add_input(name, [-1, *extents]), name)
+        return Tensor(self.graph, self.graph.add_input(name, [-1, *extents]), name)
 
     def _require_own(self, tensor: object) -> None:
         if not isinstance(tensor, Tensor):
@@ -429,7 +429,7 @@ class Network(
                 f"expected a Tensor of network {self.name!r} (an input or a layer's result), "
                 f"got {type(tensor).__name__}"
             )
-        if tensor.network is not self:
+        if tensor.graph is not self.graph:
             raise ParameterError(f"{tensor!r} belongs to another network")
 
     def _free_name(self, stem: str) -> str:

@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.graph.integer_layers import PRODUCTS, Node
 from mpscnn.graph.network import Network
 from mpscnn.quantization.calibration import Seen
-from mpscnn.quantization.preparation import PRODUCTS, Node
 
 _MOST = 6  # a factor is at most 2^6, or one over it
 

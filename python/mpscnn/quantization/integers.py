@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from copy import deepcopy
 from typing import Any
@@ -10,21 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn import _core
-from mpscnn.errors import UnsupportedError
+from mpscnn.graph.integer_layers import PROBABILITIES, PRODUCTS, Node, Scale, keeps_integers
 from mpscnn.graph.network import Network
+from mpscnn.graph.pieces import in_pieces
 from mpscnn.quantization.calibration import Seen
-from mpscnn.quantization.preparation import PRODUCTS, Node
-from mpscnn.quantization.ranges import Scale, best_scale
+from mpscnn.quantization.ranges import best_scale
 from mpscnn.quantization.weights import IntegerWeights, integer_weights
-from mpscnn.verify.layers import in_pieces
-
-#: Their results have the integers of what they read.
-_SAME_INTEGERS = {
-    "channel_shuffle", "gather", "padding", "pooling", "reshape", "resize", "slice", "tile", "transpose",
-}  # fmt: skip
-#: Of a softmax, by definition.
-_PROBABILITIES = Scale(1.0 / 256.0, -128)
 
 
 def is_kept(node: Node) -> bool:
@@ -32,60 +22,19 @@ def is_kept(node: Node) -> bool:
     return bool(node.get("keep_float32", False))
 
 
-def refused_layers(network: Network) -> dict[str, str]:
-    """Layers that the engine does not compute in integers, and why. It is asked, with integers made up.
-
-    Args:
-        network: as of `prepare`.
-    """
-    trial = _with_trial_integers(_without_weights(network))
-    try:
-        trial.compile(device="cpu", precision="int8")
-    except UnsupportedError:
-        pass
-    else:
-        return {}
-    refused = {}
-    pieces = in_pieces(_without_weights(network))
-    for name in [node["name"] for node in network.to_dict()["nodes"]]:
-        try:
-            _with_trial_integers(pieces.subgraph([name])).compile(device="cpu", precision="int8")
-        except UnsupportedError as error:
-            refused[name] = str(error)
-    return refused
-
-
-def _without_weights(network: Network) -> Network:
-    return Network.from_graph(_core.Graph.from_json(json.dumps(network.to_dict())))
-
-
-def _with_trial_integers(network: Network) -> Network:
-    for name in network.layer_names():
-        network.quantize(name, "int8", _PROBABILITIES.scale, _PROBABILITIES.zero_point)
-    for spec in network.weight_specs():
-        name, shape = f"{spec['layer']}.{spec['role']}", tuple(spec["shape"])
-        if spec["role"] == "weight":
-            network.set_quantized_weight(name, np.zeros(shape, np.uint8), [1.0], [0.0])
-        elif spec["role"] == "bias":
-            network.set_quantized_weight(name, np.zeros(shape, np.int32), [1.0], [0.0])
-        else:
-            network.set_weights({name: np.ones(shape, np.float32)})
-    return network
-
-
 def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
     """Of the input and each layer: with the least mean squared error over the images that were seen."""
     nodes = network.to_dict()["nodes"]
     first = {name: name for name in network.layer_names()}
     for node in nodes:
-        if node["operation"] == "reshape" or (node["operation"] in _SAME_INTEGERS and not is_kept(node)):
+        if node["operation"] == "reshape" or (keeps_integers(node) and not is_kept(node)):
             first[node["name"]] = first[node["inputs"][0]]
     members: dict[str, list[str]] = {}
     for name, own in first.items():
         members.setdefault(own, []).append(name)
     softmax = {node["name"] for node in nodes if node["operation"] == "softmax" and not is_kept(node)}
     found = {
-        own: _PROBABILITIES if own in softmax else best_scale([seen[name].histogram for name in names])
+        own: PROBABILITIES if own in softmax else best_scale([seen[name].histogram for name in names])
         for own, names in members.items()
     }
     return {name: found[own] for name, own in first.items()}

@@ -9,15 +9,16 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.arguments import name_list
+from mpscnn._private.arguments import name_list, whole_numbers
 from mpscnn.comparison.precision_table import Answers, AnswersSeen
 from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.integer_layers import refused_layers
 from mpscnn.graph.network import Network
 from mpscnn.model import Model
 from mpscnn.quantization.calibration import Computed, calibrate
 from mpscnn.quantization.equalization import equalized
 from mpscnn.quantization.inputs import Array, Given, batches, count_of, inputs_of
-from mpscnn.quantization.integers import integer_pieces, is_kept, refused_layers, with_integers
+from mpscnn.quantization.integers import integer_pieces, is_kept, with_integers
 from mpscnn.quantization.preparation import prepare
 from mpscnn.quantization.report import QuantizationReport, QuantizedLayer
 
@@ -58,7 +59,8 @@ def quantize(
     Raises:
         UnsupportedError: integers have none of the layers.
         ParameterError: a network that is quantised already, no such layer to keep, no images, other inputs than the
-            network has, results that are not finite, another number of classes than images. ShapeError: images that
+            network has, results that are not finite, another number of classes than images or classes that the network
+            does not have. ShapeError: images that
             do not fit. WeightsError: weights are missing. ImageError: a photo cannot be read.
     """
     if isinstance(network, Model):
@@ -70,8 +72,7 @@ def quantize(
     given = inputs_of(network, images, "images")
     tested = given if test_images is None else inputs_of(network, test_images, "test_images")
     count = sum(map(count_of, tested))
-    if test_classes is not None and len(test_classes) != count:
-        raise ParameterError(f"quantize: {len(test_classes)} classes for {count} images")
+    right = None if test_classes is None else _right_classes(network, test_classes, count)
     used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
     answers = _what_they_say(network, tested)
     before, after = _answers(network, result, tested, answers)
@@ -81,8 +82,8 @@ def quantize(
         images=count,
         compared=answers.counted,
         agreement=after.agreement(),
-        accuracy_before=before.accuracy(test_classes),
-        accuracy=after.accuracy(test_classes),
+        accuracy_before=before.accuracy(right),
+        accuracy=after.accuracy(right),
         error=after.error(),
         equalized=was_equalized,
         kept=tuple(node["name"] for node in result.to_dict()["nodes"] if is_kept(node)),
@@ -90,6 +91,22 @@ def quantize(
         layers=_layers(used, result, given),
     )
     return result, report
+
+
+def _right_classes(network: Network, classes: Sequence[int], count: int) -> list[int]:
+    """A class for each image, where the network is a classifier one that it has."""
+    right = whole_numbers("quantize: test_classes", classes)
+    if len(right) != count:
+        raise ParameterError(f"quantize: {len(right)} classes for {count} images")
+    scores = network.outputs[0].shape
+    if len(network.outputs) == 1 and len(scores) == 2 and scores[1] is not None:
+        for index in right:
+            if not 0 <= index < scores[1]:
+                raise ParameterError(
+                    f"quantize: class {index} in test_classes; network {network.name!r} has classes 0 to "
+                    f"{scores[1] - 1}"
+                )
+    return right
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,10 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import WeightsError
+from mpscnn.graph.integer_layers import PRODUCTS, Node
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import operations
 
-Node = dict[str, Any]
-
-#: Whose weights have an output each on their first axis.
-PRODUCTS = ("convolution", "fully_connected")
 _TAKES_ACTIVATION = {entry["name"] for entry in operations() if entry["takes_activation"]}
 
 

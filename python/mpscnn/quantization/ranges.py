@@ -4,37 +4,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.graph.integer_layers import HIGHEST, LOWEST, Scale
+
 _BINS = 8192  # 32 for each integer when the range is used up
 _LEVELS = 255
-_LOWEST, _HIGHEST = -128, 127
 #: Shares of the range that are tried: first of both ends, then of each.
 _SHARES = np.linspace(1.0, 0.2, 81)
 #: Below this a scale would be no normal float32 number once it is multiplied with another one.
 _LEAST_SCALE = 2.0**-60
-
-
-@dataclass(frozen=True)
-class Scale:
-    """int8 integers: number = (integer - zero_point) * scale."""
-
-    scale: float
-    zero_point: int
-
-    def integers(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The nearest ones."""
-        steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
-        limited: NDArray[np.float64] = np.clip(steps, _LOWEST, _HIGHEST)
-        return limited
-
-    def rounded(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
-        """The numbers that the nearest integers stand for."""
-        numbers: NDArray[np.float64] = (self.integers(values) - self.zero_point) * self.scale
-        return numbers
 
 
 class Histogram:
@@ -110,5 +91,5 @@ def best_scale(histograms: Sequence[Histogram]) -> Scale:
 
 def _of_range(low: float, high: float) -> Scale:
     scale = float(np.float32(max((high - low) / _LEVELS, _LEAST_SCALE)))
-    zero_point = round(_LOWEST - low / scale)
-    return Scale(scale, min(max(zero_point, _LOWEST), _HIGHEST))
+    zero_point = round(LOWEST - low / scale)
+    return Scale(scale, min(max(zero_point, LOWEST), HIGHEST))

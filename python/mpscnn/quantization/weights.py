@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.graph.integer_layers import Scale
 from mpscnn.graph.network import Network
-from mpscnn.quantization.ranges import Scale
 
 _MOST = 127
 #: Largest magnitude of a sum of products and the bias.

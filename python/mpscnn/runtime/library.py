@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpscnn import _core
-from mpscnn._private.arguments import IntPair, result_size, whole_number
+from mpscnn._private.arguments import IntPair, input_size, whole_number
 from mpscnn._private.literals import ChannelOrderName, PrecisionName
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError
@@ -110,13 +110,13 @@ def preprocess(
 
     Raises:
         ImageError: the photo cannot be read. ParameterError: a size or settings that are not allowed; with "mnist" also
-            a photo without a digit. ShapeError: a side of more than 16,384.
+            a photo without a digit. ShapeError: 2 channels.
     """
     from mpscnn.vision.photo import open_photo
 
-    height, width = result_size("size", size)
+    height, width = input_size("size", size)
     text = as_json("preprocess", settings)
     opened = open_photo(photo, channel_order=channel_order)
-    output = np.empty((1, height, width, whole_number("channels", channels)), np.float32)
+    output = np.empty((1, height, width, whole_number("channels", channels, 1, 3)), np.float32)
     _core.preprocess(opened.core, text, output[0])
     return output

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.arguments import is_finite_number, is_whole_number, result_size, whole_number
+from mpscnn._private.arguments import input_size, is_finite_number, is_whole_number, whole_number
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ImageError, ParameterError
 from mpscnn.training.batches import EpochData
@@ -21,7 +21,6 @@ from mpscnn.training.photo_views import Augmentation, PhotoReader
 
 __all__ = ["ImageFolder", "UnreadablePhotosError"]
 
-_MAX_SIDE = 16_384  # of an input that is made of a photo: docs/preprocessing.md
 Batch = tuple[NDArray[np.float32], NDArray[np.int64]]
 
 
@@ -73,9 +72,7 @@ class ImageFolder(EpochData):
             raise ParameterError(f"augment must be True, False or an Augmentation, got {augment!r}")
         if not is_whole_number(channels) or channels not in (1, 3):
             raise ParameterError(f"channels must be 3, or 1 for gray, got {channels!r}")
-        extents = result_size("size", size)
-        if max(extents) > _MAX_SIDE:
-            raise ParameterError(f"size must be at most {_MAX_SIDE:,}, got {size!r}")
+        extents = input_size("size", size)
         found = list_class_folders(path)
         self.path = os.fspath(path)
         self.labels = list(found.labels)

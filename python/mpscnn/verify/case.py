@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.graph.network import Network
+from mpscnn.graph.pieces import in_pieces
 from mpscnn.model import load
 from mpscnn.verify import layers
 from mpscnn.verify.kernel_bounds import kernel_bounds
@@ -99,7 +100,7 @@ def _weights(role: str, shape: list[int], seed: int) -> NDArray[np.float32]:
 def _bundled_layers(recipe: Recipe) -> tuple[Network, Arrays]:
     """Each layer on numbers that are the same everywhere: what layers before it compute differs in its last bits."""
     name = recipe["network"]
-    pieces = layers.in_pieces((load() if name == "default" else load(name)).network)
+    pieces = in_pieces((load() if name == "default" else load(name)).network)
     given = {
         tensor.name: noise(100 + i, (1, *(extent or 1 for extent in tensor.shape[1:])))
         for i, tensor in enumerate(pieces.inputs)

@@ -30,6 +30,8 @@ _BYTES_PER_BYTE = 16
 _LARGE = 1 << 12
 # Layers may share weights, and matrices that move elements are in no file.
 _WEIGHTS_FREE = 1 << 28
+# What moves the elements of a constant.
+_ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
 @dataclass(frozen=True)
@@ -45,12 +47,22 @@ class Constant:
         return self.low is self.high or np.array_equal(self.low, self.high)
 
 
+@dataclass(frozen=True)
+class StoredIntegers:
+    """What DequantizeLinear makes floats of: (values - zero point) * scale, one for all or along an axis."""
+
+    values: Array
+    scales: NDArray[np.float32]
+    zero_points: Array
+
+
 class Constants:
     """The constants of one file by name: its own, and those computed of them."""
 
     def __init__(self, file: OnnxFile) -> None:
         self._file = file
         self._known: dict[str, Constant] = {}
+        self._dequantized: dict[str, Node] = {}
         self._left = _BYTES_FREE + _BYTES_PER_BYTE * file.size
         self._weights = 0
 
@@ -148,6 +160,20 @@ class Constants:
         low, high = ([int(one) for one in array.reshape(-1)] for array in (constant.low, constant.high))
         return low, high
 
+    def integers_of(self, name: str) -> StoredIntegers | None:
+        """What a constant of floats is made of, arranged otherwise or not; None where that is not integers."""
+        while name not in self._dequantized:
+            maker = self._file.makers.get(name)
+            if maker is None or maker.kind not in _ARRANGING:
+                return None
+            name = maker.inputs[0]
+        node = self._dequantized[name]
+        values, scales = (self.fixed(node.input(place), "its integers") for place in (0, 1))
+        zero_points = np.zeros(scales.size, values.dtype)
+        if node.input(2) is not None:
+            zero_points = self.fixed(node.input(2), "its zero points").reshape(-1)
+        return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
+
     def count_weight(self, size: int) -> None:
         """Adds the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size."""
         self._weights += size
@@ -165,6 +191,8 @@ class Constants:
         fixed = all(constant is None or constant.low is constant.high for constant in given)
         low = self._run(node, [None if one is None else one.low for one in given])
         high = low if fixed else self._run(node, [None if one is None else one.high for one in given])
+        if node.kind == "DequantizeLinear" and fixed:
+            self._dequantized[node.outputs[0]] = node
         for name, first, second in zip(node.outputs, low, high, strict=False):
             if name:
                 self.put(name, first, second)

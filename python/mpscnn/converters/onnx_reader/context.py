@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,11 +19,16 @@ from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_reader.quantizations import Quantized
+
 # Ends of the names of layers that only move elements, which are inserted where operators need them.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
 _MOST_INSERTED = 16
 
 Handler = Callable[["Context", Node], None]
+Integers = tuple[float, int]
+"""How int8 numbers stand for a tensor: its scale and zero point."""
 
 
 class Context:
@@ -52,7 +58,10 @@ class Context:
         self.names = names
         self.results = results
         self.values: dict[str, Value] = {}
-        self.quantized: dict[str, tuple[Value, str, str]] = {}
+        self.quantized: dict[str, Quantized] = {}
+        self.limited: set[str] = set()  # whose layer has the limits of the integers that they become
+        self.integers: dict[int, Integers] = {}  # by the tensor's index
+        self.weights: dict[tuple[str, str], str] = {}  # layer and role: the name in the file
         self.padded: dict[str, tuple[Value, list[int]]] = {}
         self.notes: list[str] = []
         self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
@@ -154,8 +163,10 @@ class Context:
                 waiting += [self.file.makers[name] for name in here.inputs if name in self.file.makers]
         return names
 
-    def set_weight(self, layer: str, role: str, values: NDArray[np.generic]) -> None:
-        """A weight of a layer, in its order."""
+    def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
+        """A weight of a layer, in its order; `name` is that of the constant it is made of, if of one."""
+        if name is not None:
+            self.weights[layer, role] = name
         self.constants.count_weight(4 * values.size)
         numbers = values.astype(np.float32, copy=False)
         if not any(numbers.strides):  # one number for all elements, which arrays of the core are not

@@ -6,12 +6,21 @@ from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import function_of
 from mpscnn.converters.onnx_reader.patterns import by_parts
+from mpscnn.converters.onnx_reader.quantizations import within_integers
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 
 def ending(c: Context, name: str) -> tuple[Activation, str]:
-    """The activation behind a result that nothing else reads, and the name of what it gives; else None and the name."""
+    """The activation behind a result that nothing else reads, and the name of what it gives; else None and the name.
+
+    Limits of integers that this becomes are a part of it.
+    """
+    activation, result = _activation_behind(c, name)
+    return within_integers(c, activation, result), result
+
+
+def _activation_behind(c: Context, name: str) -> tuple[Activation, str]:
     if found := by_parts(c, name):
         activation, result, nodes = found
         c.merged.update(map(id, nodes))

@@ -39,7 +39,7 @@ def _gemm(c: Context, node: Node) -> None:
             )
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
     activation, result = ending(c, node.outputs[0])
-    c.values[result] = dense(c, node, x, weight, bias, activation)
+    c.values[result] = dense(c, node, x, weight, bias, activation, (node.input(1), third))
 
 
 def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Value) -> None:
@@ -68,9 +68,9 @@ def _matmul(c: Context, node: Node) -> None:
         return
     if weight.ndim != 2 or x.rank < 2:
         raise UnsupportedError(f"multiplies {x.shown} and a constant {weight.shape}; supported are matrices")
-    bias, result = _bias_behind(c, node.outputs[0], weight.shape[1])
+    bias, bias_name, result = _bias_behind(c, node.outputs[0], weight.shape[1])
     activation, result = ending(c, result)
-    c.values[result] = dense(c, node, x, weight.T, bias, activation)
+    c.values[result] = dense(c, node, x, weight.T, bias, activation, (node.inputs[1], bias_name))
 
 
 def _constant_first(c: Context, node: Node) -> None:
@@ -81,17 +81,17 @@ def _constant_first(c: Context, node: Node) -> None:
     c.result(node, y.without_axes([y.rank - 2]) if is_row else y)
 
 
-def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str]:
-    """A sum with one constant for each column, which alone reads the product."""
+def _bias_behind(c: Context, name: str, units: int) -> tuple[NDArray[np.float32] | None, str | None, str]:
+    """A sum with one constant for each column, which alone reads the product: numbers, their name, the result's."""
     user = c.only_user(name)
     if user is None or user.kind != "Add" or len(user.inputs) != 2:
-        return None, name
+        return None, None, name
     other = user.inputs[1] if user.inputs[0] == name else user.inputs[0]
     constant = c.constants.find(other)
     if constant is None or not constant.is_fixed or constant.low.shape != (units,):
-        return None, name
+        return None, None, name
     c.merged.add(id(user))
-    return c.constants.real(other, "its biases"), user.outputs[0]
+    return c.constants.real(other, "its biases"), other, user.outputs[0]
 
 
 def dense(
@@ -101,8 +101,13 @@ def dense(
     weight: NDArray[np.float32],
     bias: NDArray[np.float32] | None,
     activation: Activation,
+    names: tuple[str | None, str | None] = (None, None),
 ) -> Value:
-    """The last axis of x times a matrix [results][features], for each of the other axes."""
+    """The last axis of x times a matrix [results][features], for each of the other axes.
+
+    Args:
+        names: of the constants that the matrix and the bias are made of, if of one each.
+    """
     units, features = weight.shape
     if any(atom.is_batch for atom in x.axes[-1]):
         raise UnsupportedError(f"multiplies {x.shown}, whose last axis has the batch")
@@ -118,7 +123,7 @@ def dense(
         weight = _ordered(weight, positions(x.axes[-1], x.order))
         tensor = c.arranger.physical(x, (x.order,)) if len(x.tensor.shape) not in (2, 4) else x.tensor
         y = c.network.dense(tensor, units, activation=activation, name=name)
-        c.set_weight(name, "weight", weight.reshape(units, *(extent or 1 for extent in tensor.shape[1:])))
+        weight = weight.reshape(units, *(extent or 1 for extent in tensor.shape[1:]))
         rest = x.order
     else:
         tensor, rest, tail = c.arranger.channels_last(x, x.axes[-1])
@@ -126,9 +131,10 @@ def dense(
             tensor = c.arranger.physical(x.lying(tensor, rest + tail), (*image_rows(rest), tail))
         y = c.network.conv2d(tensor, units, 1, activation=activation, name=name)
         ordered = _ordered(weight, positions(x.axes[-1], tail))
-        c.set_weight(name, "weight", ordered.reshape(units, 1, 1, features))
+        weight = ordered.reshape(units, 1, 1, features)
+    c.set_weight(name, "weight", weight, names[0])
     if bias is not None:
-        c.set_weight(name, "bias", bias)
+        c.set_weight(name, "bias", bias, names[1])
     new = () if units == 1 else (Atom(units),)
     return Value(y, (*x.axes[:-1], new), (rest if rest_count else ()) + new)
 

@@ -11,6 +11,7 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.quantizations import within_integers
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -62,6 +63,7 @@ def _plain(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     if function is None:
         raise UnsupportedError("with these attributes it is not supported")
+    function = within_integers(c, function, node.outputs[0])
     c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
 
 

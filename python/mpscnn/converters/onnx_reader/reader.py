@@ -19,6 +19,7 @@ from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
 from mpscnn.converters.onnx_reader.endings import begins_activation
 from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
+from mpscnn.converters.onnx_reader.integer_network import keep_integers
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
 from mpscnn.converters.onnx_reader.response import begins_response
@@ -55,6 +56,7 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
             with suppress(UnsupportedError):  # which the conversion of all of the file reports
                 context = _converted(file, options, heads)
                 if mark_detection(context, tail, heads, notes):
+                    keep_integers(context)
                     context.network.notes += context.notes
                     context.network.source_ends = list(heads)
                     return context.network
@@ -66,6 +68,7 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
         outputs.mark(name)
     if wanted != file.outputs and not options.outputs:
         context.network.source_ends = wanted
+    keep_integers(context)
     context.network.notes += [*notes, *context.notes, *filter(None, [undecoded(context.network)])]
     return context.network
 

@@ -10,6 +10,7 @@ import numpy as np
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -41,6 +42,7 @@ def _resize(c: Context, node: Node) -> None:
     attributes |= {"kind": "bilinear"} if mode == "linear" else {"kind": "nearest", "rounding": rounding}
     attributes |= _coordinates(alignment, attributes)
     y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
+    note_same_limits(c, x, node.outputs[0])  # linear and nearest ones alone are read
     c.result(node, c.arranger.of_image(y, x.rank))
 
 

@@ -12,6 +12,7 @@ from mpscnn.converters.layout import Axis, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -108,9 +109,9 @@ def _convolution(c: Context, node: Node) -> None:
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
     y = c.network.layer("convolution", [tensor], attributes, activation=activation, name=name)
-    c.set_weight(name, "weight", weight)
+    c.set_weight(name, "weight", weight, node.input(1))
     if node.input(2) is not None:
-        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"))
+        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
     if lies is None:
         c.values[result] = c.arranger.of_image(y, x.rank)
     else:
@@ -239,8 +240,7 @@ def _pooling(c: Context, node: Node) -> None:
     else:
         _norm_pooling(c, node, x, attributes, order)
         return
-    y = c.network.layer("pooling", [c.arranger.image(x)], attributes, name=c.layer_name(node))
-    c.result(node, c.arranger.of_image(y, x.rank))
+    _pool(c, node, x, attributes)
 
 
 def _norm_pooling(c: Context, node: Node, x: Value, attributes: dict[str, Any], order: int) -> None:
@@ -262,9 +262,13 @@ def _norm_pooling(c: Context, node: Node, x: Value, attributes: dict[str, Any], 
 
 def _global_pooling(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
-    image = c.arranger.image(x)
-    pool = c.network.global_max_pool2d if node.kind == "GlobalMaxPool" else c.network.global_average_pool2d
-    c.result(node, c.arranger.of_image(pool(image, name=c.layer_name(node)), x.rank))
+    _pool(c, node, x, {"kind": "max" if node.kind == "GlobalMaxPool" else "average", "global": True})
+
+
+def _pool(c: Context, node: Node, x: Value, attributes: dict[str, Any]) -> None:
+    y = c.network.layer("pooling", [c.arranger.image(x)], attributes, name=c.layer_name(node))
+    note_same_limits(c, x, node.outputs[0])
+    c.result(node, c.arranger.of_image(y, x.rank))
 
 
 WINDOWS: dict[str, Handler] = {

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from mpscnn.graph.layer_arguments import Activation
 
 if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+    from mpscnn import _core
 
 Shape = tuple[int | None, ...]
 
@@ -20,13 +20,14 @@ class Tensor:
     `shape` lists the batch first; None is an extent that is free until the network runs.
     """
 
-    __slots__ = ("index", "name", "network", "shape")
+    __slots__ = ("graph", "index", "name", "shape")
 
-    def __init__(self, network: Network, index: int, name: str) -> None:
-        self.network = network
+    def __init__(self, graph: _core.Graph, index: int, name: str) -> None:
+        # Not the network, which holds its tensors: without a cycle its weights go with its last reference.
+        self.graph = graph
         self.index = index
         self.name = name
-        self.shape: Shape = tuple(None if extent < 0 else extent for extent in network.graph.shape(index))
+        self.shape: Shape = tuple(None if extent < 0 else extent for extent in graph.shape(index))
 
     def __repr__(self) -> str:
         return f"<Tensor {self.name!r} {self.shape}>"

@@ -1,0 +1,160 @@
+"""A network whose layers have the integers of a file's QuantizeLinear and DequantizeLinear, for precision "int8"."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.onnx_reader.constants import StoredIntegers
+from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.graph.integer_layers import PRODUCTS, Node, Scale, keeps_integers, refused_layers
+from mpscnn.graph.network import Network
+
+_SHOWN = 5
+_STORED_ZERO = 128  # of int8 weights, which networks hold as uint8
+_ROUNDING = 1e-6  # of a bias' scale, which is a product
+
+Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
+"""Integers as a network holds them, their scales and zero points."""
+
+
+def keep_integers(c: Context) -> None:
+    """States the integers of tensors and weights; layers without any, or that no engine has, stay in float32.
+
+    A network without a convolution or dense layer of integers stays as it is.
+    """
+    if not c.quantized:
+        return
+    network = c.network
+    made = _Integers(c)
+    trial = Network.from_graph(network.graph.copy())
+    trial.keep_float32(made.floats)
+    refused = refused_layers(trial, made.scales)
+    floats = [node["name"] for node in made.nodes if node["name"] in {*made.floats, *refused}]
+    if all(node["name"] in floats for node in made.nodes if node["operation"] in PRODUCTS):
+        c.notes.append(
+            "no convolution or dense layer has integers for its input, weights, bias and result: of QuantizeLinear "
+            "and DequantizeLinear only the limits stay"
+        )
+        return
+    for name, scale in made.scales.items():
+        network.quantize(name, "int8", scale.scale, scale.zero_point)
+    network.keep_float32(floats)
+    made.set_weights(set(made.names) - set(floats))
+    c.notes.append(
+        'precision "int8" computes in its integers; in others only the limits of QuantizeLinear and '
+        "DequantizeLinear stay"
+    )
+    if floats:
+        more = f" and {len(floats) - _SHOWN} more" if len(floats) > _SHOWN else ""
+        c.notes.append(
+            f'in precision "int8" {len(floats)} of {len(made.nodes)} layers stay in float32: '
+            f"{', '.join(floats[:_SHOWN])}{more}"
+        )
+
+
+class _Integers:
+    """What a file states of a network.
+
+    Attributes:
+        names: of the network's layers; nodes: these.
+        scales: of the inputs and layers that have integers.
+        floats: the layers that lack integers of what they read, of their result, or of their weights.
+    """
+
+    def __init__(self, c: Context) -> None:
+        self._c = c
+        self.nodes: list[Node] = c.network.to_dict()["nodes"]
+        self.names: list[str] = [node["name"] for node in self.nodes]
+        self.scales = self._scales()
+        self._set = {f"{spec['layer']}.{spec['role']}" for spec in c.network.weight_specs() if spec["set"]}
+        self.floats = [node["name"] for node in self.nodes if not self._is_complete(node)]
+
+    def set_weights(self, layers: Collection[str]) -> None:
+        """Of these layers, which are none of `floats`."""
+        for node in self.nodes:
+            if node["operation"] in PRODUCTS and node["name"] in layers:
+                for name, stored in self._weights(node).items():
+                    if stored is not None:
+                        self._c.network.set_quantized_weight(name, *stored)
+
+    def _scales(self) -> dict[str, Scale]:
+        """The file's, and what follows: what moves elements keeps integers, what a pair alone reads has the pair's."""
+        names = self._c.network.layer_names()
+        scales = {names[index]: Scale(*integers) for index, integers in self._c.integers.items()}
+        reads = Counter(name for node in self.nodes for name in node["inputs"])
+        reads.update(tensor.name for tensor in self._c.network.outputs)
+        limits = {
+            node["inputs"][0]: node["name"]
+            for node in self.nodes
+            if node["operation"] == "neuron" and node["name"] in scales and reads[node["inputs"][0]] == 1
+        }
+        for node in self.nodes:
+            name = node["name"]
+            if name not in scales and keeps_integers(node) and node["inputs"][0] in scales:
+                scales[name] = scales[node["inputs"][0]]
+        for name, limit in limits.items():
+            scales.setdefault(name, scales[limit])
+        return scales
+
+    def _is_complete(self, node: Node) -> bool:
+        if any(name not in self.scales for name in (node["name"], *node["inputs"])):
+            return False
+        return node["operation"] not in PRODUCTS or None not in self._weights(node).values()
+
+    def _weights(self, node: Node) -> dict[str, Stored | None]:
+        """Of a product; None for those that are not integers, or not as precision "int8" wants them."""
+        name = node["name"]
+        weight = self._weight(name)
+        found: dict[str, Stored | None] = {f"{name}.weight": weight}
+        if f"{name}.bias" in self._set:
+            scale = np.float32(self.scales[node["inputs"][0]].scale)
+            found[f"{name}.bias"] = None if weight is None else self._bias(name, scale * weight[1])
+        return found
+
+    def _weight(self, layer: str) -> Stored | None:
+        """Of its floats, as these lie in the order of the layer: with the scales of its outputs they are integers."""
+        stored = self._stored(layer, "weight")
+        if stored is None or stored.values.dtype.itemsize > 1:
+            return None
+        floats = self._c.network.graph.get_weight(layer, "weight")[0]
+        if stored.scales.size not in (1, len(floats)) or stored.zero_points.size not in (1, len(floats)):
+            return None
+        along = (-1, *[1] * (floats.ndim - 1))
+        shift = _STORED_ZERO if stored.values.dtype.kind == "i" else 0
+        zero_points = np.broadcast_to(stored.zero_points.astype(np.float32) + shift, stored.scales.shape)
+        scales = stored.scales.reshape(along)
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            steps = np.rint(floats / scales)
+            integers = steps + zero_points.reshape(along)
+            fits = (steps * scales == floats) & (integers >= 0) & (integers <= 255)
+        if not fits.all():
+            return None
+        return integers.astype(np.uint8), stored.scales, np.ascontiguousarray(zero_points)
+
+    def _bias(self, layer: str, scales: NDArray[np.float32]) -> Stored | None:
+        """The file's 32-bit integers, where their scale is that of the layer's products."""
+        stored = self._stored(layer, "bias")
+        if stored is None or stored.values.dtype != np.int32 or stored.zero_points.any():
+            return None
+        floats = self._c.network.graph.get_weight(layer, "bias")[0]
+        integers = (
+            np.broadcast_to(stored.values.reshape(-1), floats.shape) if stored.values.size == 1 else None
+        )
+        if integers is None:
+            integers = stored.values.reshape(-1)
+        if integers.shape != floats.shape or stored.scales.size not in (1, len(floats)):
+            return None
+        same = np.abs(stored.scales - scales) <= _ROUNDING * scales
+        if not same.all() or not np.array_equal(integers.astype(np.float32) * stored.scales, floats):
+            return None
+        own = np.broadcast_to(stored.scales, integers.shape) if stored.scales.size > 1 else stored.scales
+        return np.ascontiguousarray(integers), own, np.zeros(own.size, np.float32)
+
+    def _stored(self, layer: str, role: str) -> StoredIntegers | None:
+        name = self._c.weights.get((layer, role))
+        return None if name is None else self._c.constants.integers_of(name)

@@ -1,0 +1,103 @@
+"""Layers of 8-bit integers, as precision "int8" computes them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.graph.pieces import in_pieces
+
+Node = dict[str, Any]
+"""A layer, as `Network.to_dict` has it."""
+
+#: Whose weights have an output each on their first axis.
+PRODUCTS = ("convolution", "fully_connected")
+#: Their results have the integers of what they read.
+_SAME_INTEGERS = {
+    "channel_shuffle", "gather", "padding", "pooling", "reshape", "resize", "slice", "tile", "transpose",
+}  # fmt: skip
+#: int8.
+LOWEST, HIGHEST = -128, 127
+
+
+@dataclass(frozen=True)
+class Scale:
+    """int8 integers: number = (integer - zero_point) * scale."""
+
+    scale: float
+    zero_point: int
+
+    def integers(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The nearest ones."""
+        steps = np.rint(np.asarray(values, np.float64) / self.scale) + self.zero_point
+        limited: NDArray[np.float64] = np.clip(steps, LOWEST, HIGHEST)
+        return limited
+
+    def rounded(self, values: NDArray[np.floating]) -> NDArray[np.float64]:
+        """The numbers that the nearest integers stand for."""
+        numbers: NDArray[np.float64] = (self.integers(values) - self.zero_point) * self.scale
+        return numbers
+
+
+#: The integers of a softmax, by definition.
+PROBABILITIES = Scale(1.0 / 256.0, -128)
+
+
+def keeps_integers(node: Node) -> bool:
+    """Whether the result of the layer has the integers of what it reads. A mean of the whole image has its own."""
+    if node["operation"] == "pooling" and node["attributes"].get("global"):
+        return bool(node["attributes"]["kind"] != "average")
+    return node["operation"] in _SAME_INTEGERS
+
+
+def refused_layers(network: Network, scales: Mapping[str, Scale] | None = None) -> dict[str, str]:
+    """Layers that the engine does not compute in integers, and why. It is asked, with made-up weights.
+
+    Args:
+        network: as of `prepare`, or one whose layers without integers are kept in float32.
+        scales: of inputs and layers that have integers; None: made up for all.
+    """
+    trial = _with_trial_integers(_without_weights(network), scales)
+    try:
+        trial.compile(device="cpu", precision="int8")
+    except (ParameterError, UnsupportedError):
+        pass
+    else:
+        return {}
+    refused = {}
+    pieces = in_pieces(_without_weights(network))
+    for name in [node["name"] for node in network.to_dict()["nodes"]]:
+        try:
+            piece = _with_trial_integers(pieces.subgraph([name]), scales)
+            piece.compile(device="cpu", precision="int8")
+        except (ParameterError, UnsupportedError) as error:
+            refused[name] = str(error)
+    return refused
+
+
+def _without_weights(network: Network) -> Network:
+    return Network.from_graph(_core.Graph.from_json(json.dumps(network.to_dict())))
+
+
+def _with_trial_integers(network: Network, scales: Mapping[str, Scale] | None) -> Network:
+    for name in network.layer_names():
+        own = PROBABILITIES if scales is None else scales.get(name.removesuffix(" given"))
+        if own is not None:
+            network.quantize(name, "int8", own.scale, own.zero_point)
+    for spec in network.weight_specs():
+        name, shape = f"{spec['layer']}.{spec['role']}", tuple(spec["shape"])
+        if spec["role"] == "weight":
+            network.set_quantized_weight(name, np.zeros(shape, np.uint8), [1.0], [0.0])
+        elif spec["role"] == "bias":
+            network.set_quantized_weight(name, np.zeros(shape, np.int32), [1.0], [0.0])
+        else:
+            network.set_weights({name: np.ones(shape, np.float32)})
+    return network

@@ -1,0 +1,29 @@
+"""A network's layers, cut apart."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.graph.network import Network
+
+
+def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network:
+    """The same layers, each of which reads inputs of the network, "... given", instead of other layers.
+
+    Args:
+        network: with its weights.
+        results: the layers that are cut apart, whose results are put out; others stay with those that read them. None:
+            all layers.
+    """
+    structure = network.to_dict()
+    names = [node["name"] for node in structure["nodes"]]
+    outputs = names if results is None else list(results)
+    apart = {*outputs, *(tensor.name for tensor in network.inputs)}
+    read = dict.fromkeys(name for node in structure["nodes"] for name in node["inputs"] if name in apart)
+    given = {name: f"{name} given" for name in read}
+    shapes = {name: [-1, *(extent or -1 for extent in network[name].shape[1:])] for name in read}
+    structure["inputs"] = [{"name": given[name], "shape": shapes[name]} for name in read]
+    for node in structure["nodes"]:
+        node["inputs"] = [given.get(name, name) for name in node["inputs"]]
+    structure["outputs"] = outputs
+    return network.restructured(structure, {name: name for name in names})

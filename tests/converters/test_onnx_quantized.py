@@ -1,0 +1,317 @@
+"""ONNX files with QuantizeLinear and DequantizeLinear as networks of integers."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import model, node, operations, random_inputs, read
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn.converters import convert_files, export_onnx, read_network
+from mpscnn.quantization.onnx_check import exact_options
+
+onnxruntime = pytest.importorskip("onnxruntime")
+
+Array = NDArray[np.float32]
+IMAGES = [np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 3)).astype(np.float32)]
+
+
+def in_integers(network: mpscnn.Network, x: Array) -> Array:
+    return np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+
+
+def branched() -> mpscnn.Network:
+    """Every operation that integers have."""
+    network = mpscnn.Network((12, 12, 3), name="small")
+    x = network.conv2d(network.input, 16, 3, padding="same", activation="relu6", name="stem")
+    y = network.depthwise_conv2d(x, 3, padding="same", activation="relu", name="depthwise")
+    y = network.conv2d(y, 16, 1, name="project")
+    x = network.add(x, y, activation="relu", name="sum")
+    small = network.max_pool2d(
+        network.average_pool2d(x, 2, name="halved"), 3, name="largest", strides=1, padding="same"
+    )
+    large = network.resize(small, (12, 12), name="doubled")
+    x = network.concat([x, large, network.activation(y, "relu6", name="limited")], name="all")
+    x = network.multiply(x, network.activation(x, "sigmoid", name="gate"), name="gated")
+    x = network.global_average_pool2d(x, name="pooled")
+    x = network.dense(network.flatten(x, name="flat"), 10, name="scores")
+    network.output(network.softmax(x, name="probabilities"))
+    network.initialize_weights(3)
+    return network
+
+
+@pytest.mark.parametrize("layout", ["nhwc", "nchw"])
+def test_what_was_written_has_the_same_bits(tmp_path: Path, layout: str) -> None:
+    network, _ = mpscnn.quantize(branched(), IMAGES)
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout=layout)
+    again = read_network([tmp_path / "a.onnx"])
+    assert 'precision "int8" computes in its integers' in again.notes[0]
+    assert not any("float32" in note for note in again.notes), again.notes
+    for name, expected in network.weights.items():
+        np.testing.assert_array_equal(again.weights[name].reshape(expected.shape), expected)
+    x = np.random.default_rng(1).uniform(-1, 1, (16, 12, 12, 3)).astype(np.float32)
+    np.testing.assert_array_equal(in_integers(again, x), in_integers(network, x))
+
+
+def test_saved_networks_keep_the_integers(tmp_path: Path) -> None:
+    network, _ = mpscnn.quantize(branched(), IMAGES)
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8")
+    convert_files([tmp_path / "a.onnx"], tmp_path / "a.safetensors")
+    again = mpscnn.load(tmp_path / "a.safetensors", device="cpu").network
+    np.testing.assert_array_equal(in_integers(again, IMAGES[0]), in_integers(network, IMAGES[0]))
+
+
+def test_layers_that_are_kept_in_float32(tmp_path: Path) -> None:
+    """They read and give numbers; what layers of integers read of them is rounded."""
+    network = mpscnn.Network((12, 12, 3), name="mixed")
+    x = network.conv2d(network.input, 8, 3, activation="hard_swish", name="floats")
+    y = network.activation(x, "tanh", name="tanh")
+    network.output(network.conv2d(network.add(x, y, name="sum"), 4, 1, name="last"))
+    network.initialize_weights(3)
+    network, _ = mpscnn.quantize(network, IMAGES, keep_float=["floats", "tanh"])
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout="nhwc")
+    again = read_network([tmp_path / "a.onnx"])
+    assert "layers stay in float32: floats" in again.notes[1]
+    np.testing.assert_array_equal(in_integers(again, IMAGES[0]), in_integers(network, IMAGES[0]))
+
+
+class _Images:
+    """What onnxruntime's quantiser calibrates with."""
+
+    def __init__(self, images: Array) -> None:
+        self._left = list(images)
+
+    def get_next(self) -> dict[str, Array] | None:
+        return {"image": self._left.pop()[None]} if self._left else None
+
+
+@pytest.mark.parametrize(
+    ("activations", "kind", "per_channel"),
+    [
+        ("QUInt8", "QInt8", True),
+        ("QUInt8", "QInt8", False),
+        ("QUInt8", "QUInt8", False),
+        ("QInt8", "QInt8", True),
+        ("QInt8", "QInt8", False),
+    ],
+)
+def test_files_of_onnxruntimes_quantiser(
+    tmp_path: Path, activations: str, kind: str, per_channel: bool
+) -> None:
+    from onnxruntime import quantization
+
+    network = mpscnn.Network((12, 12, 3), name="image")
+    x = network.conv2d(network.input, 16, 3, padding="same", activation="relu", name="stem")
+    y = network.depthwise_conv2d(x, 3, padding="same", activation="relu6", name="depthwise")
+    x = network.add(x, network.conv2d(y, 16, 1, name="project"), name="sum")
+    x = network.global_average_pool2d(network.max_pool2d(x, 2, name="halved"), name="pooled")
+    network.output(network.dense(network.flatten(x, name="flat"), 10, name="scores"))
+    network.initialize_weights(3)
+    export_onnx(network, tmp_path / "floats.onnx")
+    types = quantization.QuantType
+    quantization.quantize_static(
+        tmp_path / "floats.onnx",
+        tmp_path / "integers.onnx",
+        _Images(IMAGES[0].transpose(0, 3, 1, 2)),
+        per_channel=per_channel,
+        activation_type=types[activations],
+        weight_type=types[kind],
+    )
+    again = read_network([tmp_path / "integers.onnx"])
+    assert 'precision "int8" computes in its integers' in again.notes[0]
+    assert not any("float32" in note for note in again.notes), again.notes
+    x = np.random.default_rng(1).uniform(-1, 1, (64, 12, 12, 3)).astype(np.float32)
+    session = onnxruntime.InferenceSession(
+        str(tmp_path / "integers.onnx"), exact_options(), providers=["CPUExecutionProvider"]
+    )
+    (right,) = session.run(None, {"image": np.ascontiguousarray(x.transpose(0, 3, 1, 2))})
+    step = again.to_dict()["nodes"][-1]["quantization"]["scale"]
+    found = in_integers(again, x)
+    # They round at other places, which moves a result by an integer here and there.
+    assert np.abs(found - right).max() < 3.01 * step
+    assert (np.abs(found - right) < 1.01 * step).mean() > 0.95
+    floats = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
+    assert np.abs(found - floats).max() < 0.1 * np.abs(floats).max()
+
+
+STEPS = {"s": np.float32(0.05), "z": np.int8(-20), "t": np.float32(0.1), "u": np.int8(3)}
+
+
+def pair(source: str, result: str, scale: str = "s", zero: str = "z") -> list[Any]:
+    return [
+        node("QuantizeLinear", [source, scale, zero], f"{result}.q"),
+        node("DequantizeLinear", [f"{result}.q", scale, zero], result),
+    ]
+
+
+def product(source: str, result: str, weight: str = "w", bias: str | None = "b") -> list[Any]:
+    return [
+        node("DequantizeLinear", [weight, "ws", "wz"], f"{result}.w", axis=0),
+        *([node("DequantizeLinear", [bias, "bs"], f"{result}.b")] if bias == "b" else []),
+        node(
+            "Conv",
+            [source, f"{result}.w", *([f"{result}.b" if bias == "b" else bias] if bias else [])],
+            result,
+        ),
+    ]
+
+
+CONSTANTS: dict[str, Any] = {
+    **STEPS,
+    "w": np.random.default_rng(0).integers(-127, 128, (3, 3, 1, 1)).astype(np.int8),
+    "ws": np.float32(0.01),
+    "wz": np.int8(0),
+    "b": np.array([100, -3000, 2**24 + 1], np.int32),
+    "bs": np.float32(0.05) * np.float32(0.01),
+}
+INPUT = {"x": [2, 3, 6, 6]}
+
+
+def kept(network: mpscnn.Network) -> list[str]:
+    """The operations that stay in float32."""
+    return [layer["operation"] for layer in network.to_dict()["nodes"] if layer.get("keep_float32")]
+
+
+def check(made: Any, *, steps: float = 1.01, scale: float = 0.05) -> mpscnn.Network:
+    """Reads a file, and compares its integers with onnxruntime's floats between the roundings of the file."""
+    network, feeds = read(made), random_inputs(made)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(
+        made.SerializeToString(), options, providers=["CPUExecutionProvider"]
+    )
+    (right,) = session.run(None, feeds)
+    found = in_integers(network, np.ascontiguousarray(feeds["x"].transpose(0, 2, 3, 1)))
+    assert np.abs(found.transpose(0, 3, 1, 2) - right).max() < steps * scale
+    return network
+
+
+def test_integers_that_several_layers_read() -> None:
+    """Each through a DequantizeLinear of its own."""
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        node("QuantizeLinear", ["c", "s", "z"], "q"),
+        node("DequantizeLinear", ["q", "s", "z"], "first"),
+        node("DequantizeLinear", ["q", "s", "z"], "second"),
+        *product("first", "d"),
+        *pair("d", "e"),
+        node("Add", ["e", "second"], "f"),
+        *pair("f", "y", "t", "u"),
+    ]
+    network = check(model(nodes, INPUT, CONSTANTS), scale=0.1, steps=2.01)
+    assert operations(network) == ["neuron", "convolution", "convolution", "add"]
+    assert kept(network) == []
+
+
+def test_a_layer_that_is_read_as_floats_too() -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        *product("d", "e"),
+        *pair("e", "f"),
+        node("Sub", ["f", "c"]),
+    ]
+    network = check(model(nodes, INPUT, CONSTANTS))
+    assert kept(network) == ["convolution", "neuron", "subtract"]
+
+
+@pytest.mark.parametrize(
+    ("changed", "is_kept"),
+    [
+        ({}, False),
+        ({"bs": np.float32(0.04)}, True),  # not the scale of the products
+        ({"wz": np.int8(7)}, False),
+        ({"wz": np.array([0, 3, -5], np.int8), "ws": np.array([0.01, 0.02, 0.005], np.float32)}, True),
+        ({"ws": np.array([0.01, 0.02, 0.005], np.float32), "wz": np.zeros(3, np.int8)}, True),
+        ({"w": np.full((3, 3, 1, 1), 200, np.uint8), "wz": np.uint8(120)}, False),
+    ],
+)
+def test_weights_and_biases(changed: dict[str, Any], is_kept: bool) -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        *product("d", "e", bias=None),
+        *pair("e", "y"),
+    ]
+    constants = CONSTANTS | changed
+    network = check(model(nodes, INPUT, constants))
+    assert kept(network) == (["convolution"] if is_kept else [])
+    numbers = [weight for name, weight in network.weights.items() if name.endswith(".weight")]
+    scale, zero = (np.broadcast_to(constants[name], 3)[:, None, None, None] for name in ("ws", "wz"))
+    expected = (constants["w"].astype(np.float32) - zero) * scale
+    np.testing.assert_array_equal(numbers[0].transpose(0, 3, 1, 2), expected)
+
+
+def test_scales_of_products() -> None:
+    """A bias with a scale for each output, as the weights."""
+    each = np.array([0.01, 0.02, 0.005], np.float32)
+    changed = {"ws": each, "wz": np.zeros(3, np.int8), "bs": np.float32(0.05) * each}
+    nodes = [*pair("x", "i"), *product("i", "c"), *pair("c", "y")]
+    nodes[3] = node("DequantizeLinear", ["b", "bs"], "c.b", axis=0)
+    network = check(model(nodes, INPUT, CONSTANTS | changed))
+    assert kept(network) == []
+
+
+def test_a_bias_of_floats() -> None:
+    """Its layer stays in float32: onnxruntime does not round it, either."""
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c", bias="f"),
+        *pair("c", "d"),
+        *product("d", "e"),
+        *pair("e", "y"),
+    ]
+    network = check(model(nodes, INPUT, CONSTANTS | {"f": np.array([0.5, -1, 0.25], np.float32)}))
+    assert kept(network) == ["convolution"]
+
+
+def test_a_pooling_with_other_integers() -> None:
+    """It has those of what it reads, which then get the file's scale."""
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        node("AveragePool", ["d"], "p", kernel_shape=[2, 2]),
+        *pair("p", "y", "t", "u"),
+    ]
+    network = check(model(nodes, INPUT, CONSTANTS), scale=0.1)
+    assert operations(network) == ["neuron", "convolution", "pooling", "neuron"]
+    assert kept(network) == []
+
+
+def test_a_mean_of_the_whole_image_with_other_integers() -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        node("GlobalAveragePool", ["d"], "p"),
+        *pair("p", "y", "t", "u"),
+    ]
+    network = check(model(nodes, INPUT, CONSTANTS), scale=0.1)
+    assert kept(network) == []
+
+
+def test_activations_of_sixteen_bits() -> None:
+    """They stay floats within the limits."""
+    constants = CONSTANTS | {"z": np.int16(-20)}
+    network = read(model([*pair("x", "i"), *product("i", "c"), *pair("c", "y")], INPUT, constants))
+    assert "only the limits stay" in network.notes[0]
+    assert not any("quantization" in layer for layer in network.to_dict()["nodes"])
+
+
+def test_other_precisions_round_nothing() -> None:
+    made = model([*pair("x", "i"), *product("i", "c"), *pair("c", "y")], INPUT, CONSTANTS)
+    network, feeds = read(made), random_inputs(made)
+    x = np.ascontiguousarray(feeds["x"].transpose(0, 2, 3, 1))
+    found = np.asarray(network.compile(device="cpu", precision="float32").session().run(x))
+    limited = np.clip(x, (-128 + 20) * 0.05, (127 + 20) * 0.05)
+    weight = CONSTANTS["w"][:, :, 0, 0].astype(np.float64) * 0.01
+    expected = limited.astype(np.float64) @ weight.T + CONSTANTS["b"] * 0.0005
+    np.testing.assert_allclose(found, np.clip(expected, -108 * 0.05, 147 * 0.05), rtol=0, atol=1e-4)
