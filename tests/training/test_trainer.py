@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 import pickle
 import weakref
 from pathlib import Path
@@ -14,7 +15,7 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn.training import schedules
-from mpscnn.training.optimizers import Adam, Sgd
+from mpscnn.training.optimizers import Adam, RmsProp, Sgd
 
 RANDOM = np.random.default_rng(0)
 
@@ -88,6 +89,67 @@ def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert resumed.frozen == ("conv1", "norm")
     list(resumed.fit(data, epochs=3, batch_size=30))
     assert_same(weights_of(whole), weights_of(resumed))
+
+
+def own_schedule(step: int) -> float:
+    return 0.01 / (step + 1)
+
+
+@pytest.mark.parametrize(
+    "optimizer",
+    [
+        Sgd(0.05, momentum=0.9, nesterov=True, clip=True, maximum=np.float32(0.5)),
+        RmsProp(schedules.cosine(0.01, 8, last=0.001)),
+        Adam(schedules.warm_up(3, schedules.steps(0.01, 2, factor=0.5)), amsgrad=True, weight_decay=0.01),
+        Adam(schedules.warm_up(2, 0.01)),
+    ],
+)
+def test_a_checkpoint_knows_its_optimizer(tmp_path: Path, optimizer: Any) -> None:
+    data = blobs(100)
+    whole = mpscnn.Trainer(network(), optimizer=optimizer, seed=5)
+    list(whole.fit(data, epochs=2, batch_size=30))
+    half = mpscnn.Trainer(network(), optimizer=optimizer, seed=5)
+    next(half.fit(data, epochs=2, batch_size=30))
+    half.save(tmp_path / "run.checkpoint")
+    resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint")
+    list(resumed.fit(data, epochs=2, batch_size=30))
+    assert_same(weights_of(whole), weights_of(resumed))
+
+
+@pytest.mark.parametrize("rate", [own_schedule, schedules.warm_up(3, own_schedule)])
+def test_a_rate_of_the_callers_own_is_not_in_a_checkpoint(tmp_path: Path, rate: Any) -> None:
+    mpscnn.Trainer(network(), optimizer=Sgd(rate)).save(tmp_path / "run.checkpoint")
+    with pytest.raises(
+        mpscnn.ParameterError, match="was a function that a checkpoint cannot hold; give optimizer="
+    ):
+        mpscnn.Trainer.resume(tmp_path / "run.checkpoint")
+    mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Sgd(rate))
+
+
+@pytest.mark.parametrize(
+    "stored",
+    [
+        "Sgd",
+        {},
+        {"kind": "sgd"},
+        {"kind": "lion", "learning_rate": 0.1},
+        {"kind": "sgd", "learning_rate": "fast"},
+        {"kind": "sgd", "learning_rate": 0.1, "power": 2},
+        {"kind": "sgd", "learning_rate": {"kind": "cosine", "rate": 0.1}},
+        {"kind": "sgd", "learning_rate": {"kind": "steps", "rate": 0.1, "every": 0}},
+    ],
+)
+def test_a_damaged_optimizer_in_a_checkpoint(tmp_path: Path, stored: Any) -> None:
+    path = tmp_path / "run.checkpoint"
+    mpscnn.Trainer(network()).save(path)
+    with np.load(path) as file:
+        arrays = dict(file)
+    settings = json.loads(arrays["settings"].tobytes()) | {"optimizer": stored}
+    arrays["settings"] = np.frombuffer(json.dumps(settings).encode(), np.uint8)
+    with path.open("wb") as content:
+        np.savez(content, **arrays)
+    with pytest.raises(mpscnn.WeightsError, match="damaged checkpoint: it has no optimiser"):
+        mpscnn.Trainer.resume(path)
 
 
 def test_frozen_layers_keep_their_weights() -> None:

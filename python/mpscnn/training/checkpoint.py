@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import replacing
-from mpscnn.errors import WeightsError
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.training.optimizers import Optimizer, optimizer_of_stored
 
 _FORMAT = "mpscnn checkpoint 3"
 
@@ -45,3 +46,19 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     if not isinstance(settings, dict) or settings.get("format") != _FORMAT:
         raise WeightsError(f"{name} is no checkpoint of this version")
     return settings, arrays
+
+
+def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> Optimizer:
+    """The optimiser of a checkpoint's settings.
+
+    Raises ParameterError where its learning rate was a function of the caller's, and WeightsError for damaged ones.
+    """
+    stored = settings.get("optimizer")
+    if isinstance(stored, dict) and stored.get("learning_rate", 0.0) is None:
+        raise ParameterError(
+            f"{os.fspath(path)}: the learning rate was a function that a checkpoint cannot hold; give optimizer="
+        )
+    try:
+        return optimizer_of_stored(stored)
+    except (KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no optimiser") from error

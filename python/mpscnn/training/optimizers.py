@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
+from mpscnn.training.schedules import Schedule, rate_of_stored, stored_rate
 
 __all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
-
-#: The learning rate of a step, counted from 0.
-Schedule = Callable[[int], float]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +90,18 @@ def settings_of(optimizer: Optimizer) -> dict[str, Any]:
     settings = asdict(optimizer)
     del settings["learning_rate"]
     return {"kind": optimizer.kind, **plain("optimizer", settings)}
+
+
+def stored_optimizer(optimizer: Optimizer) -> dict[str, Any]:
+    """As a checkpoint keeps it: the settings, and the learning rate where that is no function of the caller's."""
+    return {**settings_of(optimizer), "learning_rate": stored_rate(optimizer.learning_rate)}
+
+
+def optimizer_of_stored(stored: Any) -> Optimizer:
+    """The opposite. Raises KeyError, TypeError or ValueError for what is nothing of the kind."""
+    fields = dict(stored)
+    kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
+    return kinds[fields.pop("kind")](**{**fields, "learning_rate": rate_of_stored(fields["learning_rate"])})
 
 
 def rate_of(optimizer: Optimizer, step: int) -> float:

@@ -1,14 +1,104 @@
-"""Learning rates that change from step to step: functions of the step, counted from 0."""
+"""Learning rates that change from step to step: functions of the step, counted from 0.
+
+They are equal where their numbers are, and a trainer's checkpoint keeps them.
+"""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from typing import Any
 
 from mpscnn._private.arguments import is_finite_number
+from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]
+
+#: The learning rate of a step, counted from 0.
+Schedule = Callable[[int], float]
+
+
+def cosine(rate: float, steps: int, *, last: float = 0.0) -> Schedule:
+    """From `rate` down to `last` in so many steps along half a cosine; then it stays (Loshchilov and Hutter 2017)."""
+    _require_numbers(rate=rate, last=last)
+    _require_steps("steps", steps)
+    return Cosine(rate, steps, last)
+
+
+def steps(rate: float, every: int, factor: float = 0.1) -> Schedule:
+    """`rate`, multiplied by `factor` after every so many steps."""
+    _require_numbers(rate=rate, factor=factor)
+    _require_steps("every", every)
+    return Steps(rate, every, factor)
+
+
+def warm_up(count: int, then: float | Schedule) -> Schedule:
+    """From near 0 up to the first rate of `then` in `count` steps; then that schedule, from its own step 0 on."""
+    _require_steps("count", count)
+    if not callable(then) and not is_finite_number(then):
+        raise ParameterError(f"then must be a finite number, or a function of the step, got {then!r}")
+    return WarmUp(count, then)
+
+
+def stored_rate(rate: float | Schedule) -> Any:
+    """As a checkpoint keeps it: a number, or what the schedule is made of; None for a function of the caller's."""
+    if isinstance(rate, WarmUp):
+        then = stored_rate(rate.then)
+        return None if then is None else {"kind": "warm_up", "count": rate.count, "then": then}
+    if isinstance(rate, (Cosine, Steps)):
+        return {"kind": type(rate).__name__.lower(), **plain("learning_rate", asdict(rate))}
+    return None if callable(rate) else float(rate)
+
+
+def rate_of_stored(stored: Any) -> float | Schedule:
+    """The opposite. Raises as the functions above, and KeyError and TypeError for what is nothing of the kind."""
+    if not isinstance(stored, dict):
+        return float(stored)
+    fields = dict(stored)
+    kind = fields.pop("kind")
+    if kind == "warm_up":
+        return warm_up(fields["count"], rate_of_stored(fields["then"]))
+    makers: dict[str, Callable[..., Schedule]] = {"cosine": cosine, "steps": steps}
+    return makers[kind](**fields)
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """See `cosine`."""
+
+    rate: float
+    steps: int
+    last: float
+
+    def __call__(self, step: int) -> float:
+        done = min(step / self.steps, 1.0)
+        return self.last + (self.rate - self.last) * (1 + math.cos(math.pi * done)) / 2
+
+
+@dataclass(frozen=True)
+class Steps:
+    """See `steps`."""
+
+    rate: float
+    every: int
+    factor: float
+
+    def __call__(self, step: int) -> float:
+        return self.rate * self.factor ** (step // self.every)
+
+
+@dataclass(frozen=True)
+class WarmUp:
+    """See `warm_up`."""
+
+    count: int
+    then: float | Schedule
+
+    def __call__(self, step: int) -> float:
+        rate = self.then(max(step - self.count, 0)) if callable(self.then) else self.then
+        return rate * min((step + 1) / (self.count + 1), 1.0)
 
 
 def _require_steps(name: str, count: object) -> None:
@@ -20,35 +110,3 @@ def _require_numbers(**given: object) -> None:
     for name, value in given.items():
         if not is_finite_number(value):
             raise ParameterError(f"{name} must be a finite number, got {value!r}")
-
-
-def cosine(rate: float, steps: int, *, last: float = 0.0) -> Callable[[int], float]:
-    """From `rate` down to `last` in so many steps along half a cosine; then it stays (Loshchilov and Hutter 2017)."""
-    _require_numbers(rate=rate, last=last)
-    _require_steps("steps", steps)
-
-    def schedule(step: int) -> float:
-        done = min(step / steps, 1.0)
-        return last + (rate - last) * (1 + math.cos(math.pi * done)) / 2
-
-    return schedule
-
-
-def steps(rate: float, every: int, factor: float = 0.1) -> Callable[[int], float]:
-    """`rate`, multiplied by `factor` after every so many steps."""
-    _require_numbers(rate=rate, factor=factor)
-    _require_steps("every", every)
-    return lambda step: rate * factor ** (step // every)
-
-
-def warm_up(count: int, then: float | Callable[[int], float]) -> Callable[[int], float]:
-    """From near 0 up to the first rate of `then` in `count` steps; then that schedule, from its own step 0 on."""
-    _require_steps("count", count)
-    if not callable(then) and not is_finite_number(then):
-        raise ParameterError(f"then must be a finite number, or a function of the step, got {then!r}")
-
-    def schedule(step: int) -> float:
-        rate = then(max(step - count, 0)) if callable(then) else then
-        return rate * min((step + 1) / (count + 1), 1.0)
-
-    return schedule

@@ -27,10 +27,10 @@ from mpscnn.graph.training_arrays import (
     weights_of,
 )
 from mpscnn.training.batches import Data, batch_count, batches
-from mpscnn.training.checkpoint import read_checkpoint, write_checkpoint
+from mpscnn.training.checkpoint import optimizer_of, read_checkpoint, write_checkpoint
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.frozen_layers import FrozenLayers
-from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of
+from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of, stored_optimizer
 from mpscnn.training.position import Evaluated, Position, Step, Tally
 from mpscnn.vision.detector import DetectionHead
 
@@ -278,7 +278,7 @@ class Trainer:
             "graph": self._original.to_dict(),
             "loss": self._loss,
             "options": self._options,
-            "optimizer": type(self._optimizer).__name__,
+            "optimizer": stored_optimizer(self._optimizer),
             "device": self._device,
             "threads": self._threads,
             "steps": now.steps,
@@ -301,22 +301,26 @@ class Trainer:
         cls,
         path: str | os.PathLike[str],
         *,
-        optimizer: Optimizer,
+        optimizer: Optimizer | None = None,
         device: str | None = None,
         threads: int | str | None = None,
     ) -> Trainer:
         """The trainer of a checkpoint.
 
         Args:
-            optimizer: as of the trainer that saved it; its learning rate may be another one.
+            optimizer: None: that of the trainer that saved it. Another one must be like it but for the learning rate;
+                one is needed where that was a function other than `mpscnn.training.schedules`.
             device: None: that of the trainer that saved it.
             threads: None: as many as that had.
 
         Raises:
-            WeightsError: the file is missing, damaged or no checkpoint. ParameterError: the optimiser is another one.
+            WeightsError: the file is missing, damaged or no checkpoint. ParameterError: the optimiser is another one, or
+            one is needed.
         """
         settings, arrays = read_checkpoint(path)
-        if settings_of(optimizer) != settings["options"]["optimizer"]:
+        if optimizer is None:
+            optimizer = optimizer_of(settings, path)
+        elif settings_of(optimizer) != settings["options"]["optimizer"]:
             raise ParameterError(
                 f"{os.fspath(path)}: the checkpoint's optimiser is {settings['options']['optimizer']}, "
                 f"got {settings_of(optimizer)}"
