@@ -314,7 +314,7 @@ class Trainer:
             threads: None: as many as that had.
 
         Raises:
-            WeightsError: the file is missing, damaged or no checkpoint. ParameterError: the optimiser is another one, or
+            WeightsError: the file is missing, damaged or no checkpoint. ParameterError: another optimiser, or
             one is needed.
         """
         settings, arrays = read_checkpoint(path)
