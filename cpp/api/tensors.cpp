@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "core/error.h"
+#include "core/page_memory.h"
 #include "engine/tensor_copy.h"
 
 namespace mpscnn::c_api {
@@ -101,13 +102,28 @@ engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
     return view;
 }
 
+namespace {
+
+/// Large weights in pages of their own, which the system has back at once: an allocator may keep them.
+std::shared_ptr<std::byte> memory_of_weight(std::size_t bytes) {
+    constexpr std::size_t large = std::size_t{4} << 20;
+    if (bytes >= large) {
+        const std::shared_ptr<PageMemory> pages = PageMemory::allocate(bytes);
+        return {pages, pages->data()};
+    }
+    const std::shared_ptr<std::byte[]> memory(new std::byte[bytes]);
+    return {memory, memory.get()};
+}
+
+} // namespace
+
 engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const std::string &what) {
     const engine::TensorView view = view_of(tensor, what.c_str());
     if (!view.data) fail(ErrorKind::parameter, {what, ": data must not be NULL"});
     const std::size_t bytes = static_cast<std::size_t>(view.shape.elements()) * size_of(view.type);
-    const std::shared_ptr<std::byte[]> copy(new std::byte[bytes]);
+    const std::shared_ptr<std::byte> copy = memory_of_weight(bytes);
     engine::copy_elements(view, engine::TensorView::dense(copy.get(), view.type, view.shape));
-    return {view.shape, weight_type_of(view.type, what), std::shared_ptr<const std::byte>(copy, copy.get())};
+    return {view.shape, weight_type_of(view.type, what), copy};
 }
 
 } // namespace mpscnn::c_api
