@@ -1,12 +1,13 @@
 """A step of training: mpscnn and its peers, Deep MNIST and MobileNetV2.
 
     chrt -r 1 python benchmarks/training.py [--peers torch,tensorflow] [--rounds N] [--networks NAMES] [--threads 1,2]
+    chrt -r 1 python benchmarks/training.py --profile [--rounds N] [--networks NAMES] [--threads 1,2]
 
 Peers: torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine has a process of its own,
 with as many threads and cores as the column says, since not all keep to their number of threads (Linux), and they take
 turns: a step of one, a step of the next. Batch normalization is in training mode, all layers learn, and the loss must
 fall before times count. Prints Markdown: of each engine the least time of a step in milliseconds and its process' peak
-memory, and what part of the fastest peer's time mpscnn takes.
+memory, and what part of the fastest peer's time mpscnn takes. With --profile: where the time of mpscnn's step goes.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from multiprocessing.connection import Connection
 
 import numpy as np
 from harness import table_head, table_row
-from training_engines import ENGINES
+from training_engines import ENGINES, mpscnn_trainer
 from training_networks import CASES
 
 _WARM_UP = 6
@@ -32,7 +33,13 @@ def main() -> None:
     arguments.add_argument("--rounds", type=int, default=15)
     arguments.add_argument("--networks", default=",".join(CASES))
     arguments.add_argument("--threads", default="1,2")
+    arguments.add_argument("--profile", action="store_true")
     given = arguments.parse_args()
+    if given.profile:
+        for name in given.networks.split(","):
+            for threads in map(int, given.threads.split(",")):
+                print(f"\n{name}, threads: {threads}\n\n{shares(name, threads, given.rounds)}")
+        return
     engines = ["mpscnn", *given.peers.split(",")]
     print(table_head("network", "threads", *(f"{engine}, ms (MB)" for engine in engines), "ratio"))
     for name in given.networks.split(","):
@@ -53,6 +60,24 @@ def measured(engines: list[str], name: str, threads: int, count: int) -> str:
     least = [min(own) * 1e3 for own in times]
     cells = [f"{ms:.1f} ({worker.close():.0f})" for ms, worker in zip(least, workers, strict=True)]
     return table_row([name, threads, *cells, f"{least[0] / min(least[1:]):.2f}"])
+
+
+def shares(name: str, threads: int, count: int) -> str:
+    """A table of the kinds of kernels in a step: their least times added up, and shares of these."""
+    x, y = batch_of(name)
+    profile = mpscnn_trainer(CASES[name], threads).profile(x, y, runs=count)
+    rows = [
+        table_row([total.kind, total.steps, f"{total.milliseconds:.1f}", f"{total.share:.1%}"])
+        for total in profile.by_kind()
+    ]
+    return "\n".join([table_head("kernels", "parts of a step", "ms", "share"), *rows])
+
+
+def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """Images and classes."""
+    case, random = CASES[name], np.random.default_rng(0)
+    x = random.normal(0, 0.5, (case.batch, *case.shape)).astype(np.float32)
+    return x, random.integers(0, case.classes, case.batch)
 
 
 class Worker:
@@ -81,10 +106,8 @@ class Worker:
 
 def _serve(pipe: Connection, engine: str, name: str, threads: int) -> None:
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
-    case, random = CASES[name], np.random.default_rng(0)
-    x = random.normal(0, 0.5, (case.batch, *case.shape)).astype(np.float32)
-    y = random.integers(0, case.classes, case.batch)
-    step = ENGINES[engine](case, threads)
+    x, y = batch_of(name)
+    step = ENGINES[engine](CASES[name], threads)
     while pipe.recv() == "step":
         start = time.perf_counter()
         loss = step(x, y)

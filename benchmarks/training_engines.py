@@ -90,14 +90,20 @@ class _Ours:
         return self._net.dense(x, outputs)
 
 
-def mpscnn(case: Case, threads: int) -> Step:
+def mpscnn_trainer(case: Case, threads: int) -> Any:
+    """A `mpscnn.Trainer` of the network."""
     import mpscnn
 
     net = mpscnn.Network(input=case.shape)
     net.output(net.softmax(case.apply(_Ours(net), net.input)))
     net.initialize_weights(seed=0)
     optimizer = mpscnn.Adam(_ADAM_RATE) if case.adam else mpscnn.Sgd(_SGD_RATE, momentum=_MOMENTUM)
-    return mpscnn.Trainer(net, optimizer=optimizer, threads=threads).step
+    return mpscnn.Trainer(net, optimizer=optimizer, threads=threads)
+
+
+def mpscnn(case: Case, threads: int) -> Step:
+    step: Step = mpscnn_trainer(case, threads).step
+    return step
 
 
 # ---- PyTorch -------------------------------------------------------------------------------------------------

@@ -1,6 +1,6 @@
 #include "core/text.h"
 #include "engine/fingerprint.h"
-#include "engine/profile.h"
+#include "api/profiles.h"
 
 #include <algorithm>
 #include <chrono>
@@ -31,13 +31,6 @@ engine::SessionOptions session_options(const mpscnn_session_options *given) {
             .max_memory = raw.max_memory};
 }
 
-int profile_runs(const mpscnn_profile_options *given) {
-    constexpr int usual = 20, most = 100'000;
-    const int runs = c_api::read_options(given, "mpscnn_profile_options").runs;
-    if (runs < 0 || runs > most)
-        fail(ErrorKind::parameter, {"runs must be 0 (", usual, ") to ", most, ", got ", runs});
-    return runs == 0 ? usual : runs;
-}
 
 std::vector<Shape> shapes_of(const mpscnn_tensor *inputs, int count) {
     c_api::require_array(inputs, count, "inputs");
@@ -235,13 +228,10 @@ mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tenso
     return guarded([&] {
         require(session, "session");
         require(json, "json");
-        const int runs = profile_runs(options);
+        const int runs = c_api::profile_runs(options);
         const TensorViews sources(inputs, input_count, "input");
         const TensorViews destinations(outputs, output_count, "output");
-        const engine::Profile profile = session->session->profile(sources, destinations, runs);
-        std::string text = to_text(to_json(profile));
-        if (trace) c_api::give(to_text(chrome_trace(profile)), trace);
-        c_api::give(std::move(text), json);
+        c_api::give(session->session->profile(sources, destinations, runs), json, trace);
     });
 }
 

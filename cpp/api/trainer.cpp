@@ -8,6 +8,7 @@
 
 #include "api/guard.h"
 #include "api/handles.h"
+#include "api/profiles.h"
 #include "api/tensor_views.h"
 #include "api/tensors.h"
 #include "core/json.h"
@@ -70,6 +71,19 @@ mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpscnn_tensor *
         engine::TensorView made;
         if (prediction) made = c_api::view_of(*prediction, "prediction");
         *loss = trainer->trainer.step(given, wanted, learning_rate, prediction ? &made : nullptr);
+    });
+}
+
+mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const mpscnn_tensor *inputs, int input_count,
+                                     const mpscnn_tensor *labels, const mpscnn_profile_options *options,
+                                     mpscnn_text **json, mpscnn_text **trace) {
+    return guarded([&] {
+        require(trainer, "trainer");
+        require(labels, "labels");
+        require(json, "json");
+        const int runs = c_api::profile_runs(options);
+        const TensorViews given(inputs, input_count, "input");
+        c_api::give(trainer->trainer.profile(given, c_api::view_of(*labels, "labels"), runs), json, trace);
     });
 }
 

@@ -201,17 +201,14 @@ void Trainer::update_weights() {
             std::ranges::fill(values_[i].now(), 0.0f);
 }
 
-double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
-                     const TensorView *prediction) {
-    require_step(inputs, labels);
-    set_rates(learning_rate);
+Trainer::StepTensors Trainer::step_tensors(std::span<const TensorView> inputs, const TensorView &labels,
+                                           const TensorView *prediction, float &loss) {
     std::vector<TensorView> given(inputs.begin(),
                                   inputs.begin() + static_cast<std::ptrdiff_t>(training_.network_inputs));
     given.push_back(labels);
     if (options_.weighted) given.push_back(inputs.back());
     if (!training_.update) give_rates(given);
     given.push_back(dense(step_, {1, 1}));
-    float loss = 0.0f;
     const auto elements = static_cast<std::size_t>(labels.shape.elements());
     if (prediction_.size() < elements) prediction_ = AlignedBuffer<float>(elements);
     std::vector<TensorView> made{TensorView::dense(&loss, DType::float32, {1, 1}),
@@ -221,6 +218,23 @@ double Trainer::step(std::span<const TensorView> inputs, const TensorView &label
         given.push_back(dense(values_[i].now(), variable.shape));
         if (variable.output >= 0) made.push_back(dense(values_[i].next(), variable.shape));
     }
+    return {std::move(given), std::move(made)};
+}
+
+Profile Trainer::profile(std::span<const TensorView> inputs, const TensorView &labels, int runs) {
+    require_step(inputs, labels);
+    set_rates(0.0f);
+    float loss = 0.0f;
+    const auto [given, made] = step_tensors(inputs, labels, nullptr, loss);
+    return session_.profile(given, made, runs); // what it makes is not taken over
+}
+
+double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
+                     const TensorView *prediction) {
+    require_step(inputs, labels);
+    set_rates(learning_rate);
+    float loss = 0.0f;
+    const auto [given, made] = step_tensors(inputs, labels, prediction, loss);
     run_step(given, made);
     require_finite_loss(static_cast<double>(loss), given, made);
     swap_values(&TrainingVariable::output);

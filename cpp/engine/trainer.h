@@ -11,6 +11,7 @@
 
 #include "core/aligned_buffer.h"
 #include "core/page_memory.h"
+#include "engine/profile.h"
 #include "engine/program.h"
 #include "engine/training_graph.h"
 
@@ -29,6 +30,9 @@ public:
     /// finite.
     double step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
                 const TensorView *prediction);
+
+    /// Makes such a step `runs` times and takes none of them over: what every part of it took.
+    Profile profile(std::span<const TensorView> inputs, const TensorView &labels, int runs);
 
     /// How many have been made. Where gradients are added over several batches, each is a step.
     std::int64_t steps() const { return steps_; }
@@ -67,6 +71,13 @@ private:
         std::shared_ptr<PageMemory> now_, next_; ///< next: of what changes
     };
 
+    /// What a step reads and makes; they lie in the caller's memory and in the trainer's.
+    struct StepTensors {
+        std::vector<TensorView> given, made;
+    };
+
+    StepTensors step_tensors(std::span<const TensorView> inputs, const TensorView &labels,
+                             const TensorView *prediction, float &loss);
     void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;
     const WeightTensor &weight_of(const TrainingVariable &variable) const;
     void set_rates(float learning_rate);

@@ -116,6 +116,33 @@ TEST(another_trainer_goes_on_from_what_one_has_read) {
     mpscnn_trainer_release(one);
 }
 
+TEST(a_profile_is_of_steps_that_are_not_taken_over) {
+    mpscnn_trainer *one = trainer_with(options), *other = trainer_with(options);
+    step(one), step(other);
+    const Batch batch;
+    const mpscnn_tensor x = batch.image_tensor(), y = batch.label_tensor();
+    const mpscnn_profile_options runs{sizeof runs, 3};
+    mpscnn_text *json = nullptr, *trace = nullptr;
+    CHECK(succeeded(mpscnn_trainer_profile(one, &x, 1, &y, &runs, &json, &trace)));
+    const std::string profile = taken(json);
+    for (const char *part : {R"("kind":"weight gradient")", R"("kind":"update")", R"("logits")"})
+        CHECK(profile.find(part) != std::string::npos);
+    CHECK(taken(trace).find("traceEvents") != std::string::npos);
+    CHECK(succeeded(mpscnn_trainer_profile(one, &x, 1, &y, nullptr, &json, nullptr)));
+    mpscnn_text_release(json);
+    for (int i = 0; i < 3; ++i) CHECK(step(one) == step(other));
+
+    const mpscnn_profile_options negative{sizeof negative, -1};
+    CHECK(refused(mpscnn_trainer_profile(one, &x, 1, &y, &negative, &json, nullptr), MPSCNN_ERROR_PARAMETER,
+                  "runs must be"));
+    CHECK(refused(mpscnn_trainer_profile(one, &x, 1, nullptr, nullptr, &json, nullptr),
+                  MPSCNN_ERROR_PARAMETER, "labels"));
+    CHECK(refused(mpscnn_trainer_profile(one, &x, 1, &x, nullptr, &json, nullptr), MPSCNN_ERROR_SHAPE,
+                  "labels must have the shape of the prediction"));
+    mpscnn_trainer_release(other);
+    mpscnn_trainer_release(one);
+}
+
 TEST(what_is_refused) {
     mpscnn_graph *graph = classifier_graph();
     mpscnn_trainer *trainer = nullptr;

@@ -251,6 +251,17 @@ def test_evaluation_and_checkpoints(tmp_path: Path) -> None:
     assert whole.evaluate(data) == resumed.evaluate(data)
 
 
+@pytest.mark.gpu
+def test_a_profile_is_of_steps_that_are_not_taken_over() -> None:
+    one, other = (mpscnn.Trainer(quarters(), seed=5, device="metal") for _ in range(2))
+    x, y = blobs(16)
+    profile = one.profile(x, y, runs=2)
+    assert any("gradient" in step.kind for step in profile.steps)
+    for _ in range(2):
+        assert one.step(x, y) == other.step(x, y)
+    assert_same(weights_of(one), weights_of(other))
+
+
 def test_weights_and_moments_stay_where_they_are(emulation: Emulation) -> None:
     """From the third step on nothing but the batch, rates and losses is copied: both sets have their buffers."""
     trainer = mpscnn.Trainer(quarters(), device="metal")

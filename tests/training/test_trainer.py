@@ -91,6 +91,29 @@ def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     assert_same(weights_of(whole), weights_of(resumed))
 
 
+@pytest.mark.parametrize("options", [{}, {"accumulate": 2}, {"check_finite": True, "average": 0.9}])
+def test_a_profile_is_of_steps_that_are_not_taken_over(options: dict[str, Any]) -> None:
+    one, other = (mpscnn.Trainer(network(normalized=True), seed=5, **options) for _ in range(2))
+    x, y = blobs(32)
+    for trainer in (one, other):
+        trainer.step(x, y)
+    profile = one.profile(x, y, runs=3)
+    assert profile.threads == one.profile(x, y, runs=1).threads
+    assert len(profile.milliseconds) == 3
+    kinds = {total.kind for total in profile.by_kind()}
+    assert {"weight gradient", "update"} - ({"update"} if "accumulate" in options else set()) <= kinds
+    assert one.steps == 1
+    for _ in range(3):
+        assert one.step(x, y) == other.step(x, y)
+    assert_same(weights_of(one), weights_of(other))
+    with pytest.raises(mpscnn.ParameterError, match="runs must be a number from 1 to 100000, got 0"):
+        one.profile(x, y, runs=0)
+    with pytest.raises(
+        mpscnn.ParameterError, match="weights of the losses are for a trainer with weighted=True"
+    ):
+        one.profile(x, y, np.ones(32))
+
+
 def own_schedule(step: int) -> float:
     return 0.01 / (step + 1)
 

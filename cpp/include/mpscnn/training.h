@@ -41,6 +41,14 @@ MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpsc
                                              float learning_rate, const mpscnn_tensor *prediction,
                                              double *loss);
 
+/* Makes such a step several times, takes none of them over, and tells what every part of it took, as
+ * mpscnn_session_profile does: forward, backward and the new weights; where gradients are added over several
+ * batches, their sums instead of these. `trace` and `options` may be NULL. */
+MPSCNN_API mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
+                                                int input_count, const mpscnn_tensor *labels,
+                                                const mpscnn_profile_options *options, mpscnn_text **json,
+                                                mpscnn_text **trace);
+
 /* {"steps", "updates": how often the weights have changed, "prediction": [extents, -1 for the batch],
  * "prediction_layers": those of the network that compute it, "variables": [{"name", "shape", "layer", "role",
  * "trained"}]}: weights and what the optimiser keeps of them. */

@@ -148,7 +148,8 @@ class Profile:
         return cls._made(description, None)
 
     @classmethod
-    def _parsed(cls, description: str, trace: str) -> Profile:
+    def parsed(cls, description: str, trace: str) -> Profile:
+        """The profile that the core gave as two texts of JSON."""
         return cls._made(json.loads(description), json.loads(trace))
 
     @classmethod

@@ -366,7 +366,7 @@ class Session(NoCopies):
 
         inputs, outputs = self.program._arrays(x, None)
         description, trace = self._session.profile(inputs, outputs, count)
-        return Profile._parsed(description, trace)
+        return Profile.parsed(description, trace)
 
     def encode(
         self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]

@@ -26,6 +26,7 @@ from mpscnn.graph.training_arrays import (
     targets_of,
     weights_of,
 )
+from mpscnn.runtime.profile import Profile
 from mpscnn.training.batches import Data, batch_count, batches
 from mpscnn.training.checkpoint import optimizer_of, read_checkpoint, write_checkpoint
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
@@ -155,6 +156,22 @@ class Trainer:
             StateError: the loss is not finite, or with `check_finite` anything else; the weights are those of before.
         """
         return self._step(inputs, labels, weights)
+
+    def profile(self, inputs: Any, labels: Any, weights: Any = None, *, runs: int = 20) -> Profile:
+        """What every part of such a step takes: forward, backward, new weights. None of the steps is taken over.
+
+        With `accumulate` it is what each batch takes, without the new weights.
+
+        Args:
+            inputs, labels, weights: as for `step`.
+            runs: how many are measured, after one that is not, 1 to 100000.
+
+        Raises:
+            As `step` does, and ParameterError for `runs`.
+        """
+        count = whole_number("runs", runs, most=100_000)
+        given, targets = self._step_arrays(inputs, labels, weights)
+        return Profile.parsed(*self._core.profile(given, targets, count))
 
     def fit(
         self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
@@ -407,19 +424,27 @@ class Trainer:
 
     def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
         rate = rate_of(self._optimizer, self._updates)
-        given = inputs_of(self._original, inputs)
-        if given[0].ndim == 0 or len(given[0]) == 0:
-            raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
-        shape = prediction_shape(len(given[0]), self._described["prediction"][1:], labels)
-        targets, prediction = self._targets(labels, shape), np.empty(shape, np.float32)
-        self._require_weighted(weights)
-        if weights is not None:
-            given = [*given, weights_of(weights, shape)]
+        given, targets = self._step_arrays(inputs, labels, weights)
+        prediction = np.empty(targets.shape, np.float32)
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
         self._position = replace(self._position, made=step)
         self._core.step(given, targets, rate, prediction, step.loss)
         self._counted_position()
         return float(step.loss[0])
+
+    def _step_arrays(
+        self, inputs: Any, labels: Any, weights: Any
+    ) -> tuple[list[NDArray[Any]], NDArray[np.float32]]:
+        """What the core reads: inputs and weights of the losses, and labels in the shape of the prediction."""
+        given = inputs_of(self._original, inputs)
+        if given[0].ndim == 0 or len(given[0]) == 0:
+            raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
+        shape = prediction_shape(len(given[0]), self._described["prediction"][1:], labels)
+        targets = self._targets(labels, shape)
+        self._require_weighted(weights)
+        if weights is not None:
+            given = [*given, weights_of(weights, shape)]
+        return given, targets
 
     def _require_weighted(self, weights: Any) -> None:
         if (weights is not None) != self._options["weighted"]:
