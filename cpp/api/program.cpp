@@ -1,6 +1,6 @@
+#include "api/profiles.h"
 #include "core/text.h"
 #include "engine/fingerprint.h"
-#include "api/profiles.h"
 
 #include <algorithm>
 #include <chrono>
@@ -30,7 +30,6 @@ engine::SessionOptions session_options(const mpscnn_session_options *given) {
             .inflight = c_api::number_or(defaults.inflight, raw.inflight, c_api::max_inflight, "inflight"),
             .max_memory = raw.max_memory};
 }
-
 
 std::vector<Shape> shapes_of(const mpscnn_tensor *inputs, int count) {
     c_api::require_array(inputs, count, "inputs");
