@@ -23,7 +23,20 @@ _FILE = Path(tempfile.mkdtemp(prefix="mpscnn-fuzz-")) / "file.onnx"
 _KINDS = (
     *("Add", "AveragePool", "BatchNormalization", "Cast", "Clip", "Concat", "ConstantOfShape", "Conv"),
     *("DequantizeLinear", "Expand", "Flatten", "Gather", "Gemm", "GlobalAveragePool", "MatMul", "MaxPool"),
-    *("Mul", "Pad", "Range", "Relu", "Reshape", "Resize", "Shape", "Slice", "Softmax", "Split", "Squeeze"),
+    *(
+        "Mul",
+        "Pad",
+        "QuantizeLinear",
+        "Range",
+        "Relu",
+        "Reshape",
+        "Resize",
+        "Shape",
+        "Slice",
+        "Softmax",
+        "Split",
+        "Squeeze",
+    ),
     *("Tile", "Transpose", "Unsqueeze", "Where"),
 )
 
@@ -52,7 +65,33 @@ def _seeds() -> list[bytes]:
         node("Transpose", ["u"], "v", perm=(0, 3, 1, 2)),
         node("Add", ["v", "x"], "y"),
     ]
+    pairs = [
+        [
+            node("QuantizeLinear", [source, "s", "z"], f"{source}q"),
+            node("DequantizeLinear", [f"{source}q", "s", "z"], to),
+        ]
+        for source, to in (("x", "i"), ("c", "e"), ("p", "y"))
+    ]
+    quantized = [
+        *pairs[0],
+        node("DequantizeLinear", ["w", "ws", "wz"], "k", axis=0),
+        node("DequantizeLinear", ["b", "bs"], "o", axis=0),
+        node("Conv", ["i", "k", "o"], "c"),
+        *pairs[1],
+        node("MaxPool", ["e"], "p", kernel_shape=(2, 2)),
+        *pairs[2],
+    ]
+    integers = {
+        "w": random.integers(-127, 128, (4, 3, 1, 1)).astype(np.int8),
+        "b": np.array([1, -2, 3, -4], np.int32),
+        "s": np.float32(0.5),
+        "z": np.int8(3),
+        "ws": np.full(4, 0.25, np.float32),
+        "wz": np.zeros(4, np.int8),
+        "bs": np.full(4, 0.125, np.float32),
+    }
     return [
+        model(quantized, image, integers).SerializeToString(),
         model(classifier, image, weights).SerializeToString(),
         model(moved, image, {"s": np.ones(3)}).SerializeToString(),
     ]

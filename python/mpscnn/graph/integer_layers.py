@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.graph.pieces import in_pieces
 
 Node = dict[str, Any]
 """A layer, as `Network.to_dict` has it."""
@@ -65,7 +65,8 @@ def refused_layers(network: Network, scales: Mapping[str, Scale] | None = None) 
         network: as of `prepare`, or one whose layers without integers are kept in float32.
         scales: of inputs and layers that have integers; None: made up for all.
     """
-    trial = _with_trial_integers(_without_weights(network), scales)
+    structure = network.to_dict()
+    trial = _with_trial_integers(_of_structure(structure), scales)
     try:
         trial.compile(device="cpu", precision="int8")
     except (ParameterError, UnsupportedError):
@@ -73,18 +74,26 @@ def refused_layers(network: Network, scales: Mapping[str, Scale] | None = None) 
     else:
         return {}
     refused = {}
-    pieces = in_pieces(_without_weights(network))
-    for name in [node["name"] for node in network.to_dict()["nodes"]]:
+    for node in structure["nodes"]:
+        read = {name: f"{name} given" for name in node["inputs"]}
+        alone = structure | {
+            "inputs": [{"name": read[name], "shape": _shape(network[name])} for name in read],
+            "nodes": [node | {"inputs": [read[name] for name in node["inputs"]]}],
+            "outputs": [node["name"]],
+        }
         try:
-            piece = _with_trial_integers(pieces.subgraph([name]), scales)
-            piece.compile(device="cpu", precision="int8")
+            _with_trial_integers(_of_structure(alone), scales).compile(device="cpu", precision="int8")
         except (ParameterError, UnsupportedError) as error:
-            refused[name] = str(error)
+            refused[node["name"]] = str(error)
     return refused
 
 
-def _without_weights(network: Network) -> Network:
-    return Network.from_graph(_core.Graph.from_json(json.dumps(network.to_dict())))
+def _shape(tensor: Tensor) -> list[int]:
+    return [-1, *(extent or -1 for extent in tensor.shape[1:])]
+
+
+def _of_structure(structure: Mapping[str, Any]) -> Network:
+    return Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
 
 
 def _with_trial_integers(network: Network, scales: Mapping[str, Scale] | None) -> Network:
@@ -99,5 +108,5 @@ def _with_trial_integers(network: Network, scales: Mapping[str, Scale] | None) -
         elif spec["role"] == "bias":
             network.set_quantized_weight(name, np.zeros(shape, np.int32), [1.0], [0.0])
         else:
-            network.set_weights({name: np.ones(shape, np.float32)})
+            network.graph.set_weight(spec["layer"], spec["role"], np.ones(shape, np.float32))
     return network

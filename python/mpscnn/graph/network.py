@@ -102,6 +102,7 @@ class Network(
             raise ParameterError(
                 f"input must be (height, width, channels), (features,) or a mapping to such, got {given!r}"
             )
+        self._indices: dict[str, int] = {}  # of the inputs and layers, in their order
         named = input if isinstance(input, Mapping) else {"image" if len(input) == 3 else "input": input}
         self.inputs = [self._add_input(key, shape) for key, shape in named.items()]
         self.outputs: list[Tensor] = []
@@ -145,9 +146,9 @@ class Network(
         network._names_used = {}
         input_names = [entry["name"] for entry in description["inputs"]]
         names = input_names + [entry["name"] for entry in description["nodes"]]
-        index = {name: position for position, name in enumerate(names)}
-        network.inputs = [Tensor(network.graph, index[name], name) for name in input_names]
-        network.outputs = [Tensor(network.graph, index[name], name) for name in description["outputs"]]
+        network._indices = {name: position for position, name in enumerate(names)}
+        network.inputs = [network[name] for name in input_names]
+        network.outputs = [network[name] for name in description["outputs"]]
         return network
 
     def __copy__(self) -> Network:
@@ -191,7 +192,7 @@ class Network(
             as_json(f"layer {name!r}: {operation}", attributes),
             "" if neuron is None else as_json(f"layer {name!r}: neuron", neuron),
         )
-        return Tensor(self.graph, index, name)
+        return self._added(index, name)
 
     def add_custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
@@ -203,7 +204,7 @@ class Network(
             raise ParameterError(f"custom: name must be a string, got {name!r}")
         name = name if name is not None else self._free_name("custom")
         index = _core.add_custom(self.graph, name, [tensor.index for tensor in inputs], function, list(shape))
-        return Tensor(self.graph, index, name)
+        return self._added(index, name)
 
     def output(self, x: Tensor) -> Tensor:
         """Marks a result of the network. Several outputs keep the order in which they were marked."""
@@ -250,17 +251,15 @@ class Network(
 
     def __getitem__(self, name: str) -> Tensor:
         """The result of the layer of this name."""
-        names = self.layer_names()
-        if name not in names:
+        if not isinstance(name, str) or name not in self._indices:
             raise ParameterError(
-                f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), names)}"
+                f"network {self.name!r} has no layer {name!r}{did_you_mean(str(name), self.layer_names())}"
             )
-        return Tensor(self.graph, names.index(name), name)
+        return Tensor(self.graph, self._indices[name], name)
 
     def layer_names(self) -> list[str]:
         """The names of the inputs and of all layers, in the order of the network."""
-        structure = self.to_dict()
-        return [entry["name"] for group in ("inputs", "nodes") for entry in structure[group]]
+        return list(self._indices)
 
     # ---- Looking, running, saving ----------------------------------------------------------------------
 
@@ -421,7 +420,11 @@ class Network(
 
     def _add_input(self, name: str, shape: Sequence[int | None]) -> Tensor:
         extents = whole_numbers(f"input {name!r}", [-1 if extent is None else extent for extent in shape])
-        return Tensor(self.graph, self.graph.add_input(name, [-1, *extents]), name)
+        return self._added(self.graph.add_input(name, [-1, *extents]), name)
+
+    def _added(self, index: int, name: str) -> Tensor:
+        self._indices[name] = index
+        return Tensor(self.graph, index, name)
 
     def _require_own(self, tensor: object) -> None:
         if not isinstance(tensor, Tensor):
