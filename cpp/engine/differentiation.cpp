@@ -3,6 +3,7 @@
 #include <optional>
 #include <string>
 #include <utility>
+#include <variant>
 
 #include "core/text.h"
 #include "ops/gradient.h"
@@ -23,6 +24,8 @@ public:
             bool depends = false;
             for (const ValueId input : node.inputs) depends = depends || depends_[index(input)];
             for (const auto &variable : node.variables) depends = depends || depends_[index(variable.second)];
+            // Of its input a constant has nothing but the number of images.
+            if (std::holds_alternative<ops::Constant>(node.operation)) depends = false;
             depends_[index(graph.result_of(i))] = depends;
         }
     }

@@ -207,6 +207,11 @@ void Graph::keep_float32(ValueId value, bool keep) {
     require_node(value, "keep_float32").keep_float32 = keep;
 }
 
+void Graph::forget_quantizations() {
+    for (Input &input : inputs_) input.quantization.reset();
+    for (Node &node : nodes_) node.quantization.reset();
+}
+
 void Graph::quantize(ValueId value, const Quantization &quantization) {
     if (value < 0 || value >= values()) fail(ErrorKind::parameter, {"quantize: there is no value ", value});
     quantization.require_valid(concat({is_input(value) ? "input " : "layer ", quoted(value_name(value))}));

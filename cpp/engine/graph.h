@@ -91,6 +91,8 @@ public:
     /// ParameterError for a quantization that is not valid and for a variable.
     void quantize(ValueId value, const Quantization &quantization);
     /// Nothing where the value has none.
+    /// No value has integers any more.
+    void forget_quantizations();
     const std::optional<Quantization> &quantization(ValueId value) const {
         return is_input(value) ? inputs_[static_cast<std::size_t>(value)].quantization
                                : producer(value).quantization;

@@ -74,6 +74,7 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
                                 values_.back().weight(weight_of(variable).shape()));
         std::vector<float>().swap(variable.first); // an assignment would keep the memory
     }
+    network_.forget_quantizations(); // which were those of the first weights
 }
 
 WeightTensor Trainer::Values::weight(const Shape &shape) const {

@@ -22,6 +22,11 @@ std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
     return static_cast<std::int64_t>(hash >> 2);
 }
 
+/// Whether a layer is a batch normalization whose statistics are weights.
+bool keeps_statistics(const Node &layer) {
+    return std::holds_alternative<ops::BatchNormalization>(layer.operation) && layer.inputs.size() == 1;
+}
+
 class TrainingGraphMaker {
 public:
     TrainingGraphMaker(const Graph &network, const TrainingOptions &options)
@@ -56,6 +61,7 @@ private:
     std::map<std::int64_t, ValueId> add_rates(Graph &graph) const;
     std::map<std::string, ValueId> rates_of_weights(const std::map<std::int64_t, ValueId> &rates) const;
     void add_kept(const std::string &weight, const Shape &shape, const WeightTensor &first);
+    void require_statistics_of_input(const Node &layer) const;
     void copy_layers();
     void copy_layer(std::size_t i);
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
@@ -80,6 +86,7 @@ private:
     std::vector<ValueId> predictions_;          ///< of the network
     Shape labels_shape_;                        ///< of all predictions side by side
     std::vector<bool> needed_, trained_, reads_variables_;
+    std::vector<bool> is_fixed_;  ///< batch normalizations that do not learn behind layers that do
     std::vector<ValueId> copies_; ///< of the network's values
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_;           ///< those that are trained
@@ -147,6 +154,7 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
         if (needed_[inputs + i])
             for (const ValueId value : node(i).inputs) needed_[static_cast<std::size_t>(value)] = true;
     trained_.assign(count, false);
+    is_fixed_.assign(count, false);
     reads_variables_.assign(count, false);
     std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false); // on what is wanted
     std::fill_n(depends.begin(), inputs, of_inputs);
@@ -160,6 +168,7 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
         const bool has_own = trains_weights(node(i));
         trained_[i] = has_own && !is_frozen;
         reads_variables_[i] = trained_[i] || (has_own && behind);
+        is_fixed_[i] = behind && !trained_[i] && keeps_statistics(node(i));
         depends[inputs + i] = behind || trained_[i];
         any = any || trained_[i];
     }
@@ -223,13 +232,8 @@ void TrainingGraphMaker::add_kept(const std::string &weight, const Shape &shape,
 
 void TrainingGraphMaker::add_weights(std::size_t i) {
     const Node &layer = node(i);
-    const bool normalizes = std::holds_alternative<ops::BatchNormalization>(layer.operation);
-    if (normalizes && !trained_[i])
-        fail(ErrorKind::unsupported,
-             {"training: layer ", quoted(layer.name),
-              " is frozen behind layers that are trained; a batch normalization that is can be frozen only "
-              "with all layers before it"});
-    if (normalizes) {
+    const bool normalizes = keeps_statistics(layer);
+    if (normalizes && !is_fixed_[i]) {
         std::vector<float> statistics = layer.weights.at("mean").values();
         const std::vector<float> variance = layer.weights.at("variance").values();
         const auto channels = static_cast<std::int64_t>(variance.size());
@@ -239,6 +243,7 @@ void TrainingGraphMaker::add_weights(std::size_t i) {
     }
     for (const auto &[role, tensor] : layer.weights) {
         if (normalizes && (role == "mean" || role == "variance")) continue;
+        if (is_fixed_[i] && role != slope_role) continue;
         const std::string name = concat({layer.name, ".", role});
         const Shape shape = trained_shape(role, tensor.shape());
         add_variable(name, shape, {}, layer.name, role);
@@ -263,6 +268,20 @@ void TrainingGraphMaker::add_inputs(bool with_rates) {
         if (reads_variables_[i]) add_weights(i);
 }
 
+/// Whose derivative is part of the batch normalization's.
+void TrainingGraphMaker::require_statistics_of_input(const Node &layer) const {
+    const ValueId statistics = layer.inputs[1];
+    if (!network_.is_input(statistics)) {
+        const Node &maker = network_.producer(statistics);
+        if (std::holds_alternative<ops::BatchStatistics>(maker.operation) &&
+            maker.inputs[0] == layer.inputs[0])
+            return;
+    }
+    fail(ErrorKind::unsupported, {"training: layer ", quoted(layer.name),
+                                  ": a batch normalization is trained with statistics that are its own or "
+                                  "those of its input, not with others"});
+}
+
 ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &name,
                                            std::vector<ValueId> inputs) {
     const Node &layer = node(i);
@@ -272,7 +291,11 @@ ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &nam
         random.dropout.training = true;
         return add(name, random, {inputs[0], step_});
     }
-    const bool normalizes = std::holds_alternative<ops::BatchNormalization>(layer.operation);
+    if (layer.inputs.size() == 2 && reads_variables_[i] &&
+        std::holds_alternative<ops::BatchNormalization>(layer.operation))
+        require_statistics_of_input(layer);
+    if (is_fixed_[i]) return add_fixed_normalization(result_.graph, name, layer, inputs[0], inputs_[0]);
+    const bool normalizes = keeps_statistics(layer);
     if (normalizes && reads_variables_[i]) {
         const ValueId statistics = add(concat({layer.name, ".batch"}), ops::BatchStatistics{}, {inputs[0]});
         const std::string running = concat({layer.name, ".", statistics_role});
@@ -303,7 +326,7 @@ void TrainingGraphMaker::copy_layer(std::size_t i) {
     for (const ValueId value : layer.inputs) inputs.push_back(copies_[static_cast<std::size_t>(value)]);
     if (!layer.activation) {
         const ValueId value = copy_operation(i, layer.name, std::move(inputs));
-        if (!reads_variables_[i]) result_.graph.adopt_weights(value, layer.weights);
+        if (!reads_variables_[i] && !is_fixed_[i]) result_.graph.adopt_weights(value, layer.weights);
         copies_.push_back(value);
         return;
     }
@@ -312,7 +335,7 @@ void TrainingGraphMaker::copy_layer(std::size_t i) {
     if (!reads_variables_[i]) {
         std::map<std::string, WeightTensor> own = layer.weights, slopes;
         if (auto slope = own.extract("slope")) slopes.insert(std::move(slope));
-        result_.graph.adopt_weights(before, std::move(own));
+        if (!is_fixed_[i]) result_.graph.adopt_weights(before, std::move(own));
         result_.graph.adopt_weights(value, std::move(slopes));
     }
     copies_.push_back(value);

@@ -9,8 +9,6 @@ namespace mpscnn::engine {
 
 namespace {
 
-constexpr const char *slope_role = "slope";
-
 bool is_prelu(const ops::Operation &operation) {
     const auto *neuron = std::get_if<ops::Neuron>(&operation);
     return neuron && neuron->kind == ops::NeuronKind::prelu;
@@ -125,6 +123,32 @@ ValueId add_transposed(Graph &graph, const std::string &name, const ops::Transpo
     return add_reading(graph, name, convolution, {x}, weights);
 }
 
+/// Of a tensor with one number for each channel.
+template <class Op> Op of_channels(const Shape &shape) {
+    Op operation;
+    if (shape.rank() > 2) operation.secondary_stride_x = 0;
+    if (shape.rank() > 3) operation.secondary_stride_y = 0;
+    return operation;
+}
+
+/// Of each channel the same number for each image.
+ValueId add_constant(Graph &graph, const std::string &name, const Shape &like, ValueId batch,
+                     const std::vector<double> &each) {
+    ops::Constant constant;
+    constant.shape.assign(static_cast<std::size_t>(like.rank() - 1), 1);
+    constant.shape.back() = static_cast<std::int64_t>(each.size());
+    const Shape shape(constant.shape);
+    const ValueId value = graph.add_node(name, std::move(constant), {batch});
+    graph.adopt_weights(
+        value, {{"value", WeightTensor::from_floats(shape, std::vector<float>(each.begin(), each.end()))}});
+    return value;
+}
+
+bool is_learnt_normalization(const Node &layer) {
+    const auto *normalization = std::get_if<ops::BatchNormalization>(&layer.operation);
+    return normalization && !normalization->fixed;
+}
+
 } // namespace
 
 bool trains_weights(const Node &layer) {
@@ -133,7 +157,7 @@ bool trains_weights(const Node &layer) {
                      std::holds_alternative<ops::FullyConnected>(operation) ||
                      std::holds_alternative<ops::SubpixelConvolution>(operation) ||
                      std::holds_alternative<ops::TransposedConvolution>(operation) ||
-                     std::holds_alternative<ops::BatchNormalization>(operation) ||
+                     is_learnt_normalization(layer) ||
                      std::holds_alternative<ops::GroupNormalization>(operation) ||
                      std::holds_alternative<ops::LayerNormalization>(operation);
     const bool slopes_alone = layer.weights.size() == 1 && layer.weights.count(slope_role) == 1;
@@ -142,6 +166,25 @@ bool trains_weights(const Node &layer) {
 
 Shape trained_shape(const std::string &role, const Shape &weight) {
     return role == slope_role ? Shape{weight.elements(), 1, 1, 1} : variable_shape(weight);
+}
+
+ValueId add_fixed_normalization(Graph &graph, const std::string &name, const Node &layer, ValueId x,
+                                ValueId batch) {
+    const auto &normalization = std::get<ops::BatchNormalization>(layer.operation);
+    const Shape shape = graph.shape(x);
+    if (shape.rank() > 4)
+        fail(ErrorKind::unsupported, {"training: layer ", quoted(name),
+                                      ": a batch normalization that does not learn is trained through ",
+                                      "with at most four axes, got ", shape.text()});
+    const auto channels = static_cast<std::size_t>(shape.back());
+    const ops::ScaleShift line = normalization.scale_and_shift(
+        layer.weights.at("mean").values(), layer.weights.at("variance").values(),
+        layer.weight_or("gamma", channels, 1.0f), layer.weight_or("beta", channels, 0.0f));
+    const ValueId scale = add_constant(graph, name + ".scale", shape, batch, line.scale);
+    const ValueId shift = add_constant(graph, name + ".shift", shape, batch, line.shift);
+    const ValueId scaled =
+        graph.add_node(name + ".scaled", of_channels<ops::Multiplication>(shape), {x, scale});
+    return graph.add_node(name, of_channels<ops::Addition>(shape), {scaled, shift});
 }
 
 ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Operation &operation,

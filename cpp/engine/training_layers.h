@@ -8,11 +8,19 @@
 
 namespace mpscnn::engine {
 
+/// The weight of a prelu.
+inline constexpr const char *slope_role = "slope";
+
 /// Whether training can change the weights of a layer, those of its activation included.
 bool trains_weights(const Node &layer);
 
 /// The shape of the variable that holds a weight while it is trained.
 Shape trained_shape(const std::string &role, const Shape &weight);
+
+/// A batch normalization with constants as statistics, gamma and beta: two operations on constant tensors.
+/// `batch`: a value with as many images.
+ValueId add_fixed_normalization(Graph &graph, const std::string &name, const Node &layer, ValueId x,
+                                ValueId batch);
 
 /// Adds an operation to a graph that is trained, with weights that are variables, by role. Some become
 /// several operations whose gradients are there.

@@ -22,9 +22,12 @@ struct BatchNormalization {
         true};
 
     float epsilon = 1e-3f;
+    bool fixed = false;
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("epsilon", epsilon, "added to the variance, above zero");
+        visit("fixed", fixed,
+              "constants, not what was learnt: training leaves them and the statistics as they are");
     }
 
     /// The same as one multiplication and one addition. All arguments have one value per channel.

@@ -107,8 +107,17 @@ template <class Op> constexpr bool moves_elements(const Op &) {
 
 /// Than 32-bit sums of integers have place for.
 bool has_larger_mean(const LayerUse &layer) {
+    constexpr std::int64_t most = 1 << 23;
+    const Shape &source = layer.inputs[0];
+    if (const auto *pooling = std::get_if<Pooling>(&layer.operation)) {
+        const std::int64_t pixels = pooling->global
+                                        ? source[1] * source[2]
+                                        : pooling->window.kernel_height * pooling->window.kernel_width;
+        return pooling->kind == PoolingKind::average && pixels > most;
+    }
+    if (!std::holds_alternative<Reduction>(layer.operation)) return false;
     for (int axis = 1; axis < layer.inputs[0].rank(); ++axis)
-        if (layer.output[axis] == 1 && layer.inputs[0][axis] > 1 << 23) return true;
+        if (layer.output[axis] == 1 && source[axis] > most) return true;
     return false;
 }
 
@@ -163,8 +172,7 @@ Refused not_of_integers(const LayerUse &layer) {
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
         return Refused("a softmax of more than 4096 channels");
-    if (std::holds_alternative<Reduction>(layer.operation) && has_larger_mean(layer))
-        return Refused("a mean of more than 8388608 elements");
+    if (has_larger_mean(layer)) return Refused("a mean of more than 8388608 elements");
     if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
         return Refused("a concatenation of more than four axes");
     return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from command_line import call
 from converters.onnx_files import model, node, operations, random_inputs, read
 from numpy.typing import NDArray
 
@@ -273,7 +274,7 @@ def test_a_bias_of_floats() -> None:
 
 
 def test_a_pooling_with_other_integers() -> None:
-    """It has those of what it reads, which then get the file's scale."""
+    """Engines have it with those of what it reads alone, so it is computed in floats, which are rounded once."""
     nodes = [
         *pair("x", "i"),
         *product("i", "c"),
@@ -282,8 +283,7 @@ def test_a_pooling_with_other_integers() -> None:
         *pair("p", "y", "t", "u"),
     ]
     network = check(model(nodes, INPUT, CONSTANTS), scale=0.1)
-    assert operations(network) == ["neuron", "convolution", "pooling", "neuron"]
-    assert kept(network) == []
+    assert kept(network) == ["pooling"]
 
 
 def test_a_mean_of_the_whole_image_with_other_integers() -> None:
@@ -296,6 +296,133 @@ def test_a_mean_of_the_whole_image_with_other_integers() -> None:
     ]
     network = check(model(nodes, INPUT, CONSTANTS), scale=0.1)
     assert kept(network) == []
+
+
+@pytest.mark.parametrize("stated", [2, 3])
+def test_integers_without_a_zero_point(stated: int) -> None:
+    """From opset 21 on a file may state their type instead."""
+    nodes: list[Any] = []
+    for source, result in (("x", "i"), ("c", "y")):
+        nodes += [
+            node("QuantizeLinear", [source, "s"], f"{result}.q", output_dtype=stated),
+            node("DequantizeLinear", [f"{result}.q", "s"], result),
+        ]
+        if result == "i":
+            nodes += product("i", "c")
+    network = check(model(nodes, INPUT, CONSTANTS, opset=21))
+    assert kept(network) == []
+    assert network.to_dict()["nodes"][-1]["quantization"]["zero_point"] == 0
+    assert network.to_dict()["nodes"][-1]["quantization"]["type"] == ("uint8" if stated == 2 else "int8")
+
+
+def test_a_zero_point_that_is_stated_once() -> None:
+    nodes = [*pair("x", "i"), *product("i", "c"), *pair("c", "y", zero="zero")]
+    nodes[-2] = node("QuantizeLinear", ["c", "s"], "y.q")
+    constants = CONSTANTS | {"zero": np.uint8(0), "s": np.array([0.05], np.float32), "z": np.uint8(108)}
+    assert kept(check(model(nodes, INPUT, constants))) == []
+
+
+@pytest.mark.parametrize(("value", "is_kept"), [(0.0, False), (5.0, False), (20.0, True), (0.01, True)])
+def test_a_border_is_one_of_the_integers(value: float, is_kept: bool) -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        node("Pad", ["d", "pads", "value"], "p"),
+        *pair("p", "y", "t", "u"),
+    ]
+    constants = CONSTANTS | {
+        "pads": np.array([0, 0, 1, 1, 0, 0, 1, 1]),
+        "value": np.float32(value),
+        "t": np.float32(0.2),
+    }
+    network = check(model(nodes, INPUT, constants), scale=0.2)
+    assert kept(network) == (["padding"] if is_kept else [])
+
+
+def test_several_equal_pairs_behind_a_tensor() -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "left"),
+        *pair("c", "right"),
+        *product("left", "l"),
+        *pair("l", "m"),
+        node("Add", ["m", "right"], "sum"),
+        *pair("sum", "y", "t", "u"),
+    ]
+    assert kept(check(model(nodes, INPUT, CONSTANTS), scale=0.1, steps=2.01)) == []
+
+
+@pytest.mark.parametrize("kind", ["Add", "Sub", "Mul"])
+def test_constants_of_integers(kind: str) -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        node("DequantizeLinear", ["k", "t", "u"], "number"),
+        node(kind, ["d", "number"], "sum"),
+        *pair("sum", "y", "t", "u"),
+    ]
+    constants = CONSTANTS | {"k": np.array([-100, 5, 90], np.int8).reshape(1, 3, 1, 1)}
+    network = check(model(nodes, INPUT, constants), scale=0.1)
+    assert kept(network) == []
+    assert "constant" in operations(network)
+
+
+def test_sums_beyond_32_bits() -> None:
+    """A bias near 2^31, as quantisers make them for channels that are almost zero."""
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        *product("d", "e", bias=None),
+        *pair("e", "y"),
+    ]
+    changed = {"b": np.array([100, 2**31 - 10_000, -5], np.int32)}
+    assert kept(check(model(nodes, INPUT, CONSTANTS | changed))) == ["convolution"]
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"wz": np.zeros(3, np.int8)},
+        {"wz": np.uint8(232)},
+        {"ws": np.float32(1e20)},
+    ],
+)
+def test_weights_that_layers_of_integers_do_not_have(changed: dict[str, Any]) -> None:
+    nodes = [*pair("x", "i"), *product("i", "c"), *pair("c", "y")]
+    try:
+        network = read(model(nodes, INPUT, CONSTANTS | changed))
+    except mpscnn.WeightsError:
+        return
+    assert "only the limits stay" in network.notes[0]
+
+
+def test_a_scale_for_each_channel_of_an_activation() -> None:
+    constants = CONSTANTS | {"s": np.full(3, 0.05, np.float32), "z": np.zeros(3, np.int8)}
+    nodes = [*pair("x", "i"), *product("i", "c"), *pair("c", "y")]
+    with pytest.raises(mpscnn.UnsupportedError, match="it has 3 scales, one for each channel"):
+        read(model(nodes, INPUT, constants))
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v1_0.25_128_quant", "mobilenet_v2_1.0_224_quant"])
+def test_files_of_uint8(shared: Path, tmp_path: Path, name: str) -> None:
+    network = read_network([shared / "models" / "google" / f"{name}.tflite"])
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8")
+    again = read_network([tmp_path / "a.onnx"])
+    x = np.random.default_rng(0).uniform(-1, 1, (2, *network.input.shape[1:])).astype(np.float32)
+    np.testing.assert_array_equal(in_integers(again, x), in_integers(network, x))
+
+
+def test_the_command_compares_integers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network, _ = mpscnn.quantize(branched(), IMAGES)
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8")
+    assert call(monkeypatch, "convert", str(tmp_path / "a.onnx"), str(tmp_path / "b.safetensors")) == 0
+    assert "equal" in capsys.readouterr().out
 
 
 def test_activations_of_sixteen_bits() -> None:

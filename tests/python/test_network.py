@@ -55,6 +55,16 @@ def test_weights_go_with_the_last_reference() -> None:
         gc.enable()
 
 
+def test_automatic_names_are_free_ones() -> None:
+    net = network()
+    net.dense(net.conv2d(net.input, 4, 3), 2, name="dense_2")
+    net.initialize_weights()
+    again = copy.deepcopy(net).restructured(net.to_dict() | {"outputs": ["dense_2"]}, {})
+    names = [again.dense(again["conv2d_1"], 3).name for _ in range(3)]
+    assert names == ["dense_1", "dense_3", "dense_4"]
+    assert again.conv2d(again.input, 4, 3).name == "conv2d_2"
+
+
 def test_numbers_of_numpy_are_numbers() -> None:
     sizes = np.array([4, 3, 2])
     filters, kernel, strides = sizes

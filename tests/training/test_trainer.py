@@ -124,7 +124,9 @@ def own_schedule(step: int) -> float:
         Sgd(0.05, momentum=0.9, nesterov=True, clip=True, maximum=np.float32(0.5)),
         RmsProp(schedules.cosine(0.01, 8, last=0.001)),
         Adam(schedules.warm_up(3, schedules.steps(0.01, 2, factor=0.5)), amsgrad=True, weight_decay=0.01),
-        Adam(schedules.warm_up(2, 0.01)),
+        Adam(schedules.warm_up(np.int64(2), np.float32(0.01))),
+        Sgd(schedules.cosine(np.float32(0.1), np.int32(8), last=np.float16(0.01))),
+        Sgd(schedules.warm_up(np.int16(2), schedules.steps(np.float32(0.1), np.uint8(3), np.float32(0.3)))),
     ],
 )
 def test_a_checkpoint_knows_its_optimizer(tmp_path: Path, optimizer: Any) -> None:

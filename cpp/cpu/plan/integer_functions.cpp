@@ -116,8 +116,8 @@ std::uint8_t sigmoid(const Quantization &source, int byte) {
     const auto radius = static_cast<std::int32_t>(
         std::min(std::floor(15.0 * 134217728.0 / std::ldexp(1.0, scale.shift)), 256.0));
     const std::int32_t x = byte - stored(source, source.zero_point);
-    if (x <= -radius) return 0;
-    if (x >= radius) return 255;
+    if (x < -radius) return 0;
+    if (x > radius) return 255;
     const std::int32_t number = rounded_twice(x, scale.multiplier, scale.shift);
     const std::int32_t positive = inverse_of_one_and(exponential(4, -std::abs(number)));
     const std::int32_t share = number == 0  ? 1 << 30

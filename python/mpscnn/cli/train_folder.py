@@ -96,7 +96,8 @@ def train_folder(
         interrupted = True
     except Error as error:
         if trained.has_result:
-            hint(f"What was learnt before is in {run}; --resume goes on from there.")
+            damaged = "; if its files are damaged, --restart begins anew" if resume else ""
+            hint(f"What was learnt before is in {run}; --resume goes on from there{damaged}.")
         if isinstance(error, UnreadablePhotosError):
             for failure in error.failures.values():
                 tell_error(failure)

@@ -103,6 +103,8 @@ class OnnxEngine:
             self.inputs[entry.name] = self._orders[-1].shape
         self._dtypes = {entry.name: _DTYPES[entry.type.tensor_type.elem_type] for entry in given}
         self.precision = "float16" if np.float16 in self._dtypes.values() else "float32"
+        if any(node.op_type == "QuantizeLinear" for node in model.graph.node):
+            self.precision = "int8"
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
         """See `Engine`."""

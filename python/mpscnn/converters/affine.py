@@ -1,4 +1,4 @@
-"""x * scale + offset, with constants for each channel: a batch normalization computes it."""
+"""x * scale + offset, with constants for each channel: a batch normalization that training leaves as it is."""
 
 from __future__ import annotations
 
@@ -24,7 +24,8 @@ def affine(
 ) -> Tensor:
     """x * scale + offset, each one number or one for each channel; None: 1 and 0."""
     channels = x.shape[-1] or 0
-    y = network.batch_norm(x, epsilon=_EPSILON, activation=activation, name=name)
+    attributes = {"epsilon": _EPSILON, "fixed": True}
+    y = network.layer("batch_normalization", [x], attributes, activation=activation, name=name)
     weights = {"mean": 0.0, "variance": 1.0 - _EPSILON, "gamma": scale, "beta": offset}
     for role, values in weights.items():
         if values is not None:

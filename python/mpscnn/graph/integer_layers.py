@@ -58,15 +58,18 @@ def keeps_integers(node: Node) -> bool:
     return node["operation"] in _SAME_INTEGERS
 
 
-def refused_layers(network: Network, scales: Mapping[str, Scale] | None = None) -> dict[str, str]:
+def refused_layers(
+    network: Network, scales: Mapping[str, Scale] | None = None, dtype: str = "int8"
+) -> dict[str, str]:
     """Layers that the engine does not compute in integers, and why. It is asked, with made-up weights.
 
     Args:
         network: as of `prepare`, or one whose layers without integers are kept in float32.
-        scales: of inputs and layers that have integers; None: made up for all.
+        scales: of inputs and layers that have integers, as int8; None: made up for all.
+        dtype: of the integers.
     """
     structure = network.to_dict()
-    trial = _with_trial_integers(_of_structure(structure), scales)
+    trial = _with_trial_integers(_of_structure(structure), scales, dtype)
     try:
         trial.compile(device="cpu", precision="int8")
     except (ParameterError, UnsupportedError):
@@ -82,7 +85,7 @@ def refused_layers(network: Network, scales: Mapping[str, Scale] | None = None) 
             "outputs": [node["name"]],
         }
         try:
-            _with_trial_integers(_of_structure(alone), scales).compile(device="cpu", precision="int8")
+            _with_trial_integers(_of_structure(alone), scales, dtype).compile(device="cpu", precision="int8")
         except (ParameterError, UnsupportedError) as error:
             refused[node["name"]] = str(error)
     return refused
@@ -96,11 +99,12 @@ def _of_structure(structure: Mapping[str, Any]) -> Network:
     return Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
 
 
-def _with_trial_integers(network: Network, scales: Mapping[str, Scale] | None) -> Network:
+def _with_trial_integers(network: Network, scales: Mapping[str, Scale] | None, dtype: str) -> Network:
+    shift = 0 if dtype == "int8" else -LOWEST
     for name in network.layer_names():
         own = PROBABILITIES if scales is None else scales.get(name.removesuffix(" given"))
         if own is not None:
-            network.quantize(name, "int8", own.scale, own.zero_point)
+            network.quantize(name, dtype, own.scale, own.zero_point + shift)
     for spec in network.weight_specs():
         name, shape = f"{spec['layer']}.{spec['role']}", tuple(spec["shape"])
         if spec["role"] == "weight":

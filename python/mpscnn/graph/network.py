@@ -436,5 +436,8 @@ class Network(
             raise ParameterError(f"{tensor!r} belongs to another network")
 
     def _free_name(self, stem: str) -> str:
-        self._names_used[stem] = self._names_used.get(stem, 0) + 1
-        return f"{stem}_{self._names_used[stem]}"
+        while True:
+            self._names_used[stem] = self._names_used.get(stem, 0) + 1
+            name = f"{stem}_{self._names_used[stem]}"
+            if name not in self._indices:
+                return name

@@ -45,7 +45,15 @@ def images_of(value: Any) -> NDArray[Any]:
 
 
 def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
-    """An array for each of the network's inputs; several are a list or tuple."""
+    """An array for each of the network's inputs; several are a list or tuple, or a mapping by their names."""
+    if isinstance(value, Mapping):
+        names = [tensor.name for tensor in network.inputs]
+        if set(value) != set(names):
+            raise ParameterError(
+                f"network {network.name!r} has the inputs {', '.join(map(repr, names))}, got "
+                f"{', '.join(map(repr, value)) or 'none'}"
+            )
+        value = [value[name] for name in names]
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(arrays) != len(network.inputs):
         raise ParameterError(

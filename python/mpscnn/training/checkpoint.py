@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -12,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import replacing
-from mpscnn.errors import ParameterError, WeightsError
-from mpscnn.training.optimizers import Optimizer, optimizer_of_stored
+from mpscnn.errors import Error, ParameterError, WeightsError
+from mpscnn.training.optimizers import Optimizer, optimizer_of_stored, settings_of
 
-_FORMAT = "mpscnn checkpoint 3"
+_FORMAT = "mpscnn checkpoint 4"
 
 
 def write_checkpoint(
@@ -48,6 +49,17 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     return settings, arrays
 
 
+@contextmanager
+def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
+    """What settings and arrays of a file that was changed raise within becomes a WeightsError."""
+    try:
+        yield
+    except Error:
+        raise
+    except (LookupError, TypeError, ValueError, AttributeError, ArithmeticError, RecursionError) as error:
+        raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint") from error
+
+
 def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> Optimizer:
     """The optimiser of a checkpoint's settings.
 
@@ -59,6 +71,9 @@ def optimizer_of(settings: Mapping[str, Any], path: str | os.PathLike[str]) -> O
             f"{os.fspath(path)}: the learning rate was a function that a checkpoint cannot hold; give optimizer="
         )
     try:
-        return optimizer_of_stored(stored)
-    except (KeyError, TypeError, ValueError) as error:
+        optimizer = optimizer_of_stored(stored)
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no optimiser") from error
+    if settings_of(optimizer) != settings["options"]["optimizer"]:
+        raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has two optimisers")
+    return optimizer

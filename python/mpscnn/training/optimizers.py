@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from mpscnn._private.arguments import is_finite_number
@@ -87,7 +87,7 @@ def settings_of(optimizer: Optimizer) -> dict[str, Any]:
     """As the core takes them, of Python's own types; the learning rate comes with each step."""
     if not isinstance(optimizer, (Sgd, RmsProp, Adam)):
         raise ParameterError(f"optimizer must be mpscnn.Sgd, RmsProp or Adam, got {optimizer!r}")
-    settings = asdict(optimizer)
+    settings = {one.name: getattr(optimizer, one.name) for one in fields(optimizer)}
     del settings["learning_rate"]
     return {"kind": optimizer.kind, **plain("optimizer", settings)}
 
@@ -99,17 +99,17 @@ def stored_optimizer(optimizer: Optimizer) -> dict[str, Any]:
 
 def optimizer_of_stored(stored: Any) -> Optimizer:
     """The opposite. Raises KeyError, TypeError or ValueError for what is nothing of the kind."""
-    fields = dict(stored)
+    given = dict(stored)
     kinds: dict[str, type[Sgd] | type[RmsProp] | type[Adam]] = {one.kind: one for one in (Sgd, RmsProp, Adam)}
-    return kinds[fields.pop("kind")](**{**fields, "learning_rate": rate_of_stored(fields["learning_rate"])})
+    return kinds[given.pop("kind")](**{**given, "learning_rate": rate_of_stored(given["learning_rate"])})
 
 
 def rate_of(optimizer: Optimizer, step: int) -> float:
     """The learning rate of a step."""
     rate = optimizer.learning_rate
     rate = rate(step) if callable(rate) else rate
-    if not is_finite_number(rate):
+    if not is_finite_number(rate) or rate < 0:
         raise ParameterError(
-            f"the learning rate must be a finite number, or a function that gives one, got {rate!r}"
+            f"the learning rate must be a finite number of at least 0, or a function that gives one, got {rate!r}"
         )
     return float(rate)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
 
 
@@ -31,6 +33,13 @@ class Tally:
     answers: int = 0
     batches: int = 0
     counted: int = 0
+
+    @classmethod
+    def stored(cls, numbers: Mapping[str, Any]) -> Tally:
+        """Of a checkpoint. Raises TypeError for what is no tally."""
+        if not all(is_finite_number(number) for number in numbers.values()):
+            raise TypeError(f"no tally: {numbers}")
+        return cls(**numbers)
 
     def add(self, loss: float, counted: int, prediction: NDArray[Any], targets: NDArray[Any]) -> None:
         """A batch with its loss, what that is divided by, and the classes of its answers, if there is more than one.

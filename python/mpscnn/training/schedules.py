@@ -11,7 +11,6 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from mpscnn._private.arguments import is_finite_number
-from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError
 
 __all__ = ["cosine", "steps", "warm_up"]
@@ -24,14 +23,14 @@ def cosine(rate: float, steps: int, *, last: float = 0.0) -> Schedule:
     """From `rate` down to `last` in so many steps along half a cosine; then it stays (Loshchilov and Hutter 2017)."""
     _require_numbers(rate=rate, last=last)
     _require_steps("steps", steps)
-    return Cosine(rate, steps, last)
+    return Cosine(float(rate), _plain(steps), float(last))
 
 
 def steps(rate: float, every: int, factor: float = 0.1) -> Schedule:
     """`rate`, multiplied by `factor` after every so many steps."""
     _require_numbers(rate=rate, factor=factor)
     _require_steps("every", every)
-    return Steps(rate, every, factor)
+    return Steps(float(rate), _plain(every), float(factor))
 
 
 def warm_up(count: int, then: float | Schedule) -> Schedule:
@@ -39,16 +38,16 @@ def warm_up(count: int, then: float | Schedule) -> Schedule:
     _require_steps("count", count)
     if not callable(then) and not is_finite_number(then):
         raise ParameterError(f"then must be a finite number, or a function of the step, got {then!r}")
-    return WarmUp(count, then)
+    return WarmUp(_plain(count), then if callable(then) else float(then))
 
 
 def stored_rate(rate: float | Schedule) -> Any:
     """As a checkpoint keeps it: a number, or what the schedule is made of; None for a function of the caller's."""
-    if isinstance(rate, WarmUp):
+    if type(rate) is WarmUp:
         then = stored_rate(rate.then)
         return None if then is None else {"kind": "warm_up", "count": rate.count, "then": then}
-    if isinstance(rate, (Cosine, Steps)):
-        return {"kind": type(rate).__name__.lower(), **plain("learning_rate", asdict(rate))}
+    if type(rate) is Cosine or type(rate) is Steps:
+        return {"kind": type(rate).__name__.lower(), **asdict(rate)}
     return None if callable(rate) else float(rate)
 
 
@@ -99,6 +98,11 @@ class WarmUp:
     def __call__(self, step: int) -> float:
         rate = self.then(max(step - self.count, 0)) if callable(self.then) else self.then
         return rate * min((step + 1) / (self.count + 1), 1.0)
+
+
+def _plain(count: float) -> Any:
+    """Python's own number, whole where it is: schedules behind a warm-up get whole steps."""
+    return int(count) if int(count) == count else float(count)
 
 
 def _require_steps(name: str, count: object) -> None:

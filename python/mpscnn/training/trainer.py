@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import (
     BOX_NUMBERS,
@@ -28,7 +28,7 @@ from mpscnn.graph.training_arrays import (
 )
 from mpscnn.runtime.profile import Profile
 from mpscnn.training.batches import Data, batch_count, batches
-from mpscnn.training.checkpoint import optimizer_of, read_checkpoint, write_checkpoint
+from mpscnn.training.checkpoint import made_of_checkpoint, optimizer_of, read_checkpoint, write_checkpoint
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of, stored_optimizer
@@ -108,6 +108,11 @@ class Trainer:
     ) -> None:
         if not isinstance(network, Network):
             raise ParameterError(f"network must be a Network, got {type(network).__name__}")
+        for node in network.to_dict()["nodes"]:
+            if node["operation"] == "custom":
+                raise UnsupportedError(
+                    f"training: layer {node['name']!r}: custom layers have no gradient, and no checkpoint holds them"
+                )
         seed = whole_number("seed", seed, least=0, most=2**63 - 1)
         if threads != "auto":
             threads = whole_number("threads", threads, otherwise="'auto'")
@@ -115,6 +120,8 @@ class Trainer:
         self._options: dict[str, Any] = {"loss": self._loss_of_core()}
         self._optimizer = Adam() if optimizer is None else optimizer
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
+        if not callable(self._optimizer.learning_rate):
+            rate_of(self._optimizer, 0)  # raises
         if not is_finite_number(average) or not 0 <= average <= 1:
             raise ParameterError(f"average must be 0 to 1, got {average!r}")
         self._options |= {
@@ -335,11 +342,25 @@ class Trainer:
             one is needed.
         """
         settings, arrays = read_checkpoint(path)
+        with made_of_checkpoint(path):
+            return cls._resumed(settings, arrays, path, optimizer, device, threads)
+
+    @classmethod
+    def _resumed(
+        cls,
+        settings: Mapping[str, Any],
+        arrays: Mapping[str, NDArray[Any]],
+        path: str | os.PathLike[str],
+        optimizer: Optimizer | None,
+        device: str | None,
+        threads: int | str | None,
+    ) -> Trainer:
+        options = settings["options"]
         if optimizer is None:
             optimizer = optimizer_of(settings, path)
-        elif settings_of(optimizer) != settings["options"]["optimizer"]:
+        elif settings_of(optimizer) != options["optimizer"]:
             raise ParameterError(
-                f"{os.fspath(path)}: the checkpoint's optimiser is {settings['options']['optimizer']}, "
+                f"{os.fspath(path)}: the checkpoint's optimiser is {options['optimizer']}, "
                 f"got {settings_of(optimizer)}"
             )
         network = _network_from(settings["graph"])
@@ -354,24 +375,30 @@ class Trainer:
             loss=settings["loss"],
             optimizer=optimizer,
             device=settings["device"] if device is None else device,
-            precision=settings["options"].get("precision", "float32"),
+            precision=options.get("precision", "float32"),
             threads=(settings["threads"] or "auto") if threads is None else threads,
-            seed=settings["options"]["seed"],
+            seed=options["seed"],
             frozen=tuple(settings["frozen"]),
-            accumulate=settings["options"]["accumulate"],
-            average=settings["options"]["average_rate"],
-            weighted=settings["options"]["weighted"],
-            check_finite=settings["options"]["check_finite"],
+            accumulate=options["accumulate"],
+            average=options["average_rate"],
+            weighted=options["weighted"],
+            check_finite=options["check_finite"],
         )
         frozen = FrozenLayers.of_checkpoint(settings, arrays)
         if frozen.missed:
             trainer._make(network, frozen)
         trainer._frozen = frozen
-        trainer._set_variables({name[9:]: a for name, a in arrays.items() if name.startswith("variable:")})
-        trainer._core.set_steps(settings["steps"])
-        trainer._position = Position(
-            settings["steps"], settings["epoch"], settings["batch"], Tally(**settings["tally"])
+        variables = {name[9:]: array for name, array in arrays.items() if name.startswith("variable:")}
+        missing = {entry["name"] for entry in trainer._described["variables"]} - set(variables)
+        if missing:
+            raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no {min(missing)!r}")
+        trainer._set_variables(variables)
+        steps, epoch, batch = (
+            whole_number(f"{os.fspath(path)}: {name}", settings[name], least=0)
+            for name in ("steps", "epoch", "batch")
         )
+        trainer._core.set_steps(steps)
+        trainer._position = Position(steps, epoch, batch, Tally.stored(settings["tally"]))
         return trainer
 
     # ---- Within ----

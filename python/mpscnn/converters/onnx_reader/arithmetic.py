@@ -16,6 +16,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import limited
+from mpscnn.converters.onnx_reader.quantizations import note_integers
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -40,12 +41,20 @@ def _arithmetic(c: Context, node: Node) -> None:
     constants = [name for name in node.inputs if c.is_constant(name)]
     if len(constants) == len(node.inputs):
         raise UnsupportedError("of constants alone it is not supported")
-    if len(node.inputs) == 2 and constants and node.kind != "Mean":
+    if (
+        len(node.inputs) == 2
+        and constants
+        and node.kind != "Mean"
+        and not _is_of_integers(c, node, constants[0])
+    ):
         first = node.inputs[0] == constants[0]
         if _with_constant(c, node, node.inputs[int(first)], constants[0], constant_first=first):
             return
     rank = max(c.value(name).rank for name in node.inputs if name not in constants)
     values = [c.constant(name, rank) if name in constants else c.value(name) for name in node.inputs]
+    for name, value in zip(node.inputs, values, strict=True):
+        if name in constants and _is_of_integers(c, node, name):
+            note_integers(c, value, name)
     if len(values) == 1:
         c.result(node, values[0])
         return
@@ -68,6 +77,14 @@ def _arithmetic(c: Context, node: Node) -> None:
         )
         result = both.result(made)
         c.values[name] = result
+
+
+def _is_of_integers(c: Context, node: Node, name: str) -> bool:
+    """Whether a constant stays a tensor, which layers of integers have."""
+    if node.kind not in ("Add", "Sub", "Mul"):
+        return False
+    stored = c.constants.integers_of(name)
+    return stored is not None and stored.values.dtype.itemsize == 1 and stored.scales.size == 1
 
 
 def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, constant_first: bool) -> bool:

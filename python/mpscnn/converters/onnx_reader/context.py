@@ -61,6 +61,7 @@ class Context:
         self.quantized: dict[str, Quantized] = {}
         self.limited: set[str] = set()  # whose layer has the limits of the integers that they become
         self.integers: dict[int, Integers] = {}  # by the tensor's index
+        self.integer_types: set[str] = set()  # of these, in the file
         self.weights: dict[tuple[str, str], str] = {}  # layer and role: the name in the file
         self.padded: dict[str, tuple[Value, list[int]]] = {}
         self.notes: list[str] = []

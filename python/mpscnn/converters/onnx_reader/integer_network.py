@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -11,11 +10,12 @@ from numpy.typing import NDArray
 
 from mpscnn.converters.onnx_reader.constants import StoredIntegers
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.graph.integer_layers import PRODUCTS, Node, Scale, keeps_integers, refused_layers
+from mpscnn.graph.integer_layers import HIGHEST, LOWEST, PRODUCTS, Node, Scale, keeps_integers, refused_layers
 from mpscnn.graph.network import Network
 
 _SHOWN = 5
 _STORED_ZERO = 128  # of int8 weights, which networks hold as uint8
+_LARGEST_FACTOR = 2.0**30
 _ROUNDING = 1e-6  # of a bias' scale, which is a product
 
 Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
@@ -33,7 +33,7 @@ def keep_integers(c: Context) -> None:
     made = _Integers(c)
     trial = Network.from_graph(network.graph.copy())
     trial.keep_float32(made.floats)
-    refused = refused_layers(trial, made.scales)
+    refused = refused_layers(trial, made.scales, made.dtype)
     floats = [node["name"] for node in made.nodes if node["name"] in {*made.floats, *refused}]
     if all(node["name"] in floats for node in made.nodes if node["operation"] in PRODUCTS):
         c.notes.append(
@@ -41,8 +41,9 @@ def keep_integers(c: Context) -> None:
             "and DequantizeLinear only the limits stay"
         )
         return
+    shift = 0 if made.dtype == "int8" else _STORED_ZERO
     for name, scale in made.scales.items():
-        network.quantize(name, "int8", scale.scale, scale.zero_point)
+        network.quantize(name, made.dtype, scale.scale, scale.zero_point + shift)
     network.keep_float32(floats)
     made.set_weights(set(made.names) - set(floats))
     c.notes.append(
@@ -57,12 +58,27 @@ def keep_integers(c: Context) -> None:
         )
 
 
+def _moves(node: Node, source: Scale) -> bool:
+    """Whether each element of the result is one of the source's, or a border that is one of its integers."""
+    attributes = node.get("attributes", {})
+    if node["operation"] == "pooling":
+        return bool(attributes["kind"] == "max")
+    if node["operation"] == "resize":
+        return bool(attributes["kind"] == "nearest")
+    if node["operation"] != "padding" or attributes["mode"] != "constant":
+        return True
+    value, scale = np.float32(attributes["value"]), np.float32(source.scale)
+    step = np.rint(value / scale)
+    return bool(step * scale == value and LOWEST <= step + source.zero_point <= HIGHEST)
+
+
 class _Integers:
     """What a file states of a network.
 
     Attributes:
         names: of the network's layers; nodes: these.
         scales: of the inputs and layers that have integers.
+        dtype: "uint8" where the file has no other integers, as TensorFlow Lite rounds those otherwise, else "int8".
         floats: the layers that lack integers of what they read, of their result, or of their weights.
     """
 
@@ -73,6 +89,13 @@ class _Integers:
         self.scales = self._scales()
         self._set = {f"{spec['layer']}.{spec['role']}" for spec in c.network.weight_specs() if spec["set"]}
         self.floats = [node["name"] for node in self.nodes if not self._is_complete(node)]
+        each = [
+            name for (layer, role), name in c.weights.items() if role == "weight" and layer not in self.floats
+        ]
+        several = any(
+            stored is not None and stored.scales.size > 1 for stored in map(c.constants.integers_of, each)
+        )
+        self.dtype = "uint8" if c.integer_types == {"uint8"} and not several else "int8"
 
     def set_weights(self, layers: Collection[str]) -> None:
         """Of these layers, which are none of `floats`."""
@@ -83,26 +106,40 @@ class _Integers:
                         self._c.network.set_quantized_weight(name, *stored)
 
     def _scales(self) -> dict[str, Scale]:
-        """The file's, and what follows: what moves elements keeps integers, what a pair alone reads has the pair's."""
+        """The file's, and what follows: what moves elements keeps integers, what pairs alone read has the pairs'."""
         names = self._c.network.layer_names()
         scales = {names[index]: Scale(*integers) for index, integers in self._c.integers.items()}
-        reads = Counter(name for node in self.nodes for name in node["inputs"])
-        reads.update(tensor.name for tensor in self._c.network.outputs)
-        limits = {
-            node["inputs"][0]: node["name"]
-            for node in self.nodes
-            if node["operation"] == "neuron" and node["name"] in scales and reads[node["inputs"][0]] == 1
-        }
+        readers: dict[str, list[Node | None]] = {}
         for node in self.nodes:
-            name = node["name"]
-            if name not in scales and keeps_integers(node) and node["inputs"][0] in scales:
-                scales[name] = scales[node["inputs"][0]]
-        for name, limit in limits.items():
-            scales.setdefault(name, scales[limit])
+            if node["operation"] == "constant":
+                continue  # which reads the number of images alone
+            for name in node["inputs"]:
+                readers.setdefault(name, []).append(node)
+        for tensor in self._c.network.outputs:
+            readers.setdefault(tensor.name, []).append(None)
+        pairs: dict[str, Scale] = {}
+        for name, those in readers.items():
+            found = {
+                scales.get(one["name"]) if one is not None and one["operation"] == "neuron" else None
+                for one in those
+            }
+            if len(found) == 1 and (only := found.pop()) is not None:
+                pairs[name] = only
+        for node in self.nodes:
+            name, source = node["name"], scales.get(node["inputs"][0])
+            if name in scales or source is None or not keeps_integers(node):
+                continue
+            # What is computed anew is rounded once, to the integers behind it; moved elements are those before.
+            if _moves(node, source) or pairs.get(name, source) == source:
+                scales[name] = source
+        for name, pair in pairs.items():
+            scales.setdefault(name, pair)
         return scales
 
     def _is_complete(self, node: Node) -> bool:
         if any(name not in self.scales for name in (node["name"], *node["inputs"])):
+            return False
+        if keeps_integers(node) and self.scales[node["name"]] != self.scales[node["inputs"][0]]:
             return False
         return node["operation"] not in PRODUCTS or None not in self._weights(node).values()
 
@@ -114,7 +151,20 @@ class _Integers:
         if f"{name}.bias" in self._set:
             scale = np.float32(self.scales[node["inputs"][0]].scale)
             found[f"{name}.bias"] = None if weight is None else self._bias(name, scale * weight[1])
+        if weight is not None and not self._fits(node, weight, found.get(f"{name}.bias")):
+            found[f"{name}.weight"] = None
         return found
+
+    def _fits(self, node: Node, weight: Stored, bias: Stored | None) -> bool:
+        """Whether sums have 32 bits, and the factor that makes them integers of the result is not too large."""
+        source, result = self.scales[node["inputs"][0]].scale, self.scales[node["name"]].scale
+        integers, scales, zero_points = weight
+        along = (-1, *[1] * (integers.ndim - 1))
+        each = np.abs(integers.astype(np.int64) - zero_points.astype(np.int64).reshape(along))
+        sums = 255 * each.reshape(len(each), -1).sum(axis=1)
+        if bias is not None:
+            sums = sums + np.abs(bias[0].astype(np.int64))
+        return bool(sums.max(initial=0) < 2**31) and source * float(scales.max()) / result < _LARGEST_FACTOR
 
     def _weight(self, layer: str) -> Stored | None:
         """Of its floats, as these lie in the order of the layer: with the scales of its outputs they are integers."""
@@ -122,7 +172,10 @@ class _Integers:
         if stored is None or stored.values.dtype.itemsize > 1:
             return None
         floats = self._c.network.graph.get_weight(layer, "weight")[0]
-        if stored.scales.size not in (1, len(floats)) or stored.zero_points.size not in (1, len(floats)):
+        counts = (1, len(floats))
+        if stored.scales.size not in counts or stored.zero_points.size not in (1, stored.scales.size):
+            return None
+        if stored.zero_points.dtype != stored.values.dtype:
             return None
         along = (-1, *[1] * (floats.ndim - 1))
         shift = _STORED_ZERO if stored.values.dtype.kind == "i" else 0

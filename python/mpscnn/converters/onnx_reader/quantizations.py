@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,30 @@ from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.layer_arguments import Activation, activation_attributes
 
 _LEAST_SCALE = 2.0**-126
+#: By ONNX' numbers for types.
+_STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
+
+
+@dataclass(frozen=True)
+class Grid:
+    """What numbers integers stand for: (integer - zero point) * step."""
+
+    step: float
+    zero_point: int
+    dtype: np.dtype[Any]
+
+    @property
+    def limits(self) -> tuple[float, float]:
+        """The least and the greatest of the numbers."""
+        kind = np.iinfo(self.dtype)
+        return (kind.min - self.zero_point) * self.step, (kind.max - self.zero_point) * self.step
+
+    @property
+    def integers(self) -> Integers | None:
+        """As int8, which have the same numbers as uint8 with a zero point lower by 128; None for wider ones."""
+        if self.dtype.itemsize != 1 or not _LEAST_SCALE <= self.step < np.inf:
+            return None
+        return self.step, self.zero_point - (128 if self.dtype == np.uint8 else 0)
 
 
 @dataclass(frozen=True)
@@ -26,13 +51,12 @@ class Quantized:
 
     Attributes:
         value: what is quantised.
-        scale, zero_point: the names of the constants; no zero point: "".
+        grid: what numbers the integers stand for.
         is_limited: whether the value has the limits of the integers already.
     """
 
     value: Value
-    scale: str
-    zero_point: str
+    grid: Grid
     is_limited: bool
 
 
@@ -48,7 +72,7 @@ def within_integers(c: Context, activation: Activation, name: str) -> Activation
         return activation
     given = activation_attributes(activation) or {"kind": "none"}
     try:
-        low, high = _limits(c, user.inputs[1], user.input(2) or "")
+        low, high = _grid(c, user).limits
     except Error:  # which the node itself reports
         return activation
     if given["kind"] == "relu" and given.get("a", 0.0) == 0.0:
@@ -71,16 +95,24 @@ def note_same_limits(c: Context, x: Value, name: str) -> None:
     if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers:
         return
     with suppress(Error):  # which the node itself reports
-        if _integers(c, user.inputs[1], user.input(2) or "") == c.integers[x.tensor.index]:
+        if _grid(c, user).integers == c.integers[x.tensor.index]:
             c.limited.add(name)
+
+
+def note_integers(c: Context, value: Value, name: str) -> None:
+    """Those that a constant is made of, with one scale."""
+    stored = c.constants.integers_of(name)
+    assert stored is not None
+    grid = Grid(float(stored.scales[0]), int(stored.zero_points.reshape(-1)[0]), stored.values.dtype)
+    if grid.integers is not None:
+        c.integers[value.tensor.index] = grid.integers
+        c.integer_types.add(grid.dtype.name)
 
 
 def _quantize(c: Context, node: Node) -> None:
     """The value stays as it is; only its pair, which makes the same numbers floats again, may read it."""
     source = node.inputs[0]
-    c.quantized[node.outputs[0]] = Quantized(
-        c.value(source), node.inputs[1], node.input(2) or "", source in c.limited
-    )
+    c.quantized[node.outputs[0]] = Quantized(c.value(source), _grid(c, node), source in c.limited)
 
 
 def _dequantize(c: Context, node: Node) -> None:
@@ -90,58 +122,42 @@ def _dequantize(c: Context, node: Node) -> None:
         raise UnsupportedError(
             "it makes floats of integers that the network computes, which is not supported"
         )
-    same = all(
-        _same_constant(c, first, second)
-        for first, second in ((found.scale, node.inputs[1]), (found.zero_point, node.input(2) or ""))
-    )
-    if not same:
+    if _grid(c, node, found.grid.dtype) != found.grid:
         raise UnsupportedError("its scale or zero point is not that of the quantisation before it")
-    low, high = _limits(c, found.scale, found.zero_point)
-    integers = _integers(c, found.scale, found.zero_point)
-    x = found.value
+    x, integers = found.value, found.grid.integers
     if not found.is_limited and (integers is None or c.integers.get(x.tensor.index) != integers):
+        low, high = found.grid.limits
         limits: Activation = {"kind": "clamp", "a": low, "b": high}
         x = x.holding(c.neuron(x.tensor, limits, c.layer_name(node)))
-    c.quantized[node.inputs[0]] = Quantized(x, found.scale, found.zero_point, is_limited=True)
+    c.quantized[node.inputs[0]] = Quantized(x, found.grid, is_limited=True)
     if integers is not None:
         c.integers[x.tensor.index] = integers
+        c.integer_types.add(found.grid.dtype.name)
     c.result(node, x)
 
 
-def _limits(c: Context, scale: str, zero_point: str) -> tuple[float, float]:
-    """The least and the greatest number that the integers stand for."""
-    step = c.constants.number(scale, "its scale")
-    middle = _zero_point(c, zero_point)
-    kind = np.iinfo(middle.dtype)
-    return (kind.min - int(middle)) * step, (kind.max - int(middle)) * step
-
-
-def _integers(c: Context, scale: str, zero_point: str) -> Integers | None:
-    """As int8, which have the same numbers as uint8 with a zero point that is lower by 128; None for wider ones."""
-    step = c.constants.number(scale, "its scale")
-    middle = _zero_point(c, zero_point)
-    if middle.dtype.itemsize != 1 or not _LEAST_SCALE <= step < np.inf:
-        return None
-    return step, int(middle) - (128 if middle.dtype == np.uint8 else 0)
-
-
-def _zero_point(c: Context, name: str) -> np.integer:
-    given = c.constants.fixed(name, "its zero point") if name else np.zeros(1, np.uint8)
-    if given.size != 1 or given.dtype.kind not in "iu":
+def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Grid:
+    """Of either operator; without a zero point the integers are those that it states, or `otherwise`."""
+    scale = c.constants.real(node.input(1), "its scale")
+    if scale.size != 1:
+        raise UnsupportedError(f"it has {scale.size} scales, one for each channel, which is not supported")
+    name = node.input(2)
+    if name is None:
+        stated = node.integer("output_dtype", 0) if node.kind == "QuantizeLinear" else 0
+        dtype = np.dtype(np.uint8) if otherwise is None else otherwise
+        if stated:
+            if stated not in _STATED:
+                raise UnsupportedError(
+                    f"its output_dtype is {stated}; supported are integers of 8, 16 and 32 bits"
+                )
+            dtype = np.dtype(_STATED[stated])
+        return Grid(float(scale.reshape(-1)[0]), 0, dtype)
+    zero_point = c.constants.fixed(name, "its zero point")
+    if zero_point.size != 1 or zero_point.dtype.kind not in "iu":
         raise UnsupportedError(
-            f"it quantises to {given.dtype} with {given.size} zero points; supported is one integer"
+            f"it quantises to {zero_point.dtype} with {zero_point.size} zero points; supported is one integer"
         )
-    zero: np.integer = given.reshape(-1)[0]
-    return zero
-
-
-def _same_constant(c: Context, first: str, second: str) -> bool:
-    if first == second:
-        return True
-    if not first or not second:
-        return False
-    a, b = c.constants.fixed(first, "its scale"), c.constants.fixed(second, "its scale")
-    return a.shape == b.shape and bool((a == b).all())
+    return Grid(float(scale.reshape(-1)[0]), int(zero_point.reshape(-1)[0]), zero_point.dtype)
 
 
 QUANTIZATIONS: dict[str, Handler] = {"QuantizeLinear": _quantize, "DequantizeLinear": _dequantize}

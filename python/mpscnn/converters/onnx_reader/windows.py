@@ -234,7 +234,10 @@ def _pooling(c: Context, node: Node) -> None:
         c.refuse_results(node, 1, "where the maxima are")
         attributes["kind"] = "max"
     elif node.kind == "AveragePool":
-        attributes |= {"kind": "average", "count_padding": bool(node.integer("count_include_pad", 0))}
+        counts = bool(node.integer("count_include_pad", 0)) and "padding" in attributes
+        attributes |= {"kind": "average", "count_padding": counts}
+        if x.tensor.index in c.integers and "padding" not in attributes and kernel == tuple(x.shape[2:]):
+            attributes = {"kind": "average", "global": True}  # whose mean may have integers of its own
     elif order == 2:
         attributes["kind"] = "l2_norm"
     else:

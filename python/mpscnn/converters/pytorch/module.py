@@ -7,10 +7,11 @@ import copy
 import importlib.util
 import logging
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+from mpscnn._private.arguments import require_bool
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
@@ -29,7 +30,7 @@ _DIVISOR = 6  # of the arguments of avg_pool2d: divisor_override
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def from_torch(module: Any, example_inputs: Any, *, name: str | None = None) -> Network:
+def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fold: bool = True) -> Network:
     """The network of a `torch.nn.Module`, without a file.
 
     The module is traced by torch.export as it computes for inference. Layers have the paths of the modules that they
@@ -43,6 +44,9 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None) -> 
         example_inputs: a tensor or array, or a sequence of them, as the module takes them: images are
             (n, channels, height, width). Their values do not matter.
         name: the network's; None: the module's class.
+        fold: whether batch normalizations become part of the layers before them, and biases of zeros are left out.
+            With False both stay, as training wants them. Dropout is left out, and a module that is called twice has
+            its weights twice.
 
     Raises:
         ParameterError: `module` is not a module, or an input is not a tensor or array. UnsupportedError: a package is
@@ -55,18 +59,25 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None) -> 
     if not isinstance(module, torch.nn.Module):
         raise ParameterError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
     title = name or type(module).__name__
+    fold = require_bool("fold", fold)
     inputs = _tensors(example_inputs)
     prepared = _for_inference(module, title)
     with _quiet():
         try:
             with torch.no_grad():
                 program = torch.onnx.export(
-                    prepared, inputs, dynamo=True, verbose=False, custom_translation_table=translations()
+                    prepared,
+                    inputs,
+                    dynamo=True,
+                    verbose=False,
+                    optimize=fold,
+                    custom_translation_table=translations(),
                 )
                 model = program.model_proto
         except Exception as error:  # of whatever the module's own code and torch's compiler raise
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
     _refuse_what_is_lost(program.exported_program, title)
+    _leave_out_made_up_biases(model)
     _name_by_modules(model)
     file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
     return convert(file, ReadOptions(title))
@@ -153,6 +164,38 @@ def _quiet() -> Iterator[None]:
     finally:
         for logger, level in zip(loggers, levels, strict=True):
             logger.setLevel(level)
+
+
+def _leave_out_made_up_biases(model: onnx.ModelProto) -> None:
+    """Zeros that torch computes for a convolution without a bias, where they are not optimised away."""
+    nodes = list(model.graph.node)
+    makers = {name: node for node in nodes for name in node.output}
+    for node in nodes:
+        if node.op_type == "Conv" and len(node.input) == 3 and _is_made_up(node.input[2], makers):
+            del node.input[2]
+    needed = {output.name for output in model.graph.output}
+    kept = []
+    for node in reversed(nodes):
+        if not needed.isdisjoint(node.output):
+            needed.update(node.input)
+            kept.append(node)
+    del model.graph.node[:]
+    model.graph.node.extend(reversed(kept))
+
+
+def _is_made_up(bias: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
+    """Whether it is a constant zero that is cast and expanded."""
+    for kind in ("Expand", "CastLike"):
+        maker = makers.get(bias)
+        if maker is None or maker.op_type != kind:
+            return False
+        bias = maker.input[0]
+    maker = makers.get(bias)
+    if maker is None or maker.op_type != "Constant" or maker.attribute[0].name != "value":
+        return False
+    import onnx
+
+    return not onnx.numpy_helper.to_array(maker.attribute[0].t).any()
 
 
 def _name_by_modules(model: onnx.ModelProto) -> None:
