@@ -61,6 +61,15 @@ def test_a_classifier_without_its_end(shallow: bool) -> None:
     assert [tensor.name for tensor in named.outputs] == ["pool"]
 
 
+def test_networks_without_layers_and_of_enormous_images() -> None:
+    empty = mpscnn.Network(input=(32, 32, 3))
+    empty.output(empty.input)
+    assert with_library_names(empty) is empty
+    enormous = mpscnn.Network(input=(6000, 6000, 3))
+    enormous.output(enormous.conv2d(enormous.input, 21, 1))
+    assert with_library_names(enormous) is enormous
+
+
 def test_what_is_not_renamed() -> None:
     beginning = with_other_names(models.mobilenet_v1(input_size=64).subgraph(["pointwise5"]))
     assert with_library_names(beginning) is beginning

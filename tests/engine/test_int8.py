@@ -355,6 +355,48 @@ def test_a_mean_of_the_image_has_integers_of_its_own(size: tuple[int, int], dtyp
     assert (same == nearest * 0.25).mean() > 0.95
 
 
+@pytest.mark.parametrize("pool", ["global", "window"])
+def test_means_of_more_numbers_than_sums_hold(pool: str) -> None:
+    network = mpscnn.Network(input=(3000, 3000, 1))
+    if pool == "global":
+        y = network.global_average_pool2d(network.input, name="mean")
+    else:
+        y = network.average_pool2d(network.input, 3000, name="mean")
+    network.output(y)
+    for tensor in (network.input, y):
+        network.quantize(tensor, "uint8", 1 / 255, 0)
+    with pytest.raises(
+        mpscnn.UnsupportedError, match=r"layer 'mean' .* a mean of more than 8388608 elements"
+    ):
+        network.compile(device="cpu", precision="int8")
+
+
+def test_means_of_images_of_any_size() -> None:
+    """What is too large shows when it is run."""
+    network = mpscnn.Network(input=(None, None, 1))
+    y = network.global_average_pool2d(network.input, name="mean")
+    network.output(y)
+    for tensor in (network.input, y):
+        network.quantize(tensor, "uint8", 1 / 255, 0)
+    session = network.compile(device="cpu", precision="int8").session()
+    assert session.run(np.ones((1, 100, 90, 1), np.float32)).item() == pytest.approx(1.0)
+    with pytest.raises(mpscnn.UnsupportedError, match="a mean of more than 8388608 elements"):
+        session.run(np.ones((1, 3000, 3000, 1), np.float32))
+
+
+@pytest.mark.parametrize("scale", [2.05, 3.0, 4.5, 6.0, 9.0, 20.0])
+def test_a_sigmoid_of_large_steps(scale: float) -> None:
+    network = mpscnn.Network(input=(16, 16, 1))
+    y = network.activation(network.input, "sigmoid", name="sigmoid")
+    network.output(y)
+    network.quantize(network.input, "int8", scale, 0)
+    network.quantize(y, "int8", 1 / 256, -128)
+    x = (np.arange(-128, 128) * np.float32(scale)).reshape(1, 16, 16, 1).astype(np.float32)
+    found = np.asarray(network.compile(device="cpu", precision="int8").session().run(x)).reshape(-1)
+    right = 1 / (1 + np.exp(-x.reshape(-1).clip(-60, 60).astype(np.float64)))
+    assert np.abs(found - np.minimum(right, 255 / 256)).max() < 0.51 / 256
+
+
 @pytest.mark.parametrize("dtype", ["uint8", "int8"])
 def test_constants_are_the_nearest_integers(dtype: str) -> None:
     """Ties away from zero, at most the limits; read by two layers, and the only thing an output is made of."""

@@ -149,6 +149,16 @@ def test_refused() -> None:
     network = network_with_large_numbers()
     with pytest.raises(mpscnn.ParameterError, match="no images"):
         mpscnn.check_precision(network, [])
+    for images in (5, None, "photo.jpg", [np.array(["a"])]):
+        with pytest.raises(mpscnn.ParameterError, match="images must be"):
+            mpscnn.check_precision(network, images)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
+        mpscnn.check_precision(network, [np.full((1, 4, 4, 3), np.nan, np.float32)])
+    for tolerance in ("a", None, 0.0, float("nan")):
+        with pytest.raises(mpscnn.ParameterError, match="tolerance must be above 0"):
+            mpscnn.check_precision(network, some_images(), tolerance=tolerance)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="expected a Network, got str"):
+        mpscnn.check_precision("digits", some_images())  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="float8"):
         mpscnn.check_precision(network, some_images(), precision="float8")
     with pytest.raises(mpscnn.ShapeError):

@@ -134,6 +134,12 @@ def test_wrong_arguments() -> None:
         mpscnn.compare_precisions(network, [])
     with pytest.raises(mpscnn.ParameterError, match="2 classes for 1 images"):
         mpscnn.compare_precisions(network, noise(1, 6, 6, 3), classes=[0, 1])
+    for wrong in ([1000], [-1], ["cat"], np.zeros((1, 1)), 3, {1}):
+        with pytest.raises(mpscnn.ParameterError, match="classes"):
+            mpscnn.compare_precisions(network, noise(1, 6, 6, 3), classes=wrong)  # type: ignore[arg-type]
+    for images in (5, None, "photo.jpg", [np.array(["a"])]):
+        with pytest.raises(mpscnn.ParameterError, match="images must be"):
+            mpscnn.compare_precisions(network, images)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
         mpscnn.compare_precisions(network, [np.full((1, 6, 6, 3), np.nan, np.float32)])
     with pytest.raises(mpscnn.ShapeError, match="got a number"):

@@ -328,6 +328,11 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(network, noise(1, 5, 5, 3))
     with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
         mpscnn.quantize(network, [np.full((1, *SHAPE), np.nan, np.float32)])
+    with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
+        mpscnn.quantize(network, noise(1), test_images=[np.full((1, *SHAPE), np.inf, np.float32)])
+    for images in (5, None, [np.array(["a"])]):
+        with pytest.raises(mpscnn.ParameterError, match="must be"):
+            mpscnn.quantize(network, images)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="2 classes for 1 images"):
         mpscnn.quantize(network, noise(1), test_classes=[1, 2])
     for wrong in (-1, 1000):

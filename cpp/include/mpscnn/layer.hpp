@@ -299,7 +299,8 @@ struct Argument {
 struct BatchNormalization {
     static constexpr const char *operation = "batch_normalization";
     double epsilon = 0.0010000000474974513; ///< added to the variance, above zero
-    template <class Visit> void visit_fields(Visit &&visit) const { visit("epsilon", epsilon); }
+    bool fixed = false; ///< constants, not what was learnt: training leaves them and the statistics as they are
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("epsilon", epsilon); visit("fixed", fixed); }
 };
 
 /// Mean and variance of each channel over all images of the batch.

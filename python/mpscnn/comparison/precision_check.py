@@ -9,9 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.arguments import is_finite_number
 from mpscnn._private.literals import PrecisionName
 from mpscnn._private.summary import text_table
 from mpscnn.comparison.native_engine import NativeEngine, whole_layers
+from mpscnn.comparison.precision_table import image_arrays
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
@@ -158,15 +160,15 @@ def check_precision(
     """
     if precision not in _LIMITS:
         raise ParameterError(f"check_precision: precision must be float16 or bfloat16, got {precision!r}")
-    if not 0.0 < tolerance < math.inf:
-        raise ParameterError(f"check_precision: tolerance must be above 0, got {tolerance}")
+    if not isinstance(network, Network):
+        raise ParameterError(f"check_precision: expected a Network, got {type(network).__name__}")
+    if not is_finite_number(tolerance) or not tolerance > 0.0:
+        raise ParameterError(f"check_precision: tolerance must be above 0, got {tolerance!r}")
     if len(network.inputs) != 1:
         raise ShapeError(
             f"check_precision: network {network.name!r} has {len(network.inputs)} inputs, expected one"
         )
-    given = [np.ascontiguousarray(image, np.float32) for image in images]
-    if not given:
-        raise ParameterError("check_precision: no images given")
+    given = [np.ascontiguousarray(image, np.float32) for image in image_arrays("check_precision", images)]
     nodes = whole_layers(network)
     weights = _folded_weights(network, nodes)
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}

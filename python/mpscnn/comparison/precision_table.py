@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from mpscnn._private.arguments import whole_number
+from mpscnn._private.arguments import whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName
 from mpscnn._private.summary import bytes_text, text_table
 from mpscnn.comparison.trace import Array
@@ -152,16 +152,9 @@ def compare_precisions(
         raise ParameterError(
             f"compare_precisions: network {network.name!r} has {len(network.inputs)} inputs, expected one"
         )
-    given = [np.asarray(image) for image in images]
-    if not all(image.ndim for image in given):
-        raise ShapeError("compare_precisions: images must be arrays (n, ...), got a number")
+    given = image_arrays("compare_precisions", images)
     count = sum(map(len, given))
-    if not all(np.isfinite(image).all() for image in given if image.dtype.kind == "f"):
-        raise ParameterError("compare_precisions: the images are not all finite")
-    if not count:
-        raise ParameterError("compare_precisions: no images given")
-    if classes is not None and len(classes) != count:
-        raise ParameterError(f"compare_precisions: {len(classes)} classes for {count} images")
+    known = None if classes is None else right_classes("compare_precisions: classes", network, classes, count)
     programs: dict[str, Program] = {}
     refused: dict[str, str] = {}
     for name, options in _compared(device, precisions, accumulate).items():
@@ -185,7 +178,7 @@ def compare_precisions(
             numbers=program.numbers,
             error=seen[name].error(),
             agreement=seen[name].agreement(),
-            accuracy=seen[name].accuracy(classes),
+            accuracy=seen[name].accuracy(known),
             milliseconds=times[name],
             weight_bytes=program.weight_bytes,
             arena_bytes=program.arena_bytes(given[0].shape),
@@ -209,6 +202,40 @@ def _compared(
     if accumulate not in ("auto", "float"):
         compared["float16, sums in halves"] = {"precision": "float16", "accumulate": accumulate}
     return compared
+
+
+def image_arrays(what: str, images: Iterable[Any]) -> list[Array]:
+    """Arrays of images. Raises ParameterError for none, and for what is no number or not finite."""
+    if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
+        raise ParameterError(f"{what}: images must be arrays (n, ...), got {images!r}")
+    given = [np.asarray(image) for image in images]
+    if not all(image.ndim for image in given):
+        raise ShapeError(f"{what}: images must be arrays (n, ...), got a number")
+    for image in given:
+        if image.dtype.kind not in "fiub":
+            raise ParameterError(f"{what}: images must be numbers, got an array of {image.dtype}")
+        if not np.isfinite(image).all():
+            raise ParameterError(f"{what}: the images are not all finite")
+    if not sum(map(len, given)):
+        raise ParameterError(f"{what}: no images given")
+    return given
+
+
+def right_classes(what: str, network: Network, classes: Sequence[int], count: int) -> list[int]:
+    """A class for each image, where the network is a classifier one that it has. Raises ParameterError."""
+    right = whole_numbers(what, classes)
+    function, _, argument = what.partition(": ")
+    if len(right) != count:
+        raise ParameterError(f"{function}: {len(right)} classes for {count} images")
+    scores = network.outputs[0].shape
+    if len(network.outputs) == 1 and len(scores) == 2 and scores[1] is not None:
+        for index in right:
+            if not 0 <= index < scores[1]:
+                raise ParameterError(
+                    f"{function}: class {index} in {argument}; network {network.name!r} has classes 0 to "
+                    f"{scores[1] - 1}"
+                )
+    return right
 
 
 class Answers:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
 from mpscnn.models.deeplab import ARTICLE_RATES
@@ -16,9 +17,12 @@ _MULTIPLIERS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 def with_library_names(network: Network) -> Network:
     """The same network with the names of the library's architecture it is an instance of or built on, or as it was."""
     size = _image_size(network)
-    if size is None:
+    if size is None or len(network.layer_names()) == len(network.inputs):
         return network
-    named = _named(network, size)
+    try:
+        named = _named(network, size)
+    except ShapeError:  # the library's architectures have no images of this size
+        return network
     named.detection, named.preprocess, named.notes = network.detection, network.preprocess, network.notes
     named.labels = network.labels
     return named

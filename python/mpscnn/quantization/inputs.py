@@ -23,7 +23,7 @@ _BATCH = 1 << 17
 
 def inputs_of(network: Network, images: Iterable[Any], what: str) -> list[Given]:
     """What a user gives, `what` it is begins errors. Raises as `mpscnn.quantize`."""
-    if isinstance(images, (str, bytes, Mapping)):
+    if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
     found = [_inputs(network, image) for image in images]
     if not sum(map(count_of, found)):
@@ -100,7 +100,13 @@ def _input(network: Network, tensor: Tensor, image: Any) -> Array:
             )
         height, width, channels = (int(extent or 0) for extent in expected[1:])
         return preprocess(image, (height, width), network.preprocess, channels=channels)
-    array = np.ascontiguousarray(image, np.float32)
+    given = np.asarray(image)
+    if given.dtype.kind not in "fiub":
+        raise ParameterError(f"quantize: images must be numbers or photos, got an array of {given.dtype}")
+    with np.errstate(over="ignore"):
+        array = np.ascontiguousarray(given, np.float32)
+    if not np.isfinite(array).all():
+        raise ParameterError("quantize: the images are not all finite")
     fits = array.ndim == len(expected) and all(
         wanted in (None, extent) for extent, wanted in zip(array.shape[1:], expected[1:], strict=True)
     )

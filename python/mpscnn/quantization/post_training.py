@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.arguments import name_list, whole_numbers
-from mpscnn.comparison.precision_table import Answers, AnswersSeen
+from mpscnn._private.arguments import name_list
+from mpscnn.comparison.precision_table import Answers, AnswersSeen, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers
 from mpscnn.graph.network import Network
@@ -72,7 +72,11 @@ def quantize(
     given = inputs_of(network, images, "images")
     tested = given if test_images is None else inputs_of(network, test_images, "test_images")
     count = sum(map(count_of, tested))
-    right = None if test_classes is None else _right_classes(network, test_classes, count)
+    right = (
+        None
+        if test_classes is None
+        else right_classes("quantize: test_classes", network, test_classes, count)
+    )
     used, result, was_equalized = _quantized(prepared, given, equalize, correct_bias)
     answers = _what_they_say(network, tested)
     before, after = _answers(network, result, tested, answers)
@@ -91,22 +95,6 @@ def quantize(
         layers=_layers(used, result, given),
     )
     return result, report
-
-
-def _right_classes(network: Network, classes: Sequence[int], count: int) -> list[int]:
-    """A class for each image, where the network is a classifier one that it has."""
-    right = whole_numbers("quantize: test_classes", classes)
-    if len(right) != count:
-        raise ParameterError(f"quantize: {len(right)} classes for {count} images")
-    scores = network.outputs[0].shape
-    if len(network.outputs) == 1 and len(scores) == 2 and scores[1] is not None:
-        for index in right:
-            if not 0 <= index < scores[1]:
-                raise ParameterError(
-                    f"quantize: class {index} in test_classes; network {network.name!r} has classes 0 to "
-                    f"{scores[1] - 1}"
-                )
-    return right
 
 
 @dataclass(frozen=True)
