@@ -137,6 +137,8 @@ def test_keeping_the_worst_layer_helps() -> None:
 def test_what_cannot_be_kept() -> None:
     with pytest.raises(mpscnn.ParameterError, match="no layer 'swish'; did you mean 'swished'"):
         mpscnn.quantize(mixed(), noise(1), keep_float=["swish"])
+    with pytest.raises(mpscnn.ParameterError, match="'image' is an input, not a layer"):
+        mpscnn.quantize(mixed(), noise(1), keep_float=["image"])
     # What layers of integers read needs integers.
     quantized, _ = mpscnn.quantize(classifier(), noise(1))
     structure = quantized.to_dict()

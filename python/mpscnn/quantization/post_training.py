@@ -121,7 +121,8 @@ def require_quantizable(network: Network, keep_float: Sequence[str] = ()) -> Qua
             f'quantize: network {network.name!r} is quantised already; it computes in precision "int8"'
         )
     for name in name_list("keep_float", keep_float):
-        network[name]  # raises for a layer that there is not
+        if network[name].index < len(network.inputs):  # raises for a layer that there is not
+            raise ParameterError(f"quantize: keep_float: {name!r} is an input, not a layer")
     prepared, became = prepare(network, keep_float)
     inputs = {tensor.name for tensor in prepared.inputs}
     prepared.keep_float32([became[name] for name in keep_float if became[name] not in inputs])
