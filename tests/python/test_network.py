@@ -55,6 +55,24 @@ def test_weights_go_with_the_last_reference() -> None:
         gc.enable()
 
 
+def test_quantized_weights_with_one_scale() -> None:
+    net = network()
+    net.output(net.conv2d(net.input, 2, 1, name="conv"))
+    integers = np.arange(6, dtype=np.uint8).reshape(2, 1, 1, 3)
+    net.set_quantized_weight("conv.weight", integers, 0.5, np.float32(2))
+    np.testing.assert_array_equal(net.weights["conv.weight"], (integers - np.float32(2)) * 0.5)
+    with pytest.raises(mpscnn.ParameterError, match="scales and zero points must be numbers, got 'a'"):
+        net.set_quantized_weight("conv.weight", integers, "a", 0)  # type: ignore[arg-type]
+    with pytest.raises(mpscnn.ParameterError, match="set_quantized_weight: name"):
+        net.set_quantized_weight(None, integers, 1, 0)  # type: ignore[arg-type]
+    net.set_weights({"conv.bias": np.zeros(2, np.float32)})
+    program = net.compile(device="cpu")
+    for wrong in ("x", None, (1.5, 8, 8, 3)):
+        for method in (program.fingerprint, program.arena_bytes):
+            with pytest.raises(mpscnn.ParameterError, match="the shape of an input must be whole numbers"):
+                method(wrong)  # type: ignore[arg-type]
+
+
 def test_automatic_names_are_free_ones() -> None:
     net = network()
     net.dense(net.conv2d(net.input, 4, 3), 2, name="dense_2")

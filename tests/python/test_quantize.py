@@ -330,6 +330,9 @@ def test_what_cannot_be_quantised(tmp_path: Path) -> None:
         mpscnn.quantize(network, [np.full((1, *SHAPE), np.nan, np.float32)])
     with pytest.raises(mpscnn.ParameterError, match="the images are not all finite"):
         mpscnn.quantize(network, noise(1), test_images=[np.full((1, *SHAPE), np.inf, np.float32)])
+    for options in ({"equalize": "false"}, {"correct_bias": 1}):
+        with pytest.raises(mpscnn.ParameterError, match="must be True or False"):
+            mpscnn.quantize(network, noise(1), **options)  # type: ignore[arg-type]
     for images in (5, None, [np.array(["a"])]):
         with pytest.raises(mpscnn.ParameterError, match="must be"):
             mpscnn.quantize(network, images)  # type: ignore[arg-type]

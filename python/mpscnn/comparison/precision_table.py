@@ -148,6 +148,8 @@ def compare_precisions(
             f"compare_precisions: expected a Network or a Model, got {type(network).__name__}"
         )
     whole_number("runs", runs, least=1)
+    if threads is not None:
+        whole_number("threads", threads, otherwise="None")
     if len(network.inputs) != 1:
         raise ParameterError(
             f"compare_precisions: network {network.name!r} has {len(network.inputs)} inputs, expected one"

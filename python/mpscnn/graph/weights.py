@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn import _core
+from mpscnn._private.arguments import require_text
 from mpscnn._private.files import content_of
 from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, WeightsError
@@ -111,15 +112,15 @@ class GraphWeights:
         self,
         name: str,
         values: NDArray[np.uint8] | NDArray[np.int32],
-        scales: Sequence[float] | NDArray[np.float32],
-        zero_points: Sequence[float] | NDArray[np.float32],
+        scales: Sequence[float] | NDArray[np.float32] | float,
+        zero_points: Sequence[float] | NDArray[np.float32] | float,
     ) -> None:
         """Sets "<layer>.<role>" from uint8 or int32: (values - zero_point) * scale, per tensor or per first index.
 
         int32 is for biases of layers that precision "int8" computes.
         """
-        layer, _, role = name.rpartition(".")
-        scale_list, zero_list = (np.asarray(part, np.float32).tolist() for part in (scales, zero_points))
+        layer, _, role = require_text("set_quantized_weight: name", name).rpartition(".")
+        scale_list, zero_list = (_numbers(part) for part in (scales, zero_points))
         self.graph.set_weight(layer, role, np.ascontiguousarray(values), scale_list, zero_list)
 
     def initialize_weights(self, seed: int = 0) -> None:
@@ -251,3 +252,12 @@ def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Seq
     )
     result: NDArray[Any] = ((values.astype(wide) - zero_point) * scale).astype(np.float32)
     return result
+
+
+def _numbers(given: Any) -> list[float]:
+    """Of one scale or zero point, or of several."""
+    try:
+        numbers = np.asarray(given, np.float32)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"scales and zero points must be numbers, got {given!r}") from error
+    return [float(number) for number in numbers.reshape(-1)]

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn._private.arguments import name_list
+from mpscnn._private.arguments import name_list, require_bool
 from mpscnn.comparison.precision_table import Answers, AnswersSeen, right_classes
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.integer_layers import refused_layers
@@ -67,6 +67,9 @@ def quantize(
         network = network.network
     if not isinstance(network, Network):
         raise ParameterError(f"quantize: expected a Network or a Model, got {type(network).__name__}")
+    if equalize is not None:
+        require_bool("quantize: equalize", equalize)
+    require_bool("quantize: correct_bias", correct_bias)
     quantizable = require_quantizable(network, keep_float)
     prepared = quantizable.network
     given = inputs_of(network, images, "images")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 
 from mpscnn import _core
-from mpscnn._private.arguments import require_bool, require_text, whole_number
+from mpscnn._private.arguments import require_bool, require_text, whole_number, whole_numbers
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn.errors import Error, ParameterError, UnsupportedError
@@ -58,6 +58,10 @@ def _warn_once(warning: str) -> None:
 
     _given_warnings.add(warning)
     warnings.warn(warning, RuntimeWarning, stacklevel=4)
+
+
+def _shapes(given: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
+    return [tuple(whole_numbers("the shape of an input", shape)) for shape in given]
 
 
 class Program:
@@ -183,7 +187,7 @@ class Program:
 
     def arena_bytes(self, *input_shapes: Sequence[int]) -> int:
         """Bytes of a session's memory for intermediate results, for inputs of these shapes."""
-        _, arena = self._program.output_shapes([tuple(shape) for shape in input_shapes])
+        _, arena = self._program.output_shapes(_shapes(input_shapes))
         return arena
 
     def explain(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> Explanation:
@@ -221,9 +225,7 @@ class Program:
     def _shapes_or_own(self, given: Sequence[Sequence[int]]) -> list[tuple[int, ...]]:
         from mpscnn.runtime.explanation import fixed_shape
 
-        return [tuple(shape) for shape in given] or [
-            fixed_shape(name, shape) for name, shape in self.inputs.items()
-        ]
+        return _shapes(given) or [fixed_shape(name, shape) for name, shape in self.inputs.items()]
 
     def _arrays(self, x: Any, out: Any) -> tuple[list[NDArray[Any]], list[NDArray[Any]]]:
         known = self._known_shapes
