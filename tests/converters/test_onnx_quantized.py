@@ -370,6 +370,25 @@ def test_constants_of_integers(kind: str) -> None:
     assert "constant" in operations(network)
 
 
+def test_a_nearest_resize_as_torch_writes_it() -> None:
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        *pair("c", "d"),
+        node(
+            "Resize",
+            ["d", "", "factors"],
+            "r",
+            mode="nearest",
+            coordinate_transformation_mode="asymmetric",
+            nearest_mode="floor",
+        ),
+        *pair("r", "y"),
+    ]
+    constants = CONSTANTS | {"factors": np.array([1, 1, 2, 2], np.float32)}
+    assert kept(check(model(nodes, INPUT, constants))) == []
+
+
 def test_sums_beyond_32_bits() -> None:
     """A bias near 2^31, as quantisers make them for channels that are almost zero."""
     nodes = [

@@ -41,6 +41,8 @@ def _resize(c: Context, node: Node) -> None:
         return
     attributes |= {"kind": "bilinear"} if mode == "linear" else {"kind": "nearest", "rounding": rounding}
     attributes |= _coordinates(alignment, attributes)
+    if mode == "nearest" and rounding == ("floor" if alignment == "asymmetric" else "round_prefer_ceil"):
+        attributes["rounding"] = "by_alignment"  # which layers of integers have, too
     y = c.network.layer("resize", [c.arranger.image(x)], attributes, name=c.layer_name(node))
     note_same_limits(c, x, node.outputs[0])  # linear and nearest ones alone are read
     c.result(node, c.arranger.of_image(y, x.rank))
