@@ -222,6 +222,25 @@ def test_a_layer_that_is_read_as_floats_too() -> None:
     assert kept(network) == ["convolution", "neuron", "subtract"]
 
 
+def test_functions_of_a_layer_that_stays_floats() -> None:
+    """Whose integers are not those of their results."""
+    nodes = [
+        *pair("x", "i"),
+        *product("i", "c"),
+        node("Sigmoid", ["c"], "first"),
+        *pair("first", "f", "p", "zero"),
+        node("HardSigmoid", ["c"], "second"),
+        *pair("second", "g", "p", "zero"),
+        node("Add", ["f", "g"], "sum"),
+        *pair("sum", "d", "t", "u"),
+        *product("d", "e", bias=None),
+        *pair("e", "y"),
+    ]
+    constants = CONSTANTS | {"p": np.float32(1 / 256), "zero": np.int8(-128)}
+    network = check(model(nodes, INPUT, constants), steps=3.01)
+    assert kept(network)[:1] == ["convolution"]
+
+
 @pytest.mark.parametrize(
     ("changed", "is_kept"),
     [

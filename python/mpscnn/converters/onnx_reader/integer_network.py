@@ -58,6 +58,11 @@ def keep_integers(c: Context) -> None:
         )
 
 
+def _is_limit(node: Node) -> bool:
+    """Whether a layer is the limits of a pair: rounding before them gives what rounding behind them does."""
+    return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "clamp")
+
+
 def _moves(node: Node, source: Scale) -> bool:
     """Whether each element of the result is one of the source's, or a border that is one of its integers."""
     attributes = node.get("attributes", {})
@@ -119,10 +124,7 @@ class _Integers:
             readers.setdefault(tensor.name, []).append(None)
         pairs: dict[str, Scale] = {}
         for name, those in readers.items():
-            found = {
-                scales.get(one["name"]) if one is not None and one["operation"] == "neuron" else None
-                for one in those
-            }
+            found = {scales.get(one["name"]) if one is not None and _is_limit(one) else None for one in those}
             if len(found) == 1 and (only := found.pop()) is not None:
                 pairs[name] = only
         for node in self.nodes:
@@ -195,11 +197,9 @@ class _Integers:
         if stored is None or stored.values.dtype != np.int32 or stored.zero_points.any():
             return None
         floats = self._c.network.graph.get_weight(layer, "bias")[0]
-        integers = (
-            np.broadcast_to(stored.values.reshape(-1), floats.shape) if stored.values.size == 1 else None
-        )
-        if integers is None:
-            integers = stored.values.reshape(-1)
+        integers = stored.values.reshape(-1)
+        if integers.size == 1:
+            integers = np.broadcast_to(integers, floats.shape)
         if integers.shape != floats.shape or stored.scales.size not in (1, len(floats)):
             return None
         same = np.abs(stored.scales - scales) <= _ROUNDING * scales
