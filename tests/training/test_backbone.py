@@ -47,6 +47,20 @@ def test_parts_compute_what_the_whole_does(learning: int) -> None:
     np.testing.assert_allclose(next(iter(whole.values())), next(iter(apart.values())), atol=1e-6)
 
 
+@pytest.mark.parametrize("learning", [0, 2])
+def test_a_backbone_of_integers(learning: int) -> None:
+    """What it becomes are floats, which can become integers again."""
+    images = np.random.default_rng(0).normal(0, 1, (8, 16, 16, 3)).astype(np.float32)
+    integers, _ = mpscnn.quantize(small_backbone(), [images])
+    backbone = Backbone(integers, learning)
+    whole = backbone.joined(4, as_arrays(backbone.tail(4, as_arrays(backbone.head(4)))))
+    assert "quantization" not in str(whole.to_dict())
+    assert "quantization" in str(integers.to_dict())
+    again, report = mpscnn.quantize(whole, [images])
+    assert report.error < 0.2
+    again.compile(device="cpu", precision="int8")
+
+
 def test_the_new_layer_has_a_name_of_its_own() -> None:
     backbone = Backbone(small_backbone(), 1)
     assert "classes_" in backbone.joined(4, as_arrays(backbone.head(4))).layer_names()

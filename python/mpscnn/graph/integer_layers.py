@@ -58,6 +58,19 @@ def keeps_integers(node: Node) -> bool:
     return node["operation"] in _SAME_INTEGERS
 
 
+def without_integers(network: Network) -> Network:
+    """The network, or one with the same layers and weights whose tensors have no integers."""
+    structure = network.to_dict()
+    stated = [entry for entry in (*structure["inputs"], *structure["nodes"]) if "quantization" in entry]
+    if not stated:
+        return network
+    for entry in stated:
+        del entry["quantization"]
+    result = network.restructured(structure, {name: name for name in network.layer_names()})
+    result.labels, result.preprocess, result.detection = network.labels, network.preprocess, network.detection
+    return result
+
+
 def refused_layers(
     network: Network, scales: Mapping[str, Scale] | None = None, dtype: str = "int8"
 ) -> dict[str, str]:

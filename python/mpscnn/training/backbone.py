@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import UnsupportedError
+from mpscnn.graph.integer_layers import without_integers
 from mpscnn.graph.network import Network
 
 __all__ = ["Backbone", "class_layer"]
@@ -39,7 +40,7 @@ class Backbone:
     """
 
     def __init__(self, network: Network, learning: int) -> None:
-        self.network = network
+        self.network = network = without_integers(network)  # which are not those of what it learns
         structure = network.to_dict()
         self._nodes: dict[str, dict[str, Any]] = {node["name"]: node for node in structure["nodes"]}
         self.features = self._features()
