@@ -24,7 +24,7 @@ void step(Trainer &trainer, const py::list &inputs, const py::array &labels, flo
 }
 
 /// (profile, trace), both JSON.
-py::tuple profile(Trainer &trainer, const py::list &inputs, const py::array &labels, int runs) {
+py::tuple profile_steps(Trainer &trainer, const py::list &inputs, const py::array &labels, int runs) {
     Tensors sources;
     float_tensors(inputs, "input", Access::read, sources);
     const mpscnn_tensor wanted = float_tensor(labels, "labels", Access::read);
@@ -44,7 +44,7 @@ void bind_trainer(py::module_ &module) {
              py::arg("network"), py::arg("options"), py::arg("device"), py::arg("threads"))
         .def("step", step, py::arg("inputs"), py::arg("labels"), py::arg("learning_rate"),
              py::arg("prediction"), py::arg("loss").noconvert())
-        .def("profile", profile, py::arg("inputs"), py::arg("labels"), py::arg("runs"))
+        .def("profile", profile_steps, py::arg("inputs"), py::arg("labels"), py::arg("runs"))
         .def("describe", &Trainer::describe)
         .def(
             "read",
