@@ -231,7 +231,7 @@ constexpr CheckedLayer checked_layers[] = {
      R"({"kernel_height":3,"kernel_width":2,"alpha":0.5,"beta":0.75,"delta":2.0,"offset_y":-1,"offset_x":1,"height":6,"width":4,"edge":"clamp"})"},
     {"local contrast normalization, part of the image", "local_contrast_normalization",
      R"({"kernel_height":3,"kernel_width":2,"alpha":0.5,"beta":0.75,"delta":2.0,"offset_y":-1,"offset_x":1,"height":6,"width":4,"edge":"clamp"})"},
-    {"batch normalization, large epsilon", "batch_normalization", R"({"epsilon":0.5})"},
+    {"batch normalization, large epsilon", "batch_normalization", R"({"epsilon":0.5,"fixed":true})"},
     {"group normalization, large epsilon", "group_normalization", R"({"groups":3,"epsilon":0.5})"},
     {"group normalization, large", "group_normalization", R"({"groups":3})", nullptr, 33, 35, 21},
     {"layer normalization, large", "layer_normalization", R"({"epsilon":0.5})", nullptr, 3, 5, 387},
