@@ -13,6 +13,11 @@ from mpscnn.graph.network import Network
 _EPSILON = 2.0**-10
 
 
+def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.float32]) -> bool:
+    """Whether a batch normalization is what `affine` makes: no statistics that were learnt are these to the bit."""
+    return bool(epsilon == _EPSILON and not mean.any() and (variance == np.float32(1.0 - _EPSILON)).all())
+
+
 def affine(
     network: Network,
     x: Tensor,

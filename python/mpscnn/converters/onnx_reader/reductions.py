@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
+from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.contractions import reduced
@@ -164,15 +167,13 @@ def _batch_normalization(c: Context, node: Node) -> None:
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
     own = bool(node.integer("training_mode", 0))
-    y = c.network.batch_norm(
-        tensor,
-        statistics=c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics"))
-        if own
-        else None,
-        epsilon=node.number("epsilon", 1e-5),
-        activation=activation,
-        name=name,
-    )
+    inputs = [tensor]
+    attributes: dict[str, Any] = {"epsilon": node.number("epsilon", 1e-5)}
+    if own:
+        inputs.append(c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics")))
+    elif is_affine(attributes["epsilon"], *weights[2:]):
+        attributes["fixed"] = True
+    y = c.network.layer("batch_normalization", inputs, attributes, activation=activation, name=name)
     order = positions(x.axes[1], tail)
     for role, values in zip(roles, weights, strict=True):
         if not own or role in ("gamma", "beta"):
