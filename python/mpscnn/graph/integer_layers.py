@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+from mpscnn.graph.pieces import shape_of_input
 
 Node = dict[str, Any]
 """A layer, as `Network.to_dict` has it."""
@@ -93,7 +93,7 @@ def refused_layers(
     for node in structure["nodes"]:
         read = {name: f"{name} given" for name in node["inputs"]}
         alone = structure | {
-            "inputs": [{"name": read[name], "shape": _shape(network[name])} for name in read],
+            "inputs": [{"name": read[name], "shape": shape_of_input(network[name])} for name in read],
             "nodes": [node | {"inputs": [read[name] for name in node["inputs"]]}],
             "outputs": [node["name"]],
         }
@@ -102,10 +102,6 @@ def refused_layers(
         except (ParameterError, UnsupportedError) as error:
             refused[node["name"]] = str(error)
     return refused
-
-
-def _shape(tensor: Tensor) -> list[int]:
-    return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 
 def _of_structure(structure: Mapping[str, Any]) -> Network:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
+
+
+def shape_of_input(tensor: Tensor) -> list[int]:
+    """What an input of a structure says that holds such a tensor: -1 for the batch and other free extents."""
+    return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 
 def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network:
@@ -21,8 +27,7 @@ def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network
     apart = {*outputs, *(tensor.name for tensor in network.inputs)}
     read = dict.fromkeys(name for node in structure["nodes"] for name in node["inputs"] if name in apart)
     given = {name: f"{name} given" for name in read}
-    shapes = {name: [-1, *(extent or -1 for extent in network[name].shape[1:])] for name in read}
-    structure["inputs"] = [{"name": given[name], "shape": shapes[name]} for name in read]
+    structure["inputs"] = [{"name": given[name], "shape": shape_of_input(network[name])} for name in read]
     for node in structure["nodes"]:
         node["inputs"] = [given.get(name, name) for name in node["inputs"]]
     structure["outputs"] = outputs

@@ -93,22 +93,21 @@ class _Integers:
         self.names: list[str] = [node["name"] for node in self.nodes]
         self.scales = self._scales()
         self._set = {f"{spec['layer']}.{spec['role']}" for spec in c.network.weight_specs() if spec["set"]}
+        self._found: dict[str, dict[str, Stored | None]] = {}  # by layer
         self.floats = [node["name"] for node in self.nodes if not self._is_complete(node)]
-        each = [
-            name for (layer, role), name in c.weights.items() if role == "weight" and layer not in self.floats
-        ]
         several = any(
-            stored is not None and stored.scales.size > 1 for stored in map(c.constants.integers_of, each)
+            stored is not None and stored[1].size > 1
+            for name in set(self.names) - set(self.floats)
+            for stored in self._found.get(name, {}).values()
         )
         self.dtype = "uint8" if c.integer_types == {"uint8"} and not several else "int8"
 
     def set_weights(self, layers: Collection[str]) -> None:
         """Of these layers, which are none of `floats`."""
-        for node in self.nodes:
-            if node["operation"] in PRODUCTS and node["name"] in layers:
-                for name, stored in self._weights(node).items():
-                    if stored is not None:
-                        self._c.network.set_quantized_weight(name, *stored)
+        for layer in layers:
+            for name, stored in self._found.get(layer, {}).items():
+                if stored is not None:
+                    self._c.network.set_quantized_weight(name, *stored)
 
     def _scales(self) -> dict[str, Scale]:
         """The file's, and what follows: what moves elements keeps integers, what pairs alone read has the pairs'."""
@@ -143,7 +142,10 @@ class _Integers:
             return False
         if keeps_integers(node) and self.scales[node["name"]] != self.scales[node["inputs"][0]]:
             return False
-        return node["operation"] not in PRODUCTS or None not in self._weights(node).values()
+        if node["operation"] not in PRODUCTS:
+            return True
+        found = self._found[node["name"]] = self._weights(node)
+        return None not in found.values()
 
     def _weights(self, node: Node) -> dict[str, Stored | None]:
         """Of a product; None for those that are not integers, or not as precision "int8" wants them."""
