@@ -147,6 +147,44 @@ def test_a_video_that_stands_is_computed_by_another_model(page: Page, tmp_path: 
     assert page.run("return document.getElementById('video').paused")
 
 
+def test_a_video_that_stands_needs_no_call_of_the_browser(page: Page, tmp_path: Path) -> None:
+    prefer(page.driver, prefers_reduced_motion="reduce")
+    page.run("HTMLVideoElement.prototype.requestVideoFrameCallback = () => 0;")
+    page.drop(("cat.webm", "video/webm", clip(tmp_path)))
+    page.first_is("cat")
+    page.until(lambda: page.frames() == 1, "the first frame is counted")
+    page.run("document.getElementById('video').currentTime = 0.5")
+    page.until(lambda: page.frames() == 2, "the frame looked for is computed")
+
+
+def test_a_camera_opened_again_is_counted_once(page: Page) -> None:
+    page.run(
+        """window.open_calls = new Set();
+        const video = HTMLVideoElement.prototype;
+        const { requestVideoFrameCallback, cancelVideoFrameCallback } = video;
+        video.requestVideoFrameCallback = function (call) {
+          const number = requestVideoFrameCallback.call(this, (...given) => {
+            window.open_calls.delete(number);
+            call(...given);
+          });
+          window.open_calls.add(number);
+          return number;
+        };
+        video.cancelVideoFrameCallback = function (number) {
+          window.open_calls.delete(number);
+          cancelVideoFrameCallback.call(this, number);
+        };"""
+    )
+    for _ in range(3):
+        page.element("camera").click()
+        page.until(lambda: page.frames() >= 2, "two frames are computed")
+        page.element("camera").click()
+    assert page.run("return window.open_calls.size") == 0
+    page.element("camera").click()
+    page.until(lambda: page.frames() >= 2, "two frames are computed")
+    assert page.run("return window.open_calls.size") <= 1
+
+
 def test_a_new_source_shows_nothing_of_the_old_one(page: Page) -> None:
     page.choose("model", "segmentation")
     page.element("camera").click()

@@ -50,7 +50,9 @@ export class Live {
     this.running = false;
     this.busy = false;
     this.repeat = false;
-    video.addEventListener("pause", () => this.again());
+    this.cancel = () => {};
+    // Browsers may show the first frame of a video that waits, or one that was looked for, without a call.
+    for (const event of ["pause", "loadeddata", "seeked"]) video.addEventListener(event, () => this.again());
   }
 
   /** Begins, or counts anew. */
@@ -67,20 +69,29 @@ export class Live {
 
   stop() {
     this.running = false;
+    this.cancel();
   }
 
   /** The frame that is seen, once more, if no other will come. */
   again() {
-    this.repeat = this.video.paused;
+    this.repeat = this.video.paused && this.ready();
     if (this.repeat && this.running && !this.busy) this.send();
+  }
+
+  /** Whether there is a frame. */
+  ready() {
+    return this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && this.video.videoWidth > 0;
   }
 
   next() {
     if (!this.running) return;
-    if (this.video.requestVideoFrameCallback) {
-      this.video.requestVideoFrameCallback((_, about) => this.frame(about.presentedFrames));
+    const { video } = this;
+    if (video.requestVideoFrameCallback) {
+      const call = video.requestVideoFrameCallback((_, about) => this.frame(about.presentedFrames));
+      this.cancel = () => video.cancelVideoFrameCallback(call);
     } else {
-      setTimeout(() => this.frame(null), 33);
+      const timer = setTimeout(() => this.frame(null), 33);
+      this.cancel = () => clearTimeout(timer);
     }
   }
 
@@ -89,7 +100,7 @@ export class Live {
     // Frames that the browser has shown without a call are lost as well.
     const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
     this.presented = presented;
-    const ready = this.video.readyState >= HTMLMediaElement.HAVE_CURRENT_DATA && this.video.videoWidth > 0;
+    const ready = this.ready();
     if (this.busy || !ready) {
       this.dropped += ready ? passed : 0;
       this.repeat = this.video.paused;
