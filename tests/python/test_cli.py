@@ -222,6 +222,43 @@ def test_info_of_a_network_of_any_size(
     assert "not stated" in output
 
 
+@pytest.mark.parametrize(
+    "command",
+    [("benchmark", "--runs", "1"), ("benchmark", "--runner", "--runs", "1"), ("profile", "--runs", "1")],
+)
+def test_a_network_of_any_size_is_measured_with_one(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = mpscnn.Network(input=(None, 30, 3), name="free")
+    network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
+    network.initialize_weights()
+    network.save(file := tmp_path / "free.safetensors")
+    name, *options = command
+    assert call(monkeypatch, name, str(file), *options) == 1
+    assert "choose one with --size HEIGHTxWIDTH" in capsys.readouterr().err
+    assert call(monkeypatch, name, str(file), *options, "--size", "20x40") == 1
+    assert "(n, any, 30, 3) cannot have --size 20x40" in capsys.readouterr().err
+    assert call(monkeypatch, name, str(file), *options, "--size", "20x30", "--json") == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["input"] if name == "benchmark" else output["inputs"][0]) == [1, 20, 30, 3]
+
+
+def test_a_network_of_two_inputs_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input={"left": (4, 4, 3), "right": (4, 4, 3)}, name="two")
+    network.output(network.add(*network.inputs))
+    network.save(file := tmp_path / "two.safetensors")
+    for name in ("benchmark", "profile"):
+        assert call(monkeypatch, name, str(file)) == 2
+        assert "two.safetensors has the inputs left, right: only networks of one are measured" in (
+            capsys.readouterr().err
+        )
+
+
 @pytest.mark.parametrize("size", ["20", "0x30", "axb", "20x-3", "x"])
 def test_info_size_is_checked(
     size: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

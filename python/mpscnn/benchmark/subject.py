@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
@@ -48,10 +48,23 @@ class Subject:
     @property
     def input_shape(self) -> tuple[int, ...]:
         """Of one run. Raises ParameterError for networks with several inputs or a free size."""
+        inputs = [tensor.name for tensor in self.network.inputs]
+        if len(inputs) != 1:
+            raise ParameterError(
+                f"{self.name} has the inputs {', '.join(inputs)}: only networks of one are measured"
+            )
         shape = (self.batch, *self.network.input.shape[1:])
         if None in shape:
             raise ParameterError(f"network {self.name!r} leaves its input's size free: {shape}")
         return tuple(extent for extent in shape if extent is not None)
+
+    def of_size(self, size: tuple[int, int]) -> Subject:
+        """The same network for inputs of this height and width, which it leaves free."""
+        structure = self.network.to_dict()
+        for described in structure["inputs"]:
+            described["shape"][1:3] = size
+        names = {name: name for name in self.network.layer_names()}
+        return replace(self, network=self.network.restructured(structure, names), tflite=None)
 
     @property
     def is_quantized(self) -> bool:

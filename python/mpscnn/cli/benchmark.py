@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.summary import bytes_text, text_table
-from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runner, open_subject, require_peer
+from mpscnn.benchmark import PEERS, Measurement, Subject, measure, measure_runner, require_peer
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     Accumulate,
@@ -27,6 +27,7 @@ from mpscnn.cli.arguments import (
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint, report, show, show_json
 from mpscnn.cli.runner_report import runner_json, runner_text
+from mpscnn.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import UnsupportedError
 from mpscnn.runtime.library import slow_precision
 
@@ -34,6 +35,7 @@ from mpscnn.runtime.library import slow_precision
 def benchmark(
     model: ModelArgument,
     threads: ThreadsOption = None,
+    size: SizeOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
@@ -79,7 +81,7 @@ def benchmark(
         raise typer.BadParameter("the runner is compared with one thread only", param_hint="--compare")
     if reason := slow_precision(precision.value, device):
         hint(reason)
-    subject = open_subject(model, random_weights=random_weights)
+    subject = sized_subject(model, size, random_weights=random_weights)
     if runner:
         measured = measure_runner(
             subject,

@@ -15,9 +15,9 @@ from mpscnn.cli.arguments import (
     ModelArgument,
 )
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.network_inputs import inputs_of_photos, noise, photos_of
 from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, check_size
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model

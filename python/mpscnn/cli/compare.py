@@ -9,8 +9,8 @@ import typer
 
 from mpscnn.cli.arguments import JsonOption
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.info import SizeOption
 from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption
 
 _SIDE = "Name or file; .onnx, .tflite, .keras and .h5 run on their own engines. "
 

@@ -11,9 +11,9 @@ import typer
 from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.info import SizeOption
 from mpscnn.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.cli.output import show, show_as_is, warn
+from mpscnn.cli.sizes import SizeOption
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 
-from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import (
     Accumulate,
     AccumulateOption,
@@ -18,8 +17,8 @@ from mpscnn.cli.arguments import (
     Weights,
     WeightsOption,
 )
-from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.output import hint, show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, sized_subject
 from mpscnn.runtime.library import slow_precision
 
 
@@ -42,13 +41,11 @@ def explain(
 
     Example: mpscnn explain mobilenet_v2 --threads 1
     """
-    network = open_subject(model, random_weights=random_weights).network
-    check_size(network, size)
-    shapes = [(1, *size, tensor.shape[-1]) if size else () for tensor in network.inputs]
+    network = sized_subject(model, size, random_weights=random_weights).network
     program = network.compile(
         device="cpu", precision=precision.value, weights=weights.value, accumulate=accumulate.value
     )
-    explained = program.explain(*(shape for shape in shapes if shape), threads=threads or "auto")
+    explained = program.explain(threads=threads or "auto")
     if as_json:
         show_json(dataclasses.asdict(explained))
     else:

@@ -7,10 +7,9 @@ from typing import Annotated
 import typer
 
 from mpscnn._private.summary import text_table
-from mpscnn.benchmark import open_subject
 from mpscnn.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
-from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.runtime.library import precisions_of
 
@@ -31,15 +30,13 @@ def fingerprint(
 
     Example: mpscnn fingerprint cifar10_mobilenet_v2
     """
-    network = open_subject(model, random_weights=random_weights).network
-    check_size(network, size)
-    shapes = [(1, *size, tensor.shape[-1]) for tensor in network.inputs] if size else []
+    network = sized_subject(model, size, random_weights=random_weights).network
     chosen = "cpu" if device == AUTO_DEVICE else device
     found: dict[str, str] = {}
     refused: dict[str, str] = {}
     for precision in precisions_of(chosen):
         try:
-            found[precision] = network.compile(device=chosen, precision=precision).fingerprint(*shapes)
+            found[precision] = network.compile(device=chosen, precision=precision).fingerprint()
         except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
             if precision == "float32":
                 raise

@@ -12,13 +12,11 @@ from mpscnn._private.shell import in_command
 from mpscnn._private.summary import bytes_text, summary_table
 from mpscnn.cli.arguments import JsonOption, ModelArgument
 from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, check_size, shape_text
 from mpscnn.cli.task import COMMANDS, command_that_says
-from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model, task_of
 from mpscnn.runtime.library import devices
-
-Size = tuple[int, int]
 
 _USES = {
     "classification": ("classes of photos", COMMANDS["classification"]),
@@ -27,28 +25,6 @@ _USES = {
     "segmentation": ("the class of each pixel of photos", COMMANDS["segmentation"]),
 }
 _ABOUT = ("labels", "preprocess", "information")
-
-
-def parse_size(text: str | Size | None) -> Size | None:
-    """(height, width) from "HEIGHTxWIDTH"."""
-    if text is None or isinstance(text, tuple):
-        return text
-    height, separator, width = text.lower().partition("x")
-    if not separator or not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
-        raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r}")
-    return int(height), int(width)
-
-
-SizeOption = Annotated[
-    Any,
-    typer.Option(
-        "--size",
-        parser=parse_size,
-        metavar="HxW",
-        help="Height and width of the image, for networks that leave them free.",
-        show_default=False,
-    ),
-]
 
 
 def info(
@@ -95,20 +71,9 @@ def info(
     show(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
 
 
-def check_size(network: Network, size: Size | None) -> None:
-    """Refuses a network without the size that it leaves free, and a size that it does not."""
-    for tensor in network.inputs:
-        free = len(tensor.shape) == 4 and None in tensor.shape[1:3]
-        what = f"input {tensor.name!r} {_shape_text(tensor.shape)}"
-        if free and size is None:
-            raise ShapeError(f"{what} may have any size: choose one with --size HEIGHTxWIDTH")
-        if not free and size is not None:
-            raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
-
-
 def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
-    inputs = [f"{tensor.name} {_shape_text(tensor.shape)}" for tensor in network.inputs]
-    outputs = [f"{tensor.name} {_shape_text(tensor.shape)}" for tensor in network.outputs]
+    inputs = [f"{tensor.name} {shape_text(tensor.shape)}" for tensor in network.inputs]
+    outputs = [f"{tensor.name} {shape_text(tensor.shape)}" for tensor in network.outputs]
     labels = about["labels"]
     settings = about["preprocess"]
     return [
@@ -150,8 +115,3 @@ def _settings_text(settings: dict[str, Any]) -> str:
         return f"{value:g}" if isinstance(value, float) else str(value)
 
     return ", ".join(f"{name} {text(value)}" for name, value in settings.items())
-
-
-def _shape_text(shape: tuple[int | None, ...]) -> str:
-    extents = ["n", *("any" if extent is None else str(extent) for extent in shape[1:])]
-    return "(" + ", ".join(extents) + ")"

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.cli.info import Size
 from mpscnn.cli.output import warn
+from mpscnn.cli.sizes import Size
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
 from mpscnn.runtime.library import preprocess

@@ -10,8 +10,8 @@ import typer
 from mpscnn._private.files import is_folder
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.failures import FAILED
-from mpscnn.cli.info import Size, check_size
 from mpscnn.cli.output import show, warn
+from mpscnn.cli.sizes import Size, check_size
 from mpscnn.errors import ParameterError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model

@@ -15,9 +15,9 @@ from mpscnn.cli.arguments import (
     ModelArgument,
     ThreadsOption,
 )
-from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.network_inputs import classes_of_photos, inputs_of_photos, noise, photos_of
 from mpscnn.cli.output import hint, show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, check_size
 from mpscnn.errors import UnsupportedError
 from mpscnn.model import described_network, model_path, open_model
 

@@ -12,7 +12,7 @@ import typer
 from numpy.typing import NDArray
 
 from mpscnn._private.files import writing
-from mpscnn.benchmark import Subject, open_subject
+from mpscnn.benchmark import Subject
 from mpscnn.cli.arguments import (
     AUTO_DEVICE,
     Accumulate,
@@ -29,6 +29,7 @@ from mpscnn.cli.arguments import (
     WeightsOption,
 )
 from mpscnn.cli.output import show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, sized_subject
 from mpscnn.errors import ParameterError
 from mpscnn.model import model_path, open_model
 from mpscnn.runtime.library import preprocess
@@ -48,6 +49,7 @@ class Order(str, Enum):
 def profile(
     model: ModelArgument,
     threads: ThreadsOption = None,
+    size: SizeOption = None,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
@@ -85,7 +87,7 @@ def profile(
 
     Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
     """
-    subject = open_subject(model, random_weights=random_weights)
+    subject = sized_subject(model, size, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
     program = subject.network.compile(
         device=device, precision=precision.value, weights=weights.value, accumulate=accumulate.value

@@ -10,9 +10,9 @@ import typer
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
 from mpscnn.cli.arguments import JsonOption, ModelArgument
-from mpscnn.cli.info import SizeOption, check_size
 from mpscnn.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
 from mpscnn.cli.output import hint, show, show_json, table_width
+from mpscnn.cli.sizes import SizeOption, check_size
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.model import described_network, model_path, open_model
 
