@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fnmatch
 import json
-import math
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,27 +17,17 @@ from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.graph.training_arrays import (
-    BOX_NUMBERS,
-    inputs_of,
-    loss_settings,
-    prediction_shape,
-    targets_of,
-    weights_of,
-)
+from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
 from mpscnn.runtime.profile import Profile
 from mpscnn.training.batches import Data, batch_count, batches
 from mpscnn.training.checkpoint import made_of_checkpoint, optimizer_of, read_checkpoint, write_checkpoint
-from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 from mpscnn.training.frozen_layers import FrozenLayers
+from mpscnn.training.objective import Objective, loss_of_core
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of, stored_optimizer
 from mpscnn.training.position import Evaluated, Position, Step, Tally
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["Epoch", "Evaluated", "Trainer"]
-
-#: What the multibox loss is told beside the parameters of its operation.
-_OF_NETWORKS = ("kind", "boxes", "scores")
 
 
 @dataclass(frozen=True)
@@ -117,7 +106,7 @@ class Trainer:
         if threads != "auto":
             threads = whole_number("threads", threads, otherwise="'auto'")
         self._loss = loss_settings(network, loss)
-        self._options: dict[str, Any] = {"loss": self._loss_of_core()}
+        self._options: dict[str, Any] = {"loss": loss_of_core(self._loss)}
         self._optimizer = Adam() if optimizer is None else optimizer
         self._options |= {"optimizer": settings_of(self._optimizer), "seed": seed}
         if not callable(self._optimizer.learning_rate):
@@ -135,12 +124,7 @@ class Trainer:
         self._original = _without_weights(network)
         self._position = Position()
         self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
-        self._detector: DetectorLabels | None = None
-        if self._loss.get("kind") == "multibox":
-            described, threshold = self._described, self._loss.get("iou_threshold", 0.5)
-            self._detector = DetectorLabels(
-                network, described["prediction"], described["prediction_layers"], threshold
-            )
+        self._objective = Objective(network, self._loss, self._described, weighted=self._options["weighted"])
 
     # ---- Steps ----
 
@@ -239,19 +223,16 @@ class Trainer:
         tally = Tally()
         for inputs, labels, weights in batches(network, data, batch_size):
             if weights is not None:
-                self._require_weighted(weights)
+                self._objective.require_weighted(weights)
             answer = session.run(inputs)
             prediction = (
                 np.concatenate([answer[layer] for layer in layers], -1)
                 if isinstance(answer, dict)
                 else np.asarray(answer)
             )
-            targets = self._targets(labels, prediction.shape)
-            arrays = {"prediction": prediction, "labels": targets}
-            if weights is not None:
-                arrays["weights"] = weights_of(weights, prediction.shape)
-            counted = self._counted(targets, weights)
-            tally.add(self._loss_of(arrays), counted, *self._answers(prediction, targets))
+            objective, targets = self._objective, self._objective.targets(labels, prediction.shape)
+            loss = objective.value(prediction, targets, weights)
+            tally.add(loss, objective.counted(targets, weights), *objective.answers(prediction, targets))
         return tally.evaluated()
 
     # ---- Weights ----
@@ -467,18 +448,11 @@ class Trainer:
         if given[0].ndim == 0 or len(given[0]) == 0:
             raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
         shape = prediction_shape(len(given[0]), self._described["prediction"][1:], labels)
-        targets = self._targets(labels, shape)
-        self._require_weighted(weights)
+        targets = self._objective.targets(labels, shape)
+        self._objective.require_weighted(weights)
         if weights is not None:
             given = [*given, weights_of(weights, shape)]
         return given, targets
-
-    def _require_weighted(self, weights: Any) -> None:
-        if (weights is not None) != self._options["weighted"]:
-            raise ParameterError(
-                "weights of the losses are for a trainer with weighted=True, and needed there, got "
-                + ("weights" if weights is not None else "none")
-            )
 
     def _counted_position(self) -> Position:
         """The position with the step that was made last: Ctrl-C may have been raised just behind it."""
@@ -490,8 +464,8 @@ class Trainer:
             now = replace(now, made=None)
         elif step.of_epoch:
             tally = replace(now.tally)
-            counted = self._counted(step.targets, step.weights)
-            tally.add(float(step.loss[0]), counted, *self._answers(step.prediction, step.targets))
+            counted = self._objective.counted(step.targets, step.weights)
+            tally.add(float(step.loss[0]), counted, *self._objective.answers(step.prediction, step.targets))
             now = Position(now.steps + 1, now.epoch, now.batch + 1, tally)
         else:
             now = replace(now, steps=now.steps + 1, made=None)
@@ -506,44 +480,3 @@ class Trainer:
                 f"accumulate is {accumulate}, and up to epoch {epochs} there are only {steps} batches: no weight "
                 "would change; take a smaller accumulate, smaller batches or more epochs"
             )
-
-    def _counted(self, targets: NDArray[np.float32], weights: Any) -> int:
-        """What the loss of a batch is divided by, so that losses of several can become one."""
-        if self._detector is not None:
-            return int(targets[..., BOX_NUMBERS + 1 :].any(-1).sum())  # anchors with an object
-        reduction = self._loss.get("reduction", "mean")
-        if reduction == "sum":
-            return 0
-        if reduction != "sum_by_nonzero_weights" or weights is None:
-            return math.prod(targets.shape[:-1])
-        counts = weights_of(weights, targets.shape) != 0
-        return int((counts.any(-1) if self._loss["kind"] == "softmax_cross_entropy" else counts).sum())
-
-    def _loss_of_core(self) -> dict[str, Any]:
-        """What matches objects with anchors is not the core's."""
-        matching = {"iou_threshold"} if self._loss["kind"] == "multibox" else set()
-        return {name: value for name, value in self._loss.items() if name not in matching}
-
-    def _targets(self, labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-        """Labels in the shape of a prediction."""
-        if self._detector is not None:
-            return self._detector.targets(labels, shape[0])
-        return targets_of(labels, shape)
-
-    def _answers(
-        self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
-    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        """Scores and right classes."""
-        return (prediction, targets) if self._detector is None else learnt_answers(prediction, targets)
-
-    def _loss_of(self, arrays: Mapping[str, NDArray[np.float32]]) -> float:
-        """By the operation that training has, of the prediction, the labels and, if any, weights."""
-        measure = Network(input={name: array.shape[1:] for name, array in arrays.items()}, name="loss")
-        operation, settings = "loss", self._options["loss"]
-        if self._detector is not None:
-            operation = "multibox_loss"
-            settings = {name: value for name, value in settings.items() if name not in _OF_NETWORKS}
-        measure.output(measure.layer(operation, measure.inputs, settings))
-        program = measure.compile(device="cpu", precision="float32")
-        result = program.session(threads=1).run(list(arrays.values()))
-        return float(np.asarray(result).item())

@@ -1,0 +1,95 @@
+"""A trainer's loss in numbers: labels as it takes them, what it is divided by, and its value for a prediction."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
+from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
+
+#: What the multibox loss is told beside the parameters of its operation.
+_OF_NETWORKS = ("kind", "boxes", "scores")
+
+
+def loss_of_core(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Of `loss_settings`, without what matches objects with anchors, which the core does not do."""
+    matching = {"iou_threshold"} if settings["kind"] == "multibox" else set()
+    return {name: value for name, value in settings.items() if name not in matching}
+
+
+class Objective:
+    """What a trainer makes smaller.
+
+    Args:
+        network: what it trains.
+        settings: of the loss, as of `loss_settings`.
+        described: by the core: "prediction", the prediction's shape, and "prediction_layers".
+        weighted: whether losses have weights.
+    """
+
+    def __init__(
+        self, network: Network, settings: Mapping[str, Any], described: Mapping[str, Any], *, weighted: bool
+    ) -> None:
+        self._settings, self._weighted = settings, weighted
+        self._detector: DetectorLabels | None = None
+        if settings["kind"] == "multibox":
+            self._detector = DetectorLabels(
+                network,
+                described["prediction"],
+                described["prediction_layers"],
+                settings.get("iou_threshold", 0.5),
+            )
+
+    def require_weighted(self, weights: Any) -> None:
+        """Raises ParameterError for weights that are not wanted, or missing."""
+        if (weights is not None) != self._weighted:
+            raise ParameterError(
+                "weights of the losses are for a trainer with weighted=True, and needed there, got "
+                + ("weights" if weights is not None else "none")
+            )
+
+    def targets(self, labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
+        """Labels in the shape of a prediction."""
+        if self._detector is not None:
+            return self._detector.targets(labels, shape[0])
+        return targets_of(labels, shape)
+
+    def counted(self, targets: NDArray[np.float32], weights: Any) -> int:
+        """What the loss of a batch is divided by, so that losses of several can become one."""
+        if self._detector is not None:
+            return int(targets[..., BOX_NUMBERS + 1 :].any(-1).sum())  # anchors with an object
+        reduction = self._settings.get("reduction", "mean")
+        if reduction == "sum":
+            return 0
+        if reduction != "sum_by_nonzero_weights" or weights is None:
+            return math.prod(targets.shape[:-1])
+        counts = weights_of(weights, targets.shape) != 0
+        return int((counts.any(-1) if self._settings["kind"] == "softmax_cross_entropy" else counts).sum())
+
+    def answers(
+        self, prediction: NDArray[np.float32], targets: NDArray[np.float32]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Scores and right classes."""
+        return (prediction, targets) if self._detector is None else learnt_answers(prediction, targets)
+
+    def value(self, prediction: NDArray[np.float32], targets: NDArray[np.float32], weights: Any) -> float:
+        """The loss of a batch, by the operation that training has."""
+        arrays = {"prediction": prediction, "labels": targets}
+        if weights is not None:
+            arrays["weights"] = weights_of(weights, prediction.shape)
+        measure = Network(input={name: array.shape[1:] for name, array in arrays.items()}, name="loss")
+        operation, settings = "loss", loss_of_core(self._settings)
+        if self._detector is not None:
+            operation = "multibox_loss"
+            settings = {name: value for name, value in settings.items() if name not in _OF_NETWORKS}
+        measure.output(measure.layer(operation, measure.inputs, settings))
+        program = measure.compile(device="cpu", precision="float32")
+        result = program.session(threads=1).run(list(arrays.values()))
+        return float(np.asarray(result).item())
