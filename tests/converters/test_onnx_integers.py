@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 from command_line import call
+from converters.integer_networks import IMAGES, branched, in_integers, mixed
 from converters.quantized_files import RandomFile
 from numpy.typing import NDArray
 
@@ -31,39 +32,16 @@ KINDS = [
     "RELU",
     "RELU6",
 ]
-IMAGES = [np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 3)).astype(np.float32)]
-
-
-def quantized() -> mpscnn.Network:
-    """Every operation that integers have."""
-    network = mpscnn.Network((12, 12, 3), name="small")
-    x = network.conv2d(network.input, 16, 3, padding="same", activation="relu6", name="stem")
-    y = network.depthwise_conv2d(x, 3, padding="same", activation="relu", name="depthwise")
-    y = network.conv2d(y, 16, 1, name="project")
-    x = network.add(x, y, activation="relu", name="sum")
-    small = network.average_pool2d(x, 2, name="halved")
-    large = network.resize(small, (12, 12), name="doubled")
-    x = network.concat([x, large, network.activation(y, "relu6", name="limited")], name="all")
-    x = network.global_average_pool2d(x, name="pooled")
-    x = network.dense(network.flatten(x, name="flat"), 10, name="scores")
-    network.output(network.softmax(x, name="probabilities"))
-    network.initialize_weights(3)
-    return mpscnn.quantize(network, IMAGES)[0]
 
 
 def test_layers_that_are_kept_in_float32() -> None:
     """They read and give numbers; what layers of integers read of them is rounded."""
-    network = mpscnn.Network((12, 12, 3), name="mixed")
-    x = network.conv2d(network.input, 8, 3, activation="hard_swish", name="floats")
-    y = network.activation(x, "tanh", name="tanh")
-    network.output(network.conv2d(network.add(x, y, name="sum"), 4, 1, name="last"))
-    network.initialize_weights(3)
-    network, _ = mpscnn.quantize(network, IMAGES, keep_float=["floats", "tanh"])
+    network = mixed()
     model = to_onnx(network, dtype="uint8")
     kinds = Counter(node.op_type for node in model.graph.node)
     assert kinds["QuantizeLinear"] == 4  # the two floats for "sum", its result, and that of "last"
     x = IMAGES[0]
-    right = np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+    right = in_integers(network, x)
     found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
     step = network.to_dict()["nodes"][-1]["quantization"]["scale"]
     assert (np.abs(found - right) < 1.01 * step).mean() > 0.99
@@ -78,7 +56,7 @@ def on_onnxruntime(model: Any, x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def test_each_layer_is_within_one_integer() -> None:
-    assert layers_beyond_one_step(quantized()) == {}
+    assert layers_beyond_one_step(branched()) == {}
 
 
 def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -89,7 +67,7 @@ def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
     def without_bias(self: Integers, layer: str, role: str, *others: Any) -> str | None:
         return None if (layer, role) == ("stem", "weight") else right(self, layer, role, *others)
 
-    network = quantized()
+    network = branched()
     # Floats instead of integers are as good; other weights are not.
     monkeypatch.setattr(Integers, "weight", without_bias)
     assert layers_beyond_one_step(network) == {}
@@ -102,7 +80,7 @@ def test_a_wrong_scale_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_the_file_has_integers_around_each_layer() -> None:
-    network = quantized()
+    network = branched()
     model = to_onnx(network, dtype="uint8")
     kinds = Counter(node.op_type for node in model.graph.node)
     layers, weights = len(network.to_dict()["nodes"]), 8
@@ -119,9 +97,9 @@ def test_the_file_has_integers_around_each_layer() -> None:
 
 
 def test_whole_networks() -> None:
-    network = quantized()
+    network = branched()
     x = np.random.default_rng(1).uniform(-1, 1, (64, 12, 12, 3)).astype(np.float32)
-    right = np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+    right = in_integers(network, x)
     for layout in ("nhwc", "nchw"):
         given = x if layout == "nhwc" else x.transpose(0, 3, 1, 2)
         found = on_onnxruntime(to_onnx(network, dtype="uint8", layout=layout), np.ascontiguousarray(given))
@@ -138,7 +116,7 @@ def test_the_bundled_classifier() -> None:
     photo = PROJECT / "examples" / "images" / "cat.jpg"
     network, _ = mpscnn.quantize(model, [photo])
     x = mpscnn.preprocess(photo, (64, 64), model.preprocess or "tensorflow")
-    right = np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
+    right = in_integers(network, x)
     found = on_onnxruntime(to_onnx(network, dtype="uint8", layout="nhwc"), x)
     assert np.abs(found - right).max() < 2.01 / 256
     assert found.argmax() == right.argmax() == model.classify(photo)[0].index
@@ -172,7 +150,7 @@ def test_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model, output = tmp_path / "model.safetensors", tmp_path / "model.onnx"
-    network = quantized()
+    network = branched()
     network.save(model, dtype="uint8")
     assert call(monkeypatch, "convert", str(model), str(output), "--dtype", "uint8") == 0
     shown = capsys.readouterr().out

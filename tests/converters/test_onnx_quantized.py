@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from command_line import call
+from converters.integer_networks import IMAGES, branched, in_integers, mixed
 from converters.onnx_files import model, node, operations, random_inputs, read
 from numpy.typing import NDArray
 
@@ -18,36 +19,11 @@ from mpscnn.quantization.onnx_check import exact_options
 onnxruntime = pytest.importorskip("onnxruntime")
 
 Array = NDArray[np.float32]
-IMAGES = [np.random.default_rng(0).uniform(-1, 1, (8, 12, 12, 3)).astype(np.float32)]
-
-
-def in_integers(network: mpscnn.Network, x: Array) -> Array:
-    return np.asarray(network.compile(device="cpu", precision="int8").session().run(x))
-
-
-def branched() -> mpscnn.Network:
-    """Every operation that integers have."""
-    network = mpscnn.Network((12, 12, 3), name="small")
-    x = network.conv2d(network.input, 16, 3, padding="same", activation="relu6", name="stem")
-    y = network.depthwise_conv2d(x, 3, padding="same", activation="relu", name="depthwise")
-    y = network.conv2d(y, 16, 1, name="project")
-    x = network.add(x, y, activation="relu", name="sum")
-    small = network.max_pool2d(
-        network.average_pool2d(x, 2, name="halved"), 3, name="largest", strides=1, padding="same"
-    )
-    large = network.resize(small, (12, 12), name="doubled")
-    x = network.concat([x, large, network.activation(y, "relu6", name="limited")], name="all")
-    x = network.multiply(x, network.activation(x, "sigmoid", name="gate"), name="gated")
-    x = network.global_average_pool2d(x, name="pooled")
-    x = network.dense(network.flatten(x, name="flat"), 10, name="scores")
-    network.output(network.softmax(x, name="probabilities"))
-    network.initialize_weights(3)
-    return network
 
 
 @pytest.mark.parametrize("layout", ["nhwc", "nchw"])
 def test_what_was_written_has_the_same_bits(tmp_path: Path, layout: str) -> None:
-    network, _ = mpscnn.quantize(branched(), IMAGES)
+    network = branched()
     export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout=layout)
     again = read_network([tmp_path / "a.onnx"])
     assert 'precision "int8" computes in its integers' in again.notes[0]
@@ -59,7 +35,7 @@ def test_what_was_written_has_the_same_bits(tmp_path: Path, layout: str) -> None
 
 
 def test_saved_networks_keep_the_integers(tmp_path: Path) -> None:
-    network, _ = mpscnn.quantize(branched(), IMAGES)
+    network = branched()
     export_onnx(network, tmp_path / "a.onnx", dtype="uint8")
     convert_files([tmp_path / "a.onnx"], tmp_path / "a.safetensors")
     again = mpscnn.load(tmp_path / "a.safetensors", device="cpu").network
@@ -68,12 +44,7 @@ def test_saved_networks_keep_the_integers(tmp_path: Path) -> None:
 
 def test_layers_that_are_kept_in_float32(tmp_path: Path) -> None:
     """They read and give numbers; what layers of integers read of them is rounded."""
-    network = mpscnn.Network((12, 12, 3), name="mixed")
-    x = network.conv2d(network.input, 8, 3, activation="hard_swish", name="floats")
-    y = network.activation(x, "tanh", name="tanh")
-    network.output(network.conv2d(network.add(x, y, name="sum"), 4, 1, name="last"))
-    network.initialize_weights(3)
-    network, _ = mpscnn.quantize(network, IMAGES, keep_float=["floats", "tanh"])
+    network = mixed()
     export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout="nhwc")
     again = read_network([tmp_path / "a.onnx"])
     assert "layers stay in float32: floats" in again.notes[1]
@@ -457,7 +428,7 @@ def test_files_of_uint8(shared: Path, tmp_path: Path, name: str) -> None:
 def test_the_command_compares_integers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    network, _ = mpscnn.quantize(branched(), IMAGES)
+    network = branched()
     export_onnx(network, tmp_path / "a.onnx", dtype="uint8")
     assert call(monkeypatch, "convert", str(tmp_path / "a.onnx"), str(tmp_path / "b.safetensors")) == 0
     assert "equal" in capsys.readouterr().out
