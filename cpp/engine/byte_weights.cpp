@@ -31,7 +31,7 @@ void require_halves(const WeightRange &range, const std::string &layer) {
         if (!std::isfinite(round_to_half(bound)))
             fail(ErrorKind::weights,
                  {"layer ", quoted(layer), ": weight ", bound,
-                  " does not fit into weights of int8, which are halves as MPS keeps them and end at 65504; "
+                  " does not fit into weights of int8, which are halves as MPS keeps them and end at 65504; ",
                   "leave the option out (batch normalization is folded into the weights)"});
 }
 

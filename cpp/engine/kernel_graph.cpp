@@ -1,7 +1,6 @@
 #include "engine/kernel_graph.h"
 
 #include <map>
-#include <optional>
 #include <utility>
 #include <variant>
 
@@ -22,7 +21,7 @@ public:
     KernelGraph run() {
         add_sources();
         ValueId result = add_nodes();
-        if (encoding_.derivative) result = differentiated(result);
+        if (encoding_.derivative) result = differentiated(result, *encoding_.derivative);
         result_.graph.mark_output(result);
         return std::move(result_);
     }
@@ -31,27 +30,27 @@ private:
     Graph &graph() { return result_.graph; }
     void add_sources();
     ValueId add_nodes();
-    ValueId differentiated(ValueId result);
-    ValueId value_of(int value) const { return *values_[static_cast<std::size_t>(value)]; }
+    ValueId differentiated(ValueId result, const kernels::EncodedDerivative &derivative);
+    ValueId value_of(int value) const { return values_[static_cast<std::size_t>(value)]; }
 
     const Kernel &kernel_;
     const kernels::Encoding &encoding_;
     std::string name_;
     KernelGraph result_;
-    std::vector<std::optional<ValueId>> values_; ///< of the encoding's
+    static constexpr ValueId unset = -1; ///< of a weight that the kernel does not have
+    std::vector<ValueId> values_;        ///< of the encoding's
 };
 
 void KernelGraphMaker::add_sources() {
     for (std::size_t i = 0; i < encoding_.sources.size(); ++i) {
         const kernels::EncodedSource &source = encoding_.sources[i];
         if (source.image == kernels::EncodedSource::weight && !kernel_.weight(source.role)) {
-            values_.emplace_back();
+            values_.push_back(unset);
             continue;
         }
         const std::string name = concat({"source ", i});
-        values_.emplace_back(source.variable
-                                 ? graph().add_variable(name, variable_shape(*source.variable))
-                                 : graph().add_input(name, source.shape().with_batch(Shape::any)));
+        values_.push_back(source.variable ? graph().add_variable(name, variable_shape(*source.variable))
+                                          : graph().add_input(name, source.shape().with_batch(Shape::any)));
         result_.sources.push_back(i);
     }
 }
@@ -65,7 +64,7 @@ ValueId KernelGraphMaker::add_nodes() {
         for (const int value : node.inputs) inputs.push_back(value_of(value));
         std::map<std::string, ValueId> variables;
         for (const auto &[role, value] : node.variables)
-            if (const auto &own = values_[static_cast<std::size_t>(value)]) variables.emplace(role, *own);
+            if (value_of(value) != unset) variables.emplace(role, value_of(value));
         const std::string name = last ? name_ : concat({name_, " step ", i});
         if (std::holds_alternative<ops::TransposedConvolution>(node.operation) && !variables.empty()) {
             // As operations that have gradients.
@@ -74,18 +73,17 @@ ValueId KernelGraphMaker::add_nodes() {
             result = graph().add_node(name, node.operation, std::move(inputs), node.activation);
             for (const auto &[role, variable] : variables) graph().use_variable(result, role, variable);
         }
-        values_.emplace_back(result);
+        values_.push_back(result);
     }
     return result;
 }
 
-ValueId KernelGraphMaker::differentiated(ValueId result) {
-    const kernels::EncodedDerivative &derivative = *encoding_.derivative;
-    const auto wanted_source = static_cast<std::size_t>(derivative.wanted);
-    if (!values_[wanted_source])
-        fail(ErrorKind::weights,
-             {name_, ": ", encoding_.sources[wanted_source].role, " is not set; its gradient is wanted"});
+ValueId KernelGraphMaker::differentiated(ValueId result, const kernels::EncodedDerivative &derivative) {
     const ValueId wanted = value_of(derivative.wanted);
+    if (wanted == unset)
+        fail(ErrorKind::weights,
+             {name_, ": ", encoding_.sources[static_cast<std::size_t>(derivative.wanted)].role,
+              " is not set; its gradient is wanted"});
     const auto gradients = differentiate(graph(), result, value_of(derivative.gradient), {wanted});
     const auto found = gradients.find(wanted);
     if (found == gradients.end())

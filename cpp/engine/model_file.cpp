@@ -14,13 +14,13 @@ namespace {
 constexpr std::size_t max_labels = 1'000'000;
 
 /// What becomes of a weight that was read.
-using TakeWeight = void (*)(Graph &graph, std::size_t node, const std::string &role, WeightTensor tensor);
+using TakeWeight = void (*)(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor);
 
-void keep_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor tensor) {
+void keep_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor) {
     graph.set_weight(graph.nodes()[node].name, role, std::move(tensor));
 }
 
-void check_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor tensor) {
+void check_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor) {
     require_weight(graph.weight_specs(node), "layer " + quoted(graph.nodes()[node].name), role, tensor);
 }
 

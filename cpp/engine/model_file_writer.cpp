@@ -37,11 +37,11 @@ const char *format_name(WeightType type) {
     fail(ErrorKind::weights, "unknown type of a weight");
 }
 
-WrittenTensor of_floats(std::string name, Shape shape, const std::vector<float> &values) {
+WrittenTensor of_floats(std::string name, const Shape &shape, const std::vector<float> &values) {
     return {std::move(name),
             "F32",
             sizeof(float),
-            std::move(shape),
+            shape,
             reinterpret_cast<const std::byte *>(values.data()),
             values.size() * sizeof(float)};
 }

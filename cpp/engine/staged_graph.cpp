@@ -198,9 +198,8 @@ public:
         if (memory_.size() < plan.bytes) prepare(given);
         views_.assign(plan.shapes.size(), {});
         for (std::size_t i = 0; i < views_.size(); ++i)
-            if (plan.places[i])
-                views_[i] =
-                    TensorView::dense(memory_.data() + *plan.places[i], DType::float32, plan.shapes[i]);
+            if (const auto &place = plan.places[i])
+                views_[i] = TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[i]);
         std::copy(inputs.begin(), inputs.end(), views_.begin());
         for (std::size_t i = 0; i < network_->stages.size(); ++i)
             executors_[i] ? run_subgraph(plan, i) : run_functions(plan, network_->stages[i]);
@@ -247,9 +246,10 @@ private:
     ops::CustomTensor dense_floats(const StagedPlan &plan, ValueId value) {
         const auto index = static_cast<std::size_t>(value);
         TensorView &given = views_[index];
-        if (given.type != DType::float32 || !given.is_dense()) {
+        const auto &place = plan.places[index]; // everything that functions read has one
+        if (place && (given.type != DType::float32 || !given.is_dense())) {
             const TensorView own =
-                TensorView::dense(memory_.data() + *plan.places[index], DType::float32, plan.shapes[index]);
+                TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[index]);
             copy_tensor(given, own);
             given = own;
         }

@@ -181,7 +181,7 @@ void Trainer::run_step(std::span<const TensorView> given, std::span<const Tensor
 }
 
 /// From sums of gradients, which begin anew then.
-void Trainer::update_weights() {
+void Trainer::update_weights(Session &update) {
     std::vector<TensorView> given, made;
     give_rates(given);
     for (std::size_t i = 0; i < values_.size(); ++i) {
@@ -190,7 +190,7 @@ void Trainer::update_weights() {
         if (variable.update_output >= 0) made.push_back(dense(values_[i].next(), variable.shape));
     }
     try {
-        update_->run(given, made);
+        update.run(given, made);
     } catch (const Error &error) {
         swap_values(&TrainingVariable::output); // back to the sums of before
         if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
@@ -239,7 +239,7 @@ double Trainer::step(std::span<const TensorView> inputs, const TensorView &label
     run_step(given, made);
     require_finite_loss(static_cast<double>(loss), given, made);
     swap_values(&TrainingVariable::output);
-    if (update_ && (steps_ + 1) % options_.accumulate == 0) update_weights();
+    if (update_ && (steps_ + 1) % options_.accumulate == 0) update_weights(*update_);
     ++steps_;
     return static_cast<double>(loss);
 }

@@ -86,7 +86,7 @@ private:
     void require_finite_loss(double loss, std::span<const TensorView> views,
                              std::span<const TensorView> outputs);
     [[noreturn]] void fail_step(const std::string &what) const;
-    void update_weights();
+    void update_weights(Session &update);
     void swap_values(int TrainingVariable::*output);
     std::span<const float> present(std::string_view name) const;
 

@@ -65,7 +65,7 @@ private:
     void copy_layers();
     void copy_layer(std::size_t i);
     ValueId copy_operation(std::size_t i, const std::string &name, std::vector<ValueId> inputs);
-    ValueId copy_activation(std::size_t i, const std::string &name, ValueId before);
+    ValueId copy_activation(std::size_t i, const ops::Neuron &activation, ValueId before);
     void add_prediction();
     ValueId add_share_of_weights(const ops::Loss &loss);
     ValueId add_loss_gradient();
@@ -101,7 +101,7 @@ ValueId TrainingGraphMaker::output_named(const std::string &name) const {
         if (network_.value_name(value) == name) return value;
     fail(ErrorKind::parameter,
          {"training: network ", quoted(network_.name()), " has no output ", quoted(name),
-          ", which the multibox loss compares with labels; \"boxes\" and \"scores\" of the loss name its "
+          ", which the multibox loss compares with labels; \"boxes\" and \"scores\" of the loss name its ",
           "outputs"});
 }
 
@@ -312,11 +312,11 @@ ValueId TrainingGraphMaker::copy_operation(std::size_t i, const std::string &nam
     return add_trained_layer(result_.graph, name, layer.operation, std::move(inputs), weights);
 }
 
-ValueId TrainingGraphMaker::copy_activation(std::size_t i, const std::string &name, ValueId before) {
+ValueId TrainingGraphMaker::copy_activation(std::size_t i, const ops::Neuron &activation, ValueId before) {
     std::map<std::string, ValueId> weights;
     if (reads_variables_[i] && node(i).weights.count("slope") > 0)
         weights["slope"] = variable(concat({node(i).name, ".slope"}));
-    return add_trained_layer(result_.graph, name, *node(i).activation, {before}, weights);
+    return add_trained_layer(result_.graph, node(i).name, activation, {before}, weights);
 }
 
 /// An activation becomes a layer of its own: passes join it again unless what lies before it is needed.
@@ -331,7 +331,7 @@ void TrainingGraphMaker::copy_layer(std::size_t i) {
         return;
     }
     const ValueId before = copy_operation(i, concat({layer.name, ".before_activation"}), std::move(inputs));
-    const ValueId value = copy_activation(i, layer.name, before);
+    const ValueId value = copy_activation(i, *layer.activation, before);
     if (!reads_variables_[i]) {
         std::map<std::string, WeightTensor> own = layer.weights, slopes;
         if (auto slope = own.extract("slope")) slopes.insert(std::move(slope));

@@ -74,7 +74,7 @@ int ArithmeticGradient::build(EncodingBuilder &builder) const {
     };
     std::vector<ops::Operation> then;
     if (p.has_minimum() || p.has_maximum())
-        then.push_back(ops::Neuron{.kind = ops::NeuronKind::clamp, .a = p.minimum, .b = p.maximum});
+        then.emplace_back(ops::Neuron{.kind = ops::NeuronKind::clamp, .a = p.minimum, .b = p.maximum});
     builder.differentiate(gradient, operand, std::move(then));
     switch (forward.kind) {
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY)                                                               \

@@ -125,7 +125,7 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     const EncodingOptions options{any_edge_mode(), false, false, true};
     std::optional<EncodingBuilder> target; // what is written of the destination
     if (of_source) target.emplace(name(), properties, sources, destination, options);
-    gradient.images = of_source ? target->images() : std::min(gradient.images, image.images);
+    gradient.images = target ? target->images() : std::min(gradient.images, image.images);
 
     KernelProperties forward = properties;
     forward.sources[0] = properties.sources[1];
@@ -153,7 +153,7 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     encoding.sources.push_back({0, gradient});
     encoding.sources.back().is_flat = std::holds_alternative<FullyConnected>(family);
     encoding.derivative = EncodedDerivative{gradient_value, 0, {}};
-    if (!of_source) {
+    if (!target) {
         for (std::size_t i = 0; i < encoding.sources.size(); ++i)
             if (encoding.sources[i].role == properties.gradient_of)
                 encoding.derivative->wanted = static_cast<int>(i);
@@ -173,7 +173,7 @@ Encoding Kernel::encode_gradient(std::span<const ImageDescriptor> sources,
     place.bottom = origin.y + target->height() - (from.y + from.height);
     place.right = origin.x + target->width() - (from.x + from.width);
     if (place.top != 0 || place.left != 0 || place.bottom != 0 || place.right != 0)
-        encoding.derivative->then.push_back(place);
+        encoding.derivative->then.emplace_back(place);
     encoding.destination = target->written(from.channels);
     return encoding;
 }

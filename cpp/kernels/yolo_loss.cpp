@@ -205,10 +205,9 @@ int YoloLoss::build(EncodingBuilder &builder) const {
     const auto anchors = static_cast<std::int64_t>(anchor_boxes.size() / 2);
     const std::int64_t channels = builder.image().feature_channels;
     if (channels % anchors != 0 || channels / anchors < box_values)
-        builder.refuse(ErrorKind::shape, concat({"the prediction must have ", box_values,
-                                                 " + classes feature "
-                                                 "channels for each of ",
-                                                 anchors, " anchors, got ", channels}));
+        builder.refuse(ErrorKind::shape,
+                       concat({"the prediction must have ", box_values, " + classes ",
+                               "feature channels for each of ", anchors, " anchors, got ", channels}));
     ImageDescriptor labels = builder.image(1);
     labels.format = builder.image(0).format;
     if (!(labels == builder.image(0)))
