@@ -147,6 +147,30 @@ def test_values_that_are_needed_elsewhere_are_computed(form: str) -> None:
     assert len(operations(network)) > 2
 
 
+@pytest.mark.parametrize(
+    "other", [node("Tanh", ["c"], "z"), node("Add", ["c", "c"], "z"), node("Mul", ["c", "c"], "z")]
+)
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("is_before", [True, False])
+def test_another_function_of_the_same_value(form: str, other: Any, is_before: bool) -> None:
+    kind, nodes = FORMS[form]
+    ordered = [other, *nodes] if is_before else [*nodes, other]
+    network = assert_like_onnxruntime(model_of(ordered, outputs=("y", "z")))
+    kinds = [layer["attributes"].get("kind") for layer in network.to_dict()["nodes"]]
+    assert kinds.count(kind) == 1
+    assert len(kinds) == 3
+
+
+def test_two_activations_by_parts_of_one_value() -> None:
+    twice = [
+        *(node("Sigmoid", ["c"], "s"), node("Mul", ["c", "s"], "z")),
+        *(node("Softplus", ["c"], "p"), node("Tanh", ["p"], "t"), node("Mul", ["c", "t"], "y")),
+    ]
+    network = assert_like_onnxruntime(model_of(twice, outputs=("y", "z")))
+    kinds = [layer["attributes"].get("kind") for layer in network.to_dict()["nodes"]]
+    assert kinds == [None, "swish", "mish"]
+
+
 def test_other_constants_are_another_function() -> None:
     nodes = [
         node("Add", ["c", "one"], "a"),

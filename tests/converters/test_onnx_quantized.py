@@ -51,6 +51,29 @@ def test_layers_that_are_kept_in_float32(tmp_path: Path) -> None:
     np.testing.assert_array_equal(in_integers(again, IMAGES[0]), in_integers(network, IMAGES[0]))
 
 
+def test_a_network_without_weights(tmp_path: Path) -> None:
+    network = mpscnn.Network((12, 12, 3), name="small")
+    network.output(network.average_pool2d(network.activation(network.input, "tanh"), 2))
+    network, _ = mpscnn.quantize(network, IMAGES)
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout="nhwc")
+    again = read_network([tmp_path / "a.onnx"])
+    np.testing.assert_array_equal(in_integers(again, IMAGES[0]), in_integers(network, IMAGES[0]))
+
+
+@pytest.mark.parametrize("other", ["tanh", "relu", "swish"])
+@pytest.mark.parametrize("kind", ["swish", "mish", "gelu", "hard_swish"])
+def test_two_activations_of_one_layer(tmp_path: Path, kind: str, other: str) -> None:
+    network = mpscnn.Network((12, 12, 3), name="small")
+    x = network.conv2d(network.input, 8, 3)
+    network.output(network.concat([network.activation(x, other), network.activation(x, kind)]))
+    network.initialize_weights(3)
+    network, _ = mpscnn.quantize(network, IMAGES)
+    export_onnx(network, tmp_path / "a.onnx", dtype="uint8", layout="nhwc")
+    again = read_network([tmp_path / "a.onnx"])
+    assert len(again.notes) == 1
+    np.testing.assert_array_equal(in_integers(again, IMAGES[0]), in_integers(network, IMAGES[0]))
+
+
 class _Images:
     """What onnxruntime's quantiser calibrates with."""
 

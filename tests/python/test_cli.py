@@ -246,6 +246,43 @@ def test_a_network_of_any_size_is_measured_with_one(
     assert (output["input"] if name == "benchmark" else output["inputs"][0]) == [1, 20, 30, 3]
 
 
+def test_a_size_is_for_the_inputs_that_leave_it_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network({"photo": (None, None, 3), "place": (5,)}, name="two")
+    for tensor in (network.conv2d(network.inputs[0], 2, 3), network.dense(network.inputs[1], 2)):
+        network.output(tensor)
+    network.initialize_weights()
+    network.save(file := tmp_path / "two.safetensors")
+    for command in ("info", "explain", "fingerprint"):
+        assert call(monkeypatch, command, str(file)) == 1
+        assert "choose one with --size" in capsys.readouterr().err
+        assert call(monkeypatch, command, str(file), "--size", "20x30") == 0
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "command", ["info", "explain", "fingerprint", "benchmark", "profile", "precision", "check"]
+)
+def test_a_free_extent_that_is_no_image_s(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network((None, 16), name="sequence")
+    network.output(network.activation(network.input, "tanh"))
+    network.save(file := tmp_path / "sequence.safetensors")
+    for size in ([], ["--size", "4x4"]):
+        assert call(monkeypatch, command, str(file), *size) == 1
+        assert "(n, any, 16) leaves an extent free that is not the height or width" in capsys.readouterr().err
+
+
+def test_options_of_the_runner_need_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--inflight", "--max-batch"):
+        assert call(monkeypatch, "benchmark", "digits", "--runs", "1", option, "2") == 2
+        assert "it is for --runner" in capsys.readouterr().err
+
+
 def test_a_network_of_two_inputs_is_not_measured(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -259,7 +296,7 @@ def test_a_network_of_two_inputs_is_not_measured(
         )
 
 
-@pytest.mark.parametrize("size", ["20", "0x30", "axb", "20x-3", "x"])
+@pytest.mark.parametrize("size", ["20", "0x30", "1000000x4", "axb", "20x-3", "x"])
 def test_info_size_is_checked(
     size: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

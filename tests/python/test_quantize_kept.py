@@ -112,6 +112,21 @@ def test_kept_layers_in_files_threads_and_batches(tmp_path: Path) -> None:
         np.testing.assert_array_equal(values[0], right[name][3])
 
 
+def test_saved_floats_stay_where_no_weights_are_integers(tmp_path: Path) -> None:
+    network = mpscnn.Network(SHAPE, name="kept")
+    x = network.activation(network.conv2d(network.input, 8, 3, name="stem"), "tanh")
+    network.output(network.average_pool2d(x, 2, name="means"))
+    network.initialize_weights(1)
+    quantized, _ = mpscnn.quantize(network, noise(3), keep_float=["stem"])
+    quantized.save(path := tmp_path / "kept.safetensors")
+    again = mpscnn.load(path, device="cpu").network
+    np.testing.assert_array_equal(again.weights["stem.weight"], network.weights["stem.weight"])
+    right, found = (
+        net.compile(device="cpu", precision="int8").session().run(noise(1)[0]) for net in (quantized, again)
+    )
+    np.testing.assert_array_equal(found, right)
+
+
 def test_everything_in_float32() -> None:
     network = classifier()
     quantized, report = mpscnn.quantize(network, noise(2), keep_float=network.layer_names()[1:])

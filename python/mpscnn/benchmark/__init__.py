@@ -3,7 +3,7 @@
 from mpscnn.benchmark.measure import EngineProcess, EngineSetup, Measurement, measure
 from mpscnn.benchmark.peers import PEERS, network_file, require_peer
 from mpscnn.benchmark.runner import RunnerMeasurement, measure_runner
-from mpscnn.benchmark.subject import Subject, open_subject
+from mpscnn.benchmark.subject import Subject, leaves_size_free, open_subject
 
 __all__ = [
     "PEERS",
@@ -12,6 +12,7 @@ __all__ = [
     "Measurement",
     "RunnerMeasurement",
     "Subject",
+    "leaves_size_free",
     "measure",
     "measure_runner",
     "network_file",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -59,10 +59,11 @@ class Subject:
         return tuple(extent for extent in shape if extent is not None)
 
     def of_size(self, size: tuple[int, int]) -> Subject:
-        """The same network for inputs of this height and width, which it leaves free."""
+        """The same network for inputs of this height and width, where it leaves them free."""
         structure = self.network.to_dict()
-        for described in structure["inputs"]:
-            described["shape"][1:3] = size
+        for described, tensor in zip(structure["inputs"], self.network.inputs, strict=True):
+            if leaves_size_free(tensor.shape):
+                described["shape"][1:3] = size
         names = {name: name for name in self.network.layer_names()}
         return replace(self, network=self.network.restructured(structure, names), tflite=None)
 
@@ -80,6 +81,11 @@ class Subject:
         """Of one run; a multiply-accumulate counts as two."""
         one_image: int = sum(layer["flops"] for layer in self.network.describe()["layers"])
         return self.batch * one_image
+
+
+def leaves_size_free(shape: Sequence[int | None]) -> bool:
+    """Whether an input is images whose height or width is free, and nothing else."""
+    return len(shape) == 4 and None in shape[1:3] and shape[3] is not None
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:

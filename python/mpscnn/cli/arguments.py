@@ -181,3 +181,8 @@ def load_model(
         weights=weights.value,
         accumulate=accumulate.value,
     )
+
+
+def names_in(text: str) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

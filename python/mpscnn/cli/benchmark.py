@@ -23,6 +23,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    names_in,
 )
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.output import hint, report, show, show_json
@@ -56,11 +57,25 @@ def benchmark(
         typer.Option("--runner", help="Measure a runner, several images at once, beside one thread."),
     ] = False,
     inflight: Annotated[
-        int, typer.Option(min=1, max=32, metavar="N", help="Of the runner: requests under way at once.")
-    ] = 3,
+        int | None,
+        typer.Option(
+            min=1,
+            max=32,
+            metavar="N",
+            help="Of the runner: requests at once. Default: 3.",
+            show_default=False,
+        ),
+    ] = None,
     max_batch: Annotated[
-        int, typer.Option(min=1, max=1024, metavar="N", help="Of the runner: images gathered into a request.")
-    ] = 1,
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Of the runner: images in a request. Default: 1.",
+            show_default=False,
+        ),
+    ] = None,
     max_memory: MaxMemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -79,15 +94,18 @@ def benchmark(
     peers = _peers(compare)
     if runner and peers:
         raise typer.BadParameter("the runner is compared with one thread only", param_hint="--compare")
+    for option, value in (("--inflight", inflight), ("--max-batch", max_batch)):
+        if value is not None and not runner:
+            raise typer.BadParameter("it is for --runner", param_hint=option)
     if reason := slow_precision(precision.value, device):
         hint(reason)
     subject = sized_subject(model, size, random_weights=random_weights)
     if runner:
         measured = measure_runner(
             subject,
-            inflight=inflight,
+            inflight=inflight or 3,
             threads=threads or "auto",
-            max_batch=max_batch,
+            max_batch=max_batch or 1,
             device=device,
             precision=precision.value,
             weights=weights.value,
@@ -121,7 +139,7 @@ def benchmark(
 
 
 def _peers(text: str) -> list[str]:
-    peers = [name.strip() for name in text.split(",") if name.strip()]
+    peers = names_in(text)
     for name in peers:
         if name not in PEERS or peers.count(name) > 1:
             raise typer.BadParameter(

@@ -13,6 +13,7 @@ from mpscnn.cli.arguments import (
     DeviceOption,
     JsonOption,
     ModelArgument,
+    names_in,
 )
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.network_inputs import inputs_of_photos, noise, photos_of
@@ -90,6 +91,9 @@ def check(
     if len(network.inputs) != 1:
         raise UnsupportedError(f"{model} has {len(network.inputs)} inputs; a network with one can be checked")
     check_size(network, size)
+    named = None if keep_float32 is None or keep_float32 == _AUTO else names_in(keep_float32)
+    for name in named or []:
+        network[name]  # raises
     target = _target(model, path, output) if keep_float32 is not None else None
     given = (
         inputs_of_photos(core, network, photos_of(images, most), size)
@@ -108,8 +112,7 @@ def check(
     else:
         show(*found.table(width=table_width()).split("\n"), "", found.verdict())
     if target is not None:
-        assert keep_float32 is not None
-        names = list(found.keep) if keep_float32 == _AUTO else keep_float32.split(",")
+        names = list(found.keep) if named is None else named
         network.keep_float32(names)
         _write(network, path, target)
         if not as_json:

@@ -10,6 +10,7 @@ import typer
 
 from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
+from mpscnn.cli.arguments import names_in
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.cli.output import show, show_as_is, warn
@@ -151,7 +152,7 @@ def convert(
     Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
     """
     shapes = dict(_parse_shape(text) for text in shape or [])
-    stops = [name for name in (outputs or "").split(",") if name]
+    stops = names_in(outputs or "")
     if written is not None:
         paths = [*paths, written]
     if report is not None:
@@ -164,7 +165,7 @@ def convert(
         )
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
-    from mpscnn.graph.model_file import has_integer_weights
+    from mpscnn.graph.model_file import has_integers
 
     *sources, output = paths
     if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
@@ -209,7 +210,7 @@ def convert(
         )
     description = network.describe(_any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
-    as_they_are = "uint8" if has_integer_weights(network) else "float16"
+    as_they_are = "uint8" if has_integers(network) else "float16"
     stored = as_they_are if dtype is None else dtype.value
     show(
         f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "

@@ -28,6 +28,7 @@ from mpscnn.cli.arguments import (
     Weights,
     WeightsOption,
     load_model,
+    names_in,
 )
 from mpscnn.cli.each_frame import (
     EveryOption,
@@ -110,7 +111,7 @@ def features(
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise1 --output pictures/
     """
-    names = [name.strip() for name in layers.split(",") if name.strip()]
+    names = names_in(layers)
     for name, what in ((PHOTOS, "photos"), (TIMES, "times")):
         if name in names:
             raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")

@@ -9,7 +9,7 @@ import typer
 
 from mpscnn._private.files import require_replaceable
 from mpscnn._private.summary import bytes_text
-from mpscnn.cli.arguments import JsonOption, ModelArgument
+from mpscnn.cli.arguments import JsonOption, ModelArgument, names_in
 from mpscnn.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
 from mpscnn.cli.output import hint, show, show_json, table_width
 from mpscnn.cli.sizes import SizeOption, check_size
@@ -80,7 +80,7 @@ def quantize(
         )
     check_size(network, size)
     target = output or Path(f"{Path(model).stem}_int8.safetensors")
-    kept = [name for name in keep_float.split(",") if name]
+    kept = names_in(keep_float)
     if target.suffix != ".safetensors":
         raise ParameterError(f"{target}: the name of the output must end in .safetensors")
     quantizable = require_quantizable(network, kept)

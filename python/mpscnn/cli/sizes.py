@@ -6,11 +6,14 @@ from typing import Annotated, Any
 
 import typer
 
-from mpscnn.benchmark import Subject, open_subject
+from mpscnn.benchmark import Subject, leaves_size_free, open_subject
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 
 Size = tuple[int, int]
+
+_MOST_DIGITS = 6  # of a side
+_MOST_ELEMENTS = 1 << 30  # of an image, as the core has it
 
 
 def parse_size(text: str | Size | None) -> Size | None:
@@ -20,6 +23,10 @@ def parse_size(text: str | Size | None) -> Size | None:
     height, separator, width = text.lower().partition("x")
     if not separator or not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r}")
+    if len(height) > _MOST_DIGITS or len(width) > _MOST_DIGITS:
+        raise typer.BadParameter(
+            f"expected HEIGHTxWIDTH of at most {10**_MOST_DIGITS - 1:,} pixels, got {text!r}"
+        )
     return int(height), int(width)
 
 
@@ -37,17 +44,27 @@ SizeOption = Annotated[
 
 def check_size(network: Network, size: Size | None) -> None:
     """Refuses a network without the size that it leaves free, and a size that it does not."""
+    is_used = False
     for tensor in network.inputs:
-        free = len(tensor.shape) == 4 and None in tensor.shape[1:3]
         what = f"input {tensor.name!r} {shape_text(tensor.shape)}"
-        if free and size is None:
+        if not leaves_size_free(tensor.shape):
+            if None in tensor.shape[1:]:
+                raise ShapeError(f"{what} leaves an extent free that is not the height or width of an image")
+            continue
+        if size is None:
             raise ShapeError(f"{what} may have any size: choose one with --size HEIGHTxWIDTH")
-        if not free and size is not None:
-            raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
-        if size is not None and any(
-            has not in (None, wanted) for has, wanted in zip(tensor.shape[1:3], size, strict=True)
-        ):
+        is_used = True
+        sides = zip(tensor.shape[1:3], size, strict=True)
+        if any(side not in (None, wanted) for side, wanted in sides):
             raise ShapeError(f"{what} cannot have --size {size[0]}x{size[1]}")
+        if size[0] * size[1] * (tensor.shape[3] or 1) > _MOST_ELEMENTS:
+            raise ShapeError(
+                f"{what} cannot have --size {size[0]}x{size[1]}: at most {_MOST_ELEMENTS:,} elements"
+            )
+    if size is not None and not is_used:
+        first = network.inputs[0]
+        what = f"input {first.name!r} {shape_text(first.shape)}"
+        raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
 
 
 def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:

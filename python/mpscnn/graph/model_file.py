@@ -128,9 +128,12 @@ def _kept(array: NDArray[Any]) -> Tensor:
     return Tensor(array.dtype.name, array.shape, lambda: array)
 
 
-def has_integer_weights(network: Network) -> bool:
-    """Whether some of its weights are 8-bit integers."""
+def has_integers(network: Network) -> bool:
+    """Whether some of its weights, inputs or layers are 8-bit integers."""
+    structure = network.to_dict()
     return any(
+        "quantization" in described for described in [*structure["inputs"], *structure["nodes"]]
+    ) or any(
         network.graph.get_weight(spec["layer"], "weight")[0].dtype == np.uint8
         for spec in network.weight_specs()
         if spec["set"] and spec["role"] == "weight"
@@ -142,7 +145,7 @@ def stored_tensors(network: Network, dtype: str | None) -> dict[str, Tensor]:
     tensors: dict[str, Tensor] = {}
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
     of_floats = dtype or "float16"
-    if dtype == "uint8" or (dtype is None and has_integer_weights(network)):
+    if dtype == "uint8" or (dtype is None and has_integers(network)):
         of_floats = "float32"
     for spec in network.weight_specs():
         if not spec["set"]:

@@ -84,6 +84,6 @@ def _digest(paths: Sequence[Path], name: str) -> str:
 
 def kept_type(network: Network) -> StoredTypeName | None:
     """How to save a network's weights as they are: integers, which precision "int8" needs, and floats."""
-    from mpscnn.graph.model_file import has_integer_weights
+    from mpscnn.graph.model_file import has_integers
 
-    return None if has_integer_weights(network) else "float32"
+    return None if has_integers(network) else "float32"

@@ -25,7 +25,7 @@ Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 def keep_integers(c: Context) -> None:
     """States the integers of tensors and weights; layers without any, or that no engine has, stay in float32.
 
-    A network without a convolution or dense layer of integers stays as it is.
+    A network stays as it is where all its convolutions and dense layers, or else all its layers, do.
     """
     if not c.quantized:
         return
@@ -35,11 +35,14 @@ def keep_integers(c: Context) -> None:
     trial.keep_float32(made.floats)
     refused = refused_layers(trial, made.scales, made.dtype)
     floats = [node["name"] for node in made.nodes if node["name"] in {*made.floats, *refused}]
-    if all(node["name"] in floats for node in made.nodes if node["operation"] in PRODUCTS):
-        c.notes.append(
-            "no convolution or dense layer has integers for its input, weights, bias and result: of QuantizeLinear "
-            "and DequantizeLinear only the limits stay"
+    products = [node["name"] for node in made.nodes if node["operation"] in PRODUCTS]
+    if set(products or made.names) <= set(floats):
+        lacking = (
+            "convolution or dense layer has integers for its input, weights, bias and result"
+            if products
+            else "layer has integers for its inputs and its result"
         )
+        c.notes.append(f"no {lacking}: of QuantizeLinear and DequantizeLinear only the limits stay")
         return
     shift = 0 if made.dtype == "int8" else _STORED_ZERO
     for name, scale in made.scales.items():

@@ -37,30 +37,41 @@ class Expression:
 _X = Expression("x")
 
 
-def by_parts(c: Context, name: str) -> tuple[Activation, str, list[Node]] | None:
+def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activation, str, list[Node]] | None:
     """The longest activation of a value that nodes behind it compute: it, its result, and the nodes.
 
     None where there is none, or where something else needs one of the values in between.
+
+    Args:
+        first: the node that it begins with, where others may need the value itself; None: nothing else does.
     """
     expressions = {name: _X}
-    nodes: list[Node] = []
-    found = None
-    for _ in range(_MOST_NODES):
-        node = _next(c, expressions, nodes)
+    makers: dict[str, Node] = {}
+    passed: set[int] = set()
+    found: tuple[Activation, str, list[Node]] | None = None
+    for _ in range(2 * _MOST_NODES):
+        node = _next(c, expressions, passed)
         if node is None:
             break
+        passed.add(id(node))
         made = _expression(c, node, expressions)
         if made is None:
-            break
-        nodes.append(node)
+            continue
         result = node.outputs[0]
         expressions[result] = made
-        if _is_closed(c, expressions, nodes, result) and (activation := _known(made)) is not None:
-            found = (activation, result, list(nodes))
+        makers[result] = node
+        nodes = _nodes_of(result, makers)
+        if (
+            (found is None or len(nodes) > len(found[2]))
+            and _begins(c, nodes, first)
+            and _is_closed(c, [*([] if first else [name]), *(one.outputs[0] for one in nodes)], nodes, result)
+            and (activation := _known(made)) is not None
+        ):
+            found = (activation, result, nodes)
     return found
 
 
-def _next(c: Context, expressions: dict[str, Expression], nodes: list[Node]) -> Node | None:
+def _next(c: Context, expressions: dict[str, Expression], passed: set[int]) -> Node | None:
     """The first node that computes with nothing but these values and constants."""
     for value in expressions:
         users = c.users(value)
@@ -68,15 +79,33 @@ def _next(c: Context, expressions: dict[str, Expression], nodes: list[Node]) -> 
             return None
         for node in users:
             known = all(name in expressions or not name or c.is_constant(name) for name in node.inputs)
-            if known and node not in nodes:
+            if known and id(node) not in passed:
                 return node
     return None
 
 
-def _is_closed(c: Context, expressions: dict[str, Expression], nodes: list[Node], result: str) -> bool:
+def _nodes_of(result: str, makers: dict[str, Node]) -> list[Node]:
+    """Those that a value is computed by, in their order."""
+    needed = {result}
+    for name, node in reversed(makers.items()):
+        if name in needed:
+            needed.update(node.inputs)
+    return [node for name, node in makers.items() if name in needed]
+
+
+def _begins(c: Context, nodes: list[Node], first: Node | None) -> bool:
+    """Whether a node is the first of these to be converted."""
+    if first is None:
+        return True
+    return any(node is first for node in nodes) and not any(node.outputs[0] in c.values for node in nodes)
+
+
+def _is_closed(c: Context, names: list[str], nodes: list[Node], result: str) -> bool:
+    """Whether nothing but these nodes needs the values before the result."""
+    own = set(map(id, nodes))
     return all(
-        name == result or (name not in c.results and all(user in nodes for user in c.users(name)))
-        for name in expressions
+        name == result or (name not in c.results and all(id(user) in own for user in c.users(name)))
+        for name in names
     )
 
 
