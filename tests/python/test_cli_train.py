@@ -144,6 +144,17 @@ def test_pages_that_cannot_be_written_are_found_at_the_start(
         assert f"{name}: cannot be written: Is a directory" in capsys.readouterr().err
 
 
+def test_labels_that_are_no_digits(
+    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for file in mnist.iterdir():
+        (tmp_path / file.name).write_bytes(file.read_bytes())
+    save_idx(tmp_path / "t10k-labels-idx1-ubyte.gz", np.full(40, 10, np.uint8))
+    output = str(tmp_path / "x.safetensors")
+    assert call(monkeypatch, "train", "--digits", str(tmp_path), "--output", output) == 1
+    assert "t10k-labels-idx1-ubyte.gz: labels must be digits, 0 to 9, got 10" in capsys.readouterr().err
+
+
 def test_files_that_are_not_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -331,6 +331,39 @@ def test_two_trainers_at_once() -> None:
         assert_same(expected, results[index])
 
 
+@pytest.mark.parametrize("look", ["steps", "save", "network"])
+def test_another_thread_looks_at_a_trainer(tmp_path: Path, look: str) -> None:
+    trainer, done = trained(0), threading.Event()
+
+    def watch() -> None:
+        while not done.is_set():
+            trainer.save(tmp_path / "watched.npz") if look == "save" else getattr(trainer, look)
+
+    thread = threading.Thread(target=watch)
+    thread.start()
+    list(trainer.fit((X, Y), epochs=40, batch_size=8))
+    done.set()
+    thread.join()
+    alone = trained(0)
+    list(alone.fit((X, Y), epochs=40, batch_size=8))
+    assert trainer.steps == alone.steps
+    assert_same(weights(trainer), weights(alone))
+    trainer.save(tmp_path / "last.npz")
+    assert mpscnn.Trainer.resume(tmp_path / "last.npz").step(X, Y) == trainer.step(X, Y)
+
+
+def test_steps_of_two_threads_all_count() -> None:
+    trainer = trained(0)
+    threads = [
+        threading.Thread(target=lambda: [trainer.step(X[:8], Y[:8]) for _ in range(60)]) for _ in range(2)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert trainer.steps == 120
+
+
 def test_a_program_of_before_keeps_its_weights() -> None:
     trainer = trained()
     program = trainer.network.compile(device="cpu", precision="float32")

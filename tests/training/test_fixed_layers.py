@@ -151,6 +151,25 @@ def test_constants_in_converted_modules() -> None:
         assert trainer.step(X, Y) == pytest.approx(loss.item(), rel=1e-4)
 
 
+def test_values_of_a_module_that_are_named_like_results() -> None:
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("onnxscript")
+
+    class Centred(torch.nn.Module):  # type: ignore[misc, name-defined]
+        def __init__(self) -> None:
+            super().__init__()
+            self.register_buffer("mean", torch.tensor([0.1, 0.2]).view(1, 2, 1, 1))
+            self.relu = torch.nn.Parameter(torch.tensor([2.0, 3.0]))
+
+        def forward(self, x: Any) -> Any:
+            return torch.relu((x - self.mean).mean((2, 3))) * self.relu + self.mean.mean()
+
+    module, images = Centred().eval(), torch.from_numpy(np.ascontiguousarray(X.transpose(0, 3, 1, 2)))
+    net = mpscnn.from_torch(module, images, fold=False)
+    expected = module(images).detach().numpy()
+    np.testing.assert_allclose(net.compile(device="cpu").session().run(X), expected, atol=1e-6)
+
+
 def test_a_module_as_training_wants_it() -> None:
     torch = pytest.importorskip("torch")
     pytest.importorskip("onnxscript")

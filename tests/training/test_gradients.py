@@ -174,6 +174,27 @@ def test_a_wrong_gradient_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks[0].error > 0.05
 
 
+def test_a_weight_of_one_number() -> None:
+    net = mpscnn.Network(input=(5,))
+    net.output(net.dense(net.input, 1, name="fc"))
+    net.initialize_weights(seed=0)
+    x = np.random.default_rng(0).normal(size=(8, 5)).astype(np.float32)
+    for seed in range(6):
+        for check in mpscnn.check_gradients(net, x, np.ones((8, 1)), loss="mean_squared_error", seed=seed):
+            assert check.error < 1e-2
+
+
+def test_gradients_of_an_output_are_floats() -> None:
+    net = mpscnn.Network(input=(5,))
+    net.output(net.dense(net.input, 3))
+    net.initialize_weights(seed=0)
+    x = np.ones((4, 5), np.float32)
+    with pytest.raises(mpscnn.ParameterError, match="output_gradient must be floats"):
+        net.gradients(x, output_gradient=np.ones((4, 3), int))
+    with pytest.raises(mpscnn.ParameterError, match="got both"):
+        net.gradients(x, np.zeros(4, int), output_gradient=np.ones((4, 3)))
+
+
 def test_nothing_has_a_gradient() -> None:
     net = mpscnn.Network({"a": (3,), "b": (3,)})
     net.output(net.greater(*net.inputs))

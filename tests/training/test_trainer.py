@@ -358,6 +358,62 @@ def test_networks_of_one_output_have_no_accuracy() -> None:
     assert all(np.isnan(epoch.accuracy) for epoch in trainer.fit((x, y), epochs=2))
 
 
+@pytest.mark.parametrize("kind", ["sigmoid_cross_entropy", "mean_squared_error"])
+def test_whole_numbers_for_one_channel_are_values(kind: str) -> None:
+    net = mpscnn.Network(input=(3,))
+    net.output(net.dense(net.input, 1))
+    net.initialize_weights(seed=0)
+    x = np.random.default_rng(0).normal(size=(4, 3)).astype(np.float32)
+    for values in ([0, 0, 0, 0], [1, 0, 1, 1]):
+        floats = np.array(values, np.float32).reshape(4, 1)
+        expected = mpscnn.Trainer(net, loss=kind).step(x, floats)
+        for labels in (floats.astype(int), floats[:, 0].astype(np.uint8), floats.astype(bool)):
+            assert mpscnn.Trainer(net, loss=kind).step(x, labels) == expected
+
+
+@pytest.mark.parametrize(
+    ("loss", "message"),
+    [
+        ({"kind": "mean_squared_error", "reduce_across_batch": False}, "one loss of all images"),
+        ({"kind": "mean_squared_error", "label_smoothing": 0.1}, "label_smoothing is for softmax"),
+        ({"kind": "huber", "epsilon": 0.1}, "epsilon is for log"),
+    ],
+)
+def test_parameters_that_a_loss_would_ignore(loss: dict[str, Any], message: str) -> None:
+    net = mpscnn.Network(input=(3,))
+    net.output(net.dense(net.input, 2))
+    net.initialize_weights(seed=0)
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        mpscnn.Trainer(net, loss=loss)
+    with pytest.raises(mpscnn.ParameterError, match=message):
+        net.gradients(np.zeros((2, 3), np.float32), np.zeros((2, 2), np.float32), loss=loss)
+
+
+def test_a_cosine_distance_by_its_name() -> None:
+    net = mpscnn.Network(input=(3,))
+    net.output(net.dense(net.input, 2))
+    net.initialize_weights(seed=0)
+    x, y = np.ones((2, 3), np.float32), np.ones((2, 2), np.float32)
+    summed = mpscnn.Trainer(net, loss={"kind": "cosine_distance", "reduction": "sum"})
+    assert mpscnn.Trainer(net, loss="cosine_distance").step(x, y) == summed.step(x, y)
+
+
+def test_the_inputs_of_fit_are_those_of_step() -> None:
+    net = mpscnn.Network(input=(3,), name="one")
+    net.output(net.dense(net.input, 2))
+    net.initialize_weights(seed=0)
+    x, y = np.ones((4, 3), np.float32), np.array([0, 1, 1, 0])
+    expected = mpscnn.Trainer(net).step(x, y)
+    for inputs in (x, [x], {"input": x}):
+        assert mpscnn.Trainer(net).step(inputs, y) == expected
+        for data in ((inputs, y), [(inputs, y)]):
+            (epoch,) = mpscnn.Trainer(net).fit(data, epochs=1)
+            assert epoch.loss == expected
+    for data in ((x, "abc"), (x, 3), (np.float32(1), y), (x, y, 1.0)):
+        with pytest.raises(mpscnn.Error):
+            list(mpscnn.Trainer(net, weighted=len(data) == 3).fit(data, epochs=1))
+
+
 def test_free_extents_are_those_of_the_labels() -> None:
     def pixels(size: int | None) -> mpscnn.Network:
         net = mpscnn.Network(input=(size, size, 3))

@@ -13,7 +13,14 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
 from mpscnn.errors import ParameterError, UnsupportedError
-from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, targets_of
+from mpscnn.graph.training_arrays import (
+    array_of,
+    inputs_of,
+    is_object_list,
+    loss_settings,
+    prediction_shape,
+    targets_of,
+)
 from mpscnn.runtime.program import compile_graph
 
 if TYPE_CHECKING:
@@ -42,6 +49,10 @@ class _Differentiated:
     def targets(self, inputs: Mapping[str, NDArray[Any]], labels: Any) -> NDArray[np.float32]:
         """In the shape of the prediction, of which extents may be free."""
         batch = len(next(iter(inputs.values())))
+        if is_object_list(labels):
+            raise ParameterError(
+                "gradients take a detector's labels as `Detector.targets` makes them of objects"
+            )
         return targets_of(labels, prediction_shape(batch, self._inputs["training.labels"][1:], labels))
 
     def __call__(
@@ -91,7 +102,8 @@ def gradients(
 ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
     """What `Network.gradients` returns."""
     if (labels is None) == (output_gradient is None):
-        raise ParameterError("gradients need either labels or output_gradient")
+        given = "none of them" if labels is None else "both"
+        raise ParameterError(f"gradients need either labels or output_gradient, got {given}")
     inputs = _named_inputs(network, x)
     settings: dict[str, Any] = {"seed": whole_number("seed", seed, least=0, most=2**63 - 1)}
     if labels is not None:
@@ -99,6 +111,10 @@ def gradients(
     else:
         settings["loss"] = {"kind": "mean_squared_error"}  # keeps a softmax at the end what it is
     both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
+    if labels is None:
+        output_gradient = array_of("output_gradient", output_gradient)
+        if output_gradient.dtype.kind != "f":
+            raise ParameterError(f"output_gradient must be floats, got {output_gradient.dtype}")
     targets = both.targets(inputs, labels if labels is not None else output_gradient)
     return both(inputs, targets, both.weights)
 
@@ -135,7 +151,7 @@ def check_gradients(
         network: with one output and all its weights.
         x: inputs, a list for several.
         labels: class numbers (n,), or floats of the prediction's shape.
-        loss: as of `Trainer`.
+        loss: as of `Trainer`, without "iou_threshold".
         step: of the differences, as a share of the norm of what is changed.
         seed: of the directions and of dropout.
 
@@ -157,7 +173,8 @@ def check_gradients(
         value = own[name]
         direction = random.normal(size=value.shape)
         norm = float(np.linalg.norm(gradient))
-        if norm > 0:  # a random direction alone may lie across the gradient
+        if norm > 0:  # a random direction alone may lie across the gradient, or against it
+            direction *= -1 if (direction * gradient).sum() < 0 else 1
             direction = direction / np.linalg.norm(direction) + gradient / norm
         direction /= np.linalg.norm(direction)
         reach = step * max(float(np.linalg.norm(value)), 0.1 * value.size**0.5)

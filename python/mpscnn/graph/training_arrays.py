@@ -74,11 +74,16 @@ def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> 
 
 
 def targets_of(labels: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
-    """Labels in the shape of a prediction, whose batch is `shape[0]`: class numbers become 1 in their places."""
+    """Labels in the shape of a prediction, whose batch is `shape[0]`: class numbers become 1 in their places.
+
+    Whole numbers and booleans for a prediction of one channel are values.
+    """
     array = array_of("labels", labels)
     if array.shape == shape and array.dtype.kind == "f":
         return np.ascontiguousarray(array, np.float32)
     classes = shape[-1]
+    if classes == 1 and array.dtype.kind in "iub" and array.shape in (shape, shape[:-1]):
+        return np.ascontiguousarray(array.reshape(shape), np.float32)  # there are no classes to number
     if array.dtype.kind in "iu" and array.shape in (shape[:-1], (*shape[:-1], 1)):
         numbers = array.reshape(shape[:-1])
         if numbers.size and not (numbers.min() >= 0 and numbers.max() < classes):
@@ -107,6 +112,21 @@ def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
     return np.ascontiguousarray(np.broadcast_to(spread, shape), np.float32)
 
 
+#: Parameters that only some kinds of losses use.
+_KINDS_OF = {
+    "label_smoothing": ("softmax_cross_entropy", "sigmoid_cross_entropy"),
+    "epsilon": ("log",),
+    "delta": ("huber",),
+}
+
+
+def _require_used(settings: Mapping[str, Any]) -> None:
+    """Refuses parameters that the kind of loss would ignore."""
+    for name, kinds in _KINDS_OF.items():
+        if name in settings and settings["kind"] not in (*kinds, "multibox"):
+            raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, not for {settings['kind']}")
+
+
 def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:
     """As the core takes them, of Python's own types."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
@@ -114,6 +134,13 @@ def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, 
     settings: dict[str, Any] = plain("loss", {"kind": loss} if isinstance(loss, str) else loss)
     if settings.get("kind") == "softmax_cross_entropy" and len(network.outputs) == 1:
         settings.setdefault("number_of_classes", network.outputs[0].shape[-1])
+    if settings.get("kind") == "cosine_distance":
+        settings.setdefault("reduction", "sum")
+    if not settings.get("reduce_across_batch", True):
+        raise ParameterError(
+            "loss: reduce_across_batch must be True: steps and gradients take one loss of all images"
+        )
+    _require_used(settings)
     if settings.get("kind") == "multibox" and network.detection is not None:
         for part in ("boxes", "scores"):
             settings.setdefault(part, network.detection.output(part))

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.arguments import whole_number
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.graph.training_arrays import array_of, images_of, inputs_of, is_object_list
+from mpscnn.graph.training_arrays import array_of, inputs_of, is_object_list
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -54,8 +54,11 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
         raise ParameterError(f"{what} must be (inputs, labels) or (inputs, labels, weights), got {count}")
     weights = array_of("weights", given[2]) if len(given) == 3 else None
     labels = list(given[1]) if is_object_list(given[1]) else array_of("labels", given[1])
-    several = len(network.inputs) > 1
-    return inputs_of(network, given[0]) if several else [images_of(given[0])], labels, weights
+    inputs = inputs_of(network, given[0])
+    for name, array in (*(("inputs", array) for array in inputs), ("labels", labels), ("weights", weights)):
+        if array is not None and np.ndim(array) == 0 and not isinstance(array, list):
+            raise ShapeError(f"{what}: {name} must have an element for each image, got a single one")
+    return inputs, labels, weights
 
 
 def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:

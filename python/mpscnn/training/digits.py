@@ -53,10 +53,11 @@ def read_digits(folder: str | os.PathLike[str], part: str) -> DigitData:
     Raises:
         ImageError: a file is missing or damaged; it is named. ShapeError: the images are not 28 x 28.
     """
-    images, labels = read_labelled(
-        _file(folder, f"{part}-images-idx3-ubyte"), _file(folder, f"{part}-labels-idx1-ubyte")
-    )
+    files = [_file(folder, f"{part}-{name}-ubyte") for name in ("images-idx3", "labels-idx1")]
+    images, labels = read_labelled(*files)
     assert labels is not None
+    if labels.max(initial=0) > 9:
+        raise ImageError(f"{files[1]}: labels must be digits, 0 to 9, got {labels.max()}")
     if images.shape[1:] != (_SIDE, _SIDE):
         raise ShapeError(
             f"{os.fspath(folder)}: images must be 28 x 28, got {images.shape[1]} x {images.shape[2]}"

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mpscnn.training.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -82,4 +85,17 @@ class Position:
     epoch: int = 0
     batch: int = 0  # of the epoch
     tally: Tally = field(default_factory=Tally)  # of the epoch's batches
-    made: Step | None = None  # not counted yet
+    made: Step | None = None  # not counted yet, or not made
+
+    def counted(self, objective: Objective) -> Position:
+        """With the step, if it was made."""
+        step = self.made
+        if step is None:
+            return self
+        if np.isnan(step.loss[0]):
+            return replace(self, made=None)
+        if not step.of_epoch:
+            return replace(self, steps=self.steps + 1, made=None)
+        tally, counted = replace(self.tally), objective.counted(step.targets, step.weights)
+        tally.add(float(step.loss[0]), counted, *objective.answers(step.prediction, step.targets))
+        return Position(self.steps + 1, self.epoch, self.batch + 1, tally)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -54,8 +55,19 @@ def _without_weights(network: Network) -> Network:
     return bare
 
 
+def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
+    for pattern in patterns:
+        if not isinstance(pattern, str):
+            raise ParameterError(
+                f'layers are given one by one, as in freeze("conv1", "block_*"), got {pattern!r}'
+            )
+    return list(patterns)
+
+
 class Trainer:
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
+
+    Several threads may use one: what changes it, or reads its weights, waits until a step is made.
 
     Args:
         network: with one output, or those of a detector, and all its weights; it stays as it is. Where the output is a
@@ -123,6 +135,7 @@ class Trainer:
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
         self._position = Position()
+        self._one_at_a_time = threading.RLock()  # a signal's handler may save within a step
         self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._objective = Objective(network, self._loss, self._described, weighted=self._options["weighted"])
 
@@ -131,16 +144,17 @@ class Trainer:
     @property
     def steps(self) -> int:
         """How many have been made: one for each batch."""
-        return self._counted_position().steps
+        return self._now.steps
 
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:
         """One step. Returns the loss of before it.
 
         Args:
             inputs: float32 or float16 of the network's input shape, a list for several inputs.
-            labels: class numbers (n,), or floats of the prediction's shape (n, ...). Of a detector a list with a
-                mapping for each image: "boxes" (k, 4), left, top, right and bottom in fractions of the input, and
-                "classes" (k,), numbers from 0 on; or what `Detector.targets` makes of them.
+            labels: class numbers (n,), or floats of the prediction's shape (n, ...); of a prediction with one channel
+                whole numbers and booleans are values as well. Of a detector a list with a mapping for each image:
+                "boxes" (k, 4), left, top, right and bottom in fractions of the input, and "classes" (k,), numbers from
+                0 on; or what `Detector.targets` makes of them.
             weights: of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
 
         Raises:
@@ -158,11 +172,12 @@ class Trainer:
             runs: how many are measured, after one that is not, 1 to 100000.
 
         Raises:
-            As `step` does, and ParameterError for `runs`.
+            ParameterError, ShapeError: arguments that `step` does not take, and `runs`.
         """
         count = whole_number("runs", runs, most=100_000)
         given, targets = self._step_arrays(inputs, labels, weights)
-        return Profile.parsed(*self._core.profile(given, targets, count))
+        with self._one_at_a_time:
+            return Profile.parsed(*self._core.profile(given, targets, count))
 
     def fit(
         self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
@@ -179,10 +194,10 @@ class Trainer:
         """
         whole_number("epochs", epochs, least=0)
         each = batch_count(data, batch_size)
-        now = self._counted_position()
+        now = self._now
         if each and now.epoch < epochs:
             self._require_updates(epochs, now.steps + (epochs - now.epoch) * each - now.batch)
-        while (now := self._counted_position()).epoch < epochs:
+        while (now := self._now).epoch < epochs:
             start = time.perf_counter()
             given = batches(
                 self._original,
@@ -194,12 +209,13 @@ class Trainer:
             )
             for inputs, labels, weights in given:
                 self._step(inputs, labels, weights, of_epoch=True)
-            now = self._counted_position()
+            now = self._now
             done = now.tally.evaluated()
             if now.epoch + 1 >= epochs:
                 self._require_updates(epochs, now.steps)
             checked = self.evaluate(validation) if validation is not None else None
-            self._position = Position(now.steps, now.epoch + 1)
+            with self._one_at_a_time:
+                self._position = Position(self.steps, now.epoch + 1)
             yield Epoch(
                 now.epoch + 1,
                 done.loss,
@@ -240,14 +256,16 @@ class Trainer:
     @property
     def network(self) -> Network:
         """A network with the present weights."""
-        return self._network_of(self._core.network())
+        with self._one_at_a_time:
+            return self._network_of(self._core.network())
 
     @property
     def averaged(self) -> Network:
         """A network with the moving average of the weights. Raises ParameterError without one."""
-        averaged = self._network_of(self._core.averages())
-        self._frozen.average(averaged)
-        return averaged
+        with self._one_at_a_time:
+            averaged = self._network_of(self._core.averages())
+            self._frozen.average(averaged)
+            return averaged
 
     def _network_of(self, graph: _core.Graph) -> Network:
         trained = Network.from_graph(graph)
@@ -263,13 +281,14 @@ class Trainer:
     def freeze(self, *patterns: str) -> None:
         """Layers of these names or patterns ("block_*") keep their weights from now on.
 
-        What the optimiser has of them stays, too, and so do moving averages and gradients that were added.
+        What the optimiser has of them stays, too, and so do moving averages and gradients that were added: with
+        `accumulate` a layer's next change divides the sum of all that it has by `accumulate`, however many these are.
         """
-        self._refreeze({*self.frozen, *self._matching(name_list("patterns", patterns))})
+        self._refreeze({*self.frozen, *self._matching(_one_by_one(patterns))})
 
     def unfreeze(self, *patterns: str) -> None:
         """The opposite of `freeze`: layers go on as if no steps had been made since."""
-        self._refreeze(set(self.frozen) - set(self._matching(name_list("patterns", patterns))))
+        self._refreeze(set(self.frozen) - set(self._matching(_one_by_one(patterns))))
 
     # ---- Checkpoints ----
 
@@ -278,7 +297,12 @@ class Trainer:
 
         An older one stays until it is complete.
         """
-        head, now = self._original.detection, self._counted_position()
+        with self._one_at_a_time:
+            settings, arrays = self._stored()
+        write_checkpoint(path, settings, arrays)
+
+    def _stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        head, now = self._original.detection, self._now
         settings = {
             "graph": self._original.to_dict(),
             "loss": self._loss,
@@ -299,7 +323,7 @@ class Trainer:
         arrays |= {f"variable:{name}": value for name, value in self._variables().items()}
         if head is not None and head.anchors is not None:
             arrays["anchors"] = head.anchors
-        write_checkpoint(path, settings, arrays | self._frozen.arrays())
+        return settings, arrays | self._frozen.arrays()
 
     @classmethod
     def resume(
@@ -393,6 +417,11 @@ class Trainer:
         self._described: dict[str, Any] = json.loads(self._core.describe())
 
     @property
+    def _now(self) -> Position:
+        """The position, with the step that was made last."""
+        return self._position.counted(self._objective)
+
+    @property
     def _updates(self) -> int:
         """How often the weights have changed."""
         return int(self.steps // self._options["accumulate"])
@@ -409,15 +438,16 @@ class Trainer:
         return tuple(sorted(found))
 
     def _refreeze(self, frozen: set[str]) -> None:
-        steps, variables = self.steps, {**self._frozen.variables, **self._variables()}
-        in_network = {entry["name"] for entry in self._described["variables"] if entry["layer"]}
-        changed = self._frozen.changed(frozen, self._updates)
-        self._make(self.network, changed)
-        known = {entry["name"] for entry in self._described["variables"]}
-        self._set_variables({name: value for name, value in variables.items() if name in known})
-        kept = {name: value for name, value in variables.items() if name not in known | in_network}
-        self._frozen = replace(changed, variables=kept)
-        self._core.set_steps(steps)
+        with self._one_at_a_time:
+            steps, variables = self.steps, {**self._frozen.variables, **self._variables()}
+            in_network = {entry["name"] for entry in self._described["variables"] if entry["layer"]}
+            changed = self._frozen.changed(frozen, self._updates)
+            self._make(self.network, changed)
+            known = {entry["name"] for entry in self._described["variables"]}
+            self._set_variables({name: value for name, value in variables.items() if name in known})
+            kept = {name: value for name, value in variables.items() if name not in known | in_network}
+            self._frozen = replace(changed, variables=kept)
+            self._core.set_steps(steps)
 
     def _variables(self) -> dict[str, NDArray[np.float32]]:
         result = {}
@@ -431,13 +461,15 @@ class Trainer:
             self._core.write(name, value)
 
     def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
-        rate = rate_of(self._optimizer, self._updates)
         given, targets = self._step_arrays(inputs, labels, weights)
         prediction = np.empty(targets.shape, np.float32)
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
-        self._position = replace(self._position, made=step)
-        self._core.step(given, targets, rate, prediction, step.loss)
-        self._counted_position()
+        with self._one_at_a_time:
+            rate = rate_of(self._optimizer, self._updates)
+            # Ctrl-C may have been raised just behind the last step, which counts.
+            self._position = replace(self._now, made=step)
+            self._core.step(given, targets, rate, prediction, step.loss)
+            self._position = self._now
         return float(step.loss[0])
 
     def _step_arrays(
@@ -453,24 +485,6 @@ class Trainer:
         if weights is not None:
             given = [*given, weights_of(weights, shape)]
         return given, targets
-
-    def _counted_position(self) -> Position:
-        """The position with the step that was made last: Ctrl-C may have been raised just behind it."""
-        now = self._position
-        step = now.made
-        if step is None:
-            return now
-        if np.isnan(step.loss[0]):  # it was not made
-            now = replace(now, made=None)
-        elif step.of_epoch:
-            tally = replace(now.tally)
-            counted = self._objective.counted(step.targets, step.weights)
-            tally.add(float(step.loss[0]), counted, *self._objective.answers(step.prediction, step.targets))
-            now = Position(now.steps + 1, now.epoch, now.batch + 1, tally)
-        else:
-            now = replace(now, steps=now.steps + 1, made=None)
-        self._position = now
-        return now
 
     def _require_updates(self, epochs: int, steps: int) -> None:
         """That so many steps, all of these epochs, change the weights."""

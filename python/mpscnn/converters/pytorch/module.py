@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import copy
 import importlib.util
+import itertools
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
@@ -73,6 +74,7 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fol
                     optimize=fold,
                     custom_translation_table=translations(),
                 )
+                _name_results_apart(program.model)
                 model = program.model_proto
         except Exception as error:  # of whatever the module's own code and torch's compiler raise
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
@@ -81,6 +83,18 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fol
     _name_by_modules(model)
     file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
     return convert(file, ReadOptions(title))
+
+
+def _name_results_apart(model: Any) -> None:
+    """Torch names a result like its operation, and so may a module its buffers and parameters."""
+    taken = set(model.graph.initializers)
+    for node in model.graph:
+        for result in node.outputs:
+            if result.name in taken:
+                result.name = next(
+                    name for i in itertools.count(1) if (name := f"{result.name}_{i}") not in taken
+                )
+            taken.add(result.name)
 
 
 def _require_packages() -> None:
