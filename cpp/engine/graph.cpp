@@ -37,16 +37,16 @@ void require_affordable(const std::string &owner, const Shape &shape) {
 }
 
 void require_input_shape(const std::string &name, const Shape &shape) {
+    constexpr std::int64_t largest_extent = 1 << 24;
     const auto valid = [](std::int64_t extent) {
-        return extent == Shape::any || (extent >= 1 && extent <= 1 << 24);
+        return extent == Shape::any || (extent >= 1 && extent <= largest_extent);
     };
     if (shape.rank() < 2 || shape[0] != Shape::any || !std::all_of(shape.begin(), shape.end(), valid) ||
         shape.back() == Shape::any)
         fail(ErrorKind::shape,
              {"input ", quoted(name),
-              ": the shape must be (n, height, width, channels) or (n, features) with a free batch "
-              "(-1) and a fixed number of channels, got ",
-              shape.text()});
+              ": the shape must be (n, height, width, channels) or (n, features) with a free batch (-1), ",
+              "a fixed number of channels and extents of 1 to ", largest_extent, ", got ", shape.text()});
     require_affordable("input " + quoted(name), shape);
 }
 
