@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import tracemalloc
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -169,6 +171,37 @@ def test_two_activations_by_parts_of_one_value() -> None:
     network = assert_like_onnxruntime(model_of(twice, outputs=("y", "z")))
     kinds = [layer["attributes"].get("kind") for layer in network.to_dict()["nodes"]]
     assert kinds == [None, "swish", "mish"]
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_five_activations_of_one_value(form: str) -> None:
+    kind, nodes = FORMS[form]
+    names = {name for one in nodes for name in one.output if name}
+    copies: list[Any] = []
+    for number in range(5):
+        for one in nodes:
+            copies.append(copied := type(one)())
+            copied.CopyFrom(one)
+            copied.name = f"{one.name}{number}"
+            for part in (copied.input, copied.output):
+                part[:] = [f"{name}{number}" if name in names else name for name in part]
+    results = [f"{nodes[-1].output[0]}{number}" for number in range(5)]
+    network = assert_like_onnxruntime(model_of(copies, outputs=results))
+    kinds = [layer["attributes"].get("kind") for layer in network.to_dict()["nodes"]]
+    assert kinds == [None, *[kind] * 5]
+
+
+@pytest.mark.parametrize("kind", ["Add", "Mul"])
+def test_long_chains_take_little_time_and_memory(kind: str) -> None:
+    """Each node doubles what a value is as an expression of the first."""
+    tensors = ["c", *(f"v{number}" for number in range(60)), "y"]
+    chain = [node(kind, [one, one], other) for one, other in itertools.pairwise(tensors)]
+    tracemalloc.start()
+    try:
+        assert_like_onnxruntime(model_of(chain))
+        assert tracemalloc.get_traced_memory()[1] < 1 << 24
+    finally:
+        tracemalloc.stop()
 
 
 def test_other_constants_are_another_function() -> None:

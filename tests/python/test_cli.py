@@ -296,7 +296,7 @@ def test_a_network_of_two_inputs_is_not_measured(
         )
 
 
-@pytest.mark.parametrize("size", ["20", "0x30", "1000000x4", "axb", "20x-3", "x"])
+@pytest.mark.parametrize("size", ["20", "0x30", "2000000x4", "axb", "20x-3", "x"])
 def test_info_size_is_checked(
     size: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import time
 import wave
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -155,6 +156,19 @@ def test_a_video_that_stands_needs_no_call_of_the_browser(page: Page, tmp_path: 
     page.until(lambda: page.frames() == 1, "the first frame is counted")
     page.run("document.getElementById('video').currentTime = 0.5")
     page.until(lambda: page.frames() == 2, "the frame looked for is computed")
+
+
+def test_a_video_that_stands_is_counted_once(page: Page, tmp_path: Path) -> None:
+    prefer(page.driver, prefers_reduced_motion="reduce")
+    page.drop(("cat.webm", "video/webm", clip(tmp_path)))
+    page.until(lambda: page.frames() == 1, "the first frame is counted")
+    time.sleep(0.7)
+    assert page.frames() == 1
+    page.run("document.getElementById('video').currentTime = 0.5")
+    page.until(lambda: page.frames() == 2, "the frame looked for is computed")
+    time.sleep(0.7)
+    assert page.frames() == 2
+    assert page.text("dropped") == "0"
 
 
 def test_a_camera_opened_again_is_counted_once(page: Page) -> None:

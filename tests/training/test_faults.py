@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import os
 import resource
+import signal
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
 import mpscnn
 from mpscnn import Adam, Sgd
+from mpscnn._private.one_at_a_time import OneAtATime
 
 RANDOM = np.random.default_rng(3)
 X = RANDOM.normal(size=(48, 6, 6, 2)).astype(np.float32)
@@ -184,7 +187,7 @@ def test_what_cannot_be_read_as_arrays() -> None:
         with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match="labels"):
             trainer.step(X[:2], labels)
     for inputs in (None, [X[:2], X[:2]], [["a"], ["b", "c"]]):
-        with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match="inputs"):
+        with pytest.raises((mpscnn.ShapeError, mpscnn.ParameterError), match="input"):
             trainer.step(inputs, Y[:2])
 
 
@@ -256,8 +259,6 @@ def test_loaders_of_pytorch(workers: int) -> None:
 
 def limit_files() -> None:
     """Files may have 4 kB: writing more fails as on a full disk."""
-    import signal
-
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
 
@@ -341,15 +342,60 @@ def test_another_thread_looks_at_a_trainer(tmp_path: Path, look: str) -> None:
 
     thread = threading.Thread(target=watch)
     thread.start()
-    list(trainer.fit((X, Y), epochs=40, batch_size=8))
-    done.set()
-    thread.join()
+    try:
+        list(trainer.fit((X, Y), epochs=40, batch_size=8))
+    finally:
+        done.set()
+        thread.join()
     alone = trained(0)
     list(alone.fit((X, Y), epochs=40, batch_size=8))
     assert trainer.steps == alone.steps
     assert_same(weights(trainer), weights(alone))
     trainer.save(tmp_path / "last.npz")
     assert mpscnn.Trainer.resume(tmp_path / "last.npz").step(X, Y) == trainer.step(X, Y)
+
+
+def test_two_threads_freeze() -> None:
+    for _ in range(5):
+        trainer = trained(0)
+        names = trainer.network.layer_names()[1:3]
+        threads = [threading.Thread(target=trainer.freeze, args=(name,)) for name in names]
+        threads.append(threading.Thread(target=trainer.step, args=(X, Y)))
+        for thread in reversed(threads):
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert set(trainer.frozen) == set(names)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
+def test_a_child_of_a_process_within_a_step() -> None:
+    """Does not wait for a thread that it does not have."""
+    one_at_a_time, held, done = OneAtATime(), threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with one_at_a_time:
+            held.set()
+            done.wait()
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait()
+    try:
+        child = os.fork()
+        if child == 0:
+            signal.alarm(10)
+            try:
+                with one_at_a_time:
+                    os._exit(1)
+            except mpscnn.StateError:
+                os._exit(0)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        done.set()
+        thread.join()
+    with one_at_a_time, one_at_a_time:
+        pass
 
 
 def test_steps_of_two_threads_all_count() -> None:
@@ -378,8 +424,14 @@ def test_a_program_of_before_keeps_its_weights() -> None:
 class InterruptedCore:
     """Of some calls of step the caller is interrupted when they have made it, as Ctrl-C does it."""
 
-    def __init__(self, core: Any, calls: set[int]) -> None:
-        self._core, self._calls, self._made = core, calls, 0
+    def __init__(self, trainer: mpscnn.Trainer, calls: set[int]) -> None:
+        self._calls, self._made = calls, 0
+        self.stand_in(trainer)
+
+    def stand_in(self, trainer: mpscnn.Trainer) -> None:
+        """For the trainer's core."""
+        self._core = trainer._built.core
+        trainer._built = replace(trainer._built, core=cast(Any, self))
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._core, name)
@@ -399,16 +451,15 @@ def test_interrupts_behind_a_step_lose_nothing(saved: bool, tmp_path: Path) -> N
     right = fresh()
     epochs = list(right.fit((X, Y), epochs=2, batch_size=8))
     trainer, found = fresh(), []
-    trainer._core = InterruptedCore(trainer._core, {2, 3, 6, 7})
+    core = InterruptedCore(trainer, {2, 3, 6, 7})
     for _ in range(5):
         try:
             found += trainer.fit((X, Y), epochs=2, batch_size=8)
         except KeyboardInterrupt:
             if saved:
                 trainer.save(tmp_path / "run.npz")
-                core = trainer._core
                 trainer = mpscnn.Trainer.resume(tmp_path / "run.npz", optimizer=Adam(0.01))
-                core._core, trainer._core = trainer._core, core
+                core.stand_in(trainer)
     assert trainer.steps == right.steps == 12
     assert [(epoch.index, epoch.loss, epoch.accuracy) for epoch in found] == [
         (epoch.index, epoch.loss, epoch.accuracy) for epoch in epochs
@@ -418,7 +469,7 @@ def test_interrupts_behind_a_step_lose_nothing(saved: bool, tmp_path: Path) -> N
 
 def test_an_interrupted_step_is_counted() -> None:
     trainer = mpscnn.Trainer(network(), threads=1)
-    trainer._core = InterruptedCore(trainer._core, {1})
+    InterruptedCore(trainer, {1})
     with pytest.raises(KeyboardInterrupt):
         trainer.step(X, Y)
     assert trainer.steps == 1

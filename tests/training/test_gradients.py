@@ -189,8 +189,9 @@ def test_gradients_of_an_output_are_floats() -> None:
     net.output(net.dense(net.input, 3))
     net.initialize_weights(seed=0)
     x = np.ones((4, 5), np.float32)
-    with pytest.raises(mpscnn.ParameterError, match="output_gradient must be floats"):
-        net.gradients(x, output_gradient=np.ones((4, 3), int))
+    for wrong in (np.ones((4, 3), int), np.ones((4, 2)), np.ones(4)):
+        with pytest.raises(mpscnn.ShapeError, match=r"output_gradient must be floats of the shape \(4, 3\)"):
+            net.gradients(x, output_gradient=wrong)
     with pytest.raises(mpscnn.ParameterError, match="got both"):
         net.gradients(x, np.zeros(4, int), output_gradient=np.ones((4, 3)))
 
@@ -210,7 +211,7 @@ def test_what_is_refused() -> None:
         net.gradients(x)
     with pytest.raises(mpscnn.ShapeError, match=r"labels must be .* of the shape \(4, 5\)"):
         net.gradients(x, values(4, 4))
-    with pytest.raises(mpscnn.ParameterError, match="has 1 inputs, got 2 arrays"):
+    with pytest.raises(mpscnn.ParameterError, match="has 1 input, got 2 arrays"):
         net.gradients([x, x], values(4, 5))
     with pytest.raises(mpscnn.ParameterError, match="step must be a finite number above 0"):
         mpscnn.check_gradients(net, x, values(4, 5), step=0)

@@ -369,6 +369,9 @@ def test_whole_numbers_for_one_channel_are_values(kind: str) -> None:
         expected = mpscnn.Trainer(net, loss=kind).step(x, floats)
         for labels in (floats.astype(int), floats[:, 0].astype(np.uint8), floats.astype(bool)):
             assert mpscnn.Trainer(net, loss=kind).step(x, labels) == expected
+    if kind == "sigmoid_cross_entropy":
+        with pytest.raises(mpscnn.ParameterError, match="must be 0 to 1"):
+            mpscnn.Trainer(net, loss=kind).step(x, np.full((4, 1), 255, np.uint8))
 
 
 @pytest.mark.parametrize(
@@ -377,6 +380,7 @@ def test_whole_numbers_for_one_channel_are_values(kind: str) -> None:
         ({"kind": "mean_squared_error", "reduce_across_batch": False}, "one loss of all images"),
         ({"kind": "mean_squared_error", "label_smoothing": 0.1}, "label_smoothing is for softmax"),
         ({"kind": "huber", "epsilon": 0.1}, "epsilon is for log"),
+        ({"kind": "huber", "number_of_classes": 5}, "number_of_classes is for softmax"),
     ],
 )
 def test_parameters_that_a_loss_would_ignore(loss: dict[str, Any], message: str) -> None:
@@ -404,7 +408,7 @@ def test_the_inputs_of_fit_are_those_of_step() -> None:
     net.initialize_weights(seed=0)
     x, y = np.ones((4, 3), np.float32), np.array([0, 1, 1, 0])
     expected = mpscnn.Trainer(net).step(x, y)
-    for inputs in (x, [x], {"input": x}):
+    for inputs in (x, [x], list(x), x.tolist(), {"input": x}):
         assert mpscnn.Trainer(net).step(inputs, y) == expected
         for data in ((inputs, y), [(inputs, y)]):
             (epoch,) = mpscnn.Trainer(net).fit(data, epochs=1)

@@ -8,11 +8,12 @@ import typer
 
 from mpscnn.benchmark import Subject, leaves_size_free, open_subject
 from mpscnn.errors import ShapeError
+from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 Size = tuple[int, int]
 
-_MOST_DIGITS = 6  # of a side
+_LARGEST_SIDE = 1 << 20
 _MOST_ELEMENTS = 1 << 30  # of an image, as the core has it
 
 
@@ -23,9 +24,9 @@ def parse_size(text: str | Size | None) -> Size | None:
     height, separator, width = text.lower().partition("x")
     if not separator or not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
         raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r}")
-    if len(height) > _MOST_DIGITS or len(width) > _MOST_DIGITS:
+    if max(int(height), int(width)) > _LARGEST_SIDE:
         raise typer.BadParameter(
-            f"expected HEIGHTxWIDTH of at most {10**_MOST_DIGITS - 1:,} pixels, got {text!r}"
+            f"expected HEIGHTxWIDTH with sides of at most {_LARGEST_SIDE:,} pixels, got {text!r}"
         )
     return int(height), int(width)
 
@@ -46,7 +47,7 @@ def check_size(network: Network, size: Size | None) -> None:
     """Refuses a network without the size that it leaves free, and a size that it does not."""
     is_used = False
     for tensor in network.inputs:
-        what = f"input {tensor.name!r} {shape_text(tensor.shape)}"
+        what = _described(tensor)
         if not leaves_size_free(tensor.shape):
             if None in tensor.shape[1:]:
                 raise ShapeError(f"{what} leaves an extent free that is not the height or width of an image")
@@ -62,9 +63,12 @@ def check_size(network: Network, size: Size | None) -> None:
                 f"{what} cannot have --size {size[0]}x{size[1]}: at most {_MOST_ELEMENTS:,} elements"
             )
     if size is not None and not is_used:
-        first = network.inputs[0]
-        what = f"input {first.name!r} {shape_text(first.shape)}"
+        what = _described(network.inputs[0])
         raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
+
+
+def _described(tensor: Tensor) -> str:
+    return f"input {tensor.name!r} {shape_text(tensor.shape)}"
 
 
 def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, whole_number
-from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 from mpscnn.graph.training_arrays import (
     array_of,
     inputs_of,
@@ -43,6 +43,7 @@ class _Differentiated:
         program = compile_graph(graph, device="cpu", precision="float32")
         self._session = program.session(threads=threads)
         self._inputs = program.inputs
+        self.prediction = self._inputs["training.labels"][1:]
         self._has_loss = not of_output
         self.weights = {name: np.asarray(value, np.float32) for name, value in network.weights.items()}
 
@@ -53,7 +54,7 @@ class _Differentiated:
             raise ParameterError(
                 "gradients take a detector's labels as `Detector.targets` makes them of objects"
             )
-        return targets_of(labels, prediction_shape(batch, self._inputs["training.labels"][1:], labels))
+        return targets_of(labels, prediction_shape(batch, self.prediction, labels))
 
     def __call__(
         self,
@@ -112,10 +113,15 @@ def gradients(
         settings["loss"] = {"kind": "mean_squared_error"}  # keeps a softmax at the end what it is
     both = _Differentiated(network, settings, of_output=labels is None, threads=threads)
     if labels is None:
-        output_gradient = array_of("output_gradient", output_gradient)
-        if output_gradient.dtype.kind != "f":
-            raise ParameterError(f"output_gradient must be floats, got {output_gradient.dtype}")
-    targets = both.targets(inputs, labels if labels is not None else output_gradient)
+        targets = array_of("output_gradient", output_gradient)
+        shape = prediction_shape(len(next(iter(inputs.values()))), both.prediction, targets)
+        if targets.dtype.kind != "f" or targets.shape != shape:
+            raise ShapeError(
+                f"output_gradient must be floats of the shape {shape}, got {targets.dtype} of the shape {targets.shape}"
+            )
+        targets = np.ascontiguousarray(targets, np.float32)
+    else:
+        targets = both.targets(inputs, labels)
     return both(inputs, targets, both.weights)
 
 

@@ -44,8 +44,19 @@ def images_of(value: Any) -> NDArray[Any]:
     return as_input("inputs", array)
 
 
+def _axes(value: Any) -> int:
+    """Of an array, or of numbers in lists."""
+    count = getattr(value, "ndim", None)
+    if count is None and isinstance(value, (list, tuple)):
+        return 1 + (_axes(value[0]) if value else 0)
+    return int(count or 0)
+
+
 def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
-    """An array for each of the network's inputs; several are a list or tuple, or a mapping by their names."""
+    """An array for each of the network's inputs; several are a list or tuple, or a mapping by their names.
+
+    Of one input a list or tuple may be its images, too.
+    """
     if isinstance(value, Mapping):
         names = [tensor.name for tensor in network.inputs]
         if set(value) != set(names):
@@ -55,9 +66,12 @@ def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
             )
         value = [value[name] for name in names]
     arrays = list(value) if isinstance(value, (list, tuple)) else [value]
-    if len(arrays) != len(network.inputs):
+    count = len(network.inputs)
+    if count == 1 and arrays and _axes(arrays[0]) < len(network.inputs[0].shape):
+        arrays = [value]  # a list of images
+    if len(arrays) != count:
         raise ParameterError(
-            f"network {network.name!r} has {len(network.inputs)} inputs, got {len(arrays)} arrays"
+            f"network {network.name!r} has {count} input{'s' * (count > 1)}, got {len(arrays)} arrays"
         )
     return [images_of(array) for array in arrays]
 
@@ -116,15 +130,16 @@ def weights_of(weights: Any, shape: tuple[int, ...]) -> NDArray[np.float32]:
 _KINDS_OF = {
     "label_smoothing": ("softmax_cross_entropy", "sigmoid_cross_entropy"),
     "epsilon": ("log",),
-    "delta": ("huber",),
+    "delta": ("huber", "multibox"),
+    "number_of_classes": ("softmax_cross_entropy",),
 }
 
 
 def _require_used(settings: Mapping[str, Any]) -> None:
     """Refuses parameters that the kind of loss would ignore."""
     for name, kinds in _KINDS_OF.items():
-        if name in settings and settings["kind"] not in (*kinds, "multibox"):
-            raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, not for {settings['kind']}")
+        if name in settings and settings["kind"] not in kinds:
+            raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, got kind {settings['kind']!r}")
 
 
 def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:

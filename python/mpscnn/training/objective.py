@@ -14,6 +14,8 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 
+#: Losses whose labels are 0 to 1. Of floats that is not looked at, since it would take time.
+_OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
 #: What the multibox loss is told beside the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
@@ -59,7 +61,13 @@ class Objective:
         """Labels in the shape of a prediction."""
         if self._detector is not None:
             return self._detector.targets(labels, shape[0])
-        return targets_of(labels, shape)
+        targets = targets_of(labels, shape)
+        is_checked = self._settings["kind"] in _OF_SHARES and np.asarray(labels).dtype.kind in "iu"
+        if is_checked and not (targets.min(initial=0) >= 0 and targets.max(initial=0) <= 1):
+            raise ParameterError(
+                f"labels of {self._settings['kind']} must be 0 to 1, got whole numbers beyond"
+            )
+        return targets
 
     def counted(self, targets: NDArray[np.float32], weights: Any) -> int:
         """What the loss of a batch is divided by, so that losses of several can become one."""

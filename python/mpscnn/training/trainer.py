@@ -5,7 +5,6 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
@@ -16,11 +15,13 @@ from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, name_list, require_bool, require_text, whole_number
+from mpscnn._private.one_at_a_time import OneAtATime
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
 from mpscnn.runtime.profile import Profile
 from mpscnn.training.batches import Data, batch_count, batches
+from mpscnn.training.built_trainer import BuiltTrainer
 from mpscnn.training.checkpoint import made_of_checkpoint, optimizer_of, read_checkpoint, write_checkpoint
 from mpscnn.training.frozen_layers import FrozenLayers
 from mpscnn.training.objective import Objective, loss_of_core
@@ -67,7 +68,8 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
 class Trainer:
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
-    Several threads may use one: what changes it, or reads its weights, waits until a step is made.
+    Several threads may use one, but for `fit`, of which there is one at a time: what changes it, or reads its weights,
+    waits until a step is made. In a process that was forked within a step it raises StateError instead.
 
     Args:
         network: with one output, or those of a detector, and all its weights; it stays as it is. Where the output is a
@@ -135,9 +137,11 @@ class Trainer:
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
         self._position = Position()
-        self._one_at_a_time = threading.RLock()  # a signal's handler may save within a step
-        self._make(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
-        self._objective = Objective(network, self._loss, self._described, weighted=self._options["weighted"])
+        self._one_at_a_time = OneAtATime()
+        self._built = self._build(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
+        self._objective = Objective(
+            network, self._loss, self._built.described, weighted=self._options["weighted"]
+        )
 
     # ---- Steps ----
 
@@ -172,12 +176,12 @@ class Trainer:
             runs: how many are measured, after one that is not, 1 to 100000.
 
         Raises:
-            ParameterError, ShapeError: arguments that `step` does not take, and `runs`.
+            ParameterError, ShapeError: arguments that `step` refuses, too, or a wrong `runs`.
         """
         count = whole_number("runs", runs, most=100_000)
         given, targets = self._step_arrays(inputs, labels, weights)
         with self._one_at_a_time:
-            return Profile.parsed(*self._core.profile(given, targets, count))
+            return Profile.parsed(*self._built.core.profile(given, targets, count))
 
     def fit(
         self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
@@ -231,7 +235,7 @@ class Trainer:
         Args:
             averaged: of the weights' moving average instead.
         """
-        layers = self._described["prediction_layers"]
+        layers = self._built.described["prediction_layers"]
         network = self.averaged if averaged else self.network
         session = network.compile(
             device=self._device, precision=self._options["precision"], outputs=layers
@@ -257,14 +261,14 @@ class Trainer:
     def network(self) -> Network:
         """A network with the present weights."""
         with self._one_at_a_time:
-            return self._network_of(self._core.network())
+            return self._network_of(self._built.core.network())
 
     @property
     def averaged(self) -> Network:
         """A network with the moving average of the weights. Raises ParameterError without one."""
         with self._one_at_a_time:
-            averaged = self._network_of(self._core.averages())
-            self._frozen.average(averaged)
+            averaged = self._network_of(self._built.core.averages())
+            self._built.frozen.average(averaged)
             return averaged
 
     def _network_of(self, graph: _core.Graph) -> Network:
@@ -276,7 +280,7 @@ class Trainer:
     @property
     def frozen(self) -> tuple[str, ...]:
         """Layers whose weights stay."""
-        return self._frozen.names
+        return self._built.frozen.names
 
     def freeze(self, *patterns: str) -> None:
         """Layers of these names or patterns ("block_*") keep their weights from now on.
@@ -284,11 +288,13 @@ class Trainer:
         What the optimiser has of them stays, too, and so do moving averages and gradients that were added: with
         `accumulate` a layer's next change divides the sum of all that it has by `accumulate`, however many these are.
         """
-        self._refreeze({*self.frozen, *self._matching(_one_by_one(patterns))})
+        with self._one_at_a_time:
+            self._refreeze({*self.frozen, *self._matching(_one_by_one(patterns))})
 
     def unfreeze(self, *patterns: str) -> None:
         """The opposite of `freeze`: layers go on as if no steps had been made since."""
-        self._refreeze(set(self.frozen) - set(self._matching(_one_by_one(patterns))))
+        with self._one_at_a_time:
+            self._refreeze(set(self.frozen) - set(self._matching(_one_by_one(patterns))))
 
     # ---- Checkpoints ----
 
@@ -317,13 +323,13 @@ class Trainer:
             "labels": self._original.labels,
             "preprocess": self._original.preprocess,
             "detection": None if head is None else dict(head.settings),
-            **self._frozen.settings(),
+            **self._built.frozen.settings(),
         }
         arrays = {f"weight:{name}": np.asarray(value) for name, value in self.network.weights.items()}
-        arrays |= {f"variable:{name}": value for name, value in self._variables().items()}
+        arrays |= {f"variable:{name}": value for name, value in self._built.variables().items()}
         if head is not None and head.anchors is not None:
             arrays["anchors"] = head.anchors
-        return settings, arrays | self._frozen.arrays()
+        return settings, arrays | self._built.frozen.arrays()
 
     @classmethod
     def resume(
@@ -390,31 +396,25 @@ class Trainer:
             check_finite=options["check_finite"],
         )
         frozen = FrozenLayers.of_checkpoint(settings, arrays)
-        if frozen.missed:
-            trainer._make(network, frozen)
-        trainer._frozen = frozen
+        built = trainer._build(network, frozen) if frozen.missed else replace(trainer._built, frozen=frozen)
         variables = {name[9:]: array for name, array in arrays.items() if name.startswith("variable:")}
-        missing = {entry["name"] for entry in trainer._described["variables"]} - set(variables)
+        missing = {entry["name"] for entry in built.described["variables"]} - set(variables)
         if missing:
             raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no {min(missing)!r}")
-        trainer._set_variables(variables)
+        built.set_variables(variables)
         steps, epoch, batch = (
             whole_number(f"{os.fspath(path)}: {name}", settings[name], least=0)
             for name in ("steps", "epoch", "batch")
         )
-        trainer._core.set_steps(steps)
+        built.core.set_steps(steps)
+        trainer._built = built
         trainer._position = Position(steps, epoch, batch, Tally.stored(settings["tally"]))
         return trainer
 
     # ---- Within ----
 
-    def _make(self, network: Network, frozen: FrozenLayers) -> None:
-        options = json.dumps(
-            self._options | {"frozen": list(frozen.names), "missed_updates": dict(frozen.missed)}
-        )
-        self._core = _core.Trainer(network.graph, options, self._device, self._threads)
-        self._frozen = frozen
-        self._described: dict[str, Any] = json.loads(self._core.describe())
+    def _build(self, network: Network, frozen: FrozenLayers) -> BuiltTrainer:
+        return BuiltTrainer.of(network, self._options, frozen, self._device, self._threads)
 
     @property
     def _now(self) -> Position:
@@ -438,27 +438,16 @@ class Trainer:
         return tuple(sorted(found))
 
     def _refreeze(self, frozen: set[str]) -> None:
-        with self._one_at_a_time:
-            steps, variables = self.steps, {**self._frozen.variables, **self._variables()}
-            in_network = {entry["name"] for entry in self._described["variables"] if entry["layer"]}
-            changed = self._frozen.changed(frozen, self._updates)
-            self._make(self.network, changed)
-            known = {entry["name"] for entry in self._described["variables"]}
-            self._set_variables({name: value for name, value in variables.items() if name in known})
-            kept = {name: value for name, value in variables.items() if name not in known | in_network}
-            self._frozen = replace(changed, variables=kept)
-            self._core.set_steps(steps)
-
-    def _variables(self) -> dict[str, NDArray[np.float32]]:
-        result = {}
-        for entry in self._described["variables"]:
-            result[entry["name"]] = np.empty(entry["shape"], np.float32)
-            self._core.read(entry["name"], result[entry["name"]])
-        return result
-
-    def _set_variables(self, values: Mapping[str, NDArray[np.float32]]) -> None:
-        for name, value in values.items():
-            self._core.write(name, value)
+        before = self._built
+        variables = {**before.frozen.variables, **before.variables()}
+        in_network = {entry["name"] for entry in before.described["variables"] if entry["layer"]}
+        changed = before.frozen.changed(frozen, self._updates)
+        built = self._build(self.network, changed)
+        known = {entry["name"] for entry in built.described["variables"]}
+        built.set_variables({name: value for name, value in variables.items() if name in known})
+        built.core.set_steps(self.steps)
+        kept = {name: value for name, value in variables.items() if name not in known | in_network}
+        self._built = replace(built, frozen=replace(changed, variables=kept))
 
     def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
         given, targets = self._step_arrays(inputs, labels, weights)
@@ -468,7 +457,7 @@ class Trainer:
             rate = rate_of(self._optimizer, self._updates)
             # Ctrl-C may have been raised just behind the last step, which counts.
             self._position = replace(self._now, made=step)
-            self._core.step(given, targets, rate, prediction, step.loss)
+            self._built.core.step(given, targets, rate, prediction, step.loss)
             self._position = self._now
         return float(step.loss[0])
 
@@ -479,7 +468,7 @@ class Trainer:
         given = inputs_of(self._original, inputs)
         if given[0].ndim == 0 or len(given[0]) == 0:
             raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")
-        shape = prediction_shape(len(given[0]), self._described["prediction"][1:], labels)
+        shape = prediction_shape(len(given[0]), self._built.described["prediction"][1:], labels)
         targets = self._objective.targets(labels, shape)
         self._objective.require_weighted(weights)
         if weights is not None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.file import Node
@@ -15,7 +16,9 @@ from mpscnn.converters.onnx_reader.neurons import limits
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
-_MOST_NODES = 10
+_MOST_NODES = 64  # that a search looks at
+_MOST_READERS = 32  # of a value
+_LARGEST = 24  # expression: the longest activation has about half
 _ROUNDING = 1e-5  # of constants that a file rounds to float32, or to a few digits
 
 
@@ -29,6 +32,11 @@ class Expression:
     kind: str
     number: float = 0.0
     operands: tuple[Expression, ...] = ()
+
+    @cached_property
+    def size(self) -> int:
+        """Of how many expressions it consists."""
+        return 1 + sum(one.size for one in self.operands)
 
     def __str__(self) -> str:
         return f"{self.kind}[{self.number:.4g}]({', '.join(map(str, self.operands))})"
@@ -49,13 +57,13 @@ def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activati
     makers: dict[str, Node] = {}
     passed: set[int] = set()
     found: tuple[Activation, str, list[Node]] | None = None
-    for _ in range(2 * _MOST_NODES):
-        node = _next(c, expressions, passed)
+    for _ in range(_MOST_NODES):
+        node = _next(c, name, expressions, passed)
         if node is None:
             break
         passed.add(id(node))
         made = _expression(c, node, expressions)
-        if made is None:
+        if made is None or made.size > _LARGEST:
             continue
         result = node.outputs[0]
         expressions[result] = made
@@ -71,15 +79,18 @@ def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activati
     return found
 
 
-def _next(c: Context, expressions: dict[str, Expression], passed: set[int]) -> Node | None:
-    """The first node that computes with nothing but these values and constants."""
+def _next(c: Context, begin: str, expressions: dict[str, Expression], passed: set[int]) -> Node | None:
+    """The first node, not converted yet, that computes with nothing but these values and constants."""
     for value in expressions:
         users = c.users(value)
-        if len(users) > _MOST_NODES:
-            return None
+        if len(users) > _MOST_READERS:
+            if value == begin:
+                return None
+            continue
         for node in users:
-            known = all(name in expressions or not name or c.is_constant(name) for name in node.inputs)
-            if known and id(node) not in passed:
+            if id(node) in passed or id(node) in c.merged or node.outputs[0] in c.values:
+                continue
+            if all(name in expressions or not name or c.is_constant(name) for name in node.inputs):
                 return node
     return None
 

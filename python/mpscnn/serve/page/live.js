@@ -51,8 +51,10 @@ export class Live {
     this.busy = false;
     this.repeat = false;
     this.cancel = () => {};
+    this.sentTime = null; // of the frame that was sent last
     // Browsers may show the first frame of a video that waits, or one that was looked for, without a call.
     for (const event of ["pause", "loadeddata", "seeked"]) video.addEventListener(event, () => this.again());
+    video.addEventListener("emptied", () => (this.sentTime = null));
   }
 
   /** Begins, or counts anew. */
@@ -62,6 +64,7 @@ export class Live {
     this.dropped = 0;
     this.counted = 0;
     this.presented = null;
+    this.sentTime = null;
     if (this.running) return;
     this.running = true;
     this.next();
@@ -74,8 +77,13 @@ export class Live {
 
   /** The frame that is seen, once more, if no other will come. */
   again() {
-    this.repeat = this.video.paused && this.ready();
+    this.repeat = this.stands() && this.ready();
     if (this.repeat && this.running && !this.busy) this.send();
+  }
+
+  /** Whether the frame that is seen will not be followed by another one, and was not sent. */
+  stands() {
+    return this.video.paused && this.video.currentTime !== this.sentTime;
   }
 
   /** Whether there is a frame. */
@@ -101,9 +109,11 @@ export class Live {
     const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
     this.presented = presented;
     const ready = this.ready();
-    if (this.busy || !ready) {
+    if (this.video.paused && !this.stands()) {
+      // An event has sent this frame.
+    } else if (this.busy || !ready) {
       this.dropped += ready ? passed : 0;
-      this.repeat = this.video.paused;
+      this.repeat = this.stands();
     } else {
       this.dropped += passed - 1;
       this.send();
@@ -118,6 +128,7 @@ export class Live {
       const [width, height] = sizeFor(this.model(), this.video.videoWidth, this.video.videoHeight);
       if (this.canvas.width !== width) this.canvas.width = width;
       if (this.canvas.height !== height) this.canvas.height = height;
+      this.sentTime = this.video.currentTime;
       this.context.drawImage(this.video, 0, 0, width, height);
       const file = await frameFile(this.canvas, this.context, this.near);
       const found = file && (await this.look(file));
