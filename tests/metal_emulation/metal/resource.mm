@@ -171,6 +171,7 @@ bool GuardedMemory::intact() const {
 }
 
 - (void)setBytes:(const void *)bytes {
+    if (length_ == 0) return; // of nothing, which may lie nowhere
     std::memcpy(device_memory_->data(), bytes, length_);
     if (processor_memory_) std::memcpy(processor_memory_->data(), bytes, length_);
 }
