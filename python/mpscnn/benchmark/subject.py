@@ -64,8 +64,7 @@ class Subject:
         for described, tensor in zip(structure["inputs"], self.network.inputs, strict=True):
             if leaves_size_free(tensor.shape):
                 described["shape"][1:3] = size
-        names = {name: name for name in self.network.layer_names()}
-        return replace(self, network=self.network.restructured(structure, names), tflite=None)
+        return replace(self, network=self.network.restructured(structure), tflite=None)
 
     @property
     def is_quantized(self) -> bool:
@@ -84,8 +83,8 @@ class Subject:
 
 
 def leaves_size_free(shape: Sequence[int | None]) -> bool:
-    """Whether an input is images whose height or width is free, and nothing else."""
-    return len(shape) == 4 and None in shape[1:3] and shape[3] is not None
+    """Whether an input is images whose height or width is free."""
+    return len(shape) == 4 and None in shape[1:3]
 
 
 def open_subject(model: str, *, random_weights: bool = False) -> Subject:

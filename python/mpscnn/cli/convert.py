@@ -10,6 +10,7 @@ import typer
 
 from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
+from mpscnn.benchmark import leaves_size_free
 from mpscnn.cli.arguments import names_in
 from mpscnn.cli.failures import FAILED
 from mpscnn.cli.onnx_output import ONNX_SUFFIX, write_onnx
@@ -267,5 +268,4 @@ def _report(
 
 def _any_size(network: Network) -> tuple[int, int] | None:
     """A size to count layers with where the network leaves its own free."""
-    free = any(len(tensor.shape) == 4 and None in tensor.shape[1:3] for tensor in network.inputs)
-    return (224, 224) if free else None
+    return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None

@@ -45,7 +45,9 @@ SizeOption = Annotated[
 
 def check_size(network: Network, size: Size | None) -> None:
     """Refuses a network without the size that it leaves free, and a size that it does not."""
-    is_used = False
+    if size is not None and not any(None in tensor.shape[1:] for tensor in network.inputs):
+        what = _described(network.inputs[0])
+        raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
     for tensor in network.inputs:
         what = _described(tensor)
         if not leaves_size_free(tensor.shape):
@@ -54,7 +56,6 @@ def check_size(network: Network, size: Size | None) -> None:
             continue
         if size is None:
             raise ShapeError(f"{what} may have any size: choose one with --size HEIGHTxWIDTH")
-        is_used = True
         sides = zip(tensor.shape[1:3], size, strict=True)
         if any(side not in (None, wanted) for side, wanted in sides):
             raise ShapeError(f"{what} cannot have --size {size[0]}x{size[1]}")
@@ -62,9 +63,6 @@ def check_size(network: Network, size: Size | None) -> None:
             raise ShapeError(
                 f"{what} cannot have --size {size[0]}x{size[1]}: at most {_MOST_ELEMENTS:,} elements"
             )
-    if size is not None and not is_used:
-        what = _described(network.inputs[0])
-        raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
 
 
 def _described(tensor: Tensor) -> str:

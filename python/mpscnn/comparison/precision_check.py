@@ -176,7 +176,7 @@ def check_precision(
     # With weights that it cannot hold a network is not compiled: these layers are kept from the beginning.
     most = _LIMITS[precision][0]
     needed = [name for name, values in weights.items() if _largest(values) > most and name not in kept]
-    trial = network.restructured(network.to_dict(), {name: name for name in network.layer_names()})
+    trial = network.restructured(network.to_dict())
     trial.keep_float32(needed)
     seen = _measured(trial, given, precision, device)
     layers = tuple(

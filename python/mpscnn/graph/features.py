@@ -47,7 +47,7 @@ def extractor_network(network: Network, layers: str | Sequence[str], pooling: st
     part = network.subgraph(names)
     if pooling is None:
         return part
-    pooled = part.restructured(part.to_dict() | {"outputs": []}, {name: name for name in part.layer_names()})
+    pooled = part.restructured(part.to_dict() | {"outputs": []})
     for name in names:
         x = pooled[name]
         if len(x.shape) == 4:

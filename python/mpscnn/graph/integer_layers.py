@@ -66,7 +66,7 @@ def without_integers(network: Network) -> Network:
         return network
     for entry in stated:
         del entry["quantization"]
-    result = network.restructured(structure, {name: name for name in network.layer_names()})
+    result = network.restructured(structure)
     result.labels, result.preprocess, result.detection = network.labels, network.preprocess, network.detection
     return result
 

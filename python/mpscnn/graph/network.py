@@ -295,15 +295,18 @@ class Network(
             if node["name"] in needed:
                 needed.update(node["inputs"])
         structure["nodes"] = [node for node in structure["nodes"] if node["name"] in needed]
-        return self.restructured(structure | {"outputs": list(outputs)}, {name: name for name in needed})
+        return self.restructured(structure | {"outputs": list(outputs)})
 
-    def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str]) -> Network:
+    def restructured(self, structure: Mapping[str, Any], names: Mapping[str, str] | None = None) -> Network:
         """A network of another structure (as of `to_dict`) with this one's weights.
 
         Args:
             structure: the new network.
             names: from this network's layers to the new one's; the weights of layers that are left out are not copied.
+                None: layers keep their names.
         """
+        if names is None:
+            names = {node["name"]: node["name"] for node in structure["nodes"]}
         result = Network.from_graph(_core.Graph.from_json(json.dumps(dict(structure))))
         for spec in self.weight_specs():
             if spec["set"] and spec["layer"] in names:

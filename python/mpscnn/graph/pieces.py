@@ -31,4 +31,4 @@ def in_pieces(network: Network, results: Sequence[str] | None = None) -> Network
     for node in structure["nodes"]:
         node["inputs"] = [given.get(name, name) for name in node["inputs"]]
     structure["outputs"] = outputs
-    return network.restructured(structure, {name: name for name in names})
+    return network.restructured(structure)

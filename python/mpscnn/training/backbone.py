@@ -83,7 +83,7 @@ class Backbone:
         part = self.network.subgraph([self.features])
         named = dict.fromkeys([self.cut, self.features])
         structure = part.to_dict() | {"outputs": [name for name in named if name in self._nodes]}
-        return part.restructured(structure, {name: name for name in part.layer_names()})
+        return part.restructured(structure)
 
     def head(self, classes: int) -> Network:
         """The new last layer alone, behind `features`, with random weights of seed 0."""
@@ -114,8 +114,7 @@ class Backbone:
             weights: those that were learnt: the new last layer's and any others; the rest are the backbone's.
         """
         part = self.network.subgraph([self.features])
-        names = {name: name for name in part.layer_names()}
-        net = part.restructured(part.to_dict() | {"outputs": []}, names)
+        net = part.restructured(part.to_dict() | {"outputs": []})
         _add_classes(net, net[self.features], classes, class_layer(self.network))
         net.set_weights(weights)
         net.preprocess = self.network.preprocess

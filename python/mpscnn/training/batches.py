@@ -56,7 +56,7 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
     labels = list(given[1]) if is_object_list(given[1]) else array_of("labels", given[1])
     inputs = inputs_of(network, given[0])
     for name, array in (*(("inputs", array) for array in inputs), ("labels", labels), ("weights", weights)):
-        if array is not None and np.ndim(array) == 0 and not isinstance(array, list):
+        if isinstance(array, np.ndarray) and array.ndim == 0:
             raise ShapeError(f"{what}: {name} must have an element for each image, got a single one")
     return inputs, labels, weights
 

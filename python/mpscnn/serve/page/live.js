@@ -54,7 +54,6 @@ export class Live {
     this.sentTime = null; // of the frame that was sent last
     // Browsers may show the first frame of a video that waits, or one that was looked for, without a call.
     for (const event of ["pause", "loadeddata", "seeked"]) video.addEventListener(event, () => this.again());
-    video.addEventListener("emptied", () => (this.sentTime = null));
   }
 
   /** Begins, or counts anew. */
@@ -109,12 +108,11 @@ export class Live {
     const passed = presented !== null && this.presented !== null ? Math.max(1, presented - this.presented) : 1;
     this.presented = presented;
     const ready = this.ready();
-    if (this.video.paused && !this.stands()) {
-      // An event has sent this frame.
-    } else if (this.busy || !ready) {
+    const isSent = this.video.paused && !this.stands(); // by an event
+    if (!isSent && (this.busy || !ready)) {
       this.dropped += ready ? passed : 0;
       this.repeat = this.stands();
-    } else {
+    } else if (!isSent) {
       this.dropped += passed - 1;
       this.send();
     }
