@@ -23,7 +23,8 @@ from mpscnn._private.files import is_folder, reading, require_regular
 from mpscnn._private.literals import ChannelOrderName
 from mpscnn.errors import Error, ImageError, ParameterError
 from mpscnn.vision.array_file import is_array_file, read_array
-from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given, read_image
+from mpscnn.vision.photo_file import FORMATS, MAX_PIXELS, MAX_SIDE, load_given
+from mpscnn.vision.photo_samples import Samples, is_unpacked_otherwise, read_samples, samples_of
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -292,16 +293,33 @@ def _from_stream(stream: IO[bytes], size: int, name: str, max_pixels: int = MAX_
         raise ImageError(f"{name}: is empty (0 bytes)")
     require_pillow("reading photo files")
     with _decoding(name):
-        image = read_image(stream, size, max_pixels)
-        if image is None:
+        samples = read_samples(stream, size, max_pixels)
+        if samples is None:
             raise ImageError(f"is not an image that Pillow can read as {', '.join(FORMATS)} ({size:,} bytes)")
-        return _decoded(image, name)
+        return _photo(samples, name)
 
 
 def _from_pillow(image: PillowImage.Image, name: str) -> Photo:
     with _decoding(name):
-        load_given(image)
-        return _decoded(image, name)
+        content = _whole_file(image)
+        if content is None:
+            load_given(image)
+            return _photo(samples_of(image), name)
+    return _from_bytes(content, name)
+
+
+def _whole_file(image: PillowImage.Image) -> bytes | None:
+    """The file of an opened image of which Pillow would lose samples by decoding it; None of any other image."""
+    file = getattr(image, "fp", None)
+    if file is None or image.tell() != 0 or not is_unpacked_otherwise(image):
+        return None
+    position = file.tell()
+    try:
+        file.seek(0)
+        content: bytes = file.read()
+    finally:
+        file.seek(position)
+    return content
 
 
 @contextmanager
@@ -315,10 +333,9 @@ def _decoding(name: str) -> Iterator[None]:
         raise ImageError(f"{name}: is damaged or cut off: {_reason(error)}") from error
 
 
-def _decoded(image: PillowImage.Image, name: str) -> Photo:
-    pixels, pixel_format = _decode(image)
+def _photo(samples: Samples, name: str) -> Photo:
     # After load(): PNG may have its EXIF block behind the pixels.
-    return Photo(pixels, pixel_format, _orientation(image), name)
+    return Photo(samples.pixels, samples.format, _orientation(samples.image), name)
 
 
 def _reason(error: Exception) -> str:
@@ -333,46 +350,6 @@ def _orientation(image: PillowImage.Image) -> int:
     except Exception:  # of as many kinds as in _decoding
         return 1
     return orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
-
-
-def _decode(image: PillowImage.Image) -> tuple[NDArray[Any], str]:
-    """Pixels, and which of the core's formats they have."""
-    mode = image.mode
-    if mode.startswith("I;16"):
-        return np.ascontiguousarray(np.asarray(image), dtype=np.uint16), "gray16"
-    if mode == "I":
-        return _from_integers(np.asarray(image)), "gray16"
-    if mode == "F":
-        return _from_floats(np.asarray(image, dtype=np.float32)), "gray32f"
-    transparent = _has_transparency(image)
-    if mode in ("1", "L", "LA", "La"):
-        wanted, pixel_format = ("LA", "gray_alpha8") if transparent else ("L", "gray8")
-    else:
-        wanted, pixel_format = ("RGBA", "rgba8") if transparent else ("RGB", "rgb8")
-    converted = image if mode == wanted else image.convert(wanted)
-    return np.ascontiguousarray(np.asarray(converted)), pixel_format
-
-
-def _has_transparency(image: PillowImage.Image) -> bool:
-    if image.mode in ("LA", "La", "PA", "RGBA", "RGBa") or "transparency" in image.info:
-        return True
-    return image.palette is not None and image.palette.mode.endswith("A")
-
-
-def _from_floats(values: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Pillow's own meaning of the mode: 0 to 255, as in its conversions."""
-    if not np.isfinite(values).all():
-        raise ImageError("has pixels that are not finite numbers")
-    scaled: NDArray[np.float32] = values / np.float32(255)
-    return scaled
-
-
-def _from_integers(values: NDArray[Any]) -> NDArray[np.uint16]:
-    """32-bit integers are how some versions of Pillow hold 16-bit gray. Wider ones have no agreed meaning."""
-    low, high = int(values.min()), int(values.max())
-    if low < 0 or high > 65535:
-        raise ImageError(f"has integer pixels from {low} to {high}; 0 to 65535 (16 bits) can be read")
-    return values.astype(np.uint16)
 
 
 def _from_array(photo: Any, order: str | None = None, origin: str = "") -> Photo:

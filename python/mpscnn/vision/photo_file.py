@@ -11,9 +11,10 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Callable
 from functools import cache
 from types import FunctionType
-from typing import IO, TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 from mpscnn.errors import ImageError
 
@@ -79,9 +80,15 @@ def suffixes() -> set[str]:
     return {suffix for suffix, name in Image.EXTENSION.items() if name in {*FORMATS, _OF_JPEG}}
 
 
-def read_image(stream: IO[bytes], size: int, max_pixels: int = MAX_PIXELS) -> PillowImage.Image | None:
+def read_image(
+    stream: IO[bytes],
+    size: int,
+    max_pixels: int = MAX_PIXELS,
+    prepare: Callable[[ImageFile], None] | None = None,
+) -> PillowImage.Image | None:
     """The decoded picture of a file of `size` bytes, or None if it is in no format that is read.
 
+    `prepare` may change how the pixels of the opened picture are decoded. It is called after all checks of the header.
     Missing pixels are errors, whatever ImageFile.LOAD_TRUNCATED_IMAGES says. Damage makes Pillow's decoders fail with
     exceptions of every kind.
 
@@ -101,7 +108,9 @@ def read_image(stream: IO[bytes], size: int, max_pixels: int = MAX_PIXELS) -> Pi
             _check_tiles(image, size)
         elif image.format == "PPM":
             _check_comments(stream)
-        source.begin_pixels()
+        if prepare is not None:
+            prepare(image)
+        source.begin_pixels(image)
         load(image)
         if image.format == "PNG":
             _check_rows(image, stream)
@@ -262,9 +271,13 @@ class _Source:
         self.allowed: float = self._READINGS * size
         file.seek(0)
 
-    def begin_pixels(self) -> None:
-        """From here on the end is an error, and how much is read depends on the number of pixels."""
-        self.may_end = False
+    def begin_pixels(self, image: ImageFile) -> None:
+        """From here on the end is an error, and how much is read depends on the number of pixels.
+
+        The last number of a PPM in letters ends with the file, and its decoder counts the numbers.
+        """
+        tiles: list[Any] = image.tile
+        self.may_end = bool(tiles) and tiles[0][0] == "ppm_plain"
         self.allowed = math.inf
 
     def read(self, size: int = -1) -> bytes:

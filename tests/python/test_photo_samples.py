@@ -1,0 +1,702 @@
+"""Every kind of samples that photo files have: the network's input beside what each format says.
+
+The right values come from a PNG decoder of the tests' own, and for the other formats from the numbers that a file was
+written of.
+"""
+
+from __future__ import annotations
+
+import io
+import itertools
+import struct
+import zlib
+from typing import Any
+
+import numpy as np
+import pytest
+from photo_files import PNG_SIGNATURE, encoded, png_chunk
+from PIL import Image, PpmImagePlugin, TiffImagePlugin
+from png_decoder import ADAM7, SAMPLES, decoded, on_white
+
+import mpscnn
+from mpscnn import ImageError
+from mpscnn.vision.photo import open_photo
+
+HEIGHT, WIDTH = 7, 11
+DEEPEST = 65535
+
+
+def network_input(photo: Any) -> np.ndarray[Any, Any]:
+    """RGB from 0 to 255 (height, width, 3), as a network gets it."""
+    width, height = open_photo(photo).size
+    return mpscnn.preprocess(photo, (height, width), "none")[0]
+
+
+def assert_input(photo: Any, expected: np.ndarray[Any, Any], tolerance: float = 2e-4) -> None:
+    """That a network gets these numbers, gray or RGB. A step of 16 bits is 3.9e-3."""
+    if expected.ndim == 2:
+        expected = np.repeat(expected[..., None], 3, axis=-1)
+    np.testing.assert_allclose(network_input(photo), expected, rtol=0, atol=tolerance)
+
+
+# ---- PNG -----------------------------------------------------------------------------------------------------------
+
+DEPTHS = {0: (1, 2, 4, 8, 16), 2: (8, 16), 3: (1, 2, 4, 8), 4: (8, 16), 6: (8, 16)}
+
+
+def _packed(numbers: np.ndarray[Any, Any], depth: int) -> bytes:
+    """Rows of whole numbers (rows, columns, samples), each filtered by another rule of the five, without prediction."""
+    rows = []
+    for line in numbers.reshape(len(numbers), -1):
+        if depth == 16:
+            rows.append(line.astype(">u2").tobytes())
+        else:
+            bits = (line[:, None] >> np.arange(depth - 1, -1, -1) & 1).astype(np.uint8)
+            rows.append(np.packbits(bits.reshape(-1)).tobytes())
+    return b"".join(bytes([index % 5]) + row for index, row in enumerate(rows))
+
+
+def png_of(depth: int, color: int, *, interlaced: bool = False, transparency: bytes | None = None) -> bytes:
+    """Random bytes: whatever a filter makes of them are pixels."""
+    rng = np.random.default_rng(depth * 10 + color)
+    count = SAMPLES[color]
+    header = struct.pack(">IIBBBBB", WIDTH, HEIGHT, depth, color, 0, 0, interlaced)
+    data = b""
+    for left, top, across, down in ADAM7 if interlaced else ((0, 0, 1, 1),):
+        columns, rows = len(range(left, WIDTH, across)), len(range(top, HEIGHT, down))
+        if columns and rows:
+            # Few numbers, so that many pixels have the transparent colour.
+            few = rng.integers(0, 2**depth, 2)
+            data += _packed(few[rng.integers(0, 2, (rows, columns, count))], depth)
+    chunks = [png_chunk(b"IHDR", header)]
+    if color == 3:
+        chunks.append(png_chunk(b"PLTE", rng.integers(0, 256, 3 * 2**depth, np.uint8).tobytes()))
+    if transparency is not None:
+        chunks.append(png_chunk(b"tRNS", transparency))
+    chunks.append(png_chunk(b"IDAT", zlib.compress(data)))
+    return PNG_SIGNATURE + b"".join(chunks) + png_chunk(b"IEND", b"")
+
+
+def transparencies(depth: int, color: int) -> list[bytes | None]:
+    """Transparent colours that a PNG has, that it has not, and with bits beyond those of its samples."""
+    if color in (4, 6):
+        return [None]
+    if color == 3:
+        return [None, b"\0", b"\x80", bytes(range(0, 256, 16))[: 2**depth], b"\xff" * (2**depth - 1) + b"\0"]
+    rgb = color == 2
+    opaque = on_white(decoded(png_of(depth, color))) / 255 * (2**depth - 1)
+    first = np.rint(opaque[3, 4] if rgb else opaque[3, 4, :1]).astype(">u2")
+    given = [None, first.tobytes(), np.zeros_like(first).tobytes(), (first ^ 1).astype(">u2").tobytes()]
+    if depth < 16:
+        given.append((first | 1 << depth).astype(">u2").tobytes())
+    return given
+
+
+PNGS = [
+    (depth, color, interlaced, transparency)
+    for color, depths in DEPTHS.items()
+    for depth in depths
+    for interlaced in (False, True)
+    for transparency in transparencies(depth, color)
+]
+
+
+@pytest.mark.parametrize(("depth", "color", "interlaced", "transparency"), PNGS)
+def test_png(depth: int, color: int, interlaced: bool, transparency: bytes | None) -> None:
+    content = png_of(depth, color, interlaced=interlaced, transparency=transparency)
+    expected = on_white(decoded(content))
+    assert_input(content, expected)
+    assert_input(Image.open(io.BytesIO(content)), expected)
+
+
+def test_some_pngs_are_partly_transparent() -> None:
+    """Without that, the cases above would say nothing about transparency."""
+    partly = set()
+    for depth, color, interlaced, transparency in PNGS:
+        alpha = decoded(png_of(depth, color, interlaced=interlaced, transparency=transparency))[..., 3]
+        if 0 < alpha.sum() < alpha.size:
+            partly.add((depth, color))
+    assert partly == {(depth, color) for color, depths in DEPTHS.items() for depth in depths}
+
+
+def test_one_sixteenth_bit_of_rgb() -> None:
+    row = np.array([1000, 1001, 40000], ">u2").tobytes()
+    header = png_chunk(b"IHDR", struct.pack(">IIBBBBB", 1, 1, 16, 2, 0, 0, 0))
+    content = (
+        PNG_SIGNATURE + header + png_chunk(b"IDAT", zlib.compress(b"\0" + row)) + png_chunk(b"IEND", b"")
+    )
+    opened = open_photo(content)
+    assert (opened.format, opened.pixels.tolist()) == ("rgb16", [[[1000, 1001, 40000]]])
+    np.testing.assert_allclose(network_input(content)[0, 0], np.array([1000, 1001, 40000]) / 257, rtol=1e-6)
+
+
+def test_an_opened_pillow_image_stays_as_it_was() -> None:
+    content = png_of(16, 2, transparency=bytes(6))
+    with Image.open(io.BytesIO(content)) as image:
+        before = (image.mode, image.info["transparency"], image.tile[0])
+        first = network_input(image)
+        assert (image.mode, image.info["transparency"], image.tile[0]) == before
+        np.testing.assert_array_equal(network_input(image), first)
+        image.load()
+        assert image.size == (WIDTH, HEIGHT)
+
+
+def test_colours_that_pillow_has_cut_are_not_compared_with_whole_ones() -> None:
+    """Of a decoded image nobody knows which pixels had the transparent colour."""
+    with Image.open(io.BytesIO(png_of(16, 2, transparency=struct.pack(">3H", 1000, 2, 3)))) as image:
+        image.load()
+        with pytest.raises(ImageError, match=r"transparent colour \(1000, 2, 3\) has 16: give the file"):
+            open_photo(image)
+
+
+def test_gray_pillow_images_keep_their_transparent_value() -> None:
+    values = np.array([[0, 40000, 7]], np.uint16)
+    image = Image.fromarray(values)
+    image.info["transparency"] = 7
+    assert_input(image, np.array([[0, 40000 / 257, 255]]))
+
+
+@pytest.mark.parametrize("color", [0, 2, 4, 6])
+def test_deep_png_files_that_are_cut_off(color: int) -> None:
+    content = png_of(16, color)
+    data = content.index(b"IDAT") + 4
+    for end in range(data, len(content) - 17, 9):
+        with pytest.raises(ImageError, match="is damaged or cut off"):
+            open_photo(content[:end])
+
+
+def test_a_file_that_changes_between_the_passes_is_refused() -> None:
+    class Changing(io.BytesIO):
+        beginnings = 0
+
+        def read(self, size: int | None = -1) -> bytes:
+            if self.tell() == 0:
+                self.beginnings += 1
+            content = super().read(size)
+            return content if self.beginnings <= 2 else b"other" + content[5:]
+
+    from mpscnn.vision.photo_samples import read_samples
+
+    content = png_of(16, 2)
+    with pytest.raises(ImageError, match="changes while it is read"):
+        read_samples(Changing(content), len(content), 1000)
+
+
+# ---- TIFF ----------------------------------------------------------------------------------------------------------
+
+NAMES = {0: "white is zero", 1: "gray", 2: "RGB", 3: "palette", 5: "CMYK"}
+CHANNELS = {0: 1, 1: 1, 2: 3, 3: 1, 5: 4}
+
+
+def tiff_of(
+    numbers: np.ndarray[Any, Any],
+    *,
+    bits: int,
+    photometric: int,
+    order: str = "<",
+    extra: int | None = None,
+    deflated: bool = False,
+    planar: bool = False,
+    sample_format: int = 1,
+    strips: int = 1,
+    further: dict[int, tuple[int, ...]] | None = None,
+) -> bytes:
+    """A TIFF file of whole numbers (height, width, samples), in strips of rows."""
+    height, width, samples = numbers.shape
+    rows = -(-height // strips)
+    parts = []
+    for plane in np.moveaxis(numbers, -1, 0)[..., None] if planar else [numbers]:
+        for top in range(0, height, rows):
+            strip = plane[top : top + rows]
+            if sample_format == 3:
+                data = strip.astype(f"{order}f4").tobytes()
+            elif bits >= 8 and bits % 8 == 0:
+                kind = "i" if sample_format == 2 else "u"
+                data = strip.astype(f"{order}{kind}{bits // 8}").tobytes()
+            else:
+                spread = strip.reshape(len(strip), -1)[..., None] >> np.arange(bits - 1, -1, -1) & 1
+                data = np.packbits(spread.reshape(len(strip), -1).astype(np.uint8), axis=1).tobytes()
+            parts.append(zlib.compress(data) if deflated else data)
+    tags: dict[int, tuple[int, ...]] = {
+        256: (width,),
+        257: (height,),
+        258: (bits,) * samples,
+        259: (8 if deflated else 1,),
+        262: (photometric,),
+        277: (samples,),
+        278: (rows,),
+        279: tuple(len(part) for part in parts),
+        284: (2 if planar else 1,),
+        339: (sample_format,) * samples,
+        **({} if extra is None else {338: (extra,)}),
+        **(further or {}),
+    }
+    offset = 8
+    offsets = []
+    for part in parts:
+        offsets.append(offset)
+        offset += len(part)
+    tags[273] = tuple(offsets)
+    entries, values = b"", b""
+    after = offset + 2 + 12 * len(tags) + 4
+    for tag, value in sorted(tags.items()):
+        kind, letter = (4, "I") if tag in (273, 279) else (3, "H")
+        packed = struct.pack(f"{order}{len(value)}{letter}", *value)
+        if len(packed) > 4:
+            place = struct.pack(f"{order}I", after + len(values))
+            values += packed
+        else:
+            place = packed.ljust(4, b"\0")
+        entries += struct.pack(f"{order}HHI", tag, kind, len(value)) + place
+    header = (b"II" if order == "<" else b"MM") + struct.pack(f"{order}HI", 42, offset)
+    directory = struct.pack(f"{order}H", len(tags)) + entries + bytes(4)
+    return header + b"".join(parts) + directory + values
+
+
+def random_numbers(samples: int, bits: int) -> np.ndarray[Any, Any]:
+    return np.random.default_rng(bits + samples).integers(0, 2**bits, (HEIGHT, WIDTH, samples))
+
+
+def meaning(
+    numbers: np.ndarray[Any, Any], bits: int, photometric: int, extra: int | None
+) -> np.ndarray[Any, Any]:
+    """RGB or gray from 0 to 255 by TIFF 6.0, sections 4, 16 and 18: composed over white."""
+    values = numbers / (2**bits - 1)
+    colors = values[..., : CHANNELS[photometric]]
+    if photometric == 0:
+        colors = 1 - colors
+    elif photometric == 5:
+        colors = (1 - colors[..., :3]) * (1 - colors[..., 3:])
+    if extra in (1, 2):
+        alpha = values[..., CHANNELS[photometric] :][..., :1]
+        colors = (colors if extra == 1 else colors * alpha) + 1 - alpha
+    whole = 255 * colors
+    return whole[..., 0] if whole.shape[-1] == 1 else whole
+
+
+def pillow_knows(bits: int, photometric: int, extra: int | None, order: str) -> bool:
+    """Whether this version of Pillow reads such samples."""
+    samples = CHANNELS[photometric] + (extra is not None)
+    prefix = b"II" if order == "<" else b"MM"
+    key = prefix, photometric, (1,), 1, (bits,) * samples, () if extra is None else (extra,)
+    return key in TiffImagePlugin.OPEN_INFO
+
+
+# Bits, photometric interpretation, extra sample (0 nothing, 1 multiplied alpha, 2 alpha).
+TIFFS = [
+    *((bits, photometric, None) for bits in (1, 2, 4, 8, 16) for photometric in (0, 1)),
+    (12, 1, None),
+    *((8, 1, extra) for extra in (0, 1, 2)),
+    *((bits, 2, extra) for bits in (8, 16) for extra in (None, 0, 1, 2)),
+    (8, 5, None),
+    (16, 5, None),
+]
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize(("bits", "photometric", "extra"), TIFFS)
+def test_tiff(bits: int, photometric: int, extra: int | None, order: str, deflated: bool) -> None:
+    numbers = random_numbers(CHANNELS[photometric] + (extra is not None), bits)
+    if extra == 1:
+        numbers[..., :-1] = numbers[..., :-1] * numbers[..., -1:] // (2**bits - 1)
+    for strips in (1, 3):
+        content = tiff_of(
+            numbers,
+            bits=bits,
+            photometric=photometric,
+            order=order,
+            extra=extra,
+            deflated=deflated,
+            strips=strips,
+        )
+        if not pillow_knows(bits, photometric, extra, order):
+            with pytest.raises(ImageError, match="is not an image that Pillow can read"):
+                open_photo(content)
+            continue
+        # Pillow mixes inks of 8 bits in 8 bits.
+        tolerance = 0.51 if (bits, photometric) == (8, 5) else 2e-4
+        assert_input(content, meaning(numbers, bits, photometric, extra), tolerance)
+
+
+@pytest.mark.parametrize("deflated", [False, True])
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [8, 16])
+@pytest.mark.parametrize(("photometric", "extra"), [(2, None), (2, 0), (2, 1), (2, 2), (5, None)])
+def test_tiff_in_planes(bits: int, photometric: int, extra: int | None, order: str, deflated: bool) -> None:
+    numbers = random_numbers(CHANNELS[photometric] + (extra is not None), bits)
+    if extra == 1:
+        numbers[..., :-1] = numbers[..., :-1] * numbers[..., -1:] // (2**bits - 1)
+    content = tiff_of(
+        numbers,
+        bits=bits,
+        photometric=photometric,
+        order=order,
+        extra=extra,
+        deflated=deflated,
+        planar=True,
+        strips=2,
+    )
+    if not pillow_knows(bits, photometric, extra, order):
+        with pytest.raises(ImageError, match="is not an image that Pillow can read"):
+            open_photo(content)
+        return
+    if bits == 16 and (deflated or photometric == 5):
+        with pytest.raises(
+            ImageError, match=r"16-bit samples in separate planes .* save it with interleaved"
+        ):
+            open_photo(content)
+        return
+    if extra == 0 and not deflated:
+        # Some versions of Pillow refuse planes that mean nothing.
+        try:
+            open_photo(content)
+        except ImageError:
+            return
+    tolerance = 2e-4
+    if bits == 8 and photometric == 5:
+        tolerance = 0.51  # Pillow mixes inks of 8 bits in 8 bits
+    elif bits == 8 and extra == 1 and deflated:
+        tolerance = 1.0  # and divides by alpha
+    assert_input(content, meaning(numbers, bits, photometric, extra), tolerance)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_tiff_that_is_turned(order: str) -> None:
+    numbers = random_numbers(3, 16)
+    content = tiff_of(numbers, bits=16, photometric=2, order=order, further={274: (6,)})
+    assert_input(content, meaning(numbers, 16, 2, None)[::-1].swapaxes(0, 1))
+
+
+@pytest.mark.parametrize("bits", [8, 16])
+def test_tiff_with_a_sign(bits: int) -> None:
+    numbers = random_numbers(1, bits) // 2
+    content = tiff_of(numbers, bits=bits, photometric=1, sample_format=2)
+    assert_input(content, meaning(numbers, bits, 1, None))
+    numbers[2, 3] = -5
+    with pytest.raises(ImageError, match="has integer pixels from -5"):
+        open_photo(tiff_of(numbers, bits=bits, photometric=1, sample_format=2))
+
+
+def test_tiff_of_floats() -> None:
+    numbers = random_numbers(1, 8)
+    assert_input(tiff_of(numbers, bits=32, photometric=1, sample_format=3), numbers[..., 0].astype(float))
+    with pytest.raises(ImageError, match="floats of which zero is white"):
+        open_photo(tiff_of(numbers, bits=32, photometric=0, sample_format=3))
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("bits", [1, 2, 4, 8])
+def test_tiff_with_a_palette(bits: int, order: str) -> None:
+    """Its 16-bit colours are 8-bit ones times 256 or 257, as for libtiff."""
+    numbers = random_numbers(1, bits)
+    palette = np.random.default_rng(1).integers(0, 256, (3, 2**bits))
+    for factor in (256, 257):
+        further = {320: tuple((palette * factor).ravel().tolist())}
+        content = tiff_of(numbers, bits=bits, photometric=3, order=order, further=further)
+        assert_input(content, palette.T[numbers[..., 0]].astype(float))
+
+
+def _ycbcr(colors: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """RGB of full-range YCbCr (JFIF 1.02)."""
+    y, blue, red = np.moveaxis(colors.astype(float), -1, 0)
+    r, b = y + 1.402 * (red - 128), y + 1.772 * (blue - 128)
+    return np.clip(np.stack([r, (y - 0.299 * r - 0.114 * b) / 0.587, b], -1), 0, 255)
+
+
+@pytest.mark.skipif(
+    TiffImagePlugin.OPEN_INFO[b"II", 6, (1,), 1, (8, 8, 8), ()][0] != "YCbCr",
+    reason="this Pillow takes all YCbCr samples for compressed ones",
+)
+def test_tiff_of_luma_and_chroma() -> None:
+    numbers = random_numbers(3, 8)
+    whole = tiff_of(numbers, bits=8, photometric=6, further={530: (1, 1)})
+    assert_input(whole, _ycbcr(numbers), 1.01)
+    for further in ({}, {530: (2, 1)}, {530: (2, 2)}):
+        with pytest.raises(ImageError, match="subsampled YCbCr"):
+            open_photo(tiff_of(numbers, bits=8, photometric=6, further=further))
+
+
+def _cielab(lab: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """sRGB (IEC 61966-2-1) of CIELAB with the white point D50, by Bradford's adaptation (ICC.1, annex E)."""
+    f_y = (lab[..., 0] + 16) / 116
+    f = np.stack([f_y + lab[..., 1] / 500, f_y, f_y - lab[..., 2] / 200], -1)
+    xyz = np.where(f > 6 / 29, f**3, 3 * (6 / 29) ** 2 * (f - 4 / 29)) * [0.9642, 1.0, 0.8249]
+    to_rgb = np.linalg.inv(
+        [
+            [0.4360747, 0.3850649, 0.1430804],
+            [0.2225045, 0.7168786, 0.0606169],
+            [0.0139322, 0.0971045, 0.7141733],
+        ]
+    )
+    linear = np.clip(xyz @ to_rgb.T, 0, 1)
+    return 255 * np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+
+
+def test_tiff_of_cielab() -> None:
+    """Colours of sRGB; of others the conversion is free."""
+    numbers = np.array([[[0, 0, 0], [255, 0, 0], [128, 0, 0], [100, 20, -30 + 256], [180, -20 + 256, 25]]])
+    signed = np.where(numbers > 127, numbers - 256, numbers)
+    lab = np.stack([numbers[..., 0] / 2.55, signed[..., 1], signed[..., 2]], -1)
+    assert_input(tiff_of(numbers, bits=8, photometric=8), _cielab(lab), 1.5)
+
+
+# ---- PPM -----------------------------------------------------------------------------------------------------------
+
+MOST = [1, 3, 5, 31, 100, 254, 255, 256, 1000, 4095, 65534, 65535]
+
+
+@pytest.mark.parametrize("plain", [False, True])
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("most", MOST)
+def test_ppm(most: int, channels: int, plain: bool) -> None:
+    numbers = np.random.default_rng(most).integers(0, most + 1, (HEIGHT, WIDTH, channels))
+    numbers.flat[:2] = 0, most
+    kind = {(1, True): 2, (3, True): 3, (1, False): 5, (3, False): 6}[channels, plain]
+    header = f"P{kind}\n# made by a test\n{WIDTH} {HEIGHT}\n{most}\n".encode()
+    if plain:
+        data = " ".join(map(str, numbers.ravel())).encode()
+    else:
+        data = numbers.astype(">u2" if most > 255 else "u1").tobytes()
+    expected = 255 * numbers / most
+    assert_input(header + data, expected[..., 0] if channels == 1 else expected)
+    assert_input(Image.open(io.BytesIO(header + data)), expected[..., 0] if channels == 1 else expected)
+    for cut in (data[: len(data) // 2], data[: data.rindex(b" ")] if plain else data[:-1]):
+        with pytest.raises(ImageError, match="is damaged or cut off"):
+            open_photo(header + cut)
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_bitmaps(plain: bool) -> None:
+    black = np.random.default_rng(2).integers(0, 2, (HEIGHT, WIDTH), np.uint8)
+    data = (
+        b"\n".join(b" ".join(b"%d" % x for x in row) for row in black)
+        if plain
+        else np.packbits(black, 1).tobytes()
+    )
+    assert_input(b"P%d %d %d\n" % (1 if plain else 4, WIDTH, HEIGHT) + data, 255.0 * (1 - black))
+
+
+def test_samples_beyond_the_header() -> None:
+    """As Pillow takes them: binary ones are limited, those in letters are errors."""
+    assert_input(b"P6 1 1 100\n" + bytes([50, 100, 200]), np.array([[[127.5, 255, 255]]]))
+    with pytest.raises(ImageError, match="has the sample 200, its header allows up to 100"):
+        open_photo(b"P3 1 1 100\n50 100 200\n")
+
+
+@pytest.mark.skipif(b"Pf" not in PpmImagePlugin.MODES, reason="this Pillow reads no PFM")
+def test_portable_floats() -> None:
+    values = np.random.default_rng(3).uniform(0, 255, (HEIGHT, WIDTH)).astype("<f4")
+    content = b"Pf\n%d %d\n-1.0\n" % (WIDTH, HEIGHT) + values[::-1].tobytes()
+    assert_input(content, values.astype(float))
+
+
+# ---- BMP -----------------------------------------------------------------------------------------------------------
+
+
+def bmp_of(rows: list[bytes], bits: int, *, colors: bytes = b"", masks: tuple[int, ...] = ()) -> bytes:
+    """A BITMAPINFOHEADER with masks behind it, or a BITMAPV4HEADER where there is one of alpha; rows upwards."""
+    packed = b"".join(row.ljust(-(-len(row) // 4) * 4, b"\0") for row in reversed(rows))
+    v4 = len(masks) == 4
+    size = 108 if v4 else 40
+    info = struct.pack(
+        "<IiiHHIIiiII",
+        size,
+        WIDTH,
+        HEIGHT,
+        1,
+        bits,
+        3 if masks else 0,
+        len(packed),
+        0,
+        0,
+        len(colors) // 4,
+        0,
+    )
+    info += struct.pack(f"<{len(masks)}I", *masks)
+    if v4:
+        info = info.ljust(size, b"\0")
+    offset = 14 + len(info) + len(colors)
+    return b"BM" + struct.pack("<IHHI", offset + len(packed), 0, 0, offset) + info + colors + packed
+
+
+@pytest.mark.parametrize(
+    ("masks", "fields"),
+    [
+        ((), ((10, 31), (5, 31), (0, 31))),
+        ((0x7C00, 0x3E0, 0x1F), ((10, 31), (5, 31), (0, 31))),
+        ((0xF800, 0x7E0, 0x1F), ((11, 31), (5, 63), (0, 31))),
+    ],
+)
+def test_bmp_of_sixteen_bits(masks: tuple[int, ...], fields: tuple[tuple[int, int], ...]) -> None:
+    words = np.random.default_rng(4).integers(0, 65536, (HEIGHT, WIDTH))
+    content = bmp_of([row.astype("<u2").tobytes() for row in words], 16, masks=masks)
+    assert_input(content, np.stack([255 * (words >> shift & most) / most for shift, most in fields], -1))
+
+
+@pytest.mark.parametrize("bits", [1, 4, 8])
+def test_bmp_with_a_palette(bits: int) -> None:
+    rng = np.random.default_rng(bits)
+    numbers = rng.integers(0, 2**bits, (HEIGHT, WIDTH))
+    palette = rng.integers(0, 256, (2**bits, 3), np.uint8)
+    spread = (numbers[..., None] >> np.arange(bits - 1, -1, -1) & 1).reshape(HEIGHT, -1).astype(np.uint8)
+    colors = np.hstack([palette[:, ::-1], np.zeros((2**bits, 1), np.uint8)]).tobytes()
+    assert_input(
+        bmp_of([np.packbits(row).tobytes() for row in spread], bits, colors=colors), palette[numbers] * 1.0
+    )
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_bmp_of_whole_colours(alpha: bool) -> None:
+    pixels = np.random.default_rng(5).integers(0, 256, (HEIGHT, WIDTH, 4), np.uint8)
+    if alpha:
+        rows = [row[:, [2, 1, 0, 3]].tobytes() for row in pixels]
+        content = bmp_of(rows, 32, masks=(0xFF0000, 0xFF00, 0xFF, 0xFF000000))
+        assert_input(content, on_white(pixels / 255))
+    else:
+        content = bmp_of([row[:, [2, 1, 0]].tobytes() for row in pixels], 24)
+        assert_input(content, pixels[..., :3] * 1.0)
+
+
+# ---- Formats that Pillow writes ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("alpha", [False, True])
+def test_lossless_webp(alpha: bool) -> None:
+    pixels = np.random.default_rng(6).integers(0, 256, (HEIGHT, WIDTH, 3 + alpha), np.uint8)
+    content = encoded(Image.fromarray(pixels), "WEBP", lossless=True, exact=True)
+    assert_input(content, on_white(pixels / 255) if alpha else pixels * 1.0)
+
+
+@pytest.mark.parametrize("transparency", [None, 3])
+@pytest.mark.parametrize("gray", [False, True])
+def test_gif(gray: bool, transparency: int | None) -> None:
+    rng = np.random.default_rng(7)
+    numbers = rng.integers(0, 8, (HEIGHT, WIDTH), np.uint8)
+    palette = np.repeat(np.arange(8)[:, None], 3, 1) if gray else rng.integers(0, 256, (8, 3))
+    image = Image.fromarray(numbers)
+    image.putpalette(palette.astype(np.uint8).tobytes())
+    options = {} if transparency is None else {"transparency": transparency}
+    content = encoded(image, "GIF", optimize=False, **options)
+    expected = palette[numbers] * 1.0
+    if transparency is not None:
+        expected[numbers == transparency] = 255
+    assert_input(content, expected)
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB", "CMYK", "YCbCr"])
+def test_jpeg(mode: str) -> None:
+    """Flat colours at the best quality; the decoder may round each block by one or two."""
+    colors = {"L": (77,), "RGB": (200, 120, 40), "CMYK": (30, 90, 200, 20), "YCbCr": (120, 100, 160)}[mode]
+    content = encoded(
+        Image.new(mode, (16, 16), colors if len(colors) > 1 else colors[0]), "JPEG", quality=100
+    )
+    values = np.array(colors) * 1.0
+    if mode == "CMYK":
+        values = 255 * (1 - values[:3] / 255) * (1 - values[3] / 255)
+    elif mode == "YCbCr":
+        values = _ycbcr(values)
+    assert_input(content, np.broadcast_to(values, (16, 16, 3)), 3)
+
+
+# ---- Pillow's images -----------------------------------------------------------------------------------------------
+
+
+def _pillow_cases() -> dict[str, tuple[Image.Image, np.ndarray[Any, Any], float]]:
+    rng = np.random.default_rng(8)
+    shape = (HEIGHT, WIDTH)
+    gray, alpha = (rng.integers(0, 256, shape, np.uint8) for _ in range(2))
+    rgb = rng.integers(0, 256, (*shape, 3), np.uint8)
+    inks = rng.integers(0, 256, (*shape, 4), np.uint8)
+    deep = rng.integers(0, 65536, shape, np.uint16)
+    palette = rng.integers(0, 256, (256, 3), np.uint8)
+    indexed = Image.fromarray(gray)
+    indexed.putpalette(palette.tobytes())
+    with_alpha = Image.merge("LA", (Image.fromarray(gray), Image.fromarray(alpha)))
+    multiplied = (rgb * (alpha[..., None] / 255)).astype(np.uint8)
+    a = alpha / 255
+    cases = {
+        "1": (Image.fromarray(gray > 99), 255.0 * (gray > 99), 0),
+        "L": (Image.fromarray(gray), gray * 1.0, 0),
+        "LA": (with_alpha, gray * a + 255 * (1 - a), 2e-4),
+        "P": (indexed, palette[gray] * 1.0, 0),
+        "RGB": (Image.fromarray(rgb), rgb * 1.0, 0),
+        "RGBA": (Image.fromarray(np.dstack([rgb, alpha])), on_white(np.dstack([rgb, alpha]) / 255), 2e-4),
+        "RGBX": (Image.fromarray(rgb).convert("RGBX"), rgb * 1.0, 0),
+        "RGBa": (
+            Image.frombytes("RGBa", (WIDTH, HEIGHT), np.dstack([multiplied, alpha]).tobytes()),
+            multiplied + 255.0 - alpha[..., None],
+            0,
+        ),
+        "La": (
+            Image.frombytes("La", (WIDTH, HEIGHT), np.dstack([gray * a, alpha]).astype(np.uint8).tobytes()),
+            (gray * a).astype(np.uint8) + 255.0 - alpha,
+            0,
+        ),
+        "CMYK": (
+            Image.frombytes("CMYK", (WIDTH, HEIGHT), inks.tobytes()),
+            255 * (1 - inks[..., :3] / 255) * (1 - inks[..., 3:] / 255),
+            0.51,
+        ),
+        "YCbCr": (Image.frombytes("YCbCr", (WIDTH, HEIGHT), rgb.tobytes()), _ycbcr(rgb), 1.01),
+        "I": (Image.fromarray(deep.astype(np.int32)), deep / 257, 2e-4),
+        "I;16": (Image.fromarray(deep), deep / 257, 2e-4),
+        "I;16B": (Image.frombytes("I;16B", (WIDTH, HEIGHT), deep.astype(">u2").tobytes()), deep / 257, 2e-4),
+        "F": (Image.fromarray(gray.astype(np.float32)), gray * 1.0, 2e-4),
+    }
+    for mode, color in (
+        ("1", 255),
+        ("L", int(gray[0, 0])),
+        ("I;16", int(deep[0, 0])),
+        ("I", int(deep[0, 0])),
+    ):
+        image, expected, tolerance = cases[mode]
+        image = image.copy()
+        image.info["transparency"] = color
+        numbers = np.asarray(image).astype(int) * (255 if mode == "1" else 1)
+        cases[f"{mode}, transparent"] = (image, np.where(numbers == color, 255, expected), tolerance)
+    for name, value, of_index in (
+        ("an index", 9, np.arange(256) != 9),
+        ("bytes", bytes(alpha.ravel()), np.concatenate([alpha.ravel() / 255, np.ones(256 - alpha.size)])),
+    ):
+        image = indexed.copy()
+        image.info["transparency"] = value
+        rgba = np.dstack([palette[gray] / 255, of_index[gray]])
+        cases[f"P, transparent by {name}"] = (image, on_white(rgba), 2e-4)
+    image = Image.fromarray(rgb)
+    image.info["transparency"] = tuple(rgb[1, 1].tolist())
+    cases["RGB, transparent"] = (image, np.where((rgb == rgb[1, 1]).all(-1)[..., None], 255.0, rgb), 2e-4)
+    return cases
+
+
+PILLOW = _pillow_cases()
+
+
+@pytest.mark.filterwarnings("ignore:Palette images with Transparency")
+@pytest.mark.parametrize("kind", PILLOW)
+def test_pillow_images(kind: str) -> None:
+    image, expected, tolerance = PILLOW[kind]
+    assert_input(image, expected, tolerance)
+
+
+def test_palette_images_with_alpha() -> None:
+    image, palette = PILLOW["P"][0], np.array(PILLOW["P"][0].getpalette()).reshape(-1, 3)
+    numbers = np.asarray(image)
+    alpha = np.random.default_rng(9).integers(0, 256, numbers.shape, np.uint8)
+    with_alpha = image.convert("PA")
+    with_alpha.putalpha(Image.fromarray(alpha))
+    assert with_alpha.mode == "PA"
+    assert_input(with_alpha, on_white(np.dstack([palette[numbers] / 255, alpha / 255])))
+
+
+def test_every_mode_is_walked() -> None:
+    """Those that Pillow lists, but for the other names of 16-bit gray, and modes tested above or converted alike."""
+    walked = {kind.split(",")[0] for kind in PILLOW} | {"PA", "LAB"}
+    assert set(Image.MODES) - {"I;16L", "I;16N", "HSV"} <= walked
+
+
+def test_rows_of_all_filters_are_walked() -> None:
+    """The decoder of the tests has each rule of filtering to apply."""
+    rows = zlib.decompress(png_of(8, 0)[png_of(8, 0).index(b"IDAT") + 4 :])
+    assert {rows[start] for start in range(0, len(rows), WIDTH + 1)} == set(range(5))
+    assert list(itertools.islice(DEPTHS, 5)) == list(SAMPLES)
