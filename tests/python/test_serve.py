@@ -16,6 +16,7 @@ from PIL import Image
 from serving import Answer, Service, serving
 
 import mpscnn
+from mpscnn._private.processors import available_processors
 
 pytest.importorskip("fastapi", reason="FastAPI is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
@@ -331,6 +332,22 @@ def test_options_compile_the_model_again(
         ):
             refused(service.request("/v1/models/colours/options", body), status, kind, "")
         assert service.request("/v1/models/colours").json["precision"] == "float16"
+
+
+def test_a_request_gets_no_more_threads_than_cores(
+    models: dict[str, mpscnn.Model], photo: bytes, tmp_path: Path
+) -> None:
+    path = tmp_path / "colours.safetensors"
+    path.write_bytes(models["classification"]._core.content())
+    cores = available_processors()
+    with serving(path, "--device", "cpu") as service:
+        for threads in (cores + 1, 1024, 10**30):
+            answer = service.request("/v1/models/colours/options", b'{"threads": %d}' % threads)
+            told = f"from 1 to {cores}, the cores of this machine, got {threads}"
+            refused(answer, 400, "ParameterError", told)
+        changed = service.request("/v1/models/colours/options", b'{"threads": %d}' % cores)
+        assert (changed.status, changed.json["threads"]) == (200, cores)
+        assert service.request("/v1/classify", photo).status == 200
 
 
 def test_numbers_of_weights_and_sums(models: dict[str, mpscnn.Model], photo: bytes, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from mpscnn._private.names import did_you_mean
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.model import Model, load
 from mpscnn.serve.failures import RefusedError
+from mpscnn.serve.settings import check_threads
 from mpscnn.stream.runner import Runner
 
 __all__ = ["Compiled", "HostedModel", "Models", "host"]
@@ -143,11 +144,13 @@ class HostedModel:
 
         Args:
             pool: where that is done.
-            threads, options: as of `mpscnn.load`.
+            threads: as of `mpscnn.load`, but at most the cores of this machine (`check_threads`).
+            options: as of `mpscnn.load`.
 
         Raises:
             ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`; the running one stays.
         """
+        check_threads(threads)
 
         def compile_again() -> Compiled:
             core = self.compiled.model._core

@@ -31,7 +31,7 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
         "weights": {"type": "string", "default": "auto"},
         "accumulate": {"type": "string", "default": "auto"},
         "threads": {
-            "description": "Of each request; auto: the cores are shared out.",
+            "description": "Of each request, at most the cores of this machine; auto: the cores are shared out.",
             "oneOf": [{"type": "integer"}, {"const": "auto"}],
             "default": "auto",
         },

@@ -5,16 +5,29 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
-from mpscnn._private.arguments import is_finite_number, whole_number
+from mpscnn._private.arguments import is_finite_number, is_whole_number, whole_number
 from mpscnn._private.processors import available_processors
 from mpscnn.errors import ParameterError
 
-__all__ = ["Settings", "default_inflight", "is_loopback"]
+__all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
 
 
 def default_inflight() -> int:
     """Photos of a model under way at once: one for each core, and one that is being decoded."""
     return min(available_processors() + 1, 32)
+
+
+def check_threads(threads: object) -> None:
+    """Refuse more threads for a request than this machine has cores. A client may ask for them by POST.
+
+    Raises:
+        ParameterError: there are more. `mpscnn.load` refuses all else that is not "auto" or a number.
+    """
+    cores = available_processors()
+    if is_whole_number(threads) and threads > cores:
+        raise ParameterError(
+            f"threads must be 'auto' or a number from 1 to {cores}, the cores of this machine, got {threads}"
+        )
 
 
 @dataclass(frozen=True)
