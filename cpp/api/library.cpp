@@ -12,6 +12,7 @@
 #include "core/log.h"
 #include "core/memory.h"
 #include "core/page_memory.h"
+#include "core/platform.h"
 #include "cpu/isa/kernels.h"
 #include "engine/backend.h"
 #include "ops/op_list.h"
@@ -24,6 +25,16 @@ namespace {
 bool computes_in(const engine::DeviceDescription &device, engine::Precision precision) {
     if (precision == engine::Precision::bfloat16) return device.no_bfloat16.empty();
     return precision != engine::Precision::int8 || device.name == "cpu";
+}
+
+Json describe_processors() {
+    const platform::Processors found = platform::processors();
+    Json described = Json::object();
+    described.set("cores", found.cores);
+    described.set("processors", found.processors);
+    described.set("quota", found.quota > 0 ? Json(found.quota) : Json(nullptr));
+    described.set("threads", found.threads);
+    return described;
 }
 
 Json describe_device(const engine::DeviceDescription &described) {
@@ -41,6 +52,7 @@ Json describe_device(const engine::DeviceDescription &described) {
     device.set("precisions", std::move(precisions));
     if (!described.no_bfloat16.empty()) device.set("no_bfloat16", described.no_bfloat16);
     if (!described.bfloat16_sums.empty()) device.set("bfloat16_sums", described.bfloat16_sums);
+    if (described.name == "cpu") device.set("processors", describe_processors());
     return device;
 }
 
@@ -127,6 +139,13 @@ mpscnn_status mpscnn_devices(mpscnn_text **json) {
     return c_api::guarded([&] {
         c_api::require(json, "json");
         c_api::give(to_text(c_api::describe_devices()), json);
+    });
+}
+
+mpscnn_status mpscnn_processors(mpscnn_text **json) {
+    return c_api::guarded([&] {
+        c_api::require(json, "json");
+        c_api::give(to_text(c_api::describe_processors()), json);
     });
 }
 

@@ -48,6 +48,7 @@ void bind_library(py::module_ &module) {
     module.def("operations", &operations, "All operations with their parameters, as JSON.");
     module.def("unsupported_features", &unsupported_features, "What an engine cannot do, as JSON.");
     module.def("devices", &devices_json, "Devices that programs can be compiled for, as JSON.");
+    module.def("processors", &processors_json, "The processors of this process, as JSON.");
     module.def("check_device", &check_device, py::arg("device"), py::call_guard<GilReleased>(),
                "Compares a device's answers with the CPU engine's in this process.");
     module.def("pages", &pages, py::arg("shape"), py::arg("type"), "An array of zeros in pages of its own.");

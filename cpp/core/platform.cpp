@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <charconv>
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
@@ -24,6 +23,7 @@
 #include <sys/sysctl.h>
 #endif
 
+#include "core/control_groups.h"
 #include "core/text.h"
 #include "core/text_file.h"
 
@@ -40,63 +40,6 @@ std::string_view take_until(char separator, std::string_view &text) {
     const std::string_view taken = text.substr(0, end);
     text.remove_prefix(std::min(end + 1, text.size()));
     return taken;
-}
-
-/// 0 for what is not a positive number: "max", "-1".
-double positive_number(std::string_view digits) {
-    long long number = 0;
-    std::from_chars(digits.data(), digits.data() + digits.size(), number);
-    return number > 0 ? static_cast<double>(number) : 0.0;
-}
-
-/// Whether `list`, "cpu,cpuacct", contains the controller.
-bool names(const std::string &list, const std::string &controller) {
-    return concat({",", list, ","}).find(concat({",", controller, ","})) != std::string::npos;
-}
-
-/// The least of the limits that control groups have, of `limit_of(directory)` that are above 0; 0 where none
-/// is. `memberships` is what /proc/self/cgroup reads.
-template <class LimitOf>
-double strictest_group(const std::string &memberships, const std::string &mount,
-                       const std::string &controller, LimitOf limit_of) {
-    double least = 0;
-    std::string_view lines = memberships; // "0::/path" (version 2) and "4:cpu,cpuacct:/path" (version 1)
-    while (!lines.empty()) {
-        const std::string line(take_until('\n', lines));
-        const auto first = line.find(':'), second = line.find(':', first + 1);
-        if (first == std::string::npos || second == std::string::npos) continue;
-        const std::string controllers = line.substr(first + 1, second - first - 1);
-        if (!controllers.empty() && !names(controllers, controller)) continue;
-        const std::string root = controllers.empty() ? mount : concat({mount, "/", controller});
-        // A container often sees its own group as the root of the mount: missing directories have no limit.
-        for (std::string path = line.substr(second + 1);; path.resize(path.rfind('/'))) {
-            while (!path.empty() && path.back() == '/') path.pop_back();
-            const double limit = limit_of(root + path);
-            if (limit > 0) least = least > 0 ? std::min(least, limit) : limit;
-            if (path.rfind('/') == std::string::npos) break;
-        }
-    }
-    return least;
-}
-
-/// Processors' worth of time of one group's directory, 0 without a limit.
-double quota_of_group(const std::string &directory) {
-    const auto share = [](std::string_view quota, std::string_view period) {
-        const double processors = positive_number(quota) / positive_number(period);
-        return std::isfinite(processors) ? processors : 0.0;
-    };
-    const std::string unified = file_text(directory + "/cpu.max"); // "max 100000" or "150000 100000"
-    std::string_view rest = unified;
-    const std::string_view quota = take_until(' ', rest);
-    if (const double processors = share(quota, rest); processors > 0) return processors;
-    return share(file_text(directory + "/cpu.cfs_quota_us"), // -1: no limit
-                 file_text(directory + "/cpu.cfs_period_us"));
-}
-
-/// Bytes of one group's directory, 0 without a limit.
-double memory_of_group(const std::string &directory) {
-    const double unified = positive_number(file_text(directory + "/memory.max")); // "max" or "1073741824"
-    return unified > 0 ? unified : positive_number(file_text(directory + "/memory.limit_in_bytes"));
 }
 
 #if defined(__linux__)
@@ -130,24 +73,28 @@ int cores_of(const std::vector<int> &processors) {
     }
     return static_cast<int>(cores.size());
 }
-
-int available_cores() {
-    const int cores = cores_of(allowed_processors());
-    return cores > 0 ? cores : static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-}
-#elif defined(__APPLE__)
-int available_cores() {
-    int cores = 0;
-    std::size_t size = sizeof cores;
-    // The fast cores of processors that have two kinds; work is not shared well with the slow ones.
-    if (sysctlbyname("hw.perflevel0.physicalcpu", &cores, &size, nullptr, 0) == 0 && cores > 0) return cores;
-    size = sizeof cores;
-    if (sysctlbyname("hw.physicalcpu", &cores, &size, nullptr, 0) == 0 && cores > 0) return cores;
-    return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN));
-}
-#else
-int available_cores() { return static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)); }
 #endif
+
+/// Processors and physical cores that this process may run on; 0 when the system does not say.
+struct Affinity {
+    int processors = 0, cores = 0;
+};
+
+Affinity affinity() {
+    Affinity found;
+#if defined(__linux__)
+    const std::vector<int> processors = allowed_processors();
+    found = {static_cast<int>(processors.size()), cores_of(processors)};
+#elif defined(__APPLE__)
+    std::size_t size = sizeof found.cores;
+    // The fast cores of processors that have two kinds; work is not shared well with the slow ones.
+    if (sysctlbyname("hw.perflevel0.physicalcpu", &found.cores, &size, nullptr, 0) != 0 || found.cores <= 0) {
+        size = sizeof found.cores;
+        if (sysctlbyname("hw.physicalcpu", &found.cores, &size, nullptr, 0) != 0) found.cores = 0;
+    }
+#endif
+    return found;
+}
 
 std::atomic<unsigned> generation{0};
 
@@ -155,20 +102,23 @@ void count_fork() { generation.fetch_add(1, std::memory_order_relaxed); }
 
 } // namespace
 
-double processor_quota(const std::string &memberships, const std::string &mount) {
-    return strictest_group(memberships, mount, "cpu", quota_of_group);
+int threads_for(int cores, double quota) {
+    const double most = quota > 0 ? std::min(std::ceil(quota), static_cast<double>(cores)) : cores;
+    return std::max(1, static_cast<int>(most));
 }
 
-std::uint64_t memory_limit(const std::string &memberships, const std::string &mount) {
-    return static_cast<std::uint64_t>(strictest_group(memberships, mount, "memory", memory_of_group));
+Processors processors() {
+    const int online = std::max(1, static_cast<int>(sysconf(_SC_NPROCESSORS_ONLN)));
+    const Affinity own = affinity();
+    Processors found;
+    found.processors = own.processors > 0 ? own.processors : online;
+    found.cores = own.cores > 0 ? own.cores : found.processors;
+    found.quota = processor_quota();
+    found.threads = threads_for(found.cores, found.quota);
+    return found;
 }
 
-int useful_threads() {
-    int threads = std::max(1, available_cores());
-    const double quota = processor_quota(file_text("/proc/self/cgroup"), "/sys/fs/cgroup");
-    if (quota > 0) threads = std::min(threads, static_cast<int>(std::ceil(quota)));
-    return std::max(1, threads);
-}
+int useful_threads() { return processors().threads; }
 
 namespace {
 
@@ -200,7 +150,7 @@ std::uint64_t usable_memory() {
     const std::uint64_t machine = pages > 0 && page > 0
                                       ? static_cast<std::uint64_t>(pages) * static_cast<std::uint64_t>(page)
                                       : std::numeric_limits<std::uint64_t>::max();
-    const std::uint64_t groups = memory_limit(file_text("/proc/self/cgroup"), "/sys/fs/cgroup");
+    const std::uint64_t groups = memory_limit();
     return groups > 0 ? std::min(machine, groups) : machine;
 #endif
 }

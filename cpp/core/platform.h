@@ -10,20 +10,23 @@
 
 namespace mpscnn::platform {
 
-/// Threads that pay off in this process: the physical cores among the processors it may run on (affinity),
-/// but no more than its container's share of processor time, rounded up. At least 1.
-int useful_threads();
+/// The processors of this process, and what limits its threads.
+struct Processors {
+    int cores = 1;      ///< physical cores among the processors
+    int processors = 1; ///< processors that it may run on (affinity)
+    double quota = 0;   ///< processors' worth of time that its control groups leave it; 0 without a limit
+    int threads = 1;    ///< threads that pay off: one for each core, but no more than the quota, rounded up
+};
+Processors processors();
 
-/// Processors' worth of time that control groups (version 1 or 2) leave a process whose /proc/self/cgroup
-/// reads `memberships`, the group tree being mounted at `mount`; 0 without a limit. The strictest group on
-/// the way to the root counts.
-double processor_quota(const std::string &memberships, const std::string &mount);
+/// Threads that pay off on so many cores with such a quota (0: none). At least 1.
+int threads_for(int cores, double quota);
+
+/// `processors().threads`: what threads="auto" means, and all else that goes by the number of cores.
+int useful_threads();
 
 /// Bytes that this process may use: the machine's memory, or less where its control groups allow less.
 std::uint64_t usable_memory();
-
-/// Bytes that control groups leave, likewise; 0 without a limit.
-std::uint64_t memory_limit(const std::string &memberships, const std::string &mount);
 
 /// The processor's name as the system gives it ("AMD EPYC 7763 64-Core Processor", "Apple M2"), else the name
 /// of its architecture ("aarch64").

@@ -22,6 +22,9 @@ TEST(library_describes_itself) {
     CHECK(taken(text).find("\"engine\":\"metal\"") != std::string::npos);
     CHECK(succeeded(mpscnn_devices(&text)));
     CHECK(taken(text).find("\"cpu\"") != std::string::npos);
+    CHECK(succeeded(mpscnn_processors(&text)));
+    CHECK(taken(text).find("\"threads\"") != std::string::npos);
+    CHECK(refused(mpscnn_processors(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     CHECK(refused(mpscnn_build_config(nullptr), MPSCNN_ERROR_PARAMETER, "json must not be NULL"));
     CHECK(refused(mpscnn_operations(nullptr), MPSCNN_ERROR_PARAMETER, "json"));
     CHECK(refused(mpscnn_unsupported_features(nullptr), MPSCNN_ERROR_PARAMETER, "json"));

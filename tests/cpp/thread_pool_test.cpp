@@ -6,8 +6,6 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -17,7 +15,6 @@
 #include <unistd.h>
 
 #include "check.h"
-#include "core/platform.h"
 
 using namespace mpscnn;
 using cpu::ThreadPool;
@@ -171,56 +168,6 @@ TEST(refuses_impossible_numbers_of_threads) {
     CHECK_THROWS(ThreadPool(5000), ErrorKind::parameter, "got 5000");
     CHECK(ThreadPool::automatic_threads() >= 1);
     CHECK(ThreadPool::automatic_threads() <= static_cast<int>(std::thread::hardware_concurrency()));
-}
-
-struct TemporaryDirectory {
-    std::filesystem::path path;
-    TemporaryDirectory() {
-        std::string name = (std::filesystem::temp_directory_path() / "mpscnn-XXXXXX").string();
-        path = mkdtemp(name.data());
-    }
-    ~TemporaryDirectory() { std::filesystem::remove_all(path); }
-    void write(const std::string &name, const std::string &text) const {
-        std::filesystem::create_directories((path / name).parent_path());
-        std::ofstream(path / name) << text;
-    }
-};
-
-TEST(control_groups_limit_the_processors) {
-    using platform::processor_quota;
-    const TemporaryDirectory mount;
-    mount.write("cpu.max", "max 100000\n");
-    mount.write("a/cpu.max", "150000 100000\n");
-    mount.write("a/b/cpu.max", "400000 100000\n");
-    mount.write("cpu/docker/x/cpu.cfs_quota_us", "50000\n");
-    mount.write("cpu/docker/x/cpu.cfs_period_us", "100000\n");
-    mount.write("cpu/free/cpu.cfs_quota_us", "-1\n");
-    mount.write("cpu/free/cpu.cfs_period_us", "100000\n");
-    const std::string root = mount.path.string();
-    CHECK(processor_quota("0::/\n", root) == 0);
-    CHECK(processor_quota("0::/a\n", root) == 1.5);
-    CHECK(processor_quota("0::/a/b\n", root) == 1.5);
-    CHECK(processor_quota("0::/somewhere/else\n", root) == 0);
-    CHECK(processor_quota("7:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n", root) == 0.5);
-    CHECK(processor_quota("4:cpu,cpuacct:/free\n", root) == 0);
-    CHECK(processor_quota("", root) == 0);
-    CHECK(processor_quota("nonsense\n::\n", root) == 0);
-}
-
-TEST(control_groups_limit_the_memory) {
-    using platform::memory_limit;
-    const TemporaryDirectory mount;
-    mount.write("memory.max", "max\n");
-    mount.write("a/memory.max", "1073741824\n");
-    mount.write("a/b/memory.max", "4294967296\n");
-    mount.write("memory/docker/x/memory.limit_in_bytes", "536870912\n");
-    const std::string root = mount.path.string();
-    CHECK(memory_limit("0::/\n", root) == 0);
-    CHECK(memory_limit("0::/a\n", root) == 1u << 30);
-    CHECK(memory_limit("0::/a/b\n", root) == 1u << 30);
-    CHECK(memory_limit("7:memory:/docker/x\n4:cpu,cpuacct:/docker/x\n", root) == 1u << 29);
-    CHECK(memory_limit("4:cpu,cpuacct:/docker/x\n", root) == 0);
-    CHECK(platform::usable_memory() >= 1u << 26);
 }
 
 } // namespace

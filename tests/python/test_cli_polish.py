@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import re
 from pathlib import Path
@@ -14,6 +15,7 @@ from command_line import Command, run, save_colour_model, save_photo
 
 import mpscnn
 from mpscnn import registry
+from mpscnn._private.processors import available_processors
 from mpscnn._private.summary import text_table
 from mpscnn.cli.app import app
 
@@ -92,6 +94,20 @@ def test_devices(command: Command) -> None:
     assert result.returncode == 0
     assert re.search("^cpu .*float32, float16", result.stdout, re.MULTILINE)
     assert json.loads(command("devices", "--json").stdout) == mpscnn.devices()
+
+
+def test_devices_say_what_the_number_of_threads_follows_from(command: Command) -> None:
+    (cpu,) = (device for device in mpscnn.devices() if device["name"] == "cpu")
+    found = cpu["processors"]
+    assert set(found) == {"cores", "processors", "quota", "threads"}
+    assert 1 <= found["cores"] <= found["processors"]
+    most = found["cores"] if found["quota"] is None else math.ceil(found["quota"])
+    assert found["threads"] == max(1, min(found["cores"], most)) == available_processors()
+    network = mpscnn.Network(input=(4, 4, 3))
+    network.output(network.activation(network.input, "relu"))
+    assert mpscnn.Runner(network.compile(device="cpu"), inflight=1).threads == found["threads"]
+    told = " ".join(command("devices").stdout.split())
+    assert re.search(r"\d+ cores?, \d+ processors?.*: \d+ threads?", told)
 
 
 def test_the_path_of_a_model(tmp_path: Path, command: Command, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,9 +81,16 @@ MPSCNN_API mpscnn_status mpscnn_unsupported_features(mpscnn_text **json);
 
 /* Devices that can be named in options, as a JSON array: name ("cpu", "metal", "metal:0x100000abc"),
  * available, and description and precisions where it is (with no_bfloat16, the reason, where bfloat16 is not
- * among them), else the reason why it is not. Of a Metal device also registry_id, default, unified_memory,
- * headless, low_power, removable, families, recommended_working_set_bytes and max_buffer_bytes. */
+ * among them), else the reason why it is not. The CPU also has processors, the object of mpscnn_processors. A
+ * Metal device also has registry_id, default, unified_memory, headless, low_power, removable, families,
+ * recommended_working_set_bytes and max_buffer_bytes. */
 MPSCNN_API mpscnn_status mpscnn_devices(mpscnn_text **json);
+
+/* The processors of this process, as a JSON object: processors that it may run on (affinity), the physical
+ * cores among them, quota (the processors' worth of time that its control groups leave it, such as 1.5; null
+ * without a limit) and threads, the number that automatic choices take: one for each core, but no more than
+ * the quota, rounded up. */
+MPSCNN_API mpscnn_status mpscnn_processors(mpscnn_text **json);
 
 /* Compares what a device ("metal", "metal:Apple M2") answers with what the CPU engine answers, in this
  * process, whatever is on record of it, and puts right answers on record, after which "auto" may choose the

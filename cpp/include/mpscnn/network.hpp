@@ -38,6 +38,8 @@ inline void *allocate_pages(std::size_t bytes) {
 }
 /// JSON, see mpscnn_devices.
 inline std::string devices_json() { return detail::text_of(mpscnn_devices); }
+/// JSON, see mpscnn_processors.
+inline std::string processors_json() { return detail::text_of(mpscnn_processors); }
 
 /// A device that can be named in options; see mpscnn_devices.
 struct Device {

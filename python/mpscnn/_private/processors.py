@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-import os
+import json
+
+from mpscnn import _core
 
 __all__ = ["available_processors"]
 
 
 def available_processors() -> int:
-    """Those that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Return the number of threads that pay off in this process, which `threads="auto"` means.
+
+    These are the physical cores among the processors that it may run on, but no more than its control groups leave it.
+    """
+    threads: int = json.loads(_core.processors())["threads"]
+    return threads

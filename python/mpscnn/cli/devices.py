@@ -28,5 +28,20 @@ def devices(as_json: JsonOption = False) -> None:
 def _what(device: dict[str, Any]) -> str:
     if not device["available"]:
         return f"not available: {device['reason']}"
-    missing = device.get("no_bfloat16")
-    return str(device["description"]) + (f"; no bfloat16: {missing}" if missing else "")
+    said = [str(device["description"])]
+    if "processors" in device:
+        said.append(_processors(device["processors"]))
+    if "no_bfloat16" in device:
+        said.append(f"no bfloat16: {device['no_bfloat16']}")
+    return "; ".join(said)
+
+
+def _processors(found: dict[str, Any]) -> str:
+    """Say what the automatic number of threads follows from."""
+    quota = "" if found["quota"] is None else f", a quota of {found['quota']:.3g} processors"
+    own = f"{_count(found['cores'], 'core')}, {_count(found['processors'], 'processor')}{quota}"
+    return f"{own}: {_count(found['threads'], 'thread')}"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"

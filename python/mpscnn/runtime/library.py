@@ -31,7 +31,9 @@ def devices() -> list[dict[str, Any]]:
 
     Each has `name` (for `device=`) and `available`; where it is available `description` and `precisions`, with
     `no_bfloat16`, the reason, where "bfloat16" is not among these, or `bfloat16_sums`, the order of its sums
-    (docs/precision.md); else `reason`. The Metal device "metal" is the
+    (docs/precision.md); else `reason`. The CPU has `processors`: how many `processors` this process may run on
+    (affinity), the physical `cores` among them, the `quota` of its control groups (1.5: the time of one
+    and a half processors; None without a limit), and the `threads` that "auto" means. The Metal device "metal" is the
     system's default; others are named by their registry id ("metal:0x100000abc"), and `device="metal:Apple M2"` takes
     one by its description. They also have registry_id, default, unified_memory, headless, low_power, removable,
     families ("apple7", "mac2", ...: all that it supports), recommended_working_set_bytes and max_buffer_bytes.
