@@ -82,7 +82,7 @@ def test_constants_cannot_claim_more_memory_than_the_file_justifies(kind: str) -
     nodes, constants = claims()[kind]
     made = model([*nodes, node("Reshape", ["x", "k"])], IMAGE, constants)
     before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    with pytest.raises(UnsupportedError, match="times the file's size"):
+    with pytest.raises(UnsupportedError, match="times the file's size in bytes"):
         read(made)
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
 
@@ -150,6 +150,37 @@ def test_weights_outside_of_the_folder_are_not_read(tmp_path: Path, location: st
     (tmp_path / "weights.bin").write_bytes(b"\0" * 1000)
     (folder / "link.bin").symlink_to(tmp_path / "weights.bin")
     path = with_external(folder, lambda entries: entries.update(location=location))
+    with pytest.raises(WeightsError, match="tensor 'w'"):
+        read_network([path])
+
+
+def in_cache(tmp_path: Path, location: str) -> Path:
+    """The model and its weights as the cache of Hugging Face has them: links to files without names, in one folder."""
+    blobs, snapshot = tmp_path / "blobs", tmp_path / "snapshots" / "main" / "onnx"
+    blobs.mkdir()
+    snapshot.mkdir(parents=True)
+    made = with_external(blobs, lambda entries: entries.update(location=location))
+    made.rename(blobs / "aa")
+    (blobs / "weights.bin").rename(blobs / "bb")
+    (snapshot / "model.onnx").symlink_to("../../../blobs/aa")
+    return snapshot / "model.onnx"
+
+
+def test_links_to_files_of_the_folder_that_the_model_lies_in(tmp_path: Path) -> None:
+    path = in_cache(tmp_path, "model.onnx_data")
+    (path.parent / "model.onnx_data").symlink_to("../../../blobs/bb")
+    x = np.ones((1, 3, 6, 6), np.float32)
+    np.testing.assert_array_equal(run_here(read_network([path]), [x])[0], run_here(read(small()), [x])[0])
+
+
+@pytest.mark.parametrize("location", ["data", "inner/data", "../../../blobs/bb", "../onnx/data"])
+def test_links_of_a_model_that_is_a_link_may_not_lead_elsewhere(tmp_path: Path, location: str) -> None:
+    path = in_cache(tmp_path, location)
+    outside = tmp_path / "snapshots" / "outside"
+    outside.write_bytes((tmp_path / "blobs" / "bb").read_bytes())
+    (path.parent / "inner").symlink_to("../..")
+    for place in (path.parent / "data", path.parent / "inner" / "data"):
+        place.symlink_to(outside)
     with pytest.raises(WeightsError, match="tensor 'w'"):
         read_network([path])
 

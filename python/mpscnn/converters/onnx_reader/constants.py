@@ -6,30 +6,32 @@ What is computed of shapes is computed twice, with both numbers that stand for e
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Budget, Cost
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.file import Node, OnnxFile
-from mpscnn.converters.onnx_reader.result_size import is_computed, most_elements
+from mpscnn.converters.onnx_reader.foldable import FOLDABLE, cost_of
+from mpscnn.converters.onnx_reader.folded import FOLDED, is_filled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
-if TYPE_CHECKING:
-    import onnx
-
 Array = NDArray[Any]
 
-# What is computed of constants may be so many bytes, besides a few times the file's.
-_BYTES_FREE = 1 << 26
-_BYTES_PER_BYTE = 16
 # Constants of so many bytes that one layer reads are not kept beside the file.
 _LARGE = 1 << 12
-# Layers may share weights, and matrices that move elements are in no file.
+# Matrices that move elements are in no file.
 _WEIGHTS_FREE = 1 << 28
+# A number of a list takes as much memory as so many elements, and as much time as so many operations.
+_OF_LIST = 8, 64
+# Evaluators of the package onnx that are kept, to be used again for nodes that do the same.
+_MOST_EVALUATORS = 256
+# The kinds of NumPy's types for text.
+_TEXT = "OSU"
 # What moves the elements of a constant.
 _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
@@ -63,8 +65,8 @@ class Constants:
         self._file = file
         self._known: dict[str, Constant] = {}
         self._dequantized: dict[str, Node] = {}
-        self._left = _BYTES_FREE + _BYTES_PER_BYTE * file.size
-        self._weights = 0
+        self._evaluators: dict[bytes, Any] = {}
+        self.budget = Budget(lambda: file.bytes_with_external, copies_free=_WEIGHTS_FREE)
 
     def holds(self, name: str) -> bool:
         """Whether there is a constant of this name; its numbers are not read."""
@@ -95,6 +97,7 @@ class Constants:
             )
         if not constant.is_fixed:
             raise UnsupportedError(f"{what} depends on an extent that is free: {CHOOSE_SIZE}")
+        self.budget.spend(Cost.look(constant.low.size))
         return constant.low
 
     def real(self, name: str | None, what: str) -> NDArray[np.float32]:
@@ -102,7 +105,7 @@ class Constants:
         array = self.fixed(name, what)
         if array.dtype.kind not in "fiubV":
             raise UnsupportedError(f"{what} has the element type {array.dtype}, which is not a number")
-        return array.astype(np.float32, copy=False)
+        return self._float32(array)
 
     def of_one_image(self, name: str, rank: int | None, batch: Atom, what: str) -> NDArray[np.float32]:
         """A constant without its first axis, along which it must be the same or repeated as often as the batch.
@@ -121,6 +124,7 @@ class Constants:
             raise UnsupportedError(f"{what} has the element type {low.dtype}, which is not a number")
         if rank is not None and low.ndim < rank:
             low, high = (one.reshape((1,) * (rank - one.ndim) + one.shape) for one in (low, high))
+        self.budget.spend(Cost.look(low.size + high.size))
         if low.ndim < 2 or low.size == 0 or low.shape[1:] != high.shape[1:]:
             raise UnsupportedError(f"{what} is a constant of shape {low.shape}, which is not supported here")
         one = low[:1]
@@ -131,7 +135,7 @@ class Constants:
             raise UnsupportedError(
                 f"{what} is a constant of shape {low.shape}, other numbers for each image of the batch"
             )
-        result: NDArray[np.float32] = one[0].astype(np.float32, copy=False)
+        result = self._float32(one[0])
         if not np.isfinite(result).all():
             raise UnsupportedError(f"{what} is a constant that is not finite")
         return result
@@ -141,7 +145,7 @@ class Constants:
         array = self.fixed(name, what)
         if array.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {array.dtype}, expected whole numbers")
-        return [int(one) for one in array.reshape(-1)]
+        return self._listed(array)
 
     def number(self, name: str | None, what: str) -> float:
         """As `fixed`: one number."""
@@ -157,8 +161,7 @@ class Constants:
             raise UnsupportedError(f"{what} is computed by the network; only constants are supported")
         if constant.low.dtype.kind not in "iu":
             raise WeightsError(f"damaged: {what} is of {constant.low.dtype}, expected whole numbers")
-        low, high = ([int(one) for one in array.reshape(-1)] for array in (constant.low, constant.high))
-        return low, high
+        return self._listed(constant.low), self._listed(constant.high)
 
     def integers_of(self, name: str) -> StoredIntegers | None:
         """What a constant of floats is made of, arranged otherwise or not; None where that is not integers."""
@@ -174,18 +177,25 @@ class Constants:
             zero_points = self.fixed(node.input(2), "its zero points").reshape(-1)
         return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
 
-    def count_weight(self, size: int) -> None:
-        """Adds the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size."""
-        self._weights += size
-        if self._weights > _WEIGHTS_FREE and self._weights > _BYTES_PER_BYTE * self._file.bytes_with_external:
-            raise WeightsError(
-                f"the weights of its layers take more than {_BYTES_PER_BYTE} times the file's size and "
-                f"{_WEIGHTS_FREE >> 20} MiB"
-            )
+    def count_weight(self, size: int, *, is_filled: bool = False) -> None:
+        """Add the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size."""
+        self.budget.copy(size, is_filled=is_filled)
+
+    def _float32(self, array: Array) -> NDArray[np.float32]:
+        """The numbers in float32. A constant of one number stays one."""
+        if array.dtype == np.float32:
+            return array
+        if is_filled(array):
+            return np.broadcast_to(array.reshape(-1)[0].astype(np.float32), array.shape)
+        return self.budget.run(Cost(array.size, array.size), lambda: array.astype(np.float32))
+
+    def _listed(self, array: Array) -> list[int]:
+        elements, operations = (factor * array.size for factor in _OF_LIST)
+        return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])
 
     def compute(self, node: Node) -> bool:
         """Computes a node whose operands are all constant; False for another."""
-        if not is_computed(node) or not all(map(self.holds, filter(None, node.inputs))):
+        if node.kind not in FOLDABLE or not all(map(self.holds, filter(None, node.inputs))):
             return False
         given = [self.find(name) if name else None for name in node.inputs]
         fixed = all(constant is None or constant.low is constant.high for constant in given)
@@ -199,57 +209,42 @@ class Constants:
         return True
 
     def _run(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """Bounded in size before it is run."""
+        """The results. Their cost is counted before they are computed."""
         if node.kind == "Constant" and node.has("value"):
             return [self._file.array(node.attributes["value"])]
         for array in operands:
-            if array is not None and array.dtype.kind == "O":
+            if array is not None and array.dtype.kind in _TEXT:
                 raise UnsupportedError("computes with text")
-        self._left -= 8 * most_elements(node, operands)
-        if self._left < 0:
-            raise UnsupportedError(
-                f"constants computed of constants would take more than {_BYTES_PER_BYTE} times the file's size"
-            )
-        if node.kind == "DequantizeLinear" and not node.integer("block_size", 0):
-            return [_dequantized(node, operands)]
-        return [np.asarray(array) for array in _evaluate(node, operands, self._file.opset)]
+        compute = FOLDED.get(node.kind)
+        if compute is not None:
+            return [self.budget.run(cost_of(node, operands), lambda: compute(node, operands))]
+        return self.budget.run(cost_of(node, operands), lambda: self._evaluated(node, operands))
 
+    def _evaluated(self, node: Node, operands: list[Array | None]) -> list[Array]:
+        """What the package onnx computes, by one evaluator for all nodes that do the same."""
+        import onnx
+        from onnx.reference import ReferenceEvaluator
 
-def _dequantized(node: Node, operands: list[Array | None]) -> Array:
-    """(x - zero point) * scale, for the tensor or for each index of an axis; the package lacks the older opsets."""
-    values, scale, zero_point = (*operands, None)[:3]
-    if values is None or scale is None or values.dtype.kind not in "iu":
-        raise UnsupportedError("dequantises something other than integers")
-    if scale.ndim > 0 and scale.size > 1:
-        extents = [1] * values.ndim
-        axis = node.integer("axis", 1)
-        if values.shape[axis] != scale.size or (zero_point is not None and zero_point.size != scale.size):
-            raise WeightsError(f"damaged: it has {scale.size} scales for axis {axis} of {values.shape}")
-        extents[axis] = -1
-        scale = scale.reshape(extents)
-        zero_point = None if zero_point is None else zero_point.reshape(extents)
-    offset = 0 if zero_point is None else zero_point.astype(np.float32)
-    return (values.astype(np.float32) - offset) * scale.astype(np.float32)
-
-
-def _evaluate(node: Node, operands: list[Array | None], opset: int) -> list[Any]:
-    import onnx
-    from onnx.reference import ReferenceEvaluator
-
-    helper = onnx.helper
-    present = {name: array for name, array in zip(node.inputs, operands, strict=True) if array is not None}
-    graph: onnx.GraphProto = helper.make_graph(
-        [node.proto],
-        "constants",
-        [onnx.ValueInfoProto(name=name) for name in present],
-        [onnx.ValueInfoProto(name=name) for name in node.outputs if name],
-    )
-    try:
-        evaluator = ReferenceEvaluator(graph, opsets={"": opset})
-        results = list(evaluator.run(None, present))
-    except NotImplementedError as error:
-        raise UnsupportedError(f"cannot be computed of constants: {error}") from error
-    except (RuntimeError, AttributeError, AssertionError) as error:
-        raise WeightsError(f"damaged: cannot be computed of constants: {error}") from error
-    results_by_name = dict(zip(filter(None, node.outputs), results, strict=True))
-    return [results_by_name.get(name, np.zeros(0, np.float32)) for name in node.outputs]
+        given = {f"x{place}": array for place, array in enumerate(operands) if array is not None}
+        alike = onnx.NodeProto(op_type=node.proto.op_type, attribute=node.proto.attribute)
+        alike.input.extend(f"x{place}" if name else "" for place, name in enumerate(node.inputs))
+        alike.output.extend(f"y{place}" if name else "" for place, name in enumerate(node.outputs))
+        key = alike.SerializeToString()
+        try:
+            if key not in self._evaluators:
+                if len(self._evaluators) == _MOST_EVALUATORS:
+                    self._evaluators.clear()
+                graph = onnx.helper.make_graph(
+                    [alike],
+                    "constants",
+                    [onnx.ValueInfoProto(name=name) for name in given],
+                    [onnx.ValueInfoProto(name=name) for name in alike.output if name],
+                )
+                self._evaluators[key] = ReferenceEvaluator(graph, opsets={"": self._file.opset})
+            results = self._evaluators[key].run(None, given)
+        except NotImplementedError as error:
+            raise UnsupportedError(f"cannot be computed of constants: {error}") from error
+        except (RuntimeError, AttributeError, AssertionError) as error:
+            raise WeightsError(f"damaged: cannot be computed of constants: {error}") from error
+        arrays = iter(results)
+        return [np.asarray(next(arrays)) if name else np.zeros(0, np.float32) for name in node.outputs]

@@ -14,6 +14,7 @@ from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Atom, Value
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import Node, OnnxFile
+from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -168,9 +169,10 @@ class Context:
         """A weight of a layer, in its order; `name` is that of the constant it is made of, if of one."""
         if name is not None:
             self.weights[layer, role] = name
-        self.constants.count_weight(4 * values.size)
+        is_one_number = is_filled(values)
+        self.constants.count_weight(4 * values.size, is_filled=is_one_number)
         numbers = values.astype(np.float32, copy=False)
-        if not any(numbers.strides):  # one number for all elements, which arrays of the core are not
+        if is_one_number or not any(numbers.strides):  # arrays of the core have all elements in memory
             numbers = np.ascontiguousarray(numbers)
         self.network.graph.set_weight(layer, role, numbers)
 

@@ -24,15 +24,16 @@ _MOST_READ = 4
 
 
 class ExternalData:
-    """Reads tensors from files in one folder, up to a few times these files' size, and from the ONNX file itself.
+    """Reads tensors from files beside the ONNX file, up to a few times these files' size, and from the file itself.
 
     Args:
-        folder: nothing outside of it is read; None: there are no such files.
+        model: the ONNX file. Nothing is read outside of its folder; where it is a link, as in the cache of Hugging
+            Face, files may also be links into the folder of the file that it leads to. None: there are no such files.
         own: the ONNX file, and the places in it of tensors without a location; None: all of them are in the message.
     """
 
-    def __init__(self, folder: Path | None, own: tuple[Path, Set[Place]] | None = None) -> None:
-        self._folder = folder
+    def __init__(self, model: Path | None, own: tuple[Path, Set[Place]] | None = None) -> None:
+        self._model = model
         self._own = own
         self._left: dict[Path, int] = {}
 
@@ -83,7 +84,7 @@ class ExternalData:
     def path(self, tensor: onnx.TensorProto, where: str) -> Path:
         """The file in which a tensor lies. Raises WeightsError for one outside of the folder."""
         location = _entries(tensor).get("location", "")
-        if self._folder is None:
+        if self._model is None:
             raise WeightsError(f"damaged: {where}: lies in a file, but the model is none")
         parts = PurePosixPath(location)
         leaves = parts.is_absolute() or PureWindowsPath(location).drive or "\\" in location
@@ -91,9 +92,11 @@ class ExternalData:
             raise WeightsError(
                 f"damaged: {where}: lies in {shown(location)}, which is not a file beside the model"
             )
-        path = self._folder / parts
-        folder = os.path.realpath(self._folder)
-        if os.path.commonpath([folder, os.path.realpath(path)]) != folder or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
+        path = self._model.parent / parts
+        real = os.path.realpath(path)
+        folders = {os.path.realpath(self._model.parent), os.path.dirname(os.path.realpath(self._model))}  # noqa: PTH120
+        is_within = any(os.path.commonpath([folder, real]) == folder for folder in folders)
+        if not is_within or not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
             raise WeightsError(
                 f"{where}: lies in {shown(location)}, which is missing or leads out of the model's folder"
             )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
@@ -14,8 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import reading, require_regular
+from mpscnn.converters.budget import most_nodes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
 from mpscnn.converters.spared_data import SparedData
@@ -136,7 +138,7 @@ class OnnxFile:
             )
         graph = model.graph
         self._is_ours = model.producer_name == PRODUCER
-        self.nodes = [Node(node, is_ours=self._is_ours) for node in graph.node]
+        nodes = [Node(node, is_ours=self._is_ours) for node in graph.node]
         self.tensors = {tensor.name: tensor for tensor in graph.initializer}
         if graph.sparse_initializer:
             raise UnsupportedError(f"{origin}: its weights are sparse, which is not supported")
@@ -146,7 +148,9 @@ class OnnxFile:
         self.outputs: list[str] = [info.name for info in graph.output]
         self.metadata: dict[str, str] = {entry.key: entry.value for entry in model.metadata_props}
         self._stated = [*graph.input, *graph.value_info, *graph.output]
-        self._check()
+        known = {"", *self.tensors, *(described.name for described in self.inputs)}
+        self.nodes = in_order(nodes, known, origin)
+        self._check_outputs(known)
 
     @cached_property
     def stated(self) -> dict[str, Described]:
@@ -218,24 +222,12 @@ class OnnxFile:
             }
         )
 
-    def _check(self) -> None:
-        """Each value is made once, by a node behind those that it needs."""
-        known = {"", *self.tensors, *(described.name for described in self.inputs)}
-        for node in self.nodes:
-            missing = [name for name in node.inputs if name not in known]
-            if missing:
-                raise WeightsError(
-                    f"damaged: {self.origin}: node {shown(node.name)} needs {shown(missing[0])}, which none before "
-                    "it computes"
-                )
-            for name in filter(None, node.outputs):
-                if name in known:
-                    raise WeightsError(f"damaged: {self.origin}: {shown(name)} is computed more than once")
-                known.add(name)
+    def _check_outputs(self, known: Set[str]) -> None:
         if not self.outputs:
             raise WeightsError(f"damaged: {self.origin}: it has no outputs")
+        made = {name for node in self.nodes for name in node.outputs}
         for name in self.outputs:
-            if name not in known:
+            if name not in known and name not in made:
                 raise WeightsError(f"damaged: {self.origin}: its output {shown(name)} is computed by no node")
 
 
@@ -259,7 +251,7 @@ def read_onnx(path: Path) -> OnnxFile:
     if not model.HasField("graph") or not model.opset_import:
         raise WeightsError(f"damaged: {origin}: is not an ONNX file: it holds no graph, or states no opset")
     places = set(map(place_of, own.left_out))
-    return file_of_model(model, origin, size, ExternalData(path.parent, (path, places)))
+    return file_of_model(model, origin, size, ExternalData(path, (path, places)))
 
 
 def file_of_model(
@@ -273,18 +265,17 @@ def file_of_model(
         size: of its file in bytes; None: of what it would be saved as.
         external: where its tensors may lie; None: all are in it.
     """
+    size = model.ByteSize() if size is None else size
     if model.functions:
-        model = _without_functions(model, origin)
-    return OnnxFile(model, origin, model.ByteSize() if size is None else size, external or ExternalData(None))
+        model = _without_functions(model, origin, most_nodes(size))
+    return OnnxFile(model, origin, size, external or ExternalData(None))
 
 
 # ---- Functions -----------------------------------------------------------------------------------------------------
 
-_MAX_INLINED = 100_000
 
-
-def _without_functions(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
-    """The model's own functions written out where they are called."""
+def _without_functions(model: onnx.ModelProto, origin: str, most: int) -> onnx.ModelProto:
+    """The model's own functions written out where they are called, which makes `most` nodes at most."""
     try:
         from onnx import inliner
     except ImportError as error:
@@ -298,9 +289,12 @@ def _without_functions(model: onnx.ModelProto, origin: str) -> onnx.ModelProto:
     counts: dict[tuple[str, str], int] = {}
     for key in bodies:
         _count_nodes(key, bodies, counts, origin)
-    total = sum(counts.get((node.domain, node.op_type), 1) for node in model.graph.node)
-    if total > _MAX_INLINED:
-        raise UnsupportedError(f"{origin}: its functions make {total} nodes; supported are {_MAX_INLINED}")
+    calls = (counts.get((node.domain, node.op_type)) for node in model.graph.node)
+    total = sum(count for count in calls if count is not None)
+    if total > most:
+        raise UnsupportedError(
+            f"{origin}: its functions make {total} nodes or more; supported are {most} for a file of its size"
+        )
     try:
         inlined: onnx.ModelProto = inliner.inline_local_functions(model)
     except (RuntimeError, ValueError) as error:
@@ -321,7 +315,8 @@ def _count_nodes(
         if key in counts or key not in bodies:
             continue
         if inner_done:
-            counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _MAX_INLINED + 1)
+            # The sum doubles with each function that calls the one before twice.
+            counts[key] = min(sum(counts.get(call, 1) for call in bodies[key]), _LARGEST_FILE)
             open_calls.discard(key)
             continue
         if key in open_calls:
@@ -362,3 +357,10 @@ def element_type(number: int) -> str:
 
     names: dict[int, str] = {value: name.lower() for name, value in onnx.TensorProto.DataType.items()}
     return names.get(number, f"type {number}")
+
+
+def type_of_elements(array: NDArray[Any]) -> str:
+    """ONNX' name of the type of an array's elements."""
+    import onnx
+
+    return element_type(onnx.helper.np_dtype_to_tensor_dtype(array.dtype))

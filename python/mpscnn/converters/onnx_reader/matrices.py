@@ -12,6 +12,7 @@ from mpscnn.converters.layout import Atom, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -146,7 +147,9 @@ def _scaled(values: NDArray[np.float32], factor: float) -> NDArray[np.float32]:
 
 def _ordered(weight: NDArray[np.float32], columns: NDArray[np.int64]) -> NDArray[np.float32]:
     """As `_scaled`: the columns in this order."""
-    return weight if np.array_equal(columns, np.arange(columns.size)) else weight[:, columns]
+    if is_filled(weight) or np.array_equal(columns, np.arange(columns.size)):
+        return weight
+    return weight[:, columns]
 
 
 MATRICES: dict[str, Handler] = {"Gemm": _gemm, "MatMul": _matmul}

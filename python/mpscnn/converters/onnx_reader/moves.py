@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 
+from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node, element_type
+from mpscnn.converters.onnx_reader.file import Node, element_type, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths, as_booleans
 from mpscnn.converters.pieces import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -34,20 +35,38 @@ def _dropout(c: Context, node: Node) -> None:
 
 
 def _cast_like(c: Context, node: Node) -> None:
-    """The type of a constant, or that of everything that the network computes."""
-    constant = c.constants.find(node.inputs[1])
-    if constant is not None and constant.low.dtype.kind not in "fV":
-        raise UnsupportedError(f"makes {constant.low.dtype} of computed numbers, which is not supported")
-    if c.is_constant(node.inputs[0]):
+    """A cast to the type of another tensor."""
+    like = node.inputs[1]
+    target = _type_of(c, like)
+    if not c.is_constant(node.inputs[0]):
+        _cast_to(c, node, target)
+    elif target in _FLOATS:
         c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
-        return
-    x = c.value(node.inputs[0], whole_numbers=True)
-    c.result(node, Value(x.tensor, x.axes, x.order))
+    else:
+        raise UnsupportedError(
+            f"makes {target} of a constant, as {shown(like)} is computed, which is not supported"
+        )
+
+
+def _type_of(c: Context, name: str) -> str:
+    """ONNX' name of the type of a tensor's elements."""
+    constant = c.constants.find(name)
+    if constant is not None:
+        return type_of_elements(constant.low)
+    if not c.value(name, whole_numbers=True).whole_numbers:
+        return "float"
+    stated = c.file.stated.get(name)
+    if stated is None:
+        raise UnsupportedError(f"makes the type of {shown(name)}, which the file does not state")
+    return stated.type
 
 
 def _cast(c: Context, node: Node) -> None:
+    _cast_to(c, node, element_type(node.integer("to")))
+
+
+def _cast_to(c: Context, node: Node, target: str) -> None:
     x = c.value(node.inputs[0], whole_numbers=True)
-    target = element_type(node.integer("to"))
     if target in _FLOATS:
         if target == "double" and _FROM_DOUBLE not in c.notes:
             c.notes.append(_FROM_DOUBLE)

@@ -1,0 +1,193 @@
+"""The operators of ONNX that are computed where their operands are constants, and what each evaluation costs.
+
+The cost is known before anything is computed: `converters.budget` bounds the sum. Most operators are left to the
+package onnx. Those that it computes one element at a time, or wrongly for some opsets, are computed here (`folded`).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.budget import Cost
+from mpscnn.converters.onnx_reader.file import Node, element_type
+from mpscnn.converters.onnx_reader.folded import FOLDED, fits_along, is_filled
+from mpscnn.errors import UnsupportedError
+
+Array = NDArray[Any]
+Operands = Sequence[Array | None]
+CostOf = Callable[[Node, list[Array]], Cost]
+
+# Operations for each element: a few for most functions, and the package's Python code for some.
+_CHEAP, _FUNCTION, _IN_PYTHON = 2, 16, 512
+_RESULT = 64  # the least that counts for a node: shapes are small
+
+
+def cost_of(node: Node, operands: Operands) -> Cost:
+    """What it costs to compute a node of a kind that `FOLDABLE` names.
+
+    Raises:
+        UnsupportedError: the result is text. ValueError, LookupError and the like: its operands contradict each other.
+    """
+    return FOLDABLE[node.kind](node, [array for array in operands if array is not None])
+
+
+def _elementwise(weight: int) -> CostOf:
+    """Results as large as the operands' common shape, computed with one operand after the other."""
+
+    def cost(_: Node, arrays: list[Array]) -> Cost:
+        count = math.prod(np.broadcast_shapes(*(array.shape for array in arrays)))
+        return Cost(_RESULT + count, _RESULT + weight * count * len(arrays))
+
+    return cost
+
+
+def _cast(node: Node, arrays: list[Array]) -> Cost:
+    target = element_type(node.integer("to")) if node.kind == "Cast" else arrays[1].dtype.name
+    if target == "string":
+        raise UnsupportedError("makes text of numbers, which is not supported")
+    return Cost(_RESULT + arrays[0].size, _FUNCTION * arrays[0].size)
+
+
+def _view(node: Node, arrays: list[Array]) -> Cost:
+    """The same elements. They are copied where a new shape does not fit the order in which they lie."""
+    copied = node.kind in ("Flatten", "Reshape") and not arrays[0].flags.c_contiguous
+    count = arrays[0].size if copied and not is_filled(arrays[0]) else 0
+    return Cost(_RESULT + count, _RESULT + _CHEAP * count)
+
+
+def _all_operands(weight: int) -> CostOf:
+    """Results that are no larger than all operands together."""
+
+    def cost(_: Node, arrays: list[Array]) -> Cost:
+        count = sum(array.size for array in arrays)
+        return Cost(_RESULT + count, _RESULT + weight * count)
+
+    return cost
+
+
+def _small(_: Node, __: list[Array]) -> Cost:
+    return Cost(_RESULT, _RESULT)
+
+
+def _constant(node: Node, _: list[Array]) -> Cost:
+    lists = (value for value in node.attributes.values() if isinstance(value, (list, tuple)))
+    return Cost(_RESULT + sum(map(len, lists)), _RESULT)
+
+
+def _constant_of_shape(_: Node, arrays: list[Array]) -> Cost:
+    return Cost.filled(_product(arrays[0].reshape(-1)))
+
+
+def _expand(_: Node, arrays: list[Array]) -> Cost:
+    target = tuple(max(int(extent), 1) for extent in arrays[1].reshape(-1))
+    count = math.prod(np.broadcast_shapes(arrays[0].shape, target))
+    return Cost.filled(count) if arrays[0].size == 1 else Cost(count, _CHEAP * count)
+
+
+def _range(_: Node, arrays: list[Array]) -> Cost:
+    start, limit, step = (float(array.reshape(-1)[0]) for array in arrays)
+    count = max(math.ceil((limit - start) / step), 0)
+    return Cost(_RESULT + 2 * count, _CHEAP * count)
+
+
+def _tile(_: Node, arrays: list[Array]) -> Cost:
+    count = int(arrays[0].size) * _product(arrays[1].reshape(-1))
+    return Cost(_RESULT + count, _CHEAP * count)
+
+
+def _gather(node: Node, arrays: list[Array]) -> Cost:
+    extent = max(int(arrays[0].shape[node.integer("axis", 0)]), 1)
+    count = int(arrays[1].size) * (int(arrays[0].size) // extent)
+    return Cost(_RESULT + count, _RESULT + _CHEAP * count)
+
+
+def _gather_elements(_: Node, arrays: list[Array]) -> Cost:
+    count = arrays[1].size * max(arrays[1].ndim, 1)
+    return Cost(_RESULT + count, _FUNCTION * count)
+
+
+def _scatter(_: Node, arrays: list[Array]) -> Cost:
+    data, indices, updates = arrays
+    count = indices.size * max(indices.ndim, 1) + updates.size
+    return Cost(_RESULT + data.size + count, data.size + 4 * _FUNCTION * count)
+
+
+def _non_zero(_: Node, arrays: list[Array]) -> Cost:
+    count = arrays[0].size * max(arrays[0].ndim, 1)
+    return Cost(_RESULT + count, _CHEAP * count)
+
+
+def _product_of_matrices(_: Node, arrays: list[Array]) -> Cost:
+    first, second = arrays
+    rows = first.shape[-2:-1]
+    columns = second.shape[-1:] if second.ndim > 1 else ()
+    batches = np.broadcast_shapes(first.shape[:-2], second.shape[:-2])
+    count = math.prod((*batches, *rows, *columns))
+    # Integers have no fast product; the operands may be copied into the order that it needs.
+    return Cost(_RESULT + count + first.size + second.size, _CHEAP * max(count, 1) * max(first.shape[-1], 1))
+
+
+def _quantized(node: Node, arrays: list[Array]) -> Cost:
+    """The scales and zero points are checked: they may not be repeated along another axis, nor the values."""
+    values = arrays[0]
+    for array in arrays[1:]:
+        fits_along(node, values, array)
+    return Cost(_RESULT + 4 * values.size, _FUNCTION * values.size)
+
+
+def _batch_normalization(_: Node, arrays: list[Array]) -> Cost:
+    values = arrays[0]
+    return Cost(_RESULT + 2 * values.size, _FUNCTION * values.size)
+
+
+def _product(extents: Array) -> int:
+    return math.prod(max(int(extent), 1) for extent in extents)
+
+
+FOLDABLE: dict[str, CostOf] = {
+    **dict.fromkeys(
+        [
+            *("Abs", "Add", "And", "BitShift", "Ceil", "Clip", "Div", "Equal", "Floor", "Greater"),
+            *("GreaterOrEqual", "IsInf", "IsNaN", "Less", "LessOrEqual", "Max", "Min", "Mul", "Neg", "Not"),
+            *("Or", "PRelu", "Reciprocal", "Relu", "Round", "Sign", "Sqrt", "Sub", "Where", "Xor"),
+        ],
+        _elementwise(_CHEAP),
+    ),
+    **dict.fromkeys(
+        ["Cos", "Exp", "Log", "Mod", "Pow", "Sigmoid", "Sin", "Softmax", "Tanh"], _elementwise(_FUNCTION)
+    ),
+    "Erf": _elementwise(_IN_PYTHON),
+    **dict.fromkeys(["Cast", "CastLike"], _cast),
+    **dict.fromkeys(
+        ["Flatten", "Identity", "Reshape", "Slice", "Split", "Squeeze", "Transpose", "Unsqueeze"], _view
+    ),
+    **dict.fromkeys(["Concat", "CumSum", "Trilu"], _all_operands(_CHEAP)),
+    **dict.fromkeys(
+        [
+            *("ArgMax", "ArgMin", "ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin"),
+            *("ReduceProd", "ReduceSum"),
+        ],
+        _all_operands(2 * _CHEAP),
+    ),
+    **dict.fromkeys(["Shape", "Size"], _small),
+    "BatchNormalization": _batch_normalization,
+    "Constant": _constant,
+    "ConstantOfShape": _constant_of_shape,
+    **dict.fromkeys(["DequantizeLinear", "QuantizeLinear"], _quantized),
+    "Expand": _expand,
+    "Gather": _gather,
+    "GatherElements": _gather_elements,
+    "MatMul": _product_of_matrices,
+    "NonZero": _non_zero,
+    "Range": _range,
+    **dict.fromkeys(["ScatterElements", "ScatterND"], _scatter),
+    "Tile": _tile,
+}
+"""By operator: what a node costs, given those of its operands that are not left out."""
+
+assert FOLDED.keys() <= FOLDABLE.keys()

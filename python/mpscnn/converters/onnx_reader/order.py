@@ -1,0 +1,79 @@
+"""The order in which the nodes of an ONNX file can be computed. Some writers list them in another one."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Sequence, Set
+from typing import TYPE_CHECKING
+
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.converters.onnx_reader.file import Node
+
+_MOST_SHOWN = 5
+
+
+def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
+    """Return the nodes, each behind those that it needs, otherwise as they are listed.
+
+    Args:
+        nodes: in any order.
+        given: the names that no node computes; the empty name stands for an operand that is left out.
+        origin: the file, for messages.
+
+    Raises:
+        WeightsError: a value is computed twice or by no node, or a node needs its own result.
+    """
+    makers = _makers(nodes, given, origin)
+    users: list[list[int]] = [[] for _ in nodes]
+    missing = []  # for each node how many others it waits for
+    for place, node in enumerate(nodes):
+        before = {makers[name] for name in node.inputs if name not in given}
+        for maker in before:
+            users[maker].append(place)
+        missing.append(len(before))
+    ready = [place for place, count in enumerate(missing) if count == 0]
+    ordered = []
+    while ready:
+        place = heapq.heappop(ready)
+        ordered.append(nodes[place])
+        for user in users[place]:
+            missing[user] -= 1
+            if missing[user] == 0:
+                heapq.heappush(ready, user)
+    if len(ordered) < len(nodes):
+        raise WeightsError(f"damaged: {origin}: {_circle(nodes, makers, missing)}")
+    return ordered
+
+
+def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, int]:
+    """The position of the node that computes a value."""
+    makers: dict[str, int] = {}
+    for place, node in enumerate(nodes):
+        for name in filter(None, node.outputs):
+            if name in given or name in makers:
+                raise WeightsError(f"damaged: {origin}: {shown(name)} is computed more than once")
+            makers[name] = place
+    for node in nodes:
+        for name in node.inputs:
+            if name not in given and name not in makers:
+                raise WeightsError(
+                    f"damaged: {origin}: node {shown(node.name)} needs {shown(name)}, which no node computes"
+                )
+    return makers
+
+
+def _circle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]) -> str:
+    """Nodes that need one another. Those that wait for others lead to them, from user to maker."""
+    place = next(place for place, count in enumerate(missing) if count)
+    passed: dict[int, None] = {}
+    while place not in passed:
+        passed[place] = None
+        makers_here = (makers[name] for name in nodes[place].inputs if name in makers)
+        place = next(maker for maker in makers_here if missing[maker])
+    circle = list(passed)[list(passed).index(place) :]
+    names = " -> ".join(shown(nodes[one].name) for one in circle[:_MOST_SHOWN])
+    more = f" -> and {len(circle) - _MOST_SHOWN} more" if len(circle) > _MOST_SHOWN else ""
+    return f"node {shown(nodes[place].name)} needs its own result, by way of {names}{more}"

@@ -1,0 +1,318 @@
+"""Constants of ONNX files are computed within one budget, which is counted before each operator computes anything."""
+
+from __future__ import annotations
+
+import json
+import math
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import (
+    assert_like_onnxruntime,
+    model,
+    node,
+    onnx,
+    operations,
+    read,
+    run_here,
+    run_there,
+)
+
+from mpscnn import converters
+from mpscnn.converters import budget
+from mpscnn.converters.onnx_reader.constants import Constants
+from mpscnn.converters.onnx_reader.file import file_of_model
+from mpscnn.converters.onnx_reader.foldable import FOLDABLE
+from mpscnn.errors import Error, UnsupportedError
+
+Case = tuple[list[Any], dict[str, Any]]
+Make = Callable[[int], Case]
+
+# Large: n x n numbers are four times as many as every file may have, and n numbers are few.
+LARGE, SMALL = 1 << 13, 3
+MEMORY = 4 << 20
+HALF, WHOLE, TRUE, BYTE = np.float32(0.5), np.int64(1), np.True_, np.uint8(3)
+
+
+def filled(name: str, shape: tuple[int, ...], value: Any = HALF) -> tuple[Any, dict[str, Any]]:
+    """A constant of any size that takes some 100 bytes of the file."""
+    made = node(
+        "ConstantOfShape", [f"{name}.shape"], name, value=onnx.numpy_helper.from_array(np.array([value]))
+    )
+    return made, {f"{name}.shape": np.array(shape, np.int64)}
+
+
+def of_filled(
+    kind: str,
+    *operands: tuple[tuple[int | str, ...], Any],
+    outputs: Any = "y",
+    small: dict[str, Any] | None = None,
+    **attributes: Any,
+) -> Make:
+    """A node of constants, each given by its shape, where "n" grows, and its one number; behind them `small` ones."""
+
+    def make(n: int) -> Case:
+        nodes, constants, names = [], dict(small or {}), []
+        for place, (shape, value) in enumerate(operands):
+            extents = tuple(n if extent == "n" else int(extent) for extent in shape)
+            made, shape_of = filled(f"c{place}", extents, value)
+            nodes.append(made)
+            constants |= shape_of
+            names.append(f"c{place}")
+        return [*nodes, node(kind, [*names, *(small or {})], outputs, **attributes)], constants
+
+    return make
+
+
+SQUARE = (("n", "n"), HALF)
+ROW, COLUMN = ((1, "n"), HALF), (("n", 1), np.float32(0.25))
+UNARY = [
+    *("Abs", "Ceil", "Cos", "Erf", "Exp", "Floor", "IsInf", "IsNaN", "Log", "Neg", "Reciprocal", "Relu"),
+    *("Round", "Sigmoid", "Sign", "Sin", "Softmax", "Sqrt", "Tanh"),
+]
+BINARY = [
+    *("Add", "Div", "Equal", "Greater", "GreaterOrEqual", "Less", "LessOrEqual", "Max", "Min", "Mul"),
+    *("Pow", "Sub"),
+]
+REDUCED = ["ReduceL1", "ReduceL2", "ReduceMax", "ReduceMean", "ReduceMin", "ReduceProd"]
+
+
+def scattered(kind: str) -> Make:
+    def make(n: int) -> Case:
+        nodes, constants = of_filled(kind, SQUARE)(n)
+        indices = np.array([[0, 1]] if kind == "ScatterElements" else [[0, 1], [1, 0]])
+        constants |= {"indices": indices, "updates": np.ones(indices.shape[:2][: indices.ndim], np.float32)}
+        if kind == "ScatterND":
+            constants["updates"] = np.array([2.0, 3.0], np.float32)
+        nodes[-1].input.extend(["indices", "updates"])
+        return nodes, constants
+
+    return make
+
+
+CASES: dict[str, Make] = {
+    **{kind: of_filled(kind, SQUARE) for kind in UNARY},
+    **{kind: of_filled(kind, ROW, COLUMN) for kind in BINARY},
+    **{kind: of_filled(kind, SQUARE, axes=[1]) for kind in REDUCED},
+    **{kind: of_filled(kind, ((1, "n"), TRUE), (("n", 1), TRUE)) for kind in ("And", "Or", "Xor")},
+    "ArgMax": of_filled("ArgMax", SQUARE, axis=1),
+    "ArgMin": of_filled("ArgMin", SQUARE, axis=1),
+    "BatchNormalization": of_filled("BatchNormalization", SQUARE, *[(("n",), HALF)] * 4),
+    "BitShift": of_filled("BitShift", ((1, "n"), BYTE), (("n", 1), np.uint8(1)), direction="LEFT"),
+    "Cast": of_filled("Cast", SQUARE, to=onnx.TensorProto.INT32),
+    "CastLike": of_filled("CastLike", SQUARE, small={"like": np.ones(1, np.int64)}),
+    "Clip": of_filled("Clip", SQUARE, small={"low": np.float32(0.0), "high": np.float32(0.25)}),
+    "Concat": of_filled("Concat", SQUARE, SQUARE, axis=0),
+    "ConstantOfShape": of_filled("ConstantOfShape", small={}),
+    "CumSum": of_filled("CumSum", SQUARE, small={"axis": np.array(1)}),
+    "DequantizeLinear": of_filled("DequantizeLinear", (("n", "n"), BYTE), small={"scale": HALF}),
+    "Gather": of_filled("Gather", (("n", "n"), HALF), (("n",), np.int64(0)), axis=0),
+    "GatherElements": of_filled("GatherElements", SQUARE, (("n", "n"), np.int64(0)), axis=1),
+    "MatMul": of_filled("MatMul", COLUMN, ROW),
+    "Mod": of_filled("Mod", ROW, COLUMN, fmod=1),
+    "NonZero": of_filled("NonZero", SQUARE),
+    "Not": of_filled("Not", (("n", "n"), TRUE)),
+    "PRelu": of_filled("PRelu", SQUARE, (("n",), HALF)),
+    "QuantizeLinear": of_filled("QuantizeLinear", SQUARE, small={"scale": HALF, "zero": np.uint8(1)}),
+    "Range": lambda n: ([node("Range", ["a", "b", "c"])], {"a": 0, "b": n * n, "c": 1}),
+    "ReduceSum": of_filled("ReduceSum", SQUARE, small={"axes": np.array([1])}),
+    "ScatterElements": scattered("ScatterElements"),
+    "ScatterND": scattered("ScatterND"),
+    "Tile": lambda n: ([node("Tile", ["a", "b"])], {"a": np.ones(4, np.float32), "b": np.array([n * n])}),
+    "Trilu": of_filled("Trilu", SQUARE),
+    "Where": of_filled("Where", ((1, "n"), TRUE), (("n", 1), HALF), ((1, 1), HALF)),
+}
+CASES["ConstantOfShape"] = lambda n: (
+    [node("ConstantOfShape", ["s"])],
+    {"s": np.array([n, n, n]) if n == LARGE else np.array([n, n])},
+)
+CASES["Expand"] = lambda n: (
+    [node("Expand", ["a", "s"])],
+    {"a": np.ones((2, 1), np.float32), "s": np.array([2, n * n])},
+)
+# These take no memory, however large the constant is that they are given.
+VIEWS: dict[str, Make] = {
+    "Constant": lambda n: ([node("Constant", [], value_floats=[0.5] * 3)], {}),
+    "Flatten": of_filled("Flatten", SQUARE),
+    "Identity": of_filled("Identity", SQUARE),
+    "Reshape": of_filled("Reshape", SQUARE, small={"shape": np.array([-1])}),
+    "Shape": of_filled("Shape", SQUARE),
+    "Size": of_filled("Size", SQUARE),
+    "Slice": of_filled("Slice", SQUARE, small={"a": np.array([1]), "b": np.array([3])}),
+    "Split": of_filled("Split", ((4, "n"), HALF), outputs=["y", "z"], axis=0),
+    "Squeeze": of_filled("Squeeze", ((1, "n", "n"), HALF), small={"axes": np.array([0])}),
+    "Transpose": of_filled("Transpose", SQUARE, perm=[1, 0]),
+    "Unsqueeze": of_filled("Unsqueeze", SQUARE, small={"axes": np.array([0])}),
+}
+
+
+def computed(case: Case) -> Constants:
+    """The constants of a file after all nodes were computed."""
+    nodes, constants = case
+    made = model([*nodes, node("Relu", ["x"], "out")], {"x": (1, 4)}, constants, outputs=("out",))
+    assert made.ByteSize() < 4_000
+    file = file_of_model(made, "model.onnx")
+    found = Constants(file)
+    for one in file.nodes[:-1]:
+        assert found.compute(one)
+    return found
+
+
+def test_each_operator_has_a_case() -> None:
+    assert (CASES | VIEWS).keys() == FOLDABLE.keys()
+    assert not CASES.keys() & VIEWS.keys()
+
+
+@pytest.mark.parametrize("kind", FOLDABLE)
+def test_an_operator_of_small_constants_is_computed_as_onnxruntime_does(kind: str) -> None:
+    ort = pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    nodes, constants = (CASES | VIEWS)[kind](SMALL)
+    made = model(nodes, {}, constants)
+    options = ort.SessionOptions()
+    options.log_severity_level = 4
+    session = ort.InferenceSession(made.SerializeToString(), options, providers=["CPUExecutionProvider"])
+    (wanted,) = session.run(["y"], {})
+    found = computed((nodes, constants)).find("y")
+    assert found is not None
+    assert found.low.dtype == wanted.dtype
+    np.testing.assert_allclose(found.low, wanted, rtol=1e-6)
+    assert found.low.shape == wanted.shape
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_a_small_file_that_would_cost_much_is_refused_before_it_does(kind: str) -> None:
+    case = CASES[kind](LARGE)
+    computed(CASES[kind](SMALL))  # what is imported and kept
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsupportedError, match="the constants that are computed of others would take"):
+            computed(case)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("kind", VIEWS)
+def test_views_of_large_constants_take_no_memory(kind: str) -> None:
+    computed(VIEWS[kind](SMALL))
+    tracemalloc.start()
+    try:
+        found = computed(VIEWS[kind](LARGE))
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+    assert found.budget.elements < 2 * LARGE * LARGE // 16
+    assert found.budget.operations < LARGE
+
+
+@pytest.mark.parametrize("kind", ["Max", "Min"])
+def test_thousands_of_operands(kind: str) -> None:
+    constant, shape = filled("a", (1_000_000,))
+    with pytest.raises(UnsupportedError, match="operations"):
+        computed(([constant, node(kind, ["a"] * 800)], shape))
+
+
+def test_many_small_costs_add_up() -> None:
+    """Each node repeats a constant that its file does not have."""
+    count = 40
+    nodes = [node("Tile", ["a", "r"], f"t{place}") for place in range(count)]
+    with pytest.raises(UnsupportedError, match="elements"):
+        computed((nodes, {"a": np.ones(8, np.float32), "r": np.array([budget.ELEMENTS_FREE // 8 // 32])}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "operands", "attributes"),
+    [
+        ("DequantizeLinear", [(("n", 1), BYTE), (("n",), HALF)], {}),
+        ("DequantizeLinear", [(("n", 1), BYTE), ((1,), HALF), (("n",), BYTE)], {}),
+        ("QuantizeLinear", [(("n", 1), HALF), (("n",), HALF)], {"axis": 1}),
+        ("QuantizeLinear", [(("n", 1), HALF), ((1,), HALF), (("n",), BYTE)], {"axis": 1}),
+        ("BatchNormalization", [(("n", 1), HALF), *[(("n",), HALF)] * 4], {}),
+    ],
+)
+def test_parameters_may_not_enlarge_what_they_belong_to(
+    kind: str, operands: list[Any], attributes: dict[str, int]
+) -> None:
+    tracemalloc.start()
+    try:
+        with pytest.raises(Error, match="damaged"):
+            computed(of_filled(kind, *operands, **attributes)(LARGE))
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+
+
+def test_numbers_are_not_made_text() -> None:
+    case = of_filled("Cast", (("n",), HALF), to=onnx.TensorProto.STRING)(4)
+    with pytest.raises(UnsupportedError, match="makes text of numbers"):
+        computed(case)
+
+
+def test_lists_of_a_large_constant_are_counted() -> None:
+    constant, shape = filled("s", (LARGE * LARGE,), WHOLE)
+    made = model([constant, node("Reshape", ["x", "s"])], {"x": (1, 4)}, shape)
+    tracemalloc.start()
+    try:
+        with pytest.raises(UnsupportedError, match="would take"):
+            read(made)
+        assert tracemalloc.get_traced_memory()[1] < MEMORY
+    finally:
+        tracemalloc.stop()
+
+
+def test_each_look_at_a_large_constant_is_counted() -> None:
+    """Whether all numbers of a constant are one is looked at for each layer that reads it."""
+    constant, shape = filled("c", (1, LARGE * LARGE // 4))
+    nodes = [node("Add", ["x", "c"], f"y{place}") for place in range(400)]
+    made = model([constant, *nodes], {"x": (1, LARGE * LARGE // 4)}, shape, outputs=["y399"])
+    file = file_of_model(made, "model.onnx")
+    constants = Constants(file)
+    assert constants.compute(file.nodes[0])
+    with pytest.raises(UnsupportedError, match="operations"):
+        list(map(constants.fixed, ["c"] * 400, ["its operand"] * 400))
+
+
+def test_weights_of_one_number_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Layers have a copy each, so that a small file with many of them takes much memory."""
+    constant, shape = filled("w", (1 << 10, 1 << 10))
+    names = ["x", *(f"t{place}" for place in range(199)), "y"]
+    nodes = [node("MatMul", [names[place], "w"], names[place + 1]) for place in range(200)]
+    assert operations(read(model([constant, *nodes[:1]], {"x": (1, 1 << 10)}, shape, outputs=["t0"])))
+    monkeypatch.setattr(budget, "FILLED_FREE", 40 << 20)
+    with pytest.raises(Error, match="of one number each"):
+        read(model([constant, *nodes], {"x": (1, 1 << 10)}, shape))
+
+
+def test_constants_of_constants_may_form_any_chain() -> None:
+    kinds = ["Neg", "Abs", "Sqrt", "Identity", "Relu"]
+    count = 10_000
+    nodes = [node(kinds[place % 5], [f"k{place}"], f"k{place + 1}") for place in range(count)]
+    nodes.append(node("Add", ["x", f"k{count}"]))
+    network = assert_like_onnxruntime(model(nodes, {"x": (1, 4)}, {"k0": np.full(4, 3.0)}))
+    assert operations(network) == ["neuron"]
+
+
+def light_networks() -> list[Path]:
+    """Published networks, of which the package onnx has the layers only: each weight is a constant of one number."""
+    folder = Path(onnx.__file__).parent / "backend" / "test" / "data" / "light"
+    return sorted(folder.glob("light_*.onnx"))
+
+
+@pytest.mark.parametrize("path", light_networks(), ids=lambda path: path.stem)
+def test_published_networks_without_weights_are_read(path: Path) -> None:
+    """Their weights take up to 575 MB, which is 60 000 times the file."""
+    network = converters.read_network([path])
+    sizes = (math.prod(spec["shape"]) for spec in json.loads(network.graph.weights()))
+    if sum(sizes) < 3e7:
+        x = np.random.default_rng(0).uniform(size=(1, 3, 224, 224)).astype(np.float32)
+        given = onnx.load(path)
+        constants = {name for made in given.graph.node for name in made.output}
+        constants |= {tensor.name for tensor in given.graph.initializer}
+        (name,) = {info.name for info in given.graph.input} - constants
+        (wanted,) = run_there(given, {name: x})
+        found = run_here(network, [x])[0]
+        np.testing.assert_allclose(found.reshape(-1), wanted.reshape(-1), rtol=1e-3, atol=1e-6)

@@ -1,0 +1,101 @@
+"""Cast and CastLike of what a network computes, to every type of elements that ONNX has."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import node, onnx, read, run_here, run_there
+
+from mpscnn.errors import UnsupportedError
+
+TYPES = onnx.TensorProto.DataType
+FLOATS = {"FLOAT", "DOUBLE", "FLOAT16", "BFLOAT16"}
+NAMES = [name for name in TYPES.keys() if name != "UNDEFINED" and "COMPLEX" not in name]  # noqa: SIM118 - no mapping
+
+
+def cast(kind: str, target: str, *, constant: bool = False) -> Any:
+    """A cast to a type and back to float32; CastLike has the type of a constant."""
+    number = TYPES.Value(target)
+    source = "k" if constant else "x"
+    nodes = [node("Cast", [source], "c", to=number)]
+    stored = [onnx.helper.make_tensor("k", 1, [1, 4], [-2.75, 0.0, 1.0, 3.0])] if constant else []
+    if kind == "CastLike":
+        nodes = [node("CastLike", [source, "like"], "c")]
+        numbers = [b"1"] if target == "STRING" else [1]
+        stored.append(onnx.helper.make_tensor("like", number, [1], numbers))
+    nodes.append(node("Cast", ["c"], "d", to=1))
+    nodes.append(node("Add", ["x", "d"]) if constant else node("Identity", ["d"]))
+    graph = onnx.helper.make_graph(
+        nodes,
+        "graph",
+        [onnx.helper.make_tensor_value_info("x", 1, [1, 4])],
+        [onnx.helper.make_tensor_value_info("y", 1, [1, 4])],
+        stored,
+    )
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
+    made.ir_version = 11
+    return made
+
+
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("kind", ["Cast", "CastLike"])
+def test_a_cast_is_done_or_refused_by_name(kind: str, target: str) -> None:
+    made = cast(kind, target)
+    x = np.array([[-2.75, 0.0, 1.9, 3.25]], np.float32)
+    if target not in FLOATS | {"BOOL"}:
+        with pytest.raises(UnsupportedError, match=f"makes {target.lower()} of computed numbers"):
+            read(made)
+        return
+    (found,) = run_here(read(made), [x])
+    wanted = x if target in FLOATS else (x != 0).astype(np.float32)
+    np.testing.assert_array_equal(found, wanted)
+    if target in ("FLOAT", "DOUBLE", "BOOL"):
+        np.testing.assert_array_equal(run_there(made, {"x": x})[0], wanted)
+
+
+@pytest.mark.parametrize("target", NAMES)
+@pytest.mark.parametrize("kind", ["Cast", "CastLike"])
+def test_a_cast_of_a_constant_is_computed_or_refused(kind: str, target: str) -> None:
+    """Numbers of any type are rounded as ONNX says; text is none."""
+    made = cast(kind, target, constant=True)
+    if target == "STRING":
+        with pytest.raises(UnsupportedError, match="text"):
+            read(made)
+        return
+    x = np.zeros((1, 4), np.float32)
+    (found,) = run_here(read(made), [x])
+    (wanted,) = onnx.reference.ReferenceEvaluator(made).run(None, {"x": x})
+    np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize(("like", "refused"), [("x", ""), ("b", "makes bool"), ("a", "makes int64")])
+def test_the_type_of_a_computed_tensor(like: str, refused: str) -> None:
+    """Comparisons give booleans, positions are whole numbers; all else is float."""
+    nodes = [
+        node("Greater", ["x", "k"], "b"),
+        node("ArgMax", ["x"], "a", axis=1),
+        node("CastLike", ["n", like], "c"),
+        node("Cast", ["c"], "d", to=1),
+        node("Add", ["x", "d"]),
+    ]
+    stored = [
+        onnx.numpy_helper.from_array(np.zeros(1, np.float32), "k"),
+        onnx.numpy_helper.from_array(np.array([2.5], np.float32), "n"),
+    ]
+    graph = onnx.helper.make_graph(
+        nodes,
+        "graph",
+        [onnx.helper.make_tensor_value_info("x", 1, [1, 4])],
+        [onnx.helper.make_tensor_value_info("y", 1, [1, 4])],
+        stored,
+    )
+    made = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 21)])
+    made = onnx.shape_inference.infer_shapes(made)
+    if refused:
+        with pytest.raises(UnsupportedError, match=refused):
+            read(made)
+        return
+    x = np.arange(4, dtype=np.float32)[None]
+    np.testing.assert_array_equal(run_here(read(made), [x])[0], x + 2.5)
