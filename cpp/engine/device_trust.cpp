@@ -134,7 +134,7 @@ const std::string &check_here(const Backend &subject, const Backend &reference) 
 
 fs::path check_program_file() {
     const fs::path library = platform::own_file();
-    if (!library.has_parent_path()) return program_name;
+    if (!library.has_parent_path()) return {}; // not the current folder, where anything may lie
     fs::path beside = library.parent_path() / program_name;
     std::error_code ignored;
     if (fs::exists(beside, ignored)) return beside;

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Sequence
@@ -16,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from mpscnn._private.child_python import inherited_environment, script_command
 from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
 from mpscnn._private.processors import available_processors
 from mpscnn.benchmark.peers import network_file, require_peer, version_of
@@ -160,9 +160,10 @@ class EngineProcess:
         self.engine = engine
         self.milliseconds: list[float] = []
         self._process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("worker.py"))],
+            script_command(str(Path(__file__).with_name("worker.py"))),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
+            env=inherited_environment(),
             text=True,
             encoding="utf-8",
             start_new_session=True,  # Ctrl-C is for this process, which then ends the others

@@ -5,12 +5,12 @@ from __future__ import annotations
 import importlib.metadata
 import importlib.util
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from mpscnn import _core
+from mpscnn._private.child_python import code_command, inherited_environment
 from mpscnn.benchmark.subject import Subject
 from mpscnn.converters.peers.layer import PeerLayer, peer_layers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
@@ -87,7 +87,10 @@ def _ncnn(subject: Subject, path: Path) -> None:
     assert spec.origin is not None
     shape = ",".join(str(subject.input_shape[axis]) for axis in (3, 1, 2))
     onnx = str(network_file("onnxruntime", subject, path.parent))
-    _convert("ncnn", [str(Path(spec.origin).with_name("pnnx")), onnx, f"inputshape=[1,{shape}]", "fp16=0"])
+    _convert(
+        "ncnn",
+        [str(Path(spec.origin).with_name("pnnx").absolute()), onnx, f"inputshape=[1,{shape}]", "fp16=0"],
+    )
     resizes = (layer for layer in peer_layers(subject.network, 1) if layer.operation == "resize")
     lines = [_with_resize(line, resizes) for line in path.read_text().splitlines()]
     path.write_text("\n".join(lines) + "\n")
@@ -121,11 +124,13 @@ def _mnn(subject: Subject, path: Path) -> None:
     ]
     # Not the command `mnnconvert`: that one installs packages and reports its use to MNN's makers.
     script = "import sys, _tools; _tools.mnnconvert(sys.argv[1:])"
-    _convert("mnn", [sys.executable, "-c", script, *arguments])
+    _convert("mnn", code_command(script, *arguments))
 
 
-def _convert(engine: str, command: list[str]) -> None:
-    result = subprocess.run(command, capture_output=True, text=True, errors="replace")
+def _convert(engine: str, command: Sequence[str]) -> None:
+    result = subprocess.run(
+        command, capture_output=True, text=True, errors="replace", env=inherited_environment()
+    )
     if result.returncode != 0:
         raise Error(f"{engine}: its converter failed (exit code {result.returncode}): {result.stderr[-500:]}")
 

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping, Sequence
@@ -17,13 +15,14 @@ from typing import IO, Any
 
 import numpy as np
 
+from mpscnn._private.child_python import inherited_environment, module_command
 from mpscnn.verify.case import Case
 from mpscnn.verify.layers import Arrays
 
 #: Seconds until a process has begun its first case, on a busy machine too.
 _START_LIMIT = 60.0
 
-WORKER: tuple[str, ...] = (sys.executable, "-m", "mpscnn.verify.worker")
+WORKER: tuple[str, ...] = module_command("mpscnn.verify.worker")
 
 
 @dataclass
@@ -68,7 +67,7 @@ class _Process:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env=_inherited(environment),
+            env=inherited_environment(environment),
             text=True,
             encoding="utf-8",
         )
@@ -127,11 +126,6 @@ class _Process:
         self._errors.seek(0)
         lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
         return f": {lines[-1][-300:]}" if lines else ""
-
-
-def _inherited(environment: Mapping[str, str]) -> dict[str, str]:
-    """This process's, so that the worker finds the same package."""
-    return {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **environment}
 
 
 def _read(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:

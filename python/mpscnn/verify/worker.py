@@ -1,4 +1,4 @@
-"""Runs cases on a device in a process of its own: `python -m mpscnn.verify.worker DEVICE FOLDER`.
+"""Runs cases on a device in a process of its own: `mpscnn.verify.worker DEVICE FOLDER`.
 
 Reads a JSON list of [index, recipe] from stdin. For each it writes a line {"begin": index} to stdout, then {"done":
 index, "seconds"} with the results in FOLDER/<index>.npz, {"refused": index, "reason"} for what the device's engine
