@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
@@ -34,8 +35,9 @@ from file_server import (
     status,
 )
 
-from mpscnn.errors import DownloadError
-from mpscnn.registry import PublishedFile
+from mpscnn.cli.train_output import own_output
+from mpscnn.errors import DownloadError, WeightsError
+from mpscnn.registry import PublishedFile, cache
 from mpscnn.registry.download import Client
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
@@ -224,3 +226,74 @@ def test_redirects_in_a_circle(server: Server, client: Client, file: PublishedFi
 def test_directory_that_cannot_be_written(client: Client, file: PublishedFile, tmp_path: Path) -> None:
     with pytest.raises(DownloadError, match=r"cannot write .*\.part: No such file or directory"):
         client.download(file, tmp_path / "missing" / file.name)
+
+
+# ---- What lies where the package keeps files of its own -----------------------------------------------------------
+
+
+def _link(path: Path, victim: Path) -> None:
+    path.symlink_to(victim)
+
+
+def _dangling_link(path: Path, victim: Path) -> None:
+    path.symlink_to(victim.with_name("made by following"))
+
+
+def _further_name(path: Path, victim: Path) -> None:
+    os.link(victim, path)
+
+
+def _pipe(path: Path, victim: Path) -> None:
+    os.mkfifo(path)
+
+
+def _folder(path: Path, victim: Path) -> None:
+    path.mkdir()
+
+
+@pytest.fixture
+def victim(tmp_path: Path) -> Path:
+    """A file of somebody's, which must stay as it is; it is as long as half a download."""
+    path = tmp_path / "victim"
+    path.write_bytes(BODY[:HALF])
+    return path
+
+
+@pytest.mark.parametrize("make", [_link, _dangling_link, _further_name, _pipe, _folder])
+def test_a_part_that_is_a_link_is_not_followed(
+    server: Server, client: Client, file: PublishedFile, victim: Path, make: Callable[[Path, Path], None]
+) -> None:
+    make(part(file), victim)
+    assert "remove it" in failure(client, file)
+    assert victim.read_bytes() == BODY[:HALF]
+    assert [path.name for path in victim.parent.iterdir() if path.is_file()] == ["victim"]
+
+
+@pytest.mark.parametrize("make", [_link, _dangling_link, _pipe, _folder])
+def test_a_lock_that_is_a_link_is_not_followed(
+    tmp_path: Path, victim: Path, make: Callable[[Path, Path], None]
+) -> None:
+    for name, hold in (
+        ("model.safetensors", lambda path: cache.exclusive(path)),
+        ("trained.safetensors", own_output),
+    ):
+        path = tmp_path / name
+        make(path.with_name(f"{name}.lock"), victim)
+        with pytest.raises((DownloadError, WeightsError), match=r"\.lock"), hold(path):
+            pass
+    assert victim.read_bytes() == BODY[:HALF]
+    assert not (tmp_path / "made by following").exists()
+
+
+def test_a_part_that_becomes_a_link_is_not_followed(
+    server: Server, client: Client, file: PublishedFile, victim: Path
+) -> None:
+    """Between the look at the file and its opening."""
+
+    def answer(handler: Handler) -> None:
+        _link(part(file), victim)
+        serve_from_the_beginning(handler)
+
+    server.script.append(answer)
+    assert "remove it" in failure(client, file)
+    assert victim.read_bytes() == BODY[:HALF]

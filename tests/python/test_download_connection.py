@@ -8,11 +8,13 @@ import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
-from downloading import download, failure, published
-from file_server import Server, redirect, running
+from downloading import download, failure, part, published
+from file_server import BODY, HALF, Handler, Server, redirect, running
 
 from mpscnn.registry import PublishedFile
 from mpscnn.registry.download import Client, is_https
@@ -30,6 +32,10 @@ pytestmark = pytest.mark.usefixtures("empty_cache")
         ("https:///x", False),
         ("file:///x", False),
         ("//example.org/x", False),
+        ("https://[::1/x", False),
+        ("https://[nothing]/x", False),
+        ("https://", False),
+        ("", False),
     ],
 )
 def test_is_https(url: str, expected: bool) -> None:
@@ -105,3 +111,105 @@ def test_proxy_of_the_environment(server: Server, monkeypatch: pytest.MonkeyPatc
     assert "Tunnel connection failed: 403" in message
     assert server.tunnels == ["models.invalid:443"]
     gc.collect()
+
+
+MALFORMED = [
+    b"https://[::1/x",
+    b"https://[nothing]/x",
+    b"https://]/",
+    b"https://[v1.x]/",
+    b"https://host:port/x",
+    b"https://host:99999999/x",
+    b"https://host:-1/x",
+    b"https://127.0.0.1:65536/x",
+    b"https://host:\xb2/x",
+    b"https://" + b"a" * 70 + b"/",  # longer than a label of DNS
+    b"https://a..b/",
+    b"https://.a/",
+    b"https://a b/",
+    b"https://a\tb/",
+    b"https://a\x00b/",
+    b"https://a\x7f/",
+    b"https://\xff\xfe/",
+    b"https://\xe4.example\xb4/",
+    b"https://a%zz/%zz",
+    b"https://user:pa ss@/",
+    b"https://@/",
+    b"https://:443/",
+    b"https:",
+    b"https:///",
+    b"//[",
+    b"///",
+    b"?\x01",
+    b"http://[::1",
+    b"HTTPS://[",
+    b"\x00",
+    b"data:,x",
+    b"javascript:x",
+    b"https://\xc2\xad/",
+    b"https://\xe2\x84\x80@x/",  # letters that a normalisation makes separators of
+]
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@pytest.mark.parametrize("location", MALFORMED, ids=repr)
+def test_redirects_to_malformed_urls(
+    server: Server, client: Client, file: PublishedFile, location: bytes, status: int
+) -> None:
+    """Each is an error that says what to do, of a client that allows every URL as well."""
+
+    def answer(handler: Handler) -> None:
+        handler.wfile.write(
+            b"HTTP/1.0 %d Moved\r\nLocation: %s\r\nContent-Length: 0\r\n\r\n" % (status, location)
+        )
+
+    for trusting in (client, replace(client, allowed=lambda _: True, timeout=0.5, attempts=1)):
+        server.script.extend([answer] * 20)
+        assert failure(trusting, file).isprintable()
+        server.script.clear()
+
+
+def test_random_redirects(server: Server, client: Client, file: PublishedFile) -> None:
+    rng = np.random.default_rng(11)
+    trusting = replace(client, allowed=lambda _: True, timeout=0.5, attempts=1)
+    for _ in range(100):
+        kept = rng.choice(list(b"[]:/@%?#\\ .a0\xff\x00"), rng.integers(0, 12)).astype(np.uint8).tobytes()
+
+        def answer(handler: Handler, location: bytes = kept) -> None:
+            handler.wfile.write(b"HTTP/1.0 302 Moved\r\nLocation: https://%s\r\n\r\n" % location)
+
+        server.script.append(answer)
+        assert failure(trusting, file).isprintable()
+        server.script.clear()
+
+
+@pytest.mark.parametrize(
+    "proxy", ["http://[::1", "http://host:port", "http://a b:1", "http://" + "a" * 70 + ":1"]
+)
+def test_malformed_proxies(
+    file: PublishedFile, monkeypatch: pytest.MonkeyPatch, client: Client, proxy: str
+) -> None:
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    failure(client, file)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        b"HTTP/1.0 206 Partial\r\nContent-Range: bytes " + b"9" * 5000 + b"-1/1\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: " + b"9" * 5000 + b"\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\nContent-Length: -5\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n" + b"f" * 5000 + b"\r\n",
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\nabc",
+        b"HTTP/1.0 " + b"9" * 5000 + b" OK\r\n\r\n",
+        b"HTTP/1.0 200 \x1b[31m\r\n" + b"A: b\r\n" * 500 + b"\r\n",
+        b"HTTP/1.0 404 \x1b[31m\r\n\r\n",
+        b"HTTP/1.0 200 OK\r\n" + b"A" * 70_000,
+    ],
+    ids=range(9),
+)
+def test_malformed_answers(server: Server, client: Client, file: PublishedFile, headers: bytes) -> None:
+    part(file).write_bytes(BODY[:HALF])
+    server.script.extend([lambda handler: handler.wfile.write(headers)] * 20)
+    assert failure(replace(client, timeout=1), file).isprintable()

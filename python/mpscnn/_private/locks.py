@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from mpscnn._private.own_files import open_own
+
 __all__ = ["held_lock", "locked_at_once"]
 
 
@@ -25,7 +27,7 @@ def locked_at_once(descriptor: int) -> bool:
 def held_lock(path: Path) -> Iterator[bool]:
     """Holds the lock of a file that is there for it alone, and removes it at the end; whether nobody else has it.
 
-    A file that a killed process left is locked by nobody. OSError where it cannot be made or locked.
+    A file that a killed process left is locked by nobody. OSError where it cannot be made or locked, and for a link.
     """
     descriptor = _locked(path)
     try:
@@ -44,7 +46,7 @@ def held_lock(path: Path) -> Iterator[bool]:
 
 def _locked(path: Path) -> int | None:
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+        descriptor = open_own(path, os.O_RDWR)
         try:
             locked = locked_at_once(descriptor)
             if locked and _is_at(descriptor, path):

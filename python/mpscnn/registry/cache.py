@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.locks import locked_at_once
+from mpscnn._private.own_files import open_own
 from mpscnn.errors import DownloadError, WeightsError
 
 if TYPE_CHECKING:
@@ -123,11 +124,10 @@ def exclusive(path: Path) -> Iterator[None]:
     """
     import fcntl
 
-    with _explained(path):
+    lock = path.with_name(path.name + ".lock")
+    with _explained(lock):
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(
-            path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666
-        )
+        descriptor = open_own(lock, os.O_RDWR)
     try:
         with _explained(path):
             if not locked_at_once(descriptor):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.client
+import os
 import re
 import socket
 import ssl
@@ -16,6 +17,8 @@ from pathlib import Path
 from typing import IO, Any
 from urllib.parse import urlsplit
 
+from mpscnn._private.own_files import open_own, own_size
+from mpscnn._private.printable import printable
 from mpscnn.errors import DownloadError
 from mpscnn.registry.cache import difference, instructions
 from mpscnn.registry.catalogue import PublishedFile
@@ -50,8 +53,11 @@ class _WrongSize(_WrongBytes, _Permanent):
 
 def is_https(url: str) -> bool:
     """Whether the URL names a host over https: the only kind that is contacted."""
-    parts = urlsplit(url)
-    return parts.scheme == "https" and bool(parts.hostname)
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname)
+    except ValueError:  # such as of half an IPv6 address
+        return False
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,7 @@ class Client:
                 self.sleep(self.first_pause * 2 ** (attempt - 1))
 
     def _attempt(self, file: PublishedFile, part: Path, report: Callable[[int], None]) -> None:
-        start = part.stat().st_size if part.exists() else 0
+        start = own_size(part)
         if start == file.size:
             return
         if start > _size(file):
@@ -116,7 +122,8 @@ class Client:
                 if response.status != http.client.PARTIAL_CONTENT:
                     start = 0
                 size = _announced_size(response, file, start)
-                with part.open("ab" if start else "wb") as stream:
+                with os.fdopen(open_own(part, os.O_WRONLY | os.O_APPEND), "ab") as stream:
+                    stream.truncate(start)
                     _copy(response, stream, start, size, report)
         except _WrongBytes:
             part.unlink(missing_ok=True)
@@ -136,12 +143,23 @@ class _CheckedRedirects(urllib.request.HTTPRedirectHandler):
     def __init__(self, allowed: Callable[[str], bool]) -> None:
         self._allowed = allowed
 
+    def http_error_302(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any
+    ) -> Any:
+        try:
+            return super().http_error_302(req, fp, code, msg, headers)
+        except BaseException:
+            fp.close()  # which a malformed URL would leave open
+            raise
+
+    http_error_301 = http_error_303 = http_error_307 = http_error_308 = http_error_302
+
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: Any, newurl: str
     ) -> urllib.request.Request | None:
         if not self._allowed(newurl):
             fp.close()
-            raise _Permanent(f"the server redirects to {newurl}, but only https is allowed")
+            raise _Permanent(f"the server redirects to {printable(newurl)}, but only https is allowed")
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
@@ -152,7 +170,7 @@ def _network_errors() -> Iterator[None]:
         yield
     except urllib.error.HTTPError as error:
         error.close()
-        message = f"HTTP {error.code} {error.reason}"
+        message = f"HTTP {error.code} {printable(error.reason)}"
         if error.code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE:
             raise _WrongRange(message) from error
         raise (_Transient if error.code in _TRANSIENT_STATUS else _Permanent)(message) from error
@@ -160,15 +178,18 @@ def _network_errors() -> Iterator[None]:
         # No address or no trust: waiting a second does not help, and offline users should not wait at all.
         lasting = isinstance(error.reason, (socket.gaierror, ssl.SSLCertVerificationError))
         raise (_Permanent if lasting else _Transient)(str(error.reason)) from error
+    except (http.client.InvalidURL, ValueError, OverflowError) as error:
+        # The URL of a redirect, or of a proxy: its host, its port, or characters that no URL has.
+        raise _Permanent(f"malformed URL or redirect: {printable(error)}") from error
     except (OSError, http.client.HTTPException) as error:
-        raise _Transient(str(error) or type(error).__name__) from error
+        raise _Transient(printable(error) or type(error).__name__) from error
 
 
 def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
     """Bytes of the whole file. Refuses, before anything is read, a body that cannot complete it from `start` on."""
     if response.status == http.client.PARTIAL_CONTENT:
         announced = response.headers.get("Content-Range", "")
-        match = re.fullmatch(r"bytes (\d+)-\d+/(\d+|\*)", announced.strip())
+        match = re.fullmatch(r"bytes (\d{1,20})-\d+/(\d+|\*)", announced.strip())
         if match is None or int(match[1]) != start:
             raise _WrongRange(f"asked for bytes from {start} on, the server sent {announced!r}")
         size = match[2]
