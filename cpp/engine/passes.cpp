@@ -2,7 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <variant>
+
+#include "ops/unsupported.h"
 
 namespace mpscnn::engine {
 
@@ -49,6 +52,22 @@ bool has_weights_of_each_output(const ops::Operation &operation) {
     return std::holds_alternative<ops::Convolution>(operation) ||
            std::holds_alternative<ops::FullyConnected>(operation) ||
            std::holds_alternative<ops::TransposedConvolution>(operation);
+}
+
+/// Whether a neuron is limits within which all of the integers lie.
+bool lets_pass_all(const ops::Neuron &neuron, const Quantization &integers) {
+    if (!ops::has_limits_only(neuron)) return false;
+    if (neuron.kind == ops::NeuronKind::none) return true;
+    constexpr float infinity = std::numeric_limits<float>::infinity();
+    const bool is_clamp = neuron.kind == ops::NeuronKind::clamp;
+    const float low = is_clamp ? neuron.lower_limit() : 0.0f, high = is_clamp ? neuron.upper_limit()
+                                                                     : neuron.kind == ops::NeuronKind::relun
+                                                                         ? neuron.b
+                                                                         : infinity;
+    const auto integer = [&](float end) {
+        return static_cast<double>(std::round(end / integers.scale)) + integers.zero_point;
+    };
+    return integer(low) <= integers.lowest() && integer(high) >= integers.highest();
 }
 
 /// Rewrites nodes into their producers; positions of merged nodes become aliases of the value they join.
@@ -127,11 +146,18 @@ bool Merger::drop_dropout(std::size_t i) const {
     return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
 }
 
-/// A neuron of no function, which only gives integers another scale.
+/// A neuron that changes nothing: one of no function, which only gives integers another scale, among numbers;
+/// limits that are the integers' own among integers.
 bool Merger::drop_identity(std::size_t i) const {
-    const auto *neuron = std::get_if<ops::Neuron>(&nodes_[i].operation);
-    return merging_ == Merging::of_numbers && neuron && neuron->kind == ops::NeuronKind::none &&
-           !graph_.is_output(graph_.result_of(i)) && !graph_.is_input(nodes_[i].inputs[0]);
+    const Node &node = nodes_[i];
+    const auto *neuron = std::get_if<ops::Neuron>(&node.operation);
+    const ValueId source = node.inputs[0];
+    if (!neuron || graph_.is_output(graph_.result_of(i)) || graph_.is_input(source)) return false;
+    if (merging_ == Merging::of_numbers) return neuron->kind == ops::NeuronKind::none;
+    const Node &producer = nodes_[index(source) - graph_.inputs().size()];
+    return node.quantization && producer.quantization && *node.quantization == *producer.quantization &&
+           !node.keep_float32 && !producer.keep_float32 && !node.activation &&
+           lets_pass_all(*neuron, *node.quantization);
 }
 
 bool Merger::fold_batch_normalization(std::size_t i) {

@@ -65,6 +65,7 @@ Refused packs_halves(const LayerUse &layer) {
 bool is_function_of_integers(const Neuron &neuron) {
     switch (neuron.kind) {
     case NeuronKind::relu:
+    case NeuronKind::linear:
     case NeuronKind::sigmoid:
     case NeuronKind::hard_sigmoid:
     case NeuronKind::tanh:
@@ -244,8 +245,8 @@ constexpr UnsupportedFeature unsupported_features[] = {
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
      "and max poolings, means, bilinear and nearest resizes, borders of one number, softmax, "
      "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
-     "softsign, elu, gelu, hard swish, swish, mish and erf, reshapes, transposes, channel shuffles, slices, "
-     "gathers, tiles and constants, as TensorFlow Lite has them; others kept in float32",
+     "softsign, elu, gelu, hard swish, swish, mish, erf and linear, reshapes, transposes, channel shuffles, "
+     "slices, gathers, tiles and constants, as TensorFlow Lite has them; others kept in float32",
      not_of_integers},
 
     {"", "", "weights",

@@ -201,6 +201,7 @@ FUNCTIONS: dict[str, tuple[Any, Callable[[NDArray[np.float64]], NDArray[np.float
         )
         for kind in ("absolute", "softplus", "softsign", "elu", "gelu", "gelu_tanh", "mish", "erf")
     },
+    "linear": ({"kind": "linear", "a": -0.02, "b": 0.4}, lambda x: 0.4 - 0.02 * x),
     "sigmoid": ("sigmoid", lambda x: 1.0 / (1.0 + np.exp(-x))),
     "hard_sigmoid": (
         {"kind": "hard_sigmoid", "a": 0.25, "b": 0.5},

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from converters.integer_limits import with_limits_of
 
 import mpscnn
 from mpscnn import converters
@@ -144,6 +145,7 @@ def test_it_gets_the_librarys_names(published: Path) -> None:
         if node["operation"] == "neuron" and node["attributes"]["kind"] == "none"  # of the file's integers
     ]
     assert set(network.layer_names()) - set(changes) == set(built.layer_names())
+    built = with_limits_of(network, built)
     x = np.random.default_rng(0).uniform(-1, 1, (1, 513, 513, 3)).astype(np.float32)
     ours, theirs = (
         net.compile(device="cpu", precision="float32").session().run(x) for net in (built, network)

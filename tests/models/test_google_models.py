@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from converters import litert_parts
+from converters.integer_limits import with_limits_of
 
 import mpscnn
 from mpscnn import converters
@@ -98,6 +99,7 @@ def test_they_get_the_librarys_names(converted: tuple[str, Path]) -> None:
     built = architecture(path, **MODELS[name][1])
     x = np.random.default_rng(0).uniform(-1, 1, (1, *(built.input.shape[1:]))).astype(np.float32)  # type: ignore[arg-type]
     loaded = mpscnn.load(path).network
+    built = with_limits_of(loaded, built)
     np.testing.assert_array_equal(built.compile().session().run(x), loaded.compile().session().run(x))
     layer = "expand17" if "v2" in name else "pointwise11"
     assert np.asarray(loaded.compile(outputs=[layer]).session().run(x)).ndim == 4

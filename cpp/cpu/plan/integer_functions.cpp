@@ -41,6 +41,8 @@ double value_of(const Neuron &neuron, double x) {
     const auto limited_to_1 = [](double value) { return std::clamp(value, 0.0, 1.0); };
     const auto a = static_cast<double>(neuron.a), b = static_cast<double>(neuron.b);
     switch (neuron.kind) {
+    case NeuronKind::linear:
+        return a * x + b;
     case NeuronKind::hard_sigmoid:
         return limited_to_1(a * x + b);
     case NeuronKind::hard_swish:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "read_network"]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
-CONVERTER_VERSION = 8
+CONVERTER_VERSION = 9
 
 
 def read_network(

@@ -6,11 +6,18 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+import numpy as np
+
+from mpscnn.converters.integer_limits import Grid, limits_of
 from mpscnn.errors import ShapeError
 from mpscnn.graph.network import Network
 from mpscnn.models import deeplab_v3, deeplab_v3_plus, mobilenet_v1, mobilenet_v2
 from mpscnn.models.deeplab import ARTICLE_RATES
 
+_RELU = {"kind": "relu", "a": 0.0, "b": 0.0, "c": 0.0}
+_SIX = 6.0
+_RELU6 = {"kind": "relun", "a": 0.0, "b": _SIX, "c": 0.0}
+_NO_LIMIT = 1e38
 _MULTIPLIERS = (0.25, 0.35, 0.5, 0.75, 1.0, 1.3, 1.4)
 
 
@@ -29,11 +36,15 @@ def with_library_names(network: Network) -> Network:
 
 
 def _named(network: Network, size: tuple[int, int]) -> Network:
-    signature = _signature(network)
+    readings = _readings(network)
+    signatures = [_signature(network, reading) for reading in readings]
     for candidate in _candidates(network, size):
-        if _signature(candidate) == signature:
+        if _signature(candidate, {}) in signatures:
             return _renamed(network, candidate)
-    return _with_backbone_names(network, size)
+    for reading in readings:
+        if (named := _with_backbone_names(network, size, reading)) is not network:
+            return named
+    return network
 
 
 def _image_size(network: Network) -> tuple[int, int] | None:
@@ -45,6 +56,54 @@ def _image_size(network: Network) -> tuple[int, int] | None:
         return None
     height, width = (int(extent or 0) for extent in shape[1:3])
     return (height, width) if min(height, width) >= 32 else None
+
+
+# ---- Limits of integers --------------------------------------------------------------------------------------------
+
+Reading = Mapping[str, dict[str, Any] | None]
+"""Activations of layers, by name, that stand for others than the network has."""
+
+
+def _readings(network: Network) -> list[Reading]:
+    """The activations that a network of integers may have had in floats.
+
+    Limits that are those of a layer's integers were no activation there, or a ReLU, or a ReLU6 whose integers end
+    below 6. The last two cannot be told from each other, so there are two readings.
+    """
+    first: dict[str, dict[str, Any] | None] = {}
+    second: dict[str, dict[str, Any] | None] = {}
+    for node in network.to_dict()["nodes"]:
+        ends = _ends_of_integers(node, node.get("activation"))
+        if ends is None or not ends[1]:
+            continue
+        low, high = limits_of(node["activation"]) or (0.0, 0.0)
+        if low == 0.0 and high != _SIX:
+            first[node["name"]] = _RELU
+            if high < _SIX:
+                second[node["name"]] = _RELU6
+        elif low != 0.0 and ends[0]:
+            first[node["name"]] = None
+    return [first, first | second] if second else [first]
+
+
+def _ends_of_integers(
+    node: Mapping[str, Any], activation: Mapping[str, Any] | None
+) -> tuple[bool, bool] | None:
+    """Whether the lower and the upper limit of an activation are those of the layer's integers, or none.
+
+    None for an activation that is more than limits, and for a layer without integers.
+    """
+    integers = node.get("quantization")
+    limits = None if integers is None or activation is None else limits_of(activation)
+    if limits is None:
+        return None
+    assert integers is not None
+    grid = Grid(integers["scale"], integers["zero_point"], np.dtype(integers["type"]))
+    low, high = (
+        abs(own) >= _NO_LIMIT or abs(own - end) <= grid.step / 2.0
+        for own, end in zip(limits, grid.limits, strict=True)
+    )
+    return low, high
 
 
 # ---- Whole networks ------------------------------------------------------------------------------------------------
@@ -81,8 +140,8 @@ def _segmenters(common: dict[str, Any]) -> Iterator[Network]:
         yield deeplab_v3_plus(**common, output_stride=stride)
 
 
-def _signature(network: Network) -> list[Any]:
-    """What the layers compute and how they are connected, without names."""
+def _signature(network: Network, reading: Reading) -> list[Any]:
+    """What the layers compute and how they are connected, without names; activations as a reading says."""
     nodes = _nodes_in_order(network)
     names = [tensor.name for tensor in network.inputs] + [node["name"] for node in nodes]
     number = {name: i for i, name in enumerate(names)}
@@ -92,14 +151,14 @@ def _signature(network: Network) -> list[Any]:
         given = [number[name] for name in node["inputs"]]
         return sorted(given) if node["operation"] == "add" else given
 
-    return [(inputs(node), *_meaning(node, shapes[node["name"]])) for node in nodes]
+    return [(inputs(node), *_meaning(node, shapes[node["name"]], reading)) for node in nodes]
 
 
-def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...]) -> tuple[Any, ...]:
+def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...], reading: Reading) -> tuple[Any, ...]:
     """What a layer computes of its inputs."""
     # Of a reshape the shape tells all: [-1] or [1001].
     attributes = None if node["operation"] == "reshape" else node["attributes"]
-    return node["operation"], attributes, node.get("activation"), shape
+    return node["operation"], attributes, reading.get(node["name"], node.get("activation")), shape
 
 
 def _nodes_in_order(network: Network) -> list[dict[str, Any]]:
@@ -135,7 +194,9 @@ def _nodes_in_order(network: Network) -> list[dict[str, Any]]:
 
 
 def _changes_integers_only(node: Mapping[str, Any]) -> bool:
-    return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "none")
+    if node["operation"] != "neuron":
+        return False
+    return node["attributes"]["kind"] == "none" or _ends_of_integers(node, node["attributes"]) == (True, True)
 
 
 def _with_names(structure: dict[str, Any], names: Mapping[str, str]) -> dict[str, Any]:
@@ -152,10 +213,11 @@ def _with_names(structure: dict[str, Any], names: Mapping[str, str]) -> dict[str
 
 
 def _renamed(network: Network, named: Network) -> Network:
-    pairs = zip(_nodes_in_order(network), _nodes_in_order(named), strict=True)
+    pairs = list(zip(_nodes_in_order(network), _nodes_in_order(named), strict=True))
     names = {source["name"]: target["name"] for source, target in pairs}
     own = network.to_dict()
-    if any(map(_changes_integers_only, own["nodes"])):
+    has_limits = any(source.get("activation") != target.get("activation") for source, target in pairs)
+    if has_limits or any(map(_changes_integers_only, own["nodes"])):
         return network.restructured(_with_names(own, names), names)
     structure = named.to_dict() | {"name": network.name}
     integers = {names[node["name"]]: node["quantization"] for node in own["nodes"] if "quantization" in node}
@@ -171,14 +233,14 @@ def _renamed(network: Network, named: Network) -> Network:
 # ---- Networks on a MobileNet ---------------------------------------------------------------------------------------
 
 
-def _with_backbone_names(network: Network, size: tuple[int, int]) -> Network:
+def _with_backbone_names(network: Network, size: tuple[int, int], reading: Reading) -> Network:
     """Detectors, and classifiers without their end: the names of the layers that are those of a MobileNet."""
     numbers: dict[Any, int] = {}
-    layers = _layers_by_meaning(network, numbers)
+    layers = _layers_by_meaning(network, numbers, reading)
     for multiplier in _MULTIPLIERS:
         common: dict[str, Any] = {"depth_multiplier": multiplier, "input_size": size}
         for base in _classifiers(common):
-            library = _layers_by_meaning(base, numbers)
+            library = _layers_by_meaning(base, numbers, {})
             last = next(
                 name for name in ("conv_last", "pointwise13", "pointwise8") if name in base.layer_names()
             )
@@ -189,7 +251,7 @@ def _with_backbone_names(network: Network, size: tuple[int, int]) -> Network:
     return network
 
 
-def _layers_by_meaning(network: Network, numbers: dict[Any, int]) -> dict[int, str]:
+def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Reading) -> dict[int, str]:
     """Layers by a number that says what they compute of the photo, weights aside; of several alike none.
 
     `numbers` are those given so far: the same layer of another network gets the same one.
@@ -199,9 +261,12 @@ def _layers_by_meaning(network: Network, numbers: dict[Any, int]) -> dict[int, s
     names: dict[int, list[str]] = {}
     for node in network.to_dict()["nodes"]:
         sources = [number_of[source] for source in node["inputs"]]
+        if _changes_integers_only(node):
+            number_of[node["name"]] = sources[0]
+            continue
         if node["operation"] == "add":
             sources.sort()
-        meaning = json.dumps([sources, *_meaning(node, shapes[node["name"]])], sort_keys=True)
+        meaning = json.dumps([sources, *_meaning(node, shapes[node["name"]], reading)], sort_keys=True)
         number = numbers.setdefault(meaning, len(numbers))
         number_of[node["name"]] = number
         names.setdefault(number, []).append(node["name"])

@@ -6,43 +6,23 @@ integers themselves are kept for precision "int8" (`integer_network`).
 
 from __future__ import annotations
 
+import math
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from mpscnn.converters.integer_limits import Grid, within
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler, Integers
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.errors import Error, UnsupportedError
-from mpscnn.graph.layer_arguments import Activation, activation_attributes
+from mpscnn.graph.layer_arguments import Activation
 
 _LEAST_SCALE = 2.0**-126
 #: By ONNX' numbers for types.
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
-
-
-@dataclass(frozen=True)
-class Grid:
-    """What numbers integers stand for: (integer - zero point) * step."""
-
-    step: float
-    zero_point: int
-    dtype: np.dtype[Any]
-
-    @property
-    def limits(self) -> tuple[float, float]:
-        """The least and the greatest of the numbers."""
-        kind = np.iinfo(self.dtype)
-        return (kind.min - self.zero_point) * self.step, (kind.max - self.zero_point) * self.step
-
-    @property
-    def integers(self) -> Integers | None:
-        """As int8, which have the same numbers as uint8 with a zero point lower by 128; None for wider ones."""
-        if self.dtype.itemsize != 1 or not _LEAST_SCALE <= self.step < np.inf:
-            return None
-        return self.step, self.zero_point - (128 if self.dtype == np.uint8 else 0)
 
 
 @dataclass(frozen=True)
@@ -70,23 +50,14 @@ def within_integers(c: Context, activation: Activation, name: str) -> Activation
     user = c.only_user(name)
     if user is None or user.kind != "QuantizeLinear" or user.inputs[0] != name:
         return activation
-    given = activation_attributes(activation) or {"kind": "none"}
     try:
-        low, high = _grid(c, user).limits
+        limits = within(activation, _grid(c, user))
     except Error:  # which the node itself reports
         return activation
-    if given["kind"] == "relu" and given.get("a", 0.0) == 0.0:
-        low = max(low, 0.0)
-    elif given["kind"] == "relun" and given.get("a", 0.0) == 0.0:
-        low, high = max(low, 0.0), min(high, given["b"])
-    elif given["kind"] == "clamp":
-        low, high = max(low, given["a"]), min(high, given["b"])
-    elif given["kind"] != "none":
-        return activation
-    if low > high:
+    if limits is None or not all(map(math.isfinite, limits)):
         return activation
     c.limited.add(name)
-    return {"kind": "clamp", "a": low, "b": high}
+    return {"kind": "clamp", "a": limits.low, "b": limits.high}
 
 
 def note_same_limits(c: Context, x: Value, name: str) -> None:
@@ -95,7 +66,7 @@ def note_same_limits(c: Context, x: Value, name: str) -> None:
     if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers:
         return
     with suppress(Error):  # which the node itself reports
-        if _grid(c, user).integers == c.integers[x.tensor.index]:
+        if _int8_of(_grid(c, user)) == c.integers[x.tensor.index]:
             c.limited.add(name)
 
 
@@ -104,8 +75,9 @@ def note_integers(c: Context, value: Value, name: str) -> None:
     stored = c.constants.integers_of(name)
     assert stored is not None
     grid = Grid(float(stored.scales[0]), int(stored.zero_points.reshape(-1)[0]), stored.values.dtype)
-    if grid.integers is not None:
-        c.integers[value.tensor.index] = grid.integers
+    integers = _int8_of(grid)
+    if integers is not None:
+        c.integers[value.tensor.index] = integers
         c.integer_types.add(grid.dtype.name)
 
 
@@ -124,7 +96,7 @@ def _dequantize(c: Context, node: Node) -> None:
         )
     if _grid(c, node, found.grid.dtype) != found.grid:
         raise UnsupportedError("its scale or zero point is not that of the quantisation before it")
-    x, integers = found.value, found.grid.integers
+    x, integers = found.value, _int8_of(found.grid)
     if not found.is_limited and (integers is None or c.integers.get(x.tensor.index) != integers):
         low, high = found.grid.limits
         limits: Activation = {"kind": "clamp", "a": low, "b": high}
@@ -134,6 +106,13 @@ def _dequantize(c: Context, node: Node) -> None:
         c.integers[x.tensor.index] = integers
         c.integer_types.add(found.grid.dtype.name)
     c.result(node, x)
+
+
+def _int8_of(grid: Grid) -> Integers | None:
+    """As int8, which have the same numbers as uint8 with a zero point lower by 128; None for wider integers."""
+    if grid.dtype.itemsize != 1 or not _LEAST_SCALE <= grid.step < np.inf:
+        return None
+    return grid.step, grid.zero_point - (128 if grid.dtype == np.uint8 else 0)
 
 
 def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Grid:

@@ -48,6 +48,8 @@ def _binary(c: Reader, operator: FileOperator) -> None:
             c.result(operator, y)
             return
     (first, second), added = operands(c, operator)
+    if operator.kind not in _BEHIND:
+        activation = c.ending(operator, activation)
     c.result(operator, _of_two(c, operator, first, second, activation), added)
 
 
@@ -106,7 +108,7 @@ def _with_constant(
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
-            function = {"kind": "clamp", "a": limits[0], "b": limits[1]}
+            function = c.ending(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.holding(net.activation(x.tensor, function, name=name))
     if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
         return None
@@ -117,7 +119,8 @@ def _with_constant(
     if kind == "DIV" and constant_first:
         inverse = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
         tensor = net.activation(tensor, inverse, name=c.layer_name(operator, "/inverse"))
-    y = affine(net, tensor, scale=scale, offset=offset, activation=activation, name=c.layer_name(operator))
+    ending = c.ending(operator, activation)
+    y = affine(net, tensor, scale=scale, offset=offset, activation=ending, name=c.layer_name(operator))
     return x.holding(y)
 
 
@@ -173,7 +176,7 @@ def _function(c: Reader, operator: FileOperator) -> None:
         function = {"kind": "relu", "a": c.options(operator).number(0, "f")}
     if operator.kind == "GELU":
         function = "gelu_tanh" if operator.options and operator.options.boolean(0) else "gelu"
-    x = c.seen(operator.inputs[0])
+    x, function = c.seen(operator.inputs[0]), c.ending(operator, function)
     c.result(operator, x.holding(c.network.activation(x.tensor, function, name=c.layer_name(operator))))
 
 

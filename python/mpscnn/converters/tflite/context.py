@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits, activation_of, limits_of, within
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
 from mpscnn.converters.tflite.constants import Constants
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.tflite.names import activation_name
+from mpscnn.converters.tflite.ranges import copies_bytes, result_limits
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -29,6 +32,9 @@ _ACTIVATIONS: dict[str, Activation] = {
     "RELU_N1_TO_1": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
 
+# Of 16 bits are results of files whose weights have 8.
+_LIMITING = ("uint8", "int8", "int16")
+_NEGLIGIBLE = 1.001  # of a step; what is above 1 leaves room for the rounding of scales
 
 Sides = tuple[tuple[int, int], tuple[int, int]]
 """(above, below) and (left, right) of an image."""
@@ -62,10 +68,14 @@ class OperatorReader:
         """Of what PAD makes for one convolution: the image, and the rows and columns around it."""
         self.joined: set[int] = set()
         """Results of convolutions that have a block as their dilation."""
+        self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
         self._users: dict[int, list[FileOperator]] = {}
+        self._makers: dict[int, FileOperator] = {}
         for operator in file.operators:
             for index in set(operator.inputs):
                 self._users.setdefault(index, []).append(operator)
+            for index in operator.outputs:
+                self._makers[index] = operator
 
     def begin(self, tensor: int) -> None:
         """Layers that are added from here on belong to this tensor of the file."""
@@ -167,11 +177,103 @@ class OperatorReader:
     def set_value(self, index: int, value: Value, added: int = 0) -> None:
         """As `result`, of any tensor of the file."""
         value = value.merged(0, 2) if added else value
+        value = self._within_integers(index, value)
         if self.batch == 1 and value.rank and value.axes[0][:1] != (self.arranger.batch,):
             first, *others = map(without_batch, value.axes)
             value = replace(value, axes=((self.arranger.batch, *first), *others))
         self.values[index] = value
         self.note_integers(index)
+
+    # ---- Integers ------------------------------------------------------------------------------------------
+
+    def grid(self, index: int) -> Grid | None:
+        """The integers of a tensor of the file that has one scale; None for numbers."""
+        tensor = self.file.tensors[index]
+        quantization = tensor.quantization
+        if (
+            quantization is None
+            or tensor.dtype.name not in _LIMITING
+            or quantization.scales.size != 1
+            or not 0.0 < quantization.scales[0] < np.inf
+        ):
+            return None
+        return Grid(float(quantization.scales[0]), int(quantization.zero_points[0]), tensor.dtype)
+
+    def limits(self, index: int) -> Limits:
+        """The limits of what a tensor of the file holds, as far as its integers say."""
+        grid = self.grid(index)
+        return UNLIMITED if grid is None else grid.limits
+
+    def is_setting(self, index: int) -> bool:
+        """Whether a tensor holds constant numbers of a 32-bit type or wider, such as axes and shapes."""
+        return self.is_constant(index) and self.file.tensors[index].dtype.name in ("int32", "int64", "bool")
+
+    def ending(self, operator: FileOperator, activation: Activation) -> Activation:
+        """The activation of the layer that gives the operator's result, with the limits of the result's integers.
+
+        Args:
+            operator: of the file.
+            activation: the one that the file states. One that is more than limits stays as it is; the limits then
+                follow as a layer.
+        """
+        index = operator.outputs[0]
+        grid = self.grid(index)
+        limits = None if grid is None else within(activation, grid, result_limits(self, operator, grid))
+        if grid is None or limits is None:
+            return activation
+        self._ended.add(index)
+        if limits == limits_of(activation):
+            return activation
+        return activation_of(limits, grid.step)
+
+    def _within_integers(self, index: int, value: Value) -> Value:
+        """The value within the limits of the integers that it becomes, where no layer has these yet.
+
+        A limit that cuts off no more than one step is not worth a layer: the scales of sigmoids and probabilities end
+        one step below 1.
+        """
+        grid, maker = self.grid(index), self._makers.get(index)
+        if grid is None or maker is None or index in self._ended:
+            return value
+        given = result_limits(self, maker, grid)
+        if not given.exceed(grid.limits, _NEGLIGIBLE * grid.step):
+            return value
+        if value.tensor.index not in self.integers:
+            self.note_integers(index, value.tensor)
+        limits = within(None, grid, given)
+        assert limits is not None
+        name = self._name_for(index, maker.kind.lower(), "/limits")
+        return value.holding(
+            self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)
+        )
+
+    @contextmanager
+    def reading_bytes(self, operator: FileOperator) -> Iterator[None]:
+        """Within it, an operator that copies bytes reads the numbers that they stand for as its result's integers."""
+        target = self.grid(operator.outputs[0]) if operator.outputs else None
+        kept = dict(self.values)
+        if target is not None and copies_bytes(operator.kind):
+            for index in dict.fromkeys(operator.inputs):
+                if index in self.values and self.grid(index) is not None:
+                    self.values[index] = self._seen_as(index, operator.outputs[0], self.values[index])
+        try:
+            yield
+        finally:
+            self.values.update({index: kept[index] for index in operator.inputs if index in kept})
+
+    def _seen_as(self, index: int, other: int, value: Value) -> Value:
+        """What the integers of a tensor of the file stand for with the scale and zero point of another tensor."""
+        own, target = self.grid(index), self.grid(other)
+        if own is None or target is None or own == target or own.dtype != target.dtype:
+            return value
+        line: Activation = {
+            "kind": "linear",
+            "a": target.step / own.step,
+            "b": (own.zero_point - target.zero_point) * target.step,
+        }
+        y = self.network.activation(value.tensor, line, name=self._name_for(other, "value", "/integers"))
+        self.note_integers(other, y)
+        return value.holding(y)
 
     def note_integers(self, index: int, tensor: Tensor | None = None) -> None:
         """Remembers how the file's integers stand for what the network computes for a tensor, or for a step to it."""
@@ -190,16 +292,10 @@ class OperatorReader:
         return None not in integers and integers[0] != integers[1]
 
     def _integers_of(self, index: int) -> Integers | None:
-        tensor = self.file.tensors[index]
-        quantization = tensor.quantization
-        if (
-            quantization is None
-            or tensor.dtype.name not in ("uint8", "int8")
-            or quantization.scales.size != 1
-            or not 0.0 < quantization.scales[0] < np.inf
-        ):
+        grid = self.grid(index)
+        if grid is None or grid.dtype.itemsize != 1:
             return None
-        return tensor.dtype.name, float(quantization.scales[0]), int(quantization.zero_points[0])
+        return grid.dtype.name, grid.step, grid.zero_point
 
     def name_of(self, operator: FileOperator) -> str:
         """What the file calls an operator: its result's name, if it has one."""

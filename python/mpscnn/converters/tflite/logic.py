@@ -69,7 +69,8 @@ def _select(c: Reader, operator: FileOperator) -> None:
         both = align(c.arranger, condition, value)
         parts.append(both.result(choose(both.first, both.second, name=c.layer_name(operator, "/part"))))
     both = align(c.arranger, *parts)
-    y = c.network.add(both.first, both.second, name=c.layer_name(operator))
+    ending, name = c.ending(operator, None), c.layer_name(operator)
+    y = c.network.add(both.first, both.second, activation=ending, name=name)
     c.result(operator, both.result(y), added)
 
 

@@ -27,7 +27,8 @@ def _fully_connected(c: Reader, operator: FileOperator) -> None:
     options = operator.options
     if options and options.integer(1, "b"):
         raise UnsupportedError("its weights are shuffled, which is not supported")
-    activation, keeps_axes = c.activation(operator, 0), bool(options and options.boolean(2))
+    activation = c.ending(operator, c.activation(operator, 0))
+    keeps_axes = bool(options and options.boolean(2))
     if None in x.shape and not (keeps_axes and x.rank == 4 and x.has_batch_first and x.shape[-1] == features):
         raise UnsupportedError(
             f"its input {x.shown} has a free size, but its weights are for a fixed one: {CHOOSE_SIZE}"
@@ -104,7 +105,7 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
                 raise WeightsError(f"damaged: multiplies {x.shown} and {shape}")
             leading = tuple(range(rank - 2))
             order = (*leading, rank - 2, rank - 1) if turned[1] else (*leading, rank - 1, rank - 2)
-            c.result(operator, _dense(c, operator, x, order, None))
+            c.result(operator, _dense(c, operator, x, order, c.ending(operator, None)))
             return
     if c.is_constant(first) and c.is_constant(second):
         raise UnsupportedError("of large constants alone it is not supported")

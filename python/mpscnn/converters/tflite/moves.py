@@ -198,8 +198,8 @@ def _same_value(c: Reader, operator: FileOperator) -> None:
     index = operator.inputs[0]
     if not c.is_constant(index) and c.has_other_integers(index, operator.outputs[0]):
         x = c.seen(index)
-        same = c.network.layer("neuron", [x.tensor], {"kind": "none"}, name=c.layer_name(operator))
-        c.result(operator, x.holding(same))
+        ending = c.ending(operator, None) or {"kind": "none"}
+        c.result(operator, x.holding(c.network.activation(x.tensor, ending, name=c.layer_name(operator))))
         return
     if c.is_constant(index):
         c.constants.compute(operator.outputs[0], c.constants.real(index, "its input"))

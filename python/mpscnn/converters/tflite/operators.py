@@ -50,7 +50,7 @@ def _convolution(c: Reader, operator: FileOperator) -> None:
     outputs, height, width, inputs = c.weight_shape(operator)
     x, window = _spread(c, operator, _window(options, (height, width), (4, 5)))
     groups = (x.shape[-1] or 0) // inputs
-    activation = c.activation(operator, 3)
+    activation = c.ending(operator, c.activation(operator, 3))
     name = c.layer_name(operator)
     y = c.network.conv2d(
         x, outputs, (height, width), groups=groups, activation=activation, name=name, **window
@@ -63,7 +63,7 @@ def _depthwise(c: Reader, operator: FileOperator) -> None:
     options = c.options(operator)
     _, height, width, outputs = c.weight_shape(operator)
     x, window = _spread(c, operator, _window(options, (height, width), (5, 6)))
-    activation = c.activation(operator, 4)
+    activation = c.ending(operator, c.activation(operator, 4))
     name = c.layer_name(operator)
     y = c.network.depthwise_conv2d(
         x,
@@ -85,7 +85,7 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
     size = c.constants.integers(operator.inputs[0], "the result's shape")
     if len(size) != 4 or None in x.shape[1:]:
         raise UnsupportedError(f"makes {size} of {x.shape}")
-    activation, name = c.activation(operator, 3), c.layer_name(operator)
+    activation, name = c.ending(operator, c.activation(operator, 3)), c.layer_name(operator)
     y = c.network.conv2d_transpose(
         x,
         outputs,
@@ -164,7 +164,7 @@ def _pool(c: Reader, operator: FileOperator) -> None:
     options = c.options(operator)
     x = c.value(operator.inputs[0])
     size = (options.integer(4), options.integer(3))
-    activation = c.activation(operator, 5)
+    activation = c.ending(operator, c.activation(operator, 5))
     name = c.layer_name(operator)
     is_max = operator.kind == "MAX_POOL_2D"
     window = _window(options, size, None)
@@ -232,7 +232,8 @@ def _prelu_by_parts(c: Reader, operator: FileOperator, x: Value, slope: NDArray[
     factors = align(c.arranger, below, slopes)
     scaled = c.network.multiply(factors.first, factors.second, name=c.layer_name(operator, "/scaled"))
     both = align(c.arranger, above, factors.result(scaled))
-    c.result(operator, both.result(c.network.add(both.first, both.second, name=c.layer_name(operator))))
+    ending, name = c.ending(operator, None), c.layer_name(operator)
+    c.result(operator, both.result(c.network.add(both.first, both.second, activation=ending, name=name)))
 
 
 def _detection(c: Reader, operator: FileOperator) -> None:

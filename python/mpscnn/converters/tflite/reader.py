@@ -2,7 +2,8 @@
 
 Quantised files become networks of numbers: weights keep their integers with scale and zero point (so that nothing is
 lost until a file is written), biases and constants are dequantised. How integers stand for the results of layers is
-kept as well: precision "int8" computes in them; others do not quantise results any more.
+kept as well: precision "int8" computes in them. Other precisions do not round results, but limit them to the numbers
+that the integers stand for.
 """
 
 from __future__ import annotations
@@ -200,7 +201,8 @@ class _FileConverter(OperatorReader):
         if handler is None:
             raise UnsupportedError(reason_for(operator.kind))
         self.begin(operator.outputs[0])
-        handler(self, operator)
+        with self.reading_bytes(operator):
+            handler(self, operator)
 
     def _shape_of(self, index: int) -> static_shapes.Constant:
         """A tensor's shape, with the file's own batch."""

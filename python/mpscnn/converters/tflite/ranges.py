@@ -1,0 +1,115 @@
+"""Between which numbers an operator's result lies, before its integers limit it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits
+from mpscnn.converters.tflite.file import FileOperator
+
+if TYPE_CHECKING:
+    from mpscnn.converters.tflite.context import OperatorReader
+
+# LiteRT's kernels copy, average or compare the bytes of these, whatever scale and zero point say: the result's integers
+# are the operand's, and stand for other numbers where its scale is another one.
+_OF_BYTES = frozenset(
+    {
+        "AVERAGE_POOL_2D", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "MAXIMUM", "MAX_POOL_2D", "MINIMUM", "PAD",
+        "PADV2", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPACE_TO_DEPTH",
+        "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE",
+    }
+)  # fmt: skip
+# The results of these lie between the least and the greatest of what they read.
+_WITHIN_OPERANDS = _OF_BYTES | {
+    "BATCH_TO_SPACE_ND", "CONCATENATION", "EXPAND_DIMS", "MEAN", "MIRROR_PAD", "PACK", "QUANTIZE", "REDUCE_MAX",
+    "REDUCE_MIN", "SELECT", "SELECT_V2", "SPACE_TO_BATCH_ND", "UNPACK",
+}  # fmt: skip
+_WITH_ZEROS = ("PAD", "PADV2")
+_LARGEST_EXPONENT = 80.0
+
+
+def copies_bytes(kind: str) -> bool:
+    """Whether LiteRT computes an operator of the bytes of its operands, without a look at their scales."""
+    return kind in _OF_BYTES
+
+
+def result_limits(c: OperatorReader, operator: FileOperator, grid: Grid) -> Limits:
+    """The limits between which the operator's results lie.
+
+    Args:
+        c: the file's reader.
+        operator: one whose result is integers.
+        grid: of the result.
+    """
+    operands = [c.limits(index) for index in operator.inputs if index >= 0 and not c.is_setting(index)]
+    if not operands:
+        return UNLIMITED
+    if operator.kind in _OF_BYTES and UNLIMITED not in operands:
+        return grid.limits
+    if operator.kind in _WITHIN_OPERANDS:
+        zero = [0.0] if operator.kind in _WITH_ZEROS else []
+        return Limits(
+            min([*zero, *(own.low for own in operands)]), max([*zero, *(own.high for own in operands)])
+        )
+    if operator.kind in _FIXED:
+        return _FIXED[operator.kind]
+    if operator.kind in _OF_ONE:
+        return _OF_ONE[operator.kind](operands[0])
+    if operator.kind in _OF_TWO and len(operands) == 2:
+        return _OF_TWO[operator.kind](*operands)
+    return UNLIMITED
+
+
+_FIXED = {
+    "L2_NORMALIZATION": Limits(-1.0, 1.0),
+    "LOGISTIC": Limits(0.0, 1.0),
+    "LOG_SOFTMAX": Limits(-math.inf, 0.0),
+    "SOFTMAX": Limits(0.0, 1.0),
+    "TANH": Limits(-1.0, 1.0),
+}
+
+
+def _above(least: float) -> Callable[[Limits], Limits]:
+    """Of a function that is at least this, and at most its argument where that is positive."""
+    return lambda x: Limits(least, max(x.high, 0.0))
+
+
+def _clipped(low: float, high: float) -> Callable[[Limits], Limits]:
+    return lambda x: Limits(low, high).clipped(x)
+
+
+_OF_ONE: dict[str, Callable[[Limits], Limits]] = {
+    "ABS": lambda x: Limits(max(x.low, -x.high, 0.0), max(-x.low, x.high)),
+    "ELU": _above(-1.0),
+    "EXP": lambda x: Limits(0.0, math.exp(x.high) if x.high < _LARGEST_EXPONENT else math.inf),
+    "GELU": _above(-0.17),
+    "HARD_SWISH": _above(-0.375),
+    "NEG": lambda x: Limits(-x.high, -x.low),
+    "RELU": _clipped(0.0, math.inf),
+    "RELU6": _clipped(0.0, 6.0),
+    "RELU_0_TO_1": _clipped(0.0, 1.0),
+    "RELU_N1_TO_1": _clipped(-1.0, 1.0),
+    "SQRT": lambda x: Limits(0.0, math.sqrt(max(x.high, 0.0))),
+    "SQUARE": lambda x: Limits(0.0, max(x.low * x.low, x.high * x.high)),
+}
+
+
+def _products(a: Limits, b: Limits) -> Limits:
+    if UNLIMITED in (a, b):
+        return UNLIMITED
+    ends = [first * second for first in a for second in b]
+    return Limits(min(ends), max(ends))
+
+
+def _squares(a: Limits, b: Limits) -> Limits:
+    return _OF_ONE["SQUARE"](Limits(a.low - b.high, a.high - b.low))
+
+
+_OF_TWO: dict[str, Callable[[Limits, Limits], Limits]] = {
+    "ADD": lambda a, b: Limits(a.low + b.low, a.high + b.high),
+    "MUL": _products,
+    "SQUARED_DIFFERENCE": _squares,
+    "SUB": lambda a, b: Limits(a.low - b.high, a.high - b.low),
+}

@@ -1,0 +1,192 @@
+"""Quantised TensorFlow Lite files of one operator, with any integers for what it reads and for its result.
+
+There is a case for each operator that LiteRT computes in 8-bit integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from converters.tflite_writer import Field, Operator, Tensor, constant, quantized, write_tflite
+
+from mpscnn.converters.tflite import names
+
+X = (1, 4, 6, 8)
+_CODES = {names.operator_name(code): code for code in range(170)}
+_WINDOW: list[Field] = [(0, "Int8", 1), (1, "Int32", 1), (2, "Int32", 1)]
+_POOL: list[Field] = [*_WINDOW, (3, "Int32", 2), (4, "Int32", 2)]
+
+Grid = tuple[float, int]
+"""Scale and zero point."""
+
+
+@dataclass
+class Case:
+    """An operator beside others.
+
+    Attributes:
+        result: the shape of the result.
+        inputs: the shapes of the tensors that it reads.
+        settings: constants of 32-bit integers, after the inputs.
+        first: the number of settings that come before the inputs.
+        options: their type and fields.
+        weights: the shape of 8-bit weights, after the inputs.
+        biases: how many there are, after the weights.
+        results: how many results of this shape there are.
+        activation: the field of the fused activation.
+        versions: for uint8 and int8.
+    """
+
+    result: tuple[int, ...] = X
+    inputs: Sequence[tuple[int, ...]] = (X,)
+    settings: Sequence[Any] = ()
+    first: int = 0
+    options: tuple[int, Sequence[Field]] = (0, ())
+    weights: tuple[int, ...] | None = None
+    weights_axis: int = 0
+    biases: int = 0
+    results: int = 1
+    activation: int | None = None
+    versions: tuple[int, int] = field(default=(1, 2))
+
+
+CASES = {
+    "ABS": Case(options=(78, ())),
+    "ADD": Case(inputs=(X, X), options=(11, ()), activation=0),
+    "AVERAGE_POOL_2D": Case((1, 3, 5, 8), options=(5, _POOL), activation=5),
+    "BATCH_MATMUL": Case((1, 4, 5), ((1, 4, 6), (1, 6, 5)), options=(101, ()), versions=(2, 2)),
+    "BROADCAST_TO": Case(
+        (1, 4, 6, 8), ((1, 4, 1, 8),), ([1, 4, 6, 8],), options=(104, ()), versions=(2, 2)
+    ),
+    "CONCATENATION": Case((1, 4, 6, 16), (X, X), options=(10, [(0, "Int32", 3)])),
+    "CONV_2D": Case(
+        (1, 3, 5, 7), weights=(7, 2, 2, 8), biases=7, options=(1, [*_WINDOW, (4, "Int32", 1), (5, "Int32", 1)]),
+        activation=3, versions=(1, 3),
+    ),
+    "DEPTHWISE_CONV_2D": Case(
+        (1, 3, 5, 8), weights=(1, 2, 2, 8), biases=8, weights_axis=3,
+        options=(2, [*_WINDOW, (3, "Int32", 1), (5, "Int32", 1), (6, "Int32", 1)]), activation=4, versions=(1, 3),
+    ),
+    "DEPTH_TO_SPACE": Case((1, 8, 12, 2), options=(94, [(0, "Int32", 2)]), versions=(1, 1)),
+    "DIV": Case(inputs=(X, X), options=(29, ()), activation=0),
+    "ELU": Case(versions=(1, 1)),
+    "EXP": Case(options=(33, ())),
+    "EXPAND_DIMS": Case((1, 1, 4, 48), ((1, 4, 48),), ([1],), options=(52, ()), versions=(1, 1)),
+    "FULLY_CONNECTED": Case(
+        (1, 7), ((1, 30),), weights=(7, 30), biases=7, options=(8, ()), activation=0, versions=(1, 4),
+    ),
+    "GATHER": Case((1, 4, 3, 8), settings=([5, 0, 2],), options=(23, [(0, "Int32", 2)])),
+    "GELU": Case(options=(116, ())),
+    "HARD_SWISH": Case(versions=(1, 1)),
+    "L2_NORMALIZATION": Case(options=(12, ())),
+    "LEAKY_RELU": Case(options=(75, [(0, "Float32", 0.25)])),
+    "LOG": Case(),
+    "LOGISTIC": Case(versions=(1, 2)),
+    "LOG_SOFTMAX": Case((1, 8), ((1, 8),), options=(36, ())),
+    "MAXIMUM": Case(inputs=(X, X), options=(39, ())),
+    "MAX_POOL_2D": Case((1, 3, 5, 8), options=(5, _POOL), activation=5),
+    "MEAN": Case((1, 1, 1, 8), settings=([1, 2],), options=(27, [(0, "Bool", True)])),
+    "MINIMUM": Case(inputs=(X, X), options=(39, ())),
+    "MIRROR_PAD": Case((1, 6, 8, 8), settings=([[0, 0], [1, 1], [1, 1], [0, 0]],), options=(77, [(0, "Int8", 0)])),
+    "MUL": Case(inputs=(X, X), options=(21, ()), activation=0),
+    "NEG": Case(options=(42, ()), versions=(1, 1)),
+    "PACK": Case((1, 2, 4, 48), ((1, 4, 48), (1, 4, 48)), options=(59, [(0, "Int32", 2), (1, "Int32", 1)])),
+    "PAD": Case((1, 6, 8, 8), settings=([[0, 0], [1, 1], [1, 1], [0, 0]],), options=(22, ())),
+    "PRELU": Case(weights=(1, 1, 8), weights_axis=-1, versions=(1, 1)),
+    "QUANTIZE": Case(options=(89, ())),
+    "REDUCE_MAX": Case((1, 1, 1, 8), settings=([1, 2],), options=(27, [(0, "Bool", True)])),
+    "REDUCE_MIN": Case((1, 1, 1, 8), settings=([1, 2],), options=(27, [(0, "Bool", True)])),
+    "REDUCE_PROD": Case((1, 1, 6, 8), ((1, 2, 6, 8),), ([1],), options=(27, [(0, "Bool", True)])),
+    "RELU": Case(),
+    "RELU6": Case(),
+    "RELU_0_TO_1": Case(versions=(1, 1)),
+    "RELU_N1_TO_1": Case(versions=(1, 1)),
+    "RESHAPE": Case((1, 24, 8), settings=([1, 24, 8],), options=(17, ()), versions=(1, 1)),
+    "RESIZE_BILINEAR": Case((1, 7, 9, 8), settings=([7, 9],), options=(15, ())),
+    "RESIZE_NEAREST_NEIGHBOR": Case((1, 7, 9, 8), settings=([7, 9],), options=(74, ())),
+    "REVERSE_V2": Case(settings=([2],), options=(81, ()), versions=(1, 1)),
+    "RSQRT": Case(),
+    "SLICE": Case((1, 2, 3, 4), settings=([0, 1, 2, 3], [1, 2, 3, 4]), options=(48, ())),
+    "SOFTMAX": Case((1, 8), ((1, 8),), options=(9, [(0, "Float32", 1.0)])),
+    "SPACE_TO_DEPTH": Case((1, 2, 3, 32), options=(19, [(0, "Int32", 2)])),
+    "SPLIT": Case((1, 4, 6, 4), settings=([3],), first=1, options=(35, [(0, "Int32", 2)]), results=2),
+    "SPLIT_V": Case((1, 4, 6, 4), settings=([4, 4], [3]), options=(79, [(0, "Int32", 2)]), results=2),
+    "SQRT": Case(),
+    "SQUARED_DIFFERENCE": Case(inputs=(X, X), options=(76, ())),
+    "SQUEEZE": Case((2, 4, 8), ((2, 4, 1, 8),), options=(30, ()), versions=(1, 1)),
+    "STRIDED_SLICE": Case(
+        (1, 2, 3, 4), settings=([0, 0, 0, 0], [1, 4, 6, 8], [1, 2, 2, 2]), options=(32, ()),
+    ),
+    "SUB": Case(inputs=(X, X), options=(28, ()), activation=0),
+    "SUM": Case((1, 1, 6, 8), ((1, 2, 6, 8),), ([1],), options=(27, [(0, "Bool", True)])),
+    "TANH": Case(),
+    "TILE": Case((1, 8, 6, 8), settings=([1, 2, 1, 1],), options=(51, ()), versions=(1, 1)),
+    "TRANSPOSE": Case((1, 8, 4, 6), settings=([0, 3, 1, 2],), options=(26, ())),
+    "TRANSPOSE_CONV": Case(
+        (1, 5, 7, 7), weights=(7, 2, 2, 8), settings=([1, 5, 7, 7],), first=1, options=(49, _WINDOW), versions=(1, 2),
+    ),
+    "UNPACK": Case((1, 6, 8), options=(64, [(0, "Int32", 4), (1, "Int32", 1)]), results=4),
+}  # fmt: skip
+
+
+def file_of(
+    kind: str, dtype: str, source: Grid | list[Grid], result: Grid, *, activation: int = 0, seed: int = 0
+) -> bytes:
+    """A file of this operator.
+
+    Args:
+        kind: of `CASES`.
+        dtype: uint8 or int8.
+        source: of what it reads, or of each operand.
+        result: of its results.
+        activation: the schema's number of the one that it ends with.
+        seed: of weights.
+    """
+    case, draw = CASES[kind], np.random.default_rng(seed)
+    sources = list(source) if isinstance(source, list) else [source] * len(case.inputs)
+    tensors: list[Tensor] = []
+    read: list[int] = []
+
+    def add(tensor: Tensor) -> int:
+        tensors.append(tensor)
+        read.append(len(tensors) - 1)
+        return read[-1]
+
+    settings = [constant(f"setting{i}", numbers, "int32") for i, numbers in enumerate(case.settings)]
+    for tensor in settings[: case.first]:
+        add(tensor)
+    if kind == "TRANSPOSE_CONV":
+        _add_weights(case, dtype, draw, add, sources[0])
+    given = [
+        add(quantized(Tensor(f"x{i}", shape, dtype), [own[0]], [own[1]]))
+        for i, (shape, own) in enumerate(zip(case.inputs, sources, strict=True))
+    ]
+    if case.weights is not None and kind != "TRANSPOSE_CONV":
+        _add_weights(case, dtype, draw, add, sources[0])
+    for tensor in settings[case.first :]:
+        add(tensor)
+    outputs = []
+    for number in range(case.results):
+        tensors.append(quantized(Tensor(f"y{number}", case.result, dtype), [result[0]], [result[1]]))
+        outputs.append(len(tensors) - 1)
+    number, fields = case.options
+    if activation:
+        assert case.activation is not None
+        fields = [*fields, (case.activation, "Int8", activation)]
+    version = case.versions[dtype == "int8"]
+    operator = Operator(_CODES[kind], read, outputs, number, fields, version=version)
+    return write_tflite(tensors, [operator], given, outputs)
+
+
+def _add_weights(case: Case, dtype: str, draw: np.random.Generator, add: Any, source: Grid) -> None:
+    assert case.weights is not None
+    middle = 128 if dtype == "uint8" else 0
+    values = (draw.integers(-90, 91, case.weights) + middle).astype(dtype)
+    scale = 0.01
+    add(quantized(constant("weights", values, dtype), [scale], [middle], max(case.weights_axis, 0)))
+    if case.biases:
+        biases = draw.integers(-2000, 2000, case.biases)
+        add(quantized(constant("biases", biases, "int32"), [scale * source[0]], [0]))
