@@ -46,8 +46,8 @@ def installed_backend() -> str | None:
     return next((name for name in BACKENDS if importlib.util.find_spec(name) is not None), None)
 
 
-def _choose_backend() -> None:
-    """Keras takes TensorFlow unless told otherwise when it is imported."""
+def choose_backend() -> None:
+    """Makes Keras take what is installed: it takes TensorFlow unless told otherwise when it is imported."""
     backend = installed_backend()
     if "keras" not in sys.modules and backend is not None:
         os.environ.setdefault("KERAS_BACKEND", backend)
@@ -64,7 +64,7 @@ class KerasEngine:
     ranges: ClassVar[dict[str, tuple[float, float]]] = {}
 
     def __init__(self, path: Path) -> None:
-        _choose_backend()
+        choose_backend()
         import keras
 
         try:

@@ -49,6 +49,10 @@ def prove(
         found = _without_wrong_pairs(compare(network, source, size=size), len(network.outputs))
     except Error as error:
         return None, f"not checked: {error}"
+    except MemoryError:
+        return None, f"not checked: there is not enough memory to run {sources[0].name} on its own engine"
+    except (OSError, ImportError, SystemError) as error:  # of code that is loaded when it is first needed
+        return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
     return found, f"checked against {found.second}: {found.verdict()}"
 
 

@@ -11,7 +11,8 @@ from typing import Any
 
 from mpscnn._private.files import reading
 from mpscnn._private.literals import PrecisionName
-from mpscnn.comparison.keras_engine import BACKENDS, installed_backend
+from mpscnn.comparison.engine_import import import_problem
+from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
@@ -25,10 +26,10 @@ ENGINES = ("mpscnn", "onnxruntime")
 
 # What PyTorch's weights come in.
 _STATE_DICTS = (".pth", ".pt", ".safetensors")
-# Engine, the package that must be installed, and what pip calls that.
+# Of each format's own engine the module that runs files, and what pip calls its package.
 _OWN_ENGINES = {
     ".onnx": ("onnxruntime", "onnxruntime"),
-    ".tflite": ("ai_edge_litert", "ai-edge-litert"),
+    ".tflite": ("ai_edge_litert.interpreter", "ai-edge-litert"),
     ".keras": ("keras", "keras"),
     ".h5": ("keras", "keras"),
     ".hdf5": ("keras", "keras"),
@@ -153,11 +154,13 @@ def missing_engine(path: Path) -> str | None:
     if path.suffix.lower() not in _OWN_ENGINES:
         return f"files with the suffix {path.suffix or '(none)'} have no engine of their own"
     module, package = _OWN_ENGINES[path.suffix.lower()]
-    if importlib.util.find_spec(module) is None:
+    if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
-    if package == "keras" and installed_backend() is None:
-        return f"Keras needs one of {', '.join(BACKENDS)}, and none is installed"
-    return None
+    if package == "keras":
+        if installed_backend() is None:
+            return f"Keras needs one of {', '.join(BACKENDS)}, and none is installed"
+        choose_backend()
+    return import_problem([module])
 
 
 def _named(text: str) -> Side:

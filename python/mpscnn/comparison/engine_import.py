@@ -1,0 +1,87 @@
+"""Whether another engine's package can be imported here: too little memory makes an import fail in any way."""
+
+from __future__ import annotations
+
+import importlib
+import mmap
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from mpscnn._private.child_python import code_command, inherited_environment
+from mpscnn._private.printable import printable
+
+__all__ = ["import_problem", "taken_bytes"]
+
+# What the engine needs besides its own code.
+_MARGIN = 32 << 20
+_SECONDS = 300.0
+
+# Takes as much memory as this process has already, so that the child gets as far as this process would.
+_CHILD = """
+import mmap, sys
+import mpscnn
+from mpscnn.comparison.engine_import import taken_bytes
+lacking = int(sys.argv[1]) - taken_bytes()
+kept = mmap.mmap(-1, lacking) if lacking > 0 else None
+for name in sys.argv[2:]:
+    __import__(name)
+"""
+
+
+def import_problem(modules: Sequence[str]) -> str | None:
+    """Import the modules; why that is impossible, or None.
+
+    Where the process may not take all memory that it asks for, a child tries before: a library that gets none may end
+    its process.
+    """
+    wanted = [name for name in modules if name not in sys.modules]
+    if wanted and _is_limited() and (problem := _problem_of_child(wanted)):
+        return problem
+    for name in wanted:
+        try:
+            importlib.import_module(name)
+        except MemoryError:
+            return f"there is not enough memory to import {name}"
+        except Exception as error:  # of every kind: an import that gets no memory fails where it is
+            return _reason(name, f"{type(error).__name__}: {error}")
+    return None
+
+
+def _reason(name: str, said: str) -> str:
+    return f"{name} cannot be imported: {printable(said.strip())[:300]}"
+
+
+def _is_limited() -> bool:
+    import resource
+
+    return resource.getrlimit(resource.RLIMIT_AS)[0] != resource.RLIM_INFINITY
+
+
+def taken_bytes() -> int:
+    """The address space that this process takes; 0 where the system does not say."""
+    try:
+        return int(Path("/proc/self/statm").read_text().split()[0]) * mmap.PAGESIZE
+    except (OSError, ValueError):
+        return 0
+
+
+def _problem_of_child(names: Sequence[str]) -> str | None:
+    try:
+        ended = subprocess.run(
+            code_command(_CHILD, str(taken_bytes() + _MARGIN), *names),
+            env=inherited_environment(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_SECONDS,
+        )
+    except (OSError, MemoryError, subprocess.SubprocessError) as error:
+        return _reason(" and ".join(names), f"no process can be started to try it: {error}")
+    if ended.returncode == 0:
+        return None
+    lines = ended.stderr.strip().splitlines()
+    how = f"exit code {ended.returncode}" if ended.returncode > 0 else f"signal {-ended.returncode}"
+    return _reason(" and ".join(names), f"{lines[-1] if lines else 'its process ended'} ({how})")
