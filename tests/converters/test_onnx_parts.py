@@ -109,7 +109,8 @@ def test_constants_of_more_numbers_than_channels(
         made = model([*operands, node(kind, names)], given, {"k": constant, "one": np.float32(1)})
         found = operations(assert_like_onnxruntime(made))
         assert "transpose" not in found
-        assert ("constant" in found) == (rank == 4 or shape != (3, 1, 1100))
+        is_quotient = kind == "Div" and constant_first  # of a layer that keeps the signs of infinities
+        assert ("constant" in found) == (rank == 4 or shape != (3, 1, 1100) or is_quotient)
 
 
 @pytest.mark.parametrize("kind", ["Add", "Mul", "Pow", "Max", "Min", "Greater"])

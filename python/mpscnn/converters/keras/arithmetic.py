@@ -12,6 +12,7 @@ from typing import Any
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.functions import layer_function, named_function
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.special_values import quotient, root
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -128,8 +129,7 @@ def _operator(c: Applied, symbol: str) -> Tensor:
         return _linear(c, a, number if symbol == "*" else 1.0 / number, 0.0)
     number = float(a)
     if symbol == "/":
-        inverse = c.network.activation(b, {"kind": "power", "a": 1.0, "c": -1.0}, name=c.name("/inverse"))
-        return _linear(c, inverse, number, 0.0)
+        return quotient(c.network, number, b, c.name)
     return _linear(c, b, {"+": 1.0, "-": -1.0, "*": number}[symbol], 0.0 if symbol == "*" else number)
 
 
@@ -189,7 +189,7 @@ _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
     "Softsign": _function_of("softsign"),
     "Absolute": _neuron("absolute"),
     "Negative": _neuron({"kind": "linear", "a": -1.0}),
-    "Sqrt": _neuron({"kind": "power", "a": 1.0, "c": 0.5}),
+    "Sqrt": lambda c: root(c.network, c.x(), c.name),
     "Square": _neuron({"kind": "power", "a": 1.0, "c": 2.0}),
     "Concatenate": _concatenate,
     "Elu": _like_layer("ELU"),

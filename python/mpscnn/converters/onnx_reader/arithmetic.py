@@ -17,6 +17,7 @@ from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import limited
 from mpscnn.converters.onnx_reader.quantizations import note_integers
+from mpscnn.converters.special_values import exponential, have_reciprocals, power, quotient
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -35,6 +36,7 @@ _TWO_TENSORS = {
     "Min": "minimum",
     "Pow": "power",
 }
+_SUMS = ("Add", "Sum")
 
 
 def _arithmetic(c: Context, node: Node) -> None:
@@ -102,6 +104,8 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
     number = float(constant.reshape(-1)[0])
     if bool((constant == constant.reshape(-1)[0]).all()):
         constant_along(x, constant)  # whether the shapes fit
+        if node.kind == "Div" and not constant_first and not have_reciprocals(constant):
+            return False
         _with_number(c, node, name, x, number, constant_first=constant_first)
         return True
     if node.kind in ("Max", "Min", "Pow"):
@@ -109,11 +113,9 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
     suffix, numbers = constant_along(x, constant)
     if numbers.size > _MOST_CHANNELS:
         return _with_numbers(c, node, x, constant, constant_first=constant_first)
+    if node.kind == "Div" and (constant_first or not have_reciprocals(constant)):
+        return False
     scale, offset = _line(node.kind, constant, constant_first=constant_first)
-    if node.kind == "Div" and constant_first:
-        x = x.holding(
-            c.neuron(x.tensor, {"kind": "power", "a": 1.0, "c": -1.0}, c.layer_name(node, "/reciprocal"))
-        )
     along: dict[str, Any] = {}
     suffix = x.order[:0]
     for role, values in (("scale", scale), ("offset", offset)):
@@ -167,15 +169,13 @@ def _with_numbers(
 def _line(
     kind: str, constant: NDArray[np.float32], *, constant_first: bool
 ) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
-    """Scale and offset: what a sum, difference, product or quotient makes of x."""
-    if kind == "Add":
+    """Scale and offset: what a sum, difference, product or quotient by a constant makes of x."""
+    if kind in _SUMS:
         return None, constant
     if kind == "Sub":
         return (-1.0, constant) if constant_first else (None, -constant)
-    if kind == "Mul" or (kind == "Div" and constant_first):
+    if kind == "Mul":
         return constant, None
-    if not constant.all():
-        raise UnsupportedError("divides by a constant with zeros")
     return (1.0 / constant.astype(np.float64)).astype(np.float32), None
 
 
@@ -186,17 +186,25 @@ def _with_number(c: Context, node: Node, name: str, x: Value, number: float, *, 
     if node.kind == "Min":
         limited(c, node, name, -math.inf, number)
         return
+    names = c.names_of(node)
+    if node.kind == "Div" and constant_first:
+        c.result(node, x.holding(quotient(c.network, number, x.tensor, names)))
+        return
+    if node.kind == "Pow" and constant_first:
+        c.result(node, x.holding(exponential(c.network, number, x.tensor, names)))
+        return
+    if node.kind == "Pow":
+        c.result(node, x.holding(power(c.network, x.tensor, number, names)))
+        return
     function = _neuron(node.kind, number, constant_first=constant_first)
     tensor = x.tensor
-    if node.kind == "Div" and constant_first:
-        tensor = c.neuron(tensor, {"kind": "power", "a": 1.0, "c": -1.0}, c.layer_name(node, "/reciprocal"))
     if (function["kind"], function["a"], function.get("b", 0.0)) != ("linear", 1.0, 0.0):
         tensor = c.neuron(tensor, function, c.layer_name(node))
     c.result(node, x.holding(tensor))
 
 
 def _neuron(kind: str, number: float, *, constant_first: bool) -> dict[str, Any]:
-    if kind == "Add":
+    if kind in _SUMS:
         return {"kind": "linear", "a": 1.0, "b": number}
     if kind == "Sub":
         return {
@@ -204,17 +212,9 @@ def _neuron(kind: str, number: float, *, constant_first: bool) -> dict[str, Any]
             "a": -1.0 if constant_first else 1.0,
             "b": number if constant_first else -number,
         }
-    if kind == "Mul" or (kind == "Div" and constant_first):
+    if kind == "Mul":
         return {"kind": "linear", "a": number}
-    if kind == "Div":
-        if number == 0.0:
-            raise UnsupportedError("divides by zero")
-        return {"kind": "linear", "a": 1.0 / number}
-    if kind == "Pow" and not constant_first:
-        return {"kind": "power", "a": 1.0, "c": number}
-    if kind == "Pow" and number > 0.0:
-        return {"kind": "exponential", "a": 1.0, "c": number}
-    raise UnsupportedError(f"with the constant {number} it is not supported")
+    return {"kind": "linear", "a": 1.0 / number}
 
 
 ARITHMETIC: dict[str, Handler] = dict.fromkeys(_TWO_TENSORS, _arithmetic)

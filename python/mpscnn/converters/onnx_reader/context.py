@@ -141,6 +141,10 @@ class Context:
         """The node's name, made unique."""
         return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
 
+    def names_of(self, node: Node) -> Callable[[str], str]:
+        """Gives the names of layers that a node becomes, by what is behind the node's own."""
+        return lambda suffix: self.layer_name(node, suffix)
+
     def _inserted_name(self, suffix: str) -> str:
         """Of a layer that only moves elements for a node."""
         if self._node is None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import numpy as np
-
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.special_values import one_number
 from mpscnn.errors import UnsupportedError
 
 _COMPARISONS = {
@@ -22,10 +21,7 @@ _JUNCTIONS = {"And": "multiply", "Or": "maximum", "Xor": "not_equal"}
 
 def as_booleans(c: Context, node: Node, x: Value) -> Value:
     """1 where x is not 0; NaN is not."""
-    name = c.layer_name(node, "/zero")
-    extents = (1,) * (len(x.tensor.shape) - 1)
-    zero = c.network.constant(c.network.inputs[0], extents, name=name)
-    c.set_weight(name, "value", np.zeros(extents, np.float32))
+    zero = one_number(c.network, 0.0, x.tensor, c.layer_name(node, "/zero"))
     return x.holding(c.network.not_equal(x.tensor, zero, name=c.layer_name(node))).as_whole_numbers()
 
 

@@ -12,6 +12,7 @@ from mpscnn.converters.layout import positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.quantizations import within_integers
+from mpscnn.converters.special_values import quotient, root
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 
@@ -25,14 +26,12 @@ _PLAIN: dict[str, Activation] = {
     "Log": "logarithm",
     "Mish": "mish",
     "Neg": {"kind": "linear", "a": -1.0},
-    "Reciprocal": {"kind": "power", "a": 1.0, "c": -1.0},
     "Relu": "relu",
     "Round": "round",
     "Sigmoid": "sigmoid",
     "Sign": "sign",
     "Softplus": "softplus",
     "Softsign": "softsign",
-    "Sqrt": {"kind": "power", "a": 1.0, "c": 0.5},
     "Tanh": "tanh",
 }
 _LARGEST = float(np.finfo(np.float32).max)
@@ -82,6 +81,8 @@ def limits(c: Context, node: Node) -> tuple[float, float]:
 
 
 def _clip_function(low: float, high: float) -> Activation:
+    if low == math.inf or high == -math.inf:
+        raise UnsupportedError(f"its limits are {low} and {high}: nothing but an infinity is within")
     if low == 0.0:
         return "relu" if high >= _LARGEST else {"kind": "relun", "a": 0.0, "b": high}
     if math.isnan(low) or math.isnan(high) or low > high:
@@ -127,6 +128,16 @@ def _prelu(c: Context, node: Node) -> None:
     c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node))))
 
 
+def _root(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    c.result(node, x.holding(root(c.network, x.tensor, c.names_of(node))))
+
+
+def _reciprocal(c: Context, node: Node) -> None:
+    x = c.value(node.inputs[0])
+    c.result(node, x.holding(quotient(c.network, 1.0, x.tensor, c.names_of(node))))
+
+
 def _celu(c: Context, node: Node) -> None:
     """alpha times an ELU of x / alpha."""
     alpha = node.number("alpha", 1.0)
@@ -150,5 +161,7 @@ NEURONS: dict[str, Handler] = {
     **dict.fromkeys([*_PLAIN, "LeakyRelu", "Elu", "HardSigmoid", "Gelu", "Clip", "Swish"], _plain),
     "Celu": _celu,
     "PRelu": _prelu,
+    "Reciprocal": _reciprocal,
     "Selu": _selu,
+    "Sqrt": _root,
 }

@@ -15,6 +15,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.pieces import part
+from mpscnn.converters.special_values import finite
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -59,10 +60,14 @@ def _over(c: Context, x: Value, axes: list[int], kind: str) -> Value:
 
 
 def _log_of_exponentials(c: Context, node: Node) -> None:
-    """Of differences to the largest element, which keeps the exponentials finite; that is added again."""
+    """Of differences to the largest element, which keeps the exponentials finite; that is added again.
+
+    It is finite itself, as a difference of infinities is NaN.
+    """
     x = c.value(node.inputs[0])
     axes = _reduced_axes(c, node, x)
     largest = _over(c, x, axes, "max")
+    largest = largest.holding(finite(c.network, largest.tensor, c.names_of(node)))
     both = align(c.arranger, x, largest)
     name = c.layer_name(node, "/elements")
     powers = c.network.subtract(both.first, both.second, activation="exponential", name=name)

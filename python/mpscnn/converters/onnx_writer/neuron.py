@@ -67,9 +67,8 @@ def _linear_neuron(layer: Layer, x: str, neuron: Neuron) -> str:
 
 
 def _power(layer: Layer, x: str, neuron: Neuron) -> str:
+    """Not a Sqrt for the exponent of a half: the root of minus infinity is NaN, its power is infinity."""
     base = _linear(layer, x, neuron)
-    if neuron["c"] == 0.5:
-        return layer.add("Sqrt", base)
     return layer.add("Pow", base, layer.constant([float(neuron["c"])], "c"))
 
 

@@ -10,12 +10,12 @@ from numpy.typing import NDArray
 from mpscnn.converters.affine import affine
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Value
+from mpscnn.converters.special_values import exponential, have_reciprocals, power, quotient, root
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.logic import operands
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
-from mpscnn.graph.layers.layer_maker import Tensor
 
 Values = NDArray[np.float32]
 _TWO_TENSORS = {
@@ -100,48 +100,45 @@ def _with_constant(
         return None
     if kind in ("MAXIMUM", "MINIMUM", "POW", "SQUARED_DIFFERENCE"):
         number = float(values.reshape(-1)[0])
-        if values.size != 1 or (kind == "POW" and constant_first and number <= 0.0):
+        if values.size != 1:
             return None
+        if kind == "POW" and constant_first:
+            return x.holding(exponential(net, number, x.tensor, c.names_of(operator)))
         if kind == "POW":
-            return x.holding(_power(c, operator, x.tensor, number, constant_first=constant_first))
+            return x.holding(power(net, x.tensor, number, c.names_of(operator)))
         name = c.layer_name(operator)
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
             function = c.ending(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.holding(net.activation(x.tensor, function, name=name))
+    if kind == "DIV" and constant_first and values.size == 1:
+        number = float(values.reshape(-1)[0])
+        return x.holding(
+            quotient(net, number, x.tensor, c.names_of(operator), c.ending(operator, activation))
+        )
+    if kind == "DIV" and (constant_first or not have_reciprocals(values)):
+        return None
     if values.size > 1 and not (values.size == values.shape[-1] == x.shape[-1]):
         return None
     if values.size > 1:
         x = c.plain(x)
     tensor = x.tensor
     scale, offset = _line(kind, values, constant_first=constant_first)
-    if kind == "DIV" and constant_first:
-        inverse = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
-        tensor = net.activation(tensor, inverse, name=c.layer_name(operator, "/inverse"))
     ending = c.ending(operator, activation)
     y = affine(net, tensor, scale=scale, offset=offset, activation=ending, name=c.layer_name(operator))
     return x.holding(y)
 
 
 def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
-    """Scale and offset: what the operator makes of x, or of 1 / x."""
-    if kind == "DIV" and not constant_first:
-        if not values.all():
-            raise UnsupportedError("divides by 0")
+    """Scale and offset: what the operator makes of x."""
+    if kind == "DIV":
         return 1.0 / values, None
-    if kind in ("MUL", "DIV"):
+    if kind == "MUL":
         return values, None
     if kind == "ADD":
         return None, values
     return (np.full_like(values, -1.0), values) if constant_first else (None, -values)
-
-
-def _power(c: Reader, operator: FileOperator, x: Tensor, number: float, *, constant_first: bool) -> Tensor:
-    name = c.layer_name(operator)
-    if not constant_first:
-        return c.network.activation(x, {"kind": "power", "a": 1.0, "b": 0.0, "c": number}, name=name)
-    return c.network.activation(x, {"kind": "exponential", "a": 1.0, "b": 0.0, "c": number}, name=name)
 
 
 # ---- One operand -------------------------------------------------------------------------------------------
@@ -177,6 +174,10 @@ def _function(c: Reader, operator: FileOperator) -> None:
     if operator.kind == "GELU":
         function = "gelu_tanh" if operator.options and operator.options.boolean(0) else "gelu"
     x, function = c.seen(operator.inputs[0]), c.ending(operator, function)
+    if operator.kind in ("SQRT", "RSQRT") and not c.has_integers(operator.inputs[0]):
+        inverse = operator.kind == "RSQRT"
+        c.result(operator, x.holding(root(c.network, x.tensor, c.names_of(operator), inverse=inverse)))
+        return
     c.result(operator, x.holding(c.network.activation(x.tensor, function, name=c.layer_name(operator))))
 
 

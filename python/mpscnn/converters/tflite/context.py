@@ -301,6 +301,10 @@ class OperatorReader:
         """What the file calls an operator: its result's name, if it has one."""
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
+    def names_of(self, operator: FileOperator) -> Callable[[str], str]:
+        """Gives the names of layers that an operator becomes, by what is behind the operator's own."""
+        return lambda suffix: self.layer_name(operator, suffix)
+
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:
         """The result's name in the file, made unique; `;` separates names that TensorFlow merged."""
         return self._name_for(operator.outputs[0], operator.kind.lower(), suffix)

@@ -1,0 +1,85 @@
+"""Functions of each element that are right for infinities, zeros and NaN, where a neuron alone would not be.
+
+A neuron's power is the function pow of C, but for the sign of a zero: the power of minus infinity is infinity where a
+root is NaN, and the reciprocal of -0 is infinity.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from mpscnn.graph.layer_arguments import Activation
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+Named = Callable[[str], str]
+"""Gives a layer's name for what is behind it: nothing for the last layer of several."""
+
+_LARGEST = float(np.finfo(np.float32).max)
+_BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}
+
+
+def root(network: Network, x: Tensor, name: Named, *, inverse: bool = False) -> Tensor:
+    """The square root, or 1 divided by it: NaN for all numbers below zero."""
+    limited = network.activation(x, _BELOW_ZERO, name=name("/limited"))
+    return network.activation(
+        limited, {"kind": "power", "a": 1.0, "c": -0.5 if inverse else 0.5}, name=name("")
+    )
+
+
+def finite(network: Network, x: Tensor, name: Named) -> Tensor:
+    """The largest numbers of their sign for infinities. To a neuron these are no limits."""
+    largest, least = (one_number(network, sign * _LARGEST, x, name("/limit")) for sign in (1.0, -1.0))
+    return network.maximum(network.minimum(x, largest, name=name("/below")), least, name=name("/finite"))
+
+
+def quotient(
+    network: Network, number: float, divisor: Tensor, name: Named, activation: Activation = None
+) -> Tensor:
+    """A number divided by each element."""
+    dividend = one_number(network, number, divisor, name("/dividend"))
+    return network.divide(dividend, divisor, activation=activation, name=name(""))
+
+
+def power(network: Network, x: Tensor, exponent: float, name: Named) -> Tensor:
+    """The power of each element with an exponent."""
+    if exponent == 0.0:
+        return ones(network, x, name)
+    if (
+        exponent < 0.0 and exponent % 2.0 == 1.0
+    ):  # infinities have the sign of the zeros that they are made of
+        if exponent == -1.0:
+            return quotient(network, 1.0, x, name)
+        return network.power(x, one_number(network, exponent, x, name("/exponent")), name=name(""))
+    return network.activation(x, {"kind": "power", "a": 1.0, "c": exponent}, name=name(""))
+
+
+def exponential(network: Network, base: float, x: Tensor, name: Named) -> Tensor:
+    """The power of a number with each element as its exponent."""
+    if base == 1.0:
+        return ones(network, x, name)
+    if base > 0.0:
+        return network.activation(x, {"kind": "exponential", "a": 1.0, "c": base}, name=name(""))
+    return network.power(one_number(network, base, x, name("/base")), x, name=name(""))
+
+
+def ones(network: Network, x: Tensor, name: Named) -> Tensor:
+    """1 for each element: x^0 and 1^x, where x is NaN, too."""
+    same = network.equal(x, x, name=name("/number"))
+    return network.add(same, network.not_equal(x, x, name=name("/nan")), name=name(""))
+
+
+def one_number(network: Network, number: float, like: Tensor, name: str) -> Tensor:
+    """A constant that arithmetic repeats for each element of a tensor."""
+    extents = (1,) * (len(like.shape) - 1)
+    made = network.constant(network.inputs[0], extents, name=name)
+    network.graph.set_weight(name, "value", np.full(extents, number, np.float32))
+    return made
+
+
+def have_reciprocals(numbers: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bool:
+    """Whether to divide by these numbers is to multiply by others: not by 0, nor by what is next to it."""
+    with np.errstate(all="ignore"):
+        return bool(np.isfinite((1.0 / numbers.astype(np.float64)).astype(np.float32)).all())
