@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,7 @@ from converters.caffe_writer import image, layer, write
 from converters.test_caffe import random, refusal
 
 from mpscnn import converters
+from mpscnn.converters.caffe.file import unquoted
 from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.caffe.weights import Place, read_weights
 from mpscnn.converters.unsupported import UnsupportedLayersError
@@ -105,6 +107,58 @@ def test_damaged_text(tmp_path: Path, text: str, reason: str) -> None:
     message = refusal(paths)
     assert reason in message
     assert str(paths[0]) in message
+
+
+# ---- Work that is in proportion to the files ------------------------------------------------------------------------
+
+SECONDS = 10.0  # orders of magnitude below what the same took where each quotation mark was looked behind
+
+
+@pytest.mark.parametrize(
+    "content", ['name: "' + '\\"' * 80_000, "'\\'" * 80_000, '"' * 160_001, ":" * 160_000]
+)
+def test_text_is_read_once(tmp_path: Path, content: str) -> None:
+    paths = write(tmp_path, image(1, 3, 4, 4) + content)
+    begun = time.process_time()
+    assert "is not a network of Caffe as text" in refusal(paths)
+    assert time.process_time() - begun < SECONDS
+
+
+@pytest.mark.parametrize(
+    ("text", "kept"),
+    [
+        ('a: "pool: MAX" pool: MAX', 'a: "pool: MAX" pool: "MAX"'),
+        (
+            "a: 'it is \\'pool: MAX' pool: MAX # pool: MAX",
+            "a: 'it is \\'pool: MAX' pool: \"MAX\" # pool: MAX",
+        ),
+        ("pool: 1 b: true c: inf", 'pool: "1" b: true c: inf'),
+        ('a: "no end pool: MAX\npool: MAX', 'a: "no end pool: MAX\npool: "MAX"'),
+    ],
+)
+def test_only_words_outside_of_texts_and_comments_are_values(text: str, kept: str) -> None:
+    assert unquoted(text) == kept
+
+
+@pytest.mark.parametrize("kind", ["Eltwise", "Concat", "ReLU", "Split"])
+def test_layers_of_thousands_of_blobs_are_refused(tmp_path: Path, kind: str) -> None:
+    for many in ('bottom: "data" ' * 2_000 + 'top: "y"', 'bottom: "data" ' + 'top: "y" ' * 2_000):
+        text = image(1, 3, 4, 4) + f'layer {{ name: "y" type: "{kind}" {many} }}'
+        assert "supported are 1024" in refusal(write(tmp_path, text))
+
+
+def test_thousands_of_empty_weights_are_refused(tmp_path: Path) -> None:
+    paths = write(tmp_path, image(1, 3, 4, 4) + layer("ReLU", "y", "data"))
+    message = weights_message()()
+    message.layer.add(name="y")
+    message.layer[0].blobs.extend([type(message.layer[0].blobs.add())()] * 100_000)
+    paths[1].write_bytes(message.SerializeToString())
+    assert "has 100001 weights, more than 64" in refusal(paths)
+    message = weights_message()()
+    for _ in range(20_000):
+        message.layer.add()
+    paths[1].write_bytes(message.SerializeToString())
+    assert "has 20000 layers, more than 10000" in refusal(paths)
 
 
 # ---- Weights -------------------------------------------------------------------------------------------------

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import time
+import tracemalloc
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -374,10 +375,43 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path, name: str) -> None:
     assert refused > 50
 
 
+@pytest.mark.parametrize("form", ["zip", "legacy"])
+@pytest.mark.parametrize("opcode", [b"]", b"}", b"(", b"N", b"U\x02ab", b"M\xff\xff", b"K\x01"])
+def test_few_bytes_may_not_make_many_objects(tmp_path: Path, form: str, opcode: bytes) -> None:
+    """An empty list is one byte in the file and takes more than fifty in memory."""
+    content = b"\x80\x02" + opcode * 1_000_000 + b"."
+    if form == "zip":
+        path = tmp_path / "weights.pth"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("archive/data.pkl", content)
+        content = path.read_bytes()
+    else:
+        content = b"".join(map(pickled, (0x1950A86A20F9469CFC6C, 1001, {}))) + content
+    tracemalloc.start()
+    try:
+        with pytest.raises(mpscnn.UnsupportedError, match="its pickle makes more than"):
+            read(tmp_path, content)
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_state_dict_of_thousands_of_tensors_is_within_its_budget(tmp_path: Path) -> None:
+    """Also of scalars, whose elements take the least of the file."""
+    storages = Storages()
+    value = {f"layer{i}.count": storages.tensor(np.array(1.0, np.float32)) for i in range(6_000)}
+    assert len(list(read(tmp_path, zip_form(value, storages)))) == 6_000
+
+
+def test_a_name_without_an_end(tmp_path: Path) -> None:
+    with pytest.raises(mpscnn.WeightsError, match="a name does not end"):
+        read(tmp_path, zip_form(Raw(b"ctorch\n" + b"a" * 100_000), Storages()))
+
+
 def test_many_opcodes_take_time_in_proportion(tmp_path: Path) -> None:
     """Generous: quadratic work would take minutes."""
     names = b"".join(pickled(f"{'module.' * 100}{i}")[2:-1] + b"N" for i in range(3000))
-    code = b"}(" + names + b"u" + b"0N" * 300_000
+    code = b"}(" + names + b"u" + b"0N" * 200_000
     start = time.monotonic()
     with pytest.raises(mpscnn.WeightsError):
         read(tmp_path, zip_form(Raw(code), Storages()))

@@ -29,7 +29,7 @@ FILLED_FREE = 640 << 20
 _FILLED_PER_ELEMENT = 16
 # Nodes that a file's functions stand for, and objects that a pickle makes.
 _NODES_FREE, _BYTES_PER_NODE = 4_096, 16
-_OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 16
+_OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
 
 
 @dataclass(frozen=True)

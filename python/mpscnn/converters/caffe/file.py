@@ -18,6 +18,7 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 WEIGHTS, TEXT = ".caffemodel", ".prototxt"
 _MAX_LAYERS = 10_000
+_MAX_BLOBS = 1_024  # that a layer reads or makes; a network's layers have no more operands
 _MAX_REASON = 200
 # Types of layers that Caffe's first format wrote as numbers' names.
 _OLD_TYPES = {
@@ -34,8 +35,9 @@ _OLD_TYPES = {
     "TANH": "TanH",
 }
 # A word or a number where an enumeration's value is, which is text in our schema; texts and comments are passed over.
+# A text without its end reaches to the end of its line: else each quotation mark in it would be looked behind again.
 _WORD = re.compile(
-    r'("(?:[^"\\\n]|\\.)*"|\'(?:[^\'\\\n]|\\.)*\'|#[^\n]*)'
+    r'("(?:[^"\\\n]|\\.)*"?|\'(?:[^\'\\\n]|\\.)*\'?|#[^\n]*)'
     r"|(:\s*)([A-Za-z_]\w*)"
     r"|(\b(?:code_type|norm_region|operation|phase|pool|round_mode)\s*:\s*)(\d+)"
 )
@@ -153,6 +155,11 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
     kind = entry.type
     if kind.isupper() and kind not in ("LRN", "ELU", "BNLL", "LSTM", "MVN", "RNN", "SPP"):
         kind = _OLD_TYPES.get(kind, "".join(part.capitalize() for part in kind.split("_")))
+    if max(len(entry.bottom), len(entry.top)) > _MAX_BLOBS:
+        raise UnsupportedError(
+            f"layer {shown(entry.name)} has {len(entry.bottom)} inputs and {len(entry.top)} results; supported are "
+            f"{_MAX_BLOBS}"
+        )
     bottoms, tops = list(entry.bottom), list(entry.top)
     if kind == "SoftmaxWithLoss":  # what is left of it without labels
         kind, bottoms, tops = "Softmax", bottoms[:1], tops[:1]

@@ -20,6 +20,8 @@ from mpscnn.converters.spared_data import Field, Holder, SparedData
 from mpscnn.errors import WeightsError
 
 _MAX_AXES = 8
+# A recurrent layer, which has the most, has some ten; layers as those of the text.
+_MAX_BLOBS, _MAX_LAYERS = 64, 10_000
 
 # By the numbers of the fields in `schema`: BlobProto.data and BlobProto.double_data.
 _TYPES: dict[int, np.dtype[Any]] = {5: np.dtype("<f4"), 8: np.dtype("<f8")}
@@ -86,9 +88,14 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
     content = FileBytes(path)
     places = {_bytes(data): Place(content, *_bytes(data), _TYPES[data.number]) for data in spared.left_out}
     weights: dict[str, list[Blob]] = {}
+    if len(message.layer) + len(message.layers) > _MAX_LAYERS:
+        count = len(message.layer) + len(message.layers)
+        raise WeightsError(f"{path}: has {count} layers, more than {_MAX_LAYERS}")
     for layer in (*message.layer, *message.layers):
         if layer.blobs:
             where = f"{path}: layer {shown(layer.name)}"
+            if len(layer.blobs) > _MAX_BLOBS:
+                raise WeightsError(f"{where}: has {len(layer.blobs)} weights, more than {_MAX_BLOBS}")
             weights[layer.name] = [_blob(blob, places, where) for blob in layer.blobs]
     if not weights:
         raise WeightsError(f"{path}: holds no weights")

@@ -6,6 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from mpscnn.converters.budget import most_objects
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 
@@ -36,17 +37,21 @@ class Meanings:
 
 
 class PickleReader:
-    """One pickle after another from bytes. Each object takes at least one byte, so memory is bounded by their number.
+    """One pickle after another from bytes.
 
-    The opcodes are those that Python's pickle module writes in the protocols 2 to 5 for plain values.
+    The opcodes are those that Python's pickle module writes in the protocols 2 to 5 for plain values. One byte may make
+    an object of a hundred bytes, so the opcodes of all pickles together are bounded.
 
     Args:
         content: the bytes.
         origin: the file, for messages.
         meanings: of globals, calls and persistent identifiers.
+        size: of the whole file in bytes.
     """
 
-    def __init__(self, content: memoryview, origin: str, meanings: Meanings) -> None:
+    def __init__(self, content: memoryview, origin: str, meanings: Meanings, size: int) -> None:
+        self._most = self._left = most_objects(size)
+        self._known: dict[tuple[str, str], object] = {}
         self.position = 0
         self._content = content
         self._origin = origin
@@ -59,6 +64,12 @@ class PickleReader:
         self._memo: dict[int, object] = {}
         try:
             while (code := self._take(1)[0]) != _STOP:
+                self._left -= 1
+                if self._left < 0:
+                    raise UnsupportedError(
+                        f"{self._origin}: its pickle makes more than {self._most} objects, which is not supported "
+                        "for a file of its size"
+                    )
                 step = _STEPS.get(code)
                 if step is None:
                     raise UnsupportedError(
@@ -86,10 +97,14 @@ class PickleReader:
         return int(value)
 
     def _line(self) -> str:
+        """The part of a name, which ends with its line."""
         start = self.position
-        while self._take(1)[0] != _NEWLINE:
-            pass
-        return bytes(self._content[start : self.position - 1]).decode("utf-8")
+        found = bytes(self._content[start : start + _LONGEST_NAME])
+        length = found.find(b"\n")
+        if length < 0:
+            raise WeightsError(f"{self._origin}: its pickle is damaged at byte {start}: a name does not end")
+        self.position = start + length + 1
+        return found[:length].decode("utf-8")
 
     def _push(self, value: object) -> None:
         self._stack.append(value)
@@ -179,7 +194,10 @@ class PickleReader:
             target[key] = value
 
     def _named(self, module: str, name: str) -> None:
-        self._push(self._meanings.named(Global(module, name)))
+        key = module, name
+        if key not in self._known:
+            self._known[key] = self._meanings.named(Global(module, name))
+        self._push(self._known[key])
 
     def _global(self) -> None:
         module = self._line()
@@ -215,7 +233,8 @@ class PickleReader:
         self._push(self._memo[self._number(form)])
 
 
-_STOP, _NEWLINE = ord("."), ord("\n")
+_STOP = ord(".")
+_LONGEST_NAME = 1_024
 
 _STEPS: dict[int, Callable[[PickleReader], object]] = {
     0x80: PickleReader._skip_protocol,

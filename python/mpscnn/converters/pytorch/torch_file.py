@@ -196,7 +196,8 @@ def _read_zip(file: FileBytes, origin: str) -> object:
     if f"{folder}constants.pkl" in entries:
         raise UnsupportedError(f"{origin}: is a TorchScript program; {_STATE_DICT_ONLY}")
     values = _ZipValues(origin, entries, folder)
-    return PickleReader(memoryview(entries[f"{folder}data.pkl"]), origin, values.meanings).load()
+    content = memoryview(entries[f"{folder}data.pkl"])
+    return PickleReader(content, origin, values.meanings, len(file)).load()
 
 
 # ---- The older form ------------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ def _read_legacy(file: FileBytes, origin: str) -> object:
     """Pickles of a magic number, a version, the machine, the value, and the storages' order; then their elements."""
     values = _TorchValues(origin)
     # Where the pickles end is not known before they are read.
-    reader = PickleReader(memoryview(file.read(0, len(file))), origin, values.meanings)
+    reader = PickleReader(memoryview(file.read(0, len(file))), origin, values.meanings, len(file))
     reader.load()
     version, machine = reader.load(), reader.load()
     if version != _LEGACY_VERSION or not isinstance(machine, dict):
