@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,9 +15,17 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import replacing
 from mpscnn.errors import Error, ParameterError, WeightsError
+from mpscnn.training.array_archive import read_arrays
+from mpscnn.training.frozen_layers import PREFIX as FROZEN
 from mpscnn.training.optimizers import Optimizer, optimizer_of_stored, settings_of
 
 _FORMAT = "mpscnn checkpoint 4"
+_PREFIXES = ("weight:", "variable:", FROZEN)
+
+
+def _is_known(name: str) -> bool:
+    """Whether a trainer writes an array of this name. Whether its network has such a weight is found out later."""
+    return name in ("settings", "anchors") or name.startswith(_PREFIXES)
 
 
 def write_checkpoint(
@@ -32,15 +41,16 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
     """Settings and arrays. Raises WeightsError for a file that is missing, damaged or of another version."""
     name = os.fspath(path)
     try:
-        with Path(path).open("rb") as content, np.load(content, allow_pickle=False) as file:
-            arrays = {key: file[key] for key in file.files}
+        arrays = read_arrays(Path(path), _is_known)
         settings = json.loads(arrays.pop("settings").tobytes())
     except FileNotFoundError:
         raise WeightsError(f"{name}: no such file") from None
+    except WeightsError as error:
+        raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
     except OSError as error:
         raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
-    except (ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
-        # What NumPy says of other files is how to read them unsafely; and of a lone array it gives no archive.
+    except (zipfile.BadZipFile, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
+        # Another file, or one whose members are damaged.
         raise WeightsError(f"{name} is no checkpoint, or damaged") from error
     except Exception as error:  # what the zip and zlib modules raise
         raise WeightsError(f"{name} is a damaged checkpoint: {error}") from error

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 _AVERAGE = ".average"
-_PREFIX = "frozen:"
+PREFIX = "frozen:"
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class FrozenLayers:
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
         """Of a checkpoint."""
-        return {_PREFIX + name: value for name, value in self.variables.items()}
+        return {PREFIX + name: value for name, value in self.variables.items()}
 
     @classmethod
     def of_checkpoint(
@@ -70,7 +70,7 @@ class FrozenLayers:
     ) -> FrozenLayers:
         """What `settings` and `arrays` of one have said."""
         variables = {
-            name.removeprefix(_PREFIX): array for name, array in arrays.items() if name.startswith(_PREFIX)
+            name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)
         }
         seen, missed = settings.get("seen_updates", {}), settings.get("missed_updates", {})
         return cls(tuple(settings["frozen"]), variables, seen, missed)

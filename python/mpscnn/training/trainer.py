@@ -398,9 +398,13 @@ class Trainer:
         frozen = FrozenLayers.of_checkpoint(settings, arrays)
         built = trainer._build(network, frozen) if frozen.missed else replace(trainer._built, frozen=frozen)
         variables = {name[9:]: array for name, array in arrays.items() if name.startswith("variable:")}
-        missing = {entry["name"] for entry in built.described["variables"]} - set(variables)
-        if missing:
-            raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no {min(missing)!r}")
+        wanted = {entry["name"] for entry in built.described["variables"]}
+        if wanted - set(variables):
+            missing = min(wanted - set(variables))
+            raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has no {missing!r}")
+        if set(variables) - wanted:
+            unknown = min(set(variables) - wanted)
+            raise WeightsError(f"{os.fspath(path)} is a damaged checkpoint: it has {unknown!r}, of no layer")
         built.set_variables(variables)
         steps, epoch, batch = (
             whole_number(f"{os.fspath(path)}: {name}", settings[name], least=0)

@@ -1,0 +1,77 @@
+"""Archives of arrays (.npz) that somebody may have changed: each member is checked before memory is taken for it."""
+
+from __future__ import annotations
+
+import io
+import math
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import require_regular
+from mpscnn.errors import WeightsError
+
+_SUFFIX = ".npy"
+# Members are stored as they are. What somebody has compressed may become so many times the file.
+_MAX_UNPACKED, _ALWAYS = 16, 1 << 20
+_LONGEST_HEADER = 10_000
+_NUMBERS = "biuf"
+#: By the version of NumPy's format.
+_READ_HEADER: dict[tuple[int, int], Callable[..., tuple[tuple[int, ...], bool, np.dtype[Any]]]] = {
+    (1, 0): np.lib.format.read_array_header_1_0,
+    (2, 0): np.lib.format.read_array_header_2_0,
+}
+
+
+def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArray[Any]]:
+    """The arrays of an archive by their names.
+
+    Args:
+        path: the file.
+        is_known: whether an array of this name belongs into it.
+
+    Raises:
+        WeightsError: an array has a name that is not known or is there twice, claims more than the archive has, or is
+            not one of numbers. Errors of the module zipfile and the like are those of damaged archives.
+    """
+    require_regular(path, WeightsError)
+    left = _MAX_UNPACKED * path.stat().st_size + _ALWAYS
+    arrays: dict[str, NDArray[Any]] = {}
+    with path.open("rb") as file, zipfile.ZipFile(file) as archive:
+        for entry in archive.infolist():
+            name = entry.filename.removesuffix(_SUFFIX)
+            if name == entry.filename or name in arrays or not is_known(name):
+                raise WeightsError(f"its member {entry.filename[:120]!r} is unknown, or there twice")
+            left -= entry.file_size
+            if left < 0:
+                raise WeightsError(
+                    f"its arrays would take more than {_MAX_UNPACKED} times the file's size: "
+                    f"{entry.filename[:120]!r} claims {entry.file_size} bytes"
+                )
+            with archive.open(entry) as member:
+                arrays[name] = _array(entry.filename, member, entry.file_size)
+    return arrays
+
+
+def _array(name: str, member: Any, size: int) -> NDArray[Any]:
+    """One array, whose header says how much of the member's bytes it takes: all of them."""
+    content = bytearray(size)
+    read = member.readinto(content) if size else 0
+    while read < size and (more := member.readinto(memoryview(content)[read:])):
+        read += more
+    header: BinaryIO = io.BytesIO(bytes(content[: _LONGEST_HEADER + 16]))
+    version = np.lib.format.read_magic(header)
+    if version not in _READ_HEADER:
+        raise WeightsError(f"its member {name[:120]!r} has the version {version}")
+    shape, is_fortran, dtype = _READ_HEADER[version](header, max_header_size=_LONGEST_HEADER)
+    begin = header.tell()
+    if dtype.kind not in _NUMBERS or min(shape, default=0) < 0:
+        raise WeightsError(f"its member {name[:120]!r} holds {dtype} {shape[:8]}, not numbers")
+    if read != size or begin + math.prod(shape) * dtype.itemsize != size:
+        raise WeightsError(f"its member {name[:120]!r} is {dtype} {shape[:8]}, but has {size} bytes")
+    flat = np.frombuffer(content, dtype, offset=begin)
+    return flat.reshape(shape, order="F" if is_fortran else "C")
