@@ -106,8 +106,8 @@ template <class Op> constexpr bool moves_elements(const Op &) {
            std::is_same_v<Op, Slice> || std::is_same_v<Op, Tile> || std::is_same_v<Op, Transpose>;
 }
 
-/// Than 32-bit sums of integers have place for.
-bool has_larger_mean(const LayerUse &layer) {
+/// Whether a mean or sum has more elements than 32-bit sums of integers have place for.
+bool has_larger_sum(const LayerUse &layer) {
     constexpr std::int64_t most = 1 << 23;
     const Shape &source = layer.inputs[0];
     if (const auto *pooling = std::get_if<Pooling>(&layer.operation)) {
@@ -161,7 +161,7 @@ Refused not_of_integers(const LayerUse &layer) {
                    operation.edge == EdgeRule::exclude && !operation.count_padding &&
                    operation.zero_pad_x == 0 && operation.zero_pad_y == 0;
         else if constexpr (std::is_same_v<Op, Reduction>)
-            return operation.kind == ReductionKind::mean;
+            return operation.kind == ReductionKind::mean || operation.kind == ReductionKind::sum;
         else if constexpr (std::is_same_v<Op, Padding>)
             return operation.mode == PaddingMode::constant_ && operation.values.empty();
         else
@@ -173,7 +173,7 @@ Refused not_of_integers(const LayerUse &layer) {
     if (std::holds_alternative<Softmax>(layer.operation) &&
         layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
         return Refused("a softmax of more than 4096 channels");
-    if (has_larger_mean(layer)) return Refused("a mean of more than 8388608 elements");
+    if (has_larger_sum(layer)) return Refused("a mean or sum of more than 8388608 elements");
     if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)
         return Refused("a concatenation of more than four axes");
     return refuse_if(!std::visit(is_computed, layer.operation), std::string(info_of(layer.operation).name));
@@ -243,7 +243,7 @@ constexpr UnsupportedFeature unsupported_features[] = {
 
     {"cpu", "", "layers in int8",
      "convolutions and dense layers with uint8 weights, additions, subtractions, multiplications, average "
-     "and max poolings, means, bilinear and nearest resizes, borders of one number, softmax, "
+     "and max poolings, means, sums, bilinear and nearest resizes, borders of one number, softmax, "
      "concatenations, relu, relu6, clamp, leaky relu, sigmoid, hard sigmoid, tanh, absolute, softplus, "
      "softsign, elu, gelu, hard swish, swish, mish, erf and linear, reshapes, transposes, channel shuffles, "
      "slices, gathers, tiles and constants, as TensorFlow Lite has them; others kept in float32",

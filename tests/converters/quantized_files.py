@@ -14,13 +14,25 @@ from mpscnn.converters.tflite import names
 
 CODES = {names.operator_name(code): code for code in range(160)}
 _OPTIONS = {
-    "ADD": 11, "AVERAGE_POOL_2D": 5, "CONCATENATION": 10, "CONV_2D": 1, "DEPTHWISE_CONV_2D": 2, "FULLY_CONNECTED": 8,
-    "MAX_POOL_2D": 5, "MUL": 21, "PAD": 22, "RESIZE_NEAREST_NEIGHBOR": 74, "MEAN": 27, "SUB": 28, "SOFTMAX": 9,
-    "RESIZE_BILINEAR": 15, "LEAKY_RELU": 75, "TRANSPOSE": 26, "SLICE": 48, "STRIDED_SLICE": 32, "GATHER": 23,
-    "TILE": 51,
+    "ADD": 11, "ARG_MAX": 40, "ARG_MIN": 57, "AVERAGE_POOL_2D": 5, "BATCH_MATMUL": 101, "CONCATENATION": 10,
+    "CONV_2D": 1, "CUMSUM": 102, "DEPTHWISE_CONV_2D": 2, "DEPTH_TO_SPACE": 94, "DIV": 29, "EXPAND_DIMS": 52,
+    "FAKE_QUANT": 58, "FULLY_CONNECTED": 8, "GATHER": 23, "L2_NORMALIZATION": 12, "L2_POOL_2D": 5, "LEAKY_RELU": 75,
+    "LOCAL_RESPONSE_NORMALIZATION": 13, "MAXIMUM": 39, "MAX_POOL_2D": 5, "MEAN": 27, "MINIMUM": 39, "MIRROR_PAD": 77,
+    "MUL": 21, "PACK": 59, "PAD": 22, "PADV2": 43, "REDUCE_MAX": 27, "REDUCE_MIN": 27, "REDUCE_PROD": 27, "RESHAPE":
+    17, "RESIZE_BILINEAR": 15, "RESIZE_NEAREST_NEIGHBOR": 74, "SLICE": 48, "SOFTMAX": 9, "SPACE_TO_DEPTH": 19,
+    "SPLIT": 35, "SPLIT_V": 79, "SQUARED_DIFFERENCE": 76, "SQUEEZE": 30, "STRIDED_SLICE": 32, "SUB": 28, "SUM": 27,
+    "TILE": 51, "TRANSPOSE": 26, "TRANSPOSE_CONV": 49, "UNPACK": 64,
 }  # fmt: skip
-_VERSIONS_OF_INT8 = {"GELU": 2, "HARD_SWISH": 1, "LEAKY_RELU": 2, "TILE": 1}
-OPERATORS = [*(kind for kind in _OPTIONS if kind != "LEAKY_RELU"), "HARD_SWISH", "QUANTIZE", "RELU", "RELU6"]
+_VERSIONS_OF_INT8 = {
+    "BATCH_MATMUL": 3, "BROADCAST_TO": 2, "DEPTH_TO_SPACE": 2, "EXPAND_DIMS": 1, "GELU": 2, "HARD_SWISH": 1,
+    "LEAKY_RELU": 2, "MAXIMUM": 2, "MINIMUM": 2, "PACK": 2, "PRELU": 1, "REDUCE_MAX": 2, "REDUCE_MIN": 2,
+    "RELU_0_TO_1": 1, "RELU_N1_TO_1": 1, "RESHAPE": 1, "SPACE_TO_DEPTH": 2, "SQUEEZE": 1, "SUM": 2, "TILE": 1,
+}  # fmt: skip
+OPERATORS = [
+    "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "GATHER",
+    "HARD_SWISH", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RELU", "RELU6", "RESIZE_BILINEAR",
+    "RESIZE_NEAREST_NEIGHBOR", "SLICE", "SOFTMAX", "STRIDED_SLICE", "SUB", "TILE", "TRANSPOSE",
+]  # fmt: skip
 
 
 def judged(path: Path, *inputs: Any) -> dict[int, NDArray[Any]]:
@@ -54,18 +66,20 @@ class RandomFile:
         self._tensors: list[Tensor] = []
         self.inputs: list[NDArray[Any]] = []
         self._read: list[int] = []
-        options, result = getattr(self, f"_{kind.lower()}")()
-        self._tensors.append(result)
+        options, made = getattr(self, f"_{kind.lower()}")()
+        results = made if isinstance(made, list) else [made]
+        self._tensors += results
+        places = list(range(len(self._tensors) - len(results), len(self._tensors)))
         operator = Operator(
             CODES[kind],
             self._read,
-            [len(self._tensors) - 1],
+            places,
             _OPTIONS.get(kind, 0),
             options,
             version=_VERSIONS_OF_INT8.get(kind, 3) if dtype == "int8" else 1,
         )
         given = [i for i in self._read if self._tensors[i].data is None]
-        self.content = write_tflite(self._tensors, [operator], given, [len(self._tensors) - 1])
+        self.content = write_tflite(self._tensors, [operator], given, places)
 
     # ---- Operators -------------------------------------------------------------------------------------------
 
@@ -311,8 +325,8 @@ class RandomFile:
         zero_point = self._integer(int(self._limits.min), int(self._limits.max))
         return quantized(Tensor(name, shape, self._dtype), [scale], [zero_point])
 
-    @staticmethod
-    def _like(tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
+    def _like(self, tensor: Tensor, shape: tuple[int, ...], name: str = "result") -> Tensor:
+        """A tensor with the other one's scale and zero point."""
         assert tensor.quantization is not None
         return quantized(Tensor(name, shape, tensor.dtype), *tensor.quantization)
 

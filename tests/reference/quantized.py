@@ -245,6 +245,38 @@ def multiply(
     return np.clip(numbers, *result.clamped(activation))
 
 
+def joined(x: Integers, source: Quantization, result: Quantization) -> Integers:
+    """An operand of a concatenation, by float32 numbers. Only uint8 may have another scale in LiteRT."""
+    if source == result:
+        return x
+    scale = np.float32(source.scale) * (np.float32(1.0) / np.float32(result.scale))
+    moved = np.asarray(x, np.float32) * scale + np.float32(-source.zero_point) * scale
+    nearest = np.copysign(np.floor(np.abs(moved.astype(np.float64)) + 0.5), moved)
+    return np.clip(nearest + result.zero_point, *result.limits).astype(np.int64)
+
+
+def absolute(x: Integers, source: Quantization, result: Quantization) -> Integers:
+    """The distance from the zero point. The ratio of the scales is a float32 number."""
+    factor = float(np.float32(source.scale) / np.float32(result.scale))
+    moved = scaled(np.abs(np.asarray(x, np.int64) - source.zero_point), *multiplier_of(factor))
+    return np.clip(moved + result.zero_point, *result.limits)
+
+
+def total(x: Integers, axes: tuple[int, ...], source: Quantization, result: Quantization) -> Integers:
+    """The sum over axes, which stay with one element. LiteRT's reference kernel reads int8 as if it were uint8."""
+    count = math.prod(x.shape[axis] for axis in axes)
+    above = x.sum(axis=axes, keepdims=True) - count * source.zero_point
+    moved = scaled(above, *multiplier_of(_factor(source.scale, 1.0, result.scale)))
+    return np.clip(moved + result.zero_point, *result.limits)
+
+
+def nearest(values: NDArray[np.float32], result: Quantization) -> Integers:
+    """The nearest integers to what a function gives, ties away from zero: it multiplies by the scale's inverse."""
+    steps = (values.astype(np.float32) * (np.float32(1.0) / np.float32(result.scale))).astype(np.float64)
+    whole = np.copysign(np.floor(np.abs(steps) + 0.5), steps)
+    return np.clip(whole + result.zero_point, *result.limits).astype(np.int64)
+
+
 def requantized(x: Integers, source: Quantization, result: Quantization) -> Integers:
     """The same numbers with another scale and zero point."""
     factor = _factor(source.scale, 1.0, result.scale)
@@ -405,11 +437,11 @@ def hard_swish(x: Integers, source: Quantization, result: Quantization) -> Integ
     if gate_shift > 0:
         gate = _clip_to_16_bits(gate << (gate_shift - 1))
     gate = _high_product_of_16_bits(gate, of_gate)
-    gate = _clip_to_16_bits(gate << 1) if gate_shift > 0 else rounding_shift(gate, -gate_shift)
+    gate = _clip_to_16_bits(gate << 1) if gate_shift > 0 else _rounding_shift_of_16_bits(gate, -gate_shift)
     gate = (gate + (1 << 15)) >> 1
     product = gate * _high_product_of_16_bits(number, of_result)
     product = np.sign(product) * (np.abs(product) >> 15)
-    return np.clip(rounding_shift(product, -result_shift) + result.zero_point, *result.limits)
+    return np.clip(_rounding_shift_of_16_bits(product, -result_shift) + result.zero_point, *result.limits)
 
 
 def _multiplier_of_16_bits(factor: float) -> tuple[int, int]:
@@ -419,6 +451,11 @@ def _multiplier_of_16_bits(factor: float) -> tuple[int, int]:
 
 def _high_product_of_16_bits(a: Integers, b: int) -> Integers:
     return _clip_to_16_bits((a * b + (1 << 14)) >> 15)
+
+
+def _rounding_shift_of_16_bits(x: Integers, bits: int) -> Integers:
+    """The mask of 16 bits and more overflows in LiteRT's kernel, which then gives 1 or -1."""
+    return rounding_shift(x, bits) if bits < 16 else np.where(x < 0, -1, 1)
 
 
 def _clip_to_16_bits(x: Integers) -> Integers:

@@ -16,6 +16,12 @@ from .quantized import Integers, Quantization
 
 Limits = tuple[float, float] | None
 _ACTIVATIONS: dict[int, Limits] = {0: None, 1: (0.0, math.inf), 2: (-1.0, 1.0), 3: (0.0, 6.0)}
+_CLAMPS: dict[str, Limits] = {
+    "RELU": (0.0, math.inf),
+    "RELU6": (0.0, 6.0),
+    "RELU_0_TO_1": (0.0, 1.0),
+    "RELU_N1_TO_1": (-1.0, 1.0),
+}
 
 
 def quantization_of(tensor: FileTensor) -> Quantization:
@@ -115,6 +121,13 @@ def _dense(file: TfliteFile, operator: FileOperator, values: Values) -> Integers
     return y.reshape(file.tensors[operator.outputs[0]].shape)
 
 
+def _matrix_product(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    """With constant weights [in][out]."""
+    weight, x = _elements(file, operator.inputs[1]).T, values[operator.inputs[0]]
+    y = _product(file, operator, x.reshape(-1, 1, 1, x.shape[-1]), weight[:, None, None, :], {}, 0)
+    return y.reshape(file.tensors[operator.outputs[0]].shape)
+
+
 def _pool(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     options = _options(operator)
     attributes = _window(options) | {
@@ -128,10 +141,11 @@ def _pool(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
 
 
 def _of_two(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
-    compute = {"ADD": quantized.add, "MUL": quantized.multiply, "SUB": quantized.subtract}[operator.kind]
+    compute = {"MUL": quantized.multiply, "SUB": quantized.subtract}.get(operator.kind, quantized.add)
     a, b = (_operand(file, index, values) for index in operator.inputs)
     of_a, of_b, result = _quantizations(file, operator, 2)
-    return compute(a, of_a, b, of_b, result, _ACTIVATIONS[_options(operator).integer(0, "b")])
+    activation = operator.options.integer(0, "b") if operator.options else 0
+    return compute(a, of_a, b, of_b, result, _ACTIVATIONS[activation])
 
 
 def _operand(file: TfliteFile, index: int, values: Values) -> Integers:
@@ -185,12 +199,25 @@ def _resize(file: TfliteFile, operator: FileOperator, values: Values) -> Integer
 
 
 def _concatenation(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
-    assert len(set(_quantizations(file, operator, len(operator.inputs)))) == 1
-    return np.concatenate([values[index] for index in operator.inputs], _options(operator).integer(0))
+    return np.concatenate(_joined(file, operator, values), _options(operator).integer(0))
+
+
+def _pack(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return np.stack(_joined(file, operator, values), _options(operator).integer(1))
+
+
+def _joined(file: TfliteFile, operator: FileOperator, values: Values) -> list[Integers]:
+    *own, result = _quantizations(file, operator, len(operator.inputs))
+    operands = [_operand(file, index, values) for index in operator.inputs]
+    return [quantized.joined(x, source, result) for x, source in zip(operands, own, strict=True)]
 
 
 def _requantized(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     return quantized.requantized(values[operator.inputs[0]], *_quantizations(file, operator, 1))
+
+
+def _absolute(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
+    return quantized.absolute(values[operator.inputs[0]], *_quantizations(file, operator, 1))
 
 
 def _reshape(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
@@ -207,19 +234,20 @@ def _hard_swish(file: TfliteFile, operator: FileOperator, values: Values) -> Int
 
 def _clamped(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     source, result = _quantizations(file, operator, 1)
-    limits = result.clamped(_ACTIVATIONS[1 if operator.kind == "RELU" else 3])
+    limits = result.clamped(_CLAMPS[operator.kind])
     return np.clip(quantized.requantized(values[operator.inputs[0]], source, result), *limits)
 
 
 def _pad(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     sides = [(int(before), int(behind)) for before, behind in _elements(file, operator.inputs[1])]
-    zero = _quantizations(file, operator, 1)[0].zero_point
+    zero = _quantizations(file, operator, 1)[1].zero_point
     return np.pad(values[operator.inputs[0]], sides, constant_values=zero)
 
 
 def _mean(file: TfliteFile, operator: FileOperator, values: Values) -> Integers:
     axes = tuple(int(axis) for axis in _elements(file, operator.inputs[1]).reshape(-1))
-    result = quantized.mean(values[operator.inputs[0]], axes, *_quantizations(file, operator, 1))
+    reduce = quantized.mean if operator.kind == "MEAN" else quantized.total
+    result = reduce(values[operator.inputs[0]], axes, *_quantizations(file, operator, 1))
     return result.reshape(file.tensors[operator.outputs[0]].shape)
 
 
@@ -228,9 +256,12 @@ def _argument(file: TfliteFile, operator: FileOperator, values: Values) -> Integ
 
 
 _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = {
+    "ABS": _absolute,
     "ADD": _of_two,
+    "ADD_N": _of_two,
     "ARG_MAX": _argument,
     "AVERAGE_POOL_2D": _pool,
+    "BATCH_MATMUL": _matrix_product,
     "CONCATENATION": _concatenation,
     "CONV_2D": _convolution,
     "DEPTHWISE_CONV_2D": _convolution,
@@ -241,10 +272,13 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "MAX_POOL_2D": _pool,
     "MEAN": _mean,
     "MUL": _of_two,
+    "PACK": _pack,
     "PAD": _pad,
     "QUANTIZE": _requantized,
     "RELU": _clamped,
     "RELU6": _clamped,
+    "RELU_0_TO_1": _clamped,
+    "RELU_N1_TO_1": _clamped,
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize,
     "RESIZE_NEAREST_NEIGHBOR": _resize,
@@ -252,6 +286,7 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "SOFTMAX": _softmax,
     "STRIDED_SLICE": _slice,
     "SUB": _of_two,
+    "SUM": _mean,
     "TILE": _tile,
     "TRANSPOSE": _transpose,
 }

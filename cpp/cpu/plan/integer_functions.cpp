@@ -21,10 +21,13 @@ FixedPoint fixed_point(double factor) {
     return {static_cast<std::int32_t>(m), shift};
 }
 
+FixedPoint factor_between(const Quantization &source, const Quantization &result) {
+    return fixed_point(static_cast<double>(source.scale) / static_cast<double>(result.scale));
+}
+
 /// Divided by the count with as many more bits as there is place for.
 FixedPoint factor_of_mean(const Quantization &source, const Quantization &result, std::int64_t count) {
-    const FixedPoint whole =
-        fixed_point(static_cast<double>(source.scale) / static_cast<double>(result.scale));
+    const FixedPoint whole = factor_between(source, result);
     int bits = 0;
     while (count >> (bits + 1) != 0) ++bits;
     bits = std::min({bits, 32, 31 + whole.shift});
@@ -51,8 +54,6 @@ double value_of(const Neuron &neuron, double x) {
         return x / (1.0 + std::exp(-b * x));
     case NeuronKind::tanh:
         return a * std::tanh(b * x);
-    case NeuronKind::absolute:
-        return std::fabs(x);
     case NeuronKind::softplus: // ln(1 + e^y) without an overflow
         return a * (std::max(b * x, 0.0) + std::log1p(std::exp(-std::fabs(b * x))));
     case NeuronKind::softsign:
@@ -81,12 +82,30 @@ std::uint8_t through_numbers(const Neuron &neuron, const Quantization &source, c
     return static_cast<std::uint8_t>(std::clamp(moved, 0.0, 255.0));
 }
 
+/// In float32, each step rounded: TensorFlow Lite's kernel of uint8, which refuses to join int8 of other
+/// scales.
+std::uint8_t joined(const Quantization &operand, const Quantization &result, int byte) {
+    const float scale = operand.scale * (1.0f / result.scale);
+    const float zero = -static_cast<float>(operand.zero_point) * scale;
+    const float moved = std::round(static_cast<float>(byte + operand.lowest()) * scale + zero);
+    return static_cast<std::uint8_t>(
+        std::clamp(static_cast<double>(moved) + stored(result, result.zero_point), 0.0, 255.0));
+}
+
 // ---- By fixed-point arithmetic ----
 
 std::uint8_t leaky(const Neuron &neuron, const Quantization &source, const Quantization &result, int byte) {
     const std::int32_t x = byte - stored(source, source.zero_point);
     const float factor = x >= 0 ? source.scale / result.scale : source.scale * neuron.a / result.scale;
     const FixedPoint fixed = fixed_point(static_cast<double>(factor));
+    const std::int64_t moved = rounded_twice(x, fixed.multiplier, std::min(fixed.shift, 22));
+    return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
+}
+
+/// The distance from the zero point, in the result's scale.
+std::uint8_t absolute(const Quantization &source, const Quantization &result, int byte) {
+    const std::int32_t x = std::abs(byte - stored(source, source.zero_point));
+    const FixedPoint fixed = fixed_point(static_cast<double>(source.scale / result.scale));
     const std::int64_t moved = rounded_twice(x, fixed.multiplier, std::min(fixed.shift, 22));
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
 }
@@ -98,6 +117,12 @@ std::int32_t product_16(std::int32_t a, std::int32_t b) {
     if (a == lowest_16 && b == lowest_16) return highest_16;
     const std::int32_t product = a * b;
     return (product + (product >= 0 ? 1 << 14 : 1 - (1 << 14))) / (1 << 15);
+}
+
+/// x / 2^bits of 16-bit integers, to nearest, ties away from zero. For 16 bits and more the reference's mask
+/// overflows, and its result is 1 or -1.
+std::int32_t rounding_shift_16(std::int32_t x, std::int32_t bits) {
+    return bits < 16 ? rounding_shift(x, bits) : (x < 0 ? -1 : 1);
 }
 
 std::int32_t left_16(std::int32_t x, std::int32_t bits) {
@@ -137,10 +162,10 @@ std::uint8_t hard_swish(const Quantization &source, const Quantization &result, 
     std::int32_t share = to_share.shift > 0 ? left_16(x, to_share.shift - 1) : x;
     share = product_16(share, to_share.multiplier);
     if (to_share.shift > 0) share = left_16(share, 1);
-    if (to_share.shift < 0) share = rounding_shift(share, -to_share.shift);
+    if (to_share.shift < 0) share = rounding_shift_16(share, -to_share.shift);
     share = (share + (1 << 15)) >> 1;
     const std::int32_t whole = share * product_16(x, to_result.multiplier) / (1 << 15);
-    const std::int32_t moved = rounding_shift(whole, std::min(-to_result.shift, 31));
+    const std::int32_t moved = rounding_shift_16(whole, -to_result.shift);
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
 }
 
@@ -157,16 +182,24 @@ bool has_fixed_hard_swish(const Quantization &source, const Quantization &result
 
 std::array<std::uint8_t, 256> function_of_integers(const Neuron &neuron, const Quantization &source,
                                                    const Quantization &result) {
-    const bool is_leaky = neuron.kind == NeuronKind::relu,
+    const bool is_leaky = neuron.kind == NeuronKind::relu, is_absolute = neuron.kind == NeuronKind::absolute,
                is_sigmoid = neuron.kind == NeuronKind::sigmoid && has_fixed_sigmoid(source, result),
                is_hard_swish = neuron.kind == NeuronKind::hard_swish && has_fixed_hard_swish(source, result);
     std::array<std::uint8_t, 256> table{};
     for (int byte = 0; byte < 256; ++byte)
-        table[static_cast<std::size_t>(byte)] = is_leaky     ? leaky(neuron, source, result, byte)
-                                                : is_sigmoid ? sigmoid(source, byte)
+        table[static_cast<std::size_t>(byte)] = is_leaky      ? leaky(neuron, source, result, byte)
+                                                : is_absolute ? absolute(source, result, byte)
+                                                : is_sigmoid  ? sigmoid(source, byte)
                                                 : is_hard_swish
                                                     ? hard_swish(source, result, byte)
                                                     : through_numbers(neuron, source, result, byte);
+    return table;
+}
+
+std::array<std::uint8_t, 256> joined_integers(const Quantization &operand, const Quantization &result) {
+    std::array<std::uint8_t, 256> table{};
+    for (int byte = 0; byte < 256; ++byte)
+        table[static_cast<std::size_t>(byte)] = joined(operand, result, byte);
     return table;
 }
 

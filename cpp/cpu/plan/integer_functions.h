@@ -20,9 +20,16 @@ struct FixedPoint {
 /// With a multiplier of 31 bits; zero below 2^-32.
 FixedPoint fixed_point(double factor);
 
+/// From one scale to another.
+FixedPoint factor_between(const engine::Quantization &source, const engine::Quantization &result);
+
 /// Of the sum of `count` integers, for their mean in the result's integers.
 FixedPoint factor_of_mean(const engine::Quantization &source, const engine::Quantization &result,
                           std::int64_t count);
+
+/// A concatenation's result for each stored integer of an operand that has another scale or zero point.
+std::array<std::uint8_t, 256> joined_integers(const engine::Quantization &operand,
+                                              const engine::Quantization &result);
 
 /// Whose result may have integers of its own: with those of its source it is computed like any average
 /// pooling, with others as a mean.

@@ -179,13 +179,18 @@ private:
         append(fused, task).others = {second};
     }
 
-    void add_layer(const FusedOperation &fused, const ops::Reduction &) { add_mean(fused); }
+    void add_layer(const FusedOperation &fused, const ops::Reduction &reduction) {
+        if (reduction.kind == ops::ReductionKind::mean) return add_mean(fused);
+        add_total(fused, factor_between(quantization(fused.inputs[0]), quantization(fused.result)));
+    }
     void add_mean(const FusedOperation &fused) {
-        const Quantization &source = quantization(fused.inputs[0]);
-        const Requantization &limits = fused.integers->requantization;
         const std::int64_t count =
             builder_.input_shape(fused).elements() / builder_.result_shape(fused).elements();
-        const FixedPoint factor = factor_of_mean(source, quantization(fused.result), count);
+        add_total(fused, factor_of_mean(quantization(fused.inputs[0]), quantization(fused.result), count));
+    }
+    void add_total(const FusedOperation &fused, const FixedPoint &factor) {
+        const Quantization &source = quantization(fused.inputs[0]);
+        const Requantization &limits = fused.integers->requantization;
         append(fused, IntegerMeanTask{.source = {},
                                       .destination = {},
                                       .source_zero = stored(source, source.zero_point),

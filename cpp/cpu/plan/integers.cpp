@@ -371,25 +371,41 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
                                               scale.multiplier));
 }
 
-/// What becomes of the integers of each operand when they get the result's scale and zero point.
-void lower_moves(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+/// What becomes of integers when they get the result's scale and zero point, within an activation's limits.
+void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &own = quantization_of(graph, node.inputs[0]),
+                       &result = quantization_of(graph, graph.result_of(index));
+    const FixedPoint factor = factor_between(own, result);
+    require_not_far(node, factor);
+    set_limits(layer.requantization, node, result);
+    layer.moved = AlignedBuffer<std::uint8_t>(256);
+    for (int byte = 0; byte < 256; ++byte) {
+        const std::int64_t moved =
+            rounded_twice(byte - stored(own, own.zero_point), factor.multiplier, factor.shift);
+        layer.moved[static_cast<std::size_t>(byte)] = static_cast<std::uint8_t>(limited(
+            moved + layer.requantization.zero_point, layer.requantization.low, layer.requantization.high));
+    }
+}
+
+/// 256 results for each operand.
+void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
-    set_limits(layer.requantization, node, result);
     layer.moved = AlignedBuffer<std::uint8_t>(256 * node.inputs.size());
     std::uint8_t *to = layer.moved.data();
     for (const ValueId operand : node.inputs) {
-        const Quantization &own = quantization_of(graph, operand);
-        const FixedPoint factor =
-            fixed_point(static_cast<double>(own.scale) / static_cast<double>(result.scale));
-        require_not_far(node, factor);
-        for (int byte = 0; byte < 256; ++byte) {
-            const std::int64_t moved =
-                rounded_twice(byte - stored(own, own.zero_point), factor.multiplier, factor.shift);
-            *to++ = static_cast<std::uint8_t>(limited(moved + layer.requantization.zero_point,
-                                                      layer.requantization.low, layer.requantization.high));
-        }
+        const std::array<std::uint8_t, 256> table = joined_integers(quantization_of(graph, operand), result);
+        to = std::copy(table.begin(), table.end(), to);
     }
+}
+
+/// The factor of a mean follows from the shape.
+void lower_reduction(const Graph &graph, std::size_t index, IntegerLayer &layer) {
+    const Node &node = graph.nodes()[index];
+    const Quantization &result = quantization_of(graph, graph.result_of(index));
+    require_not_far(node, factor_between(quantization_of(graph, node.inputs[0]), result));
+    set_limits(layer.requantization, node, result);
 }
 
 void lower_function(const Graph &graph, std::size_t index, IntegerLayer &layer) {
@@ -450,14 +466,14 @@ std::shared_ptr<const IntegerLayer> lower_to_integers(const Graph &graph, std::s
                                std::is_same_v<Op, ops::FullyConnected>)
                 ProductLowering(graph, index, quads, *layer).run();
             else if constexpr (std::is_same_v<Op, ops::Concatenation>)
-                lower_moves(graph, index, *layer);
+                lower_concatenation(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Neuron>)
-                ops::has_limits_only(operation) ? lower_moves(graph, index, *layer)
+                ops::has_limits_only(operation) ? lower_limits(graph, index, *layer)
                                                 : lower_function(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Constant>)
                 lower_constant(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Reduction>)
-                limits(); // the factor follows from the shape
+                lower_reduction(graph, index, *layer);
             else if constexpr (std::is_same_v<Op, ops::Pooling>) {
                 if (!is_mean_of_image(operation)) require_same(graph, index);
                 limits();

@@ -36,8 +36,9 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
     atoms = tuple(atom for axis in axes for atom in x.axes[axis])
     if any(atom.is_batch for atom in atoms):
         raise UnsupportedError(f"reduces the batch of {x.shown}")
-    if operator.kind == "MEAN" and all(map(c.has_integers, (operator.inputs[0], operator.outputs[0]))):
-        y = _mean_of_integers(c, operator, x, atoms)
+    of_integers = all(map(c.has_integers, (operator.inputs[0], operator.outputs[0])))
+    if operator.kind in ("MEAN", "SUM") and of_integers:
+        y = _total_of_integers(c, operator, x, atoms)
     else:
         y = reduced(c.arranger, x, atoms, _KINDS[operator.kind])
     y = Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
@@ -49,13 +50,13 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
         raise UnsupportedError(f"reduces all axes of {x.shown} to one number, which is not supported")
 
 
-def _mean_of_integers(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
-    """By one layer, whose result is rounded once, and which only changes the scale where there is one element."""
+def _total_of_integers(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
+    """A mean or sum by one layer, whose result is rounded once. Of one element it only changes the scale."""
     if not atoms:
         name = c.layer_name(operator)
         return x.holding(c.network.layer("neuron", [x.tensor], {"kind": "none"}, name=name))
     lying = tuple(sorted(atoms, key=x.order.index))
-    return reduced(c.arranger, c.arranger.in_one_piece(x, lying), lying, "mean", pools=False)
+    return reduced(c.arranger, c.arranger.in_one_piece(x, lying), lying, _KINDS[operator.kind], pools=False)
 
 
 def _argument(c: Reader, operator: FileOperator) -> None:

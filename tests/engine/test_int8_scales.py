@@ -1,0 +1,163 @@
+"""int8 precision beside LiteRT's reference kernels: every operator, with scales and zero points that all differ."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.differing_files import DifferingFile
+from converters.quantized_files import judged
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from reference import quantized, quantized_file
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.tflite.file import TfliteFile, read_tflite
+from mpscnn.converters.tflite.operators import OPERATORS
+
+TYPES = ("uint8", "int8")
+Case = tuple[str, str]
+Answer = Callable[[TfliteFile, DifferingFile], NDArray[Any]]
+
+
+def cases(kinds: str, types: Iterable[str] = TYPES) -> list[Case]:
+    return [(kind, dtype) for kind in kinds.split() for dtype in types]
+
+
+# LiteRT's reference kernels compute these, and so does mpscnn.
+JUDGED = [
+    *cases("""
+        ADD AVERAGE_POOL_2D CONV_2D DEPTHWISE_CONV_2D FULLY_CONNECTED GELU HARD_SWISH LEAKY_RELU LOGISTIC MAX_POOL_2D
+        MEAN MUL QUANTIZE RELU RELU6 RELU_0_TO_1 RELU_N1_TO_1 SOFTMAX SUB TANH"""),
+    *cases("BROADCAST_TO GATHER PAD RESHAPE RESIZE_BILINEAR RESIZE_NEAREST_NEIGHBOR REVERSE_V2 SLICE SPACE_TO_DEPTH"),
+    *cases("MAXIMUM MINIMUM SPLIT SPLIT_V SQUEEZE STRIDED_SLICE TILE TRANSPOSE"),
+    *cases("ABS BATCH_MATMUL", ["int8"]),
+    *cases("CONCATENATION SUM", ["uint8"]),
+]  # fmt: skip
+
+
+def by_reference(file: TfliteFile, made: DifferingFile) -> NDArray[Any]:
+    return quantized_file.run(file, *made.inputs)[file.outputs[0]]
+
+
+def by_numbers(function: Callable[[NDArray[np.float64]], NDArray[np.float64]]) -> Answer:
+    """The nearest integers to what a function gives."""
+
+    def answer(file: TfliteFile, made: DifferingFile) -> NDArray[Any]:
+        source, result = (
+            quantized_file.quantization_of(file.tensors[index]) for index in (*file.inputs, *file.outputs)
+        )
+        x = quantized.dequantize(made.inputs[0].astype(np.int64), source).astype(np.float64)
+        return quantized.nearest(function(x).astype(np.float32), result)
+
+    return answer
+
+
+# LiteRT's reference kernels refuse these (docs/precision.md, "int8"); they read int8 as uint8 in SUM.
+OWN: dict[Case, Answer] = {
+    **dict.fromkeys(cases("ADD_N PACK"), by_reference),
+    **dict.fromkeys(cases("ABS BATCH_MATMUL", ["uint8"]), by_reference),
+    **dict.fromkeys(cases("CONCATENATION SUM", ["int8"]), by_reference),
+    **dict.fromkeys(cases("ELU"), by_numbers(lambda x: np.where(x < 0.0, np.expm1(np.minimum(x, 0.0)), x))),
+    **dict.fromkeys(cases("NEG"), by_numbers(np.negative)),
+}
+# Integers do not have these layers, or not with a result of another scale.
+REFUSED = cases("""
+    CEIL CUMSUM DEPTH_TO_SPACE DIV EXP EXPAND_DIMS FAKE_QUANT FLOOR FLOOR_DIV L2_NORMALIZATION L2_POOL_2D
+    LOCAL_RESPONSE_NORMALIZATION LOG LOG_SOFTMAX MIRROR_PAD PADV2 POW PRELU REDUCE_MAX REDUCE_MIN REDUCE_PROD ROUND
+    RSQRT SIGN SQRT SQUARE SQUARED_DIFFERENCE TRANSPOSE_CONV UNPACK""")
+NO_INTEGERS = {
+    "gives no integers": """
+        ARG_MAX, ARG_MIN, CAST, DEQUANTIZE, EQUAL, GREATER, GREATER_EQUAL, LESS, LESS_EQUAL, NOT_EQUAL, ONE_HOT""",
+    "reads booleans": "LOGICAL_AND, LOGICAL_NOT, LOGICAL_OR, REDUCE_ALL, REDUCE_ANY, SELECT, SELECT_V2",
+    "gives a constant": "DENSIFY, ZEROS_LIKE",
+    "are the dilation of a convolution between them": "BATCH_TO_SPACE_ND, SPACE_TO_BATCH_ND",
+    "follows the network": "CUSTOM TFLite_Detection_PostProcess",
+}
+
+
+@pytest.fixture(scope="module")
+def path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("int8") / "one.tflite"
+
+
+def numbers(file: TfliteFile, index: int, integers: NDArray[Any]) -> NDArray[np.float32]:
+    own = quantized_file.quantization_of(file.tensors[index])
+    return quantized.dequantize(np.asarray(integers, np.int64), own)
+
+
+def computed(path: Path, file: TfliteFile, made: DifferingFile) -> list[NDArray[Any]]:
+    program = converters.read_network([path]).compile(device="cpu", precision="int8")
+    inputs = [numbers(file, index, x) for index, x in zip(file.inputs, made.inputs, strict=True)]
+    results = program.session(threads=1).run(inputs)
+    return list(results.values()) if isinstance(results, dict) else [np.asarray(results)]
+
+
+def compare_with_litert(path: Path, case: Case, seed: int) -> None:
+    made = DifferingFile(*case, seed)
+    path.write_bytes(made.content)
+    file, answers = read_tflite(path), judged(path, *made.inputs)
+    found = computed(path, file, made)
+    for index, result in zip(file.outputs, found, strict=True):
+        np.testing.assert_array_equal(result, numbers(file, index, answers[index]))
+
+
+def test_every_operator_has_a_case() -> None:
+    """One that is new needs one."""
+    listed = [*JUDGED, *OWN, *REFUSED]
+    assert len(listed) == len(set(listed))
+    kinds = {kind for kind, _ in listed}
+    others = {kind.strip() for names in NO_INTEGERS.values() for kind in names.split(",")}
+    assert set(listed) == {(kind, dtype) for kind in kinds for dtype in TYPES}
+    assert kinds.isdisjoint(others)
+    assert kinds | others == set(OPERATORS)
+
+
+@pytest.mark.parametrize("case", JUDGED, ids="-".join)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15)
+def test_the_bits_are_those_of_litert(path: Path, case: Case, seed: int) -> None:
+    compare_with_litert(path, case, seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("case", JUDGED, ids="-".join)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=1000)
+def test_many_have_the_bits_of_litert(path: Path, case: Case, seed: int) -> None:
+    compare_with_litert(path, case, seed)
+
+
+@pytest.mark.parametrize("case", OWN, ids="-".join)
+@given(seed=st.integers(0, 2**32 - 1))
+@settings(max_examples=15)
+def test_others_are_those_of_the_reference(path: Path, case: Case, seed: int) -> None:
+    made = DifferingFile(*case, seed)
+    path.write_bytes(made.content)
+    file = read_tflite(path)
+    (found,) = computed(path, file, made)
+    np.testing.assert_array_equal(found, numbers(file, file.outputs[0], OWN[case](file, made)))
+
+
+@pytest.mark.parametrize("case", [case for case in OWN if case != ("SUM", "int8")], ids="-".join)
+def test_litert_refuses_them(path: Path, case: Case) -> None:
+    """Once it computes them, its bits are those to have."""
+    made = DifferingFile(*case, 7)
+    path.write_bytes(made.content)
+    with pytest.raises((RuntimeError, ValueError)):
+        judged(path, *made.inputs)
+
+
+@pytest.mark.parametrize("case", REFUSED, ids="-".join)
+def test_layers_that_integers_lack_are_refused_by_name(path: Path, case: Case) -> None:
+    for seed in range(10):
+        made = DifferingFile(*case, seed)
+        path.write_bytes(made.content)
+        network = converters.read_network([path])
+        with pytest.raises(mpscnn.Error, match="layer 'result"):
+            network.compile(device="cpu", precision="int8")
