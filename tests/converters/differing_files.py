@@ -128,9 +128,10 @@ class DifferingFile(RandomFile):
         return [], self._like(source, shape)
 
     def _squeeze(self) -> Made:
-        batch, height, _, channels = self._shape()
-        source = self._input((batch, height, 1, channels))
-        return [], self._like(source, (batch, height, channels))
+        """All extents of 1."""
+        _, height, _, channels = self._shape()
+        source = self._input((2, height + 1, 1, channels + 1))
+        return [], self._like(source, (2, height + 1, channels + 1))
 
     def _expand_dims(self) -> Made:
         batch, height, width, _ = self._shape()
@@ -205,11 +206,9 @@ class DifferingFile(RandomFile):
     def _padv2(self) -> Made:
         fields, result = self._pad()
         self._read.append(len(self._tensors))
-        source = self._tensors[self._read[0]]
         number = self._integer(int(self._limits.min), int(self._limits.max))
-        value = constant("value", [number], self._dtype)
-        assert source.quantization is not None
-        self._tensors.append(quantized(value, *source.quantization))
+        assert result.quantization is not None
+        self._tensors.append(quantized(constant("value", [number], self._dtype), *result.quantization))
         return fields, result
 
     def _mirror_pad(self) -> Made:

@@ -24,10 +24,11 @@ _OPTIONS = {
     "TILE": 51, "TRANSPOSE": 26, "TRANSPOSE_CONV": 49, "UNPACK": 64,
 }  # fmt: skip
 _VERSIONS_OF_INT8 = {
-    "BATCH_MATMUL": 3, "BROADCAST_TO": 2, "DEPTH_TO_SPACE": 2, "EXPAND_DIMS": 1, "GELU": 2, "HARD_SWISH": 1,
+    "BATCH_MATMUL": 3, "BROADCAST_TO": 2, "DEPTH_TO_SPACE": 1, "EXPAND_DIMS": 1, "GELU": 2, "HARD_SWISH": 1,
     "LEAKY_RELU": 2, "MAXIMUM": 2, "MINIMUM": 2, "PACK": 2, "PRELU": 1, "REDUCE_MAX": 2, "REDUCE_MIN": 2,
     "RELU_0_TO_1": 1, "RELU_N1_TO_1": 1, "RESHAPE": 1, "SPACE_TO_DEPTH": 2, "SQUEEZE": 1, "SUM": 2, "TILE": 1,
 }  # fmt: skip
+_VERSIONS_OF_UINT8 = {"BROADCAST_TO": 2}
 OPERATORS = [
     "ADD", "AVERAGE_POOL_2D", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED", "GATHER",
     "HARD_SWISH", "MAX_POOL_2D", "MEAN", "MUL", "PAD", "QUANTIZE", "RELU", "RELU6", "RESIZE_BILINEAR",
@@ -76,7 +77,7 @@ class RandomFile:
             places,
             _OPTIONS.get(kind, 0),
             options,
-            version=_VERSIONS_OF_INT8.get(kind, 3) if dtype == "int8" else 1,
+            version=_VERSIONS_OF_INT8.get(kind, 3) if dtype == "int8" else _VERSIONS_OF_UINT8.get(kind, 1),
         )
         given = [i for i in self._read if self._tensors[i].data is None]
         self.content = write_tflite(self._tensors, [operator], given, places)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from converters.differing_files import DifferingFile
 from converters.quantized_files import CODES, OPERATORS, RandomFile, judged
 from converters.tflite_writer import Operator, Tensor, write_tflite
 from converters.tflite_writer import quantized as quantized_tensor
@@ -34,6 +35,23 @@ def test_single_operators(tmp_path: Path, kind: str, dtype: str) -> None:
     path = tmp_path / "one.tflite"
     for seed in range(40):
         made = RandomFile(kind, dtype, seed)
+        path.write_bytes(made.content)
+        found = quantized_file.run(read_tflite(path), *made.inputs)
+        for index, expected in judged(path, *made.inputs).items():
+            np.testing.assert_array_equal(found[index], expected, err_msg=f"seed {seed}")
+
+
+DIFFERING = [
+    *itertools.product([*OPERATORS, "RELU_0_TO_1", "RELU_N1_TO_1", "RESHAPE", "SQUEEZE"], ["uint8", "int8"]),
+    *(("ABS", "int8"), ("BATCH_MATMUL", "int8"), ("LOGISTIC", "int8"), ("SUM", "uint8")),
+]
+
+
+@pytest.mark.parametrize(("kind", "dtype"), [case for case in DIFFERING if case != ("CONCATENATION", "int8")])
+def test_single_operators_with_scales_that_differ(tmp_path: Path, kind: str, dtype: str) -> None:
+    path = tmp_path / "one.tflite"
+    for seed in range(20):
+        made = DifferingFile(kind, dtype, seed)
         path.write_bytes(made.content)
         found = quantized_file.run(read_tflite(path), *made.inputs)
         for index, expected in judged(path, *made.inputs).items():

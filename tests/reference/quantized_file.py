@@ -284,6 +284,7 @@ _OPERATORS: dict[str, Callable[[TfliteFile, FileOperator, Values], Integers]] = 
     "RESIZE_NEAREST_NEIGHBOR": _resize,
     "SLICE": _slice,
     "SOFTMAX": _softmax,
+    "SQUEEZE": _reshape,
     "STRIDED_SLICE": _slice,
     "SUB": _of_two,
     "SUM": _mean,

@@ -109,6 +109,8 @@ def _with_constant(
         name = c.layer_name(operator)
         function: Activation = {"kind": "power", "a": 1.0, "b": -number, "c": 2.0}
         if kind != "SQUARED_DIFFERENCE":
+            constant, result = operator.inputs[0 if constant_first else 1], operator.outputs[0]
+            number = c.number_seen_as(constant, result, number)
             limits = (number, _LARGEST) if kind == "MAXIMUM" else (-_LARGEST, number)
             function = c.ending(operator, {"kind": "clamp", "a": limits[0], "b": limits[1]})
         return x.holding(net.activation(x.tensor, function, name=name))

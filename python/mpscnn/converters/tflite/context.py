@@ -177,7 +177,7 @@ class OperatorReader:
     def set_value(self, index: int, value: Value, added: int = 0) -> None:
         """As `result`, of any tensor of the file."""
         value = value.merged(0, 2) if added else value
-        value = self._within_integers(index, value)
+        value = self._in_own_integers(index, self._within_integers(index, value))
         if self.batch == 1 and value.rank and value.axes[0][:1] != (self.arranger.batch,):
             first, *others = map(without_batch, value.axes)
             value = replace(value, axes=((self.arranger.batch, *first), *others))
@@ -247,6 +247,14 @@ class OperatorReader:
             self.network.activation(value.tensor, activation_of(limits, grid.step), name=name)
         )
 
+    def _in_own_integers(self, index: int, value: Value) -> Value:
+        """The value by a layer of its own, where the network has it in other integers than the file's tensor."""
+        own, tensor = self._integers_of(index), value.tensor
+        if own is None or self.integers.get(tensor.index, own) == own:
+            return value
+        name = self._name_for(index, "value", "/integers")
+        return value.holding(self.network.layer("neuron", [tensor], {"kind": "none"}, name=name))
+
     @contextmanager
     def reading_bytes(self, operator: FileOperator) -> Iterator[None]:
         """Within it, an operator that copies bytes reads the numbers that they stand for as its result's integers."""
@@ -255,13 +263,13 @@ class OperatorReader:
         if target is not None and copies_bytes(operator.kind):
             for index in dict.fromkeys(operator.inputs):
                 if index in self.values and self.grid(index) is not None:
-                    self.values[index] = self._seen_as(index, operator.outputs[0], self.values[index])
+                    self.values[index] = self.seen_as(index, operator.outputs[0], self.values[index])
         try:
             yield
         finally:
             self.values.update({index: kept[index] for index in operator.inputs if index in kept})
 
-    def _seen_as(self, index: int, other: int, value: Value) -> Value:
+    def seen_as(self, index: int, other: int, value: Value) -> Value:
         """What the integers of a tensor of the file stand for with the scale and zero point of another tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target or own.dtype != target.dtype:
@@ -274,6 +282,13 @@ class OperatorReader:
         y = self.network.activation(value.tensor, line, name=self._name_for(other, "value", "/integers"))
         self.note_integers(other, y)
         return value.holding(y)
+
+    def number_seen_as(self, index: int, other: int, number: float) -> float:
+        """As `seen_as`, of a number that a constant tensor of the file holds."""
+        own, target = self.grid(index), self.grid(other)
+        if own is None or target is None or own == target:
+            return number
+        return (round(number / own.step) + own.zero_point - target.zero_point) * target.step
 
     def note_integers(self, index: int, tensor: Tensor | None = None) -> None:
         """Remembers how the file's integers stand for what the network computes for a tensor, or for a step to it."""

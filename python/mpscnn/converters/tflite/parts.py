@@ -117,7 +117,8 @@ def _split(c: Reader, operator: FileOperator) -> None:
     start = 0
     for output, size in zip(operator.outputs, sizes, strict=True):
         c.begin(output)
-        c.set_value(output, part(c.arranger, x, axis, range(start, start + size)), added)
+        y = part(c.arranger, x, axis, range(start, start + size))
+        c.set_value(output, c.seen_as(operator.outputs[0], output, y), added)
         start += size
 
 
