@@ -61,15 +61,22 @@ def write_h5(
                 own.create_dataset(f"{key}:0", data=values)
 
 
-def write_keras(path: Path, model: Any, weights: Mapping[str, Sequence[NDArray[Any]]]) -> None:
-    """`weights`: by the group's path in `model.weights.h5`."""
+def write_keras(
+    path: Path,
+    model: Any,
+    weights: Mapping[str, Sequence[NDArray[Any]]],
+    *,
+    stem: str = "layers",
+    version: str = "3.8.0",
+) -> None:
+    """`weights`: by the group's path in `model.weights.h5`, whose groups are in `stem`."""
     stored = io.BytesIO()
     with h5py.File(stored, "w") as file:
-        file.create_group("layers")
+        file.create_group(stem)
         for place, arrays in weights.items():
             for number, values in enumerate(arrays):
                 file.create_dataset(f"{place}/vars/{number}", data=values)
     with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr("metadata.json", json.dumps({"keras_version": "3.8.0"}))
+        archive.writestr("metadata.json", json.dumps({"keras_version": version}))
         archive.writestr("config.json", json.dumps(model))
         archive.writestr("model.weights.h5", stored.getvalue())

@@ -176,6 +176,73 @@ def test_archives_of_keras_3(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, x @ kernels[0] @ kernels[1], rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(6))
+def test_archives_of_keras_2(tmp_path: Path, seed: int) -> None:
+    """2.12 and 2.13 list a layer with weights as "layer_with_weights-N" and "layer-N", and number both."""
+    rng = np.random.default_rng(seed)
+    layers, counts, stored, kernels = [], {"dense": -1, "batch_normalization": -1, "re_lu": -1}, {}, []
+    stem = "_layer_checkpoint_dependencies"
+    for number in range(12):
+        kind = rng.choice(["Dense", "ReLU", "BatchNormalization"])
+        name = {"Dense": "dense", "ReLU": "re_lu", "BatchNormalization": "batch_normalization"}[kind]
+        counts[name] += 1
+        group = f"{stem}/{name}" + (f"_{counts[name]}" if counts[name] else "")
+        config: dict[str, Any] = {"name": f"layer{number}"}
+        if kind == "Dense":
+            arrays = [random(3, 3, seed=number), random(3, seed=number + 50)]
+            config["units"] = 3
+        elif kind == "BatchNormalization":
+            arrays = [abs(random(3, seed=number + k)) + 0.5 for k in range(4)]
+            config["epsilon"] = 0.01
+        else:
+            arrays = []
+        if arrays:
+            stored[group] = arrays
+            counts[name] += 1
+        kernels.append((kind, arrays))
+        layers.append({"class_name": str(kind), "module": "keras.layers", "config": config})
+    inputs = {"class_name": "InputLayer", "module": "keras.layers", "config": {"name": "x"}}
+    inputs["config"]["batch_input_shape"] = [None, 3]
+    model = {"class_name": "Sequential", "config": {"name": "m", "layers": [inputs, *layers]}}
+    path = tmp_path / "model.keras"
+    write_keras(path, model, stored, stem=stem, version="2.13.1")
+    y = x = random(4, 3)
+    for kind, arrays in kernels:
+        if kind == "Dense":
+            y = y @ arrays[0] + arrays[1]
+        elif kind == "BatchNormalization":
+            gamma, beta, mean, variance = arrays
+            y = (y - mean) / np.sqrt(variance + 0.01) * gamma + beta
+        else:
+            y = np.maximum(y, 0)
+    np.testing.assert_allclose(ran(converters.read_network([path]), x), y, rtol=2e-4, atol=2e-4)
+
+
+def test_models_within_archives_of_keras_2(tmp_path: Path) -> None:
+    """And attention's weights, which are in groups named after attributes."""
+    stem = "_layer_checkpoint_dependencies"
+    inner = functional([image(4, name="in"), layer("Dense", "a", "in", units=4)], inputs=("in",))
+    other = functional([image(4, name="in"), layer("Dense", "b", "in", units=4)], inputs=("in",))
+    model = functional(
+        [
+            image(4),
+            {**layer("Functional", "first", "image"), "config": inner["config"]},
+            {**layer("Functional", "second", ("first", 1, 0)), "config": other["config"]},
+        ],
+        ("second", 1, 0),
+    )
+    arrays = [[random(4, 4, seed=n), random(4, seed=n + 9)] for n in range(2)]
+    stored = {
+        f"{stem}/functional/{stem}/dense": arrays[0],
+        f"{stem}/functional_2/{stem}/dense": arrays[1],
+    }
+    path = tmp_path / "model.keras"
+    write_keras(path, model, stored, stem=stem, version="2.13.1")
+    x = random(5, 4)
+    expected = (x @ arrays[0][0] + arrays[0][1]) @ arrays[1][0] + arrays[1][1]
+    np.testing.assert_allclose(ran(converters.read_network([path]), x), expected, rtol=1e-4, atol=1e-5)
+
+
 # ---- What cannot be converted ------------------------------------------------------------------------------
 
 
@@ -208,11 +275,11 @@ def test_code_is_never_executed(tmp_path: Path) -> None:
         ("Activation", {"activation": "sparsemax"}, "'sparsemax' is not supported"),
         ("Softmax", {"axis": [1, 2]}, r"softmax over the axes [1, 2]"),
         ("LayerNormalization", {"axis": [1]}, "normalises the axes [1]"),
-        ("RMSNormalization", {"axis": 1}, "only the last one is supported"),
+        ("RMSNormalization", {"axis": [1, 2]}, "supported is one"),
         ("CenterCrop", {"height": 9, "width": 2}, "supported are images of a fixed size"),
         ("AdaptiveMaxPooling2D", {"output_size": [3, 2]}, "of different sizes"),
         ("Embedding", {}, "lookups of words"),
-        ("BatchNormalization", {"axis": 1}, "only the last one is supported"),
+        ("BatchNormalization", {"axis": [1, 3]}, "supported is one"),
         ("UpSampling2D", {"interpolation": "bicubic"}, "'bicubic' is not supported"),
         ("TFOpLambda", {"function": "linalg.matmul"}, "TensorFlow's function 'linalg.matmul'"),
     ],

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,12 +82,29 @@ SINGLE: dict[str, Callable[[], Any]] = {
     "dense": lambda: L.Dense(7, activation="softmax"),
     "batch_norm": lambda: L.BatchNormalization(epsilon=0.01),
     "batch_norm_bare": lambda: L.BatchNormalization(scale=False, center=False),
+    **{
+        f"batch_norm_axis_{axis}": lambda axis=axis: L.BatchNormalization(axis=axis) for axis in (1, 2, -2, 3)
+    },
     "group_norm": lambda: L.GroupNormalization(2),
+    "group_norm_axis": lambda: L.GroupNormalization(4, axis=2),
     "normalization": L.Normalization,
+    **{
+        f"normalization_{axis}": lambda axis=axis: L.Normalization(axis=axis)
+        for axis in (1, (1, 3), (2,), None)
+    },
     "normalization_given": lambda: L.Normalization(mean=[1.0, 2.0, 3.0, 4.0], variance=[4.0, 1.0, 0.5, 2.0]),
     "rescaling": lambda: L.Rescaling(1 / 127.5, offset=-1.0),
+    "rescaling_matrix": lambda: L.Rescaling(
+        [[0.5], [1.0], [2.0], [3.0], [1.0], [0.0], [4.0], [5.0]], offset=1.0
+    ),
     "rescaling_channels": lambda: L.Rescaling([0.5, 1.0, 2.0, 3.0], offset=[1.0, 0.0, 1.0, 2.0]),
     "prelu": lambda: L.PReLU(shared_axes=[1, 2]),
+    "prelu_of_positions": L.PReLU,
+    **{
+        f"prelu_{axes}": lambda axes=axes: L.PReLU(shared_axes=axes)
+        for axes in ([1], [2], [3], [1, 3], [2, 3])
+    },
+    "prelu_one": lambda: L.PReLU(shared_axes=[1, 2, 3]),
     "relu_limits": lambda: L.ReLU(max_value=1.0, negative_slope=0.25),
     "leaky_relu": L.LeakyReLU,
     "elu": lambda: L.ELU(alpha=0.7),
@@ -140,6 +159,78 @@ ARGUMENTS: dict[str, tuple[Any, ...]] = {
 @pytest.mark.parametrize("name", list(SINGLE))
 def test_layer(tmp_path: Path, name: str, suffix: str) -> None:
     agrees(sequential(SINGLE[name]()), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
+
+
+def _with_numbers(value: Any) -> Any:
+    """JSON with 1 and 0 for true and false."""
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, list):
+        return [_with_numbers(one) for one in value]
+    return {key: _with_numbers(one) for key, one in value.items()} if isinstance(value, dict) else value
+
+
+def _with_nothing_for_false(value: Any) -> Any:
+    if value is False:
+        return None
+    if isinstance(value, list):
+        return [_with_nothing_for_false(one) for one in value]
+    return (
+        {key: _with_nothing_for_false(one) for key, one in value.items()}
+        if isinstance(value, dict)
+        else value
+    )
+
+
+def _rewritten(path: Path, change: Callable[[Any], Any]) -> None:
+    """Changes the description of a saved model."""
+    if path.suffix == ".h5":
+        h5py = pytest.importorskip("h5py", reason="h5py is not installed")
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = json.dumps(change(json.loads(file.attrs["model_config"])))
+        return
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    members["config.json"] = json.dumps(change(json.loads(members["config.json"]))).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(name, content)
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("change", [_with_numbers, _with_nothing_for_false])
+def test_numbers_for_true_and_false(tmp_path: Path, suffix: str, change: Callable[[Any], Any]) -> None:
+    """Every setting of every layer that is true or false: Keras keeps what it was given, and takes it by its truth."""
+    path, x = tmp_path / f"model.{suffix}", image(2, 9, 8, 4).astype(np.float32)
+    for name, make in SINGLE.items():
+        sequential(make()).save(path)
+        expected = converters.read_network([path]).compile(device="cpu", precision="float32").session().run(x)
+        _rewritten(path, change)
+        found = converters.read_network([path]).compile(device="cpu", precision="float32").session().run(x)
+        np.testing.assert_array_equal(found, expected, err_msg=name)
+
+
+SWITCHES: dict[str, Callable[[Any], Any]] = {
+    "scale": lambda flag: L.BatchNormalization(scale=flag),
+    "center": lambda flag: L.BatchNormalization(center=flag),
+    "layer_scale": lambda flag: L.LayerNormalization(scale=flag),
+    "group_center": lambda flag: L.GroupNormalization(2, center=flag),
+    "conv_bias": lambda flag: L.Conv2D(3, 2, use_bias=flag),
+    "depthwise_bias": lambda flag: L.DepthwiseConv2D(2, use_bias=flag),
+    "separable_bias": lambda flag: L.SeparableConv2D(3, 2, use_bias=flag),
+    "transposed_bias": lambda flag: L.Conv2DTranspose(3, 2, use_bias=flag),
+    "dense_bias": lambda flag: L.Dense(3, use_bias=flag),
+    "invert": lambda flag: L.Normalization(mean=[1.0, 2, 3, 4], variance=[1.0, 2, 3, 4], invert=flag),
+}
+
+
+@pytest.mark.parametrize("suffix", ["keras", "h5"])
+@pytest.mark.parametrize("flag", [0, 1])
+@pytest.mark.parametrize("name", list(SWITCHES))
+def test_layers_made_with_numbers_for_true_and_false(
+    tmp_path: Path, name: str, flag: int, suffix: str
+) -> None:
+    agrees(sequential(SWITCHES[name](flag)), tmp_path / f"model.{suffix}", image(2, 9, 8, 4))
 
 
 SEQUENCES: dict[str, Callable[[], Any]] = {

@@ -56,7 +56,7 @@ class KerasLayer:
     @property
     def trainable(self) -> bool:
         """What decides on the order of weights in old files."""
-        return self.settings.values.get("trainable") is not False
+        return self.settings.flag("trainable", True)
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from mpscnn._private.literals import PaddingName
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.arithmetic import MERGES
@@ -17,6 +19,7 @@ from mpscnn.converters.keras.dense import DENSE
 from mpscnn.converters.keras.functions import LAYERS as FUNCTIONS
 from mpscnn.converters.keras.functions import layer_function
 from mpscnn.converters.keras.normalizations import NORMALIZATIONS
+from mpscnn.converters.keras.positions import as_channels
 from mpscnn.converters.keras.rows import along_rows, back
 from mpscnn.converters.keras.shapes import SHAPES
 from mpscnn.errors import UnsupportedError
@@ -33,15 +36,11 @@ def _function_layer(c: Applied) -> Tensor:
 
 
 def _prelu(c: Applied) -> Tensor:
-    x, slope = c.x(), c.weights()["alpha"]
-    if slope.shape != (1,) * (len(x.shape) - 2) + x.shape[-1:]:
-        raise UnsupportedError(
-            f"slopes of shape {slope.shape}; only one per channel is supported (shared_axes)"
-        )
     name = c.name()
+    x, (slope,), back_again = as_channels(c, c.x(), c.weights()["alpha"])
     y = c.network.activation(x, "prelu", name=name)
-    c.set_weight(name, "slope", slope.reshape(-1))
-    return y
+    c.set_weight(name, "slope", np.asarray(slope, np.float32))
+    return back_again(y)
 
 
 # ---- Poolings ----------------------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
 from mpscnn.converters.keras.applied import Applied
+from mpscnn.converters.keras.positions import Back, as_channels, with_last_axis
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -25,31 +27,31 @@ def _axes(c: Applied, x: Tensor) -> list[int]:
     return [axis % rank for axis in axes]
 
 
-def _over_channels(c: Applied, x: Tensor) -> None:
-    """Raises UnsupportedError unless the setting `axis` is the last one."""
+def _channels(c: Applied, x: Tensor) -> tuple[Tensor, Back]:
+    """x with the one axis that the setting `axis` names as its last, and the way back."""
     axes = _axes(c, x)
-    if axes != [len(x.shape) - 1]:
-        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; only the last one is supported")
+    if len(axes) != 1:
+        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}; supported is one")
+    return with_last_axis(c, x, axes[0])
 
 
 def _batch_normalization(c: Applied) -> Tensor:
-    x = c.x()
-    _over_channels(c, x)
     if c.settings.flag("renorm", False):
         raise UnsupportedError("batch renormalization is not supported")
     name = c.name()
+    x, back = _channels(c, c.x())
     y = c.network.batch_norm(x, epsilon=c.settings.number("epsilon", 1e-3), name=name)
     weights = c.weights()
     roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
     for theirs, ours in roles.items():
-        c.set_weight(name, ours, weights.get(theirs))
-    return y
+        values = weights.get(theirs)
+        c.set_weight(name, ours, None if values is None else values.reshape(-1))
+    return back(y)
 
 
 def _group_normalization(c: Applied) -> Tensor:
-    x = c.x()
-    _over_channels(c, x)
     groups, name = c.settings.whole("groups", 32), c.name()
+    x, back = _channels(c, c.x())
     y = c.network.group_norm(
         x,
         (x.shape[-1] or 1) if groups == -1 else groups,
@@ -59,13 +61,13 @@ def _group_normalization(c: Applied) -> Tensor:
     weights = c.weights()
     for role in ("gamma", "beta"):
         c.set_weight(name, role, weights.get(role))
-    return y
+    return back(y)
 
 
 def _normalization(c: Applied) -> Tensor:
     """(x - mean) / standard deviation, both found before training."""
     x = c.x()
-    _over_channels(c, x)
+    axes = _axes(c, x)
     weights = {} if "mean" in c.settings else c.weights()
     mean, variance = (
         np.array(weights[role] if weights else c.settings.numbers(role), np.float64)
@@ -76,25 +78,37 @@ def _normalization(c: Applied) -> Tensor:
     if max(np.abs(mean).max(initial=0.0), variance.max(initial=0.0)) > np.finfo(np.float32).max:
         raise WeightsError("damaged: its mean and variance are beyond float32")
     deviation = np.maximum(np.sqrt(variance), 1e-7)
+    scale, offset = 1.0 / deviation, -mean / deviation
     if c.settings.flag("invert", False):
-        return affine(c.network, x, scale=deviation, offset=mean, name=c.name())
-    return affine(c.network, x, scale=1.0 / deviation, offset=-mean / deviation, name=c.name())
+        scale, offset = deviation, mean
+    shape = [(x.shape[axis] or 0) if axis in axes else 1 for axis in range(1, len(x.shape))]
+    return _times_and_plus(c, x, *(_shaped(values, shape) for values in (scale, offset)))
+
+
+def _shaped(values: NDArray[np.float64], shape: list[int]) -> NDArray[np.float64]:
+    """Numbers of some axes with an extent of 1 for each other axis; one number alone goes with all."""
+    if values.size == 1:
+        return values.reshape(-1)
+    if values.size != math.prod(shape):
+        raise WeightsError(f"damaged: its mean and variance have the shape {values.shape} for {shape}")
+    return values.reshape(shape)
+
+
+def _times_and_plus(c: Applied, x: Tensor, scale: NDArray[np.float64], offset: NDArray[np.float64]) -> Tensor:
+    """x * scale + offset, whose axes are the last ones of x."""
+    name = c.name()
+    flat, (factors, terms), back = as_channels(c, x, scale, offset)
+    return back(affine(c.network, flat, scale=factors, offset=terms, name=name))
 
 
 def _rescaling(c: Applied) -> Tensor:
-    for name in ("scale", "offset"):
-        if c.settings.is_nested(name):  # numbers along other axes
-            raise UnsupportedError(f"its {name} is a matrix; supported are one number and one per channel")
-    scale, offset = c.settings.numbers("scale"), [0.0]
-    if "offset" in c.settings:
-        offset = c.settings.numbers("offset")
     x = c.x()
-    if not {len(scale), len(offset)} <= {1, x.shape[-1]}:
-        raise UnsupportedError("its scale and offset are other than one number or one per channel")
-    if len(scale) == len(offset) == 1:
-        neuron = {"kind": "linear", "a": scale[0], "b": offset[0]}
+    scale = c.settings.array("scale")
+    offset = c.settings.array("offset") if "offset" in c.settings else np.zeros(())
+    if scale.size == offset.size == 1:
+        neuron = {"kind": "linear", "a": float(scale.item()), "b": float(offset.item())}
         return c.network.activation(x, neuron, name=c.name())
-    return affine(c.network, x, scale=np.array(scale), offset=np.array(offset), name=c.name())
+    return _times_and_plus(c, x, scale, offset)
 
 
 def _layer_normalization(c: Applied) -> Tensor:
@@ -125,14 +139,13 @@ def _layer_normalization(c: Applied) -> Tensor:
 
 def _root_mean_square(c: Applied) -> Tensor:
     """x / sqrt(mean of squares + epsilon) * scale, over the last axis."""
-    x = c.x()
-    _over_channels(c, x)
+    x, back = _channels(c, c.x())
     squares = c.network.activation(x, _SQUARE, name=c.name("/squares"))
     mean = c.network.reduce_mean(squares, -1, name=c.name("/mean"))
     inverse = {"kind": "power", "a": 1.0, "b": c.settings.number("epsilon", 1e-6), "c": -0.5}
     factor = c.network.activation(mean, inverse, name=c.name("/factor"))
     y = c.network.multiply(x, factor, name=c.name("/normalized"))
-    return affine(c.network, y, scale=c.weights()["scale"], name=c.name())
+    return back(affine(c.network, y, scale=c.weights()["scale"], name=c.name()))
 
 
 def _unit_normalization(c: Applied) -> Tensor:

@@ -6,6 +6,9 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from mpscnn.errors import WeightsError
 
 _MAX_LIST = 4096
@@ -28,11 +31,11 @@ class Settings:
         return value
 
     def flag(self, name: str, default: bool) -> bool:
-        """True or false."""
-        value = self._value(name, default)
-        if not (isinstance(value, bool)):
+        """True or false. Keras takes numbers for it, and none for false."""
+        value = self.values.get(name, default)
+        if value is not None and not isinstance(value, (bool, int, float)):
             raise self._wrong(name, "true or false")
-        return value
+        return bool(value)
 
     def number(self, name: str, default: float) -> float:
         """A finite number. Keras writes those of numpy as objects that hold them."""
@@ -74,11 +77,15 @@ class Settings:
                 raise self._wrong(name, "numbers")
         return numbers
 
-    def is_nested(self, name: str) -> bool:
-        """Whether it is a list of lists."""
-        value = self._value(name, None)
+    def array(self, name: str) -> NDArray[np.float64]:
+        """Finite numbers of any number of axes."""
+        value: Any = self._value(name, None)
         listed = self._inner(value) if isinstance(value, Mapping) else value
-        return isinstance(listed, (list, tuple)) and any(isinstance(one, (list, tuple)) for one in listed)
+        self.numbers(name)  # refuses what is not a number
+        try:
+            return np.array(listed, np.float64)
+        except ValueError as error:  # rows of different lengths
+            raise self._wrong(name, "numbers in rows of one length") from error
 
     def pair(self, name: str, default: int) -> tuple[int, int]:
         """(vertical, horizontal)."""

@@ -83,17 +83,22 @@ def _fixed(layer: KerasLayer) -> list[str]:
 # ---- Keras 3 -----------------------------------------------------------------------------------------------
 
 
+_EARLY_STEM = "_layer_checkpoint_dependencies"
+
+
 class NumberedWeights:
-    """`model.weights.h5` of a .keras file: groups named after the layers' classes, and arrays 0, 1, ... in each."""
+    """`model.weights.h5` of a .keras file: groups named after the layers' classes, and arrays 0, 1, ... in each.
+
+    Keras 2.12 and 2.13 list each layer with weights twice and number both: the second convolution is conv2d_2.
+    """
 
     def __init__(self, file: Hdf5, model: KerasModel) -> None:
         self._file = file
         self._places: dict[Path, str] = {}
         self._shared: dict[int, str] = {}
         self._first: dict[tuple[str, str], str] = {}
-        # Early versions call the group otherwise.
-        stem = "layers" if file.has("layers") else "_layer_checkpoint_dependencies"
-        self._collect(model, (), "", stem)
+        self._is_early = not file.has("layers") and file.has(_EARLY_STEM)
+        self._collect(model, (), "", _EARLY_STEM if self._is_early else "layers")
 
     def of(self, path: Path, layer: KerasLayer) -> Weights:
         """See `WeightSource`."""
@@ -105,7 +110,7 @@ class NumberedWeights:
         for number, role in enumerate(_trained(layer) + _fixed(layer)):
             if role == "count":
                 continue
-            values = self._file.array(_numbered(place, number, role))
+            values = self._file.array(_numbered(place, number, role, self._is_early))
             if values is None:
                 raise WeightsError(f"damaged: the file does not have its {role} (at {shown(place)})")
             weights[role] = values
@@ -120,6 +125,8 @@ class NumberedWeights:
             name = _snake_case(layer.kind)
             counts[name] = counts.get(name, -1) + 1
             own = f"{place}/{stem}/{name}" + (f"_{counts[name]}" if counts[name] else "")
+            if self._is_early and _has_weights(layer):
+                counts[name] += 1
             first = self._first.setdefault((layer.kind, layer.name), own)
             if layer.identity is not None:  # weights are where the first of those that are one layer is
                 # Keras does not always give the first one its number.
@@ -131,12 +138,19 @@ class NumberedWeights:
                 self._collect(layer.model, inner, own, stem)
 
 
-def _numbered(place: str, number: int, role: str) -> str:
-    """Where an array is: those of a layer within the layer have a group of their own."""
+def _has_weights(layer: KerasLayer) -> bool:
+    if layer.model is not None:
+        return any(map(_has_weights, layer.model.layers))
+    return bool(_trained(layer) or _fixed(layer))
+
+
+def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
+    """Where an array is: those of a layer within the layer have a group of their own, named after its attribute."""
     part, _, own = role.rpartition("/")
     if not part:
         return f"{place}/{number}"
-    return f"{place.removesuffix('/vars')}/{part}_dense/vars/{int(own == 'bias')}"
+    attribute = f"_{part}_dense" if is_early else f"{part}_dense"
+    return f"{place.removesuffix('/vars')}/{attribute}/vars/{int(own == 'bias')}"
 
 
 def _snake_case(kind: str) -> str:
