@@ -116,7 +116,7 @@ def _pooling(g: Graph, layer: CaffeLayer) -> None:
     if shape is not None:
         extents = []
         for size, taps, stride, pad in zip(shape[2:], kernel, strides, pads, strict=True):
-            count = _windows(size, taps, stride, pad, upwards=upwards)
+            count = _windows(size, taps, stride, pad, upwards=upwards, padded=any(pads))
             if (count - 1) * stride >= size + pad:
                 raise UnsupportedError("its last window lies behind the image")
             extents.append(count)
@@ -124,10 +124,11 @@ def _pooling(g: Graph, layer: CaffeLayer) -> None:
     g.node(f"{kinds[kind]}Pool", layer.name, [x], [g.result(layer.tops[0], made)], **attributes)
 
 
-def _windows(size: int, taps: int, stride: int, pad: int, *, upwards: bool) -> int:
+def _windows(size: int, taps: int, stride: int, pad: int, *, upwards: bool, padded: bool) -> int:
+    """The number of windows along an axis. `padded`: this axis or the other one is, by which Caffe looks at both."""
     room = size + 2 * pad - taps
     count = (-(-room // stride) if upwards else room // stride) + 1
-    return count - 1 if pad and (count - 1) * stride >= size + pad else count
+    return count - 1 if padded and (count - 1) * stride >= size + pad else count
 
 
 WINDOWS: dict[str, Callable[[Graph, CaffeLayer], None]] = {
