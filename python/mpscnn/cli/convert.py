@@ -10,10 +10,10 @@ import typer
 
 from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
-from mpscnn.benchmark import leaves_size_free
 from mpscnn.cli.arguments import names_in
-from mpscnn.cli.failures import FAILED
+from mpscnn.cli.failures import DIFFERENT
 from mpscnn.cli.onnx_output import ONNX_SUFFIX, write_onnx
+from mpscnn.cli.output import report as report_error
 from mpscnn.cli.output import show, show_as_is, warn
 from mpscnn.cli.sizes import SizeOption
 from mpscnn.errors import WeightsError
@@ -103,6 +103,9 @@ def convert(
     check: Annotated[
         bool, typer.Option("--check/--no-check", help="Compare the result with the file on its own engine.")
     ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the result even if it differs from the file.")
+    ] = False,
     shape: Annotated[
         list[str] | None,
         typer.Option(
@@ -131,8 +134,8 @@ def convert(
 
     The raw files of Deep MNIST are read, too.
 
-    The result is compared layer by layer with the file on its own engine, where that is installed; the exit code is 1
-    if they differ.
+    The result is compared layer by layer with the file on its own engine, where that is installed. If they differ,
+    nothing is written, unless --force says so, and the exit code is 3.
 
     Several files are joined: each takes the outputs of the one before as its input.
 
@@ -164,6 +167,7 @@ def convert(
         raise typer.BadParameter(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
         )
+    from mpscnn.comparison.proof import any_size, differs, prove
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
     from mpscnn.graph.model_file import has_integers
@@ -187,8 +191,20 @@ def convert(
             architecture=architecture,
             fold=fold,
             check=check,
+            force=force,
         )
         return
+    verdict, different = "", False
+
+    def approve(network: Network) -> bool:
+        nonlocal verdict, different
+        for note in network.notes:
+            warn(f"{sources[0]}: {note}")
+        if check:
+            found, verdict = prove(network, sources, size or any_size(network), stops, shapes)
+            different = differs(found)
+        return force or not different
+
     network = convert_files(
         sources,
         output,
@@ -201,15 +217,21 @@ def convert(
         outputs=stops,
         architecture=architecture,
         fold=fold,
+        approve=approve,
     )
-    for note in network.notes:
-        warn(f"{sources[0]}: {note}")
+    if different and not force:
+        show(verdict)
+        report_error(
+            f"{sources[0]}: the network does not compute what the file does, so {output} is not written; --force "
+            "writes it, and mpscnn compare --layers shows where they differ"
+        )
+        raise typer.Exit(DIFFERENT)
     if network.preprocess is None and takes_photos(network):
         warn(
             f"{sources[0]} does not say how a photo becomes the network's input, so {output} cannot be used with "
             "photos; for photos convert it with --preprocess NAME (mpscnn convert --help)"
         )
-    description = network.describe(_any_size(network))
+    description = network.describe(any_size(network))
     parameters = sum(layer["parameters"] for layer in description["layers"])
     as_they_are = "uint8" if has_integers(network) else "float16"
     stored = as_they_are if dtype is None else dtype.value
@@ -218,16 +240,12 @@ def convert(
         f"{bytes_text(output.stat().st_size)} ({stored})"
     )
     if check:
-        from mpscnn.comparison.proof import prove
-
-        found, verdict = prove(network, sources, size or _any_size(network), stops, shapes)
         show(verdict)
-        # In 8-bit integers the file itself computes something else than its real numbers say.
-        if found is not None and not found.equal and not found.by_norm:
-            warn(
-                f"{output} is written, but does not compute what {sources[0]} does; see mpscnn compare --layers"
-            )
-            raise typer.Exit(FAILED)
+    if different:
+        warn(
+            f"{output} is written since --force says so, but does not compute what {sources[0]} does; see mpscnn "
+            "compare --layers"
+        )
 
 
 def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
@@ -264,8 +282,3 @@ def _report(
         return
     with writing(target, WeightsError):
         Path(target).write_text(text, encoding="utf-8")
-
-
-def _any_size(network: Network) -> tuple[int, int] | None:
-    """A size to count layers with where the network leaves its own free."""
-    return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None

@@ -17,6 +17,7 @@ from mpscnn.errors import Error, ParameterError
 
 FAILED = 1
 USAGE = 2
+DIFFERENT = 3  # a converted network computes something else than its source
 BY_SIGNAL = 128  # and its number, as shells report it
 INTERRUPTED = BY_SIGNAL + signal.SIGINT
 READER_GONE = BY_SIGNAL + signal.SIGPIPE

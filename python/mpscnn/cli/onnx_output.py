@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
 
-from mpscnn._private.files import is_folder
+from mpscnn._private.files import is_folder, replacing
 from mpscnn._private.summary import bytes_text
-from mpscnn.cli.failures import FAILED
-from mpscnn.cli.output import show, warn
+from mpscnn.cli.failures import DIFFERENT
+from mpscnn.cli.output import report, show, warn
 from mpscnn.cli.sizes import Size, check_size
-from mpscnn.errors import ParameterError
+from mpscnn.errors import ParameterError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import model_path, open_model
 
@@ -31,8 +33,11 @@ def write_onnx(
     architecture: str | None,
     fold: bool,
     check: bool,
+    force: bool,
 ) -> None:
     """Writes the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
+
+    A file that differs takes its place only with `force`.
 
     Raises ParameterError for several sources, for integers of a network that has none, and for choices that only files
     of other frameworks leave.
@@ -56,42 +61,48 @@ def write_onnx(
     else:
         network = Network.from_graph(open_model(model_path(str(source))).graph())
     check_size(network, size)
-    export_onnx(network, output, size=size, layout=layout, dtype=dtype)
+    verdict, different = "", ""
+    with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
+        made = Path(folder) / output.name
+        export_onnx(network, made, size=size, layout=layout, dtype=dtype)
+        if check:
+            compare = _compare_integers if dtype == "uint8" else _compare
+            verdict, different = compare(network, made, size)
+        if different and not force:
+            show(verdict)
+            report(f"{output} is not written: {different}; --force writes it")
+            raise typer.Exit(DIFFERENT)
+        with made.open("rb") as content, replacing(output, WeightsError) as file:
+            shutil.copyfileobj(content, file)
     layers = len(network.to_dict()["nodes"])
     show(
         f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({dtype}, {layout})"
     )
-    if check and dtype == "uint8":
-        _compare_integers(network, output)
-    elif check:
-        _compare(network, output, size)
+    if check:
+        show(verdict)
+    if different:
+        warn(f"{output} is written since --force says so, but {different}")
 
 
-def _compare_integers(network: Network, output: Path) -> None:
+def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:
+    """The verdict on a file of integers, and what is wrong with it, if anything is."""
     from mpscnn.comparison.sides import missing_engine
     from mpscnn.quantization.onnx_check import layers_beyond_one_step
 
     free = any(None in tensor.shape[1:] for tensor in network.inputs)
     if missing := "the network leaves its size free" if free else missing_engine(output):
-        show(f"not checked: {missing}")
-        return
+        return f"not checked: {missing}", ""
     apart = layers_beyond_one_step(network)
     if not apart:
-        show("checked against onnxruntime: each layer within one integer, on random ones")
-        return
+        return "checked against onnxruntime: each layer within one integer, on random ones", ""
     name = max(apart, key=apart.__getitem__)
-    warn(
-        f"{output} is written, but {len(apart)} of its layers differ on onnxruntime by more than one integer; "
-        f"{name!r} by {apart[name]:.3g}"
-    )
-    raise typer.Exit(FAILED)
+    wrong = f"{len(apart)} of its layers differ on onnxruntime by more than one integer; {name!r} by {apart[name]:.3g}"
+    return "checked against onnxruntime: different", wrong
 
 
-def _compare(network: Network, output: Path, size: Size | None) -> None:
-    from mpscnn.comparison.proof import prove
+def _compare(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
+    """The verdict on a file of numbers, and what is wrong with it, if anything is."""
+    from mpscnn.comparison.proof import differs, prove
 
     found, verdict = prove(network, [output], size)
-    show(verdict)
-    if found is not None and not found.equal:
-        warn(f"{output} is written, but does not compute what the network does; see mpscnn compare --layers")
-        raise typer.Exit(FAILED)
+    return verdict, "it does not compute what the network does" if differs(found) else ""

@@ -57,20 +57,27 @@ _MOVING = {
 }
 
 
+_DETECTION = "TFLite_Detection_PostProcess"
+
+
 class LitertEngine:
     """A file on LiteRT's reference kernels; integers are shown as the real numbers that they stand for.
 
+    The results of a detector are the boxes and scores before its suppression.
+
     Args:
         path: the file.
+        quick: take LiteRT's fast kernels, each operator's alone, instead of the reference.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, quick: bool = False) -> None:
         from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+        kernels = OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES if quick else OpResolverType.BUILTIN_REF
         try:
             self._interpreter = Interpreter(
                 str(path),
-                experimental_op_resolver_type=OpResolverType.BUILTIN_REF,
+                experimental_op_resolver_type=kernels,
                 experimental_preserve_all_tensors=True,
             )
             self._interpreter.allocate_tensors()
@@ -98,8 +105,11 @@ class LitertEngine:
         tensors = {entry["index"]: entry for entry in interpreter.get_tensor_details()}
         names = _unique_names(tensors)
         outputs = [entry["index"] for entry in interpreter.get_output_details()]
+        operators = interpreter._get_ops_details()
+        if operators and operators[-1]["op_name"] == _DETECTION:
+            outputs = [int(index) for index in operators.pop()["inputs"][:2]]
         values, inputs_of = [], {}
-        for operator in interpreter._get_ops_details():
+        for operator in operators:
             index, kind = operator["outputs"][0], operator["op_name"]
             if kind in _MOVING and index not in outputs:
                 continue

@@ -20,6 +20,8 @@ def prove(
     size: tuple[int, int] | None = None,
     outputs: Sequence[str] = (),
     shapes: Mapping[str, Sequence[int]] | None = None,
+    *,
+    quick: bool = False,
 ) -> tuple[Comparison | None, str]:
     """Compares a converted network with its source on random input.
 
@@ -31,6 +33,7 @@ def prove(
         size: (height, width) where the network leaves it free.
         outputs: tensors that the network stops at instead of the source's outputs.
         shapes: of inputs that the source leaves free, as for the conversion.
+        quick: LiteRT's fast kernels run a source of TensorFlow Lite, instead of its reference kernels.
 
     Returns:
         The comparison, with the verdict as a sentence; None with the reason where there can be none.
@@ -45,7 +48,7 @@ def prove(
     try:
         if network.source_ends and network.detection is not None:
             network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
-        source = Side(None, sources[0].name, sources[0], outputs=tuple(ends))
+        source = Side(None, sources[0].name, sources[0], outputs=tuple(ends), quick=quick)
         found = _without_wrong_pairs(compare(network, source, size=size), len(network.outputs))
     except Error as error:
         return None, f"not checked: {error}"
@@ -54,6 +57,18 @@ def prove(
     except (OSError, ImportError, SystemError) as error:  # of code that is loaded when it is first needed
         return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
     return found, f"checked against {found.second}: {found.verdict()}"
+
+
+def differs(found: Comparison | None) -> bool:
+    """Whether a proof says that the network computes something else than its source."""
+    return found is not None and not found.equal
+
+
+def any_size(network: Network) -> tuple[int, int] | None:
+    """A size to compare at where a network leaves its own free; None where it does not."""
+    from mpscnn.benchmark import leaves_size_free
+
+    return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None
 
 
 def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:

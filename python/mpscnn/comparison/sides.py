@@ -15,6 +15,7 @@ from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
+from mpscnn.converters.own_engines import OWN_ENGINES
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, model_path, open_model
@@ -26,14 +27,6 @@ ENGINES = ("mpscnn", "onnxruntime")
 
 # What PyTorch's weights come in.
 _STATE_DICTS = (".pth", ".pt", ".safetensors")
-# Of each format's own engine the module that runs files, and what pip calls its package.
-_OWN_ENGINES = {
-    ".onnx": ("onnxruntime", "onnxruntime"),
-    ".tflite": ("ai_edge_litert.interpreter", "ai-edge-litert"),
-    ".keras": ("keras", "keras"),
-    ".h5": ("keras", "keras"),
-    ".hdf5": ("keras", "keras"),
-}
 
 
 @dataclass(frozen=True)
@@ -45,6 +38,7 @@ class Side:
         path: the file, if it is one.
         preprocess: how a photo becomes the input, where that is known.
         outputs: tensors of an ONNX file to stop at; none: its outputs.
+        quick: LiteRT's fast kernels run a file of TensorFlow Lite, instead of its reference kernels.
     """
 
     network: Network | None
@@ -56,6 +50,7 @@ class Side:
     exported: bool = False
     preprocess: Mapping[str, Any] | str | None = None
     outputs: tuple[str, ...] = ()
+    quick: bool = False
 
     def engine(
         self,
@@ -86,7 +81,7 @@ class Side:
         if self.network is not None:
             return NativeEngine(self.network, self.name, device=self.device, precision=self.precision)
         assert self.path is not None
-        return own_engine(self.path, self.outputs, shapes)
+        return own_engine(self.path, self.outputs, shapes, quick=self.quick)
 
 
 def side_of(given: Any) -> Side:
@@ -114,11 +109,16 @@ def side_of(given: Any) -> Side:
 
 
 def own_engine(
-    path: Path, outputs: Sequence[str] = (), shapes: Mapping[str, tuple[int | None, ...]] | None = None
+    path: Path,
+    outputs: Sequence[str] = (),
+    shapes: Mapping[str, tuple[int | None, ...]] | None = None,
+    *,
+    quick: bool = False,
 ) -> Engine:
     """The engine that a file's format comes from. Raises UnsupportedError where there is none here.
 
-    `outputs`: tensors of an ONNX file to stop at. `shapes`: of the other side's inputs, if known.
+    `outputs`: tensors of an ONNX file to stop at. `shapes`: of the other side's inputs, if known. `quick`: LiteRT's
+    fast kernels.
     """
     suffix = path.suffix.lower()
     missing = missing_engine(path)
@@ -138,7 +138,7 @@ def own_engine(
     if suffix == ".tflite":
         from mpscnn.comparison.litert_engine import LitertEngine
 
-        return LitertEngine(path)
+        return LitertEngine(path, quick=quick)
     from mpscnn.comparison.keras_engine import KerasEngine
 
     return KerasEngine(path)
@@ -151,9 +151,9 @@ def missing_engine(path: Path) -> str | None:
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
             "the result with your module: mpscnn.compare(module, model)"
         )
-    if path.suffix.lower() not in _OWN_ENGINES:
+    if path.suffix.lower() not in OWN_ENGINES:
         return f"files with the suffix {path.suffix or '(none)'} have no engine of their own"
-    module, package = _OWN_ENGINES[path.suffix.lower()]
+    module, package = OWN_ENGINES[path.suffix.lower()]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"
     if package == "keras":
@@ -178,7 +178,7 @@ def _named(text: str) -> Side:
             known = ", ".join((*DEVICES, *PRECISIONS, *ENGINES))
             raise ParameterError(f"compare: {text!r}: after @ may stand {known}, got {option!r}")
     path = Path(name)
-    foreign = path.suffix.lower() in _OWN_ENGINES
+    foreign = path.suffix.lower() in OWN_ENGINES
     own = foreign and engine == "onnxruntime" and path.suffix.lower() == ".onnx"
     if engine == "onnxruntime" and device != "cpu":
         raise ParameterError(f"compare: {text!r}: onnxruntime runs on the CPU here, not on {device}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,6 +96,7 @@ def convert_files(
     outputs: Sequence[str] = (),
     architecture: str | None = None,
     fold: bool = True,
+    approve: Callable[[Network], bool] | None = None,
 ) -> Network:
     """Converts model files and writes the result; see `read_network` and `Network.save`.
 
@@ -112,6 +113,7 @@ def convert_files(
             preprocessing and labels too, a mapping or its JSON text, or a .json file; None: as the sources say, if
             they do.
         size, shapes, outputs, architecture, fold: as for `read_network`.
+        approve: is asked about the network before it is written; False: no file is written.
 
     Raises:
         What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
@@ -138,7 +140,8 @@ def convert_files(
         choose_preprocess(network, preprocess)
     if network.preprocess is not None:
         network.notes = [note for note in network.notes if note != CAFFE_PHOTOS]
-    network.save(output, dtype=dtype, information=information)
+    if approve is None or approve(network):
+        network.save(output, dtype=dtype, information=information)
     return network
 
 

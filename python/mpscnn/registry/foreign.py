@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from mpscnn.converters.contents import refuse_other_formats
 from mpscnn.converters.formats import files_of, is_foreign, named_by_file, reader_of
 from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
+from mpscnn.registry import proof
 from mpscnn.registry.cache import cache_directory, exclusive, first_file, replacing
 
 __all__ = ["converted", "kept_type"]
@@ -26,6 +28,9 @@ _ENDS = re.compile(rb'"data_offsets":\s*\[\d+,\s*(\d{1,18})\]')
 
 def converted(name: str, *, fold: bool = True) -> str:
     """The path of the model file of a file in another framework's format; the same path for a model file.
+
+    A new one is compared with the file on the file's own engine, where that is installed. If they differ, the cache
+    keeps the verdict, and a RuntimeWarning says so each time.
 
     The cache's name of it holds the SHA-256 of all files that it is made of and of the suffix, and the converters'
     version, so that a changed file is converted again; of files of weights that of their name, too, which may say what
@@ -47,15 +52,40 @@ def converted(name: str, *, fold: bool = True) -> str:
         digest = _digest(files_of(path), path.name if named_by_file(path) else path.suffix.lower())
     kind = "" if fold else "-apart"
     target = cache_directory() / "models" / f"{digest}-v{converters.CONVERTER_VERSION}{kind}.safetensors"
-    if _is_whole(target):
-        return str(target)
-    with exclusive(target):
-        # Another process may have made it while this one waited.
-        if not _is_whole(target):
-            network = converters.read_network([path], fold=fold)
-            with replacing(target) as temporary:
-                network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+    if not _is_whole(target):
+        with exclusive(target):
+            # Another process may have made it while this one waited.
+            if not _is_whole(target):
+                network = converters.read_network([path], fold=fold)
+                _keep_verdict(target, path, fold=fold)
+                with replacing(target) as temporary:
+                    network.save(temporary, dtype=kept_type(network), information={"source": path.name})
+    if first_file([_verdict_path(target)]):
+        with reading(_verdict_path(target), WeightsError):
+            verdict = _verdict_path(target).read_text(encoding="utf-8", errors="replace")
+        warnings.warn(
+            f"{path}: the network that it was converted to does not compute what the file does; its answers may be "
+            f"wrong ({verdict})",
+            RuntimeWarning,
+            stacklevel=4,
+        )
     return str(target)
+
+
+def _verdict_path(target: Path) -> Path:
+    """Where the cache keeps what a model file differs in from its source; there is no such file where it does not."""
+    return target.with_suffix(".verdict")
+
+
+def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
+    """Compares the network that is made of a file with the file, and keeps the verdict if they differ."""
+    verdict = proof.proven(path, fold=fold)
+    if verdict.failed:
+        warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=5)
+    _verdict_path(target).unlink(missing_ok=True)
+    if verdict.differs:
+        with replacing(_verdict_path(target)) as temporary:
+            temporary.write_text(verdict.sentence, encoding="utf-8")
 
 
 def _is_whole(target: Path) -> bool:

@@ -1,0 +1,24 @@
+"""`python -m mpscnn.comparison.proof_process FILE --fold` prints a file's `mpscnn.registry.proof.Verdict` as JSON."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from mpscnn.comparison.proof import any_size, differs, prove
+from mpscnn.converters import read_network
+from mpscnn.registry.proof import FOLD, Verdict
+
+
+def main(file: str, fold: str) -> None:
+    """Prints the verdict on a file."""
+    path = Path(file)
+    network = read_network([path], fold=fold == FOLD)
+    found, sentence = prove(network, [path], any_size(network), quick=True)
+    print(json.dumps(asdict(Verdict(sentence, differs(found)))), flush=True)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,62 @@
+"""The proof of a conversion for the cache, in a process of its own: an engine that crashes or hangs does no harm."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpscnn._private.child_python import inherited_environment, module_command
+from mpscnn.converters.own_engines import OWN_ENGINES
+
+__all__ = ["FOLD", "NO_FOLD", "Verdict", "proven"]
+
+FOLD, NO_FOLD = "--fold", "--no-fold"
+_TIME_LIMIT = 120.0
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """The result of a proof.
+
+    Attributes:
+        sentence: for people.
+        differs: whether the network computes something else than its file.
+        failed: whether the file's own engine crashed or hung.
+    """
+
+    sentence: str
+    differs: bool = False
+    failed: bool = False
+
+
+def proven(path: Path, *, fold: bool = True) -> Verdict:
+    """The verdict on the network that `mpscnn.load` makes of a file.
+
+    Args:
+        path: the file. One whose format has no engine here is not checked.
+        fold: as for `mpscnn.converters.read_network`.
+    """
+    module, _ = OWN_ENGINES.get(path.suffix.lower(), ("", ""))
+    if not module or importlib.util.find_spec(module.partition(".")[0]) is None:
+        return Verdict("not checked: the file's own engine is not installed")
+    command = module_command(
+        "mpscnn.comparison.proof_process", str(path.absolute()), FOLD if fold else NO_FOLD
+    )
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_TIME_LIMIT,
+            env=inherited_environment(),
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return Verdict(f"not checked: the check took more than {_TIME_LIMIT:g} s", failed=True)
+    lines = done.stdout.decode("utf-8", "replace").strip().splitlines()
+    if done.returncode != 0 or not lines:
+        return Verdict(f"not checked: the check ended with status {done.returncode}", failed=True)
+    return Verdict(**json.loads(lines[-1]))
