@@ -62,7 +62,7 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
     visit("gradient_of", properties.gradient_of, "source, or the weight whose gradient is computed");
 }
 
-/// Properties of a kernel for the visitors of ops/fields.h.
+/// Properties of a kernel for ops/fields.h.
 struct AllProperties {
     Kernel &kernel;
 
@@ -147,11 +147,10 @@ Kernel Kernel::make(std::string_view name, const Json &properties) {
 void Kernel::set(const Json &changes) {
     Kernel changed = *this;
     FixedProperties fixed{changed};
+    const ops::FieldList fixed_fields = ops::FieldList::of(fixed);
     const JsonView given{changes, name()};
     for (const auto &[key, value] : given.object()) {
-        ops::NameChecker checker{key};
-        fixed.fields(checker);
-        if (checker.found)
+        if (fixed_fields.has(key))
             fail(ErrorKind::parameter, {name(), ": ", key, " is fixed when the kernel is made"});
     }
     AllProperties all{changed};
@@ -344,7 +343,7 @@ Json describe_kernels() {
         entry.set("sources", type.sources);
         entry.set("optional_sources", type.optional_sources);
         entry.set("state", name_of(type.state));
-        ops::FieldDescriber fixed, settable;
+        ops::FieldList fixed, settable;
         std::visit(
             [&](auto &family) {
                 family.fixed(fixed);
@@ -352,8 +351,8 @@ Json describe_kernels() {
             },
             kernel.family);
         visit_common(settable, kernel);
-        entry.set("fixed", std::move(fixed.list));
-        entry.set("properties", std::move(settable.list));
+        entry.set("fixed", fixed.describe());
+        entry.set("properties", settable.describe());
         list.push_back(std::move(entry));
     }
     return list;

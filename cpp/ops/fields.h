@@ -1,16 +1,19 @@
 #pragma once
 
-// Parameters as JSON. A struct names its parameters once, in `fields(visitor)`: these visitors read, write
-// and describe them.
+// Parameters as JSON. A struct names its parameters once, in `fields(visitor)`. FieldList is the one visitor
+// that JSON needs: it lists the fields, and functions that are compiled once read, write and describe the
+// list. A visitor for each of these would be compiled for every field of every operation.
 
-#include <concepts>
+#include <array>
+#include <cstddef>
+#include <span>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 #include "core/json.h"
-#include "core/text.h"
 #include "ops/operation.h"
 
 namespace mpscnn::ops {
@@ -25,120 +28,104 @@ template <class T> struct FieldCodec;
 template <class T>
 concept Coded = requires(const T &value) { FieldCodec<T>::write(value); };
 
-/// Writes fields as JSON members.
-struct FieldWriter {
-    Json object = Json::object();
-
-    template <class T> void operator()(const char *name, T &value, const char *) {
-        if constexpr (Enumeration<T>)
-            object.set(name, name_of(value));
-        else if constexpr (Coded<T>)
-            object.set(name, FieldCodec<T>::write(value));
-        else if constexpr (std::is_floating_point_v<T>)
-            object.set(name, static_cast<double>(value));
-        else
-            object.set(name, value);
-    }
+/// How the fields of one type are written, read and described.
+struct FieldType {
+    Json (*write)(const void *value);
+    void (*read)(void *value, const JsonView &given);
+    const char *name;                        ///< for documentation
+    std::span<const char *const> names = {}; ///< of an enumeration's values
 };
 
-template <Enumeration T> std::string allowed_names() {
-    std::string names{};
-    for (const auto &entry : EnumNames<T>::values)
-        names += (names.empty() ? "" : ", ") + std::string(entry.first);
+/// The index of the name that `given` holds. Throws unless it is among `names`.
+std::size_t read_name(const JsonView &given, std::span<const char *const> names);
+
+template <Enumeration T>
+inline constexpr auto enumeration_names = [] {
+    std::array<const char *, EnumNames<T>::values.size()> names{};
+    for (std::size_t i = 0; i < names.size(); ++i) names[i] = EnumNames<T>::values[i].first;
     return names;
+}();
+
+template <class T> Json write_value(const void *pointer) {
+    const T &value = *static_cast<const T *>(pointer);
+    if constexpr (Enumeration<T>)
+        return Json(name_of(value));
+    else if constexpr (Coded<T>)
+        return FieldCodec<T>::write(value);
+    else if constexpr (std::is_floating_point_v<T>)
+        return Json(static_cast<double>(value));
+    else
+        return Json(value);
 }
 
-/// Reads fields from JSON members; those that are absent keep their values.
-struct FieldReader {
-    JsonView attributes;
-    std::size_t known = 0;
+template <class T> void read_value(void *pointer, const JsonView &given) {
+    T &value = *static_cast<T *>(pointer);
+    if constexpr (Enumeration<T>)
+        value = EnumNames<T>::values[read_name(given, enumeration_names<T>)].second;
+    else if constexpr (Coded<T>)
+        value = FieldCodec<T>::read(given);
+    else
+        value = given.template get<T>();
+}
 
-    template <class T> void operator()(const char *name, T &value, const char *) {
-        if (!attributes.has(name)) return;
-        ++known;
-        const JsonView given = attributes.at(name);
-        if constexpr (Enumeration<T>) {
-            const auto text = given.template get<std::string>();
-            for (const auto &[entry_name, entry] : EnumNames<T>::values) {
-                if (text != entry_name) continue;
-                value = entry;
-                return;
-            }
-            given.refuse(concat({"must be one of ", allowed_names<T>(), ", got ", quoted(text)}));
-        } else if constexpr (Coded<T>) {
-            value = FieldCodec<T>::read(given);
-        } else {
-            value = given.template get<T>();
-        }
-    }
+template <class T> constexpr const char *field_type_name() {
+    if constexpr (Coded<T>)
+        return FieldCodec<T>::type;
+    else if constexpr (Enumeration<T> || std::is_same_v<T, std::string>)
+        return "string";
+    else if constexpr (std::is_same_v<T, bool>)
+        return "boolean";
+    else if constexpr (std::is_integral_v<T>)
+        return "integer";
+    else if constexpr (std::is_floating_point_v<T>)
+        return "number";
+    else
+        return std::is_same_v<T, std::vector<double>> ? "numbers" : "integers";
+}
+
+template <class T> inline constexpr FieldType field_type{write_value<T>, read_value<T>, field_type_name<T>()};
+template <Enumeration T>
+inline constexpr FieldType field_type<T>{write_value<T>, read_value<T>, "string", enumeration_names<T>};
+
+struct Field {
+    const char *name, *meaning;
+    void *value;
+    const FieldType *type;
 };
 
-/// Whether there is a field of a name, and which there are.
-struct NameChecker {
-    std::string_view wanted;
-    bool found = false;
-    std::string names{};
-
-    template <class T> void operator()(const char *name, T &, const char *) {
-        found = found || wanted == name;
-        names += (names.empty() ? "" : ", ") + std::string(name);
-    }
-};
-
-/// Describes fields for documentation and for Python's help.
-struct FieldDescriber {
-    Json list = Json::array();
-
+/// Lists the fields that it visits, in their order.
+class FieldList {
+public:
     template <class T> void operator()(const char *name, T &value, const char *meaning) {
-        Json field = Json::object();
-        field.set("name", name);
-        field.set("meaning", meaning);
-        if constexpr (Enumeration<T>) {
-            field.set("type", "string");
-            Json names = Json::array();
-            for (const auto &entry : EnumNames<T>::values) names.push_back(entry.first);
-            field.set("allowed", std::move(names));
-        } else if constexpr (Coded<T>) {
-            field.set("type", FieldCodec<T>::type);
-        } else if constexpr (std::is_same_v<T, bool>) {
-            field.set("type", "boolean");
-        } else if constexpr (std::is_integral_v<T>) {
-            field.set("type", "integer");
-        } else if constexpr (std::is_floating_point_v<T>) {
-            field.set("type", "number");
-        } else if constexpr (std::is_same_v<T, std::string>) {
-            field.set("type", "string");
-        } else if constexpr (std::is_same_v<T, std::vector<double>>) {
-            field.set("type", "numbers");
-        } else {
-            field.set("type", "integers");
-        }
-        FieldWriter writer;
-        writer(name, value, meaning);
-        field.set("default", writer.object.at(name));
-        list.push_back(std::move(field));
+        add({name, meaning, &value, &field_type<T>});
     }
+    template <class Struct> static FieldList of(Struct &source) {
+        FieldList list;
+        source.fields(list);
+        return list;
+    }
+
+    bool has(std::string_view name) const;
+    /// Sets the fields that `attributes` has; the others keep their values. Throws ParameterError "<owner>:
+    /// ..." for an unknown name and for a value of the wrong type.
+    void read(const Json &attributes, const std::string &owner) const;
+    Json write() const;
+    /// For documentation and for Python's help; the values are the defaults.
+    Json describe() const;
+
+private:
+    void add(const Field &field);
+
+    std::vector<Field> fields_;
 };
 
-/// Sets the fields that `attributes` has. Throws ParameterError "<owner>: ..." for an unknown name and for a
-/// value of the wrong type.
 template <class Struct> void read_fields(Struct &target, const Json &attributes, const std::string &owner) {
-    FieldReader reader{JsonView(attributes, owner)};
-    target.fields(reader);
-    if (reader.known == reader.attributes.size()) return;
-    for (const auto &[key, value] : reader.attributes.object()) {
-        NameChecker checker{key};
-        target.fields(checker);
-        if (!checker.found)
-            fail(ErrorKind::parameter, {owner, ": unknown parameter ", quoted(key),
-                                        "; known: ", (checker.names.empty() ? "none" : checker.names)});
-    }
+    FieldList::of(target).read(attributes, owner);
 }
 
 template <class Struct> Json write_fields(const Struct &source) {
-    FieldWriter writer;
-    const_cast<Struct &>(source).fields(writer); // the visitor serves reading too; this one only looks
-    return std::move(writer.object);
+    // The list serves reading too; this only looks.
+    return FieldList::of(const_cast<Struct &>(source)).write();
 }
 
 } // namespace mpscnn::ops

@@ -1,5 +1,6 @@
 #include "ops/op_list.h"
 
+#include <array>
 #include <type_traits>
 #include <utility>
 #include <variant>
@@ -11,65 +12,69 @@ namespace mpscnn::ops {
 
 namespace {
 
-template <class Op> Op read_operation(const Json &attributes) {
-    Op operation;
-    read_fields(operation, attributes, Op::info.name);
-    return operation;
+FieldList fields_of(Operation &operation) {
+    return std::visit([](auto &op) { return FieldList::of(op); }, operation);
 }
 
-template <class Op> Json describe() {
+FieldList fields_of(const Operation &operation) { return fields_of(const_cast<Operation &>(operation)); }
+
+/// An operation with its defaults.
+using Make = Operation (*)();
+constexpr auto makers = []<class... Op>(const std::variant<Op...> *) {
+    return std::array<Make, sizeof...(Op)>{[]() -> Operation { return Op{}; }...};
+}(static_cast<const OperationVariant *>(nullptr));
+
+Json describe(const Operation &operation) {
+    const OperationInfo &info = info_of(operation);
     Json entry = Json::object();
-    entry.set("name", Op::info.name);
-    entry.set("summary", Op::info.summary);
-    entry.set("min_inputs", Op::info.min_inputs);
-    entry.set("max_inputs", Op::info.max_inputs);
-    entry.set("rounding_point", Op::info.rounds);
-    entry.set("takes_activation", Op::info.takes_activation);
-    entry.set("gradient", Op::info.has_gradient);
-    entry.set("training", Op::info.for_training);
-    FieldDescriber describer;
-    Op defaults;
-    defaults.fields(describer);
-    entry.set("parameters", std::move(describer.list));
+    entry.set("name", info.name);
+    entry.set("summary", info.summary);
+    entry.set("min_inputs", info.min_inputs);
+    entry.set("max_inputs", info.max_inputs);
+    entry.set("rounding_point", info.rounds);
+    entry.set("takes_activation", info.takes_activation);
+    entry.set("gradient", info.has_gradient);
+    entry.set("training", info.for_training);
+    entry.set("parameters", fields_of(operation).describe());
     return entry;
 }
 
-template <std::size_t... Index> Json describe_all(std::index_sequence<Index...>) {
-    Json list = Json::array();
-    const auto add = [&]<class Op>(const Op *) {
-        if constexpr (!std::is_same_v<Op, Custom>) list.push_back(describe<Op>());
-    };
-    (add(static_cast<const std::variant_alternative_t<Index, Operation> *>(nullptr)), ...);
-    return list;
-}
-
-template <std::size_t Index = 0> Operation make_from(std::string_view name, const Json &attributes) {
-    if constexpr (Index == std::variant_size_v<Operation>) {
-        fail(ErrorKind::parameter, {"unknown operation ", quoted(name)});
-    } else {
-        using Op = std::variant_alternative_t<Index, Operation>;
-        if (name == Op::info.name) return read_operation<Op>(attributes);
-        return make_from<Index + 1>(name, attributes);
-    }
-}
+static_assert(std::is_nothrow_move_constructible_v<OperationVariant> &&
+              std::is_nothrow_move_assignable_v<OperationVariant>);
 
 } // namespace
+
+Operation::Operation() = default;
+Operation::Operation(const Operation &) = default;
+Operation::Operation(Operation &&) noexcept = default;
+Operation &Operation::operator=(const Operation &) = default;
+Operation &Operation::operator=(Operation &&) noexcept = default;
+Operation::~Operation() = default;
 
 const OperationInfo &info_of(const Operation &operation) {
     return std::visit([](const auto &op) -> const OperationInfo & { return op.info; }, operation);
 }
 
-Json attributes_of(const Operation &operation) {
-    return std::visit([](const auto &op) { return write_fields(op); }, operation);
-}
+Json attributes_of(const Operation &operation) { return fields_of(operation).write(); }
 
 Json attributes_of(const Neuron &neuron) { return write_fields(neuron); }
 
 Operation make_operation(std::string_view name, const Json &attributes) {
-    return make_from(name, attributes);
+    for (const Make make : makers) {
+        Operation operation = make();
+        const char *known = info_of(operation).name;
+        if (name != known) continue;
+        fields_of(operation).read(attributes, known);
+        return operation;
+    }
+    fail(ErrorKind::parameter, {"unknown operation ", quoted(name)});
 }
 
-Neuron make_neuron(const Json &attributes) { return read_operation<Neuron>(attributes); }
+Neuron make_neuron(const Json &attributes) {
+    Neuron neuron;
+    read_fields(neuron, attributes, Neuron::info.name);
+    return neuron;
+}
 
 void check(const Operation &operation, const InputShapes &inputs) {
     const OperationInfo &info = info_of(operation);
@@ -95,7 +100,12 @@ Cost cost(const Operation &operation, const InputShapes &inputs, const Shape &ou
 }
 
 Json describe_operations() {
-    return describe_all(std::make_index_sequence<std::variant_size_v<Operation>>{});
+    Json list = Json::array();
+    for (const Make make : makers) {
+        const Operation operation = make();
+        if (!std::holds_alternative<Custom>(operation)) list.push_back(describe(operation));
+    }
+    return list;
 }
 
 } // namespace mpscnn::ops

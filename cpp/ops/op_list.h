@@ -1,5 +1,7 @@
 #pragma once
 
+#include <concepts>
+#include <utility>
 #include <variant>
 
 #include "core/json.h"
@@ -43,7 +45,7 @@ namespace mpscnn::ops {
 /// THE table of operations. An operation added here is known to model files, the C interface, Python, the
 /// documentation and the tests that walk the table.
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) TYPE,
-using Operation = std::variant<
+using OperationVariant = std::variant<
     FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC) // the elementwise ones
     Argument,
     BatchNormalization, BatchStatistics, BinaryConvolution, BinaryFullyConnected, ChannelShuffle,
@@ -59,6 +61,27 @@ using Operation = std::variant<
     NeuronGradient, PoolingGradient, ResizeGradient, SoftmaxGradient, SquaredSum,
     Custom>; // a function of the program, which only it can make
 #undef MPSCNN_ARITHMETIC
+
+template <class Op, class Variant> inline constexpr bool is_alternative = false;
+template <class Op, class... Alternatives>
+inline constexpr bool is_alternative<Op, std::variant<Alternatives...>> =
+    (std::same_as<Op, Alternatives> || ...);
+
+/// One operation of the table. It is used as the variant that it is. Its copies, moves and destructor are
+/// compiled once, in op_list.cpp: with so many alternatives they take each file that uses them seconds.
+class Operation : public OperationVariant {
+public:
+    Operation();
+    Operation(const Operation &);
+    Operation(Operation &&) noexcept;
+    Operation &operator=(const Operation &);
+    Operation &operator=(Operation &&) noexcept;
+    ~Operation();
+
+    template <class Op>
+        requires is_alternative<Op, OperationVariant>
+    Operation(Op operation) : OperationVariant(std::in_place_type<Op>, std::move(operation)) {}
+};
 
 const OperationInfo &info_of(const Operation &operation);
 
