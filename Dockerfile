@@ -7,6 +7,8 @@
 FROM python:3.13-slim AS build
 RUN apt-get update && apt-get install --yes --no-install-recommends g++
 COPY . /source
+# The image may run on another machine than the one that builds it.
+ENV MPSCNN_INSTRUCTION_SETS=all
 RUN pip wheel --no-cache-dir --wheel-dir /wheels '/source[cli,serve]'
 
 FROM python:3.13-slim

@@ -115,7 +115,7 @@ def install_package(session: nox.Session) -> None:
 
 
 def built_wheel(session: nox.Session) -> Path:
-    """The wheel of the sources as they are, built by whichever session needs it first: linking takes minutes."""
+    """The wheel of the sources as they are, with all instruction sets, built by whichever session needs it first."""
     directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
     if not list(directory.glob("*.whl")):
         command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
@@ -125,6 +125,7 @@ def built_wheel(session: nox.Session) -> Path:
         built = subprocess.run(
             [*command, "--wheel-dir", str(directory), "."],
             cwd=ROOT,
+            env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},  # sessions try each, valgrind knows some
             capture_output=True,
             text=True,
             check=False,

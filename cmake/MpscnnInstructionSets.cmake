@@ -6,7 +6,31 @@ include(CheckCXXSourceCompiles)
 check_cxx_source_compiles("#ifndef __x86_64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_X86_64)
 check_cxx_source_compiles("#ifndef __aarch64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_ARM64)
 
-set(MPSCNN_INSTRUCTION_SETS "" CACHE STRING "Instruction sets to build kernels for, the first one of the target among them (default: all)")
+set(MPSCNN_INSTRUCTION_SETS "all" CACHE STRING
+    "Instruction sets to build kernels for: all, native (those of this machine), or a list that holds the target's first")
+
+# Puts those of `built` that this machine has in `result`. It is all of them where that says nothing of the machine that
+# will run the library: in a cross build, where the program below does not run, and without AVX2, since a processor that
+# lacks it today is an emulated one.
+function(mpscnn_native_sets built result)
+    set(${result} ${built} PARENT_SCOPE)
+    if(NOT avx2 IN_LIST built OR CMAKE_CROSSCOMPILING)
+        return()
+    endif()
+    if(CMAKE_OSX_ARCHITECTURES AND NOT CMAKE_OSX_ARCHITECTURES STREQUAL CMAKE_HOST_SYSTEM_PROCESSOR)
+        return()
+    endif()
+    set(CMAKE_CXX_STANDARD 20)
+    set(CMAKE_CXX_STANDARD_REQUIRED ON)
+    try_run(MPSCNN_NATIVE_SETS_FOUND MPSCNN_NATIVE_SETS_COMPILED
+        "${PROJECT_BINARY_DIR}/native_sets" "${PROJECT_SOURCE_DIR}/cmake/native_sets.cpp"
+        CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/cpp")
+    if(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_FOUND EQUAL 102)
+        set(${result} baseline avx2 avx512 PARENT_SCOPE)
+    elseif(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_FOUND EQUAL 101)
+        set(${result} baseline avx2 PARENT_SCOPE)
+    endif()
+endfunction()
 
 # Adds an object library mpscnn_kernels_<set> for each instruction set of the target processor family. Puts their objects
 # in `objects` and the sets' names, best last, in `names`.
@@ -23,10 +47,12 @@ function(mpscnn_add_kernels objects names)
     else()
         message(FATAL_ERROR "mpscnn has CPU kernels for x86-64 and arm64, not for ${CMAKE_SYSTEM_PROCESSOR}.")
     endif()
-    if(MPSCNN_INSTRUCTION_SETS)
+    if(MPSCNN_INSTRUCTION_SETS STREQUAL "native")
+        mpscnn_native_sets("${built}" built)
+    elseif(MPSCNN_INSTRUCTION_SETS AND NOT MPSCNN_INSTRUCTION_SETS STREQUAL "all")
         foreach(set IN LISTS MPSCNN_INSTRUCTION_SETS)
             if(NOT set IN_LIST built)
-                message(FATAL_ERROR "MPSCNN_INSTRUCTION_SETS names '${set}'; this target has ${built}.")
+                message(FATAL_ERROR "MPSCNN_INSTRUCTION_SETS names '${set}'; this target has ${built}; or say all, or native.")
             endif()
         endforeach()
         list(GET built 0 needed) # what every processor of the target has
@@ -41,6 +67,7 @@ function(mpscnn_add_kernels objects names)
         endforeach()
         set(built ${chosen})
     endif()
+    message(STATUS "Instruction sets of the CPU engine's kernels: ${built}")
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
     file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/kernels/*.cpp)
@@ -52,6 +79,7 @@ function(mpscnn_add_kernels objects names)
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
     set_source_files_properties(cpp/cpu/kernels/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
+    set_source_files_properties(cpp/cpu/kernels/integer_convolution.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     # Of square roots the processor's instruction alone; otherwise a call of the C library for negative numbers' errno.
     set_source_files_properties(cpp/cpu/kernels/group_gradient.cpp PROPERTIES COMPILE_OPTIONS -fno-math-errno)
     # For products of bfloat16 numbers, by the instructions that a processor has for them or by FMAs.
@@ -109,8 +137,9 @@ function(mpscnn_add_kernels objects names)
             add_library(${library} OBJECT ${instances})
         endif()
         target_include_directories(${library} PRIVATE cpp .)
-        # Each file alone in unity builds, too: they are long, and the compiler cache knows them from other builds.
-        set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD OFF)
+        # In unity builds a few files at once, since the headers of vectors take most of a small file's time. Those with
+        # options of their own are compiled alone, as CMake has it.
+        set_target_properties(${library} PROPERTIES POSITION_INDEPENDENT_CODE ON UNITY_BUILD_BATCH_SIZE 20)
         mpscnn_compile_options(${library})
         target_compile_definitions(${library} PRIVATE MPSCNN_SET=${set}
                                    "MPSCNN_SIMD_HEADER=\"${directory}/simd_${set}.h\"")

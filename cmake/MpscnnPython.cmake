@@ -9,6 +9,7 @@ target_link_libraries(_core PRIVATE mpscnn::mpscnn)
 if(TARGET mpscnn-check)
     add_dependencies(_core mpscnn-check) # without which "auto" trusts no device
 endif()
+set_target_properties(_core PROPERTIES UNITY_BUILD_BATCH_SIZE 0) # all at once: pybind11's headers take longest
 mpscnn_compile_options(_core)
 mpscnn_optimise(_core)
 mpscnn_optimise_at_link_time(_core)

@@ -142,7 +142,6 @@ class Build:
         options = {
             "CMAKE_BUILD_TYPE": "Debug",
             "CMAKE_CXX_FLAGS_DEBUG": "-O1",
-            "CMAKE_UNITY_BUILD": "ON",
             "MPSCNN_BUILD_PYTHON": "ON",
             "MPSCNN_INSTRUCTION_SETS": "baseline",
             "pybind11_DIR": pybind11.stdout.strip(),

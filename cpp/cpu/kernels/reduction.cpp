@@ -191,7 +191,7 @@ MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t chan
 }
 
 /// As many pixels of a row as a vector has lanes, or less.
-template <class V> struct PixelTile {
+template <class V> struct ReductionTile {
     const float *from;
     std::ptrdiff_t stride;
     std::int64_t channels, pixels;
@@ -201,19 +201,19 @@ template <class V> struct PixelTile {
 
 /// For each pixel, in its lane, what folding the lanes of parts(pixel) gives.
 template <class V, class Fold, class Parts>
-MPSCNN_INLINE typename V::reg fold_each(const PixelTile<V> &tile, Parts parts) {
+MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts parts) {
     typename V::reg each[V::width];
     for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? parts(i) : V::zero();
     fold_lanes<V>(each, Fold::join);
     return each[0];
 }
 
-template <class V, class Fold> MPSCNN_INLINE typename V::reg fold_channels_of_each(const PixelTile<V> &tile) {
+template <class V, class Fold> MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile) {
     return fold_each<V, Fold>(tile,
                               [&](int i) { return fold_channels<V, Fold>(tile.pixel(i), tile.channels); });
 }
 
-template <class V> MPSCNN_INLINE typename V::reg maximum_each(const PixelTile<V> &tile, float sign) {
+template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTile<V> &tile, float sign) {
     typename V::reg highest[V::width];
     auto nan = V::zero();
     for (int i = 0; i < V::width; ++i) {
@@ -254,7 +254,7 @@ MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool roun
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t strip) {
-            PixelTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels, V::width};
+            ReductionTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels, V::width};
             float *out = pixel_at(to, item.image, y, 0);
             for (std::int64_t x = 0; x < strip; x += V::width) {
                 tile.pixels = min(V::width, strip - x);
@@ -297,9 +297,9 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
     const auto reduce = [&](auto result) {
         reduce_tiles<V>(
             task.source, task.destination, task.round_to_half, split, begin, end, true,
-            [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) { return result(tile); });
+            [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) { return result(tile); });
     };
-    using Tile = PixelTile<V>;
+    using Tile = ReductionTile<V>;
     switch (task.kind) {
     case ReductionKind::max:
         return reduce([](const Tile &tile) { return maximum_each<V>(tile, 1.0f); });
@@ -364,7 +364,7 @@ MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t ch
 }
 
 /// For each pixel, in its lane, the first channel that holds the largest value of sign * x, or the first NaN.
-template <class V> MPSCNN_INLINE typename V::reg argument_each(const PixelTile<V> &tile, float sign) {
+template <class V> MPSCNN_INLINE typename V::reg argument_each(const ReductionTile<V> &tile, float sign) {
     Extreme<V> best[V::width];
     auto nan = V::zero();
     for (int i = 0; i < V::width; ++i)
@@ -391,7 +391,7 @@ void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64
     const auto &split = prepared.plan_as<WorkSplit>();
     const float sign = task.of_maximum ? 1.0f : -1.0f;
     reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
-                    [&](const PixelTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                    [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
                         return argument_each<V>(tile, sign);
                     });
 }
@@ -430,7 +430,7 @@ void weighted_reduction_run(const WeightedReductionTask &task, const Prepared &p
     reduce_tiles<V>(
         task.source, task.destination, task.round_to_half, split, begin, end,
         one_for_all || (one_for_each && rows_join(weights)),
-        [&](const PixelTile<V> &tile, std::int64_t image, std::int64_t y, std::int64_t x) {
+        [&](const ReductionTile<V> &tile, std::int64_t image, std::int64_t y, std::int64_t x) {
             const bool each = !one_for_all && weights.width == task.source.width;
             const float *weight =
                 pixel_at(weights, weights.batch == 1 ? 0 : image, weights.height == 1 ? 0 : y, each ? x : 0);

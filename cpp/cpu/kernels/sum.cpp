@@ -14,7 +14,7 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Vectors of channels that are summed side by side.
-constexpr int sum_vectors = 4;
+constexpr int chain_vectors = 4;
 
 /// Positions of the source along an axis that go to one position of the destination.
 MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::int64_t position) {
@@ -23,11 +23,11 @@ MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::i
 
 /// Adds `left` channels from `at` on to the sums of a destination pixel.
 template <class V, bool squares>
-MPSCNN_INLINE void add_channels(PieceSums<V, sum_vectors> &sums, const float *at, std::int64_t left) {
+MPSCNN_INLINE void add_channels(PieceSums<V, chain_vectors> &sums, const float *at, std::int64_t left) {
     const auto joined = [](typename V::reg sum, typename V::reg x) {
         return squares ? V::fma(x, x, sum) : V::add(sum, x);
     };
-    if (left >= sum_vectors * V::width)
+    if (left >= chain_vectors * V::width)
         return sums.add_by(
             [&](int v, typename V::reg sum) { return joined(sum, V::load(at + v * V::width)); });
     sums.add_by([&](int v, typename V::reg sum) {
@@ -40,7 +40,7 @@ template <class V> Prepared sum_prepare(const SumTask &task, const Planning &pla
     const View &to = task.destination;
     const ConstView &from = task.source;
     const std::int64_t elements = from.batch * from.height * from.width * from.channels;
-    const std::int64_t vectors = divide_up(to.channels, sum_vectors * V::width);
+    const std::int64_t vectors = divide_up(to.channels, chain_vectors * V::width);
     WorkSplit split = split_work(to.batch, to.height, vectors, elements, least_elements, planning.threads);
     if (planning.threads > 1) split.vector_blocks = vectors;
     return planning.keep(split, split.items());
@@ -51,7 +51,7 @@ void sum_items(const SumTask &task, const WorkSplit &split, std::int64_t begin, 
     const View &to = task.destination;
     const ConstView &from = task.source;
     const bool sums_channels = to.channels != from.channels;
-    constexpr std::int64_t block = sum_vectors * V::width;
+    constexpr std::int64_t block = chain_vectors * V::width;
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         const Range images = summed(from.batch, to.batch, item.image);
@@ -63,7 +63,7 @@ void sum_items(const SumTask &task, const WorkSplit &split, std::int64_t begin, 
                     const Range channels = sums_channels
                                                ? Range{0, from.channels}
                                                : Range{part * block, min((part + 1) * block, to.channels)};
-                    PieceSums<V, sum_vectors> sums;
+                    PieceSums<V, chain_vectors> sums;
                     for (std::int64_t n = images.begin; n < images.end; ++n)
                         for (std::int64_t r = rows.begin; r < rows.end; ++r)
                             for (std::int64_t c = columns.begin; c < columns.end; ++c) {

@@ -16,7 +16,7 @@ namespace {
 inline constexpr std::int64_t strip_pixels = 16;
 
 /// Where a vector of channels of a window's rows and of the gradient begins, and how far the next ones are.
-struct DepthwiseStrip {
+struct GradientStrip {
     const float *window = nullptr, *gradient = nullptr;
     std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
     std::ptrdiff_t source_row = 0, source_pixel = 0;
@@ -26,7 +26,7 @@ struct DepthwiseStrip {
 
 /// Adds the products of a strip to sums of `rows` x `taps` taps, V::width apart.
 template <class V, int rows, int taps, bool whole>
-MPSCNN_INLINE void add_taps(DepthwiseStrip strip, float *sums) {
+MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
     const std::int64_t lanes = whole ? V::width : strip.lanes;
     typename V::reg own[rows * taps];
 #pragma GCC unroll 9
@@ -53,7 +53,7 @@ MPSCNN_INLINE void add_taps(DepthwiseStrip strip, float *sums) {
     for (int tap = 0; tap < rows * taps; ++tap) V::store(sums + tap * V::width, own[tap]);
 }
 
-template <class V, int rows, int taps> void add_strip(const DepthwiseStrip &strip, float *sums) {
+template <class V, int rows, int taps> void add_strip(const GradientStrip &strip, float *sums) {
     strip.lanes >= V::width ? add_taps<V, rows, taps, true>(strip, sums)
                             : add_taps<V, rows, taps, false>(strip, sums);
 }
@@ -77,7 +77,7 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
     const std::int64_t top = first_of(task.vertical, y);
     const bool all_rows = top >= 0 && top + (rows - 1) * task.vertical.dilation < from.height;
     const Range inner = columns.inner;
-    DepthwiseStrip strip;
+    GradientStrip strip;
     strip.row_step = task.vertical.dilation * from.row_stride;
     strip.tap_step = task.horizontal.dilation * from.pixel_stride;
     strip.window_step = task.horizontal.stride * from.pixel_stride;
