@@ -15,17 +15,6 @@ namespace mpscnn::platform {
 
 namespace {
 
-/// Empty when the system does not say.
-std::string file_text(const std::string &path) { return read_text_file(path).value_or(""); }
-
-/// Take what comes before the separator, and the separator.
-std::string_view take_until(char separator, std::string_view &text) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    const std::string_view taken = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return taken;
-}
-
 /// 0 for what is not a positive number: "max", "-1".
 double positive_number(std::string_view digits) {
     long long number = 0;

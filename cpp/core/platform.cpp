@@ -31,17 +31,6 @@ namespace mpscnn::platform {
 
 namespace {
 
-/// Empty when the system does not say.
-std::string file_text(const std::string &path) { return read_text_file(path).value_or(""); }
-
-/// Takes what comes before the separator, and the separator.
-std::string_view take_until(char separator, std::string_view &text) {
-    const std::size_t end = std::min(text.find(separator), text.size());
-    const std::string_view taken = text.substr(0, end);
-    text.remove_prefix(std::min(end + 1, text.size()));
-    return taken;
-}
-
 #if defined(__linux__)
 /// Numbers of the processors this process may run on; empty when the system does not say.
 std::vector<int> allowed_processors() {

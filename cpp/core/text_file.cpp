@@ -1,5 +1,6 @@
 #include "core/text_file.h"
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -36,6 +37,15 @@ std::optional<std::string> read_text_file(const std::string &path) {
         text.append(part.data(), count);
     if (std::ferror(file.get())) return std::nullopt;
     return text;
+}
+
+std::string file_text(const std::string &path) { return read_text_file(path).value_or(""); }
+
+std::string_view take_until(char separator, std::string_view &text) {
+    const std::size_t end = std::min(text.find(separator), text.size());
+    const std::string_view taken = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    return taken;
 }
 
 bool write_text_file(const std::string &path, std::string_view text) {

@@ -13,6 +13,12 @@ namespace mpscnn {
 /// All of a file, also of one that does not know its size, as those of /proc; nothing if it cannot be read.
 std::optional<std::string> read_text_file(const std::string &path);
 
+/// The same, empty if it cannot be read.
+std::string file_text(const std::string &path);
+
+/// Take what comes before the first separator, and the separator.
+std::string_view take_until(char separator, std::string_view &text);
+
 /// Replaces a file. Whether all of it was written.
 bool write_text_file(const std::string &path, std::string_view text);
 

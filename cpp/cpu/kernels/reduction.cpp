@@ -208,7 +208,8 @@ MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts part
     return each[0];
 }
 
-template <class V, class Fold> MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile) {
+template <class V, class Fold>
+MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile) {
     return fold_each<V, Fold>(tile,
                               [&](int i) { return fold_channels<V, Fold>(tile.pixel(i), tile.channels); });
 }
@@ -254,7 +255,8 @@ MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool roun
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
         for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t strip) {
-            ReductionTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels, V::width};
+            ReductionTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels,
+                                  V::width};
             float *out = pixel_at(to, item.image, y, 0);
             for (std::int64_t x = 0; x < strip; x += V::width) {
                 tile.pixels = min(V::width, strip - x);
@@ -295,9 +297,10 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
         return;
     }
     const auto reduce = [&](auto result) {
-        reduce_tiles<V>(
-            task.source, task.destination, task.round_to_half, split, begin, end, true,
-            [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) { return result(tile); });
+        reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                        [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                            return result(tile);
+                        });
     };
     using Tile = ReductionTile<V>;
     switch (task.kind) {
