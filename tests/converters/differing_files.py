@@ -188,14 +188,18 @@ class DifferingFile(RandomFile):
         return [(0, "Int32", 2), (1, "Int32", 3)], self._beside(first, (*shape[:3], 2), "result")
 
     def _concatenation(self) -> Made:
-        """Of two to four tensors along an axis that is not the batch."""
-        shape, axis = self._shape(), self._integer(1, 3)
+        """Of two to four tensors along an axis that is not the batch; all but the first may be constants."""
+        shape, axis, has_constants = self._shape(), self._integer(1, 3), bool(self._integer(0, 1))
+        if has_constants:
+            shape = (1, *shape[1:])
         first = self._input(shape)
         extents = [shape[axis]]
         for _ in range(self._integer(1, 3)):
             extents.append(self._integer(1, 9))
             own = (*shape[:axis], extents[-1], *shape[axis + 1 :])
-            self._add_input(self._beside(first, own, f"other{len(extents)}"))
+            other = self._add_input(self._beside(first, own, f"other{len(extents)}"))
+            if has_constants and self._integer(0, 1):
+                other.data = self.inputs.pop()
         whole = (*shape[:axis], sum(extents), *shape[axis + 1 :])
         return [(0, "Int32", axis)], self._beside(first, whole, "result")
 

@@ -14,6 +14,7 @@ from converters.tflite_writer import Operator, Tensor, write_tflite
 from converters.tflite_writer import quantized as quantized_tensor
 from reference import quantized, quantized_file
 
+from mpscnn import converters
 from mpscnn.converters.tflite.file import read_tflite
 
 FILES = [
@@ -87,6 +88,20 @@ def test_numbers_become_integers_and_back(tmp_path: Path, dtype: str) -> None:
     answers = judged(path, x)
     np.testing.assert_array_equal(found, answers[1])
     np.testing.assert_array_equal(quantized.dequantize(found, own), answers[2])
+
+
+@pytest.mark.parametrize("target", ["float32", "int32", "bool"])
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+def test_a_cast_reads_integers_and_not_what_they_stand_for(tmp_path: Path, dtype: str, target: str) -> None:
+    path, limits = tmp_path / "cast.tflite", np.iinfo(dtype)
+    x = np.arange(limits.min, limits.max + 1).astype(dtype).reshape(1, 256)
+    own = quantized.Quantization(0.37, int(limits.max) - 100, dtype)
+    source = quantized_tensor(Tensor("x", x.shape, dtype), [own.scale], [own.zero_point])
+    cast = Operator(CODES["CAST"], [0], [1], 37)
+    path.write_bytes(write_tflite([source, Tensor("y", x.shape, target)], [cast], [0], [1]))
+    given = quantized.dequantize(x.astype(np.int64), own)
+    found = converters.read_network([path]).compile(device="cpu").session(threads=1).run(given)
+    np.testing.assert_array_equal(found, judged(path, x)[1])
 
 
 def test_fixed_point_numbers() -> None:

@@ -356,11 +356,13 @@ def test_a_mean_of_the_image_has_integers_of_its_own(size: tuple[int, int], dtyp
     assert (same == nearest * 0.25).mean() > 0.95
 
 
-@pytest.mark.parametrize("pool", ["global", "window"])
-def test_means_of_more_numbers_than_sums_hold(pool: str) -> None:
-    network = mpscnn.Network(input=(3000, 3000, 1))
-    if pool == "global":
+@pytest.mark.parametrize("kind", ["global", "window", "sum"])
+def test_means_of_more_numbers_than_sums_hold(kind: str) -> None:
+    network = mpscnn.Network(input=(1, 9_000_000, 1) if kind == "sum" else (3000, 3000, 1))
+    if kind == "global":
         y = network.global_average_pool2d(network.input, name="mean")
+    elif kind == "sum":
+        y = network.layer("reduction", [network.input], {"kind": "sum", "axis": "width"}, name="mean")
     else:
         y = network.average_pool2d(network.input, 3000, name="mean")
     network.output(y)

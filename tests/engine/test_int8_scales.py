@@ -130,7 +130,7 @@ def test_the_bits_are_those_of_litert(path: Path, case: Case, seed: int) -> None
 @pytest.mark.full
 @pytest.mark.parametrize("case", JUDGED, ids="-".join)
 @given(seed=st.integers(0, 2**32 - 1))
-@settings(max_examples=1000)
+@settings(max_examples=300)
 def test_many_have_the_bits_of_litert(path: Path, case: Case, seed: int) -> None:
     compare_with_litert(path, case, seed)
 

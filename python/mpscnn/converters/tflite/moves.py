@@ -14,6 +14,7 @@ from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
 _IMAGE_RANK = 4
@@ -226,12 +227,25 @@ def _cast(c: Reader, operator: FileOperator) -> None:
     source, target = (c.file.tensors[index].dtype for index in (operator.inputs[0], operator.outputs[0]))
     if target.kind == "b" and source.kind != "b":
         zero = c.constant(np.zeros((), np.float32), x.rank, "zero")
-        y = c.plain(x)
+        y = c.plain(_bytes_of(c, operator, x))
         c.result(operator, y.holding(c.network.not_equal(y.tensor, zero.tensor, name=c.layer_name(operator))))
         return
     if target.kind != "f" and not (source.kind == "b" or np.can_cast(source, target)):
         raise UnsupportedError(f"makes {target} of {source} numbers that the network computes")
-    c.result(operator, x)
+    c.result(operator, _bytes_of(c, operator, x))
+
+
+def _bytes_of(c: Reader, operator: FileOperator, x: Value) -> Value:
+    """What CAST gives for a tensor of integers that have a scale: it reads the integers, not what they stand for."""
+    index, result = operator.inputs[0], operator.outputs[0]
+    grid = c.grid(index)
+    if grid is None:
+        return x
+    if c.grid(result) is not None:
+        raise UnsupportedError("gives integers of one scale to another tensor as they are")
+    line: Activation = {"kind": "linear", "a": 1.0 / grid.step, "b": float(grid.zero_point)}
+    y = c.network.activation(x.tensor, line, name=c.layer_name(operator, "/integers"))
+    return x.holding(c.network.activation(y, "round", name=c.layer_name(operator)))
 
 
 MOVES: dict[str, Handler] = {
