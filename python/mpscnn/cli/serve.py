@@ -31,6 +31,14 @@ class LogLevel(str, Enum):
     error = "error"
 
 
+class LogFormat(str, Enum):
+    """Values of --log-format."""
+
+    auto = "auto"
+    text = "text"
+    json = "json"
+
+
 def serve(
     models: Annotated[
         list[str] | None,
@@ -121,7 +129,15 @@ def serve(
             show_default=False,
         ),
     ] = None,
-    log_level: Annotated[LogLevel, typer.Option(help="Of the log, a line of JSON each.")] = LogLevel.info,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="The lowest level of the lines in the log.")
+    ] = LogLevel.info,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            help="A line of JSON for each request, or text for people; auto: text where stdout is a terminal."
+        ),
+    ] = LogFormat.auto,
 ) -> None:
     """Answer requests over HTTP: photos to classes, boxes and masks, and tensors by the Open Inference Protocol.
 
@@ -132,6 +148,8 @@ def serve(
 
     Example: MPSCNN_SERVE_TOKEN=... mpscnn serve mobilenet_v2 --host 0.0.0.0
     """
+    import sys
+
     from mpscnn.serve.packages import require_packages
 
     require_packages()
@@ -160,10 +178,11 @@ def serve(
         max_held_bytes=max_held_bytes or 0,
         connections=connections,
     )
+    as_json = log_format is LogFormat.json or (log_format is LogFormat.auto and not sys.stdout.isatty())
     if address_file is not None:
         require_replaceable(address_file, ParameterError)
     with listening(settings) as listener:
-        log_to_stderr(log_level.value)
+        log_to_stderr(log_level.value, as_json)
         hosted = [
             host_model(
                 model,
@@ -177,4 +196,4 @@ def serve(
             )
             for model in models or [DEFAULT_MODEL]
         ]
-        serve_models(Models(hosted), settings, listener, address_file)
+        serve_models(Models(hosted), settings, listener, address_file, greeting=not as_json)

@@ -1,26 +1,36 @@
-"""Results of photos in the form that a client accepts."""
+"""Answers: results of photos in the form that a client accepts, and tensors of the Open Inference Protocol."""
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any
 
+import numpy as np
 from fastapi import Response
+from numpy.typing import NDArray
 
 from mpscnn.errors import UnsupportedError
 from mpscnn.serve.failures import RefusedError
+from mpscnn.serve.tensors import TYPES, InferRequest
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import Segmentation
 
-__all__ = ["JPEG", "JSON", "PNG", "Answer", "accepted", "json_bytes", "picture"]
+__all__ = ["JPEG", "JSON", "JSON_NUMBER", "PNG", "Answer", "accepted", "answer_bytes", "json_bytes", "picture"]
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _JPEG_SIDE = 65_500  # libjpeg's limit
-_BUFFERED = 65_536  # bytes, below which nothing waits for the client
+_PART = 262_144  # bytes that are given to a connection at a time
+_AT_ONCE = 8_192  # numbers that are written as JSON at a time
+
+#: The most bytes of an output's number in JSON, with a comma: as -1.1754943508222875e-38, all of float64's 17 digits.
+JSON_NUMBER = 24
+
+_TYPE_NAMES = {dtype: name for name, dtype in TYPES.items()}
 
 JSON = "application/json"
 PNG = "image/png"
@@ -62,20 +72,21 @@ def accepted(accept: str, offered: Sequence[str]) -> str:
 
 
 class Answer(Response):  # type: ignore[misc]
-    """Is sent when the client has taken it, but for what a connection's buffer always holds."""
+    """A response that is sent as the client takes it, and holds its share of memory until then."""
 
-    body: bytes
+    def __init__(self, content: bytes, held: ExitStack, **options: Any) -> None:
+        super().__init__(content, **options)
+        self._held = held
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Sends it."""
-        if len(self.body) < _BUFFERED:
-            await super().__call__(scope, receive, send)
-            return
-        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
-        body, self.body = self.body, b""  # the connection has a copy while it waits
-        await send({"type": "http.response.body", "body": body, "more_body": True})
-        del body
-        await send({"type": "http.response.body", "body": b"", "more_body": False})  # waits for the client
+        """Send it."""
+        with self._held:
+            body, self.body = memoryview(self.body), b""
+            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            while len(body):
+                part, body = body[:_PART], body[_PART:]
+                await send({"type": "http.response.body", "body": bytes(part), "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
 def picture(result: Any, photo: Photo, kind: str) -> bytes:
@@ -101,3 +112,47 @@ def picture(result: Any, photo: Photo, kind: str) -> bytes:
 def json_bytes(value: Any) -> bytes:
     """Without spaces. Raises ValueError for NaN and infinities, which JSON does not have."""
     return _encode(value).encode()
+
+
+def answer_bytes(
+    head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
+) -> tuple[bytes, int | None]:
+    """A response's body, and how many of its bytes are JSON; None: all. `head` has its members beside the outputs.
+
+    Raises:
+        UnsupportedError: numbers that JSON does not have.
+    """
+    # Nothing is held twice: a stream's content is what it has written.
+    stream = io.BytesIO()
+    stream.write(json_bytes(head)[:-1] + b',"outputs":[')
+    contents: list[NDArray[Any]] = []
+    for number, (name, array) in enumerate(outputs.items()):
+        entry: dict[str, Any] = {"name": name, "datatype": _TYPE_NAMES[array.dtype], "shape": list(array.shape)}
+        if request.is_binary(name):
+            contents.append(np.ascontiguousarray(array))
+            entry["parameters"] = {"binary_data_size": array.nbytes}
+        stream.write(b"," if number else b"")
+        stream.write(json_bytes(entry))
+        if not request.is_binary(name):
+            stream.seek(-1, io.SEEK_CUR)
+            _write_numbers(stream, array.reshape(-1))
+    stream.write(b"]}")
+    length = stream.tell()
+    for array in contents:
+        stream.write(array.data)
+    return stream.getvalue(), length if contents else None
+
+
+def _write_numbers(stream: io.BytesIO, numbers: NDArray[Any]) -> None:
+    """As the last member of an object. A few at a time: as Python's objects they take eight times as much."""
+    stream.write(b',"data":[')
+    for start in range(0, len(numbers), _AT_ONCE):
+        try:
+            text = json_bytes(numbers[start : start + _AT_ONCE].tolist())
+        except ValueError:
+            raise UnsupportedError(
+                "an output has NaN or infinities, which JSON does not have: ask for binary data"
+            ) from None
+        stream.write(b"," if start else b"")
+        stream.write(memoryview(text)[1:-1])
+    stream.write(b"]}")

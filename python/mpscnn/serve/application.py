@@ -8,7 +8,6 @@ from fastapi import FastAPI, Response
 
 from mpscnn import _core
 from mpscnn.serve.failures import add_failures
-from mpscnn.serve.fast_routes import FastRoutes
 from mpscnn.serve.guard import OPEN, Guard
 from mpscnn.serve.interface import complete_description
 from mpscnn.serve.logs import Observed
@@ -24,7 +23,7 @@ __all__ = ["application"]
 
 
 def application(service: Service) -> Any:
-    """An ASGI application."""
+    """Return an ASGI application."""
     app = FastAPI(
         title="mpscnn",
         version=_core.version(),
@@ -33,30 +32,23 @@ def application(service: Service) -> Any:
         redoc_url=None,
     )
     add_failures(app)
-    fast = FastRoutes(app)
-    add_photo_routes(fast, service)
+    add_photo_routes(app, service)
+    add_protocol_routes(app, service)
     add_model_routes(app, service)
-    add_protocol_routes(app, fast, service)
     add_reference(app)
     public = add_page(app)
 
     async def metrics() -> Any:
         return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
 
-    text = {
-        "200": {
-            "description": "In its text format.",
-            "content": {"text/plain": {"schema": {"type": "string"}}},
-        }
-    }
-    about = {"responses": text}
+    text = {"description": "In its text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
     app.add_api_route(
         "/metrics",
         metrics,
         summary="For Prometheus.",
         tags=["service"],
-        openapi_extra=about,
+        openapi_extra={"responses": {"200": text}},
         response_class=Response,
     )
     complete_description(app, service.settings.token is not None, OPEN)
-    return Observed(Guard(fast, service, public), service.metrics)
+    return Observed(Guard(app, service.settings, public), service.metrics)

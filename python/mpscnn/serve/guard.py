@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import hmac
 import re
+from http import HTTPStatus
 from typing import Any
 from urllib.parse import urlsplit
 
-from mpscnn.serve.connections import ONE_TOO_MANY
 from mpscnn.serve.failures import RefusedError, refusal_answer
-from mpscnn.serve.service import Service
-from mpscnn.serve.settings import is_loopback
+from mpscnn.serve.settings import Settings, is_loopback
 
 __all__ = ["OPEN", "Guard"]
 
@@ -30,6 +29,8 @@ _HEADERS = (
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
 )
+_HEAD_BYTES = 65_536
+_HEAD_FIELDS = 100
 _MOST_KNOWN = 100
 #: An address in brackets or a name, and maybe a port.
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
@@ -47,14 +48,12 @@ class Guard:
 
     Args:
         app: what is guarded.
-        service: whose settings say who may ask.
+        settings: who may ask.
         public: paths of the page's files, which need no token.
     """
 
-    def __init__(self, app: Any, service: Service, public: frozenset[str]) -> None:
+    def __init__(self, app: Any, settings: Settings, public: frozenset[str]) -> None:
         self._app = app
-        self._service = service
-        settings = service.settings
         self._token = None if settings.token is None else settings.token.encode()
         self._open = OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
@@ -82,33 +81,37 @@ class Guard:
         await app(scope, receive, send_with_headers)
 
     def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> RefusedError | None:
-        if ONE_TOO_MANY in scope:
-            self._service.metrics.refused.labels("connections").inc()
-            about = {"Retry-After": str(self._service.retry_after())}
-            return _refuse(503, "TooManyConnections", "too many connections are open", about)
+        count = len(scope["raw_path"]) + len(scope["query_string"])
+        count += sum(len(name) + len(value) for name, value in scope["headers"])
+        if count > _HEAD_BYTES or len(scope["headers"]) > _HEAD_FIELDS:
+            return RefusedError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "HeadTooLarge",
+                f"a request's head may have {_HEAD_BYTES:,} bytes and {_HEAD_FIELDS} fields",
+            )
         if len(headers) < len(scope["headers"]) and any(
             sum(name == once for name, _ in scope["headers"]) > 1 for once in _ONCE
         ):
-            return _refuse(400, "BadRequest", "a field of the head that must be there once is there twice")
+            return RefusedError(400, "BadRequest", "a field of the head that must be there once is there twice")
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_ours(host):
-            return _refuse(
+            return RefusedError(
                 421, "UnknownHost", f"this service is not {host[:100]!r}; --allow-host gives it a name"
             )
         origin = headers.get(b"origin")
         if origin is not None and _host_of(origin) != host:
-            return _refuse(403, "ForeignOrigin", "pages of other sites may not use this service")
+            return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
         # Of pages that send no Origin, as for pictures.
         if (
             headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
             and scope["path"] not in self._open
         ):
-            return _refuse(403, "ForeignOrigin", "pages of other sites may not use this service")
+            return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
         if self._token is not None and scope["path"] not in self._open:
             scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
             if not hmac.compare_digest(given, self._token) or scheme.lower() != b"bearer":
                 about = {"WWW-Authenticate": "Bearer"}
-                return _refuse(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
+                return RefusedError(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
         return None
 
     def _is_ours(self, host: str) -> bool:
@@ -133,8 +136,3 @@ def _host_of(origin: bytes) -> str | None:
         return urlsplit(origin.decode("latin-1").lower()).netloc
     except ValueError:
         return None
-
-
-def _refuse(status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> RefusedError:
-    # The body is not read.
-    return RefusedError(status, kind, message, {"Connection": "close", **(headers or {})})

@@ -19,13 +19,13 @@ _ABOUT_FAILURES = {
     403: "ForeignOrigin: a browser asks for a page of another site.",
     404: "UnknownModel, NotFound: there is no such model, version or path.",
     406: "NotAcceptable: no media type of the Accept header is answered.",
-    408: "HeadTooSlow, BodyTooSlow: the request had not come completely in time.",
+    408: "BodyTooSlow: the body had not come completely in time.",
     413: "TooManyBytes, ImageError, TooManyTensorBytes: the body, a photo, or what they become is too large.",
     415: "UnsupportedCoding: the body is compressed.",
     421: "UnknownHost: the Host header is not this service's.",
     422: "UnsupportedError, DeviceError, WeightsError: the model is for another task; no such device.",
     431: "HeadTooLarge: the request's head has too many bytes or fields.",
-    503: "QueueFull, TooManyBytesHeld, TooManyConnections: busy; Retry-After says when to ask again.",
+    503: "QueueFull, TooManyBytesHeld: busy; Retry-After says when to ask again.",
     504: "DeadlineExceeded: the request had come, but there was no result in time.",
 }
 _OF_ALL = (400, 403, 408, 421, 431, 503)

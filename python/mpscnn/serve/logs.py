@@ -1,65 +1,70 @@
-"""One line of JSON on stderr for each request and event; and the counting of requests."""
+"""The log on stderr: a line of JSON for each request and event, or text for people; and the counting of requests."""
 
 from __future__ import annotations
 
-import contextlib
 import json
 import logging
 import sys
 import time
 from typing import Any
 
-from mpscnn.serve.fast_routes import ROUTE
 from mpscnn.serve.metrics import Metrics
 
 __all__ = ["Observed", "event", "log_to_stderr"]
 
-_LEVELS = ("debug", "info", "warning", "error")
-
-
-class _Threshold:
-    """From which level on lines are written."""
-
-    informs = True
+_LOG = logging.getLogger("mpscnn.serve")
 
 
 class _JsonLines(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
-        fields: dict[str, Any] = {"source": record.name}
+        moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(record.created))
+        fields: dict[str, Any] = getattr(record, "fields", {"source": record.name})
         if record.exc_info:
-            fields["exception"] = self.formatException(record.exc_info)
-        return _line(record.levelname.lower(), record.getMessage(), fields)
+            fields = {**fields, "exception": self.formatException(record.exc_info)}
+        return json.dumps(
+            {
+                "time": f"{moment}.{int(record.msecs):03}Z",
+                "level": record.levelname.lower(),
+                "event": record.getMessage(),
+                **fields,
+            }
+        )
 
 
-def _line(level: str, what: str, fields: dict[str, Any]) -> str:
-    now = time.time()
-    whole = int(now)
-    moment = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole))
-    return json.dumps(
-        {"time": f"{moment}.{int(1000 * (now - whole)):03}Z", "level": level, "event": what, **fields}
-    )
+class _Text(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        fields = getattr(record, "fields", {})
+        about = "".join(f" {name}={value}" for name, value in fields.items())
+        return f"{record.levelname.lower()}: {super().format(record)}{about}"
 
 
-def log_to_stderr(level: str) -> None:
-    """What the service, uvicorn and asyncio have to say from `level` ("debug", "info", "warning", "error") on."""
-    _Threshold.informs = _LEVELS.index(level) <= _LEVELS.index("info")
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_JsonLines())
-    for name in ("uvicorn", "asyncio", "concurrent.futures"):
+class _Handler(logging.StreamHandler[Any]):
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: N802
+        """Go on: a log that nobody takes, or that has no room, is no reason to answer nobody."""
+
+
+def log_to_stderr(level: str, as_json: bool) -> None:
+    """Write what the service, uvicorn and asyncio have to say.
+
+    Args:
+        level: the lowest one that is written: "debug", "info", "warning" or "error".
+        as_json: one line of JSON each; else text, in which requests are of the level "debug".
+    """
+    handler = _Handler(sys.stderr)
+    handler.setFormatter(_JsonLines() if as_json else _Text())
+    for name in (_LOG.name, "uvicorn", "asyncio", "concurrent.futures", "python_multipart"):
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
         log.propagate = False
-        # Of starting and ending this service says itself what uvicorn says.
-        log.setLevel("WARNING" if level == "info" else level.upper())
+        # The service says itself when it begins and ends.
+        quiet = level == "info" and not (log is _LOG and as_json)
+        log.setLevel("WARNING" if quiet else level.upper())
 
 
 def event(what: str, **fields: Any) -> None:
-    """Something that happened to the service."""
-    # A log that nobody takes any more, or that has no room, is no reason to answer nobody.
-    if _Threshold.informs and sys.stderr is not None:
-        with contextlib.suppress(OSError):
-            sys.stderr.write(_line("info", what, fields) + "\n")
-            sys.stderr.flush()
+    """Log something that happened to the service."""
+    if _LOG.isEnabledFor(logging.INFO):
+        _LOG.info(what, extra={"fields": fields})
 
 
 class Observed:
@@ -70,7 +75,7 @@ class Observed:
         self._metrics = metrics
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers one request."""
+        """Answer one request. HEAD is answered as GET; the server leaves the body out."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -86,16 +91,17 @@ class Observed:
                 count += len(message.get("body", b""))
             await send(message)
 
+        inner = {**scope, "method": "GET" if scope["method"] == "HEAD" else scope["method"]}
         try:
-            await self._app(scope, receive, counted)
+            await self._app(inner, receive, counted)
         finally:
             seconds = time.perf_counter() - begun
             # The pattern, not the path, of which there may be any number.
-            route = scope.get(ROUTE) or getattr(scope.get("route"), "path", "other")
+            route = getattr(inner.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(seconds)
             client = scope.get("client")
-            about = {"model": scope["mpscnn.model"]} if "mpscnn.model" in scope else {}
+            about = {"model": inner["mpscnn.model"]} if "mpscnn.model" in inner else {}
             event(
                 "request",
                 method=scope["method"],

@@ -5,20 +5,19 @@ from __future__ import annotations
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
-from mpscnn.serve.gate import Gate
-from mpscnn.serve.held_bytes import HeldBytes
+from mpscnn.serve.limits import MemoryBudget, RequestQueue
 
 __all__ = ["CONTENT_TYPE_LATEST", "Metrics"]
 
 _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
-_REASONS = ("queue", "deadline", "gone", "connections", "bytes", "head")
+_REASONS = ("queue", "deadline", "gone", "bytes")
 
 
 class Metrics:
     """Of one service, in a registry of its own."""
 
-    def __init__(self, gate: Gate, held: HeldBytes, tensors: HeldBytes) -> None:
+    def __init__(self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget) -> None:
         registry = CollectorRegistry()
         self._registry = registry
         self.requests = Counter(
@@ -48,19 +47,19 @@ class Metrics:
         for reason in _REASONS:
             self.refused.labels(reason)
         waiting = Gauge("mpscnn_queue_length", "Requests that wait.", registry=registry)
-        waiting.set_function(lambda: gate.waiting)
+        waiting.set_function(lambda: queue.waiting)
         inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
-        inside.set_function(lambda: gate.inside)
-        bodies = Gauge(
+        inside.set_function(lambda: queue.computing)
+        held = Gauge(
             "mpscnn_held_bytes", "Of bodies whose requests are not answered yet.", registry=registry
         )
-        bodies.set_function(lambda: held.count)
+        held.set_function(lambda: bodies.used)
         arrays = Gauge(
             "mpscnn_held_tensor_bytes",
             "Of tensors that are computed, and of answers that are not taken yet.",
             registry=registry,
         )
-        arrays.set_function(lambda: tensors.count)
+        arrays.set_function(lambda: tensors.used)
 
     def text(self) -> bytes:
         """In Prometheus' text format."""

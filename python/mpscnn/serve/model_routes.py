@@ -67,7 +67,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
     async def change_options(request: Request) -> Any:
         ends = service.deadline(request)
         hosted = service.models.named(request.path_params["name"])
-        with service.held.share() as share:
+        with service.bodies.share() as share:
             wanted = _options(await service.read(request, ends, share, _MOST_BYTES))
         await hosted.change(service.pool, **wanted)
         return JSONResponse(hosted.describe())

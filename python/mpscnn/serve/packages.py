@@ -12,6 +12,8 @@ _PACKAGES = {
     "fastapi": "FastAPI",
     "uvicorn": "uvicorn",
     "httptools": "httptools",
+    "msgspec": "msgspec",
+    "python_multipart": "python-multipart",
     "prometheus_client": "prometheus_client",
 }
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import Request
+from fastapi import FastAPI, Request, Response
 
 from mpscnn.errors import ParameterError
 from mpscnn.serve.answers import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
-from mpscnn.serve.bodies import photo_in
-from mpscnn.serve.fast_routes import UNTIL_SENT, FastRoutes
-from mpscnn.serve.held_bytes import Share
-from mpscnn.serve.hosting import Compiled, HostedModel
+from mpscnn.serve.forms import photo_in
+from mpscnn.serve.hosting import Compiled
 from mpscnn.serve.interface import failures
 from mpscnn.serve.service import Service
 from mpscnn.vision.photo import Photo, open_content
@@ -72,11 +71,18 @@ _OFFERED = (JSON, PNG, JPEG)
 _OPTIONS = "Mpscnn-Options"
 
 
-def add_photo_routes(routes: FastRoutes, service: Service) -> None:
-    """Of all tasks."""
+def add_photo_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes of all tasks."""
     for path, (task, about, options) in _TASKS.items():
-        described = {"summary": about, "tags": ["photos"], **_described(options)}
-        routes.add(path, _route(service, task, options), described)
+        app.add_api_route(
+            path,
+            _route(service, task, options),
+            methods=["POST"],
+            summary=about,
+            tags=["photos"],
+            openapi_extra=_described(options),
+            response_class=Response,
+        )
 
 
 def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
@@ -89,37 +95,28 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
             wanted.setdefault("top", _TOP)
         service.require_room()  # before the body comes
         request.scope["mpscnn.model"] = hosted.name
-        with service.held.share() as share:
-            body = await service.read(request, ends, share)
-            return await answer_photo(request, ends, hosted, kind, wanted, body, share)
-
-    async def answer_photo(
-        request: Request,
-        ends: float,
-        hosted: HostedModel,
-        kind: str,
-        wanted: dict[str, Any],
-        body: bytes,
-        share: Share,
-    ) -> Any:
-        file = photo_in(body, request.headers.get("content-type", ""))
         taken = _Taken(service.settings.max_pixels)
+        content_type = request.headers.get("content-type", "")
+        with ExitStack() as held:
+            share = held.enter_context(service.bodies.share())
+            body = await service.read(request, ends, share)
 
-        def submit(compiled: Compiled) -> Any:
-            taken.options = compiled.options
-            return compiled.photos.submit(taken.decode(file), **wanted)
+            def submit(compiled: Compiled) -> Any:
+                taken.options = compiled.options
+                return compiled.photos.submit(taken.decode(photo_in(body, content_type)), **wanted)
 
-        def finish(result: Any) -> bytes:
-            if kind != JSON:
-                return picture(result, taken.photo, kind)
-            return taken.json(hosted.name, result)
+            def finish(result: Any) -> bytes:
+                if kind != JSON:
+                    return picture(result, taken.photo, kind)
+                return taken.json(hosted.name, result)
 
-        if kind == JSON and task != "segmentation":  # takes less than a thread's turn
-            content = finish(await service.compute(request, hosted, ends, submit, shares=[share]))
-        else:
-            content = await service.compute(request, hosted, ends, submit, finish, [share])
-        service.hold_answer(request.scope[UNTIL_SENT].enter_context(service.tensors.share()), len(content))
-        return Answer(content, media_type=kind, headers={_OPTIONS: taken.options})
+            if kind == JSON and task != "segmentation":  # takes less than a thread's turn
+                content = finish(await service.compute(request, hosted, ends, submit, held=held))
+            else:
+                content = await service.compute(request, hosted, ends, submit, finish, held)
+            share.reduce_to(0)
+            service.hold_answer(held.enter_context(service.tensors.share()), len(content))
+            return Answer(content, held.pop_all(), media_type=kind, headers={_OPTIONS: taken.options})
 
     return answer
 

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import math
+import time
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any
 
@@ -10,18 +13,14 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 
 from mpscnn import _core
-from mpscnn._private.names import did_you_mean
-from mpscnn.errors import ParameterError
-from mpscnn.serve.answers import JSON, Answer
+from mpscnn.serve.answers import JSON, Answer, answer_bytes
 from mpscnn.serve.failures import RefusedError
-from mpscnn.serve.fast_routes import UNTIL_SENT, FastRoutes
-from mpscnn.serve.held_bytes import Share
 from mpscnn.serve.hosting import Compiled, HostedModel
 from mpscnn.serve.interface import JSON_ANSWER, failures
+from mpscnn.serve.limits import Share
 from mpscnn.serve.service import Service
-from mpscnn.serve.tensor_bytes import tensor_bytes
-from mpscnn.serve.tensor_inputs import input_arrays
-from mpscnn.serve.tensors import InferRequest, answer_bytes, parse_request
+from mpscnn.serve.tensor_inputs import input_arrays, tensor_bytes
+from mpscnn.serve.tensors import InferRequest, json_length, parse_request
 
 __all__ = ["add_protocol_routes"]
 
@@ -32,8 +31,8 @@ _OCTETS = "application/octet-stream"
 _SHORT = 65_536  # bytes of JSON that are read between other requests
 
 
-def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> None:
-    """All of /v2."""
+def add_protocol_routes(app: FastAPI, service: Service) -> None:
+    """Add all routes of /v2."""
 
     async def server() -> Any:
         about = {"name": "mpscnn", "version": _core.version(), "extensions": ["binary_tensor_data"]}
@@ -54,43 +53,22 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
     async def infer(request: Request) -> Any:
         ends = service.deadline(request)
         hosted = _named(service, request)
-        service.require_room()
+        service.require_room()  # before the body comes
         request.scope["mpscnn.model"] = hosted.name
-        with service.held.share() as share:
+        with ExitStack() as held:
+            share = held.enter_context(service.bodies.share())
+            tensors = held.enter_context(service.tensors.share())
             body = await service.read(request, ends, share)
-            return await answer_tensors(request, ends, hosted, body, share)
-
-    async def answer_tensors(
-        request: Request, ends: float, hosted: HostedModel, body: bytes, share: Share
-    ) -> Any:
-        tensors = request.scope[UNTIL_SENT].enter_context(service.tensors.share())
-        length = request.headers.get(_HEADER_LENGTH)
-        short = len(body) < _SHORT or (length is not None and len(length) < 6)
-        loop = asyncio.get_running_loop()
-        # Long ones in as many threads as compute: their numbers take ten times as much until they are an array.
-        wanted = (
-            parse_request(body, length)
-            if short
-            else await loop.run_in_executor(service.pool, parse_request, body, length)
-        )
-        if wanted.timeout is not None:
-            ends = min(ends, loop.time() + wanted.timeout)
-
-        def submit(compiled: Compiled) -> Any:
-            _require_outputs(compiled, wanted)
-            tensors.add(tensor_bytes(compiled, wanted, service.settings.max_tensor_bytes))
-            arrays = input_arrays(compiled, wanted.inputs, service.settings.max_pixels)
-            return compiled.tensors.submit(arrays)
-
-        def finish(result: Any) -> tuple[bytes, int | None]:
-            return _answer(hosted, wanted, result)
-
-        shares = [share, tensors]
-        content, header_length = await service.compute(request, hosted, ends, submit, finish, shares)
-        tensors.reduce_to(len(content))
-        if header_length is None:
-            return Answer(content, media_type=JSON)
-        return Answer(content, media_type=_OCTETS, headers={_HEADER_LENGTH: str(header_length)})
+            inference = _Inference(service, hosted, body, request.headers.get(_HEADER_LENGTH), tensors)
+            content, header_length = await service.compute(
+                request, hosted, min(ends, inference.ends), inference.submit, inference.finish, held
+            )
+            share.reduce_to(0)
+            tensors.reduce_to(len(content))
+            if header_length is None:
+                return Answer(content, held.pop_all(), media_type=JSON)
+            headers = {_HEADER_LENGTH: str(header_length)}
+            return Answer(content, held.pop_all(), media_type=_OCTETS, headers=headers)
 
     def add(path: str, route: Any, summary: str) -> None:
         about = {"responses": {"200": JSON_ANSWER, **failures(*([404] if "{" in path else []))}}
@@ -108,28 +86,86 @@ def add_protocol_routes(app: FastAPI, routes: FastRoutes, service: Service) -> N
     for prefix in ("/v2/models/{name}", "/v2/models/{name}/versions/{version}"):
         add(prefix, metadata, "Inputs and outputs.")
         add(f"{prefix}/ready", model_ready, "Whether the model is loaded.")
-        described = {
-            "summary": "Tensors in, tensors out.",
-            "tags": [_TAG],
-            "parameters": [
-                {
-                    "name": _HEADER_LENGTH.title(),
-                    "in": "header",
-                    "required": False,
-                    "schema": {"type": "integer", "minimum": 1},
-                    "description": "Bytes of the JSON, if those of tensors are behind it.",
-                }
-            ],
-            "requestBody": {"required": True, "content": bodies},
-            "responses": {
-                "200": {
-                    "description": "As the request, JSON alone or with bytes behind it.",
-                    "content": bodies,
+        app.add_api_route(
+            f"{prefix}/infer",
+            infer,
+            methods=["POST"],
+            summary="Tensors in, tensors out.",
+            tags=[_TAG],
+            response_class=Response,
+            openapi_extra={
+                "parameters": [
+                    {
+                        "name": _HEADER_LENGTH.title(),
+                        "in": "header",
+                        "required": False,
+                        "schema": {"type": "integer", "minimum": 1},
+                        "description": "Bytes of the JSON, if those of tensors follow it.",
+                    }
+                ],
+                "requestBody": {"required": True, "content": bodies},
+                "responses": {
+                    "200": {
+                        "description": "As the request, JSON alone or with bytes after it.",
+                        "content": bodies,
+                    },
+                    **failures(404, 413, 415, 422, 504),
                 },
-                **failures(404, 413, 415, 422, 504),
             },
-        }
-        routes.add(f"{prefix}/infer", infer, described)
+        )
+
+
+class _Inference:
+    """One request for outputs: decoded as soon as that takes no time, else in its turn."""
+
+    def __init__(
+        self,
+        service: Service,
+        hosted: HostedModel,
+        body: bytearray,
+        header_length: str | None,
+        tensors: Share,
+    ) -> None:
+        self.ends = math.inf
+        """When the request's own timeout has come, in the loop's time."""
+        self._service = service
+        self._hosted = hosted
+        self._body = body
+        self._tensors = tensors
+        self._length = json_length(body, header_length)
+        self._arrived = time.perf_counter()
+        self._wanted: InferRequest | None = None
+        if self._length <= _SHORT:
+            self._wanted = self._parsed()
+            if self._wanted.timeout is not None:
+                self.ends = asyncio.get_running_loop().time() + self._wanted.timeout
+
+    def _parsed(self) -> InferRequest:
+        names = list(self._hosted.compiled.model.program.inputs)
+        return parse_request(self._body, self._length, names)
+
+    def submit(self, compiled: Compiled) -> Any:
+        """Decode the inputs in a thread, and give them to the model."""
+        if self._wanted is None:
+            with self._service.decoding:
+                self._wanted = self._parsed()
+            timeout = self._wanted.timeout
+            if timeout is not None and time.perf_counter() - self._arrived >= timeout:
+                raise self._service.late()
+        settings = self._service.settings
+        self._tensors.add(tensor_bytes(compiled, self._wanted, settings.max_tensor_bytes))
+        return compiled.tensors.submit(input_arrays(compiled, self._wanted.inputs, settings.max_pixels))
+
+    def finish(self, result: Any) -> tuple[bytes, int | None]:
+        """Return the answer, and how many of its bytes are JSON; None: all."""
+        wanted = self._wanted
+        assert wanted is not None
+        outputs = self._hosted.compiled.model.program.outputs
+        named = result if isinstance(result, dict) else {next(iter(outputs)): result}
+        head: dict[str, Any] = {"model_name": self._hosted.name, "model_version": _VERSION}
+        if wanted.id is not None:
+            head["id"] = wanted.id
+        return answer_bytes(head, {name: named[name] for name in wanted.outputs or named}, wanted)
 
 
 def _named(service: Service, request: Request) -> HostedModel:
@@ -165,23 +201,3 @@ def _metadata(hosted: HostedModel) -> dict[str, Any]:
         "inputs": tensors(program.inputs),
         "outputs": tensors(program.outputs),
     }
-
-
-def _require_outputs(compiled: Compiled, wanted: InferRequest) -> None:
-    known = list(compiled.model.program.outputs)
-    for name in wanted.outputs or ():
-        if name not in known:
-            raise ParameterError(
-                f"there is no output {name!r}{did_you_mean(name, known)}; outputs are {', '.join(known)}"
-            )
-
-
-def _answer(hosted: HostedModel, wanted: InferRequest, result: Any) -> tuple[bytes, int | None]:
-    named = (
-        result if isinstance(result, dict) else {next(iter(hosted.compiled.model.program.outputs)): result}
-    )
-    names = list(named) if wanted.outputs is None else list(wanted.outputs)
-    head: dict[str, Any] = {"model_name": hosted.name, "model_version": _VERSION}
-    if wanted.id is not None:
-        head["id"] = wanted.id
-    return answer_bytes(head, {name: named[name] for name in names}, wanted)

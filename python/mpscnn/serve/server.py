@@ -6,7 +6,6 @@ import resource
 import signal
 import socket
 from contextlib import ExitStack
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,6 @@ import uvicorn
 from mpscnn._private.files import replacing
 from mpscnn.errors import ParameterError
 from mpscnn.serve.application import application
-from mpscnn.serve.connections import RESERVE, Connection
 from mpscnn.serve.hosting import Models
 from mpscnn.serve.logs import event
 from mpscnn.serve.service import Service
@@ -26,8 +24,8 @@ __all__ = ["address_of", "listening", "serve", "server_of"]
 _BACKLOG = 2_048
 #: Open files beside connections: libraries, models, the log.
 _OTHER_FILES = 128
-#: Seconds beyond the deadline of requests for answers that clients are slow to take.
-_LAST_ANSWERS = 5
+#: Seconds in which requests are finished after SIGTERM.
+_LAST_SECONDS = 8
 
 
 def listening(settings: Settings) -> socket.socket:
@@ -61,11 +59,11 @@ def _taken(settings: Settings, error: OSError) -> ParameterError:
 
 def _allow_files(connections: int) -> None:
     """Raises the process' limit of open files, where it may."""
-    needed = connections + RESERVE + _OTHER_FILES
+    needed = connections + _OTHER_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != now < needed:
         if resource.RLIM_INFINITY != most < needed:
-            possible = max(most - RESERVE - _OTHER_FILES, 0)
+            possible = max(most - _OTHER_FILES, 0)
             raise ParameterError(
                 f"connections: {connections:,} need {needed:,} open files; this process may have {most:,} "
                 f"(ulimit -Hn), enough for {possible:,} connections"
@@ -83,7 +81,7 @@ def server_of(service: Service) -> uvicorn.Server:
     """Of its application, with its limits."""
     config = uvicorn.Config(
         application(service),
-        http=partial(Connection, service),
+        http="httptools",
         log_config=None,
         access_log=False,
         server_header=False,
@@ -91,18 +89,27 @@ def server_of(service: Service) -> uvicorn.Server:
         lifespan="off",
         ws="none",
         backlog=_BACKLOG,
-        timeout_graceful_shutdown=int(service.settings.deadline) + _LAST_ANSWERS,
+        limit_concurrency=service.settings.connections + 1,
+        timeout_graceful_shutdown=_LAST_SECONDS,
     )
     return uvicorn.Server(config)
 
 
 def serve(
-    models: Models, settings: Settings, listener: socket.socket, address_file: Path | None = None
+    models: Models,
+    settings: Settings,
+    listener: socket.socket,
+    address_file: Path | None = None,
+    greeting: bool = False,
 ) -> None:
-    """Answers requests until SIGTERM or SIGINT, then those that it has taken.
+    """Answer requests until SIGTERM or SIGINT, then those that it has taken, for some seconds.
 
     Args:
+        models: what is served.
+        settings: the limits.
+        listener: a socket that `listening` has made.
         address_file: where its address is written while it listens.
+        greeting: print one line for people.
 
     Raises:
         ParameterError: the address file cannot be written, or another process listens at the port meanwhile.
@@ -128,10 +135,8 @@ def serve(
             with replacing(address_file, ParameterError) as stream:
                 stream.write(address.encode())
             ending.callback(address_file.unlink, missing_ok=True)
-        event(
-            "listening",
-            address=address,
-            models=[model.name for model in models],
-            slots=settings.slots,
-        )
+        names = [model.name for model in models]
+        event("listening", address=address, models=names, slots=settings.slots)
+        if greeting:
+            print(f"Serving {', '.join(names)} at {address} (Ctrl-C ends it)", flush=True)
         server.run(sockets=[listener])

@@ -1,55 +1,61 @@
-"""What all routes share, and how a request is computed: in its turn, in time, and while somebody waits for it."""
+"""The way of every request: its body is read, it waits in the queue, and it is computed within its deadline."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import math
-from collections.abc import Coroutine, Iterable
-from concurrent.futures import ThreadPoolExecutor
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any
 
+import anyio
 from fastapi import Request
+from starlette.requests import ClientDisconnect
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
-from mpscnn.serve.bodies import read_body
-from mpscnn.serve.computation import Computation, Finish, Submit
 from mpscnn.serve.failures import ClientGoneError, RefusedError
-from mpscnn.serve.gate import Gate, QueueFullError
-from mpscnn.serve.held_bytes import HeldBytes, NoRoomError, Share
-from mpscnn.serve.hosting import HostedModel, Models
+from mpscnn.serve.hosting import Compiled, HostedModel, Models
+from mpscnn.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue, Share
 from mpscnn.serve.metrics import Metrics
 from mpscnn.serve.settings import Settings
 
-__all__ = ["Service"]
+__all__ = ["Finish", "Service", "Submit"]
+
+Submit = Callable[[Compiled], Any]
+"""Decodes a request in a thread. Returns the future of a runner, or the result."""
+Finish = Callable[[Any], Any]
+"""Makes the answer of the result in a thread."""
 
 _DEADLINE = "x-request-timeout"
-#: Seconds, after which it is noticed that a client has gone.
-_UNWATCHED = 0.1
 
 
 class Service:
-    """Models, their queue, and the threads that decode and draw."""
+    """Models with their queue, and the threads that decode and draw."""
 
     def __init__(self, models: Models, settings: Settings) -> None:
         self.models = models
         self.settings = settings
-        self.gate = Gate(settings.slots, settings.queue)
-        self.held = HeldBytes(settings.held_bytes, "bodies")
-        """By bodies, until they are answered."""
-        self.tensors = HeldBytes(settings.held_tensor_bytes, "tensors and answers")
-        """By inputs and outputs of what is computed, and by answers, until they are taken."""
-        self.metrics = Metrics(self.gate, self.held, self.tensors)
+        self.queue = RequestQueue(settings.slots, settings.queue)
+        self.bodies = MemoryBudget(settings.held_bytes, "bodies")
+        self.tensors = MemoryBudget(settings.held_tensor_bytes, "tensors and answers")
+        self.metrics = Metrics(self.queue, self.bodies, self.tensors)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
+        self.decoding = threading.Lock()
+        """Taken while a long request is decoded, since msgspec keeps all other threads waiting meanwhile."""
 
     def close(self) -> None:
-        """Waits for what is computed."""
-        self.pool.shutdown()
+        """Wait for what is computed."""
+        self.pool.shutdown(cancel_futures=True)
         self.models.close()
 
     def deadline(self, request: Request) -> float:
-        """When the request must be answered, in the loop's time. Raises ParameterError."""
+        """Return when the request must be answered, in the loop's time. Raise ParameterError."""
         seconds = self.settings.deadline
         given = request.headers.get(_DEADLINE)
         if given is not None:
@@ -63,25 +69,50 @@ class Service:
         return asyncio.get_running_loop().time() + seconds
 
     def require_room(self) -> None:
-        """Raises RefusedError with 503 if the queue is full."""
+        """Raise RefusedError with 503 if the queue is full."""
         try:
-            self.gate.require_room()
+            self.queue.require_room()
         except QueueFullError:
             raise self._queue_full() from None
 
-    async def read(self, request: Request, ends: float, share: Share, most: int | None = None) -> bytes:
-        """A request's body, which `share` holds. Raises as `read_body`, and RefusedError (503) if too much is held."""
+    async def read(self, request: Request, ends: float, share: Share, most: int | None = None) -> bytearray:
+        """Read a request's body, whose bytes `share` holds.
+
+        Raises:
+            RefusedError: more than `most` bytes (413); not complete at `ends` (408); compressed (415); no room (503).
+            ClientGoneError: the client closes the connection.
+        """
+        most = most or self.settings.max_bytes
+        coding = request.headers.get("content-encoding", "identity").lower()
+        transfer = request.headers.get("transfer-encoding", "chunked").lower()
+        if (coding, transfer) != ("identity", "chunked"):
+            unknown = coding if coding != "identity" else transfer
+            raise RefusedError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedCoding",
+                f"bodies are not read in {unknown[:100]}",
+            )
+        body = bytearray()
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:18]) > most:
+            raise _too_large(most)
         try:
-            body = await read_body(request, most or self.settings.max_bytes, ends, share)
+            with anyio.fail_after(ends - asyncio.get_running_loop().time()):
+                async for part in request.stream():
+                    if len(body) + len(part) > most:
+                        raise _too_large(most)
+                    share.add(len(part))
+                    body += part
+        except TimeoutError:
+            raise RefusedError(
+                HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time"
+            ) from None
+        except ClientDisconnect:
+            raise ClientGoneError from None
         except NoRoomError as error:
-            # What is left of the body is not read.
-            raise self._no_room(error, {"Connection": "close"}) from None
+            raise self._no_room(error) from None
         self.metrics.received.inc(len(body))
         return body
-
-    def retry_after(self) -> int:
-        """Seconds, for clients that are refused."""
-        return self.gate.wait()
 
     async def compute(
         self,
@@ -90,41 +121,72 @@ class Service:
         ends: float,
         submit: Submit,
         finish: Finish | None = None,
-        shares: Iterable[Share] = (),
+        held: ExitStack | None = None,
     ) -> Any:
-        """The result of a request whose body has been read.
+        """Return the result of a request whose body has been read.
 
-        What has begun when it is given up goes on to its end, and keeps its slot and the shares until then.
+        A computation that has begun goes on when its request is given up. It keeps its slot and `held` until its end.
 
         Raises:
-            RefusedError: `ends` has come (504), or the queue is full or a share has no room (503). ClientGoneError. And
-                what `submit`, the model and `finish` raise.
+            RefusedError: `ends` has come (504), the queue is full or a budget has no room (503).
+            ClientGoneError: the client closes the connection.
+            Exception: what `submit`, the model and `finish` raise.
         """
         loop = asyncio.get_running_loop()
         if loop.time() >= ends:
-            raise self._late()
-        computation = Computation(loop, self.gate, self.pool, hosted, submit, finish)
+            raise self.late()
+        self.require_room()
+        progress = _Progress()
+        task = loop.create_task(self._run(progress, hosted, submit, finish))
+        gone = loop.create_task(_until_gone(request))
         try:
-            computation.begin_or_wait()
+            await asyncio.wait(
+                (task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
+            )
+            if task.done():
+                return task.result()
+            if gone.done():
+                self.metrics.refused.labels("gone").inc()
+                raise ClientGoneError
+            raise self.late()
         except QueueFullError:
             raise self._queue_full() from None
-        deadline = loop.call_at(ends, self._expire, computation)
-        watch = _Watch(loop, self._until_gone(request, computation))
-        try:
-            await computation.ended
-            return computation.take_answer()
         except NoRoomError as error:
             raise self._no_room(error) from None
         finally:
-            deadline.cancel()
-            watch.end()
-            if computation.seconds is None:
-                computation.give_up(shares)
-            else:
-                self.metrics.computing.labels(hosted.name).observe(computation.seconds)
+            gone.cancel()
+            if not task.done():
+                progress.give_up(task, held)
+            del task  # it has the exception, whose traceback leads to this frame
+
+    async def _run(
+        self, progress: _Progress, hosted: HostedModel, submit: Submit, finish: Finish | None
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        await self.queue.enter()
+        progress.begun = True
+        begun = time.perf_counter()
+        compiled = hosted.compiled
+        compiled.take()
+        result: Any = None
+        try:
+            result = await loop.run_in_executor(self.pool, submit, compiled)
+            if isinstance(result, Future):
+                progress.follow(result)
+                result = await asyncio.wrap_future(result)
+            if finish is not None and not progress.given_up:
+                result = await loop.run_in_executor(self.pool, finish, result)
+            return result
+        finally:
+            # A frame that has failed has the exception, whose traceback leads to this frame.
+            result = progress.frame = None
+            compiled.give_back()
+            seconds = time.perf_counter() - begun
+            self.queue.leave(seconds)
+            self.metrics.computing.labels(hosted.name).observe(seconds)
 
     def hold_answer(self, share: Share, count: int) -> None:
-        """For an answer's bytes, until it is taken. Raises RefusedError: too many (413), no room for them (503)."""
+        """Hold the bytes of an answer until it is taken. Raise RefusedError: too many (413), no room (503)."""
         most = self.settings.max_tensor_bytes
         if count > most:
             raise RefusedError(
@@ -137,54 +199,64 @@ class Service:
         except NoRoomError as error:
             raise self._no_room(error) from None
 
-    def _no_room(self, error: NoRoomError, headers: dict[str, str] | None = None) -> RefusedError:
-        return self._busy("bytes", "TooManyBytesHeld", f"{error}; try again later", headers)
-
-    def _expire(self, computation: Computation) -> None:
-        if not computation.ended.done():
-            computation.settle(None, self._late())
-
-    def _late(self) -> RefusedError:
+    def late(self) -> RefusedError:
+        """Return the refusal of a request whose deadline has come."""
         self.metrics.refused.labels("deadline").inc()
-        return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
-
-    async def _until_gone(self, request: Request, computation: Computation) -> None:
-        """Of a request whose body has been read."""
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
-        if computation.settle(None, ClientGoneError()):
-            self.metrics.refused.labels("gone").inc()
-
-    def _queue_full(self) -> RefusedError:
-        return self._busy("queue", "QueueFull", f"{self.gate.waiting} requests wait already; try again later")
-
-    def _busy(
-        self, reason: str, kind: str, message: str, headers: dict[str, str] | None = None
-    ) -> RefusedError:
-        self.metrics.refused.labels(reason).inc()
         return RefusedError(
-            HTTPStatus.SERVICE_UNAVAILABLE,
-            kind,
-            message,
-            {"Retry-After": str(self.retry_after()), **(headers or {})},
+            HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time"
         )
 
+    def _no_room(self, error: NoRoomError) -> RefusedError:
+        return self._busy("bytes", "TooManyBytesHeld", f"{error}; try again later")
 
-class _Watch:
-    """A task that begins a moment later: most requests have ended by then."""
+    def _queue_full(self) -> RefusedError:
+        return self._busy("queue", "QueueFull", f"{self.queue.waiting} requests wait already; try again later")
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, coroutine: Coroutine[Any, Any, None]) -> None:
-        self._coroutine = coroutine
-        self._task: asyncio.Task[None] | None = None
-        self._loop = loop
-        self._timer = loop.call_later(_UNWATCHED, self._begin)
+    def _busy(self, reason: str, kind: str, message: str) -> RefusedError:
+        self.metrics.refused.labels(reason).inc()
+        retry = {"Retry-After": str(self.queue.wait())}
+        return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, kind, message, retry)
 
-    def _begin(self) -> None:
-        self._task = self._loop.create_task(self._coroutine)
 
-    def end(self) -> None:
-        self._timer.cancel()
-        if self._task is None:
-            self._coroutine.close()
-        else:
-            self._task.cancel()
+class _Progress:
+    """How far the computation of a request has come."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.given_up = False
+        self.frame: Future[Any] | None = None
+
+    def follow(self, frame: Future[Any]) -> None:
+        """The model's runner has taken the request."""
+        self.frame = frame
+        if self.given_up:
+            frame.cancel()
+
+    def give_up(self, task: asyncio.Task[Any], held: ExitStack | None) -> None:
+        """Leave the queue. What has begun goes on, and keeps what is held until its end."""
+        self.given_up = True
+        kept = ExitStack() if held is None else held.pop_all()
+
+        def end(task: asyncio.Task[Any]) -> None:
+            kept.close()
+            if not task.cancelled():
+                task.exception()  # nobody else asks for it
+
+        task.add_done_callback(end)
+        if not self.begun:
+            task.cancel()
+        elif self.frame is not None:
+            self.frame.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    """Return when the client closes the connection. The body has been read."""
+    with contextlib.suppress(ClientDisconnect):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooManyBytes", f"a body may have {most:,} bytes"
+    )

@@ -1,47 +1,115 @@
-"""Tensors of the Open Inference Protocol, version 2: as JSON, and as bytes behind it.
+"""Requests of the Open Inference Protocol, version 2: tensors as JSON, and as bytes after it.
 
 The protocol: https://github.com/open-inference/open-inference-protocol; its extension for binary data:
 https://github.com/triton-inference-server/server/blob/main/docs/protocol/extension_binary_data.md.
+
+A body of the largest size may hold millions of values. msgspec checks its syntax without making objects of them; they
+are decoded when the shapes have shown how many there may be, some thousands at a time.
 """
 
 from __future__ import annotations
 
-import io
-import json
+import functools
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
+import msgspec
 import numpy as np
+from msgspec import Raw, Struct
 from numpy.typing import NDArray
 
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
-from mpscnn.serve.answers import json_bytes
 
-__all__ = ["JSON_NUMBER", "InferRequest", "Value", "answer_bytes", "parse_request", "type_name"]
+__all__ = ["BYTES", "TYPES", "InferRequest", "Input", "json_length", "parse_request"]
 
-Value = NDArray[Any] | list[bytes]
-"""Of an input: an array, or of the type BYTES its elements, in row-major order."""
-
-_TYPES: dict[str, np.dtype[Any]] = {
-    "BOOL": np.dtype(np.bool_),
-    **{f"UINT{bits}": np.dtype(f"<u{bits // 8}") for bits in (8, 16, 32, 64)},
-    **{f"INT{bits}": np.dtype(f"<i{bits // 8}") for bits in (8, 16, 32, 64)},
-    **{f"FP{bits}": np.dtype(f"<f{bits // 8}") for bits in (16, 32, 64)},
+TYPES: dict[str, np.dtype[Any]] = {
+    "FP32": np.dtype("<f4"),
+    "FP16": np.dtype("<f2"),
+    "FP64": np.dtype("<f8"),
+    "UINT8": np.dtype("u1"),
 }
-_BYTES = "BYTES"
-_LENGTH = 4  # bytes before each element of that type
-_MOST_AXES = 8
-_BINARY_SIZE = "binary_data_size"
-_REQUEST_PARAMETERS = {"binary_data_output", "timeout"}
-_MICROSECONDS = 1e-6
-_MOST_MICROSECONDS = 2**64 - 1  # Triton's type
-_MOST_EXTENT = 2**63 - 1
-_AT_ONCE = 8_192  # numbers
+"""The types of the protocol that a network takes: numbers, and pixels of photos."""
+BYTES = "BYTES"
+"""The type of image files."""
+_OTHER_TYPES = {"BOOL", "INT8", "INT16", "INT32", "INT64", "UINT16", "UINT32", "UINT64"}
 
-#: The most bytes of an output's number in JSON, with a comma: as -1.1754943508222875e-38, all of float64's 17 digits.
-JSON_NUMBER = 24
+_LENGTH = 4  # bytes before each element of the type BYTES
+_MOST_AXES = 8
+_MOST_EXTENT = 2**63 - 1
+_MOST_MICROSECONDS = 2**64 - 1  # Triton's type
+_REQUEST_PARAMETERS = {"binary_data_output", "timeout"}
+_LONGEST = 65_536  # bytes of everything in JSON but data
+_PIECE = 16_384  # bytes of numbers that are decoded at a time
+_SPACE = b" \t\r\n"
+_NUMBERS = b"0123456789+-.eE"
+_HEADER = "Inference-Header-Content-Length"
+
+Tensors = TypeVar("Tensors")
+
+
+class _Tensor(Struct):
+    name: str
+    datatype: str
+    shape: Raw
+    parameters: Raw = Raw()
+    data: Raw = Raw()
+
+
+class _Output(Struct):
+    name: str
+    parameters: dict[str, Any] | None = None
+
+
+class _Request(Struct, Generic[Tensors]):
+    inputs: Tensors
+    outputs: Raw = Raw()
+    parameters: Raw = Raw()
+    id: Raw = Raw()
+
+
+@functools.cache
+def _decoder(inputs: int) -> msgspec.json.Decoder[Any]:
+    """Return a decoder of requests with so many inputs. It refuses one more before it makes an object of it."""
+    return msgspec.json.Decoder(_Request[tuple[(_Tensor,) * inputs]])  # type: ignore[misc]
+
+
+_decode_floats = msgspec.json.Decoder(list[float]).decode
+
+
+@dataclass(frozen=True)
+class Input:
+    """One tensor of a request, whose values are not decoded yet."""
+
+    name: str
+    datatype: str
+    shape: tuple[int, ...]
+    content: memoryview
+    is_binary: bool
+
+    @property
+    def what(self) -> str:
+        """The name for messages."""
+        return f"input {self.name!r}"
+
+    def array(self) -> NDArray[Any]:
+        """Return the numbers. Raise ShapeError, ParameterError: they do not fit the shape or the type."""
+        dtype = TYPES[self.datatype]
+        if not self.is_binary:
+            return _numbers(self.what, bytes(self.content), self.shape, dtype)
+        expected = math.prod(self.shape) * dtype.itemsize
+        if len(self.content) != expected:
+            raise ShapeError(
+                f"{self.what}: {self.datatype} of {list(self.shape)} has {expected:,} bytes, "
+                f"not {len(self.content):,}"
+            )
+        return np.frombuffer(self.content, dtype).reshape(self.shape)
+
+    def files(self) -> Iterator[bytes]:
+        """Yield the elements of the type BYTES. Raise ShapeError, ParameterError: there are more, less, or damaged."""
+        count = math.prod(self.shape)
+        return (_elements if self.is_binary else _texts)(self.what, self.content, count)
 
 
 @dataclass(frozen=True)
@@ -49,245 +117,216 @@ class InferRequest:
     """What a client asks for."""
 
     id: str | None
-    inputs: dict[str, Value]
+    inputs: dict[str, Input]
     outputs: dict[str, bool] | None
-    """By name, whether as bytes; None: all, as `binary` says."""
+    """The wanted outputs by name, each with whether it is wanted as bytes. None: all, as `binary` says."""
     binary: bool
     timeout: float | None
     """Seconds."""
 
     def is_binary(self, output: str) -> bool:
-        """Whether an output is wanted as bytes."""
+        """Return whether an output is wanted as bytes."""
         return self.binary if self.outputs is None else self.outputs[output]
 
 
-def parse_request(body: bytes, header_length: str | None) -> InferRequest:
-    """The request in a body.
+def json_length(body: bytearray, header_length: str | None) -> int:
+    """Return how many bytes of a body are JSON. Raise ParameterError."""
+    if header_length is None:
+        return len(body)
+    length = int(header_length[:18]) if header_length.isdecimal() else 0
+    if not 0 < length <= len(body):
+        raise ParameterError(
+            f"{_HEADER} must be from 1 to the {len(body):,} bytes of the body, got {header_length[:40]!r}"
+        )
+    return length
+
+
+def parse_request(body: bytearray, length: int, names: list[str]) -> InferRequest:
+    """Return the request in a body.
 
     Args:
-        body: JSON, and behind it the bytes of inputs.
-        header_length: `Inference-Header-Content-Length`: bytes of the JSON; None: all.
+        body: JSON, and after it the bytes of inputs.
+        length: how many bytes are JSON.
+        names: the inputs of the model.
 
     Raises:
         ParameterError, ShapeError: it is not such a request. UnsupportedError: an extension that is missing.
     """
-    text, rest = body, memoryview(b"")
-    if header_length is not None:
-        if not header_length.isdecimal() or not 0 < int(header_length[:18]) <= len(body):
-            raise ParameterError(
-                f"Inference-Header-Content-Length must be from 1 to the {len(body):,} bytes of the body, "
-                f"got {header_length[:40]!r}"
-            )
-        length = int(header_length[:18])
-        text, rest = body[:length], memoryview(body)[length:]
-    try:
-        described = json.loads(text, parse_constant=_no_constant)
-    except (ValueError, RecursionError) as error:
-        raise ParameterError(f"the request is not JSON: {str(error)[:200]}") from None
-    if not isinstance(described, dict):
-        raise ParameterError("the request must be a JSON object")
-    parameters = _parameters(described, "the request")
+    content = memoryview(body).toreadonly()
+    described = _decoded(_decoder(len(names)).decode, content[:length], "the request")
+    rest = content[length:]
+    parameters = _parameters(_small(described.parameters, dict[str, Any] | None, "parameters"), "the request")
     if unknown := parameters.keys() - _REQUEST_PARAMETERS:
         raise UnsupportedError(f"there is no request parameter {', '.join(sorted(unknown))[:200]!r}")
-    inputs: dict[str, Value] = {}
-    for tensor in _tensors(described, "inputs"):
-        name = tensor["name"]
-        if name in inputs:
-            raise ParameterError(f"input {name!r} is there twice")
-        inputs[name], rest = _value(tensor, rest)
+    inputs: dict[str, Input] = {}
+    for tensor in described.inputs:
+        inputs[tensor.name], rest = _input(tensor, rest)
+    if set(inputs) != set(names):
+        raise ParameterError(f"inputs are {', '.join(names)}, got {', '.join(inputs)[:200]}")
     if len(rest):
-        raise ParameterError(f"{len(rest):,} bytes behind the inputs belong to none")
-    outputs = None
+        raise ParameterError(f"{len(rest):,} bytes after the inputs belong to none")
     binary = _flag(parameters, "binary_data_output", False, "the request")
-    if described.get("outputs"):
-        outputs = {tensor["name"]: _is_binary(tensor, binary) for tensor in _tensors(described, "outputs")}
-    identity = described.get("id")
-    if identity is not None and not isinstance(identity, str):
-        raise ParameterError("id must be text")
-    return InferRequest(identity, inputs, outputs, binary, _timeout(parameters))
+    outputs = _small(described.outputs, list[_Output] | None, "outputs")
+    return InferRequest(
+        _small(described.id, str | None, "id"),
+        inputs,
+        {output.name: _is_binary(output, binary) for output in outputs} if outputs else None,
+        binary,
+        _timeout(parameters),
+    )
 
 
-def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is not JSON")
+def _decoded(decode: Callable[[Any], Any], content: Any, what: str) -> Any:
+    try:
+        return decode(content)
+    except msgspec.ValidationError as error:
+        raise ParameterError(f"{what}: {error}") from None
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise ParameterError(f"{what} is not JSON: {str(error)[:200]}") from None
 
 
-def _is_text(given: Any) -> bool:
-    """JSON can also express halves of surrogate pairs, which messages of errors cannot repeat."""
-    return isinstance(given, str) and not any("\ud800" <= letter <= "\udfff" for letter in given)
+def _small(content: Raw, kind: Any, what: str) -> Any:
+    """Decode a part of a request that is never long."""
+    text = bytes(content)
+    if len(text) > _LONGEST:
+        raise ParameterError(f"{what} may have {_LONGEST:,} bytes of JSON, got {len(text):,}")
+    return _decoded(functools.partial(msgspec.json.decode, type=kind), text, what) if text else None
 
 
-def _parameters(owner: Mapping[str, Any], what: str) -> dict[str, Any]:
-    parameters = owner.get("parameters") or {}
-    if not isinstance(parameters, dict):
-        raise ParameterError(f"parameters of {what} must be an object")
-    if any(name.startswith("shared_memory") for name in parameters):
+def _parameters(parameters: dict[str, Any] | None, what: str) -> dict[str, Any]:
+    if any(name.startswith("shared_memory") for name in parameters or ()):
         raise UnsupportedError(f"{what}: shared memory is not supported")
-    return parameters
+    return parameters or {}
 
 
-def _timeout(parameters: Mapping[str, Any]) -> float | None:
+def _timeout(parameters: dict[str, Any]) -> float | None:
     given = parameters.get("timeout")
     if given is None:
         return None
-    if isinstance(given, bool) or not isinstance(given, int) or not 0 <= given <= _MOST_MICROSECONDS:
+    if type(given) is not int or not 0 <= given <= _MOST_MICROSECONDS:
         raise ParameterError(
             f"timeout must be a number of microseconds, up to {_MOST_MICROSECONDS:,}, got {str(given)[:40]}"
         )
-    return _MICROSECONDS * given or None
+    return 1e-6 * given or None
 
 
-def _tensors(described: Mapping[str, Any], role: str) -> list[dict[str, Any]]:
-    tensors = described.get(role)
-    if not isinstance(tensors, list) or not tensors:
-        raise ParameterError(f"{role} must be a list of one tensor or more")
-    for tensor in tensors:
-        if not isinstance(tensor, dict) or not _is_text(tensor.get("name")):
-            raise ParameterError(f"each of the {role} must be an object with a name")
-    return tensors
-
-
-def _is_binary(output: Mapping[str, Any], otherwise: bool) -> bool:
-    name = output["name"]
-    parameters = _parameters(output, f"output {name!r}")
+def _is_binary(output: _Output, otherwise: bool) -> bool:
+    what = f"output {output.name!r}"
+    parameters = _parameters(output.parameters, what)
     if parameters.get("classification"):
-        raise UnsupportedError(f"output {name!r}: the classification extension is not supported")
-    return _flag(parameters, "binary_data", otherwise, f"output {name!r}")
+        raise UnsupportedError(f"{what}: the classification extension is not supported")
+    return _flag(parameters, "binary_data", otherwise, what)
 
 
-def _flag(parameters: Mapping[str, Any], name: str, otherwise: bool, what: str) -> bool:
+def _flag(parameters: dict[str, Any], name: str, otherwise: bool, what: str) -> bool:
     wanted = parameters.get(name, otherwise)
     if not isinstance(wanted, bool):
         raise ParameterError(f"{what}: {name} must be true or false")
     return wanted
 
 
-def _value(tensor: Mapping[str, Any], rest: memoryview) -> tuple[Value, memoryview]:
-    """An input's value, and the bytes behind it."""
-    what = f"input {tensor['name']!r}"
-    shape = _shape(what, tensor.get("shape"))
-    kind = tensor.get("datatype")
-    if kind not in (_BYTES, *_TYPES):
-        raise ParameterError(f"{what}: datatype must be one of {', '.join((_BYTES, *_TYPES))}")
-    size = _parameters(tensor, what).get(_BINARY_SIZE)
-    if size is None:
-        return _from_json(what, kind, shape, tensor.get("data")), rest
-    if isinstance(size, bool) or not isinstance(size, int) or not 0 <= size <= len(rest):
-        raise ParameterError(
-            f"{what}: {_BINARY_SIZE} must be from 0 to the {len(rest):,} bytes that are left, got {str(size)[:40]}"
-        )
-    if "data" in tensor:
-        raise ParameterError(f"{what}: has both data and {_BINARY_SIZE}")
-    content, behind = rest[:size], rest[size:]
-    if kind == _BYTES:
-        return _elements(what, content, math.prod(shape)), behind
-    expected = math.prod(shape) * _TYPES[kind].itemsize
-    if size != expected:
-        raise ShapeError(f"{what}: {kind} of {list(shape)} has {expected:,} bytes, not {size:,}")
-    return np.frombuffer(content, _TYPES[kind]).reshape(shape), behind
-
-
-def _shape(what: str, given: Any) -> tuple[int, ...]:
-    if not isinstance(given, list) or not 1 <= len(given) <= _MOST_AXES:
-        raise ShapeError(f"{what}: shape must be a list of 1 to {_MOST_AXES} numbers")
-    for extent in given:
-        if isinstance(extent, bool) or not isinstance(extent, int) or not 1 <= extent <= _MOST_EXTENT:
-            raise ShapeError(f"{what}: extents must be whole numbers from 1 on, up to {_MOST_EXTENT:,}")
-    return tuple(given)
-
-
-def _from_json(what: str, kind: str, shape: Sequence[int], data: Any) -> Value:
-    if not isinstance(data, list):
-        raise ParameterError(f"{what}: data must be a list, or {_BINARY_SIZE} given")
-    count = math.prod(shape)
-    if kind == _BYTES:
-        if len(data) != count or not all(isinstance(element, str) for element in data):
-            raise ShapeError(f"{what}: data must be {count} texts")
-        try:
-            return [element.encode("utf-8", "surrogateescape") for element in data]
-        except UnicodeEncodeError:
-            raise ParameterError(
-                f"{what}: data has a surrogate without its other half; bytes of files go behind the JSON"
-            ) from None
-    try:
-        numbers = np.asarray(data)
-    except (ValueError, OverflowError, RecursionError):
-        raise ShapeError(f"{what}: data must be numbers, flat or nested as the shape says") from None
-    if numbers.dtype.kind not in ("b" if kind == "BOOL" else "iuf"):
-        raise ParameterError(f"{what}: data must be {'booleans' if kind == 'BOOL' else 'numbers'}")
-    if numbers.size != count or numbers.shape not in ((count,), tuple(shape)):
-        raise ShapeError(f"{what}: shape {list(shape)} has {count:,} elements, data is {list(numbers.shape)}")
-    with np.errstate(over="ignore", invalid="ignore"):
-        converted = numbers.astype(_TYPES[kind]).reshape(shape)
-    lossless = converted == numbers.reshape(shape) if converted.dtype.kind != "f" else np.isfinite(converted)
-    if not lossless.all():
-        raise ParameterError(f"{what}: data has numbers that {kind} does not have")
-    return converted
-
-
-def _elements(what: str, content: memoryview, count: int) -> list[bytes]:
-    """Of the type BYTES: each behind its length."""
-    found: list[bytes] = []
-    position = 0
-    while position < len(content):
-        begin = position + _LENGTH
-        length = int.from_bytes(content[position:begin], "little")
-        if begin > len(content) or begin + length > len(content):
-            raise ParameterError(f"{what}: element {len(found)} is longer than the bytes that are there")
-        found.append(bytes(content[begin : begin + length]))
-        position = begin + length
-        if len(found) > count:
-            break
-    if len(found) != count:
+def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
+    """Return an input, and the bytes after it."""
+    what = f"input {tensor.name[:200]!r}"
+    shape = _small(tensor.shape, list[int], f"{what}: shape")
+    if not 1 <= len(shape) <= _MOST_AXES or not all(1 <= extent <= _MOST_EXTENT for extent in shape):
         raise ShapeError(
-            f"{what}: expected {count:,} elements, there are {'more' if found[count:] else len(found)}"
+            f"{what}: shape must be a list of 1 to {_MOST_AXES} whole numbers, from 1 on, up to {_MOST_EXTENT:,}"
         )
-    return found
+    if tensor.datatype in _OTHER_TYPES:
+        raise UnsupportedError(
+            f"{what}: numbers are FP32, FP16 or FP64; photos are UINT8 pixels, or files as BYTES"
+        )
+    if tensor.datatype not in (BYTES, *TYPES):
+        raise ParameterError(f"{what}: datatype must be one of {', '.join((BYTES, *TYPES))}")
+    parameters = _small(tensor.parameters, dict[str, Any] | None, f"{what}: parameters")
+    size = _parameters(parameters, what).get("binary_data_size")
+    data = memoryview(tensor.data)
+    if size is None:
+        if data[:1] != b"[":
+            raise ParameterError(f"{what}: data must be a list, or binary_data_size given")
+        return Input(tensor.name, tensor.datatype, tuple(shape), data, False), rest
+    if type(size) is not int or not 0 <= size <= len(rest):
+        raise ParameterError(
+            f"{what}: binary_data_size must be from 0 to the {len(rest):,} bytes that are left, "
+            f"got {str(size)[:40]}"
+        )
+    if len(data):
+        raise ParameterError(f"{what}: has both data and binary_data_size")
+    return Input(tensor.name, tensor.datatype, tuple(shape), rest[:size], True), rest[size:]
 
 
-def type_name(array: NDArray[Any]) -> str:
-    """The protocol's name of an array's element type."""
-    return next(name for name, dtype in _TYPES.items() if dtype == array.dtype)
-
-
-def answer_bytes(
-    head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
-) -> tuple[bytes, int | None]:
-    """A response's body, and how many of its bytes are JSON; None: all. `head` has its members beside the outputs.
-
-    Raises:
-        UnsupportedError: numbers that JSON does not have.
-    """
-    # Nothing is held twice: a stream's content is what it has written.
-    stream = io.BytesIO()
-    stream.write(json_bytes(head)[:-1] + b',"outputs":[')
-    contents: list[NDArray[Any]] = []
-    for number, (name, array) in enumerate(outputs.items()):
-        entry: dict[str, Any] = {"name": name, "datatype": type_name(array), "shape": list(array.shape)}
-        if request.is_binary(name):
-            contents.append(np.ascontiguousarray(array))
-            entry["parameters"] = {_BINARY_SIZE: array.nbytes}
-        stream.write(b"," if number else b"")
-        stream.write(json_bytes(entry))
-        if not request.is_binary(name):
-            stream.seek(-1, io.SEEK_CUR)
-            _write_numbers(stream, array.reshape(-1))
-    stream.write(b"]}")
-    length = stream.tell()
-    for array in contents:
-        stream.write(array.data)
-    return stream.getvalue(), length if contents else None
-
-
-def _write_numbers(stream: io.BytesIO, numbers: NDArray[Any]) -> None:
-    """As the last member of an object. A few at a time: as Python's objects they take eight times as much."""
-    stream.write(b',"data":[')
-    for start in range(0, len(numbers), _AT_ONCE):
+def _numbers(what: str, text: bytes, shape: tuple[int, ...], dtype: np.dtype[Any]) -> NDArray[Any]:
+    """Decode a list of numbers, flat or nested as the shape says. Its syntax has been checked."""
+    count = math.prod(shape)
+    brackets = text.translate(None, _NUMBERS + _SPACE)
+    if brackets.translate(None, b"[],"):
+        raise ParameterError(f"{what}: data must be numbers")
+    if not (_is_nested(brackets, (count,)) or _is_nested(brackets, shape)):
+        raise ShapeError(
+            f"{what}: shape {list(shape)} has {count:,} elements; data must be these, flat or nested as the shape says"
+        )
+    del brackets
+    flat = text.translate(None, b"[]" + _SPACE)
+    made = np.empty(count, dtype)
+    position = index = 0
+    while index < count:
+        end = flat.find(b",", position + _PIECE)
+        piece = flat[position:] if end < 0 else flat[position:end]
         try:
-            text = json_bytes(numbers[start : start + _AT_ONCE].tolist())
-        except ValueError:
-            raise UnsupportedError(
-                "an output has NaN or infinities, which JSON does not have: ask for binary data"
-            ) from None
-        stream.write(b"," if start else b"")
-        stream.write(memoryview(text)[1:-1])
-    stream.write(b"]}")
+            numbers = np.array(_decode_floats(b"[" + piece + b"]"))
+        except msgspec.MsgspecError as error:
+            raise ParameterError(f"{what}: data: {error}") from None
+        with np.errstate(over="ignore", invalid="ignore"):
+            converted = numbers.astype(dtype)
+        if not len(numbers):
+            raise ShapeError(f"{what}: data must be numbers, not empty lists")
+        exact = np.isfinite(converted) if dtype.kind == "f" else converted == numbers
+        if not exact.all():
+            (name,) = (name for name, other in TYPES.items() if other == dtype)
+            raise ParameterError(f"{what}: data has numbers that {name} does not have")
+        made[index : index + len(numbers)] = converted
+        position, index = position + len(piece) + 1, index + len(numbers)
+    return made.reshape(shape)
+
+
+def _is_nested(brackets: bytes, shape: tuple[int, ...]) -> bool:
+    """Return whether a list, without its numbers, is nested as a shape says."""
+    length = 0  # of an element
+    for extent in reversed(shape):
+        length = extent * length + extent + 1
+    if length != len(brackets):
+        return False
+    expected = b""
+    for extent in reversed(shape):
+        expected = b"[" + b",".join([expected] * extent) + b"]"
+    return brackets == expected
+
+
+def _texts(what: str, content: memoryview, count: int) -> Iterator[bytes]:
+    """Yield the elements of a list in JSON."""
+    text = bytes(content)
+    # Each element has two quotation marks; those within it follow a backslash.
+    if text.count(b'"') > 2 * count + text.count(b"\\"):
+        raise ShapeError(f"{what}: data must be {count:,} texts; there are more")
+    texts = _decoded(functools.partial(msgspec.json.decode, type=list[str]), text, f"{what}: data must be texts")
+    if len(texts) != count:
+        raise ShapeError(f"{what}: data must be {count:,} texts, got {len(texts):,}")
+    for element in texts:
+        yield element.encode()
+
+
+def _elements(what: str, content: memoryview, count: int) -> Iterator[bytes]:
+    """Yield the elements in bytes, each of which follows its length."""
+    position = 0
+    for number in range(count):
+        begin = position + _LENGTH
+        if position == len(content):
+            raise ShapeError(f"{what}: expected {count:,} elements, there are {number:,}")
+        length = int.from_bytes(content[position:begin], "little")
+        if begin + length > len(content):
+            raise ParameterError(f"{what}: element {number:,} is longer than the bytes that are there")
+        yield bytes(content[begin : begin + length])
+        position = begin + length
+    if position < len(content):
+        raise ShapeError(f"{what}: expected {count:,} elements, there are more")
