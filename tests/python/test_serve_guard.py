@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
+import re
 import socket
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -221,6 +226,33 @@ def test_the_address_is_written_while_it_answers(command: Command, model: Path, 
     ended = command("serve", str(model), "--address-file", str(tmp_path / "none" / "address"))
     assert ended.returncode == 2
     assert "none/address: cannot be written" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--log-format", "json")])
+def test_a_terminal_gets_one_line_and_others_json(model: Path, arguments: tuple[str, ...]) -> None:
+    terminal, inner = os.openpty()
+    command = [sys.executable, "-m", "mpscnn", "serve", model, "--port", "0", *arguments]
+    process = subprocess.Popen(command, stdout=inner, stderr=subprocess.PIPE, text=True)
+    try:
+        os.close(inner)
+        assert process.stderr is not None
+        if arguments:
+            assert json.loads(process.stderr.readline())["event"] == "listening"
+        else:
+            line = os.read(terminal, 1_000).decode()
+            found = re.fullmatch(r"Serving colours at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\s+", line)
+            assert found is not None, line
+            urllib.request.urlopen(f"{found[1]}/v1/models").close()
+        process.terminate()
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 0
+        assert bool(rest) is bool(arguments)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+        assert process.stderr is not None
+        process.stderr.close()
 
 
 def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:

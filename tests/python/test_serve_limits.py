@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
 import json
 import signal
@@ -11,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -25,7 +27,9 @@ pytest.importorskip("fastapi", reason="FastAPI is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
 pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
 
-SLOW = "/v1/models/slow/profile?runs=100"  # takes a second or two
+from mpscnn.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue
+
+SLOW = "/v1/models/slow/profile?runs=40"  # takes a second
 
 
 @pytest.fixture(scope="module")
@@ -180,18 +184,7 @@ def test_a_deadline_before_the_computation_is_one_of_the_service(service: Servic
     with socket.create_connection(service.place, timeout=60) as connection:
         connection.sendall(head("/v1/classify", len(photo), "X-Request-Timeout: 1e-9\r\n") + photo)
         assert connection.recv(65_536).startswith(b"HTTP/1.1 504 ")
-    assert service.metric("mpscnn_computing") == 0
-
-
-def test_a_slow_body_is_given_up(service: Service, photo: bytes) -> None:
-    with socket.create_connection(service.place, timeout=60) as connection:
-        connection.sendall(head("/v1/classify", len(photo), "X-Request-Timeout: 0.2\r\n") + photo[:5])
-        answer = b""
-        while part := connection.recv(65_536):  # until the service closes the connection
-            answer += part
-    assert answer.startswith(b"HTTP/1.1 408 ")
-    assert b'"BodyTooSlow"' in answer
-    assert service.metric("mpscnn_computing") == 0  # it never had a slot
+    wait_until(service, "mpscnn_computing", 0)
 
 
 class service_connections:  # noqa: N801
@@ -253,6 +246,33 @@ def test_it_ends_at_once_with_idle_connections(files: list[Path], photo: bytes) 
         assert time.monotonic() - begun < 10
 
 
+@pytest.mark.parametrize("sent", ["half a head", "half a body", "nothing of an answer is taken"])
+def test_it_ends_soon_whatever_clients_leave_undone(files: list[Path], photo: bytes, sent: str) -> None:
+    large = io.BytesIO()
+    Image.effect_noise((2_400, 2_400), 90).convert("RGB").save(large, "PNG", compress_level=0)
+    contents = {
+        "half a head": head("/v1/classify", len(photo))[:-2],
+        "half a body": head("/v1/classify", len(photo)) + photo[:-1],
+        "nothing of an answer is taken": head("/v1/classify", large.tell(), "Accept: image/png\r\n")
+        + large.getvalue(),
+    }
+    with (
+        serving(files[0], "--max-bytes", "50000000", "--deadline", "300") as service,
+        socket.socket() as client,
+    ):
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        client.connect(service.place)
+        client.sendall(contents[sent])
+        if sent == "nothing of an answer is taken":
+            wait_until(service, "mpscnn_held_bytes", 0)
+        else:
+            time.sleep(0.3)
+        begun = time.monotonic()
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0
+        assert time.monotonic() - begun < 30  # some 8; a deadline later without a limit
+
+
 def test_what_was_given_up_is_no_obstacle_to_the_end(files: list[Path]) -> None:
     with serving(*files, "--device", "cpu", "--inflight", "1") as service:
         answer = service.request(SLOW, headers={"X-Request-Timeout": "0.05"})
@@ -299,3 +319,77 @@ class serving_colours:  # noqa: N801
         self._end.set()
         for thread in self._threads:
             thread.join()
+
+
+# ---- The queue and the budgets alone ----
+
+
+def test_one_is_computed_and_others_follow_in_their_order() -> None:
+    async def run() -> list[int]:
+        queue, begun = RequestQueue(slots=1, capacity=3), []
+
+        async def ask(number: int) -> None:
+            await queue.enter()
+            begun.append(number)
+
+        tasks = [asyncio.create_task(ask(number)) for number in range(4)]
+        await asyncio.sleep(0)
+        assert (queue.computing, queue.waiting, begun) == (1, 3, [0])
+        with pytest.raises(QueueFullError):
+            await queue.enter()
+        tasks[2].cancel()
+        for _ in range(4):
+            await asyncio.sleep(0)
+            queue.leave(1.0)
+            if queue.computing == 0 and queue.waiting == 0:
+                break
+            await asyncio.sleep(0.01)
+        assert (queue.computing, queue.waiting) == (0, 0)
+        return begun
+
+    assert asyncio.run(run()) == [0, 1, 3]
+
+
+@pytest.mark.parametrize(
+    ("slots", "here", "seconds", "expected"),
+    [
+        (1, 1, 0.2, 1),  # at least a second
+        (1, 5, 0.5, 3),  # 2.5, in whole seconds
+        (1, 65, 2.0, 130),
+        (4, 8, 3.0, 6),  # four at once
+        (4, 0, 9.0, 1),  # nobody is here
+    ],
+)
+def test_the_wait_grows_with_the_queue_and_the_time_of_a_request(
+    slots: int, here: int, seconds: float, expected: int
+) -> None:
+    async def run() -> int:
+        queue = RequestQueue(slots, capacity=100)
+        assert queue.wait() == 1
+        await queue.enter()
+        queue.leave(seconds)
+        tasks = [asyncio.create_task(queue.enter()) for _ in range(here)]
+        await asyncio.sleep(0)
+        wait = queue.wait()
+        for task in tasks:
+            task.cancel()
+        return wait
+
+    assert asyncio.run(run()) == expected
+
+
+def test_shares_are_counted_in_all_threads() -> None:
+    budget = MemoryBudget(10**6, "arrays")
+    with budget.share() as kept, ThreadPoolExecutor(4) as pool:
+
+        def add(_: int) -> None:
+            with budget.share() as share:
+                share.add(3)
+
+        list(pool.map(add, range(2_000)))
+        kept.add(10**6)
+        kept.reduce_to(70)
+        assert budget.used == 70
+        with pytest.raises(NoRoomError, match="arrays of other requests take 70 of 1,000,000 bytes"):
+            kept.add(10**6)
+    assert budget.used == 0

@@ -220,56 +220,66 @@ def test_bytes_behind_the_json(service: Service) -> None:
         (b"", 400, "not JSON"),
         (b"{", 400, "not JSON"),
         (b"\xff\xfe{}", 400, "not JSON"),
-        (100_000 * b"[", 400, "not JSON"),
+        (b'{"inputs":[{"data":' + 100_000 * b"[", 400, "not JSON"),
         (b'{"inputs": NaN}', 400, "not JSON"),
-        (b"[]", 400, "must be a JSON object"),
-        ({}, 400, "inputs must be a list"),
-        ({"inputs": []}, 400, "inputs must be a list"),
-        ({"inputs": [3]}, 400, "an object with a name"),
-        ({"inputs": [{"name": 3}]}, 400, "an object with a name"),
-        ({"inputs": [ONE, ONE]}, 400, "twice"),
-        ({"inputs": [ONE]}, 400, "inputs are a, b, got a"),
-        ({"inputs": [ONE, TWO, tensor("c", data=[1, 2, 3])]}, 400, "inputs are a, b"),
-        ({"inputs": [tensor()]}, 400, "data must be a list"),
-        ({"inputs": [tensor(shape=None)]}, 400, "shape must be a list"),
-        ({"inputs": [tensor(shape=[1] * 9)]}, 400, "shape must be a list"),
-        ({"inputs": [tensor(shape=[1, -1])]}, 400, "from 1 on"),
-        ({"inputs": [tensor(shape=[1, 0])]}, 400, "from 1 on"),
-        ({"inputs": [tensor(shape=[True])]}, 400, "from 1 on"),
-        ({"inputs": [tensor(shape=[1.5])]}, 400, "from 1 on"),
-        ({"inputs": [tensor(shape=[2**60, 2**60], data=[1])]}, 400, "elements"),
-        ({"inputs": [tensor(shape=8 * [10**4000], data=[1])]}, 400, "from 1 on, up to"),
-        ({"inputs": [tensor("\ud800", data=[1, 2, 3]), TWO]}, 400, "an object with a name"),
-        ({"inputs": [tensor(datatype="FP8")]}, 400, "datatype must be one of"),
-        ({"inputs": [tensor(datatype=["FP32"])]}, 400, "datatype must be one of"),
-        ({"inputs": [tensor(data=[1, 2])]}, 400, "has 3 elements"),
-        ({"inputs": [tensor(data=[[1, 2, 3]])]}, 400, "has 3 elements"),
-        ({"inputs": [tensor(data=[[1], [2, 3]])]}, 400, "flat or nested"),
-        ({"inputs": [tensor(data=["1", "2", "3"])]}, 400, "must be numbers"),
-        ({"inputs": [tensor(data=[True, False, True])]}, 400, "must be numbers"),
-        ({"inputs": [tensor(data=[None, None, None])]}, 400, "must be numbers"),
-        ({"inputs": [tensor(data=[2**70, 1, 1])]}, 400, "must be numbers"),
-        ({"inputs": [tensor(data=[1e39, 1, 1])]}, 400, "that FP32 does not have"),
-        ({"inputs": [tensor(datatype="UINT8", data=[256, 1, 1])]}, 400, "that UINT8 does not have"),
-        ({"inputs": [tensor(datatype="INT32", data=[0.5, 1, 1])]}, 400, "that INT32 does not have"),
-        ({"inputs": [tensor(datatype="BYTES", shape=[1], data=[3])]}, 400, "must be 1 texts"),
-        ({"inputs": [tensor(datatype="BYTES", shape=[1], data=["\ud800"])]}, 400, "a surrogate without"),
+        (b"[]", 400, "a, b: Expected `object`"),
+        ({}, 400, "missing required field `inputs`"),
+        ({"inputs": []}, 400, "for a, b: Expected `array` of length 2"),
+        ({"inputs": [3, 3]}, 400, "`$.inputs[0]`"),
+        ({"inputs": [{"name": 3}, TWO]}, 400, "`$.inputs[0].name`"),
+        ({"inputs": [ONE, ONE]}, 400, "inputs are a, b, got a"),
+        ({"inputs": [ONE, tensor("c", data=[1, 2, 3])]}, 400, "inputs are a, b, got a, c"),
+        ({"inputs": [ONE, TWO, tensor("c", data=[1, 2, 3])]}, 400, "Expected `array` of length 2"),
+        ({"inputs": [tensor(), TWO]}, 400, "data must be a list"),
+        ({"inputs": [tensor(shape=None), TWO]}, 400, "shape: Expected `array`"),
+        ({"inputs": [tensor(shape=[1] * 9), TWO]}, 400, "shape must be a list"),
+        ({"inputs": [tensor(shape=[1, -1]), TWO]}, 400, "from 1 on"),
+        ({"inputs": [tensor(shape=[1, 0]), TWO]}, 400, "from 1 on"),
+        ({"inputs": [tensor(shape=[True]), TWO]}, 400, "Expected `int`, got `bool`"),
+        ({"inputs": [tensor(shape=[1.5]), TWO]}, 400, "Expected `int`, got `float`"),
+        ({"inputs": [tensor(shape=[2**60, 2**60], data=[1]), TWO]}, 413, "would take"),
+        ({"inputs": [tensor(shape=8 * [10**30], data=[1]), TWO]}, 400, "from 1 on, up to"),
+        ({"inputs": [tensor("\ud800", data=[1, 2, 3]), TWO]}, 400, "not JSON"),
+        ({"inputs": [tensor(datatype="FP8"), TWO]}, 400, "datatype must be one of"),
+        ({"inputs": [tensor(datatype=["FP32"]), TWO]}, 400, "`$.inputs[0].datatype`"),
+        ({"inputs": [tensor(data=[1, 2]), TWO]}, 400, "has 3 elements"),
+        ({"inputs": [tensor(data=[[1, 2, 3]]), TWO]}, 400, "has 3 elements"),
+        ({"inputs": [tensor(data=[[1], [2, 3]]), TWO]}, 400, "flat or nested"),
+        ({"inputs": [tensor(data=["1", "2", "3"]), TWO]}, 400, "must be numbers"),
+        ({"inputs": [tensor(data=[True, False, True]), TWO]}, 400, "must be numbers"),
+        ({"inputs": [tensor(data=[None, None, None]), TWO]}, 400, "must be numbers"),
+        ({"inputs": [tensor(data=[]), TWO]}, 400, "has 3 elements"),
+        ({"inputs": [tensor(data=[[], [], []]), TWO]}, 400, "has 3 elements"),
+        ({"inputs": [tensor(data={"0": 1}), TWO]}, 400, "data must be a list"),
+        ({"inputs": [tensor(data=[1e39, 1, 1]), TWO]}, 400, "that FP32 does not have"),
+        (
+            {"inputs": [tensor(datatype="UINT8", shape=[1, 1, 1, 3], data=[256, 1, 1]), TWO]},
+            422,
+            "how photos become its input",
+        ),
+        ({"inputs": [tensor(data=[10**400, 1, 1]), TWO]}, 400, "out of range"),
+        (
+            {"inputs": [tensor(datatype="BYTES", shape=[1], data=[3]), TWO]},
+            422,
+            "how photos become its input",
+        ),
+        ({"inputs": [tensor(datatype="BYTES", shape=[1], data=["\ud800"]), TWO]}, 400, "not JSON"),
         ({"inputs": [tensor(datatype="INT32", data=[1, 1, 1]), TWO]}, 422, "numbers are FP32"),
         ({"inputs": [tensor(datatype="UINT8", data=[1, 1, 1]), TWO]}, 422, "how photos become its input"),
         ({"inputs": [tensor(datatype="UINT8", shape=[3], data=[1, 1, 1]), TWO]}, 400, "pixels must be"),
         ({"inputs": [tensor(shape=[1, 1, 3], data=[1, 1, 1]), TWO]}, 400, ""),
-        ({**GOOD, "id": 5}, 400, "id must be text"),
-        ({**GOOD, "parameters": 5}, 400, "parameters of the request"),
+        ({**GOOD, "id": 5}, 400, "id: Expected `str | null`"),
+        ({**GOOD, "parameters": 5}, 400, "parameters: Expected `object | null`"),
         ({**GOOD, "parameters": {"timeout": "soon"}}, 400, "timeout must be"),
         ({**GOOD, "parameters": {"timeout": False}}, 400, "timeout must be"),
         ({**GOOD, "parameters": {"binary_data_output": "yes"}}, 400, "binary_data_output must be true or"),
         ({**GOOD, "parameters": {"binary_data_output": None}}, 400, "binary_data_output must be true or"),
         ({**GOOD, "parameters": {"timeout": 10**400}}, 400, "microseconds, up to 18,446"),
         ({**GOOD, "parameters": {"priority": 3}}, 422, "'priority'"),
-        ({"inputs": [tensor(parameters={"shared_memory_region": "x"})]}, 422, "shared memory"),
+        ({"inputs": [tensor(parameters={"shared_memory_region": "x"}), TWO]}, 422, "shared memory"),
         ({**GOOD, "outputs": [{"name": "nothing"}]}, 400, "there is no output 'nothing'"),
         ({**GOOD, "outputs": [{"name": "sum", "parameters": {"binary_data": 1}}]}, 400, "true or false"),
-        ({**GOOD, "outputs": "sum"}, 400, "outputs must be a list"),
+        ({**GOOD, "outputs": "sum"}, 400, "outputs: Expected `array | null`"),
     ],
 )
 def test_hostile_json_is_refused(service: Service, request_: Any, status: int, message: str) -> None:
@@ -287,8 +297,9 @@ def test_hostile_json_is_refused(service: Service, request_: Any, status: int, m
         (40 * "9", b"", 12, "must be from 1 to"),
         ("x", b"", 12, "must be from 1 to"),
         (None, bytes(11), 12, "from 0 to the 11 bytes"),
-        (None, bytes(13), 12, "1 bytes behind the inputs"),
-        (None, bytes(12), 8, "has 12 bytes, not 8"),
+        (None, bytes(13), 12, "1 bytes after the inputs"),
+        (None, bytes(8), 8, "has 12 bytes, not 8"),
+        (None, bytes(12), 8, "4 bytes after the inputs"),
         (None, bytes(12), -4, "from 0 to the 12 bytes"),
         (None, bytes(12), True, "from 0 to the 12 bytes"),
         (None, bytes(12), "12", "from 0 to the 12 bytes"),
@@ -304,13 +315,28 @@ def test_hostile_sizes_are_refused(
     assert message in answer.json["error"]
 
 
+def png(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.new("RGB", (width, height)).save(stream, "PNG")
+    return stream.getvalue()
+
+
+def element(content: bytes) -> bytes:
+    return len(content).to_bytes(4, "little") + content
+
+
+PNG = element(png(4, 4))
+
+
 @pytest.mark.parametrize(
     ("content", "count", "message"),
     [
         (b"\xff\xff\xff\xff", 1, "longer than the bytes"),
         (b"\x01\x00", 1, "longer than the bytes"),
         (b"", 1, "expected 1 elements"),
-        (bytes(8), 1, "expected 1 elements"),
+        (bytes(8), 1, "is empty"),
+        (PNG, 2, "expected 2 elements, there are 1"),
+        (PNG + PNG, 1, "expected 1 elements, there are more"),
         (bytes(4), 1, "is empty"),
         (b"\x03\x00\x00\x00abc", 1, "is not an image"),
     ],
@@ -325,12 +351,6 @@ def test_hostile_elements_are_refused(service: Service, content: bytes, count: i
     assert message in answer.json["error"]
 
 
-def png(width: int, height: int) -> bytes:
-    stream = io.BytesIO()
-    Image.new("RGB", (width, height)).save(stream, "PNG")
-    return stream.getvalue()
-
-
 def infer_photos(service: Service, shape: list[int], datatype: str, content: bytes) -> Answer:
     described = tensor("image", shape, datatype, parameters={"binary_data_size": len(content)})
     text = json.dumps({"inputs": [described]}).encode()
@@ -338,8 +358,7 @@ def infer_photos(service: Service, shape: list[int], datatype: str, content: byt
 
 
 def infer_files(service: Service, *files: bytes) -> Answer:
-    content = b"".join(len(file).to_bytes(4, "little") + file for file in files)
-    return infer_photos(service, [len(files)], "BYTES", content)
+    return infer_photos(service, [len(files)], "BYTES", b"".join(map(element, files)))
 
 
 # Of 5,000 pixels, which is 13 times the network's 16 x 24.

@@ -19,7 +19,17 @@ from mpscnn.serve.tensors import TYPES, InferRequest
 from mpscnn.vision.photo import Photo
 from mpscnn.vision.segmentation import Segmentation
 
-__all__ = ["JPEG", "JSON", "JSON_NUMBER", "PNG", "Answer", "accepted", "answer_bytes", "json_bytes", "picture"]
+__all__ = [
+    "JPEG",
+    "JSON",
+    "JSON_NUMBER",
+    "PNG",
+    "Answer",
+    "accepted",
+    "answer_bytes",
+    "json_bytes",
+    "picture",
+]
 
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
@@ -74,15 +84,19 @@ def accepted(accept: str, offered: Sequence[str]) -> str:
 class Answer(Response):  # type: ignore[misc]
     """A response that is sent as the client takes it, and holds its share of memory until then."""
 
+    body: bytes
+
     def __init__(self, content: bytes, held: ExitStack, **options: Any) -> None:
         super().__init__(content, **options)
         self._held = held
 
-    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
         """Send it."""
         with self._held:
             body, self.body = memoryview(self.body), b""
-            await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
             while len(body):
                 part, body = body[:_PART], body[_PART:]
                 await send({"type": "http.response.body", "body": bytes(part), "more_body": True})
@@ -127,7 +141,11 @@ def answer_bytes(
     stream.write(json_bytes(head)[:-1] + b',"outputs":[')
     contents: list[NDArray[Any]] = []
     for number, (name, array) in enumerate(outputs.items()):
-        entry: dict[str, Any] = {"name": name, "datatype": _TYPE_NAMES[array.dtype], "shape": list(array.shape)}
+        entry: dict[str, Any] = {
+            "name": name,
+            "datatype": _TYPE_NAMES[array.dtype],
+            "shape": list(array.shape),
+        }
         if request.is_binary(name):
             contents.append(np.ascontiguousarray(array))
             entry["parameters"] = {"binary_data_size": array.nbytes}

@@ -92,7 +92,9 @@ class Guard:
         if len(headers) < len(scope["headers"]) and any(
             sum(name == once for name, _ in scope["headers"]) > 1 for once in _ONCE
         ):
-            return RefusedError(400, "BadRequest", "a field of the head that must be there once is there twice")
+            return RefusedError(
+                400, "BadRequest", "a field of the head that must be there once is there twice"
+            )
         host = headers.get(b"host", b"").decode("latin-1").lower()
         if not self._is_ours(host):
             return RefusedError(

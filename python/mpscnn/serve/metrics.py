@@ -50,9 +50,7 @@ class Metrics:
         waiting.set_function(lambda: queue.waiting)
         inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
         inside.set_function(lambda: queue.computing)
-        held = Gauge(
-            "mpscnn_held_bytes", "Of bodies whose requests are not answered yet.", registry=registry
-        )
+        held = Gauge("mpscnn_held_bytes", "Of bodies whose requests are not answered yet.", registry=registry)
         held.set_function(lambda: bodies.used)
         arrays = Gauge(
             "mpscnn_held_tensor_bytes",

@@ -113,7 +113,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
     )
 
 
-def _options(body: bytes) -> dict[str, Any]:
+def _options(body: bytearray) -> dict[str, Any]:
     """Arguments of `HostedModel.change`; what they may be is said by `mpscnn.load`. Raises ParameterError."""
     try:
         given = json.loads(body)

@@ -140,9 +140,7 @@ class Service:
         task = loop.create_task(self._run(progress, hosted, submit, finish))
         gone = loop.create_task(_until_gone(request))
         try:
-            await asyncio.wait(
-                (task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
-            )
+            await asyncio.wait((task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED)
             if task.done():
                 return task.result()
             if gone.done():
@@ -202,15 +200,15 @@ class Service:
     def late(self) -> RefusedError:
         """Return the refusal of a request whose deadline has come."""
         self.metrics.refused.labels("deadline").inc()
-        return RefusedError(
-            HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time"
-        )
+        return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
 
     def _no_room(self, error: NoRoomError) -> RefusedError:
         return self._busy("bytes", "TooManyBytesHeld", f"{error}; try again later")
 
     def _queue_full(self) -> RefusedError:
-        return self._busy("queue", "QueueFull", f"{self.queue.waiting} requests wait already; try again later")
+        return self._busy(
+            "queue", "QueueFull", f"{self.queue.waiting} requests wait already; try again later"
+        )
 
     def _busy(self, reason: str, kind: str, message: str) -> RefusedError:
         self.metrics.refused.labels(reason).inc()

@@ -49,7 +49,7 @@ _HEADER = "Inference-Header-Content-Length"
 Tensors = TypeVar("Tensors")
 
 
-class _Tensor(Struct):
+class _Tensor(Struct):  # type: ignore[misc]
     name: str
     datatype: str
     shape: Raw
@@ -57,12 +57,12 @@ class _Tensor(Struct):
     data: Raw = Raw()
 
 
-class _Output(Struct):
+class _Output(Struct):  # type: ignore[misc]
     name: str
     parameters: dict[str, Any] | None = None
 
 
-class _Request(Struct, Generic[Tensors]):
+class _Request(Struct, Generic[Tensors]):  # type: ignore[misc]
     inputs: Tensors
     outputs: Raw = Raw()
     parameters: Raw = Raw()
@@ -153,7 +153,7 @@ def parse_request(body: bytearray, length: int, names: list[str]) -> InferReques
         ParameterError, ShapeError: it is not such a request. UnsupportedError: an extension that is missing.
     """
     content = memoryview(body).toreadonly()
-    described = _decoded(_decoder(len(names)).decode, content[:length], "the request")
+    described = _decoded(_decoder(len(names)).decode, content[:length], f"the request for {', '.join(names)}")
     rest = content[length:]
     parameters = _parameters(_small(described.parameters, dict[str, Any] | None, "parameters"), "the request")
     if unknown := parameters.keys() - _REQUEST_PARAMETERS:
@@ -243,7 +243,7 @@ def _input(tensor: _Tensor, rest: memoryview) -> tuple[Input, memoryview]:
     size = _parameters(parameters, what).get("binary_data_size")
     data = memoryview(tensor.data)
     if size is None:
-        if data[:1] != b"[":
+        if bytes(data[:1]) != b"[":
             raise ParameterError(f"{what}: data must be a list, or binary_data_size given")
         return Input(tensor.name, tensor.datatype, tuple(shape), data, False), rest
     if type(size) is not int or not 0 <= size <= len(rest):
@@ -309,7 +309,9 @@ def _texts(what: str, content: memoryview, count: int) -> Iterator[bytes]:
     # Each element has two quotation marks; those within it follow a backslash.
     if text.count(b'"') > 2 * count + text.count(b"\\"):
         raise ShapeError(f"{what}: data must be {count:,} texts; there are more")
-    texts = _decoded(functools.partial(msgspec.json.decode, type=list[str]), text, f"{what}: data must be texts")
+    texts = _decoded(
+        functools.partial(msgspec.json.decode, type=list[str]), text, f"{what}: data must be texts"
+    )
     if len(texts) != count:
         raise ShapeError(f"{what}: data must be {count:,} texts, got {len(texts):,}")
     for element in texts:

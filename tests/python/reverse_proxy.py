@@ -1,0 +1,93 @@
+"""nginx before a service, as examples/service/nginx.conf has it, with shorter times."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import ssl
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+NGINX = shutil.which("nginx") or shutil.which("nginx", path="/usr/sbin")
+OPENSSL = shutil.which("openssl")
+EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "service" / "nginx.conf"
+NAME = "photos.example"
+#: Seconds, in place of the example's.
+TIMEOUT = 1
+CONNECTIONS = 32
+
+_MAIN = """
+{user}
+daemon off;
+pid {folder}/pid;
+error_log {folder}/error.log;
+worker_processes 1;
+events {{ worker_connections 256; }}
+http {{
+    access_log off;
+    client_body_temp_path {folder}/body;
+    proxy_temp_path {folder}/proxy;
+    fastcgi_temp_path {folder}/fastcgi;
+    uwsgi_temp_path {folder}/uwsgi;
+    scgi_temp_path {folder}/scgi;
+    include {folder}/site.conf;
+}}
+"""
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port: int = listener.getsockname()[1]
+        return port
+
+
+@contextmanager
+def proxied(service: tuple[str, int], folder: Path) -> Iterator[tuple[str, int]]:
+    """nginx before a service on a free port, which it gives. Its certificate is nobody's."""
+    assert NGINX is not None
+    assert OPENSSL is not None
+    port = _free_port()
+    subject = ("-subj", f"/CN={NAME}", "-keyout", folder / "key", "-out", folder / "certificate")
+    subprocess.run(
+        [OPENSSL, "req", "-x509", "-nodes", "-newkey", "rsa:2048", *subject], check=True, capture_output=True
+    )
+    site = EXAMPLE.read_text("utf-8")
+    for pattern, text in {
+        r"listen 443": f"listen 127.0.0.1:{port}",
+        r"127\.0\.0\.1:8000": f"{service[0]}:{service[1]}",
+        r"ssl_certificate \S+;": f"ssl_certificate {folder}/certificate;",
+        r"ssl_certificate_key \S+;": f"ssl_certificate_key {folder}/key;",
+        r"((?:client_header|client_body|send)_timeout) 10s": rf"\1 {TIMEOUT}s",
+        r"keepalive_timeout 30s": f"keepalive_timeout {TIMEOUT}s",
+    }.items():
+        site, count = re.subn(pattern, text, site)
+        assert count, pattern
+    (folder / "site.conf").write_text(site)
+    user = "user root;" if os.geteuid() == 0 else ""  # whose folder it is
+    (folder / "nginx.conf").write_text(_MAIN.format(folder=folder, user=user))
+    process = subprocess.Popen([NGINX, "-p", folder, "-c", folder / "nginx.conf"], stderr=subprocess.DEVNULL)
+    try:
+        for _ in range(600):
+            try:
+                socket.create_connection(("127.0.0.1", port)).close()
+                break
+            except OSError:
+                assert process.poll() is None, (folder / "error.log").read_text()
+                time.sleep(0.05)
+        yield "127.0.0.1", port
+    finally:
+        process.terminate()
+        process.wait(timeout=60)
+
+
+def connected(place: tuple[str, int]) -> ssl.SSLSocket:
+    """A connection with TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context.wrap_socket(socket.create_connection(place, timeout=30), server_hostname=NAME)
