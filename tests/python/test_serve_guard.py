@@ -240,7 +240,7 @@ def test_a_terminal_gets_one_line_and_others_json(model: Path, arguments: tuple[
             assert json.loads(process.stderr.readline())["event"] == "listening"
         else:
             line = os.read(terminal, 1_000).decode()
-            found = re.fullmatch(r"Serving colours at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\s+", line)
+            found = re.fullmatch(r"Serving colours at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\s*", line)
             assert found is not None, line
             urllib.request.urlopen(f"{found[1]}/v1/models").close()
         process.terminate()
