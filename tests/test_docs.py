@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from serving import serving
+from serving import require_packages, serving
 
 import mpscnn
 
@@ -77,8 +77,8 @@ def test_programs_of_documents_run_as_they_stand(
     monkeypatch.chdir(tmp_path)
     with ExitStack() as stack:
         if SERVICE in block:
-            for package in ("fastapi", "uvicorn", "prometheus_client", "tritonclient.http"):
-                pytest.importorskip(package, reason=f"{package} is not installed")
+            require_packages()
+            pytest.importorskip("tritonclient.http", reason="tritonclient[http] is not installed")
             place = stack.enter_context(serving()).place
             block = block.replace(SERVICE, f"{place[0]}:{place[1]}")
         exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})

@@ -11,11 +11,9 @@ from typing import Any
 import photo_models
 import pytest
 from browser import CHROMIUM, DRIVER, chromium, prefer, resize
-from serving import Service, serving
+from serving import Service, require_packages, serving
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+require_packages()
 pytest.importorskip("selenium", reason="Selenium is not installed")
 if CHROMIUM is None or DRIVER is None:
     pytest.skip("chromium and chromedriver are not installed", allow_module_level=True)

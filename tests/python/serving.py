@@ -15,7 +15,16 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import pytest
+
+PACKAGES = ("fastapi", "uvicorn", "httptools", "msgspec", "python_multipart", "prometheus_client")
 _START = 120.0
+
+
+def require_packages() -> None:
+    """Skips where a package of the extra `serve` is missing."""
+    for package in PACKAGES:
+        pytest.importorskip(package, reason=f"{package} is not installed")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from serving import serving
+from serving import require_packages, serving
 
 PROJECT = Path(__file__).resolve().parents[2]
 DOCKERFILE = PROJECT / "Dockerfile"
@@ -58,8 +58,7 @@ def test_what_is_copied_is_there() -> None:
 
 
 def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp_path: Path) -> None:
-    for package in ("fastapi", "uvicorn", "prometheus_client"):
-        pytest.importorskip(package, reason=f"{package} is not installed")
+    require_packages()
     program, command, *arguments = json.loads(only(instructions, "ENTRYPOINT"))
     assert (program, command) == ("mpscnn", "serve")
     port = only(instructions, "EXPOSE")
@@ -87,8 +86,7 @@ def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp
 
 
 def test_without_a_token_it_does_not_start(instructions: list[tuple[str, str]]) -> None:
-    for package in ("fastapi", "uvicorn", "prometheus_client"):
-        pytest.importorskip(package, reason=f"{package} is not installed")
+    require_packages()
     _, *arguments = json.loads(only(instructions, "ENTRYPOINT"))
     environment = {name: value for name, value in os.environ.items() if name != "MPSCNN_SERVE_TOKEN"}
     command = [sys.executable, "-m", "mpscnn", *arguments]

@@ -13,14 +13,12 @@ import numpy as np
 import photo_models
 import pytest
 from PIL import Image
-from serving import Answer, Service, serving
+from serving import Answer, Service, require_packages, serving
 
 import mpscnn
 from mpscnn._private.processors import available_processors
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+require_packages()
 
 PATHS = {"classification": "/v1/classify", "detection": "/v1/detect", "segmentation": "/v1/segment"}
 

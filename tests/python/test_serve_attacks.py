@@ -23,12 +23,11 @@ import reverse_proxy
 from command_line import save_colour_model
 from PIL import Image
 from reverse_proxy import NAME, NGINX, OPENSSL, connected, proxied
-from serving import Service, serving
+from serving import Service, require_packages, serving
 
 import mpscnn
 
-for package in ("fastapi", "uvicorn", "msgspec", "prometheus_client"):
-    pytest.importorskip(package, reason=f"{package} is not installed")
+require_packages()
 
 MAX_BYTES = 1_000_000
 HELD = 2_500_000

@@ -13,11 +13,9 @@ from pathlib import Path
 import pytest
 from command_line import save_colour_model
 from PIL import Image
-from serving import Service, serving
+from serving import Service, require_packages, serving
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+require_packages()
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"
 PHOTO = EXAMPLES / "images" / "cat.jpg"

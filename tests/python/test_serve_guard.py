@@ -16,13 +16,11 @@ from typing import Any
 
 import pytest
 from command_line import Command, save_colour_model
-from serving import Answer, Service, serving
+from serving import Answer, Service, require_packages, serving
 
 import mpscnn
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+require_packages()
 
 TOKEN = "a secret of some length"
 PROTECTED = (

@@ -12,11 +12,9 @@ from typing import Any
 import pytest
 from command_line import save_colour_model
 from PIL import Image
-from serving import Answer, Service, serving
+from serving import Answer, Service, require_packages, serving
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+require_packages()
 
 TOKEN = "abc"
 DOCS = Path(__file__).resolve().parents[2] / "docs" / "serve.md"

@@ -18,16 +18,13 @@ from pathlib import Path
 import pytest
 from command_line import save_colour_model
 from PIL import Image
-from serving import Answer, Service, serving
+from serving import Answer, Service, require_packages, serving
 
 import mpscnn
 from mpscnn._private.processors import available_processors
-
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
-
 from mpscnn.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue
+
+require_packages()
 
 SLOW = "/v1/models/slow/profile?runs=40"  # takes a second
 

@@ -17,8 +17,10 @@ import pytest
 from command_line import save_colour_model
 from PIL import Image
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
+pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+pytest.importorskip("msgspec", reason="msgspec is not installed")
+pytest.importorskip("python_multipart", reason="python_multipart is not installed")
 pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
 
 from mpscnn.serve.hosting import Models, host

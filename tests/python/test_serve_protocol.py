@@ -13,13 +13,11 @@ import photo_models
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from serving import Answer, Service, serving
+from serving import Answer, Service, require_packages, serving
 
 import mpscnn
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+require_packages()
 
 SHAPE = (2, 16, 24, 3)
 HEADER_LENGTH = "Inference-Header-Content-Length"

@@ -18,14 +18,12 @@ import numpy as np
 import photo_models
 import pytest
 from PIL import Image
-from serving import Answer, Service, serving
+from serving import Answer, Service, require_packages, serving
 
 import mpscnn
 
-pytest.importorskip("fastapi", reason="FastAPI is not installed")
-pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+pytest.importorskip("fastapi", reason="fastapi is not installed")
 pytest.importorskip("msgspec", reason="msgspec is not installed")
-pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
 
 from mpscnn.serve.answers import JSON_NUMBER, answer_bytes
 from mpscnn.serve.failures import RefusedError
@@ -33,6 +31,7 @@ from mpscnn.serve.hosting import Compiled, host
 from mpscnn.serve.tensor_inputs import input_arrays, tensor_bytes
 from mpscnn.serve.tensors import TYPES, InferRequest, parse_request
 
+require_packages()
 NO_LIMIT = 10**12
 
 
