@@ -1,0 +1,117 @@
+"""Quantised files of 2018, whose convolutions have no activation but the range of their integers, beside LiteRT."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters import litert_parts
+from numpy.typing import NDArray
+
+import mpscnn
+from mpscnn import converters
+
+FOLDER = "models/tflite_support"
+CLASSIFIER, DETECTOR = "mobilenet_v1_0.25_224_quant", "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
+PRECISIONS = ["float32", "float16", "bfloat16", "int8"]
+#: How far ahead the best class, or object, must be: less is decided by rounding.
+MARGIN = 0.05
+#: Of less sure objects rounding decides which of two neighbouring anchors is kept.
+SURE = 0.6
+
+
+@pytest.fixture(params=PRECISIONS)
+def precision(request: pytest.FixtureRequest) -> str:
+    if request.param == "bfloat16" and "no_bfloat16" in mpscnn.devices()[0]:
+        pytest.skip(f"bfloat16: {mpscnn.devices()[0]['no_bfloat16']}")
+    return str(request.param)
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One for all tests of a process: files are converted once."""
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path_factory.getbasetemp() / "files_of_2018"))
+
+
+def photos(shared: Path) -> list[Path]:
+    found = [path for path in sorted((shared / "images").iterdir()) if path.suffix in (".bmp", ".jpg")]
+    return [path for path in found if "mask" not in path.name]
+
+
+def test_classes(shared: Path, precision: str) -> None:
+    path = shared / FOLDER / f"{CLASSIFIER}.tflite"
+    model = mpscnn.load(path, device="cpu", precision=precision)
+    compared = 0
+    for photo in photos(shared):
+        probabilities = litert_parts.classify([path], photo)
+        first, second = np.argsort(-probabilities)[:2]
+        if probabilities[first] - probabilities[second] > MARGIN:
+            compared += 1
+            found = model.predict(photo, top=1).predictions[0]
+            assert found.index == first, photo.name
+            assert found.probability == pytest.approx(probabilities[first], abs=0.06)
+    assert compared >= 7
+
+
+def litert_objects(path: Path, photo: Path) -> list[tuple[int, float, NDArray[np.float64]]]:
+    """Class, score and edges (left, top, right, bottom) as shares of the photo's size.
+
+    The reference kernels get the pixels that the model gets: a pixel more or less moves edges by steps of their
+    integers, of which one is more than 1% of a large box.
+    """
+    litert = pytest.importorskip("ai_edge_litert.interpreter", reason="needs ai-edge-litert")
+    kernels = litert.OpResolverType.BUILTIN_REF
+    judge: Any = litert.Interpreter(str(path), experimental_op_resolver_type=kernels)
+    judge.allocate_tensors()
+    samples = mpscnn.preprocess(photo, (300, 300), {"mean": [128.0] * 3, "scale": [1.0] * 3})
+    nearest = np.copysign(
+        np.floor(np.abs(samples) + 0.5), samples
+    )  # ties away from zero, as `precision="int8"` does
+    pixels = np.clip(nearest + 128.0, 0, 255).astype(np.uint8)
+    judge.set_tensor(judge.get_input_details()[0]["index"], pixels)
+    judge.invoke()
+    boxes, classes, scores, _ = (judge.get_tensor(entry["index"])[0] for entry in judge.get_output_details())
+    order = [1, 0, 3, 2]
+    return [
+        (int(number), float(score), box[order].astype(np.float64))
+        for box, number, score in zip(boxes, classes, scores, strict=True)
+    ]
+
+
+def test_boxes(shared: Path, precision: str) -> None:
+    path = shared / FOLDER / f"{DETECTOR}.tflite"
+    model = mpscnn.load(path, device="cpu", precision=precision)
+    compared = 0
+    for photo in photos(shared):
+        found = model.detect(photo)
+        width, height = found.photo_size
+        shares = found.boxes.astype(np.float64) / [width, height, width, height]
+        for number, score, box in litert_objects(path, photo):
+            if score < SURE:
+                continue
+            compared += 1
+            distances = np.abs(shares - np.clip(box, 0.0, 1.0)).max(axis=1)
+            distances[found.indices != number] = np.inf
+            nearest = int(distances.argmin())
+            assert distances[nearest] <= 0.02, f"{photo.name}: {distances[nearest]}"
+            assert found.scores[nearest] == pytest.approx(score, abs=MARGIN)
+    assert compared >= 10
+
+
+@pytest.mark.parametrize("name", [CLASSIFIER, DETECTOR])
+def test_limits_cost_no_step(shared: Path, name: str) -> None:
+    """As many steps as of the same network without any activation, and no layer that is an activation alone."""
+    network = converters.read_network([shared / FOLDER / f"{name}.tflite"])
+    structure = network.to_dict()
+    kinds = [node["attributes"]["kind"] for node in structure["nodes"] if node["operation"] == "neuron"]
+    assert kinds == ["sigmoid"] * (name == DETECTOR)
+    for node in structure["nodes"]:
+        node.pop("activation", None)
+    plain = network.restructured(structure)
+    steps = [
+        len(one.compile(device="cpu", precision="float32").explain(threads=1).steps)
+        for one in (network, plain)
+    ]
+    assert steps[0] == steps[1]
