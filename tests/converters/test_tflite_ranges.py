@@ -56,12 +56,15 @@ WITHOUT_RANGE = {
 }  # fmt: skip
 #: Copy bytes, but mpscnn does not compute them in integers.
 NOT_IN_INTEGERS = {"DEPTH_TO_SPACE", "MAXIMUM", "MINIMUM"}
-#: Tests of their own below, or of dilation, with more than one operator.
-ELSEWHERE = {"BATCH_TO_SPACE_ND", "PADV2", "SELECT", "SELECT_V2", "SPACE_TO_BATCH_ND"}
+#: With a condition, or a number of the border: tests of their own below.
+CHOICES = {"SELECT": 47, "SELECT_V2": 98}
+ELSEWHERE = {"PADV2", *CHOICES}
+#: Dilation of a convolution, which has the range: they copy bytes.
+DILATION = {"BATCH_TO_SPACE_ND", "SPACE_TO_BATCH_ND"}
 
 
 def test_every_operator_has_a_case() -> None:
-    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE
+    assert set(OPERATORS) == set(CASES) | WITHOUT_RANGE | ELSEWHERE | DILATION
 
 
 def grids(kind: str, dtype: str, name: str) -> tuple[Grid, Grid]:
@@ -229,6 +232,48 @@ def test_ranges_that_cannot_cut_limit_nothing(tmp_path: Path, kind: str, name: s
     kinds = [node["attributes"]["kind"] for node in neurons(network)]
     assert not {"clamp", "relun", "relu"} & set(kinds)
     assert all(node.get("activation") is None for node in network.to_dict()["nodes"])
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("kind", CHOICES)
+def test_choices(tmp_path: Path, kind: str, dtype: str) -> None:
+    """Bytes are chosen: those of results with another scale stand for other numbers."""
+    lowest = int(np.iinfo(dtype).min)
+    source, result = (0.1, 100 + lowest), (0.05, 60 + lowest)
+    tensors = [
+        constant("chosen", np.arange(8).reshape(1, 1, 1, 8) % 3 == 0, "bool"),
+        *(quantized(Tensor(name, (1, 1, 1, 8), dtype), [source[0]], [source[1]]) for name in "ab"),
+        quantized(Tensor("y", (1, 1, 1, 8), dtype), [result[0]], [result[1]]),
+    ]
+    path = tmp_path / "one.tflite"
+    operator = Operator(CODES[kind], [0, 1, 2], [3], CHOICES[kind])
+    path.write_bytes(write_tflite(tensors, [operator], [1, 2], [3]))
+    draw = np.random.default_rng(0)
+    given = [draw.integers(lowest, lowest + 256, (1, 1, 1, 8)).astype(dtype) for _ in range(2)]
+    (found,) = computed(converters.read_network([path]), [numbers(x, source) for x in given])
+    np.testing.assert_allclose(found, numbers(judged(path, *given)[3], result), rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", ["uint8", "int8"])
+@pytest.mark.parametrize("border", [0, 77, 255])
+def test_borders_of_a_number(tmp_path: Path, border: int, dtype: str) -> None:
+    lowest = int(np.iinfo(dtype).min)
+    source, result = (0.1, 100 + lowest), (0.05, 60 + lowest)
+    tensors = [
+        quantized(Tensor("x", X, dtype), [source[0]], [source[1]]),
+        constant("sides", [[0, 0], [1, 1], [2, 0], [0, 0]], "int32"),
+        quantized(constant("border", np.array([border + lowest]), dtype), [result[0]], [result[1]]),
+        quantized(Tensor("y", (1, 6, 8, 8), dtype), [result[0]], [result[1]]),
+    ]
+    path = tmp_path / "one.tflite"
+    operator = Operator(CODES["PADV2"], [0, 1, 2], [3], 43, version=1 if dtype == "uint8" else 2)
+    path.write_bytes(write_tflite(tensors, [operator], [0], [3]))
+    x = np.random.default_rng(0).integers(lowest, lowest + 256, X).astype(dtype)
+    wanted = numbers(judged(path, x)[3], result)
+    network = converters.read_network([path])
+    for precision in ("float32", "int8"):
+        (found,) = computed(network, [numbers(x, source)], precision)
+        np.testing.assert_allclose(found, wanted, rtol=1e-5, atol=1e-5)
 
 
 def a_chain(tmp_path: Path, output: Grid) -> Path:

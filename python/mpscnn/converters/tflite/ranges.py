@@ -12,19 +12,19 @@ from mpscnn.converters.tflite.file import FileOperator
 if TYPE_CHECKING:
     from mpscnn.converters.tflite.context import OperatorReader
 
-# LiteRT's kernels copy, average or compare the bytes of these, whatever scale and zero point say: the result's integers
-# are the operand's, and stand for other numbers where its scale is another one.
+# LiteRT's kernels copy, choose, average or compare the bytes of these, whatever scale and zero point say. The result's
+# integers are the operand's, and stand for other numbers where its scale is another one.
 _OF_BYTES = frozenset(
     {
-        "AVERAGE_POOL_2D", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "MAXIMUM", "MAX_POOL_2D", "MINIMUM", "PAD",
-        "PADV2", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SLICE", "SPACE_TO_DEPTH",
-        "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE", "TILE", "TRANSPOSE",
+        "AVERAGE_POOL_2D", "BATCH_TO_SPACE_ND", "BROADCAST_TO", "DEPTH_TO_SPACE", "GATHER", "MAXIMUM", "MAX_POOL_2D",
+        "MINIMUM", "PAD", "PADV2", "RESHAPE", "RESIZE_BILINEAR", "RESIZE_NEAREST_NEIGHBOR", "REVERSE_V2", "SELECT",
+        "SELECT_V2", "SLICE", "SPACE_TO_BATCH_ND", "SPACE_TO_DEPTH", "SPLIT", "SPLIT_V", "SQUEEZE", "STRIDED_SLICE",
+        "TILE", "TRANSPOSE",
     }
 )  # fmt: skip
 # The results of these lie between the least and the greatest of what they read.
 _WITHIN_OPERANDS = _OF_BYTES | {
-    "BATCH_TO_SPACE_ND", "CONCATENATION", "EXPAND_DIMS", "MEAN", "MIRROR_PAD", "PACK", "QUANTIZE", "REDUCE_MAX",
-    "REDUCE_MIN", "SELECT", "SELECT_V2", "SPACE_TO_BATCH_ND", "UNPACK",
+    "CONCATENATION", "EXPAND_DIMS", "MEAN", "MIRROR_PAD", "PACK", "QUANTIZE", "REDUCE_MAX", "REDUCE_MIN", "UNPACK",
 }  # fmt: skip
 _WITH_ZEROS = ("PAD", "PADV2")
 _LARGEST_EXPONENT = 80.0
@@ -43,7 +43,8 @@ def result_limits(c: OperatorReader, operator: FileOperator, grid: Grid) -> Limi
         operator: one whose result is integers.
         grid: of the result.
     """
-    operands = [c.limits(index) for index in operator.inputs if index >= 0 and not c.is_setting(index)]
+    given = [index for index in operator.inputs if index >= 0 and not c.is_setting(index)]
+    operands = [c.limits(index) for index in given if c.file.tensors[index].dtype.kind != "b"]
     if not operands:
         return UNLIMITED
     if operator.kind in _OF_BYTES and UNLIMITED not in operands:
