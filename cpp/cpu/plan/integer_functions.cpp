@@ -39,6 +39,19 @@ namespace {
 
 // ---- By float32 numbers ----
 
+// TensorFlow Lite's kernels compute these in float32, step by step. Only the exponential and the error
+// function are computed in float64 and rounded.
+
+float sigmoid(double x) {
+    constexpr double largest = 88.0; // whose exponential is a float32 number
+    return 1.0f / (1.0f + static_cast<float>(std::exp(std::min(-x, largest))));
+}
+
+float gelu(float x) {
+    const float argument = x * -0.70710678118654752440f;
+    return 0.5f * x * static_cast<float>(std::erfc(static_cast<double>(argument)));
+}
+
 /// Computed in float64, so that all C libraries give the same once it is rounded.
 double value_of(const Neuron &neuron, double x) {
     const auto limited_to_1 = [](double value) { return std::clamp(value, 0.0, 1.0); };
@@ -61,15 +74,15 @@ double value_of(const Neuron &neuron, double x) {
     case NeuronKind::elu:
         return x < 0.0 ? a * std::expm1(x) : x;
     case NeuronKind::gelu:
-        return x / 2.0 * std::erfc(-x / std::sqrt(2.0));
+        return static_cast<double>(gelu(static_cast<float>(x)));
     case NeuronKind::gelu_tanh:
         return x / 2.0 * (1.0 + std::tanh(0.79788456080286535588 * (x + 0.044715 * x * x * x)));
     case NeuronKind::mish:
         return x * std::tanh(std::max(x, 0.0) + std::log1p(std::exp(-std::fabs(x))));
     case NeuronKind::erf:
         return std::erf(x);
-    default: // sigmoid
-        return 1.0 / (1.0 + std::exp(-x));
+    default:
+        return static_cast<double>(sigmoid(x));
     }
 }
 
