@@ -115,6 +115,14 @@ mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep
     });
 }
 
+mpscnn_status mpscnn_graph_set_learning(mpscnn_graph *graph, int value, int learns) {
+    return guarded([&] {
+        require(graph, "graph");
+        require_value(graph->graph, value);
+        graph->graph.set_learning(value, learns != 0);
+    });
+}
+
 mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, const char *type, float scale,
                                     int zero_point) {
     return guarded([&] {

@@ -207,6 +207,8 @@ void Graph::keep_float32(ValueId value, bool keep) {
     require_node(value, "keep_float32").keep_float32 = keep;
 }
 
+void Graph::set_learning(ValueId value, bool learns) { require_node(value, "set_learning").learns = learns; }
+
 void Graph::forget_quantizations() {
     for (Input &input : inputs_) input.quantization.reset();
     for (Node &node : nodes_) node.quantization.reset();

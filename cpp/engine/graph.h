@@ -36,6 +36,8 @@ struct Node {
     /// these or `weights`.
     std::map<std::string, ValueId> variables;
     bool keep_float32 = false; ///< in float16 and int8 networks: computed in float32
+    /// Whether training changes the weights. Nothing: as the operation has it, where all do but constants.
+    std::optional<bool> learns = std::nullopt;
     std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
 
     /// The weight's values, or `count` times `otherwise` where it is not set.
@@ -87,6 +89,8 @@ public:
     void mark_output(ValueId value);
     /// See Node. Throws ParameterError for an input, which has nothing to keep.
     void keep_float32(ValueId value, bool keep);
+    /// See Node. Throws ParameterError for an input, which has no weights.
+    void set_learning(ValueId value, bool learns);
     /// How integers stand for a value in int8 networks; other precisions do not look at it. Throws
     /// ParameterError for a quantization that is not valid and for a variable.
     void quantize(ValueId value, const Quantization &quantization);

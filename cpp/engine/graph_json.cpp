@@ -25,6 +25,7 @@ Json Graph::to_json() const {
         entry.set("attributes", ops::attributes_of(node.operation));
         if (node.activation) entry.set("activation", ops::attributes_of(*node.activation));
         if (node.keep_float32) entry.set("keep_float32", true);
+        if (node.learns) entry.set("learns", *node.learns);
         if (node.quantization) entry.set("quantization", node.quantization->to_json());
         if (!node.variables.empty()) {
             Json variables = Json::object();
@@ -59,8 +60,8 @@ std::vector<ValueId> read_arguments(const Graph &graph, const JsonView &names) {
 }
 
 void read_node(Graph &graph, const JsonView &entry) {
-    entry.allow_only(
-        {"name", "operation", "inputs", "attributes", "activation", "keep_float32", "quantization"});
+    entry.allow_only({"name", "operation", "inputs", "attributes", "activation", "keep_float32", "learns",
+                      "quantization"});
     const Json none = Json::object();
     ops::Operation operation =
         ops::make_operation(entry.at("operation").get<std::string>(),
@@ -71,6 +72,7 @@ void read_node(Graph &graph, const JsonView &entry) {
                                          read_arguments(graph, entry.at("inputs")), activation);
     if (entry.has("quantization")) graph.quantize(value, Quantization::from_json(entry.at("quantization")));
     if (entry.has("keep_float32")) graph.keep_float32(value, entry.at("keep_float32").get<bool>());
+    if (entry.has("learns")) graph.set_learning(value, entry.at("learns").get<bool>());
 }
 
 } // namespace

@@ -166,7 +166,7 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
         for (const ValueId value : node(i).inputs)
             behind = behind || depends[static_cast<std::size_t>(value)];
         const bool has_own = trains_weights(node(i));
-        trained_[i] = has_own && !is_frozen;
+        trained_[i] = has_own && !is_frozen && node(i).learns.value_or(true);
         reads_variables_[i] = trained_[i] || (has_own && behind);
         is_fixed_[i] = behind && !trained_[i] && keeps_statistics(node(i));
         depends[inputs + i] = behind || trained_[i];

@@ -144,6 +144,22 @@ ValueId add_constant(Graph &graph, const std::string &name, const Shape &like, V
     return value;
 }
 
+/// A constant whose value is a variable: the outputs of a dense layer whose only feature is 1. A product with
+/// 1 changes no bit, and the gradient of the weights is the sum over the images.
+ValueId add_learnt_constant(Graph &graph, const std::string &name, const ops::Constant &constant,
+                            ValueId batch, ValueId value) {
+    ops::Constant feature;
+    feature.shape = {1};
+    const ValueId one = graph.add_node(name + ".one", std::move(feature), {batch});
+    graph.adopt_weights(one, {{value_role, WeightTensor::from_floats({1}, {1.0f})}});
+    ops::FullyConnected dense;
+    dense.outputs = graph.shape(value)[0];
+    const bool is_flat = constant.shape.size() == 1;
+    const ValueId flat =
+        add_reading(graph, is_flat ? name : name + ".flat", dense, {one}, {{"weight", value}});
+    return is_flat ? flat : graph.add_node(name, ops::Reshape{.shape = constant.shape}, {flat});
+}
+
 bool is_learnt_normalization(const Node &layer) {
     const auto *normalization = std::get_if<ops::BatchNormalization>(&layer.operation);
     return normalization && !normalization->fixed;
@@ -153,11 +169,13 @@ bool is_learnt_normalization(const Node &layer) {
 
 bool trains_weights(const Node &layer) {
     const ops::Operation &operation = layer.operation;
+    const bool is_learnt_constant =
+        std::holds_alternative<ops::Constant>(operation) && layer.learns.value_or(false);
     const bool own = std::holds_alternative<ops::Convolution>(operation) ||
                      std::holds_alternative<ops::FullyConnected>(operation) ||
                      std::holds_alternative<ops::SubpixelConvolution>(operation) ||
                      std::holds_alternative<ops::TransposedConvolution>(operation) ||
-                     is_learnt_normalization(layer) ||
+                     is_learnt_normalization(layer) || is_learnt_constant ||
                      std::holds_alternative<ops::GroupNormalization>(operation) ||
                      std::holds_alternative<ops::LayerNormalization>(operation);
     const bool slopes_alone = layer.weights.size() == 1 && layer.weights.count(slope_role) == 1;
@@ -165,6 +183,7 @@ bool trains_weights(const Node &layer) {
 }
 
 Shape trained_shape(const std::string &role, const Shape &weight) {
+    if (role == value_role) return {weight.elements(), 1};
     return role == slope_role ? Shape{weight.elements(), 1, 1, 1} : variable_shape(weight);
 }
 
@@ -191,6 +210,8 @@ ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Oper
                           std::vector<ValueId> inputs, const std::map<std::string, ValueId> &weights) {
     if (weights.empty()) return graph.add_node(name, operation, std::move(inputs));
     if (is_prelu(operation)) return add_prelu(graph, name, inputs[0], weights.at(slope_role));
+    if (const auto *constant = std::get_if<ops::Constant>(&operation))
+        return add_learnt_constant(graph, name, *constant, inputs[0], weights.at(value_role));
     std::map<std::string, ValueId> own = weights;
     own.erase(slope_role); // of the activation behind it
     if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation))

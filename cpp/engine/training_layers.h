@@ -10,6 +10,8 @@ namespace mpscnn::engine {
 
 /// The weight of a prelu.
 inline constexpr const char *slope_role = "slope";
+/// The weight of a constant.
+inline constexpr const char *value_role = "value";
 
 /// Whether training can change the weights of a layer, those of its activation included.
 bool trains_weights(const Node &layer);

@@ -113,6 +113,7 @@ TEST(graph_refuses_null_arguments) {
                   parameter, "value"));
     CHECK(refused(mpscnn_graph_mark_output(nullptr, 0), parameter, "graph"));
     CHECK(refused(mpscnn_graph_keep_float32(nullptr, 0, 1), parameter, "graph"));
+    CHECK(refused(mpscnn_graph_set_learning(nullptr, 0, 1), parameter, "graph"));
     CHECK(refused(mpscnn_graph_quantize(nullptr, 0, "uint8", 1.0f, 0), parameter, "graph"));
     CHECK(refused(mpscnn_graph_quantize(graph, 0, nullptr, 1.0f, 0), parameter, "type"));
     CHECK(refused(mpscnn_graph_shape(nullptr, 0, extents, &rank), parameter, "graph"));
@@ -155,6 +156,7 @@ TEST(graphs_are_copied) {
     const std::string structure = taken(text);
     // The copy changes alone, and stays when the original goes.
     CHECK(succeeded(mpscnn_graph_keep_float32(copy, 1, 1)));
+    CHECK(succeeded(mpscnn_graph_set_learning(copy, 1, 0)));
     CHECK(succeeded(mpscnn_graph_quantize(copy, 0, "int8", 0.5f, -3)));
     CHECK(succeeded(mpscnn_graph_to_json(graph, &text)));
     CHECK(taken(text) == structure);
@@ -162,6 +164,7 @@ TEST(graphs_are_copied) {
     CHECK(succeeded(mpscnn_graph_to_json(copy, &text)));
     const std::string changed = taken(text);
     CHECK(changed != structure);
+    CHECK(changed.find(R"("learns":false)") != std::string::npos);
     CHECK(changed.find(R"("quantization":{"type":"int8","scale":0.5,"zero_point":-3})") != std::string::npos);
     mpscnn_graph_release(copy);
 }
@@ -189,6 +192,8 @@ TEST(graph_refuses_what_does_not_fit) {
     CHECK(refused(mpscnn_graph_mark_output(graph, 42), MPSCNN_ERROR_PARAMETER, "42"));
     CHECK(refused(mpscnn_graph_keep_float32(graph, 42, 1), MPSCNN_ERROR_PARAMETER, "42"));
     CHECK(refused(mpscnn_graph_keep_float32(graph, image, 1), MPSCNN_ERROR_PARAMETER, "input"));
+    CHECK(refused(mpscnn_graph_set_learning(graph, 42, 1), MPSCNN_ERROR_PARAMETER, "42"));
+    CHECK(refused(mpscnn_graph_set_learning(graph, image, 1), MPSCNN_ERROR_PARAMETER, "input"));
     CHECK(refused(mpscnn_graph_quantize(graph, 42, "uint8", 1.0f, 0), MPSCNN_ERROR_PARAMETER, "42"));
     CHECK(refused(mpscnn_graph_quantize(graph, image, "int8", 1.0f, 128), MPSCNN_ERROR_PARAMETER,
                   "the zero point of int8 must be -128 to 127, got 128"));

@@ -171,6 +171,9 @@ MPSCNN_API mpscnn_status mpscnn_graph_mark_output(mpscnn_graph *graph, int value
 /* Whether a layer keeps its weights and its result in float32 when the network computes in float16 or int8;
  * 0: it does not, as before the first call. */
 MPSCNN_API mpscnn_status mpscnn_graph_keep_float32(mpscnn_graph *graph, int value, int keep);
+/* Whether training changes a layer's weights. Before the first call the weights of all layers learn, but for
+ * the values of constants. */
+MPSCNN_API mpscnn_status mpscnn_graph_set_learning(mpscnn_graph *graph, int value, int learns);
 /* How 8-bit integers stand for a value's numbers when the network computes in int8: number = (integer -
  * zero_point) * scale. `type` is "uint8" or "int8"; the value is an input's or a layer's. */
 MPSCNN_API mpscnn_status mpscnn_graph_quantize(mpscnn_graph *graph, int value, const char *type, float scale,

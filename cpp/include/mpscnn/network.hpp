@@ -534,6 +534,10 @@ public:
     void keep_float32(Value value, bool keep = true) {
         detail::check(mpscnn_graph_keep_float32(get(), value, keep));
     }
+    /// Whether training changes a layer's weights.
+    void set_learning(Value value, bool learns) {
+        detail::check(mpscnn_graph_set_learning(get(), value, learns));
+    }
     /// How integers of `type`, "uint8" or "int8", stand for a value's numbers when the network computes in
     /// int8.
     void quantize(Value value, const std::string &type, float scale, int zero_point) {

@@ -223,11 +223,24 @@ class Network(
 
         Raises ParameterError for a layer that there is not, for an input, and for one name instead of a sequence.
         """
-        if isinstance(layers, str) or not isinstance(layers, Iterable):
-            raise ParameterError(f"keep_float32: layers must be a sequence of layers, got {layers!r}")
-        for layer in layers:
-            index = layer.index if isinstance(layer, Tensor) else self[layer].index
+        for index in self._indices_of("keep_float32", layers):
             self.graph.keep_float32(index, keep)
+
+    def learn(self, layers: Sequence[str | Tensor], *, learn: bool = True) -> None:
+        """Says whether training changes the weights of layers.
+
+        Unless this says otherwise, the weights of all layers that can be trained learn, but for the values of
+        `constant`. Model files hold it. `Trainer.freeze` keeps weights for a time only.
+
+        Raises ParameterError for a layer that there is not, for an input, and for one name instead of a sequence.
+        """
+        for index in self._indices_of("learn", layers):
+            self.graph.set_learning(index, learn)
+
+    def _indices_of(self, what: str, layers: Sequence[str | Tensor]) -> list[int]:
+        if isinstance(layers, str) or not isinstance(layers, Iterable):
+            raise ParameterError(f"{what}: layers must be a sequence of layers, got {layers!r}")
+        return [layer.index if isinstance(layer, Tensor) else self[layer].index for layer in layers]
 
     def quantize(self, x: str | Tensor, dtype: str, scale: float, zero_point: int) -> None:
         """States how 8-bit integers stand for an input or a layer's result: number = (integer - zero_point) * scale.
