@@ -259,3 +259,47 @@ def test_several_inputs_are_refused_in_words_of_the_command(
         mpscnn.ParameterError, match="a photo becomes the only input, and network 'two' has 2"
     ):
         network.save(path, preprocess="torch")
+
+
+def _beyond(network: mpscnn.Network, x: Any, operation: str) -> Any:
+    """Results of some 200,000 by operations that take no activation over."""
+    if operation == "sum":
+        return network.reduce_sum(x, "channels", name="large")
+    if operation == "l2":
+        return network.reduce_l2(x, "channels", name="large")
+    if operation == "matrix product":
+        rows = network.reshape(x, (16, 64))
+        return network.matmul(rows, rows, transpose_b=True, name="large")
+    if operation == "weighted sum":
+        return network.layer("weighted_reduction", [x, x], {"kind": "sum"}, name="large")
+    raise AssertionError(operation)
+
+
+@pytest.mark.parametrize("operation", ["sum", "l2", "matrix product", "weighted sum"])
+@pytest.mark.parametrize("behind", ["activation", "normalization", "two"])
+def test_layers_in_front_of_an_activation_are_proposed(operation: str, behind: str) -> None:
+    """They round a result of their own: to keep the activation alone in float32 would change nothing."""
+    network = mpscnn.Network(input=(4, 4, 64), name="net")
+    squares = operation in ("matrix product", "weighted sum")
+    factor = 60.0 if squares else 30_000.0 if operation == "l2" else 3_000.0
+    x = network.conv2d(network.input, 64, 1, name="first")
+    y = _beyond(network, x, operation)
+    if behind == "normalization":
+        y = network.batch_norm(y, name="small")
+    else:
+        y = network.activation(y, {"kind": "linear", "a": 1e-5}, name="small")
+    if behind == "two":
+        y = network.activation(y, "tanh", name="end")
+    network.output(y)
+    network.initialize_weights(seed=0)
+    network.load_weights({"first.weight": factor * np.eye(64, dtype=np.float32).reshape(64, 1, 1, 64)})
+    if behind == "normalization":
+        network.load_weights({"small.variance": np.full_like(network.weights["small.variance"], 1e10)})
+    images = [np.random.default_rng(i).uniform(0.8, 1.0, (1, 4, 4, 64)).astype(np.float32) for i in range(2)]
+    found = mpscnn.check_precision(network, images)
+    assert not found.error <= found.tolerance
+    assert "large" in found.keep
+    assert found.kept_error <= found.tolerance
+    network.keep_float32(found.keep)
+    exact, kept = (outputs(network, precision, images[0]) for precision in ("float32", "float16"))
+    np.testing.assert_allclose(kept, exact, rtol=0.02)

@@ -318,3 +318,125 @@ def test_state_dicts_have_no_proof(tmp_path: Path) -> None:
         assert found is None
         assert "not the network that they belong to" in reason
         assert "mpscnn.compare(module, model)" in reason
+
+
+# ---- Layers that are several on one side -------------------------------------------------------------------------
+
+
+def whole(kind: str, shape: tuple[int, ...], seed: int) -> Value:
+    return Value(kind, kind, np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+
+SHAPE = (1, 4, 4, 3)
+
+
+def of_parts(name: str, count: int, first: int, *, plain: int) -> list[Value]:
+    """What one layer becomes; the part with the number `plain` has its name, others NAME/part."""
+    names = [name if i == plain else f"{name}/{i}" for i in range(count)]
+    return [
+        Value(names[i], "", np.random.default_rng(first + i).normal(size=SHAPE).astype(np.float32))
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize("plain", ["first", "last", "none"])
+@pytest.mark.parametrize("error", [0.0, 0.5])
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_layer_that_becomes_several_is_compared_with_the_last(
+    parts: int, plain: str, error: float, exchanged: bool
+) -> None:
+    place = {"first": 0, "last": parts - 1, "none": -1}[plain]
+    ours = [*of_parts("a", parts, 10, plain=place), *of_parts("b", parts, 20, plain=place)]
+    results = [ours[parts - 1], ours[-1]]
+    theirs = [
+        Value(name, "", value.array + np.float32(error)) for name, value in zip("ab", results, strict=True)
+    ]
+    end = Value("end", "", np.ones((1, 2), np.float32))
+    sides = Trace((*theirs, end), ("end",)), Trace((*ours, end), ("end",))
+    pairs = aligned(*(sides[::-1] if exchanged else sides), 1e-3)
+    found = {frozenset((x.name, y.name)) for x, y in pairs}
+    assert found == {
+        *(frozenset((mine.name, other.name)) for mine, other in zip(results, theirs, strict=True)),
+        frozenset({"end"}),
+    }
+
+
+def test_layers_with_names_of_their_own_are_no_parts() -> None:
+    values = [whole(name, SHAPE, i) for i, name in enumerate(("a", "a/relu", "b"))]
+    trace = Trace(tuple(values), ("b",))
+    assert [(x.name, y.name) for x, y in aligned(trace, trace, 1e-3)] == [
+        ("a", "a"),
+        ("a/relu", "a/relu"),
+        ("b", "b"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
+@pytest.mark.parametrize("behind", [None, "ReLU", "BatchNormalization"])
+@pytest.mark.parametrize("layer", ["SeparableConv2D", "Average", "MultiHeadAttention", "Dense"])
+def test_layers_of_keras_that_are_several_here(tmp_path: Path, layer: str, behind: str | None) -> None:
+    """Results agree, so nothing differs; a weight that is another one is found."""
+    keras = pytest.importorskip("keras", reason="keras is not installed")
+    first = keras.Input((6, 6, 8) if layer in ("SeparableConv2D", "Average") else (6, 8))
+    x = first
+    for number in range(2):
+        made = {
+            "SeparableConv2D": lambda n: keras.layers.SeparableConv2D(8, 3, padding="same", name=f"it{n}"),
+            "Average": lambda n: keras.layers.Average(name=f"it{n}"),
+            "MultiHeadAttention": lambda n: keras.layers.MultiHeadAttention(2, 4, name=f"it{n}"),
+            "Dense": lambda n: keras.layers.Dense(8, activation="relu", name=f"it{n}"),
+        }[layer](number)
+        if layer == "Average":
+            x = made([x, keras.layers.Rescaling(0.5, name=f"half{number}")(x)])
+        elif layer == "MultiHeadAttention":
+            x = made(x, x)
+        else:
+            x = made(x)
+        if behind is not None:
+            x = getattr(keras.layers, behind)(name=f"behind{number}")(x)
+    path = tmp_path / "several.keras"
+    keras.Model(first, x).save(path)
+    found = mpscnn.compare(str(path), f"{path}@cpu")
+    assert found.equal, found
+    if layer == "SeparableConv2D":
+        network = mpscnn.converters.read_network([path])
+        network.load_weights({"it1.weight": 2.0 * network.weights["it1.weight"]})
+        assert not mpscnn.compare(str(path), network).equal
+
+
+# ---- What is stored ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said"),
+    [
+        ("float16", "with weights rounded to float16, differs from that by"),
+        ("float32", "which stores weights in float32, gives the same results to the bit"),
+    ],
+)
+def test_convert_says_what_storing_costs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    dtype: str,
+    said: str,
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    network = small_network()
+    export(network, tmp_path / "a.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "convert", "a.onnx", "b.safetensors", "--dtype", dtype) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.startswith("before storing: checked against a.onnx (onnxruntime): equal") for line in lines
+    )
+    (about,) = (line for line in lines if said in line)
+    if dtype == "float16":
+        stored = mpscnn.Network.from_graph(mpscnn.load("b.safetensors").network.graph)
+        read = mpscnn.converters.read_network(["a.onnx"])
+        x = np.random.default_rng(0).uniform(-1, 1, (1, 12, 10, 3)).astype(np.float32)
+        results = [one.compile(device="cpu", precision="float32").session().run(x) for one in (read, stored)]
+        error = np.abs(results[0] - results[1]).max() / np.abs(results[0]).max()
+        assert f"differs from that by {error:.2g} of" in about
+        assert error > 0

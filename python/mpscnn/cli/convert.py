@@ -168,6 +168,7 @@ def convert(
             "expected at least one file to read, and the file to write", param_hint="IN... OUT"
         )
     from mpscnn.comparison.proof import any_size, differs, prove
+    from mpscnn.comparison.storing import cost_of_storing
     from mpscnn.converters import convert_files
     from mpscnn.converters.photo_input import takes_photos
     from mpscnn.graph.model_file import has_integers
@@ -194,15 +195,15 @@ def convert(
             force=force,
         )
         return
-    verdict, different = "", False
+    verdict, compared, different = "", False, False
 
     def approve(network: Network) -> bool:
-        nonlocal verdict, different
+        nonlocal verdict, compared, different
         for note in network.notes:
             warn(f"{sources[0]}: {note}")
         if check:
             found, verdict = prove(network, sources, size or any_size(network), stops, shapes)
-            different = differs(found)
+            compared, different = found is not None, differs(found)
         return force or not different
 
     network = convert_files(
@@ -240,7 +241,8 @@ def convert(
         f"{bytes_text(output.stat().st_size)} ({stored})"
     )
     if check:
-        show(verdict)
+        show(f"before storing: {verdict}" if compared else verdict)
+        show(cost_of_storing(network, output, size or any_size(network)).sentence(output, stored))
     if different:
         warn(
             f"{output} is written since --force says so, but does not compute what {sources[0]} does; see mpscnn "

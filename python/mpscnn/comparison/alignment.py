@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,8 +32,9 @@ def aligned(first: Trace, second: Trace, tolerance: float) -> Pairs:
     outputs = _paired_outputs(first, second)
     taken_first = {a.name for a, _ in outputs}
     taken_second = {b.name for _, b in outputs}
-    a = [value for value in first.values if value.name not in taken_first]
-    b = [value for value in second.values if value.name not in taken_second]
+    named_first, named_second = _with_last_parts(first, second), _with_last_parts(second, first)
+    a = [value for value in named_first if value.name not in taken_first]
+    b = [value for value in named_second if value.name not in taken_second]
     scores = _scores(a, b, tolerance)
     path = _best_path(scores)
     path += _crossing(scores, path)
@@ -59,6 +61,40 @@ def _plain(shape: tuple[int, ...]) -> tuple[int, ...]:
     return (*shape[:1], *(extent for extent in shape[1:] if extent != 1))
 
 
+def _with_last_parts(trace: Trace, other: Trace) -> tuple[Value, ...]:
+    """The values of a trace, where one layer of the other may be several: the last of them then stands for it.
+
+    Converters name what a layer becomes NAME and NAME/part. Parts before the last have the shape of the layer's result
+    at times, but another meaning.
+    """
+    wholes = {name: value for value in other.values for name in value.names}
+    families: dict[str, list[int]] = {}
+    for place, value in enumerate(trace.values):
+        for whole in sorted({whole for name in value.names for whole in _wholes_of(name, wholes)}):
+            families.setdefault(whole, []).append(place)
+    values = list(trace.values)
+    for whole, places in families.items():
+        shape = wholes[whole].array.shape
+        fitting = [place for place in places if fitted(values[place].array, shape) is not None]
+        if len(places) < 2 or not fitting:
+            continue
+        for place in places:
+            value = values[place]
+            if place == fitting[-1]:
+                values[place] = replace(value, aliases=value.aliases | {whole})
+            else:
+                values[place] = replace(value, part=True, aliases=value.aliases - {whole})
+    return tuple(values)
+
+
+def _wholes_of(name: str, wholes: Mapping[str, Value]) -> list[str]:
+    """The layers of the other side that a name belongs to: its own, or those that it is a part of."""
+    if name in wholes:
+        return [name]
+    ends = [place for place, letter in enumerate(name) if letter == "/"]
+    return [name[:end] for end in ends if name[:end] in wholes]
+
+
 def _paired_outputs(first: Trace, second: Trace) -> Pairs:
     if len(first.outputs) != len(second.outputs):
         return []
@@ -78,14 +114,19 @@ def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray
             other = fitted(y.array, x.array.shape)
             if other is None:
                 continue
-            same_name = not x.names.isdisjoint(y.names)
+            same_name = not _known(x).isdisjoint(_known(y))
             score = _ALIKE + _SAME_KIND * (x.kind == y.kind != "") + _SAME_NAME * same_name
             if _close(sample, _sample(other), tolerance):
                 score += _SAME_VALUES
-            elif x.name in named_second - y.names or y.name in named_first - x.names:
-                continue  # the other side has this layer elsewhere, in another shape
+            elif x.part or y.part or x.name in named_second - y.names or y.name in named_first - x.names:
+                continue  # the other side has this layer elsewhere, in another shape, or not by itself
             found[i, j] = max(score + _INNER * (x.inner + y.inner), _ALIKE / 8)
     return found
+
+
+def _known(value: Value) -> frozenset[str]:
+    """What the layer is called, as far as the other side has all of it."""
+    return value.aliases if value.part else value.names
 
 
 def _sample(array: Array) -> Array:

@@ -10,12 +10,16 @@ import numpy as np
 from mpscnn._private.literals import PrecisionName
 from mpscnn.comparison.trace import Array, Trace, Value
 from mpscnn.graph.network import Network
+from mpscnn.runtime.library import operations
 
 # Layers whose result has the elements of their input, or some of them.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
 _KINDS = {"fully_connected": "dense", "neuron": "activation"}
-# What becomes a part of the layer before it when the network is compiled.
-_ATTACHED = {"neuron", "batch_normalization"}
+# What becomes a part of the layer before it when the network is compiled, by the operations that take it over.
+_TAKEN_OVER_BY = {
+    "neuron": frozenset(entry["name"] for entry in operations() if entry["takes_activation"]),
+    "batch_normalization": frozenset({"convolution", "fully_connected", "transposed_convolution"}),
+}
 
 
 class NativeEngine:
@@ -60,7 +64,8 @@ def whole_layers(network: Network) -> list[dict[str, Any]]:
     """The nodes of a network that compute something and stay when it is compiled.
 
     A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
-    the first. "parts" has the names of the others.
+    the first. "parts" has the names of the others. Operations that take no activation over, such as reductions, round
+    a result of their own, so they and the activation behind them are two.
     """
     structure = network.to_dict()
     nodes = {node["name"]: {**node, "parts": []} for node in structure["nodes"]}
@@ -70,9 +75,10 @@ def whole_layers(network: Network) -> list[dict[str, Any]]:
             readers[name] = readers.get(name, 0) + 1
     for node in list(nodes.values()):
         before = nodes.get(node["inputs"][0])
-        if node["operation"] not in _ATTACHED or len(node["inputs"]) != 1 or before is None:
+        if node["operation"] not in _TAKEN_OVER_BY or len(node["inputs"]) != 1 or before is None:
             continue
-        if readers[before["name"]] == 1 and "activation" not in before and before["operation"] not in _MOVING:
+        takes_over = before["operation"] in _TAKEN_OVER_BY[node["operation"]]
+        if takes_over and readers[before["name"]] == 1 and "activation" not in before:
             del nodes[before["name"]]
             node["parts"] = [*before["parts"], before["name"]]
             node["operation"] = before["operation"]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mpscnn._private.files import reading, require_regular
-from mpscnn.comparison.alignment import aligned
-from mpscnn.comparison.compared import Comparison, compared_layer
+from mpscnn.comparison.alignment import Pairs, aligned
+from mpscnn.comparison.compared import ComparedLayer, Comparison, compared_layer
 from mpscnn.comparison.sides import Side, side_of
 from mpscnn.comparison.trace import TOLERANCES, Array, Engine
 from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
@@ -65,7 +65,12 @@ def compare(
     pairs = aligned(*traces, tolerance)
     if not pairs:
         raise ShapeError(f"compare: no layer of {a.title} has the shape of one of {b.title}")
-    found = tuple(compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs)
+    by_norm = "int8" in (a.precision, b.precision)
+    pairs, found = _without_strangers(
+        pairs,
+        [compared_layer(x, y, output=x.name in traces[0].outputs) for x, y in pairs],
+        lambda layer: (layer.norm_error if by_norm else layer.relative_error) <= tolerance,
+    )
     names = {x.name for x, _ in pairs}, {y.name for _, y in pairs}
     only_first, only_second = (
         tuple(value.name for value in trace.values if value.name not in known)
@@ -77,8 +82,25 @@ def compare(
         for name in trace.outputs
         if name not in known
     )
-    by_norm = "int8" in (a.precision, b.precision)
     return Comparison(a.title, b.title, float(tolerance), by_norm, found, only_first, only_second, uncompared)
+
+
+def _without_strangers(
+    pairs: Pairs, found: list[ComparedLayer], is_equal: Callable[[ComparedLayer], bool]
+) -> tuple[Pairs, tuple[ComparedLayer, ...]]:
+    """Where all results are equal, layers that differ and share no name were paired by their shape alone: without them.
+
+    Each network may have layers that the other computes in other steps.
+    """
+    outputs = [layer for layer in found if layer.output]
+    if not outputs or not all(map(is_equal, outputs)):
+        return pairs, tuple(found)
+    kept = [
+        (pair, layer)
+        for pair, layer in zip(pairs, found, strict=True)
+        if layer.output or is_equal(layer) or not pair[0].names.isdisjoint(pair[1].names)
+    ]
+    return [pair for pair, _ in kept], tuple(layer for _, layer in kept)
 
 
 def _engines(

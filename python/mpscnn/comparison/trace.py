@@ -26,6 +26,7 @@ class Value:
         array: float32; images (n, height, width, channels), vectors (n, features).
         inner: whether an activation or a normalization follows that belongs to the layer.
         aliases: other names of the layer.
+        part: whether the other side of a comparison computes it only within a layer.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Value:
     array: Array
     inner: bool = False
     aliases: frozenset[str] = frozenset()
+    part: bool = False
 
     @property
     def names(self) -> frozenset[str]:

@@ -1,0 +1,69 @@
+"""What rounding a network's weights for its file does to its results."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from mpscnn.comparison.compared import compared_layer
+from mpscnn.comparison.trace import Array, Value
+from mpscnn.graph.network import Network
+from mpscnn.model import open_model
+
+
+@dataclass(frozen=True)
+class StoringCost:
+    """The largest difference between the results of a stored file and of the network that was stored.
+
+    Args:
+        error: as a share of the largest magnitude of the result.
+        output: the result's name.
+    """
+
+    error: float
+    output: str
+
+    def sentence(self, path: Path, stored: str) -> str:
+        """For people: `stored` is the type of the weights in the file."""
+        if self.error == 0.0:
+            return f"{path}, which stores weights in {stored}, gives the same results to the bit"
+        advice = "" if stored == "float32" else "; --dtype float32 stores weights as they are"
+        return (
+            f"{path} itself, with weights rounded to {stored}, differs from that by {self.error:.2g} of the largest "
+            f"magnitude of {self.output}{advice}"
+        )
+
+
+def cost_of_storing(network: Network, path: Path, size: tuple[int, int] | None = None) -> StoringCost:
+    """Compares a network with the file that it was stored in, on one random input in float32.
+
+    Args:
+        network: as it was before it was stored.
+        path: the file.
+        size: (height, width) where the network leaves it free.
+    """
+    stored = Network.from_graph(open_model(str(path)).graph())
+    generator = np.random.default_rng(0)
+    inputs = [
+        generator.uniform(-1.0, 1.0, _extents(tensor.shape, size)).astype(np.float32)
+        for tensor in network.inputs
+    ]
+    before, after = (_results(one, inputs) for one in (network, stored))
+    layers = [
+        compared_layer(Value(name, "", after[name]), Value(name, "", array), output=True)
+        for name, array in before.items()
+    ]
+    worst = max(layers, key=lambda layer: layer.relative_error)
+    return StoringCost(worst.relative_error, worst.name)
+
+
+def _extents(shape: tuple[int | None, ...], size: tuple[int, int] | None) -> tuple[int, ...]:
+    free = iter(size or ())
+    return (1, *(next(free, 1) if extent is None else extent for extent in shape[1:]))
+
+
+def _results(network: Network, inputs: list[Array]) -> dict[str, Array]:
+    computed = network.compile(device="cpu", precision="float32").session().run(inputs)
+    return computed if isinstance(computed, dict) else {network.outputs[0].name: computed}
