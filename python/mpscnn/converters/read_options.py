@@ -29,6 +29,8 @@ class ReadOptions:
             one that the file's name begins with.
         fold: batch normalizations of a state dict become part of the layers before them; else they are layers, as
             those of other files are.
+        parameters: tensors of an ONNX file that have to learn when the network is trained, while all others must not,
+            and what they are called in the module that it is made of; None: layers learn as their operations do.
     """
 
     name: str
@@ -37,6 +39,7 @@ class ReadOptions:
     outputs: Sequence[str] = ()
     architecture: str | None = None
     fold: bool = True
+    parameters: Mapping[str, str] | None = None
 
     def check_inputs(self, known: Sequence[str], origin: str) -> None:
         """Raises ParameterError for a shape of an input that the file does not have."""

@@ -41,12 +41,15 @@ _SUMS = ("Add", "Sum")
 
 def _arithmetic(c: Context, node: Node) -> None:
     constants = [name for name in node.inputs if c.is_constant(name)]
-    if len(constants) == len(node.inputs):
+    computed = [name for name in node.inputs if name not in constants]
+    if not computed and not any(map(c.learns, constants)):
         raise UnsupportedError("of constants alone it is not supported")
+    constants = [name for name in constants if computed or not c.learns(name)]
     if (
         len(node.inputs) == 2
         and constants
         and node.kind != "Mean"
+        and not c.learns(constants[0])
         and not _is_of_integers(c, node, constants[0])
     ):
         first = node.inputs[0] == constants[0]

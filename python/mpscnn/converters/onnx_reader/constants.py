@@ -17,6 +17,7 @@ from mpscnn.converters.layout import Atom
 from mpscnn.converters.onnx_reader.file import Node, OnnxFile
 from mpscnn.converters.onnx_reader.foldable import FOLDABLE, cost_of
 from mpscnn.converters.onnx_reader.folded import FOLDED, is_filled
+from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 
@@ -59,10 +60,11 @@ class StoredIntegers:
 
 
 class Constants:
-    """The constants of one file by name: its own, and those computed of them."""
+    """The constants of one file by name: its own, and those computed of them, but of parameters that learn."""
 
-    def __init__(self, file: OnnxFile) -> None:
+    def __init__(self, file: OnnxFile, parameters: Parameters) -> None:
         self._file = file
+        self._parameters = parameters
         self._known: dict[str, Constant] = {}
         self._dequantized: dict[str, Node] = {}
         self._evaluators: dict[bytes, Any] = {}
@@ -71,6 +73,11 @@ class Constants:
     def holds(self, name: str) -> bool:
         """Whether there is a constant of this name; its numbers are not read."""
         return name in self._known or name in self._file.tensors
+
+    def size_of(self, name: str) -> int:
+        """How many elements a parameter has, of which this constant is made."""
+        found = self.find(self._parameters.made_of(name) or name)
+        return 0 if found is None else int(found.low.size)
 
     def find(self, name: str) -> Constant | None:
         """The constant of this name; None for what the network computes."""
@@ -193,9 +200,15 @@ class Constants:
         elements, operations = (factor * array.size for factor in _OF_LIST)
         return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])
 
+    def is_made_of_stated(self, node: Node) -> bool:
+        """Whether a node states a constant, or computes one of those that were computed before, not of the file's."""
+        return node.kind in FOLDABLE and all(name in self._known for name in node.inputs if name)
+
     def compute(self, node: Node) -> bool:
         """Computes a node whose operands are all constant; False for another."""
         if node.kind not in FOLDABLE or not all(map(self.holds, filter(None, node.inputs))):
+            return False
+        if not self._parameters.follow(node):
             return False
         given = [self.find(name) if name else None for name in node.inputs]
         fixed = all(constant is None or constant.low is constant.high for constant in given)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -15,6 +15,7 @@ from mpscnn.converters.layout import Atom, Value
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import Node, OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled
+from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -22,6 +23,7 @@ from mpscnn.graph.network import Network
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_reader.quantizations import Quantized
+    from mpscnn.converters.onnx_reader.reader import InputLayout
 
 # Ends of the names of layers that only move elements, which are inserted where operators need them.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
@@ -42,6 +44,7 @@ class Context:
         names: of the network's layers.
         batch: the atom of the batch.
         results: the names of the file's tensors that are the network's outputs.
+        parameters: of the module that the file is made of; None: they are not followed.
     """
 
     def __init__(
@@ -52,19 +55,24 @@ class Context:
         names: LayerNames,
         batch: Atom,
         results: frozenset[str],
+        parameters: Parameters | None = None,
     ) -> None:
         self.network = network
         self.file = file
         self.constants = constants
         self.names = names
         self.results = results
+        self.parameters = Parameters(None) if parameters is None else parameters
         self.values: dict[str, Value] = {}
+        self.sequences: dict[str, list[Value]] = {}
         self.quantized: dict[str, Quantized] = {}
         self.limited: set[str] = set()  # whose layer has the limits of the integers that they become
         self.integers: dict[int, Integers] = {}  # by the tensor's index
         self.integer_types: set[str] = set()  # of these, in the file
         self.weights: dict[tuple[str, str], str] = {}  # layer and role: the name in the file
+        self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the parameter and the extents
         self.padded: dict[str, tuple[Value, list[int]]] = {}
+        self.input_layouts: tuple[InputLayout, ...] = ()
         self.notes: list[str] = []
         self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
         self._node: Node | None = None
@@ -87,6 +95,8 @@ class Context:
         if name in self.padded:
             raise AssertionError("a border that belongs to a convolution")
         if name not in self.values:
+            if self.learns(name):
+                return self.constant(name)
             if self.is_constant(name):
                 raise UnsupportedError(
                     f"its operand {shown(name)} is a constant, which is not supported here"
@@ -105,15 +115,26 @@ class Context:
             rank: how many axes it gets, further ones of extent 1 in front; None: as many as it has.
             what: what messages call it.
         """
-        numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {shown(name)}")
-        layer = self.names.unique(self.file.constant_of(name).strip("/"))
+        parameter = self.parameters.made_of(name)
+        known = shown(parameter or name)
+        numbers = self.constants.of_one_image(name, rank, self.arranger.batch, f"{what} {known}")
+        if parameter is not None and (made := self._learnt.get((parameter, numbers.shape))):
+            self.parameters.claim(name, made.name, "value")
+            return self.arranger.of_plain(made)
+        layer = self.names.unique((parameter or self.file.constant_of(name)).strip("/"))
         tensor = self.network.constant(self.network.inputs[0], numbers.shape, name=layer)
-        self.set_weight(layer, "value", numbers)
+        self.set_weight(layer, "value", numbers, name if parameter else None)
+        if parameter is not None:
+            self._learnt[parameter, numbers.shape] = tensor
         return self.arranger.of_plain(tensor)
 
     def is_constant(self, name: str) -> bool:
         """Whether a tensor of the file does not depend on its inputs."""
         return self.constants.holds(name)
+
+    def learns(self, name: str) -> bool:
+        """Whether a constant is a parameter that has to learn, arranged otherwise or not."""
+        return self.parameters.made_of(name) is not None
 
     def result(self, node: Node, value: Value, place: int = 0) -> None:
         """Sets what the network computes for one of the node's results."""
@@ -170,15 +191,32 @@ class Context:
         return names
 
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
-        """A weight of a layer, in its order; `name` is that of the constant it is made of, if of one."""
+        """A weight of a layer, in its order; `name` is that of the constant whose elements it has, if they are one's.
+
+        Each element has to be there once, and as it is in the file.
+        """
         if name is not None:
             self.weights[layer, role] = name
+            if self.learns(name) and values.size == self.constants.size_of(name):
+                self.parameters.claim(name, layer, role)
         is_one_number = is_filled(values)
         self.constants.count_weight(4 * values.size, is_filled=is_one_number)
         numbers = values.astype(np.float32, copy=False)
         if is_one_number or not any(numbers.strides):  # arrays of the core have all elements in memory
             numbers = np.ascontiguousarray(numbers)
         self.network.graph.set_weight(layer, role, numbers)
+
+    def set_factors(self, layer: str, factors: Mapping[str, tuple[NDArray[np.generic], str | None]]) -> None:
+        """The scale and offset of a normalization, as `set_weight` by role.
+
+        A module may have none; factors of 1 and offsets of 0 then stand in its file and must not learn.
+        """
+        for role, (values, name) in factors.items():
+            neutral = 1.0 if role == "gamma" else 0.0
+            is_parameter = name is not None and self.learns(name)
+            if self.parameters.are_followed and not is_parameter and bool((values == neutral).all()):
+                continue
+            self.set_weight(layer, role, values, name)
 
     def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:
         """A layer of its own that is an activation function."""

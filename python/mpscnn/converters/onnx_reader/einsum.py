@@ -99,7 +99,7 @@ def _with_constant(
     extents = [weight.shape[stored.index(label)] for label in new]
     matrix = weight.transpose(order).reshape(math.prod(extents), -1)
     x = replace(x, axes=(*(of_x[label] for label in kept), _joined(of_x, summed)))
-    y = dense(c, node, x, matrix, None, None)
+    y = dense(c, node, x, matrix, None, None, (constant[0], None))
     low, high = ([*stand_ins[:-1], *extents] for stand_ins in y.stand_ins())
     y = c.arranger.reshaped(y, low, high)
     return y.transposed([(kept + new).index(label) for label in target])

@@ -22,7 +22,8 @@ def _gemm(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     if node.integer("transA", 0):
         raise UnsupportedError("its first operand is transposed, which would change the batch")
-    weight = _scaled(c.constants.real(node.input(1), "its second operand"), node.number("alpha", 1.0))
+    alpha, beta = node.number("alpha", 1.0), node.number("beta", 1.0)
+    weight = _scaled(c.constants.real(node.input(1), "its second operand"), alpha)
     if weight.ndim != 2 or x.rank != 2:
         raise WeightsError(f"damaged: multiplies {x.shown} and {weight.shape}")
     if not node.integer("transB", 0):
@@ -33,14 +34,15 @@ def _gemm(c: Context, node: Node) -> None:
         _sum(c, node, x, weight, c.value(third))
         return
     if third is not None:
-        bias = _scaled(c.constants.real(node.input(2), "its third operand"), node.number("beta", 1.0))
+        bias = _scaled(c.constants.real(node.input(2), "its third operand"), beta)
         if bias.size not in (1, len(weight)) or (bias.ndim == 2 and bias.shape[0] != 1):
             raise UnsupportedError(
                 f"adds a constant of shape {bias.shape}; supported is one number for each result"
             )
         bias = np.broadcast_to(bias.reshape(-1), (len(weight),))
     activation, result = ending(c, node.outputs[0])
-    c.values[result] = dense(c, node, x, weight, bias, activation, (node.input(1), third))
+    names = (node.input(1) if alpha == 1.0 else None, third if beta == 1.0 else None)
+    c.values[result] = dense(c, node, x, weight, bias, activation, names)
 
 
 def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Value) -> None:
@@ -49,7 +51,8 @@ def _sum(c: Context, node: Node, x: Value, weight: NDArray[np.float32], term: Va
     if beta != 1.0:
         scaled = c.neuron(term.tensor, {"kind": "linear", "a": beta}, c.layer_name(node, "/scaled"))
         term = term.holding(scaled)
-    both = align(c.arranger, dense(c, node, x, weight, None, None), term)
+    names = (node.input(1) if node.number("alpha", 1.0) == 1.0 else None, None)
+    both = align(c.arranger, dense(c, node, x, weight, None, None, names), term)
     c.result(node, both.result(c.network.add(both.first, both.second, name=c.layer_name(node, "/sum"))))
 
 

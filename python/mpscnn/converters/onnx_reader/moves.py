@@ -41,6 +41,7 @@ def _cast_like(c: Context, node: Node) -> None:
     if not c.is_constant(node.inputs[0]):
         _cast_to(c, node, target)
     elif target in _FLOATS:
+        c.parameters.follow(node)
         c.constants.put(node.outputs[0], c.constants.real(node.inputs[0], "its operand"))
     else:
         raise UnsupportedError(

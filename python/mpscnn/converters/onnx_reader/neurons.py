@@ -103,7 +103,8 @@ def limited(c: Context, node: Node, name: str, low: float, high: float) -> None:
 def _prelu(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     slope = c.constants.real(node.input(1), "its slopes")
-    if slope.size == 1:
+    is_learnt = c.learns(node.inputs[1])
+    if slope.size == 1 and not is_learnt:
         function: Activation = {"kind": "relu", "a": float(slope.reshape(-1)[0])}
         c.result(node, x.holding(c.neuron(x.tensor, function, c.layer_name(node))))
         return
@@ -112,7 +113,7 @@ def _prelu(c: Context, node: Node) -> None:
         tensor, rest, channels = c.arranger.channels_last(x, x.axes[1])
         name = c.layer_name(node)
         y = c.neuron(tensor, "prelu", name)
-        c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)])
+        c.set_weight(name, "slope", slope.reshape(-1)[positions(x.axes[1], channels)], node.inputs[1])
         c.result(node, x.lying(y, rest + channels))
         return
     # The positive part, and the negative one times its slopes.

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+from itertools import accumulate
 from typing import Any
 
 from numpy.typing import NDArray
 
 from mpscnn.converters.joins import joined
+from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.pieces import part, taken, tiled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
+
+_MOST_PARTS = 4096  # of a sequence
 
 
 def _slice(c: Context, node: Node) -> None:
@@ -87,6 +91,60 @@ def _split(c: Context, node: Node) -> None:
         start += size
 
 
+def _split_to_sequence(c: Context, node: Node) -> None:
+    """Parts of stated sizes, of one size, or of extent 1, whose axis then may be left out."""
+    x = c.value(node.inputs[0])
+    axis = x.axis(node.integer("axis", 0))
+    extent = x.shape[axis]
+    if extent is None:
+        raise UnsupportedError(f"splits {x.shown} along an axis that is free: {CHOOSE_SIZE}")
+    given = node.input(1)
+    stated = [1] if given is None else c.constants.integers(given, "its parts")
+    is_one_size = given is None or c.constants.fixed(given, "its parts").ndim == 0
+    sizes = stated
+    if is_one_size and stated[0] > 0:
+        whole, rest = divmod(extent, stated[0])
+        sizes = [stated[0]] * whole + [rest] * (rest > 0)
+    if sum(sizes) != extent or min(sizes) < 1:
+        raise WeightsError(f"damaged: splits {x.shown} along axis {axis} into {sizes[:5]}")
+    if len(sizes) > _MOST_PARTS:
+        raise UnsupportedError(f"splits {x.shown} into {len(sizes)} parts; supported are {_MOST_PARTS}")
+    ends = list(accumulate(sizes))
+    parts = [part(c.arranger, x, axis, range(end - size, end)) for size, end in zip(sizes, ends, strict=True)]
+    if given is None and not node.integer("keepdims", 1):
+        parts = [one.without_axes([axis]) for one in parts]
+    c.sequences[node.outputs[0]] = parts
+
+
+def _sequence(c: Context, node: Node) -> None:
+    c.sequences[node.outputs[0]] = [c.value(name) for name in node.inputs]
+
+
+def _sequence_at(c: Context, node: Node) -> None:
+    parts = _parts_of(c, node)
+    place = c.constants.integers(node.input(1), "its place")[0]
+    if not -len(parts) <= place < len(parts):
+        raise WeightsError(f"damaged: takes part {place} of {len(parts)}")
+    c.result(node, parts[place])
+
+
+def _concat_from_sequence(c: Context, node: Node) -> None:
+    parts = _parts_of(c, node)
+    axis = node.integer("axis")
+    if node.integer("new_axis", 0):
+        axis = axis % (parts[0].rank + 1) if -parts[0].rank - 1 <= axis <= parts[0].rank else axis
+        parts = [one.with_axes([axis]) for one in parts]
+    c.result(node, joined(c.arranger, parts, parts[0].axis(axis)))
+
+
+def _parts_of(c: Context, node: Node) -> list[Value]:
+    if node.inputs[0] not in c.sequences:
+        raise UnsupportedError(
+            f"its operand {shown(node.inputs[0])} is not a sequence of tensors that is known"
+        )
+    return c.sequences[node.inputs[0]]
+
+
 def _gather(c: Context, node: Node) -> None:
     """Positions of an axis, which become the axes of the table that lists them."""
     x = c.value(node.inputs[0])
@@ -141,6 +199,10 @@ def _concat(c: Context, node: Node) -> None:
 PARTS: dict[str, Handler] = {
     "Slice": _slice,
     "Split": _split,
+    "SplitToSequence": _split_to_sequence,
+    "SequenceConstruct": _sequence,
+    "SequenceAt": _sequence_at,
+    "ConcatFromSequence": _concat_from_sequence,
     "Gather": _gather,
     "GatherND": _gather_nd,
     "Tile": _tile,

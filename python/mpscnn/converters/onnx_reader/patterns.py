@@ -165,7 +165,7 @@ def _arithmetic(kind: str, operands: list[Expression | None], number: float | No
 
 def _number(c: Context, node: Node, operands: list[Expression | None]) -> float | None:
     for name, operand in zip(node.inputs, operands, strict=True):
-        constant = c.constants.find(name) if operand is None else None
+        constant = c.constants.find(name) if operand is None and not c.learns(name) else None
         if (
             constant is not None
             and constant.is_fixed

@@ -11,6 +11,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
@@ -22,6 +23,7 @@ from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
 from mpscnn.converters.onnx_reader.integer_network import keep_integers
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
+from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.response import begins_response
 from mpscnn.converters.onnx_reader.tails import Tail, candidates, needed
 from mpscnn.converters.read_options import ReadOptions
@@ -40,7 +42,48 @@ _IN_BETWEEN = frozenset(
 )
 
 
+@dataclass(frozen=True)
+class InputLayout:
+    """How an input of the file lies in the network's.
+
+    Attributes:
+        axes: which of the file's axes each of the network's is; a batch that the file's lacks counts as one.
+        has_batch: whether the file's input has a batch.
+        has_height: whether it has a height, where the network's is an image.
+    """
+
+    axes: tuple[int, ...]
+    has_batch: bool
+    has_height: bool
+
+    def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
+        """An array as the file's input, as the network's."""
+        moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
+        return moved if self.has_height else moved[:, np.newaxis]
+
+
+@dataclass(frozen=True)
+class Converted:
+    """The network of a file, and where the axes of its inputs and outputs lie in the file's.
+
+    Attributes:
+        network: the network.
+        inputs: for each input.
+        outputs: for each output, which of the file's axes each of the network's is. None of a detector's, which are
+            not the file's.
+    """
+
+    network: Network
+    inputs: tuple[InputLayout, ...]
+    outputs: tuple[tuple[int, ...], ...]
+
+
 def convert(file: OnnxFile, options: ReadOptions) -> Network:
+    """The network of a file; see `converted`."""
+    return converted(file, options).network
+
+
+def converted(file: OnnxFile, options: ReadOptions) -> Converted:
     """The network of a file.
 
     Raises:
@@ -59,7 +102,7 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
                     keep_integers(context)
                     context.network.notes += context.notes
                     context.network.source_ends = list(heads)
-                    return context.network
+                    return Converted(context.network, context.input_layouts, ())
         wanted, more = _before_suppression(tail, wanted)
         notes = more or notes
     context = _converted(file, options, wanted)
@@ -70,7 +113,7 @@ def convert(file: OnnxFile, options: ReadOptions) -> Network:
         context.network.source_ends = wanted
     keep_integers(context)
     context.network.notes += [*notes, *context.notes, *filter(None, [undecoded(context.network)])]
-    return context.network
+    return Converted(context.network, context.input_layouts, tuple(outputs.axes))
 
 
 def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> Context:
@@ -87,11 +130,20 @@ def _converted(file: OnnxFile, options: ReadOptions, wanted: Sequence[str]) -> C
         is_image = len(inputs) == 1 and len(one.own) == 3
         shapes[names.unique("image" if is_image else one.name)] = one.own
     network = options.network(shapes, file.origin)
-    context = Context(network, file, Constants(file), names, batch_atom(batches.pop()), frozenset(wanted))
+    parameters = Parameters(options.parameters)
+    batch = batch_atom(batches.pop())
+    constants = Constants(file, parameters)
+    context = Context(network, file, constants, names, batch, frozenset(wanted), parameters)
+    context.input_layouts = tuple(one.layout for one in inputs)
     for one, tensor in zip(inputs, network.inputs, strict=True):
         plain = context.arranger.of_plain(tensor)
         context.values[one.name] = one.seen(plain)
-    _Conversion(context, needed(file, wanted)).run()
+    nodes = needed(file, wanted)
+    _Conversion(context, nodes).run()
+    try:
+        context.notes += context.parameters.settle(network, nodes)
+    except UnsupportedError as error:
+        raise UnsupportedError(f"{file.origin}: {error}") from error
     return context
 
 
@@ -131,6 +183,12 @@ class _Input:
     own: Extents  # the network's, without the batch
     axes: tuple[int, ...]  # the file's axis i is axis axes[i] of the network's
     has_batch: bool = True  # whether the file's first axis is the batch; else its axes are those behind it
+
+    @property
+    def layout(self) -> InputLayout:
+        """The other way round."""
+        places = sorted(range(len(self.axes)), key=self.axes.__getitem__)
+        return InputLayout(tuple(places), self.has_batch, len(self.axes) == len(self.own) + 1)
 
     def seen(self, plain: Value) -> Value:
         """The network's input as the file sees it."""
@@ -226,6 +284,8 @@ class _Outputs:
         self._c = context
         self._marked: set[int] = {tensor.index for tensor in context.network.inputs}
         self._known_ends: dict[str, bool] = {}
+        self.axes: list[tuple[int, ...]] = []
+        """Of each output: which of the file's axes each of the network's is."""
 
     def mark(self, name: str) -> None:
         c = self._c
@@ -254,11 +314,11 @@ class _Outputs:
             )
         own = [tuple(atom for atom in axis if not atom.is_batch) for axis in value.axes]
         plain = own[1:] if value.has_batch_first else own
+        moves = value.rank == 4 and value.has_batch_first and not self._ends_in_nhwc(name)
+        self.axes.append(_TO_NHWC if moves else tuple(range(value.rank)))
         if not plain:
             return [()]
-        if value.rank != 4 or not value.has_batch_first or self._ends_in_nhwc(name):
-            return plain
-        return [own[2], own[3], own[1]]
+        return [own[2], own[3], own[1]] if moves else plain
 
     def _ends_in_nhwc(self, name: str) -> bool:
         """Whether the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
@@ -295,11 +355,9 @@ class _Conversion:
 
     def run(self) -> None:
         """Constants first: layers look at those of the nodes behind them."""
+        early = {id(node) for node in self._nodes if self._compute_early(node)}
         for node in self._nodes:
-            if node.kind == "Constant":
-                self._attempt(node)
-        for node in self._nodes:
-            if node.kind == "Constant":
+            if id(node) in early:
                 continue
             if not self._missing.isdisjoint(node.inputs):
                 self._try_alone(node)
@@ -308,12 +366,36 @@ class _Conversion:
         if self._unsupported:
             raise self._unsupported.error()
 
+    def _compute_early(self, node: Node) -> bool:
+        """Computes a constant of constants that nodes state, such as a shape that is put together."""
+        if not self._c.constants.is_made_of_stated(node):
+            return False
+        self._c.begin(node)
+        computed: list[bool] = []
+        compute = self._c.constants.compute
+        done = self._unsupported.attempt(
+            node.kind, node.name, lambda: computed.append(compute(node)), free_size=self._free_size
+        )
+        if not done:
+            self._missing.update(filter(None, node.outputs))
+        return not done or computed == [True]
+
     def _attempt(self, node: Node) -> None:
         self._c.begin(node)
         if not self._unsupported.attempt(
-            node.kind, node.name, lambda: self._convert(node), free_size=self._free_size
+            node.kind, node.name, lambda: self._convert_named(node), free_size=self._free_size
         ):
             self._missing.update(filter(None, node.outputs))
+
+    def _convert_named(self, node: Node) -> None:
+        """Names the parameters that a node has where it cannot be converted so that they learn."""
+        try:
+            self._convert(node)
+        except UnsupportedError as error:
+            parameters = self._c.parameters.read_by(node)
+            if not parameters:
+                raise
+            raise UnsupportedError(f"{error}; so {', '.join(parameters)} would not learn") from error
 
     def _convert(self, node: Node) -> None:
         if self._c.constants.compute(node):
@@ -369,7 +451,7 @@ class _Conversion:
             shapes[name] = shape
         network = Network(input={name: self._own(shape) for name, shape in shapes.items()})
         c = self._c
-        alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results)
+        alone = Context(network, c.file, c.constants, LayerNames(), c.arranger.batch, c.results, c.parameters)
         alone.begin(node)
         for (name, shape), tensor in zip(shapes.items(), network.inputs, strict=True):
             arranger = alone.arranger

@@ -180,9 +180,14 @@ def _batch_normalization(c: Context, node: Node) -> None:
         attributes["fixed"] = True
     y = c.network.layer("batch_normalization", inputs, attributes, activation=activation, name=name)
     order = positions(x.axes[1], tail)
-    for role, values in zip(roles, weights, strict=True):
-        if not own or role in ("gamma", "beta"):
-            c.set_weight(name, role, values[order])
+    ordered = {
+        role: (values[order], node.input(place))
+        for place, (role, values) in enumerate(zip(roles, weights, strict=True), start=1)
+    }
+    c.set_factors(name, {role: ordered.pop(role) for role in ("gamma", "beta")})
+    for role, (values, source) in ordered.items():
+        if not own:
+            c.set_weight(name, role, values, source)
     c.values[result] = x.lying(y, rest + tail)
 
 
@@ -203,8 +208,10 @@ def _instance_normalization(c: Context, node: Node) -> None:
         raise UnsupportedError(f"normalises {x.shown}, whose groups have a free size")
     epsilon = node.number("epsilon", 1e-5)
     tensor, name, result = _group_norm(c, node, x, (before, groups, behind), len(scale), epsilon)
-    for role, values in (("gamma", scale), ("beta", offset)):
-        c.set_weight(name, role, np.repeat(values, inner))
+    factors = {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))}
+    c.set_factors(
+        name, {role: (np.repeat(values, inner), source) for role, (values, source) in factors.items()}
+    )
     c.values[result] = x.lying(tensor, before + groups + behind)
 
 
@@ -223,8 +230,11 @@ def _group_normalization(c: Context, node: Node) -> None:
     rest = tuple(atom for atom in x.order if atom not in x.axes[1])
     epsilon = node.number("epsilon", 1e-5)
     tensor, name, result = _group_norm(c, node, x, (rest, x.axes[1], ()), count, epsilon)
-    for role, values in zip(("gamma", "beta"), weights, strict=True):
-        c.set_weight(name, role, values if per_channel else np.repeat(values, channels // count))
+    factors = {"gamma": (weights[0], node.input(1)), "beta": (weights[1], node.input(2))}
+    times = 1 if per_channel else channels // count
+    c.set_factors(
+        name, {role: (np.repeat(values, times), source) for role, (values, source) in factors.items()}
+    )
     c.values[result] = x.lying(tensor, rest + x.axes[1])
 
 
@@ -271,9 +281,15 @@ def _layer_normalization(c: Context, node: Node) -> None:
     activation, result = ending(c, node.outputs[0])
     y = c.network.layer_norm(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
     order = positions(atoms, tail)
-    for role, values in (("gamma", scale), ("beta", offset)):
-        if values is not None:
-            c.set_weight(name, role, np.broadcast_to(values.reshape(-1), (count,))[order])
+    factors = {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))}
+    c.set_factors(
+        name,
+        {
+            role: (np.broadcast_to(values.reshape(-1), (count,))[order], source)
+            for role, (values, source) in factors.items()
+            if values is not None
+        },
+    )
     c.values[result] = x.lying(y, rest + tail)
 
 

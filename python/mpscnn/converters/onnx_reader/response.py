@@ -27,28 +27,37 @@ def begins_response(c: Context, node: Node) -> bool:
     """Converts the nodes of a local response normalization as a layer, if the node is the first of them."""
     if node.kind not in _NODES[0] or node.inputs[0] not in c.values:
         return False
-    nodes = _chain(c, node)
-    settings = _settings(c, nodes) if nodes else None
+    again: list[Node] = []
+    nodes = _chain(c, node, again)
+    settings = _settings(c, nodes, again) if nodes else None
     if settings is None:
         return False
-    c.merged.update(map(id, nodes))
+    c.merged.update(map(id, [*nodes, *again]))
     _layer(c, nodes[-1], node.inputs[0], *settings)
     return True
 
 
-def _chain(c: Context, first: Node) -> list[Node]:
-    """The nodes, each of which alone reads the one before; none if there are others."""
+def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
+    """The nodes, each of which alone reads the one before; none if there are others.
+
+    `again` gets reshapes between them, which have to leave the shape as it is.
+    """
     nodes = [first]
+    last = first
     for kinds in _NODES[1:]:
-        node = c.only_user(nodes[-1].outputs[0])
+        node = c.only_user(last.outputs[0])
+        if node is not None and node.kind == "Reshape" and "Reshape" not in kinds:
+            again.append(node)
+            node = c.only_user(node.outputs[0])
         if node is None or node.kind not in kinds:
             return []
         nodes.append(node)
+        last = node
     is_divided = list(nodes[-1].inputs) == [first.inputs[0], nodes[-2].outputs[0]]
     return nodes if is_divided and nodes[-2].inputs[0] == nodes[-3].outputs[0] else []
 
 
-def _settings(c: Context, nodes: list[Node]) -> tuple[int, float, float, float] | None:
+def _settings(c: Context, nodes: list[Node], again: list[Node]) -> tuple[int, float, float, float] | None:
     """Size, alpha, beta and k; None where the nodes compute something else."""
     square, front, border, average, back, scaled, moved, power, _ = nodes
     try:
@@ -69,8 +78,13 @@ def _settings(c: Context, nodes: list[Node]) -> tuple[int, float, float, float] 
             and average.text("auto_pad", "NOTSET") in ("NOTSET", "VALID")
             and _sees(c, front, x, x.with_axes([1]))
             and _sees(c, back, x.with_axes([1]), x)
+            and all(
+                len(again) == 1 and scaled.inputs[0] == one.outputs[0] and _sees(c, one, x, x)
+                for one in again
+            )
         )
-        alpha, k = (_other(c, node, before) for node, before in ((scaled, back), (moved, scaled)))
+        before = again[0] if again else back
+        alpha, k = (_other(c, node, other) for node, other in ((scaled, before), (moved, scaled)))
         beta = c.constants.number(power.input(1), "its exponent")
     except Error:  # what cannot be read here is reported where the node itself is converted
         return None

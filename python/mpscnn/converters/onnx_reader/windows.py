@@ -169,9 +169,9 @@ def _transposed_convolution(c: Context, node: Node) -> None:
     tensor = c.arranger.image(x)
     activation, result = ending(c, node.outputs[0])
     y = c.network.layer("transposed_convolution", [tensor], attributes, activation=activation, name=name)
-    c.set_weight(name, "weight", ours)
+    c.set_weight(name, "weight", ours, node.input(1))
     if node.input(2) is not None:
-        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"))
+        c.set_weight(name, "bias", c.constants.real(node.input(2), "its biases"), node.input(2))
     c.values[result] = c.arranger.of_image(y, x.rank)
 
 

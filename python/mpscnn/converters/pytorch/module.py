@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import ast
 import copy
-import importlib.util
 import itertools
 import logging
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn.converters.layer_names import LayerNames
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
-from mpscnn.converters.onnx_reader.reader import convert
-from mpscnn.converters.pytorch.translations import lost_results, translations
+from mpscnn.converters.onnx_reader.reader import Converted, converted
+from mpscnn.converters.pytorch.check import require_equal
+from mpscnn.converters.pytorch.packages import require_packages
+from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError
 
@@ -26,12 +28,13 @@ if TYPE_CHECKING:
 
     from mpscnn.graph.network import Network
 
-_NEEDED = ("torch", "onnx", "onnxscript")
 _DIVISOR = 6  # of the arguments of avg_pool2d: divisor_override
 _SCOPES = "pkg.torch.onnx.name_scopes"
 
 
-def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fold: bool = True) -> Network:
+def from_torch(
+    module: Any, example_inputs: Any, *, name: str | None = None, fold: bool = True, check: bool = True
+) -> Network:
     """The network of a `torch.nn.Module`, without a file.
 
     The module is traced by torch.export as it computes for inference. Layers have the paths of the modules that they
@@ -43,24 +46,28 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fol
     Args:
         module: takes and returns tensors, or sequences or mappings of them.
         example_inputs: a tensor or array, or a sequence of them, as the module takes them: images are
-            (n, channels, height, width). Their values do not matter.
+            (n, channels, height, width).
         name: the network's; None: the module's class.
-        fold: whether batch normalizations become part of the layers before them, and biases of zeros are left out.
-            With False both stay, as training wants them. Dropout is left out, and a module that is called twice has
-            its weights twice.
+        fold: True for inference: batch normalizations become part of the layers before them, and biases of zeros are
+            left out. False for training: both stay, every parameter of the module learns under its own name, and
+            nothing else does. Dropout is left out, and a module that is called twice has its weights twice, which learn
+            apart; that is warned of.
+        check: whether the network and the module compute the example inputs, on the CPU, and their results are
+            compared; random numbers take the place of an input whose numbers are all alike.
 
     Raises:
         ParameterError: `module` is not a module, or an input is not a tensor or array. UnsupportedError: a package is
-            missing, torch.export cannot trace the module, or layers that mpscnn lacks; the message names the module and
-            all of them.
+            missing or of a version that is wrong, torch.export cannot trace the module, or layers that mpscnn lacks;
+            the message names the module and all of them. With `fold=False` also a parameter that would not learn. With
+            `check` a result that is not the module's.
     """
-    _require_packages()
+    require_packages()
     import torch
 
     if not isinstance(module, torch.nn.Module):
         raise ParameterError(f"from_torch: expected a torch.nn.Module, got {type(module).__name__}")
     title = name or type(module).__name__
-    fold = require_bool("fold", fold)
+    fold, check = require_bool("fold", fold), require_bool("check", check)
     inputs = _tensors(example_inputs)
     prepared = _for_inference(module, title)
     with _quiet():
@@ -72,6 +79,7 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fol
                     dynamo=True,
                     verbose=False,
                     optimize=fold,
+                    opset_version=OPSET,
                     custom_translation_table=translations(),
                 )
                 _name_results_apart(program.model)
@@ -79,10 +87,49 @@ def from_torch(module: Any, example_inputs: Any, *, name: str | None = None, fol
         except Exception as error:  # of whatever the module's own code and torch's compiler raise
             raise UnsupportedError(f"{title}: torch.export cannot trace it: {_reason(error)}") from error
     _refuse_what_is_lost(program.exported_program, title)
+    parameters = None if fold else _parameters(prepared, program.exported_program, model, title)
     _leave_out_made_up_biases(model)
     _name_by_modules(model)
     file = OnnxFile(model, title, model.ByteSize(), ExternalData(None))
-    return convert(file, ReadOptions(title))
+    options = ReadOptions(title, parameters=parameters)
+    made = converted(file, options)
+    for note in made.network.notes:
+        if note.startswith("parameter "):
+            warnings.warn(f"{title}: {note}", stacklevel=2)
+    if check:
+        compared = _with_own_results(made, file, options)
+        del file, model, program  # which hold the weights once more
+        if compared is not None:
+            require_equal(compared, prepared, inputs, title)
+    return made.network
+
+
+def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> Converted | None:
+    """With the module's results: those of a detector are boxes and scores. None where it cannot be converted so."""
+    if not made.network.source_ends:
+        return made
+    try:
+        return converted(file, replace(options, outputs=file.outputs))
+    except UnsupportedError:
+        made.network.notes.append("not compared with the module, whose results are not those of the network")
+        return None
+
+
+def _parameters(module: Any, program: Any, model: onnx.ModelProto, title: str) -> dict[str, str]:
+    """The tensors of the file that are parameters, with the first name of each in the module."""
+    first: dict[int, str] = {}
+    names = {
+        name: first.setdefault(id(value), name)
+        for name, value in module.named_parameters(remove_duplicate=False)
+    }
+    written = {tensor.name for tensor in model.graph.initializer}
+    read = {node.name for node in program.graph.nodes if node.op == "placeholder" and node.users}
+    for spec in program.graph_signature.input_specs:
+        if spec.arg.name in read and spec.target in names and spec.target not in written:
+            raise UnsupportedError(
+                f"{title}: parameter {spec.target!r} would not learn: torch's exporter makes a constant of it"
+            )
+    return {name: parameter for name, parameter in names.items() if name in written}
 
 
 def _name_results_apart(model: Any) -> None:
@@ -95,12 +142,6 @@ def _name_results_apart(model: Any) -> None:
                     name for i in itertools.count(1) if (name := f"{result.name}_{i}") not in taken
                 )
             taken.add(result.name)
-
-
-def _require_packages() -> None:
-    missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
-    if missing:
-        raise UnsupportedError(f"from_torch needs {', '.join(missing)}: pip install {' '.join(missing)}")
 
 
 def _tensors(given: Any) -> tuple[Any, ...]:

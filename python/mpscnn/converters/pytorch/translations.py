@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+#: In which the module is written.
+OPSET = 21
+
 
 def translations() -> dict[Any, Callable[..., Any]]:
     """By torch's operators, as its exporter takes them."""
@@ -15,6 +18,7 @@ def translations() -> dict[Any, Callable[..., Any]]:
         aten.adaptive_avg_pool2d.default: _adaptive_average,
         aten.adaptive_max_pool2d.default: _adaptive_maximum,
         aten._upsample_nearest_exact2d.vec: _nearest_exact,
+        aten.group_norm.default: _group_norm,
     }
 
 
@@ -61,6 +65,22 @@ def _adaptive(x: Any, output_size: Sequence[int], reduce: Callable[..., Any], po
     return x
 
 
+def _group_norm(
+    x: Any,
+    num_groups: int,
+    weight: Any = None,
+    bias: Any = None,
+    eps: float = 1e-5,
+    _cudnn_enabled: bool = True,
+) -> Any:
+    """One operator with a scale and an offset for each channel, as opset 21 has it."""
+    op = _operators(21)
+    channels = int(x.shape[1])
+    scale = op.Constant(value_floats=[1.0] * channels) if weight is None else weight
+    offset = op.Constant(value_floats=[0.0] * channels) if bias is None else bias
+    return op.GroupNormalization(x, scale, offset, num_groups=num_groups, epsilon=eps)
+
+
 def _nearest_exact(x: Any, output_size: Sequence[int] | None, scale_factors: Sequence[float] | None) -> Any:
     """floor((place + 0.5) / scale)."""
     op = _operators()
@@ -73,7 +93,7 @@ def _nearest_exact(x: Any, output_size: Sequence[int] | None, scale_factors: Seq
     return op.Resize(x, None, scales, sizes, mode="nearest", **settings)
 
 
-def _operators() -> Any:
-    from onnxscript import opset18
+def _operators(opset: int = 18) -> Any:
+    import onnxscript
 
-    return opset18
+    return getattr(onnxscript, f"opset{opset}")

@@ -1,0 +1,173 @@
+"""`from_torch` compares its network with the module, and refuses packages that convert wrongly."""
+
+from __future__ import annotations
+
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import pytest
+
+import mpscnn
+from mpscnn.converters.pytorch import translations
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+pytest.importorskip("onnxscript", reason="onnxscript is not installed")
+nn = torch.nn
+
+
+@pytest.mark.parametrize("version", ["0.5.7", "0.6.0", "0.6.2", "0.7.0", "0.7.1rc1", "0.7.1.dev20260101"])
+def test_older_versions_of_onnxscript_are_refused(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    """They convert PixelUnshuffle and resizes to one pixel wrongly."""
+    monkeypatch.setattr(metadata, "version", lambda _: version)
+    with pytest.raises(
+        mpscnn.UnsupportedError,
+        match=r'onnxscript 0\.7\.1 or later, installed is .*pip install "onnxscript>=0\.7\.1"',
+    ):
+        mpscnn.from_torch(nn.ReLU().eval(), torch.zeros(1, 3, 4, 4))
+
+
+@pytest.mark.parametrize("version", ["0.7.1", "0.7.2", "0.8", "1.0.0rc1", "0.7.1.post1", "0.8.0.dev20260101"])
+def test_later_versions_are_taken(monkeypatch: pytest.MonkeyPatch, version: str) -> None:
+    monkeypatch.setattr(metadata, "version", lambda _: version)
+    mpscnn.from_torch(nn.ReLU().eval(), torch.zeros(1, 3, 4, 4))
+
+
+def test_a_package_that_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *rest: None if name == "onnxscript" else found(name, *rest)
+    )
+    with pytest.raises(mpscnn.UnsupportedError, match=r'needs onnxscript, .*pip install "mpscnn\[torch\]"'):
+        mpscnn.from_torch(nn.ReLU().eval(), torch.zeros(1, 3, 4, 4))
+
+
+class Heads(nn.Module):  # type: ignore[misc, name-defined]
+    """Two results, of which one passes a pooling."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 4, 1), nn.AdaptiveMaxPool2d(2)
+        self.register_buffer("seen", torch.zeros(1))
+
+    def forward(self, x: Any) -> Any:
+        self.seen += 1.0
+        return {"maps": self.first(x), "places": self.second(x) * 2.0}
+
+
+def wrong(x: Any, output_size: Any) -> Any:
+    """An average in place of a maximum, as a wrong exporter would write it."""
+    return translations._adaptive_average(x, output_size), translations._operators().Constant(value_int=0)
+
+
+@pytest.mark.parametrize("fold", [True, False])
+@pytest.mark.parametrize("zeros", [True, False])
+def test_a_wrong_result_is_named_with_its_difference(
+    monkeypatch: pytest.MonkeyPatch, fold: bool, zeros: bool
+) -> None:
+    """Also where the example is all zeros, of which every network makes the same."""
+    module = Heads().eval()
+    x = torch.zeros(2, 3, 8, 8) if zeros else torch.rand(2, 3, 8, 8)
+    mpscnn.from_torch(module, x, fold=fold)
+    monkeypatch.setattr(translations, "_adaptive_maximum", wrong)
+    with pytest.raises(
+        mpscnn.UnsupportedError,
+        match=r"^Heads: the network does not compute what the module does: its result .* differs by [0-9.]+, which is "
+        r"[0-9.]+ of the largest magnitude \(allowed 0\.001\); check=False leaves out this comparison$",
+    ):
+        mpscnn.from_torch(module, x, fold=fold)
+    network = mpscnn.from_torch(module, x, fold=fold, check=False)
+    assert len(network.outputs) == 2
+
+
+def test_the_module_and_random_numbers_stay_as_they_are() -> None:
+    module = Heads().eval()
+    module.seen.fill_(5.0)
+    x = torch.zeros(1, 3, 8, 8)
+    state = torch.get_rng_state()
+    mpscnn.from_torch(module, x)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert module.seen.item() == 5.0
+    assert not x.any()
+
+
+class Dropping(nn.Module):  # type: ignore[misc, name-defined]
+    def __init__(self) -> None:
+        super().__init__()
+        self.drop, self.mix = nn.Dropout(0.5), nn.Conv2d(3, 4, 1)
+
+    def forward(self, x: Any) -> Any:
+        return self.mix(self.drop(x))
+
+
+def test_dropout_does_not_drop() -> None:
+    with pytest.warns(UserWarning, match="training mode"):
+        mpscnn.from_torch(Dropping().train(), torch.rand(1, 3, 6, 6))
+
+
+class NotFinite(nn.Module):  # type: ignore[misc, name-defined]
+    def forward(self, x: Any) -> Any:
+        return torch.sqrt(x), torch.log(x - x), 1.0 / (x - x)
+
+
+def test_results_that_are_not_finite_are_compared() -> None:
+    """NaN and infinities of both sides do not differ."""
+    network = mpscnn.from_torch(NotFinite().eval(), torch.tensor([[-1.0, 2.0, 0.5]]))
+    assert len(network.outputs) == 3
+
+
+@pytest.mark.parametrize(
+    ("found", "expected", "axes", "relative"),
+    [
+        ([1.0, 2.0], [1.0, 2.0], (0,), 0.0),
+        ([np.nan, 2.0], [np.nan, 2.0], (0,), 0.0),
+        ([np.inf, 2.0], [np.inf, 2.0], (0,), 0.0),
+        ([np.nan, 2.0], [1.0, 2.0], (0,), np.inf),
+        ([np.inf, 2.0], [-np.inf, 2.0], (0,), np.inf),
+        ([1.0, 3.0], [1.0, 2.0], (0,), 0.5),
+        ([0.0, 0.0], [0.0, 0.0], (0,), 0.0),
+        ([1e-9, 0.0], [0.0, 0.0], (0,), np.inf),
+        ([1.0], [1.0, 2.0], (0,), np.inf),
+    ],
+)
+def test_differences(found: Any, expected: Any, axes: tuple[int, ...], relative: float) -> None:
+    from mpscnn.converters.pytorch.check import _difference
+
+    arrays = np.array(found, np.float32), np.array(expected, np.float32)
+    assert _difference("y", *arrays, axes).relative == pytest.approx(relative)
+
+
+def test_large_results_are_compared_in_blocks() -> None:
+    from mpscnn.converters.pytorch.check import _BLOCK, _difference
+
+    found = np.zeros(2 * _BLOCK + 3, np.float32)
+    expected = found.copy()
+    expected[-1], expected[0] = 0.5, 4.0
+    found[0] = 4.0
+    difference = _difference("y", found, expected, (0,))
+    assert (difference.error, difference.relative) == (0.5, 0.125)
+
+
+def test_places_of_maxima() -> None:
+    """Whole numbers: one in a thousand may differ."""
+    from mpscnn.converters.pytorch.check import _difference
+
+    expected = np.arange(4000)
+    found = expected.astype(np.float32)
+    found[:3] += 1
+    assert _difference("y", found, expected, (0,)).relative == pytest.approx(3 / 4000)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Conv1d(3, 4, 3), (2, 3, 9)),
+        (nn.Linear(4, 3), (2, 4)),
+        (nn.Linear(4, 3), (2, 5, 4)),
+        (nn.Conv2d(3, 4, 3), (1, 3, 4, 5)),
+    ],
+)
+def test_inputs_of_all_ranks(module: Any, shape: tuple[int, ...]) -> None:
+    mpscnn.from_torch(module.eval(), torch.rand(shape))
