@@ -66,7 +66,7 @@ class Constants:
         self._file = file
         self._parameters = parameters
         self._known: dict[str, Constant] = {}
-        self._dequantized: dict[str, Node] = {}
+        self._dequantized: dict[str, Node | None] = {}
         self._evaluators: dict[bytes, Any] = {}
         self.budget = Budget(lambda: file.bytes_with_external, copies_free=_WEIGHTS_FREE)
 
@@ -172,17 +172,27 @@ class Constants:
 
     def integers_of(self, name: str) -> StoredIntegers | None:
         """What a constant of floats is made of, arranged otherwise or not; None where that is not integers."""
-        while name not in self._dequantized:
-            maker = self._file.makers.get(name)
-            if maker is None or maker.kind not in _ARRANGING:
-                return None
-            name = maker.inputs[0]
-        node = self._dequantized[name]
+        node = self._dequantized_before(name)
+        if node is None:
+            return None
         values, scales = (self.fixed(node.input(place), "its integers") for place in (0, 1))
         zero_points = np.zeros(scales.size, values.dtype)
         if node.input(2) is not None:
             zero_points = self.fixed(node.input(2), "its zero points").reshape(-1)
         return StoredIntegers(values, scales.astype(np.float32).reshape(-1), zero_points)
+
+    def _dequantized_before(self, name: str) -> Node | None:
+        """The node that made floats of the integers of a constant; those on the way to it are remembered."""
+        way = []
+        while name not in self._dequantized:
+            maker = self._file.makers.get(name)
+            way.append(name)
+            if maker is None or maker.kind not in _ARRANGING:
+                self._dequantized[name] = None
+            else:
+                name = maker.inputs[0]
+        self._dequantized |= dict.fromkeys(way, self._dequantized[name])
+        return self._dequantized[name]
 
     def count_weight(self, size: int, *, is_filled: bool = False) -> None:
         """Add the bytes of a layer's weight. Raises WeightsError where all take far more than the file's size."""

@@ -73,6 +73,8 @@ class Context:
         self._learnt: dict[tuple[str, tuple[int, ...]], Tensor] = {}  # by the parameter and the extents
         self.padded: dict[str, tuple[Value, list[int]]] = {}
         self.input_layouts: tuple[InputLayout, ...] = ()
+        # Whether tensors of the file have no numbers but 0 and 1, where that was asked.
+        self.truths: dict[str, bool] = {}
         self.notes: list[str] = []
         self.merged: set[int] = set()  # nodes that are part of a layer before them, by id()
         self._node: Node | None = None

@@ -158,6 +158,16 @@ class OnnxFile:
         return {info.name: _described(info) for info in self._stated}
 
     @cached_property
+    def positions(self) -> dict[int, int]:
+        """The place of each node among all, by id()."""
+        return {id(node): place for place, node in enumerate(self.nodes)}
+
+    @cached_property
+    def kinds(self) -> frozenset[str]:
+        """The kinds of its nodes."""
+        return frozenset(node.kind for node in self.nodes)
+
+    @cached_property
     def users(self) -> dict[str, list[Node]]:
         """The nodes that read a tensor, in order."""
         users: dict[str, list[Node]] = {}

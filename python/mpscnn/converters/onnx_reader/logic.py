@@ -27,10 +27,16 @@ def as_booleans(c: Context, node: Node, x: Value) -> Value:
 
 def are_truths(c: Context, name: str) -> bool:
     """Whether a tensor has no other numbers than 0 and 1, as far as the nodes that make it say."""
-    node = c.file.makers.get(name)
-    while node is not None and node.kind in ("Cast", "Identity"):
-        node = c.file.makers.get(node.inputs[0])
-    return node is not None and node.kind in (*_COMPARISONS, *_JUNCTIONS, "Not")
+    way = []
+    while name not in c.truths:
+        way.append(name)
+        node = c.file.makers.get(name)
+        if node is None or node.kind not in ("Cast", "Identity"):
+            c.truths[name] = node is not None and node.kind in (*_COMPARISONS, *_JUNCTIONS, "Not")
+        else:
+            name = node.inputs[0]
+    c.truths |= dict.fromkeys(way, c.truths[name])
+    return c.truths[name]
 
 
 def _rank(c: Context, names: list[str], *, whole_numbers: bool) -> int:

@@ -6,6 +6,7 @@ order in which a file computes them does not matter.
 
 from __future__ import annotations
 
+import heapq
 import math
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,46 +54,80 @@ def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activati
     Args:
         first: the node that it begins with, where others may need the value itself; None: nothing else does.
     """
-    expressions = {name: _X}
+    search = _Search(c, name)
+    expressions = search.expressions
     makers: dict[str, Node] = {}
-    passed: set[int] = set()
     found: tuple[Activation, str, list[Node]] | None = None
     for _ in range(_MOST_NODES):
-        node = _next(c, name, expressions, passed)
+        node = search.next()
         if node is None:
             break
-        passed.add(id(node))
         made = _expression(c, node, expressions)
         if made is None or made.size > _LARGEST:
             continue
         result = node.outputs[0]
-        expressions[result] = made
+        search.add(result, made)
         makers[result] = node
+        activation = _known(made)
+        if activation is None:
+            continue
         nodes = _nodes_of(result, makers)
         if (
             (found is None or len(nodes) > len(found[2]))
             and _begins(c, nodes, first)
             and _is_closed(c, [*([] if first else [name]), *(one.outputs[0] for one in nodes)], nodes, result)
-            and (activation := _known(made)) is not None
         ):
             found = (activation, result, nodes)
     return found
 
 
-def _next(c: Context, begin: str, expressions: dict[str, Expression], passed: set[int]) -> Node | None:
-    """The first node, not converted yet, that computes with nothing but these values and constants."""
-    for value in expressions:
-        users = c.users(value)
-        if len(users) > _MOST_READERS:
-            if value == begin:
-                return None
-            continue
-        for node in users:
-            if id(node) in passed or id(node) in c.merged or node.outputs[0] in c.values:
-                continue
-            if all(name in expressions or not name or c.is_constant(name) for name in node.inputs):
+Key = tuple[int, int]
+"""Of a node that reads a value: which of the values it is, and which of the nodes that read it."""
+
+
+class _Search:
+    """The nodes, not converted yet, that compute with nothing but known values and constants.
+
+    Nodes that read the earliest value come first. Each is looked at when its last operand becomes known.
+    """
+
+    def __init__(self, c: Context, begin: str) -> None:
+        self._c = c
+        self.expressions: dict[str, Expression] = {}
+        self._ready: list[tuple[Key, Node]] = []
+        self._waiting: dict[str, list[tuple[Key, Node]]] = {}
+        self._passed: set[int] = set()
+        self.add(begin, _X)
+
+    def add(self, value: str, expression: Expression) -> None:
+        """Makes a value known. Those that very many nodes read lead to no further ones."""
+        place = len(self.expressions)
+        self.expressions[value] = expression
+        for key, node in self._waiting.pop(value, ()):
+            self._consider(key, node)
+        users = self._c.users(value)
+        if len(users) <= _MOST_READERS:
+            for number, node in enumerate(users):
+                self._consider((place, number), node)
+
+    def next(self) -> Node | None:
+        """The first of the nodes."""
+        while self._ready:
+            _, node = heapq.heappop(self._ready)
+            if id(node) not in self._passed:
+                self._passed.add(id(node))
                 return node
-    return None
+        return None
+
+    def _consider(self, key: Key, node: Node) -> None:
+        c = self._c
+        if id(node) in self._passed or id(node) in c.merged or node.outputs[0] in c.values:
+            return
+        for name in node.inputs:
+            if name and name not in self.expressions and not c.is_constant(name):
+                self._waiting.setdefault(name, []).append((key, node))
+                return
+        heapq.heappush(self._ready, (key, node))
 
 
 def _nodes_of(result: str, makers: dict[str, Node]) -> list[Node]:

@@ -6,6 +6,7 @@ another view (`converters.layout`); only where a layer needs elements in another
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -40,6 +41,7 @@ _MAX_RANK = 6  # of our tensors
 _IN_BETWEEN = frozenset(
     {"Add", "Cast", "Div", "Identity", "Mul", "Sub", "QuantizeLinear", "DequantizeLinear"}
 )
+_MOST_IN_BETWEEN = 64
 
 
 @dataclass(frozen=True)
@@ -243,7 +245,7 @@ def _is_nhwc(file: OnnxFile, name: str) -> bool:
 def _gets_batch(file: OnnxFile, name: str) -> bool:
     """Whether an image (channels, height, width) gets its batch in the file, behind elementwise arithmetic."""
     user = _first_user(file, name)
-    if user is None or user.kind != "Unsqueeze" or all(node.kind != "Conv" for node in file.nodes):
+    if user is None or user.kind != "Unsqueeze" or "Conv" not in file.kinds:
         return False
     given = user.input(1)
     if user.has("axes"):
@@ -262,15 +264,19 @@ def _reaches(file: OnnxFile, name: str, kind: str) -> bool:
 
 def _first_user(file: OnnxFile, name: str) -> Node | None:
     """The first node that reads a tensor, or what elementwise arithmetic made of it."""
-    if name not in file.users:
-        return None
-    names = {name}
-    for node in file.nodes:
-        if names.isdisjoint(node.inputs):
-            continue
+    position = file.positions
+    places = {position[id(node)] for node in file.users.get(name, ())}
+    waiting = sorted(places)
+    for _ in range(_MOST_IN_BETWEEN):
+        if not waiting:
+            break
+        node = file.nodes[heapq.heappop(waiting)]
         if node.kind not in _IN_BETWEEN:
             return node
-        names.update(node.outputs)
+        users = {position[id(user)] for output in node.outputs for user in file.users.get(output, ())}
+        for place in users - places:
+            heapq.heappush(waiting, place)
+        places |= users
     return None
 
 

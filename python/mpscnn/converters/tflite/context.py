@@ -69,13 +69,6 @@ class OperatorReader:
         self.joined: set[int] = set()
         """Results of convolutions that have a block as their dilation."""
         self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
-        self._users: dict[int, list[FileOperator]] = {}
-        self._makers: dict[int, FileOperator] = {}
-        for operator in file.operators:
-            for index in set(operator.inputs):
-                self._users.setdefault(index, []).append(operator)
-            for index in operator.outputs:
-                self._makers[index] = operator
 
     def begin(self, tensor: int) -> None:
         """Layers that are added from here on belong to this tensor of the file."""
@@ -144,7 +137,7 @@ class OperatorReader:
 
     def only_user(self, index: int) -> FileOperator | None:
         """The one operator that reads a tensor; None where there are others, or it is a result of the file."""
-        users = self._users.get(index, [])
+        users = self.file.users.get(index, [])
         return users[0] if len(users) == 1 and index not in self.results else None
 
     def apart(self, index: int, *, always: bool = False) -> tuple[Value, int]:
@@ -232,7 +225,7 @@ class OperatorReader:
         A limit that cuts off no more than one step is not worth a layer: the scales of sigmoids and probabilities end
         one step below 1.
         """
-        grid, maker = self.grid(index), self._makers.get(index)
+        grid, maker = self.grid(index), self.file.makers.get(index)
         if grid is None or maker is None or index in self._ended:
             return value
         given = result_limits(self, maker, grid)

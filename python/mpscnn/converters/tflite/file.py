@@ -6,6 +6,7 @@ Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/sc
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -103,6 +104,20 @@ class TfliteFile:
     size: int
     """Bytes of the file."""
     metadata: Metadata = NO_METADATA
+
+    @cached_property
+    def users(self) -> dict[int, list[FileOperator]]:
+        """The operators that read a tensor, in order."""
+        users: dict[int, list[FileOperator]] = {}
+        for operator in self.operators:
+            for index in set(operator.inputs):
+                users.setdefault(index, []).append(operator)
+        return users
+
+    @cached_property
+    def makers(self) -> dict[int, FileOperator]:
+        """The operator that computes a tensor."""
+        return {index: operator for operator in self.operators for index in operator.outputs}
 
 
 def read_tflite(path: Path) -> TfliteFile:
