@@ -1,4 +1,7 @@
-"""Converting a file and loading it take at most twice its size in memory: the network, and one layer of the file."""
+"""Converting a file and loading it take at most twice its size in memory: the network, and one layer of the file.
+
+The full tier measures that. The default tier, which runs on any machine, notices another order of magnitude.
+"""
 
 from __future__ import annotations
 
@@ -34,9 +37,11 @@ def used(name):
     return convert_files([name], "result.safetensors", dtype=sys.argv[1])
 
 used(sys.argv[2])  # what is imported and kept
-before = memory("VmRSS")
+before, size = memory("VmRSS"), os.path.getsize(sys.argv[3])
 network = used(sys.argv[3])
-print((memory("VmHWM") - before) / os.path.getsize(sys.argv[3]))
+print((memory("VmHWM") - before) / size)
+kept = b"x" * (20 * size)  # that memory is counted at all
+print((memory("VmHWM") - before) / size)
 assert "torch" not in sys.modules and "tensorflow" not in sys.modules and "keras" not in sys.modules
 """
 
@@ -121,23 +126,39 @@ _WRITERS: dict[str, Callable[[mpscnn.Network, Path], None]] = {
 }
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux tells it")
-@pytest.mark.parametrize("name", _WRITERS)
-def test_at_most_twice_the_size_of_the_file(tmp_path: Path, name: str) -> None:
+def _most_used(folder: Path, name: str) -> float:
+    """The most memory that any way of reading takes, in sizes of the file."""
     for build, file in ((models.mnasnet0_5, f"small_{name}"), (models.mnasnet1_3, name)):
         network = build(classes=1000)
         network.initialize_weights(seed=1)
-        _WRITERS[name](network, tmp_path / file)
-    environment = {**os.environ, "MPSCNN_CACHE": str(tmp_path / "cache")}
-    used = {}
+        _WRITERS[name](network, folder / file)
+    environment = {**os.environ, "MPSCNN_CACHE": str(folder / "cache")}
+    most = 0.0
     for what in ("float16", "float32", "cache"):
         program = [sys.executable, "-c", _PROGRAM, what, f"small_{name}", name]
         result = subprocess.run(
-            program, cwd=tmp_path, env=environment, check=True, capture_output=True, text=True
+            program, cwd=folder, env=environment, check=True, capture_output=True, text=True
         )
-        used[what] = float(result.stdout)
-    assert min(used.values()) > 0.9, used
-    assert max(used.values()) < 2.0, used
+        used, with_kept = map(float, result.stdout.split())
+        assert with_kept > 10, result.stdout
+        most = max(most, used)
+    return most
+
+
+_linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is counted as Linux tells it")
+
+
+@_linux
+@pytest.mark.parametrize("name", _WRITERS)
+def test_no_more_than_some_sizes_of_the_file(tmp_path: Path, name: str) -> None:
+    assert _most_used(tmp_path, name) < 8.0
+
+
+@_linux
+@pytest.mark.full
+@pytest.mark.parametrize("name", _WRITERS)
+def test_at_most_twice_the_size_of_the_file(tmp_path: Path, name: str) -> None:
+    assert _most_used(tmp_path, name) < 2.0
 
 
 def test_bytes_of_a_file_wherever_they_are_wanted(tmp_path: Path) -> None:

@@ -111,7 +111,7 @@ def test_it_trains_a_detector_of_digits_on_pages(mnist: Path, tmp_path: Path) ->
 
 
 def test_what_does_not_go_with_pages(
-    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    mnist: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folder = str(mnist)
     for arguments, message in (
@@ -124,6 +124,12 @@ def test_what_does_not_go_with_pages(
         assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
     assert call(monkeypatch, "train", "--pages", folder, "--epochs", "0") == 2
     assert "--epochs: pages need 1 or more" in capsys.readouterr().err
+
+
+def test_pages_of_a_folder_without_digits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
     assert call(monkeypatch, "train", "--pages", str(tmp_path)) == 1
     assert "there is neither train-images-idx3-ubyte" in capsys.readouterr().err
 
