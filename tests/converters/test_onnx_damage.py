@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import resource
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -77,14 +78,20 @@ def claims() -> dict[str, Any]:
     }
 
 
+def most_resident() -> int:
+    """The most bytes that this process ever had in memory."""
+    most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return most if sys.platform == "darwin" else 1024 * most
+
+
 @pytest.mark.parametrize("kind", claims())
 def test_constants_cannot_claim_more_memory_than_the_file_justifies(kind: str) -> None:
     nodes, constants = claims()[kind]
     made = model([*nodes, node("Reshape", ["x", "k"])], IMAGE, constants)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = most_resident()
     with pytest.raises(UnsupportedError, match="times the file's size in bytes"):
         read(made)
-    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 300_000  # kB
+    assert most_resident() - before < 1 << 30  # the claims are tens of gigabytes
 
 
 def test_a_tensor_with_dimensions_that_its_data_do_not_have() -> None:

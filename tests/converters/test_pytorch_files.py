@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import time
 import tracemalloc
 import zipfile
 from pathlib import Path
@@ -27,6 +26,7 @@ from converters.torch_writer import (
     zipped,
 )
 from numpy.typing import NDArray
+from patience import little_work
 
 import mpscnn
 from mpscnn.converters.file_bytes import FileBytes
@@ -244,12 +244,10 @@ def test_tensors_that_share_a_storage_many_times(tmp_path: Path) -> None:
 
 def test_keys_with_the_same_hash(tmp_path: Path) -> None:
     """Python's hash of an integer is its remainder by 2^61 - 1; each new key would be compared with all before it."""
-    keys = ((i * (2**61 - 1)).to_bytes(10, "little") for i in range(1, 40_001))
+    keys = ((i * (2**61 - 1)).to_bytes(10, "little") for i in range(1, 100_001))
     code = b"}(" + b"".join(b"\x8a\x0a" + key + b"N" for key in keys) + b"u"
-    begun = time.process_time()
-    with pytest.raises(mpscnn.UnsupportedError, match="an integer of 65 bits is a key"):
+    with little_work(), pytest.raises(mpscnn.UnsupportedError, match="an integer of 65 bits is a key"):
         read(tmp_path, zip_form(Raw(code), Storages()))
-    assert time.process_time() - begun < 2
 
 
 def test_compressed_entries_are_refused(tmp_path: Path) -> None:
@@ -412,10 +410,8 @@ def test_many_opcodes_take_time_in_proportion(tmp_path: Path) -> None:
     """Generous: quadratic work would take minutes."""
     names = b"".join(pickled(f"{'module.' * 100}{i}")[2:-1] + b"N" for i in range(3000))
     code = b"}(" + names + b"u" + b"0N" * 200_000
-    start = time.monotonic()
-    with pytest.raises(mpscnn.WeightsError):
+    with little_work(), pytest.raises(mpscnn.WeightsError):
         read(tmp_path, zip_form(Raw(code), Storages()))
-    assert time.monotonic() - start < 30
 
 
 @pytest.mark.parametrize("form", FORMS)

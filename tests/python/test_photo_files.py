@@ -6,7 +6,6 @@ import contextlib
 import io
 import stat
 import struct
-import time
 import tracemalloc
 import zlib
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from patience import little_work
 from photo_files import HAS_AVIF, TILE, TILED, encoded, png, png_chunk, tiff
 from PIL import EpsImagePlugin, Image, ImageFile
 
@@ -284,20 +284,16 @@ def test_scans_of_progressive_jpeg_are_bounded() -> None:
     scan = content.rindex(b"\xff\xda")
     end = content.rindex(b"\xff\xd9")
     repeated = content[:end] + content[scan:end] * 2_000 + b"\xff\xd9"
-    begun = time.monotonic()
-    with pytest.raises(ImageError, match="scans"):
+    with little_work(), pytest.raises(ImageError, match="scans"):
         open_photo(repeated)
-    assert time.monotonic() - begun < 5
 
 
 def test_comments_between_the_pixels_are_bounded() -> None:
     """For each the decoder copies a block."""
     commented = b"P2 4 4 255 " + b"#c\n" * 1_000 + b"1 " * 16
     assert open_photo(commented).size == (4, 4)
-    begun = time.monotonic()
-    with pytest.raises(ImageError, match="1000000 comments, more than the 1000 allowed"):
+    with little_work(), pytest.raises(ImageError, match="1000000 comments, more than the 1000 allowed"):
         open_photo(b"P1 4 4 " + b"#c\n" * 1_000_000 + b"1 " * 16)
-    assert time.monotonic() - begun < 5
     assert open_photo(b"P5 60 40 255 " + b"#" * 2_400).size == (60, 40)
 
 
@@ -478,11 +474,8 @@ def test_a_long_file_of_chunks_takes_time_by_its_bytes() -> None:
     content = WHOLE["png"]
     end = content.index(b"IDAT") - 4
     padded = content[:end] + png_chunk(b"juNk", b"") * 50_000 + content[end:]
-    tracemalloc.start()
-    begun = time.monotonic()
-    assert open_photo(padded).size == (60, 40)
-    assert time.monotonic() - begun < 10
-    tracemalloc.stop()
+    with little_work():
+        assert open_photo(padded).size == (60, 40)
 
 
 def test_formats_are_documented(project: Path) -> None:

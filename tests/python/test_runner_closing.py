@@ -147,7 +147,7 @@ def test_closing_refuses_who_waits_for_a_permit() -> None:
     threads = [threading.Thread(target=submit), threading.Thread(target=runner.close)]
     for thread in threads:
         thread.start()
-        time.sleep(0.05)
+        time.sleep(0.5)  # until it waits
     gate.open()
     for thread in threads:
         thread.join()

@@ -62,7 +62,7 @@ except KeyboardInterrupt:
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert process.stdout.readline() == "under way\n"
-    time.sleep(0.3)
+    time.sleep(1.0)  # until it waits
     process.send_signal(signal.SIGINT)
     said, _ = process.communicate(timeout=120)
     # 'with' waits for the frames that have begun, as both had.

@@ -6,7 +6,6 @@ import json
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 from typing import Any
 
@@ -83,10 +82,8 @@ def test_a_stream_that_falls_silent_fails(model: mpscnn.Model, monkeypatch: pyte
     with RtspServer(photo_that_moves(FRAMES), silent=True) as server:
         results = mpscnn.video(server.address, model, top=1)
         next(results)
-        begun = time.monotonic()
         with pytest.raises(ImageError, match="nothing came for 2 seconds"):
             list(results)
-        assert time.monotonic() - begun < 30
 
 
 def test_nobody_answers_at_the_address(model: mpscnn.Model) -> None:
