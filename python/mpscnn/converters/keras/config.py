@@ -77,7 +77,7 @@ class KerasModel:
 def parse_model(entry: Any, nesting: int = 0) -> KerasModel:
     """The model of a JSON entry {"class_name": ..., "config": ...}. Raises WeightsError for anything else."""
     if nesting > _MAX_NESTING:
-        raise WeightsError(f"damaged: models are nested more than {_MAX_NESTING} deep")
+        raise UnsupportedError(f"models are nested more than {_MAX_NESTING} deep, which is not supported")
     if not isinstance(entry, Mapping) or entry.get("class_name") not in MODELS:
         kind = entry.get("class_name") if isinstance(entry, Mapping) else entry
         if isinstance(kind, str) and nesting == 0:

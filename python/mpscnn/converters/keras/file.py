@@ -110,7 +110,9 @@ def _entry(archive: zipfile.ZipFile, name: str, most: int) -> zipfile.ZipInfo:
     except KeyError:
         raise WeightsError(f"is not a Keras file: it has no {name}") from None
     if entry.file_size > most:
-        raise WeightsError(f"damaged: {name} claims {entry.file_size} bytes")
+        raise UnsupportedError(
+            f"{name} claims {entry.file_size} bytes, more than {_MAX_UNPACKED} times the file's, which is not supported"
+        )
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         raise UnsupportedError(f"{name} is packed in a way that is not supported")
     return entry

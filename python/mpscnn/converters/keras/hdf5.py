@@ -138,6 +138,8 @@ class Hdf5:
             raw = layout[4 : 4 + stored]
         else:
             address, stored = struct.unpack_from("<QQ", layout, 2)
+            if address == UNDEFINED and size:
+                raise UnsupportedError(f"weight {shown(path)} was never written, which is not supported")
             raw = b"" if address == UNDEFINED else self._objects.at(address, stored)
         if len(raw) != size:
             raise WeightsError(f"damaged: {shown(path)} takes {size} bytes, of which {len(raw)} are there")

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine
+from mpscnn.converters.affine import affine, positive_epsilon
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.positions import Back, as_channels, with_last_axis
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -40,8 +40,11 @@ def _batch_normalization(c: Applied) -> Tensor:
         raise UnsupportedError("batch renormalization is not supported")
     name = c.name()
     x, back = _channels(c, c.x())
-    y = c.network.batch_norm(x, epsilon=c.settings.number("epsilon", 1e-3), name=name)
     weights = c.weights()
+    epsilon = c.settings.number("epsilon", 1e-3)
+    if "moving_variance" in weights:
+        epsilon = positive_epsilon(epsilon, weights["moving_variance"])
+    y = c.network.batch_norm(x, epsilon=epsilon, name=name)
     roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
     for theirs, ours in roles.items():
         values = weights.get(theirs)

@@ -268,6 +268,7 @@ class Constants:
         except NotImplementedError as error:
             raise UnsupportedError(f"cannot be computed of constants: {error}") from error
         except (RuntimeError, AttributeError, AssertionError) as error:
-            raise WeightsError(f"damaged: cannot be computed of constants: {error}") from error
+            # The package's errors say nothing of the file: it lacks some forms of operators.
+            raise UnsupportedError(f"cannot be computed of constants: {error}") from error
         arrays = iter(results)
         return [np.asarray(next(arrays)) if name else np.zeros(0, np.float32) for name in node.outputs]

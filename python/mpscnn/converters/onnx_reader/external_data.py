@@ -58,8 +58,9 @@ class ExternalData:
         if not self.is_own(tensor):
             left = self._left.get(path, _MOST_READ * size) - length
             if left < 0:
-                raise WeightsError(
-                    f"damaged: {where}: its file's places are used more than {_MOST_READ} times"
+                raise UnsupportedError(
+                    f"{where}: tensors share places of its file, which they use more than {_MOST_READ} times; that "
+                    "is not supported"
                 )
             self._left[path] = left
         with reading(path, WeightsError), path.open("rb") as file:

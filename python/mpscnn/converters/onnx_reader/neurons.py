@@ -13,7 +13,7 @@ from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.quantizations import within_integers
 from mpscnn.converters.special_values import quotient, root
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 _PLAIN: dict[str, Activation] = {
@@ -143,7 +143,7 @@ def _celu(c: Context, node: Node) -> None:
     """alpha times an ELU of x / alpha."""
     alpha = node.number("alpha", 1.0)
     if alpha <= 0.0:
-        raise WeightsError(f"damaged: its alpha is {alpha}")
+        raise UnsupportedError(f"its alpha is {alpha}; only numbers above 0 are supported")
     x = c.value(node.inputs[0])
     y = c.neuron(x.tensor, {"kind": "linear", "a": 1.0 / alpha}, c.layer_name(node, "/divided"))
     y = c.neuron(y, "elu", c.layer_name(node, "/elu"))

@@ -168,7 +168,9 @@ def _take(c: Context, node: Node, x: Value, axis: int, indices: NDArray[Any]) ->
     if extent is None:
         raise UnsupportedError(f"takes a part of {x.shown}, whose size is free: {CHOOSE_SIZE}")
     numbers = [int(one) + (extent if one < 0 else 0) for one in indices.reshape(-1)]
-    if not numbers or min(numbers) < 0 or max(numbers) >= extent:
+    if not numbers:
+        raise UnsupportedError(f"takes nothing of axis {axis} of {x.shown}")
+    if min(numbers) < 0 or max(numbers) >= extent:
         raise WeightsError(f"damaged: takes positions {numbers[:5]} of axis {axis} of {x.shown}")
     y = taken(c.arranger, x, axis, numbers)
     if indices.ndim == 0:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.affine import is_affine
+from mpscnn.converters.affine import is_affine, positive_epsilon
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.contractions import reduced
@@ -174,6 +174,8 @@ def _batch_normalization(c: Context, node: Node) -> None:
     own = bool(node.integer("training_mode", 0))
     inputs = [tensor]
     attributes: dict[str, Any] = {"epsilon": node.number("epsilon", 1e-5)}
+    if not own:
+        attributes["epsilon"] = positive_epsilon(attributes["epsilon"], weights[3])
     if own:
         inputs.append(c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics")))
     elif is_affine(attributes["epsilon"], *weights[2:]):
@@ -195,11 +197,9 @@ def _instance_normalization(c: Context, node: Node) -> None:
     """Groups of channels that were made an axis of their own are normalised as groups."""
     x = c.value(node.inputs[0])
     scale, offset = (c.constants.real(node.input(place), "its scale or offset") for place in (1, 2))
-    if (
-        x.rank < 3
-        or not x.has_batch_first
-        or any(values.shape != (x.shape[1],) for values in (scale, offset))
-    ):
+    if not x.has_batch_first:
+        raise UnsupportedError(f"normalises {x.shown}, whose first axis is not the batch")
+    if x.rank < 3 or any(values.shape != (x.shape[1],) for values in (scale, offset)):
         raise WeightsError(f"damaged: {scale.shape} and {offset.shape} for {x.shown}")
     groups = x.axes[1]
     before, behind = surroundings(x, groups)
@@ -219,7 +219,9 @@ def _group_normalization(c: Context, node: Node) -> None:
     x = c.value(node.inputs[0])
     count = node.integer("num_groups")
     channels = x.shape[1] if x.rank > 2 else None
-    if channels is None or count < 1 or channels % count or not x.has_batch_first:
+    if channels is None or not x.has_batch_first:
+        raise UnsupportedError(f"normalises {x.shown}, which is not an image of so many channels")
+    if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
     per_channel = c.file.opset >= 21
     weights = [c.constants.real(node.input(place), "its scale or offset") for place in (1, 2)]

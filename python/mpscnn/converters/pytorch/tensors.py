@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 MAX_AXES = 8
 
@@ -97,8 +97,12 @@ def tensor_view(what: str, storage: Storage, offset: object, shape: object, stri
     count = math.prod(extents)
     if count > 0:
         last = offset + sum((extent - 1) * step for extent, step in zip(extents, steps, strict=True))
-        # More elements than its storage has would let few bytes claim much memory.
-        if last >= storage.elements or count > storage.elements:
+        if last < storage.elements < count:  # few bytes would claim much memory
+            raise UnsupportedError(
+                f"{what}: a tensor of shape {extents} repeats the {storage.elements} elements of its storage "
+                "(expand); save a copy of it (contiguous)"
+            )
+        if last >= storage.elements:
             raise WeightsError(
                 f"{what}: a tensor of shape {extents} does not fit in its storage of {storage.elements} elements"
             )

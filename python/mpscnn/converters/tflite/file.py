@@ -240,7 +240,7 @@ def _tensor(entry: Table, buffers: list[Stretch | None]) -> FileTensor:
 def _extents(entry: Table, field: int, name: str) -> tuple[int, ...]:
     numbers = entry.numbers(field, "<i4")
     if len(numbers) > _MAX_RANK:
-        raise WeightsError(f"damaged: tensor {shown(name)} has {len(numbers)} axes")
+        raise UnsupportedError(f"tensor {shown(name)} has {len(numbers)} axes; supported are {_MAX_RANK}")
     return tuple(int(number) for number in numbers)
 
 

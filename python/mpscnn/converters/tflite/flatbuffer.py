@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.file_bytes import Content
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 # Lists and strings may be shared, since some writers store equal ones once. Few files read any byte twice.
 _MAX_READS = 4
@@ -47,16 +47,18 @@ class _File:
             )
         self._unread -= size
         if self._unread < 0:
-            raise WeightsError(
-                f"damaged: its lists and strings share places (the last at byte {start}), "
-                f"together they have more than {_MAX_READS} times the file's {len(self.content)} bytes"
+            raise UnsupportedError(
+                f"its lists and strings share places (the last at byte {start}), together they have more than "
+                f"{_MAX_READS} times the file's {len(self.content)} bytes, which is not supported"
             )
         return start + 4, length
 
     def list_table(self, position: int) -> None:
         """Notes a table of a list. Each is read in full, so none may be listed twice."""
         if position in self._listed:
-            raise WeightsError(f"damaged: the table at byte {position} is listed more than once")
+            raise UnsupportedError(
+                f"the table at byte {position} is listed more than once, which is not supported"
+            )
         self._listed.add(position)
 
 

@@ -1,0 +1,78 @@
+"""Files that onnxruntime reads are not called damaged here: they are read, or refused as not supported."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.onnx_files import Array, assert_like_onnxruntime, model, node, onnx, read, run_there
+
+from mpscnn.converters import read_network
+from mpscnn.errors import UnsupportedError
+
+IMAGE = {"x": [1, 6, 4, 4]}
+SIX = np.linspace(0.5, 2.0, 6)
+
+
+def normalization(epsilon: float, variance: Array) -> Any:
+    constants = {"scale": SIX, "offset": -SIX, "mean": SIX / 2, "variance": variance}
+    return model([node("BatchNormalization", ["x", *constants], epsilon=epsilon)], IMAGE, constants)
+
+
+@pytest.mark.parametrize("epsilon", [0.0, 1e-5, 1.0])
+def test_any_epsilon(epsilon: float) -> None:
+    assert_like_onnxruntime(normalization(epsilon, SIX))
+
+
+def test_an_epsilon_of_0_with_a_variance_of_0() -> None:
+    with pytest.raises(UnsupportedError, match="it divides by 0"):
+        read(normalization(0.0, SIX * 0))
+
+
+CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
+    "a Celu below zero": ([node("Celu", ["x"], alpha=-1.0)], IMAGE, {}),
+    "a Gather of nothing": (
+        [node("Gather", ["x", "i"], axis=1)],
+        IMAGE,
+        {"i": np.zeros(0, np.int64)},
+    ),
+    "an infinite limit": ([node("Max", ["x", "k"])], IMAGE, {"k": np.float32(np.inf)}),
+    "constants that normalise themselves": (
+        [
+            node("BatchNormalization", ["c", "s", "s", "s", "s"], ["b", "m", "v"], training_mode=1),
+            node("Add", ["x", "b"]),
+        ],
+        IMAGE,
+        {"c": np.ones((1, 6, 4, 4)), "s": SIX},
+    ),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_what_onnxruntime_reads_is_at_most_not_supported(name: str) -> None:
+    nodes, inputs, constants = CASES[name]
+    made = model(nodes, inputs, constants)
+    run_there(made, {"x": np.ones((1, 6, 4, 4), np.float32)})
+    with pytest.raises(UnsupportedError) as refused:
+        read(made)
+    assert "damaged" not in str(refused.value)
+
+
+def test_tensors_that_share_places_of_another_file(tmp_path: Path) -> None:
+    """Tied weights do; only so many copies of a file are made."""
+    weights = {f"w{place}": np.ones((4, 4), np.float32) for place in range(6)}
+    names = ["x", *(f"t{place}" for place in range(5)), "y"]
+    nodes = [node("MatMul", [names[place], f"w{place}"], names[place + 1]) for place in range(6)]
+    made = model(nodes, {"x": [1, 4]}, weights)
+    (tmp_path / "w.bin").write_bytes(weights["w0"].tobytes())
+    for tensor in made.graph.initializer:
+        tensor.ClearField("raw_data")
+        tensor.data_location = onnx.TensorProto.EXTERNAL
+        tensor.external_data.add(key="location", value="w.bin")
+    path = tmp_path / "model.onnx"
+    path.write_bytes(made.SerializeToString())
+    with pytest.raises(UnsupportedError, match="not supported") as refused:
+        read_network([path])
+    assert "damaged" not in str(refused.value)
