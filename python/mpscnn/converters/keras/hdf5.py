@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.file_bytes import Content
 from mpscnn.converters.keras import hdf5_objects as objects
 from mpscnn.converters.keras.hdf5_objects import OTHER_FORM, SIGNATURE, UNDEFINED, Message, Objects
@@ -17,9 +18,6 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 __all__ = ["SIGNATURE", "Hdf5"]
 
-# Layers may share weights. Each use is a copy.
-_MAX_COPIES = 16
-_ALWAYS = 65_536
 _MAX_DEPTH = 64
 _MAX_RANK = 32
 
@@ -62,8 +60,7 @@ class Hdf5:
 
     def __init__(self, content: Content) -> None:
         self._objects = Objects(content)
-        self._size = len(content)
-        self._copied = 0
+        self._budget = Budget(lambda: len(content))
 
     def has(self, path: str) -> bool:
         """Whether there is a group or an array of this name."""
@@ -114,12 +111,10 @@ class Hdf5:
         elements = _type(header[objects.DATATYPE].data)
         dtype = _dtype(path, elements)
         size = math.prod(shape) * elements.size
-        self._copied += size
-        if self._copied > _MAX_COPIES * self._size + _ALWAYS:
-            raise WeightsError(
-                f"its weights take more than {_MAX_COPIES} times the file's {self._size} bytes: "
-                f"{shown(path)} is {shape}"
-            )
+        try:
+            self._budget.copy(size)
+        except WeightsError as error:
+            raise WeightsError(f"{error}: {shown(path)} is {shape}") from error
         raw = self._elements(path, header[objects.LAYOUT].data, size)
         if dtype == "bfloat16":
             halves = np.frombuffer(raw, "<u2").astype(np.uint32) << 16

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Budget
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.tflite.file import FileTensor, TfliteFile
 from mpscnn.converters.tflite.sparse import densify
@@ -18,9 +19,6 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 _MAX_SETTING = 2 * 8  # the padding of 8 axes, the longest list of integers among the operators
-# Layers may share weights, as the heads of detectors do, and weights of 8 bits may become float32. Each use is a copy.
-_MAX_COPIES = 16
-_ALWAYS = 65_536
 
 
 class Constants:
@@ -33,7 +31,7 @@ class Constants:
     def __init__(self, file: TfliteFile) -> None:
         self._file = file
         self._computed: dict[int, NDArray[np.generic]] = {}
-        self._copied = 0
+        self.budget = Budget(lambda: file.size)
 
     def holds(self, index: int) -> bool:
         """Whether the tensor is a constant; its elements are not read. Raises as `find`."""
@@ -156,12 +154,7 @@ class Constants:
 
     def count(self, size: int) -> None:
         """Adds bytes that are made of constants. Raises WeightsError for more than the file's size allows."""
-        self._copied += size
-        if self._copied > _MAX_COPIES * self._file.size + _ALWAYS:
-            raise WeightsError(
-                f"its layers share constants, together they have more than {_MAX_COPIES} times the file's "
-                f"{self._file.size} bytes"
-            )
+        self.budget.copy(size)
 
 
 def _quantization_of_weight(

@@ -194,7 +194,10 @@ class _FileConverter(OperatorReader):
         constant = [index for index in given if self.constants.holds(index)]
         if given and constant == given and static_shapes.knows(operator.kind):
             constants = [self.constants.stored(index, "its operand") for index in given]
-            folded = static_shapes.fold(operator.kind, constants, operator.options)
+            cost = static_shapes.cost_of(operator.kind, constants)
+            folded = self.constants.budget.run(
+                cost, lambda: static_shapes.fold(operator.kind, constants, operator.options)
+            )
             self.constants.compute(operator.outputs[0], folded)
             return
         handler = OPERATORS.get(operator.kind)

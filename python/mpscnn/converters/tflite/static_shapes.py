@@ -5,11 +5,13 @@ Frameworks write `x.shape[0]`-style code as SHAPE, STRIDED_SLICE, PACK, ...: wit
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from mpscnn.converters.budget import Cost
 from mpscnn.converters.tflite.flatbuffer import Table
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
@@ -48,6 +50,17 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
             f"arithmetic on constants of more than {_MAX_ELEMENTS} elements is not supported"
         )
     return result
+
+
+def cost_of(kind: str, inputs: list[Constant]) -> Cost:
+    """What `fold` costs where it does not refuse: operands have few elements, or results are views of them."""
+    if kind == "FILL":
+        return Cost.filled(math.prod(max(int(extent), 1) for extent in inputs[0].reshape(-1)[:_MAX_ELEMENTS]))
+    if kind in _NEVER_LARGER:
+        copied = 0 if inputs[0].flags.c_contiguous else inputs[0].size
+        return Cost(_MAX_ELEMENTS + copied, _MAX_ELEMENTS + copied)
+    most = _MAX_ELEMENTS * (_MAX_ELEMENTS + len(inputs))
+    return Cost(most, most)
 
 
 def _has_free(given: Constant) -> bool:
