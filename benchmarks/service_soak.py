@@ -203,6 +203,8 @@ def main() -> int:
         "serve",
         "--port",
         "0",
+        "--log-format",
+        "json",
         "--queue",
         "8",
         "--max-pixels",

@@ -291,6 +291,23 @@ def test_options_change_under_load(service: Service, photo: bytes) -> None:
     assert 200 in statuses
 
 
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
+def test_changes_of_options_leave_no_models_behind(files: list[Path]) -> None:
+    def resident(service: Service) -> int:
+        status = Path(f"/proc/{service.process.pid}/status").read_text()
+        return 1024 * int(status.partition("VmRSS:")[2].split()[0])
+
+    with serving(files[1], "--device", "cpu", "--inflight", "1") as service:
+        sizes = []
+        for number in range(110):
+            body = json.dumps({"precision": ("float32", "float16")[number % 2], "threads": 1}).encode()
+            assert service.request("/v1/models/slow/options", body).status == 200
+            assert service.request("/v1/models/slow/profile?runs=1").status == 200
+            sizes.append(resident(service))
+    # One that stays takes some four million bytes.
+    assert sizes[-1] - sizes[9] < 100e6
+
+
 class serving_colours:  # noqa: N801
     """Three clients that ask again and again."""
 

@@ -44,12 +44,14 @@ def serve(
         list[str] | None,
         typer.Argument(
             metavar="MODEL",
-            help="Names (see `mpscnn models`) or model files; default: the bundled classifier.",
+            help="Names (see `mpscnn models`) or model files (default: the bundled classifier).",
             show_default=False,
         ),
     ] = None,
-    host: Annotated[str, typer.Option(metavar="ADDRESS", help="Where to listen.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="0: one that is free.")] = 8000,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port to listen at. 0: any free port.")
+    ] = 8000,
     device: DeviceOption = AUTO_DEVICE,
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
@@ -61,33 +63,36 @@ def serve(
             min=1,
             max=32,
             metavar="N",
-            help="Requests computed at once; default: one for each core, and one more.",
+            help="Compute so many requests at once (default: one for each core, and one more).",
             show_default=False,
         ),
     ] = None,
     batch: Annotated[
         int,
-        typer.Option(
-            min=1, max=1_024, metavar="N", help="Requests computed as one, where so many wait for their turn."
-        ),
+        typer.Option(min=1, max=1_024, metavar="N", help="Compute up to so many waiting requests as one."),
     ] = 1,
     queue: Annotated[
-        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Requests that may wait.")
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Let so many requests wait.")
     ] = 64,
     deadline: Annotated[
-        float, typer.Option(metavar="SECONDS", help="From a request's arrival to its answer.")
+        float,
+        typer.Option(metavar="SECONDS", help="The longest time from a request's arrival to its answer."),
     ] = 30.0,
-    max_bytes: Annotated[int, typer.Option(min=1, metavar="N", help="Of a request's body.")] = 20_000_000,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="The largest body of a request.")
+    ] = 20_000_000,
     max_pixels: Annotated[
         int,
-        typer.Option(min=1, metavar="N", help="Of a photo; of a request's tensors, of all photos together."),
+        typer.Option(
+            min=1, metavar="N", help="The largest photo, and the sum of all photos in a request's tensors."
+        ),
     ] = 50_000_000,
     max_tensor_bytes: Annotated[
         int,
         typer.Option(
             min=1,
             metavar="N",
-            help="Of a request's tensors, inputs, outputs and the answer; of all, four times N.",
+            help="The largest sum of a request's inputs, outputs and answer. All requests may take four times N.",
         ),
     ] = 200_000_000,
     max_held_bytes: Annotated[
@@ -95,18 +100,18 @@ def serve(
         typer.Option(
             min=1,
             metavar="N",
-            help="Of all requests' bodies that are not answered yet; default: 16 times --max-bytes.",
+            help="The largest sum of bodies that are not answered yet (default: 16 times --max-bytes).",
             show_default=False,
         ),
     ] = None,
     connections: Annotated[
-        int, typer.Option(min=1, max=1_000_000, metavar="N", help="Open at once.")
+        int, typer.Option(min=1, max=1_000_000, metavar="N", help="The number of open connections.")
     ] = 1_000,
     token: Annotated[
         str | None,
         typer.Option(
             envvar="MPSCNN_SERVE_TOKEN",
-            help="What requests must bring, as `Authorization: Bearer TOKEN`.",
+            help="Answer only requests with `Authorization: Bearer TOKEN`.",
             show_default=False,
         ),
     ] = None,
@@ -117,7 +122,7 @@ def serve(
         list[str] | None,
         typer.Option(
             metavar="NAME",
-            help="A name by which browsers may call the service, beside its address.",
+            help="Allow browsers to call the service by this name.",
             show_default=False,
         ),
     ] = None,
@@ -125,7 +130,7 @@ def serve(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Where its address is written as soon as it answers, such as http://127.0.0.1:8000.",
+            help="Write the address there as soon as the service answers, such as http://127.0.0.1:8000.",
             show_default=False,
         ),
     ] = None,

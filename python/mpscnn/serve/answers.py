@@ -34,6 +34,7 @@ __all__ = [
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _JPEG_SIDE = 65_500  # libjpeg's limit
+_BUFFERED = 65_536  # bytes that a connection takes at once
 _PART = 262_144  # bytes that are given to a connection at a time
 _AT_ONCE = 8_192  # numbers that are written as JSON at a time
 
@@ -48,13 +49,13 @@ JPEG = "image/jpeg"
 
 
 def accepted(accept: str, offered: Sequence[str]) -> str:
-    """The offered media type with the highest quality in an Accept header, of equal ones the first offered.
+    """Return the offered media type with the highest quality in an Accept header; the first one if several have it.
 
-    Raises RefusedError with 406 if there is none.
+    Raise RefusedError with 406 if there is none.
     """
     if accept in ("", "*/*"):
         return offered[0]
-    # By how exactly a range names a type: the most exact one counts (RFC 9110, 12.5.1).
+    # The range that names a type most exactly counts (RFC 9110, 12.5.1).
     qualities: dict[str, float] = {}
     for entry in accept.lower().split(",")[:50]:
         name, *parameters = (part.strip() for part in entry.split(";"))
@@ -90,9 +91,12 @@ class Answer(Response):  # type: ignore[misc]
         super().__init__(content, **options)
         self._held = held
 
-    async def __call__(self, _scope: Any, _receive: Any, send: Any) -> None:
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
         """Send it."""
         with self._held:
+            if len(self.body) < _BUFFERED:
+                await super().__call__(scope, receive, send)
+                return
             body, self.body = memoryview(self.body), b""
             await send(
                 {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
@@ -104,9 +108,9 @@ class Answer(Response):  # type: ignore[misc]
 
 
 def picture(result: Any, photo: Photo, kind: str) -> bytes:
-    """What was found, drawn on the photo; of a segmentation as PNG the mask, whose pixels are class numbers.
+    """Draw what was found on the photo. As PNG, a segmentation is its mask, whose pixels are class numbers.
 
-    Raises UnsupportedError for one that is too large for JPEG.
+    Raise UnsupportedError for a picture that is too large for JPEG.
     """
     as_mask = kind == PNG and isinstance(result, Segmentation)
     drawn = result.label_picture() if as_mask else result.draw(photo)
@@ -124,19 +128,19 @@ def picture(result: Any, photo: Photo, kind: str) -> bytes:
 
 
 def json_bytes(value: Any) -> bytes:
-    """Without spaces. Raises ValueError for NaN and infinities, which JSON does not have."""
+    """Encode a value without spaces. Raise ValueError for NaN and infinities, which JSON does not have."""
     return _encode(value).encode()
 
 
 def answer_bytes(
     head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
 ) -> tuple[bytes, int | None]:
-    """A response's body, and how many of its bytes are JSON; None: all. `head` has its members beside the outputs.
+    """Return a response's body, and how many of its bytes are JSON; None: all. `head` has its other members.
 
     Raises:
         UnsupportedError: numbers that JSON does not have.
     """
-    # Nothing is held twice: a stream's content is what it has written.
+    # A stream does not copy what it has written when its content is asked for.
     stream = io.BytesIO()
     stream.write(json_bytes(head)[:-1] + b',"outputs":[')
     contents: list[NDArray[Any]] = []
@@ -162,7 +166,7 @@ def answer_bytes(
 
 
 def _write_numbers(stream: io.BytesIO, numbers: NDArray[Any]) -> None:
-    """As the last member of an object. A few at a time: as Python's objects they take eight times as much."""
+    """Write the last member of an object, a few numbers at a time: as objects they take eight times as much."""
     stream.write(b',"data":[')
     for start in range(0, len(numbers), _AT_ONCE):
         try:

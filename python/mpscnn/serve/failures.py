@@ -22,9 +22,9 @@ from mpscnn.errors import (
 )
 from mpscnn.vision.photo_file import TooManyPixelsError
 
-__all__ = ["ClientGoneError", "RefusedError", "add_failures", "answered", "refusal", "refusal_answer"]
+__all__ = ["RefusedError", "add_failures", "client_gone", "refusal_answer"]
 
-#: The first that fits.
+#: The first one that fits counts.
 _STATUS: tuple[tuple[type[Exception], HTTPStatus], ...] = (
     (TooManyPixelsError, HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
     (ImageError, HTTPStatus.BAD_REQUEST),
@@ -42,10 +42,10 @@ class RefusedError(Exception):
     """A request that is not answered as asked.
 
     Args:
-        status: of HTTP.
-        kind: a name for programs, in CamelCase as those of `mpscnn.errors`.
-        message: for people.
-        headers: beside those that every answer has.
+        status: the status of HTTP.
+        kind: a name for programs, in CamelCase as the names in `mpscnn.errors`.
+        message: what is wrong, for people.
+        headers: more headers of the answer.
     """
 
     def __init__(self, status: int, kind: str, message: str, headers: dict[str, str] | None = None) -> None:
@@ -56,12 +56,13 @@ class RefusedError(Exception):
         self.headers = headers or {}
 
 
-class ClientGoneError(Exception):
-    """Nobody waits for the answer any more."""
+def client_gone() -> RefusedError:
+    """Return what ends a request whose client has closed the connection. Logs of web servers have 499 for it."""
+    return RefusedError(499, "ClientGone", "the client has closed the connection")
 
 
 def refusal(error: Exception) -> RefusedError:
-    """How an exception is answered."""
+    """Return how an exception is answered."""
     if isinstance(error, RefusedError):
         return error
     if isinstance(error, HTTPException):
@@ -80,20 +81,8 @@ def refusal(error: Exception) -> RefusedError:
     return RefusedError(HTTPStatus.INTERNAL_SERVER_ERROR, "InternalError", "failed; the log says why")
 
 
-def answered(request: Request, error: Exception) -> tuple[Any, Exception | None]:
-    """The answer to a request that has failed; and the exception, if it is one that should not be."""
-    if isinstance(error, ClientGoneError):
-        # Sent to nobody; 499 is what logs of web servers have for it.
-        return JSONResponse(
-            {"error": "ClientGone", "message": "the client has closed the connection"}, 499
-        ), None
-    refused = refusal(error)
-    answer = refusal_answer(request.scope["path"], refused)
-    return answer, error if refused.status == HTTPStatus.INTERNAL_SERVER_ERROR else None
-
-
 def refusal_answer(path: str, refused: RefusedError) -> Any:
-    """The answer to a request for a path."""
+    """Return the answer to a request for a path."""
     if path == "/v2" or path.startswith("/v2/"):  # whose clients show "error"
         content = {"error": refused.message, "kind": refused.kind}
     else:
@@ -102,11 +91,11 @@ def refusal_answer(path: str, refused: RefusedError) -> Any:
 
 
 def add_failures(app: FastAPI) -> None:
-    """Has an application answer exceptions."""
+    """Have an application answer exceptions."""
 
     async def answer(request: Request, error: Exception) -> Any:
-        return answered(request, error)[0]
+        return refusal_answer(request.scope["path"], refusal(error))
 
-    # The last one is raised once more, so that uvicorn logs it.
-    for kind in (RefusedError, ClientGoneError, HTTPException, Error, MemoryError, Exception):
+    # Starlette raises all others once more, so that uvicorn logs them.
+    for kind in (RefusedError, HTTPException, Error, MemoryError, Exception):
         app.add_exception_handler(kind, answer)

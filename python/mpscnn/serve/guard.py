@@ -1,4 +1,4 @@
-"""Who may ask: the token, and pages of other sites in a browser, which may not. And headers for browsers."""
+"""Who may ask: clients with the token, and no pages of other sites. And the headers that browsers obey."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from mpscnn.serve.settings import Settings, is_loopback
 
 __all__ = ["OPEN", "Guard"]
 
-#: What monitors of processes ask for, which have no token; and the page, which asks for it.
+#: Paths that need no token: monitors of processes have none.
 OPEN = {"/v2/health/live", "/v2/health/ready"}
 
-# Nothing is loaded from elsewhere, and the page is in nobody's frame.
+# The page loads nothing from elsewhere, and no other page frames it.
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
     "media-src 'self' blob: mediastream:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
@@ -32,22 +32,22 @@ _HEADERS = (
 _HEAD_BYTES = 65_536
 _HEAD_FIELDS = 100
 _MOST_KNOWN = 100
-#: An address in brackets or a name, and maybe a port.
+#: A Host header: an address in brackets or a name, and maybe a port.
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
-#: Fields of which another program on the way may take the other one.
+#: Fields that must be there once: of two, a proxy may take one and this service the other one.
 _ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
 _POLICY_NAME = b"content-security-policy"
 _POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
 
 
 class Guard:
-    """ASGI middleware.
+    """ASGI middleware that refuses requests which may not ask.
 
     On loopback the Host header must be this machine's, so that a site whose name is made to point here (DNS rebinding)
     gets nothing. A request with an Origin must come from a page of this service.
 
     Args:
-        app: what is guarded.
+        app: the application that is guarded.
         settings: who may ask.
         public: paths of the page's files, which need no token.
     """
@@ -58,11 +58,11 @@ class Guard:
         self._open = OPEN | public
         self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
         self._known: set[str] = set()
-        """Host headers that have been looked at, and are ours."""
+        """Host headers that have been checked, and name this service."""
         self._hosts = {name.lower() for name in (settings.host, *settings.allowed_hosts)}
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        """Answers one request."""
+        """Answer one request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -103,7 +103,7 @@ class Guard:
         origin = headers.get(b"origin")
         if origin is not None and _host_of(origin) != host:
             return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
-        # Of pages that send no Origin, as for pictures.
+        # Some requests of pages have no Origin, such as those for pictures.
         if (
             headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
             and scope["path"] not in self._open
@@ -133,7 +133,7 @@ class Guard:
 
 
 def _host_of(origin: bytes) -> str | None:
-    """None: an origin that no page has."""
+    """Return the host of an origin. None: no page has such an origin."""
     try:
         return urlsplit(origin.decode("latin-1").lower()).netloc
     except ValueError:

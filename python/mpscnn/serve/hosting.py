@@ -25,7 +25,7 @@ __all__ = ["Compiled", "HostedModel", "Models", "host"]
 class Compiled:
     """A model compiled for a device, with runners that are closed when the last request has given it back.
 
-    Of one event loop's tasks, but for the constructor, `tensors` and `output_shapes`.
+    Only tasks of one event loop use it, but any thread may use the constructor, `tensors` and `output_shapes`.
     """
 
     def __init__(self, model: Model, inflight: int, batch: int, threads: int | Literal["auto"]) -> None:
@@ -36,7 +36,7 @@ class Compiled:
         self._users = 0
         self._retired = False
         self._photos: Runner[Any] | None = None
-        # Without a wait: only what is there anyway is computed together.
+        # No request waits for others to be computed together with.
         self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads, max_batch=batch)
         self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
         self._no_photos = ""
@@ -47,7 +47,7 @@ class Compiled:
                 "threads": self.threads_of_a_request,
             }
         )
-        """JSON of what requests are computed by, for the header of answers."""
+        """What requests are computed by, as JSON for the header of answers."""
         try:
             self._photos = Runner(model, inflight, threads=threads, max_batch=batch)
         except UnsupportedError as error:
@@ -55,23 +55,23 @@ class Compiled:
 
     @property
     def takes_photos(self) -> bool:
-        """Whether the model says how a photo becomes its input."""
+        """Return whether the model says how a photo becomes its input."""
         return self._photos is not None
 
     @property
     def photos(self) -> Runner[Any]:
-        """For photos. Raises UnsupportedError for a model that takes none."""
+        """Return the runner for photos. Raise UnsupportedError for a model that takes none."""
         if self._photos is None:
             raise UnsupportedError(self._no_photos)
         return self._photos
 
     @property
     def tensors(self) -> Runner[Any]:
-        """For arrays."""
+        """Return the runner for arrays."""
         return self._tensors
 
     def output_shapes(self, inputs: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
-        """As `Program.output_shapes`, which takes a while, from any thread: the latest are remembered."""
+        """Return the shapes of the outputs. `Program.output_shapes` takes a while, so the latest are remembered."""
         known = self._known_shapes
         if known is None or known[0] != inputs:
             known = self._known_shapes = inputs, self.model.program.output_shapes(*inputs)
@@ -79,34 +79,34 @@ class Compiled:
 
     @property
     def threads_of_a_request(self) -> int | None:
-        """None on a GPU."""
+        """Return the threads of each request. None: it is computed on a GPU."""
         return self._tensors.threads if self.model.program.device == "cpu" else None
 
     def take(self) -> None:
-        """Keeps the runners open until `give_back`."""
+        """Keep the runners open until `give_back`."""
         self._users += 1
 
     def give_back(self) -> None:
-        """Of what was taken."""
+        """End what `take` began."""
         self._users -= 1
         if self._retired and not self._users:
             self._close()
 
     def retire(self) -> None:
-        """Closes the runners as soon as nobody uses them."""
+        """Close the runners as soon as no request uses them."""
         self._retired = True
         if not self._users:
             self._close()
 
     def _close(self) -> None:
-        """Waits for nothing: no frame is under way."""
+        """Close the runners. Nothing waits, since no frame is under way."""
         for runner in (self._photos, self._tensors):
             if runner is not None:
                 runner.close()
 
 
 class HostedModel:
-    """A model by the name that requests give."""
+    """A model with the name that requests give."""
 
     def __init__(self, name: str, compiled: Compiled) -> None:
         self.name = name
@@ -115,11 +115,11 @@ class HostedModel:
 
     @property
     def task(self) -> str:
-        """As `Model.task`."""
+        """Return `Model.task`."""
         return self.compiled.model.task
 
     def describe(self) -> dict[str, Any]:
-        """For clients that choose among models."""
+        """Describe the model, for clients that choose among models."""
         compiled, model = self.compiled, self.compiled.model
         program = model.program
         shape = next(iter(program.inputs.values()))
@@ -140,10 +140,10 @@ class HostedModel:
         }
 
     async def change(self, pool: Executor, *, threads: int | Literal["auto"], **options: Any) -> None:
-        """Compiles the model once more, beside the running one, and answers later requests with that.
+        """Compile the model once more, next to the running one, and answer later requests with that.
 
         Args:
-            pool: where that is done.
+            pool: the threads in which it is compiled.
             threads: as of `mpscnn.load`, but at most the cores of this machine (`check_threads`).
             options: as of `mpscnn.load`.
 
@@ -179,7 +179,7 @@ class Models:
         return iter(self._by_name.values())
 
     def named(self, name: str) -> HostedModel:
-        """Raises RefusedError with 404."""
+        """Return the model of a name. Raise RefusedError with 404."""
         if name not in self._by_name:
             raise RefusedError(
                 HTTPStatus.NOT_FOUND,
@@ -190,7 +190,7 @@ class Models:
         return self._by_name[name]
 
     def for_task(self, name: str | None, task: str) -> HostedModel:
-        """The named model, which must be for the task, or the first that is. Raises RefusedError, UnsupportedError."""
+        """Return the named model, or the first one for the task. Raise RefusedError, UnsupportedError."""
         if name is not None:
             model = self.named(name)
             if model.task != task:
@@ -202,7 +202,7 @@ class Models:
         raise RefusedError(HTTPStatus.NOT_FOUND, "UnknownModel", f"no model for {task} is served")
 
     def close(self) -> None:
-        """At the service's end."""
+        """Close all models when the service ends."""
         for model in self._by_name.values():
             model.compiled.retire()
 
@@ -215,11 +215,9 @@ def host(
     threads: int | Literal["auto"] = "auto",
     **options: Any,
 ) -> HostedModel:
-    """Loads what `mpscnn.load` takes, with its options.
+    """Load a model with the options of `mpscnn.load`.
 
-    A registry name is the model's name, of a file its name without the suffix.
-
-    Raises as `mpscnn.load` does.
+    Its name is the registry's, or that of its file without the suffix. Raises as `mpscnn.load` does.
     """
     text = os.fspath(source)
     name = Path(text).stem if is_path(text) else text

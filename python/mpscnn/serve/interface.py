@@ -47,7 +47,7 @@ JSON_ANSWER = {"description": "What is asked for.", "content": {JSON: {"schema":
 
 
 def failures(*statuses: int) -> dict[str, Any]:
-    """Answers of an operation, beside those that all have."""
+    """Describe answers of an operation that not all operations have."""
     return {str(status): _failure(status) for status in statuses}
 
 
@@ -62,7 +62,7 @@ def _failure(status: int) -> dict[str, Any]:
 
 
 def complete_description(app: FastAPI, secured: bool, is_open: Collection[str]) -> None:
-    """Adds to an application's description what its routes do not say.
+    """Complete an application's description with what all routes have in common.
 
     Args:
         app: whose routes are all there.

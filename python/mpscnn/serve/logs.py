@@ -96,7 +96,7 @@ class Observed:
             await self._app(inner, receive, counted)
         finally:
             seconds = time.perf_counter() - begun
-            # The pattern, not the path, of which there may be any number.
+            # There may be any number of paths, but few patterns.
             route = getattr(inner.get("route"), "path", "other")
             self._metrics.requests.labels(route, str(status)).inc()
             self._metrics.seconds.labels(route).observe(seconds)

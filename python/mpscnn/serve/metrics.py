@@ -1,4 +1,4 @@
-"""What a service counts, for Prometheus."""
+"""The metrics of a service, for Prometheus."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _REASONS = ("queue", "deadline", "gone", "bytes")
 
 
 class Metrics:
-    """Of one service, in a registry of its own."""
+    """The metrics of one service, in their own registry."""
 
     def __init__(self, queue: RequestQueue, bodies: MemoryBudget, tensors: MemoryBudget) -> None:
         registry = CollectorRegistry()
@@ -60,6 +60,6 @@ class Metrics:
         arrays.set_function(lambda: tensors.used)
 
     def text(self) -> bytes:
-        """In Prometheus' text format."""
+        """Return all metrics in Prometheus' text format."""
         content: bytes = generate_latest(self._registry)
         return content

@@ -40,7 +40,7 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
 
 
 def add_model_routes(app: FastAPI, service: Service) -> None:
-    """To look at models, and to compile them for another device."""
+    """Add the routes that show models, and compile them for another device."""
 
     async def list_models() -> Any:
         return JSONResponse({"models": [model.describe() for model in service.models]})
@@ -114,7 +114,7 @@ def add_model_routes(app: FastAPI, service: Service) -> None:
 
 
 def _options(body: bytearray) -> dict[str, Any]:
-    """Arguments of `HostedModel.change`; what they may be is said by `mpscnn.load`. Raises ParameterError."""
+    """Return arguments of `HostedModel.change`, whose values `mpscnn.load` checks. Raise ParameterError."""
     try:
         given = json.loads(body)
     except (ValueError, RecursionError):

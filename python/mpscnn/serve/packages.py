@@ -1,4 +1,4 @@
-"""Whether the packages of the extra `serve` are there."""
+"""A check for the packages of the extra `serve`."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _PACKAGES = {
 
 
 def require_packages() -> None:
-    """Raises UnsupportedError, which names what is missing and the extra that brings it."""
+    """Raise UnsupportedError if packages are missing. It names them, and the extra that brings them."""
     missing = [title for name, title in _PACKAGES.items() if find_spec(name) is None]
     if missing:
         raise UnsupportedError(f'serving needs {", ".join(missing)}: pip install "mpscnn[serve]"')

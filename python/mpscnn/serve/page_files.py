@@ -24,7 +24,7 @@ _KINDS = {
 
 
 def page_files() -> dict[str, Path]:
-    """Files by their paths in addresses; index.html is /."""
+    """Return all files by their paths in addresses; index.html is /."""
     files = {}
     for path in sorted(PAGE.rglob("*")):
         if path.suffix in _KINDS:
@@ -34,7 +34,7 @@ def page_files() -> dict[str, Path]:
 
 
 def add_page(app: FastAPI) -> frozenset[str]:
-    """Serves the files. Returns their paths."""
+    """Serve the files. Return their paths."""
     files = page_files()
     for address, path in files.items():
         app.add_api_route(address, _file(path), methods=["GET"], include_in_schema=False)

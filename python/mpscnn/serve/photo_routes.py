@@ -23,7 +23,7 @@ __all__ = ["add_photo_routes"]
 
 @dataclass(frozen=True)
 class _Option:
-    """One of the query's."""
+    """One option of the query."""
 
     name: str
     parse: Callable[[str], Any]
@@ -40,7 +40,7 @@ _COUNT = {"type": "integer", "minimum": 1}
 _MODEL = _Option("model", str, {"type": "string"}, "Default: the first one for this task.")
 _TOP = 5
 
-# By the query's names; `name` is the model's.
+# The options by their names in the query. `name` is the name that the model's method has for it.
 _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     "/v1/classify": (
         "classification",
@@ -110,7 +110,7 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
                     return picture(result, taken.photo, kind)
                 return taken.json(hosted.name, result)
 
-            if kind == JSON and task != "segmentation":  # takes less than a thread's turn
+            if kind == JSON and task != "segmentation":  # it takes less time than a thread
                 content = finish(await service.compute(request, hosted, ends, submit, held=held))
             else:
                 content = await service.compute(request, hosted, ends, submit, finish, held)
@@ -122,11 +122,11 @@ def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
 
 
 class _Taken:
-    """A photo on its way."""
+    """A photo between its decoding and its answer."""
 
     photo: Photo
     options: str
-    """`Compiled.options` of what has computed it."""
+    """`Compiled.options` of the model that has computed it."""
 
     def __init__(self, max_pixels: int) -> None:
         self._max_pixels = max_pixels
@@ -152,7 +152,7 @@ class _Taken:
 
 
 def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
-    """The query as options of the model's task. Raises ParameterError."""
+    """Return the query as options of the model's task. Raise ParameterError."""
     wanted = {}
     for name, text in request.query_params.items():
         if name == "model":
@@ -170,7 +170,7 @@ def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
 
 
 def _described(options: dict[str, _Option]) -> dict[str, Any]:
-    """For the OpenAPI page."""
+    """Describe a route for OpenAPI."""
     binary = {"schema": {"type": "string", "format": "binary"}}
     form = {"schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}}
     return {

@@ -146,15 +146,20 @@ class _Inference:
 
     def submit(self, compiled: Compiled) -> Any:
         """Decode the inputs in a thread, and give them to the model."""
-        if self._wanted is None:
-            with self._service.decoding:
-                self._wanted = self._parsed()
+        if self._wanted is not None:
+            return compiled.tensors.submit(self._arrays(compiled, self._wanted))
+        with self._service.long_turn():
+            self._wanted = self._parsed()
             timeout = self._wanted.timeout
             if timeout is not None and time.perf_counter() - self._arrived >= timeout:
                 raise self._service.late()
+            arrays = self._arrays(compiled, self._wanted)
+        return compiled.tensors.submit(arrays)
+
+    def _arrays(self, compiled: Compiled, wanted: InferRequest) -> Any:
         settings = self._service.settings
-        self._tensors.add(tensor_bytes(compiled, self._wanted, settings.max_tensor_bytes))
-        return compiled.tensors.submit(input_arrays(compiled, self._wanted.inputs, settings.max_pixels))
+        self._tensors.add(tensor_bytes(compiled, wanted, settings.max_tensor_bytes))
+        return input_arrays(compiled, wanted.inputs, settings.max_pixels)
 
     def finish(self, result: Any) -> tuple[bytes, int | None]:
         """Return the answer, and how many of its bytes are JSON; None: all."""
@@ -169,7 +174,7 @@ class _Inference:
 
 
 def _named(service: Service, request: Request) -> HostedModel:
-    """The model of a path. Raises RefusedError with 404."""
+    """Return the model of a path. Raise RefusedError with 404."""
     name, version = request.path_params["name"], request.path_params.get("version", _VERSION)
     hosted = service.models.named(name)
     if version != _VERSION:

@@ -1,4 +1,4 @@
-"""`/docs`: the interface as a plain page, made of its OpenAPI description. It loads nothing."""
+"""`/docs`: a plain page made of the OpenAPI description. It loads nothing."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _STYLE = (
 
 
 def add_reference(app: FastAPI) -> None:
-    """At /docs."""
+    """Add the route /docs."""
     made: list[str] = []
 
     async def reference() -> Any:

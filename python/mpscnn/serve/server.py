@@ -1,4 +1,4 @@
-"""From a socket to an end that finishes what was taken."""
+"""The server: its socket, its limits, and its end."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ from mpscnn.serve.settings import Settings
 __all__ = ["address_of", "listening", "serve", "server_of"]
 
 _BACKLOG = 2_048
-#: Open files beside connections: libraries, models, the log.
+#: Open files that are not connections: libraries, models, the log.
 _OTHER_FILES = 128
 #: Seconds in which requests are finished after SIGTERM.
 _LAST_SECONDS = 8
 
 
 def listening(settings: Settings) -> socket.socket:
-    """A socket at the settings' host and port.
+    """Return a socket at the host and port of the settings.
 
     Raises:
         ParameterError: the host is not this machine's, the port is taken, or there may be more connections
@@ -58,7 +58,7 @@ def _taken(settings: Settings, error: OSError) -> ParameterError:
 
 
 def _allow_files(connections: int) -> None:
-    """Raises the process' limit of open files, where it may."""
+    """Raise the limit of open files of this process, where that is allowed."""
     needed = connections + _OTHER_FILES
     now, most = resource.getrlimit(resource.RLIMIT_NOFILE)
     if resource.RLIM_INFINITY != now < needed:
@@ -72,13 +72,13 @@ def _allow_files(connections: int) -> None:
 
 
 def address_of(listener: socket.socket) -> str:
-    """For browsers."""
+    """Return the address for browsers."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 def server_of(service: Service) -> uvicorn.Server:
-    """Of its application, with its limits."""
+    """Return uvicorn's server of the application, with the limits of the settings."""
     config = uvicorn.Config(
         application(service),
         http="httptools",
@@ -121,14 +121,14 @@ def serve(
         server.should_exit = True
 
     with ExitStack() as ending:
-        # Before uvicorn has its own handlers, and for those signals that it raises once more when they have ended it.
+        # A signal may come before uvicorn has its own handlers, and uvicorn raises it once more at its end.
         for number in (signal.SIGINT, signal.SIGTERM):
             ending.callback(signal.signal, number, signal.signal(number, end))
         ending.callback(event, "ended")
         ending.callback(service.close)
         try:
             listener.listen(_BACKLOG)
-        except OSError as error:  # two may be bound to a port before one of them listens
+        except OSError as error:  # two sockets may be bound to a port before one of them listens
             raise _taken(settings, error) from error
         address = address_of(listener)
         if address_file is not None:

@@ -7,7 +7,7 @@ import contextlib
 import math
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from http import HTTPStatus
@@ -19,7 +19,7 @@ from starlette.requests import ClientDisconnect
 
 from mpscnn._private.arguments import is_finite_number
 from mpscnn.errors import ParameterError
-from mpscnn.serve.failures import ClientGoneError, RefusedError
+from mpscnn.serve.failures import RefusedError, client_gone
 from mpscnn.serve.hosting import Compiled, HostedModel, Models
 from mpscnn.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue, Share
 from mpscnn.serve.metrics import Metrics
@@ -33,6 +33,8 @@ Finish = Callable[[Any], Any]
 """Makes the answer of the result in a thread."""
 
 _DEADLINE = "x-request-timeout"
+_UNWATCHED = 0.1  # seconds
+_PAUSE = 0.001  # seconds, in which the event loop has its turn
 
 
 class Service:
@@ -46,8 +48,7 @@ class Service:
         self.tensors = MemoryBudget(settings.held_tensor_bytes, "tensors and answers")
         self.metrics = Metrics(self.queue, self.bodies, self.tensors)
         self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
-        self.decoding = threading.Lock()
-        """Taken while a long request is decoded, since msgspec keeps all other threads waiting meanwhile."""
+        self._decoding = threading.Lock()
 
     def close(self) -> None:
         """Wait for what is computed."""
@@ -79,8 +80,8 @@ class Service:
         """Read a request's body, whose bytes `share` holds.
 
         Raises:
-            RefusedError: more than `most` bytes (413); not complete at `ends` (408); compressed (415); no room (503).
-            ClientGoneError: the client closes the connection.
+            RefusedError: more than `most` bytes (413); not complete at `ends` (408); compressed (415); no room (503);
+                the client closes the connection (499).
         """
         most = most or self.settings.max_bytes
         coding = request.headers.get("content-encoding", "identity").lower()
@@ -108,7 +109,7 @@ class Service:
                 HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time"
             ) from None
         except ClientDisconnect:
-            raise ClientGoneError from None
+            raise client_gone() from None
         except NoRoomError as error:
             raise self._no_room(error) from None
         self.metrics.received.inc(len(body))
@@ -128,8 +129,8 @@ class Service:
         A computation that has begun goes on when its request is given up. It keeps its slot and `held` until its end.
 
         Raises:
-            RefusedError: `ends` has come (504), the queue is full or a budget has no room (503).
-            ClientGoneError: the client closes the connection.
+            RefusedError: `ends` has come (504); the queue is full or a budget has no room (503); the client closes the
+                connection (499).
             Exception: what `submit`, the model and `finish` raise.
         """
         loop = asyncio.get_running_loop()
@@ -138,21 +139,28 @@ class Service:
         self.require_room()
         progress = _Progress()
         task = loop.create_task(self._run(progress, hosted, submit, finish))
-        gone = loop.create_task(_until_gone(request))
+        gone: asyncio.Task[None] | None = None
         try:
-            await asyncio.wait((task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED)
+            # Most requests have ended before it matters whether their clients wait.
+            await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - loop.time()))
+            if not task.done() and loop.time() < ends:
+                gone = loop.create_task(_until_gone(request))
+                await asyncio.wait(
+                    (task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
+                )
             if task.done():
                 return task.result()
-            if gone.done():
+            if gone is not None and gone.done():
                 self.metrics.refused.labels("gone").inc()
-                raise ClientGoneError
+                raise client_gone()
             raise self.late()
         except QueueFullError:
             raise self._queue_full() from None
         except NoRoomError as error:
             raise self._no_room(error) from None
         finally:
-            gone.cancel()
+            if gone is not None:
+                gone.cancel()
             if not task.done():
                 progress.give_up(task, held)
             del task  # it has the exception, whose traceback leads to this frame
@@ -182,6 +190,15 @@ class Service:
             seconds = time.perf_counter() - begun
             self.queue.leave(seconds)
             self.metrics.computing.labels(hosted.name).observe(seconds)
+
+    @contextlib.contextmanager
+    def long_turn(self) -> Iterator[None]:
+        """Decode one long request at a time, in a thread. A step of it may keep all other threads waiting for 0.1 s."""
+        with self._decoding:
+            try:
+                yield
+            finally:
+                time.sleep(_PAUSE)
 
     def hold_answer(self, share: Share, count: int) -> None:
         """Hold the bytes of an answer until it is taken. Raise RefusedError: too many (413), no room (503)."""

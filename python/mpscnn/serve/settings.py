@@ -1,4 +1,4 @@
-"""What a service allows, and how much."""
+"""The limits of a service."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ __all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
 
 
 def default_inflight() -> int:
-    """Photos of a model under way at once: one for each core, and one that is being decoded."""
+    """Return how many requests are computed at once: one for each core, and one that is decoded."""
     return min(available_processors() + 1, 32)
 
 
@@ -32,36 +32,36 @@ def check_threads(threads: object) -> None:
 
 @dataclass(frozen=True)
 class Settings:
-    """Limits of a service. Raises ParameterError for one out of its range."""
+    """The limits of a service. Raises ParameterError for a value out of its range."""
 
     host: str = "127.0.0.1"
     port: int = 8000
-    """0: one that is free."""
+    """0: any free port."""
     token: str | None = None
-    """What requests must bring as `Authorization: Bearer TOKEN`."""
+    """Requests must have it as `Authorization: Bearer TOKEN`."""
     insecure: bool = False
     """Serve other machines without a token."""
     allowed_hosts: tuple[str, ...] = ()
-    """Names by which browsers may call the service, beside its address."""
+    """More names by which browsers may call the service."""
     inflight: int = 0
     """Requests computed at once; 0: `default_inflight`."""
     batch: int = 1
-    """Requests that are computed as one, where so many wait."""
+    """Up to so many requests that wait are computed as one."""
     queue: int = 64
-    """Requests that may wait."""
+    """The number of requests that may wait."""
     deadline: float = 30.0
-    """Seconds from a request's arrival to its answer."""
+    """The seconds from a request's arrival to its answer."""
     max_bytes: int = 20_000_000
-    """Of a request's body."""
+    """The largest body of a request."""
     max_pixels: int = 50_000_000
-    """Of a photo; of tensors the photos together."""
+    """The largest photo, and the sum of all photos in a request's tensors."""
     max_tensor_bytes: int = 200_000_000
-    """Of a request's tensors: inputs as the network takes them, outputs, and the answer. Of all requests that are
-    computed, and of answers that are not taken yet, four times as many."""
+    """The largest sum of a request's inputs as the network takes them, outputs, and answer. All requests that are
+    computed, and all answers that are not taken yet, may take four times as many."""
     max_held_bytes: int = 0
-    """Of all bodies whose requests are not answered yet; 0: 16 times `max_bytes`."""
+    """The largest sum of all bodies whose requests are not answered yet; 0: 16 times `max_bytes`."""
     connections: int = 1_000
-    """Open at once."""
+    """The number of open connections."""
 
     def __post_init__(self) -> None:
         whole_number("port", self.port, least=0, most=65_535)
@@ -89,27 +89,27 @@ class Settings:
 
     @property
     def held_bytes(self) -> int:
-        """Of all bodies at once."""
+        """Return the limit of all bodies at once."""
         return self.max_held_bytes or 16 * self.max_bytes
 
     @property
     def held_tensor_bytes(self) -> int:
-        """Of the tensors and answers of all requests at once."""
+        """Return the limit of the tensors and answers of all requests at once."""
         return 4 * self.max_tensor_bytes
 
     @property
     def slots(self) -> int:
-        """Requests under way at once."""
+        """Return how many requests are under way at once."""
         return self.runs * self.batch
 
     @property
     def runs(self) -> int:
-        """Runs of a network under way at once."""
+        """Return how many runs of a network are under way at once."""
         return self.inflight or default_inflight()
 
 
 def is_loopback(host: str) -> bool:
-    """Whether only this machine reaches an address."""
+    """Return whether only this machine reaches an address."""
     if host == "localhost":
         return True
     try:
