@@ -27,7 +27,18 @@ settings.register_profile("full", parent=settings.get_profile("default"), max_ex
 settings.load_profile("default")  # another: pytest --hypothesis-profile=full
 
 
+# What a shell may have exported, and would change what commands print or which models they find.
+NOT_FOR_TESTS = "COLUMNS", "LINES", "FORCE_COLOR", "NO_COLOR", "CLICOLOR", "CLICOLOR_FORCE", "MPSCNN_MODELS"
+
+
 def pytest_configure(config: pytest.Config) -> None:
+    for variable in NOT_FOR_TESTS:
+        os.environ.pop(variable, None)
+    # Some tests start programs in other directories, where relative places would be others.
+    if places := os.environ.get("PYTHONPATH"):
+        os.environ["PYTHONPATH"] = os.pathsep.join(
+            str(Path(place).absolute()) for place in places.split(os.pathsep) if place
+        )
     # What "auto" means in a test does not depend on the machine.
     os.environ["MPSCNN_DEVICE"] = config.getoption("--device")
     # A shell starts background jobs so that they ignore Ctrl-C, and so would each program that a test interrupts.
