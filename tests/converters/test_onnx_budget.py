@@ -27,6 +27,7 @@ from mpscnn.converters import budget
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.file import file_of_model
 from mpscnn.converters.onnx_reader.foldable import FOLDABLE
+from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import Error, UnsupportedError
 
 Case = tuple[list[Any], dict[str, Any]]
@@ -156,7 +157,7 @@ def computed(case: Case) -> Constants:
     made = model([*nodes, node("Relu", ["x"], "out")], {"x": (1, 4)}, constants, outputs=("out",))
     assert made.ByteSize() < 4_000
     file = file_of_model(made, "model.onnx")
-    found = Constants(file)
+    found = Constants(file, Parameters(None))
     for one in file.nodes[:-1]:
         assert found.compute(one)
     return found
@@ -270,7 +271,7 @@ def test_each_look_at_a_large_constant_is_counted() -> None:
     nodes = [node("Add", ["x", "c"], f"y{place}") for place in range(400)]
     made = model([constant, *nodes], {"x": (1, LARGE * LARGE // 4)}, shape, outputs=["y399"])
     file = file_of_model(made, "model.onnx")
-    constants = Constants(file)
+    constants = Constants(file, Parameters(None))
     assert constants.compute(file.nodes[0])
     with pytest.raises(UnsupportedError, match="operations"):
         list(map(constants.fixed, ["c"] * 400, ["its operand"] * 400))
