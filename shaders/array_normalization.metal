@@ -14,8 +14,7 @@ using namespace metal;
 kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *source [[buffer(1)]],
                                      const device float *means [[buffer(2)]],
-                                     device float *result [[buffer(3)]],
-                                     uint i [[thread_position_in_grid]]) {
+                                     device float *result [[buffer(3)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const uint channel = i % params.channels, part = i / params.channels;
     const uint end = min((part + 1u) * params.part, params.pixels);
@@ -23,7 +22,8 @@ kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffe
     squares.begin();
     deviations.begin();
     for (uint pixel = part * params.part; pixel < end; ++pixel) {
-        const float deviation = load(source, pixel * params.channels + channel, params.run, 1) - means[channel];
+        const float deviation =
+            load(source, pixel * params.channels + channel, params.run, 1) - means[channel];
         squares.add(deviation * deviation);
         deviations.add(deviation);
     }
@@ -71,8 +71,8 @@ kernel void array_batch_normalization(constant ArrayChannelParams &params [[buff
 kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
-                             const device float *statistics [[buffer(3)]],
-                             device float *result [[buffer(4)]], uint i [[thread_position_in_grid]]) {
+                             const device float *statistics [[buffer(3)]], device float *result [[buffer(4)]],
+                             uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const uint channel = i % params.channels, part = i / params.channels;
     const uint end = min((part + 1u) * params.part, params.pixels);
@@ -96,8 +96,8 @@ kernel void array_batch_gradient(constant ArrayChannelParams &params [[buffer(0)
                                  const device float *source [[buffer(2)]],
                                  const device float *statistics [[buffer(3)]],
                                  const device float *sums [[buffer(4)]],
-                                 const device float *gamma [[buffer(5)]],
-                                 device float *result [[buffer(6)]], uint i [[thread_position_in_grid]]) {
+                                 const device float *gamma [[buffer(5)]], device float *result [[buffer(6)]],
+                                 uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const uint channel = i % params.channels;
     const float inverse = inverse_deviation(statistics, channel, params), size = float(params.pixels);
@@ -118,38 +118,92 @@ inline uint unit_of(uint i, constant ArrayUnitParams &params) {
     return i / params.image * params.groups + i % params.pitch / params.channels;
 }
 
-/// The mean of each unit, and 1 / sqrt(variance + epsilon).
-kernel void array_unit_statistics(constant ArrayUnitParams &params [[buffer(0)]],
-                                  const device float *source [[buffer(1)]],
-                                  device float *result [[buffer(2)]],
-                                  uint unit [[thread_position_in_grid]]) {
-    if (unit >= params.run.threads) return;
+/// Numbers of a unit: its elements are multiplied by the factor, a power of two, before the mean and the
+/// rest, which rounding took from the mean, are subtracted and the inverse of the norm multiplies them. The
+/// steepness is the norm over what its root alone is, or 0 where epsilon alone decides it.
+enum UnitNumber {
+    unit_mean = 0,
+    unit_inverse = 1,
+    unit_rest = 2,
+    unit_factor = 3,
+    unit_steepness = 4,
+    unit_numbers = 5
+};
+
+inline bool is_centred(constant ArrayUnitParams &params) {
+    return VectorNorm(params.norm) == VectorNorm::deviation;
+}
+inline bool adds_magnitudes(constant ArrayUnitParams &params) {
+    return VectorNorm(params.norm) == VectorNorm::l1_norm;
+}
+/// By which sums of a unit's elements are divided in its norm.
+inline float unit_divisor(constant ArrayUnitParams &params) {
+    const VectorNorm norm = VectorNorm(params.norm);
+    const bool averages = norm == VectorNorm::deviation || norm == VectorNorm::root_mean_square;
+    return averages ? float(params.pixels * params.channels) : 1.0f;
+}
+
+/// Stores a unit's numbers for a factor and returns the norm.
+inline float unit_statistics(const device float *source, device float *result, uint unit, float factor,
+                             constant ArrayUnitParams &params) {
     const uint begin = unit_begin(unit, params);
-    const float size = float(params.pixels * params.channels);
-    LongSum sum;
-    sum.begin();
-    for (uint pixel = 0; pixel < params.pixels; ++pixel)
-        for (uint c = 0; c < params.channels; ++c)
-            sum.add(load(source, begin + pixel * params.pitch + c, params.run, 1));
-    const float mean = sum.result() / size;
+    const float size = float(params.pixels * params.channels), epsilon = params.epsilon * factor;
+    const EpsilonRule rule = EpsilonRule(params.epsilon_rule);
+    const bool magnitudes = adds_magnitudes(params);
+    float mean = 0.0f;
+    if (is_centred(params)) {
+        LongSum sum;
+        sum.begin();
+        for (uint pixel = 0; pixel < params.pixels; ++pixel)
+            for (uint c = 0; c < params.channels; ++c)
+                sum.add(load(source, begin + pixel * params.pitch + c, params.run, 1) * factor);
+        mean = sum.result() / size;
+    }
     LongSum squares, deviations;
     squares.begin();
     deviations.begin();
     for (uint pixel = 0; pixel < params.pixels; ++pixel)
         for (uint c = 0; c < params.channels; ++c) {
-            const float deviation = load(source, begin + pixel * params.pitch + c, params.run, 1) - mean;
-            squares.add(deviation * deviation);
+            const float deviation =
+                load(source, begin + pixel * params.pitch + c, params.run, 1) * factor - mean;
+            squares.add(magnitudes ? fabs(deviation) : deviation * deviation);
             deviations.add(deviation);
         }
-    const float total = deviations.result(), rest = total / size;
-    const float variance = (squares.result() - total * rest) / size;
-    result[3u * unit] = mean;
-    result[3u * unit + 1u] = 1.0f / sqrt((variance < 0.0f ? 0.0f : variance) + params.epsilon);
-    result[3u * unit + 2u] = rest; // what rounding took from the mean
+    const float total = is_centred(params) ? deviations.result() : 0.0f, rest = total / size;
+    float square = (squares.result() - total * rest) / unit_divisor(params);
+    square = square < 0.0f ? 0.0f : square;
+    if (rule == EpsilonRule::inside) square += magnitudes ? epsilon : epsilon * factor;
+    const float root = magnitudes ? square : sqrt(square);
+    const bool is_least = rule == EpsilonRule::minimum && root < epsilon;
+    const float norm = is_least ? epsilon : rule == EpsilonRule::outside ? root + epsilon : root;
+    device float *numbers = result + unit_numbers * unit;
+    numbers[unit_mean] = mean;
+    numbers[unit_inverse] = norm == 0.0f ? 0.0f : 1.0f / norm;
+    numbers[unit_rest] = rest;
+    numbers[unit_factor] = factor;
+    numbers[unit_steepness] = is_least || root == 0.0f ? 0.0f : magnitudes ? 1.0f : norm / root;
+    return norm;
+}
+
+/// The numbers of each unit. Squares that are too large or too small for float are those of scaled elements.
+kernel void array_unit_statistics(constant ArrayUnitParams &params [[buffer(0)]],
+                                  const device float *source [[buffer(1)]],
+                                  device float *result [[buffer(2)]], uint unit [[thread_position_in_grid]]) {
+    if (unit >= params.run.threads) return;
+    const float norm = unit_statistics(source, result, unit, 1.0f, params);
+    if (norm >= 1e-15f && norm < INFINITY) return;
+    const uint begin = unit_begin(unit, params);
+    float largest = 0.0f;
+    for (uint pixel = 0; pixel < params.pixels; ++pixel)
+        for (uint c = 0; c < params.channels; ++c)
+            largest = max(largest, fabs(load(source, begin + pixel * params.pitch + c, params.run, 1)));
+    if (!(largest > 0.0f && largest < INFINITY)) return;
+    unit_statistics(source, result, unit, exp2(-clamp(floor(log2(largest)), -126.0f, 126.0f)), params);
 }
 
 inline float unit_normalized(float x, const device float *statistics, uint unit) {
-    return (x - statistics[3u * unit] - statistics[3u * unit + 2u]) * statistics[3u * unit + 1u];
+    const device float *numbers = statistics + unit_numbers * unit;
+    return (x * numbers[unit_factor] - numbers[unit_mean] - numbers[unit_rest]) * numbers[unit_inverse];
 }
 
 kernel void array_unit_normalization(constant ArrayUnitParams &params [[buffer(0)]],
@@ -157,8 +211,7 @@ kernel void array_unit_normalization(constant ArrayUnitParams &params [[buffer(0
                                      const device float *statistics [[buffer(2)]],
                                      const device float *gamma [[buffer(3)]],
                                      const device float *beta [[buffer(4)]],
-                                     device float *result [[buffer(5)]],
-                                     uint i [[thread_position_in_grid]]) {
+                                     device float *result [[buffer(5)]], uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const uint channel = i % params.pitch;
     float value = unit_normalized(load(source, i, params.run, 1), statistics, unit_of(i, params));
@@ -173,8 +226,8 @@ kernel void array_unit_means(constant ArrayUnitParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
                              const device float *statistics [[buffer(3)]],
-                             const device float *gamma [[buffer(4)]],
-                             device float *result [[buffer(5)]], uint unit [[thread_position_in_grid]]) {
+                             const device float *gamma [[buffer(4)]], device float *result [[buffer(5)]],
+                             uint unit [[thread_position_in_grid]]) {
     if (unit >= params.run.threads) return;
     const uint begin = unit_begin(unit, params);
     const float size = float(params.pixels * params.channels);
@@ -189,8 +242,8 @@ kernel void array_unit_means(constant ArrayUnitParams &params [[buffer(0)]],
             gradients.add(given);
             products.add(given * unit_normalized(load(source, k, params.run, 2), statistics, unit));
         }
-    result[2u * unit] = gradients.result() / size;
-    result[2u * unit + 1u] = products.result() / size;
+    result[2u * unit] = is_centred(params) ? gradients.result() / size : 0.0f;
+    result[2u * unit + 1u] = products.result() / unit_divisor(params);
 }
 
 kernel void array_unit_gradient(constant ArrayUnitParams &params [[buffer(0)]],
@@ -198,15 +251,18 @@ kernel void array_unit_gradient(constant ArrayUnitParams &params [[buffer(0)]],
                                 const device float *source [[buffer(2)]],
                                 const device float *statistics [[buffer(3)]],
                                 const device float *gamma [[buffer(4)]],
-                                const device float *means [[buffer(5)]],
-                                device float *result [[buffer(6)]], uint i [[thread_position_in_grid]]) {
+                                const device float *means [[buffer(5)]], device float *result [[buffer(6)]],
+                                uint i [[thread_position_in_grid]]) {
     if (i >= params.run.threads) return;
     const uint unit = unit_of(i, params);
     float given = load(gradient, i, params.run, 1);
     if (params.has_gamma != 0) given *= gamma[i % params.pitch];
+    const device float *numbers = statistics + unit_numbers * unit;
     const float normalized = unit_normalized(load(source, i, params.run, 2), statistics, unit);
-    const float rest = given - means[2u * unit] - normalized * means[2u * unit + 1u];
-    store(result, rest * statistics[3u * unit + 1u], i, params.run, 6);
+    const float direction = adds_magnitudes(params) ? sign(normalized) : normalized;
+    const float slope = means[2u * unit + 1u] * numbers[unit_steepness];
+    const float rest = given - means[2u * unit] - direction * slope;
+    store(result, rest * (numbers[unit_inverse] * numbers[unit_factor]), i, params.run, 6);
 }
 
 // ---- Across channels ----

@@ -2,6 +2,7 @@
 
 #include "activation_params.h"
 #include "array_params.h"
+#include "kinds.h"
 
 /// Statistics of each channel over all pixels of all images.
 struct ArrayChannelParams {
@@ -21,6 +22,8 @@ struct ArrayUnitParams {
     unsigned int pixels;   ///< of a unit
     unsigned int pitch;    ///< elements from one pixel to the next
     unsigned int channels; ///< of a unit
+    int norm;              ///< VectorNorm
+    int epsilon_rule;      ///< EpsilonRule
     float epsilon;
     int has_gamma, has_beta;
     ActivationParams activation;

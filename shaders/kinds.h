@@ -35,9 +35,50 @@
     ENTRY(xnor, "xnor")                                                                                      \
     ENTRY(and_, "and")
 
+/// What a reduction makes of an axis:
+/// l2_norm         the square root of the sum of squares
+/// sum_of_squares  the sum of squares
+/// variance        the mean of the squared differences from the mean
+/// deviation       the square root of the variance
+/// log_sum_exp     the logarithm of the sum of exponentials
+#define FOR_EACH_REDUCTION_KIND(ENTRY)                                                                       \
+    ENTRY(max, "max")                                                                                        \
+    ENTRY(min, "min")                                                                                        \
+    ENTRY(sum, "sum")                                                                                        \
+    ENTRY(mean, "mean")                                                                                      \
+    ENTRY(product, "product")                                                                                \
+    ENTRY(l2_norm, "l2_norm")                                                                                \
+    ENTRY(sum_of_squares, "sum_of_squares")                                                                  \
+    ENTRY(variance, "variance")                                                                              \
+    ENTRY(deviation, "deviation")                                                                            \
+    ENTRY(log_sum_exp, "log_sum_exp")
+
+/// What a normalization divides a vector by:
+/// deviation         the square root of the variance; the mean is subtracted before
+/// root_mean_square  the square root of the mean of squares
+/// l2_norm           the square root of the sum of squares
+/// l1_norm           the sum of magnitudes
+#define FOR_EACH_VECTOR_NORM(ENTRY)                                                                          \
+    ENTRY(deviation, "deviation")                                                                            \
+    ENTRY(root_mean_square, "root_mean_square")                                                              \
+    ENTRY(l2_norm, "l2_norm")                                                                                \
+    ENTRY(l1_norm, "l1_norm")
+
+/// How epsilon keeps a norm away from zero:
+/// inside   added to what the root is taken of, or to an L1 norm
+/// outside  added to the norm
+/// minimum  the norm is at least epsilon
+#define FOR_EACH_EPSILON_RULE(ENTRY)                                                                         \
+    ENTRY(inside, "inside")                                                                                  \
+    ENTRY(outside, "outside")                                                                                \
+    ENTRY(minimum, "minimum")
+
 #define KIND_ENUMERATOR(ENUMERATOR, NAME) ENUMERATOR,
 enum class PoolingKind : int { FOR_EACH_POOLING_KIND(KIND_ENUMERATOR) };
 enum class PaddingMode : int { FOR_EACH_PADDING_MODE(KIND_ENUMERATOR) };
 enum class EdgeRule : int { FOR_EACH_EDGE_RULE(KIND_ENUMERATOR) };
 enum class BinaryKind : int { FOR_EACH_BINARY_KIND(KIND_ENUMERATOR) };
+enum class ReductionKind : int { FOR_EACH_REDUCTION_KIND(KIND_ENUMERATOR) };
+enum class VectorNorm : int { FOR_EACH_VECTOR_NORM(KIND_ENUMERATOR) };
+enum class EpsilonRule : int { FOR_EACH_EPSILON_RULE(KIND_ENUMERATOR) };
 #undef KIND_ENUMERATOR

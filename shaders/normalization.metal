@@ -9,9 +9,10 @@
 
 using namespace metal;
 
-/// Mean and variance of numbers of which the mean is roughly known.
+/// Mean and variance of numbers of which the mean is roughly known. The variance is that of the numbers times
+/// `factor`, a power of two: 1 unless squares are beyond float.
 struct Statistics {
-    float4 mean, variance, rest;
+    float4 mean, variance, rest, factor;
 };
 
 template <typename Image>
@@ -20,34 +21,68 @@ inline void store_statistics(Image image, Statistics of, bool with_rest, uint2 f
     const uint slice = position.z % layout.slices;
     store(image, without_unused_lanes(of.mean, slice, layout), first + uint(statistics_mean) * step,
           position.z);
+    if (!with_rest) of.variance = of.variance / of.factor / of.factor;
     store(image, without_unused_lanes(of.variance, slice, layout), first + uint(statistics_variance) * step,
           position.z);
-    if (with_rest)
-        store(image, without_unused_lanes(of.rest, slice, layout), first + uint(statistics_rest) * step,
-              position.z);
+    if (!with_rest) return;
+    store(image, without_unused_lanes(of.rest, slice, layout), first + uint(statistics_rest) * step,
+          position.z);
+    store(image, of.factor, first + uint(statistics_factor) * step, position.z);
 }
 
-/// Of one row. The mean first, then the deviations from it, which also show what rounding took from the mean.
-template <typename Source, typename Destination>
-inline void row_moments(Source source, Destination moments, constant MomentsParams &params, uint3 position) {
-    if (position.x > 0 || outside(position, params.moments)) return;
-    const float size = float(params.source.width);
+/// A power of two that brings a magnitude near 1; 1 for 0, an infinity and a NaN.
+inline float4 factor_for(float4 magnitude) {
+    const float4 exponent = clamp(floor(log2(magnitude)), float4(-126.0f), float4(126.0f));
+    const float4 one = float4(1.0f), factor = select(one, exp2(-exponent), magnitude > float4(0.0f));
+    return select(factor, one, magnitude == float4(INFINITY));
+}
+
+/// The mean of a row first, then the deviations, which also show what rounding took from the mean.
+template <typename Source>
+inline Statistics moments_of_row(Source source, uint row, uint slice, uint width, float4 factor) {
+    const float size = float(width);
     float4 sum = float4(0.0f), deviations = float4(0.0f), squares = float4(0.0f);
     // Differences to a number of the row: the sum of a constant one is then exact.
-    const float4 first = fetch(source, uint2(0u, position.y), position.z);
+    const float4 first = fetch(source, uint2(0u, row), slice) * factor;
     const float4 pivot = select(float4(0.0f), first, fabs(first) < float4(INFINITY));
-    for (uint x = 0; x < params.source.width; ++x)
-        sum += fetch(source, uint2(x, position.y), position.z) - pivot;
-    Statistics row;
-    row.mean = pivot + sum / size;
-    for (uint x = 0; x < params.source.width; ++x) {
-        const float4 deviation = fetch(source, uint2(x, position.y), position.z) - row.mean;
+    for (uint x = 0; x < width; ++x) sum += fetch(source, uint2(x, row), slice) * factor - pivot;
+    const float4 mean = pivot + sum / size;
+    for (uint x = 0; x < width; ++x) {
+        const float4 deviation = fetch(source, uint2(x, row), slice) * factor - mean;
         deviations += deviation;
         squares = fma(deviation, deviation, squares);
     }
-    row.rest = deviations / size;
+    const float4 rest = deviations / size;
+    Statistics result;
     // About mean + rest instead of mean.
-    row.variance = at_least(squares - deviations * row.rest, 0.0f) / size;
+    result.variance = at_least(squares - deviations * rest, 0.0f) / size;
+    result.mean = mean / factor;
+    result.rest = rest / factor;
+    result.factor = factor;
+    return result;
+}
+
+/// Whether float holds the squares of a row. Zeros have none.
+inline bool holds_squares(Statistics row) {
+    for (uint lane = 0; lane < 4; ++lane) {
+        const float variance = row.variance[lane], mean = fabs(row.mean[lane]);
+        if (!(variance < INFINITY)) return false;
+        if (variance < 1e-30f && mean < 1e-15f && mean > 0.0f) return false;
+    }
+    return true;
+}
+
+template <typename Source, typename Destination>
+inline void row_moments(Source source, Destination moments, constant MomentsParams &params, uint3 position) {
+    if (position.x > 0 || outside(position, params.moments)) return;
+    const uint width = params.source.width;
+    Statistics row = moments_of_row(source, position.y, position.z, width, float4(1.0f));
+    if (!holds_squares(row)) {
+        float4 largest = float4(0.0f);
+        for (uint x = 0; x < width; ++x)
+            largest = max(largest, fabs(fetch(source, uint2(x, position.y), position.z)));
+        row = moments_of_row(source, position.y, position.z, width, factor_for(largest));
+    }
     store_statistics(moments, row, true, uint2(0u, position.y), uint2(1u, 0u), position, params.moments);
 }
 
@@ -56,10 +91,12 @@ template <typename Source> inline Statistics fetch_moments(Source moments, uint 
     result.mean = fetch(moments, uint2(uint(statistics_mean), row), slice);
     result.variance = fetch(moments, uint2(uint(statistics_variance), row), slice);
     result.rest = fetch(moments, uint2(uint(statistics_rest), row), slice);
+    result.factor = fetch(moments, uint2(uint(statistics_factor), row), slice);
     return result;
 }
 
-/// Of all rows of the images that are united; the rows have one length.
+/// Of all rows of the images that are united; the rows have one length. Their factors become the smallest
+/// one.
 template <typename Source, typename Destination>
 inline void unite_rows(Source moments, Destination statistics, constant StatisticsParams &params,
                        uint3 position) {
@@ -67,22 +104,23 @@ inline void unite_rows(Source moments, Destination statistics, constant Statisti
     const SliceOfImage place = slice_of_image(position, params.statistics);
     const uint first_image = place.image * params.united_images, rows = params.source.height;
     const float size = float(rows * params.united_images);
-    Statistics all;
-    all.mean = fetch_moments(moments, 0, first_image * params.source.slices + place.slice).mean;
+    Statistics all = fetch_moments(moments, 0, first_image * params.source.slices + place.slice);
     all.rest = all.variance = float4(0.0f);
     for (uint image = 0; image < params.united_images; ++image)
         for (uint y = 0; y < rows; ++y) {
             const Statistics row =
                 fetch_moments(moments, y, (first_image + image) * params.source.slices + place.slice);
             all.rest += row.mean - all.mean + row.rest;
+            all.factor = min(all.factor, row.factor);
         }
     all.rest /= size;
     for (uint image = 0; image < params.united_images; ++image)
         for (uint y = 0; y < rows; ++y) {
             const Statistics row =
                 fetch_moments(moments, y, (first_image + image) * params.source.slices + place.slice);
-            const float4 away = row.mean - all.mean + row.rest - all.rest;
-            all.variance += fma(away, away, row.variance);
+            const float4 away = (row.mean - all.mean + row.rest - all.rest) * all.factor;
+            const float4 share = all.factor / row.factor;
+            all.variance += fma(away, away, row.variance * share * share);
         }
     all.variance /= size;
     const bool with_rest = params.statistics.height > uint(statistics_rest);
@@ -90,24 +128,30 @@ inline void unite_rows(Source moments, Destination statistics, constant Statisti
     store_statistics(statistics, all, with_rest, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// Mean and variance of a channel's group, of the statistics of its channels.
+/// Mean, variance, rest and factor of a channel's group, of the statistics of its channels.
 template <typename Source>
-inline float3 unite_group(Source channels, uint image, uint first, uint count, constant ImageParams &layout) {
+inline float4 unite_group(Source channels, uint image, uint first, uint count, constant ImageParams &layout) {
     const float size = float(count);
     const float mean = fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, first, layout);
     float rest = 0.0f, variance = 0.0f;
-    for (uint c = first; c < first + count; ++c)
+    float factor = fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, first, layout);
+    for (uint c = first; c < first + count; ++c) {
         rest += fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, c, layout) - mean +
                 fetch_channel(channels, uint2(0u, uint(statistics_rest)), image, c, layout);
+        factor = min(factor, fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, c, layout));
+    }
     rest /= size;
     for (uint c = first; c < first + count; ++c) {
-        const float away = fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, c, layout) -
-                           mean +
-                           fetch_channel(channels, uint2(0u, uint(statistics_rest)), image, c, layout) - rest;
-        variance +=
-            fma(away, away, fetch_channel(channels, uint2(0u, uint(statistics_variance)), image, c, layout));
+        const float distance =
+            fetch_channel(channels, uint2(0u, uint(statistics_mean)), image, c, layout) - mean +
+            fetch_channel(channels, uint2(0u, uint(statistics_rest)), image, c, layout) - rest;
+        const float away = distance * factor;
+        const float share =
+            factor / fetch_channel(channels, uint2(0u, uint(statistics_factor)), image, c, layout);
+        const float own = fetch_channel(channels, uint2(0u, uint(statistics_variance)), image, c, layout);
+        variance += fma(away, away, own * share * share);
     }
-    return float3(mean, variance / size, rest);
+    return float4(mean, variance / size, rest, factor);
 }
 
 template <typename Source, typename Destination>
@@ -117,12 +161,14 @@ inline void unite_channels(Source channels, Destination statistics, constant Sta
     const SliceOfImage place = slice_of_image(position, params.statistics);
     Statistics united;
     united.mean = united.variance = united.rest = float4(0.0f);
+    united.factor = float4(1.0f);
     for (uint lane = 0; lane < used_lanes(place.slice, params.statistics); ++lane) {
         const uint first = (4 * place.slice + lane) / params.group * params.group;
-        const float3 group = unite_group(channels, place.image, first, params.group, params.statistics);
+        const float4 group = unite_group(channels, place.image, first, params.group, params.statistics);
         united.mean[lane] = group[statistics_mean];
         united.variance[lane] = group[statistics_variance];
         united.rest[lane] = group[statistics_rest];
+        united.factor[lane] = group[statistics_factor];
     }
     store_statistics(statistics, united, true, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
@@ -137,36 +183,75 @@ inline void normalize(Source source, Moments statistics, Destination destination
     const uint of = params.statistics.images == 1 ? place.slice : position.z;
     const float4 mean = fetch(statistics, uint2(0u, uint(statistics_mean)), of);
     const float4 variance = fetch(statistics, uint2(0u, uint(statistics_variance)), of);
-    const float4 scale = terms[place.slice] / sqrt(variance + params.epsilon);
+    const bool is_complete = params.statistics.height > uint(statistics_rest);
+    const float4 factor =
+        is_complete ? fetch(statistics, uint2(0u, uint(statistics_factor)), of) : float4(1.0f);
+    const float4 epsilon = params.epsilon * factor * factor;
+    const float4 scale = terms[place.slice] * factor / sqrt(variance + epsilon);
     float4 shift = terms[slices + place.slice];
-    if (params.statistics.height > uint(statistics_rest))
-        shift -= fetch(statistics, uint2(0u, uint(statistics_rest)), of) * scale;
+    if (is_complete) shift -= fetch(statistics, uint2(0u, uint(statistics_rest)), of) * scale;
     const float4 normalized = fma(fetch(source, position.xy, position.z) - mean, scale, shift);
     const float4 result = activate(normalized, params.activation, slopes_of(terms, 2, place.slice, slices));
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
 }
 
-/// Mean, variance and rest of a pixel's channels, in the first lanes.
+/// Mean, norm and rest of a pixel's channels times `factor`, and that.
+template <typename Source>
+inline float4 scaled_statistics(Source source, uint2 at, uint first, constant PixelStatisticsParams &params,
+                                float factor) {
+    const VectorNorm norm = VectorNorm(params.norm);
+    const EpsilonRule rule = EpsilonRule(params.epsilon_rule);
+    const bool centred = norm == VectorNorm::deviation, magnitudes = norm == VectorNorm::l1_norm;
+    const uint slices = params.source.slices;
+    const float size = float(params.source.channels), epsilon = params.epsilon * factor;
+    float mean = 0.0f;
+    if (centred) {
+        float4 sums = float4(0.0f);
+        for (uint slice = 0; slice < slices; ++slice)
+            sums += without_unused_lanes(fetch(source, at, first + slice) * factor, slice, params.source);
+        mean = (sums[0] + sums[1] + (sums[2] + sums[3])) / size;
+    }
+    float4 deviations = float4(0.0f), squares = float4(0.0f);
+    for (uint slice = 0; slice < slices; ++slice) {
+        const float4 deviation = without_unused_lanes(
+            fetch(source, at, first + slice) * factor - float4(mean), slice, params.source);
+        deviations += deviation;
+        squares = magnitudes ? squares + fabs(deviation) : fma(deviation, deviation, squares);
+    }
+    const float rest =
+        centred ? (deviations[0] + deviations[1] + (deviations[2] + deviations[3])) / size : 0.0f;
+    float square = squares[0] + squares[1] + (squares[2] + squares[3]);
+    if (centred) square = at_least(float4(square / size - rest * rest), 0.0f)[0];
+    if (norm == VectorNorm::root_mean_square) square /= size;
+    if (rule == EpsilonRule::inside) square += magnitudes ? epsilon : epsilon * factor;
+    float length = magnitudes ? square : sqrt(square);
+    if (rule == EpsilonRule::outside) length += epsilon;
+    if (rule == EpsilonRule::minimum && length < epsilon) length = epsilon;
+    return float4(mean, length, rest, factor);
+}
+
+/// The factor for the largest magnitude of a pixel.
+template <typename Source>
+inline float pixel_factor(Source source, uint2 at, uint first, constant ImageParams &layout) {
+    float4 largest = float4(0.0f);
+    for (uint slice = 0; slice < layout.slices; ++slice)
+        largest = max(largest, fabs(without_unused_lanes(fetch(source, at, first + slice), slice, layout)));
+    const float magnitude = max(max(largest[0], largest[1]), max(largest[2], largest[3]));
+    return factor_for(float4(magnitude))[0];
+}
+
+/// Squares that are too large or too small for float are those of scaled channels.
 template <typename Source, typename Destination>
 inline void pixel_statistics(Source source, Destination statistics, constant PixelStatisticsParams &params,
                              uint3 position) {
     if (outside(position, params.statistics)) return;
-    const uint slices = params.source.slices, first = position.z * slices;
-    const float size = float(params.source.channels);
-    float4 sums = float4(0.0f), deviations = float4(0.0f), squares = float4(0.0f);
-    for (uint slice = 0; slice < slices; ++slice)
-        sums += without_unused_lanes(fetch(source, position.xy, first + slice), slice, params.source);
-    const float mean = (sums[0] + sums[1] + (sums[2] + sums[3])) / size;
-    for (uint slice = 0; slice < slices; ++slice) {
-        const float4 deviation = without_unused_lanes(
-            fetch(source, position.xy, first + slice) - float4(mean), slice, params.source);
-        deviations += deviation;
-        squares = fma(deviation, deviation, squares);
+    const uint first = position.z * params.source.slices;
+    float4 result = scaled_statistics(source, position.xy, first, params, 1.0f);
+    if (!(result[1] >= 1e-15f && result[1] < INFINITY)) {
+        const float factor = pixel_factor(source, position.xy, first, params.source);
+        result = scaled_statistics(source, position.xy, first, params, factor);
     }
-    const float rest = (deviations[0] + deviations[1] + (deviations[2] + deviations[3])) / size;
-    const float square = squares[0] + squares[1] + (squares[2] + squares[3]);
-    const float variance = at_least(float4(square / size - rest * rest), 0.0f)[0];
-    store(statistics, float4(mean, variance, rest, 0.0f), position.xy, position.z);
+    store(statistics, result, position.xy, position.z);
 }
 
 /// `terms` are gamma of all slices, behind them beta, then the slopes of a PReLU.
@@ -179,8 +264,8 @@ inline void normalize_pixels(Source source, Moments statistics, Destination dest
     const uint slices = params.image.slices;
     const float4 of_pixel = fetch(statistics, position.xy, place.image);
     const float4 deviation =
-        fetch(source, position.xy, position.z) - float4(of_pixel[0]) - float4(of_pixel[2]);
-    const float scale = 1.0f / sqrt(of_pixel[1] + params.epsilon);
+        fetch(source, position.xy, position.z) * of_pixel[3] - float4(of_pixel[0]) - float4(of_pixel[2]);
+    const float scale = of_pixel[1] == 0.0f ? 0.0f : 1.0f / of_pixel[1];
     const float4 normalized = deviation * scale * terms[place.slice] + terms[slices + place.slice];
     const float4 result = activate(normalized, params.activation, slopes_of(terms, 2, place.slice, slices));
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);

@@ -9,18 +9,27 @@
 using namespace metal;
 
 /// Whether x takes the place of the best so far.
-inline bool is_better(float x, float best, int kind) {
+inline bool is_better(float x, float best, ReductionKind kind) {
     if (best != best) return false;
-    return x != x || (kind == reduction_max ? x > best : x < best);
+    return x != x || (kind == ReductionKind::min ? x < best : x > best);
 }
 
-inline bool is_extreme(int kind) { return kind == reduction_max || kind == reduction_min; }
+inline ReductionKind kind_of(constant ReductionParams &params) { return ReductionKind(params.kind); }
+inline bool is_extreme(ReductionKind kind) {
+    return kind == ReductionKind::max || kind == ReductionKind::min;
+}
+inline bool is_spread(ReductionKind kind) {
+    return kind == ReductionKind::variance || kind == ReductionKind::deviation;
+}
+inline bool takes_root(ReductionKind kind) {
+    return kind == ReductionKind::l2_norm || kind == ReductionKind::deviation;
+}
 /// What a sum or product begins with.
-inline float neutral(int kind) { return kind == reduction_product ? 1.0f : 0.0f; }
+inline float neutral(ReductionKind kind) { return kind == ReductionKind::product ? 1.0f : 0.0f; }
 
 /// Two sums, products or extremes as one.
-inline float4 joined(float4 so_far, float4 x, int kind) {
-    if (kind == reduction_product) return so_far * x;
+inline float4 joined(float4 so_far, float4 x, ReductionKind kind) {
+    if (kind == ReductionKind::product) return so_far * x;
     if (!is_extreme(kind)) return so_far + x;
     float4 result = so_far;
     for (uint lane = 0; lane < 4; ++lane)
@@ -28,41 +37,101 @@ inline float4 joined(float4 so_far, float4 x, int kind) {
     return result;
 }
 
-/// With an element more.
-inline float4 reduced(float4 so_far, float4 x, int kind) {
-    return kind == reduction_norm ? fma(x, x, so_far) : joined(so_far, x, kind);
+/// With an element more. Some kinds compare it with a pivot, which an earlier pass found.
+inline float4 reduced(float4 so_far, float4 x, float4 pivot, ReductionKind kind) {
+    if (kind == ReductionKind::log_sum_exp) return so_far + exp(x - pivot);
+    if (is_spread(kind)) x -= pivot;
+    const bool squares =
+        is_spread(kind) || kind == ReductionKind::l2_norm || kind == ReductionKind::sum_of_squares;
+    return squares ? fma(x, x, so_far) : joined(so_far, x, kind);
 }
 
-/// What a sum of so many elements, or the best of them, means.
-inline float4 finished(float4 value, constant ReductionParams &params, uint count) {
-    if (params.kind == reduction_mean) return value / float(count);
-    if (params.kind == reduction_norm) return sqrt(value);
-    return params.kind == reduction_sum ? params.factor * value : value;
+/// What a sum of so many elements, or the best of them, means. A spread has another sum, that of the
+/// deviations from a rounded mean, the pivot.
+inline float4 finished(float4 value, float4 deviations, float4 pivot, constant ReductionParams &params,
+                       uint count) {
+    const ReductionKind kind = kind_of(params);
+    const float size = float(count);
+    if (is_spread(kind)) {
+        const float4 rest = deviations / size;
+        const float4 difference = value / size - rest * rest;
+        const float4 variance = select(difference, float4(0.0f), difference < float4(0.0f)) * params.factor;
+        return kind == ReductionKind::deviation ? sqrt(variance) : variance;
+    }
+    if (kind == ReductionKind::log_sum_exp)
+        return select(pivot + log(value), pivot, fabs(pivot) == float4(INFINITY));
+    if (kind == ReductionKind::mean) return value / size;
+    if (kind == ReductionKind::l2_norm) return sqrt(value);
+    return kind == ReductionKind::sum ? params.factor * value : value;
 }
 
-/// Along rows or columns: `step` is where the next element lies.
+/// A power of two that brings a magnitude near 1; 1 for 0, an infinity and a NaN.
+inline float4 scale_for(float4 magnitude) {
+    const float4 exponent = clamp(floor(log2(magnitude)), float4(-126.0f), float4(126.0f));
+    const float4 one = float4(1.0f), scale = select(one, exp2(-exponent), magnitude > float4(0.0f));
+    return select(scale, one, magnitude == float4(INFINITY));
+}
+
+/// Whether float holds the squares of norms: if not, elements are scaled by powers of two first.
+inline bool are_in_range(float4 norm, uint lanes) {
+    for (uint lane = 0; lane < lanes; ++lane)
+        if (!(norm[lane] >= 1e-15f && norm[lane] < INFINITY)) return false;
+    return true;
+}
+
+/// Along a row or column: `step` is where the next element lies. Each is multiplied by `scale` first.
+/// Elements are added up in blocks: the rounding error then grows with the size and the number of blocks.
 template <typename Source>
-inline float4 reduce_line(Source source, constant ReductionParams &params, uint2 first, uint2 step,
-                          uint count, uint slice) {
-    const bool sums = !is_extreme(params.kind);
-    const float4 initial = float4(neutral(params.kind));
-    float4 value = sums ? initial : fetch(source, first, slice);
-    // Elements are added up in blocks: the rounding error then grows with the size and the number of blocks.
+inline float4 reduce_line(Source source, uint2 first, uint2 step, uint count, uint slice, ReductionKind kind,
+                          float4 pivot, float4 scale) {
+    const bool sums = !is_extreme(kind);
+    const float4 initial = float4(neutral(kind));
+    float4 value = sums ? initial : fetch(source, first, slice) * scale;
     for (uint i = sums ? 0 : 1; i < count;) {
         float4 block = sums ? initial : value;
         const uint end = min(i + 64, count);
-        for (; i < end; ++i) block = reduced(block, fetch(source, first + i * step, slice), params.kind);
-        value = sums ? joined(value, block, params.kind) : block;
+        for (; i < end; ++i)
+            block = reduced(block, fetch(source, first + i * step, slice) * scale, pivot, kind);
+        value = sums ? joined(value, block, kind) : block;
     }
-    return finished(value, params, count);
+    return value;
+}
+
+/// All passes over a line.
+template <typename Source>
+inline float4 finish_line(Source source, uint2 first, uint2 step, uint count, uint slice,
+                          constant ReductionParams &params, float4 scale) {
+    const ReductionKind kind = kind_of(params);
+    float4 pivot = float4(0.0f), deviations = float4(0.0f);
+    if (kind == ReductionKind::log_sum_exp)
+        pivot = reduce_line(source, first, step, count, slice, ReductionKind::max, pivot, scale);
+    if (is_spread(kind)) {
+        const float4 sum = reduce_line(source, first, step, count, slice, ReductionKind::sum, pivot, scale);
+        pivot = sum / float(count);
+        for (uint i = 0; i < count; ++i) deviations += fetch(source, first + i * step, slice) * scale - pivot;
+    }
+    const float4 value = reduce_line(source, first, step, count, slice, kind, pivot, scale);
+    return finished(value, deviations, pivot, params, count);
+}
+
+template <typename Source>
+inline float4 reduce_whole_line(Source source, uint2 first, uint2 step, uint count, uint slice,
+                                constant ReductionParams &params) {
+    const float4 value = finish_line(source, first, step, count, slice, params, float4(1.0f));
+    const uint lanes = min(params.source.channels - slice % params.source.slices * 4u, 4u);
+    if (!takes_root(kind_of(params)) || are_in_range(value, lanes)) return value;
+    float4 largest = float4(0.0f);
+    for (uint i = 0; i < count; ++i) largest = max(largest, fabs(fetch(source, first + i * step, slice)));
+    const float4 scale = scale_for(largest);
+    return finish_line(source, first, step, count, slice, params, scale) / scale;
 }
 
 template <typename Source, typename Destination>
 inline void reduce_rows(Source source, Destination destination, constant ReductionParams &params,
                         uint3 position) {
     if (outside(position, params.destination)) return;
-    const float4 value =
-        reduce_line(source, params, uint2(0u, position.y), uint2(1u, 0u), params.source.width, position.z);
+    const float4 value = reduce_whole_line(source, uint2(0u, position.y), uint2(1u, 0u), params.source.width,
+                                           position.z, params);
     const uint slice = position.z % params.destination.slices;
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
@@ -71,10 +140,43 @@ template <typename Source, typename Destination>
 inline void reduce_columns(Source source, Destination destination, constant ReductionParams &params,
                            uint3 position) {
     if (outside(position, params.destination)) return;
-    const float4 value =
-        reduce_line(source, params, uint2(position.x, 0u), uint2(0u, 1u), params.source.height, position.z);
+    const float4 value = reduce_whole_line(source, uint2(position.x, 0u), uint2(0u, 1u), params.source.height,
+                                           position.z, params);
     const uint slice = position.z % params.destination.slices;
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
+}
+
+/// The channels of one pixel, multiplied by `scale`, to one number; before what it means is found out.
+template <typename Source>
+inline float reduce_pixel(Source source, uint2 at, uint first, constant ReductionParams &params,
+                          ReductionKind kind, float pivot, float scale) {
+    const float initial = is_extreme(kind) ? fetch(source, at, first)[0] * scale : neutral(kind);
+    float4 lanes = float4(initial);
+    for (uint slice = 0; slice < params.source.slices; ++slice) {
+        const float4 value = fetch(source, at, first + slice) * scale;
+        const float4 with_value = reduced(lanes, value, float4(pivot), kind);
+        lanes = select(lanes, with_value, channels_of(slice) < uint4(params.source.channels));
+    }
+    float4 value = lanes;
+    for (uint lane = 1; lane < 4; ++lane) value = joined(value, float4(lanes[lane]), kind);
+    return value[0];
+}
+
+template <typename Source>
+inline float finish_pixel(Source source, uint2 at, uint first, constant ReductionParams &params,
+                          float scale) {
+    const ReductionKind kind = kind_of(params);
+    const uint channels = params.source.channels;
+    float pivot = 0.0f, deviations = 0.0f;
+    if (kind == ReductionKind::log_sum_exp)
+        pivot = reduce_pixel(source, at, first, params, ReductionKind::max, pivot, scale);
+    if (is_spread(kind)) {
+        pivot = reduce_pixel(source, at, first, params, ReductionKind::sum, pivot, scale) / float(channels);
+        for (uint c = 0; c < channels; ++c)
+            deviations += fetch(source, at, first + c / 4)[c % 4] * scale - pivot;
+    }
+    const float value = reduce_pixel(source, at, first, params, kind, pivot, scale);
+    return finished(float4(value), float4(deviations), float4(pivot), params, channels)[0];
 }
 
 template <typename Source, typename Destination>
@@ -82,19 +184,15 @@ inline void reduce_channels(Source source, Destination destination, constant Red
                             uint3 position) {
     if (outside(position, params.destination)) return;
     const uint first = position.z * params.source.slices;
-    const float initial =
-        is_extreme(params.kind) ? fetch(source, position.xy, first)[0] : neutral(params.kind);
-    float4 lanes = float4(initial);
-    for (uint slice = 0; slice < params.source.slices; ++slice) {
-        const float4 value = fetch(source, position.xy, first + slice);
-        const float4 filled =
-            select(float4(initial), value, channels_of(slice) < uint4(params.source.channels));
-        lanes = reduced(lanes, filled, params.kind);
+    float result = finish_pixel(source, position.xy, first, params, 1.0f);
+    if (takes_root(kind_of(params)) && !are_in_range(float4(result), 1u)) {
+        float largest = 0.0f;
+        for (uint c = 0; c < params.source.channels; ++c)
+            largest = max(largest, fabs(fetch(source, position.xy, first + c / 4)[c % 4]));
+        const float scale = scale_for(float4(largest))[0];
+        result = finish_pixel(source, position.xy, first, params, scale) / scale;
     }
-    float4 value = lanes;
-    for (uint lane = 1; lane < 4; ++lane) value = joined(value, float4(lanes[lane]), params.kind);
-    const float4 result = finished(value, params, params.source.channels);
-    store(destination, float4(result[0], 0.0f, 0.0f, 0.0f), position.xy, position.z);
+    store(destination, float4(result, 0.0f, 0.0f, 0.0f), position.xy, position.z);
 }
 
 template <typename Source, typename Destination>
@@ -105,7 +203,7 @@ inline void find_argument(Source source, Destination destination, constant Reduc
     float best = fetch_channel(source, position.xy, position.z, 0, params.source);
     for (uint channel = 1; channel < params.source.channels; ++channel) {
         const float x = fetch_channel(source, position.xy, position.z, channel, params.source);
-        if (!is_better(x, best, params.kind)) continue;
+        if (!is_better(x, best, kind_of(params))) continue;
         best = x;
         argument = channel;
     }

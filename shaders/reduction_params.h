@@ -1,20 +1,12 @@
 #pragma once
 
 #include "image_params.h"
-
-enum ReductionKind {
-    reduction_max = 0,
-    reduction_min = 1,
-    reduction_sum = 2,
-    reduction_mean = 3,
-    reduction_product = 4,
-    reduction_norm = 5
-};
+#include "kinds.h"
 
 struct ReductionParams {
     ImageParams source, destination;
     int kind;     ///< ReductionKind
-    float factor; ///< of a sum
+    float factor; ///< of a sum or variance
 };
 
 struct WeightedReductionParams {

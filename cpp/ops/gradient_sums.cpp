@@ -26,11 +26,39 @@ Value to_chosen(const Reduction &reduction, GradientBuilder &builder) {
     return builder.add(broadcasting<Multiplication>(from_end), {chosen, share});
 }
 
-/// gradient * x / result, 0 where the result is 0.
-Value of_norm(const Reduction &reduction, GradientBuilder &builder) {
+/// The gradient of the result times numbers of the input's shape.
+Value times_gradient(const Reduction &reduction, GradientBuilder &builder, Value numbers, Value gradient) {
+    return builder.add(broadcasting<Multiplication>(axis_of(reduction.axis)), {numbers, gradient});
+}
+
+/// gradient / result, 0 where the result is 0.
+Value over_result(GradientBuilder &builder) {
     const Value quotient = builder.add(Division{}, {builder.gradient(), builder.result()});
-    const Value finite = builder.add(Mask{}, {builder.result(), quotient});
-    return builder.add(broadcasting<Multiplication>(axis_of(reduction.axis)), {builder.input(0), finite});
+    return builder.add(Mask{}, {builder.result(), quotient});
+}
+
+/// Differences between the input and a number of each line.
+Value less(const Reduction &reduction, GradientBuilder &builder, Value number) {
+    return builder.add(broadcasting<Subtraction>(axis_of(reduction.axis)), {builder.input(0), number});
+}
+
+/// Of a variance, factor * (x - mean) times the gradient, 2 * weight / extent the factor. A deviation's is
+/// half of that over the result.
+Value of_spread(const Reduction &reduction, GradientBuilder &builder, std::int64_t extent) {
+    const Reduction average{.kind = ReductionKind::mean, .axis = reduction.axis};
+    const Value mean = builder.add(average, {builder.input(0)});
+    const bool has_root = reduction.kind == ReductionKind::deviation;
+    const float factor = (has_root ? 1.0f : 2.0f) * reduction.weight / static_cast<float>(extent);
+    const Value gradient = has_root ? over_result(builder) : builder.gradient();
+    return times_gradient(reduction, builder, less(reduction, builder, mean),
+                          scaled(builder, gradient, factor));
+}
+
+/// The softmax times the gradient.
+Value of_log_sum(const Reduction &reduction, GradientBuilder &builder) {
+    const Neuron exponential{.kind = NeuronKind::exponential, .a = 1.0f, .b = 0.0f, .c = -1.0f};
+    const Value shares = builder.add(exponential, {less(reduction, builder, builder.result())});
+    return times_gradient(reduction, builder, shares, builder.gradient());
 }
 
 } // namespace
@@ -43,14 +71,23 @@ void add_own(const Reduction &reduction, GradientBuilder &builder) {
     case ReductionKind::min:
         return builder.give(0, to_chosen(reduction, builder));
     case ReductionKind::l2_norm:
-        return builder.give(0, of_norm(reduction, builder));
+        return builder.give(0, times_gradient(reduction, builder, builder.input(0), over_result(builder)));
+    case ReductionKind::sum_of_squares:
+        return builder.give(0, times_gradient(reduction, builder, builder.input(0),
+                                              scaled(builder, builder.gradient(), 2.0f)));
+    case ReductionKind::log_sum_exp:
+        return builder.give(0, of_log_sum(reduction, builder));
     case ReductionKind::product:
         builder.refuse("a product");
+    case ReductionKind::variance:
+    case ReductionKind::deviation:
     case ReductionKind::sum:
     case ReductionKind::mean:
         break;
     }
     if (extent == Shape::any) builder.refuse("a free extent");
+    if (reduction.kind == ReductionKind::variance || reduction.kind == ReductionKind::deviation)
+        return builder.give(0, of_spread(reduction, builder, extent));
     const bool is_mean = reduction.kind == ReductionKind::mean;
     builder.give(0, spread(reduction, builder, is_mean ? 1.0f / static_cast<float>(extent) : reduction.weight,
                            extent));

@@ -75,7 +75,9 @@ WeightSpecs GroupNormalization::weights(const InputShapes &inputs) const { retur
 
 void LayerNormalization::check(const InputShapes &inputs) const {
     require_fixed_channels(info, inputs);
-    require_epsilon(info, epsilon);
+    if (norm == VectorNorm::deviation && epsilon_rule == EpsilonRule::inside)
+        return require_epsilon(info, epsilon);
+    require_not_negative(info, "epsilon", epsilon);
 }
 
 WeightSpecs LayerNormalization::weights(const InputShapes &inputs) const { return gamma_and_beta(inputs); }

@@ -93,21 +93,33 @@ struct GroupNormalization {
     }
 };
 
-/// gamma * (x - mean) / sqrt(variance + epsilon) + beta with the mean and variance of the channels of each
-/// pixel. Ba, Kiros and Hinton 2016.
+/// gamma * x / norm + beta with a norm of the channels of each pixel. By default the norm is
+/// sqrt(variance + epsilon), and the mean is subtracted first: Ba, Kiros and Hinton 2016. The root mean
+/// square: Zhang and Sennrich 2019. Zeros stay where the norm is 0.
 struct LayerNormalization {
-    static constexpr OperationInfo info{"layer_normalization",
-                                        "Normalization by the mean and variance of each pixel's channels.",
-                                        1,
-                                        1,
-                                        true,
-                                        true,
-                                        true};
+    static constexpr OperationInfo info{
+        "layer_normalization",
+        "Normalization of each pixel's channels by their deviation or a norm.",
+        1,
+        1,
+        true,
+        true,
+        true};
 
     float epsilon = 1e-5f;
+    VectorNorm norm = VectorNorm::deviation;
+    EpsilonRule epsilon_rule = EpsilonRule::inside;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("epsilon", epsilon, "added to the variance, above zero");
+        visit("epsilon", epsilon,
+              "keeps the norm away from 0, as epsilon_rule says; above zero inside a deviation");
+        visit("norm", norm,
+              "deviation, after the mean was subtracted; root_mean_square, l2_norm or l1_norm, the sum of "
+              "magnitudes");
+        visit(
+            "epsilon_rule", epsilon_rule,
+            "inside: added to the variance, mean or sum; outside: added to the norm; minimum: the norm is at "
+            "least epsilon");
     }
 
     void check(const InputShapes &inputs) const;

@@ -20,9 +20,12 @@ void Reduction::check(const InputShapes &inputs) const {
     if (axis == ReductionAxis::height) require_rank(info, inputs, 4);
     if (axis == ReductionAxis::width && inputs[0].rank() < 3)
         fail(ErrorKind::shape, {info.name, ": the input must have 3 axes or more, got ", inputs[0].text()});
+    const bool is_spread = kind == ReductionKind::variance || kind == ReductionKind::deviation;
+    if (is_spread) return require_not_negative(info, "weight", weight);
     if (!std::isfinite(weight) || (weight != 1.0f && kind != ReductionKind::sum))
-        refuse_parameter(info, "weight", kind == ReductionKind::sum ? "finite" : "1 unless kind is sum",
-                         weight);
+        refuse_parameter(
+            info, "weight",
+            kind == ReductionKind::sum ? "finite" : "1 unless kind is sum, variance or deviation", weight);
 }
 
 Shape Reduction::output_shape(const InputShapes &inputs) const {

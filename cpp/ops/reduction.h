@@ -1,20 +1,9 @@
 #pragma once
 
+#include "ops/kinds.h"
 #include "ops/operation.h"
 
 namespace mpscnn::ops {
-
-enum class ReductionKind { max, min, sum, mean, product, l2_norm };
-
-template <> struct EnumNames<ReductionKind> {
-    static constexpr std::array<std::pair<const char *, ReductionKind>, 6> values{
-        {{"max", ReductionKind::max},
-         {"min", ReductionKind::min},
-         {"sum", ReductionKind::sum},
-         {"mean", ReductionKind::mean},
-         {"product", ReductionKind::product},
-         {"l2_norm", ReductionKind::l2_norm}}};
-};
 
 /// The axis that a reduction leaves with extent 1.
 enum class ReductionAxis { height, width, channels };
@@ -26,11 +15,12 @@ template <> struct EnumNames<ReductionAxis> {
          {"channels", ReductionAxis::channels}}};
 };
 
-/// Maximum, minimum, sum, mean, product or square root of the sum of squares along one axis, which stays with
-/// extent 1.
+/// One number for all elements along an axis, which stays with extent 1.
 struct Reduction {
     static constexpr OperationInfo info{
-        "reduction", "Maximum, minimum, sum, mean, product or L2 norm along one axis.", 1, 1, true, false,
+        "reduction", "One number along one axis: maximum, sum, mean, norm, variance and others.",
+        1,           1,
+        true,        false,
         true};
 
     ReductionKind kind = ReductionKind::max;
@@ -38,9 +28,13 @@ struct Reduction {
     float weight = 1.0f;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("kind", kind, "max, min, sum, mean, product or l2_norm, the square root of the sum of squares");
+        visit("kind", kind,
+              "max, min, sum, mean, product; l2_norm, the square root of the sum of squares; sum_of_squares; "
+              "variance, biased unless weight says otherwise; deviation, its square root; log_sum_exp, the "
+              "logarithm of the sum of exponentials");
         visit("axis", axis, "channels, the last axis; width, the one before; height, the one before that");
-        visit("weight", weight, "sum: factor of every element");
+        visit("weight", weight,
+              "sum: factor of every element; variance and deviation: factor of the variance");
     }
 
     void check(const InputShapes &inputs) const;

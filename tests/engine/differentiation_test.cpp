@@ -201,8 +201,9 @@ TEST(arithmetic_has_gradients) {
 TEST(reductions_to_chosen_elements_have_gradients) {
     for (const auto axis :
          {ops::ReductionAxis::channels, ops::ReductionAxis::width, ops::ReductionAxis::height})
-        for (const auto kind :
-             {ops::ReductionKind::max, ops::ReductionKind::min, ops::ReductionKind::l2_norm}) {
+        for (const auto kind : {ops::ReductionKind::max, ops::ReductionKind::min, ops::ReductionKind::l2_norm,
+                                ops::ReductionKind::sum_of_squares, ops::ReductionKind::log_sum_exp,
+                                ops::ReductionKind::variance, ops::ReductionKind::deviation}) {
             ops::Reduction reduction;
             reduction.kind = kind;
             reduction.axis = axis;

@@ -7,7 +7,7 @@ from typing import Any
 import hypothesis.strategies as st
 import numpy as np
 import pytest
-from hypothesis import example, given
+from hypothesis import assume, example, given
 from ops.single_layer import precisions, run_layer, seeds, values
 from reference.convolution import convolution
 from reference.normalization import (
@@ -17,6 +17,7 @@ from reference.normalization import (
     group_normalization,
     group_statistics,
     layer_normalization,
+    length,
     local_contrast_normalization,
     spatial_normalization,
     windows,
@@ -28,6 +29,7 @@ from tolerance import (
     linear_bound,
     local_contrast_bound,
     needs_promise_about_nan,
+    norm_bound,
     normalized_bound,
     power_bound,
     start_bound,
@@ -221,6 +223,102 @@ def test_layer_normalization(
     assert_close(result, layer_normalization(x, 1e-3, gamma, beta), bound, half=precision == "float16")
 
 
+NORMS = ["deviation", "root_mean_square", "l2_norm", "l1_norm"]
+RULES = ["inside", "outside", "minimum"]
+
+
+@given(
+    st.integers(1, 3),
+    st.lists(st.integers(1, 5), max_size=2),
+    st.integers(1, 600),
+    st.sampled_from(NORMS),
+    st.sampled_from(RULES),
+    st.sampled_from([0.0, 1e-3, 0.5]),
+    seeds,
+    precisions(),
+    st.booleans(),
+)
+def test_norms(
+    batch: int,
+    leading: list[int],
+    channels: int,
+    norm: str,
+    rule: str,
+    epsilon: float,
+    seed: int,
+    precision: str,
+    given_weights: bool,
+) -> None:
+    assume(epsilon or (norm, rule) != ("deviation", "inside"))
+    x = values(seed, (batch, *leading, channels), precision=precision)
+    gamma, beta = values(seed + 1, (channels,)), values(seed + 2, (channels,))
+    weights = {"gamma": gamma, "beta": beta} if given_weights else None
+    attributes = {"epsilon": epsilon, "norm": norm, "epsilon_rule": rule}
+    result = run_layer(
+        "layer_normalization", [x], attributes, weights=weights, precision=precision, threads=2
+    )
+    if not given_weights:
+        gamma, beta = np.ones(channels), np.zeros(channels)
+    reference = layer_normalization(x, np.float32(epsilon), gamma, beta, norm, rule)
+    wide = x.astype(np.float64)
+    mean = np.abs(wide).max(-1, keepdims=True) if norm == "deviation" else 0.0
+    size = length(wide - wide.mean(-1, keepdims=True) * (norm == "deviation"), epsilon, norm, rule)
+    scaled = np.divide(np.abs(gamma) * (np.abs(x) + mean), size, where=size > 0, out=0 * wide)
+    assert_close(result, reference, norm_bound(scaled, beta), half=precision == "float16")
+
+
+@pytest.mark.parametrize("magnitude", [1e-30, 1e-20, 1.0, 1e19, 1e30])
+@pytest.mark.parametrize("norm", NORMS)
+@pytest.mark.parametrize("rule", RULES)
+def test_norms_whose_squares_are_beyond_float32(norm: str, rule: str, magnitude: float) -> None:
+    x = values(0, (2, 3, 4, 37)) * np.float32(magnitude)
+    x[1, 1] = 0
+    epsilon = 1e-5 if magnitude == 1.0 or rule == "inside" else 0.0
+    attributes = {"epsilon": epsilon, "norm": norm, "epsilon_rule": rule}
+    gamma, beta = values(1, (37,)), values(2, (37,))
+    result = run_layer("layer_normalization", [x], attributes, weights={"gamma": gamma, "beta": beta})
+    reference = layer_normalization(x, np.float32(epsilon), gamma, beta, norm, rule)
+    unit = layer_normalization(x, np.float32(epsilon), 1.0, 0.0, norm, rule)
+    assert_close(result, reference, 4 * norm_bound(np.abs(gamma * unit).max(), beta))
+
+
+@pytest.mark.parametrize("magnitude", [1e-20, 1.0, 1e19, 1e30])
+@pytest.mark.parametrize("groups", [1, 3, 12])
+def test_groups_whose_squares_are_beyond_float32(groups: int, magnitude: float) -> None:
+    """One image has ordinary numbers, the other one of this magnitude, a group of it apart."""
+    x = values(0, (2, 30, 40, 12))
+    x[1] *= np.float32(magnitude)
+    if groups > 1:
+        x[1, ..., : 12 // groups] = values(1, (30, 40, 12 // groups))
+    gamma, beta = values(1, (12,)), values(2, (12,))
+    attributes = {"groups": groups, "epsilon": 1e-5 if magnitude >= 1 else 2e-38}
+    result = run_layer(
+        "group_normalization", [x], attributes, weights={"gamma": gamma, "beta": beta}, threads=3
+    )
+    epsilon = float(np.float32(attributes["epsilon"]))
+    mean, variance = group_statistics(x, groups)
+    reference = group_normalization(x, groups, epsilon, gamma, beta)
+    assert_close(result, reference, normalized_bound(x, mean, variance, epsilon, gamma, beta))
+
+
+def test_zeros_stay_zeros_without_an_epsilon() -> None:
+    network = mpscnn.Network(input=(5,))
+    for order in (1, 2):
+        network.output(network.unit_norm(network.input, order=order, epsilon=0.0))
+    network.output(network.rms_norm(network.input, epsilon=0.0))
+    for y in network.compile(precision="float32").session().run(np.zeros((1, 5), np.float32)).values():
+        np.testing.assert_array_equal(y, np.zeros((1, 5)))
+    with pytest.raises(mpscnn.ParameterError, match="order must be 1 or 2, got 3"):
+        network.unit_norm(network.input, order=3)
+
+
+def test_a_vector_of_halves_whose_norm_is_beyond_float16() -> None:
+    x = np.full((1, 512), 15.0, np.float32)
+    attributes = {"norm": "l2_norm", "epsilon": 0.0}
+    result = run_layer("layer_normalization", [x], attributes, precision="float16")
+    np.testing.assert_array_equal(result, np.full((1, 512), np.float16(1 / np.sqrt(512)), np.float32))
+
+
 def test_layer_normalization_takes_an_activation_and_keeps_nan_in_its_pixel() -> None:
     x = values(0, (1, 2, 3, 20))
     x[0, 1, 1, 7] = np.nan
@@ -371,6 +469,9 @@ def test_enormous_windows_run() -> None:
         ("batch_normalization", {"epsilon": 0.0}, "epsilon must be above 0"),
         ("group_normalization", {"epsilon": -1.0}, "epsilon must be above 0"),
         ("layer_normalization", {"epsilon": 0.0}, "epsilon must be above 0"),
+        ("layer_normalization", {"norm": "l2_norm", "epsilon": -1.0}, "epsilon must be at least 0"),
+        ("layer_normalization", {"norm": "l3"}, "norm: must be one of deviation"),
+        ("layer_normalization", {"epsilon_rule": "never"}, "epsilon_rule: must be one of inside"),
         ("group_normalization", {"groups": 0}, "groups must be a divisor of the 6 channels, got 0"),
         ("group_normalization", {"groups": 4}, "groups must be a divisor of the 6 channels, got 4"),
         ("cross_channel_normalization", {"kernel_size": 0}, "kernel_size must be 1 to"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from numpy.typing import NDArray
 from ops.single_layer import run_training, seeds, values
 from reference import normalization_gradient as reference
+from reference.normalization import length
 
 import mpscnn
 
@@ -60,6 +61,43 @@ def test_layers(shape: tuple[int, ...], mean: float, seed: int, scaled: bool) ->
     factor = gamma[0] if scaled else 1.0
     expected = reference.layer_normalization_gradient(gradient, x, factor, 0.125)
     assert (np.abs(result - expected) <= bound(gradient, x, factor, 0.125, (3,))).all()
+
+
+@given(
+    st.tuples(st.integers(1, 3), st.integers(1, 4), st.integers(1, 4), st.integers(1, 300)),
+    st.sampled_from(["deviation", "root_mean_square", "l2_norm", "l1_norm"]),
+    st.sampled_from(["inside", "outside", "minimum"]),
+    st.sampled_from([0.125, 3.0]),
+    seeds,
+    st.booleans(),
+)
+def test_norms(shape: tuple[int, ...], norm: str, rule: str, epsilon: float, seed: int, scaled: bool) -> None:
+    gradient, x, gamma = values(seed, shape), values(seed + 1, shape), values(seed + 2, (1, shape[-1]))
+    attributes = {"norm": norm, "epsilon_rule": rule, "epsilon": epsilon}
+    inputs = [gradient, x, *([gamma] if scaled else [])]
+    result = run_training("layer_normalization_gradient", inputs, attributes, threads=1 + seed % 3)
+    factor = gamma[0] if scaled else 1.0
+    expected = reference.layer_normalization_gradient(gradient, x, factor, **attributes)
+    z = x.astype(np.float64) - (x.mean(-1, keepdims=True) if norm == "deviation" else 0.0)
+    size = length(z, epsilon, norm, rule)
+    root = np.maximum(length(z, 0.0, norm, "inside"), 1e-6)
+    magnitude = (np.abs(gradient * factor).sum(-1, keepdims=True) / size) * (1 + np.abs(z) / root)
+    assert (np.abs(result - expected) <= 4e-6 * magnitude + 1e-30).all()
+
+
+@pytest.mark.parametrize("norm", ["root_mean_square", "l2_norm", "l1_norm"])
+def test_norms_by_torch(norm: str) -> None:
+    gradient, x = values(0, (2, 5, 7, 12)), values(1, (2, 5, 7, 12))
+
+    def function(torch: Any, argument: Any) -> Any:
+        if norm == "root_mean_square":
+            return argument / torch.sqrt((argument * argument).mean(1, keepdim=True) + 0.25)
+        return torch.nn.functional.normalize(argument, p=1 if norm == "l1_norm" else 2, dim=1)
+
+    rule, epsilon = ("inside", 0.25) if norm == "root_mean_square" else ("minimum", 1e-12)
+    attributes = {"norm": norm, "epsilon_rule": rule, "epsilon": epsilon}
+    result = run_training("layer_normalization_gradient", [gradient, x], attributes)
+    np.testing.assert_allclose(result, torch_gradient(function, x, gradient), rtol=1e-4, atol=1e-5)
 
 
 @given(

@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from ops.single_layer import precisions, run_layer, seeds, values
-from reference.reduction import AXES, argument, reduction, weighted_reduction
-from tolerance import assert_close, linear_bound, ulp_bound
+from reference.reduction import AXES, argument, over_axes, reduction, weighted_reduction
+from tolerance import assert_close, linear_bound, log_sum_exp_bound, spread_bound, ulp_bound
 
 import mpscnn
 
 shapes = st.tuples(st.integers(1, 3), st.integers(1, 70), st.integers(1, 12), st.integers(1, 70))
-KINDS = ["max", "min", "sum", "mean", "product", "l2_norm"]
+SPREADS = ["l2_norm", "sum_of_squares", "variance", "deviation"]
+KINDS = ["max", "min", "sum", "mean", "product", *SPREADS, "log_sum_exp"]
 kinds = st.sampled_from(KINDS)
 
 
@@ -24,15 +25,19 @@ def reduction_bound(x: Any, kind: str, axis: str) -> Any:
         return 0.0
     if kind == "product":  # a rounding for each factor
         return ulp_bound(reduction(x, kind, axis), x.shape[AXES[axis]] + 1)
+    if kind in SPREADS:
+        return spread_bound(reduction(x, kind, axis))
+    if kind == "log_sum_exp":
+        return log_sum_exp_bound(reduction(x, kind, axis))
     return linear_bound(reduction(np.abs(x), kind, axis))
 
 
 @given(shapes, kinds, st.sampled_from(list(AXES)), seeds, precisions())
 def test_reductions(shape: tuple[int, ...], kind: str, axis: str, seed: int, precision: str) -> None:
     x = values(seed, shape, precision=precision)
-    weight = -0.75 if kind == "sum" and seed % 2 else 1.0
+    weight = {"sum": -0.75, "variance": 0.75, "deviation": 1.25}.get(kind, 1.0) if seed % 2 else 1.0
     attributes = {"kind": kind, "axis": axis, "weight": weight}
-    bound = reduction_bound(x, kind, axis)
+    bound = 1.25 * reduction_bound(x, kind, axis)
     result = run_layer("reduction", [x], attributes, precision=precision)
     half = precision == "float16" and kind not in ("max", "min")
     assert_close(result, reduction(x, kind, axis, weight), bound, half=half)
@@ -53,9 +58,52 @@ def test_nan_passes_through_and_infinities_stay(kind: str, axis: str) -> None:
     x[0, 0, 4, 4] = x[0, 4, 0, 4] = x[0, 4, 4, 0] = -np.inf if kind == "max" else np.inf
     result = run_layer("reduction", [x], {"kind": kind, "axis": axis})
     reference = reduction(x, kind, axis)
-    assert np.isnan(reference).sum() == 1
+    spreads = kind in ("variance", "deviation")  # which an infinity makes NaN, too
+    assert np.isnan(reference).sum() == (3 if spreads else 1)
     np.testing.assert_array_equal(np.isnan(result), np.isnan(reference))
     np.testing.assert_array_equal(np.isinf(result), np.isinf(reference))
+
+
+@pytest.mark.parametrize("magnitude", [1e-30, 1e-20, 1.0, 1e19, 1e30])
+@pytest.mark.parametrize("axis", list(AXES))
+@pytest.mark.parametrize("kind", ["l2_norm", "deviation"])
+def test_norms_whose_squares_are_beyond_float32(kind: str, axis: str, magnitude: float) -> None:
+    x = values(0, (2, 9, 11, 21)) * np.float32(magnitude)
+    x[1] = 0
+    result = run_layer("reduction", [x], {"kind": kind, "axis": axis})
+    assert_close(result, reduction(x, kind, axis), spread_bound(reduction(x, kind, axis)))
+
+
+@pytest.mark.parametrize("axis", list(AXES))
+def test_log_sum_exp_of_infinities_and_of_large_numbers(axis: str) -> None:
+    x = 50.0 + values(0, (1, 5, 6, 20))
+    x[0, 0, 0, 0] = np.inf
+    x[0, 1] = -np.inf
+    x[0, :, 1] = -np.inf
+    x[..., 1] = -np.inf
+    result, expected = (
+        run_layer("reduction", [x], {"kind": "log_sum_exp", "axis": axis}),
+        reduction(x, "log_sum_exp", axis),
+    )
+    finite = np.isfinite(expected)
+    np.testing.assert_array_equal(result[~finite], expected[~finite])
+    np.testing.assert_allclose(result[finite], expected[finite], rtol=1e-6)
+
+
+def test_a_correction_makes_a_variance_unbiased() -> None:
+    network = mpscnn.Network(input=(5, 6, 7))
+    network.output(network.reduce_variance(network.input, ("height", "channels"), correction=1))
+    network.output(network.reduce_deviation(network.input, -1, correction=2))
+    x = values(0, (2, 5, 6, 7))
+    variance, deviation = network.compile(precision="float32").session().run(x).values()
+    wide = x.astype(np.float64)
+    np.testing.assert_allclose(variance, wide.var((1, 3), ddof=1, keepdims=True), rtol=1e-5)
+    np.testing.assert_allclose(deviation, wide.std(3, ddof=2, keepdims=True), rtol=1e-5)
+    with pytest.raises(mpscnn.ParameterError, match="correction must be less than the 7 elements, got 7"):
+        network.reduce_variance(network.input, -1, correction=7)
+    free = mpscnn.Network(input=(None, 6, 7))
+    with pytest.raises(mpscnn.ParameterError, match="a correction needs fixed extents"):
+        free.reduce_variance(free.input, 1, correction=1)
 
 
 def test_a_float16_sum_overflows_to_infinity_as_on_every_engine() -> None:
@@ -130,10 +178,9 @@ def test_several_axes(kind: str, shape: list[int], data: st.DataObject, seed: in
     network.output(reduce(network.input, given_axes, keepdims=keepdims, name="reduced"))
     x = values(seed, (2, *shape))
     wide = x.astype(np.float64)
-    if kind == "l2_norm":
-        expected = np.sqrt(np.square(wide).sum(axis=axes, keepdims=keepdims))
-    else:
-        expected = getattr(wide, "prod" if kind == "product" else kind)(axis=axes, keepdims=keepdims)
+    expected = over_axes(wide, kind, axes)
+    if not keepdims:
+        expected = expected.squeeze(axes)
     if expected.ndim == 1:
         expected = expected[:, None]
     result = network.compile(precision="float32").session(threads=1).run(x)
@@ -192,7 +239,8 @@ def test_vectors_have_channels_only() -> None:
     ("attributes", "message"),
     [
         ({"kind": "median"}, "must be one of max, min, sum, mean, product, l2_norm"),
-        ({"kind": "mean", "weight": 2.0}, "weight must be 1 unless kind is sum"),
+        ({"kind": "mean", "weight": 2.0}, "weight must be 1 unless kind is sum, variance or deviation"),
+        ({"kind": "variance", "weight": -1.0}, "weight must be at least 0"),
     ],
 )
 def test_wrong_parameters_are_named(attributes: dict[str, Any], message: str) -> None:

@@ -33,10 +33,25 @@ def group_normalization(x: Any, groups: int, epsilon: float, gamma: Any, beta: A
     return batch_normalization(x, epsilon, *group_statistics(x, groups), gamma, beta)
 
 
-def layer_normalization(x: Any, epsilon: float, gamma: Any, beta: Any) -> Any:
-    """By the statistics of the last axis."""
+def layer_normalization(
+    x: Any, epsilon: float, gamma: Any, beta: Any, norm: str = "deviation", epsilon_rule: str = "inside"
+) -> Any:
+    """By a norm of the last axis; zeros stay zeros."""
     x = np.asarray(x, np.float64)
-    return batch_normalization(x, epsilon, x.mean(-1, keepdims=True), x.var(-1, keepdims=True), gamma, beta)
+    if norm == "deviation":
+        x = x - x.mean(-1, keepdims=True)
+    size = length(x, epsilon, norm, epsilon_rule)
+    return gamma * np.divide(x, size, out=np.zeros_like(x), where=size != 0) + beta
+
+
+def length(x: Any, epsilon: float, norm: str, epsilon_rule: str) -> Any:
+    """What elements about their mean are divided by."""
+    terms = np.abs(x) if norm == "l1_norm" else np.square(x)
+    total = (np.sum if norm in ("l1_norm", "l2_norm") else np.mean)(terms, axis=-1, keepdims=True)
+    if epsilon_rule == "inside":
+        total = total + epsilon
+    root = total if norm == "l1_norm" else np.sqrt(total)
+    return {"inside": root, "outside": root + epsilon, "minimum": np.maximum(root, epsilon)}[epsilon_rule]
 
 
 def cross_channel_base(x: Any, kernel_size: int, alpha: float, delta: float) -> Any:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .normalization import cross_channel_base, group_statistics
+from .normalization import cross_channel_base, group_statistics, length
 
 
 def _normalized(
@@ -25,12 +25,27 @@ def group_normalization_gradient(gradient: Any, x: Any, gamma: Any, groups: int,
     )
 
 
-def layer_normalization_gradient(gradient: Any, x: Any, gamma: Any, epsilon: float) -> Any:
-    x = np.asarray(x, np.float64)
-    mean, variance = x.mean(-1, keepdims=True), x.var(-1, keepdims=True)
-    return _normalized(
-        gradient, x, gamma, epsilon, mean, variance, lambda values: values.mean(-1, keepdims=True)
-    )
+def layer_normalization_gradient(
+    gradient: Any,
+    x: Any,
+    gamma: Any,
+    epsilon: float,
+    norm: str = "deviation",
+    epsilon_rule: str = "inside",
+) -> Any:
+    """With z = x, about the mean for the deviation, and s the norm: (h - z * sum of h * z * s' / s) / s."""
+    h, z = np.asarray(gradient, np.float64) * gamma, np.asarray(x, np.float64)
+    if norm == "deviation":
+        z = z - z.mean(-1, keepdims=True)
+    size = length(z, epsilon, norm, epsilon_rule)
+    root = length(z, epsilon if epsilon_rule == "inside" else 0.0, norm, "inside")
+    count = z.shape[-1] if norm in ("deviation", "root_mean_square") else 1
+    direction = np.sign(z) if norm == "l1_norm" else np.divide(z, root * count, where=root > 0, out=0 * z)
+    if epsilon_rule == "minimum":
+        direction = np.where(root < epsilon, 0.0, direction)
+    inverse = np.divide(1.0, size, where=size > 0, out=np.zeros_like(size))
+    result = inverse * (h - direction * (h * z).sum(-1, keepdims=True) * inverse)
+    return result - (inverse * h.mean(-1, keepdims=True) if norm == "deviation" else 0.0)
 
 
 def cross_channel_normalization_gradient(

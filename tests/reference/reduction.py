@@ -10,11 +10,27 @@ AXES = {"height": -3, "width": -2, "channels": -1}
 
 
 def reduction(x: Any, kind: str, axis: str, weight: float = 1.0) -> Any:
+    return over_axes(x, kind, (AXES[axis],), weight)
+
+
+def over_axes(x: Any, kind: str, axes: tuple[int, ...], weight: float = 1.0) -> Any:
     x = np.asarray(x, np.float64)
+    along: Any = {"axis": axes, "keepdims": True}
     if kind == "l2_norm":
-        return np.sqrt(np.square(x).sum(axis=AXES[axis], keepdims=True))
+        return np.sqrt(np.square(x).sum(**along))
+    if kind == "sum_of_squares":
+        return np.square(x).sum(**along)
+    if kind == "log_sum_exp":
+        largest = x.max(**along)
+        largest = np.where(np.isfinite(largest), largest, 0.0)
+        with np.errstate(divide="ignore"):
+            return np.log(np.exp(x - largest).sum(**along)) + largest
+    if kind in ("variance", "deviation"):
+        with np.errstate(invalid="ignore"):  # of infinities
+            variance = weight * x.var(**along)
+        return variance if kind == "variance" else np.sqrt(variance)
     name = "prod" if kind == "product" else kind
-    result = getattr(x, name)(axis=AXES[axis], keepdims=True)
+    result = getattr(x, name)(**along)
     return weight * result if kind == "sum" else result
 
 

@@ -39,6 +39,12 @@ LAYERS: dict[str, Callable[[mpscnn.Network, Tensor], Tensor]] = {
     "group norm": lambda net, x: net.group_norm(x, 2, name="layer"),
     "instance norm": lambda net, x: net.instance_norm(x, name="layer"),
     "layer norm": lambda net, x: net.layer_norm(x, name="layer"),
+    "layer norm, epsilon outside": lambda net, x: net.layer_norm(
+        x, epsilon=0.1, epsilon_rule="outside", name="layer"
+    ),
+    "rms norm": lambda net, x: net.rms_norm(x, name="layer"),
+    "unit norm": lambda net, x: net.unit_norm(x, name="layer"),
+    "unit norm of magnitudes": lambda net, x: net.unit_norm(x, order=1, name="layer"),
     "prelu": lambda net, x: net.activation(x, "prelu", name="layer"),
     "prelu of a dense layer": lambda net, x: net.activation(
         net.dense(x, 6, name="dense"), "prelu", name="layer"

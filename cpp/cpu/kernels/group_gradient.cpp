@@ -7,6 +7,7 @@
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/isa/simd_math.h"
 #include "cpu/kernels/piece_sums.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
@@ -31,6 +32,26 @@ struct GradientTerms {
         const double inverse = 1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon));
         scale = static_cast<float>(inverse);
         slope = static_cast<float>(-inverse * inverse * inverse * of_product);
+        shift = static_cast<float>(-inverse * of_gradient);
+    }
+
+    /// For any norm: of_product and spread are means or sums as the norm has them, or sums of h * x and |x|;
+    /// then the slope is that of the sign. A norm of 0, or one that epsilon alone decides, has no slope.
+    MPSCNN_INLINE GradientTerms(const LayerGradientTask &task, double of_gradient, double of_product,
+                                double spread) {
+        const auto epsilon = static_cast<double>(task.epsilon);
+        const bool magnitudes = task.norm == VectorNorm::l1_norm;
+        if (task.epsilon_rule == EpsilonRule::inside) spread += epsilon;
+        const double root = magnitudes ? spread : __builtin_sqrt(spread);
+        const bool is_least = task.epsilon_rule == EpsilonRule::minimum && root < epsilon;
+        const double norm = is_least                                    ? epsilon
+                            : task.epsilon_rule == EpsilonRule::outside ? root + epsilon
+                                                                        : root;
+        const double inverse = norm == 0.0 ? 0.0 : 1.0 / norm;
+        // The norm's derivative is deviation / root, or the sign.
+        const double steepness = is_least || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
+        scale = static_cast<float>(inverse);
+        slope = static_cast<float>(-inverse * inverse * steepness * of_product);
         shift = static_cast<float>(-inverse * of_gradient);
     }
 };
@@ -169,8 +190,12 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
     const float *gradient = pixel_at(task.source, image, y, x);
     const float *gamma = task.has_gamma ? task.others[1].data : nullptr;
     const auto count = static_cast<double>(channels);
+    const bool centred = task.norm == VectorNorm::deviation;
+    const bool magnitudes = task.norm == VectorNorm::l1_norm;
     PieceSums<V, 1> sum;
-    for (std::int64_t c = 0; c < channels; c += V::width) sum.add({load_lanes<V>(from + c, channels - c)});
+    if (centred)
+        for (std::int64_t c = 0; c < channels; c += V::width)
+            sum.add({load_lanes<V>(from + c, channels - c)});
     const ExactMean exact(sum.total(0) / count);
     const auto mean = V::set1(exact.mean), rest = V::set1(exact.rest);
     const auto weighted = [&](std::int64_t c) {
@@ -182,14 +207,22 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
         const auto d = fill_lanes<V>(deviation<V>(load_lanes<V>(from + c, channels - c), mean, rest),
                                      channels - c, 0.0f);
         const auto h = weighted(c);
-        sums.add({h, V::mul(h, d), V::mul(d, d)});
+        sums.add({h, V::mul(h, d), magnitudes ? absolute<V>(d) : V::mul(d, d)});
     }
-    const GradientTerms terms(sums.total(0) / count, sums.total(1) / count, sums.total(2) / count,
-                              task.epsilon);
+    // Norms are of sums, others of means; without a mean the gradient's does not count.
+    const bool averages = centred || task.norm == VectorNorm::root_mean_square;
+    const double size = averages ? count : 1.0;
+    const GradientTerms terms(task, centred ? sums.total(0) / count : 0.0, sums.total(1) / size,
+                              sums.total(2) / size);
     const auto scale = V::set1(terms.scale), slope = V::set1(terms.slope), shift = V::set1(terms.shift);
+    const auto one = V::set1(1.0f);
     float *out = pixel_at(to, image, y, x);
     for (std::int64_t c = 0; c < channels; c += V::width) {
-        const auto d = deviation<V>(load_lanes<V>(from + c, channels - c), mean, rest);
+        auto d = deviation<V>(load_lanes<V>(from + c, channels - c), mean, rest);
+        if (magnitudes) {
+            const auto positive = V::select(V::less(V::zero(), d), one, V::zero());
+            d = V::select(V::less(d, V::zero()), negate<V>(one), positive);
+        }
         const auto value = V::fma(scale, weighted(c), V::fma(slope, d, shift));
         store_lanes<V>(out + c, value, to.writable_channels - c);
     }

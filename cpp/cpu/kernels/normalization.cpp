@@ -160,6 +160,42 @@ inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     }
 }
 
+/// Whether sums of float squares say how far the elements of a channel lie apart.
+inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int64_t channel) {
+    const float square = pixel_at(task.destination, image, statistics_variance, 0)[channel] + task.epsilon;
+    return square >= 1e-30f && square < __builtin_inff();
+}
+
+/// The statistics of some channels together, from the image itself and in double.
+__attribute__((noinline)) inline void measure_channels(const StatisticsTask &task, std::int64_t image,
+                                                       Range channels) {
+    const ConstView &from = task.second;
+    const View &to = task.destination;
+    const auto sum = [&](auto term) {
+        double total = 0;
+        for (std::int64_t y = 0; y < from.height; ++y)
+            for (std::int64_t x = 0; x < from.width; ++x)
+                for (std::int64_t c = channels.begin; c < channels.end; ++c)
+                    total += term(static_cast<double>(pixel_at(from, image, y, x)[c]));
+        return total / static_cast<double>(from.height * from.width * channels.size());
+    };
+    const double mean = sum([](double x) { return x; });
+    const double variance = sum([mean](double x) { return (x - mean) * (x - mean); });
+    // The power of two below the deviation, and its inverse.
+    constexpr std::uint64_t exponent_bits = 0x7ff0000000000000;
+    const auto bits = __builtin_bit_cast(std::uint64_t, __builtin_sqrt(variance)) & exponent_bits;
+    const double below = __builtin_bit_cast(double, bits);
+    double factor = 1.0;
+    if (below > 0x1p-126 && below < 0x1p127) factor = 1.0 / below;
+    for (std::int64_t c = channels.begin; c < channels.end; ++c) {
+        const auto at = [&](StatisticsRow row) { return pixel_at(to, image, row, 0) + c; };
+        *at(statistics_mean) = static_cast<float>(mean);
+        *at(statistics_variance) = static_cast<float>(variance * factor * factor);
+        *at(statistics_rest) = static_cast<float>(mean - static_cast<double>(*at(statistics_mean)));
+        *at(statistics_factor) = static_cast<float>(factor);
+    }
+}
+
 template <class V> WorkSplit statistics_split(const StatisticsTask &task, int threads) {
     constexpr std::int64_t least = 1 << 13; // floats read: some microseconds
     const ConstView &from = task.source;
@@ -187,14 +223,22 @@ void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::i
             typename V::reg mean, rest, variance;
             unite_parts<V>(task, images, channel, mean, rest, variance);
             const bool complete = to.height == statistics_rows;
-            if (complete)
+            if (complete) {
                 store_lanes<V>(pixel_at(to, item.image, statistics_rest, 0) + channel, rest, writable);
+                store_lanes<V>(pixel_at(to, item.image, statistics_factor, 0) + channel, V::set1(1.0f),
+                               writable);
+            }
             store_lanes<V>(pixel_at(to, item.image, statistics_mean, 0) + channel,
                            complete ? mean : V::add(mean, rest), writable);
             store_lanes<V>(pixel_at(to, item.image, statistics_variance, 0) + channel, variance, writable);
         }
         for (std::int64_t group = 0; group < task.groups; ++group)
             unite_channels(to, item.image, part_of(to.channels, task.groups, group));
+        if (!task.second.data) continue;
+        const std::int64_t size = task.groups > 0 ? to.channels / task.groups : 1;
+        const std::int64_t end = task.groups > 0 ? to.channels : min(to.channels, last * V::width);
+        for (std::int64_t c = item.vectors.begin * V::width; c < end; c += size)
+            if (!is_in_range(task, item.image, c)) measure_channels(task, item.image, {c, c + size});
     }
 }
 
@@ -227,9 +271,10 @@ template <class V> struct ImageNormalization {
             const auto read = [&](StatisticsRow row) {
                 return load_lanes<V>(pixel_at(statistics, of, row, 0) + channel, left);
             };
-            ScaleAndShift<V> own(statistics, of, task.epsilon, task.gamma, task.beta, channel, left);
-            if (statistics.height == statistics_rows)
-                own.shift = V::sub(own.shift, V::mul(read(statistics_rest), own.scale));
+            const bool complete = statistics.height == statistics_rows;
+            const auto factor = complete ? read(statistics_factor) : V::set1(1.0f);
+            ScaleAndShift<V> own(statistics, of, task.epsilon, task.gamma, task.beta, channel, left, factor);
+            if (complete) own.shift = V::sub(own.shift, V::mul(read(statistics_rest), own.scale));
             V::store(mean + channel, read(statistics_mean));
             V::store(scale + channel, own.scale);
             V::store(shift + channel, own.shift);

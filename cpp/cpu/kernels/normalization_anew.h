@@ -13,14 +13,16 @@ namespace {
 template <class V> struct ScaleAndShift {
     typename V::reg scale, shift;
 
-    /// Without `gamma` and `beta` they are 1 and 0.
+    /// Without `gamma` and `beta` they are 1 and 0. The variance is that of the source times `factor`.
     MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
                                 const float *gamma, const float *beta, std::int64_t channel,
-                                std::int64_t left) {
+                                std::int64_t left, typename V::reg factor = V::set1(1.0f)) {
         const auto variance =
             load_lanes<V>(pixel_at(statistics, image, statistics_variance, 0) + channel, left);
-        const auto deviation = V::sqrt(V::add(variance, V::set1(epsilon)));
-        scale = V::div(gamma ? load_lanes<V>(gamma + channel, left) : V::set1(1.0f), deviation);
+        const auto added = V::mul(V::mul(V::set1(epsilon), factor), factor);
+        const auto deviation = V::sqrt(V::add(variance, added));
+        const auto size = gamma ? load_lanes<V>(gamma + channel, left) : V::set1(1.0f);
+        scale = V::div(V::mul(size, factor), deviation);
         shift = beta ? load_lanes<V>(beta + channel, left) : V::zero();
     }
     MPSCNN_INLINE ScaleAndShift(const NormalizationAnew &normalization, const ConstView &statistics,

@@ -1,5 +1,5 @@
-// Reductions of one axis. Sums are taken in pieces, so that their error grows with the length of a piece plus
-// the number of pieces, not with their product.
+// Reductions of one axis. Spreads and sums of exponentials take several passes. Sums are taken in pieces, so
+// that their error grows with the length of a piece plus the number of pieces, not with their product.
 //
 // Registers: four sums or maxima, which need not wait for each other; over channels, one vector for each of
 // as many pixels as there are lanes, whose lanes are then added up all at once. Bound by memory, 4 bytes for
@@ -9,6 +9,7 @@
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/isa/lanes.h"
+#include "cpu/isa/simd_math.h"
 #include "cpu/kernels/pixel_epilogue.h"
 #include "cpu/kernels/work_split.h"
 
@@ -39,30 +40,52 @@ MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::
     for (int v = 0; v < vectors; ++v) results[v] = V::add(V::mul(results[v], V::set1(sign)), nan[v]);
 }
 
-/// What elements are folded with: a sum, a product or a sum of squares.
+/// What elements are folded with. Some compare each element with a pivot, which an earlier pass found;
+/// `missing` is an element that changes nothing.
 template <class V> struct Sum {
     static constexpr float neutral = 0.0f;
+    static MPSCNN_INLINE float missing(float) { return neutral; }
     static MPSCNN_INLINE typename V::reg join(typename V::reg a, typename V::reg b) { return V::add(a, b); }
-    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x) {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg) {
         return V::add(sum, x);
     }
 };
 template <class V> struct Product {
     static constexpr float neutral = 1.0f;
+    static MPSCNN_INLINE float missing(float) { return neutral; }
     static MPSCNN_INLINE typename V::reg join(typename V::reg a, typename V::reg b) { return V::mul(a, b); }
-    static MPSCNN_INLINE typename V::reg add(typename V::reg product, typename V::reg x) {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg product, typename V::reg x, typename V::reg) {
         return V::mul(product, x);
     }
 };
 template <class V> struct Squares : Sum<V> {
-    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x) {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg) {
         return V::fma(x, x, sum);
+    }
+};
+template <class V> struct Deviations : Sum<V> {
+    static MPSCNN_INLINE float missing(float pivot) { return pivot; }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg pivot) {
+        return V::add(sum, V::sub(x, pivot));
+    }
+};
+template <class V> struct SquaredDeviations : Deviations<V> {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg pivot) {
+        const auto deviation = V::sub(x, pivot);
+        return V::fma(deviation, deviation, sum);
+    }
+};
+template <class V> struct Exponentials : Sum<V> {
+    static MPSCNN_INLINE float missing(float) { return -__builtin_inff(); }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg pivot) {
+        return V::add(sum, exponential_of_negative<V>(V::sub(x, pivot)));
     }
 };
 
 template <class V, class Fold, int vectors, bool partial>
 MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_t count, std::int64_t left,
-                               typename V::reg (&results)[vectors]) {
+                               typename V::reg (&results)[vectors],
+                               const typename V::reg (&pivots)[vectors]) {
     for (auto &result : results) result = V::set1(Fold::neutral);
     while (count > 0) {
         const std::int64_t length = min(count, longest_piece);
@@ -71,8 +94,8 @@ MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_
         for (std::int64_t i = 0; i < length; ++i, at += step) {
 #pragma GCC unroll 4
             for (int v = 0; v < vectors; ++v)
-                piece[v] =
-                    Fold::add(piece[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width));
+                piece[v] = Fold::add(
+                    piece[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width), pivots[v]);
         }
         for (int v = 0; v < vectors; ++v) results[v] = Fold::join(results[v], piece[v]);
         count -= length;
@@ -81,9 +104,62 @@ MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_
 
 /// What a sum, a product or a sum of squares means.
 template <class V> MPSCNN_INLINE typename V::reg finished(const ReductionTask &task, typename V::reg folded) {
-    if (task.kind == ReductionKind::norm) return V::sqrt(folded);
-    if (task.kind == ReductionKind::product) return folded;
+    if (task.kind == ReductionKind::l2_norm) return V::sqrt(folded);
+    if (task.kind == ReductionKind::product || task.kind == ReductionKind::sum_of_squares) return folded;
     return V::div(V::mul(folded, V::set1(task.factor)), V::set1(task.divisor));
+}
+
+/// The variance or deviation, from the sums of the deviations from a rounded mean and of their squares.
+template <class V>
+MPSCNN_INLINE typename V::reg spread_of(const ReductionTask &task, typename V::reg deviations,
+                                        typename V::reg squares) {
+    const auto count = V::set1(task.divisor), rest = V::div(deviations, count);
+    const auto variance = V::max(V::zero(), V::sub(V::div(squares, count), V::mul(rest, rest)));
+    const auto scaled = V::mul(variance, V::set1(task.factor));
+    return task.kind == ReductionKind::deviation ? V::sqrt(scaled) : scaled;
+}
+
+/// The logarithm of a sum of exponentials, from the largest element and the sum of the others' ratios to it.
+template <class V>
+MPSCNN_INLINE typename V::reg log_sum(typename V::reg largest, typename V::reg exponentials) {
+    const auto result = V::add(largest, scaled_logarithm<V>(exponentials, 1.0f, 0.0f));
+    return V::select(V::less(V::set1(0x1.fffffep127f), absolute<V>(largest)), largest, result);
+}
+
+/// Whether float holds the squares of a norm: if not, double does.
+MPSCNN_INLINE bool is_in_range(float norm) { return norm >= 1e-15f && norm < __builtin_inff(); }
+MPSCNN_INLINE bool takes_root(const ReductionTask &task) {
+    return task.kind == ReductionKind::l2_norm || task.kind == ReductionKind::deviation;
+}
+
+/// A norm or deviation of `count` elements, computed in double.
+__attribute__((noinline)) inline float wide_norm(const ReductionTask &task, const float *at,
+                                                 std::ptrdiff_t step, std::int64_t count) {
+    double mean = 0.0, squares = 0.0;
+    const bool is_deviation = task.kind == ReductionKind::deviation;
+    if (is_deviation) {
+        for (std::int64_t i = 0; i < count; ++i) mean += static_cast<double>(at[i * step]);
+        mean /= static_cast<double>(count);
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+        const double away = static_cast<double>(at[i * step]) - mean;
+        squares += away * away;
+    }
+    if (is_deviation) squares *= static_cast<double>(task.factor) / static_cast<double>(count);
+    return static_cast<float>(__builtin_sqrt(squares));
+}
+
+/// Computes the lanes again whose norms are beyond what float squares say; norm(lane) does.
+template <class V, class Norm>
+MPSCNN_INLINE typename V::reg with_wide_norms(typename V::reg norms, std::int64_t lanes, Norm norm) {
+    float each[V::width];
+    V::store(each, norms);
+    bool all = true;
+    for (std::int64_t i = 0; i < min(lanes, V::width); ++i) all = all && is_in_range(each[i]);
+    if (all) return norms;
+    for (std::int64_t i = 0; i < min(lanes, V::width); ++i)
+        if (!is_in_range(each[i])) each[i] = norm(i);
+    return V::load(each);
 }
 
 /// `vectors` vectors of channels of one output pixel.
@@ -94,19 +170,54 @@ __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const fl
     const bool down = task.axis == ReductionAxis::height;
     const std::ptrdiff_t step = down ? from.row_stride : from.pixel_stride;
     const std::int64_t count = down ? from.height : from.width, left = from.channels - channel;
-    typename V::reg results[vectors];
-    if (task.kind == ReductionKind::max || task.kind == ReductionKind::min) {
+    typename V::reg results[vectors], pivots[vectors] = {}, more[vectors];
+    const auto fold = [&]<class Fold>(Fold, typename V::reg(&to)[vectors]) {
+        fold_pixels<V, Fold, vectors, partial>(at + channel, step, count, left, to, pivots);
+    };
+    const auto finish = [&] {
+        for (auto &result : results) result = finished<V>(task, result);
+    };
+    switch (task.kind) {
+    case ReductionKind::max:
+    case ReductionKind::min: {
         const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
         maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, sign, results);
-    } else {
-        if (task.kind == ReductionKind::sum)
-            fold_pixels<V, Sum<V>, vectors, partial>(at + channel, step, count, left, results);
-        else if (task.kind == ReductionKind::norm)
-            fold_pixels<V, Squares<V>, vectors, partial>(at + channel, step, count, left, results);
-        else
-            fold_pixels<V, Product<V>, vectors, partial>(at + channel, step, count, left, results);
-        for (auto &result : results) result = finished<V>(task, result);
+        break;
     }
+    case ReductionKind::sum:
+    case ReductionKind::mean:
+        fold(Sum<V>(), results);
+        finish();
+        break;
+    case ReductionKind::product:
+        fold(Product<V>(), results);
+        break;
+    case ReductionKind::l2_norm:
+    case ReductionKind::sum_of_squares:
+        fold(Squares<V>(), results);
+        finish();
+        break;
+    case ReductionKind::variance:
+    case ReductionKind::deviation:
+        fold(Sum<V>(), results);
+        for (int v = 0; v < vectors; ++v) pivots[v] = V::div(results[v], V::set1(task.divisor));
+        fold(Deviations<V>(), more);
+        fold(SquaredDeviations<V>(), results);
+        for (int v = 0; v < vectors; ++v) results[v] = spread_of<V>(task, more[v], results[v]);
+        break;
+    case ReductionKind::log_sum_exp:
+        maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, 1.0f, pivots);
+        fold(Exponentials<V>(), results);
+        for (int v = 0; v < vectors; ++v) results[v] = log_sum<V>(pivots[v], results[v]);
+        break;
+    }
+    if (takes_root(task))
+        for (int v = 0; v < vectors; ++v) {
+            const float *first = at + channel + v * V::width;
+            results[v] = with_wide_norms<V>(results[v], left - v * V::width, [&](std::int64_t lane) {
+                return wide_norm(task, first + lane, step, count);
+            });
+        }
     for (int v = 0; v < vectors; ++v) {
         const std::int64_t c = channel + v * V::width;
         const auto result = task.round_to_half ? V::round_to_half(results[v]) : results[v];
@@ -166,9 +277,9 @@ template <class V> struct ChannelMaxima {
 
 /// In several sums (products), which need not wait for each other.
 template <class V, class Fold>
-MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels) {
+MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels, float pivot) {
     constexpr int blocks = 2, step = blocks * common_sums;
-    const auto neutral = V::set1(Fold::neutral);
+    const auto neutral = V::set1(Fold::neutral), compared = V::set1(pivot);
     CommonSums<V> total(neutral);
     for (std::int64_t begin = 0; begin < channels; begin += longest_piece * step) {
         const std::int64_t end = min(channels, begin + longest_piece * step);
@@ -178,11 +289,12 @@ MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t chan
 #pragma GCC unroll 8
             for (int v = 0; v < step; v += V::width) {
                 auto &sum = sums[v / common_sums].of_element(v);
-                sum = Fold::add(sum, V::load(from + c + v));
+                sum = Fold::add(sum, V::load(from + c + v), compared);
             }
         for (; c < end; c += V::width) {
             auto &sum = sums[0].of_element(c);
-            sum = Fold::add(sum, fill_lanes<V>(load_lanes<V>(from + c, end - c), end - c, Fold::neutral));
+            const auto x = fill_lanes<V>(load_lanes<V>(from + c, end - c), end - c, Fold::missing(pivot));
+            sum = Fold::add(sum, x, compared);
         }
         sums[0].join(sums[1], Fold::join);
         total.join(sums[0], Fold::join);
@@ -208,10 +320,13 @@ MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts part
     return each[0];
 }
 
+/// `pivots` has one number for each pixel; null: the fold takes none.
 template <class V, class Fold>
-MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile) {
-    return fold_each<V, Fold>(tile,
-                              [&](int i) { return fold_channels<V, Fold>(tile.pixel(i), tile.channels); });
+MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile,
+                                                    const float *pivots = nullptr) {
+    return fold_each<V, Fold>(tile, [&](int i) {
+        return fold_channels<V, Fold>(tile.pixel(i), tile.channels, pivots ? pivots[i] : 0.0f);
+    });
 }
 
 template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTile<V> &tile, float sign) {
@@ -283,6 +398,32 @@ template <class V> WorkSplit reduction_split(const ReductionTask &task, int thre
     return split_source(from, pixels, divide_up(from.channels, V::width), threads);
 }
 
+/// The variance or deviation of each pixel's channels.
+template <class V>
+MPSCNN_INLINE typename V::reg spread_each(const ReductionTask &task, const ReductionTile<V> &tile) {
+    float means[V::width];
+    V::store(means, V::div(fold_channels_of_each<V, Sum<V>>(tile), V::set1(task.divisor)));
+    const auto deviations = fold_channels_of_each<V, Deviations<V>>(tile, means);
+    const auto squares = fold_channels_of_each<V, SquaredDeviations<V>>(tile, means);
+    return spread_of<V>(task, deviations, squares);
+}
+
+template <class V> MPSCNN_INLINE typename V::reg log_sum_each(const ReductionTile<V> &tile) {
+    float largest[V::width];
+    const auto pivots = maximum_each<V>(tile, 1.0f);
+    V::store(largest, pivots);
+    return log_sum<V>(pivots, fold_channels_of_each<V, Exponentials<V>>(tile, largest));
+}
+
+/// `norms` with those of the pixels that need double.
+template <class V>
+MPSCNN_INLINE typename V::reg with_wide_norms(const ReductionTask &task, const ReductionTile<V> &tile,
+                                              typename V::reg norms) {
+    return with_wide_norms<V>(norms, tile.pixels, [&](std::int64_t pixel) {
+        return wide_norm(task, tile.pixel(pixel), 1, tile.channels);
+    });
+}
+
 template <class V> Prepared reduction_prepare(const ReductionTask &task, const Planning &planning) {
     const WorkSplit split = reduction_split<V>(task, planning.threads);
     return planning.keep(split, split.items());
@@ -309,14 +450,25 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
     case ReductionKind::min:
         return reduce([](const Tile &tile) { return maximum_each<V>(tile, -1.0f); });
     case ReductionKind::sum:
+    case ReductionKind::mean:
         return reduce(
             [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Sum<V>>(tile)); });
     case ReductionKind::product:
-        return reduce(
-            [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Product<V>>(tile)); });
-    case ReductionKind::norm:
-        return reduce(
-            [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Squares<V>>(tile)); });
+        return reduce([&](const Tile &tile) { return fold_channels_of_each<V, Product<V>>(tile); });
+    case ReductionKind::l2_norm:
+    case ReductionKind::sum_of_squares:
+        return reduce([&](const Tile &tile) {
+            const auto result = finished<V>(task, fold_channels_of_each<V, Squares<V>>(tile));
+            return takes_root(task) ? with_wide_norms<V>(task, tile, result) : result;
+        });
+    case ReductionKind::variance:
+    case ReductionKind::deviation:
+        return reduce([&](const Tile &tile) {
+            const auto result = spread_each<V>(task, tile);
+            return takes_root(task) ? with_wide_norms<V>(task, tile, result) : result;
+        });
+    case ReductionKind::log_sum_exp:
+        return reduce([](const Tile &tile) { return log_sum_each<V>(tile); });
     }
 }
 

@@ -51,6 +51,9 @@ private:
         if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }
+    void bind_others(StatisticsTask &own) { // of a batch's, which never reads the image again, there is none
+        if (!step_.others.empty()) own.second = bind(step_.others[0]);
+    }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
     void bind_others(NormalizationSumsTask &own) {
         own.gradient = bind(step_.others[0]);

@@ -31,6 +31,12 @@ constexpr std::array<const char *, 3> names_of(BinaryKind) { return {"binary_wei
 enum class ChannelOrder { position_major, channel_major };
 constexpr std::array<const char *, 2> names_of(ChannelOrder) { return {"position_major", "channel_major"}; }
 
+enum class LayerNormalizationNorm { deviation, root_mean_square, l2_norm, l1_norm };
+constexpr std::array<const char *, 4> names_of(LayerNormalizationNorm) { return {"deviation", "root_mean_square", "l2_norm", "l1_norm"}; }
+
+enum class LayerNormalizationEpsilonRule { inside, outside, minimum };
+constexpr std::array<const char *, 3> names_of(LayerNormalizationEpsilonRule) { return {"inside", "outside", "minimum"}; }
+
 enum class Edge { zero, clamp, exclude };
 constexpr std::array<const char *, 3> names_of(Edge) { return {"zero", "clamp", "exclude"}; }
 
@@ -43,8 +49,8 @@ constexpr std::array<const char *, 4> names_of(PaddingMode) { return {"constant"
 enum class PoolingKind { max, average, l2_norm };
 constexpr std::array<const char *, 3> names_of(PoolingKind) { return {"max", "average", "l2_norm"}; }
 
-enum class ReductionKind { max, min, sum, mean, product, l2_norm };
-constexpr std::array<const char *, 6> names_of(ReductionKind) { return {"max", "min", "sum", "mean", "product", "l2_norm"}; }
+enum class ReductionKind { max, min, sum, mean, product, l2_norm, sum_of_squares, variance, deviation, log_sum_exp };
+constexpr std::array<const char *, 10> names_of(ReductionKind) { return {"max", "min", "sum", "mean", "product", "l2_norm", "sum_of_squares", "variance", "deviation", "log_sum_exp"}; }
 
 enum class ReductionAxis { height, width, channels };
 constexpr std::array<const char *, 3> names_of(ReductionAxis) { return {"height", "width", "channels"}; }
@@ -433,11 +439,13 @@ struct GroupNormalization {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("groups", groups); visit("epsilon", epsilon); }
 };
 
-/// Normalization by the mean and variance of each pixel's channels.
+/// Normalization of each pixel's channels by their deviation or a norm.
 struct LayerNormalization {
     static constexpr const char *operation = "layer_normalization";
-    double epsilon = 9.999999747378752e-06; ///< added to the variance, above zero
-    template <class Visit> void visit_fields(Visit &&visit) const { visit("epsilon", epsilon); }
+    double epsilon = 9.999999747378752e-06; ///< keeps the norm away from 0, as epsilon_rule says; above zero inside a deviation
+    LayerNormalizationNorm norm = LayerNormalizationNorm::deviation; ///< deviation, after the mean was subtracted; root_mean_square, l2_norm or l1_norm, the sum of magnitudes
+    LayerNormalizationEpsilonRule epsilon_rule = LayerNormalizationEpsilonRule::inside; ///< inside: added to the variance, mean or sum; outside: added to the norm; minimum: the norm is at least epsilon
+    template <class Visit> void visit_fields(Visit &&visit) const { visit("epsilon", epsilon); visit("norm", norm); visit("epsilon_rule", epsilon_rule); }
 };
 
 /// Normalization by the mean and variance of a window of each channel.
@@ -523,12 +531,12 @@ struct Pooling {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kind", kind); visit("kernel_height", kernel_height); visit("kernel_width", kernel_width); visit("stride_y", stride_y); visit("stride_x", stride_x); visit("dilation_y", dilation_y); visit("dilation_x", dilation_x); visit("padding", padding); visit("pad_top", pad_top); visit("pad_bottom", pad_bottom); visit("pad_left", pad_left); visit("pad_right", pad_right); visit("ceil_mode", ceil_mode); visit("count_padding", count_padding); visit("global", global); visit("edge", edge); visit("zero_pad_y", zero_pad_y); visit("zero_pad_x", zero_pad_x); }
 };
 
-/// Maximum, minimum, sum, mean, product or L2 norm along one axis.
+/// One number along one axis: maximum, sum, mean, norm, variance and others.
 struct Reduction {
     static constexpr const char *operation = "reduction";
-    ReductionKind kind = ReductionKind::max; ///< max, min, sum, mean, product or l2_norm, the square root of the sum of squares
+    ReductionKind kind = ReductionKind::max; ///< max, min, sum, mean, product; l2_norm, the square root of the sum of squares; sum_of_squares; variance, biased unless weight says otherwise; deviation, its square root; log_sum_exp, the logarithm of the sum of exponentials
     ReductionAxis axis = ReductionAxis::channels; ///< channels, the last axis; width, the one before; height, the one before that
-    double weight = 1.0; ///< sum: factor of every element
+    double weight = 1.0; ///< sum: factor of every element; variance and deviation: factor of the variance
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kind", kind); visit("axis", axis); visit("weight", weight); }
 };
 

@@ -9,7 +9,7 @@ namespace mpscnn::metal {
 namespace {
 
 static_assert(sizeof(ArrayChannelParams) == 11 * sizeof(int));
-static_assert(sizeof(ArrayUnitParams) == 13 * sizeof(int));
+static_assert(sizeof(ArrayUnitParams) == 15 * sizeof(int));
 static_assert(sizeof(ArrayNeighboursParams) == 8 * sizeof(int));
 
 /// A weight's number, or another array's where there is none.
@@ -103,6 +103,8 @@ ArrayUnitParams pixel_params(const Shape &shape, const ops::LayerNormalization &
     ArrayUnitParams params{};
     params.groups = params.pixels = 1;
     params.image = params.pitch = params.channels = static_cast<unsigned int>(shape.back());
+    params.norm = static_cast<int>(operation.norm);
+    params.epsilon_rule = static_cast<int>(operation.epsilon_rule);
     params.epsilon = operation.epsilon;
     return params;
 }
@@ -113,7 +115,7 @@ std::int64_t units_of(const Shape &shape, const ArrayUnitParams &params) {
 
 std::size_t add_statistics(ArrayProgram &program, const ArrayUnitParams &params, std::size_t source) {
     const std::int64_t units = units_of(program.shape(source), params);
-    const std::size_t statistics = program.add_scratch(3 * units);
+    const std::size_t statistics = program.add_scratch(5 * units);
     program.add("array_unit_statistics", params, {source, statistics}, units);
     return statistics;
 }

@@ -9,8 +9,8 @@ namespace {
 
 static_assert(sizeof(MomentsParams) == 10 * sizeof(int) && sizeof(StatisticsParams) == 12 * sizeof(int));
 static_assert(sizeof(NormalizationParams) == 14 * sizeof(int));
-static_assert(sizeof(PixelStatisticsParams) == 10 * sizeof(int));
-static_assert(sizeof(LayerNormalizationParams) == 14 * sizeof(int));
+static_assert(sizeof(PixelStatisticsParams) == 13 * sizeof(int));
+static_assert(sizeof(LayerNormalizationParams) == 13 * sizeof(int));
 
 using Buffer = objc_ptr<id<MTLBuffer>>;
 
@@ -34,11 +34,11 @@ Buffer normalization_terms(const LayerSource &source, Device &device) {
 
 /// The moments of an image's rows, statistics of its channels, both float whatever the network is.
 ImageLayout moments_layout(const ImageLayout &image) {
-    return {image.images, image.height, 3, image.channels, engine::Precision::float32};
+    return {image.images, image.height, 4, image.channels, engine::Precision::float32};
 }
 
 ImageLayout statistics_layout(const ImageLayout &image) {
-    return {image.images, 3, 1, image.channels, engine::Precision::float32};
+    return {image.images, 4, 1, image.channels, engine::Precision::float32};
 }
 
 /// What is normalized and how.
@@ -128,17 +128,18 @@ private:
 class LayerNormalization : public Layer {
 public:
     LayerNormalization(const ops::LayerNormalization &operation, const LayerSource &source, Device &device)
-        : shaders_(source, device), epsilon_(operation.epsilon), activation_(activation_of(source)),
+        : shaders_(source, device), operation_(operation), activation_(activation_of(source)),
           terms_(normalization_terms(source, device)) {}
 
     std::unique_ptr<Step> bind(Operands operands) const override {
         const ImageLayout image = operands.source().layout, result = operands.destination.layout;
-        const ImageLayout statistics{image.images, image.height, image.width, 3, engine::Precision::float32};
+        const ImageLayout statistics{image.images, image.height, image.width, 4, engine::Precision::float32};
+        const PixelStatisticsParams statistics_params{
+            image.params(), statistics.params(), static_cast<int>(operation_.norm),
+            static_cast<int>(operation_.epsilon_rule), operation_.epsilon};
         ShaderCall find =
-            shaders_.call("pixel_statistics", {&image, 1}, statistics,
-                          ShaderArguments(PixelStatisticsParams{image.params(), statistics.params()}));
-        const LayerNormalizationParams params{image.params(), statistics.params(), epsilon_,
-                                              activation_.params};
+            shaders_.call("pixel_statistics", {&image, 1}, statistics, ShaderArguments(statistics_params));
+        const LayerNormalizationParams params{image.params(), statistics.params(), activation_.params};
         const std::array sources{image, statistics};
         ShaderCall normalize = shaders_.call("layer_normalize", sources, result,
                                              ShaderArguments(params, {terms_}), activation_.kind);
@@ -149,7 +150,7 @@ public:
 
 private:
     ShaderMaker shaders_;
-    float epsilon_;
+    ops::LayerNormalization operation_;
     Activation activation_;
     Buffer terms_;
 };

@@ -38,6 +38,7 @@ ActivationName = Literal[
 ]
 PaddingName = Literal["valid", "same", "full"]
 EdgeName = Literal["zero", "clamp"]
+EpsilonRuleName = Literal["inside", "outside", "minimum"]
 PoolingEdgeName = Literal["exclude", "zero", "clamp"]
 BorderName = Literal["constant", "clamp", "mirror", "mirror_with_edge"]
 # Models of the registry by what they are for; of any other name type checkers know no result.

@@ -42,6 +42,11 @@ NEURONS: dict[str, dict[str, Any]] = {
 
 _Shapes = list[tuple[int, ...]]
 
+_NORMS: list[tuple[str, _Shapes, dict[str, Any]]] = [
+    (f"{norm}, {rule}", [_IMAGE], {"norm": norm, "epsilon_rule": rule, "epsilon": 0.01})
+    for norm in ("deviation", "root_mean_square", "l2_norm", "l1_norm")
+    for rule in ("inside", "outside", "minimum")
+]
 _RESIZES: list[tuple[str, _Shapes, dict[str, Any]]] = [
     (f"{kind}, {alignment}", [_IMAGE], {"kind": kind, "alignment": alignment, "height": 9, "width": 12})
     for kind in ("nearest", "bilinear")
@@ -209,7 +214,11 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
     "batch_normalization": [("statistics that are weights", [_IMAGE], {"epsilon": 0.01})],
     "batch_statistics": [("two images", [_IMAGE], {})],
     "group_normalization": [("two groups", [_IMAGE], {"groups": 2}), ("instances", [_IMAGE], {"groups": 6})],
-    "layer_normalization": [("of pixels", [_IMAGE], {"epsilon": 0.01}), ("large", [(19, 192)], {})],
+    "layer_normalization": [
+        ("of pixels", [_IMAGE], {"epsilon": 0.01}),
+        ("large", [(19, 192)], {}),
+        *_NORMS,
+    ],
     "matrix_product": [
         ("plain", [(3, 7, 6), (3, 6, 5)], {}),
         ("first transposed", [(3, 6, 7), (3, 6, 5)], {"transpose_first": True}),
@@ -259,7 +268,10 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
     "argument": [(kind, [_IMAGE], {"kind": kind}) for kind in ("max", "min")],
     "reduction": [
         (f"{kind} of {axis}", [_IMAGE], {"kind": kind, "axis": axis})
-        for kind in ("max", "min", "sum", "mean", "product", "l2_norm")
+        for kind in (
+            *("max", "min", "sum", "mean", "product", "l2_norm"),
+            *("sum_of_squares", "variance", "deviation", "log_sum_exp"),
+        )
         for axis in ("height", "width", "channels")
     ],
     "weighted_reduction": [(kind, [_IMAGE, _IMAGE], {"kind": kind}) for kind in ("sum", "mean")],

@@ -116,6 +116,18 @@ class Promise:
         rounded = np.abs(gamma) * np.sqrt(variance) / np.sqrt(variance + epsilon)
         return self.statistics_ulps * FLOAT32_EPS * (scaled + rounded + np.abs(beta)) + 1e-37
 
+    def norm_bound(self, scaled: NDArray[Any], beta: Any = 0.0) -> Any:
+        """For gamma * x / norm + beta, where a norm of the data divides; `scaled` is the first term."""
+        return self.statistics_ulps * FLOAT32_EPS * (np.abs(scaled) + np.abs(beta)) + 1e-37
+
+    def spread_bound(self, reference: NDArray[Any]) -> Any:
+        """For norms, sums of squares, variances and their roots: sums of terms of one sign."""
+        return self.statistics_ulps * FLOAT32_EPS * np.abs(reference) + 1e-37
+
+    def log_sum_exp_bound(self, reference: NDArray[Any]) -> Any:
+        """The logarithm is rounded once, the sum of ratios to the largest has an error relative to 1."""
+        return FLOAT32_EPS * (np.abs(reference) + self.softmax_ulps)
+
     def power_bound(self, reference: NDArray[Any], beta: float) -> NDArray[Any]:
         """For x / base^beta."""
         return self.ulp_bound(reference, self.power_ulps * (1 + abs(beta)))

@@ -61,6 +61,8 @@ struct LayerGradientTask {
     ConstView source, others[2];
     View destination;
     float epsilon = 0.0f;
+    VectorNorm norm = VectorNorm::deviation;
+    EpsilonRule epsilon_rule = EpsilonRule::inside;
     bool has_gamma = false;
 
     const char *kernel_name() const { return "layer gradient"; }

@@ -1,22 +1,20 @@
 #pragma once
 
 #include "cpu/kernels/tasks/task.h"
+#include "shaders/kinds.h"
 
 namespace mpscnn::cpu {
-
-enum class ReductionKind { max, min, sum, product, norm };
 
 /// Which axis is reduced to one element.
 enum class ReductionAxis { height, width, channels };
 
-/// Maximum, minimum, product, factor times the sum, or the square root of the sum of squares along an axis.
-/// NaN where any element is one.
+/// One number for all elements along an axis. NaN where any element is one.
 struct ReductionTask {
     ReductionKind kind = ReductionKind::max;
     ReductionAxis axis = ReductionAxis::channels;
     ConstView source;
     View destination;
-    float factor = 1.0f;  ///< of sums
+    float factor = 1.0f;  ///< of sums and variances
     float divisor = 1.0f; ///< of sums
     bool round_to_half = false;
 
@@ -59,15 +57,26 @@ struct MomentsTask {
 };
 
 /// Rows of what StatisticsTask stores for each channel; without statistics_rest the mean is complete.
-enum StatisticsRow { statistics_mean, statistics_variance, statistics_rest, statistics_rows };
+/// Means, variances and rests are those of the image times a power of two, statistics_factor: 1 unless
+/// squares of its elements are beyond float.
+enum StatisticsRow {
+    statistics_mean,
+    statistics_variance,
+    statistics_rest,
+    statistics_factor,
+    statistics_rows
+};
 
 /// Mean and variance from the moments of all parts: destination(image, row, 0, channel) with the rows of
-/// StatisticsRow that the destination has. A destination of one image takes all images together.
+/// StatisticsRow that the destination has. A destination of one image takes all images together. `second` is
+/// the image itself, which is read again where its squares are beyond float; without data it never is.
 struct StatisticsTask {
     ConstView source;
     View destination;
     std::int64_t pixels = 1; ///< of one image
     std::int64_t groups = 0; ///< of consecutive channels taken together; 0: each channel alone
+    float epsilon = 0.0f;    ///< that the normalization adds to the variance
+    ConstView second{};
 
     const char *kernel_name() const { return "statistics"; }
 };
@@ -85,14 +94,16 @@ struct NormalizationTask {
     const char *kernel_name() const { return "normalization"; }
 };
 
-/// destination = epilogue((source - mean) * gamma / sqrt(variance + epsilon) + beta) with the mean and
-/// variance of each pixel's channels.
+/// destination = epilogue((source - mean) * gamma / norm + beta) with a norm of each pixel's channels. A mean
+/// is subtracted where the norm is the deviation.
 struct LayerNormalizationTask {
     ConstView source;
     View destination;
     const float *gamma = nullptr, *beta = nullptr; ///< null: 1 and 0
     bool reads_gamma = false, reads_beta = false;  ///< which are tensors of the graph
     float epsilon = 0.0f;
+    VectorNorm norm = VectorNorm::deviation;
+    EpsilonRule epsilon_rule = EpsilonRule::inside;
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "layer normalization"; }

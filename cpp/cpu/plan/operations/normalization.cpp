@@ -32,16 +32,15 @@ Region add_moments(StepBuilder &builder, const FusedOperation &fused, const Exte
     return moments;
 }
 
-void add_statistics(StepBuilder &builder, const FusedOperation &fused, std::int64_t groups,
-                    const Region &destination) {
+Step &add_statistics(StepBuilder &builder, const FusedOperation &fused, StatisticsTask task,
+                     const Region &destination) {
     const Extents input = extents_of(builder.input_shape(fused));
     const Region moments = add_moments(builder, fused, input);
-    StatisticsTask task;
     task.pixels = input.pixels();
-    task.groups = groups;
     Step &step = builder.begin(fused, task);
     step.source = moments;
     step.destination = destination;
+    return step;
 }
 
 void add_normalization(StepBuilder &builder, const FusedOperation &fused, float epsilon,
@@ -98,7 +97,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::BatchStatistics &) {
-    add_statistics(builder, fused, 0, builder.placement().region(fused.result));
+    add_statistics(builder, fused, {}, builder.placement().region(fused.result));
 }
 
 void lower(const OperationLowering &lowering, const ops::GroupNormalization &) {
@@ -109,8 +108,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::GroupNormalization &normalization) {
     const Extents input = extents_of(builder.input_shape(fused));
     const Region statistics = builder.add_workspace({input.batch, statistics_rows, 1, input.channels});
-    const bool alone = normalization.groups == input.channels;
-    add_statistics(builder, fused, alone ? 0 : normalization.groups, statistics);
+    StatisticsTask task;
+    if (normalization.groups != input.channels) task.groups = normalization.groups;
+    task.epsilon = normalization.epsilon;
+    add_statistics(builder, fused, task, statistics).others = {builder.input(fused, 0)};
     add_normalization(builder, fused, normalization.epsilon, statistics);
 }
 
@@ -124,6 +125,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     task.gamma = fused.scale.data();
     task.beta = fused.shift.data();
     task.epsilon = normalization.epsilon;
+    task.norm = normalization.norm;
+    task.epsilon_rule = normalization.epsilon_rule;
     task.epilogue = epilogue_of(fused);
     std::vector<Region> others;
     task.reads_gamma = builder.add_variable(fused, "gamma", others);
@@ -175,6 +178,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::LayerNormalizationGradient &gradient) {
     LayerGradientTask task;
     task.epsilon = gradient.normalization.epsilon;
+    task.norm = gradient.normalization.norm;
+    task.epsilon_rule = gradient.normalization.epsilon_rule;
     task.has_gamma = fused.inputs.size() == 3;
     builder.begin_with_inputs(fused, task);
 }

@@ -2,29 +2,10 @@
 
 namespace mpscnn::cpu {
 
-namespace {
-
-ReductionKind kernel_kind(ops::ReductionKind kind) {
-    switch (kind) {
-    case ops::ReductionKind::max:
-        return ReductionKind::max;
-    case ops::ReductionKind::min:
-        return ReductionKind::min;
-    case ops::ReductionKind::product:
-        return ReductionKind::product;
-    case ops::ReductionKind::l2_norm:
-        return ReductionKind::norm;
-    default:
-        return ReductionKind::sum;
-    }
-}
-
-} // namespace
-
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Reduction &reduction) {
     const Extents input = extents_of(builder.input_shape(fused));
     ReductionTask task;
-    task.kind = kernel_kind(reduction.kind);
+    task.kind = reduction.kind;
     std::int64_t extent = input.channels;
     task.axis = ReductionAxis::channels;
     if (reduction.axis == ops::ReductionAxis::height) {
@@ -35,7 +16,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Red
         extent = input.width;
     }
     task.factor = reduction.weight;
-    if (reduction.kind == ops::ReductionKind::mean) task.divisor = static_cast<float>(extent);
+    if (reduction.kind != ops::ReductionKind::sum) task.divisor = static_cast<float>(extent);
     task.round_to_half = fused.rounds;
     builder.begin(fused, task);
 }

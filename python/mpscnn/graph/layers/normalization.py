@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mpscnn._private.arguments import IntPair, pair
-from mpscnn._private.literals import EdgeName
+from mpscnn._private.literals import EdgeName, EpsilonRuleName
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
@@ -81,7 +81,13 @@ class NormalizationLayers(LayerMaker):
         return self._group_norm(x, groups, epsilon, activation, name, "group_norm")
 
     def layer_norm(
-        self, x: Tensor, *, epsilon: float = 1e-5, activation: Activation = None, name: str | None = None
+        self,
+        x: Tensor,
+        *,
+        epsilon: float = 1e-5,
+        epsilon_rule: EpsilonRuleName = "inside",
+        activation: Activation = None,
+        name: str | None = None,
     ) -> Tensor:
         """gamma * (x - mean) / sqrt(variance + epsilon) + beta with the statistics of each pixel's channels.
 
@@ -89,11 +95,56 @@ class NormalizationLayers(LayerMaker):
         `reshape` to (-1,) before and back behind.
 
         Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+
+        Args:
+            epsilon_rule: "inside" adds epsilon to the variance. "outside" adds it to the standard deviation. With
+                "minimum" the deviation is at least epsilon.
         """
-        attributes = {"epsilon": epsilon}
-        return self.layer(
-            "layer_normalization", [x], attributes, activation=activation, name=name, default="layer_norm"
-        )
+        return self._vector_norm(x, "deviation", epsilon, epsilon_rule, activation, name, "layer_norm")
+
+    def rms_norm(
+        self,
+        x: Tensor,
+        *,
+        epsilon: float = 1e-6,
+        epsilon_rule: EpsilonRuleName = "inside",
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """gamma * x / sqrt(mean of squares + epsilon) + beta with the squares of each pixel's channels.
+
+        Zhang and Sennrich 2019. `epsilon_rule` is that of `layer_norm`.
+
+        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+        """
+        return self._vector_norm(x, "root_mean_square", epsilon, epsilon_rule, activation, name, "rms_norm")
+
+    def unit_norm(
+        self,
+        x: Tensor,
+        *,
+        order: int = 2,
+        epsilon: float = 1e-12,
+        epsilon_rule: EpsilonRuleName = "minimum",
+        activation: Activation = None,
+        name: str | None = None,
+    ) -> Tensor:
+        """Divide the channels of each pixel by their norm: gamma * x / max(norm, epsilon) + beta.
+
+        The squares may be beyond float16 and float32. Zeros stay zeros, with an epsilon of 0 too. PyTorch's
+        `F.normalize`.
+
+        Weights: `gamma` (1 when absent), `beta` (0 when absent), each [c].
+
+        Args:
+            order: 2, the square root of the sum of squares, or 1, the sum of magnitudes.
+            epsilon_rule: "minimum", the norm is at least epsilon; "outside" adds epsilon to the norm; "inside" adds it
+                to the sum of squares or magnitudes.
+        """
+        if order not in (1, 2):
+            raise ParameterError(f"order must be 1 or 2, got {order!r}")
+        norm = "l1_norm" if order == 1 else "l2_norm"
+        return self._vector_norm(x, norm, epsilon, epsilon_rule, activation, name, "unit_norm")
 
     def local_response_norm(
         self,
@@ -161,6 +212,21 @@ class NormalizationLayers(LayerMaker):
         attributes |= {"p0": p0, "pm": pm, "ps": ps}
         return self.layer(
             "local_contrast_normalization", [x], attributes, name=name, default="local_contrast_norm"
+        )
+
+    def _vector_norm(
+        self,
+        x: Tensor,
+        norm: str,
+        epsilon: float,
+        epsilon_rule: str,
+        activation: Activation,
+        name: str | None,
+        default: str,
+    ) -> Tensor:
+        attributes = {"norm": norm, "epsilon": epsilon, "epsilon_rule": epsilon_rule}
+        return self.layer(
+            "layer_normalization", [x], attributes, activation=activation, name=name, default=default
         )
 
     def _group_norm(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
-from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.arguments import is_whole_number, whole_number
 from mpscnn.errors import ParameterError
 from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
@@ -13,14 +14,17 @@ Axes = str | int | Sequence[str | int]
 _NAMES = ("channels", "width", "height")
 """Of the last axis, the one before and the one before that."""
 _POOLINGS = {"max": "max", "mean": "average", "l2_norm": "l2_norm"}
+_WHOLE = frozenset({"sum_of_squares", "variance", "deviation", "log_sum_exp"})
+"""These reduce several axes as one: one axis after the other would round between, or give another number."""
 
 
 class ReductionLayers(LayerMaker):
     """Reductions of axes, which stay with extent 1 unless `keepdims` is False.
 
     An axis is "height", "width", "channels" or its number, counted from the batch (1, 2, 3) or from the end; several
-    are a sequence of such. They are reduced one after the other, height and width together where a pooling can, so that
-    a float16 network rounds behind each. The batch cannot be reduced. NaN passes through.
+    are a sequence of such. Sums of squares, variances, deviations and log-sum-exps reduce several axes at once. Others
+    reduce one after the other, height and width together where a pooling can, so that a float16 network rounds after
+    each. The batch cannot be reduced. NaN passes through.
     """
 
     def reduce_max(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
@@ -48,8 +52,42 @@ class ReductionLayers(LayerMaker):
         return self._reduce("product", x, axis, keepdims, name)
 
     def reduce_l2(self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None) -> Tensor:
-        """Square root of the sum of squares along axes. Squares beyond float32 (|x| > 1.8e19) make it infinite."""
+        """Square root of the sum of squares along axes.
+
+        Squares may be beyond float32, but for those of height and width together: |x| > 1.8e19 makes these infinite.
+        """
         return self._reduce("l2_norm", x, axis, keepdims, name)
+
+    def reduce_sum_of_squares(
+        self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None
+    ) -> Tensor:
+        """Sum of the squares along axes."""
+        return self._reduce("sum_of_squares", x, axis, keepdims, name)
+
+    def reduce_variance(
+        self, x: Tensor, axis: Axes, *, correction: int = 0, keepdims: bool = True, name: str | None = None
+    ) -> Tensor:
+        """Mean of the squared differences from the mean along axes.
+
+        Args:
+            correction: is subtracted from the number of elements that the sum of squares is divided by. numpy's default
+                is 0, PyTorch's 1.
+        """
+        weight = _correction(x, axis, correction)
+        return self._reduce("variance", x, axis, keepdims, name, weight)
+
+    def reduce_deviation(
+        self, x: Tensor, axis: Axes, *, correction: int = 0, keepdims: bool = True, name: str | None = None
+    ) -> Tensor:
+        """Standard deviation along axes: the square root of `reduce_variance`."""
+        weight = _correction(x, axis, correction)
+        return self._reduce("deviation", x, axis, keepdims, name, weight)
+
+    def reduce_log_sum_exp(
+        self, x: Tensor, axis: Axes, *, keepdims: bool = True, name: str | None = None
+    ) -> Tensor:
+        """Logarithm of the sum of the exponentials along axes. The exponentials may be beyond float32."""
+        return self._reduce("log_sum_exp", x, axis, keepdims, name)
 
     def argmax(self, x: Tensor, *, name: str | None = None) -> Tensor:
         """The channel of each pixel's maximum, as a number: (..., c) -> (..., 1).
@@ -81,11 +119,14 @@ class ReductionLayers(LayerMaker):
     def _reduce(
         self, kind: str, x: Tensor, axis: Axes, keepdims: bool, name: str | None, weight: float = 1.0
     ) -> Tensor:
-        given = list(axis) if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]
-        axes = sorted({_axis_name(x, one) for one in given}, key=_NAMES.index, reverse=True)
-        if not axes or len(axes) != len(given):
-            raise ParameterError(f"axis must be one axis or several different ones, got {axis!r}")
+        axes = _axis_names(x, axis)
         default = f"reduce_{kind}"
+        if kind in _WHOLE and len(axes) > 1:
+            joined, one = self._joined(x, axes)
+            attributes = {"kind": kind, "axis": one, "weight": weight}
+            flat = self.layer("reduction", [joined], attributes, default=default)
+            extents = _reduced(x, axes) if keepdims else _without(x, axes)
+            return self.layer("reshape", [flat], {"shape": extents}, name=name, default=default)
         steps: list[tuple[str, dict[str, object]]] = []
         if kind in _POOLINGS and len(x.shape) == 4 and {"height", "width"} <= set(axes):
             steps.append(("pooling", {"kind": _POOLINGS[kind], "global": True}))
@@ -110,11 +151,63 @@ class ReductionLayers(LayerMaker):
             return result
         return self.layer("reshape", [result], {"shape": _without(x, axes)}, name=name, default=default)
 
+    def _joined(self, x: Tensor, axes: list[str]) -> tuple[Tensor, str]:
+        """The tensor with these axes as one, and that one."""
+        rank = len(x.shape)
+        numbers = _numbers(x, axes)
+        if numbers[-1] - numbers[0] >= len(numbers):  # height and channels: they are brought together
+            order = [axis for axis in range(1, rank) if axis not in numbers] + numbers
+            x = self.layer("transpose", [x], {"axes": order}, default="transpose")
+            numbers = list(range(rank - len(numbers), rank))
+        extents = [-1 if extent is None else extent for extent in x.shape[1:]]
+        first, last = numbers[0] - 1, numbers[-1]
+        run = extents[first:last]
+        merged = -1 if -1 in run else math.prod(run)
+        shape = [*extents[:first], merged, *extents[last:]]
+        if shape.count(-1) > 1:
+            raise ParameterError(f"several axes that are reduced as one need fixed extents, got {x.shape}")
+        y = self.layer("reshape", [x], {"shape": shape}, default="reshape")
+        return y, "channels" if last == rank - 1 else "width"
+
+
+def _axis_names(x: Tensor, axis: Axes) -> list[str]:
+    """The axes' names, the first axis first."""
+    given = list(axis) if isinstance(axis, Sequence) and not isinstance(axis, str) else [axis]
+    axes = sorted({_axis_name(x, one) for one in given}, key=_NAMES.index, reverse=True)
+    if not axes or len(axes) != len(given):
+        raise ParameterError(f"axis must be one axis or several different ones, got {axis!r}")
+    return axes
+
+
+def _numbers(x: Tensor, axes: list[str]) -> list[int]:
+    return [len(x.shape) - 1 - _NAMES.index(axis) for axis in axes]
+
+
+def _correction(x: Tensor, axis: Axes, correction: int) -> float:
+    """The factor of a biased variance."""
+    whole_number("correction", correction, 0, 1 << 24)
+    if correction == 0:
+        return 1.0
+    extents = [x.shape[number] for number in _numbers(x, _axis_names(x, axis))]
+    if None in extents:
+        raise ParameterError(f"a correction needs fixed extents along {axis!r}, got {x.shape}")
+    count = math.prod(extent or 0 for extent in extents)
+    if count <= correction:
+        raise ParameterError(f"correction must be less than the {count} elements, got {correction}")
+    return count / (count - correction)
+
+
+def _reduced(x: Tensor, axes: list[str]) -> list[int]:
+    """The extents after the batch, 1 for those that are reduced."""
+    numbers = _numbers(x, axes)
+    left = [1 if axis in numbers else x.shape[axis] for axis in range(1, len(x.shape))]
+    return [-1 if extent is None else extent for extent in left]
+
 
 def _without(x: Tensor, axes: list[str]) -> list[int]:
     """The extents behind the batch that are left; (n, 1) where none is."""
     rank = len(x.shape)
-    reduced = {rank - 1 - _NAMES.index(axis) for axis in axes}
+    reduced = set(_numbers(x, axes))
     left = [x.shape[axis] for axis in range(1, rank) if axis not in reduced]
     if sum(extent is None for extent in left) > 1:
         raise ParameterError(
