@@ -68,7 +68,9 @@ def read_network(
             damaged file. ParameterError: no source, a `size` or shape other than the file's, or an input or output that
             it does not have.
     """
+    from mpscnn.converters.norms_by_parts import with_whole_norms
     from mpscnn.converters.recognise import with_library_names
+    from mpscnn.converters.unrounded import keep_middles
 
     paths = [Path(source) for source in sources]
     if not paths:
@@ -78,7 +80,8 @@ def read_network(
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")
     options = ReadOptions(name or paths[0].stem, size, shapes or {}, tuple(outputs), architecture, fold)
-    return _without_wrong_labels(with_library_names(reader_of(paths)(paths, options)))
+    network = keep_middles(with_whole_norms(reader_of(paths)(paths, options)))
+    return _without_wrong_labels(with_library_names(network))
 
 
 def convert_files(

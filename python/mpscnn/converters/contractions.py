@@ -44,11 +44,19 @@ def _matrices(arranger: Arranger, x: Value) -> tuple[Tensor, bool]:
     return arranger.physical(x, (leading, columns, rows) if swapped else (leading, rows, columns)), swapped
 
 
+_WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})
+
+
 def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
     """The value without these atoms. Those that lie in one piece are reduced by one layer.
 
+    Where several reductions, one after the other, would be another number or round a large one, all atoms are brought
+    into one piece.
+
     `pools`: those of a whole image by a pooling, where that computes the same.
     """
+    if kind in _WHOLE:
+        x = a.in_one_piece(x, tuple(sorted(atoms, key=x.order.index)))
     order = x.order
     left = set(atoms)
     while left:

@@ -34,6 +34,7 @@ _NEURONS: dict[str, Activation] = {
     "sigmoid": "sigmoid",
     "tanh": "tanh",
     "softplus": "softplus",
+    "log_sigmoid": {"kind": "softplus", "a": -1.0, "b": -1.0},
     "softsign": "softsign",
     "exponential": "exponential",
     "gelu": "gelu",
@@ -54,13 +55,6 @@ def _selu(network: Network, x: Tensor, name: str) -> Tensor:
     """A scaled ELU."""
     elu = network.activation(x, {"kind": "elu", "a": _SELU_ALPHA}, name=f"{name}/elu")
     return network.activation(elu, {"kind": "linear", "a": _SELU_SCALE}, name=name)
-
-
-def _log_sigmoid(network: Network, x: Tensor, name: str) -> Tensor:
-    """-softplus(-x)."""
-    negative: Activation = {"kind": "linear", "a": -1.0}
-    y = network.activation(x, negative, name=f"{name}/negative")
-    return network.activation(network.activation(y, "softplus", name=f"{name}/softplus"), negative, name=name)
 
 
 def _tanh_shrink(network: Network, x: Tensor, name: str) -> Tensor:
@@ -99,7 +93,6 @@ def _softmax_along(network: Network, x: Tensor, axis: int, name: str) -> Tensor:
 
 _COMPOSED: dict[str, Composed] = {
     "glu": _gated,
-    "log_sigmoid": _log_sigmoid,
     "selu": _selu,
     "soft_shrink": _soft_shrink,
     "squareplus": _square_plus,

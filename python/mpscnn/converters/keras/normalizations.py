@@ -12,11 +12,9 @@ from mpscnn.converters.affine import affine, positive_epsilon
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.positions import Back, as_channels, with_last_axis
 from mpscnn.errors import UnsupportedError, WeightsError
-from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_LARGEST = float(np.finfo(np.float32).max)
-_SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
+_LEAST_NORM = 1e-6  # the root of what Keras takes as the smallest sum of squares
 
 
 def _axes(c: Applied, x: Tensor) -> list[int]:
@@ -143,12 +141,10 @@ def _layer_normalization(c: Applied) -> Tensor:
 def _root_mean_square(c: Applied) -> Tensor:
     """x / sqrt(mean of squares + epsilon) * scale, over the last axis."""
     x, back = _channels(c, c.x())
-    squares = c.network.activation(x, _SQUARE, name=c.name("/squares"))
-    mean = c.network.reduce_mean(squares, -1, name=c.name("/mean"))
-    inverse = {"kind": "power", "a": 1.0, "b": c.settings.number("epsilon", 1e-6), "c": -0.5}
-    factor = c.network.activation(mean, inverse, name=c.name("/factor"))
-    y = c.network.multiply(x, factor, name=c.name("/normalized"))
-    return back(affine(c.network, y, scale=c.weights()["scale"], name=c.name()))
+    name = c.name()
+    y = c.network.rms_norm(x, epsilon=c.settings.number("epsilon", 1e-6), name=name)
+    c.set_weight(name, "gamma", c.weights()["scale"])
+    return back(y)
 
 
 def _unit_normalization(c: Applied) -> Tensor:
@@ -161,12 +157,14 @@ def _unit_normalization(c: Applied) -> Tensor:
 
 def unit_length(c: Applied, x: Tensor, axis: int) -> Tensor:
     """x / sqrt(sum of squares along an axis, at least 1e-12)."""
-    squares = c.network.activation(x, _SQUARE, name=c.name("/squares"))
-    total = c.network.reduce_sum(squares, axis, name=c.name("/sum"))
-    least = c.network.activation(total, {"kind": "clamp", "a": 1e-12, "b": _LARGEST}, name=c.name("/least"))
-    inverse: Activation = {"kind": "power", "a": 1.0, "c": -0.5}
-    factor = c.network.activation(least, inverse, name=c.name("/factor"))
-    return c.network.multiply(x, factor, name=c.name("/unit"))
+    rank = len(x.shape)
+    if axis % rank == rank - 1:
+        return c.network.unit_norm(x, epsilon=_LEAST_NORM, name=c.name("/unit"))
+    order = list(range(1, rank))
+    order[axis % rank - 1], order[-1] = order[-1], order[axis % rank - 1]
+    turned = c.network.transpose(x, order, name=c.name("/turned"))
+    y = c.network.unit_norm(turned, epsilon=_LEAST_NORM, name=c.name("/norm"))
+    return c.network.transpose(y, order, name=c.name("/unit"))
 
 
 NORMALIZATIONS: dict[str, Callable[[Applied], Tensor]] = {

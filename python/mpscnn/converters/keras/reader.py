@@ -17,6 +17,7 @@ from mpscnn.converters.keras.weights import Path
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.photo_input import takes_photos
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -126,12 +127,14 @@ class _Converter:
         self._unsupported = UnsupportedLayers(file.origin)
         self._orders: dict[int, list[tuple[KerasLayer, int]]] = {}
         self._calls = 0
+        self._operators = Operators(network)
 
     def run(self) -> list[Tensor]:
         """The network's outputs."""
         values = self._model(self._whole, (), list(self._network.inputs))
         if self._unsupported:
             raise self._unsupported.error()
+        self._operators.keep()
         return [value for value in values if value is not None]
 
     def _model(self, model: KerasModel, path: Path, inputs: Sequence[Tensor | None]) -> list[Tensor | None]:
@@ -176,6 +179,8 @@ class _Converter:
                 values[result] = handler(applied)
 
             self._unsupported.attempt(layer.kind, shown_name, convert, free_size=free)
+            made = values[result]
+            self._operators.ended([] if made is None else [made.name])
 
     def _applied(
         self, layer: KerasLayer, call: int, path: Path, values: Mapping[Source, Tensor | None]

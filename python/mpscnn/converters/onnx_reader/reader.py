@@ -7,6 +7,7 @@ another view (`converters.layout`); only where a layer needs elements in another
 from __future__ import annotations
 
 import heapq
+import itertools
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -28,6 +29,7 @@ from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.response import begins_response
 from mpscnn.converters.onnx_reader.tails import Tail, candidates, needed
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
@@ -357,6 +359,7 @@ class _Conversion:
         self._nodes = nodes
         self._unsupported = UnsupportedLayers(context.file.origin)
         self._missing: set[str] = set()  # what could not be converted would compute, and all that needs it
+        self._operators = Operators(context.network)
         self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
 
     def run(self) -> None:
@@ -371,6 +374,8 @@ class _Conversion:
                 self._attempt(node)
         if self._unsupported:
             raise self._unsupported.error()
+        if not any("Quantize" in node.kind or node.kind.startswith("QLinear") for node in self._nodes):
+            self._operators.keep()
 
     def _compute_early(self, node: Node) -> bool:
         """Computes a constant of constants that nodes state, such as a shape that is put together."""
@@ -388,10 +393,13 @@ class _Conversion:
 
     def _attempt(self, node: Node) -> None:
         self._c.begin(node)
+        known = len(self._c.values)
         if not self._unsupported.attempt(
             node.kind, node.name, lambda: self._convert_named(node), free_size=self._free_size
         ):
             self._missing.update(filter(None, node.outputs))
+        made = itertools.islice(self._c.values.values(), known, None)
+        self._operators.ended(value.tensor.name for value in made)
 
     def _convert_named(self, node: Node) -> None:
         """Names the parameters that a node has where it cannot be converted so that they learn."""

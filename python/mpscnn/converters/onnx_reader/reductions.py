@@ -8,14 +8,12 @@ import numpy as np
 
 from mpscnn.converters.affine import is_affine, positive_epsilon
 from mpscnn.converters.arrange import surroundings
-from mpscnn.converters.broadcast import align
 from mpscnn.converters.contractions import reduced
 from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
 from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.pieces import part
-from mpscnn.converters.special_values import finite
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
@@ -27,12 +25,13 @@ _KINDS = {
     "ReduceMax": "max",
     "ReduceMin": "min",
     "ReduceProd": "product",
+    "ReduceL2": "l2_norm",
+    "ReduceSumSquare": "sum_of_squares",
+    "ReduceLogSumExp": "log_sum_exp",
 }
-_SQUARE: Activation = {"kind": "power", "a": 1.0, "c": 2.0}
-_ROOT: Activation = {"kind": "power", "a": 1.0, "c": 0.5}
 # Sums of functions of the elements, and functions of sums.
-_SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute", "ReduceSumSquare": _SQUARE, "ReduceL2": _SQUARE}
-_OF_SUMS: dict[str, Activation] = {"ReduceL2": _ROOT, "ReduceLogSum": "logarithm"}
+_SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
+_OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
@@ -59,25 +58,6 @@ def _over(c: Context, x: Value, axes: list[int], kind: str) -> Value:
     return Value(y.tensor, tuple(() if axis in axes else y.axes[axis] for axis in range(x.rank)), y.order)
 
 
-def _log_of_exponentials(c: Context, node: Node) -> None:
-    """Of differences to the largest element, which keeps the exponentials finite; that is added again.
-
-    It is finite itself, as a difference of infinities is NaN.
-    """
-    x = c.value(node.inputs[0])
-    axes = _reduced_axes(c, node, x)
-    largest = _over(c, x, axes, "max")
-    largest = largest.holding(finite(c.network, largest.tensor, c.names_of(node)))
-    both = align(c.arranger, x, largest)
-    name = c.layer_name(node, "/elements")
-    powers = c.network.subtract(both.first, both.second, activation="exponential", name=name)
-    total = _over(c, both.result(powers), axes, "sum")
-    total = total.holding(c.neuron(total.tensor, "logarithm", c.layer_name(node, "/sum")))
-    both = align(c.arranger, total, largest)
-    y = both.result(c.network.add(both.first, both.second, name=c.layer_name(node)))
-    c.result(node, y if node.integer("keepdims", 1) else y.without_axes(axes))
-
-
 def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
     if node.has("axes"):
         given = node.integers("axes")
@@ -93,22 +73,16 @@ def _reduced_axes(c: Context, node: Node, x: Value) -> list[int]:
 
 
 def _lp_normalization(c: Context, node: Node) -> None:
-    """x divided by its norm along an axis."""
+    """x divided by its norm along an axis; zeros stay zeros."""
     x = c.value(node.inputs[0])
     axis, order = x.axis(node.integer("axis", -1)), node.integer("p", 2)
     if order not in (1, 2) or any(atom.is_batch for atom in x.axes[axis]):
         raise UnsupportedError(f"a norm of order {order} along axis {axis}; supported are orders 1 and 2")
-    elements = x.holding(
-        c.neuron(x.tensor, _SQUARE if order == 2 else "absolute", c.layer_name(node, "/elements"))
-    )
-    norm = reduced(c.arranger, elements, x.axes[axis], "sum")
-    if order == 2:
-        norm = norm.holding(c.neuron(norm.tensor, _ROOT, c.layer_name(node, "/norm")))
-    norm = Value(
-        norm.tensor, tuple(() if one == axis else norm.axes[one] for one in range(x.rank)), norm.order
-    )
-    both = align(c.arranger, x, norm)
-    c.result(node, both.result(c.network.divide(both.first, both.second, name=c.layer_name(node))))
+    if product(x.axes[axis]) is None:
+        raise UnsupportedError(f"normalises {x.shown} along an axis that is free: {CHOOSE_SIZE}")
+    tensor, rest, tail = c.arranger.channels_last(x, x.axes[axis])
+    y = c.network.unit_norm(tensor, order=order, epsilon=0.0, name=c.layer_name(node))
+    c.result(node, x.lying(y, rest + tail))
 
 
 def _argument(c: Context, node: Node) -> None:
@@ -265,7 +239,10 @@ def _group_norm(
 
 
 def _layer_normalization(c: Context, node: Node) -> None:
-    """(x - mean) / sqrt(variance + epsilon) over the axis and all behind it, times scale plus offset."""
+    """(x - mean) / sqrt(variance + epsilon) over the axis and all after it, times scale plus offset.
+
+    RMSNormalization has neither mean nor offset.
+    """
     x = c.value(node.inputs[0])
     c.refuse_results(node, 1, "statistics")
     axis = x.axis(node.integer("axis", -1))
@@ -274,6 +251,7 @@ def _layer_normalization(c: Context, node: Node) -> None:
     if any(atom.is_batch for atom in atoms) or count is None:
         raise UnsupportedError(f"normalises {x.shown} along its batch or a free axis")
     scale = c.constants.real(node.input(1), "its scale")
+    function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
     offset = None if node.input(2) is None else c.constants.real(node.input(2), "its offset")
     for values in (scale, offset):
         if values is not None and values.size not in (1, count):
@@ -281,7 +259,7 @@ def _layer_normalization(c: Context, node: Node) -> None:
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
-    y = c.network.layer_norm(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
+    y = function(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
     order = positions(atoms, tail)
     factors = {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))}
     c.set_factors(
@@ -297,7 +275,6 @@ def _layer_normalization(c: Context, node: Node) -> None:
 
 REDUCTIONS: dict[str, Handler] = {
     **dict.fromkeys([*_KINDS, *_SUMMANDS, *_OF_SUMS], _reduce),
-    "ReduceLogSumExp": _log_of_exponentials,
     "ArgMax": _argument,
     "ArgMin": _argument,
     "Softmax": _softmax,
@@ -306,5 +283,6 @@ REDUCTIONS: dict[str, Handler] = {
     "InstanceNormalization": _instance_normalization,
     "GroupNormalization": _group_normalization,
     "LayerNormalization": _layer_normalization,
+    "RMSNormalization": _layer_normalization,
     "LpNormalization": _lp_normalization,
 }

@@ -139,14 +139,47 @@ def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
 
 
 def layer_normalization(layer: Layer) -> str:
-    """Over the channels, which images bring to the end and back."""
+    """Over the channels: ONNX' layer normalization, or the parts of another norm."""
+    attributes = layer.attributes
+    if attributes["norm"] != "deviation" or attributes["epsilon_rule"] != "inside":
+        return _scaled(layer, _unscaled(layer))
     (x,) = layer.inputs
     channels = layer.shape[-1]
     gamma, beta = layer.weight("gamma"), layer.weight("beta")
+    # Images bring their channels to the end and back.
     name = layer.add("Transpose", x.name, perm=NHWC_FROM_NCHW) if x.is_image else x.name
     scale = layer.constant(np.ones(channels, np.float32) if gamma is None else gamma, "gamma")
     others = [] if beta is None else [layer.constant(beta, "beta")]
-    result = layer.add(
-        "LayerNormalization", name, scale, *others, axis=-1, epsilon=layer.attributes["epsilon"]
-    )
+    result = layer.add("LayerNormalization", name, scale, *others, axis=-1, epsilon=attributes["epsilon"])
     return layer.add("Transpose", result, perm=NCHW_FROM_NHWC) if x.is_image else result
+
+
+def _unscaled(layer: Layer) -> str:
+    """The channels over their norm, without gamma and beta."""
+    (x,) = layer.inputs
+    norm, rule, epsilon = (layer.attributes[name] for name in ("norm", "epsilon_rule", "epsilon"))
+    axis = _channel_axis(x)
+    name = x.name
+    if norm == "deviation":
+        name = layer.add("Sub", name, layer.add("ReduceMean", name, axes=[axis]))
+    averages = norm in ("deviation", "root_mean_square")
+    if epsilon == 0.0:  # whose zeros stay zeros
+        unit = layer.add("LpNormalization", name, axis=axis, p=1 if norm == "l1_norm" else 2)
+        factor = float(np.sqrt(layer.shape[-1]))
+        return layer.add("Mul", unit, layer.constant(factor, "factor")) if averages else unit
+    least = layer.constant(epsilon, "epsilon")
+    if norm == "l1_norm":
+        total = layer.add("ReduceL1", name, axes=[axis])
+    else:
+        squares = layer.add("Mul", name, name)
+        total = (
+            layer.add("ReduceMean", squares, axes=[axis])
+            if averages
+            else layer.add("ReduceSum", squares, layer.constant([axis], "axis"))
+        )
+        total = layer.add("Sqrt", layer.add("Add", total, least) if rule == "inside" else total)
+    if rule == "minimum":
+        total = layer.add("Max", total, least)
+    elif rule == "outside" or norm == "l1_norm":
+        total = layer.add("Add", total, least)
+    return layer.add("Div", name, total)

@@ -14,6 +14,8 @@ _REDUCTIONS = {
     "mean": "ReduceMean",
     "product": "ReduceProd",
     "l2_norm": "ReduceL2",
+    "sum_of_squares": "ReduceSumSquare",
+    "log_sum_exp": "ReduceLogSumExp",
 }
 
 
@@ -21,9 +23,18 @@ def reduction(layer: Layer) -> str:
     """One axis, which stays with extent 1."""
     (x,) = layer.inputs
     kind, axis = layer.attributes["kind"], _axis(x, layer.attributes["axis"])
-    if kind != "sum":
+    if kind in _REDUCTIONS:
         return layer.add(_REDUCTIONS[kind], x.name, axes=[axis])
-    return layer.add("Mul", _sum(layer, x.name, axis), layer.constant(layer.attributes["weight"], "weight"))
+    total = _sum(layer, x.name, axis) if kind == "sum" else variance(layer, x.name, axis)
+    if layer.attributes["weight"] != 1.0 or kind == "sum":
+        total = layer.add("Mul", total, layer.constant(layer.attributes["weight"], "weight"))
+    return layer.add("Sqrt", total) if kind == "deviation" else total
+
+
+def variance(layer: Layer, name: str, axis: int) -> str:
+    """The mean of the squared differences from the mean along an axis."""
+    centred = layer.add("Sub", name, layer.add("ReduceMean", name, axes=[axis]))
+    return layer.add("ReduceMean", layer.add("Mul", centred, centred), axes=[axis])
 
 
 def argument(layer: Layer) -> str:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn.converters.layer_names import LayerNames
+from mpscnn.converters.norms_by_parts import with_whole_norms
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted
@@ -21,6 +22,7 @@ from mpscnn.converters.pytorch.check import require_equal
 from mpscnn.converters.pytorch.packages import require_packages
 from mpscnn.converters.pytorch.translations import OPSET, lost_results, translations
 from mpscnn.converters.read_options import ReadOptions
+from mpscnn.converters.unrounded import keep_middles
 from mpscnn.errors import ParameterError, UnsupportedError
 
 if TYPE_CHECKING:
@@ -101,7 +103,8 @@ def from_torch(
         del file, model, program  # which hold the weights once more
         if compared is not None:
             require_equal(compared, prepared, inputs, title)
-    return made.network
+    # In training each parameter keeps the layer that it is in.
+    return keep_middles(with_whole_norms(made.network) if fold else made.network)
 
 
 def _with_own_results(made: Converted, file: OnnxFile, options: ReadOptions) -> Converted | None:

@@ -23,6 +23,7 @@ from mpscnn.converters.tflite.context import Integers, OperatorReader
 from mpscnn.converters.tflite.file import FileOperator, TfliteFile
 from mpscnn.converters.tflite.operators import OPERATORS
 from mpscnn.converters.tflite.refused import reason_for
+from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers
 from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -146,6 +147,7 @@ class _FileConverter(OperatorReader):
     def __init__(self, network: Network, file: TfliteFile, names: LayerNames) -> None:
         super().__init__(network, file, Constants(file), names)
         self._unsupported = UnsupportedLayers(file.origin)
+        self._operators = Operators(network)
         self._missing: set[int] = (
             set()
         )  # what layers that cannot be converted would compute, and all that needs it
@@ -166,6 +168,8 @@ class _FileConverter(OperatorReader):
                 self._try_alone(operator)
         if self._unsupported:
             raise self._unsupported.error()
+        if not any(self.integers.values()):
+            self._operators.keep()
         return self.heads or [self._output(index) for index in self.file.outputs]
 
     def _output(self, index: int) -> Tensor:
@@ -181,6 +185,8 @@ class _FileConverter(OperatorReader):
             operator.kind, name, lambda: self._convert(operator), free_size=free
         ):
             self._missing.update(operator.outputs)
+        made = (self.values.get(index) for index in operator.outputs)
+        self._operators.ended(value.tensor.name for value in made if value is not None)
 
     def _convert(self, operator: FileOperator) -> None:
         if operator.kind == "SHAPE":

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-
 from mpscnn.converters.contractions import reduced
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.tflite.context import Handler, Reader
@@ -13,7 +11,7 @@ from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis
 from mpscnn.errors import UnsupportedError, WeightsError
 
-_LARGEST = float(np.finfo(np.float32).max)
+_LEAST_NORM = 1e-3  # the root of what TensorFlow Lite takes as the smallest sum of squares
 _KINDS = {
     "MEAN": "mean",
     "SUM": "sum",
@@ -107,17 +105,11 @@ def _local_response(c: Reader, operator: FileOperator) -> None:
 
 def _l2_normalization(c: Reader, operator: FileOperator) -> None:
     """x / sqrt(the sum of the squares of its channels, at least 1e-6)."""
-    x, net = c.value(operator.inputs[0]), c.network
+    x = c.value(operator.inputs[0])
     if c.activation(operator, 0) is not None:
         raise UnsupportedError("it ends with an activation, which is not supported")
-    square = {"kind": "power", "a": 1.0, "b": 0.0, "c": 2.0}
-    squares = net.activation(x, square, name=c.layer_name(operator, "/squares"))
-    total = net.reduce_sum(squares, -1, name=c.layer_name(operator, "/sum"))
-    least = {"kind": "clamp", "a": 1e-6, "b": _LARGEST}
-    above = net.activation(total, least, name=c.layer_name(operator, "/least"))
-    inverse = {"kind": "power", "a": 1.0, "b": 0.0, "c": -0.5}
-    factor = net.activation(above, inverse, name=c.layer_name(operator, "/factor"))
-    c.result(operator, net.multiply(x, factor, name=c.layer_name(operator)))
+    y = c.network.unit_norm(x, epsilon=_LEAST_NORM, name=c.layer_name(operator))
+    c.result(operator, y)
 
 
 REDUCTIONS: dict[str, Handler] = {

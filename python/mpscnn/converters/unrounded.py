@@ -1,0 +1,174 @@
+"""Layers in the middle of an operator that half would round: squares before a root, exponentials before a logarithm.
+
+A file writes a norm as a square, a sum, a root and a division, or a reader makes several layers of one operator. The
+square of 300 is beyond float16, and so is that of 1e-4, though the result is not. Such layers keep float32 in a float16
+network. Those of a file are found on the network, so that it does not matter which format it was read from.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from mpscnn.graph.network import Network
+
+__all__ = ["Operators", "keep_middles"]
+
+Node = Mapping[str, Any]
+
+_MOVES = frozenset({"reshape", "transpose", "slice", "concatenation", "padding", "tile", "gather"})
+_SUMS = frozenset({"sum", "mean", "average", "max", "min", "none"})
+_BOUNDED = frozenset({"logarithm", "sigmoid", "hard_sigmoid", "tanh", "softsign", "sign", "erf"})
+_ARITHMETIC = frozenset(
+    {"neuron", "reduction", "pooling", "add", "subtract", "multiply", "divide", "maximum", "minimum", "power"}
+)
+_ROUNDING = 1e-3  # of exponents that are one when multiplied
+_EXPONENTIAL = 100.0
+"""The degree of what grows faster than any power."""
+
+
+def keep_middles(network: Network) -> Network:
+    """Keeps the middle of composed operators in float32 and returns the network."""
+    structure = network.to_dict()
+    nodes = structure["nodes"]
+    if any("quantization" in node for node in nodes):
+        return network  # whose parts have integers of their own
+    degrees: dict[str, float] = {}
+    for node in nodes:
+        degrees[node["name"]] = _after_activation(node, _degree(node, degrees))
+    readers: dict[str, list[Node]] = {}
+    for node in nodes:
+        for name in node["inputs"]:
+            readers.setdefault(name, []).append(node)
+    middles: set[str] = set()
+    outputs = set(structure["outputs"])
+    for node in reversed(nodes):
+        name, users = node["name"], readers.get(node["name"], [])
+        if name in outputs or not users or not _is_arithmetic(node):
+            continue
+        is_middle = _is_wild(degrees[name]) and all(
+            one["name"] in middles or _tames(one, degrees[one["name"]]) for one in users
+        )
+        if is_middle or _is_part_of_mean(node, users):
+            middles.add(name)
+    if middles:
+        network.keep_float32([node["name"] for node in nodes if node["name"] in middles])
+    return network
+
+
+class Operators:
+    """Remembers which layers each operator of a file became, and keeps what lies between them in float32.
+
+    Args:
+        network: gets the layers.
+    """
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self._count = len(network.layer_names())
+        self._operators: list[tuple[list[str], set[str]]] = []
+
+    def ended(self, results: Iterable[str]) -> None:
+        """One operator became all layers that were added since the last one; these are its results."""
+        names = self._network.layer_names()
+        added, self._count = names[self._count :], len(names)
+        if len(added) > 1:
+            self._operators.append((added, set(results)))
+
+    def keep(self) -> None:
+        """Keep the arithmetic between the first and the last layer of each operator in float32."""
+        if not self._operators:
+            return
+        structure = self._network.to_dict()
+        nodes = {node["name"]: node for node in structure["nodes"]}
+        if any("quantization" in node for node in nodes.values()):
+            return
+        readers: dict[str, set[str]] = {}
+        for node in nodes.values():
+            for name in node["inputs"]:
+                readers.setdefault(name, set()).add(node["name"])
+        for layers, results in self._operators:
+            own, between = set(layers), list[str]()
+            for name in layers:
+                node = nodes[name]
+                is_between = name not in results and name not in structure["outputs"]
+                moves_such = node["operation"] in _MOVES and not set(between).isdisjoint(node["inputs"])
+                is_own = own.issuperset(readers.get(name, set()))
+                if is_between and is_own and (node["operation"] in _ARITHMETIC or moves_such):
+                    between.append(name)
+            self._network.keep_float32(between)
+
+
+def _is_arithmetic(node: Node) -> bool:
+    return node["operation"] in _ARITHMETIC or node["operation"] in _MOVES
+
+
+def _is_wild(degree: float) -> bool:
+    """Whether a value is a power of ordinary numbers that half may not hold: a square, an inverse, an exponential."""
+    return degree > 1.0 + _ROUNDING or degree < -0.5
+
+
+def _tames(node: Node, degree: float) -> bool:
+    """Whether a layer makes ordinary numbers of such powers: by a root, a logarithm, a quotient or a product."""
+    last = node.get("activation") or (node["attributes"] if node["operation"] == "neuron" else None)
+    is_root = last is not None and last["kind"] in ("power", "logarithm")
+    return abs(degree) <= 1.0 + _ROUNDING and (is_root or node["operation"] in ("divide", "multiply"))
+
+
+def _is_part_of_mean(node: Node, users: list[Node]) -> bool:
+    """Whether a sum is divided by a number, or its logarithm is taken."""
+    is_sum = node["operation"] == "reduction" and node["attributes"]["kind"] in ("sum", "sum_of_squares")
+    if not is_sum or node.get("activation"):
+        return False
+    return all(one["operation"] == "neuron" and _makes_small(one["attributes"]) for one in users)
+
+
+def _makes_small(neuron: Mapping[str, Any]) -> bool:
+    kind = neuron["kind"]
+    return bool(kind == "logarithm" or (kind == "linear" and abs(neuron["a"]) < 1.0))
+
+
+# ---- Degrees ---------------------------------------------------------------------------------------------------------
+
+
+def _degree(node: Node, degrees: Mapping[str, float]) -> float:
+    """By which power the result grows with what arithmetic began with; 1 after any other layer."""
+    operation = node["operation"]
+    given = [degrees.get(name, 1.0) for name in node["inputs"]]
+    if operation == "neuron":
+        return _of_neuron(node["attributes"], given[0])
+    if operation in _MOVES:
+        return max(given)
+    if operation in ("reduction", "pooling"):
+        kind = node["attributes"]["kind"]
+        if kind == "sum_of_squares" or kind == "variance":
+            return 2.0 * given[0]
+        return given[0] if kind in _SUMS or kind in ("l2_norm", "deviation") else 1.0
+    if operation in ("add", "subtract", "maximum", "minimum"):
+        return max(given, key=abs)
+    if operation == "multiply":
+        return _limited(sum(given))
+    if operation == "divide":
+        return 0.0 if given[1] >= _EXPONENTIAL else _limited(given[0] - given[1])
+    return 0.0 if operation == "constant" else 1.0
+
+
+def _after_activation(node: Node, degree: float) -> float:
+    activation = node.get("activation")
+    return degree if activation is None else _of_neuron(activation, degree)
+
+
+def _of_neuron(neuron: Mapping[str, Any], degree: float) -> float:
+    kind = neuron["kind"]
+    if kind == "power":
+        power = float(neuron["c"])
+        return 0.0 if degree >= _EXPONENTIAL and power < 0.0 else _limited(degree * power)
+    if kind == "exponential":
+        return _EXPONENTIAL
+    if kind in ("none", "linear", "absolute", "clamp", "relu", "prelu", "relun"):
+        return degree
+    return 0.0 if kind in _BOUNDED else 1.0
+
+
+def _limited(degree: float) -> float:
+    return max(-_EXPONENTIAL, min(_EXPONENTIAL, degree))
