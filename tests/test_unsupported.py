@@ -41,7 +41,8 @@ def test_what_the_cpu_refuses(case: Case, monkeypatch: pytest.MonkeyPatch) -> No
 
 @pytest.mark.parametrize("case", [case for case in CASES if case.engine == "metal"], ids=str)
 def test_the_cpu_takes_what_metal_refuses(case: Case) -> None:
-    case.refused.network().compile(device="cpu", precision=case.refused.precision)
+    refused = case.refused
+    refused.network().compile(device="cpu", precision=refused.precision, winograd=refused.winograd)
 
 
 def test_backends_refuse_nothing_on_their_own() -> None:

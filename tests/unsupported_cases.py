@@ -24,6 +24,7 @@ class Layer:
     dense: bool = False
     given: list[tuple[int, ...]] | None = None  # extents of a run where they are free; without the batch
     check_finite: bool = False
+    winograd: bool = True
     variable: tuple[int, ...] | None = None  # the shape of a weight that is a tensor of the graph
     quantized: bool = False  # all tensors
 
@@ -170,6 +171,14 @@ CASES = [
         Layer("resize", [(None, None, 9)], {"scale_y": 1024, "scale_x": 1024}, given=[(16, 16, 9)]),
         Layer("resize", [(None, None, 9)], {"scale_y": 1024, "scale_x": 1024}, given=[(1, 1, 9)]),
         "(1, 16384, 16384, 9)",
+    ),
+    Case(
+        "metal",
+        "any",
+        "winograd",
+        Layer("softmax", [IMAGE], winograd=False),
+        Layer("softmax", [IMAGE]),
+        "false",
     ),
     Case(
         "metal",

@@ -60,6 +60,7 @@ Json describe(const engine::Program &program) {
     result.set("outputs", ports_of(program.outputs()));
     result.set("weight_type", program.weight_type());
     result.set("accumulate", program.sums() == engine::Sums::float16 ? "half" : "float");
+    result.set("winograd", program.winograd());
     result.set("weight_bytes", program.lowered().weight_bytes());
     // More than JSON's integers hold is not a limit either.
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
@@ -90,6 +91,7 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.precision) options.precision = raw.precision;
     if (raw.weights) options.weights = raw.weights;
     if (raw.accumulate) options.accumulate = raw.accumulate;
+    options.winograd = raw.no_winograd == 0;
     require_array(raw.outputs, raw.output_count, "outputs");
     if (raw.fast_matmul != 0)
         fail(ErrorKind::unsupported, "mpscnn_compile_options." MPSCNN_FAST_MATMUL_REMOVED);

@@ -66,6 +66,7 @@ struct LowerOptions {
     Precision precision = Precision::float32;
     std::uint64_t max_memory = UINT64_MAX; ///< bytes, for packed weights, a plan's tables and its arena
     Sums sums = Sums::float32;
+    bool winograd = true; ///< whether convolutions may take Winograd's algorithm, where that takes less time
 };
 
 struct SessionOptions {

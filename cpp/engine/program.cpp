@@ -99,12 +99,12 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
 Program::Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options)
     : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
       weights_in_bytes_(keeps_weights_in_bytes(options.weights, choice_.precision)),
-      sums_(sums_of(options.accumulate, choice_.precision)),
+      sums_(sums_of(options.accumulate, choice_.precision)), winograd_(options.winograd),
       max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
-    require_supported(*choice_.backend, choice_.precision, name());
+    require_supported(*choice_.backend, choice_.precision, winograd_, name());
     require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
     if (sums_ == Sums::float16) require_constant_weights(graph_);
-    const LowerOptions lowering{choice_.precision, max_memory_, sums_};
+    const LowerOptions lowering{choice_.precision, max_memory_, sums_, winograd_};
     const Graph graph = weights_in_bytes_ ? with_weights_in_bytes(canonical.graph) : canonical.graph;
     lowered_ = has_custom_layers(graph_) ? lower_in_stages(graph, *choice_.backend, lowering)
                                          : choice_.backend->lower(graph, lowering);

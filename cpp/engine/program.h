@@ -20,6 +20,7 @@ struct CompileOptions {
     std::string precision = "auto";
     std::string weights = "auto";     ///< "int8": see byte_weights.h
     std::string accumulate = "auto";  ///< "half": Sums::float16, "float": Sums::float32, which is "auto"
+    bool winograd = true;             ///< LowerOptions::winograd
     std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
     /// Bytes that packed weights and one session's arena may take together; 0: what this process may use
     std::uint64_t max_memory = 0;
@@ -42,6 +43,8 @@ public:
     const char *weight_type() const { return weights_in_bytes_ ? "int8" : name_of(precision()); }
     /// The numbers that products of convolutions and dense layers are summed in.
     Sums sums() const { return sums_; }
+    /// LowerOptions::winograd.
+    bool winograd() const { return winograd_; }
     std::uint64_t max_memory() const { return max_memory_; }
     /// Why this device and precision.
     const std::string &reason() const { return choice_.reason; }
@@ -75,6 +78,7 @@ private:
     BackendChoice choice_;
     bool weights_in_bytes_;
     Sums sums_;
+    bool winograd_;
     std::uint64_t max_memory_;
     std::vector<Port> inputs_, outputs_;
     std::unique_ptr<LoweredGraph> lowered_;

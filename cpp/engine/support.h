@@ -13,8 +13,9 @@ namespace mpscnn::engine {
 void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
                        Precision precision);
 
-/// The same for a program of the network in a precision.
-void require_supported(const Backend &backend, Precision precision, const std::string &network);
+/// The same for a program of the network in a precision, with LowerOptions::winograd.
+void require_supported(const Backend &backend, Precision precision, bool winograd,
+                       const std::string &network);
 
 /// The same for a session of the program `network`.
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine);

@@ -214,6 +214,8 @@ Refused products_of_bfloat16(const ProgramUse &program) {
 
 Refused integers(const ProgramUse &program) { return refuse_if(program.int8, "int8"); }
 
+Refused direct_sums(const ProgramUse &program) { return refuse_if(!program.winograd, "false"); }
+
 constexpr const char *metal_window = "at most 536870912 rows and columns from the first tap to the last";
 
 /// What of a combination a row refuses, as text; nothing where the row allows it. About tensors that an
@@ -257,6 +259,8 @@ constexpr UnsupportedFeature unsupported_features[] = {
     {"cpu", "", "weights", "constants unless in float32", packs_halves},
 
     {"metal", "", "precision", "float32 or float16; the CPU computes in int8, too", integers},
+    {"metal", "", "winograd", "true: MPS chooses how it computes a convolution (on the CPU it may be false)",
+     direct_sums},
     {"metal", "", "feature channels", "at most 8192", many_channels},
     {"metal", "", "rows and columns", "at most 16384", large_image},
     {"metal", "", "elements of one image", "at most 2147483648", many_elements},

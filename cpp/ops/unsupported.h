@@ -43,6 +43,7 @@ struct ProgramUse {
     bool bfloat16 = false;            ///< that precision
     std::string_view why_no_bfloat16; ///< of the engine's device; empty where it has it
     bool int8 = false;                ///< that precision
+    bool winograd = true;             ///< whether convolutions may take Winograd's algorithm
 };
 
 /// Why an engine refuses, "<field> must be <allowed>, got <value>"; nothing when it does not.

@@ -56,6 +56,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         max_memory: int | None
         weights: WeightsName
         accumulate: AccumulateName
+        winograd: bool
         fold: bool
 
     # What `predict` gives; Any where it is not known before the file is read.
@@ -84,6 +85,7 @@ def load(
     max_memory: int | None = None,
     weights: WeightsName = "auto",
     accumulate: AccumulateName = "auto",
+    winograd: bool = True,
     fold: bool = True,
 ) -> Model:
     """Loads a model and prepares it for a device.
@@ -97,7 +99,7 @@ def load(
             "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
         threads: threads for each prediction, "auto": as many as this process may use.
         fast_matmul: was removed; True is an UnsupportedError.
-        max_memory, weights, accumulate: as for `Network.compile`.
+        max_memory, weights, accumulate, winograd: as for `Network.compile`.
         fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
 
     Raises:
@@ -114,6 +116,7 @@ def load(
         max_memory=max_memory,
         weights=weights,
         accumulate=accumulate,
+        winograd=winograd,
     )
 
 
@@ -165,6 +168,7 @@ def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]
     # What pickles of earlier versions do not have.
     weights: WeightsName = newer[0] if newer else "auto"
     accumulate: AccumulateName = newer[1] if len(newer) > 1 else "auto"
+    winograd = newer[2] if len(newer) > 2 else True
     core = _core.Model.parse(content, "pickled model")
     model = Model(
         core,
@@ -174,6 +178,7 @@ def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]
         max_memory=max_memory,
         weights=weights,
         accumulate=accumulate,
+        winograd=winograd,
     )
     model.__dict__.update(assigned)
     return model
@@ -225,9 +230,10 @@ class Model(Generic[Answer]):
         max_memory: int | None = None,
         weights: WeightsName = "auto",
         accumulate: AccumulateName = "auto",
+        winograd: bool = True,
     ) -> None:
         self._core = core
-        self._options = device, precision, threads, max_memory, weights, accumulate
+        self._options = device, precision, threads, max_memory, weights, accumulate, winograd
         self.program: Program = compile_graph(
             core.graph(),
             device=device,
@@ -236,6 +242,7 @@ class Model(Generic[Answer]):
             max_memory=max_memory,
             weights=weights,
             accumulate=accumulate,
+            winograd=winograd,
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
@@ -491,6 +498,7 @@ class Model(Generic[Answer]):
             max_memory=self.program.max_memory,
             weights=self._options[4],
             accumulate=self._options[5],
+            winograd=self._options[6],
         )
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pickle
+
 import hypothesis.strategies as st
 import numpy as np
 import pytest
@@ -223,3 +225,42 @@ def test_of_any_size_only_few_weights_are_transformed(channels: int, transformed
 def test_explanations_say_why() -> None:
     step = convolution(9, 10, 16, 16, 3).compile(device="cpu", precision="float32").explain().steps[0]
     assert "Winograd" in step.reason
+
+
+@pytest.mark.parametrize("size", [3, 5])
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_without_winograd_an_error_is_bounded_by_the_window(size: int, precision: str) -> None:
+    """Beside one pixel that is 8192 times as large as the others, where transformed tiles lose four digits."""
+    network = convolution(24, 24, 16, 16, size)
+    round_weights(network)
+    x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float16).astype(np.float32)
+    x[0, 11, 14] *= np.float32(8192)  # a power of two: the products are halves, too
+    expected, bound = in_float64(network, x), linear_bound(magnitudes(network, x))
+    program = network.compile(device="cpu", precision=precision, winograd=False)
+    assert program.winograd is False
+    assert "winograd" not in program.session(threads=1).profile(x, runs=1).steps[-1].kernel
+    found = program.session(threads=1).run(x)
+    half = precision == "float16"
+    assert_close(found, expected, bound, half=half)
+    assert pickle.loads(pickle.dumps(program)).winograd is False
+    assert np.array_equal(program.session(threads=3).run(x), found)
+
+
+@needs_fma
+@pytest.mark.parametrize("size", [3, 5])
+def test_with_winograd_an_error_is_not_bounded_by_the_window(size: int) -> None:
+    """As docs/precision.md says: this is what the switch is for. Both programs are of one network at once."""
+    network = convolution(24, 24, 16, 16, size)
+    x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float32)
+    x[0, 11, 14] *= 1e4
+    expected, bound = in_float64(network, x), linear_bound(magnitudes(network, x))
+    direct = network.compile(device="cpu", precision="float32", winograd=False)
+    default = network.compile(device="cpu", precision="float32")
+    assert default.winograd is True
+    assert (np.abs(default.session(threads=1).run(x) - expected) > 10 * bound).any()
+    assert_close(direct.session(threads=1).run(x), expected, bound)
+
+
+def test_winograd_is_a_boolean() -> None:
+    with pytest.raises(mpscnn.ParameterError, match="winograd"):
+        convolution(7, 7, 16, 16, 3).compile(device="cpu", winograd=1)  # type: ignore[arg-type]

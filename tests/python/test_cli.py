@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 from pathlib import Path
 
@@ -158,6 +159,29 @@ def test_explain_an_architecture(monkeypatch: pytest.MonkeyPatch, capsys: pytest
         assert explained["precision"] == precision
         kernels = {step["kernel"] for step in explained["steps"]}
         assert {"chain", "pointwise", "depthwise"} <= kernels
+
+
+def test_winograd_may_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(9, 10, 16), name="one layer")
+    network.output(network.conv2d(network.input, 16, 3, padding="same", name="conv"))
+    network.initialize_weights()
+    path = str(tmp_path / "one_layer.safetensors")
+    network.save(path)
+    choices = []
+    for options in ((), ("--winograd",), ("--no-winograd",)):
+        assert call(monkeypatch, "explain", path, "--json", *options) == 0
+        choices.append("winograd" in json.loads(capsys.readouterr().out)["steps"][0]["kernel"])
+        for command in ("benchmark", "profile"):
+            assert call(monkeypatch, command, path, "--runs", "1", "--json", *options) == 0
+            capsys.readouterr()
+    by_default = mpscnn.build_config()["instruction_set"] != "baseline"
+    assert choices == [by_default, by_default, False]
+    model = mpscnn.load(path, device="cpu", winograd=False)
+    assert model.program.winograd is False
+    assert pickle.loads(pickle.dumps(model)).program.winograd is False
+    assert model.features("conv").program.winograd is False
 
 
 @pytest.mark.parametrize(

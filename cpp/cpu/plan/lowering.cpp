@@ -26,8 +26,8 @@ OwnedActivation lower_activation(const Node &node, const KernelTable &kernels) {
 class Lowering {
 public:
     Lowering(const Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels)
-        : graph_(graph), precision_(options.precision), sums_(options.sums), kernels_(kernels),
-          elements_(elements_of_values(graph, options.precision)) {}
+        : graph_(graph), precision_(options.precision), sums_(options.sums), winograd_(options.winograd),
+          kernels_(kernels), elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
         // Each layer of integers has a result of its own scale.
@@ -169,7 +169,8 @@ private:
                                          fused,
                                          graph_.shape(graph_.result_of(index)),
                                          memory,
-                                         sums_ == engine::Sums::float16 && !node.keep_float32};
+                                         sums_ == engine::Sums::float16 && !node.keep_float32,
+                                         winograd_};
         std::visit([&](const auto &operation) { lower(lowering, operation); }, node.operation);
         fused.weight_bytes = weight_bytes(fused);
         return fused;
@@ -238,6 +239,7 @@ private:
     const Graph &graph_;
     Precision precision_;
     engine::Sums sums_;
+    const bool winograd_;
     const KernelTable &kernels_;
     std::vector<Element> elements_;
 };

@@ -27,6 +27,7 @@ struct OperationLowering {
     const Shape &result;   ///< of the node, with free extents where the network takes any size
     LoweringMemory memory;
     bool sums_in_halves; ///< of convolutions and dense layers
+    bool winograd;       ///< engine::LowerOptions::winograd
 
     /// Of a weight that is a tensor of the graph.
     std::optional<Shape> variable_shape(const std::string &role) const {
@@ -42,6 +43,9 @@ struct OperationLowering {
     /// [outputs][height][width][inputs of a group].
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
     PackedConvolution pack(ConvolutionShape shape) const;
+    /// How a convolution with these weights is computed, by Winograd's algorithm where that is allowed and
+    /// takes less time.
+    ConvolutionShape fastest(const ops::Convolution &convolution, const Shape &weights) const;
 };
 
 /// Copied with zeros up to a whole vector of any instruction set.

@@ -76,6 +76,7 @@ struct Entry {
     const KernelTable *kernels;
     engine::Precision precision;
     engine::Sums sums;
+    bool winograd;
     Sources sources;
     std::weak_ptr<const LoweredNetwork> network;
 };
@@ -95,7 +96,8 @@ std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, co
                                            const Graph &graph) {
     for (const Entry &entry : entries) {
         if (entry.kernels != wanted.kernels || entry.precision != wanted.precision ||
-            entry.sums != wanted.sums || entry.structure != wanted.structure)
+            entry.sums != wanted.sums || entry.winograd != wanted.winograd ||
+            entry.structure != wanted.structure)
             continue;
         const auto network = entry.network.lock();
         if (network && equal(entry.sources, graph)) return network;
@@ -107,7 +109,8 @@ std::shared_ptr<const LoweredNetwork> find(const std::vector<Entry> &entries, co
 
 std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const engine::LowerOptions &options,
                                                      const KernelTable &kernels) {
-    Entry wanted{to_text(graph.to_json()), &kernels, options.precision, options.sums, {}, {}};
+    Entry wanted{
+        to_text(graph.to_json()), &kernels, options.precision, options.sums, options.winograd, {}, {}};
     // Whoever finds it locked packs for itself: a thread that a fork left behind may have held it.
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });

@@ -304,6 +304,7 @@ struct ModelOptions {
     int threads = 0;                 ///< 0: as many as this process may run at once
     std::string weights = "auto";    ///< mpscnn_compile_options.weights
     std::string accumulate = "auto"; ///< mpscnn_compile_options.accumulate
+    bool winograd = true;            ///< mpscnn_compile_options.no_winograd is its opposite
 };
 
 /// Sessions that callers borrow, so that a program serves any number of threads: as many as were needed at
@@ -371,7 +372,8 @@ public:
           sessions_(std::make_unique<SessionPool>(file_.graph().compile({.device = options.device,
                                                                          .precision = options.precision,
                                                                          .weights = options.weights,
-                                                                         .accumulate = options.accumulate}),
+                                                                         .accumulate = options.accumulate,
+                                                                         .winograd = options.winograd}),
                                                   SessionOptions{.threads = options.threads})) {}
 
     const ModelFile &file() const noexcept { return file_; }

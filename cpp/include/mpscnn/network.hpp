@@ -175,6 +175,7 @@ struct CompileOptions {
     std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
     std::string weights = "auto";       ///< mpscnn_compile_options.weights
     std::string accumulate = "auto";    ///< mpscnn_compile_options.accumulate
+    bool winograd = true;               ///< mpscnn_compile_options.no_winograd is its opposite
 };
 
 /// Like the other options that are plain numbers it is the C struct: Session(program, {.threads = 2}).
@@ -364,6 +365,7 @@ template <class Function> Program compile(const CompileOptions &options, Functio
     raw.max_memory = options.max_memory;
     raw.weights = detail::c_string(options.weights);
     raw.accumulate = detail::c_string(options.accumulate);
+    raw.no_winograd = options.winograd ? 0 : 1;
     mpscnn_program *program = nullptr;
     check(function(&raw, &program));
     return Program(program);

@@ -38,7 +38,8 @@ class Mpscnn:
 
         path = Path(setup["path"])
         options = {
-            name: setup[name] for name in ("device", "precision", "weights", "accumulate", "max_memory")
+            name: setup[name]
+            for name in ("device", "precision", "weights", "accumulate", "winograd", "max_memory")
         }
         program = mpscnn.load(path, **options).program
         self._program = program

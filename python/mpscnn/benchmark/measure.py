@@ -80,6 +80,7 @@ def measure(
     precision: PrecisionName = "auto",
     weights: WeightsName = "auto",
     accumulate: AccumulateName = "auto",
+    winograd: bool = True,
     max_memory: int | None = None,
     runs: int = 50,
     turn: int = 5,
@@ -97,7 +98,7 @@ def measure(
         peers: of PEERS.
         threads: for each engine; None: as many as this process may use.
         device: of mpscnn, as in `Network.compile`.
-        precision, weights, accumulate, max_memory: of mpscnn, as in `Network.compile`.
+        precision, weights, accumulate, winograd, max_memory: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
@@ -121,7 +122,7 @@ def measure(
             try:
                 path = network_file(engine, subject, directory or own)
                 setup = EngineSetup(
-                    path, input_file, count, device, precision, weights, accumulate, max_memory
+                    path, input_file, count, device, precision, weights, accumulate, winograd, max_memory
                 )
                 workers.append(stack.enter_context(EngineProcess(engine, setup)))
             except Error as error:
@@ -146,6 +147,7 @@ class EngineSetup:
     precision: PrecisionName = "float32"
     weights: WeightsName = "auto"
     accumulate: AccumulateName = "auto"
+    winograd: bool = True
     max_memory: int | None = None
 
     def settings(self) -> dict[str, Any]:

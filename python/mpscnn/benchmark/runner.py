@@ -79,6 +79,7 @@ def measure_runner(
     precision: PrecisionName = "auto",
     weights: WeightsName = "auto",
     accumulate: AccumulateName = "auto",
+    winograd: bool = True,
     max_memory: int | None = None,
     runs: int = 50,
     seed: int = 0,
@@ -88,7 +89,7 @@ def measure_runner(
     Args:
         subject: the network.
         inflight, threads, max_batch, max_wait: of the runner.
-        device, precision, weights, accumulate, max_memory: as in `Network.compile`.
+        device, precision, weights, accumulate, winograd, max_memory: as in `Network.compile`.
         runs: images for each at least; a turn takes about a quarter of a second.
         seed: of the input, uniform from -1 to 1.
     """
@@ -99,6 +100,7 @@ def measure_runner(
         precision=precision,
         weights=weights,
         accumulate=accumulate,
+        winograd=winograd,
         max_memory=max_memory,
     )
     image = subject.random_input(seed)

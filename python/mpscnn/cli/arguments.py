@@ -105,6 +105,14 @@ AccumulateOption = Annotated[
         help="Numbers that products are summed in: half, for float16, shows what a GPU that does so would answer."
     ),
 ]
+WinogradOption = Annotated[
+    bool,
+    typer.Option(
+        "--winograd/--no-winograd",
+        help="Whether large 3x3 and 5x5 convolutions take Winograd's algorithm: faster, less exact beside very large "
+        "values.",
+    ),
+]
 ThreadsOption = Annotated[
     int | None,
     typer.Option(
@@ -170,6 +178,7 @@ def load_model(
     *,
     weights: Weights,
     accumulate: Accumulate,
+    winograd: bool = True,
 ) -> Model:
     """The model that a command's options ask for."""
     return load(
@@ -180,6 +189,7 @@ def load_model(
         max_memory=max_memory,
         weights=weights.value,
         accumulate=accumulate.value,
+        winograd=winograd,
     )
 
 

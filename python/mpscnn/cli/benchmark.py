@@ -23,6 +23,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     names_in,
 )
 from mpscnn.cli.failures import FAILED
@@ -41,6 +42,7 @@ def benchmark(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
@@ -110,6 +112,7 @@ def benchmark(
             precision=precision.value,
             weights=weights.value,
             accumulate=accumulate.value,
+            winograd=winograd,
             max_memory=max_memory,
             runs=runs,
         )
@@ -127,6 +130,7 @@ def benchmark(
         precision=precision.value,
         weights=weights.value,
         accumulate=accumulate.value,
+        winograd=winograd,
         max_memory=max_memory,
         runs=runs,
     )

@@ -25,6 +25,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -72,6 +73,7 @@ def classify(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -95,7 +97,16 @@ def classify(
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
+    loaded = load_model(
+        model,
+        device,
+        precision,
+        threads,
+        max_memory,
+        weights=weights,
+        accumulate=accumulate,
+        winograd=winograd,
+    )
     require_task(loaded, model, "classification")
     bundled = model == BUNDLED_MODEL.name  # not by the network's name, which those that learn from it keep
     answers = Answers(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))

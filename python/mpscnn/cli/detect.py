@@ -24,6 +24,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -119,6 +120,7 @@ def detect(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -149,7 +151,16 @@ def detect(
     paths, failed = listed_photos(photos) if of_photos else ([], 0)
     if of_photos and not paths:
         raise typer.Exit(FAILED if failed else 0)
-    loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
+    loaded = load_model(
+        model,
+        device,
+        precision,
+        threads,
+        max_memory,
+        weights=weights,
+        accumulate=accumulate,
+        winograd=winograd,
+    )
     require_task(loaded, model, "detection")
     answers = Answers(loaded, form, _lines)
     options: dict[str, Any] = {

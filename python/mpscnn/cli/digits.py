@@ -24,6 +24,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     load_model,
 )
 from mpscnn.cli.classify import show_predictions
@@ -91,6 +92,7 @@ def digits(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object per image (or for the IDX file) and line.")
     ] = False,
@@ -115,7 +117,9 @@ def digits(
     paths, failures = listed_photos(images or [])
     if idx is None and not paths:
         raise typer.Exit(FAILED)
-    loaded = load_model(model, device, precision, threads, weights=weights, accumulate=accumulate)
+    loaded = load_model(
+        model, device, precision, threads, weights=weights, accumulate=accumulate, winograd=winograd
+    )
     if idx is not None:
         pixels, classes = _read(idx, labels, count)
         result = _name_all(loaded, pixels, classes, inflight, threads or "auto")

@@ -25,6 +25,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     load_model,
 )
 from mpscnn.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
@@ -82,6 +83,7 @@ def evaluate_classifier(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -111,7 +113,9 @@ def evaluate_classifier(
         raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
     if output is not None and output.suffix.lower() != ".png":
         raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
-    loaded = load_model(model, device, precision, threads, weights=weights, accumulate=accumulate)
+    loaded = load_model(
+        model, device, precision, threads, weights=weights, accumulate=accumulate, winograd=winograd
+    )
     failures: list[Error] = []
 
     def failed(photo: object, error: Error) -> None:

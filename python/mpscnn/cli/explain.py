@@ -16,6 +16,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
 )
 from mpscnn.cli.output import hint, show, show_json, table_width
 from mpscnn.cli.sizes import SizeOption, sized_subject
@@ -29,6 +30,7 @@ def explain(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
@@ -43,7 +45,11 @@ def explain(
     """
     network = sized_subject(model, size, random_weights=random_weights).network
     program = network.compile(
-        device="cpu", precision=precision.value, weights=weights.value, accumulate=accumulate.value
+        device="cpu",
+        precision=precision.value,
+        weights=weights.value,
+        accumulate=accumulate.value,
+        winograd=winograd,
     )
     explained = program.explain(threads=threads or "auto")
     if as_json:

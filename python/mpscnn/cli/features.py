@@ -27,6 +27,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     load_model,
     names_in,
 )
@@ -92,6 +93,7 @@ def features(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -126,7 +128,14 @@ def features(
         paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
     if paths:
         loaded = load_model(
-            model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate
+            model,
+            device,
+            precision,
+            threads,
+            max_memory,
+            weights=weights,
+            accumulate=accumulate,
+            winograd=winograd,
         )
         extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
         outputs: list[Output] = []

@@ -27,6 +27,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
 )
 from mpscnn.cli.output import show, show_json, table_width
 from mpscnn.cli.sizes import SizeOption, sized_subject
@@ -54,6 +55,7 @@ def profile(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
     photo: Annotated[
@@ -90,7 +92,11 @@ def profile(
     subject = sized_subject(model, size, random_weights=random_weights)
     x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
     program = subject.network.compile(
-        device=device, precision=precision.value, weights=weights.value, accumulate=accumulate.value
+        device=device,
+        precision=precision.value,
+        weights=weights.value,
+        accumulate=accumulate.value,
+        winograd=winograd,
     )
     result = program.session(threads=threads or "auto").profile(x, runs=runs)
     if trace is not None:

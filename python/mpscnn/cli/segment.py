@@ -25,6 +25,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
     load_model,
 )
 from mpscnn.cli.each_frame import (
@@ -71,6 +72,7 @@ def segment(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     channel_order: ChannelOrderOption = None,
     every: EveryOption = None,
     start: FromOption = None,
@@ -99,7 +101,16 @@ def segment(
         raise typer.Exit(FAILED if failed else 0)
     if model == _DEFAULT:
         _say_where_from()
-    loaded = load_model(model, device, precision, threads, max_memory, weights=weights, accumulate=accumulate)
+    loaded = load_model(
+        model,
+        device,
+        precision,
+        threads,
+        max_memory,
+        weights=weights,
+        accumulate=accumulate,
+        winograd=winograd,
+    )
     require_task(loaded, model, "segmentation")
     answers = Answers(loaded, form, _lines)
     if cluster is not None:

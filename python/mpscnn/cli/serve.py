@@ -19,6 +19,7 @@ from mpscnn.cli.arguments import (
     ThreadsOption,
     Weights,
     WeightsOption,
+    WinogradOption,
 )
 
 
@@ -56,6 +57,7 @@ def serve(
     precision: PrecisionOption = Precision.auto,
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
     threads: ThreadsOption = None,
     inflight: Annotated[
         int | None,
@@ -197,6 +199,7 @@ def serve(
                 precision=precision.value,
                 weights=weights.value,
                 accumulate=accumulate.value,
+                winograd=winograd,
                 threads=threads or "auto",
             )
             for model in models or [DEFAULT_MODEL]

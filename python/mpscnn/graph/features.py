@@ -65,7 +65,7 @@ class FeatureExtractor:
         network: the whole network.
         layers, pooling: as for `extractor_network`.
         preprocess: how a photo becomes the input, as in a model file; None: only arrays can be given.
-        device, precision, max_memory, weights, accumulate: as for `Network.compile`.
+        device, precision, max_memory, weights, accumulate, winograd: as for `Network.compile`.
         threads: for each run, "auto": as many as this process may use.
     """
 
@@ -82,6 +82,7 @@ class FeatureExtractor:
         max_memory: int | None = None,
         weights: WeightsName = "auto",
         accumulate: AccumulateName = "auto",
+        winograd: bool = True,
     ) -> None:
         self.network = extractor_network(network, layers, pooling)
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
@@ -93,6 +94,7 @@ class FeatureExtractor:
             max_memory=max_memory,
             weights=weights,
             accumulate=accumulate,
+            winograd=winograd,
         )
         self._sessions = SessionPool(self.program, threads)
 

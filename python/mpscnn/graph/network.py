@@ -337,6 +337,7 @@ class Network(
         max_memory: int | None = None,
         weights: WeightsName = "auto",
         accumulate: AccumulateName = "auto",
+        winograd: bool = True,
     ) -> Program:
         """Prepares the network for a device.
 
@@ -354,6 +355,9 @@ class Network(
                 float32 and float16.
             accumulate: "half": in float16, products of convolutions and dense layers are summed in halves, as a phone's
                 GPU may do (docs/precision.md). "auto", "float": in float32.
+            winograd: False: the sums of each convolution's result are of its own window alone, so that a large input
+                costs the results beside it no accuracy (docs/precision.md). True: large 3x3 and 5x5 convolutions take
+                Winograd's algorithm on the CPU. Metal, which chooses by itself, refuses False.
 
         Raises:
             DeviceError: there is no such device. UnsupportedError: it cannot run a layer. WeightsError: weights are
@@ -370,6 +374,7 @@ class Network(
             max_memory=max_memory,
             weights=weights,
             accumulate=accumulate,
+            winograd=winograd,
         )
 
     def gradients(

@@ -30,7 +30,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
 
     Given = TypeVar("Given", NDArray[Any], Mapping[str, NDArray[Any]], Sequence[NDArray[Any]])
     Result = NDArray[Any] | dict[str, NDArray[Any]]
-    _Source = tuple[_core.Graph, str, str, list[str], int, str, str]
+    _Source = tuple[_core.Graph, str, str, list[str], int, str, str, bool]
 
     class _Description(TypedDict):
         name: str
@@ -39,6 +39,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         reason: str
         weight_type: str
         accumulate: Literal["float", "half"]
+        winograd: bool
         weight_bytes: int
         max_memory: int
 
@@ -129,6 +130,11 @@ class Program:
     def accumulate(self) -> Literal["float", "half"]:
         """The numbers that products of convolutions and dense layers are summed in."""
         return self._description["accumulate"]
+
+    @property
+    def winograd(self) -> bool:
+        """Whether convolutions may take Winograd's algorithm, where that takes less time."""
+        return self._description["winograd"]
 
     @property
     def numbers(self) -> str:
@@ -460,6 +466,7 @@ def compile_graph(
     max_memory: int | None = None,
     weights: WeightsName = "auto",
     accumulate: AccumulateName = "auto",
+    winograd: bool = True,
 ) -> Program:
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
@@ -467,7 +474,14 @@ def compile_graph(
     if require_bool("fast_matmul", fast_matmul):
         raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
     # A copy, which shares the weights' memory: the network may change afterwards.
-    return _compiled(graph.copy(), *named, list(outputs), byte_limit(max_memory), *numbers)
+    return _compiled(
+        graph.copy(),
+        *named,
+        list(outputs),
+        byte_limit(max_memory),
+        *numbers,
+        require_bool("winograd", winograd),
+    )
 
 
 def _compiled(
@@ -476,11 +490,12 @@ def _compiled(
     precision: str,
     outputs: list[str],
     max_memory: int,
-    weights: str = "auto",  # this and the next: what pickles of earlier versions do not have
+    weights: str = "auto",  # this and the following: pickles of earlier versions do not have them
     accumulate: str = "auto",
+    winograd: bool = True,
 ) -> Program:
-    program = _core.Program.compile(graph, device, precision, outputs, max_memory, weights, accumulate)
-    return Program(program, (graph, device, precision, outputs, max_memory, weights, accumulate))
+    source = graph, device, precision, outputs, max_memory, weights, accumulate, winograd
+    return Program(_core.Program.compile(*source), source)
 
 
 copyreg.pickle(_core.Graph, reduce_graph)

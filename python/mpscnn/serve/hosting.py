@@ -135,6 +135,7 @@ class HostedModel:
             "precision": program.precision,
             "weights": program.weight_type,
             "accumulate": program.accumulate,
+            "winograd": program.winograd,
             "reason": program.reason,
             "threads": compiled.threads_of_a_request,
         }

@@ -30,6 +30,7 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
         "precision": {"type": "string", "default": "auto"},
         "weights": {"type": "string", "default": "auto"},
         "accumulate": {"type": "string", "default": "auto"},
+        "winograd": {"type": "boolean", "default": True},
         "threads": {
             "description": "Of each request, at most the cores of this machine; auto: the cores are shared out.",
             "oneOf": [{"type": "integer"}, {"const": "auto"}],

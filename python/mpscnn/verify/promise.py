@@ -4,8 +4,10 @@ Linear operations: |y - reference| <= factor * eps * sum |w| |x|, which grows wi
 with the result. Everything else: units in the last place of the result. In float16 every layer is compared on inputs
 that are halves already, and its one rounding to half is allowed on top.
 
-`CPU` is this package's own arithmetic. `METAL` is what Apple leaves open: kernels of MPS may take Winograd's algorithm
-and faster functions, so they get a part of the layer's largest result. docs/metal.md, "What is promised", is for users.
+`CPU` is this package's own arithmetic. Where it takes Winograd's algorithm, the sum is over all products that a tile of
+6 x 6 inputs may have, unless the program was compiled with `winograd=False` (docs/precision.md).
+`METAL` is what Apple leaves open: kernels of MPS may take Winograd's algorithm and faster functions, so they get a part
+of the layer's largest result. docs/metal.md, "What is promised", is for users.
 """
 
 from __future__ import annotations

@@ -51,6 +51,11 @@ std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
     return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
 }
 
+ConvolutionShape OperationLowering::fastest(const ops::Convolution &convolution, const Shape &weights) const {
+    return winograd ? fastest_convolution(kernels, convolution, weights, result)
+                    : plain_convolution(kernels, weights, convolution.groups);
+}
+
 PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t groups) const {
     const bool narrow = precision == engine::Precision::bfloat16 &&
                         has_bfloat16_kernel(node, shape, groups, fused.activation.activation, fused.element);
@@ -93,16 +98,14 @@ void lower(const OperationLowering &lowering, const ops::Convolution &convolutio
     if (lowering.sums_in_halves)
         return lower_half_sums(lowering, lowering.node.weights.at("weight").shape(), convolution.groups);
     if (const auto weight = lowering.variable_shape("weight")) {
-        lowering.fused.packed = lowering.kernels.packed_later(
-            fastest_convolution(lowering.kernels, convolution, *weight, lowering.result));
+        lowering.fused.packed = lowering.kernels.packed_later(lowering.fastest(convolution, *weight));
         return;
     }
     const Shape &weights = lowering.node.weights.at("weight").shape();
     if (lowering.fused.broadcast) return lower_broadcast(lowering, weights);
-    lowering.fused.packed =
-        lowering.precision == engine::Precision::bfloat16
-            ? lowering.pack(weights, convolution.groups)
-            : lowering.pack(fastest_convolution(lowering.kernels, convolution, weights, lowering.result));
+    lowering.fused.packed = lowering.precision == engine::Precision::bfloat16
+                                ? lowering.pack(weights, convolution.groups)
+                                : lowering.pack(lowering.fastest(convolution, weights));
 }
 
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes) {

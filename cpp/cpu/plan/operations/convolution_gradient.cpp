@@ -93,8 +93,7 @@ void lower(const OperationLowering &lowering, const ops::ConvolutionDataGradient
             const Shape adjoint{weight[3] * convolution.groups, static_cast<std::int64_t>(rows.taps.size()),
                                 static_cast<std::int64_t>(columns.taps.size()),
                                 weight[0] / convolution.groups};
-            part.packed = lowering.kernels.packed_later(
-                fastest_convolution(lowering.kernels, convolution, adjoint, lowering.result));
+            part.packed = lowering.kernels.packed_later(lowering.fastest(convolution, adjoint));
             lowering.fused.parts.push_back(std::move(part));
         }
 }
