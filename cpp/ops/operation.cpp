@@ -86,6 +86,11 @@ void require_result(const OperationInfo &info, const Shape &gradient, const Shap
                             ", got ", gradient.text()});
 }
 
+void require_channels(const OperationInfo &info, const InputShapes &inputs) {
+    if (inputs[0].rank() < 2)
+        fail(ErrorKind::shape, {info.name, ": the input must have 2 axes or more, got ", inputs[0].text()});
+}
+
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs) {
     if (inputs[0].rank() < 2 || inputs[0].back() < 1)
         fail(ErrorKind::shape,

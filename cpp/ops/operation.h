@@ -107,6 +107,8 @@ void require_like_first(const OperationInfo &info, const InputShapes &inputs, st
 /// Throws a ShapeError unless `gradient`, input 0, has the shape of the result whose gradient it is; free
 /// extents may differ.
 void require_result(const OperationInfo &info, const Shape &gradient, const Shape &result);
+/// Throws a ShapeError unless input 0 has feature channels, whose number may be free.
+void require_channels(const OperationInfo &info, const InputShapes &inputs);
 /// Throws a ShapeError when the channels of input 0 are free: weights depend on them.
 void require_fixed_channels(const OperationInfo &info, const InputShapes &inputs);
 

@@ -15,7 +15,7 @@ Shape one_channel(const Shape &input) {
 } // namespace
 
 void Reduction::check(const InputShapes &inputs) const {
-    require_fixed_channels(info, inputs);
+    require_channels(info, inputs);
     // Of more than four axes those before the last two are one to kernels.
     if (axis == ReductionAxis::height) require_rank(info, inputs, 4);
     if (axis == ReductionAxis::width && inputs[0].rank() < 3)

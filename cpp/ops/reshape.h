@@ -12,7 +12,9 @@ struct Reshape {
     std::vector<std::int64_t> shape;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("shape", shape, "extents without the batch; one may be -1: whatever is left");
+        visit("shape", shape,
+              "extents without the batch; 0: the input's on the same axis, which may be free; one may be -1: "
+              "whatever is left");
     }
 
     void check(const InputShapes &inputs) const;

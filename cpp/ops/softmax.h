@@ -18,7 +18,7 @@ struct Softmax : ChannelSoftmax {
     static constexpr OperationInfo info{"softmax", "Softmax over the feature channels.", 1, 1, true, false,
                                         true};
 
-    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
+    void check(const InputShapes &inputs) const { require_channels(info, inputs); }
 };
 
 /// x - ln(sum(exp(x))) over the channels of each pixel, computed after subtracting the largest x.
@@ -26,7 +26,7 @@ struct LogSoftmax : ChannelSoftmax {
     static constexpr OperationInfo info{
         "log_softmax", "Logarithm of softmax over the feature channels.", 1, 1, true, false, true};
 
-    void check(const InputShapes &inputs) const { require_fixed_channels(info, inputs); }
+    void check(const InputShapes &inputs) const { require_channels(info, inputs); }
 };
 
 } // namespace mpscnn::ops

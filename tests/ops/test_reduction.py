@@ -199,8 +199,22 @@ def test_free_extents_of_several_axes() -> None:
     pixels, channels = network.compile(precision="float32").session().run(x).values()
     np.testing.assert_allclose(pixels, x.sum((1, 2)), rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(channels, 2 * x.sum(3, keepdims=True), rtol=1e-5, atol=1e-5)
+
+
+def test_two_free_extents_are_left() -> None:
+    """On their own axes they stay; of two that would come to other axes neither is known."""
+    network = mpscnn.Network(input=(None, None, 3))
+    network.output(network.reduce_max(network.input, "channels", keepdims=False))
+    rows_last = network.transpose(network.input, (3, 1, 2))
+    network.output(network.reduce_max(rows_last, "width", keepdims=True))
+    network.output(network.reduce_max(rows_last, "channels", keepdims=True))
+    x = values(0, (2, 4, 5, 3))
+    over_channels, over_rows, over_columns = network.compile(precision="float32").session().run(x).values()
+    np.testing.assert_array_equal(over_channels, x.max(3))
+    np.testing.assert_array_equal(over_rows, x.transpose(0, 3, 1, 2).max(2, keepdims=True))
+    np.testing.assert_array_equal(over_columns, x.transpose(0, 3, 1, 2).max(3, keepdims=True))
     with pytest.raises(mpscnn.ParameterError, match="keepdims=False needs at most one free extent"):
-        network.reduce_max(network.input, "channels", keepdims=False)
+        network.reduce_max(rows_last, "height", keepdims=False)
 
 
 @pytest.mark.parametrize("axes", [(), (1, 1), ("width", 2)])

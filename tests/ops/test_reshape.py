@@ -23,6 +23,35 @@ def test_order_is_kept(shape: list[int], precision: str) -> None:
     np.testing.assert_array_equal(result, reshape(x, resolved))
 
 
+@pytest.mark.parametrize(
+    ("shape", "resolved"),
+    [
+        ([0, 0, 3], [4, 5, 3]),
+        ([0, 15], [4, 15]),
+        ([0, -1], [4, 15]),
+        ([0, 0, -1, 1], [4, 5, 3, 1]),
+        ([2, -1, 0], [2, 10, 3]),
+        ([0, 5, 3], [4, 5, 3]),
+    ],
+)
+def test_zero_is_the_extent_of_the_same_axis(shape: list[int], resolved: list[int]) -> None:
+    x = values(0, (2, 4, 5, 3))
+    np.testing.assert_array_equal(run_layer("reshape", [x], {"shape": shape}), reshape(x, resolved))
+
+
+@pytest.mark.parametrize("size", [(7, 9), (1, 2)])
+def test_two_free_extents_stay_free(size: tuple[int, int]) -> None:
+    network = mpscnn.Network(input=(None, None, 6))
+    split = network.reshape(network.input, [0, 0, 2, 3])
+    assert split.shape == (None, None, None, 2, 3)
+    network.output(network.reduce_mean(network.input, "channels", keepdims=False, name="mean"))
+    network.output(network.activation(split, "relu", name="split"))
+    x = values(0, (2, *size, 6))
+    results = network.compile(precision="float32").session().run(x)
+    np.testing.assert_array_equal(results["split"], np.maximum(reshape(x, [*size, 2, 3]), 0))
+    np.testing.assert_allclose(results["mean"], x.mean(-1), atol=1e-6)
+
+
 @pytest.mark.parametrize("channels", [3, 8, 13])
 def test_behind_and_before_other_layers(channels: int) -> None:
     """Intermediate results may lie with gaps between pixels; a reshape must not see them."""
@@ -45,7 +74,9 @@ def test_behind_and_before_other_layers(channels: int) -> None:
         ([61], "do not fit"),
         ([-1, 7], "do not fit"),
         ([-1, -1], "at most one"),
-        ([0], "at least 1"),
+        ([-2], "at least 1"),
+        ([0], "do not fit"),
+        ([0, 0, 0, 0], "has no axis"),
         ([], "1 to 5 extents"),
     ],
 )

@@ -154,12 +154,19 @@ def test_attention_of_images_of_any_size() -> None:
     network = mpscnn.Network(input=(1, None, 8))
     q, k, v = network.split(network.conv2d(network.input, 12, 1, name="qkv"), 3)
     scores = network.matmul(q, k, transpose_b=True, scale=0.5)
-    with pytest.raises(mpscnn.ShapeError, match="the number of channels must be known"):
-        network.softmax(scores)
-    network.output(network.matmul(scores, v))
+    network.output(network.matmul(network.softmax(scores), v, name="attention"))
     network.initialize_weights()
     session = network.compile(precision="float32").session(threads=1)
     for tokens in (3, 40):
         result = session.run(values(0, (1, 1, tokens, 8)))
         assert isinstance(result, np.ndarray)
         assert result.shape == (1, 1, tokens, 4)
+        of_this_size = mpscnn.Network(input=(1, tokens, 8))
+        parts = of_this_size.split(of_this_size.conv2d(of_this_size.input, 12, 1, name="qkv"), 3)
+        weights = of_this_size.softmax(of_this_size.matmul(*parts[:2], transpose_b=True, scale=0.5))
+        of_this_size.output(of_this_size.matmul(weights, parts[2]))
+        of_this_size.load_weights(network.weights)
+        expected = (
+            of_this_size.compile(precision="float32").session(threads=1).run(values(0, (1, 1, tokens, 8)))
+        )
+        np.testing.assert_array_equal(result, expected)

@@ -208,12 +208,16 @@ def _without(x: Tensor, axes: list[str]) -> list[int]:
     """The extents behind the batch that are left; (n, 1) where none is."""
     rank = len(x.shape)
     reduced = set(_numbers(x, axes))
-    left = [x.shape[axis] for axis in range(1, rank) if axis not in reduced]
-    if sum(extent is None for extent in left) > 1:
+    left = [axis for axis in range(1, rank) if axis not in reduced]
+    extents = []
+    for place, axis in enumerate(left, start=1):
+        free = x.shape[axis] is None
+        extents.append(0 if free and axis == place else -1 if free else x.shape[axis] or 0)
+    if extents.count(-1) > 1:
         raise ParameterError(
-            f"keepdims=False needs at most one free extent that is not reduced, got {x.shape}"
+            f"keepdims=False needs at most one free extent behind a reduced one, got {x.shape}"
         )
-    return [-1 if extent is None else extent for extent in left] or [1]
+    return extents or [1]
 
 
 def _axis_name(x: Tensor, axis: str | int) -> str:

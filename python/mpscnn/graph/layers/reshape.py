@@ -12,7 +12,10 @@ class ReshapeLayers(LayerMaker):
     """Layers that move values and compute nothing."""
 
     def reshape(self, x: Tensor, shape: Sequence[int], *, name: str | None = None) -> Tensor:
-        """Same elements in the same order; `shape` without the batch, one extent may be -1."""
+        """Same elements in the same order.
+
+        `shape` is without the batch. 0 is x's extent on the same axis, which may be free; one extent may be -1.
+        """
         return self.layer(
             "reshape", [x], {"shape": whole_numbers("reshape: shape", shape)}, name=name, default="reshape"
         )
