@@ -7,11 +7,12 @@ check_cxx_source_compiles("#ifndef __x86_64__\n#error\n#endif\nint main() {}" MP
 check_cxx_source_compiles("#ifndef __aarch64__\n#error\n#endif\nint main() {}" MPSCNN_TARGET_ARM64)
 
 set(MPSCNN_INSTRUCTION_SETS "all" CACHE STRING
-    "Instruction sets to build kernels for: all, native (those of this machine), or a list that holds the target's first")
+    "Instruction sets to build kernels for: all, native (the first and this machine's best), or a list that holds the target's first")
 
-# Puts those of `built` that this machine has in `result`. It is all of them where that says nothing of the machine that
-# will run the library: in a cross build, where the program below does not run, and without AVX2, since a processor that
-# lacks it today is an emulated one.
+# Puts those of `built` that this machine takes in `result`: the first one, which every processor has, and its best. All
+# of them where that says nothing of the machine that will run the library: in a cross build, where the program below does
+# not run, and without AVX2, since a processor that lacks it today is an emulated one as a rule. On a machine that would
+# have taken another set the library warns (cpp/cpu/runtime/cpu_backend.cpp).
 function(mpscnn_native_sets built result)
     set(${result} ${built} PARENT_SCOPE)
     if(NOT avx2 IN_LIST built OR CMAKE_CROSSCOMPILING)
@@ -26,7 +27,7 @@ function(mpscnn_native_sets built result)
         "${PROJECT_BINARY_DIR}/native_sets" "${PROJECT_SOURCE_DIR}/cmake/native_sets.cpp"
         CMAKE_FLAGS "-DINCLUDE_DIRECTORIES=${PROJECT_SOURCE_DIR}/cpp")
     if(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_FOUND EQUAL 102)
-        set(${result} baseline avx2 avx512 PARENT_SCOPE)
+        set(${result} baseline avx512 PARENT_SCOPE)
     elseif(MPSCNN_NATIVE_SETS_COMPILED AND MPSCNN_NATIVE_SETS_FOUND EQUAL 101)
         set(${result} baseline avx2 PARENT_SCOPE)
     endif()

@@ -172,6 +172,8 @@ public:
     virtual std::string why_no_bfloat16() const { return no_bfloat16; }
     /// How its products of bfloat16 numbers are summed (docs/precision.md); empty without any.
     virtual std::string bfloat16_sums() const { return {}; }
+    /// Why the device computes slower than it could, where its user can change that; else empty.
+    virtual std::string warning() const { return {}; }
     /// Changes whenever answers might: with the device, the system and what is compiled at run time.
     virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
@@ -207,7 +209,8 @@ struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
     std::string reason;
-    std::string warning = {}; ///< why a device that is there was not chosen, where somebody should know
+    /// Why a device that is there was not chosen, or Backend::warning(), where somebody should know.
+    std::string warning = {};
 };
 
 /// Names of the backends that this build has, "cpu" first.

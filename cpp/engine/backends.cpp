@@ -97,6 +97,7 @@ Precision precision_for(const std::string &device, const std::string &wanted) {
 BackendChoice choice_of(AutomaticBackend found, const std::string &precision) {
     const Precision chosen = precision_for(found.backend->name(), precision);
     if (precision == "auto") found.reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
+    if (found.warning.empty()) found.warning = found.backend->warning();
     return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
 }
 

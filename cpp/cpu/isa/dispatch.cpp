@@ -154,11 +154,8 @@ Available::Available() {
         if (has_avx_vnni()) avx2_vnni::get(table.quads);
     }
 #endif
-    const bool lacks_better = count == 0 && has_avx2();
     add(assemble([](auto &part) { baseline::get(part); })).why_no_bfloat16 =
-        lacks_better ? "this build has no kernels for AVX2, which this processor has: build it with "
-                       "MPSCNN_INSTRUCTION_SETS=all"
-                     : "the instruction set baseline has no FMAs";
+        "the instruction set baseline has no FMAs";
 }
 #else
 Available::Available() {

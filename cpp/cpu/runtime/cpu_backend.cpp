@@ -1,6 +1,7 @@
 #include "cpu/runtime/cpu_backend.h"
 
 #include "core/platform.h"
+#include "core/processor.h"
 #include "core/text.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/shared_networks.h"
@@ -44,6 +45,14 @@ public:
     }
     std::string bfloat16_sums() const override {
         return kernels_.multiplies_bfloat16() ? cpu::name_of(kernels_.bfloat16.products) : "";
+    }
+    std::string warning() const override {
+#if defined(__x86_64__)
+        if (has_avx2() && available_kernels().size() == 1)
+            return "mpscnn was built on another machine, without kernels for this processor's AVX2: it takes "
+                   "several times as long as it could. Build it here, or with MPSCNN_INSTRUCTION_SETS=all";
+#endif
+        return {};
     }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
