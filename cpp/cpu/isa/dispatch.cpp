@@ -5,6 +5,7 @@
 
 #include "core/error.h"
 #include "core/processor.h"
+#include "cpu/isa/build_warning.h"
 #include "cpu/isa/kernels.h"
 
 namespace mpscnn::cpu {
@@ -177,6 +178,15 @@ std::string list_of(std::span<const KernelTable *const> tables) {
 }
 
 } // namespace
+
+std::string build_warning() {
+#if defined(__x86_64__) && defined(MPSCNN_NATIVE_SETS)
+    if (has_avx2() && available_kernels().size() == 1)
+        return "mpscnn was built on another machine, without kernels for this processor's AVX2: it takes "
+               "several times as long as it could. Build it here, or with MPSCNN_INSTRUCTION_SETS=all";
+#endif
+    return {};
+}
 
 const char *name_of(Bfloat16Products products) {
     constexpr const char *names[] = {"none", "pairs", "arm pairs", "blocks", "blocks in tiles"};

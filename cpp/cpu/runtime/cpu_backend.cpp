@@ -1,8 +1,8 @@
 #include "cpu/runtime/cpu_backend.h"
 
 #include "core/platform.h"
-#include "core/processor.h"
 #include "core/text.h"
+#include "cpu/isa/build_warning.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/shared_networks.h"
 #include "cpu/runtime/batch_executor.h"
@@ -46,14 +46,7 @@ public:
     std::string bfloat16_sums() const override {
         return kernels_.multiplies_bfloat16() ? cpu::name_of(kernels_.bfloat16.products) : "";
     }
-    std::string warning() const override {
-#if defined(__x86_64__)
-        if (has_avx2() && available_kernels().size() == 1)
-            return "mpscnn was built on another machine, without kernels for this processor's AVX2: it takes "
-                   "several times as long as it could. Build it here, or with MPSCNN_INSTRUCTION_SETS=all";
-#endif
-        return {};
-    }
+    std::string warning() const override { return build_warning(); }
     std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
                                                 const engine::LowerOptions &options) const override {
         return std::make_unique<CpuLoweredGraph>(shared_network(graph, options, kernels_),

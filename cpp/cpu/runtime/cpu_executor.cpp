@@ -40,6 +40,31 @@ std::string layers_text(const std::vector<std::string> &layers) {
     return text;
 }
 
+/// A kernel and a task for it, whose tensors are in memory.
+struct BoundKernel {
+    const void *kernel, *task;
+    void (*run)(const BoundKernel &own, const Prepared &, std::int64_t begin, std::int64_t end, Worker &);
+    ConstView destination;
+};
+
+/// Calls `use(function, kernel)` for a step. All that depends on the kind of task is here and short, since it
+/// is compiled for each of them.
+void bind_kernel(const CpuPlan &plan, const Step &step, std::span<const Binding> bindings,
+                 const void *function, void (*use)(const void *function, const BoundKernel &kernel)) {
+    std::visit(
+        [&]<class TaskType>(const TaskType &) {
+            const BoundTask<TaskType> bound(step, plan.storages(), bindings);
+            const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
+            const auto run = [](const BoundKernel &own, const Prepared &prepared, std::int64_t begin,
+                                std::int64_t end, Worker &worker) {
+                static_cast<const Kernel<TaskType> *>(own.kernel)
+                    ->run(*static_cast<const TaskType *>(own.task), prepared, begin, end, worker);
+            };
+            use(function, {&kernel, &bound.task, run, bound.task.destination});
+        },
+        step.task);
+}
+
 } // namespace
 
 const CpuPlan &CpuExecutor::own_variant(const engine::Plan &given) const {
@@ -215,24 +240,23 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 }
 
 template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
-    std::visit(
-        [&]<class TaskType>(const TaskType &) {
-            const BoundTask<TaskType> bound(step, plan.storages(), bindings_);
-            const Kernel<TaskType> &kernel = plan.network().kernels->kernel(bound.task);
-            const Prepared &prepared = prepared_for(plan, step);
-            reserve_scratch(prepared.scratch_bytes); // there, unless memory failed before
-            const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
-            const std::uint64_t number = ++steps_;
-            pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {
-                StepWorker &worker = workers_[static_cast<std::size_t>(index)];
-                if (worker.step != number) worker.step = number, worker.next_item = -1;
-                hook.item(index, [&] { kernel.run(bound.task, prepared, begin, end, worker); });
-            });
-            if (!check_finite_) return;
-            if (const auto found = find_not_finite(bound.task.destination))
-                refuse_not_finite(layers_text(step.layers), *found);
-        },
-        step.task);
+    const auto run = [&](const BoundKernel &kernel) {
+        const Prepared &prepared = prepared_for(plan, step);
+        reserve_scratch(prepared.scratch_bytes); // there, unless memory failed before
+        const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
+        const std::uint64_t number = ++steps_;
+        pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {
+            StepWorker &worker = workers_[static_cast<std::size_t>(index)];
+            if (worker.step != number) worker.step = number, worker.next_item = -1;
+            hook.item(index, [&] { kernel.run(kernel, prepared, begin, end, worker); });
+        });
+        if (!check_finite_) return;
+        if (const auto found = find_not_finite(kernel.destination))
+            refuse_not_finite(layers_text(step.layers), *found);
+    };
+    bind_kernel(plan, step, bindings_, &run, [](const void *function, const BoundKernel &kernel) {
+        (*static_cast<decltype(&run)>(function))(kernel);
+    });
 }
 
 } // namespace mpscnn::cpu
