@@ -40,6 +40,7 @@ class Arranger:
         self._reshaped: dict[tuple[int, tuple[int | None, ...]], Tensor] = {}
         self._origin: dict[int, Tensor] = {}
         self._orders: dict[tuple[int, Axis, Axis], Tensor] = {}
+        self._permutations: dict[tuple[int, tuple[int, ...]], Tensor] = {}
 
     # ---- Values of tensors -----------------------------------------------------------------------------------------
 
@@ -68,7 +69,7 @@ class Arranger:
         wanted = tuple(atom for group in groups for atom in group)
         if wanted != value.order:
             value = self._moved(value, wanted)
-        return self._shaped(value.tensor, tuple(product(group) for group in groups))
+        return self._regrouped(value, groups)
 
     def image(self, value: Value) -> Tensor:
         """(n, channels, height, width) as (n, height, width, channels); height is 1 for (n, channels, width)."""
@@ -134,21 +135,62 @@ class Arranger:
             groups.append(group)
         return groups if not atoms else None
 
-    def _shaped(self, tensor: Tensor, shape: tuple[int | None, ...]) -> Tensor:
+    def _regrouped(self, value: Value, groups: Sequence[Axis]) -> Tensor:
+        """The value, whose atoms lie in this order, as (n, group, group, ...).
+
+        Several free extents keep their axes, or axes of extent 1 change places with them.
+        """
+        tensor = self._origin.get(value.tensor.index, value.tensor)
+        shape = tuple(product(group) for group in groups)
+        if shape.count(None) < 2 or tensor.shape[1:] == shape:
+            return self._shaped(tensor, [-1 if extent is None else extent for extent in shape], shape)
+        have = self.grouping(value.holding(tensor))
+        extents = None if have is None else _kept_extents(have, groups)
+        if have is not None and extents is None:
+            # Axes of extent 1 go behind all others, and from there to their places.
+            tensor, have = self._ones_last(tensor, have)
+            wanted = [group for group in groups if group]
+            ones = len(groups) - len(wanted)
+            extents = _kept_extents(have, [*wanted, *[()] * ones])
+            if extents is not None and ones:
+                tensor = self._shaped(tensor, extents, (*(product(group) for group in wanted), *[1] * ones))
+                return self._ones_placed(tensor, groups)
+        if extents is None:
+            raise UnsupportedError(
+                f"makes {shape} of {tensor.shape[1:]}, of which the size is free: {CHOOSE_SIZE}"
+            )
+        return self._shaped(tensor, extents, shape)
+
+    def _shaped(self, tensor: Tensor, extents: Sequence[int], shape: tuple[int | None, ...]) -> Tensor:
         """Of a reshaped tensor the one before is taken."""
         tensor = self._origin.get(tensor.index, tensor)
         if tensor.shape[1:] == shape:
             return tensor
         if (tensor.index, shape) not in self._reshaped:
-            if shape.count(None) > 1:
-                raise UnsupportedError(
-                    f"makes {shape} of {tensor.shape[1:]}, of which the size is free: {CHOOSE_SIZE}"
-                )
-            extents = [-1 if extent is None else extent for extent in shape]
             made = self.network.reshape(tensor, extents, name=self.name("/reshape"))
             self._reshaped[tensor.index, shape] = made
             self._origin[made.index] = tensor
         return self._reshaped[tensor.index, shape]
+
+    def _ones_last(self, tensor: Tensor, groups: list[Axis]) -> tuple[Tensor, list[Axis]]:
+        order = sorted(range(len(groups)), key=lambda place: not groups[place])
+        return self._permuted(tensor, order), [groups[place] for place in order]
+
+    def _ones_placed(self, tensor: Tensor, groups: Sequence[Axis]) -> Tensor:
+        """A tensor whose axes of extent 1 are the last ones, with these in their places."""
+        others = iter(range(sum(map(bool, groups))))
+        ones = iter(range(sum(map(bool, groups)), len(groups)))
+        return self._permuted(tensor, [next(others if group else ones) for group in groups])
+
+    def _permuted(self, tensor: Tensor, order: Sequence[int]) -> Tensor:
+        """Axis i of the result, behind the batch, is axis order[i]; the same tensor for each that needs it so."""
+        if list(order) == sorted(order):
+            return tensor
+        key = (tensor.index, tuple(order))
+        if key not in self._permutations:
+            axes = [place + 1 for place in order]
+            self._permutations[key] = self.network.transpose(tensor, axes, name=self.name("/transpose"))
+        return self._permutations[key]
 
     # ---- Moving elements -------------------------------------------------------------------------------------------
 
@@ -172,10 +214,12 @@ class Arranger:
             return replace(value, tensor=y, order=order)
         runs = _runs(value.order, order)
         if len(runs) <= _MOST_AXES and product(value.order) is not None:
-            tensor = self._shaped(value.tensor, tuple(product(run) for run in runs))
+            tensor = self._regrouped(value, runs)
             ends = sorted(range(len(runs)), key=lambda i: order.index(runs[i][0]))
             y = self.network.transpose(tensor, [i + 1 for i in ends], name=self.name("/transpose"))
             return replace(value, tensor=y, order=order)
+        if (tensor := self._moved_by_axes(value, order)) is not None:
+            return value.lying(tensor, order)
         count = product(moving)
         if count is None or count > _MOST_MOVED:
             return self._moved_by_parts(value, order)
@@ -189,6 +233,27 @@ class Arranger:
         weight[np.arange(count), 0, 0, positions(moving, order[same:])] = 1.0
         self.network.graph.set_weight(name, "weight", weight)
         return replace(value, tensor=y, order=order)
+
+    def _moved_by_axes(self, value: Value, order: Axis) -> Tensor | None:
+        """The value with axes of its tensor in another order, which may be free; None where that does not do it."""
+        groups = self.grouping(value)
+        if groups is None or product(value.order) is not None:
+            return None
+        ends = {atom: place for place, atom in enumerate(order)}
+        pieces: list[Axis] = []
+        for group in groups:
+            for place, atom in enumerate(group):
+                if place and ends[atom] == ends[group[place - 1]] + 1:
+                    pieces[-1] += (atom,)
+                else:
+                    pieces.append((atom,))
+        if len(pieces) > _MOST_AXES:
+            return None
+        try:
+            tensor = self._regrouped(value, pieces)
+        except UnsupportedError:
+            return None
+        return self._permuted(tensor, sorted(range(len(pieces)), key=lambda place: ends[pieces[place][0]]))
 
     def _moved_by_parts(self, value: Value, order: Axis) -> Value:
         """One atom after the other comes to its place: its slices are joined along another axis."""
@@ -240,6 +305,16 @@ class Arranger:
         return self.network.layer("slice", [x], part, name=self.name("/part"))
 
 
+def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | None:
+    """What a reshape is told: 0 for a free axis that stays where it is, -1 for one other; None for several others."""
+    extents = []
+    for place, group in enumerate(wanted):
+        extent = product(group)
+        stays = place < len(have) and have[place] == group
+        extents.append(extent if extent is not None else 0 if stays else -1)
+    return extents if extents.count(-1) < 2 else None
+
+
 def _runs(before: Axis, after: Axis) -> list[Axis]:
     """The atoms as they lie before, those together that stay side by side."""
     runs: list[Axis] = []
@@ -274,7 +349,13 @@ _MOST_PARTS = 256
 
 
 def rows_of(atoms: Axis) -> tuple[Axis, ...]:
-    """The atoms as an axis, as two where that is more than a GPU's textures have rows; none where there are none."""
+    """The atoms as an axis, as two where that is more than a GPU's textures have rows; none where there are none.
+
+    Two free extents have an axis each: of their product neither could be told again.
+    """
+    free = [place for place, atom in enumerate(atoms) if atom.is_free]
+    if len(free) > 1:
+        return atoms[: free[1]], atoms[free[1] :]
     cuts = [(atoms[:place], atoms[place:]) for place in range(1, len(atoms))]
     short = [cut for cut in cuts if all((product(part) or 0) <= _MOST_ROWS for part in cut)]
     if (product(atoms) or 0) > _MOST_ROWS and short:

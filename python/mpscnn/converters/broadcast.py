@@ -238,7 +238,8 @@ def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> lis
     kind: tuple[bool, ...] | None = None
     for atom in order:
         here = tuple(atom in member for member in members)
-        if here == kind:
+        # Two free extents have an axis each: of their product neither could be told again.
+        if here == kind and not (atom.is_free and any(one.is_free for one in runs[-1])):
             runs[-1] += (atom,)
         else:
             runs.append((atom,))

@@ -8,6 +8,9 @@ from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
 
+_AXES = ("height", "width", "channels")
+
+
 def product_of(arranger: Arranger, a: Value, b: Value) -> Value:
     """Matrices of the last two axes, one for each of the others."""
     b = b.with_own_atoms()
@@ -68,10 +71,19 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True
         name = a.name("")
         current = x.lying(x.tensor, order)
         image = a.grouping(current)
-        is_image = image is not None and len(image) == 3 and image[2] == behind
-        if pools and not before and kind in ("mean", "max") and is_image:
+        is_image = image is not None and len(image) == 3
+        if (
+            pools
+            and not before
+            and kind in ("mean", "max")
+            and image is not None
+            and is_image
+            and image[2] == behind
+        ):
             pool = a.network.global_max_pool2d if kind == "max" else a.network.global_average_pool2d
             y = pool(current.tensor, name=name)
+        elif image is not None and is_image and run in image and sum(atom.is_free for atom in order) > 1:
+            y = _along(a, current.tensor, kind, _AXES[image.index(run)], name)
         elif behind:
             y = _along(a, a.physical(current, (before, run, behind)), kind, "width", name)
         else:

@@ -216,7 +216,8 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
             "choose one with --shape (shapes= in Python)"
         )
     if len(shape) == 4:
-        nhwc = _is_nhwc(file, described.name)
+        channels_first = shape[1] is not None and shape[3] is None  # the number of channels is never free
+        nhwc = not channels_first and _is_nhwc(file, described.name)
         image = shape if nhwc else tuple(shape[axis] for axis in _TO_NHWC)
         image = options.sized(image, where)
         extents = image if nhwc else tuple(image[axis] for axis in _TO_NCHW)
