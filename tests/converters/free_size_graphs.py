@@ -9,7 +9,7 @@ import numpy as np
 from converters.onnx_files import model, node, weights
 
 Shape = tuple[int | str, ...]
-_CHANNELS = 6
+CHANNELS = 6
 
 
 class RandomGraph:
@@ -24,7 +24,7 @@ class RandomGraph:
         self._random = generator
         self._nodes: list[Any] = []
         self._constants: dict[str, Any] = {}
-        self._values: list[tuple[str, Shape]] = [("x", ("n", _CHANNELS, "h", "w"))]
+        self._values: list[tuple[str, Shape]] = [("x", ("n", CHANNELS, "h", "w"))]
         while len(self._values) <= length:
             name, shape = self._values[
                 -1 if generator.random() < 0.7 else generator.integers(len(self._values))
@@ -34,7 +34,7 @@ class RandomGraph:
 
     def model(self) -> Any:
         """As a file has it."""
-        return model(self._nodes, {"x": ["n", _CHANNELS, "h", "w"]}, self._constants)
+        return model(self._nodes, {"x": ["n", CHANNELS, "h", "w"]}, self._constants)
 
     # ---- What steps share ------------------------------------------------------------------------------------------
 
@@ -163,8 +163,8 @@ class RandomGraph:
         if len(shape) != 4 or not isinstance(shape[1], int) or shape[2:] != ("h", "w"):
             return
         size = self._choice([1, 3])
-        kernel = self._constant(weights(_CHANNELS, shape[1], size, size))
-        self._add("Conv", [x, kernel], ("n", _CHANNELS, "h", "w"), pads=[size // 2] * 4)
+        kernel = self._constant(weights(CHANNELS, shape[1], size, size))
+        self._add("Conv", [x, kernel], ("n", CHANNELS, "h", "w"), pads=[size // 2] * 4)
 
     def _layer_norm(self, x: str, shape: Shape) -> None:
         if not isinstance(shape[-1], int) or len(shape) < 2:

@@ -7,7 +7,6 @@ from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-
 _AXES = ("height", "width", "channels")
 
 

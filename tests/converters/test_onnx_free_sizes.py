@@ -1,0 +1,118 @@
+"""ONNX files whose height and width are both free: the same results as onnxruntime's at several sizes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.free_size_graphs import CHANNELS, RandomGraph
+from converters.onnx_files import model, node, operations, read, run_there, weights
+
+import mpscnn
+
+SIZES = ((7, 9), (8, 5), (1, 3))
+
+
+def assert_like_onnxruntime(made: Any, seed: int = 0) -> mpscnn.Network:
+    """One program, run with images of several sizes."""
+    network = read(made)
+    session = network.compile(device="cpu", precision="float32").session(threads=1)
+    for height, width in SIZES:
+        x = np.random.default_rng(seed).uniform(-2, 2, (2, CHANNELS, height, width)).astype(np.float32)
+        (expected,) = run_there(made, {"x": x})
+        found = session.run(np.ascontiguousarray(x.transpose(0, 2, 3, 1)))
+        assert isinstance(found, np.ndarray)
+        if found.shape != expected.shape and found.ndim == 4:  # images are NHWC here
+            found = found.transpose(0, 3, 1, 2)
+        assert found.shape == expected.shape
+        tolerance = 1e-4 * max(1.0, float(np.abs(expected).max()))
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=tolerance)
+    return network
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_graphs_give_what_onnxruntime_gives(seed: int) -> None:
+    """None is refused: every operator in them is known, and onnxruntime computes each."""
+    made = RandomGraph(np.random.default_rng(seed), length=5).model()
+    assert_like_onnxruntime(made, seed)
+
+
+@pytest.mark.full
+@pytest.mark.parametrize("hundred", range(10))
+def test_many_random_graphs(hundred: int) -> None:
+    for seed in range(1000 + 100 * hundred, 1100 + 100 * hundred):
+        assert_like_onnxruntime(RandomGraph(np.random.default_rng(seed), length=7).model(), seed)
+
+
+def convnext() -> Any:
+    """ConvNeXt's LayerNorm of NCHW images: mean and variance over channels, then scale and offset."""
+    nodes = [
+        node("ReduceMean", ["x"], "mean", axes=[1]),
+        node("Sub", ["x", "mean"], "centred"),
+        node("Mul", ["centred", "centred"], "squared"),
+        node("ReduceMean", ["squared"], "variance", axes=[1]),
+        node("Add", ["variance", "epsilon"], "moved"),
+        node("Sqrt", ["moved"], "deviation"),
+        node("Div", ["centred", "deviation"], "normal"),
+        node("Mul", ["scale", "normal"], "scaled"),
+        node("Add", ["scaled", "offset"]),
+    ]
+    constants = {
+        "epsilon": np.float32(1e-6),
+        "scale": weights(CHANNELS, 1, 1),
+        "offset": weights(CHANNELS, 1, 1),
+    }
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, constants)
+
+
+def cbam() -> Any:
+    """CBAM's attention of places: mean and maximum over channels, joined, convolved, and a gate."""
+    nodes = [
+        node("ReduceMean", ["x"], "mean", axes=[1]),
+        node("ReduceMax", ["x"], "max", axes=[1]),
+        node("Concat", ["mean", "max"], "both", axis=1),
+        node("Conv", ["both", "kernel"], "scores", pads=[1, 1, 1, 1]),
+        node("Sigmoid", ["scores"], "gate"),
+        node("Mul", ["x", "gate"]),
+    ]
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"kernel": weights(1, 2, 3, 3)})
+
+
+def channels_last_norm() -> Any:
+    """Between two transpositions, as torch exports nn.LayerNorm of permuted images."""
+    nodes = [
+        node("Transpose", ["x"], "last", perm=[0, 2, 3, 1]),
+        node("LayerNormalization", ["last", "scale", "offset"], "normal", axis=-1, epsilon=1e-6),
+        node("Transpose", ["normal"], perm=[0, 3, 1, 2]),
+    ]
+    constants = {"scale": weights(CHANNELS), "offset": weights(CHANNELS)}
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, constants)
+
+
+def one_plane() -> Any:
+    """A plane (n, height, width): the channel that one index takes, which then is no axis."""
+    nodes = [
+        node("Gather", ["x", "index"], "plane", axis=1),
+        node("Softmax", ["plane"], "rows", axis=2),
+        node("ReduceMax", ["rows"], axes=[1], keepdims=0),
+    ]
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"index": np.int64(2)})
+
+
+def attention_of_rows() -> Any:
+    """Softmax along the width, and the argument of the maximum along the height."""
+    nodes = [node("Softmax", ["x"], "s", axis=3), node("ReduceL2", ["s"], axes=[2], keepdims=0)]
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]})
+
+
+@pytest.mark.parametrize("make", [convnext, cbam, channels_last_norm, one_plane, attention_of_rows])
+def test_blocks_of_known_networks(make: Any) -> None:
+    assert_like_onnxruntime(make())
+
+
+def test_a_mean_over_channels_moves_nothing() -> None:
+    network = assert_like_onnxruntime(
+        model([node("ReduceMean", ["x"], axes=[1])], {"x": ["n", CHANNELS, "h", "w"]})
+    )
+    assert operations(network) == ["reduction"]
