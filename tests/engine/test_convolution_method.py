@@ -247,18 +247,26 @@ def test_without_winograd_an_error_is_bounded_by_the_window(size: int, precision
 
 
 @needs_fma
-@pytest.mark.parametrize("size", [3, 5])
-def test_with_winograd_an_error_is_not_bounded_by_the_window(size: int) -> None:
-    """As docs/precision.md says: this is what the switch is for. Both programs are of one network at once."""
+def test_with_winograd_an_error_is_not_bounded_by_the_window() -> None:
+    """Of results whose windows do not contain the large pixel: this is what the switch is for.
+
+    The tiles of 5x5 kernels share only their outermost inputs, whose products are exact.
+    """
+    size = 3
     network = convolution(24, 24, 16, 16, size)
     x = np.random.default_rng(2).uniform(-1, 1, (1, 24, 24, 16)).astype(np.float32)
     x[0, 11, 14] *= 1e4
-    expected, bound = in_float64(network, x), linear_bound(magnitudes(network, x))
+    beside = np.ones((1, 24, 24, 16), bool)
+    beside[0, 11 - size // 2 : 12 + size // 2, 14 - size // 2 : 15 + size // 2] = False
+    expected, bound = (
+        in_float64(network, x)[beside],
+        linear_bound(np.where(beside, magnitudes(network, x), 0))[beside],
+    )
     direct = network.compile(device="cpu", precision="float32", winograd=False)
     default = network.compile(device="cpu", precision="float32")
     assert default.winograd is True
-    assert (np.abs(default.session(threads=1).run(x) - expected) > 10 * bound).any()
-    assert_close(direct.session(threads=1).run(x), expected, bound)
+    assert (np.abs(default.session(threads=1).run(x)[beside] - expected) > 100 * bound).any()
+    assert_close(direct.session(threads=1).run(x)[beside], expected, bound)
 
 
 def test_winograd_is_a_boolean() -> None:

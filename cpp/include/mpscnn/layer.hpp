@@ -543,7 +543,7 @@ struct Reduction {
 /// Same elements in the same order, other extents.
 struct Reshape {
     static constexpr const char *operation = "reshape";
-    std::vector<std::int64_t> shape{}; ///< extents without the batch; one may be -1: whatever is left
+    std::vector<std::int64_t> shape{}; ///< extents without the batch; 0: the input's on the same axis, which may be free; one may be -1: whatever is left
     template <class Visit> void visit_fields(Visit &&visit) const { visit("shape", shape); }
 };
 

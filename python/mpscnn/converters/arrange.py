@@ -218,8 +218,9 @@ class Arranger:
             ends = sorted(range(len(runs)), key=lambda i: order.index(runs[i][0]))
             y = self.network.transpose(tensor, [i + 1 for i in ends], name=self.name("/transpose"))
             return replace(value, tensor=y, order=order)
-        if (tensor := self._moved_by_axes(value, order)) is not None:
-            return value.lying(tensor, order)
+        by_axes = self._moved_by_axes(value, order)
+        if by_axes is not None:
+            return value.lying(by_axes, order)
         count = product(moving)
         if count is None or count > _MOST_MOVED:
             return self._moved_by_parts(value, order)
@@ -348,14 +349,20 @@ _MOST_MOVED = 2048
 _MOST_PARTS = 256
 
 
+def free_apart(atoms: Axis) -> tuple[Axis, ...]:
+    """The atoms as one axis, or as several of one free extent each; none where there are none."""
+    free = [place for place, atom in enumerate(atoms) if atom.is_free][1:]
+    ends = zip((0, *free), (*free, len(atoms)), strict=True)
+    return tuple(atoms[first:last] for first, last in ends) if atoms else ()
+
+
 def rows_of(atoms: Axis) -> tuple[Axis, ...]:
     """The atoms as an axis, as two where that is more than a GPU's textures have rows; none where there are none.
 
     Two free extents have an axis each: of their product neither could be told again.
     """
-    free = [place for place, atom in enumerate(atoms) if atom.is_free]
-    if len(free) > 1:
-        return atoms[: free[1]], atoms[free[1] :]
+    if len(parts := free_apart(atoms)) > 1:
+        return parts
     cuts = [(atoms[:place], atoms[place:]) for place in range(1, len(atoms))]
     short = [cut for cut in cuts if all((product(part) or 0) <= _MOST_ROWS for part in cut)]
     if (product(atoms) or 0) > _MOST_ROWS and short:

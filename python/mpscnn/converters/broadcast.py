@@ -83,6 +83,25 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
     return suffix, full.reshape(-1).astype(np.float32)
 
 
+def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
+    """The value with what a constant varies along behind its free extents, where it is not."""
+    shape = _widened_shape(value, constant)
+    if not _fits(value, shape):
+        return value
+    varying = tuple(
+        atom
+        for extent, axis in zip(shape, value.axes, strict=True)
+        if extent > 1
+        for atom in axis
+        if not atom.is_batch
+    )
+    places = [value.order.index(atom) for atom in varying]
+    if not any(atom.is_free for atom in value.order[min(places, default=len(value.order)) :]):
+        return value
+    tensor, rest, tail = arranger.channels_last(value, varying)
+    return value.lying(tensor, rest + tail)
+
+
 def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
     """Whether arithmetic with a constant repeats the value, or takes other numbers for each image."""
     return not _fits(value, _widened_shape(value, constant)) and None not in value.shape[1:]

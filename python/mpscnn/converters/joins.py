@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mpscnn.converters.arrange import Arranger, surroundings
+from mpscnn.converters.arrange import Arranger, free_apart, surroundings
 from mpscnn.converters.broadcast import with_common_atoms
 from mpscnn.converters.layout import Axis, Value, product
 from mpscnn.errors import UnsupportedError, WeightsError
@@ -80,4 +80,5 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
 
 
 def _axes(before: Axis, behind: Axis) -> tuple[list[Axis], int]:
-    return [*([before] if before else []), (), *([behind] if behind else [])], int(bool(before))
+    front = free_apart(before)
+    return [*front, (), *free_apart(behind)], len(front)

@@ -56,7 +56,8 @@ def _changed(
     axes = (*x.axes[:axis], new, *x.axes[axis + 1 :])
     x = a.in_one_piece(x, atoms)
     groups = a.grouping(x) if len(x.tensor.shape) == _IMAGE_RANK else None
-    if atoms and groups and atoms in groups:
+    keeps_sizes = sum(atom.is_free for atom in x.order) > 1
+    if groups and atoms in groups and (atoms or keeps_sizes):
         tensor, place = x.tensor, groups.index(atoms)
     else:
         tensor, before, behind = a.around(x, atoms)

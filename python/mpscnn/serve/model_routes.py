@@ -123,7 +123,10 @@ def _options(body: bytearray) -> dict[str, Any]:
     known = sorted(_OPTIONS_SCHEMA["properties"])
     if not isinstance(given, dict) or not given.keys() <= set(known):
         raise ParameterError(f"the body must be an object with some of {', '.join(known)}")
-    return {name: given.get(name, "auto") for name in known}
+    return {
+        name: given.get(name, described["default"])
+        for name, described in _OPTIONS_SCHEMA["properties"].items()
+    }
 
 
 def _profile(compiled: Compiled, runs: int) -> str:

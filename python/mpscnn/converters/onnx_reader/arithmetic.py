@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.affine import affine
-from mpscnn.converters.broadcast import align, constant_along, repeats
+from mpscnn.converters.broadcast import align, constant_along, repeats, varying_last
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.endings import ending
@@ -104,6 +104,7 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
         raise UnsupportedError("its operand is a constant that is empty or not finite")
     if repeats(x, constant):
         return False
+    x = varying_last(c.arranger, x, constant)
     number = float(constant.reshape(-1)[0])
     if bool((constant == constant.reshape(-1)[0]).all()):
         constant_along(x, constant)  # whether the shapes fit
