@@ -172,7 +172,7 @@ def test_winograd_may_be_left_out(
     choices = []
     for options in ((), ("--winograd",), ("--no-winograd",)):
         assert call(monkeypatch, "explain", path, "--json", *options) == 0
-        choices.append("winograd" in json.loads(capsys.readouterr().out)["steps"][0]["kernel"])
+        choices.append("Winograd" in capsys.readouterr().out)
         for command in ("benchmark", "profile"):
             assert call(monkeypatch, command, path, "--runs", "1", "--json", *options) == 0
             capsys.readouterr()
