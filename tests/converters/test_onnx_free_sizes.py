@@ -116,3 +116,14 @@ def test_a_mean_over_channels_moves_nothing() -> None:
         model([node("ReduceMean", ["x"], axes=[1])], {"x": ["n", CHANNELS, "h", "w"]})
     )
     assert operations(network) == ["reduction"]
+
+
+@pytest.mark.parametrize("kind", ["L1", "L2", "SumSquare", "LogSumExp", "Max", "Mean", "Prod", "Sum"])
+def test_reductions_of_one_element(kind: str) -> None:
+    """Axes of extent 1 hold one element, of which a norm is the magnitude."""
+    nodes = [node("GlobalAveragePool", ["x"], "p"), node(f"Reduce{kind}", ["p"], axes=[2, 3])]
+    if kind == "Sum":
+        nodes[1] = node("ReduceSum", ["p", "axes"])
+    assert_like_onnxruntime(
+        model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"axes": np.array([2, 3])} if kind == "Sum" else None)
+    )

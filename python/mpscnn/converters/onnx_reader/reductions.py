@@ -32,6 +32,11 @@ _KINDS = {
 # Sums of functions of the elements, and functions of sums.
 _SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
 _OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
+# What is made of one element, where all axes have the extent 1. Others keep it as it is.
+_OF_ONE: dict[str, Activation] = {
+    "ReduceL2": "absolute",
+    "ReduceSumSquare": {"kind": "power", "a": 1.0, "c": 2.0},
+}
 
 
 # ---- Reductions ----------------------------------------------------------------------------------------------------
@@ -43,6 +48,8 @@ def _reduce(c: Context, node: Node) -> None:
     kind = _KINDS.get(node.kind, "sum")
     if node.kind in _SUMMANDS:
         x = x.holding(c.neuron(x.tensor, _SUMMANDS[node.kind], c.layer_name(node, "/elements")))
+    if node.kind in _OF_ONE and axes and not any(x.axes[axis] for axis in axes):
+        x = x.holding(c.neuron(x.tensor, _OF_ONE[node.kind], c.layer_name(node, "/elements")))
     y = _over(c, x, axes, kind)
     if node.kind in _OF_SUMS:
         y = y.holding(c.neuron(y.tensor, _OF_SUMS[node.kind], c.layer_name(node, "/sum")))
