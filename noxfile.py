@@ -96,9 +96,9 @@ def free_threading(session: nox.Session) -> None:
     session.install(f"{built_wheel(session)}[cli]", "pytest", "hypothesis")
     session.run(
         "pytest",
-        "tests/python/test_free_threading.py",
-        "tests/python/test_runner.py",
-        "tests/python/test_session.py",
+        "tests/python/runner/test_free_threading.py",
+        "tests/python/runner/test_runner.py",
+        "tests/python/runner/test_session.py",
         *session.posargs,
     )
 
@@ -112,7 +112,7 @@ def ray(session: nox.Session) -> None:
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(f"{built_wheel(session)}[ray]")
-    session.run("pytest", "tests/python/test_ray.py", "tests/test_docs.py", *session.posargs)
+    session.run("pytest", "tests/python/api/test_ray.py", "tests/test_docs.py", *session.posargs)
 
 
 @nox.session

@@ -30,9 +30,9 @@ NEEDED = (
     "mpscnn/__init__.py",
     "mpscnn/py.typed",
     "mpscnn/_core.pyi",
-    "mpscnn/serve/page/index.html",
-    "mpscnn/serve/page/page.css",
-    "mpscnn/serve/page/page.js",
+    "mpscnn/apps/serve/page/index.html",
+    "mpscnn/apps/serve/page/page.css",
+    "mpscnn/apps/serve/page/page.js",
     "mpscnn/include/mpscnn/mpscnn.h",
     "mpscnn/include/mpscnn/mpscnn.hpp",
     "mpscnn/lib/cmake/mpscnn/mpscnnConfig.cmake",
@@ -201,12 +201,12 @@ def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
     yield from check_macho(CHECK_PROGRAM, archive.read(CHECK_PROGRAM), platform)
 
 
-def check_wheel(wheel: Path, most_bytes: int = MOST_BYTES, compiled_shaders: bool = True) -> Iterator[str]:
+def check_wheel(wheel: Path, max_bytes: int = MOST_BYTES, compiled_shaders: bool = True) -> Iterator[str]:
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
-    if code > most_bytes:
-        yield f"has {code} bytes without models, {most_bytes} are allowed"
+    if code > max_bytes:
+        yield f"has {code} bytes without models, {max_bytes} are allowed"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         yield from check_contents(names)
@@ -236,7 +236,7 @@ def main() -> int:
     faults = []
     for wheel in arguments.wheels:
         print(describe(wheel))
-        found = check_wheel(wheel, arguments.most_bytes, not arguments.without_compiled_shaders)
+        found = check_wheel(wheel, arguments.max_bytes, not arguments.without_compiled_shaders)
         faults += [f"{wheel.name}: {fault}" for fault in found]
     print("\n".join(faults) or f"{len(arguments.wheels)} wheel(s) in order")
     return 1 if faults else 0

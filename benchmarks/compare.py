@@ -4,8 +4,9 @@
         [--output DIR] [--quantised FILE.tflite]
 
 Prints Markdown with machine and versions; --output also writes compare.csv with every time, compare.md and compare.svg.
-Every engine runs in a process of its own, interleaved, see `mpscnn.benchmark`; which settings each gets and why is in
-python/mpscnn/benchmark/engines.py. An engine whose outputs differ from mpscnn's by more than BOUNDS is refused.
+Every engine runs in a process of its own, interleaved, see `mpscnn.apps.benchmark`. The settings that each gets
+are in python/mpscnn/apps/benchmark/engines.py, with the reasons. An engine whose outputs differ from mpscnn's by more
+than BOUNDS is refused.
 In int8 networks are quantised by mpscnn.quantize on random images, and engines that read ONNX files get QDQ graphs.
 --quantised adds a file in its integers, which LiteRT reads itself.
 """
@@ -24,7 +25,7 @@ import networks
 import numpy as np
 
 import mpscnn
-from mpscnn.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
+from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, open_subject, require_peer
 from mpscnn.errors import Error
 
 PRECISIONS = "float32", "bfloat16", "int8"

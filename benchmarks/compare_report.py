@@ -16,7 +16,7 @@ from harness import table_head, table_row
 
 import mpscnn
 from mpscnn._private.processors import available_processors
-from mpscnn.benchmark import Measurement
+from mpscnn.apps.benchmark import Measurement
 
 if TYPE_CHECKING:
     from compare import Comparison

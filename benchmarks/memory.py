@@ -14,7 +14,7 @@ from harness import table_head, table_row
 from processes import NUMPY, Processes, first_line, mobilenet_v2, parser, rounds
 
 RUNS = 20
-#: Its own code, so that nothing else is imported; as `peak_bytes` of mpscnn.benchmark's worker.
+#: Its own code, so that nothing else is imported; as `peak_bytes` of mpscnn.apps.benchmark's worker.
 PEAK_OF_NUMPY = """
 import sys, numpy
 try:

@@ -68,7 +68,7 @@ def core_milliseconds(call: Callable[[Path], object], paths: Sequence[Path], tur
 
 def ray_rate(model: mpscnn.Model, paths: Sequence[Path], count: int) -> float:
     """Photos per second of a local cluster, from its first results on: what starts processes is left out."""
-    from mpscnn.ray.cluster import connect
+    from mpscnn.apps.ray.cluster import connect
 
     connect("local", quiet=True).data.DataContext.get_current().enable_progress_bars = False
     listed = [paths[number % len(paths)] for number in range(count)]

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 import mpscnn
-from mpscnn.benchmark import PEERS, EngineProcess, EngineSetup, Subject, network_file, require_peer
+from mpscnn.apps.benchmark import PEERS, EngineProcess, EngineSetup, Subject, network_file, require_peer
 from mpscnn.errors import Error
 
 _ENGINES = Path(mpscnn.__file__).parent / "benchmark"

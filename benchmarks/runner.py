@@ -9,7 +9,7 @@ import argparse
 
 from harness import table_head, table_row
 
-from mpscnn.benchmark import measure_runner, open_subject
+from mpscnn.apps.benchmark import measure_runner, open_subject
 
 MODELS = [
     ("cifar10_mobilenet_v2", False),  # the bundled one

@@ -23,7 +23,7 @@ from harness import table_head, table_row
 
 from mpscnn import Network, Session, models
 from mpscnn._private.processors import available_processors
-from mpscnn.benchmark import measure, open_subject
+from mpscnn.apps.benchmark import measure, open_subject
 
 PAUSE = 0.002  # seconds: longer than any worker waits awake
 

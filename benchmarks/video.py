@@ -20,7 +20,7 @@ from harness import table_head, table_row
 from PIL import Image
 
 import mpscnn
-from mpscnn.stream.video_source import open_source
+from mpscnn.apps.video.source import open_source
 
 PHOTO = Path(__file__).resolve().parents[1] / "examples" / "images" / "cat.jpg"
 

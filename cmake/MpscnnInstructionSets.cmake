@@ -1,4 +1,4 @@
-# The kernels of the CPU engine, cpp/cpu/kernels/*.cpp, are compiled once for each instruction set, alone with its flags.
+# The kernels of the CPU engine, cpp/cpu/kernels/*/*.cpp, are compiled once for each instruction set, alone with its flags.
 
 include(CheckCXXSourceCompiles)
 
@@ -71,7 +71,7 @@ function(mpscnn_add_kernels objects names)
     message(STATUS "Instruction sets of the CPU engine's kernels: ${built}")
     set(flags_avx2 -mavx2 -mfma -mf16c)
     set(flags_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx2 -mfma -mf16c -mprefer-vector-width=512)
-    file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/kernels/*.cpp)
+    file(GLOB instances CONFIGURE_DEPENDS cpp/cpu/kernels/*/*.cpp)
     list(FILTER instances EXCLUDE REGEX "/(bfloat16|half_instructions|integer_tiles)[.]cpp$")
     # Half of all kernels, which say themselves what is unrolled.
     set(convolution_flags -O2)
@@ -79,10 +79,10 @@ function(mpscnn_add_kernels objects names)
         # GCC would load factors so early that sums no longer fit the registers.
         list(APPEND convolution_flags -fno-schedule-insns)
     endif()
-    set_source_files_properties(cpp/cpu/kernels/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
-    set_source_files_properties(cpp/cpu/kernels/integer_convolution.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+    set_source_files_properties(cpp/cpu/kernels/convolution/convolution.cpp PROPERTIES COMPILE_OPTIONS "${convolution_flags}")
+    set_source_files_properties(cpp/cpu/kernels/integers/integer_convolution.cpp PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
     # Of square roots the processor's instruction alone; otherwise a call of the C library for negative numbers' errno.
-    set_source_files_properties(cpp/cpu/kernels/group_gradient.cpp PROPERTIES COMPILE_OPTIONS -fno-math-errno)
+    set_source_files_properties(cpp/cpu/kernels/training/group_gradient.cpp PROPERTIES COMPILE_OPTIONS -fno-math-errno)
     # For products of bfloat16 numbers, by the instructions that a processor has for them or by FMAs.
     set(bfloat16_of_avx2 avx2_bf16)
     set(bfloat16_of_avx512 avx512_fma_bf16 avx512_bf16 amx_bf16)
@@ -93,7 +93,7 @@ function(mpscnn_add_kernels objects names)
     set(flags_amx_bf16 ${flags_avx512_bf16}) # its own instructions are written in assembler
     set(flags_amx_model_bf16 ${flags_avx512})
     set(flags_neon_bf16 -march=armv8.2-a+bf16)
-    set(bfloat16_instances cpp/cpu/kernels/bfloat16.cpp)
+    set(bfloat16_instances cpp/cpu/kernels/convolution/bfloat16.cpp)
     # Settings of the thread return in destructors, for which exceptions would need functions of the C++ library.
     set_source_files_properties(${bfloat16_instances} PROPERTIES COMPILE_OPTIONS "${convolution_flags};-fno-exceptions")
     # For products of bytes, by the instructions that a processor has for them.
@@ -129,11 +129,11 @@ function(mpscnn_add_kernels objects names)
         if(set MATCHES "_bf16$")
             add_library(${library} OBJECT ${bfloat16_instances})
         elseif(set MATCHES "_(vnni|dot|i8mm)$")
-            add_library(${library} OBJECT cpp/cpu/kernels/integer_convolution.cpp)
+            add_library(${library} OBJECT cpp/cpu/kernels/integers/integer_convolution.cpp)
         elseif(set MATCHES "_fp16$")
-            add_library(${library} OBJECT cpp/cpu/kernels/half_instructions.cpp)
+            add_library(${library} OBJECT cpp/cpu/kernels/convolution/half_instructions.cpp)
         elseif(set MATCHES "_int8$")
-            add_library(${library} OBJECT cpp/cpu/kernels/integer_tiles.cpp)
+            add_library(${library} OBJECT cpp/cpu/kernels/integers/integer_tiles.cpp)
         else()
             add_library(${library} OBJECT ${instances})
         endif()

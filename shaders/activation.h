@@ -35,7 +35,7 @@ inline float4 activate_smoothly(float4 x, constant ActivationParams &activation)
     case NeuronKind::softplus:
         return a * softplus(b * x);
     case NeuronKind::elu:
-        return select(x, a * exponential_less_one(min(x, float4(0.0f))), x < float4(0.0f));
+        return select(x, a * expm1(min(x, float4(0.0f))), x < float4(0.0f));
     case NeuronKind::power:
         return signed_power(a * x + b, c);
     case NeuronKind::exponential:
@@ -49,7 +49,7 @@ inline float4 activate_smoothly(float4 x, constant ActivationParams &activation)
     case NeuronKind::gelu_tanh: // (1 + tanh y) / 2 is the sigmoid of 2 y; 2 sqrt(2 / pi) times 1 and 0.044715
         return times_sigmoid(x, x * (1.59576912f + 0.0713548163f * (x * x)));
     case NeuronKind::erf:
-        return error_function(x);
+        return erf(x);
     default:
         return gelu(x);
     }

@@ -25,7 +25,7 @@ inline float loss_of_element(float y, float t, constant ArrayLossParams &params)
     case ArrayLossKind::softmax:
         return t == 0.0f ? 0.0f : -t * y;
     case ArrayLossKind::sigmoid: {
-        const float4 rest = logarithm_of_one_plus(exp(float4(-fabs(y))));
+        const float4 rest = log1p(exp(float4(-fabs(y))));
         return (y > 0.0f ? y : 0.0f * y) - y * t + rest[0];
     }
     case ArrayLossKind::categorical:

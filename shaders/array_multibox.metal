@@ -89,7 +89,7 @@ kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(
         }
         const float share = params.negative_ratio * load(of_images, image, params.run, 4);
         const uint wanted = share < float(params.anchors) ? uint(share) : params.anchors;
-        counts = before < max(wanted, params.least_negatives) ? 1.0f : 0.0f;
+        counts = before < max(wanted, params.min_negatives) ? 1.0f : 0.0f;
     }
     store(choice, counts, i, params.run, 5);
 }

@@ -7,6 +7,6 @@ struct ArrayMultiboxParams {
     unsigned int anchors;  ///< of an image
     unsigned int channels; ///< of an anchor: four numbers of its box, then classes
     float negative_ratio;
-    unsigned int least_negatives;
+    unsigned int min_negatives;
     float delta, box_weight;
 };

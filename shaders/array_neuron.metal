@@ -71,7 +71,7 @@ inline float4 derivative_of_result(float4 y, constant ActivationParams &activati
     case NeuronKind::tanh:
         return (a - y) * (a + y) * (b / a);
     case NeuronKind::softplus: // a b (1 - e^(-y / a))
-        return -a * b * exponential_less_one(min(y * (-1.0f / a), float4(0.0f)));
+        return -a * b * expm1(min(y * (-1.0f / a), float4(0.0f)));
     case NeuronKind::softsign:
         return (one - fabs(y)) * (one - fabs(y));
     case NeuronKind::elu:

@@ -8,14 +8,14 @@ using namespace metal;
 
 /// e^x - 1 for x <= 0. Kahan: the rounding error of e^x is the same in e^x - 1 and ln(e^x). Below 2^-25 there
 /// is no difference to -1 that would show.
-inline float4 exponential_less_one(float4 x) {
+inline float4 expm1(float4 x) {
     const float4 one = float4(1.0f), power = exp(x), less_one = power - one;
     const float4 corrected = select(less_one * x / log(power), less_one, power < float4(2.98023224e-8f));
     return select(corrected, x, power == one);
 }
 
 /// ln(1 + x) for x >= 0, the same way.
-inline float4 logarithm_of_one_plus(float4 x) {
+inline float4 log1p(float4 x) {
     const float4 one = float4(1.0f), sum = one + x;
     return select(log(sum) * x / (sum - one), x, sum == one);
 }
@@ -26,7 +26,7 @@ inline float4 sigmoid(float4 x) {
 }
 
 /// ln(1 + e^x).
-inline float4 softplus(float4 x) { return max(x, float4(0.0f)) + logarithm_of_one_plus(exp(-fabs(x))); }
+inline float4 softplus(float4 x) { return max(x, float4(0.0f)) + log1p(exp(-fabs(x))); }
 
 /// The normal distribution's tail from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
 inline float4 normal_tail(float4 z) {
@@ -55,7 +55,7 @@ inline float4 gelu(float4 x) {
 }
 
 /// 2 / sqrt pi times the integral of e^(-t^2) from 0 to x.
-inline float4 error_function(float4 x) {
+inline float4 erf(float4 x) {
     // Beyond 10 the result rounds to 1.
     const float4 y = min(float4(10.0f), fabs(x)), w = y * y;
     // Up to 1: x p(x^2), p with the least maximal relative error.

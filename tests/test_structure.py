@@ -34,19 +34,19 @@ ALLOWED: dict[str, set[str]] = {
 }
 # All that a backend may know of the engine.
 BACKEND_INTERFACE = {
-    "engine/backend.h",
-    "engine/custom_kernel.h",
-    "engine/execution_profile.h",
-    "engine/graph.h",
-    "engine/memory_plan.h",
-    "engine/native_run.h",
+    "engine/run/backend.h",
+    "engine/commands/custom_kernel.h",
+    "engine/run/execution_profile.h",
+    "engine/graph/graph.h",
+    "engine/run/memory_plan.h",
+    "engine/run/native_run.h",
 }
 # One file names the backends, one tells users which instruction set is in use, and photos in textures are not part of
 # a network's run.
 EXCEPTIONS = {
     ("api/metal_photo.cpp", "metal/encoding/native_photo.h"),
-    ("engine/backends.cpp", "cpu/runtime/cpu_backend.h"),
-    ("engine/backends.cpp", "metal/device/metal_backend.h"),
+    ("engine/run/backends.cpp", "cpu/runtime/cpu_backend.h"),
+    ("engine/run/backends.cpp", "metal/device/metal_backend.h"),
     ("api/library.cpp", "cpu/isa/kernels.h"),
 }
 GENERATED = {"build_info.h"}
@@ -158,35 +158,46 @@ def test_version_has_one_place() -> None:
 
 # ---- Python ---------------------------------------------------------------------------------------------------
 
-# From the bottom up: a module imports from its own line and those above, also within its functions.
-PYTHON_ROOMS = (
-    ("_core", "errors"),
-    ("_private",),
-    ("runtime", "vision"),
-    ("graph", "kernels", "signal"),
-    ("models", "nodes"),
-    ("converters",),
-    ("registry",),
-    ("model",),
-    ("training",),
-    ("stream",),
-    ("ray",),
-    ("verify", "benchmark", "comparison", "serve"),
-    ("quantization",),
-    ("cli",),
-)
+# Three floors, from the bottom up. A module imports from its own room and those above it in this list, so also from
+# its own floor and those below. The lazy names of mpscnn/__init__.py are users' names, whatever floor they come from.
+PYTHON_FLOORS = {
+    "library": (
+        ("_core", "errors"),
+        ("_private",),
+        ("runtime", "vision"),
+        ("graph", "kernels", "signal"),
+        ("models", "nodes"),
+        ("registry",),
+        ("model",),
+        ("runner",),
+    ),
+    "toolkit": (("converters",), ("training",), ("evaluation",), ("comparison",), ("quantization",)),
+    "apps": (
+        ("apps.video",),
+        ("apps.ray",),
+        ("apps.verify", "apps.benchmark", "apps.serve"),
+        ("apps.cli",),
+    ),
+}
+
+
+def room_of(module: str) -> str:
+    """Return the room of a module of the package, from its dotted name without "mpscnn."."""
+    parts = module.split(".")
+    return ".".join(parts[: 2 if parts[0] == "apps" else 1])
 
 
 def test_python_modules_import_from_below_only() -> None:
-    level = {room: number for number, rooms in enumerate(PYTHON_ROOMS) for room in rooms}
+    rooms = [line for floor in PYTHON_FLOORS.values() for line in floor]
+    level = {room: number for number, line in enumerate(rooms) for room in line}
     package = PROJECT / "python" / "mpscnn"
     wrong = []
     for path in sorted(package.rglob("*.py")):
-        own = path.relative_to(package).with_suffix("").parts[0]
-        if own.startswith("__"):
+        own = room_of(".".join(path.relative_to(package).with_suffix("").parts))
+        if own.startswith("__") or own == "apps.__init__":
             continue
         for name in _imported_modules(ast.parse(path.read_text("utf-8"))):
-            room = name.partition(".")[2].partition(".")[0]
+            room = room_of(name.partition(".")[2])
             if room and level[room] > level[own]:
                 wrong.append(f"{path.relative_to(package)} imports {name}")
     assert not wrong

@@ -1,4 +1,4 @@
-"""How far results may lie from the float64 reference: what mpscnn.verify.promise says of the device under test.
+"""How far results may lie from the float64 reference: what mpscnn.apps.verify.promise says of the device under test.
 
 On the emulation of Metal that is what the CPU promises, since its arithmetic is that of this machine's processor.
 """
@@ -13,7 +13,7 @@ import pytest
 from metal.emulation import is_emulated
 from numpy.typing import NDArray
 
-from mpscnn.verify.promise import BFLOAT16_EPS, CPU, FLOAT32_EPS, HALF_EPS, HALF_TINY, METAL
+from mpscnn.apps.verify.promise import BFLOAT16_EPS, CPU, FLOAT32_EPS, HALF_EPS, HALF_TINY, METAL
 
 PROMISED = METAL if os.environ.get("MPSCNN_DEVICE") == "metal" and not is_emulated() else CPU
 

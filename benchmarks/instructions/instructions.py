@@ -26,7 +26,7 @@ from pathlib import Path
 
 import mpscnn
 from mpscnn import models
-from mpscnn.cli.package import cmake_directory
+from mpscnn.apps.cli.package import cmake_directory
 
 HERE = Path(__file__).parent
 EXPECTED = HERE / "expected.json"

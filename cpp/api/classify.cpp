@@ -14,8 +14,8 @@
 #include "api/tensors.h"
 #include "core/half.h"
 #include "core/text.h"
-#include "engine/run_check.h"
-#include "engine/tensor_copy.h"
+#include "engine/run/run_check.h"
+#include "engine/run/tensor_copy.h"
 
 using namespace mpscnn;
 using c_api::guarded;
@@ -53,7 +53,7 @@ void softmax(std::vector<float> &values) {
 }
 
 /// Indices of the `count` greatest; of equal ones the lower index comes first.
-std::vector<int> best_of(const std::vector<float> &probabilities, std::size_t count) {
+std::vector<int> top_k(const std::vector<float> &probabilities, std::size_t count) {
     std::vector<int> order(probabilities.size());
     std::iota(order.begin(), order.end(), 0);
     const auto better = [&](int a, int b) {
@@ -78,7 +78,7 @@ std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine
     const std::size_t count =
         top == 0 ? probabilities.size() : std::min(probabilities.size(), static_cast<std::size_t>(top));
     auto predictions = std::make_unique<mpscnn_predictions>();
-    for (int index : best_of(probabilities, count))
+    for (int index : top_k(probabilities, count))
         predictions->entries.push_back(
             {c_api::label_of(model, index), index, probabilities[static_cast<std::size_t>(index)]});
     return predictions;

@@ -1,4 +1,4 @@
-#include "engine/command_buffer.h"
+#include "engine/commands/command_buffer.h"
 
 #include "api/guard.h"
 #include "api/handles.h"

@@ -1,4 +1,4 @@
-#include "engine/custom_kernel.h"
+#include "engine/commands/custom_kernel.h"
 
 #include "api/guard.h"
 #include "api/kernel_handles.h"
@@ -28,11 +28,11 @@ Json describe(const engine::CustomKernel &kernel) {
     Json parameters = Json::array(), along = Json::array();
     for (const engine::CustomParameter &parameter : kernel.parameters())
         parameters.push_back(describe(parameter));
-    for (const std::int64_t most : kernel.most_threads_along()) along.push_back(most);
+    for (const std::int64_t most : kernel.max_threads_along()) along.push_back(most);
     Json result = Json::object();
     result.set("function", kernel.function());
     result.set("parameters", std::move(parameters));
-    result.set("max_threads", kernel.most_threads());
+    result.set("max_threads", kernel.max_threads());
     result.set("max_threads_along", std::move(along));
     result.set("thread_execution_width", kernel.threads_at_once());
     return result;

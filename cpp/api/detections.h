@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/model_file.h"
+#include "engine/file/model_file.h"
 #include "mpscnn/mpscnn.h"
 #include "vision/detection.h"
 

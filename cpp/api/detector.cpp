@@ -126,7 +126,7 @@ mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const flo
             objects.push_back({{boxes[0], boxes[1], boxes[2], boxes[3]}, classes[i]});
         const vision::Detector &own = detector->detector;
         if (own.anchors().size() > 0) require(targets, "targets");
-        const int row = 4 + std::clamp(columns, 0, vision::most_columns);
+        const int row = 4 + std::clamp(columns, 0, vision::max_columns);
         const auto anchors_count = static_cast<std::int64_t>(own.anchors().size());
         const std::size_t numbers = numbers_of(targets, anchors_count, row).size();
         own.targets(objects, columns, iou_threshold, {targets, numbers});

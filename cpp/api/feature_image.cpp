@@ -1,11 +1,11 @@
-#include "engine/image.h"
+#include "engine/commands/image.h"
 
 #include <algorithm>
 #include <cstring>
 
 #include "api/guard.h"
 #include "api/kernel_handles.h"
-#include "engine/host_command.h"
+#include "engine/commands/host_command.h"
 
 using namespace mpscnn;
 using c_api::guarded;

@@ -1,4 +1,4 @@
-#include "engine/graph.h"
+#include "engine/graph/graph.h"
 #include "core/text.h"
 
 #include <algorithm>

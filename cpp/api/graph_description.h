@@ -1,7 +1,7 @@
 #pragma once
 
 #include "core/json.h"
-#include "engine/graph.h"
+#include "engine/graph/graph.h"
 
 namespace mpscnn::c_api {
 

@@ -55,8 +55,8 @@ void require_array(const void *array, std::int64_t count, const char *name) {
 
 void check_options(const void *options, std::size_t size, std::size_t known_size, std::size_t alignment,
                    const char *type) {
-    constexpr std::size_t most_unknown = 1024; // what is given as the size of more is not a struct's
-    if (size < sizeof size || size % alignment != 0 || size > known_size + most_unknown)
+    constexpr std::size_t max_unknown = 1024; // what is given as the size of more is not a struct's
+    if (size < sizeof size || size % alignment != 0 || size > known_size + max_unknown)
         fail(ErrorKind::parameter, {"options.size must be sizeof(", type, "), got ", size});
     if (size <= known_size) return;
     const auto *bytes = static_cast<const unsigned char *>(options);

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "engine/frame.h"
-#include "engine/model_file.h"
-#include "engine/program.h"
+#include "engine/file/model_file.h"
+#include "engine/run/frame.h"
+#include "engine/run/program.h"
 #include "mpscnn/mpscnn.h"
 #include "vision/detection.h"
 #include "vision/preprocess.h"

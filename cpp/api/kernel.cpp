@@ -1,4 +1,4 @@
-#include "engine/kernel.h"
+#include "engine/commands/kernel.h"
 #include "core/text.h"
 
 #include "api/graph_description.h"

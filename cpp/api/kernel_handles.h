@@ -5,7 +5,7 @@
 #include <memory>
 #include <vector>
 
-#include "engine/command_buffer.h"
+#include "engine/commands/command_buffer.h"
 #include "mpscnn/kernels.h"
 
 struct mpscnn_queue {

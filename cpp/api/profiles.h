@@ -2,7 +2,7 @@
 
 // Profiles, as the functions that make them take and give them.
 
-#include "engine/profile.h"
+#include "engine/run/profile.h"
 #include "mpscnn/mpscnn.h"
 
 namespace mpscnn::c_api {

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "engine/program.h"
+#include "engine/run/program.h"
 #include "mpscnn/mpscnn.h"
 
 namespace mpscnn::c_api {

@@ -29,9 +29,9 @@ Shape require_segmenter(const engine::Program &program, const mpscnn_model &mode
     if (output.rank() != 4 || !output.fixed() || output[3] < 2)
         fail(ErrorKind::shape, {what, "its output is ", program.outputs()[0].shape.text(),
                                 ", not scores (n, height, width, classes)"});
-    if (output[3] > vision::most_label_classes)
+    if (output[3] > vision::max_label_classes)
         fail(ErrorKind::unsupported,
-             {what, output[3], " classes, a label map holds ", vision::most_label_classes});
+             {what, output[3], " classes, a label map holds ", vision::max_label_classes});
     c_api::require_labels(program, model, output[3]);
     return output;
 }

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "engine/weights.h"
+#include "engine/graph/weights.h"
 #include "mpscnn/mpscnn.h"
 
 namespace mpscnn::c_api {

@@ -8,7 +8,7 @@
 
 #include "api/guard.h"
 #include "api/tensors.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 
 namespace mpscnn::c_api {
 

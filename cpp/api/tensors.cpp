@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "core/page_memory.h"
-#include "engine/tensor_copy.h"
+#include "engine/run/tensor_copy.h"
 
 namespace mpscnn::c_api {
 

@@ -28,7 +28,7 @@ std::size_t FrameQueue::size() {
 
 bool FrameQueue::wants_frame(bool has_asked) {
     update();
-    if (ended_ || failure_ || frames_.size() >= most_) return false;
+    if (ended_ || failure_ || frames_.size() >= max_) return false;
     return !(has_asked && !frames_.empty() && frames_.front().frame->done());
 }
 

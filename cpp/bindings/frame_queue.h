@@ -20,7 +20,7 @@ namespace py = pybind11;
 class FrameQueue {
 public:
     FrameQueue(std::size_t most, bool return_exceptions)
-        : most_(most), return_exceptions_(return_exceptions) {}
+        : max_(most), return_exceptions_(return_exceptions) {}
 
     /// Frames that were taken and whose results have not been given away.
     std::size_t size();
@@ -62,7 +62,7 @@ private:
     void feed(const py::object &self);
     void await_first(const py::object &self);
 
-    const std::size_t most_;
+    const std::size_t max_;
     const bool return_exceptions_;
     std::deque<Held> frames_; ///< taken ones
     Held in_hand_;

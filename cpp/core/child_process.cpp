@@ -28,7 +28,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-constexpr std::size_t most_output = 8 << 10;
+constexpr std::size_t max_output = 8 << 10;
 
 /// Where the child has its end of the pipe a third time, see Pipe. Above those that programs expect.
 constexpr int kept_descriptor = 9;
@@ -140,7 +140,7 @@ bool read_all(int descriptor, Clock::time_point deadline, std::string &output) {
         if (count < 0 && errno == EINTR) continue;
         if (count <= 0) return true;
         output.append(part.data(), static_cast<std::size_t>(count));
-        if (output.size() > most_output) output.erase(0, output.size() - most_output);
+        if (output.size() > max_output) output.erase(0, output.size() - max_output);
     }
     return false;
 }

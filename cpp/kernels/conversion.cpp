@@ -11,7 +11,7 @@ namespace mpscnn::kernels {
 namespace {
 
 /// Least divisor of premultiplied colours: the smallest normal number. Where alpha is 0, so are they.
-constexpr float least_alpha = 0x1p-126f;
+constexpr float min_alpha = 0x1p-126f;
 /// Luminance of linear sRGB, whose primaries are those of ITU-R BT.709.
 constexpr float red_luminance = 0.2126f, green_luminance = 0.7152f, blue_luminance = 0.0722f;
 constexpr float gray_gamma = 2.2f;
@@ -60,7 +60,7 @@ public:
     int divided(int colors) {
         ops::Division operation;
         operation.secondary_stride_channels = 0;
-        return add(operation, {colors, at_least(alpha(), least_alpha)});
+        return add(operation, {colors, at_least(alpha(), min_alpha)});
     }
     int linear(int value, float factor, float constant) {
         return add(ops::Neuron{.kind = ops::NeuronKind::linear, .a = factor, .b = constant}, {value});

@@ -33,11 +33,11 @@ namespace {
 
 constexpr double largest = ops::largest_size;
 /// A result of Lanczos' filter adds up so many times more source pixels as the image is made smaller.
-constexpr double most_shrinking = 256.0;
+constexpr double max_shrinking = 256.0;
 
 void check_axis(const std::string &kernel, bool lanczos, const char *scale_name, double scale,
                 const char *translate_name, double translate) {
-    const double least = lanczos ? 1.0 / most_shrinking : 1.0 / largest;
+    const double least = lanczos ? 1.0 / max_shrinking : 1.0 / largest;
     if (!(scale >= least && scale <= largest))
         fail(ErrorKind::parameter, {kernel, ": scale_transform: ", scale_name, " must be 1/",
                                     std::llround(1.0 / least), " to ", ops::largest_size, ", got ", scale});

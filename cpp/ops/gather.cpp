@@ -33,12 +33,12 @@ void Tile::check(const InputShapes &inputs) const {
     struct Repeats {
         const char *field;
         std::int64_t times;
-        int least_rank;
+        int min_rank;
     };
-    for (const auto &[field, times, least_rank] :
+    for (const auto &[field, times, min_rank] :
          {Repeats{"rows", rows, 4}, Repeats{"columns", columns, 3}, Repeats{"channels", channels, 2}}) {
         require_at_least(info, field, times, 1);
-        if (times != 1 && rank < least_rank)
+        if (times != 1 && rank < min_rank)
             refuse_parameter(info, field, concat({"1 for ", inputs[0].text()}), times);
     }
 }

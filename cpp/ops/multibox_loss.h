@@ -10,14 +10,14 @@ struct MultiboxFields {
     static constexpr std::int64_t box_numbers = 4;
 
     float negative_ratio = 3.0f;
-    std::int64_t least_negatives = 0;
+    std::int64_t min_negatives = 0;
     float delta = 1.0f;
     float box_weight = 1.0f;
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("negative_ratio", negative_ratio,
               "so many anchors of the background count for each one that has a box");
-        visit("least_negatives", least_negatives, "of the background at least so many of each image count");
+        visit("min_negatives", min_negatives, "of the background at least so many of each image count");
         visit("delta", delta, "where the parabola of the boxes' loss ends");
         visit("box_weight", box_weight, "factor of the boxes' loss");
     }

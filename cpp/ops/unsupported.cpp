@@ -169,9 +169,9 @@ Refused not_of_integers(const LayerUse &layer) {
                    std::is_same_v<Op, Softmax> || std::is_same_v<Op, Constant> ||
                    std::is_same_v<Op, Concatenation> || moves_elements(operation);
     };
-    constexpr std::int64_t most_exponentials = 4096; // whose sum has 12 bits before the point
+    constexpr std::int64_t max_exponentials = 4096; // whose sum has 12 bits before the point
     if (std::holds_alternative<Softmax>(layer.operation) &&
-        layer.inputs[0][layer.inputs[0].rank() - 1] > most_exponentials)
+        layer.inputs[0][layer.inputs[0].rank() - 1] > max_exponentials)
         return Refused("a softmax of more than 4096 channels");
     if (has_larger_sum(layer)) return Refused("a mean or sum of more than 8388608 elements");
     if (std::holds_alternative<Concatenation>(layer.operation) && layer.inputs[0].rank() > 4)

@@ -11,7 +11,7 @@ namespace mpscnn::vision {
 
 namespace {
 
-constexpr std::int64_t most_anchors = 1'000'000;
+constexpr std::int64_t max_anchors = 1'000'000;
 constexpr int largest_stride = 65536, largest_side = 1 << 20;
 
 /// Width and height in fractions of the input.
@@ -63,8 +63,8 @@ void check_rule(const NoAnchors &) {}
 void add_map(Anchors &anchors, int rows, int columns, double step_y, double step_x,
              const std::vector<Shape> &shapes) {
     const std::int64_t added = std::int64_t{rows} * columns * static_cast<std::int64_t>(shapes.size());
-    if (added > most_anchors - static_cast<std::int64_t>(anchors.size()))
-        refuse(concat({"more than ", most_anchors, " for this input"}));
+    if (added > max_anchors - static_cast<std::int64_t>(anchors.size()))
+        refuse(concat({"more than ", max_anchors, " for this input"}));
     for (int row = 0; row < rows; ++row)
         for (int column = 0; column < columns; ++column)
             for (const auto &[width, height] : shapes)
@@ -128,8 +128,8 @@ Anchors make(const SizeAnchors &rule, int height, int width, const Anchors &) {
 
 Anchors make(const StoredAnchors &, int, int, const Anchors &stored) {
     if (stored.size() == 0) refuse("the rule is 'stored', but none are stored");
-    if (static_cast<std::int64_t>(stored.size()) > most_anchors)
-        refuse(concat({"more than ", most_anchors, " are stored"}));
+    if (static_cast<std::int64_t>(stored.size()) > max_anchors)
+        refuse(concat({"more than ", max_anchors, " are stored"}));
     for (std::size_t i = 0; i < stored.size(); ++i)
         for (const float value : {stored.x[i], stored.y[i], stored.width[i], stored.height[i]})
             if (!std::isfinite(value)) refuse(concat({"stored anchor ", i, " is not finite"}));

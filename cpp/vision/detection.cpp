@@ -67,20 +67,20 @@ float likely_floor(ScoreTable &table, const Suppression &settings) {
 /// The score that a detection must reach to be among the best: known once as many are found.
 class Floor {
 public:
-    Floor(float least, int most) : least_(least), most_(static_cast<std::size_t>(most)) {}
+    Floor(float least, int most) : min_(least), max_(static_cast<std::size_t>(most)) {}
 
-    float value() const { return best_.size() < most_ ? least_ : best_.front(); }
+    float value() const { return best_.size() < max_ ? min_ : best_.front(); }
     void add(float score) {
         best_.push_back(score);
         std::push_heap(best_.begin(), best_.end(), std::greater<>());
-        if (best_.size() <= most_) return;
+        if (best_.size() <= max_) return;
         std::pop_heap(best_.begin(), best_.end(), std::greater<>());
         best_.pop_back();
     }
 
 private:
-    float least_;
-    std::size_t most_;
+    float min_;
+    std::size_t max_;
     std::vector<float> best_; ///< heap of the best scores, the lowest in front
 };
 
@@ -89,7 +89,7 @@ private:
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
-    const std::size_t most = most_candidates(settings.method);
+    const std::size_t most = max_candidates(settings.method);
     for (std::vector<Candidate> &list : candidates_by_class(table, settings.score_threshold, most)) {
         settings.score_threshold = floor.value();
         std::erase_if(list, [&](const Candidate &entry) { return entry.score < settings.score_threshold; });

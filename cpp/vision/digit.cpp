@@ -18,10 +18,10 @@ constexpr double box_side = 20.0, image_side = 28.0;
 /// MNIST puts the centre of mass into the middle of pixel 14, counted from 0.
 constexpr double mass_behind_middle = 0.5;
 
-constexpr int least_side = 5;
-constexpr int most_widths_per_height = 3;
+constexpr int min_side = 5;
+constexpr int max_widths_per_height = 3;
 /// What weighs less than this part of the largest mark is dust.
-constexpr double least_mass = 0.05;
+constexpr double min_mass = 0.05;
 /// Pieces of one digit are nearer than this part of its longer side.
 constexpr double largest_gap = 0.35;
 /// Ink paler than this part of the strokes is ground, seen through the blur of their edges.
@@ -93,7 +93,7 @@ bool touches_edge(const PixelBox &box, const GrayPlane &plane) {
 /// The heaviest mark; one at the photo's edge, as a shadow may be, only where no other is near its mass.
 const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
     const auto rank = [&](const Mark &mark) {
-        return touches_edge(mark.box, ink) ? least_mass * mark.mass : mark.mass;
+        return touches_edge(mark.box, ink) ? min_mass * mark.mass : mark.mass;
     };
     return *std::max_element(found.marks.begin(), found.marks.end(),
                              [&](const Mark &a, const Mark &b) { return rank(a) < rank(b); });
@@ -117,7 +117,7 @@ Character character_of(const Marks &found, const GrayPlane &ink) {
     Character character{std::vector<bool>(found.marks.size() + 1, false), main.box};
     for (std::size_t i = 0; i < found.marks.size(); ++i) {
         const Mark &mark = found.marks[i];
-        const bool belongs = mark.mass >= least_mass * main.mass &&
+        const bool belongs = mark.mass >= min_mass * main.mass &&
                              gap(mark.box, main.box) <= largest_gap * main.box.side() &&
                              (main_at_edge || !touches_edge(mark.box, ink));
         if (!belongs) continue;
@@ -129,13 +129,13 @@ Character character_of(const Marks &found, const GrayPlane &ink) {
 
 void require_character(const PixelBox &box) {
     const std::string size = concat({box.width(), "x", box.height(), " pixels"});
-    if (box.side() < least_side)
+    if (box.side() < min_side)
         fail(ErrorKind::parameter, {"preprocess: fit 'digit': the only mark on the photo has ", size,
-                                    ", a digit needs ", least_side, " or more"});
-    if (box.width() > most_widths_per_height * box.height())
+                                    ", a digit needs ", min_side, " or more"});
+    if (box.width() > max_widths_per_height * box.height())
         fail(ErrorKind::parameter,
              {"preprocess: fit 'digit': the mark on the photo has ", size, ", no digit is more than ",
-              most_widths_per_height, " times as wide as high"});
+              max_widths_per_height, " times as wide as high"});
 }
 
 float median_ink(const GrayPlane &ink, const Marks &found, const Character &character) {

@@ -13,9 +13,9 @@ namespace mpscnn::vision {
 namespace {
 
 /// Less cannot be told from the traces of a JPEG's compression.
-constexpr float least_contrast = 20.0f;
+constexpr float min_contrast = 20.0f;
 /// Of a million normally distributed pixels less than one lies so many deviations off.
-constexpr float least_contrast_in_noise = 5.0f;
+constexpr float min_contrast_in_noise = 5.0f;
 /// The strongest pixels tell the contrast: in a square photo one of so many. A small digit's strokes cover
 /// more.
 constexpr std::size_t pixels_per_strongest = 10000;
@@ -142,13 +142,12 @@ Ink ink_of(const GrayPlane &photo) {
     const auto shorter = static_cast<std::size_t>(std::min(photo.width, photo.height));
     ink.contrast = quantile(values, values.size() - 1 - shorter * shorter / pixels_per_strongest);
 
-    if (ink.contrast < std::max(least_contrast, least_contrast_in_noise * ink.noise))
+    if (ink.contrast < std::max(min_contrast, min_contrast_in_noise * ink.noise))
         fail(ErrorKind::parameter,
              {"preprocess: fit 'digit': the photo of ", photo.width, "x", photo.height,
               " pixels shows no digit: nothing stands out from its ground (by ", std::lround(ink.contrast),
-              " of 255, at least ", std::lround(least_contrast), " and ",
-              std::lround(least_contrast_in_noise), " times its noise of ", std::lround(ink.noise),
-              " are needed)"});
+              " of 255, at least ", std::lround(min_contrast), " and ", std::lround(min_contrast_in_noise),
+              " times its noise of ", std::lround(ink.noise), " are needed)"});
     return ink;
 }
 

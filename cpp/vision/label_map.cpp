@@ -72,10 +72,10 @@ public:
         for (const Blend &column : columns_) {
             if (!column.seen)
                 leave_out(labels, scores, 1);
-            else if (scores || best_of(column.first) != best_of(column.second))
+            else if (scores || top_k(column.first) != top_k(column.second))
                 *labels = label_between(column, scores ? scores : pixel_.data());
             else // the greatest at both ends is the greatest between them
-                *labels = best_of(column.first);
+                *labels = top_k(column.first);
             ++labels;
             if (scores) scores += grid_.classes;
         }
@@ -90,7 +90,7 @@ private:
     }
 
     const float *point(int column) const { return blended_.data() + std::ptrdiff_t{column} * grid_.classes; }
-    std::uint8_t best_of(int column) const { return best_[static_cast<std::size_t>(column)]; }
+    std::uint8_t top_k(int column) const { return best_[static_cast<std::size_t>(column)]; }
 
     std::uint8_t label_between(const Blend &column, float *scores) const {
         blend(point(column.first), point(column.second), column.fraction, grid_.classes, scores);
@@ -116,8 +116,8 @@ void check_grid(const ScoreGrid &grid) {
     if (grid.height < 1 || grid.width < 1)
         fail(ErrorKind::shape,
              {"label map: scores of ", grid.height, " x ", grid.width, " points, expected at least one"});
-    if (grid.classes < 2 || grid.classes > most_label_classes)
-        fail(ErrorKind::shape, {"label map: ", grid.classes, " classes, expected 2 to ", most_label_classes});
+    if (grid.classes < 2 || grid.classes > max_label_classes)
+        fail(ErrorKind::shape, {"label map: ", grid.classes, " classes, expected 2 to ", max_label_classes});
 }
 
 } // namespace

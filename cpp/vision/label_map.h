@@ -16,7 +16,7 @@ struct ScoreGrid {
 /// Of pixels that the network did not see: those that the preprocessing cropped away. Pascal VOC's own value
 /// for pixels that do not count.
 inline constexpr std::uint8_t unseen_label = 255;
-inline constexpr int most_label_classes = 255;
+inline constexpr int max_label_classes = 255;
 
 /// For each pixel of the photo as seen the class of the greatest score at its centre, the first of equals;
 /// scores between the grid's points are bilinear, those beyond its outer points the points' own.

@@ -151,12 +151,12 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
 }
 
 /// More are not needed to find a character and to draw its strokes.
-constexpr double most_gray_pixels = 1 << 20;
+constexpr double max_gray_pixels = 1 << 20;
 
 /// The photo as seen, in 0..255, made smaller where it is large.
 GrayPlane gray_plane(const ImageView &image) {
     const double width = image.oriented_width(), height = image.oriented_height();
-    const double reduction = std::max({1.0, std::sqrt(width / most_gray_pixels * height),
+    const double reduction = std::max({1.0, std::sqrt(width / max_gray_pixels * height),
                                        width / largest_output_side, height / largest_output_side});
     const auto reduced = [&](double side) {
         return std::max(1, static_cast<int>(std::lround(side / reduction)));

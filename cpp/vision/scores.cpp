@@ -50,7 +50,7 @@ ScoreTable::ScoreTable(std::span<const float> values, int columns, ScoreKind kin
 }
 
 void ScoreTable::set_least(float least) {
-    least_ = least;
+    min_ = least;
     bound_ = bound_of(kind_, least);
 }
 
@@ -116,7 +116,7 @@ bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &ran
     const float factor = 1.0f / sum(sums);
     // Rounding may put another class before the one with the largest logit, by less than the margin.
     const float best = exponential(splat(range.of_classes - range.of_all))[0] * factor;
-    if (best < least_ * (1.0f - margin)) return false;
+    if (best < min_ * (1.0f - margin)) return false;
     for (std::size_t i = 0; i < columns_; i += lanes) store(result + i, load(result + i) * factor);
     return true;
 }

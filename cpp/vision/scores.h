@@ -46,7 +46,7 @@ private:
     std::span<const float> values_;
     std::size_t columns_, first_class_;
     ScoreKind kind_;
-    float least_ = 0.0f;
+    float min_ = 0.0f;
     float bound_ = 0.0f;               ///< what a box's best class must reach
     std::vector<float> probabilities_; ///< whole vectors
 };

@@ -110,9 +110,9 @@ void write_targets(const Anchors &anchors, const BoxCoding &coding, std::span<co
     if (!(iou_threshold > 0.0f && iou_threshold <= 1.0f))
         fail(ErrorKind::parameter,
              {"detection: iou_threshold must be above 0 and at most 1, got ", iou_threshold});
-    if (columns < 2 || columns > most_columns)
+    if (columns < 2 || columns > max_columns)
         fail(ErrorKind::parameter, {"detection: columns must be the background and at least one class, 2 to ",
-                                    most_columns, ", got ", columns});
+                                    max_columns, ", got ", columns});
     for (std::size_t i = 0; i < objects.size(); ++i) check(objects[i], i, columns);
     check_anchors(anchors);
     const std::size_t row = box_numbers + static_cast<std::size_t>(columns);

@@ -14,7 +14,7 @@ struct LabelledBox {
 };
 
 /// Of the scores of an anchor.
-inline constexpr int most_columns = 1 << 20;
+inline constexpr int max_columns = 1 << 20;
 
 /// Which anchors learn which objects (Liu et al. 2016): each object's anchor of the largest IoU, and all
 /// others whose IoU with one reaches `iou_threshold`, of several objects that of the largest. Objects whose

@@ -10,9 +10,10 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from mpscnn import _core
+from mpscnn._private import toolkit
 from mpscnn.errors import (
     DeviceError,
     DownloadError,
@@ -29,7 +30,8 @@ from mpscnn.runtime.program import Program, Request, Session
 
 if TYPE_CHECKING:
     from mpscnn import converters, kernels, models, nodes, registry, training
-    from mpscnn import ray as ray  # of which "import *" would hide Ray itself
+    from mpscnn.apps import ray as ray  # of which "import *" would hide Ray itself
+    from mpscnn.apps.video.stream import Video, VideoFrame, video
     from mpscnn.comparison import (
         ComparedLayer,
         Comparison,
@@ -42,6 +44,9 @@ if TYPE_CHECKING:
         compare_precisions,
     )
     from mpscnn.converters.pytorch.module import from_torch
+    from mpscnn.evaluation.classifier import Evaluation, evaluate
+    from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector
+    from mpscnn.evaluation.segmenter import SegmenterEvaluation, evaluate_segmenter
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.graph.gradients import GradientCheck, check_gradients
     from mpscnn.graph.layers.layer_maker import Tensor
@@ -49,16 +54,12 @@ if TYPE_CHECKING:
     from mpscnn.graph.padding import DefaultPadding, PaddingMethod
     from mpscnn.graph.weights import unpack_binary_weights
     from mpscnn.quantization import QuantizationReport, QuantizedLayer, quantize
+    from mpscnn.runner.runner import FrameFuture, Runner
     from mpscnn.runtime.commands import CommandBuffer, CommandError, CommandQueue, CommandStatus
     from mpscnn.runtime.feature_image import Image, ImageDescriptor, TemporaryImage
     from mpscnn.runtime.library import build_config, devices, empty, operations, preprocess
     from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
-    from mpscnn.stream.detector_evaluation import DetectorEvaluation, evaluate_detector
-    from mpscnn.stream.evaluation import Evaluation, evaluate
-    from mpscnn.stream.runner import FrameFuture, Runner
-    from mpscnn.stream.segmenter_evaluation import SegmenterEvaluation, evaluate_segmenter
-    from mpscnn.stream.video import Video, VideoFrame, video
     from mpscnn.training.image_folder import ImageFolder
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
@@ -73,6 +74,9 @@ if TYPE_CHECKING:
     from mpscnn.vision.segmentation import Area, Segmentation
 
 __version__ = _core.version()
+
+# The library reads files of other frameworks by the toolkit, without importing it.
+toolkit.provide(lambda: cast(toolkit.Converter, import_module("mpscnn.converters.cached")))
 
 #: The names above that a program which only runs a model does not wait for: by module, imported at first use.
 _LAZY = {
@@ -92,9 +96,9 @@ _LAZY = {
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
     "vision.detection": ("Box", "Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
-    "stream.detector_evaluation": ("DetectorEvaluation", "evaluate_detector"),
-    "stream.evaluation": ("Evaluation", "evaluate"),
-    "stream.segmenter_evaluation": ("SegmenterEvaluation", "evaluate_segmenter"),
+    "evaluation.detector": ("DetectorEvaluation", "evaluate_detector"),
+    "evaluation.classifier": ("Evaluation", "evaluate"),
+    "evaluation.segmenter": ("SegmenterEvaluation", "evaluate_segmenter"),
     "runtime.feature_image": ("Image", "ImageDescriptor", "TemporaryImage"),
     "graph.features": ("FeatureExtractor",),
     "vision.idx": ("read_idx",),
@@ -105,8 +109,8 @@ _LAZY = {
     "vision.photo": ("YuvImage", "open_photo"),
     "runtime.profile": ("KindTotal", "Profile", "ProfileStep"),
     "vision.results": ("Classification", "Prediction"),
-    "stream.runner": ("FrameFuture", "Runner"),
-    "stream.video": ("Video", "VideoFrame", "video"),
+    "runner.runner": ("FrameFuture", "Runner"),
+    "apps.video.stream": ("Video", "VideoFrame", "video"),
     "graph.gradients": ("GradientCheck", "check_gradients"),
     "training.image_folder": ("ImageFolder",),
     "training.photo_views": ("Augmentation",),
@@ -119,8 +123,8 @@ _LAZY = {
 }
 _MODULE_OF = {name: module for module, names in _LAZY.items() for name in names}
 _LAZY_MODULES = {
-    name: name for name in ("converters", "kernels", "models", "nodes", "ray", "registry", "training")
-} | {"photo": "vision.photo"}
+    name: name for name in ("converters", "kernels", "models", "nodes", "registry", "training")
+} | {"photo": "vision.photo", "ray": "apps.ray"}
 
 __all__ = [
     "Adam",

@@ -1,6 +1,6 @@
 """`python -m mpscnn`: the command line."""
 
-from mpscnn.cli import main
+from mpscnn.apps.cli import main
 
 if __name__ == "__main__":
     main()

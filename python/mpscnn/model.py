@@ -17,6 +17,7 @@ from mpscnn._private.model_name import (
     holds_network,
     is_path,
 )
+from mpscnn._private.toolkit import converter
 from mpscnn.errors import ParameterError
 from mpscnn.runtime.program import Program, Session, compile_graph
 from mpscnn.runtime.session_pool import SessionPool
@@ -135,9 +136,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
     if not isinstance(model, str) or is_path(model):
         if path.lower().endswith(MODEL_SUFFIX) and holds_network(path):
             return path
-        from mpscnn.registry.foreign import converted
-
-        return converted(path, fold=fold)
+        return converter().converted(path, fold=fold)
     from mpscnn import registry
 
     try:
@@ -145,9 +144,7 @@ def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
     except ParameterError:
         if not os.path.exists(path):  # noqa: PTH110 (pathlib takes longer than the rest)
             raise
-    from mpscnn.registry.foreign import converted
-
-    return converted(path, fold=fold)
+    return converter().converted(path, fold=fold)
 
 
 def open_model(path: str) -> _core.Model:

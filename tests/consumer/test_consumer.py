@@ -15,7 +15,7 @@ import pytest
 from readme import build_cpp_program
 
 import mpscnn
-from mpscnn.cli.package import cmake_directory
+from mpscnn.apps.cli.package import cmake_directory
 
 ROOT = Path(__file__).resolve().parents[2]
 CONSUMERS = Path(__file__).resolve().parent

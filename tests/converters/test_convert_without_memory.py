@@ -15,8 +15,8 @@ import pytest
 from converters.onnx_files import model as onnx_model
 from converters.onnx_files import node
 
-from mpscnn.cli import main
-from mpscnn.comparison import engine_import, proof
+from mpscnn.apps.cli import main
+from mpscnn.comparison import conversion_check, engine_import
 from mpscnn.comparison.engine_import import import_problem
 
 ERRORS = [
@@ -75,7 +75,7 @@ def test_an_engine_that_cannot_run(
     def refuse(*_: Any, **__: Any) -> Any:
         raise error
 
-    monkeypatch.setattr(proof, "compare", refuse)
+    monkeypatch.setattr(conversion_check, "compare", refuse)
     code, said = _convert(model, monkeypatch, capsys)
     assert code == 0
     assert "not checked: " in said

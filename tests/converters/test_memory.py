@@ -25,7 +25,7 @@ from mpscnn.converters.peers.tflite_writer import write_tflite
 _PROGRAM = """
 import os, sys
 from mpscnn.converters import convert_files
-from mpscnn.registry.foreign import converted
+from mpscnn.converters.cached import converted
 
 def memory(kind):
     with open("/proc/self/status") as file:
@@ -126,7 +126,7 @@ _WRITERS: dict[str, Callable[[mpscnn.Network, Path], None]] = {
 }
 
 
-def _most_used(folder: Path, name: str) -> float:
+def _max_used(folder: Path, name: str) -> float:
     """The most memory that any way of reading takes, in sizes of the file."""
     for build, file in ((models.mnasnet0_5, f"small_{name}"), (models.mnasnet1_3, name)):
         network = build(classes=1000)
@@ -151,14 +151,14 @@ _linux = pytest.mark.skipif(sys.platform != "linux", reason="memory is counted a
 @_linux
 @pytest.mark.parametrize("name", _WRITERS)
 def test_no_more_than_some_sizes_of_the_file(tmp_path: Path, name: str) -> None:
-    assert _most_used(tmp_path, name) < 8.0
+    assert _max_used(tmp_path, name) < 8.0
 
 
 @_linux
 @pytest.mark.full
 @pytest.mark.parametrize("name", _WRITERS)
-def test_at_most_twice_the_size_of_the_file(tmp_path: Path, name: str) -> None:
-    assert _most_used(tmp_path, name) < 2.0
+def test_at_max_twice_the_size_of_the_file(tmp_path: Path, name: str) -> None:
+    assert _max_used(tmp_path, name) < 2.0
 
 
 def test_bytes_of_a_file_wherever_they_are_wanted(tmp_path: Path) -> None:

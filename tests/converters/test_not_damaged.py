@@ -51,7 +51,7 @@ CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_what_onnxruntime_reads_is_at_most_not_supported(name: str) -> None:
+def test_what_onnxruntime_reads_is_at_max_not_supported(name: str) -> None:
     nodes, inputs, constants = CASES[name]
     made = model(nodes, inputs, constants)
     run_there(made, {"x": np.ones((1, 6, 4, 4), np.float32)})

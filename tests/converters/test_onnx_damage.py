@@ -78,7 +78,7 @@ def claims() -> dict[str, Any]:
     }
 
 
-def most_resident() -> int:
+def max_resident() -> int:
     """The most bytes that this process ever had in memory."""
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return most if sys.platform == "darwin" else 1024 * most
@@ -88,10 +88,10 @@ def most_resident() -> int:
 def test_constants_cannot_claim_more_memory_than_the_file_justifies(kind: str) -> None:
     nodes, constants = claims()[kind]
     made = model([*nodes, node("Reshape", ["x", "k"])], IMAGE, constants)
-    before = most_resident()
+    before = max_resident()
     with pytest.raises(UnsupportedError, match="times the file's size in bytes"):
         read(made)
-    assert most_resident() - before < 1 << 30  # the claims are tens of gigabytes
+    assert max_resident() - before < 1 << 30  # the claims are tens of gigabytes
 
 
 def test_a_tensor_with_dimensions_that_its_data_do_not_have() -> None:

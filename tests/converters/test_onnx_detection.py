@@ -29,7 +29,7 @@ from PIL import Image
 from reference import detection as reference
 
 from mpscnn import Network
-from mpscnn.comparison.proof import prove
+from mpscnn.comparison.conversion_check import prove
 from mpscnn.converters import read_network
 
 pytest.importorskip("onnxruntime")

@@ -14,7 +14,7 @@ from patience import little_work
 import mpscnn
 import mpscnn.converters
 from mpscnn.converters.onnx_reader.own_data import TENSORS
-from mpscnn.converters.spared_data import SparedData
+from mpscnn.converters.skipped_bytes import SparedData
 from mpscnn.errors import WeightsError
 
 onnx = pytest.importorskip("onnx", reason="needs onnx")

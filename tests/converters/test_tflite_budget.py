@@ -42,7 +42,7 @@ def test_each_operator_has_operands() -> None:
 
 
 @pytest.mark.parametrize("kind", OPERANDS)
-def test_a_cost_is_at_least_that_of_the_result(kind: str) -> None:
+def test_a_cost_is_at_min_that_of_the_result(kind: str) -> None:
     operands = OPERANDS[kind]
     cost = static_shapes.cost_of(kind, operands)
     try:

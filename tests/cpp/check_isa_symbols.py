@@ -1,6 +1,6 @@
 """Check that the object files of the instruction sets share no functions with the rest of the program.
 
-    check_isa_symbols.py [--nm NM] mpscnn_kernels_avx2.dir/cpp/cpu/kernels/pooling.cpp.o ...
+    check_isa_symbols.py [--nm NM] mpscnn_kernels_avx2.dir/cpp/cpu/kernels/elementwise/pooling.cpp.o ...
 
 A function that the compiler emits as a weak symbol in several objects (an inline function of a header, a
 template) is kept once by the linker, perhaps in the version with instructions that the processor lacks. So each

@@ -3,7 +3,7 @@
 
 #include <memory>
 
-#include "cpu/kernels/thread_cuts.h"
+#include "cpu/kernels/convolution/thread_cuts.h"
 #include "kernel_check.h"
 
 using namespace kernel_test;
@@ -128,7 +128,7 @@ bool run_in_order(const ChainTask &task, const Kernel<ChainTask> &kernel, int th
 }
 
 /// The rows of the thread that has the most, of items dealt out as one contiguous part for each.
-std::int64_t most_rows_of_a_thread(const ChainBands &bands, std::int64_t height, std::int64_t threads) {
+std::int64_t max_rows_of_a_thread(const ChainBands &bands, std::int64_t height, std::int64_t threads) {
     std::int64_t most = 0;
     for (std::int64_t thread = 0; thread < threads; ++thread) {
         const Range own = part_of(bands.count, threads, thread);
@@ -202,7 +202,7 @@ TEST(bands_leave_no_thread_with_many_more_rows_than_others) {
                     if (bands.count == 1) continue;
                     CHECK(part_of(bands.units, bands.count, bands.count - 1).end == bands.units);
                     const std::int64_t even = (height + threads - 1) / threads;
-                    CHECK(16 * most_rows_of_a_thread(bands, height, threads) <= 17 * even);
+                    CHECK(16 * max_rows_of_a_thread(bands, height, threads) <= 17 * even);
                 }
 }
 

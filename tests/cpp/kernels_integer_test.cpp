@@ -30,7 +30,7 @@ struct Sums {
 
 constexpr std::int32_t multipliers[] = {1 << 30, (1 << 30) + 1, 1256584746, 1672461947,
                                         std::numeric_limits<std::int32_t>::max()};
-constexpr int least_shift = -31, greatest_shift = 30;
+constexpr int min_shift = -31, greatest_shift = 30;
 
 struct Case {
     std::int32_t sum, multiplier, shift;
@@ -41,7 +41,7 @@ std::vector<Case> cases() {
     Random random(5);
     std::vector<Case> found;
     for (const std::int32_t m : multipliers)
-        for (int shift = least_shift; shift <= greatest_shift; ++shift) {
+        for (int shift = min_shift; shift <= greatest_shift; ++shift) {
             for (int result = -260; result <= 260; ++result) {
                 const double border = (result + 0.5) * std::ldexp(1.0, 31 - shift) / m;
                 for (int near = -3; near <= 3; ++near) {

@@ -80,9 +80,9 @@ double largest_share(const KernelTable &table, std::int64_t size, std::int64_t i
         return std::ceil(parts / threads) * threads / parts;
     };
     if (neon) {
-        constexpr std::int64_t item_time = 600, tile_pixels = 8, least_rows = 4;
+        constexpr std::int64_t item_time = 600, tile_pixels = 8, min_rows = 4;
         const std::int64_t rows = divide_up(size * size, divide_up(size * size, tile_pixels));
-        const auto tile_time = static_cast<double>(inputs * std::max(rows, least_rows));
+        const auto tile_time = static_cast<double>(inputs * std::max(rows, min_rows));
         return std::max(1.0 + item_time / tile_time, 1.15) * std::max(1.0, evenly(tile_pixels));
     }
     const double shared = width == 16  ? std::clamp(evenly(14), evenly(7), 1.1 * evenly(7))

@@ -429,7 +429,7 @@ TEST(padding_shares_long_rows) {
 
 TEST(concatenation_joins_channels_and_leaves_those_between_them) {
     for_each_table(60, [](Random &random, const KernelTable &table) {
-        constexpr auto most = static_cast<std::int64_t>(ConcatenationTask::most_others);
+        constexpr auto most = static_cast<std::int64_t>(ConcatenationTask::max_others);
         Size size = random_size(random);
         const std::int64_t count = pick(random, 0, most);
         std::vector<Memory> sources;

@@ -1,4 +1,4 @@
-#include "engine/safetensors.h"
+#include "engine/file/safetensors.h"
 
 #include <algorithm>
 #include <cerrno>

@@ -1,4 +1,4 @@
-#include "engine/check_record.h"
+#include "engine/trust/check_record.h"
 
 #include <cstdlib>
 #include <filesystem>

@@ -1,7 +1,7 @@
 // Which devices "auto" may choose: checks in a process of their own, what is on record, and what a process
 // keeps.
 
-#include "engine/device_trust.h"
+#include "engine/trust/device_trust.h"
 
 #include <algorithm>
 #include <csignal>
@@ -17,7 +17,7 @@
 #include <unistd.h>
 
 #include "core/log.h"
-#include "engine/check_record.h"
+#include "engine/trust/check_record.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/spoiled_backend.h"
 

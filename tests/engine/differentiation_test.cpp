@@ -1,6 +1,6 @@
 // Gradients of whole graphs: of every operation that has one, against differences of its results.
 
-#include "engine/differentiation.h"
+#include "engine/graph/differentiation.h"
 
 #include <cmath>
 #include <map>

@@ -1,7 +1,7 @@
 // Layers of networks that are not trained compute the same bits on every processor of those for which
 // docs/precision.md promises it.
 
-#include "engine/fingerprint.h"
+#include "engine/graph/fingerprint.h"
 
 #include <algorithm>
 #include <cinttypes>
@@ -12,7 +12,7 @@
 
 #include "core/text.h"
 #include "cpu/isa/kernels.h"
-#include "engine/self_check.h"
+#include "engine/trust/self_check.h"
 #include "tests/cpp/check.h"
 
 using namespace mpscnn;

@@ -1,4 +1,4 @@
-#include "engine/memory_plan.h"
+#include "engine/run/memory_plan.h"
 
 #include <algorithm>
 #include <cstdint>

@@ -7,7 +7,7 @@
 #include <utility>
 #include <vector>
 
-#include "engine/runner.h"
+#include "engine/run/runner.h"
 #include "tests/engine/scripted_backend.h"
 
 namespace runner_test {

@@ -43,7 +43,7 @@ TEST(ten_thousand_frames_come_in_order_each_once) {
             (fails ? failed : good) += fails ? shot.failed_with(ErrorKind::device) : shot.good();
         }
         CHECK(good + failed == count && failed == 769);
-        CHECK(script.most_running > 1 && script.most_running <= 4);
+        CHECK(script.max_running > 1 && script.max_running <= 4);
         CHECK(script.largest_batch == max_batch);
     }
 }
@@ -53,14 +53,14 @@ TEST(brief_handlers_take_their_turn_with_the_others) {
     scripted::Script script;
     std::vector<Shot> frames = shots(count);
     std::vector<int> order;
-    std::atomic<int> at_once{0}, most_at_once{0};
+    std::atomic<int> at_once{0}, max_at_once{0};
     {
         Runner runner(scripted::program(script), {.inflight = 4});
         std::mt19937 random(2);
         for (int i = 0; i < count; ++i) {
             Shot &shot = frames[static_cast<std::size_t>(i)];
             Frame frame = shot.frame([&, i](Failure failure) {
-                most_at_once = std::max(most_at_once.load(), ++at_once);
+                max_at_once = std::max(max_at_once.load(), ++at_once);
                 ++shot.times_done;
                 shot.failure = std::move(failure);
                 order.push_back(i);
@@ -75,7 +75,7 @@ TEST(brief_handlers_take_their_turn_with_the_others) {
         }
     }
     CHECK(order.size() == count && std::is_sorted(order.begin(), order.end()));
-    CHECK(most_at_once == 1);
+    CHECK(max_at_once == 1);
     for (const Shot &shot : frames) CHECK(shot.good() || shot.was_cancelled());
 }
 

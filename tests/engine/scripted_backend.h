@@ -10,7 +10,7 @@
 #include <thread>
 #include <vector>
 
-#include "engine/program.h"
+#include "engine/run/program.h"
 #include "tests/cpp/check.h"
 
 namespace scripted {
@@ -19,7 +19,7 @@ using namespace mpscnn;
 
 /// Steers the runs of a backend, and what it saw of them.
 struct Script {
-    std::atomic<int> running{0}, most_running{0}, runs{0}, largest_batch{0};
+    std::atomic<int> running{0}, max_running{0}, runs{0}, largest_batch{0};
     std::atomic<bool> on_a_gpu{false};
 
     void hold() {
@@ -60,7 +60,7 @@ public:
             std::atomic<int> &running;
             ~Counted() { --running; }
         } const counted{script_.running};
-        raise(script_.most_running, ++script_.running);
+        raise(script_.max_running, ++script_.running);
         raise(script_.largest_batch, static_cast<int>(inputs[0].shape[0]));
         ++script_.runs;
         script_.pass();

@@ -1,6 +1,6 @@
 // What the self-check of devices covers, and that it notices a wrong answer of each of its layers.
 
-#include "engine/self_check.h"
+#include "engine/trust/self_check.h"
 
 #include <algorithm>
 #include <cmath>

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-#include "engine/passes.h"
+#include "engine/graph/passes.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

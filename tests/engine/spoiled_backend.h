@@ -11,7 +11,7 @@
 #include <utility>
 
 #include "cpu/runtime/cpu_backend.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 
 class SpoiledBackend : public mpscnn::engine::Backend {
 public:

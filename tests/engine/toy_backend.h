@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "core/half.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 
 namespace toy {
 

@@ -1,6 +1,6 @@
 // The engine's programs and sessions over a backend that shares nothing with the CPU engine.
 
-#include "engine/program.h"
+#include "engine/run/program.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

@@ -1,6 +1,6 @@
 // What a step of training computes: gradients that something needs, and no others.
 
-#include "engine/training_graph.h"
+#include "engine/train/training_graph.h"
 
 #include <map>
 #include <set>

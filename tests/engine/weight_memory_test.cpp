@@ -1,6 +1,6 @@
 // Whose weights a program keeps alive.
 
-#include "engine/program.h"
+#include "engine/run/program.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

@@ -1,6 +1,6 @@
 // Weights as they are stored, and as float32.
 
-#include "engine/weights.h"
+#include "engine/graph/weights.h"
 
 #include <cmath>
 #include <cstring>
@@ -8,7 +8,7 @@
 #include <numeric>
 
 #include "core/half.h"
-#include "engine/graph.h"
+#include "engine/graph/graph.h"
 #include "tests/cpp/check.h"
 #include "tests/engine/small_network.h"
 

@@ -44,8 +44,8 @@ class Limits:
     memory: int = 64 << 20
     """Bytes."""
     memory_per_byte: float = 64.0
-    most_seconds: float = math.inf
-    most_memory: float = math.inf
+    max_seconds: float = math.inf
+    max_memory: float = math.inf
     """However large the input."""
 
 
@@ -83,10 +83,10 @@ def check_input(target: Target, data: bytes) -> bool:
     seconds = time.process_time() - begun
     memory = _peak() - before
     limits = target.limits
-    allowed = min(limits.seconds + limits.seconds_per_byte * len(data), limits.most_seconds)
+    allowed = min(limits.seconds + limits.seconds_per_byte * len(data), limits.max_seconds)
     if seconds > allowed:
         raise Finding(f"took {seconds:.1f} s for {len(data):,} bytes; {allowed:.1f} s are allowed")
-    most = min(limits.memory + limits.memory_per_byte * len(data), limits.most_memory)
+    most = min(limits.memory + limits.memory_per_byte * len(data), limits.max_memory)
     if memory > most:
         raise Finding(f"took {memory:,} bytes of memory for {len(data):,} bytes; {most:,.0f} are allowed")
     return accepted

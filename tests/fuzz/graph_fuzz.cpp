@@ -6,7 +6,7 @@
 
 #include "core/error.h"
 #include "cpu/runtime/cpu_backend.h"
-#include "engine/program.h"
+#include "engine/run/program.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/time_budget.h"
 

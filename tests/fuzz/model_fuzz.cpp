@@ -19,8 +19,8 @@ using mpscnn::JsonView;
 using mpscnn::Shape;
 using mpscnn::engine::Graph;
 
-constexpr std::uint64_t most_memory = 64 << 20;
-constexpr std::int64_t most_operations = 50'000'000;
+constexpr std::uint64_t max_memory = 64 << 20;
+constexpr std::int64_t max_operations = 50'000'000;
 
 /// A safetensors file: a header and the bytes behind it.
 std::string file_of(const std::string &header, std::size_t data) {
@@ -78,11 +78,11 @@ bool is_small(const Graph &graph, const std::vector<Shape> &inputs) {
     std::int64_t operations = 0, elements = 0;
     for (const Shape &shape : inputs) elements += shape.elements();
     for (const mpscnn::engine::LayerSummary &layer : graph.summary(inputs)) {
-        if (layer.cost.flops > most_operations || layer.output.elements() > (1 << 20)) return false;
+        if (layer.cost.flops > max_operations || layer.output.elements() > (1 << 20)) return false;
         operations += layer.cost.flops;
         elements += layer.output.elements();
     }
-    return operations <= most_operations && elements <= (1 << 22);
+    return operations <= max_operations && elements <= (1 << 22);
 }
 
 void run(mpscnn_program *program, const std::vector<Shape> &shapes) {
@@ -137,7 +137,7 @@ void compile_and_run(const mpscnn_model *model, std::int64_t batch, std::int64_t
     mpscnn_compile_options options{};
     options.size = sizeof options;
     options.device = "cpu";
-    options.max_memory = most_memory;
+    options.max_memory = max_memory;
     mpscnn_program *program = nullptr;
     if (succeeded(mpscnn_program_compile(graph, &options, &program))) {
         std::vector<Shape> shapes;

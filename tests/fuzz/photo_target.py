@@ -162,7 +162,7 @@ TARGET = Target(
         seconds_per_byte=_SECONDS * _PIXELS_PER_BYTE,
         memory=(64 << 20) + _MEMORY * _PIXELS,
         memory_per_byte=_MEMORY * _PIXELS_PER_BYTE,
-        most_seconds=2.0 + _SECONDS * _MOST_PIXELS,
-        most_memory=(64 << 20) + _MEMORY * _MOST_PIXELS,
+        max_seconds=2.0 + _SECONDS * _MOST_PIXELS,
+        max_memory=(64 << 20) + _MEMORY * _MOST_PIXELS,
     ),
 )

@@ -7,7 +7,7 @@
 #include <string_view>
 
 #include "core/error.h"
-#include "engine/safetensors.h"
+#include "engine/file/safetensors.h"
 #include "tests/fuzz/choices.h"
 #include "tests/fuzz/time_budget.h"
 

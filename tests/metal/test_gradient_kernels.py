@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 
 import mpscnn
 from mpscnn import _core
-from mpscnn.verify.case import run
-from mpscnn.verify.kernel_cases import kernel_cases
+from mpscnn.apps.verify.case import run
+from mpscnn.apps.verify.kernel_cases import kernel_cases
 
 
 def profile_of(operation: str, shapes: list[tuple[int, ...]], attributes: dict[str, Any]) -> tuple[str, ...]:

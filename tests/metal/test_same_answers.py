@@ -20,9 +20,9 @@ from tolerance import HALF_EPS, HALF_TINY, SOFTMAX_ULPS, assert_close, linear_bo
 
 import mpscnn
 from mpscnn import converters
-from mpscnn.graph.pieces import in_pieces
-from mpscnn.verify import verify
-from mpscnn.verify.layers import run
+from mpscnn.apps.verify import verify
+from mpscnn.apps.verify.layers import run
+from mpscnn.graph.slicing import in_pieces
 
 pytestmark = pytest.mark.gpu
 

@@ -123,7 +123,7 @@ def test_a_detector_learns(precision: str) -> None:
             for k in range(len(y))
         ]
         batches.append((x, labels))
-    options = {"loss": {"kind": "multibox", "least_negatives": 2}, "optimizer": Sgd(0.05, momentum=0.9)}
+    options = {"loss": {"kind": "multibox", "min_negatives": 2}, "optimizer": Sgd(0.05, momentum=0.9)}
     found = losses_of(detector(), batches, "metal", precision=precision, **options)
     expected = losses_of(detector(), batches, "cpu", **options)
     assert expected[-1] < expected[0]

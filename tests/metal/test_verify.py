@@ -13,9 +13,9 @@ import pytest
 from metal.emulation import is_emulated
 
 import mpscnn
-from mpscnn.verify.case import run
-from mpscnn.verify.conformance import SELF_CHECK, Row, all_cases, compare_case
-from mpscnn.verify.processes import Outcome
+from mpscnn.apps.verify.case import run
+from mpscnn.apps.verify.conformance import SELF_CHECK, Row, all_cases, compare_case
+from mpscnn.apps.verify.processes import Outcome
 
 
 def run_verify(folder: Path, *options: str, **environment: str) -> tuple[int, str, dict[str, Any]]:
@@ -137,7 +137,7 @@ def test_the_virtual_device_of_a_machine_without_one_is_not_tested(
 ) -> None:
     monkeypatch.setenv("METAL_EMULATION_SWITCHES", "wrong_results=2")
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path))
-    from mpscnn.verify import report, verify
+    from mpscnn.apps.verify import report, verify
 
     listed = mpscnn.devices()
     virtual = [{**device, "description": "Apple Paravirtual device"} for device in listed]

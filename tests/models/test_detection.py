@@ -121,7 +121,7 @@ def test_result(model: mpscnn.Model) -> None:
     assert "nothing found" in repr(nothing)
 
 
-def test_most_and_iou(tmp_path: Path) -> None:
+def test_max_and_iou(tmp_path: Path) -> None:
     boxes = [(0, 0, 1, 1), (0, 0, 1, 0.7), (0, 0, 0.4, 0.4)]
     path = save_constant_detector(
         tmp_path / "constants.safetensors", boxes=boxes, scores=[[0.9, 0], [0.8, 0], [0.7, 0]]

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 import mpscnn
-from mpscnn.cli.train_pages import ANNOTATIONS, write_pages
+from mpscnn.apps.cli.train_pages import ANNOTATIONS, write_pages
 from mpscnn.registry.catalogue import BUNDLED_DETECTOR
 from mpscnn.training.digit_pages import PAGE_SIDE, DigitPages
 from mpscnn.training.digits import read_digits

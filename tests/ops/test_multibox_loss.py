@@ -46,7 +46,7 @@ def assert_agree(
         {},
         optional={
             "negative_ratio": st.sampled_from([0.0, 0.5, 3.0, 1e30]),
-            "least_negatives": st.sampled_from([0, 1, 20, 1 << 24]),
+            "min_negatives": st.sampled_from([0, 1, 20, 1 << 24]),
             "delta": st.sampled_from([0.25, 1.0, 3.0]),
             "box_weight": st.sampled_from([0.0, 0.5, 2.0]),
         },
@@ -86,7 +86,7 @@ def test_without_boxes_nothing_counts() -> None:
     y, t = drawn(1, 2, 30, 4, share=0.0)
     assert run_training("multibox_loss", [y, t], {}).item() == 0.0
     assert not run_training("multibox_loss_gradient", [y, t], {}).any()
-    assert_agree(y, t, {"least_negatives": 5})
+    assert_agree(y, t, {"min_negatives": 5})
 
 
 @pytest.mark.parametrize("place", [(0, 3, 1), (1, 20, 5)])
@@ -151,7 +151,7 @@ def test_pytorch() -> None:
             r"input 1, the labels, must have the shape \(2, 9, 6\), got \(2, 8, 6\)",
         ),
         ([(2, 9, 6)] * 2, {"negative_ratio": -1.0}, "negative_ratio must be at least 0 and finite, got -1"),
-        ([(2, 9, 6)] * 2, {"least_negatives": -1}, "least_negatives must be 0 to"),
+        ([(2, 9, 6)] * 2, {"min_negatives": -1}, "min_negatives must be 0 to"),
         ([(2, 9, 6)] * 2, {"delta": 0.0}, "delta must be above 0 and finite, got 0"),
         ([(2, 9, 6)] * 2, {"box_weight": -1.0}, "box_weight must be at least 0 and finite, got -1"),
     ],

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 import mpscnn
-from mpscnn.cli import main
+from mpscnn.apps.cli import main
 
 LABELS = ("red", "green", "blue")
 COLOURS = {"red": (255, 0, 0), "green": (0, 255, 0), "blue": (0, 0, 255), "gray": (128, 128, 128)}

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mpscnn.stream.video_source import VideoFrame, VideoSource
+from mpscnn.apps.video.source import VideoFrame, VideoSource
 from mpscnn.vision.photo import open_photo
 
 SIZE = (64, 48)

@@ -27,7 +27,7 @@ def choice(y: Array, t: Array, attributes: dict[str, Any]) -> tuple[Array, Array
     errors, counted = cross_entropies(y, t), boxes.copy()
     for image in range(len(y)):
         wanted = int(np.float32(attributes.get("negative_ratio", 3.0)) * np.float32(boxes[image].sum()))
-        wanted = max(wanted, attributes.get("least_negatives", 0))
+        wanted = max(wanted, attributes.get("min_negatives", 0))
         worst = sorted(np.flatnonzero(background[image]), key=lambda k: -errors[image, k])
         counted[image, worst[:wanted]] = True  # sorting keeps the order of equal ones
     return boxes, counted

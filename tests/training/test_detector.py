@@ -211,13 +211,13 @@ def test_anchors_of_the_file_are_kept(tmp_path: Path) -> None:
 
 
 def test_images_without_objects() -> None:
-    """They count where the loss has least_negatives; else nothing is learnt of a batch of them."""
+    """They count where the loss has min_negatives; else nothing is learnt of a batch of them."""
     x = shapes(4)[0]
     nothing = [{"boxes": [], "classes": []}] * 4
     trainer = mpscnn.Trainer(network(), loss="multibox", optimizer=Sgd(0.1))
     assert trainer.step(x, nothing) == 0.0
     assert np.isnan(trainer.evaluate((x, nothing)).accuracy)
-    trainer = mpscnn.Trainer(network(), loss={"kind": "multibox", "least_negatives": 3}, optimizer=Sgd(0.001))
+    trainer = mpscnn.Trainer(network(), loss={"kind": "multibox", "min_negatives": 3}, optimizer=Sgd(0.001))
     losses = [trainer.step(x, nothing) for _ in range(5)]
     assert losses[-1] < losses[0]
 

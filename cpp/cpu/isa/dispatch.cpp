@@ -98,8 +98,8 @@ template <class Get> KernelTable assemble(Get get) {
 }
 
 struct Available {
-    std::array<KernelTable, most_kernel_tables> tables{};
-    std::array<const KernelTable *, most_kernel_tables> pointers{};
+    std::array<KernelTable, max_kernel_tables> tables{};
+    std::array<const KernelTable *, max_kernel_tables> pointers{};
     std::size_t count = 0;
 
     Available();

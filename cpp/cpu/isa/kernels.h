@@ -86,7 +86,7 @@ enum class Bfloat16Products {
 };
 const char *name_of(Bfloat16Products products); ///< "pairs", "arm pairs", "blocks", "blocks in tiles"
 
-/// What a processor that multiplies bfloat16 numbers has besides (cpu/kernels/bfloat16.cpp).
+/// What a processor that multiplies bfloat16 numbers has besides (cpu/kernels/convolution/bfloat16.cpp).
 struct Bfloat16Kernels {
     Bfloat16Products products = Bfloat16Products::none;
     /// Of such weights. Source and residual are of bfloat16 numbers,
@@ -150,7 +150,7 @@ struct KernelTable : VectorTraits,
     PackedConvolution packed_later(const ConvolutionShape &shape) const;
 };
 
-inline constexpr std::size_t most_kernel_tables = 4;
+inline constexpr std::size_t max_kernel_tables = 4;
 
 /// The tables this processor runs, best first.
 std::span<const KernelTable *const> available_kernels();

@@ -123,7 +123,7 @@ template <class V> struct ReducedExponent {
 };
 
 /// e^r - 1 = r + r^2 q(r), q of degree 4 with the least maximal relative error of e^r over |r| <= ln 2 / 2.
-template <class V> MPSCNN_INLINE typename V::reg exponential_less_one_reduced(typename V::reg r) {
+template <class V> MPSCNN_INLINE typename V::reg expm1_reduced(typename V::reg r) {
     auto q = V::set1(1.381459879e-3f);
     q = V::fma(q, r, V::set1(8.368716575e-3f));
     q = V::fma(q, r, V::set1(4.166838899e-2f));
@@ -139,7 +139,7 @@ template <class V, class... Low> MPSCNN_INLINE typename V::reg exponential(typen
     x = V::max(V::set1(-104.0f), V::min(V::set1(89.0f), x));
     ReducedExponent<V> reduced(x);
     if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
-    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
     if constexpr (V::has_scale) return V::scale(p, reduced.n);
     // 2^n in two factors, since n itself may lie outside the exponents of a float.
     const auto half = product_to_whole<V>(reduced.n, 0.5f);

@@ -1,6 +1,7 @@
 #pragma once
 
-// AVX-512 with arithmetic of halves (AVX512_FP16). Contract: simd.h, and of Halves cpu/kernels/half_sums.h.
+// AVX-512 with arithmetic of halves (AVX512_FP16). Contract: simd.h, and of Halves
+// cpu/kernels/convolution/half_sums.h.
 
 #include "cpu/isa/simd_avx512.h"
 

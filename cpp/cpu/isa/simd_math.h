@@ -33,7 +33,7 @@ template <class V, class... Low>
 MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... low) {
     ReducedExponent<V> reduced(V::max(V::set1(-104.0f), x));
     if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
-    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
     if constexpr (V::has_scale) return V::scale(p, reduced.n);
     // n >= -150, but n + 25 is an exponent that floats have: the second product alone may round.
     const auto raised = V::power_of_two(V::add(reduced.n, V::set1(25.0f)));
@@ -100,9 +100,9 @@ MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, 
     const auto scaled = product<V>(logarithm.high, f);
     const auto low = V::fma(logarithm.high, V::set1(factor_low), V::fma(logarithm.low, f, scaled.low));
     const auto result = V::select(V::less(a, infinity), V::add(scaled.high, low), V::mul(a, f));
-    const auto at_most_zero = V::select(V::less(a, V::zero()), V::set1(__builtin_nanf("")),
-                                        V::set1(factor > 0.0f ? -__builtin_inff() : __builtin_inff()));
-    return V::select(V::less(a, V::set1(0x1p-149f)), at_most_zero, result);
+    const auto at_max_zero = V::select(V::less(a, V::zero()), V::set1(__builtin_nanf("")),
+                                       V::set1(factor > 0.0f ? -__builtin_inff() : __builtin_inff()));
+    return V::select(V::less(a, V::set1(0x1p-149f)), at_max_zero, result);
 }
 
 /// e^(a * (factor + factor_low)): 2 ulp.
@@ -180,15 +180,15 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typena
 }
 
 /// e^x - 1 for x <= 0: 2 ulp.
-template <class V> MPSCNN_INLINE typename V::reg exponential_less_one(typename V::reg x) {
+template <class V> MPSCNN_INLINE typename V::reg expm1(typename V::reg x) {
     // Below this limit the result is -1, and 2^n would leave the exponents of a float.
     const ReducedExponent<V> reduced(V::max(V::set1(-80.0f), x));
     const auto two_n = V::power_of_two(reduced.n);
-    return V::fma(two_n, exponential_less_one_reduced<V>(reduced.r), V::sub(two_n, V::set1(1.0f)));
+    return V::fma(two_n, expm1_reduced<V>(reduced.r), V::sub(two_n, V::set1(1.0f)));
 }
 
 /// ln(1 + x) for 0 <= x <= 1: 1 ulp.
-template <class V> MPSCNN_INLINE typename V::reg logarithm_of_one_plus(typename V::reg x) {
+template <class V> MPSCNN_INLINE typename V::reg log1p(typename V::reg x) {
     const auto one = V::set1(1.0f), w = V::add(one, x);
     const auto logarithm = extended_logarithm<V>(w);
     const auto lost = V::sub(x, V::sub(w, one)); // by rounding 1 + x
@@ -199,7 +199,7 @@ template <class V> MPSCNN_INLINE typename V::reg logarithm_of_one_plus(typename 
 template <class V> MPSCNN_INLINE typename V::reg sigmoid(typename V::reg x) {
     // Beyond these limits the result is 1 or 0.
     const ReducedExponent<V> reduced(V::max(V::set1(-70.0f), V::min(V::set1(104.0f), negate<V>(x))));
-    const auto p = V::add(exponential_less_one_reduced<V>(reduced.r), V::set1(1.0f));
+    const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
     // Of numerator and denominator the 2^25th part: n <= 150, but n - 25 is an exponent that floats have.
     const auto unit = V::set1(0x1p-25f);
     return V::div(unit, V::fma(p, V::power_of_two(V::sub(reduced.n, V::set1(25.0f))), unit));
@@ -224,7 +224,7 @@ template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::
 
 /// ln(1 + e^x): 2 ulp, subnormal results included.
 template <class V> MPSCNN_INLINE typename V::reg softplus(typename V::reg x) {
-    const auto tail = logarithm_of_one_plus<V>(exponential_of_negative<V>(negate<V>(absolute<V>(x))));
+    const auto tail = log1p<V>(exponential_of_negative<V>(negate<V>(absolute<V>(x))));
     return V::add(V::max(V::zero(), x), tail);
 }
 
@@ -258,7 +258,7 @@ template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
 }
 
 /// 2 / sqrt pi times the integral of e^(-t^2) from 0 to x: 3 ulp.
-template <class V> MPSCNN_INLINE typename V::reg error_function(typename V::reg x) {
+template <class V> MPSCNN_INLINE typename V::reg erf(typename V::reg x) {
     const auto one = V::set1(1.0f), zero = V::zero();
     // Beyond 10 the result rounds to 1.
     const auto y = V::min(V::set1(10.0f), absolute<V>(x)), w = V::mul(y, y);

@@ -1,6 +1,7 @@
 #pragma once
 
-// NEON with arithmetic of halves (FEAT_FP16). Contract: simd.h, and of Halves cpu/kernels/half_sums.h.
+// NEON with arithmetic of halves (FEAT_FP16). Contract: simd.h, and of Halves
+// cpu/kernels/convolution/half_sums.h.
 
 #include "cpu/isa/simd_neon.h"
 

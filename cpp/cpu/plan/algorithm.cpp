@@ -8,10 +8,10 @@ namespace {
 /// The same for every vector's width: sums are in another order here.
 bool is_dot(const ConvolutionShape &shape) {
     // The lanes' sums are added at the end, which must be a small part of the work.
-    constexpr std::int64_t sums = 16, least_depth = 16 * sums; // common_sums.h
+    constexpr std::int64_t sums = 16, min_depth = 16 * sums; // common_sums.h
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
-    return shape.outputs / shape.groups <= most_dot_outputs && shape.inputs_per_group % sums == 0 &&
-           depth >= least_depth;
+    return shape.outputs / shape.groups <= max_dot_outputs && shape.inputs_per_group % sums == 0 &&
+           depth >= min_depth;
 }
 
 /// Whether groups are narrow, have as many outputs as inputs, and several of them fill a vector each.
@@ -31,12 +31,11 @@ Algorithm plain_algorithm(const VectorTraits &vectors, const ConvolutionShape &s
 /// Whether Winograd's algorithm takes less time: with few channels its transforms, with few pixels reading
 /// more weights would take longer than the products it saves.
 bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
-    constexpr std::int64_t least_channels = 16;
+    constexpr std::int64_t min_channels = 16;
     const ops::Window &window = convolution.window;
     const std::int64_t kernel = weights[1], outputs = weights[0], inputs = weights[3];
     if (convolution.groups != 1 || weights[2] != kernel || window.stride_y != 1 || window.stride_x != 1 ||
-        window.dilation_y != 1 || window.dilation_x != 1 || outputs < least_channels ||
-        inputs < least_channels)
+        window.dilation_y != 1 || window.dilation_x != 1 || outputs < min_channels || inputs < min_channels)
         return false;
     const auto both_at_least = [&](std::int64_t extent) {
         const auto is_large = [&](std::int64_t own) { return own == Shape::any || own >= extent; };
@@ -45,10 +44,10 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
     if (kernel == 5) return both_at_least(4);
     // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
     // half.
-    constexpr std::int64_t least_pixels = 96, cached_weights = 32 * 1024;     // of a tap
+    constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024;       // of a tap
     const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // few pixels among others
     return kernel == 3 && both_at_least(7) &&
-           ((!any_size && result[1] * result[2] >= least_pixels) || outputs * inputs <= cached_weights);
+           ((!any_size && result[1] * result[2] >= min_pixels) || outputs * inputs <= cached_weights);
 }
 
 } // namespace

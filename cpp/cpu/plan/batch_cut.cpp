@@ -9,7 +9,7 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Operations of a group, some 50 microseconds, below which waking a thread for it would not pay.
-constexpr std::int64_t least_operations = 5'000'000;
+constexpr std::int64_t min_operations = 5'000'000;
 
 /// Output pixels from which on the arithmetic takes longer than reading the weights.
 constexpr std::int64_t busy_pixels = 16;
@@ -55,7 +55,7 @@ std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t most) {
 BatchCut cut_batch(const CpuPlan &plan, int threads) {
     const std::int64_t batch = plan.batch();
     if (batch < 2 || batch < threads || !plan.images_are_independent()) return {};
-    if (threads > 1 && plan.operations() / threads < least_operations) return {};
+    if (threads > 1 && plan.operations() / threads < min_operations) return {};
     BatchCut cut;
     cut.rest = batch % threads;
     cut.images = batch - cut.rest;

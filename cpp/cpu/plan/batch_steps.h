@@ -4,7 +4,7 @@
 #include <map>
 #include <vector>
 
-#include "engine/execution_profile.h"
+#include "engine/run/execution_profile.h"
 
 namespace mpscnn::cpu {
 

@@ -9,7 +9,7 @@
 #include <string_view>
 #include <system_error>
 
-#include "cpu/kernels/window_taps.h"
+#include "cpu/kernels/movement/window_taps.h"
 #include "cpu/plan/operation.h"
 
 namespace mpscnn::cpu {
@@ -19,7 +19,7 @@ namespace {
 /// What MPSCNN_FUSION says.
 struct ForcedChains {
     ChainCut cut;
-    std::int64_t stages = ChainTask::most_stages;
+    std::int64_t stages = ChainTask::max_stages;
 };
 struct FusionSetting {
     bool none = false;
@@ -38,7 +38,7 @@ bool read_part(std::string_view part, ForcedChains &forced) {
         forced.cut.band_rows = value;
     else if (name == "channels")
         forced.cut.panel_channels = value;
-    else if (name == "stages" && value >= 2 && value <= ChainTask::most_stages)
+    else if (name == "stages" && value >= 2 && value <= ChainTask::max_stages)
         forced.stages = value;
     else
         return false;
@@ -60,7 +60,7 @@ FusionSetting fusion_setting() {
         if (!read_part(text.substr(begin, end - begin), *setting.forced))
             fail(ErrorKind::parameter, {"MPSCNN_FUSION: expected \"auto\", \"none\" or sizes like "
                                         "\"rows=4,channels=64,stages=3\" with 2 to ",
-                                        ChainTask::most_stages, " stages, got ", quoted(std::string(text))});
+                                        ChainTask::max_stages, " stages, got ", quoted(std::string(text))});
         begin = end + 1;
     }
     return setting;

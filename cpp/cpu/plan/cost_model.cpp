@@ -4,7 +4,7 @@
 #include <cmath>
 #include <limits>
 
-#include "cpu/kernels/thread_cuts.h"
+#include "cpu/kernels/convolution/thread_cuts.h"
 #include "cpu/plan/caches.h"
 
 namespace mpscnn::cpu {
@@ -148,8 +148,8 @@ std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &produ
 double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t items, std::int64_t threads) {
     const double of_items = static_cast<double>(round_up(items, threads)) / static_cast<double>(items);
     if (bands.count == 1) return of_items;
-    const std::int64_t most_rows = divide_up(bands.units, threads) * bands.unit;
-    return std::max(of_items, static_cast<double>(most_rows * threads) / static_cast<double>(height));
+    const std::int64_t max_rows = divide_up(bands.units, threads) * bands.unit;
+    return std::max(of_items, static_cast<double>(max_rows * threads) / static_cast<double>(height));
 }
 
 } // namespace
@@ -198,7 +198,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
 
     // Backwards: how many rows of each stage a band needs at once, and how many are computed twice where a
     // thread begins.
-    std::int64_t rows = std::min(cut_bands.most_rows(), result.height);
+    std::int64_t rows = std::min(cut_bands.max_rows(), result.height);
     double again = 0, scratch = 0, between = 0, time = 0;
     for (std::size_t s = stages.size(); s-- > 0;) {
         const ConvolutionTask &stage = stages[s];

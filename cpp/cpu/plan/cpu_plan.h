@@ -8,7 +8,7 @@
 
 #include "cpu/plan/plan_memory.h"
 #include "cpu/plan/step.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 
 namespace mpscnn::cpu {
 

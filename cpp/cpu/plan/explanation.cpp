@@ -5,7 +5,7 @@
 #include <cmath>
 
 #include "core/text.h"
-#include "cpu/kernels/thread_cuts.h"
+#include "cpu/kernels/convolution/thread_cuts.h"
 #include "cpu/plan/cpu_plan.h"
 #include "cpu/plan/operation.h"
 #include "cpu/plan/step_description.h"
@@ -170,7 +170,7 @@ private:
         const std::int64_t height = stages.back().destination.height;
         const ChainBands bands = chain_bands(stages.data(), static_cast<std::int64_t>(stages.size()), height,
                                              chain.band_rows, threads);
-        std::int64_t rows = min(bands.most_rows(), height);
+        std::int64_t rows = min(bands.max_rows(), height);
         for (std::size_t s = stages.size() - 1; s-- > 0;) {
             const ConvolutionTask &own = stages[s], &reader = stages[s + 1];
             rows = source_rows(reader, rows, own.destination.height);

@@ -44,9 +44,9 @@ bool is_zero_border(const Node &node) {
 /// Whether it multiplies each pixel's channels and nothing else, enough of them for its kernel to add to
 /// given sums.
 bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weights) {
-    constexpr std::int64_t least_outputs = 16;
+    constexpr std::int64_t min_outputs = 16;
     const ops::Window &window = convolution.window;
-    return convolution.groups == 1 && weights[0] >= least_outputs && weights[1] == 1 && weights[2] == 1 &&
+    return convolution.groups == 1 && weights[0] >= min_outputs && weights[1] == 1 && weights[2] == 1 &&
            window.stride_y == 1 && window.stride_x == 1 && window.pad_top == 0 && window.pad_bottom == 0 &&
            window.pad_left == 0 && window.pad_right == 0;
 }

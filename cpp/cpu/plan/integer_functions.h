@@ -6,7 +6,7 @@
 #include <array>
 #include <cstdint>
 
-#include "engine/graph.h"
+#include "engine/graph/graph.h"
 #include "ops/neuron.h"
 #include "ops/pooling.h"
 

@@ -10,7 +10,7 @@
 #include "core/aligned_buffer.h"
 #include "cpu/isa/kernels.h"
 #include "cpu/plan/integer_functions.h"
-#include "engine/graph.h"
+#include "engine/graph/graph.h"
 
 namespace mpscnn::cpu {
 

@@ -11,7 +11,7 @@
 
 #include "cpu/isa/kernels.h"
 #include "cpu/plan/integers.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 
 namespace mpscnn::cpu {
 

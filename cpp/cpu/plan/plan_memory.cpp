@@ -17,7 +17,7 @@ void *PlanMemory::take(std::size_t bytes) noexcept {
     constexpr std::size_t alignment = 16, first_block = 4096;
     bytes = (bytes + alignment - 1) / alignment * alignment;
     taken_ += bytes;
-    if (taken_ > most_) return nullptr;
+    if (taken_ > max_) return nullptr;
     try {
         while (block_ < blocks_.size() && used_ + bytes > blocks_[block_].size()) ++block_, used_ = 0;
         if (block_ == blocks_.size())
@@ -30,9 +30,9 @@ void *PlanMemory::take(std::size_t bytes) noexcept {
 }
 
 void PlanMemory::require_enough() const {
-    if (taken_ > most_)
+    if (taken_ > max_)
         fail(ErrorKind::shape,
-             {"tables of kernels take more than the ", most_,
+             {"tables of kernels take more than the ", max_,
               " bytes that max_memory leaves beside packed weights and intermediate results"});
     if (is_exhausted_) throw std::bad_alloc();
 }

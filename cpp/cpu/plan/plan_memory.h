@@ -14,7 +14,7 @@ class PlanMemory {
 public:
     PlanMemory() = default;
     /// At most so many bytes.
-    explicit PlanMemory(std::uint64_t most) : most_(most) {}
+    explicit PlanMemory(std::uint64_t most) : max_(most) {}
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;
 
@@ -27,7 +27,7 @@ public:
 private:
     std::vector<AlignedBuffer<std::byte>> blocks_;
     std::size_t block_ = 0, used_ = 0; ///< the block in use, and bytes of it
-    std::uint64_t taken_ = 0, most_ = UINT64_MAX;
+    std::uint64_t taken_ = 0, max_ = UINT64_MAX;
     bool is_exhausted_ = false;
 };
 

@@ -12,7 +12,7 @@ using engine::TensorView;
 
 namespace {
 
-constexpr std::size_t most_schedules = 64;
+constexpr std::size_t max_schedules = 64;
 
 /// The images [begin, begin + count) of all tensors.
 void take_images(std::span<const TensorView> from, std::int64_t begin, std::int64_t count,
@@ -39,7 +39,7 @@ BatchExecutor::Schedule *BatchExecutor::known_schedule(const CpuPlan &plan) {
 }
 
 BatchExecutor::Schedule &BatchExecutor::add_schedule(const CpuPlan &plan) {
-    if (schedules_.size() == most_schedules) schedules_.erase(schedules_.begin());
+    if (schedules_.size() == max_schedules) schedules_.erase(schedules_.begin());
     // An error names the first layer with a result that is not finite, and the image's number in the batch.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
     schedules_.push_back(

@@ -2,7 +2,7 @@
 
 #include <memory>
 
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 
 namespace mpscnn::cpu {
 

@@ -18,7 +18,7 @@ using engine::TensorView;
 namespace {
 
 /// Steps whose preparation for unforeseen strides is kept.
-constexpr std::size_t most_unforeseen = 64;
+constexpr std::size_t max_unforeseen = 64;
 
 /// Below this many elements for each thread, copying is not worth waking another one.
 constexpr std::int64_t copied_at_once = 16 * 1024;
@@ -120,7 +120,7 @@ const Prepared &CpuExecutor::prepare_anew(const CpuPlan &plan, const Step &step)
         std::equal(bindings.begin(), bindings.end(), known->bindings.begin(), bound_alike))
         return known->prepared;
     if (known == unforeseen_.end()) {
-        if (unforeseen_.size() == most_unforeseen) unforeseen_.pop_back();
+        if (unforeseen_.size() == max_unforeseen) unforeseen_.pop_back();
         unforeseen_.emplace_front();
         known = unforeseen_.begin();
     }

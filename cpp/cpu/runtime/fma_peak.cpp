@@ -14,9 +14,9 @@ namespace {
 /// Long enough that the start of the other threads, some microseconds, does not matter, and short enough that
 /// most are not interrupted.
 constexpr double item_seconds = 200e-6;
-constexpr double least_seconds = 0.01;
+constexpr double min_seconds = 0.01;
 /// Where the threads do not reach what they do alone: others may have kept them from running together.
-constexpr double most_seconds = 0.2;
+constexpr double max_seconds = 0.2;
 
 using Clock = std::chrono::steady_clock;
 
@@ -42,7 +42,7 @@ double measure(const KernelTable &table, ThreadPool &pool) {
     const double alone = seconds_of(table, rounds);
     double best = std::numeric_limits<double>::max();
     const auto start = Clock::now();
-    for (double spent = 0; spent < (best < 1.05 * alone ? least_seconds : most_seconds);
+    for (double spent = 0; spent < (best < 1.05 * alone ? min_seconds : max_seconds);
          spent = seconds_since(start)) {
         const auto begin = Clock::now();
         pool.run(pool.threads(), [&](int, std::int64_t first, std::int64_t last) {
@@ -56,7 +56,7 @@ double measure(const KernelTable &table, ThreadPool &pool) {
 
 /// No lock: a fork might leave it locked in the child. Whoever comes at the same time measures too.
 using PeaksOfThreads = std::array<std::atomic<double>, ThreadPool::max_threads + 1>;
-std::array<PeaksOfThreads, most_kernel_tables> peaks;
+std::array<PeaksOfThreads, max_kernel_tables> peaks;
 
 } // namespace
 

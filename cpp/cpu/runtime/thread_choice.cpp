@@ -24,7 +24,7 @@ constexpr double hopeless = 1.5;
 constexpr double worth_more_threads = 1.03;
 /// So much longer than usual is late; after so many such runs things have changed.
 constexpr double late = 1.5;
-constexpr int most_late_runs = 6;
+constexpr int max_late_runs = 6;
 
 std::vector<int> halves_of(int most) {
     std::vector<int> counts;
@@ -63,7 +63,7 @@ void ThreadChoice::took(double microseconds) {
 bool ThreadChoice::should_try(double microseconds) {
     if (!was_tried_) usual_ = usual_ > 0 ? std::min(usual_, microseconds) : microseconds;
     late_runs_ = std::max(0, late_runs_ + (microseconds > late * usual_ ? 1 : -1));
-    const bool is_late = late_runs_ >= most_late_runs;
+    const bool is_late = late_runs_ >= max_late_runs;
     if (--runs_left_ > 0 && !is_late) return false;
     runs_left_ = pause_;
     return usual_ <= longest_tried || is_late || chosen_ != 0;

@@ -24,7 +24,7 @@ Multibox add_choice(ArrayProgram &program, const ops::MultiboxFields &loss) {
     made.params.anchors = static_cast<unsigned int>(prediction[1]);
     made.params.channels = static_cast<unsigned int>(prediction[2]);
     made.params.negative_ratio = loss.negative_ratio;
-    made.params.least_negatives = static_cast<unsigned int>(loss.least_negatives);
+    made.params.min_negatives = static_cast<unsigned int>(loss.min_negatives);
     made.params.delta = loss.delta;
     made.params.box_weight = loss.box_weight;
     made.images = prediction[0];

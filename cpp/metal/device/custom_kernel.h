@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/custom_kernel.h"
+#include "engine/commands/custom_kernel.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {
@@ -22,8 +22,8 @@ public:
     const std::vector<engine::CustomParameter> &parameters() const override { return parameters_; }
     std::string backend() const override { return "metal"; }
     std::string identity() const override { return device_->identity(); }
-    std::int64_t most_threads() const override;
-    engine::GridSize most_threads_along() const override;
+    std::int64_t max_threads() const override;
+    engine::GridSize max_threads_along() const override;
     std::int64_t threads_at_once() const override;
 
     id<MTLComputePipelineState> pipeline() const { return pipeline_.get(); }

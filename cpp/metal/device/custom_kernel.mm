@@ -121,11 +121,11 @@ MetalCustomKernel::~MetalCustomKernel() {
     pipeline_.reset();
 }
 
-std::int64_t MetalCustomKernel::most_threads() const {
+std::int64_t MetalCustomKernel::max_threads() const {
     return static_cast<std::int64_t>([pipeline_.get() maxTotalThreadsPerThreadgroup]);
 }
 
-engine::GridSize MetalCustomKernel::most_threads_along() const {
+engine::GridSize MetalCustomKernel::max_threads_along() const {
     const MTLSize most = [device_->get() maxThreadsPerThreadgroup];
     return {static_cast<std::int64_t>(most.width), static_cast<std::int64_t>(most.height),
             static_cast<std::int64_t>(most.depth)};

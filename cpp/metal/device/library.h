@@ -6,7 +6,7 @@
 #include <string>
 #include <utility>
 
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 #include "metal/device/objc_ptr.h"
 #include "metal/encoding/image.h"
 #include "shaders/activation_params.h"

@@ -2,7 +2,7 @@
 
 #include <cstddef>
 
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {

@@ -6,7 +6,7 @@
 #include <variant>
 
 #include "core/json.h"
-#include "engine/memory_plan.h"
+#include "engine/run/memory_plan.h"
 #include "metal/encoding/slots.h"
 #include "metal/gradients/gradient_step.h"
 #include "ops/unsupported.h"

@@ -4,7 +4,7 @@
 #include <optional>
 
 #include "core/dtype.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 #include "metal/encoding/image.h"
 
 #import <Metal/Metal.h>

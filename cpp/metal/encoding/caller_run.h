@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/native_run.h"
+#include "engine/run/native_run.h"
 #include "metal/encoding/caller_image.h"
 #include "metal/encoding/image_plan.h"
 

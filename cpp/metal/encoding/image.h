@@ -3,7 +3,7 @@
 #include <cstdint>
 
 #include "core/shape.h"
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 #include "shaders/image_params.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
@@ -22,7 +22,7 @@ struct ImageLayout {
     std::int64_t elements() const { return images * height * width * channels; }
     std::size_t bytes() const;
     /// Largest number of such images that fit into one MPSImage.
-    std::int64_t most_images() const;
+    std::int64_t max_images() const;
 
     /// The same with float elements.
     ImageLayout unrounded() const;

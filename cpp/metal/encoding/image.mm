@@ -11,7 +11,7 @@ std::size_t ImageLayout::bytes() const {
     return static_cast<std::size_t>(images * slices() * 4 * height * width * element);
 }
 
-std::int64_t ImageLayout::most_images() const {
+std::int64_t ImageLayout::max_images() const {
     return std::min(ops::metal_limits::slices / slices(),
                     ops::metal_limits::elements / (height * width * channels));
 }

@@ -6,10 +6,10 @@
 namespace mpscnn::metal {
 
 bool ImageBatch::can_hold(const Shape &shape) {
-    constexpr std::int64_t most_images = 2048;
+    constexpr std::int64_t max_images = 2048;
     const ImageLayout layout = image_layout(shape, engine::Precision::float32);
-    return shape[0] <= most_images && layout.height <= ops::metal_limits::extent &&
-           layout.width <= ops::metal_limits::extent && layout.most_images() > 0;
+    return shape[0] <= max_images && layout.height <= ops::metal_limits::extent &&
+           layout.width <= ops::metal_limits::extent && layout.max_images() > 0;
 }
 
 ImageBatch::ImageBatch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout, std::int64_t images,

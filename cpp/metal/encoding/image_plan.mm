@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "core/json.h"
-#include "engine/memory_plan.h"
+#include "engine/run/memory_plan.h"
 #include "metal/encoding/passes_over.h"
 
 namespace mpscnn::metal {
@@ -43,10 +43,10 @@ void ImagePlan::lay_out_values() {
         values_[i].shape = shapes()[i];
         if (values_[i].readers == 0) continue;
         values_[i].layout = image_layout(shapes()[i], network_->precisions[i]);
-        images = std::min(images, values_[i].layout.most_images());
+        images = std::min(images, values_[i].layout.max_images());
     }
     for (const LoweredLayer &layer : network_->layers)
-        images = std::min(images, layer.layer->most_images(operands_of(layer)));
+        images = std::min(images, layer.layer->max_images(operands_of(layer)));
     // Statistics of the whole batch have one image, and need the others all at once.
     const auto is_shared = [&](const StoredValue &value) {
         return value.readers > 0 && value.shape[0] != batch;

@@ -35,8 +35,8 @@ ImageStep::ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources
     add(result);
     const std::int64_t batch = result.shape[0];
     std::int64_t images = batch;
-    for (const StoredValue &value : values_) images = std::min(images, value.layout.most_images());
-    if (images > 0) images = std::min(images, layer.layer->most_images(operands_of(values_, shapes)));
+    for (const StoredValue &value : values_) images = std::min(images, value.layout.max_images());
+    if (images > 0) images = std::min(images, layer.layer->max_images(operands_of(values_, shapes)));
     const auto is_shared = [&](const StoredValue &value) { return value.shape[0] != batch; };
     if (images < 1)
         fail(ErrorKind::shape,

@@ -16,7 +16,7 @@ namespace {
 
 static_assert(sizeof(PreprocessParams) == 29 * sizeof(int));
 
-constexpr int most_components = 4;
+constexpr int max_components = 4;
 
 /// What shaders read as floats, with 1 for the largest integer; 0 for every other format. Not sRGB's, which
 /// are read as other numbers.
@@ -35,7 +35,7 @@ int components_of(MTLPixelFormat format) {
     case MTLPixelFormatRGBA16Unorm:
     case MTLPixelFormatRGBA16Float:
     case MTLPixelFormatRGBA32Float:
-        return most_components;
+        return max_components;
     default:
         return 0;
     }
@@ -64,7 +64,7 @@ void require_photo(const PhotoTextures &photo, id<MTLDevice> device) {
     if (!photo.pixels) fail(ErrorKind::parameter, "photo: the texture is nil");
     require_texture(photo.pixels, "photo: the texture", device);
     if (!photo.chroma)
-        return require_components(photo.pixels, "photo", {1, most_components},
+        return require_components(photo.pixels, "photo", {1, max_components},
                                   "R, RGBA or BGRA of 8 or 16 bit unorm, 16 or 32 bit float");
     vision::check_yuv(photo.matrix, photo.range, photo.siting);
     require_components(photo.pixels, "photo: the luma", {1}, "R8Unorm or R16Unorm");
@@ -148,7 +148,7 @@ PreprocessParams params_of(const PhotoTextures &photo, const vision::ImageView &
     params.transposed = view.transposed() ? 1 : 0;
     const int components = components_of([photo.pixels pixelFormat]);
     params.gray_photo = components == 1 && !photo.chroma ? 1 : 0;
-    params.uses_alpha = components == most_components && photo.has_alpha ? 1 : 0;
+    params.uses_alpha = components == max_components && photo.has_alpha ? 1 : 0;
     params.bgr = options.order == vision::ChannelOrder::bgr ? 1 : 0;
     params.bar = options.letterbox_value;
     std::copy(options.mean.begin(), options.mean.end(), params.mean);

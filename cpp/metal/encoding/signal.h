@@ -1,6 +1,6 @@
 #pragma once
 
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {

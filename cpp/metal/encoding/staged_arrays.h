@@ -3,7 +3,7 @@
 #include <span>
 #include <vector>
 
-#include "engine/custom_kernel.h"
+#include "engine/commands/custom_kernel.h"
 #include "metal/device/device.h"
 
 namespace mpscnn::metal {

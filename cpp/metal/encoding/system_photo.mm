@@ -20,7 +20,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-constexpr std::size_t most_pixels_per_axis = 16384; // of a texture, on every Mac
+constexpr std::size_t max_pixels_per_axis = 16384; // of a texture, on every Mac
 
 /// The four characters: "'420v'".
 std::string name_of(OSType format) {
@@ -33,9 +33,9 @@ std::string name_of(OSType format) {
 }
 
 void require_extents(const std::string &what, std::size_t width, std::size_t height) {
-    if (width == 0 || height == 0 || width > most_pixels_per_axis || height > most_pixels_per_axis)
+    if (width == 0 || height == 0 || width > max_pixels_per_axis || height > max_pixels_per_axis)
         fail(ErrorKind::shape, {what, " of ", width, " x ", height, " pixels, expected 1 to ",
-                                most_pixels_per_axis, " along each side"});
+                                max_pixels_per_axis, " along each side"});
 }
 
 /// A texture of its own with these pixels. Autoreleased.

@@ -46,7 +46,7 @@ public:
     virtual ~Layer() = default;
     virtual std::unique_ptr<Step> bind(Operands operands) const = 0;
     /// How many images a pass may have for the sake of what lies between the layer's kernels.
-    virtual std::int64_t most_images(const Operands &) const {
+    virtual std::int64_t max_images(const Operands &) const {
         return std::numeric_limits<std::int64_t>::max();
     }
 };

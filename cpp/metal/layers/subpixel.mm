@@ -61,8 +61,8 @@ public:
                                   shader_stage(rearrangement_.call(convolved, to), {1}, to)};
         return staged_step(std::move(stages), std::move(operands));
     }
-    std::int64_t most_images(const Operands &operands) const override {
-        return convolved_layout(operands).most_images();
+    std::int64_t max_images(const Operands &operands) const override {
+        return convolved_layout(operands).max_images();
     }
 
 private:

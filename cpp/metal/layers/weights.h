@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "engine/backend.h"
+#include "engine/run/backend.h"
 #include "metal/layers/layer.h"
 
 namespace mpscnn::metal {

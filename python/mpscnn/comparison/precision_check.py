@@ -17,7 +17,7 @@ from mpscnn.comparison.precision_table import image_arrays
 from mpscnn.comparison.trace import Array
 from mpscnn.errors import ParameterError, ShapeError
 from mpscnn.graph.network import Network
-from mpscnn.graph.pieces import in_pieces
+from mpscnn.graph.slicing import in_pieces
 
 #: Largest finite number and least normal one.
 _LIMITS = {

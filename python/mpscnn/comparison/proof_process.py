@@ -1,4 +1,4 @@
-"""`python -m mpscnn.comparison.proof_process FILE --fold` prints a file's `mpscnn.registry.proof.Verdict` as JSON."""
+"""`python -m mpscnn.comparison.proof_process FILE --fold` prints the `Verdict` on a file as JSON."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import sys
 from dataclasses import asdict
 from pathlib import Path
 
-from mpscnn.comparison.proof import any_size, differs, prove
+from mpscnn.comparison.conversion_check import any_size, differs, prove
 from mpscnn.converters import read_network
-from mpscnn.registry.proof import FOLD, Verdict
+from mpscnn.converters.verdict import FOLD, Verdict
 
 
 def main(file: str, fold: str) -> None:

@@ -116,11 +116,11 @@ class Budget:
             )
 
 
-def most_nodes(size: int) -> int:
+def max_nodes(size: int) -> int:
     """The number of nodes that the functions of a file of `size` bytes may stand for."""
     return _NODES_FREE + size // _BYTES_PER_NODE
 
 
-def most_objects(size: int) -> int:
+def max_objects(size: int) -> int:
     """The number of objects that the pickles of a file of `size` bytes may make."""
     return _OBJECTS_FREE + size // _BYTES_PER_OBJECT

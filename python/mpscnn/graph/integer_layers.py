@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from mpscnn import _core
 from mpscnn.errors import ParameterError, UnsupportedError
 from mpscnn.graph.network import Network
-from mpscnn.graph.pieces import shape_of_input
+from mpscnn.graph.slicing import shape_of_input
 
 Node = dict[str, Any]
 """A layer, as `Network.to_dict` has it."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from mpscnn.graph.integer_layers import PROBABILITIES, PRODUCTS, Node, Scale, keeps_integers
 from mpscnn.graph.network import Network
-from mpscnn.graph.pieces import in_pieces
+from mpscnn.graph.slicing import in_pieces
 from mpscnn.quantization.calibration import Seen
 from mpscnn.quantization.ranges import best_scale
 from mpscnn.quantization.weights import IntegerWeights, integer_weights

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mpscnn._private.model_name import MODEL_SUFFIX
+from mpscnn._private.toolkit import converter
 from mpscnn.registry.cache import converted_path, first_file, model_directories, source_path
 
 if TYPE_CHECKING:
@@ -21,9 +22,7 @@ def location(entry: Entry) -> Path | None:
         return ready
     if entry.bundled:
         return None
-    from mpscnn import converters
-
-    if converted := first_file([converted_path(entry, converters.CONVERTER_VERSION)]):
+    if converted := first_file([converted_path(entry, converter().CONVERTER_VERSION)]):
         return converted
     paths = [provided_file(file) or cached_file(file) for file in entry.files]
     return paths[0] if all(paths) else None

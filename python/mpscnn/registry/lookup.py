@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, is_path
+from mpscnn._private.toolkit import converter
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry.cache import (
     converted_path,
@@ -77,12 +78,10 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
     """The cached, converted model of an entry, made from the publisher's files if it is not there yet."""
     if entry.bundled:
         raise WeightsError(f"{packaged_file(entry)} is missing: this installation of mpscnn is incomplete.")
-    from mpscnn import converters
-
     provided = {file: path for file in entry.files if (path := provided_file(file))}
     for file, path in provided.items():
         _check(path, file)
-    target = converted_path(entry, converters.CONVERTER_VERSION)
+    target = converted_path(entry, converter().CONVERTER_VERSION)
     if first_file([target]):
         return target
     if not download:
@@ -93,7 +92,7 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
             return target
         paths = _obtain_all(entry, provided, client)
         with replacing(target) as temporary:
-            converters.convert_files(
+            converter().convert_files(
                 [paths[file] for file in entry.sources],
                 temporary,
                 labels=None if entry.labels is None else paths[entry.labels],

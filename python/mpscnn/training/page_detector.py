@@ -27,7 +27,7 @@ _SHAPES = (0.42, 0.8)
 
 _RATE, _WARM_UP, _DECAY, _AVERAGE = 0.015, 200, 0.01, 0.998
 # Which digit it is, is harder to learn than where: the boxes' loss counts less.
-_LOSS = {"kind": "multibox", "iou_threshold": 0.45, "least_negatives": 8, "box_weight": 0.5}
+_LOSS = {"kind": "multibox", "iou_threshold": 0.45, "min_negatives": 8, "box_weight": 0.5}
 
 
 @dataclass(frozen=True)

@@ -6,8 +6,8 @@
 using namespace metal_emulation;
 
 namespace {
-constexpr NSUInteger most_inline_bytes = 4096;
-constexpr NSUInteger most_threadgroup_bytes = 32768;
+constexpr NSUInteger max_inline_bytes = 4096;
+constexpr NSUInteger max_threadgroup_bytes = 32768;
 } // namespace
 
 @implementation EmulatedEncoder
@@ -88,8 +88,8 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
 
 - (void)setBytes:(const void *)bytes length:(NSUInteger)length atIndex:(NSUInteger)index {
     if (![self acceptsIndex:index below:msl::max_buffers action:"setBytes:"] ||
-        !METAL_EXPECT(length > 0 && length <= most_inline_bytes,
-                      "setBytes: of %lu bytes, which is not 1 to %lu", length, most_inline_bytes))
+        !METAL_EXPECT(length > 0 && length <= max_inline_bytes,
+                      "setBytes: of %lu bytes, which is not 1 to %lu", length, max_inline_bytes))
         return;
     const auto *first = static_cast<const unsigned char *>(bytes);
     buffers_[index] = {nil, 0, std::make_shared<std::vector<unsigned char>>(first, first + length)};
@@ -207,7 +207,7 @@ constexpr NSUInteger most_threadgroup_bytes = 32768;
             break;
         }
     }
-    return METAL_EXPECT(threadgroup_bytes <= most_threadgroup_bytes,
+    return METAL_EXPECT(threadgroup_bytes <= max_threadgroup_bytes,
                         "kernel %s: %lu bytes of threadgroup memory", kernel.name, threadgroup_bytes);
 }
 

@@ -12,8 +12,8 @@ using namespace metal_emulation;
 
 namespace {
 constexpr uint64_t gigabyte = 1ull << 30;
-constexpr NSUInteger most_pixels_per_axis = 16384;
-constexpr NSUInteger most_slices = 2048;
+constexpr NSUInteger max_pixels_per_axis = 16384;
+constexpr NSUInteger max_slices = 2048;
 
 struct DeviceFacts {
     NSString *name;
@@ -28,7 +28,7 @@ const DeviceFacts device_facts[] = {
     {@"Emulated headless GPU", 0x200000001ull, false, true, true, false},
     {@"Emulated headless GPU", 0x200000002ull, false, true, true, false},
 };
-constexpr std::size_t most_devices = sizeof device_facts / sizeof device_facts[0];
+constexpr std::size_t max_devices = sizeof device_facts / sizeof device_facts[0];
 
 bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
     const bool is_array = [descriptor textureType] == MTLTextureType2DArray;
@@ -38,13 +38,13 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
                         "the emulation does not have pixel format %lu",
                         static_cast<NSUInteger>([descriptor pixelFormat])) &&
            METAL_EXPECT([descriptor width] > 0 && [descriptor height] > 0 &&
-                            std::max([descriptor width], [descriptor height]) <= most_pixels_per_axis,
+                            std::max([descriptor width], [descriptor height]) <= max_pixels_per_axis,
                         "a texture of %lu x %lu", [descriptor width], [descriptor height]) &&
            METAL_EXPECT([descriptor depth] == 1 && [descriptor mipmapLevelCount] == 1 &&
                             [descriptor sampleCount] == 1,
                         "the emulation has no volumes, mipmaps or samples") &&
            METAL_EXPECT([descriptor arrayLength] >= 1 &&
-                            [descriptor arrayLength] <= (is_array ? most_slices : 1),
+                            [descriptor arrayLength] <= (is_array ? max_slices : 1),
                         "a texture of %lu slices", [descriptor arrayLength]) &&
            METAL_EXPECT(!(!unified && [descriptor storageMode] == MTLStorageModeShared),
                         "a texture with shared storage on a device without unified memory");
@@ -250,7 +250,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 namespace {
 
 id<MTLDevice> device_at(std::size_t index) {
-    static id<MTLDevice> devices[most_devices];
+    static id<MTLDevice> devices[max_devices];
     static std::mutex mutex;
     std::lock_guard lock(mutex);
     if (!devices[index]) devices[index] = [[EmulatedDevice alloc] initWithFacts:&device_facts[index]];
@@ -266,19 +266,19 @@ bool is_listed(std::size_t index) {
 
 bool metal_emulation::is_removed(id<MTLDevice> device) {
     const auto removed = static_cast<std::size_t>(switches().removed_device.load()); // from 1
-    return removed > 0 && removed <= most_devices &&
+    return removed > 0 && removed <= max_devices &&
            [device registryID] == device_facts[removed - 1].registry_id;
 }
 
 id<MTLDevice> MTLCreateSystemDefaultDevice() {
-    for (std::size_t i = 0; i < most_devices; ++i)
+    for (std::size_t i = 0; i < max_devices; ++i)
         if (is_listed(i) && !device_facts[i].headless) return [device_at(i) retain];
     return nil;
 }
 
 NSArray<id<MTLDevice>> *MTLCopyAllDevices() {
     NSMutableArray *devices = [[NSMutableArray alloc] init];
-    for (std::size_t i = 0; i < most_devices; ++i)
+    for (std::size_t i = 0; i < max_devices; ++i)
         if (is_listed(i)) [devices addObject:device_at(i)];
     return devices;
 }

@@ -19,7 +19,7 @@ enum class Algorithm {
 };
 
 /// The most outputs of a group that Algorithm::dot is for.
-inline constexpr int most_dot_outputs = 4;
+inline constexpr int max_dot_outputs = 4;
 
 /// What a convolution's weights are: [outputs][kernel_height][kernel_width][inputs_per_group].
 struct ConvolutionShape {
@@ -100,14 +100,14 @@ struct PackTask {
 /// A stage is a ConvolutionTask of which source and destination have extents only. The first is any dense
 /// convolution, pointwise or depthwise, the others are pointwise or depthwise.
 struct ChainTask {
-    static constexpr std::int64_t most_stages = 8;
+    static constexpr std::int64_t max_stages = 8;
 
     ConstView source;
     View destination;
     const ConvolutionTask *stages = nullptr;
     std::int64_t count = 0;
-    bool has_residual[most_stages] = {}; ///< by stage
-    ConstView residuals[most_stages];
+    bool has_residual[max_stages] = {}; ///< by stage
+    ConstView residuals[max_stages];
     std::int64_t band_rows = 0; ///< of the result, computed at once; 0: all of an image
     /// Outputs of a convolution that the depthwise one behind it takes over while they are in the
     /// L1, before the convolution goes on to the next of its channels; 0: all.

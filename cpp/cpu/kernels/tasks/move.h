@@ -7,13 +7,13 @@ namespace mpscnn::cpu {
 /// The source with its axes behind the batch in another order; rows may count several of them. Of floats or
 /// bytes.
 struct TransposeTask {
-    static constexpr int most_axes = 5;
+    static constexpr int max_axes = 5;
 
     ConstView source;
     View destination;
-    int count = 0;                        ///< of axes behind the batch
-    std::int64_t extents[most_axes] = {}; ///< of the source
-    int axes[most_axes] = {};             ///< the source's axis, from 0, for each of the destination
+    int count = 0;                       ///< of axes behind the batch
+    std::int64_t extents[max_axes] = {}; ///< of the source
+    int axes[max_axes] = {};             ///< the source's axis, from 0, for each of the destination
     /// Instead of an order of axes: channel k * groups + g comes from g * (channels / groups) + k.
     std::int64_t groups = 0;
 

@@ -11,7 +11,7 @@ struct MultiboxChoiceTask {
     ConstView source, others[1];
     View destination;
     float negative_ratio = 0.0f;
-    std::int64_t least_negatives = 0;
+    std::int64_t min_negatives = 0;
 
     const char *kernel_name() const { return "multibox choice"; }
 };

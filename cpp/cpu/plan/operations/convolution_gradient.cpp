@@ -63,10 +63,10 @@ void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Conv
 /// Sums over parts of the pixels, so that all threads have work where weights are few; by shapes alone, so
 /// that bits do not depend on threads.
 std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
-    constexpr std::int64_t least_pixels = 4096, pixels_of_part = 1024, most_parts = 16, most_floats = 4 << 20;
-    if (pixels < least_pixels) return 1;
-    const std::int64_t affordable = std::max<std::int64_t>(1, most_floats / weights);
-    return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(most_parts, affordable));
+    constexpr std::int64_t min_pixels = 4096, pixels_of_part = 1024, max_parts = 16, max_floats = 4 << 20;
+    if (pixels < min_pixels) return 1;
+    const std::int64_t affordable = std::max<std::int64_t>(1, max_floats / weights);
+    return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(max_parts, affordable));
 }
 
 /// Those with taps of the same kernel rows, or columns, whatever the window reaches over the border.

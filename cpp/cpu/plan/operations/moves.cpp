@@ -38,7 +38,7 @@ void add_channels(StepBuilder &builder, const FusedOperation &fused, Parts parts
 } // namespace
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Concatenation &) {
-    constexpr std::size_t most = ConcatenationTask::most_others + 1;
+    constexpr std::size_t most = ConcatenationTask::max_others + 1;
     const std::vector<ConcatenationPart> parts = parts_to_copy(fused, builder.placement(), builder.shapes());
     if (parts.size() == 1 || !joins_channels(parts)) {
         for (const ConcatenationPart &part : parts)

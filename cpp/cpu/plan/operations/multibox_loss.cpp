@@ -22,7 +22,7 @@ std::vector<Region> add_choice(StepBuilder &builder, const FusedOperation &fused
     const Region choice = builder.add_workspace({anchors.batch, anchors.height, anchors.width, 2});
     MultiboxChoiceTask task;
     task.negative_ratio = loss.negative_ratio;
-    task.least_negatives = loss.least_negatives;
+    task.min_negatives = loss.min_negatives;
     Step &chosen = builder.begin(fused, task);
     chosen.source = logarithms;
     chosen.others = {labels};

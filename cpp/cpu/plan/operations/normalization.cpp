@@ -19,9 +19,9 @@ void lower_gamma_and_beta(const OperationLowering &lowering) {
 /// Parts into which the pixels of an image are cut, whatever the number of threads: one stays in a
 /// L2 while it is read twice.
 std::int64_t parts_of(const Extents &extents) {
-    constexpr std::int64_t floats = 1 << 15, most_parts = 256;
+    constexpr std::int64_t floats = 1 << 15, max_parts = 256;
     const std::int64_t wanted = extents.pixels() * extents.channels / floats;
-    return std::clamp<std::int64_t>(wanted, 1, std::min(most_parts, extents.pixels()));
+    return std::clamp<std::int64_t>(wanted, 1, std::min(max_parts, extents.pixels()));
 }
 
 /// Adds the step that takes the moments of the operation's input and returns where they are.

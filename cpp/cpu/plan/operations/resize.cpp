@@ -58,10 +58,10 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
     // Last-level caches that keep more are so far away that reading lines before they are written costs more
     // than it saves.
-    constexpr std::int64_t most_cached = 8 << 20;
+    constexpr std::int64_t max_cached = 8 << 20;
     task.non_temporal = task.kind == ResizeKind::bilinear &&
                         output.elements() * static_cast<std::int64_t>(sizeof(float)) >
-                            std::min(usable_last_level_bytes(machine_caches()), most_cached);
+                            std::min(usable_last_level_bytes(machine_caches()), max_cached);
     builder.begin(fused, task);
 }
 

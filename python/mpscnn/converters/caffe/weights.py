@@ -16,7 +16,7 @@ from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.spared_data import Field, Holder, SparedData
+from mpscnn.converters.skipped_bytes import Field, Holder, SparedData
 from mpscnn.errors import WeightsError
 
 _MAX_AXES = 8

@@ -20,9 +20,9 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context
+from mpscnn.converters.onnx_reader.detector_postprocess import Tail
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.onnx_reader.tails import Tail
-from mpscnn.converters.pieces import part
+from mpscnn.converters.slicing import part
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network

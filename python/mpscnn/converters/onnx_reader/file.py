@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.files import reading, require_regular
-from mpscnn.converters.budget import most_nodes
+from mpscnn.converters.budget import max_nodes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
-from mpscnn.converters.spared_data import SparedData
+from mpscnn.converters.skipped_bytes import SparedData
 from mpscnn.errors import UnsupportedError, WeightsError
 
 if TYPE_CHECKING:
@@ -277,7 +277,7 @@ def file_of_model(
     """
     size = model.ByteSize() if size is None else size
     if model.functions:
-        model = _without_functions(model, origin, most_nodes(size))
+        model = _without_functions(model, origin, max_nodes(size))
     return OnnxFile(model, origin, size, external or ExternalData(None))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.converters.spared_data import LENGTH, VARINT, Field, Holder, Path
+from mpscnn.converters.skipped_bytes import LENGTH, VARINT, Field, Holder, Path
 
 _DATA_TYPE, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 2, 9, 13, 14
 _FLOAT, _DOUBLE = 1, 11

@@ -7,12 +7,12 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from mpscnn.converters.joins import joined
+from mpscnn.converters.concat import joined
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
 from mpscnn.converters.onnx_reader.file import Node
-from mpscnn.converters.pieces import part, taken, tiled
+from mpscnn.converters.slicing import part, taken, tiled
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -20,14 +20,14 @@ from mpscnn.converters.layout import Axis, Value, batch_atom
 from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
-from mpscnn.converters.onnx_reader.endings import begins_activation
+from mpscnn.converters.onnx_reader.detector_postprocess import Tail, candidates, needed
 from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
+from mpscnn.converters.onnx_reader.fused_activation import begins_activation
 from mpscnn.converters.onnx_reader.integer_network import keep_integers
 from mpscnn.converters.onnx_reader.neurons import NEURONS
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.response import begins_response
-from mpscnn.converters.onnx_reader.tails import Tail, candidates, needed
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.converters.unrounded import Operators
 from mpscnn.converters.unsupported import UnsupportedLayers

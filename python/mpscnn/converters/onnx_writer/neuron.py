@@ -85,8 +85,8 @@ def _logarithm_of_base(neuron: Neuron) -> float:
 
 
 def _gelu(layer: Layer, x: str, _neuron: Neuron) -> str:
-    error_function = layer.add("Erf", _scaled(layer, x, math.sqrt(0.5), "scale"))
-    product = layer.add("Mul", x, layer.add("Add", error_function, layer.constant([1.0], "one")))
+    erf = layer.add("Erf", _scaled(layer, x, math.sqrt(0.5), "scale"))
+    product = layer.add("Mul", x, layer.add("Add", erf, layer.constant([1.0], "one")))
     return _scaled(layer, product, 0.5, "half")
 
 

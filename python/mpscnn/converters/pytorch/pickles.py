@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from mpscnn.converters.budget import most_objects
+from mpscnn.converters.budget import max_objects
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 
 
@@ -50,7 +50,7 @@ class PickleReader:
     """
 
     def __init__(self, content: memoryview, origin: str, meanings: Meanings, size: int) -> None:
-        self._most = self._left = most_objects(size)
+        self._most = self._left = max_objects(size)
         self._known: dict[tuple[str, str], object] = {}
         self.position = 0
         self._content = content

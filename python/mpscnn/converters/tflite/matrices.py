@@ -8,7 +8,7 @@ import numpy as np
 
 from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layout import Atom, Value
-from mpscnn.converters.pieces import tiled
+from mpscnn.converters.slicing import tiled
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.tflite.parts import checked_axis

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mpscnn.converters.joins import joined
+from mpscnn.converters.concat import joined
 from mpscnn.converters.layout import Value
-from mpscnn.converters.pieces import part, taken, tiled
+from mpscnn.converters.slicing import part, taken, tiled
 from mpscnn.converters.tflite.context import Handler, Reader
 from mpscnn.converters.tflite.file import FileOperator
 from mpscnn.converters.unsupported import CHOOSE_SIZE

@@ -1,0 +1,423 @@
+#pragma once
+
+// Dense and grouped convolutions (pointwise and fully connected among them) as a matrix product: output
+// pixels x inputs of a window, times inputs x output channels.
+//
+// The output pixels are cut into regions with the same taps (convolution_regions.h), and these into tiles of
+// neighbours, read where they are. Where that would make many small tiles, windows are first gathered into
+// scratch instead. A work item is a block of tiles times a block of channel panels of one group.
+//
+// Registers and bound: those of gemm_tile.h and its variants. What limits it besides: tiles at borders, which
+// are smaller, and inputs and weights that come from the last-level cache.
+
+#include "cpu/kernels/convolution/convolution_gather.h"
+#include "cpu/kernels/convolution/convolution_regions.h"
+#include "cpu/kernels/convolution/gemm_amx_tile.h"
+#include "cpu/kernels/convolution/gemm_dot_tile.h"
+#include "cpu/kernels/convolution/gemm_group_tile.h"
+#include "cpu/kernels/convolution/pack.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/thread_cuts.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+struct GemmPlan : ProductCut {         ///< of a group
+    std::int64_t depth, group_outputs; ///< inputs of a window; per group
+    Algorithm algorithm;               ///< of those that are matrix products
+    std::int64_t merged;               ///< as in ConvolutionShape
+    std::int64_t tile_rows;            ///< most pixels of a tile
+    bool gathers;                      ///< into scratch, all windows
+    std::int64_t gathered_pitch;
+    int regions;
+    Region *region;
+    std::int64_t block_tiles;
+    std::size_t tile_bytes, scratch_bytes;
+};
+
+/// Room for the regions of any plan.
+struct RegionList {
+    Region region[Segments::most * Segments::most];
+};
+
+/// Regions read in place; none where windows would make too many. Returns what a panel takes.
+template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task, GemmPlan &plan) {
+    const View &output = task.destination;
+    plan.regions = 0;
+    plan.tiles = 0;
+    plan.gathers = false;
+    const Segments rows = find_segments(task.vertical, output.height, task.source.height);
+    const Segments columns = find_segments(task.horizontal, output.width, task.source.width);
+    std::int64_t cost = 0;
+    for (int r = 0; r < rows.count; ++r)
+        for (int c = 0; c < columns.count; ++c) {
+            Region &region = plan.region[plan.regions];
+            make_region<V>(task, rows.list[r], columns.list[c], plan.tile_rows, region);
+            region.first_tile = plan.tiles;
+            plan.tiles += region.tiles();
+            ++plan.regions;
+            cost += region_cost<V>(region);
+        }
+    return cost;
+}
+
+/// Regions read in place, or all windows gathered, whichever takes less time.
+template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan &plan) {
+    const View &output = task.destination;
+    const Region gathered = make_gathered_region<V>(task, plan.depth, plan.gathered_pitch, plan.tile_rows);
+    const std::int64_t cost = plan_regions<V>(task, plan);
+    // Gathering a window takes about as long as multiplying it by one panel.
+    const std::int64_t copied = gathered.taps * output.batch * output.height * output.width;
+    plan.gathers =
+        task.gated || plan.regions == 0 || (cost - region_cost<V>(gathered)) * plan.panels > copied;
+    if (!plan.gathers) return;
+    plan.regions = 1;
+    plan.region[0] = gathered;
+    plan.region[0].first_tile = 0;
+    plan.tiles = gathered.tiles();
+}
+
+/// Inputs of a block of tiles, which should stay in L2 while panels of weights pass.
+inline std::int64_t l2_inputs(const CacheSizes &caches) {
+    return caches.second * 3 / 8 / static_cast<std::int64_t>(sizeof(float));
+}
+
+/// Cuts the layer into items. The inputs of a block of tiles stay in L2 while all panels pass; where the
+/// weights are few, so should its outputs, which each panel writes a part of. Several threads need some items
+/// each, unless there is too little to do.
+template <class V>
+inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &caches, GemmPlan &plan) {
+    constexpr std::int64_t few_weights = 4096;
+    constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
+    constexpr std::int64_t min_rows = 4; // with fewer, FMAs wait for each other
+    const PackedConvolution &packed = *task.packed;
+    const View &output = task.destination;
+    const std::int64_t pixels = output.batch * output.height * output.width;
+    const std::int64_t operations = pixels * plan.depth * plan.group_outputs * packed.groups;
+    std::int64_t max_items = max(1, operations / item_operations);
+    if (max_items > threads) max_items = round_up(max_items, threads); // five would take two as long as six
+    const std::int64_t wanted = threads == 1 ? 1 : min(4 * threads, max_items);
+    const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
+    // Windows read in place overlap.
+    const std::int64_t own_inputs = plan.gathers ? plan.depth
+                                                 : packed.inputs_per_group *
+                                                       min(task.vertical.stride, packed.kernel_height) *
+                                                       min(task.horizontal.stride, packed.kernel_width);
+    const std::int64_t pixel_floats = own_inputs + (keep_outputs ? plan.group_outputs : 0);
+    const std::int64_t blocks = divide_up(pixels * pixel_floats, l2_inputs(caches));
+    plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
+    const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
+    plan.pixel_blocks = max(min(max(blocks, least), plan.tiles), min(wanted, plan.tiles / tiles_for_a_panel));
+    if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
+        plan.pixel_blocks = min(plan.tiles, round_up(plan.pixel_blocks, threads));
+    plan.panel_blocks = max(1, min(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
+    plan.tile_time = plan.depth * max(divide_up(pixels, plan.tiles), min_rows);
+    if (threads > 1 && packed.groups == 1) even_out(plan, threads);
+    plan.block_tiles = divide_up(plan.tiles, plan.pixel_blocks);
+    plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
+    plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;
+    plan.scratch_bytes = plan.tile_bytes;
+    if (plan.gathers) // and a vector more, since pieces are copied in whole vectors
+        plan.scratch_bytes +=
+            static_cast<std::size_t>(plan.block_tiles * plan.tile_rows * plan.gathered_pitch + V::width) *
+            sizeof(float);
+}
+
+/// Fills in what does not depend on the extents.
+template <class V> inline void plan_weights(const PackedConvolution &packed, GemmPlan &plan) {
+    plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
+    plan.group_outputs = packed.outputs / packed.groups;
+    plan.panels = panel_count<V>(plan.group_outputs);
+    plan.algorithm = packed.algorithm;
+    plan.merged = packed.merged;
+    plan.tile_rows = plan.algorithm == Algorithm::packed_groups ? max_group_rows
+                     : plan.algorithm == Algorithm::dot
+                         ? max_dot_rows<V>(static_cast<int>(plan.group_outputs))
+                     : plan.group_outputs <= V::width ? max_rows<V, 1>
+                                                      : V::gemm_rows;
+    // Rows 2048 bytes apart fall into the same set of L1.
+    plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
+}
+
+/// Cut for threads in tiles of at most `tile_rows` pixels, 0: as many as fit the registers. With regions in
+/// `list`.
+template <class V>
+inline GemmPlan cut_gemm(const ConvolutionTask &task, int threads, const CacheSizes &caches,
+                         std::int64_t tile_rows, RegionList &list) {
+    GemmPlan plan;
+    plan.region = list.region;
+    plan_weights<V>(*task.packed, plan);
+    if (tile_rows > 0) plan.tile_rows = tile_rows;
+    plan_pixels<V>(task, plan);
+    plan_blocks<V>(task, threads, caches, plan);
+    return plan;
+}
+
+/// The same, in tiles of half as many pixels where whole ones are too few to share out evenly: they take
+/// longer for each pixel, and threads end together.
+template <class V>
+inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
+                          RegionList &list) {
+    GemmPlan plan = cut_gemm<V>(task, threads, caches, 0, list);
+    if (threads == 1 || plan.algorithm != Algorithm::gemm || task.packed->groups > 1 ||
+        is_even(plan, threads))
+        return plan;
+    RegionList halves;
+    const GemmPlan other = cut_gemm<V>(task, threads, caches, (plan.tile_rows + 1) / 2, halves);
+    // A tenth is what smaller tiles cost.
+    if (11 * other.max_time(threads) >= 10 * plan.max_time(threads)) return plan;
+    plan = other;
+    plan.region = list.region;
+    for (int i = 0; i < plan.regions; ++i) list.region[i] = halves.region[i];
+    return plan;
+}
+
+/// The same in memory of `planning`; null when there is none.
+template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, const Planning &planning) {
+    RegionList list;
+    const GemmPlan plan = gemm_plan<V>(task, planning.threads, planning.caches, list);
+    auto *made = planning.make<GemmPlan>();
+    auto *regions = planning.make<Region>(plan.regions);
+    if (!made || !regions) return nullptr;
+    *made = plan;
+    made->region = regions;
+    for (int i = 0; i < plan.regions; ++i) regions[i] = plan.region[i];
+    return made;
+}
+
+/// Reads a tile, multiplied by the gate if there is one, whose first pixel is number `pixel` of the region,
+/// into scratch.
+template <class V>
+inline void gather_tile(const ConvolutionTask &task, const Region &region, const float *inputs,
+                        std::int64_t pixel, float *gathered, PixelTile &tile) {
+    tile.source = gathered;
+    for (std::int64_t i = 0; i < tile.pixels; ++i, gathered += region.run.pixel_stride) {
+        const PixelPosition at = region.position(pixel + i);
+        if (task.gated) {
+            gather_product<V>(inputs + pixel_steps(task.source).offset(at),
+                              task.gate.data + at.image * task.gate.image_stride, gathered,
+                              task.source.channels);
+            continue;
+        }
+        gather_window<V>(task, inputs + at.image * task.source.image_stride, at.y, at.x, gathered);
+    }
+}
+
+/// Fills in where the tiles [tiles.begin, tiles.end) of a run read and write. Returns where further windows
+/// may be gathered.
+template <class V>
+inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, const Region &region,
+                          const float *inputs, std::int64_t run, const Range &tiles, PixelTile *tile,
+                          float *gathered) {
+    const ConstView *residual = task.epilogue.residual;
+    const PixelPosition start = region.position(run * region.run_pixels);
+    const float *first_source = inputs + region.first_source + region.source.offset(start);
+    const std::ptrdiff_t first_destination = region.first_destination + region.destination.offset(start);
+    const std::ptrdiff_t first_residual = region.first_residual + region.residual.offset(start);
+
+    // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
+    const std::int64_t size = region.run_pixels / region.run_tiles,
+                       larger_tiles = region.run_pixels % region.run_tiles;
+    std::int64_t offset = tiles.begin * size + min(tiles.begin, larger_tiles);
+    for (std::int64_t i = tiles.begin; i < tiles.end; ++i, ++tile) {
+        tile->run = &region.run;
+        tile->pixels = size + (i < larger_tiles);
+        tile->destination =
+            element_at<V>(task.destination.data, first_destination + offset * region.run.destination_stride,
+                          task.destination.element);
+        tile->residual =
+            residual ? element_at<V>(residual->data, first_residual + offset * region.run.residual_stride,
+                                     residual->element)
+                     : nullptr;
+        tile->source = first_source + offset * region.run.pixel_stride;
+        tile->start = start.image * task.start.image_stride;
+        if (plan.gathers) {
+            gather_tile<V>(task, region, inputs, run * region.run_pixels + offset, gathered, *tile);
+            gathered += tile->pixels * region.run.pixel_stride;
+        }
+        offset += tile->pixels;
+    }
+    return gathered;
+}
+
+/// Prepares the tiles of an item, numbered through the regions and their runs.
+template <class V>
+inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
+                          const Range &tiles, PixelTile *tile, float *gathered) {
+    const float *inputs = task.source.data + group * task.packed->inputs_per_group;
+    for (int r = 0; r < plan.regions; ++r) {
+        const Region &region = plan.region[r];
+        const std::int64_t begin = max(tiles.begin - region.first_tile, 0);
+        const std::int64_t end = min(tiles.end - region.first_tile, region.tiles());
+        for (std::int64_t run = begin / region.run_tiles; run * region.run_tiles < end; ++run) {
+            const std::int64_t first = run * region.run_tiles;
+            const Range part{max(begin - first, 0), min(end - first, region.run_tiles)};
+            gathered = prepare_run<V>(task, plan, region, inputs, run, part, tile, gathered);
+            tile += part.size();
+        }
+    }
+}
+
+/// Panel number `index` of a group.
+template <class V>
+inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
+                                  std::int64_t index) {
+    const PackedConvolution &packed = *task.packed;
+    const Range outputs = panel_outputs<V>(plan.group_outputs, index);
+    const std::int64_t channel = group * plan.group_outputs + outputs.begin;
+    // The next group's outputs follow directly and may be another thread's.
+    const bool last_group = group == packed.groups - 1;
+    const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
+    const Epilogue &epilogue = task.epilogue;
+    const Limits limits = limits_of(epilogue.activation);
+    const Element element = task.destination.element;
+    const bool to_elements = (element == Element::bfloat16) == has_bfloat16<V>;
+    const std::int64_t first_weight = group * gemm_group_size<V>(packed) + outputs.begin * plan.depth;
+    const float *const weights = packed.weights.data();
+    return {.weights = packed.half_weights ? nullptr : weights + first_weight,
+            .halves = packed.half_weights ? reinterpret_cast<const std::uint16_t *>(weights) + first_weight
+                                          : nullptr,
+            .bias = (task.continues ? task.start.data : packed.bias.data()) + channel,
+            .channel = channel,
+            .offset = channel,
+            .channels = outputs.size(),
+            .writable = writable,
+            .epilogue = &epilogue,
+            .plain = to_elements && is_clamp(epilogue) && writable >= round_up_to_width<V>(outputs.size()),
+            .element = element,
+            .low = limits.low,
+            .high = limits.high,
+            .ahead = nullptr, // multiply_block() knows
+            .ahead_step = 0,
+            .ahead_tile = 0};
+}
+
+/// The panel with sums stored as they are: not results, but what these are made of.
+inline ChannelPanel plain_sums(ChannelPanel panel) {
+    static constexpr Epilogue none{};
+    panel.epilogue = &none;
+    panel.plain = true;
+    panel.low = Limits{}.low, panel.high = Limits{}.high;
+    return panel;
+}
+
+/// The task whose source consists of what an input is here: of numbers of 32 bits.
+template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
+    if constexpr (has_bfloat16<V>) {
+        ConstView &source = task.source;
+        source.channels /= 2;
+        source.image_stride /= 2, source.row_stride /= 2, source.pixel_stride /= 2;
+    }
+    return task;
+}
+
+inline const char *gemm_variant(const GemmPlan &plan) {
+    if (plan.algorithm == Algorithm::packed_groups)
+        return plan.gathers ? "packed groups, gathered" : "packed groups";
+    if (plan.algorithm == Algorithm::dot) return plan.gathers ? "K-vectorised, gathered" : "K-vectorised";
+    return plan.gathers ? "gathered" : nullptr;
+}
+
+template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Planning &planning) {
+    const GemmPlan *plan = make_gemm_plan<V>(gemm_task<V>(given), planning);
+    if (!plan) return {};
+    return {.items = given.packed->groups * plan->items(),
+            .scratch_bytes = plan->scratch_bytes,
+            .plan = plan,
+            .variant = gemm_variant(*plan)};
+}
+
+/// The register block for tiles of so many rows.
+template <class V>
+inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
+    if constexpr (has_tiles<V>) {
+        return multiply_with_tiles<V>;
+    } else {
+        const std::int64_t vectors = divide_up(panel.channels, V::width);
+        if constexpr (!has_bfloat16<V>) {
+            if (plan.algorithm == Algorithm::packed_groups) return group_tiles_function<V>(rows, plan.merged);
+            if (plan.algorithm == Algorithm::dot) return dot_tiles_function<V>(rows, panel.channels);
+        }
+        if constexpr (has_half_weights<V>)
+            if (panel.halves) return tiles_function<V, std::uint16_t>(rows, vectors);
+        return tiles_function<V, float>(rows, vectors);
+    }
+}
+
+/// Computes a panel for all tiles of a block, neighbours of the same size together.
+template <class V>
+inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
+                           ChannelPanel panel) {
+    const std::int64_t size = panel.halves ? sizeof(std::uint16_t) : sizeof(float);
+    const std::int64_t bytes = round_up_to_width<V>(panel.channels) * size;
+    const char *first_byte = panel.halves ? reinterpret_cast<const char *>(panel.halves)
+                                          : reinterpret_cast<const char *>(panel.weights);
+    const char *next_panel = first_byte + plan.depth * bytes;
+    panel.ahead_step = divide_up(bytes, count);
+    panel.ahead_tile = panel.ahead_step * plan.depth;
+    [[maybe_unused]] const BlockArithmetic<V> arithmetic;
+    for (std::int64_t first = 0, next = 0; first < count; first = next) {
+        while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
+        panel.ahead = next_panel + first * panel.ahead_tile;
+        const std::int64_t rows = tiles[first].pixels;
+        block_function<V>(plan, rows, panel)(tiles + first, next - first, panel);
+    }
+}
+
+/// Panels from `first` on for a tile of one pixel, several at once; returns the first one that is left.
+template <class V>
+inline std::int64_t multiply_pixel_panels(const ConvolutionTask &task, const GemmPlan &plan,
+                                          std::int64_t group, Range panels, const PixelTile &tile) {
+    const auto panel = [&](std::int64_t p) { return channel_panel<V>(task, plan, group, p); };
+    for (; panels.begin + 4 <= panels.end && panels.begin + 4 < plan.panels; panels.begin += 4) {
+        const std::int64_t p = panels.begin; // all panels but a group's last are full
+        const ChannelPanel together[] = {panel(p), panel(p + 1), panel(p + 2), panel(p + 3)};
+        if constexpr (has_half_weights<V>)
+            if (task.packed->half_weights) {
+                multiply_pixel<V, std::uint16_t>(tile, together);
+                continue;
+            }
+        multiply_pixel<V, float>(tile, together);
+    }
+    return panels.begin;
+}
+
+template <class V>
+inline void run_item(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t item,
+                     std::byte *scratch) {
+    std::int64_t pixel_block = item % plan.pixel_blocks, rest = item / plan.pixel_blocks;
+    std::int64_t panel_block = rest % plan.panel_blocks, group = rest / plan.panel_blocks;
+    if (plan.by_pixels) {
+        panel_block = item % plan.panel_blocks, rest = item / plan.panel_blocks;
+        group = rest % task.packed->groups, pixel_block = rest / task.packed->groups;
+    }
+
+    const Range tiles = part_of(plan.tiles, plan.pixel_blocks, pixel_block);
+    auto *block = reinterpret_cast<PixelTile *>(scratch);
+    auto *gathered = reinterpret_cast<float *>(scratch + plan.tile_bytes);
+    prepare_tiles<V>(task, plan, group, tiles, block, gathered);
+
+    const Range panels = part_of(plan.panels, plan.panel_blocks, panel_block);
+    std::int64_t p = panels.begin;
+    if constexpr (!sums_in_blocks<V>)
+        if (tiles.size() == 1 && block->pixels == 1)
+            p = multiply_pixel_panels<V>(task, plan, group, panels, *block);
+    for (; p < panels.end; ++p)
+        multiply_block<V>(plan, block, tiles.size(), channel_panel<V>(task, plan, group, p));
+}
+
+template <class V>
+void gemm_run(const ConvolutionTask &given, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+              Worker &worker) {
+    const auto &plan = prepared.plan_as<GemmPlan>();
+    const auto run = [&](const ConvolutionTask &task) {
+        for (std::int64_t item = begin; item < end; ++item) run_item<V>(task, plan, item, worker.scratch);
+    };
+    if constexpr (has_bfloat16<V>)
+        run(gemm_task<V>(given));
+    else
+        run(given);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

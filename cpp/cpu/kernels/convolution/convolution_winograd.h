@@ -1,0 +1,483 @@
+#pragma once
+
+// Dense 3x3 and 5x5 convolutions without stride by Winograd's algorithm, F(4x4, 3x3) and F(2x2, 5x5):
+// Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional
+// neural networks", 2015.
+//
+// 4 x 4 outputs, 2 x 2 of a 5x5 kernel, read 6 x 6 inputs. Both the inputs and the kernel become polynomials'
+// values at 6 x 6 points, which are multiplied there: 36 products for what takes 144 otherwise, or 100. A
+// product over all inputs and outputs is a matrix product, whose rows are the tiles of outputs. It runs in
+// the register blocks of gemm_tile.h, for one panel of output channels at a time, so that an item's products
+// stay in L2.
+//
+// Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
+// FMAs; what limits it: the transforms, about a quarter of the time, which wait for stores, and
+// weights of up to four times the memory.
+//
+// The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
+// inputs are alike, at most twice as much with 3x3 (small integers would give three times as much), and all
+// constants but the kernel's are exact. An output depends on what the others of its tile read: a large input
+// adds to the errors of all of them, as if each read it. Where one is not finite, none of them would be:
+// such tiles are left to plain products.
+
+#include "cpu/kernels/convolution/convolution_gemm.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+struct Winograd {
+    static constexpr int points = 6, all_points = points * points; ///< inputs of a tile on an axis; on both
+    static constexpr std::int64_t max_tiles = 48;                  ///< of an item; bits of 64
+    static constexpr float near_point = 0.625f, far_point = 1.5f;
+    static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
+};
+
+/// Of a tile on an axis.
+inline std::int64_t tile_outputs(const ConvolutionShape &shape) {
+    return Winograd::points + 1 - shape.kernel_height;
+}
+
+struct WinogradPlan {
+    std::int64_t outputs;                  ///< of a tile on an axis
+    std::int64_t rows, columns, tiles;     ///< tiles of an image; of all
+    std::int64_t tile_blocks, block_tiles; ///< block_tiles at most
+    std::int64_t panel_blocks;
+    std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
+    std::int64_t inputs_stride, products_stride, zeros; ///< floats from point to point; of zeros
+    CacheSizes caches;
+    GemmPlan product; ///< at a point: what does not depend on extents
+
+    std::int64_t items() const { return tile_blocks * panel_blocks; }
+};
+
+/// So many floats at least that arrays this far apart do not fall into the same set of L1.
+inline std::int64_t spread(std::int64_t floats) {
+    constexpr std::int64_t line = 16;
+    return (divide_up(floats, line) | 1) * line;
+}
+
+template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
+    constexpr std::int64_t max_nr = V::gemm_last_vectors * V::width, size = sizeof(float);
+    const std::int64_t l2_bytes = planning.caches.second, threads = planning.threads;
+    // Weights that L2 cannot hold pass once for each block of tiles: it may then have more of them.
+    const bool weights_pass = static_cast<std::int64_t>(task.packed->weights.size()) * size > l2_bytes;
+    const std::int64_t cached_floats = (weights_pass ? l2_bytes * 3 / 4 : l2_bytes / 2) / size;
+    const View &output = task.destination;
+    WinogradPlan plan;
+    plan.caches = planning.caches;
+    plan.outputs = tile_outputs(*task.packed);
+    plan.rows = divide_up(output.height, plan.outputs);
+    plan.columns = divide_up(output.width, plan.outputs);
+    plan.tiles = output.batch * plan.rows * plan.columns;
+    plan.pitch = round_up_to_width<V>(task.packed->inputs_per_group);
+    const std::int64_t most =
+        clamped(cached_floats / (Winograd::all_points * plan.pitch), V::gemm_rows, Winograd::max_tiles);
+    plan_weights<V>(*task.packed, plan.product);
+    plan.product.depth = task.packed->inputs_per_group;
+    plan.tile_blocks = divide_up(plan.tiles, most);
+    plan.panel_blocks = 1;
+    if (weights_pass && plan.tile_blocks < threads) { // each thread reads some of the weights only
+        plan.panel_blocks = min(plan.product.panels, divide_up(threads, plan.tile_blocks));
+        plan.tile_blocks = max(plan.tile_blocks, divide_up(threads, plan.panel_blocks));
+    } else {
+        plan.tile_blocks = round_up(plan.tile_blocks, threads);
+    }
+    plan.tile_blocks = min(plan.tiles, plan.tile_blocks);
+    plan.block_tiles = divide_up(plan.tiles, plan.tile_blocks);
+    plan.inputs_stride = spread(plan.block_tiles * plan.pitch);
+    plan.products_stride = spread(plan.block_tiles * max_nr);
+    plan.zeros = spread(max(plan.pitch, max_nr));
+    return plan;
+}
+
+template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shape) {
+    return static_cast<std::size_t>(Winograd::all_points * shape.inputs_per_group *
+                                    round_up_to_width<V>(shape.outputs));
+}
+
+/// Inputs whose kernels are transformed side by side.
+inline constexpr int kernel_lanes = 8;
+using KernelLanes = double[kernel_lanes];
+
+/// Values of polynomials with `count` coefficients, `stride` apart, at the points, divided by what
+/// interpolation divides by.
+inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count, std::int64_t stride,
+                             KernelLanes (&values)[Winograd::points]) {
+    constexpr double near = Winograd::near_point, far = Winograd::far_point;
+    constexpr double near_square = near * near, far_square = far * far;
+    constexpr double at[] = {0, near, -near, far, -far};
+    constexpr double divisor[] = {near_square * far_square, 2 * near_square * (near_square - far_square),
+                                  2 * far_square * (far_square - near_square)};
+    for (int i = 0; i + 1 < Winograd::points; ++i) {
+        KernelLanes value = {};
+        for (std::int64_t k = count; k-- > 0;)
+            for (int lane = 0; lane < kernel_lanes; ++lane)
+                value[lane] = value[lane] * at[i] + coefficients[k * stride][lane];
+        for (int lane = 0; lane < kernel_lanes; ++lane) values[i][lane] = value[lane] / divisor[(i + 1) / 2];
+    }
+    for (int lane = 0; lane < kernel_lanes; ++lane)
+        values[Winograd::points - 1][lane] = coefficients[(count - 1) * stride][lane];
+}
+
+/// Panel `index` as gemm_tile.h reads it, [point][in][channels].
+template <class V>
+void winograd_pack_panel(const ConvolutionShape &shape, const float *weights, std::int64_t index,
+                         float *packed) {
+    constexpr int points = Winograd::points, max_taps = 5;
+    const std::int64_t inputs = shape.inputs_per_group, kernel = shape.kernel_height;
+    const Range panel = panel_outputs<V>(shape.outputs, index);
+    const std::int64_t nr = round_up_to_width<V>(panel.size());
+    for (std::int64_t i = 0; i < Winograd::all_points * inputs * nr; ++i) packed[i] = 0.0f;
+    KernelLanes taps[max_taps * max_taps] = {}, rows[max_taps][points], values[points];
+    for (std::int64_t channel = 0; channel < panel.size(); ++channel)
+        for (std::int64_t k = 0; k < inputs; k += kernel_lanes) {
+            const auto lanes = static_cast<int>(min(kernel_lanes, inputs - k));
+            const float *from = weights + (panel.begin + channel) * kernel * kernel * inputs + k;
+            for (std::int64_t tap = 0; tap < kernel * kernel; ++tap, from += inputs)
+                for (int lane = 0; lane < lanes; ++lane) taps[tap][lane] = static_cast<double>(from[lane]);
+            for (int y = 0; y < kernel; ++y) evaluate_kernels(taps + y * kernel, kernel, 1, rows[y]);
+            for (int x = 0; x < points; ++x) {
+                evaluate_kernels(&rows[0][x], kernel, points, values);
+                for (int y = 0; y < points; ++y) {
+                    float *to = packed + ((y * points + x) * inputs + k) * nr + channel;
+                    for (int lane = 0; lane < lanes; ++lane, to += nr)
+                        *to = static_cast<float>(values[y][lane]);
+                }
+            }
+        }
+}
+
+/// Where a panel begins in the packed weights.
+template <class V>
+inline std::int64_t winograd_panel_offset(const ConvolutionShape &shape, std::int64_t panel) {
+    return Winograd::all_points * shape.inputs_per_group * panel * V::gemm_vectors * V::width;
+}
+
+template <class V> void winograd_pack(const ConvolutionShape &shape, const float *weights, float *packed) {
+    for (std::int64_t p = 0; p < panel_count<V>(shape.outputs); ++p)
+        winograd_pack_panel<V>(shape, weights, p, packed + winograd_panel_offset<V>(shape, p));
+}
+
+/// Six inputs of an axis to their transform at the points.
+template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Winograd::points]) {
+    constexpr float near = Winograd::near_point, far = Winograd::far_point;
+    const auto minus_near = V::set1(-Winograd::near_square), minus_far = V::set1(-Winograd::far_square);
+    const auto minus_sum = V::set1(-Winograd::near_square - Winograd::far_square);
+    const auto product = V::set1(Winograd::near_square * Winograd::far_square);
+    const auto first = V::fma(product, d[0], V::fma(minus_sum, d[2], d[4]));
+    const auto last = V::fma(product, d[1], V::fma(minus_sum, d[3], d[5]));
+    const auto near_even = V::fma(minus_far, d[2], d[4]), near_odd = V::fma(minus_far, d[1], d[3]);
+    const auto far_even = V::fma(minus_near, d[2], d[4]), far_odd = V::fma(minus_near, d[1], d[3]);
+    d[0] = first;
+    d[1] = V::fma(V::set1(near), near_odd, near_even);
+    d[2] = V::fma(V::set1(-near), near_odd, near_even);
+    d[3] = V::fma(V::set1(far), far_odd, far_even);
+    d[4] = V::fma(V::set1(-far), far_odd, far_even);
+    d[5] = last;
+}
+
+/// Six products of an axis to its outputs.
+template <class V, int outputs>
+MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::points],
+                                      typename V::reg (&y)[outputs]) {
+    const auto near_even = V::add(m[1], m[2]), near_odd = V::sub(m[1], m[2]);
+    const auto far_even = V::add(m[3], m[4]), far_odd = V::sub(m[3], m[4]);
+    // Powers of the points, odd ones of differences and even ones of sums.
+    y[0] = V::add(V::add(m[0], near_even), far_even);
+    float near = Winograd::near_point, far = Winograd::far_point;
+#pragma GCC unroll 4
+    for (int i = 1; i < outputs; ++i) {
+        const auto near_term = V::set1(near), far_term = V::set1(far);
+        const auto last = V::mul(near_term, i % 2 ? near_odd : near_even);
+        y[i] = V::fma(far_term, i % 2 ? far_odd : far_even, i + 1 < outputs ? last : V::add(last, m[5]));
+        near *= Winograd::near_point, far *= Winograd::far_point;
+    }
+}
+
+/// A vector of channels, read by load(tap): tile `to` of each point.
+template <class V, class Load>
+MPSCNN_INLINE void transform_vector(const float *const (&taps)[Winograd::all_points], float *to,
+                                    std::int64_t stride, Load load) {
+    constexpr int points = Winograd::points;
+    typename V::reg rows[points][points];
+#pragma GCC unroll 6
+    for (int x = 0; x < points; ++x) {
+        typename V::reg column[points];
+#pragma GCC unroll 6
+        for (int y = 0; y < points; ++y) column[y] = load(taps[y * points + x]);
+        transform_inputs<V>(column);
+#pragma GCC unroll 6
+        for (int y = 0; y < points; ++y) rows[y][x] = column[y];
+    }
+#pragma GCC unroll 6
+    for (int y = 0; y < points; ++y) {
+        transform_inputs<V>(rows[y]);
+#pragma GCC unroll 6
+        for (int x = 0; x < points; ++x) V::store(to + (y * points + x) * stride, rows[y][x]);
+    }
+}
+
+/// Of a tile of outputs.
+struct WinogradTile {
+    std::int64_t image, y, x; ///< of its first output
+
+    static WinogradTile number(const WinogradPlan &plan, std::int64_t index) {
+        const std::int64_t row = index / plan.columns;
+        return {row / plan.rows, row % plan.rows * plan.outputs, index % plan.columns * plan.outputs};
+    }
+};
+
+template <class V>
+inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan, const WinogradTile &tile,
+                           const float *zeros, float *to) {
+    constexpr int points = Winograd::points;
+    const ConstView &source = task.source;
+    const float *const image = source.data + tile.image * source.image_stride;
+    const std::int64_t top = tile.y - task.vertical.before, left = tile.x - task.horizontal.before;
+    const float *taps[Winograd::all_points];
+    for (std::int64_t y = 0; y < points; ++y)
+        for (std::int64_t x = 0; x < points; ++x) {
+            const bool inside =
+                top + y >= 0 && top + y < source.height && left + x >= 0 && left + x < source.width;
+            taps[y * points + x] =
+                inside ? image + (top + y) * source.row_stride + (left + x) * source.pixel_stride : zeros;
+        }
+    const std::int64_t inputs = task.packed->inputs_per_group, whole = inputs / V::width * V::width;
+    std::int64_t c = 0;
+    for (; c < whole; c += V::width)
+        transform_vector<V>(taps, to + c, plan.inputs_stride,
+                            [c](const float *tap) { return V::load(tap + c); });
+    if (c < inputs)
+        transform_vector<V>(taps, to + c, plan.inputs_stride,
+                            [c, inputs](const float *tap) { return V::load_partial(tap + c, inputs - c); });
+}
+
+/// The points that spoilt_tiles() looks at.
+inline bool is_corner(int point) {
+    constexpr int last = Winograd::points - 1, last_row = last * Winograd::points;
+    return point % last_row == 0 || point % last_row == last;
+}
+
+/// The products of a panel at the points for which chosen(point), [point][tile][channels].
+template <class V, class Chosen>
+inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
+                            std::int64_t tiles, const float *zeros, const float *inputs, float *products,
+                            Chosen chosen) {
+    const std::int64_t nr = round_up_to_width<V>(panel.channels);
+    const PixelRun run = pointwise_run(product.depth, plan.pitch, nr);
+    panel = plain_sums(panel);
+    panel.bias = zeros;
+    panel.channel = panel.offset = 0;
+    const std::int64_t blocks = divide_up(tiles, V::gemm_rows);
+    PixelTile block[Winograd::max_tiles / V::gemm_rows + 1];
+    for (int point = 0; point < Winograd::all_points; ++point) {
+        // The larger ones first, as multiply_block() takes neighbours of the same size together.
+        std::int64_t first = 0;
+        for (std::int64_t i = 0; i < blocks; ++i) {
+            const std::int64_t size = tiles / blocks + (i < tiles % blocks);
+            block[i] = {&run, inputs + first * plan.pitch, products + first * nr, nullptr, size};
+            first += size;
+        }
+        if (chosen(point)) multiply_block<V>(product, block, blocks, panel);
+        panel.weights += product.depth * nr;
+        inputs += plan.inputs_stride;
+        products += plan.products_stride;
+    }
+}
+
+/// Where the outputs of a tile go, and how many there are: an extent's last tile may have fewer.
+struct WinogradTarget {
+    float *data;
+    const float *residual;
+    std::int64_t rows, columns;
+};
+
+inline WinogradTarget winograd_target(const ConvolutionTask &task, const WinogradPlan &plan,
+                                      const WinogradTile &tile) {
+    const View &output = task.destination;
+    const ConstView *residual = task.epilogue.residual;
+    const auto offset = [&](const auto &view) {
+        return tile.image * view.image_stride + tile.y * view.row_stride + tile.x * view.pixel_stride;
+    };
+    return {output.data + offset(output), residual ? residual->data + offset(*residual) : nullptr,
+            min(plan.outputs, output.height - tile.y), min(plan.outputs, output.width - tile.x)};
+}
+
+/// A vector of channels of a tile's outputs.
+template <class V, int count>
+inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel,
+                          const WinogradTarget &target, const typename V::reg (&outputs)[count][count]) {
+    const View &to = task.destination;
+    if (panel.plain) {
+        const auto low = V::set1(panel.low), high = V::set1(panel.high);
+        const auto store_each = [&](auto finished) {
+            for (std::int64_t y = 0; y < target.rows; ++y)
+                for (std::int64_t x = 0; x < target.columns; ++x)
+                    V::store(target.data + y * to.row_stride + x * to.pixel_stride + panel.offset,
+                             finished(V::min(high, V::max(low, outputs[y][x]))));
+        };
+        using reg = typename V::reg;
+        return panel.epilogue->rounds ? store_each([](reg x) { return V::round_to_half(x); })
+                                      : store_each([](reg x) { return x; });
+    }
+    const ConstView *residual = task.epilogue.residual;
+    PixelRun run{};
+    run.destination_stride = to.pixel_stride;
+    run.residual_stride = residual ? residual->pixel_stride : 0;
+    for (std::int64_t y = 0; y < target.rows; ++y) {
+        alignas(64) float sums[count * V::width];
+        for (std::int64_t x = 0; x < target.columns; ++x) V::store(sums + x * V::width, outputs[y][x]);
+        const PixelTile pixels{&run, nullptr, target.data + y * to.row_stride,
+                               residual ? target.residual + y * residual->row_stride : nullptr,
+                               target.columns};
+        finish_sums<V, typename V::element, 1>(pixels, 0, target.columns, panel, sums);
+    }
+}
+
+/// A panel of a tile, whose products are `products` at the first point.
+template <class V, int outputs>
+inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, ChannelPanel panel,
+                        const WinogradTarget &target, const float *products) {
+    constexpr int points = Winograd::points;
+    for (; panel.channels > 0; panel.channels -= V::width) {
+        typename V::reg rows[outputs][points];
+#pragma GCC unroll 6
+        for (int x = 0; x < points; ++x) {
+            typename V::reg column[points], result[outputs];
+#pragma GCC unroll 6
+            for (int y = 0; y < points; ++y)
+                column[y] = V::load(products + (y * points + x) * plan.products_stride);
+            transform_products<V>(column, result);
+#pragma GCC unroll 4
+            for (int y = 0; y < outputs; ++y) rows[y][x] = result[y];
+        }
+        typename V::reg result[outputs][outputs];
+        const auto bias = V::load(panel.bias);
+#pragma GCC unroll 4
+        for (int y = 0; y < outputs; ++y) {
+            transform_products<V>(rows[y], result[y]);
+#pragma GCC unroll 4
+            for (int x = 0; x < outputs; ++x) result[y][x] = V::add(result[y][x], bias);
+        }
+        store_outputs<V>(task, panel, target, result);
+        products += V::width;
+        panel.bias += V::width;
+        panel.channel += V::width, panel.offset += V::width;
+        panel.writable -= V::width;
+    }
+}
+
+/// A bit for each of an item's tiles that reads an input which is not finite, by the products of any output,
+/// `pitch` from tile to tile: the transform at 0 holds the even inputs of an axis, the one at infinity the
+/// odd ones.
+inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
+                                  std::int64_t pitch) {
+    constexpr int last = Winograd::points - 1;
+    const std::int64_t right = last * plan.products_stride, bottom = Winograd::points * right;
+    std::uint64_t spoilt = 0;
+    for (std::int64_t i = 0; i < tiles; ++i, products += pitch) {
+        const float corners[] = {products[0], products[right], products[bottom], products[bottom + right]};
+        float zero = 0.0f; // or NaN
+        for (const float corner : corners) zero += 0.0f * corner;
+        spoilt |= static_cast<std::uint64_t>(zero != 0.0f) << i;
+    }
+    return spoilt;
+}
+
+/// A tile by plain products. Neither they nor the choice depend on how tiles are dealt out.
+template <class V>
+__attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task, const WinogradPlan &plan,
+                                                     const WinogradTile &tile, std::byte *scratch) {
+    const WinogradTarget target = winograd_target(task, plan, tile);
+    ConvolutionTask own = task;
+    own.packed = task.packed->plain.get();
+    own.source.data += tile.image * task.source.image_stride;
+    own.vertical.before -= tile.y, own.horizontal.before -= tile.x;
+    own.source.batch = own.destination.batch = 1;
+    own.destination.data = target.data;
+    own.destination.height = target.rows, own.destination.width = target.columns;
+    ConstView residual;
+    if (task.epilogue.residual) {
+        residual = *task.epilogue.residual;
+        residual.data = target.residual;
+        own.epilogue.residual = &residual;
+    }
+    RegionList list; // few tiles are computed so, each with a border of its own
+    const GemmPlan product = gemm_plan<V>(own, 1, plan.caches, list);
+    for (std::int64_t item = 0; item < product.items(); ++item) run_item<V>(own, product, item, scratch);
+}
+
+template <class V>
+inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &plan, std::int64_t item,
+                              float *scratch) {
+    float *const zeros = scratch, *const inputs = zeros + plan.zeros;
+    float *const products = inputs + Winograd::all_points * plan.inputs_stride;
+    for (std::int64_t i = 0; i < plan.zeros; ++i) zeros[i] = 0.0f;
+    const Range tiles = part_of(plan.tiles, plan.tile_blocks, item % plan.tile_blocks);
+    const Range panels = part_of(plan.product.panels, plan.panel_blocks, item / plan.tile_blocks);
+    for (std::int64_t t = tiles.begin; t < tiles.end; ++t)
+        transform_tile<V>(task, plan, WinogradTile::number(plan, t), zeros,
+                          inputs + (t - tiles.begin) * plan.pitch);
+
+    const GemmPlan &product = plan.product;
+    const auto multiply = [&](std::int64_t p, auto chosen) {
+        ChannelPanel panel = channel_panel<V>(task, product, 0, p);
+        panel.weights = task.packed->weights.data() + panel.channel * product.depth * Winograd::all_points;
+        multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products, chosen);
+        return panel;
+    };
+    // All items ask the first panel which tiles are spoilt, so that the answer depends on no cut; the one
+    // that has it computes these tiles, with all channels.
+    std::uint64_t spoilt = 0;
+    const auto look_for_spoilt = [&](const ChannelPanel &first) {
+        spoilt = spoilt_tiles(plan, tiles.size(), products, round_up_to_width<V>(first.channels));
+    };
+    if (panels.begin > 0) look_for_spoilt(multiply(0, is_corner));
+    for (std::int64_t p = panels.begin; p < panels.end; ++p) {
+        const ChannelPanel panel = multiply(p, [](int) { return true; });
+        if (p == 0) look_for_spoilt(panel);
+        const std::int64_t nr = round_up_to_width<V>(panel.channels);
+        const auto finish = plan.outputs == 2 ? finish_tile<V, 2> : finish_tile<V, 4>;
+        for (std::int64_t t = tiles.begin; t < tiles.end; ++t) {
+            const std::int64_t i = t - tiles.begin;
+            if (!(spoilt >> i & 1))
+                finish(task, plan, panel, winograd_target(task, plan, WinogradTile::number(plan, t)),
+                       products + i * nr);
+        }
+    }
+    if (panels.begin > 0) return;
+    for (std::int64_t t = tiles.begin; spoilt; ++t, spoilt >>= 1)
+        if (spoilt & 1)
+            multiply_tile_plainly<V>(task, plan, WinogradTile::number(plan, t),
+                                     reinterpret_cast<std::byte *>(scratch));
+}
+
+/// Floats that an item needs, or multiply_tile_plainly() with all windows gathered.
+template <class V>
+inline std::int64_t winograd_scratch(const ConvolutionTask &task, const WinogradPlan &plan) {
+    constexpr std::int64_t tile_floats = (sizeof(PixelTile) + sizeof(float) - 1) / sizeof(float), line = 16;
+    const std::int64_t pixels = plan.outputs * plan.outputs;
+    GemmPlan plain;
+    plan_weights<V>(*task.packed->plain, plain);
+    return max(plan.zeros + Winograd::all_points * (plan.inputs_stride + plan.products_stride),
+               pixels * (tile_floats + plain.gathered_pitch) + line + V::width);
+}
+
+template <class V> Prepared winograd_prepare(const ConvolutionTask &task, const Planning &planning) {
+    const WinogradPlan plan = winograd_plan<V>(task, planning);
+    Prepared prepared = planning.keep(
+        plan, plan.items(), static_cast<std::size_t>(winograd_scratch<V>(task, plan)) * sizeof(float));
+    prepared.variant = "winograd";
+    return prepared;
+}
+
+template <class V>
+void winograd_run(const ConvolutionTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                  Worker &worker) {
+    const auto &plan = prepared.plan_as<WinogradPlan>();
+    for (std::int64_t item = begin; item < end; ++item)
+        run_winograd_item<V>(task, plan, item, reinterpret_cast<float *>(worker.scratch));
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,323 @@
+#pragma once
+
+// The register block of the matrix product: `MR` output pixels times `Vectors` vectors of output channels,
+// all kept in registers while k runs over the inputs in order. One output element is the same chain of FMAs
+// in every block shape, so that the cut of a layer into blocks does not show in the result. In the words of
+// BLIS: MR is the number of pixels, NR = Vectors * V::width that of channels, and KC is all of K, since sums
+// are never split.
+//
+// Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_broadcast() and the
+// stores.
+//
+// Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
+// input, one input for all lanes. Bound by FMAs: MR x Vectors of them for Vectors loads of weights
+// and MR of inputs, which an FMA reads as its operand where the instruction set allows. What limits
+// it: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than a block
+// has, and weights that come from memory, hence `ahead`. `mpscnn profile` has the fraction of the peak that
+// layers reach.
+
+#include "cpu/isa/kernels.h"
+#include "cpu/isa/simd.h"
+#include "cpu/kernels/convolution/epilogue.h"
+#include "cpu/kernels/convolution/gemm_block_tile.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Output pixels at constant strides, whose windows have the same taps. The inputs of a pixel are `rows` x
+/// `columns` pieces of `length` floats.
+struct PixelRun {
+    std::int64_t rows, columns, length;
+    std::ptrdiff_t row_stride, column_stride;
+    std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; behind each row
+    std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
+    std::ptrdiff_t start_stride = 0; ///< the same for what sums start with: 0 for a bias
+};
+
+/// Pixels of one piece each, as those of a pointwise convolution.
+inline PixelRun pointwise_run(std::int64_t length, std::ptrdiff_t pixel_stride,
+                              std::ptrdiff_t destination_stride) {
+    return {.rows = 1,
+            .columns = 1,
+            .length = length,
+            .row_stride = 0,
+            .column_stride = 0,
+            .first_weight = 0,
+            .skipped_weights = 0,
+            .pixel_stride = pixel_stride,
+            .destination_stride = destination_stride,
+            .residual_stride = 0};
+}
+
+/// Some consecutive pixels of a run.
+struct PixelTile {
+    const PixelRun *run;
+    const float *source;
+    float *destination;
+    const float *residual; ///< null without one
+    std::int64_t pixels;
+    std::ptrdiff_t start = 0; ///< of the first pixel's, behind ChannelPanel::bias
+};
+
+/// Some consecutive output channels.
+struct ChannelPanel {
+    const float *weights;                  ///< [k][vectors * width]
+    const std::uint16_t *halves = nullptr; ///< the same as halves, in place of `weights`, if not null
+    const float *bias;                     ///< or other numbers that sums start with
+    std::int64_t channel;                  ///< first one
+    std::ptrdiff_t offset;                 ///< where it stands behind a tile's destination
+    std::int64_t channels;                 ///< how many exist
+    std::int64_t writable;                 ///< how many may be written
+    const Epilogue *epilogue;
+    bool plain;      ///< store_clamped() does all that the epilogue asks for but rounding, to elements
+    Element element; ///< of the destination
+    float low, high;
+    /// Weights needed soon. Each tile asks for a part of them, `ahead_step` bytes with every input,
+    /// `ahead_tile` in all, so that they come from memory while there is arithmetic to do: in a whole
+    /// network, unlike in a benchmark of one layer, weights are rarely cached.
+    const char *ahead;
+    std::ptrdiff_t ahead_step, ahead_tile;
+};
+
+/// Where the element `offset` behind the first one of a tensor lies.
+template <class V, class Pointer>
+MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element element) {
+    const bool half = has_bfloat16<V> && element == Element::bfloat16;
+    return half ? reinterpret_cast<Pointer>(reinterpret_cast<std::uintptr_t>(data) +
+                                            static_cast<std::uintptr_t>(2 * offset))
+                : data + offset;
+}
+
+/// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
+/// limits.
+template <class V, int MR, int Vectors>
+MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[MR][Vectors],
+                                 typename V::element *destination, std::ptrdiff_t stride) {
+    const auto low = V::set1(panel.low), high = V::set1(panel.high);
+    const auto clamped = [&](typename V::reg x) { return V::min(high, V::max(low, x)); };
+#pragma GCC unroll 32
+    for (int r = 0; r < MR; ++r) {
+        if constexpr (has_bfloat16<V> && Vectors == 2) {
+            V::store_two(destination + r * stride, clamped(sums[r][0]), clamped(sums[r][1]));
+            continue;
+        }
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v)
+            V::store(destination + r * stride + v * V::width, clamped(sums[r][v]));
+    }
+}
+
+/// Whether weights may be halves: where an instruction converts them as they are loaded. FMA units of some
+/// processors do that as well, which takes up to 2 of 28 of their cycles, or 2 of 12 with AVX2.
+template <class V> inline constexpr bool has_half_weights = V::has_fma && !has_bfloat16<V>;
+
+template <class V> MPSCNN_INLINE typename V::reg load_weights(const float *weights) {
+    return V::load(weights);
+}
+template <class V> MPSCNN_INLINE typename V::reg load_weights(const std::uint16_t *weights) {
+    return V::load_half(weights);
+}
+
+inline void set_weights(const ChannelPanel &panel, const float *&weights) { weights = panel.weights; }
+inline void set_weights(const ChannelPanel &panel, const std::uint16_t *&weights) { weights = panel.halves; }
+
+/// sums += a (MR pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
+template <class V, int MR, int Vectors, class Weight>
+MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const float *a, std::ptrdiff_t stride,
+                                  const Weight *&weights, std::int64_t length, const char *&ahead,
+                                  std::ptrdiff_t ahead_step) {
+    constexpr int shared = V::gemm_rows_of_pointer;
+    constexpr int pointers = (MR + shared - 1) / shared;
+    const float *base[pointers];
+#pragma GCC unroll 16
+    for (int p = 0; p < pointers; ++p) {
+        base[p] = a + shared * p * stride;
+        if constexpr (shared == 1)
+            keep_pointer(base[p]); // or it would be computed from the one before each time
+    }
+    const auto multiply_input = [&]() __attribute__((always_inline)) {
+        typename V::reg b[Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) b[v] = load_weights<V>(weights + v * V::width);
+#pragma GCC unroll 32
+        for (int r = 0; r < MR; ++r) {
+            const auto x = V::load_broadcast(base[r / shared] + (r % shared) * stride);
+#pragma GCC unroll 8
+            for (int v = 0; v < Vectors; ++v) sums[r][v] = V::fma_broadcast(x, b[v], sums[r][v]);
+        }
+#pragma GCC unroll 16
+        for (int p = 0; p < pointers; ++p) ++base[p];
+        weights += Vectors * V::width;
+        __builtin_prefetch(ahead, 0, 2);
+        ahead += ahead_step;
+    };
+    if constexpr (shared > 1) { // several would make the code three times as large, and no faster
+#pragma GCC unroll 1
+        for (; length > 0; --length) multiply_input();
+    } else { // so many pointers that moving them shows
+#pragma GCC unroll 4
+        for (; length > 0; --length) multiply_input();
+    }
+}
+
+/// Epilogue and store of `rows` pixels of a tile, from `first_row` on, whose sums lie in memory. Out of line,
+/// or every shape of a tile would hold all activations.
+template <class V, class Result, int Vectors>
+__attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
+                                           const ChannelPanel &panel, float *sums) {
+    constexpr std::int64_t width = V::width;
+    const PixelRun &run = *tile.run;
+    const bool whole = panel.writable >= Vectors * width;
+    const bool activated = call_function(panel.epilogue->activation, sums, rows * Vectors * width);
+    for (std::int64_t row = first_row; row < first_row + rows; ++row, sums += Vectors * width) {
+        typename V::reg x[1][Vectors];
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) x[0][v] = V::load(sums + v * width);
+        const auto *residual = reinterpret_cast<const typename V::element *>(tile.residual);
+        if (residual) residual += panel.channel + row * run.residual_stride;
+        apply_epilogue<V>(*panel.epilogue, x, panel.channel, panel.channels, residual, run.residual_stride,
+                          activated);
+        Result *to =
+            reinterpret_cast<Result *>(tile.destination) + panel.offset + row * run.destination_stride;
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) {
+            if (whole || v + 1 < Vectors)
+                V::store(to + v * width, x[0][v]);
+            else
+                V::store_partial(to + v * width, x[0][v], panel.channels - v * width);
+        }
+    }
+}
+
+/// Epilogue and store of `MR` pixels of a tile, from `first_row` on.
+template <class V, int MR, int Vectors>
+MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                               typename V::reg (&sums)[MR][Vectors]) {
+    const PixelRun &run = *tile.run;
+    if (panel.plain) {
+        auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
+                            first_row * run.destination_stride;
+        store_clamped<V>(panel, sums, destination, run.destination_stride);
+        if constexpr (!has_bfloat16<V>) // of which stores round
+            if (panel.epilogue->rounds)
+                round_stored<V>(destination, run.destination_stride, MR, Vectors * V::width);
+        return;
+    }
+    alignas(64) float values[MR * Vectors * V::width];
+#pragma GCC unroll 32
+    for (int r = 0; r < MR; ++r)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) V::store(values + (r * Vectors + v) * V::width, sums[r][v]);
+    if (has_bfloat16<V> && panel.element == Element::float32)
+        return finish_sums<V, float, Vectors>(tile, first_row, MR, panel, values);
+    finish_sums<V, typename V::element, Vectors>(tile, first_row, MR, panel, values);
+}
+
+/// `MR` pixels of a tile, from `first_row` on.
+template <class V, int MR, int Vectors, class Weight>
+MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
+                                 const char *ahead) {
+    const PixelRun &run = *tile.run;
+    typename V::reg sums[MR][Vectors];
+    const float *start = panel.bias + tile.start + first_row * run.start_stride;
+#pragma GCC unroll 32
+    for (int r = 0; r < MR; ++r, start += run.start_stride)
+#pragma GCC unroll 8
+        for (int v = 0; v < Vectors; ++v) sums[r][v] = V::load(start + v * V::width);
+    constexpr std::int64_t NR = Vectors * V::width;
+    const float *source = tile.source + first_row * run.pixel_stride;
+    const Weight *weights;
+    set_weights(panel, weights);
+    weights += run.first_weight * NR;
+    // Written such that the most frequent case, a single piece, has nothing to do for others.
+    std::int64_t pieces = run.rows * run.columns, x = 0;
+    for (const float *piece = source;;) {
+        if constexpr (sums_in_blocks<V>)
+            multiply_blocks<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+        else
+            multiply_piece<V>(sums, piece, run.pixel_stride, weights, run.length, ahead, panel.ahead_step);
+        if (__builtin_expect(--pieces == 0, true)) break;
+        piece += run.column_stride;
+        if (++x < run.columns) continue;
+        x = 0;
+        piece = source += run.row_stride;
+        weights += run.skipped_weights * NR;
+    }
+    finish_rows<V>(tile, first_row, panel, sums);
+}
+
+/// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for more, which it
+/// needs where there are too few sums to hide how long an FMA takes.
+template <class V, int Vectors> constexpr int max_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
+
+/// Computes a panel of `Vectors` for `count` tiles of `MR` pixels.
+template <class V, int MR, int Vectors, class Weight>
+void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
+    const char *ahead = panel.ahead;
+    for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
+        if constexpr (MR * Vectors <= V::gemm_rows * V::gemm_vectors) {
+            multiply_rows<V, MR, Vectors, Weight>(*tile, 0, panel, ahead);
+        } else { // the wider last panel: too many sums for the registers
+            constexpr int half = (MR + 1) / 2;
+            multiply_rows<V, half, Vectors, Weight>(*tile, 0, panel, ahead);
+            multiply_rows<V, MR - half, Vectors, Weight>(*tile, half, panel, ahead);
+        }
+}
+
+/// Computes several full panels for a tile of one pixel, as in a dense layer: that reads weights, floats or
+/// halves, only once, and one panel alone would wait for its few sums rather than for memory.
+template <class V, class Weight, int Panels>
+void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
+    constexpr int vectors = V::gemm_vectors;
+    constexpr std::int64_t NR = vectors * V::width;
+    const PixelRun &run = *tile.run;
+    typename V::reg sums[Panels][1][vectors];
+    const Weight *weights[Panels];
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; ++p) {
+        set_weights(panels[p], weights[p]);
+        weights[p] += run.first_weight * NR;
+#pragma GCC unroll 8
+        for (int v = 0; v < vectors; ++v) sums[p][0][v] = V::load(panels[p].bias + tile.start + v * V::width);
+    }
+    for (std::int64_t y = 0; y < run.rows; ++y) {
+        for (std::int64_t x = 0; x < run.columns; ++x) {
+            const float *piece = tile.source + y * run.row_stride + x * run.column_stride;
+            for (std::int64_t k = 0; k < run.length; ++k) {
+                const auto input = V::load_broadcast(piece + k);
+#pragma GCC unroll 8
+                for (int p = 0; p < Panels; ++p) {
+#pragma GCC unroll 8
+                    for (int v = 0; v < vectors; ++v)
+                        sums[p][0][v] = V::fma_broadcast(input, load_weights<V>(weights[p] + v * V::width),
+                                                         sums[p][0][v]);
+                    weights[p] += NR;
+                }
+            }
+        }
+#pragma GCC unroll 8
+        for (int p = 0; p < Panels; ++p) weights[p] += run.skipped_weights * NR;
+    }
+#pragma GCC unroll 8
+    for (int p = 0; p < Panels; ++p) finish_rows<V>(tile, 0, panels[p], sums[p]);
+}
+
+using TilesFunction = void (*)(const PixelTile *, std::int64_t, const ChannelPanel &);
+
+template <class V, class Weight, int Vectors, int MR = max_rows<V, Vectors>>
+inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
+    if (rows == MR) return multiply_tiles<V, MR, Vectors, Weight>;
+    if constexpr (MR > 1) return tiles_function_of_rows<V, Weight, Vectors, MR - 1>(rows);
+    return nullptr;
+}
+
+/// multiply_tiles for a number of rows and vectors that is known when it runs.
+template <class V, class Weight, int Vectors = V::gemm_last_vectors>
+inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
+    if (vectors == Vectors) return tiles_function_of_rows<V, Weight, Vectors>(rows);
+    if constexpr (Vectors > 1) return tiles_function<V, Weight, Vectors - 1>(rows, vectors);
+    return nullptr;
+}
+
+} // namespace
+} // namespace mpscnn::cpu

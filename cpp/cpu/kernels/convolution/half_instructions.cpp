@@ -1,0 +1,15 @@
+// Convolutions whose sums are halves, by a processor's instructions for these.
+
+#include "cpu/kernels/convolution/half_sums.h"
+
+#include MPSCNN_SIMD_HEADER
+
+namespace mpscnn::cpu::MPSCNN_SET {
+
+void get(Kernel<HalfSumsTask> &);
+
+} // namespace mpscnn::cpu::MPSCNN_SET
+
+void mpscnn::cpu::MPSCNN_SET::get(Kernel<HalfSumsTask> &kernel) {
+    kernel = {half_sums_prepare_with<Simd, Halves>, half_sums_run_with<Simd, Halves>};
+}

@@ -1,0 +1,110 @@
+#pragma once
+
+// Convolutions whose outputs are interleaved: each is a convolution of its own on a view that skips pixels,
+// computed and bound as convolution.h's are. What limits it: stores of single pixels.
+
+#include "cpu/kernels/convolution/convolution.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// The part as a convolution; it may have no rows or columns.
+inline ConvolutionTask part_task(const InterleavedConvolutionTask &task, const ConvolutionPart &part) {
+    const PackedConvolution &packed = part.packed;
+    ConvolutionTask own;
+    own.packed = &packed;
+    own.source = task.source;
+    own.source.data += part.source_channel;
+    own.source.channels = packed.groups * packed.inputs_per_group;
+
+    const View &whole = task.destination;
+    View &to = own.destination;
+    to = whole;
+    to.data += part.y * whole.row_stride + part.x * whole.pixel_stride + part.destination_channel;
+    to.height = divide_up(max(whole.height - part.y, 0), task.step_y);
+    to.width = divide_up(max(whole.width - part.x, 0), task.step_x);
+    to.channels = packed.outputs;
+    to.row_stride *= task.step_y;
+    to.pixel_stride *= task.step_x;
+    const bool last = part.destination_channel + packed.outputs == whole.channels;
+    to.writable_channels = last ? whole.writable_channels - part.destination_channel : packed.outputs;
+
+    own.vertical = task.vertical;
+    own.vertical.kernel = packed.kernel_height;
+    own.vertical.before += part.before_y;
+    own.horizontal = task.horizontal;
+    own.horizontal.kernel = packed.kernel_width;
+    own.horizontal.before += part.before_x;
+    own.epilogue = task.epilogue;
+    if (own.epilogue.activation.slopes) own.epilogue.activation.slopes += part.destination_channel;
+    return own;
+}
+
+inline bool has_outputs(const ConvolutionTask &task) {
+    return task.destination.height > 0 && task.destination.width > 0;
+}
+
+/// Whether any part writes to rows (columns) like this one.
+inline bool row_written(const InterleavedConvolutionTask &task, std::int64_t y) {
+    for (std::int64_t p = 0; p < task.part_count; ++p)
+        if (task.parts[p].y == y % task.step_y) return true;
+    return false;
+}
+inline bool column_written(const InterleavedConvolutionTask &task, std::int64_t x) {
+    for (std::int64_t p = 0; p < task.part_count; ++p)
+        if (task.parts[p].x == x % task.step_x) return true;
+    return false;
+}
+
+/// Rows that may have pixels which no part writes.
+inline std::int64_t background_rows(const InterleavedConvolutionTask &task) {
+    return task.background ? task.destination.batch * task.destination.height : 0;
+}
+
+template <class V>
+inline void fill_background(const InterleavedConvolutionTask &task, std::int64_t row_of_batch) {
+    const View &to = task.destination;
+    const std::int64_t image = row_of_batch / to.height, y = row_of_batch % to.height;
+    const bool row_exists = row_written(task, y);
+    for (std::int64_t x = 0; x < to.width; ++x) {
+        if (row_exists && column_written(task, x)) continue;
+        for (std::int64_t channel = 0; channel < to.channels; channel += V::width)
+            finish_vector<V>(to, task.epilogue, image, y, x, channel, V::load(task.background + channel));
+    }
+}
+
+/// What is prepared for each part; of one without outputs nothing, in no items. Items are those of the parts,
+/// one part after the other, and then the rows of the background.
+template <class V>
+Prepared interleaved_prepare(const InterleavedConvolutionTask &task, const Planning &planning) {
+    auto *parts = planning.make<Prepared>(task.part_count);
+    if (!parts) return {};
+    Prepared prepared{.items = background_rows(task), .plan = parts};
+    for (std::int64_t p = 0; p < task.part_count; ++p) {
+        const ConvolutionTask part = part_task(task, task.parts[p]);
+        parts[p] = {};
+        if (!has_outputs(part)) continue;
+        parts[p] = convolution_prepare<V>(part, planning);
+        prepared.items += parts[p].items;
+        if (parts[p].scratch_bytes > prepared.scratch_bytes) prepared.scratch_bytes = parts[p].scratch_bytes;
+    }
+    return prepared;
+}
+
+template <class V>
+void interleaved_run(const InterleavedConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                     std::int64_t end, Worker &worker) {
+    const auto *parts = &prepared.plan_as<Prepared>();
+    std::int64_t first = 0; // item of the part
+    for (std::int64_t p = 0; p < task.part_count; ++p) {
+        const Range own{max(begin - first, 0), min(end - first, parts[p].items)};
+        if (!own.empty())
+            convolution_run<V>(part_task(task, task.parts[p]), parts[p], own.begin, own.end, worker);
+        first += parts[p].items;
+    }
+    for (std::int64_t row = max(begin - first, 0); row < end - first; ++row) fill_background<V>(task, row);
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,178 @@
+// Products of two tensors' matrices: the register blocks of gemm_tile.h, for which a panel of columns of the
+// second factor is brought into their order each time. A panel stays in L1 or L2 while all rows of an item
+// pass; reading it once to pack it takes a small part of the time that those rows take.
+//
+// Registers and bound: those of gemm_tile.h. What limits it: few rows, and few columns of the first factor.
+
+#include "cpu/isa/instance.h"
+#include "cpu/kernels/convolution/gemm_tile.h"
+#include "cpu/kernels/convolution/pack.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/movement/copy_channels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// An item is a block of rows times a block of panels of one product.
+struct MatrixProductPlan {
+    std::int64_t rows, columns, depth; ///< of a product
+    std::int64_t panels, row_blocks, panel_blocks;
+    std::int64_t block_tiles;   ///< at most
+    std::int64_t tiles_bytes;   ///< of scratch, before the floats
+    std::int64_t panel_floats;  ///< before the zeros that sums start with
+    std::int64_t source_floats; ///< of a transposed source
+};
+
+/// Floats that sums start with.
+template <class V> inline constexpr std::int64_t start_floats = V::gemm_last_vectors * V::width;
+
+template <class V> Prepared matrix_product_prepare(const MatrixProductTask &task, const Planning &planning) {
+    constexpr std::int64_t item_operations = 200'000, min_tiles = 5;
+    const View &to = task.destination;
+    MatrixProductPlan plan;
+    plan.rows = to.width, plan.columns = to.channels;
+    plan.depth = task.transpose_source ? task.source.width : task.source.channels;
+    plan.panels = panel_count<V>(plan.columns);
+    const std::int64_t tiles = divide_up(plan.rows, V::gemm_rows), products = to.batch * to.height;
+    const std::int64_t operations = products * plan.rows * plan.columns * plan.depth;
+    const int threads = planning.threads;
+    const std::int64_t wanted =
+        threads == 1 ? 1 : clamped(operations / item_operations, 1, 4 * static_cast<std::int64_t>(threads));
+    // Panels are cut before rows, for which each panel would be packed again.
+    plan.panel_blocks = clamped(divide_up(wanted, products), 1, plan.panels);
+    plan.row_blocks = clamped(wanted / (products * plan.panel_blocks), 1, max(1, tiles / min_tiles));
+    // A block's rows should stay in L2 while panels pass.
+    const std::int64_t l2_floats = planning.caches.second / 2 / static_cast<std::int64_t>(sizeof(float));
+    plan.row_blocks = clamped(divide_up(plan.rows * plan.depth, l2_floats), plan.row_blocks, max(1, tiles));
+    plan.block_tiles = divide_up(tiles, plan.row_blocks);
+    plan.tiles_bytes = round_up(plan.block_tiles * static_cast<std::int64_t>(sizeof(PixelTile)), 64);
+    plan.panel_floats = round_up(plan.depth * V::gemm_last_vectors * V::width, 16);
+    plan.source_floats =
+        task.transpose_source ? round_up(plan.block_tiles * V::gemm_rows * plan.depth, 16) : 0;
+    const std::int64_t floats = plan.panel_floats + start_floats<V> + plan.source_floats;
+    return planning.keep(plan, products * plan.row_blocks * plan.panel_blocks,
+                         static_cast<std::size_t>(plan.tiles_bytes + floats * 4));
+}
+
+/// Rows [begin, end) of the transposed source: channels of all pixels of a row of pixels.
+template <class V>
+MPSCNN_INLINE void transpose_source(const float *from, std::ptrdiff_t stride, std::int64_t depth, Range rows,
+                                    float *to) {
+    for (std::int64_t k = 0; k < depth; ++k, from += stride)
+        for (std::int64_t row = rows.begin; row < rows.end; ++row)
+            to[(row - rows.begin) * depth + k] = from[row];
+}
+
+/// A panel of the second factor, times the scale: [depth][columns, up to whole vectors].
+template <class V>
+void pack_panel(const MatrixProductTask &task, const float *second, std::int64_t depth, Range columns,
+                float *packed) {
+    const std::ptrdiff_t stride = task.second.pixel_stride;
+    const std::int64_t pitch = round_up_to_width<V>(columns.size());
+    if (task.transpose_second)
+        for (std::int64_t first = columns.begin; first < columns.end; first += V::width)
+            pack_vector<V>(second + first * stride, stride, depth, min(V::width, columns.end - first),
+                           packed + first - columns.begin, pitch);
+    const auto scale = V::set1(task.scale);
+    for (std::int64_t k = 0; k < depth; ++k)
+        for (std::int64_t c = 0; c < columns.size(); c += V::width) {
+            float *to = packed + k * pitch + c;
+            const auto x = task.transpose_second
+                               ? V::load(to)
+                               : load_lanes<V>(second + k * stride + columns.begin + c, columns.size() - c);
+            V::store(to, V::mul(x, scale));
+        }
+}
+
+/// Tiles of even sizes over rows [begin, end), read at `source` and written at `to`.
+template <class V>
+inline std::int64_t cut_rows(const PixelRun &run, const float *source, float *to, std::int64_t rows,
+                             PixelTile *tiles) {
+    const std::int64_t count = divide_up(rows, V::gemm_rows);
+    for (std::int64_t i = 0; i < count; ++i) {
+        const Range part = part_of(rows, count, i);
+        tiles[i] = {&run,
+                    source + part.begin * run.pixel_stride,
+                    to + part.begin * run.destination_stride,
+                    nullptr,
+                    part.size(),
+                    0};
+    }
+    return count;
+}
+
+template <class V>
+inline ChannelPanel product_panel(const MatrixProductTask &task, Range columns, const float *packed,
+                                  const float *start, bool last) {
+    const std::int64_t writable = last ? task.destination.writable_channels - columns.begin : columns.size();
+    return {.weights = packed,
+            .bias = start,
+            .channel = columns.begin,
+            .offset = columns.begin,
+            .channels = columns.size(),
+            .writable = writable,
+            .epilogue = &task.epilogue,
+            .plain = writable >= round_up_to_width<V>(columns.size()),
+            .element = Element::float32,
+            .low = -__builtin_inff(),
+            .high = __builtin_inff(),
+            .ahead = reinterpret_cast<const char *>(packed),
+            .ahead_step = 0,
+            .ahead_tile = 0};
+}
+
+template <class V>
+void multiply_matrices(const MatrixProductTask &task, const MatrixProductPlan &plan, std::int64_t item,
+                       std::byte *scratch) {
+    const View &to = task.destination;
+    const std::int64_t panel_block = item % plan.panel_blocks,
+                       row_block = item / plan.panel_blocks % plan.row_blocks;
+    const std::int64_t product = item / (plan.panel_blocks * plan.row_blocks);
+    const std::int64_t image = product / to.height, y = product % to.height;
+    auto *tiles = reinterpret_cast<PixelTile *>(scratch);
+    auto *packed = reinterpret_cast<float *>(scratch + plan.tiles_bytes);
+    float *start = packed + plan.panel_floats, *transposed = start + start_floats<V>;
+    for (std::int64_t c = 0; c < start_floats<V>; c += V::width) V::store(start + c, V::zero());
+
+    // Blocks end between tiles, so that scratch has room for each.
+    const std::int64_t all_tiles = divide_up(plan.rows, V::gemm_rows);
+    const Range block = part_of(all_tiles, plan.row_blocks, row_block);
+    const Range rows{block.begin * V::gemm_rows, min(block.end * V::gemm_rows, plan.rows)};
+    PixelRun run = pointwise_run(plan.depth, task.source.pixel_stride, to.pixel_stride);
+    const float *source = pixel_at(task.source, image, y, 0);
+    if (task.transpose_source) {
+        transpose_source<V>(source, task.source.pixel_stride, plan.depth, rows, transposed);
+        run.pixel_stride = plan.depth;
+        source = transposed;
+    } else {
+        source += rows.begin * task.source.pixel_stride;
+    }
+    const std::int64_t count =
+        cut_rows<V>(run, source, pixel_at(to, image, y, rows.begin), rows.size(), tiles);
+    const float *second = pixel_at(task.second, image, y, 0);
+    const Range panels = part_of(plan.panels, plan.panel_blocks, panel_block);
+    for (std::int64_t p = panels.begin; p < panels.end; ++p) {
+        const Range columns = panel_outputs<V>(plan.columns, p);
+        pack_panel<V>(task, second, plan.depth, columns, packed);
+        const ChannelPanel panel = product_panel<V>(task, columns, packed, start, p + 1 == plan.panels);
+        const std::int64_t vectors = divide_up(columns.size(), V::width);
+        for (std::int64_t first = 0, next = 0; first < count; first = next) {
+            while (next < count && tiles[next].pixels == tiles[first].pixels) ++next;
+            tiles_function<V, float>(tiles[first].pixels, vectors)(tiles + first, next - first, panel);
+        }
+    }
+}
+
+template <class V>
+void matrix_product_run(const MatrixProductTask &task, const Prepared &prepared, std::int64_t begin,
+                        std::int64_t end, Worker &worker) {
+    const auto &plan = prepared.plan_as<MatrixProductPlan>();
+    for (std::int64_t item = begin; item < end; ++item)
+        multiply_matrices<V>(task, plan, item, worker.scratch);
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(MatrixProductTask, matrix_product)

@@ -1,0 +1,144 @@
+// Weights that are a tensor, in the order in which kernels read them.
+//
+// Bound by memory: 8 bytes for each weight, twice that for the data gradient's where they must change places.
+// What limits it: kernels of few outputs or inputs, whose lines of memory are used in part.
+
+#include "cpu/isa/instance.h"
+#include "cpu/kernels/convolution/convolution.h"
+#include "cpu/kernels/movement/copy_channels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// The least item, in weights.
+constexpr std::int64_t min_packed = 1 << 14;
+
+struct PackPlan {
+    std::int64_t panels; ///< of a group
+    std::int64_t items;
+    bool reorders; ///< to the order of `shape`, before it is packed
+};
+
+/// [outputs][height][width][inputs] of a group, as the source has it.
+inline std::int64_t image_floats(const ConstView &from) { return from.height * from.width * from.channels; }
+
+/// Each panel apart from the others.
+inline bool packs_panels(const PackTask &task) { return task.shape.algorithm == Algorithm::gemm; }
+
+template <class V> Prepared pack_prepare(const PackTask &task, const Planning &planning) {
+    const ConstView &from = task.source;
+    const ConvolutionShape &shape = task.shape;
+    const bool has_gaps = from.batch > 1 && from.image_stride != image_floats(from);
+    const std::int64_t floats = shape.outputs * shape.weights_per_output();
+    PackPlan plan{1, 1, false};
+    if (packs_panels(task)) {
+        plan.panels = panel_count<V>(shape.outputs / shape.groups);
+        if (planning.threads > 1) plan.items = clamped(floats / min_packed, 1, shape.groups * plan.panels);
+    } else {
+        plan.reorders = has_gaps || task.is_adjoint;
+    }
+    return planning.keep(plan, plan.items,
+                         plan.reorders ? static_cast<std::size_t>(floats) * sizeof(float) : 0);
+}
+
+/// A kernel position's weights of the group's first output.
+inline const float *tap_weights(const PackTask &task, std::int64_t group, std::int64_t tap) {
+    const ConstView &from = task.source;
+    const std::int64_t row = task.rows.first + tap / task.columns.count * task.rows.step,
+                       column = task.columns.first + tap % task.columns.count * task.columns.step;
+    return from.data + group * (from.batch / task.groups) * from.image_stride +
+           (row * from.width + column) * from.channels;
+}
+
+/// As gemm_pack_panel() does with weights in the order of `shape`: its outputs lie side by side in the
+/// source.
+template <class V>
+void pack_adjoint_panel(const PackTask &task, std::int64_t group, std::int64_t index, float *packed) {
+    const std::int64_t outputs = task.source.batch / task.groups;
+    const Range panel = panel_outputs<V>(task.source.channels, index);
+    const std::int64_t pitch = round_up_to_width<V>(panel.size());
+    for (std::int64_t tap = 0; tap < task.rows.count * task.columns.count; ++tap) {
+        const float *from = tap_weights(task, group, tap) + panel.begin;
+        for (std::int64_t output = 0; output < outputs; ++output, packed += pitch) {
+            copy_channels<V>(from, packed, panel.size());
+            for (std::int64_t i = panel.size(); i < pitch; ++i) packed[i] = 0.0f;
+            from += task.source.image_stride;
+        }
+    }
+}
+
+/// [inputs][rows][columns][outputs] of a group from its part of [outputs][height][width][inputs].
+inline void reorder_group(const PackTask &task, std::int64_t group, float *to) {
+    const std::int64_t outputs = task.source.batch / task.groups, inputs = task.source.channels;
+    const std::int64_t taps = task.rows.count * task.columns.count;
+    constexpr std::int64_t block = 16; // outputs, whose lines stay in L1 while inputs pass
+    for (std::int64_t begin = 0; begin < outputs; begin += block) {
+        const std::int64_t end = min(begin + block, outputs);
+        for (std::int64_t tap = 0; tap < taps; ++tap) {
+            const float *source = tap_weights(task, group, tap);
+            for (std::int64_t input = 0; input < inputs; ++input)
+                for (std::int64_t output = begin; output < end; ++output)
+                    to[(input * taps + tap) * outputs + output] =
+                        source[output * task.source.image_stride + input];
+        }
+    }
+}
+
+/// All weights in the order of `shape`.
+inline void reorder(const PackTask &task, float *to) {
+    const std::int64_t floats = task.shape.outputs * task.shape.weights_per_output();
+    if (task.is_adjoint) {
+        for (std::int64_t group = 0; group < task.groups; ++group)
+            reorder_group(task, group, to + group * (floats / task.groups));
+        return;
+    }
+    const std::int64_t depth = image_floats(task.source);
+    for (std::int64_t output = 0; output < task.source.batch; ++output)
+        copy_floats(task.source.data + output * task.source.image_stride, to + output * depth, depth);
+}
+
+inline void pack_bias(const PackTask &task) {
+    float *const bias = task.destination.data + task.weights_size;
+    std::int64_t given = 0;
+    if (task.has_bias) copy_floats(task.bias.data, bias, given = task.bias.channels);
+    for (; given < task.bias_size; ++given) bias[given] = 0.0f;
+}
+
+template <class V>
+void pack_run(const PackTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+              Worker &worker) {
+    const auto &plan = prepared.plan_as<PackPlan>();
+    const ConvolutionShape &shape = task.shape;
+    float *const packed = task.destination.data;
+    if (begin == 0) pack_bias(task);
+    if (!packs_panels(task)) {
+        const float *weights = task.source.data;
+        if (plan.reorders) {
+            float *const ordered = reinterpret_cast<float *>(worker.scratch);
+            reorder(task, ordered);
+            weights = ordered;
+        }
+        convolution_pack<V>(shape, weights, packed);
+        if (shape.algorithm == Algorithm::winograd)
+            gemm_pack<V>(shape, weights, packed + task.weights_size + task.bias_size);
+        return;
+    }
+    const std::int64_t outputs = task.source.batch / shape.groups;
+    for (std::int64_t item = begin; item < end; ++item) {
+        const Range panels = part_of(shape.groups * plan.panels, plan.items, item);
+        for (std::int64_t i = panels.begin; i < panels.end; ++i) {
+            const std::int64_t group = i / plan.panels, panel = i % plan.panels;
+            float *const to = packed + group * gemm_group_size<V>(shape) + panel_offset<V>(shape, panel);
+            if (task.is_adjoint)
+                pack_adjoint_panel<V>(task, group, panel, to);
+            else
+                gemm_pack_panel<V>(shape, task.source.data + group * outputs * task.source.image_stride,
+                                   task.source.image_stride, panel, to);
+        }
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(PackTask, pack)

@@ -1,0 +1,72 @@
+#pragma once
+
+// How a task over images, rows and channels is cut into items for the thread pool.
+
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Items are blocks of rows and channel vectors of one image.
+struct WorkSplit {
+    std::int64_t batch, rows, vectors, row_blocks, vector_blocks;
+
+    struct Item {
+        std::int64_t image;
+        Range rows, vectors;
+    };
+    MPSCNN_INLINE std::int64_t items() const { return batch * row_blocks * vector_blocks; }
+    MPSCNN_INLINE Item item(std::int64_t index) const {
+        const std::int64_t rows_index = index / vector_blocks;
+        return {rows_index / row_blocks, part_of(rows, row_blocks, rows_index % row_blocks),
+                part_of(vectors, vector_blocks, index % vector_blocks)};
+    }
+};
+
+/// A few items for each thread, so that a late one costs little, but none smaller than `least` of the whole
+/// `cost` (both in the caller's unit), or a quarter of it where there would be fewer than three for each.
+/// Channels are cut only when there are not enough rows; never for vectors = 1.
+MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
+                                   std::int64_t cost, std::int64_t least, int threads) {
+    std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
+    if (target > 1 && target < 3 * threads)
+        target = min(4 * cost / least, 3 * static_cast<std::int64_t>(threads));
+    if (target > 1) target = round_up(target, threads); // three items would keep two threads as long as four
+    WorkSplit split{batch, rows, vectors, 1, 1};
+    split.row_blocks = clamped(divide_up(target, max(batch, 1)), 1, max(rows, 1));
+    split.vector_blocks = clamped(target / max(batch * split.row_blocks, 1), 1, max(vectors, 1));
+    return split;
+}
+
+/// The least item of a pass over the elements of a tensor: some 4 microseconds.
+inline constexpr std::int64_t min_elements = 1 << 14;
+
+/// Items for such a pass that works on whole rows.
+MPSCNN_INLINE WorkSplit split_elements(const View &view, int threads) {
+    return split_work(view.batch, view.height, 1, view.batch * view.height * view.width * view.channels,
+                      min_elements, threads);
+}
+
+/// Items for a pass that works on single pixels, several times on the channels of each.
+MPSCNN_INLINE Prepared prepare_pixels(const View &view, const Planning &planning) {
+    const WorkSplit split =
+        split_work(view.batch, view.height, view.width, view.batch * view.height * view.width * view.channels,
+                   min_elements / 4, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+/// Calls visit(image, y, x) for each pixel of such items.
+template <class Visit>
+MPSCNN_INLINE void for_each_split_pixel(const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                                        Visit visit) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = item.vectors.begin; x < item.vectors.end; ++x) visit(item.image, y, x);
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

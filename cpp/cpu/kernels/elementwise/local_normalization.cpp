@@ -1,0 +1,220 @@
+// Normalizations by the neighbourhood of each element: channels beside it, or pixels around it.
+//
+// Sums over neighbouring channels double their length: log2(length) passes over a pixel's squares, which lie
+// in L1. Sums over pixels are first of columns, which the windows of a row share, then of
+// these. The power has shortcuts by roots and products for the exponents that networks have.
+//
+// Registers: a sum, a square and the power's terms, of one vector of elements. Bound by the power's
+// shortcuts, a root and a division for each vector (some 20 cycles); by the power's polynomials, some 40
+// operations, for any other exponent.
+
+#include "cpu/isa/instance.h"
+#include "cpu/isa/simd_math.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/elementwise/neighbour_sums.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+// Across channels
+
+template <class V> MPSCNN_INLINE NeighbourLayout<V> layout_of(const CrossChannelTask &task) {
+    return {task.before, task.after, task.destination.channels};
+}
+
+template <class V> Prepared cross_channel_prepare(const CrossChannelTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items(), layout_of<V>(task).bytes());
+}
+
+template <class V>
+void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, std::int64_t begin,
+                       std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const auto layout = layout_of<V>(task);
+    const View &to = task.destination;
+    float *squares = reinterpret_cast<float *>(worker.scratch), *sums = squares + layout.total;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y) {
+            for (std::int64_t x = 0; x < to.width; ++x) {
+                const float *from = pixel_at(task.source, item.image, y, x);
+                store_neighbours<V>(to.channels, layout, squares, [&](std::int64_t c, std::int64_t left) {
+                    const auto value = load_lanes<V>(from + c, left);
+                    return V::mul(value, value);
+                });
+                sum_neighbours<V>(squares, sums, task.before + 1 + task.after, layout);
+                for (std::int64_t c = 0; c < to.channels; c += V::width) {
+                    const auto base = V::fma(V::load(sums + c), V::set1(task.scale), V::set1(task.delta));
+                    const auto value =
+                        V::mul(load_lanes<V>(from + c, to.channels - c), inverse_power<V>(base, task.beta));
+                    finish_vector<V>(to, task.epilogue, item.image, y, x, c, value);
+                }
+            }
+        }
+    }
+}
+
+// Over a window
+
+/// Positions that a window covers along one axis.
+struct CentredTaps {
+    std::int64_t centre;
+    Range inside;               ///< of the source
+    std::int64_t before, after; ///< how many lie before and behind it
+
+    MPSCNN_INLINE CentredTaps(const CentredAxis &axis, std::int64_t output, std::int64_t size)
+        : centre(output + axis.offset) {
+        const std::int64_t first = centre - axis.kernel / 2, last = first + axis.kernel;
+        inside.begin = clamped(first, 0, size);
+        inside.end = clamped(last, inside.begin, size);
+        before = min(max(-first, 0), axis.kernel);
+        after = axis.kernel - before - inside.size();
+    }
+};
+
+/// Sum of term(value) over a window: value(i) at the positions inside, `low` and `high` outside.
+template <class V, class Value, class Term>
+MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg low, typename V::reg high,
+                                       Value value, Term term) {
+    auto sum = V::zero();
+    if (taps.before > 0) sum = V::mul(term(low), V::set1(static_cast<float>(taps.before)));
+    for (std::int64_t i = taps.inside.begin; i < taps.inside.end; ++i) sum = V::add(sum, term(value(i)));
+    if (taps.after > 0) sum = V::fma(term(high), V::set1(static_cast<float>(taps.after)), sum);
+    return sum;
+}
+
+/// Channels that are worked on at a time, so that the columns of a row stay in the cache.
+template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormalizationTask &task) {
+    constexpr std::int64_t most = 32;
+    return min(most, round_up(task.source.channels, V::width));
+}
+
+/// A row of outputs and a block of channels. The windows of a row share their columns, of which `squares`
+/// holds the sums of the squares (spatial) or of the squared deviations from `means` (local contrast).
+template <class V> struct WindowRow {
+    using reg = typename V::reg;
+
+    const WindowNormalizationTask &task;
+    std::int64_t image, y, channel, pitch;
+    float *squares, *means;
+
+    MPSCNN_INLINE WindowRow(const WindowNormalizationTask &of, std::byte *scratch, std::int64_t in_image,
+                            std::int64_t row, std::int64_t block)
+        : task(of), image(in_image), y(row), channel(block * channel_block<V>(of)),
+          pitch(channel_block<V>(of)), squares(reinterpret_cast<float *>(scratch)),
+          means(squares + of.source.width * pitch) {}
+
+    MPSCNN_INLINE std::int64_t channels() const { return min(pitch, task.source.channels - channel); }
+    MPSCNN_INLINE reg source(std::int64_t row, std::int64_t x, std::int64_t c) const {
+        return load_lanes<V>(pixel_at(task.source, image, row, x) + channel + c, channels() - c);
+    }
+
+    MPSCNN_INLINE void store_column(const CentredTaps &taps, std::int64_t x, std::int64_t c) const {
+        const auto value = [&](std::int64_t row) { return source(row, x, c); };
+        const reg low = task.clamps ? value(0) : V::zero();
+        const reg high = task.clamps ? value(task.source.height - 1) : V::zero();
+        float *square = squares + x * pitch + c;
+        if (task.kind == WindowNormalizationKind::spatial)
+            return V::store(square, sum_taps<V>(taps, low, high, value, [](reg v) { return V::mul(v, v); }));
+        const auto sum = sum_taps<V>(taps, low, high, value, [](reg v) { return v; });
+        const auto mean = V::div(sum, V::set1(static_cast<float>(task.vertical.kernel)));
+        V::store(means + x * pitch + c, mean);
+        V::store(square, sum_taps<V>(taps, low, high, value, [&](reg v) {
+                     const auto away = V::sub(v, mean);
+                     return V::mul(away, away);
+                 }));
+    }
+
+    /// Sum of term over the columns of a window.
+    template <class Term>
+    MPSCNN_INLINE reg sum_columns(const CentredTaps &taps, const float *columns, std::int64_t c,
+                                  Term term) const {
+        const auto value = [&](std::int64_t x) { return V::load(columns + x * pitch + c); };
+        const reg low = task.clamps && taps.before > 0 ? value(0) : V::zero();
+        const reg high = task.clamps && taps.after > 0 ? value(task.source.width - 1) : V::zero();
+        return sum_taps<V>(taps, low, high, value, term);
+    }
+
+    /// The element in the middle of a window.
+    MPSCNN_INLINE reg centre(std::int64_t row, std::int64_t x, std::int64_t c) const {
+        const std::int64_t inside_row = clamped(row, 0, task.source.height - 1),
+                           inside_x = clamped(x, 0, task.source.width - 1);
+        const bool outside = row != inside_row || x != inside_x;
+        return outside && !task.clamps ? V::zero() : source(inside_row, inside_x, c);
+    }
+
+    MPSCNN_INLINE reg normalized(const CentredTaps &taps, reg x, std::int64_t c) const {
+        const auto itself = [](reg v) { return v; };
+        const auto kernel_height = static_cast<float>(task.vertical.kernel),
+                   kernel_width = static_cast<float>(task.horizontal.kernel);
+        auto spread = sum_columns(taps, squares, c, itself);
+        if (task.kind == WindowNormalizationKind::local_contrast) {
+            const auto mean = V::div(sum_columns(taps, means, c, itself), V::set1(kernel_width));
+            // The columns' deviations from their own means, and those of their means.
+            const auto between = sum_columns(taps, means, c, [&](reg v) {
+                const auto away = V::sub(v, mean);
+                return V::mul(away, away);
+            });
+            spread = V::fma(between, V::set1(kernel_height), spread);
+            x = V::mul(V::set1(task.ps), V::fma(V::set1(-task.p0), mean, x));
+        }
+        const auto mean_spread = V::div(spread, V::set1(kernel_height * kernel_width));
+        const auto base = V::fma(mean_spread, V::set1(task.alpha), V::set1(task.delta));
+        const auto result = V::mul(x, inverse_power<V>(base, task.beta));
+        if (task.kind == WindowNormalizationKind::spatial) return result;
+        return V::add(result, V::set1(task.pm));
+    }
+
+    void run() const {
+        const CentredTaps rows(task.vertical, y, task.source.height),
+            first(task.horizontal, 0, task.source.width),
+            last(task.horizontal, task.destination.width - 1, task.source.width);
+        // At least one column: windows that lie outside may clamp to it.
+        const std::int64_t begin = min(first.inside.begin, task.source.width - 1),
+                           end = max(last.inside.end, begin + 1);
+        for (std::int64_t x = begin; x < end; ++x)
+            for (std::int64_t c = 0; c < channels(); c += V::width) store_column(rows, x, c);
+        for (std::int64_t x = 0; x < task.destination.width; ++x) {
+            const CentredTaps columns(task.horizontal, x, task.source.width);
+            for (std::int64_t c = 0; c < channels(); c += V::width)
+                finish_vector<V>(task.destination, task.epilogue, image, y, x, channel + c,
+                                 normalized(columns, centre(rows.centre, columns.centre, c), c));
+        }
+    }
+};
+
+template <class V> WorkSplit window_normalization_split(const WindowNormalizationTask &task, int threads) {
+    constexpr std::int64_t least = 1 << 15; // positions read: some 5 microseconds
+    const View &to = task.destination;
+    const std::int64_t taps =
+        min(task.vertical.kernel, task.source.height) + min(task.horizontal.kernel, task.source.width) + 8;
+    return split_work(to.batch, to.height, divide_up(to.channels, channel_block<V>(task)),
+                      to.batch * to.height * to.width * to.channels * taps, least, threads);
+}
+
+template <class V>
+Prepared window_normalization_prepare(const WindowNormalizationTask &task, const Planning &planning) {
+    const WorkSplit split = window_normalization_split<V>(task, planning.threads);
+    const std::int64_t columns = task.source.width * channel_block<V>(task);
+    return planning.keep(split, split.items(), static_cast<std::size_t>(2 * columns) * sizeof(float));
+}
+
+template <class V>
+void window_normalization_run(const WindowNormalizationTask &task, const Prepared &prepared,
+                              std::int64_t begin, std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t block = item.vectors.begin; block < item.vectors.end; ++block)
+                WindowRow<V>(task, worker.scratch, item.image, y, block).run();
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(CrossChannelTask, cross_channel)
+MPSCNN_KERNEL(WindowNormalizationTask, window_normalization)

@@ -1,0 +1,73 @@
+#pragma once
+
+// What normalizations by neighbouring channels and their gradients share.
+
+#include "cpu/isa/simd_math.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// base^-beta: 5 ulp. For the exponents that networks have roots and products, which cost far less than a
+/// power.
+template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg base, float beta) {
+    const auto one = V::set1(1.0f);
+    if (beta == 0.5f) return V::div(one, V::sqrt(base));
+    if (beta == 0.75f) {
+        const auto root = V::sqrt(base);
+        return V::div(one, V::mul(root, V::sqrt(root)));
+    }
+    if (beta == 1.0f) return V::div(one, base);
+    if (beta == 5.0f) {
+        const auto inverse = V::div(one, base), square = V::mul(inverse, inverse);
+        return V::mul(V::mul(square, square), inverse);
+    }
+    return power<V>(base, -beta);
+}
+
+/// Where values of a pixel's channels lie in a worker's memory: zeros stand for channels that do not exist.
+template <class V> struct NeighbourLayout {
+    std::int64_t before, channels, total;
+
+    MPSCNN_INLINE NeighbourLayout(std::int64_t neighbours_before, std::int64_t neighbours_after,
+                                  std::int64_t pixel_channels)
+        : before(neighbours_before), channels(round_up(pixel_channels, V::width)),
+          total(before + channels + neighbours_after + 2 * V::width) {}
+    /// With the sums behind them.
+    MPSCNN_INLINE std::size_t bytes() const {
+        return static_cast<std::size_t>(total + channels) * sizeof(float);
+    }
+};
+
+/// value(channel, channels left) for each vector of a pixel's channels; lanes that are no channels are zero.
+template <class V, class Value>
+MPSCNN_INLINE void store_neighbours(std::int64_t channels, const NeighbourLayout<V> &layout, float *values,
+                                    Value value) {
+    for (std::int64_t i = 0; i < layout.before; i += V::width) V::store(values + i, V::zero());
+    for (std::int64_t c = 0; c < channels; c += V::width)
+        V::store(values + layout.before + c, value(c, channels - c));
+    for (std::int64_t i = layout.before + layout.channels; i + V::width <= layout.total; i += V::width)
+        V::store(values + i, V::zero());
+}
+
+/// sums[c] = values[c] + .. + values[c + length - 1]: sums of 1, 2, 4, ... neighbours, in place of the
+/// values, are added up as the binary digits of `length` say.
+template <class V>
+MPSCNN_INLINE void sum_neighbours(float *values, float *sums, std::int64_t length,
+                                  const NeighbourLayout<V> &layout) {
+    for (std::int64_t c = 0; c < layout.channels; c += V::width) V::store(sums + c, V::zero());
+    std::int64_t summed = 0;
+    for (std::int64_t run = 1;; run *= 2) {
+        if (length & run) {
+            for (std::int64_t c = 0; c < layout.channels; c += V::width)
+                V::store(sums + c, V::add(V::load(sums + c), V::load(values + c + summed)));
+            summed += run;
+        }
+        if (summed == length) return;
+        for (std::int64_t i = 0; i + run + V::width <= layout.total; i += V::width)
+            V::store(values + i, V::add(V::load(values + i), V::load(values + i + run)));
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

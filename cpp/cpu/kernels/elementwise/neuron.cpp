@@ -1,0 +1,106 @@
+// Activation functions that other kernels call out of line: a call for some vectors at a time costs little
+// beside these functions, and every kernel's own code stays small.
+//
+// Registers: two vectors side by side, whose chains of dependent operations overlap; polynomials'
+// coefficients come from memory. Bound by arithmetic: some ten operations (hard sigmoid 3, tanh and
+// exponential about 20, a power about 40) for each vector.
+
+#include "cpu/isa/instance.h"
+#include "cpu/isa/kernel_math.h"
+#include "cpu/isa/kernels.h"
+#include "cpu/isa/simd_math.h"
+#include "cpu/isa/simd_twice.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// values[i] = function(values[i]), by pairs of vectors; a last one without a partner is its own.
+template <class V, class Function>
+MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
+    for (std::int64_t i = 0; i < count; i += 2 * V::width) {
+        float *first = values + i, *second = values + min(i + V::width, count - V::width);
+        const auto result = function(typename Twice<V>::reg{V::load(first), V::load(second)});
+        V::store(first, result.first);
+        V::store(second, result.second);
+    }
+}
+
+/// values[i] = function(values[i]); `count` is a multiple of the register's width.
+template <class Register> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
+    using V = Twice<Register>;
+    const auto a = V::set1(activation.a), b = V::set1(activation.b);
+    const auto zero = V::zero(), one = V::set1(1.0f);
+    const auto linear = [&](auto x) { return V::fma(a, x, b); };
+    const auto replace = [&](auto function) { replace_each<Register>(values, count, function); };
+    switch (activation.function) {
+    case NeuronKind::sigmoid:
+        return replace([&](auto x) { return sigmoid<V>(x); });
+    case NeuronKind::hard_sigmoid:
+        return replace([&](auto x) { return V::min(one, V::max(zero, linear(x))); });
+    case NeuronKind::tanh:
+        return replace([&](auto x) { return V::mul(a, hyperbolic_tangent<V>(V::mul(b, x))); });
+    case NeuronKind::absolute:
+        return replace([&](auto x) { return V::add(absolute<V>(x), zero); }); // -0 + 0 is 0
+    case NeuronKind::softplus:
+        return replace([&](auto x) { return V::mul(a, softplus<V>(V::mul(b, x))); });
+    case NeuronKind::softsign:
+        return replace([&](auto x) { return V::div(x, V::add(one, absolute<V>(x))); });
+    case NeuronKind::elu:
+        return replace([&](auto x) {
+            const auto below = V::mul(a, expm1<V>(V::min(zero, x)));
+            return V::select(V::less(x, zero), below, x);
+        });
+    case NeuronKind::power:
+        return replace([&](auto x) { return power<V>(linear(x), activation.c); });
+    case NeuronKind::exponential:
+        if (activation.c == 1.0f && activation.c_low == 0.0f) // base e
+            return replace([&](auto x) { return exponential<V>(linear(x)); });
+        return replace(
+            [&](auto x) { return scaled_exponential<V>(linear(x), activation.c, activation.c_low); });
+    case NeuronKind::logarithm:
+        return replace(
+            [&](auto x) { return scaled_logarithm<V>(linear(x), activation.c, activation.c_low); });
+    case NeuronKind::gelu:
+        return replace([&](auto x) { return gelu<V>(x); });
+    case NeuronKind::hard_swish:
+        return replace([&](auto x) {
+            const auto limited = V::min(V::set1(6.0f), V::max(zero, V::add(x, V::set1(3.0f))));
+            return V::mul(x, V::mul(limited, V::set1(1.0f / 6.0f))); // x * limited might overflow
+        });
+    case NeuronKind::swish:
+        return replace([&](auto x) { return times_sigmoid<V>(x, V::mul(b, x)); });
+    case NeuronKind::mish:
+        return replace([&](auto x) { return mish<V>(x); });
+    case NeuronKind::gelu_tanh:
+        return replace([&](auto x) {
+            // (1 + tanh y) / 2 is the sigmoid of 2 y; 2 sqrt(2 / pi) times 1 and 0.044715.
+            const auto factor = V::fma(V::set1(0.0713548163f), V::mul(x, x), V::set1(1.59576912f));
+            return times_sigmoid<V>(x, V::mul(x, factor));
+        });
+    case NeuronKind::sign:
+        return replace([&](auto x) {
+            const auto at_min_zero = V::select(V::less(zero, x), one, x);
+            return V::select(V::less(x, zero), negate<V>(one), at_min_zero);
+        });
+    case NeuronKind::floor:
+        return replace([&](auto x) { return floor<V>(x); });
+    case NeuronKind::ceil:
+        return replace([&](auto x) { return negate<V>(floor<V>(negate<V>(x))); });
+    case NeuronKind::round:
+        return replace([&](auto x) { return nearest_whole<V>(x); });
+    case NeuronKind::erf:
+        return replace([&](auto x) { return erf<V>(x); });
+    case NeuronKind::none: // kernels compute these themselves
+    case NeuronKind::relu:
+    case NeuronKind::linear:
+    case NeuronKind::prelu:
+    case NeuronKind::relun:
+    case NeuronKind::clamp:
+        return;
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+void mpscnn::cpu::MPSCNN_SET::get(NeuronFunctions &functions) { functions = {neuron_apply<Simd>}; }

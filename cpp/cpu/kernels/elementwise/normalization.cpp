@@ -1,0 +1,310 @@
+// Normalization by statistics of the data in three passes: moments of parts of an image, which are cut by the
+// image's size alone; their union (Chan, Golub and LeVeque 1979); scale and shift.
+//
+// Registers: sums, sums of squares and means of four vectors of channels. Bound by memory or the caches: the
+// moments read each part twice, the second time from a cache, scale and shift reads and writes once.
+
+#include "cpu/isa/instance.h"
+#include "cpu/kernels/convolution/stream.h"
+#include "cpu/kernels/elementwise/elementwise.h"
+#include "cpu/kernels/elementwise/recomputed_normalization.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+// Moments
+
+/// action(first pixel, how many) for pieces of a range of an image's pixels that lie in one row. Pieces are
+/// short: an error of a sum grows with the length of a piece plus the number of pieces, not their product.
+template <class Action>
+MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Range pixels, Action action) {
+    constexpr std::int64_t longest = 64;
+    for (std::int64_t pixel = pixels.begin; pixel < pixels.end;) {
+        const std::int64_t y = pixel / view.width, x = pixel % view.width;
+        const std::int64_t count = min(min(view.width - x, pixels.end - pixel), longest);
+        action(pixel_at(view, image, y, x), count);
+        pixel += count;
+    }
+}
+
+/// Adds term(sums of the piece, x) up over the pixels of a part for `count` vectors of channels.
+template <class V, int count, bool partial, int kinds, class Term>
+MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pixels, std::int64_t channel,
+                            typename V::reg (&sums)[kinds][count], Term term) {
+    for (auto &kind : sums)
+        for (auto &sum : kind) sum = V::zero();
+    for_each_piece(from, image, pixels, [&](const float *at, std::int64_t length) {
+        typename V::reg piece[kinds][count];
+        for (auto &kind : piece)
+            for (auto &sum : kind) sum = V::zero();
+        at += channel;
+        for (std::int64_t i = 0; i < length; ++i, at += from.pixel_stride) {
+#pragma GCC unroll 4
+            for (int v = 0; v < count; ++v) {
+                prefetch<V::width>(at + v * V::width);
+                const auto x =
+                    partial ? V::load_partial(at, from.channels - channel) : V::load(at + v * V::width);
+                term(piece, v, x);
+            }
+        }
+        for (int kind = 0; kind < kinds; ++kind)
+            for (int v = 0; v < count; ++v) sums[kind][v] = V::add(sums[kind][v], piece[kind][v]);
+    });
+}
+
+/// Moments of a part for `count` vectors of channels: the mean first, then the deviations from it, which also
+/// show what rounding took from the mean.
+template <class V, int count, bool partial>
+__attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_t image, std::int64_t part,
+                                            Range pixels, std::int64_t channel) {
+    using reg = typename V::reg;
+    const ConstView &from = task.source;
+    const View &to = task.destination;
+    const auto size = V::set1(static_cast<float>(pixels.size()));
+    reg mean[1][count], deviations[2][count];
+    sum_part<V, count, partial>(from, image, pixels, channel, mean, [](reg(&sums)[1][count], int v, reg x) {
+        sums[0][v] = V::add(sums[0][v], x);
+    });
+    for (auto &sum : mean[0]) sum = V::div(sum, size);
+    sum_part<V, count, partial>(from, image, pixels, channel, deviations,
+                                [&](reg(&sums)[2][count], int v, reg x) {
+                                    const auto deviation = V::sub(x, mean[0][v]);
+                                    sums[0][v] = V::add(sums[0][v], deviation);
+                                    sums[1][v] = V::fma(deviation, deviation, sums[1][v]);
+                                });
+    for (int v = 0; v < count; ++v) {
+        const std::int64_t at = channel + v * V::width, writable = to.writable_channels - at;
+        const auto rest = V::div(deviations[0][v], size);
+        // About mean + rest instead of mean.
+        const auto squares = V::max(V::zero(), V::sub(deviations[1][v], V::mul(deviations[0][v], rest)));
+        store_lanes<V>(pixel_at(to, image, part, moments_mean) + at, mean[0][v], writable);
+        store_lanes<V>(pixel_at(to, image, part, moments_rest) + at, rest, writable);
+        store_lanes<V>(pixel_at(to, image, part, moments_squares) + at, squares, writable);
+    }
+}
+
+template <class V> Prepared moments_prepare(const MomentsTask &task, const Planning &) {
+    return {.items = task.destination.batch * task.destination.height};
+}
+
+template <class V>
+void moments_run(const MomentsTask &task, const Prepared &, std::int64_t begin, std::int64_t end, Worker &) {
+    constexpr int block = 4;
+    const ConstView &from = task.source;
+    const std::int64_t parts = task.destination.height;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const std::int64_t image = index / parts, part = index % parts;
+        const Range pixels = part_of(from.height * from.width, parts, part);
+        std::int64_t channel = 0;
+        for (; channel + block * V::width <= from.channels; channel += block * V::width)
+            part_moments<V, block, false>(task, image, part, pixels, channel);
+        for (; channel + V::width <= from.channels; channel += V::width)
+            part_moments<V, 1, false>(task, image, part, pixels, channel);
+        if (channel < from.channels) part_moments<V, 1, true>(task, image, part, pixels, channel);
+    }
+}
+
+// Statistics
+
+/// Mean (first + rest) and variance of one vector of channels over the parts of the images [images).
+template <class V>
+MPSCNN_INLINE void unite_parts(const StatisticsTask &task, Range images, std::int64_t channel,
+                               typename V::reg &first, typename V::reg &rest, typename V::reg &variance) {
+    const ConstView &from = task.source;
+    const std::int64_t left = from.channels - channel;
+    const auto read = [&](std::int64_t image, std::int64_t part, MomentsRow row) {
+        return load_lanes<V>(pixel_at(from, image, part, row) + channel, left);
+    };
+    const auto size = [&](std::int64_t part) {
+        return V::set1(static_cast<float>(part_of(task.pixels, from.height, part).size()));
+    };
+    const auto total = V::set1(static_cast<float>(task.pixels * images.size()));
+    first = read(images.begin, 0, moments_mean);
+    rest = variance = V::zero();
+    const auto distance = [&](std::int64_t image, std::int64_t part) {
+        return V::add(V::sub(read(image, part, moments_mean), first), read(image, part, moments_rest));
+    };
+    for (std::int64_t image = images.begin; image < images.end; ++image)
+        for (std::int64_t part = 0; part < from.height; ++part)
+            rest = V::fma(distance(image, part), size(part), rest);
+    rest = V::div(rest, total);
+    for (std::int64_t image = images.begin; image < images.end; ++image) {
+        for (std::int64_t part = 0; part < from.height; ++part) {
+            const auto away = V::sub(distance(image, part), rest);
+            const auto within = read(image, part, moments_squares);
+            variance = V::add(variance, V::fma(V::mul(away, away), size(part), within));
+        }
+    }
+    variance = V::div(variance, total);
+}
+
+/// Gives all channels of a group the mean and variance of the group, in place.
+inline void unite_channels(const View &to, std::int64_t image, Range channels) {
+    float *means = pixel_at(to, image, statistics_mean, 0),
+          *variances = pixel_at(to, image, statistics_variance, 0),
+          *rests = pixel_at(to, image, statistics_rest, 0);
+    const auto count = static_cast<double>(channels.size());
+    double mean = 0, variance = 0;
+    for (std::int64_t c = channels.begin; c < channels.end; ++c)
+        mean += static_cast<double>(means[c]) + static_cast<double>(rests[c]);
+    mean /= count;
+    for (std::int64_t c = channels.begin; c < channels.end; ++c) {
+        const double away = static_cast<double>(means[c]) + static_cast<double>(rests[c]) - mean;
+        variance += static_cast<double>(variances[c]) + away * away;
+    }
+    variance /= count;
+    for (std::int64_t c = channels.begin; c < channels.end; ++c) {
+        means[c] = static_cast<float>(mean);
+        variances[c] = static_cast<float>(variance);
+        rests[c] = static_cast<float>(mean - static_cast<double>(means[c]));
+    }
+}
+
+/// Whether sums of float squares say how far the elements of a channel lie apart.
+inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int64_t channel) {
+    const float square = pixel_at(task.destination, image, statistics_variance, 0)[channel] + task.epsilon;
+    return square >= 1e-30f && square < __builtin_inff();
+}
+
+/// The statistics of some channels together, from the image itself and in double.
+__attribute__((noinline)) inline void measure_channels(const StatisticsTask &task, std::int64_t image,
+                                                       Range channels) {
+    const ConstView &from = task.second;
+    const View &to = task.destination;
+    const auto sum = [&](auto term) {
+        double total = 0;
+        for (std::int64_t y = 0; y < from.height; ++y)
+            for (std::int64_t x = 0; x < from.width; ++x)
+                for (std::int64_t c = channels.begin; c < channels.end; ++c)
+                    total += term(static_cast<double>(pixel_at(from, image, y, x)[c]));
+        return total / static_cast<double>(from.height * from.width * channels.size());
+    };
+    const double mean = sum([](double x) { return x; });
+    const double variance = sum([mean](double x) { return (x - mean) * (x - mean); });
+    // The power of two below the deviation, and its inverse.
+    constexpr std::uint64_t exponent_bits = 0x7ff0000000000000;
+    const auto bits = __builtin_bit_cast(std::uint64_t, __builtin_sqrt(variance)) & exponent_bits;
+    const double below = __builtin_bit_cast(double, bits);
+    double factor = 1.0;
+    if (below > 0x1p-126 && below < 0x1p127) factor = 1.0 / below;
+    for (std::int64_t c = channels.begin; c < channels.end; ++c) {
+        const auto at = [&](StatisticsRow row) { return pixel_at(to, image, row, 0) + c; };
+        *at(statistics_mean) = static_cast<float>(mean);
+        *at(statistics_variance) = static_cast<float>(variance * factor * factor);
+        *at(statistics_rest) = static_cast<float>(mean - static_cast<double>(*at(statistics_mean)));
+        *at(statistics_factor) = static_cast<float>(factor);
+    }
+}
+
+template <class V> WorkSplit statistics_split(const StatisticsTask &task, int threads) {
+    constexpr std::int64_t least = 1 << 13; // floats read: some microseconds
+    const ConstView &from = task.source;
+    const std::int64_t vectors = task.groups > 0 ? 1 : divide_up(from.channels, V::width);
+    return split_work(task.destination.batch, 1, vectors,
+                      from.batch * from.height * from.channels * moments_rows, least, threads);
+}
+
+template <class V> Prepared statistics_prepare(const StatisticsTask &task, const Planning &planning) {
+    const WorkSplit split = statistics_split<V>(task, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::int64_t begin,
+                    std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const View &to = task.destination;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        const Range images = to.batch == 1 ? Range{0, task.source.batch} : Range{item.image, item.image + 1};
+        const std::int64_t last = task.groups > 0 ? divide_up(to.channels, V::width) : item.vectors.end;
+        for (std::int64_t vector = item.vectors.begin; vector < last; ++vector) {
+            const std::int64_t channel = vector * V::width, writable = to.writable_channels - channel;
+            typename V::reg mean, rest, variance;
+            unite_parts<V>(task, images, channel, mean, rest, variance);
+            const bool complete = to.height == statistics_rows;
+            if (complete) {
+                store_lanes<V>(pixel_at(to, item.image, statistics_rest, 0) + channel, rest, writable);
+                store_lanes<V>(pixel_at(to, item.image, statistics_factor, 0) + channel, V::set1(1.0f),
+                               writable);
+            }
+            store_lanes<V>(pixel_at(to, item.image, statistics_mean, 0) + channel,
+                           complete ? mean : V::add(mean, rest), writable);
+            store_lanes<V>(pixel_at(to, item.image, statistics_variance, 0) + channel, variance, writable);
+        }
+        for (std::int64_t group = 0; group < task.groups; ++group)
+            unite_channels(to, item.image, part_of(to.channels, task.groups, group));
+        if (!task.second.data) continue;
+        const std::int64_t size = task.groups > 0 ? to.channels / task.groups : 1;
+        const std::int64_t end = task.groups > 0 ? to.channels : min(to.channels, last * V::width);
+        for (std::int64_t c = item.vectors.begin * V::width; c < end; c += size)
+            if (!is_in_range(task, item.image, c)) measure_channels(task, item.image, {c, c + size});
+    }
+}
+
+// Normalization
+
+/// Floats of each of the three arrays that a worker prepares.
+template <class V> std::int64_t prepared_channels(const NormalizationTask &task) {
+    return round_up(task.destination.channels, V::width);
+}
+
+template <class V> Prepared normalization_prepare(const NormalizationTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items(),
+                         static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float));
+}
+
+/// (x - mean) * scale + shift for one image; the arrays have whole vectors.
+template <class V> struct ImageNormalization {
+    float *mean, *scale, *shift;
+
+    MPSCNN_INLINE ImageNormalization(const NormalizationTask &task, std::byte *scratch)
+        : mean(reinterpret_cast<float *>(scratch)), scale(mean + prepared_channels<V>(task)),
+          shift(scale + prepared_channels<V>(task)) {}
+
+    void prepare(const NormalizationTask &task, std::int64_t image) const {
+        const ConstView &statistics = task.second;
+        const std::int64_t of = statistics.batch == 1 ? 0 : image;
+        for (std::int64_t channel = 0; channel < task.destination.channels; channel += V::width) {
+            const std::int64_t left = task.destination.channels - channel;
+            const auto read = [&](StatisticsRow row) {
+                return load_lanes<V>(pixel_at(statistics, of, row, 0) + channel, left);
+            };
+            const bool complete = statistics.height == statistics_rows;
+            const auto factor = complete ? read(statistics_factor) : V::set1(1.0f);
+            ScaleAndShift<V> own(statistics, of, task.epsilon, task.gamma, task.beta, channel, left, factor);
+            if (complete) own.shift = V::sub(own.shift, V::mul(read(statistics_rest), own.scale));
+            V::store(mean + channel, read(statistics_mean));
+            V::store(scale + channel, own.scale);
+            V::store(shift + channel, own.shift);
+        }
+    }
+};
+
+template <class V>
+void normalization_run(const NormalizationTask &task, const Prepared &prepared, std::int64_t begin,
+                       std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const ImageNormalization<V> own(task, worker.scratch);
+    for (std::int64_t index = begin; index < end; ++index) {
+        own.prepare(task, split.item(index).image);
+        for_each_vector<V>(
+            task.destination, task.epilogue, split, index, index + 1,
+            [&](std::int64_t image, std::int64_t y, std::int64_t x) {
+                const float *from = pixel_at(task.source, image, y, x);
+                return [=](std::int64_t channel, std::int64_t left) {
+                    return V::fma(V::sub(load_lanes<V>(from + channel, left), V::load(own.mean + channel)),
+                                  V::load(own.scale + channel), V::load(own.shift + channel));
+                };
+            });
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(AffineTask, affine)
+MPSCNN_KERNEL(MomentsTask, moments)
+MPSCNN_KERNEL(StatisticsTask, statistics)
+MPSCNN_KERNEL(NormalizationTask, normalization)

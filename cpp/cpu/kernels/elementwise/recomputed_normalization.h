@@ -1,0 +1,73 @@
+#pragma once
+
+// What a batch normalization and the activation behind it made, of what they read: gradients need not keep
+// it.
+
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// By which a vector of channels is multiplied, after the mean was subtracted, and what is added: the forward
+/// pass's bits.
+template <class V> struct ScaleAndShift {
+    typename V::reg scale, shift;
+
+    /// Without `gamma` and `beta` they are 1 and 0. The variance is that of the source times `factor`.
+    MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
+                                const float *gamma, const float *beta, std::int64_t channel,
+                                std::int64_t left, typename V::reg factor = V::set1(1.0f)) {
+        const auto variance =
+            load_lanes<V>(pixel_at(statistics, image, statistics_variance, 0) + channel, left);
+        const auto added = V::mul(V::mul(V::set1(epsilon), factor), factor);
+        const auto deviation = V::sqrt(V::add(variance, added));
+        const auto size = gamma ? load_lanes<V>(gamma + channel, left) : V::set1(1.0f);
+        scale = V::div(V::mul(size, factor), deviation);
+        shift = beta ? load_lanes<V>(beta + channel, left) : V::zero();
+    }
+    MPSCNN_INLINE ScaleAndShift(const NormalizationAnew &normalization, const ConstView &statistics,
+                                float epsilon, std::int64_t channel, std::int64_t left)
+        : ScaleAndShift(statistics, 0, epsilon, normalization.has_gamma ? normalization.gamma.data : nullptr,
+                        normalization.has_beta ? normalization.beta.data : nullptr, channel, left) {}
+};
+
+/// Copies a tensor's pixels as they are behind the normalization.
+template <class V> class NormalizedCopy {
+public:
+    /// Of the memory that it is given: any vector of channels can be read, wherever it begins.
+    static std::int64_t floats(std::int64_t channels) { return 3 * pitch(channels); }
+
+    template <class TaskType>
+    NormalizedCopy(const TaskType &task, float *memory)
+        : means_(memory), scales_(means_ + pitch(task.source.channels)),
+          shifts_(scales_ + pitch(task.source.channels)),
+          clamp_(Limits{task.normalization.low, task.normalization.high}) {
+        const std::int64_t channels = task.source.channels;
+        for (std::int64_t c = 0; c < channels; c += V::width) {
+            const std::int64_t left = channels - c;
+            const ScaleAndShift<V> own(task.normalization, task.statistics, task.epsilon, c, left);
+            V::store(means_ + c, load_lanes<V>(pixel_at(task.statistics, 0, statistics_mean, 0) + c, left));
+            V::store(scales_ + c, own.scale);
+            V::store(shifts_ + c, own.shift);
+        }
+    }
+
+    /// `count` channels of a pixel, `channel` the first.
+    MPSCNN_INLINE void operator()(const float *from, float *to, std::int64_t channel,
+                                  std::int64_t count) const {
+        for (std::int64_t c = 0; c < count; c += V::width) {
+            const std::int64_t at = channel + c, left = count - c;
+            const auto away = V::sub(load_lanes<V>(from + c, left), V::load(means_ + at));
+            store_lanes<V>(to + c, clamp_(V::fma(away, V::load(scales_ + at), V::load(shifts_ + at))), left);
+        }
+    }
+
+private:
+    static std::int64_t pitch(std::int64_t channels) { return round_up(channels, V::width) + V::width; }
+
+    float *means_, *scales_, *shifts_;
+    Clamp<V> clamp_;
+};
+
+} // namespace
+} // namespace mpscnn::cpu

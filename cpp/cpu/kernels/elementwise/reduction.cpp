@@ -1,0 +1,611 @@
+// Reductions of one axis. Spreads and sums of exponentials take several passes. Sums are taken in pieces, so
+// that their error grows with the length of a piece plus the number of pieces, not with their product.
+//
+// Registers: four sums or maxima, which need not wait for each other; over channels, one vector for each of
+// as many pixels as there are lanes, whose lanes are then added up all at once. Bound by memory, 4 bytes for
+// each element, or by loads where the source is cached.
+
+#include "cpu/isa/common_sums.h"
+#include "cpu/isa/instance.h"
+#include "cpu/isa/lane_shuffles.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/isa/simd_math.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+constexpr std::int64_t longest_piece = 64;
+
+// Along rows and columns of pixels
+
+/// Largest of `count` vectors `step` apart for each of `vectors` vectors of channels; of `-x` for a minimum.
+template <class V, int vectors, bool partial>
+MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::int64_t count,
+                                     std::int64_t left, float sign, typename V::reg (&results)[vectors]) {
+    typename V::reg nan[vectors];
+    for (int v = 0; v < vectors; ++v) {
+        results[v] = V::set1(-__builtin_inff());
+        nan[v] = V::zero();
+    }
+    for (std::int64_t i = 0; i < count; ++i, at += step) {
+#pragma GCC unroll 4
+        for (int v = 0; v < vectors; ++v) {
+            const auto x = partial ? V::load_partial(at, left) : V::load(at + v * V::width);
+            results[v] = V::max(results[v], V::mul(x, V::set1(sign)));
+            nan[v] = V::add(nan[v], nan_of<V>(x));
+        }
+    }
+    for (int v = 0; v < vectors; ++v) results[v] = V::add(V::mul(results[v], V::set1(sign)), nan[v]);
+}
+
+/// What elements are folded with. Some compare each element with a pivot, which an earlier pass found;
+/// `missing` is an element that changes nothing.
+template <class V> struct Sum {
+    static constexpr float neutral = 0.0f;
+    static MPSCNN_INLINE float missing(float) { return neutral; }
+    static MPSCNN_INLINE typename V::reg join(typename V::reg a, typename V::reg b) { return V::add(a, b); }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg) {
+        return V::add(sum, x);
+    }
+};
+template <class V> struct Product {
+    static constexpr float neutral = 1.0f;
+    static MPSCNN_INLINE float missing(float) { return neutral; }
+    static MPSCNN_INLINE typename V::reg join(typename V::reg a, typename V::reg b) { return V::mul(a, b); }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg product, typename V::reg x, typename V::reg) {
+        return V::mul(product, x);
+    }
+};
+template <class V> struct Squares : Sum<V> {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg) {
+        return V::fma(x, x, sum);
+    }
+};
+template <class V> struct Deviations : Sum<V> {
+    static MPSCNN_INLINE float missing(float pivot) { return pivot; }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg pivot) {
+        return V::add(sum, V::sub(x, pivot));
+    }
+};
+template <class V> struct SquaredDeviations : Deviations<V> {
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg pivot) {
+        const auto deviation = V::sub(x, pivot);
+        return V::fma(deviation, deviation, sum);
+    }
+};
+template <class V> struct Exponentials : Sum<V> {
+    static MPSCNN_INLINE float missing(float) { return -__builtin_inff(); }
+    static MPSCNN_INLINE typename V::reg add(typename V::reg sum, typename V::reg x, typename V::reg pivot) {
+        return V::add(sum, exponential_of_negative<V>(V::sub(x, pivot)));
+    }
+};
+
+template <class V, class Fold, int vectors, bool partial>
+MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_t count, std::int64_t left,
+                               typename V::reg (&results)[vectors],
+                               const typename V::reg (&pivots)[vectors]) {
+    for (auto &result : results) result = V::set1(Fold::neutral);
+    while (count > 0) {
+        const std::int64_t length = min(count, longest_piece);
+        typename V::reg piece[vectors];
+        for (auto &part : piece) part = V::set1(Fold::neutral);
+        for (std::int64_t i = 0; i < length; ++i, at += step) {
+#pragma GCC unroll 4
+            for (int v = 0; v < vectors; ++v)
+                piece[v] = Fold::add(
+                    piece[v], partial ? V::load_partial(at, left) : V::load(at + v * V::width), pivots[v]);
+        }
+        for (int v = 0; v < vectors; ++v) results[v] = Fold::join(results[v], piece[v]);
+        count -= length;
+    }
+}
+
+/// What a sum, a product or a sum of squares means.
+template <class V> MPSCNN_INLINE typename V::reg finished(const ReductionTask &task, typename V::reg folded) {
+    if (task.kind == ReductionKind::l2_norm) return V::sqrt(folded);
+    if (task.kind == ReductionKind::product || task.kind == ReductionKind::sum_of_squares) return folded;
+    return V::div(V::mul(folded, V::set1(task.factor)), V::set1(task.divisor));
+}
+
+/// The variance or deviation, from the sums of the deviations from a rounded mean and of their squares.
+template <class V>
+MPSCNN_INLINE typename V::reg spread_of(const ReductionTask &task, typename V::reg deviations,
+                                        typename V::reg squares) {
+    const auto count = V::set1(task.divisor), rest = V::div(deviations, count);
+    const auto variance = V::max(V::zero(), V::sub(V::div(squares, count), V::mul(rest, rest)));
+    const auto scaled = V::mul(variance, V::set1(task.factor));
+    return task.kind == ReductionKind::deviation ? V::sqrt(scaled) : scaled;
+}
+
+/// The logarithm of a sum of exponentials, from the largest element and the sum of the others' ratios to it.
+template <class V>
+MPSCNN_INLINE typename V::reg log_sum(typename V::reg largest, typename V::reg exponentials) {
+    const auto result = V::add(largest, scaled_logarithm<V>(exponentials, 1.0f, 0.0f));
+    return V::select(V::less(V::set1(0x1.fffffep127f), absolute<V>(largest)), largest, result);
+}
+
+/// Whether float holds the squares of a norm: if not, double does.
+MPSCNN_INLINE bool is_in_range(float norm) { return norm >= 1e-15f && norm < __builtin_inff(); }
+MPSCNN_INLINE bool takes_root(const ReductionTask &task) {
+    return task.kind == ReductionKind::l2_norm || task.kind == ReductionKind::deviation;
+}
+
+/// A norm or deviation of `count` elements, computed in double.
+__attribute__((noinline)) inline float wide_norm(const ReductionTask &task, const float *at,
+                                                 std::ptrdiff_t step, std::int64_t count) {
+    double mean = 0.0, squares = 0.0;
+    const bool is_deviation = task.kind == ReductionKind::deviation;
+    if (is_deviation) {
+        for (std::int64_t i = 0; i < count; ++i) mean += static_cast<double>(at[i * step]);
+        mean /= static_cast<double>(count);
+    }
+    for (std::int64_t i = 0; i < count; ++i) {
+        const double away = static_cast<double>(at[i * step]) - mean;
+        squares += away * away;
+    }
+    if (is_deviation) squares *= static_cast<double>(task.factor) / static_cast<double>(count);
+    return static_cast<float>(__builtin_sqrt(squares));
+}
+
+/// Computes the lanes again whose norms are beyond what float squares say; norm(lane) does.
+template <class V, class Norm>
+MPSCNN_INLINE typename V::reg with_wide_norms(typename V::reg norms, std::int64_t lanes, Norm norm) {
+    float each[V::width];
+    V::store(each, norms);
+    bool all = true;
+    for (std::int64_t i = 0; i < min(lanes, V::width); ++i) all = all && is_in_range(each[i]);
+    if (all) return norms;
+    for (std::int64_t i = 0; i < min(lanes, V::width); ++i)
+        if (!is_in_range(each[i])) each[i] = norm(i);
+    return V::load(each);
+}
+
+/// `vectors` vectors of channels of one output pixel.
+template <class V, int vectors, bool partial>
+__attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const float *at, float *out,
+                                             std::int64_t channel) {
+    const ConstView &from = task.source;
+    const bool down = task.axis == ReductionAxis::height;
+    const std::ptrdiff_t step = down ? from.row_stride : from.pixel_stride;
+    const std::int64_t count = down ? from.height : from.width, left = from.channels - channel;
+    typename V::reg results[vectors], pivots[vectors] = {}, more[vectors];
+    const auto fold = [&]<class Fold>(Fold, typename V::reg(&to)[vectors]) {
+        fold_pixels<V, Fold, vectors, partial>(at + channel, step, count, left, to, pivots);
+    };
+    const auto finish = [&] {
+        for (auto &result : results) result = finished<V>(task, result);
+    };
+    switch (task.kind) {
+    case ReductionKind::max:
+    case ReductionKind::min: {
+        const float sign = task.kind == ReductionKind::max ? 1.0f : -1.0f;
+        maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, sign, results);
+        break;
+    }
+    case ReductionKind::sum:
+    case ReductionKind::mean:
+        fold(Sum<V>(), results);
+        finish();
+        break;
+    case ReductionKind::product:
+        fold(Product<V>(), results);
+        break;
+    case ReductionKind::l2_norm:
+    case ReductionKind::sum_of_squares:
+        fold(Squares<V>(), results);
+        finish();
+        break;
+    case ReductionKind::variance:
+    case ReductionKind::deviation:
+        fold(Sum<V>(), results);
+        for (int v = 0; v < vectors; ++v) pivots[v] = V::div(results[v], V::set1(task.divisor));
+        fold(Deviations<V>(), more);
+        fold(SquaredDeviations<V>(), results);
+        for (int v = 0; v < vectors; ++v) results[v] = spread_of<V>(task, more[v], results[v]);
+        break;
+    case ReductionKind::log_sum_exp:
+        maximum_of_pixels<V, vectors, partial>(at + channel, step, count, left, 1.0f, pivots);
+        fold(Exponentials<V>(), results);
+        for (int v = 0; v < vectors; ++v) results[v] = log_sum<V>(pivots[v], results[v]);
+        break;
+    }
+    if (takes_root(task))
+        for (int v = 0; v < vectors; ++v) {
+            const float *first = at + channel + v * V::width;
+            results[v] = with_wide_norms<V>(results[v], left - v * V::width, [&](std::int64_t lane) {
+                return wide_norm(task, first + lane, step, count);
+            });
+        }
+    for (int v = 0; v < vectors; ++v) {
+        const std::int64_t c = channel + v * V::width;
+        const auto result = task.round_to_half ? V::round_to_half(results[v]) : results[v];
+        store_lanes<V>(out + c, result, task.destination.writable_channels - c);
+    }
+}
+
+template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, const WorkSplit::Item &item) {
+    constexpr int block = 4;
+    const bool down = task.axis == ReductionAxis::height;
+    const std::int64_t whole = min(item.vectors.end, task.source.channels / V::width);
+    // `rows` are the output pixels of an image: one row or one column.
+    for (std::int64_t pixel = item.rows.begin; pixel < item.rows.end; ++pixel) {
+        const std::int64_t y = down ? 0 : pixel, x = down ? pixel : 0;
+        const float *at = pixel_at(task.source, item.image, y, x);
+        float *out = pixel_at(task.destination, item.image, y, x);
+        std::int64_t vector = item.vectors.begin;
+        for (; vector + block <= whole; vector += block)
+            reduce_pixels<V, block, false>(task, at, out, vector * V::width);
+        for (; vector < whole; ++vector) reduce_pixels<V, 1, false>(task, at, out, vector * V::width);
+        for (; vector < item.vectors.end; ++vector)
+            reduce_pixels<V, 1, true>(task, at, out, vector * V::width);
+    }
+}
+
+// Over the channels of a pixel
+
+/// The largest of sign * x in each lane, and 0 or NaN for a NaN; in several maxima, which need not wait for
+/// each other.
+template <class V> struct ChannelMaxima {
+    typename V::reg highest = V::set1(-__builtin_inff()), nan = V::zero();
+
+    MPSCNN_INLINE ChannelMaxima(const float *from, std::int64_t channels, float sign) {
+        constexpr int block = 4;
+        std::int64_t c = 0;
+        if (channels >= block * V::width) {
+            typename V::reg maxima[block], nans[block];
+            for (int v = 0; v < block; ++v) maxima[v] = highest, nans[v] = nan;
+            for (; c + block * V::width <= channels; c += block * V::width)
+#pragma GCC unroll 4
+                for (int v = 0; v < block; ++v) {
+                    const auto x = V::load(from + c + v * V::width);
+                    maxima[v] = V::max(maxima[v], V::mul(x, V::set1(sign)));
+                    nans[v] = V::add(nans[v], nan_of<V>(x));
+                }
+            highest = V::max(V::max(maxima[0], maxima[1]), V::max(maxima[2], maxima[3]));
+            nan = V::add(V::add(nans[0], nans[1]), V::add(nans[2], nans[3]));
+        }
+        for (; c < channels; c += V::width) {
+            const auto x = load_lanes<V>(from + c, channels - c);
+            const auto candidate = V::mul(x, V::set1(sign));
+            highest = V::max(highest, fill_lanes<V>(candidate, channels - c, -__builtin_inff()));
+            nan = V::add(nan, nan_of<V>(x));
+        }
+    }
+};
+
+/// In several sums (products), which need not wait for each other.
+template <class V, class Fold>
+MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels, float pivot) {
+    constexpr int blocks = 2, step = blocks * common_sums;
+    const auto neutral = V::set1(Fold::neutral), compared = V::set1(pivot);
+    CommonSums<V> total(neutral);
+    for (std::int64_t begin = 0; begin < channels; begin += longest_piece * step) {
+        const std::int64_t end = min(channels, begin + longest_piece * step);
+        CommonSums<V> sums[blocks] = {CommonSums<V>(neutral), CommonSums<V>(neutral)};
+        std::int64_t c = begin;
+        for (; c + step <= end; c += step)
+#pragma GCC unroll 8
+            for (int v = 0; v < step; v += V::width) {
+                auto &sum = sums[v / common_sums].of_element(v);
+                sum = Fold::add(sum, V::load(from + c + v), compared);
+            }
+        for (; c < end; c += V::width) {
+            auto &sum = sums[0].of_element(c);
+            const auto x = fill_lanes<V>(load_lanes<V>(from + c, end - c), end - c, Fold::missing(pivot));
+            sum = Fold::add(sum, x, compared);
+        }
+        sums[0].join(sums[1], Fold::join);
+        total.join(sums[0], Fold::join);
+    }
+    return total.folded(Fold::join);
+}
+
+/// As many pixels of a row as a vector has lanes, or less.
+template <class V> struct ReductionTile {
+    const float *from;
+    std::ptrdiff_t stride;
+    std::int64_t channels, pixels;
+
+    const float *pixel(std::int64_t i) const { return from + i * stride; }
+};
+
+/// For each pixel, in its lane, what folding the lanes of parts(pixel) gives.
+template <class V, class Fold, class Parts>
+MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts parts) {
+    typename V::reg each[V::width];
+    for (int i = 0; i < V::width; ++i) each[i] = i < tile.pixels ? parts(i) : V::zero();
+    fold_lanes<V>(each, Fold::join);
+    return each[0];
+}
+
+/// `pivots` has one number for each pixel; null: the fold takes none.
+template <class V, class Fold>
+MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile,
+                                                    const float *pivots = nullptr) {
+    return fold_each<V, Fold>(tile, [&](int i) {
+        return fold_channels<V, Fold>(tile.pixel(i), tile.channels, pivots ? pivots[i] : 0.0f);
+    });
+}
+
+template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTile<V> &tile, float sign) {
+    typename V::reg highest[V::width];
+    auto nan = V::zero();
+    for (int i = 0; i < V::width; ++i) {
+        if (i >= tile.pixels) {
+            highest[i] = V::zero();
+            continue;
+        }
+        const ChannelMaxima<V> maxima(tile.pixel(i), tile.channels, sign);
+        highest[i] = maxima.highest;
+        nan = V::add(nan, maxima.nan);
+    }
+    maximum_lanes<V>(highest);
+    const auto result = V::mul(highest[0], V::set1(sign));
+    if (const float any = V::sum(nan); any == any) return V::add(result, V::zero());
+    return V::add(result, fold_each<V, Sum<V>>(tile, [&](int i) {
+                      return ChannelMaxima<V>(tile.pixel(i), tile.channels, sign).nan;
+                  }));
+}
+
+/// Stores the only channel of pixels side by side.
+template <class V>
+MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t pixels,
+                                 typename V::reg values, bool round_to_half) {
+    if (round_to_half) values = V::round_to_half(values);
+    if (stride == 1) return store_lanes<V>(out, values, pixels);
+    float lanes[V::width];
+    V::store(lanes, values);
+    for (std::int64_t i = 0; i < pixels; ++i) out[i * stride] = lanes[i];
+}
+
+/// Reduces the pixels of the items: result(tile, image, y, x) has a lane for each pixel of a tile, which
+/// begins at (y, x). `join`: rows that follow each other without a gap may be taken as one.
+template <class V, class Result>
+MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool round_to_half,
+                                const WorkSplit &split, std::int64_t begin, std::int64_t end, bool join,
+                                Result result) {
+    join = join && rows_join(from) && rows_join(to);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for_each_strip(item.rows, to.width, join, [&](std::int64_t y, std::int64_t strip) {
+            ReductionTile<V> tile{pixel_at(from, item.image, y, 0), from.pixel_stride, from.channels,
+                                  V::width};
+            float *out = pixel_at(to, item.image, y, 0);
+            for (std::int64_t x = 0; x < strip; x += V::width) {
+                tile.pixels = min(V::width, strip - x);
+                store_channel<V>(out, to.pixel_stride, tile.pixels, result(tile, item.image, y, x),
+                                 round_to_half);
+                tile.from += V::width * tile.stride;
+                out += V::width * to.pixel_stride;
+            }
+        });
+    }
+}
+
+MPSCNN_INLINE WorkSplit split_source(const ConstView &from, std::int64_t rows, std::int64_t vectors,
+                                     int threads) {
+    constexpr std::int64_t least = 1 << 14; // elements: some 4 microseconds
+    const std::int64_t elements = from.batch * from.height * from.width * from.channels;
+    return split_work(from.batch, rows, vectors, elements, least, threads);
+}
+
+template <class V> WorkSplit reduction_split(const ReductionTask &task, int threads) {
+    const ConstView &from = task.source;
+    if (task.axis == ReductionAxis::channels) return split_source(from, from.height, 1, threads);
+    const std::int64_t pixels = task.axis == ReductionAxis::height ? from.width : from.height;
+    return split_source(from, pixels, divide_up(from.channels, V::width), threads);
+}
+
+/// The variance or deviation of each pixel's channels.
+template <class V>
+MPSCNN_INLINE typename V::reg spread_each(const ReductionTask &task, const ReductionTile<V> &tile) {
+    float means[V::width];
+    V::store(means, V::div(fold_channels_of_each<V, Sum<V>>(tile), V::set1(task.divisor)));
+    const auto deviations = fold_channels_of_each<V, Deviations<V>>(tile, means);
+    const auto squares = fold_channels_of_each<V, SquaredDeviations<V>>(tile, means);
+    return spread_of<V>(task, deviations, squares);
+}
+
+template <class V> MPSCNN_INLINE typename V::reg log_sum_each(const ReductionTile<V> &tile) {
+    float largest[V::width];
+    const auto pivots = maximum_each<V>(tile, 1.0f);
+    V::store(largest, pivots);
+    return log_sum<V>(pivots, fold_channels_of_each<V, Exponentials<V>>(tile, largest));
+}
+
+/// `norms` with those of the pixels that need double.
+template <class V>
+MPSCNN_INLINE typename V::reg with_wide_norms(const ReductionTask &task, const ReductionTile<V> &tile,
+                                              typename V::reg norms) {
+    return with_wide_norms<V>(norms, tile.pixels, [&](std::int64_t pixel) {
+        return wide_norm(task, tile.pixel(pixel), 1, tile.channels);
+    });
+}
+
+template <class V> Prepared reduction_prepare(const ReductionTask &task, const Planning &planning) {
+    const WorkSplit split = reduction_split<V>(task, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                   Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    if (task.axis != ReductionAxis::channels) {
+        for (std::int64_t index = begin; index < end; ++index) reduce_pixels<V>(task, split.item(index));
+        return;
+    }
+    const auto reduce = [&](auto result) {
+        reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                        [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                            return result(tile);
+                        });
+    };
+    using Tile = ReductionTile<V>;
+    switch (task.kind) {
+    case ReductionKind::max:
+        return reduce([](const Tile &tile) { return maximum_each<V>(tile, 1.0f); });
+    case ReductionKind::min:
+        return reduce([](const Tile &tile) { return maximum_each<V>(tile, -1.0f); });
+    case ReductionKind::sum:
+    case ReductionKind::mean:
+        return reduce(
+            [&](const Tile &tile) { return finished<V>(task, fold_channels_of_each<V, Sum<V>>(tile)); });
+    case ReductionKind::product:
+        return reduce([&](const Tile &tile) { return fold_channels_of_each<V, Product<V>>(tile); });
+    case ReductionKind::l2_norm:
+    case ReductionKind::sum_of_squares:
+        return reduce([&](const Tile &tile) {
+            const auto result = finished<V>(task, fold_channels_of_each<V, Squares<V>>(tile));
+            return takes_root(task) ? with_wide_norms<V>(task, tile, result) : result;
+        });
+    case ReductionKind::variance:
+    case ReductionKind::deviation:
+        return reduce([&](const Tile &tile) {
+            const auto result = spread_each<V>(task, tile);
+            return takes_root(task) ? with_wide_norms<V>(task, tile, result) : result;
+        });
+    case ReductionKind::log_sum_exp:
+        return reduce([](const Tile &tile) { return log_sum_each<V>(tile); });
+    }
+}
+
+// The place of an extreme
+
+inline std::int64_t first_nan(const float *from, std::int64_t channels) {
+    std::int64_t c = 0;
+    while (c < channels && from[c] == from[c]) ++c;
+    return c;
+}
+
+/// In each lane the largest value so far and the first channel that holds it.
+template <class V> struct Extreme {
+    typename V::reg value, place;
+};
+
+template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(Extreme<V> a, Extreme<V> b) {
+    return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
+}
+
+/// The better one in each lane; of equal ones the first.
+template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
+    const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
+    const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));
+    return {V::select(is_less, b.value, a.value), V::select(is_less, b.place, first)};
+}
+
+/// Of sign * x; NaN are added to `nan`.
+template <class V>
+MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t channels, float sign,
+                                              typename V::reg &nan) {
+    const auto factor = V::set1(sign), step = V::set1(static_cast<float>(V::width));
+    const auto candidate = [&](std::int64_t c) {
+        const auto x = fill_lanes<V>(V::mul(load_lanes<V>(from + c, channels - c), factor), channels - c,
+                                     -__builtin_inff());
+        nan = V::add(nan, nan_of<V>(x));
+        return x;
+    };
+    auto places = lane_numbers<V>();
+    Extreme<V> best{candidate(0), places};
+    for (std::int64_t c = V::width; c < channels; c += V::width) {
+        places = V::add(places, step);
+        const auto x = candidate(c);
+        const auto is_better = V::less(best.value, x);
+        best = {V::select(is_better, x, best.value), V::select(is_better, places, best.place)};
+    }
+    return best;
+}
+
+/// For each pixel, in its lane, the first channel that holds the largest value of sign * x, or the first NaN.
+template <class V> MPSCNN_INLINE typename V::reg argument_each(const ReductionTile<V> &tile, float sign) {
+    Extreme<V> best[V::width];
+    auto nan = V::zero();
+    for (int i = 0; i < V::width; ++i)
+        best[i] = i < tile.pixels ? extremes_of_channels<V>(tile.pixel(i), tile.channels, sign, nan)
+                                  : Extreme<V>{V::zero(), V::zero()};
+    fold_lanes<V>(best, better<V>);
+    if (const float any = V::sum(nan); any == any) return best[0].place;
+    float places[V::width];
+    V::store(places, best[0].place);
+    for (std::int64_t i = 0; i < tile.pixels; ++i)
+        if (const std::int64_t place = first_nan(tile.pixel(i), tile.channels); place < tile.channels)
+            places[i] = static_cast<float>(place);
+    return V::load(places);
+}
+
+template <class V> Prepared argument_prepare(const ArgumentTask &task, const Planning &planning) {
+    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64_t begin, std::int64_t end,
+                  Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const float sign = task.of_maximum ? 1.0f : -1.0f;
+    reduce_tiles<V>(task.source, task.destination, task.round_to_half, split, begin, end, true,
+                    [&](const ReductionTile<V> &tile, std::int64_t, std::int64_t, std::int64_t) {
+                        return argument_each<V>(tile, sign);
+                    });
+}
+
+// Weighted sums
+
+/// In the lanes the sum of products, and the number of weights that are not zero.
+template <class V>
+MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
+                                typename V::reg &all, typename V::reg &count) {
+    const auto one = V::set1(1.0f);
+    CommonSums<V> sums(V::zero());
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        const auto w = load_lanes<V>(weights + c, channels - c);
+        auto &sum = sums.of_element(c);
+        sum = V::fma(load_lanes<V>(from + c, channels - c), w, sum);
+        const auto is_positive = V::select(V::less(V::zero(), w), one, V::zero());
+        count = V::add(count, V::select(V::less(w, V::zero()), one, is_positive));
+    }
+    all = sums.folded();
+}
+
+template <class V>
+Prepared weighted_reduction_prepare(const WeightedReductionTask &task, const Planning &planning) {
+    const WorkSplit split = split_source(task.source, task.source.height, 1, planning.threads);
+    return planning.keep(split, split.items());
+}
+
+template <class V>
+void weighted_reduction_run(const WeightedReductionTask &task, const Prepared &prepared, std::int64_t begin,
+                            std::int64_t end, Worker &) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const ConstView &weights = task.second;
+    const bool one_for_all = weights.height == 1 && weights.width == 1;
+    const bool one_for_each = weights.height == task.source.height && weights.width == task.source.width;
+    reduce_tiles<V>(
+        task.source, task.destination, task.round_to_half, split, begin, end,
+        one_for_all || (one_for_each && rows_join(weights)),
+        [&](const ReductionTile<V> &tile, std::int64_t image, std::int64_t y, std::int64_t x) {
+            const bool each = !one_for_all && weights.width == task.source.width;
+            const float *weight =
+                pixel_at(weights, weights.batch == 1 ? 0 : image, weights.height == 1 ? 0 : y, each ? x : 0);
+            const std::ptrdiff_t stride = each ? weights.pixel_stride : 0;
+            typename V::reg sums[V::width], counts[V::width];
+            for (int i = 0; i < V::width; ++i) {
+                sums[i] = counts[i] = V::zero();
+                if (i < tile.pixels)
+                    add_weighted<V>(tile.pixel(i), weight + i * stride, tile.channels, sums[i], counts[i]);
+            }
+            sum_lanes<V>(sums);
+            if (!task.divides) return sums[0];
+            sum_lanes<V>(counts);
+            return V::select(V::less(V::zero(), counts[0]), V::div(sums[0], counts[0]), sums[0]);
+        });
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(ReductionTask, reduction)
+MPSCNN_KERNEL(ArgumentTask, argument)
+MPSCNN_KERNEL(WeightedReductionTask, weighted_reduction)

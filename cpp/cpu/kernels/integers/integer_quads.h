@@ -1,0 +1,142 @@
+#pragma once
+
+// Convolutions by products of four bytes.
+//
+// Registers: sums of pixels x panels, QuadRegisters says how many; weights of four inputs are loaded, the
+// pixels' bytes broadcast. Weights beyond 8 bits are sums of two: the few second ones are multiplied in steps
+// of their own.
+
+#include "cpu/kernels/integers/integer_quad_registers.h"
+#include "cpu/kernels/integers/integer_quad_rows.h"
+#include "cpu/kernels/integers/integer_tile_requantization.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+constexpr QuadBlock quad_block{QuadRegisters::pixels, 4};
+
+/// Sums of `pixels` pixels from `first` on for the panels from `panel` on.
+template <int pixels, int panels>
+__attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t first,
+                                         const IntegerWeights &weights, std::int64_t panel,
+                                         std::int32_t *sums) {
+    using Registers = QuadRegisters;
+    using reg = typename Registers::reg;
+    constexpr int of_panel = Registers::of_panel, registers = panels * of_panel,
+                  lanes = IntegerWeights::panel / of_panel;
+    constexpr int of_pointer = 3,
+                  pointers = (pixels + of_pointer - 1) / of_pointer; // what an address can add
+    const std::int64_t run_steps = weights.run_steps();
+    const std::ptrdiff_t pitch = rows.pitch, panel_bytes = weights.quad_steps() * step_bytes;
+    const std::int8_t *values = weights.quads + panel * panel_bytes;
+    reg totals[pixels][registers];
+#pragma GCC unroll 8
+    for (int r = 0; r < registers; ++r) {
+        const reg bias = Registers::load(weights.bias + panel * IntegerWeights::panel + r * lanes);
+#pragma GCC unroll 16
+        for (int p = 0; p < pixels; ++p) totals[p][r] = bias;
+    }
+    const std::uint8_t *const begin = rows.bytes + first * pitch;
+    for (std::int64_t u = 0; u < rows.rows; ++u)
+        for (std::int64_t v = 0; v < rows.runs_of_row; ++v) {
+            const std::uint8_t *row[pointers];
+#pragma GCC unroll 4
+            for (int i = 0; i < pointers; ++i)
+                row[i] = begin + u * rows.row + v * rows.run + i * of_pointer * pitch;
+            for (std::int64_t k = 0; k < run_steps; ++k, values += step_bytes) {
+                decltype(Registers::weights(values)) own[registers];
+#pragma GCC unroll 8
+                for (int r = 0; r < registers; ++r)
+                    own[r] =
+                        Registers::weights(values + r / of_panel * panel_bytes + r % of_panel * 4 * lanes);
+#pragma GCC unroll 16
+                for (int p = 0; p < pixels; ++p) {
+                    const auto bytes = Registers::broadcast(row[p / of_pointer] + p % of_pointer * pitch);
+#pragma GCC unroll 8
+                    for (int r = 0; r < registers; ++r)
+                        totals[p][r] = Registers::add(totals[p][r], bytes, own[r]);
+                }
+#pragma GCC unroll 4
+                for (int i = 0; i < pointers; ++i) row[i] += 4;
+            }
+        }
+    if (weights.rest_first)
+#pragma GCC unroll 2
+        for (int panel_of = 0; panel_of < panels; ++panel_of)
+            for (std::int32_t i = weights.rest_first[panel + panel_of];
+                 i < weights.rest_first[panel + panel_of + 1]; ++i) {
+                const std::uint8_t *const at = begin + place_of_step(rows, run_steps, weights.rest_steps[i]);
+#pragma GCC unroll 4
+                for (int r = 0; r < of_panel; ++r) {
+                    const auto own = Registers::weights(weights.rest_quads + i * step_bytes + r * 4 * lanes);
+#pragma GCC unroll 16
+                    for (int p = 0; p < pixels; ++p) {
+                        reg &total = totals[p][panel_of * of_panel + r];
+                        total = Registers::add(total, Registers::broadcast(at + p * pitch), own);
+                    }
+                }
+            }
+#pragma GCC unroll 16
+    for (int p = 0; p < pixels; ++p)
+#pragma GCC unroll 8
+        for (int r = 0; r < registers; ++r)
+            Registers::store(sums + (p * registers + r) * lanes, totals[p][r]);
+}
+
+/// add_quads() by its number of pixels.
+using AddQuads = void (*)(const QuadRows &, std::int64_t, const IntegerWeights &, std::int64_t,
+                          std::int32_t *);
+template <int panels> MPSCNN_INLINE AddQuads add_quads_of(std::int64_t pixels) {
+    constexpr int most = QuadRegisters::pixels;
+    static constexpr AddQuads add[] = {
+        add_quads<1, panels>,
+        add_quads<2, panels>,
+        add_quads<3, panels>,
+        add_quads<4, panels>,
+        add_quads < most < 5 ? most : 5,
+        panels >,
+        add_quads < most < 6 ? most : 6,
+        panels >,
+        add_quads < most < 7 ? most : 7,
+        panels >,
+        add_quads < most < 8 ? most : 8,
+        panels >,
+        add_quads < most < 9 ? most : 9,
+        panels >,
+        add_quads < most < 10 ? most : 10,
+        panels >
+        , add_quads < most < 11 ? most : 11, panels >, add_quads < most < 12 ? most : 12, panels >,
+    };
+    static_assert(most >= 4 && most <= 12);
+    return add[pixels - 1];
+}
+
+/// Of a block for one or two panels, in tiles whose sizes differ by one at most.
+template <int panels>
+MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const QuadRows &rows,
+                                  std::int64_t panel) {
+    constexpr std::int64_t lanes = IntegerWeights::panel, most = QuadRegisters::pixels;
+    const TileRequantizer<panels> requantizer(task.requantization, panel * lanes,
+                                              task.weights.outputs - panel * lanes);
+    alignas(64) std::int32_t sums[most * panels * lanes];
+    const std::int64_t tiles = divide_up(rows.count, most);
+    for (std::int64_t i = 0; i < tiles; ++i) {
+        const Range own = part_of(rows.count, tiles, i);
+        add_quads_of<panels>(own.size())(rows, own.begin, task.weights, panel, sums);
+        requantizer.store(sums, own.size(), rows.result + own.begin * rows.result_pitch + panel * lanes,
+                          rows.result_pitch);
+    }
+}
+
+MPSCNN_INLINE void run_quads(const IntegerConvolutionTask &task, const Prepared &prepared, std::int64_t begin,
+                             std::int64_t end, Worker &worker) {
+    constexpr int most = QuadRegisters::panels;
+    for_each_block(task, prepared, begin, end, worker, [&](const QuadRows &rows, Range panels) {
+        std::int64_t panel = panels.begin;
+        for (; panel + most <= panels.end; panel += most) multiply_quads<most>(task, rows, panel);
+        for (; panel < panels.end; ++panel) multiply_quads<1>(task, rows, panel);
+    });
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,281 @@
+#pragma once
+
+// Sums of a panel of outputs become bytes: 16 of them, to the bits of tasks/fixed_point.h.
+//
+// Both roundings of a product p = x * m are one shift of 64 bits: ((p + 2^30) >> 31) + 2^(e - 1) >> e is
+// (p + 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. Ties away from zero need 2^31 less below zero,
+// unless all below zero becomes the zero point.
+
+#include "cpu/kernels/integers/integer_bytes.h"
+
+#if defined(__AVX2__)
+#include <immintrin.h>
+#elif defined(__ARM_NEON)
+#include <arm_neon.h>
+#endif
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Of the outputs from `first` on; sums, multipliers and shifts are those of a whole panel.
+MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t *sums, std::int64_t first,
+                                   std::int64_t count, std::uint8_t *result) {
+    const std::int32_t *m = to.multipliers + first, *shift = to.shifts + first;
+    for (std::int64_t i = 0; i < count; ++i) {
+        const std::int32_t rounded =
+            to.once ? rounded_once(sums[i], m[i], shift[i]) : rounded_twice(sums[i], m[i], shift[i]);
+        result[i] = static_cast<std::uint8_t>(
+            limited(static_cast<std::int64_t>(rounded) + to.zero_point, to.low, to.high));
+    }
+}
+
+#if defined(__AVX512BW__)
+/// What a panel's sums are requantised by, in registers: products of even and odd lanes are 64 bits wide.
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
+        : zero_point_(_mm512_set1_epi32(to.zero_point)), low_(_mm512_set1_epi32(to.low - to.zero_point)),
+          high_(_mm512_set1_epi32(to.high - to.zero_point)), has_ties_(!to.once && to.low < to.zero_point) {
+        const __m512i zero = _mm512_setzero_si512(), shift = _mm512_loadu_si512(to.shifts + first);
+        left_ = to.once ? zero : _mm512_max_epi32(shift, zero);
+        const __m512i right =
+            to.once ? _mm512_sub_epi32(zero, shift) : _mm512_max_epi32(_mm512_sub_epi32(zero, shift), zero);
+        const __m512i m = _mm512_loadu_si512(to.multipliers + first);
+        even_ = half(m, right, to.once);
+        odd_ = half(_mm512_srli_epi64(m, 32), _mm512_srli_epi64(right, 32), to.once);
+    }
+
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        const __m512i x = _mm512_sllv_epi32(_mm512_loadu_si512(sums), left_);
+        const __m512i even = rounded(x, even_), odd = rounded(_mm512_srli_epi64(x, 32), odd_);
+        const __m512i both = _mm512_mask_blend_epi32(0xaaaa, even, _mm512_slli_epi64(odd, 32));
+        const __m512i kept = _mm512_min_epi32(_mm512_max_epi32(both, low_), high_);
+        const __m128i bytes = _mm512_cvtepi32_epi8(_mm512_add_epi32(kept, zero_point_));
+        if (count >= 16)
+            _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
+        else
+            _mm_mask_storeu_epi8(result, static_cast<__mmask16>((1 << count) - 1), bytes);
+    }
+
+private:
+    struct Half {
+        __m512i m, bits, above, below; ///< the latter are added to products from 0 on and to others
+    };
+
+    static MPSCNN_INLINE Half half(__m512i m, __m512i right, bool once) {
+        const __m512i one = _mm512_set1_epi64(1), first = _mm512_set1_epi64(std::int64_t{1} << 30);
+        // The lower words, with their sign.
+        const __m512i wide = _mm512_srai_epi64(_mm512_slli_epi64(right, 32), 32);
+        const __m512i bits = _mm512_add_epi64(wide, _mm512_set1_epi64(31));
+        const __m512i second = _mm512_sllv_epi64(one, _mm512_sub_epi64(bits, one));
+        if (once) return {m, bits, second, second};
+        const __mmask8 shifted = _mm512_test_epi64_mask(wide, wide);
+        const __m512i above = _mm512_mask_add_epi64(first, shifted, first, second);
+        return {m, bits, above,
+                _mm512_mask_sub_epi64(above, shifted, above, _mm512_set1_epi64(std::int64_t{1} << 31))};
+    }
+
+    MPSCNN_INLINE __m512i rounded(__m512i x, const Half &half) const {
+        const __m512i product = _mm512_mul_epi32(x, half.m);
+        __m512i added = half.above;
+        if (has_ties_) { // t < 0, which is the product with 2^30 added
+            const __m512i t = _mm512_add_epi64(product, _mm512_set1_epi64(std::int64_t{1} << 30));
+            added = _mm512_mask_blend_epi64(_mm512_movepi64_mask(t), half.above, half.below);
+        }
+        return _mm512_srav_epi64(_mm512_add_epi64(product, added), half.bits);
+    }
+
+    __m512i left_, zero_point_, low_, high_; ///< limits without the zero point
+    Half even_, odd_;
+    bool has_ties_;
+};
+#elif defined(__AVX2__)
+/// rounded_twice, 8 at a time.
+MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
+    const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi64x(std::int64_t{1} << 30);
+    const __m256i larger = _mm256_sllv_epi32(x, _mm256_max_epi32(shift, zero)),
+                  right = _mm256_max_epi32(_mm256_sub_epi32(zero, shift), zero);
+    const __m256i even = _mm256_add_epi64(_mm256_mul_epi32(larger, m), half),
+                  odd = _mm256_add_epi64(
+                      _mm256_mul_epi32(_mm256_srli_epi64(larger, 32), _mm256_srli_epi64(m, 32)), half);
+    const __m256i product = _mm256_blend_epi32(_mm256_srli_epi64(even, 31), _mm256_slli_epi64(odd, 1), 0xaa);
+    const __m256i one = _mm256_set1_epi32(1), mask = _mm256_sub_epi32(_mm256_sllv_epi32(one, right), one),
+                  rest = _mm256_and_si256(product, mask),
+                  threshold = _mm256_add_epi32(_mm256_srli_epi32(mask, 1), _mm256_srli_epi32(product, 31));
+    return _mm256_sub_epi32(_mm256_srav_epi32(product, right), _mm256_cmpgt_epi32(rest, threshold));
+}
+
+/// Where shifts are 1 to 31 bits right, a result is floor(x * scale + offset), clamped, the offset with the
+/// zero point and what both roundings add. In float32 its error is below 2^-13 where the result is between
+/// the limits (the sum's conversion, scale, offset and two FMAs round by 2^-24 each, of at most 512), so
+/// results of an offset that is less by that and of one that is more are the exact one where they are equal.
+/// Others, a few in a thousand panels, are computed in integers.
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
+        : to_(to), first_(first), has_ties_(!to.once && to.low < to.zero_point) {
+        const bool low = own_[0].set(to, first), high = own_[1].set(to, first + 8);
+        fits_ = low && high;
+        low_ = _mm256_set1_epi8(static_cast<char>(to.low));
+        high_ = _mm256_set1_epi8(static_cast<char>(to.high));
+    }
+
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        if (!fits_) return store_any(sums, count, result);
+        has_ties_ ? store_rounded<true>(sums, count, result) : store_rounded<false>(sums, count, result);
+    }
+
+private:
+    static constexpr float max_error = 0x1p-13f;
+
+    static MPSCNN_INLINE __m256i load(const std::int32_t *from) {
+        return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
+    }
+
+    /// Of 8 outputs.
+    class RightShifts {
+    public:
+        MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first) {
+            const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1),
+                          m = load(to.multipliers + first);
+            // Products by zero are zero, whatever the shift.
+            const __m256i right = _mm256_blendv_epi8(_mm256_sub_epi32(zero, load(to.shifts + first)), one,
+                                                     _mm256_cmpeq_epi32(m, zero));
+            // 2^-right by its exponent.
+            const __m256 unit =
+                _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_sub_epi32(_mm256_set1_epi32(127), right), 23));
+            scale_ = _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(m), _mm256_set1_ps(0x1p-31f)), unit);
+            const __m256 base =
+                _mm256_set1_ps(static_cast<float>(to.zero_point) + 0.5f - PanelRequantizer::max_error);
+            const __m256 half = _mm256_mul_ps(unit, _mm256_set1_ps(0.5f));
+            offset_ = to.once ? base : _mm256_add_ps(base, half);
+            below_ = to.once ? base : _mm256_sub_ps(base, half);
+            const __m256i others = _mm256_or_si256(_mm256_cmpgt_epi32(one, right),
+                                                   _mm256_cmpgt_epi32(right, _mm256_set1_epi32(31)));
+            return _mm256_testz_si256(others, others);
+        }
+
+        /// The least that results may be before they are rounded down. `has_ties`: those below zero lie one
+        /// unit of the second rounding lower.
+        template <bool has_ties> MPSCNN_INLINE __m256 least(__m256i x) const {
+            const __m256 offset =
+                has_ties ? _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)) : offset_;
+            return _mm256_fmadd_ps(_mm256_cvtepi32_ps(x), scale_, offset);
+        }
+
+    private:
+        __m256 scale_, offset_, below_; ///< the latter of sums below zero
+    };
+
+    template <bool has_ties>
+    MPSCNN_INLINE void store_rounded(const std::int32_t *sums, std::int64_t count,
+                                     std::uint8_t *result) const {
+        const __m256 error = _mm256_set1_ps(2.0f * max_error);
+        const __m256 a = own_[0].least<has_ties>(load(sums)), b = own_[1].least<has_ties>(load(sums + 8));
+        const __m256i least = _mm256_packs_epi32(_mm256_cvttps_epi32(a), _mm256_cvttps_epi32(b)),
+                      most = _mm256_packs_epi32(_mm256_cvttps_epi32(_mm256_add_ps(a, error)),
+                                                _mm256_cvttps_epi32(_mm256_add_ps(b, error)));
+        const __m256i bytes = _mm256_min_epu8(_mm256_max_epu8(_mm256_packus_epi16(least, most), low_), high_);
+        const __m256i turned = _mm256_shuffle_epi32(bytes, 0x4e);
+        if (_mm256_movemask_epi8(_mm256_cmpeq_epi8(bytes, turned)) != -1)
+            return store_any(sums, count, result);
+        store_bytes(bytes, count, result);
+    }
+
+    /// Four lanes of the first part, four of the second, and so on.
+    static MPSCNN_INLINE void store_bytes(__m256i mixed, std::int64_t count, std::uint8_t *result) {
+        const __m128i bytes = _mm256_castsi256_si128(
+            _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)));
+        if (count >= 16) return _mm_storeu_si128(reinterpret_cast<__m128i *>(result), bytes);
+        std::uint64_t left = static_cast<std::uint64_t>(_mm_cvtsi128_si64(bytes));
+        const auto store = [&](auto own) __attribute__((always_inline)) {
+            __builtin_memcpy(result, &own, sizeof own);
+            result += sizeof own;
+        };
+        if (count & 8) store(left), left = static_cast<std::uint64_t>(_mm_extract_epi64(bytes, 1));
+        if (count & 4) store(static_cast<std::uint32_t>(left)), left >>= 32;
+        if (count & 2) store(static_cast<std::uint16_t>(left)), left >>= 16;
+        if (count & 1) *result = static_cast<std::uint8_t>(left);
+    }
+
+    __attribute__((noinline)) void store_any(const std::int32_t *sums, std::int64_t count,
+                                             std::uint8_t *result) const {
+        if (to_.once) return requantize_each(to_, sums, first_, count, result);
+        const __m256i words = _mm256_packs_epi32(part(sums, 0), part(sums, 8));
+        store_bytes(_mm256_packus_epi16(words, words), count, result);
+    }
+    MPSCNN_INLINE __m256i part(const std::int32_t *sums, std::int64_t at) const {
+        const __m256i rounded = rounded_twice(load(sums + at), load(to_.multipliers + first_ + at),
+                                              load(to_.shifts + first_ + at));
+        const __m256i low = _mm256_set1_epi32(to_.low - to_.zero_point),
+                      high = _mm256_set1_epi32(to_.high - to_.zero_point);
+        return _mm256_add_epi32(_mm256_min_epi32(_mm256_max_epi32(rounded, low), high),
+                                _mm256_set1_epi32(to_.zero_point));
+    }
+
+    const Requantization &to_;
+    std::int64_t first_;
+    bool has_ties_, fits_;
+    __m256i low_, high_;
+    RightShifts own_[2];
+};
+#elif defined(__ARM_NEON)
+/// VQRDMULH is the first rounding. VRSHL rounds ties up, so that sums below zero have one less before it.
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}
+
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        int32x4_t words[4];
+#pragma GCC unroll 4
+        for (int i = 0; i < 4; ++i) {
+            const int32x4_t x = vld1q_s32(sums + 4 * i), m = vld1q_s32(to_.multipliers + first_ + 4 * i),
+                            shift = vld1q_s32(to_.shifts + first_ + 4 * i);
+            const int32x4_t limited = vminq_s32(vmaxq_s32(to_.once ? once(x, m, shift) : twice(x, m, shift),
+                                                          vdupq_n_s32(to_.low - to_.zero_point)),
+                                                vdupq_n_s32(to_.high - to_.zero_point));
+            words[i] = vaddq_s32(limited, vdupq_n_s32(to_.zero_point));
+        }
+        const int16x8_t low = vcombine_s16(vmovn_s32(words[0]), vmovn_s32(words[1])),
+                        high = vcombine_s16(vmovn_s32(words[2]), vmovn_s32(words[3]));
+        const uint8x16_t bytes = vcombine_u8(vqmovun_s16(low), vqmovun_s16(high));
+        if (count >= 16) return vst1q_u8(result, bytes);
+        std::uint8_t each[16];
+        vst1q_u8(each, bytes);
+        for (std::int64_t i = 0; i < count; ++i) result[i] = each[i];
+    }
+
+private:
+    static MPSCNN_INLINE int32x4_t twice(int32x4_t x, int32x4_t m, int32x4_t shift) {
+        const int32x4_t zero = vdupq_n_s32(0), right = vminq_s32(shift, zero);
+        const int32x4_t product = vqrdmulhq_s32(vshlq_s32(x, vmaxq_s32(shift, zero)), m);
+        const int32x4_t less = vshrq_n_s32(vandq_s32(product, right), 31);
+        return vrshlq_s32(vqaddq_s32(product, less), right);
+    }
+    static MPSCNN_INLINE int32x4_t once(int32x4_t x, int32x4_t m, int32x4_t shift) {
+        const int32x4_t bits = vsubq_s32(shift, vdupq_n_s32(31));
+        const int64x2_t low = vrshlq_s64(vmull_s32(vget_low_s32(x), vget_low_s32(m)),
+                                         vmovl_s32(vget_low_s32(bits))),
+                        high = vrshlq_s64(vmull_high_s32(x, m), vmovl_high_s32(bits));
+        return vcombine_s32(vmovn_s64(low), vmovn_s64(high));
+    }
+
+    const Requantization &to_;
+    std::int64_t first_;
+};
+#else
+class PanelRequantizer {
+public:
+    MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}
+    MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t count, std::uint8_t *result) const {
+        requantize_each(to_, sums, first_, count, result);
+    }
+
+private:
+    const Requantization &to_;
+    std::int64_t first_;
+};
+#endif
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,116 @@
+#pragma once
+
+// Kernels whose results each depend on one element of every source, all of one shape.
+//
+// Axes are joined where no tensor has a gap, so that a run of elements is as long as possible: the whole
+// tensor, as a rule, or the channels of a pixel.
+//
+// Registers: as many vectors of results as a kernel says, four where a function is short. Bound by memory, 4
+// bytes for each element of each tensor, unless the function is long. What limits it: pixels of few channels
+// with gaps between them, which leave lanes empty.
+
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/stream.h"
+#include "cpu/kernels/convolution/work_split.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Where the runs of a destination and its sources begin, the destination first.
+template <int sources> struct ElementRuns {
+    struct Steps {
+        std::ptrdiff_t image, row, pixel;
+    };
+    std::int64_t images, rows, pixels, length; ///< `length` elements in each run
+    std::int64_t writable;                     ///< elements of the destination from a run's first one on
+    Steps steps[sources + 1];
+    WorkSplit split; ///< runs are its rows
+
+    MPSCNN_INLINE std::int64_t runs() const { return images * rows * pixels; }
+};
+
+/// Whether an axis of `extent` positions `stride` apart continues runs of `length` elements.
+MPSCNN_INLINE bool continues(std::int64_t extent, std::ptrdiff_t stride, std::int64_t length) {
+    return extent == 1 || stride == length;
+}
+
+/// The runs of tensors of one shape; without `join` those of single pixels.
+template <class V, int sources>
+MPSCNN_INLINE ElementRuns<sources> element_runs(const View &to, const ConstView *const (&from)[sources],
+                                                bool join, int threads) {
+    using Runs = ElementRuns<sources>;
+    Runs runs{to.batch, to.height, to.width, to.channels, to.writable_channels, {}, {}};
+    runs.steps[0] = {to.image_stride, to.row_stride, to.pixel_stride};
+    for (int i = 0; i < sources; ++i)
+        runs.steps[i + 1] = {from[i]->image_stride, from[i]->row_stride, from[i]->pixel_stride};
+    const auto join_axis = [&](std::int64_t &extent, std::ptrdiff_t Runs::Steps::*stride) {
+        for (const auto &steps : runs.steps) join = join && continues(extent, steps.*stride, runs.length);
+        if (!join || extent == 1) return;
+        runs.writable = runs.length *= extent;
+        extent = 1;
+    };
+    join_axis(runs.pixels, &Runs::Steps::pixel);
+    join_axis(runs.rows, &Runs::Steps::row);
+    join_axis(runs.images, &Runs::Steps::image);
+    runs.split = split_work(1, runs.runs(), divide_up(runs.length, V::width), runs.runs() * runs.length,
+                            min_elements, threads);
+    return runs;
+}
+
+/// A run, or a part of it.
+template <int sources> struct ElementRun {
+    float *to; ///< where the run begins
+    const float *from[sources];
+    Range elements;
+    std::int64_t length, writable; ///< of the run
+};
+
+/// Calls function(run) for the items [begin, end).
+template <class V, int sources, class Function>
+MPSCNN_INLINE void for_each_run(const ElementRuns<sources> &runs, const View &to,
+                                const ConstView *const (&from)[sources], std::int64_t begin, std::int64_t end,
+                                Function function) {
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = runs.split.item(index);
+        std::int64_t x = item.rows.begin % runs.pixels, y = item.rows.begin / runs.pixels % runs.rows;
+        std::int64_t image = item.rows.begin / runs.pixels / runs.rows;
+        ElementRun<sources> run;
+        run.elements = {item.vectors.begin * V::width, min(item.vectors.end * V::width, runs.length)};
+        run.length = runs.length, run.writable = runs.writable;
+        for (std::int64_t left = item.rows.size(); left > 0; --left) {
+            const auto offset = [&](const auto &steps) {
+                return image * steps.image + y * steps.row + x * steps.pixel;
+            };
+            run.to = to.data + offset(runs.steps[0]);
+            for (int i = 0; i < sources; ++i) run.from[i] = from[i]->data + offset(runs.steps[i + 1]);
+            function(run);
+            if (++x < runs.pixels) continue;
+            x = 0;
+            if (++y < runs.rows) continue;
+            y = 0, ++image;
+        }
+    }
+}
+
+/// Stores function(vectors of the sources) for each vector of a run, `block` at a time.
+template <class V, int block, int sources, class Function>
+MPSCNN_INLINE void map_run(const ElementRun<sources> &run, Function function) {
+    std::int64_t i = run.elements.begin;
+    for (; i + block * V::width <= run.elements.end; i += block * V::width) {
+        for (int s = 0; s < sources; ++s) prefetch<block * V::width>(run.from[s] + i);
+#pragma GCC unroll 4
+        for (int v = 0; v < block; ++v) {
+            typename V::reg x[sources];
+            for (int s = 0; s < sources; ++s) x[s] = V::load(run.from[s] + i + v * V::width);
+            V::store(run.to + i + v * V::width, function(x));
+        }
+    }
+    for (; i < run.elements.end; i += V::width) {
+        typename V::reg x[sources];
+        for (int s = 0; s < sources; ++s) x[s] = load_lanes<V>(run.from[s] + i, run.length - i);
+        store_lanes<V>(run.to + i, function(x), run.writable - i);
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,87 @@
+// Gradients of cross-channel normalizations: sums over neighbouring channels of squares, and of what each
+// result owes to its neighbours, as in local_normalization.cpp.
+//
+// Registers: one vector of channels and the power's terms. Bound by the power and the passes over a pixel's
+// channels in L1, two times log2(length) of them. What limits it: few channels, which leave lanes empty.
+
+#include "cpu/isa/instance.h"
+#include "cpu/isa/lanes.h"
+#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/elementwise/neighbour_sums.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Of squares, whose windows look as those of the normalization, and of products, which look back.
+template <class V> struct GradientLayouts {
+    NeighbourLayout<V> squares, products;
+
+    explicit MPSCNN_INLINE GradientLayouts(const CrossChannelGradientTask &task)
+        : squares(task.normalization.before, task.normalization.after, task.destination.channels),
+          products(task.normalization.after, task.normalization.before, task.destination.channels) {}
+    /// Values, their sums, and bases of powers.
+    MPSCNN_INLINE std::size_t bytes() const {
+        return squares.bytes() + static_cast<std::size_t>(squares.channels) * sizeof(float);
+    }
+};
+
+template <class V>
+Prepared cross_channel_gradient_prepare(const CrossChannelGradientTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    return planning.keep(split, split.items(), GradientLayouts<V>(task).bytes());
+}
+
+template <class V>
+__attribute__((noinline)) void
+cross_channel_gradient_pixel(const CrossChannelGradientTask &task, const GradientLayouts<V> &layouts,
+                             float *values, const float *gradient, const float *from, float *out) {
+    const CrossChannelTask &normalization = task.normalization;
+    const std::int64_t channels = task.destination.channels,
+                       length = normalization.before + 1 + normalization.after;
+    float *const sums = values + layouts.squares.total, *const bases = sums + layouts.squares.channels;
+    store_neighbours<V>(channels, layouts.squares, values, [&](std::int64_t c, std::int64_t left) {
+        const auto x = load_lanes<V>(from + c, left);
+        return V::mul(x, x);
+    });
+    sum_neighbours<V>(values, sums, length, layouts.squares);
+    for (std::int64_t c = 0; c < channels; c += V::width)
+        V::store(bases + c,
+                 V::fma(V::load(sums + c), V::set1(normalization.scale), V::set1(normalization.delta)));
+    store_neighbours<V>(channels, layouts.products, values, [&](std::int64_t c, std::int64_t left) {
+        const auto base = V::load(bases + c);
+        const auto inverse = V::div(inverse_power<V>(base, normalization.beta), base);
+        const auto product = V::mul(load_lanes<V>(gradient + c, left), load_lanes<V>(from + c, left));
+        return fill_lanes<V>(V::mul(product, inverse), left, 0.0f);
+    });
+    sum_neighbours<V>(values, sums, length, layouts.products);
+    const auto factor = V::set1(-2.0f * normalization.scale * normalization.beta);
+    for (std::int64_t c = 0; c < channels; c += V::width) {
+        const auto x = load_lanes<V>(from + c, channels - c);
+        const auto own = V::mul(load_lanes<V>(gradient + c, channels - c),
+                                inverse_power<V>(V::load(bases + c), normalization.beta));
+        store_lanes<V>(out + c, V::fma(V::mul(factor, x), V::load(sums + c), own),
+                       task.destination.writable_channels - c);
+    }
+}
+
+template <class V>
+void cross_channel_gradient_run(const CrossChannelGradientTask &task, const Prepared &prepared,
+                                std::int64_t begin, std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    const GradientLayouts<V> layouts(task);
+    const View &to = task.destination;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = 0; x < to.width; ++x)
+                cross_channel_gradient_pixel<V>(task, layouts, reinterpret_cast<float *>(worker.scratch),
+                                                pixel_at(task.source, item.image, y, x),
+                                                pixel_at(task.others[0], item.image, y, x),
+                                                pixel_at(to, item.image, y, x));
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(CrossChannelGradientTask, cross_channel_gradient)

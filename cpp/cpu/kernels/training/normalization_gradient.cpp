@@ -1,0 +1,266 @@
+// Gradients of batch normalization: the sums over all pixels, then one pass that applies them. Both read
+// whole pixels one after the other, as processors foresee it.
+//
+// Registers: two sums of a vector of channels over a few pixels; of the others they lie in L1. While they are
+// applied, the coefficients of a vector come from L1. Bound by memory: 8 bytes for each element of the sums,
+// 12 of the pass that applies them. What limits it: few channels, which leave lanes empty.
+
+#include "cpu/isa/instance.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/stream.h"
+#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/elementwise/piece_sums.h"
+#include "cpu/kernels/elementwise/recomputed_normalization.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// 1 / sqrt(variance + epsilon) of a vector of channels.
+template <class V>
+MPSCNN_INLINE typename V::reg inverse_deviation(const ConstView &statistics, float epsilon,
+                                                std::int64_t channel, std::int64_t left) {
+    const auto variance = load_lanes<V>(pixel_at(statistics, 0, statistics_variance, 0) + channel, left);
+    return V::div(V::set1(1.0f), V::sqrt(V::add(variance, V::set1(epsilon))));
+}
+
+/// Numbers of each channel in a worker's memory, in whole vectors.
+class ChannelNumbers {
+public:
+    ChannelNumbers(std::byte *memory, std::int64_t floats)
+        : next_(reinterpret_cast<float *>(memory)), floats_(floats) {}
+    float *take() {
+        float *const taken = next_;
+        next_ += floats_;
+        return taken;
+    }
+
+private:
+    float *next_;
+    std::int64_t floats_;
+};
+
+/// Which gradients the activation behind the normalization lets through.
+template <class V, bool applies> class Mask {
+public:
+    static constexpr std::int64_t arrays = applies ? 2 : 0;
+
+    template <class TaskType> Mask(const TaskType &task, ChannelNumbers &numbers, std::int64_t channels) {
+        if constexpr (applies) {
+            scale_ = numbers.take(), shift_ = numbers.take();
+            low_ = V::set1(task.mask.low), high_ = V::set1(task.mask.high);
+            for (std::int64_t c = 0; c < channels; c += V::width) {
+                const ScaleAndShift<V> own(task.mask, task.statistics, task.epsilon, c, channels - c);
+                V::store(scale_ + c, own.scale);
+                V::store(shift_ + c, own.shift);
+            }
+        }
+    }
+    /// A vector of gradients, where the source lies so far from the mean.
+    MPSCNN_INLINE typename V::reg passed(typename V::reg gradient, typename V::reg away,
+                                         std::int64_t channel) const {
+        if constexpr (!applies) return gradient;
+        const auto x = V::fma(away, V::load(scale_ + channel), V::load(shift_ + channel));
+        return V::select(V::less(low_, x), V::select(V::less(x, high_), gradient, V::zero()), V::zero());
+    }
+
+private:
+    float *scale_ = nullptr, *shift_ = nullptr;
+    typename V::reg low_{}, high_{};
+};
+
+template <class V>
+Prepared normalization_sums_prepare(const NormalizationSumsTask &task, const Planning &planning) {
+    const ConstView &from = task.source;
+    const std::int64_t vectors = divide_up(from.channels, V::width);
+    const WorkSplit split =
+        split_work(from.batch, 1, vectors, from.batch * from.height * from.width * from.channels,
+                   min_elements, planning.threads);
+    // Means, deviations, two sums and their totals in double; the mask's.
+    const std::int64_t floats = (8 + Mask<V, true>::arrays) * vectors * V::width;
+    return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
+}
+
+/// The sums over an image of some vectors of channels.
+template <class V, bool masks> class ImageSums {
+public:
+    ImageSums(const NormalizationSumsTask &task, std::byte *scratch)
+        : task_(task), channels_(task.source.channels), numbers_(scratch, round_up(channels_, V::width)),
+          gradient_totals_(reinterpret_cast<double *>(numbers_.take())), spare_(numbers_.take()),
+          product_totals_(reinterpret_cast<double *>(numbers_.take())), spare_too_(numbers_.take()),
+          gradients_(numbers_.take()), products_(numbers_.take()), means_(numbers_.take()),
+          inverses_(numbers_.take()), mask_(task, numbers_, channels_) {
+        for (std::int64_t c = 0; c < channels_; c += V::width) {
+            const std::int64_t left = channels_ - c;
+            V::store(means_ + c, load_lanes<V>(pixel_at(task.statistics, 0, statistics_mean, 0) + c, left));
+            V::store(inverses_ + c, inverse_deviation<V>(task.statistics, task.epsilon, c, left));
+        }
+    }
+
+    void run(std::int64_t image, Range vectors) {
+        const ConstView &from = task_.source;
+        const std::int64_t begin = vectors.begin * V::width, end = vectors.end * V::width;
+        for (std::int64_t c = begin; c < end; ++c) gradient_totals_[c] = product_totals_[c] = 0.0;
+        clear(begin, end);
+        std::int64_t added = 0;
+        for (std::int64_t y = 0; y < from.height; ++y) {
+            for (std::int64_t x = 0; x < from.width;) {
+                const std::int64_t pixels = min(min(from.width - x, sum_piece - added), at_once);
+                const float *source = pixel_at(from, image, y, x),
+                            *gradient = pixel_at(task_.gradient, image, y, x);
+                pixels == at_once ? add<at_once>(source, gradient, begin, end)
+                                  : add_each(source, gradient, pixels, begin, end);
+                x += pixels;
+                if ((added += pixels) == sum_piece) settle(begin, end), added = 0;
+            }
+        }
+        settle(begin, end);
+        float *of_gradient = pixel_at(task_.destination, image, 0, 0),
+              *of_product = pixel_at(task_.destination, image, 1, 0);
+        for (std::int64_t c = begin; c < min(end, channels_); ++c) {
+            of_gradient[c] = static_cast<float>(gradient_totals_[c]);
+            of_product[c] = static_cast<float>(product_totals_[c]);
+        }
+    }
+
+private:
+    static constexpr std::int64_t at_once = 4; ///< pixels whose sums stay in registers
+
+    void clear(std::int64_t begin, std::int64_t end) {
+        for (std::int64_t c = begin; c < end; ++c) gradients_[c] = products_[c] = 0.0f;
+    }
+    void settle(std::int64_t begin, std::int64_t end) {
+        for (std::int64_t c = begin; c < end; ++c) {
+            gradient_totals_[c] += static_cast<double>(gradients_[c]);
+            product_totals_[c] += static_cast<double>(products_[c]);
+        }
+        clear(begin, end);
+    }
+    void add_each(const float *source, const float *gradient, std::int64_t pixels, std::int64_t begin,
+                  std::int64_t end) {
+        for (; pixels > 0; --pixels) {
+            add<1>(source, gradient, begin, end);
+            source += task_.source.pixel_stride, gradient += task_.gradient.pixel_stride;
+        }
+    }
+    template <int pixels>
+    MPSCNN_INLINE void add(const float *source, const float *gradient, std::int64_t begin, std::int64_t end) {
+        const std::int64_t whole = min(end, channels_ / V::width * V::width);
+        for (std::int64_t c = begin; c < whole; c += V::width)
+            add_vector<pixels>(source + c, gradient + c, c, V::width);
+        if (whole < end) add_vector<pixels>(source + whole, gradient + whole, whole, channels_ - whole);
+    }
+    template <int pixels>
+    MPSCNN_INLINE void add_vector(const float *source, const float *gradient, std::int64_t channel,
+                                  std::int64_t left) {
+        const auto mean = V::load(means_ + channel), inverse = V::load(inverses_ + channel);
+        auto of_gradient = V::load(gradients_ + channel), of_product = V::load(products_ + channel);
+#pragma GCC unroll 4
+        for (int i = 0; i < pixels; ++i) {
+            const float *x = source + i * task_.source.pixel_stride,
+                        *g = gradient + i * task_.gradient.pixel_stride;
+            prefetch<V::width>(x), prefetch<V::width>(g);
+            const auto away = V::sub(load_lanes<V>(x, left), mean);
+            const auto passed = mask_.passed(load_lanes<V>(g, left), away, channel);
+            of_gradient = V::add(of_gradient, passed);
+            of_product = V::fma(passed, V::mul(away, inverse), of_product);
+        }
+        V::store(gradients_ + channel, of_gradient);
+        V::store(products_ + channel, of_product);
+    }
+
+    const NormalizationSumsTask &task_;
+    const std::int64_t channels_;
+    ChannelNumbers numbers_;
+    double *gradient_totals_;
+    float *spare_; ///< doubles take two arrays
+    double *product_totals_;
+    float *spare_too_;
+    float *gradients_, *products_, *means_, *inverses_;
+    Mask<V, masks> mask_;
+};
+
+template <class V, bool masks>
+void sum_images(const NormalizationSumsTask &task, const WorkSplit &split, std::int64_t begin,
+                std::int64_t end, Worker &worker) {
+    ImageSums<V, masks> sums(task, worker.scratch);
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        sums.run(item.image, item.vectors);
+    }
+}
+
+template <class V>
+void normalization_sums_run(const NormalizationSumsTask &task, const Prepared &prepared, std::int64_t begin,
+                            std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    task.mask.applies ? sum_images<V, true>(task, split, begin, end, worker)
+                      : sum_images<V, false>(task, split, begin, end, worker);
+}
+
+template <class V>
+Prepared normalization_gradient_prepare(const NormalizationGradientTask &task, const Planning &planning) {
+    const WorkSplit split = split_elements(task.destination, planning.threads);
+    const std::int64_t floats = (4 + Mask<V, true>::arrays) * round_up(task.destination.channels, V::width);
+    return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
+}
+
+template <class V, bool masks>
+void apply_sums(const NormalizationGradientTask &task, const WorkSplit &split, std::int64_t begin,
+                std::int64_t end, Worker &worker) {
+    const View &to = task.destination;
+    // a * gradient + b * (source - mean) + c
+    ChannelNumbers numbers(worker.scratch, round_up(to.channels, V::width));
+    float *const a = numbers.take(), *const b = numbers.take(), *const c = numbers.take(),
+                 *const means = numbers.take();
+    const Mask<V, masks> mask(task, numbers, to.channels);
+    const auto count =
+        V::set1(1.0f / static_cast<float>(task.source.batch * task.source.height * task.source.width));
+    for (std::int64_t channel = 0; channel < to.channels; channel += V::width) {
+        const std::int64_t left = to.channels - channel;
+        const auto row = [&](const ConstView &view, std::int64_t y) {
+            return load_lanes<V>(pixel_at(view, 0, y, 0) + channel, left);
+        };
+        const auto inverse = inverse_deviation<V>(task.statistics, task.epsilon, channel, left);
+        const auto factor =
+            task.has_gamma ? V::mul(load_lanes<V>(task.gamma.data + channel, left), inverse) : inverse;
+        const auto of_gradient = V::mul(row(task.sums, 0), count),
+                   of_product = V::mul(row(task.sums, 1), count);
+        const auto slope = V::sub(V::zero(), V::mul(V::mul(factor, inverse), of_product));
+        V::store(a + channel, factor);
+        V::store(b + channel, slope);
+        V::store(c + channel, V::sub(V::zero(), V::mul(factor, of_gradient)));
+        V::store(means + channel, row(task.statistics, statistics_mean));
+    }
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = 0; x < to.width; ++x) {
+                const float *source = pixel_at(task.source, item.image, y, x);
+                const float *gradient = pixel_at(task.gradient, item.image, y, x);
+                float *out = pixel_at(to, item.image, y, x);
+                for (std::int64_t channel = 0; channel < to.channels; channel += V::width) {
+                    const std::int64_t left = to.channels - channel;
+                    prefetch<V::width>(source + channel), prefetch<V::width>(gradient + channel);
+                    const auto away = V::sub(load_lanes<V>(source + channel, left), V::load(means + channel));
+                    const auto passed = mask.passed(load_lanes<V>(gradient + channel, left), away, channel);
+                    const auto rest = V::fma(V::load(b + channel), away, V::load(c + channel));
+                    store_lanes<V>(out + channel, V::fma(V::load(a + channel), passed, rest),
+                                   to.writable_channels - channel);
+                }
+            }
+    }
+}
+
+template <class V>
+void normalization_gradient_run(const NormalizationGradientTask &task, const Prepared &prepared,
+                                std::int64_t begin, std::int64_t end, Worker &worker) {
+    const auto &split = prepared.plan_as<WorkSplit>();
+    task.mask.applies ? apply_sums<V, true>(task, split, begin, end, worker)
+                      : apply_sums<V, false>(task, split, begin, end, worker);
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(NormalizationSumsTask, normalization_sums)
+MPSCNN_KERNEL(NormalizationGradientTask, normalization_gradient)

@@ -1,0 +1,96 @@
+// Gradients of resizes: each result gives its gradient, times weights, to the up to four pixels that it was
+// sampled from. An item owns rows of pixels and takes the results that reach them, in their order.
+//
+// Registers: a vector of the gradient and one pixel. Bound by loads and stores, of bilinear samples four of
+// each for every vector of the gradient. What limits it: few channels, and pixels that wait for the store of
+// the result before.
+
+#include "cpu/isa/instance.h"
+#include "cpu/kernels/convolution/pixel_epilogue.h"
+#include "cpu/kernels/convolution/work_split.h"
+#include "cpu/kernels/movement/resize_taps.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+struct ResizeGradientPlan {
+    WorkSplit split;
+    const ResizeTap *columns; ///< of each result's column
+};
+
+template <class V>
+Prepared resize_gradient_prepare(const ResizeGradientTask &task, const Planning &planning) {
+    const ConstView &from = task.source;
+    const View &to = task.destination;
+    auto *columns = planning.make<ResizeTap>(from.width);
+    if (!columns) return {};
+    for (std::int64_t x = 0; x < from.width; ++x)
+        columns[x] = resize_tap(task.resize, task.resize.horizontal, x, to.width);
+    const std::int64_t results = from.batch * from.height * from.width * from.channels;
+    const std::int64_t pixels = to.batch * to.height * to.width * to.channels;
+    const WorkSplit split = split_work(to.batch, to.height, divide_up(to.channels, V::width),
+                                       max(results, pixels), min_elements / 4, planning.threads);
+    return planning.keep(ResizeGradientPlan{split, columns}, split.items());
+}
+
+/// to += weight * gradient for channel vectors [vectors) of a pixel.
+template <class V>
+MPSCNN_INLINE void add_weighted(const View &to, float *out, const float *gradient, float weight,
+                                const Range &vectors) {
+    const auto factor = V::set1(weight);
+    for (std::int64_t c = vectors.begin * V::width; c < min(vectors.end * V::width, to.channels);
+         c += V::width) {
+        const std::int64_t left = to.channels - c;
+        const auto sum = V::fma(factor, load_lanes<V>(gradient + c, left), load_lanes<V>(out + c, left));
+        store_lanes<V>(out + c, sum, to.writable_channels - c);
+    }
+}
+
+/// Row y of results to a row of pixels.
+template <class V>
+void add_row(const ResizeGradientTask &task, const ResizeTap *columns, const WorkSplit::Item &item,
+             std::int64_t y, std::int64_t row, float weight) {
+    const View &to = task.destination;
+    const float *gradient = pixel_at(task.source, item.image, y, 0);
+    float *pixels = pixel_at(to, item.image, row, 0);
+    for (std::int64_t x = 0; x < task.source.width; ++x, gradient += task.source.pixel_stride) {
+        const ResizeTap &tap = columns[x];
+        if (tap.first >= 0)
+            add_weighted<V>(to, pixels + tap.first * to.pixel_stride, gradient,
+                            weight * (1.0f - tap.fraction), item.vectors);
+        if (tap.second >= 0 && tap.fraction != 0.0f)
+            add_weighted<V>(to, pixels + tap.second * to.pixel_stride, gradient, weight * tap.fraction,
+                            item.vectors);
+    }
+}
+
+template <class V>
+void resize_gradient_run(const ResizeGradientTask &task, const Prepared &prepared, std::int64_t begin,
+                         std::int64_t end, Worker &) {
+    const auto &plan = prepared.plan_as<ResizeGradientPlan>();
+    const View &to = task.destination;
+    for (std::int64_t index = begin; index < end; ++index) {
+        const WorkSplit::Item item = plan.split.item(index);
+        for (std::int64_t y = item.rows.begin; y < item.rows.end; ++y)
+            for (std::int64_t x = 0; x < to.width; ++x) {
+                float *out = pixel_at(to, item.image, y, x);
+                for (std::int64_t c = item.vectors.begin * V::width;
+                     c < min(item.vectors.end * V::width, to.channels); c += V::width)
+                    store_lanes<V>(out + c, V::zero(), to.writable_channels - c);
+            }
+        for (std::int64_t y = 0; y < task.source.height; ++y) {
+            const ResizeTap tap = resize_tap(task.resize, task.resize.vertical, y, to.height);
+            const auto is_own = [&](std::int32_t row) {
+                return item.rows.begin <= row && row < item.rows.end;
+            };
+            if (is_own(tap.first)) add_row<V>(task, plan.columns, item, y, tap.first, 1.0f - tap.fraction);
+            if (tap.fraction != 0.0f && is_own(tap.second))
+                add_row<V>(task, plan.columns, item, y, tap.second, tap.fraction);
+        }
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu
+
+MPSCNN_KERNEL(ResizeGradientTask, resize_gradient)

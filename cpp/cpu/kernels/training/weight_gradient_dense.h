@@ -1,0 +1,195 @@
+#pragma once
+
+// Weight gradients of dense and grouped convolutions: the inputs of a block of pixels' windows are brought
+// side by side ([pixels][taps]), unless they lie so already, then a tile of outputs x two vectors of taps is
+// summed over them in registers and added to the result. Both operands are read as they lie; nothing is
+// packed. What a batch normalization made of the inputs is computed anew while they are gathered, so that
+// training need not keep it.
+//
+// Registers: gemm_rows x 2 sums, two vectors of inputs, one gradient that is broadcast. Bound by arithmetic:
+// 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. What limits it: few outputs, and windows of few
+// channels, which are gathered in short pieces.
+
+#include "cpu/kernels/elementwise/recomputed_normalization.h"
+#include "cpu/kernels/movement/copy_channels.h"
+#include "cpu/kernels/training/weight_gradient.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
+
+/// [outputs of a tile][taps of a tile] += products of `pixels` pixels. Those `ahead` of them are asked for.
+template <class V, int rows, int vectors>
+void add_products(const float *inputs, std::ptrdiff_t input_stride, const float *gradients,
+                  std::ptrdiff_t gradient_stride, std::int64_t pixels, std::int64_t ahead, float *to,
+                  std::ptrdiff_t to_stride, std::int64_t taps) {
+    typename V::reg sums[rows][vectors];
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) sums[r][v] = V::zero();
+    for (std::int64_t p = 0; p < pixels; ++p, inputs += input_stride, gradients += gradient_stride) {
+        __builtin_prefetch(gradients + ahead * gradient_stride);
+        typename V::reg x[vectors];
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) __builtin_prefetch(inputs + ahead * input_stride + v * V::width);
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) x[v] = V::load(inputs + v * V::width);
+#pragma GCC unroll 16
+        for (int r = 0; r < rows; ++r) {
+            const auto gradient = V::broadcast(gradients + r);
+#pragma GCC unroll 2
+            for (int v = 0; v < vectors; ++v) sums[r][v] = V::fma(x[v], gradient, sums[r][v]);
+        }
+    }
+#pragma GCC unroll 16
+    for (int r = 0; r < rows; ++r, to += to_stride)
+#pragma GCC unroll 2
+        for (int v = 0; v < vectors; ++v) {
+            const std::int64_t left = taps - v * V::width;
+            if (left <= 0) break;
+            float *at = to + v * V::width;
+            store_lanes<V>(at, V::add(load_lanes<V>(at, left), sums[r][v]), left);
+        }
+}
+
+using AddProducts = void (*)(const float *, std::ptrdiff_t, const float *, std::ptrdiff_t, std::int64_t,
+                             std::int64_t, float *, std::ptrdiff_t, std::int64_t);
+
+template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_function(std::int64_t outputs) {
+    if constexpr (rows > 1)
+        if (outputs < rows) return products_function<V, vectors, rows - 1>(outputs);
+    return add_products<V, rows, vectors>;
+}
+
+/// A block of pixels that follow each other in the gradient.
+struct PixelBlock {
+    std::int64_t image, y, x; ///< of the first one
+    std::int64_t pixels;
+    std::int64_t follow; ///< pixels to the next block of the same strip, 0 behind the last
+};
+
+/// Taps [taps) of the windows of a block's pixels, `pitch` apart, by copy(from, to, channel, how many).
+/// Outside of the source they are zero.
+template <class V, bool across_pixels, class Copy>
+void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::int64_t first_channel,
+                 std::int64_t channels, Range taps, float *to, std::int64_t pitch, Copy copy) {
+    const ConstView &from = task.source;
+    const std::int64_t row_taps = task.horizontal.kernel * channels;
+    std::int64_t image = block.image, y = block.y, x = block.x;
+    // A kernel row's taps lie side by side in the source.
+    const bool dense = across_pixels && task.horizontal.dilation == 1 && from.pixel_stride == channels;
+    for (std::int64_t p = 0; p < block.pixels; ++p, to += pitch) {
+        const std::int64_t column = x * task.horizontal.stride - task.horizontal.before;
+        float *out = to;
+        for (std::int64_t tap = taps.begin; tap < taps.end;) {
+            const std::int64_t row = tap / row_taps, within = tap % row_taps;
+            const std::int64_t source_y =
+                y * task.vertical.stride - task.vertical.before + row * task.vertical.dilation;
+            const std::int64_t piece =
+                min(dense ? row_taps - within : channels - within % channels, taps.end - tap);
+            if (source_y < 0 || source_y >= from.height) {
+                for (std::int64_t i = 0; i < piece; ++i) out[i] = 0.0f;
+            } else if (dense) {
+                const float *source = pixel_at(from, image, source_y, 0) + first_channel;
+                const std::int64_t position = column * channels + within;
+                const std::int64_t begin = clamped(-position, 0, piece),
+                                   end = clamped(from.width * channels - position, begin, piece);
+                for (std::int64_t i = 0; i < begin; ++i) out[i] = 0.0f;
+                copy(source + position + begin, out + begin, first_channel, end - begin);
+                for (std::int64_t i = end; i < piece; ++i) out[i] = 0.0f;
+            } else {
+                const std::int64_t source_x = column + within / channels * task.horizontal.dilation;
+                if (source_x < 0 || source_x >= from.width) {
+                    for (std::int64_t i = 0; i < piece; ++i) out[i] = 0.0f;
+                } else {
+                    const std::int64_t channel = first_channel + within % channels;
+                    copy(pixel_at(from, image, source_y, source_x) + channel, out, channel, piece);
+                }
+            }
+            out += piece, tap += piece;
+        }
+        if (++x < task.gradient.width) continue;
+        x = 0;
+        if (++y < task.gradient.height) continue;
+        y = 0, ++image;
+    }
+}
+
+/// Pixels of a part, in blocks that follow each other in the gradient's memory. visit(block).
+template <class Visit> void for_each_block(const WeightGradientTask &task, Range rows, Visit visit) {
+    const ConstView &gradient = task.gradient;
+    const std::int64_t width = gradient.width;
+    const std::int64_t strip_rows = images_join(gradient) ? rows.size() : 1;
+    for (std::int64_t row = rows.begin; row < rows.end; row += strip_rows) {
+        const std::int64_t pixels = strip_rows * width;
+        for (std::int64_t first = 0; first < pixels; first += gradient_block) {
+            const std::int64_t y = row + first / width;
+            const bool last = first + gradient_block >= pixels;
+            visit(PixelBlock{y / gradient.height, y % gradient.height, first % width,
+                             min(gradient_block, pixels - first), last ? 0 : gradient_block});
+        }
+    }
+}
+
+template <class V, bool normalizes>
+void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
+                    std::int64_t item, float *scratch) {
+    const std::int64_t output_block = item % plan.output_blocks,
+                       tap_block = item / plan.output_blocks % plan.tap_blocks,
+                       group = item / (plan.output_blocks * plan.tap_blocks);
+    const Range taps{tap_block * plan.block_taps, min((tap_block + 1) * plan.block_taps, plan.taps)};
+    const std::int64_t tiles = divide_up(plan.outputs, V::gemm_rows);
+    const Range block = part_of(tiles, plan.output_blocks, output_block);
+    const Range outputs{block.begin * V::gemm_rows, min(block.end * V::gemm_rows, plan.outputs)};
+    const std::int64_t channels = task.source.channels / task.groups, first_channel = group * channels;
+    const std::int64_t pitch = round_up(taps.size(), tile_taps<V>);
+    float *const result = task.destination.data + part * task.destination.image_stride +
+                          group * plan.outputs * plan.taps + taps.begin;
+    for (std::int64_t o = outputs.begin; o < outputs.end; ++o)
+        for (std::int64_t i = 0; i < taps.size(); ++i) result[o * plan.taps + i] = 0.0f;
+
+    const auto copy = [&] {
+        if constexpr (normalizes) {
+            float *const numbers = scratch;
+            scratch += NormalizedCopy<V>::floats(task.source.channels);
+            return NormalizedCopy<V>(task, numbers);
+        } else {
+            return [](const float *from, float *to, std::int64_t, std::int64_t count) {
+                copy_channels<V>(from, to, count);
+            };
+        }
+    }();
+    // Lanes behind the taps are read as well, and what scratch memory holds may be subnormal numbers, with
+    // which some processors multiply a hundred times as slowly.
+    if (!plan.reads_source)
+        for (std::int64_t p = 0; p < gradient_block; ++p)
+            for (std::int64_t i = taps.size(); i < pitch; ++i) scratch[p * pitch + i] = 0.0f;
+
+    for_each_block(task, rows_of_part(task, part), [&](const PixelBlock &pixels) {
+        const float *inputs = scratch;
+        std::ptrdiff_t input_stride = pitch;
+        if (plan.reads_source) {
+            inputs = pixel_at(task.source, pixels.image, pixels.y, pixels.x) + first_channel + taps.begin;
+            input_stride = task.source.pixel_stride;
+        } else {
+            gather_taps<V, !normalizes>(task, pixels, first_channel, channels, taps, scratch, pitch, copy);
+        }
+        const float *gradients =
+            pixel_at(task.gradient, pixels.image, pixels.y, pixels.x) + group * plan.outputs;
+        for (std::int64_t tap = 0; tap < taps.size(); tap += tile_taps<V>) {
+            const std::int64_t left = taps.size() - tap;
+            for (std::int64_t o = outputs.begin; o < outputs.end; o += V::gemm_rows) {
+                const std::int64_t count = outputs.end - o;
+                const AddProducts add =
+                    left > V::width ? products_function<V, 2>(count) : products_function<V, 1>(count);
+                add(inputs + tap, input_stride, gradients + o, task.gradient.pixel_stride, pixels.pixels,
+                    pixels.follow, result + o * plan.taps + tap, plan.taps, left);
+            }
+        }
+    });
+}
+
+} // namespace
+} // namespace mpscnn::cpu

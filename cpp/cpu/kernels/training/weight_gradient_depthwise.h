@@ -1,0 +1,264 @@
+#pragma once
+
+// Weight gradients of depthwise convolutions: a vector of channels of a strip of pixels at a time; of each
+// pixel its gradient is multiplied by the inputs of its window's rows, whose sums stay in registers for the
+// strip. The next vectors follow, so that lines of memory are used up at once. What a batch normalization
+// made of the inputs is computed anew, some rows at a time, and read from L2. Bound by memory: 8 bytes for
+// each element.
+
+#include "cpu/kernels/elementwise/recomputed_normalization.h"
+#include "cpu/kernels/training/weight_gradient.h"
+
+namespace mpscnn::cpu {
+namespace {
+
+/// Pixels of a row that stay in L1 while vectors of channels pass.
+inline constexpr std::int64_t strip_pixels = 16;
+
+/// Where a vector of channels of a window's rows and of the gradient begins, and how far the next ones are.
+struct GradientStrip {
+    const float *window = nullptr, *gradient = nullptr;
+    std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
+    std::ptrdiff_t source_row = 0, source_pixel = 0;
+    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that a pixel reads first
+    std::int64_t pixels = 0, lanes = 0;
+};
+
+/// Adds the products of a strip to sums of `rows` x `taps` taps, V::width apart.
+template <class V, int rows, int taps, bool whole>
+MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
+    const std::int64_t lanes = whole ? V::width : strip.lanes;
+    typename V::reg own[rows * taps];
+#pragma GCC unroll 9
+    for (int tap = 0; tap < rows * taps; ++tap) own[tap] = V::load(sums + tap * V::width);
+    const std::ptrdiff_t last_row = (rows - 1) * strip.row_step;
+    for (std::int64_t x = 0; x < strip.pixels; ++x) {
+        // Processors do not foresee reads of one line of each pixel: what the next strip brings is asked for.
+        __builtin_prefetch(strip.gradient + strip_pixels * strip.gradient_step);
+        const float *const next = strip.window + last_row + (strip_pixels + 1) * strip.window_step;
+        for (std::int64_t row = 0; row < strip.new_rows; ++row)
+            for (std::int64_t column = 0; column < strip.new_columns; ++column)
+                __builtin_prefetch(next - row * strip.source_row + column * strip.source_pixel);
+        const auto g = load_lanes<V>(strip.gradient, lanes);
+#pragma GCC unroll 3
+        for (int row = 0; row < rows; ++row)
+#pragma GCC unroll 5
+            for (int tap = 0; tap < taps; ++tap) {
+                const float *at = strip.window + row * strip.row_step + tap * strip.tap_step;
+                own[row * taps + tap] = V::fma(load_lanes<V>(at, lanes), g, own[row * taps + tap]);
+            }
+        strip.window += strip.window_step, strip.gradient += strip.gradient_step;
+    }
+#pragma GCC unroll 9
+    for (int tap = 0; tap < rows * taps; ++tap) V::store(sums + tap * V::width, own[tap]);
+}
+
+template <class V, int rows, int taps> void add_strip(const GradientStrip &strip, float *sums) {
+    strip.lanes >= V::width ? add_taps<V, rows, taps, true>(strip, sums)
+                            : add_taps<V, rows, taps, false>(strip, sums);
+}
+
+/// Columns of a gradient's row.
+struct Columns {
+    Range all, inner; ///< inner: all taps of a kernel row lie within the source
+};
+
+/// Sums of vectors of channels, [vector][rows][taps][lanes], of some columns of a row of the gradient.
+/// `fixed_taps` is 0 or those of a kernel row.
+template <class V, int fixed_taps>
+void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, std::int64_t y,
+                           const Columns &columns, Range vectors, float *sums) {
+    const ConstView &from = task.source, &gradient = task.gradient;
+    const std::int64_t rows = task.vertical.kernel;
+    const std::int64_t taps = fixed_taps > 0 ? fixed_taps : task.horizontal.kernel;
+    const auto first_of = [](const WindowAxis &axis, std::int64_t position) {
+        return position * axis.stride - axis.before;
+    };
+    const std::int64_t top = first_of(task.vertical, y);
+    const bool all_rows = top >= 0 && top + (rows - 1) * task.vertical.dilation < from.height;
+    const Range inner = columns.inner;
+    GradientStrip strip;
+    strip.row_step = task.vertical.dilation * from.row_stride;
+    strip.tap_step = task.horizontal.dilation * from.pixel_stride;
+    strip.window_step = task.horizontal.stride * from.pixel_stride;
+    strip.gradient_step = gradient.pixel_stride;
+    strip.source_row = from.row_stride;
+    strip.source_pixel = from.pixel_stride;
+    strip.new_rows = min(task.vertical.stride, rows);
+    strip.new_columns = min(task.horizontal.stride, taps);
+    strip.pixels = inner.size();
+    for (std::int64_t vector = vectors.begin; vector < vectors.end;
+         ++vector, sums += rows * taps * V::width) {
+        const std::int64_t channel = vector * V::width;
+        strip.lanes = from.channels - channel;
+        const float *const out = pixel_at(gradient, image, y, 0) + channel;
+        const float *const source = from.data + image * from.image_stride + top * from.row_stride + channel;
+        const auto edge = [&](std::int64_t row, std::int64_t begin, std::int64_t end) {
+            float *row_sums = sums + row * taps * V::width;
+            for (std::int64_t x = begin; x < end; ++x) {
+                const auto g = load_lanes<V>(out + x * gradient.pixel_stride, strip.lanes);
+                const std::int64_t first = first_of(task.horizontal, x);
+                for (std::int64_t tap = 0; tap < taps; ++tap) {
+                    const std::int64_t source_x = first + tap * task.horizontal.dilation;
+                    if (source_x < 0 || source_x >= from.width) continue;
+                    const float *at = source + row * strip.row_step + source_x * from.pixel_stride;
+                    float *sum = row_sums + tap * V::width;
+                    V::store(sum, V::fma(load_lanes<V>(at, strip.lanes), g, V::load(sum)));
+                }
+            }
+        };
+        const auto within = [&](std::int64_t row) {
+            const std::int64_t position = top + row * task.vertical.dilation;
+            return position >= 0 && position < from.height;
+        };
+        strip.gradient = out + inner.begin * gradient.pixel_stride;
+        strip.window = source + first_of(task.horizontal, inner.begin) * from.pixel_stride;
+        for (std::int64_t row = 0; row < rows; ++row)
+            if (within(row)) edge(row, columns.all.begin, inner.begin);
+        if constexpr (fixed_taps == 3) {
+            if (rows == 3 && all_rows && inner.size() > 0) {
+                add_strip<V, 3, 3>(strip, sums);
+                for (std::int64_t row = 0; row < rows; ++row) edge(row, inner.end, columns.all.end);
+                continue;
+            }
+        }
+        for (std::int64_t row = 0; row < rows; ++row, strip.window += strip.row_step) {
+            if (!within(row)) continue;
+            if constexpr (fixed_taps > 0) {
+                if (inner.size() > 0) add_strip<V, 1, fixed_taps>(strip, sums + row * taps * V::width);
+            } else {
+                edge(row, inner.begin, inner.end);
+            }
+            edge(row, inner.end, columns.all.end);
+        }
+    }
+}
+
+/// A row of the gradient, in strips that stay in L1 while the vectors of channels pass.
+template <class V, int fixed_taps>
+void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, Range vectors,
+                       float *sums) {
+    const std::int64_t width = task.gradient.width;
+    // Pixels all of whose taps lie within the row.
+    const std::int64_t reach = (task.horizontal.kernel - 1) * task.horizontal.dilation;
+    const std::int64_t begin = clamped(divide_up(task.horizontal.before, task.horizontal.stride), 0, width);
+    const std::int64_t last = task.source.width - 1 - reach + task.horizontal.before;
+    const std::int64_t end = clamped(last < 0 ? 0 : last / task.horizontal.stride + 1, begin, width);
+    for (std::int64_t x = 0; x < width; x += strip_pixels) {
+        const Range all{x, min(x + strip_pixels, width)};
+        const std::int64_t first = clamped(begin, all.begin, all.end);
+        add_depthwise_columns<V, fixed_taps>(task, image, y, {all, {first, clamped(end, first, all.end)}},
+                                             vectors, sums);
+    }
+}
+
+/// Rows of an image of the source as they are behind the normalization, of some vectors of channels; as many
+/// at a time as stay in L2.
+template <class V> class NormalizedRows {
+public:
+    static std::int64_t rows(const WeightGradientTask &task, std::int64_t vectors) {
+        constexpr std::int64_t max_floats = 1 << 16;
+        const std::int64_t reach = (task.vertical.kernel - 1) * task.vertical.dilation + 1;
+        return min(task.source.height, reach + max_floats / (task.source.width * vectors * V::width));
+    }
+    static std::int64_t floats(const WeightGradientTask &task, std::int64_t vectors) {
+        return NormalizedCopy<V>::floats(task.source.channels) +
+               rows(task, vectors) * task.source.width * vectors * V::width;
+    }
+
+    NormalizedRows(const WeightGradientTask &task, Range vectors, float *memory)
+        : task_(task), copy_(task, memory), first_channel_(vectors.begin * V::width),
+          channels_(min(vectors.end * V::width, task.source.channels) - first_channel_),
+          max_(rows(task, vectors.size())), own_(task) {
+        own_.source.pixel_stride = vectors.size() * V::width;
+        own_.source.row_stride = own_.source.width * own_.source.pixel_stride;
+        own_.source.image_stride = 0;
+        memory_ = memory + NormalizedCopy<V>::floats(task.source.channels);
+    }
+
+    /// The task, whose source has the rows that a row of the gradient is made of.
+    const WeightGradientTask &task_for(std::int64_t image, std::int64_t y) {
+        const std::int64_t top = y * task_.vertical.stride - task_.vertical.before;
+        const std::int64_t reach = (task_.vertical.kernel - 1) * task_.vertical.dilation + 1;
+        const std::int64_t begin = clamped(top, 0, task_.source.height),
+                           end = clamped(top + reach, begin, task_.source.height);
+        if (image != image_ || begin < rows_.begin || end > rows_.end) {
+            image_ = image;
+            rows_ = {begin, min(begin + max_, task_.source.height)};
+            bring();
+        }
+        return own_;
+    }
+
+private:
+    void bring() {
+        const ConstView &from = task_.source, &to = own_.source;
+        for (std::int64_t row = rows_.begin; row < rows_.end; ++row) {
+            float *out = memory_ + (row - rows_.begin) * to.row_stride;
+            for (std::int64_t x = 0; x < from.width; ++x, out += to.pixel_stride) {
+                const float *pixel = pixel_at(from, image_, row, x) + first_channel_;
+                __builtin_prefetch(pixel + 8 * from.pixel_stride);
+                copy_(pixel, out, first_channel_, channels_);
+            }
+        }
+        own_.source.data = memory_ - rows_.begin * to.row_stride - first_channel_;
+    }
+
+    const WeightGradientTask &task_;
+    const NormalizedCopy<V> copy_;
+    const std::int64_t first_channel_, channels_, max_;
+    WeightGradientTask own_;
+    float *memory_;
+    std::int64_t image_ = -1;
+    Range rows_{0, 0};
+};
+
+/// The gradient of some vectors of channels.
+template <class V, bool normalizes>
+void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
+                        std::int64_t item, float *scratch) {
+    const Range vectors = part_of(divide_up(task.source.channels, V::width), plan.items, item);
+    const std::int64_t floats = vectors.size() * plan.taps * V::width;
+    float *const sums = scratch, *const block_sums = scratch + floats;
+    auto source = [&] {
+        if constexpr (normalizes)
+            return NormalizedRows<V>(task, vectors, block_sums + floats);
+        else
+            return 0;
+    }();
+    for (std::int64_t i = 0; i < floats; ++i) sums[i] = 0.0f;
+    const Range rows = rows_of_part(task, part);
+    const std::int64_t rows_of_block = max(1, gradient_block / task.gradient.width);
+    for (std::int64_t begin = rows.begin; begin < rows.end; begin += rows_of_block) {
+        for (std::int64_t i = 0; i < floats; ++i) block_sums[i] = 0.0f;
+        const std::int64_t end = min(begin + rows_of_block, rows.end);
+        for (std::int64_t row = begin; row < end; ++row) {
+            const std::int64_t image = row / task.gradient.height, y = row % task.gradient.height;
+            const WeightGradientTask *own = &task;
+            if constexpr (normalizes) own = &source.task_for(image, y);
+            switch (task.horizontal.kernel) {
+            case 3:
+                add_depthwise_row<V, 3>(*own, image, y, vectors, block_sums);
+                break;
+            case 5:
+                add_depthwise_row<V, 5>(*own, image, y, vectors, block_sums);
+                break;
+            default:
+                add_depthwise_row<V, 0>(*own, image, y, vectors, block_sums);
+            }
+        }
+        for (std::int64_t i = 0; i < floats; i += V::width)
+            V::store(sums + i, V::add(V::load(sums + i), V::load(block_sums + i)));
+    }
+    float *const result = task.destination.data + part * task.destination.image_stride;
+    for (std::int64_t vector = vectors.begin; vector < vectors.end; ++vector) {
+        const float *own = sums + (vector - vectors.begin) * plan.taps * V::width;
+        const std::int64_t channel = vector * V::width, lanes = min(V::width, task.source.channels - channel);
+        for (std::int64_t lane = 0; lane < lanes; ++lane)
+            for (std::int64_t tap = 0; tap < plan.taps; ++tap)
+                result[(channel + lane) * plan.taps + tap] = own[tap * V::width + lane];
+    }
+}
+
+} // namespace
+} // namespace mpscnn::cpu

@@ -1,0 +1,66 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/commands/resource.h"
+
+namespace mpscnn::engine {
+
+class CommandBuffer;
+
+/// Mean and variance of the elements of each channel, as command buffers have left them.
+class BatchMoments : public Resource {
+public:
+    explicit BatchMoments(std::int64_t channels);
+
+    std::int64_t channels() const { return static_cast<std::int64_t>(mean_.size()); }
+    /// Takes in the means, then the variances, of `elements` more elements of each channel. Another
+    /// generation than before begins anew.
+    void add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics);
+    /// The means, then the variances. Throws StateError when nothing of this generation has been added.
+    std::vector<float> statistics(std::int64_t generation) const;
+
+private:
+    std::int64_t generation_ = 0, elements_ = 0;
+    std::vector<double> mean_, squares_; ///< squares: sums of squared deviations from the mean
+};
+
+/// MPSCNNBatchNormalizationState: statistics of all batches since it was made or reset. Belongs to the queue
+/// whose command buffers use it first; they read and write it in the order in which they run. One thread at a
+/// time may encode with it.
+class BatchNormalizationState {
+public:
+    static std::shared_ptr<BatchNormalizationState> create(std::int64_t feature_channels);
+
+    std::int64_t feature_channels() const { return moments_->channels(); }
+    /// What is encoded from now on begins anew; what has been encoded before is not touched.
+    void reset();
+    /// The means, then the variances. Throws StateError before there are any, and while a committed command
+    /// buffer uses the state.
+    std::vector<float> statistics() const;
+
+    /// Throws StateError or ShapeError unless `commands` may write the statistics of so many channels, or
+    /// read them.
+    void require_usable(const CommandBuffer &commands, const std::string &kernel, std::int64_t channels,
+                        bool reads) const;
+    /// Statistics have been encoded into `commands`.
+    void written_by(const CommandBuffer &commands);
+    std::int64_t generation() const { return generation_; }
+    const std::shared_ptr<BatchMoments> &moments() const { return moments_; }
+
+private:
+    explicit BatchNormalizationState(std::int64_t feature_channels)
+        : moments_(std::make_shared<BatchMoments>(feature_channels)) {}
+
+    std::shared_ptr<BatchMoments> moments_; ///< encoded commands keep them
+    std::weak_ptr<const void> queue_;
+    std::int64_t generation_ = 1; ///< of the statistics that are encoded now
+    bool encoded_ = false;        ///< statistics of this generation have been encoded
+};
+
+using BatchNormalizationStatePointer = std::shared_ptr<BatchNormalizationState>;
+
+} // namespace mpscnn::engine

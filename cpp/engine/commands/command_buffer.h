@@ -1,0 +1,115 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+
+#include "core/failure.h"
+#include "engine/commands/batch_normalization_state.h"
+#include "engine/commands/custom_arguments.h"
+#include "engine/commands/image.h"
+#include "engine/commands/kernel.h"
+#include "engine/run/program.h"
+
+namespace mpscnn::engine {
+
+/// MTLCommandBufferStatus, with its numbers.
+enum class CommandStatus {
+    not_enqueued = 0,
+    enqueued = 1,
+    committed = 2,
+    scheduled = 3,
+    completed = 4,
+    error = 5
+};
+
+const char *name_of(CommandStatus status);
+
+/// Why a command buffer failed; codes are those of MTLCommandBufferError.
+struct CommandError {
+    static constexpr int internal = 1, out_of_memory = 8;
+
+    int code = internal;
+    std::string message;
+};
+
+/// Work for a device, MTLCommandBuffer: kernels are encoded into it, then it is committed; nothing runs
+/// before. One thread encodes; status and waiting are for all. Kernels' properties are copied when they are
+/// encoded.
+class CommandBuffer {
+public:
+    using Handler = std::function<void()>;
+
+    virtual ~CommandBuffer() = default;
+    CommandBuffer(const CommandBuffer &) = delete;
+    CommandBuffer &operator=(const CommandBuffer &) = delete;
+
+    virtual CommandStatus status() const = 0;
+    virtual std::optional<CommandError> error() const = 0;
+    /// Reserves this buffer's place among those of its queue.
+    virtual void enqueue() = 0;
+    virtual void commit() = 0;
+    /// Returns once the work is done and the handlers have run; throws what went wrong. StateError unless
+    /// committed.
+    virtual void wait_until_completed() = 0;
+    /// Called when the work is done or has failed, on a thread of the queue's. StateError once committed.
+    virtual void add_completed_handler(Handler handler) = 0;
+
+    /// Appends a kernel. Temporary images lose a read for each time the kernel reads them. With a `state`,
+    /// its statistics are used.
+    void encode(Kernel &kernel, std::span<const ImagePointer> sources, const ImagePointer &destination,
+                const BatchNormalizationStatePointer &state = nullptr);
+    /// Appends a kernel that adds statistics of the source to a state.
+    void encode_statistics(Kernel &kernel, const ImagePointer &source,
+                           const BatchNormalizationStatePointer &state);
+    /// Appends a whole network: images to the program's inputs, its outputs to images.
+    void encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
+                std::span<const ImagePointer> outputs);
+
+    /// Appends a kernel of the user's. Memory of arguments stays as it is until the buffer is completed.
+    void encode(const std::shared_ptr<const CustomKernel> &kernel, std::span<const CustomArgument> arguments,
+                const CustomGrid &grid);
+
+    /// Throws StateError once committed.
+    void require_recording() const;
+    /// The identity of the queue, as long as it exists.
+    virtual std::weak_ptr<const void> queue() const = 0;
+
+protected:
+    CommandBuffer() = default;
+    virtual void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
+                               std::span<const ImagePointer> sources, const ImagePointer &destination,
+                               const BatchNormalizationStatePointer &state) = 0;
+    virtual void encode_kernel(Kernel &kernel, const kernels::Encoding &encoding, const ImagePointer &source,
+                               const BatchNormalizationStatePointer &destination) = 0;
+    /// Throws unless the kernel is for the queue's device. Arguments are in the order of its parameters.
+    virtual void encode_custom(const std::shared_ptr<const CustomKernel> &kernel,
+                               std::span<const CustomArgument *const> arguments, const CustomGrid &grid) = 0;
+    virtual void encode_session(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
+                                std::span<const ImagePointer> outputs) = 0;
+
+private:
+    void require_images(const std::string &encoder, std::span<const ImagePointer> sources,
+                        std::span<const ImagePointer> destinations) const;
+};
+
+struct QueueOptions {
+    std::string device = "auto";
+    int threads = 0; ///< of the CPU device; 0: as many as the process may use at once
+};
+
+/// MTLCommandQueue: runs command buffers one after the other, in the order in which they were enqueued.
+class CommandQueue {
+public:
+    static std::shared_ptr<CommandQueue> create(const QueueOptions &options);
+
+    virtual ~CommandQueue() = default;
+    virtual const std::string &device() const = 0;
+    virtual std::shared_ptr<CommandBuffer> command_buffer() = 0;
+    /// Returns once every committed buffer is completed.
+    virtual void wait_until_idle() = 0;
+};
+
+} // namespace mpscnn::engine

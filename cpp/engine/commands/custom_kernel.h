@@ -1,0 +1,74 @@
+#pragma once
+
+#include <array>
+#include <cstddef>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "engine/run/backend.h"
+
+namespace mpscnn::engine {
+
+/// What a kernel of the user's is compiled from, in the language of the backend.
+struct CustomKernelSource {
+    std::string source;
+    std::string function;
+    /// By name: a number, a boolean, an array of up to four of them, or {"type": "half", "value": 2}.
+    Json constants = Json::object();
+};
+
+/// A parameter of a custom kernel's function, as its compiler tells.
+struct CustomParameter {
+    enum class Kind { image, buffer };
+
+    Kind kind = Kind::image;
+    std::string name;
+    int index = 0; ///< of its attribute, [[texture(index)]] or [[buffer(index)]]
+    bool read = true, written = false;
+    bool is_array = false; ///< of an image: texture2d_array
+    std::string element;   ///< of a buffer: "float", "half", "int", ...; empty for structs
+    std::size_t bytes = 0; ///< of a buffer: of what it refers to
+
+    /// "texture 0 'source'"
+    std::string text() const;
+};
+
+/// Width, height, depth.
+using GridSize = std::array<std::int64_t, 3>;
+
+/// A kernel of the user's, compiled. Immutable and safe to use from several threads.
+class CustomKernel {
+public:
+    virtual ~CustomKernel() = default;
+    virtual const std::string &function() const = 0;
+    /// Images, then buffers, each by their indices.
+    virtual const std::vector<CustomParameter> &parameters() const = 0;
+    /// Of the backend that it was compiled by.
+    virtual std::string backend() const = 0;
+    virtual std::string identity() const = 0;
+    /// Of a threadgroup, and along each of its axes.
+    virtual std::int64_t max_threads() const = 0;
+    virtual GridSize max_threads_along() const = 0;
+    virtual std::int64_t threads_at_once() const = 0; ///< threadExecutionWidth
+};
+
+/// What a parameter is given for one run.
+struct CustomBinding {
+    const CustomParameter *parameter = nullptr;
+    TensorView image; ///< (images, height, width, channels)
+    std::span<std::byte> bytes;
+};
+
+/// One run of a custom kernel.
+struct CustomRun {
+    std::shared_ptr<const CustomKernel> kernel;
+    std::vector<CustomBinding> bindings;
+    GridSize grid{1, 1, 1};              ///< threads
+    std::optional<GridSize> threadgroup; ///< nothing: as the backend likes
+};
+
+} // namespace mpscnn::engine

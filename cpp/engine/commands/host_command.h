@@ -1,0 +1,91 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "engine/commands/command_buffer.h"
+#include "engine/commands/custom_kernel.h"
+#include "engine/commands/host_image_memory.h"
+
+namespace mpscnn::engine {
+
+class HostCommand;
+
+/// What the commands of a queue share while they run, on its thread. A device that records them runs them
+/// when one needs the processor, and at the end of their buffer.
+class HostRunner {
+public:
+    HostRunner(const Backend &backend, int threads) : threads_(threads), recording_(backend.record()) {}
+
+    /// Calls command.run; keeps it as long as it is needed.
+    void run(std::unique_ptr<HostCommand> command);
+    /// Returns once all commands have run.
+    void finish();
+    /// Forgets commands that have not begun to run.
+    void discard();
+
+    // For commands.
+
+    void run(const LoweredGraph &lowered, const Plan &plan, std::span<const TensorView> inputs,
+             std::span<const TensorView> outputs);
+    void run(const CustomRun &run) { recording_->run(run); }
+    /// Whether it runs the plan among its own.
+    bool records(const Plan &plan) const { return recording_ && recording_->takes(plan); }
+
+private:
+    int threads_;
+    std::unique_ptr<Recording> recording_;
+    std::vector<std::unique_ptr<HostCommand>> recorded_;
+    std::unique_ptr<Executor>
+        executor_; ///< one for all kernels: their arenas are small and follow each other
+    const Plan *prepared_ = nullptr;
+};
+
+/// What a queue's kernels are compiled for.
+struct KernelTarget {
+    explicit KernelTarget(BackendChoice chosen)
+        : choice(std::move(chosen)), identity(choice.backend->identity()) {}
+
+    BackendChoice choice;
+    std::string identity; ///< the backend's, which takes time to find out
+};
+
+/// A region of an image that a command reads or writes; keeps the memory alive.
+struct HostRegion {
+    std::shared_ptr<HostImageMemory> memory;
+    ImageRegion region;
+    int rank = 4;
+};
+
+/// An encoded command with copies of all it needs.
+class HostCommand {
+public:
+    virtual ~HostCommand() = default;
+    virtual void run(HostRunner &runner) = 0;
+};
+
+/// The memory of an image, which must be main memory. Throws StateError for one that a device has.
+std::shared_ptr<HostImageMemory> host_memory(const Image &image);
+
+/// The same for the program: StateError for a temporary image and one that a committed command buffer uses.
+std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image);
+
+std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,
+                                                 std::span<const ImagePointer> sources,
+                                                 const ImagePointer &destination,
+                                                 const BatchNormalizationStatePointer &state,
+                                                 const KernelTarget &target);
+std::unique_ptr<HostCommand> make_statistics_command(Kernel &kernel, const kernels::Encoding &encoding,
+                                                     const ImagePointer &source,
+                                                     const BatchNormalizationState &destination,
+                                                     const KernelTarget &target);
+std::unique_ptr<HostCommand> make_session_command(const std::shared_ptr<Session> &session,
+                                                  std::span<const ImagePointer> inputs,
+                                                  std::span<const ImagePointer> outputs);
+std::unique_ptr<HostCommand> make_custom_command(const std::shared_ptr<const CustomKernel> &kernel,
+                                                 std::span<const CustomArgument *const> arguments,
+                                                 const CustomGrid &grid);
+
+} // namespace mpscnn::engine

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <mutex>
+
+#include "core/page_memory.h"
+#include "engine/commands/image.h"
+#include "engine/run/backend.h"
+
+namespace mpscnn::engine {
+
+/// Elements in main memory: NHWC with the channels of a pixel rounded up to whole slices, so that a slice of
+/// four channels is a strided view. Channels that do not exist hold zero. Allocated at first touch, in pages
+/// that a GPU can be given as they are.
+class HostImageMemory : public ImageMemory {
+public:
+    explicit HostImageMemory(const ImageDescriptor &descriptor) : descriptor_(descriptor) {}
+
+    const char *device() const override { return "cpu"; }
+    void read(const ImageRegion &region, const ImageData &to) const override;
+    void write(const ImageRegion &region, const ImageData &from) override;
+
+    const ImageDescriptor &descriptor() const { return descriptor_; }
+    std::byte *data() const;
+    /// Channels from one pixel to the next.
+    std::int64_t pitch() const { return descriptor_.slices() * ImageDescriptor::slice_channels; }
+
+    /// Element of the first pixel and channel of a region, and strides in bytes of images, rows, columns,
+    /// channels.
+    std::byte *first(const ImageRegion &region) const;
+    std::array<std::ptrdiff_t, 4> strides() const;
+
+private:
+    ImageDescriptor descriptor_;
+    mutable std::mutex mutex_; ///< guards the allocation
+    mutable std::shared_ptr<PageMemory> memory_;
+};
+
+/// A region as a tensor of float32 or float16, without a copy where its format is one of these. A normalised
+/// format is converted in memory of this object: `load` before reading it, `store` after writing.
+class RegionTensor {
+public:
+    /// `rank` 4: (images, height, width, channels), or 2 for one pixel: (images, channels).
+    RegionTensor(const HostImageMemory &memory, const ImageRegion &region, int rank);
+
+    const TensorView &view() const { return view_; }
+    void load();
+    void store();
+
+private:
+    bool converted() const { return !floats_.empty(); }
+
+    const HostImageMemory &memory_;
+    ImageRegion region_;
+    std::vector<float> floats_;
+    TensorView view_;
+};
+
+} // namespace mpscnn::engine

@@ -1,0 +1,95 @@
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "engine/commands/resource.h"
+#include "kernels/encoding.h"
+
+namespace mpscnn::engine {
+
+class CommandBuffer;
+using kernels::ImageDescriptor;
+using kernels::ImageFormat;
+using kernels::ImageRegion;
+
+/// Order of an image's elements in memory outside it (MPSDataLayout).
+enum class DataLayout { hwc = 0, chw = 1 };
+
+/// Where the elements of a region lie outside the image, in the image's format.
+struct ImageData {
+    void *data = nullptr;
+    DataLayout layout = DataLayout::hwc;
+    std::ptrdiff_t row_bytes = 0;   ///< between rows; 0: without gaps
+    std::ptrdiff_t image_bytes = 0; ///< between images; 0: without gaps
+};
+
+/// Memory behind an image on one kind of device. Made at the image's first use.
+class ImageMemory : public Resource {
+public:
+    virtual const char *device() const = 0;
+    virtual void read(const ImageRegion &region, const ImageData &to) const = 0;
+    virtual void write(const ImageRegion &region, const ImageData &from) = 0;
+};
+
+/// An image of feature channels, MPSImage. Made by `create`, or as a temporary image, MPSTemporaryImage, for
+/// one command buffer: its read count begins at 1, every kernel that reads it takes one away, and at 0 its
+/// memory goes. Programs cannot look into temporary images.
+class Image {
+public:
+    static std::shared_ptr<Image> create(const ImageDescriptor &descriptor);
+    static std::shared_ptr<Image> create_temporary(const ImageDescriptor &descriptor,
+                                                   const std::shared_ptr<CommandBuffer> &commands);
+    ~Image();
+    Image(const Image &) = delete;
+    Image &operator=(const Image &) = delete;
+
+    const ImageDescriptor &descriptor() const { return descriptor_; }
+    bool temporary() const { return temporary_; }
+    const std::string &label() const { return label_; }
+    void set_label(std::string label) { label_ = std::move(label); }
+
+    /// 0 for an image that is not temporary.
+    std::int64_t read_count() const { return read_count_; }
+    /// Temporary images whose count is not 0 yet; 0 gives the memory back.
+    void set_read_count(std::int64_t count);
+
+    /// Throws StateError for a temporary image, and while a committed command buffer uses the image.
+    void read(const ImageRegion &region, const ImageData &to) const;
+    void write(const ImageRegion &region, const ImageData &from);
+
+    /// The memory, made by `make()` at first use.
+    template <class Make> std::shared_ptr<ImageMemory> memory(Make make) const {
+        const std::lock_guard lock(mutex_);
+        if (!memory_) memory_ = make();
+        return memory_;
+    }
+    /// Throws StateError unless the program may look into the image now.
+    void require_accessible() const { static_cast<void>(accessible_memory()); }
+    /// Throws StateError unless `commands` may read the image `reads` times, or write it, which is 0 times.
+    void require_usable(const CommandBuffer &commands, const char *role, std::int64_t reads) const;
+    /// Takes from a temporary image's read count.
+    void count_reads(std::int64_t reads);
+    /// "image 'relu1' (640 x 480 x 3)"
+    std::string text() const;
+
+private:
+    Image(const ImageDescriptor &descriptor, bool temporary)
+        : descriptor_(descriptor), temporary_(temporary) {}
+    std::shared_ptr<ImageMemory> accessible_memory() const;
+    void require_access(const ImageRegion &region) const;
+
+    ImageDescriptor descriptor_;
+    bool temporary_;
+    std::string label_;
+    std::int64_t read_count_ = 0;
+    std::weak_ptr<CommandBuffer> commands_; ///< of a temporary image
+    mutable std::mutex mutex_;
+    mutable std::shared_ptr<ImageMemory> memory_;
+};
+
+using ImagePointer = std::shared_ptr<Image>;
+
+} // namespace mpscnn::engine

@@ -1,0 +1,130 @@
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/text.h"
+#include "engine/file/model_file.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+/// A tensor of the file. The bytes belong to the model.
+struct WrittenTensor {
+    std::string name;
+    const char *dtype;
+    std::size_t element_size;
+    Shape shape;
+    const std::byte *data;
+    std::size_t bytes;
+};
+
+const char *format_name(WeightType type) {
+    switch (type) {
+    case WeightType::float32:
+        return "F32";
+    case WeightType::float16:
+        return "F16";
+    case WeightType::uint8:
+        return "U8";
+    case WeightType::int32:
+        return "I32";
+    }
+    fail(ErrorKind::weights, "unknown type of a weight");
+}
+
+WrittenTensor of_floats(std::string name, const Shape &shape, const std::vector<float> &values) {
+    return {std::move(name),
+            "F32",
+            sizeof(float),
+            shape,
+            reinterpret_cast<const std::byte *>(values.data()),
+            values.size() * sizeof(float)};
+}
+
+void add_weight(std::vector<WrittenTensor> &tensors, const std::string &name, const WeightTensor &weight) {
+    tensors.push_back({name, format_name(weight.type()), size_of(weight.type()), weight.shape(),
+                       weight.data(), weight.bytes()});
+    if (!weight.has_quantization()) return;
+    const auto count = static_cast<std::int64_t>(weight.scales().size());
+    tensors.push_back(of_floats(name + ".scale", Shape{count}, weight.scales()));
+    tensors.push_back(of_floats(name + ".zero_point", Shape{count}, weight.zero_points()));
+}
+
+/// Ordered by falling element size, which keeps all of them aligned.
+std::vector<WrittenTensor> tensors_to_write(const ModelFile &model) {
+    std::vector<WrittenTensor> tensors;
+    for (std::size_t i = 0; i < model.graph.nodes().size(); ++i) {
+        const Node &node = model.graph.nodes()[i];
+        if (std::holds_alternative<ops::Custom>(node.operation))
+            fail(ErrorKind::unsupported,
+                 {"layer ", quoted(node.name), " is a function of this program: no file can hold it"});
+        for (const ops::WeightSpec &spec : model.graph.weight_specs(i)) {
+            const std::string name = concat({node.name, ".", spec.role});
+            if (const auto stored = node.weights.find(spec.role); stored != node.weights.end())
+                add_weight(tensors, name, stored->second);
+            else if (spec.required)
+                fail(ErrorKind::weights,
+                     {"layer ", quoted(node.name), ": ", spec.role, " is missing; set its weights first"});
+        }
+    }
+    if (!model.anchors.empty())
+        tensors.push_back(of_floats(
+            "mpscnn.anchors", Shape{static_cast<std::int64_t>(model.anchors.size() / 4), 4}, model.anchors));
+    std::stable_sort(tensors.begin(), tensors.end(), [](const WrittenTensor &a, const WrittenTensor &b) {
+        return a.element_size > b.element_size;
+    });
+    return tensors;
+}
+
+Json metadata_of(const ModelFile &model) {
+    Json metadata = Json::object();
+    metadata.set("mpscnn.version", std::to_string(ModelFile::newest_version));
+    metadata.set("mpscnn.graph", to_text(model.graph.to_json()));
+    if (!model.labels.empty()) metadata.set("mpscnn.labels", to_text(Json(model.labels)));
+    if (model.preprocess) metadata.set("mpscnn.preprocess", to_text(*model.preprocess));
+    if (JsonView(model.information).size() > 0)
+        metadata.set("mpscnn.information", to_text(model.information));
+    if (model.detection) metadata.set("mpscnn.detection", to_text(*model.detection));
+    return metadata;
+}
+
+std::string header_of(const ModelFile &model, const std::vector<WrittenTensor> &tensors) {
+    Json::Object members;
+    members.emplace_back("__metadata__", metadata_of(model));
+    std::size_t position = 0;
+    for (const WrittenTensor &tensor : tensors) {
+        Json entry = Json::object();
+        entry.set("dtype", tensor.dtype);
+        entry.set("shape", std::vector<std::int64_t>(tensor.shape.begin(), tensor.shape.end()));
+        entry.set("data_offsets", std::vector<std::size_t>{position, position + tensor.bytes});
+        members.emplace_back(tensor.name, std::move(entry));
+        position += tensor.bytes;
+    }
+    std::string header = to_text(Json::object(std::move(members)));
+    header.resize((header.size() + 7) / 8 * 8, ' '); // so that the data begins on a multiple of 8
+    return header;
+}
+
+} // namespace
+
+std::string ModelFile::content() const {
+    const std::vector<WrittenTensor> tensors = tensors_to_write(*this);
+    const std::string header = header_of(*this, tensors);
+    std::size_t size = sizeof(std::uint64_t) + header.size();
+    for (const WrittenTensor &tensor : tensors) size += tensor.bytes;
+    std::string content;
+    content.reserve(size);
+    for (int byte = 0; byte < 8; ++byte) // little-endian
+        content += static_cast<char>(static_cast<std::uint64_t>(header.size()) >> (8 * byte) & 0xff);
+    content += header;
+    for (const WrittenTensor &tensor : tensors)
+        content.append(reinterpret_cast<const char *>(tensor.data), tensor.bytes);
+    return content;
+}
+
+} // namespace mpscnn::engine

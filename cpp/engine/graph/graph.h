@@ -1,0 +1,170 @@
+#pragma once
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/json.h"
+#include "engine/graph/quantization.h"
+#include "engine/graph/weights.h"
+#include "ops/op_list.h"
+
+namespace mpscnn::engine {
+
+/// Index of a tensor within its graph: the inputs first, then one for each node, in order.
+using ValueId = int;
+
+struct Input {
+    std::string name;
+    Shape shape; ///< batch always free; other extents free where the network takes any size
+    /// A tensor that is the network's own: its extents are fixed, and its first axis counts no images.
+    bool is_variable = false;
+    std::optional<Quantization> quantization = std::nullopt; ///< of its integers in int8 networks
+};
+
+/// A layer: one operation on earlier values. Its result has the layer's name.
+struct Node {
+    std::string name;
+    ops::Operation operation;
+    std::vector<ValueId> inputs;
+    std::optional<ops::Neuron> activation;       ///< applied to the result before it is rounded
+    std::map<std::string, WeightTensor> weights; ///< by role; an activation's slopes have the role "slope"
+    /// Weights that are tensors of the graph, by role: those of a network that is trained. A node has either
+    /// these or `weights`.
+    std::map<std::string, ValueId> variables;
+    bool keep_float32 = false; ///< in float16 and int8 networks: computed in float32
+    /// Whether training changes the weights. Nothing: as the operation has it, where all do but constants.
+    std::optional<bool> learns = std::nullopt;
+    std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
+
+    /// The weight's values, or `count` times `otherwise` where it is not set.
+    std::vector<float> weight_or(const std::string &role, std::size_t count, float otherwise) const {
+        const auto found = weights.find(role);
+        return found == weights.end() ? std::vector<float>(count, otherwise) : found->second.values();
+    }
+};
+
+/// The shape of a variable for a weight.
+Shape variable_shape(const Shape &weight);
+
+/// What one layer does at given input shapes, for tables and cost models.
+struct LayerSummary {
+    std::string name, operation;
+    Shape output;
+    std::int64_t parameters = 0;
+    ops::Cost cost;
+};
+
+/// The spec for `role` that `tensor` fulfils. Throws WeightsError "<where>, <role>: ..." for an unknown role,
+/// another shape, and values that are not finite or too small.
+const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &where,
+                                      std::string_view role, const WeightTensor &tensor);
+
+/// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order
+/// in which they can be computed; every addition is checked at once, so a graph is always well formed.
+/// docs/model_format.md states its limits.
+/// Weights may be set later; `require_weights` says which are missing.
+class Graph {
+public:
+    explicit Graph(std::string name = "network") : name_(std::move(name)) {}
+
+    const std::string &name() const { return name_; }
+    const std::vector<Input> &inputs() const { return inputs_; }
+    const std::vector<Node> &nodes() const { return nodes_; }
+    const std::vector<ValueId> &outputs() const { return outputs_; }
+    int values() const { return static_cast<int>(inputs_.size() + nodes_.size()); }
+
+    /// `shape` includes the batch, which must be free. Inputs come before the first node.
+    ValueId add_input(std::string name, const Shape &shape);
+    ValueId add_node(std::string name, ops::Operation operation, std::vector<ValueId> inputs,
+                     std::optional<ops::Neuron> activation = std::nullopt);
+    /// A tensor that belongs to the network and not to a batch. An axis without extent comes first where a
+    /// weight has fewer than two: (1, channels) for a bias.
+    ValueId add_variable(std::string name, const Shape &shape);
+    /// Lets a node read a weight from a tensor. Throws WeightsError for a role or shape that does not fit.
+    void use_variable(ValueId node, const std::string &role, ValueId variable);
+    void mark_output(ValueId value);
+    /// See Node. Throws ParameterError for an input, which has nothing to keep.
+    void keep_float32(ValueId value, bool keep);
+    /// See Node. Throws ParameterError for an input, which has no weights.
+    void set_learning(ValueId value, bool learns);
+    /// How integers stand for a value in int8 networks; other precisions do not look at it. Throws
+    /// ParameterError for a quantization that is not valid and for a variable.
+    void quantize(ValueId value, const Quantization &quantization);
+    /// Nothing where the value has none.
+    /// No value has integers any more.
+    void forget_quantizations();
+    const std::optional<Quantization> &quantization(ValueId value) const {
+        return is_input(value) ? inputs_[static_cast<std::size_t>(value)].quantization
+                               : producer(value).quantization;
+    }
+    /// Checks role, shape and that all values are finite.
+    void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
+    /// Weights that set_weight of another graph has checked for the same node.
+    void adopt_weights(ValueId node, std::map<std::string, WeightTensor> weights) {
+        own_node(node).weights = std::move(weights);
+    }
+
+    bool is_input(ValueId value) const { return value < static_cast<int>(inputs_.size()); }
+    /// The node that computes a value that is not an input.
+    const Node &producer(ValueId value) const {
+        return nodes_[static_cast<std::size_t>(value) - inputs_.size()];
+    }
+    ValueId result_of(std::size_t node_index) const {
+        return static_cast<ValueId>(inputs_.size() + node_index);
+    }
+    const std::string &value_name(ValueId value) const;
+    bool is_output(ValueId value) const { return uses_[static_cast<std::size_t>(value)].output; }
+    /// Whether a value goes to fully_connected layers and operations of training alone, which take the
+    /// elements of any shape in order.
+    bool only_dense_layers_read(ValueId value) const {
+        return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_layer_of_images;
+    }
+    /// Throws ParameterError naming similar layers when there is none.
+    ValueId find(std::string_view name) const;
+    /// Shape with free extents.
+    const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
+
+    /// Shapes of all values for fixed input shapes. Throws ShapeError with the layer's name.
+    std::vector<Shape> infer_shapes(const std::vector<Shape> &input_shapes) const;
+    /// Weight roles and shapes of a node, those of its activation included.
+    ops::WeightSpecs weight_specs(std::size_t node_index) const;
+    /// Throws WeightsError unless every required weight is set and the graph has an output.
+    void require_complete() const;
+    std::vector<LayerSummary> summary(const std::vector<Shape> &input_shapes) const;
+
+    /// The structure alone; shapes, but no weights.
+    Graph without_weights() const;
+
+    /// Structure without weights: {"name", "inputs", "nodes", "outputs"}, see docs/model_format.md.
+    Json to_json() const;
+    static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
+
+private:
+    /// What becomes of a value.
+    struct Uses {
+        bool output = false, by_layer_of_images = false;
+    };
+
+    ValueId add_value(const std::string &name, const Shape &shape);
+    ValueId add_input_value(Input input);
+    Node &own_node(ValueId value) { return nodes_[static_cast<std::size_t>(value) - inputs_.size()]; }
+    Node &require_node(ValueId value, const char *what);
+    std::vector<Shape> input_shapes_of(const std::vector<ValueId> &inputs) const;
+    void require_new_name(const std::string &name) const;
+    ops::WeightSpecs specs_of(const Node &node, const std::vector<Shape> &inputs, const Shape &output) const;
+
+    std::string name_;
+    std::vector<Input> inputs_;
+    std::vector<Node> nodes_;
+    std::vector<ValueId> outputs_;
+    std::vector<Shape> shapes_;
+    std::vector<Uses> uses_;
+    std::size_t arguments_ = 0; ///< inputs of all nodes together
+    std::map<std::string, ValueId, std::less<>> by_name_;
+};
+
+} // namespace mpscnn::engine

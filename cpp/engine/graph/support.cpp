@@ -1,0 +1,107 @@
+#include "engine/graph/support.h"
+
+#include "core/text.h"
+#include "ops/unsupported.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(node.operation); }
+
+[[noreturn]] void refuse(const std::string &what, const std::string &engine, const std::string &reason) {
+    fail(ErrorKind::unsupported, {what, " on device ", quoted(engine), ": ", reason});
+}
+
+/// Asks about one graph for one engine.
+class Inquiry {
+public:
+    Inquiry(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
+            Precision precision)
+        : graph_(graph), shapes_(shapes), engine_(engine), precision_(precision) {}
+
+    void ask_about_inputs() const {
+        for (std::size_t i = 0; i < graph_.inputs().size(); ++i)
+            if (const auto reason = why_too_large(static_cast<ValueId>(i)))
+                refuse("input " + quoted(graph_.inputs()[i].name), engine_, *reason);
+    }
+
+    void ask_about_node(std::size_t index) const {
+        const Node &node = graph_.nodes()[index];
+        const ValueId result = graph_.result_of(index);
+        std::optional<std::string> reason = why_too_large(result);
+        if (!reason) reason = why_unsupported(node, result);
+        if (!reason) return;
+        refuse(concat({"layer ", quoted(node.name), " (", ops::info_of(node.operation).name, ")"}), engine_,
+               *reason);
+    }
+
+private:
+    std::optional<std::string> why_too_large(ValueId value) const {
+        if (!is_batch(value)) return std::nullopt;
+        return ops::why_unsupported(engine_, shape(value));
+    }
+
+    /// Whether a tensor is images, as the table's rows about tensors have them. Variables and what training
+    /// makes are not, nor is what dense layers and training alone read: they take elements in their order.
+    bool is_batch(ValueId value) const {
+        if (graph_.shape(value)[0] != Shape::any) return false;
+        if (graph_.is_input(value)) return true;
+        const Node &node = graph_.producer(value);
+        if (ops::info_of(node.operation).for_training) return false;
+        return !is_reshape(node) || !graph_.only_dense_layers_read(value);
+    }
+
+    const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
+
+    std::optional<std::string> why_unsupported(const Node &node, ValueId result) const {
+        std::vector<Shape> inputs;
+        const bool reads = !std::holds_alternative<ops::Constant>(node.operation);
+        bool quantized = graph_.quantization(result).has_value();
+        for (ValueId value : node.inputs) {
+            inputs.push_back(shape(value));
+            quantized &= !reads || graph_.quantization(value).has_value();
+        }
+        // Functions of the program are not computed in a precision.
+        const bool kept = node.keep_float32 && !std::holds_alternative<ops::Custom>(node.operation);
+        return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
+                                                           .inputs = inputs,
+                                                           .output = shape(result),
+                                                           .activation = node.activation,
+                                                           .half = precision_ == Precision::float16,
+                                                           .float32 = precision_ == Precision::float32,
+                                                           .int8 = precision_ == Precision::int8 && !kept,
+                                                           .quantized = quantized,
+                                                           .reads_variables = !node.variables.empty()});
+    }
+
+    const Graph &graph_;
+    const std::vector<Shape> &shapes_;
+    const std::string &engine_;
+    Precision precision_;
+};
+
+} // namespace
+
+void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
+                       Precision precision) {
+    const Inquiry inquiry(graph, shapes, engine, precision);
+    inquiry.ask_about_inputs();
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) inquiry.ask_about_node(i);
+}
+
+void require_supported(const Backend &backend, Precision precision, bool winograd,
+                       const std::string &network) {
+    const std::string why_no_bfloat16 = backend.why_no_bfloat16();
+    const ops::ProgramUse use{precision == Precision::bfloat16, why_no_bfloat16, precision == Precision::int8,
+                              winograd};
+    if (const auto reason = ops::why_unsupported(backend.name(), use))
+        refuse("network " + quoted(network), backend.name(), *reason);
+}
+
+void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine) {
+    if (const auto reason = ops::why_unsupported(engine, ops::SessionUse{options.check_finite}))
+        refuse("session of network " + quoted(network), engine, *reason);
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,52 @@
+#include "engine/graph/weight_values.h"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+
+#include "core/half.h"
+
+namespace mpscnn::engine {
+
+// In whole numbers, of which compilers compare several at once.
+
+bool any_not_finite(std::span<const float> values) {
+    constexpr std::int32_t magnitude = 0x7fffffff, infinity = 0x7f800000;
+    std::int32_t found = 0;
+    for (const float value : values) found |= (std::bit_cast<std::int32_t>(value) & magnitude) >= infinity;
+    return found != 0;
+}
+
+bool any_not_finite(std::span<const std::uint16_t> halves) {
+    std::uint16_t found = 0;
+    for (const std::uint16_t half : halves) found |= (half & 0x7fff) >= half_detail::half_infinity;
+    return found != 0;
+}
+
+void scale(std::span<float> values, double factor) {
+    for (float &value : values) value = static_cast<float>(value * factor);
+}
+
+void dequantize(const std::byte *stored, float scale, float zero_point, std::span<float> target) {
+    for (float &value : target) value = (static_cast<float>(*stored++) - zero_point) * scale;
+}
+
+void dequantize_range(const std::byte *stored, float low, float high, std::span<float> target) {
+    const float extent = high - low;
+    for (float &value : target) value = static_cast<float>(*stored++) / 255.0f * extent + low;
+    std::array<std::uint16_t, 2048> halves;
+    for (std::size_t done = 0; done < target.size(); done += halves.size()) {
+        const std::span block = target.subspan(done, std::min(halves.size(), target.size() - done));
+        halves_from_floats(block, {halves.data(), block.size()});
+        floats_from_halves({halves.data(), block.size()}, block);
+    }
+}
+
+void quantize_range(std::span<const float> values, float low, float high, std::byte *stored) {
+    const double extent = static_cast<double>(high) - low;
+    const double steps = extent > 0 ? 255 / extent : 0;
+    for (const float value : values)
+        *stored++ = static_cast<std::byte>((static_cast<double>(value) - low) * steps + 0.5);
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,222 @@
+#include <array>
+#include <cstdlib>
+
+#include "core/text.h"
+#include "cpu/runtime/cpu_backend.h"
+#include "engine/commands/custom_kernel.h"
+#include "engine/graph/support.h"
+#include "engine/run/backend.h"
+#include "engine/run/native_run.h"
+#include "engine/trust/device_trust.h"
+#if defined(MPSCNN_WITH_METAL)
+#include "metal/device/metal_backend.h"
+#endif
+
+namespace mpscnn::engine {
+
+namespace {
+
+/// What "auto" means on this machine.
+struct AutomaticBackend {
+    std::shared_ptr<const Backend> backend;
+    std::string reason, warning = {};
+};
+
+#if defined(MPSCNN_WITH_METAL)
+std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
+    auto backend = metal::make_metal_backend(wanted);
+    require_right_answers(*backend, *cpu::make_cpu_backend());
+    return backend;
+}
+/// Without a right answer on record the device is checked in a process of its own.
+AutomaticBackend make_automatic_backend() {
+    auto backend = metal::make_metal_backend("");
+    if (auto why_not = why_not_trusted(*backend, installed_check_program("metal")))
+        return {cpu::make_cpu_backend(), *why_not, *why_not};
+    return {std::move(backend), skips_self_check() ? "a Metal device, whose answers were not checked, as "
+                                                     "MPSCNN_SKIP_SELF_CHECK says"
+                                                   : "a Metal device, whose answers were checked"};
+}
+std::string check_metal_device(const std::string &wanted) {
+    const auto backend = metal::make_metal_backend(wanted);
+    check_answers(*backend, *cpu::make_cpu_backend());
+    return right_answers_text(*backend);
+}
+std::shared_ptr<const Backend> make_native_backend(void *device, void *queue) {
+    auto backend = metal::make_native_backend(device, queue);
+    // Not on the queue, which may wait for work that is not committed yet.
+    void *asked = device ? device : metal::device_of(queue);
+    require_right_answers(*metal::make_native_backend(asked, nullptr), *cpu::make_cpu_backend());
+    return backend;
+}
+std::vector<DeviceDescription> list_metal_devices() { return metal::list_devices(); }
+#else
+#if defined(__APPLE__)
+constexpr const char *why_not_metal = "this build of mpscnn has no Metal engine";
+#else
+constexpr const char *why_not_metal = "no Metal device on this machine (Linux)";
+#endif
+std::shared_ptr<const Backend> make_metal_backend(const std::string &) {
+    fail(ErrorKind::device, why_not_metal);
+}
+AutomaticBackend make_automatic_backend() { fail(ErrorKind::device, why_not_metal); }
+std::string check_metal_device(const std::string &) { fail(ErrorKind::device, why_not_metal); }
+std::shared_ptr<const Backend> make_native_backend(void *, void *) {
+    fail(ErrorKind::unsupported, "Metal devices of the caller's: this build of mpscnn has no Metal engine");
+}
+std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
+#endif
+
+/// "metal:Apple M2" is the device "Apple M2" of "metal".
+struct DeviceName {
+    std::string backend, wanted;
+
+    explicit DeviceName(const std::string &text)
+        : backend(text.substr(0, text.find(':'))),
+          wanted(backend.size() == text.size() ? "" : text.substr(backend.size() + 1)) {}
+};
+
+/// What "auto" picks for a device. Never less accurate than what the network was given as.
+struct AutomaticPrecision {
+    const char *device;
+    Precision precision;
+};
+constexpr std::array<AutomaticPrecision, 2> automatic{
+    {{"cpu", Precision::float32}, {"metal", Precision::float32}}};
+
+Precision precision_for(const std::string &device, const std::string &wanted) {
+    if (wanted == "auto")
+        for (const auto &entry : automatic)
+            if (device == entry.device) return entry.precision;
+    for (Precision precision : all_precisions)
+        if (wanted == name_of(precision)) return precision;
+    fail(ErrorKind::parameter,
+         {"precision must be auto, float32, float16, bfloat16 or int8, got ", quoted(wanted)});
+}
+
+BackendChoice choice_of(AutomaticBackend found, const std::string &precision) {
+    const Precision chosen = precision_for(found.backend->name(), precision);
+    if (precision == "auto") found.reason += concat({"; ", name_of(chosen), " lowers no accuracy"});
+    if (found.warning.empty()) found.warning = found.backend->warning();
+    return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
+}
+
+/// Throws ParameterError for names that are none, whatever this machine has.
+DeviceName require_device_name(const std::string &device) {
+    DeviceName name(device);
+    if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
+        fail(ErrorKind::parameter,
+             {"device must be auto, cpu, metal, or metal: with a device's name or registry id "
+              "behind it, got ",
+              quoted(device)});
+    return name;
+}
+
+AutomaticBackend automatic_backend() {
+    try {
+        return make_automatic_backend();
+    } catch (const Error &error) {
+        if (error.kind() != ErrorKind::device) throw;
+        return {cpu::make_cpu_backend(), error.what(), ""};
+    }
+}
+
+std::shared_ptr<const Backend> make_backend(const DeviceName &device) {
+    if (device.backend == "cpu") return cpu::make_cpu_backend();
+    try {
+        return make_metal_backend(device.wanted);
+    } catch (const Error &error) {
+        fail(error.kind(), {error.what(), ". Use device='cpu' or device='auto'."});
+    }
+}
+
+} // namespace
+
+const char *name_of(Precision precision) {
+    switch (precision) {
+    case Precision::float32:
+        return "float32";
+    case Precision::float16:
+        return "float16";
+    case Precision::bfloat16:
+        return "bfloat16";
+    case Precision::int8:
+        break;
+    }
+    return "int8";
+}
+
+ExecutionProfile Executor::profile(const Plan &, std::span<const TensorView>, std::span<const TensorView>,
+                                   int) {
+    fail(ErrorKind::unsupported, "this device cannot tell what its steps take; use device=\"cpu\"");
+}
+
+Json Plan::explain(int) const {
+    fail(ErrorKind::unsupported,
+         "explain: only the CPU engine chooses how layers are computed; compile for device \"cpu\"");
+}
+
+void Backend::convolve(const ops::SignalConvolution &, const TensorView &, const TensorView &,
+                       const TensorView &) const {
+    fail(ErrorKind::unsupported, {"signal_convolution: not done by ", quoted(name()), "; use the CPU"});
+}
+
+std::shared_ptr<const CustomKernel> Backend::compile(const CustomKernelSource &) const {
+    fail(ErrorKind::unsupported, {"custom kernels run on Metal only, not on ", quoted(name())});
+}
+
+std::unique_ptr<NativeRun> Backend::native_run(void *, std::span<const Port>) const {
+    fail(ErrorKind::unsupported, {"a network on ", quoted(name()),
+                                  " has no images and command buffers of the caller's; compile it for "
+                                  "the caller's Metal device"});
+}
+
+bool uses_processor(const Backend &backend) { return std::string_view(backend.name()) == "cpu"; }
+
+std::vector<std::string> built_backends() {
+#if defined(MPSCNN_WITH_METAL)
+    return {"cpu", "metal"};
+#else
+    return {"cpu"};
+#endif
+}
+
+std::vector<DeviceDescription> list_devices() {
+    const auto cpu = cpu::make_cpu_backend();
+    std::vector<DeviceDescription> devices{
+        {"cpu", cpu->device_name(), "", cpu->why_no_bfloat16(), cpu->bfloat16_sums()}};
+    for (DeviceDescription &device : list_metal_devices()) {
+        device.no_bfloat16 = Backend::no_bfloat16;
+        devices.push_back(std::move(device));
+    }
+    return devices;
+}
+
+BackendChoice choose_backend(const std::string &asked, const std::string &precision) {
+    const char *instead = asked == "auto" ? std::getenv("MPSCNN_DEVICE") : nullptr;
+    const std::string device = instead && *instead ? instead : asked;
+    if (device == "auto") return choice_of(automatic_backend(), precision);
+    const DeviceName name = require_device_name(device);
+    precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
+    return choice_of({make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says", ""},
+                     precision);
+}
+
+BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {
+    precision_for("metal", precision); // before the device is looked at
+    return choice_of({make_native_backend(device, queue), "the Metal device that was given", ""}, precision);
+}
+
+std::string check_device(const std::string &device) {
+    if (device == "auto")
+        fail(ErrorKind::parameter,
+             "device must be metal, or metal: with a device's name, to be checked; got 'auto'");
+    const DeviceName name = require_device_name(device);
+    if (name.backend == "cpu")
+        fail(ErrorKind::parameter,
+             "device 'cpu' is what others are compared with; `mpscnn verify --device cpu` compares its "
+             "instruction sets");
+    return check_metal_device(name.wanted);
+}
+
+} // namespace mpscnn::engine

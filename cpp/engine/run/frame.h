@@ -1,0 +1,76 @@
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/page_memory.h"
+#include "engine/run/program.h"
+
+namespace mpscnn::engine {
+
+/// One run that a runner is asked for: a photo, or a batch.
+struct Frame {
+    /// Writes the inputs, or makes a result of the outputs. They lie without gaps, and are the session's own;
+    /// called on the session's thread, which `share` lets its others help. The frame fails with what is
+    /// thrown.
+    using Fill = std::function<void(std::span<const TensorView> inputs, const WorkSharing &share)>;
+    using Read = std::function<void(std::span<const TensorView> outputs)>;
+
+    std::vector<TensorView> inputs;  ///< with `fill` their shapes and types only
+    std::vector<TensorView> outputs; ///< with `read` likewise
+    Fill fill;                       ///< none: the inputs are in memory of the caller's
+    Read read;                       ///< none: the outputs are
+    Completion done;                 ///< a runner's
+    bool brief = false;              ///< `done` blocks nowhere and leaves the runner alone: see Runner
+
+    std::int64_t images() const { return inputs.front().shape[0]; }
+    /// Whether both could be parts of one batch.
+    bool goes_with(const Frame &other) const;
+};
+
+/// Runs frames in a session, several as one batch. Not for several threads at once.
+class FrameSession {
+public:
+    explicit FrameSession(std::shared_ptr<Session> session) : session_(std::move(session)) {}
+
+    /// Frames that go together. What went wrong with each, or nothing: when the batch fails, its frames are
+    /// run again one by one, so that one frame's failure is not another's.
+    std::vector<Failure> run(std::span<const Frame *const> frames);
+
+private:
+    /// Tensors for a batch, in memory that is used again.
+    class Staging {
+    public:
+        void reserve(std::span<const TensorView> images, std::int64_t count);
+        /// Views of `count` images from `first` on.
+        std::vector<TensorView> views(std::int64_t first, std::int64_t count) const;
+
+    private:
+        struct Tensor {
+            std::shared_ptr<PageMemory> memory; ///< a GPU reads and writes it where it lies
+            TensorView image;
+            std::size_t image_bytes = 0;
+        };
+        std::vector<Tensor> tensors_;
+    };
+    /// A frame's place in the batch.
+    struct Member {
+        std::size_t frame;
+        std::int64_t first;
+    };
+
+    /// Refuses what the session would, before memory is taken for so many images.
+    void prepare(const Frame &frame, std::int64_t images);
+    void place(const Frame &frame, std::int64_t first);
+    void run_alone(const Frame &frame, std::int64_t first);
+    void run_together(std::span<const Frame *const> frames, std::span<const Member> members);
+    /// What a frame gets of a batch's outputs.
+    void hand_over(const Frame &frame, std::int64_t first);
+
+    std::shared_ptr<Session> session_;
+    Staging inputs_, outputs_;
+};
+
+} // namespace mpscnn::engine

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "engine/run/backend.h"
+
+namespace mpscnn::engine {
+
+/// An image that a tensor fits into.
+struct NativeImage {
+    DType type = DType::float32; ///< or float16
+    Shape shape;                 ///< (images, height, width, feature channels)
+};
+
+/// A run on images of the program that embeds mpscnn, as a part of its own work. What `void *` points to are
+/// objects of the device's interface, which the header for such programs names (mpscnn/metal.h).
+class NativeRun {
+public:
+    virtual ~NativeRun() = default;
+    /// Of the tensors in the images.
+    virtual const std::vector<Shape> &input_shapes() const = 0;
+    /// Into which the plan's results go without a copy.
+    virtual std::vector<NativeImage> output_images(const Plan &plan) const = 0;
+    /// Appends the run to the program's commands, which keep the plan until they are done. `outputs` are
+    /// images, one for each of the ports. Throws for commands that take no more, and for images that cannot
+    /// hold the results; nothing has been appended then.
+    virtual void encode(std::shared_ptr<const Plan> plan, void *commands, void *outputs,
+                        std::span<const Port> ports) = 0;
+};
+
+} // namespace mpscnn::engine

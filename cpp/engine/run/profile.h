@@ -1,0 +1,39 @@
+#pragma once
+
+// What every step of a program took, as a table to read.
+
+#include <string>
+#include <vector>
+
+#include "core/json.h"
+#include "engine/graph/graph.h"
+#include "engine/run/execution_profile.h"
+#include "engine/run/program.h"
+
+namespace mpscnn::engine {
+
+/// Floating-point operations and layers of a program's steps, beside what its backend tells.
+struct Profile {
+    struct Step {
+        std::vector<std::string> layers; ///< of the network as it was defined, folded ones too, that are done
+        std::vector<std::string> part_of; ///< those that a later step completes
+        std::int64_t flops = 0;           ///< of `layers`
+    };
+
+    std::string network, device, device_name, precision;
+    std::vector<Shape> input_shapes;
+    ExecutionProfile execution;
+    std::vector<Step> steps;                      ///< one for each of execution.steps
+    std::vector<std::string> layers_without_step; ///< nothing is computed for them: other views of memory
+};
+
+/// `execution` is of a plan of the program's for these inputs.
+Profile make_profile(const Program &program, const std::vector<Shape> &input_shapes,
+                     ExecutionProfile execution);
+
+/// All of it, times in milliseconds for each run; see mpscnn_session_profile.
+Json to_json(const Profile &profile);
+/// The fastest run in Chrome's trace event format: a row of steps, and one of work for each thread.
+Json chrome_trace(const Profile &profile);
+
+} // namespace mpscnn::engine

@@ -1,0 +1,179 @@
+#include "engine/run/program.h"
+
+#include "core/platform.h"
+#include "core/text.h"
+#include "engine/graph/byte_weights.h"
+#include "engine/graph/support.h"
+#include "engine/run/staged_graph.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+/// Bounds what a caller with ever changing shapes makes a program keep.
+constexpr std::size_t max_plans = 64;
+
+std::vector<ValueId> wanted_values(const Graph &graph, const std::vector<std::string> &outputs) {
+    if (outputs.empty()) return graph.outputs();
+    std::vector<ValueId> result;
+    for (const std::string &name : outputs) result.push_back(graph.find(name));
+    return result;
+}
+
+std::vector<Shape> free_shapes(const Graph &graph) {
+    std::vector<Shape> shapes;
+    for (ValueId value = 0; value < graph.values(); ++value) shapes.push_back(graph.shape(value));
+    return shapes;
+}
+
+/// "3 feature channels, not 4", "rank 4, not 3": the part of a wrong shape that the user has to look at.
+std::string difference(const Shape &expected, const Shape &given) {
+    if (expected.rank() != given.rank()) return concat({expected.rank(), " axes, not ", given.rank()});
+    if (given[0] < 1) return concat({"a batch of at least 1, not ", given[0]});
+    static constexpr const char *names[] = {"batch", "rows", "columns", "feature channels"};
+    for (int axis = expected.rank() - 1; axis > 0; --axis) {
+        if (expected[axis] == given[axis] || (expected[axis] == Shape::any && given[axis] > 0)) continue;
+        const std::string what = expected.rank() == 4 ? names[axis] : "features";
+        const std::string wanted =
+            expected[axis] == Shape::any ? "at least 1" : std::to_string(expected[axis]);
+        return concat({wanted, " ", what, ", not ", given[axis]});
+    }
+    return "another shape";
+}
+
+/// CompileOptions::accumulate.
+Sums sums_of(const std::string &accumulate, Precision precision) {
+    if (accumulate == "auto" || accumulate == "float") return Sums::float32;
+    if (accumulate != "half")
+        fail(ErrorKind::parameter, {"accumulate must be auto, float or half, got ", quoted(accumulate)});
+    if (precision != Precision::float16)
+        fail(ErrorKind::parameter,
+             {"accumulate ", quoted("half"), " is for precision float16, got ", name_of(precision)});
+    return Sums::float16;
+}
+
+/// Weights that are tensors of the graph are packed while it runs, as floats.
+void require_constant_weights(const Graph &graph) {
+    for (const Node &node : graph.nodes())
+        if (!node.variables.empty())
+            fail(ErrorKind::unsupported,
+                 {"layer ", quoted(node.name), ": sums in halves are for constant weights"});
+}
+
+/// Asked for once: raw kernels are programs, too.
+std::uint64_t default_max_memory() {
+    static const std::uint64_t bytes = platform::usable_memory();
+    return bytes;
+}
+
+} // namespace
+
+std::shared_ptr<Program> Program::compile(const Graph &graph, const CompileOptions &options) {
+    BackendChoice choice = choose_backend(options.device, options.precision);
+    if (options.device != "auto" || uses_processor(*choice.backend))
+        return compile(graph, std::move(choice), options);
+    try {
+        return compile(graph, std::move(choice), options);
+    } catch (const Error &error) {
+        // "auto" runs whatever the CPU engine, which refuses least, can run.
+        if (error.kind() != ErrorKind::unsupported && error.kind() != ErrorKind::device) throw;
+        BackendChoice cpu = choose_backend("cpu", options.precision);
+        cpu.reason = error.what();
+        return compile(graph, std::move(cpu), options);
+    }
+}
+
+std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choice,
+                                          const CompileOptions &options) {
+    const Graph wanted = extract(graph, wanted_values(graph, options.outputs));
+    wanted.require_complete();
+    const Merging merging = choice.precision == Precision::int8 ? Merging::of_integers : Merging::of_numbers;
+    std::shared_ptr<Program> program(new Program(canonicalise(wanted, merging), std::move(choice), options));
+    // Ports are named as in the graph given; merged layers would show the name of what they merged into.
+    for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
+    for (ValueId value : wanted.outputs())
+        program->outputs_.push_back({wanted.value_name(value), wanted.shape(value)});
+    return program;
+}
+
+Program::Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options)
+    : graph_(canonical.graph.without_weights()), merged_(canonical.merged), choice_(std::move(choice)),
+      weights_in_bytes_(keeps_weights_in_bytes(options.weights, choice_.precision)),
+      sums_(sums_of(options.accumulate, choice_.precision)), winograd_(options.winograd),
+      max_memory_(options.max_memory > 0 ? options.max_memory : default_max_memory()) {
+    require_supported(*choice_.backend, choice_.precision, winograd_, name());
+    require_supported(graph_, free_shapes(graph_), choice_.backend->name(), choice_.precision);
+    if (sums_ == Sums::float16) require_constant_weights(graph_);
+    const LowerOptions lowering{choice_.precision, max_memory_, sums_, winograd_};
+    const Graph graph = weights_in_bytes_ ? with_weights_in_bytes(canonical.graph) : canonical.graph;
+    lowered_ = has_custom_layers(graph_) ? lower_in_stages(graph, *choice_.backend, lowering)
+                                         : choice_.backend->lower(graph, lowering);
+    if (lowered_->weight_bytes() > max_memory_)
+        fail(ErrorKind::shape, {"network ", quoted(name()), ": its packed weights take ",
+                                lowered_->weight_bytes(), " bytes, max_memory allows ", max_memory_});
+}
+
+std::vector<std::string> Program::layers_of(const std::string &node) const {
+    std::vector<std::string> layers{node};
+    if (const auto found = merged_.find(node); found != merged_.end())
+        layers.insert(layers.end(), found->second.begin(), found->second.end());
+    return layers;
+}
+
+void Program::check_inputs(const std::vector<Shape> &shapes) const {
+    if (shapes.size() != inputs_.size())
+        fail(ErrorKind::shape,
+             {"network ", quoted(name()), " takes ", inputs_.size(), " inputs, got ", shapes.size()});
+    const Shape *batch = nullptr; // of the inputs that have one
+    for (std::size_t i = 0; i < shapes.size(); ++i) {
+        if (!inputs_[i].shape.admits(shapes[i]))
+            fail(ErrorKind::shape,
+                 {"input ", quoted(inputs_[i].name), ": expected ", inputs_[i].shape.text(), ", got ",
+                  shapes[i].text(), ": ", difference(inputs_[i].shape, shapes[i]), "."});
+        if (graph_.inputs()[i].is_variable) continue;
+        if (!batch) batch = &shapes[i];
+        if (shapes[i][0] != (*batch)[0])
+            fail(ErrorKind::shape,
+                 {"inputs must have one batch size, got ", batch->text(), " and ", shapes[i].text()});
+    }
+}
+
+std::shared_ptr<const Program::Planned> Program::plan_for(const std::vector<Shape> &input_shapes) {
+    const std::lock_guard lock(mutex_);
+    if (const auto found = plans_.find(input_shapes); found != plans_.end()) return found->second;
+    check_inputs(input_shapes);
+    auto planned = std::make_shared<Planned>();
+    planned->input_shapes = input_shapes;
+    const std::vector<Shape> all = graph_.infer_shapes(input_shapes);
+    require_supported(graph_, all, choice_.backend->name(), choice_.precision);
+    for (ValueId value : graph_.outputs())
+        planned->output_shapes.push_back(all[static_cast<std::size_t>(value)]);
+    planned->plan = lowered_->plan(input_shapes);
+    require_memory(*planned, max_memory_);
+    if (plans_.size() >= max_plans) plans_.clear(); // sessions keep the plans that they use
+    plans_.emplace(input_shapes, planned);
+    return planned;
+}
+
+void Program::require_memory(const Planned &planned, std::uint64_t most) const {
+    const std::uint64_t weights = lowered_->weight_bytes(), arena = planned.plan->arena_bytes();
+    if (weights <= most && arena <= most - weights) return;
+    std::string shapes;
+    for (const Shape &shape : planned.input_shapes) {
+        if (shapes.size() > 100) {
+            shapes += ", ...";
+            break;
+        }
+        shapes += (shapes.empty() ? "" : ", ") + shape.text();
+    }
+    fail(ErrorKind::shape,
+         {"network ", quoted(name()), ": a session for inputs of ", shapes, " takes ", arena,
+          " bytes of intermediate results beside ", weights, " of packed weights, max_memory allows ", most});
+}
+
+std::vector<NativeImage> Program::output_images(void *inputs) {
+    const auto run = backend().native_run(inputs, inputs_);
+    return run->output_images(*plan_for(run->input_shapes())->plan);
+}
+
+} // namespace mpscnn::engine

@@ -1,0 +1,314 @@
+#include "engine/run/staged_graph.h"
+
+#include <algorithm>
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/half.h"
+#include "core/text.h"
+#include "engine/run/tensor_copy.h"
+
+namespace mpscnn::engine {
+
+namespace {
+
+/// Layers that run one after the other: a subgraph of the backend's, or functions of the program.
+struct Stage {
+    std::vector<std::size_t> nodes;
+    std::vector<ValueId> inputs, outputs;  ///< of a subgraph, as values of the whole graph
+    std::unique_ptr<LoweredGraph> lowered; ///< null for functions
+};
+
+bool computed_by_program(const Node &node) { return std::holds_alternative<ops::Custom>(node.operation); }
+
+/// Cuts a graph: stages with even numbers are subgraphs, the others functions.
+class Cutter {
+public:
+    explicit Cutter(const Graph &graph)
+        : graph_(graph), stage_of_(static_cast<std::size_t>(graph.values()), 0),
+          leaves_(static_cast<std::size_t>(graph.values()), false) {
+        for (std::size_t i = 0; i < graph.nodes().size(); ++i) place(i);
+        for (const ValueId value : graph.outputs()) leaves_[index(value)] = true;
+        for (const Node &node : graph.nodes()) look_at_inputs(node);
+    }
+
+    std::vector<Stage> stages() const {
+        std::vector<Stage> stages(count_);
+        for (std::size_t i = 0; i < graph_.nodes().size(); ++i) {
+            const ValueId value = graph_.result_of(i);
+            Stage &stage = stages[stage_of_[index(value)]];
+            stage.nodes.push_back(i);
+            if (leaves_[index(value)]) stage.outputs.push_back(value);
+        }
+        return stages;
+    }
+
+private:
+    static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
+
+    void place(std::size_t node_index) {
+        const Node &node = graph_.nodes()[node_index];
+        const std::size_t parity = computed_by_program(node) ? 1 : 0;
+        std::size_t stage = parity;
+        for (const ValueId input : node.inputs) {
+            const std::size_t before = stage_of_[index(input)];
+            stage = std::max(stage, before % 2 == parity ? before : before + 1);
+        }
+        stage_of_[index(graph_.result_of(node_index))] = stage;
+        count_ = std::max(count_, stage + 1);
+    }
+
+    void look_at_inputs(const Node &node) {
+        const std::size_t own = stage_of_[index(graph_.find(node.name))];
+        for (const ValueId input : node.inputs)
+            if (own % 2 == 1 || stage_of_[index(input)] != own) leaves_[index(input)] = true;
+    }
+
+    const Graph &graph_;
+    std::vector<std::size_t> stage_of_; ///< by value
+    std::vector<bool> leaves_;          ///< whether another stage, a function or the caller reads it
+    std::size_t count_ = 0;
+};
+
+/// The subgraph of a stage, whose inputs it notes.
+Graph subgraph_of(const Graph &graph, Stage &stage) {
+    Graph part(graph.name());
+    std::vector<ValueId> value_of(static_cast<std::size_t>(graph.values()), -1);
+    std::vector<bool> own(static_cast<std::size_t>(graph.values()), false);
+    for (const std::size_t node : stage.nodes) own[static_cast<std::size_t>(graph.result_of(node))] = true;
+    const auto take = [&](ValueId value) {
+        ValueId &known = value_of[static_cast<std::size_t>(value)];
+        if (known >= 0 || own[static_cast<std::size_t>(value)]) return;
+        const bool is_variable =
+            graph.is_input(value) && graph.inputs()[static_cast<std::size_t>(value)].is_variable;
+        known = is_variable ? part.add_variable(graph.value_name(value), graph.shape(value))
+                            : part.add_input(graph.value_name(value), graph.shape(value));
+        stage.inputs.push_back(value);
+    };
+    for (const std::size_t i : stage.nodes) {
+        for (const ValueId input : graph.nodes()[i].inputs) take(input);
+        for (const auto &[role, variable] : graph.nodes()[i].variables) take(variable);
+    }
+    for (const std::size_t i : stage.nodes) {
+        const Node &node = graph.nodes()[i];
+        std::vector<ValueId> inputs;
+        for (const ValueId input : node.inputs) inputs.push_back(value_of[static_cast<std::size_t>(input)]);
+        const ValueId value = part.add_node(node.name, node.operation, std::move(inputs), node.activation);
+        part.adopt_weights(value, node.weights);
+        for (const auto &[role, variable] : node.variables)
+            part.use_variable(value, role, value_of[static_cast<std::size_t>(variable)]);
+        part.keep_float32(value, node.keep_float32);
+        value_of[static_cast<std::size_t>(graph.result_of(i))] = value;
+    }
+    for (const ValueId output : stage.outputs) part.mark_output(value_of[static_cast<std::size_t>(output)]);
+    return part;
+}
+
+/// What plans and executors know of the network.
+struct StagedNetwork {
+    Graph graph; ///< without weights
+    std::vector<Stage> stages;
+};
+
+/// Both have the same shape; types and strides may differ.
+void copy_tensor(const TensorView &from, const TensorView &to) {
+    if (from.type == to.type) return copy_elements(from, to);
+    const auto count = static_cast<std::size_t>(from.shape.elements());
+    std::vector<float> floats(count);
+    std::vector<std::uint16_t> halves(count);
+    const TensorView dense_floats = TensorView::dense(floats.data(), DType::float32, from.shape),
+                     dense_halves = TensorView::dense(halves.data(), DType::float16, from.shape);
+    const bool to_halves = to.type == DType::float16;
+    copy_elements(from, to_halves ? dense_floats : dense_halves);
+    if (to_halves)
+        halves_from_floats(floats, halves);
+    else
+        floats_from_halves(halves, floats);
+    copy_elements(to_halves ? dense_halves : dense_floats, to);
+}
+
+class StagedPlan : public Plan {
+public:
+    StagedPlan(const StagedNetwork &network, const std::vector<Shape> &input_shapes)
+        : shapes(network.graph.infer_shapes(input_shapes)), places(shapes.size()) {
+        for (const Stage &stage : network.stages) {
+            std::unique_ptr<Plan> part;
+            if (stage.lowered) {
+                std::vector<Shape> inputs;
+                for (const ValueId value : stage.inputs)
+                    inputs.push_back(shapes[static_cast<std::size_t>(value)]);
+                part = stage.lowered->plan(inputs);
+                arena_ = std::max(arena_, part->arena_bytes());
+            }
+            parts.push_back(std::move(part));
+            for (const ValueId value : stage.outputs) reserve(value);
+        }
+        // Functions read dense float32 tensors, which the caller's may not be.
+        for (const Stage &stage : network.stages)
+            for (const std::size_t node : stage.nodes)
+                for (const ValueId value : network.graph.nodes()[node].inputs)
+                    if (!stage.lowered && network.graph.is_input(value)) reserve(value);
+    }
+
+    std::size_t arena_bytes() const override { return arena_ + bytes; }
+
+    std::vector<Shape> shapes;                      ///< of all values
+    std::vector<std::optional<std::size_t>> places; ///< of values in the executor's memory
+    std::vector<std::unique_ptr<Plan>> parts;       ///< by stage; null for functions
+    std::size_t bytes = 0;
+
+private:
+    void reserve(ValueId value) {
+        constexpr std::size_t line = 64;
+        const auto index = static_cast<std::size_t>(value);
+        if (places[index]) return;
+        const auto size = static_cast<std::size_t>(shapes[index].elements()) * sizeof(float);
+        places[index] = bytes;
+        bytes += (size + line - 1) / line * line;
+    }
+
+    std::size_t arena_ = 0;
+};
+
+class StagedExecutor : public Executor {
+public:
+    StagedExecutor(std::shared_ptr<const StagedNetwork> network, const SessionOptions &options)
+        : network_(std::move(network)), check_finite_(options.check_finite) {
+        for (const Stage &stage : network_->stages)
+            executors_.push_back(stage.lowered ? stage.lowered->executor(options) : nullptr);
+    }
+
+    void prepare(const Plan &given) override {
+        const auto &plan = static_cast<const StagedPlan &>(given);
+        for (std::size_t i = 0; i < executors_.size(); ++i)
+            if (executors_[i]) executors_[i]->prepare(*plan.parts[i]);
+        if (memory_.size() < plan.bytes) memory_ = AlignedBuffer<std::byte>(plan.bytes);
+    }
+
+    void run(const Plan &given, std::span<const TensorView> inputs,
+             std::span<const TensorView> outputs) override {
+        const auto &plan = static_cast<const StagedPlan &>(given);
+        if (memory_.size() < plan.bytes) prepare(given);
+        views_.assign(plan.shapes.size(), {});
+        for (std::size_t i = 0; i < views_.size(); ++i)
+            if (const auto &place = plan.places[i])
+                views_[i] = TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[i]);
+        std::copy(inputs.begin(), inputs.end(), views_.begin());
+        for (std::size_t i = 0; i < network_->stages.size(); ++i)
+            executors_[i] ? run_subgraph(plan, i) : run_functions(plan, network_->stages[i]);
+        const std::vector<ValueId> &results = network_->graph.outputs();
+        for (std::size_t i = 0; i < outputs.size(); ++i)
+            copy_tensor(views_[static_cast<std::size_t>(results[i])], outputs[i]);
+    }
+
+    void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) override {
+        for (const auto &executor : executors_)
+            if (executor) return executor->share(items, chunk, work);
+        share_with_nobody(items, chunk, work);
+    }
+
+private:
+    const TensorView &view(ValueId value) const { return views_[static_cast<std::size_t>(value)]; }
+
+    void run_subgraph(const StagedPlan &plan, std::size_t index) {
+        const Stage &stage = network_->stages[index];
+        stage_inputs_.clear();
+        stage_outputs_.clear();
+        for (const ValueId value : stage.inputs) stage_inputs_.push_back(view(value));
+        for (const ValueId value : stage.outputs) stage_outputs_.push_back(view(value));
+        executors_[index]->run(*plan.parts[index], stage_inputs_, stage_outputs_);
+    }
+
+    void run_functions(const StagedPlan &plan, const Stage &stage) {
+        for (const std::size_t i : stage.nodes) {
+            const Node &node = network_->graph.nodes()[i];
+            const TensorView &result = view(network_->graph.result_of(i));
+            tensors_.clear();
+            for (const ValueId input : node.inputs) tensors_.push_back(dense_floats(plan, input));
+            const ops::CustomTensor output{static_cast<float *>(result.data), result.shape};
+            try {
+                std::get<ops::Custom>(node.operation).function->run(tensors_, output);
+            } catch (const Error &error) {
+                throw Error(error.kind(), concat({"layer ", quoted(node.name), ": ", error.what()}));
+            }
+            if (check_finite_) require_finite(node.name, output);
+        }
+    }
+
+    /// The value as functions take it: where it lies, or copied there.
+    ops::CustomTensor dense_floats(const StagedPlan &plan, ValueId value) {
+        const auto index = static_cast<std::size_t>(value);
+        TensorView &given = views_[index];
+        const auto &place = plan.places[index]; // everything that functions read has one
+        if (place && (given.type != DType::float32 || !given.is_dense())) {
+            const TensorView own =
+                TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[index]);
+            copy_tensor(given, own);
+            given = own;
+        }
+        return {static_cast<float *>(given.data), given.shape};
+    }
+
+    static void require_finite(const std::string &layer, const ops::CustomTensor &output) {
+        for (std::int64_t i = 0; i < output.shape.elements(); ++i)
+            if (!std::isfinite(output.data[i]))
+                fail(ErrorKind::parameter,
+                     {"layer ", quoted(layer), std::isnan(output.data[i]) ? ": NaN" : ": infinity",
+                      " at element ", i, " of its result"});
+    }
+
+    std::shared_ptr<const StagedNetwork> network_;
+    bool check_finite_;
+    std::vector<std::unique_ptr<Executor>> executors_; ///< by stage; null for functions
+    AlignedBuffer<std::byte> memory_;
+    std::vector<TensorView> views_, stage_inputs_, stage_outputs_; ///< of the run that is under way
+    std::vector<ops::CustomTensor> tensors_;
+};
+
+class StagedLoweredGraph : public LoweredGraph {
+public:
+    explicit StagedLoweredGraph(std::shared_ptr<const StagedNetwork> network)
+        : network_(std::move(network)) {}
+
+    std::unique_ptr<Plan> plan(const std::vector<Shape> &input_shapes) const override {
+        return std::make_unique<StagedPlan>(*network_, input_shapes);
+    }
+    std::unique_ptr<Executor> executor(const SessionOptions &options) const override {
+        return std::make_unique<StagedExecutor>(network_, options);
+    }
+    std::size_t weight_bytes() const override {
+        std::size_t bytes = 0;
+        for (const Stage &stage : network_->stages)
+            if (stage.lowered) bytes += stage.lowered->weight_bytes();
+        return bytes;
+    }
+
+private:
+    std::shared_ptr<const StagedNetwork> network_;
+};
+
+} // namespace
+
+bool has_custom_layers(const Graph &graph) {
+    return std::any_of(graph.nodes().begin(), graph.nodes().end(), computed_by_program);
+}
+
+std::unique_ptr<LoweredGraph> lower_in_stages(const Graph &graph, const Backend &backend,
+                                              const LowerOptions &options) {
+    auto network =
+        std::make_shared<StagedNetwork>(StagedNetwork{graph.without_weights(), Cutter(graph).stages()});
+    for (std::size_t i = 0; i < network->stages.size(); i += 2) {
+        Stage &stage = network->stages[i];
+        if (!stage.nodes.empty()) stage.lowered = backend.lower(subgraph_of(graph, stage), options);
+    }
+    return std::make_unique<StagedLoweredGraph>(std::move(network));
+}
+
+} // namespace mpscnn::engine

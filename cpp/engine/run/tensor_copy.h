@@ -1,0 +1,10 @@
+#pragma once
+
+#include "engine/run/backend.h"
+
+namespace mpscnn::engine {
+
+/// Copies all elements. Both have the same shape and type, and any strides; they must not overlap.
+void copy_elements(const TensorView &from, const TensorView &to);
+
+} // namespace mpscnn::engine

@@ -1,0 +1,106 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/aligned_buffer.h"
+#include "core/page_memory.h"
+#include "engine/run/profile.h"
+#include "engine/run/program.h"
+#include "engine/train/training_graph.h"
+
+namespace mpscnn::engine {
+
+/// Trains a network: owns its weights and their moments. A step reads one set of them and writes another one,
+/// which takes its place only when the step was good. One caller at a time.
+class Trainer {
+public:
+    Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
+            const SessionOptions &session);
+
+    /// One step: inputs of the network and, where batches are weighted, weights of the losses; labels. Labels
+    /// and weights have the prediction's shape. Writes the prediction of before the step where `prediction`
+    /// has memory. Returns the loss. Throws StateError, with all as it was before, for a loss that is not
+    /// finite.
+    double step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
+                const TensorView *prediction);
+
+    /// Makes such a step `runs` times and takes none of them over: what every part of it took.
+    Profile profile(std::span<const TensorView> inputs, const TensorView &labels, int runs);
+
+    /// How many have been made. Where gradients are added over several batches, each is a step.
+    std::int64_t steps() const { return steps_; }
+    /// How often new weights have been made.
+    std::int64_t updates() const { return steps_ / options_.accumulate; }
+    void set_steps(std::int64_t steps);
+    const std::vector<TrainingVariable> &variables() const { return training_.variables; }
+    std::span<float> values(std::string_view name);
+    /// Of what the loss compares with the labels; the batch is free.
+    const Shape &prediction_shape() const { return prediction_shape_; }
+    /// The layers of the network that compute it: of a detector those of boxes and scores.
+    const std::vector<std::string> &prediction_layers() const { return training_.prediction_layers; }
+    /// The network with its present weights, or with their moving averages, which ParameterError refuses
+    /// where there are none.
+    Graph network(bool averaged) const;
+
+private:
+    /// In pages, which a GPU reads and writes where they lie.
+    class Values {
+    public:
+        explicit Values(const TrainingVariable &variable);
+
+        std::span<float> now() const { return floats(now_); }
+        std::span<float> next() const { return floats(next_); }
+        /// What is now, in its own memory: its elements change as steps are made.
+        WeightTensor weight(const Shape &shape) const;
+        /// What was written takes the place of what was read.
+        void swap() { std::swap(now_, next_); }
+
+    private:
+        std::span<float> floats(const std::shared_ptr<PageMemory> &pages) const {
+            return {reinterpret_cast<float *>(pages->data()), count_};
+        }
+
+        std::size_t count_;
+        std::shared_ptr<PageMemory> now_, next_; ///< next: of what changes
+    };
+
+    /// What a step reads and makes; they lie in the caller's memory and in the trainer's.
+    struct StepTensors {
+        std::vector<TensorView> given, made;
+    };
+
+    StepTensors step_tensors(std::span<const TensorView> inputs, const TensorView &labels,
+                             const TensorView *prediction, float &loss);
+    void require_step(std::span<const TensorView> inputs, const TensorView &labels) const;
+    const WeightTensor &weight_of(const TrainingVariable &variable) const;
+    void set_rates(float learning_rate);
+    void give_rates(std::vector<TensorView> &inputs);
+    void run_step(std::span<const TensorView> given, std::span<const TensorView> made);
+    void require_finite_loss(double loss, std::span<const TensorView> views,
+                             std::span<const TensorView> outputs);
+    [[noreturn]] void fail_step(const std::string &what) const;
+    void update_weights(Session &update);
+    void swap_values(int TrainingVariable::*output);
+    std::span<const float> present(std::string_view name) const;
+
+    Graph network_;
+    TrainingOptions options_;
+    TrainingGraph training_;
+    Shape prediction_shape_;
+    std::vector<Values> values_; ///< of the variables
+    AlignedBuffer<float> rates_, step_{1}, prediction_;
+    std::shared_ptr<Program> program_;
+    SessionOptions session_options_;
+    Session session_;
+    std::optional<Session> update_; ///< where gradients are added over several batches
+    std::int64_t steps_ = 0;
+};
+
+} // namespace mpscnn::engine

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "engine/graph/graph.h"
+#include "engine/train/training_options.h"
+
+namespace mpscnn::engine {
+
+/// Names, behind that of a weight, of what an optimiser keeps of it: it begins at zero.
+std::vector<std::string> moments_of(const OptimizerOptions &optimizer);
+/// Behind a weight's name: its moving average, and the sum of its gradients.
+inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradient_sum";
+
+/// Gradients by the names of their weights, in the order of the layers.
+using NamedGradients = std::vector<std::pair<std::string, ValueId>>;
+
+/// What new weights are made of: the rates of each weight (ops/optimizer.h), and variables by name.
+struct UpdateValues {
+    std::map<std::string, ValueId> rates;
+    std::map<std::string, ValueId> variables;
+};
+
+/// Adds to a graph what makes new weights of gradients. Returns the new values of variables, by name.
+std::map<std::string, ValueId> add_updates(Graph &graph, const TrainingOptions &options,
+                                           const UpdateValues &values, const NamedGradients &gradients);
+
+} // namespace mpscnn::engine

@@ -1,0 +1,39 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/graph/graph.h"
+#include "engine/run/backend.h"
+
+namespace mpscnn::engine {
+
+/// Runs a network of one layer on both backends, in each precision. Returns what differed first, or nothing.
+/// What `subject` refuses is left out.
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference,
+                                             const Graph &network);
+
+/// The same for all of self_check_networks().
+std::optional<std::string> find_wrong_answer(const Backend &subject, const Backend &reference);
+
+/// Numbers in [-1, 1], the same everywhere (Numerical Recipes' generator, the high bits).
+std::vector<float> self_check_noise(std::int64_t count, std::uint32_t seed);
+
+/// How names of inputs begin whose numbers are the noise without its sign.
+inline constexpr const char *self_check_positive = "positive ";
+
+/// The sizes of batches with which a network runs. A device may hold one image of at most four channels as a
+/// texture without slices, so that networks with such values run with one image, too.
+std::vector<std::int64_t> self_check_images(const Graph &network);
+
+/// What the self-check runs, one layer each, with weights: every operation, in each way in which a device may
+/// compute it, on images of odd extents whose channels do not fill their last slice, on images of one slice,
+/// and on large ones. Those of self_check_training() are among them.
+std::vector<Graph> self_check_networks();
+
+/// Operations of training, on tensors of the graphs' own, and layers whose weights are such.
+std::vector<Graph> self_check_training();
+
+} // namespace mpscnn::engine

@@ -1,0 +1,20 @@
+"""How fast networks run here, alone or beside other engines under the same conditions."""
+
+from mpscnn.apps.benchmark.measure import EngineProcess, EngineSetup, Measurement, measure
+from mpscnn.apps.benchmark.peers import PEERS, network_file, require_peer
+from mpscnn.apps.benchmark.runner import RunnerMeasurement, measure_runner
+from mpscnn.apps.benchmark.subject import Subject, open_subject
+
+__all__ = [
+    "PEERS",
+    "EngineProcess",
+    "EngineSetup",
+    "Measurement",
+    "RunnerMeasurement",
+    "Subject",
+    "measure",
+    "measure_runner",
+    "network_file",
+    "open_subject",
+    "require_peer",
+]

@@ -1,0 +1,269 @@
+"""Timing engines interleaved, so that all meet the same state of the machine."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.child_python import inherited_environment, script_command
+from mpscnn._private.literals import AccumulateName, PrecisionName, WeightsName
+from mpscnn._private.processors import available_processors
+from mpscnn.apps.benchmark.peers import network_file, require_peer, version_of
+from mpscnn.apps.benchmark.subject import Subject
+from mpscnn.errors import Error, ParameterError
+
+#: Is told of an engine and why it is left out.
+Failed = Callable[[str, Error], None]
+
+_PAUSE = 0.02  # seconds between turns, in which spinning threads of the last engine go to sleep
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One engine's times for one image (or vector), in milliseconds."""
+
+    engine: str
+    version: str
+    note: str
+    threads: int
+    milliseconds: tuple[float, ...]
+    flops: int
+    peak_bytes: int
+    """Most memory its process ever had resident, Python and numpy included."""
+    difference: float | None
+    """Largest absolute difference of its outputs from mpscnn's; None for mpscnn itself."""
+    magnitude: float = 0.0
+    """Largest absolute value among mpscnn's outputs."""
+
+    @property
+    def minimum(self) -> float:
+        """The shortest time in milliseconds: what the machine can do undisturbed."""
+        return min(self.milliseconds)
+
+    @property
+    def median(self) -> float:
+        """Milliseconds."""
+        return float(np.median(self.milliseconds))
+
+    @property
+    def p95(self) -> float:
+        """Milliseconds that 95 of 100 runs stay below."""
+        return float(np.percentile(self.milliseconds, 95))
+
+    @property
+    def images_per_second(self) -> float:
+        """At the median."""
+        return 1000.0 / self.median
+
+    @property
+    def gflops(self) -> float:
+        """GFLOP/s at the median."""
+        return self.flops / self.median / 1e6
+
+
+def measure(
+    subject: Subject,
+    *,
+    peers: Sequence[str] = (),
+    threads: int | None = None,
+    device: str = "auto",
+    precision: PrecisionName = "auto",
+    weights: WeightsName = "auto",
+    accumulate: AccumulateName = "auto",
+    winograd: bool = True,
+    max_memory: int | None = None,
+    runs: int = 50,
+    turn: int = 5,
+    seed: int = 0,
+    directory: Path | None = None,
+    failed: Failed | None = None,
+) -> list[Measurement]:
+    """Times mpscnn and its peers on one random input, interleaved, a few runs each.
+
+    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` says so, a
+    quantised network in its integers, and otherwise in float32.
+
+    Args:
+        subject: the network.
+        peers: of PEERS.
+        threads: for each engine; None: as many as this process may use.
+        device: of mpscnn, as in `Network.compile`.
+        precision, weights, accumulate, winograd, max_memory: of mpscnn, as in `Network.compile`.
+        runs: timed runs of each engine.
+        turn: runs of one engine before the next one's turn.
+        seed: of the input, uniform from -1 to 1.
+        directory: where the engines' files are written, and taken from if they are there already.
+        failed: is told of a peer that cannot load the network or gives outputs of other shapes, which is then left out;
+            None: its error is raised.
+
+    Raises:
+        UnsupportedError: see `require_peer`. Error: an engine failed.
+    """
+    if runs < 1:
+        raise ParameterError(f"runs must be at least 1, got {runs!r}")
+    for peer in peers:
+        require_peer(peer, precision)
+    count = threads or available_processors()
+    with tempfile.TemporaryDirectory(prefix="mpscnn-benchmark-") as folder, ExitStack() as stack:
+        own = Path(folder)
+        input_file = _write_input(subject, own, seed)
+        workers = []
+        for engine in ("mpscnn", *peers):
+            try:
+                path = network_file(engine, subject, directory or own)
+                setup = EngineSetup(
+                    path, input_file, count, device, precision, weights, accumulate, winograd, max_memory
+                )
+                workers.append(stack.enter_context(EngineProcess(engine, setup)))
+            except Error as error:
+                if failed is None or engine == "mpscnn":
+                    raise
+                failed(engine, error)
+        _take_turns(workers, runs, turn)
+        return _results(workers, subject, count, own, failed)
+
+
+@dataclass(frozen=True)
+class EngineSetup:
+    """What an engine is told."""
+
+    path: Path
+    """The network, as `network_file` writes it."""
+    input: Path
+    """A .npy file."""
+    threads: int
+    device: str = "cpu"
+    """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
+    precision: PrecisionName = "float32"
+    weights: WeightsName = "auto"
+    accumulate: AccumulateName = "auto"
+    winograd: bool = True
+    max_memory: int | None = None
+
+    def settings(self) -> dict[str, Any]:
+        """As engines.py takes it, of values that JSON has as well."""
+        return asdict(self) | {"path": str(self.path), "input": str(self.input)}
+
+
+class EngineProcess:
+    """A child process with one engine (worker.py), which has loaded its network and run it once."""
+
+    def __init__(self, engine: str, setup: EngineSetup) -> None:
+        self.engine = engine
+        self.milliseconds: list[float] = []
+        self._process = subprocess.Popen(
+            script_command(str(Path(__file__).with_name("worker.py"))),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            env=inherited_environment(),
+            text=True,
+            encoding="utf-8",
+            start_new_session=True,  # Ctrl-C is for this process, which then ends the others
+        )
+        try:
+            self.about = self.ask({"engine": engine, **setup.settings()})
+        except BaseException:
+            self.close()
+            raise
+
+    def __enter__(self) -> EngineProcess:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Ends the process."""
+        self._process.kill()
+        self._process.communicate()
+
+    def ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        """Sends a request and waits for its reply."""
+        stdin, stdout = self._process.stdin, self._process.stdout
+        assert stdin is not None
+        assert stdout is not None
+        try:
+            stdin.write(json.dumps(request) + "\n")
+            stdin.flush()
+        except BrokenPipeError:
+            pass  # it ended: there is no reply either
+        line = stdout.readline()
+        if not line:
+            raise Error(f"{self.engine}: its process ended unexpectedly (exit code {self._process.wait()})")
+        reply: dict[str, Any] = json.loads(line)
+        if "error" in reply:
+            raise Error(f"{self.engine}: {reply['error']}")
+        return reply
+
+
+def _write_input(subject: Subject, directory: Path, seed: int) -> Path:
+    path = directory / "input.npy"
+    np.save(path, subject.random_input(seed))
+    return path
+
+
+def _take_turns(workers: list[EngineProcess], runs: int, turn: int) -> None:
+    done = 0
+    while done < runs:
+        count = min(turn, runs - done)
+        for worker in workers:
+            time.sleep(_PAUSE)
+            worker.milliseconds += worker.ask({"runs": count})["milliseconds"]
+        workers = workers[1:] + workers[:1]  # nobody always follows the same one
+        done += count
+
+
+def _results(
+    workers: list[EngineProcess], subject: Subject, threads: int, directory: Path, failed: Failed | None
+) -> list[Measurement]:
+    # Asked for before the outputs are written: that takes memory of its own.
+    peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
+    outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
+    results = []
+    for worker, peak, theirs in zip(workers, peaks, outputs, strict=True):
+        try:
+            difference = None if theirs is outputs[0] else _difference(worker.engine, outputs[0], theirs)
+        except Error as error:
+            if failed is None:
+                raise
+            failed(worker.engine, error)
+            continue
+        results.append(
+            Measurement(
+                engine=worker.engine,
+                version=version_of(worker.engine),
+                note=worker.about["note"],
+                threads=threads,
+                milliseconds=tuple(worker.milliseconds),
+                flops=subject.flops,
+                peak_bytes=peak,
+                difference=difference,
+                magnitude=max(float(np.max(np.abs(array))) for array in outputs[0]),
+            )
+        )
+    return results
+
+
+def _outputs(worker: EngineProcess, directory: Path) -> list[Any]:
+    directory.mkdir()
+    count = worker.ask({"output": str(directory)})["count"]
+    return [np.load(directory / f"{index}.npy") for index in range(count)]
+
+
+def _difference(engine: str, ours: list[Any], theirs: list[Any]) -> float:
+    shapes = [[array.shape for array in arrays] for arrays in (ours, theirs)]
+    if shapes[0] != shapes[1]:
+        raise Error(f"{engine}: its outputs have the shapes {shapes[1]}, mpscnn's {shapes[0]}")
+    return max(float(np.max(np.abs(a - b))) for a, b in zip(ours, theirs, strict=True))

@@ -1,0 +1,104 @@
+"""What is measured: a network, and the file it came from where another engine reads that itself."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import models, registry
+from mpscnn.errors import ParameterError
+from mpscnn.graph.free_size import leaves_size_free
+from mpscnn.graph.network import Network
+from mpscnn.model import model_path, open_model
+
+
+def _architectures() -> dict[str, Callable[[], Network]]:
+    """Whole networks of `mpscnn.models`.
+
+    With logits where they have a choice, since the softmax of random weights would hide what engines differ in.
+    """
+    found: dict[str, Callable[[], Network]] = {}
+    for name in models.__all__:
+        build = getattr(models, name)
+        known = inspect.signature(build).parameters
+        if "extract_layers" not in known and ("output" in known or "input_size" in known):
+            found[name] = partial(build, output="logits") if "output" in known else build
+    return found
+
+
+ARCHITECTURES = _architectures()
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to be measured."""
+
+    name: str
+    network: Network
+    tflite: Path | None = None
+    """The TensorFlow Lite file it was read from, which LiteRT runs as it is; without one a file is written."""
+    batch: int = 1
+    """Images or vectors of one run."""
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Of one run. Raises ParameterError for networks with several inputs or a free size."""
+        inputs = [tensor.name for tensor in self.network.inputs]
+        if len(inputs) != 1:
+            raise ParameterError(
+                f"{self.name} has the inputs {', '.join(inputs)}: only networks of one are measured"
+            )
+        shape = (self.batch, *self.network.input.shape[1:])
+        if None in shape:
+            raise ParameterError(f"network {self.name!r} leaves its input's size free: {shape}")
+        return tuple(extent for extent in shape if extent is not None)
+
+    def of_size(self, size: tuple[int, int]) -> Subject:
+        """The same network for inputs of this height and width, where it leaves them free."""
+        structure = self.network.to_dict()
+        for described, tensor in zip(structure["inputs"], self.network.inputs, strict=True):
+            if leaves_size_free(tensor.shape):
+                described["shape"][1:3] = size
+        return replace(self, network=self.network.restructured(structure), tflite=None)
+
+    @property
+    def is_quantized(self) -> bool:
+        """Whether it has integers, in which engines that read ONNX files compute it."""
+        return "quantization" in self.network.to_dict()["inputs"][0]
+
+    def random_input(self, seed: int = 0) -> NDArray[np.float32]:
+        """One image or vector, uniform from -1 to 1."""
+        return np.random.default_rng(seed).uniform(-1.0, 1.0, self.input_shape).astype(np.float32)
+
+    @property
+    def flops(self) -> int:
+        """Of one run; a multiply-accumulate counts as two."""
+        one_image: int = sum(layer["flops"] for layer in self.network.describe()["layers"])
+        return self.batch * one_image
+
+
+def open_subject(model: str, *, random_weights: bool = False) -> Subject:
+    """A registry name, a model file, another framework's file, or an architecture with random weights."""
+    if random_weights:
+        return _architecture(model)
+    network = Network.from_graph(open_model(model_path(model)).graph())
+    if not registry.is_path(model):
+        return Subject(model, network)
+    path = Path(model)
+    return Subject(path.name, network, path if path.suffix.lower() == ".tflite" else None)
+
+
+def _architecture(name: str) -> Subject:
+    if name not in ARCHITECTURES:
+        raise ParameterError(
+            f"random weights are for the architectures {', '.join(ARCHITECTURES)}, got {name!r}"
+        )
+    network = ARCHITECTURES[name]()
+    network.initialize_weights()
+    return Subject(name, network)

@@ -1,0 +1,27 @@
+"""The command line: `mpscnn COMMAND ...`, one module for each command."""
+
+from __future__ import annotations
+
+import sys
+from importlib.util import find_spec
+
+__all__ = ["main"]
+
+
+def main() -> None:
+    """Entry point. Leaves through SystemExit: 0 done, 1 failed, 2 wrong usage, 128 + N ended by signal N."""
+    from mpscnn.apps.cli.failures import FAILED, leave_cleanly, prepare_streams
+    from mpscnn.apps.cli.output import report
+
+    prepare_streams()
+    missing = [name for name in ("rich", "typer") if find_spec(name) is None]
+    if missing:
+        report(
+            f"the commands need {' and '.join(missing)}, which `import mpscnn` does without: "
+            "pip install 'mpscnn[cli]' (in its sources: pip install '.[cli]')"
+        )
+        sys.exit(FAILED)
+    with leave_cleanly():
+        from mpscnn.apps.cli.app import app
+
+        app(prog_name="mpscnn")

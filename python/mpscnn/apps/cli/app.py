@@ -1,0 +1,143 @@
+"""The commands, and the options that stand without one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from mpscnn._private.printable import printable
+from mpscnn.apps.cli.benchmark import benchmark
+from mpscnn.apps.cli.check import check
+from mpscnn.apps.cli.classify import classify
+from mpscnn.apps.cli.compare import compare
+from mpscnn.apps.cli.convert import convert
+from mpscnn.apps.cli.detect import detect
+from mpscnn.apps.cli.devices import devices
+from mpscnn.apps.cli.digits import digits
+from mpscnn.apps.cli.evaluate import evaluate_classifier
+from mpscnn.apps.cli.explain import explain
+from mpscnn.apps.cli.failures import leave_cleanly
+from mpscnn.apps.cli.features import features
+from mpscnn.apps.cli.fingerprint import fingerprint
+from mpscnn.apps.cli.help_texts import Command, short_help
+from mpscnn.apps.cli.info import info
+from mpscnn.apps.cli.models import models
+from mpscnn.apps.cli.package import (
+    print_cmake_directory,
+    print_include_directory,
+    print_pkg_config_directory,
+    print_version,
+)
+from mpscnn.apps.cli.precision import precision
+from mpscnn.apps.cli.profile import profile
+from mpscnn.apps.cli.quantize import quantize
+from mpscnn.apps.cli.segment import segment
+from mpscnn.apps.cli.serve import serve
+from mpscnn.apps.cli.train import train
+from mpscnn.apps.cli.verify import verify
+
+# Typer has no other name for it, and builds on click or on a copy of it.
+_UsageError: Any = typer.BadParameter.__bases__[0]
+
+
+class _Commands(TyperGroup):
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        with _printable_usage():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, ctx: Any) -> Any:
+        # Inside Typer, whose own handling of interrupts and broken pipes is silent.
+        with leave_cleanly(), _printable_usage():
+            return super().invoke(ctx)
+
+
+@contextmanager
+def _printable_usage() -> Iterator[None]:
+    """What Typer says of wrong arguments, with which file names come, too."""
+    try:
+        yield
+    except _UsageError as error:
+        if (
+            error.ctx is None or error.message != error.ctx.get_help()
+        ):  # which is the message where there is no command
+            error.message = printable(error.message)
+        raise
+
+
+# Plain help: the same on every terminal, and brackets in texts are not markup.
+app = typer.Typer(
+    cls=_Commands,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    classify,
+    detect,
+    digits,
+    segment,
+    features,
+    convert,
+    compare,
+    check,
+    precision,
+    quantize,
+    info,
+    explain,
+    fingerprint,
+    models,
+    devices,
+    benchmark,
+    profile,
+    train,
+    verify,
+    serve,
+):
+    app.command(cls=Command, short_help=short_help(command))(command)
+app.command("evaluate", cls=Command, short_help=short_help(evaluate_classifier))(evaluate_classifier)
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+    ] = False,
+    cmake_dir: Annotated[
+        bool,
+        typer.Option(
+            "--cmake-dir",
+            callback=print_cmake_directory,
+            is_eager=True,
+            help="Print the directory for CMAKE_PREFIX_PATH, for C and C++ programs that link mpscnn.",
+        ),
+    ] = False,
+    include_dir: Annotated[
+        bool,
+        typer.Option(
+            "--include-dir",
+            callback=print_include_directory,
+            is_eager=True,
+            help="Print the directory of the C and C++ headers.",
+        ),
+    ] = False,
+    pkg_config_dir: Annotated[
+        bool,
+        typer.Option(
+            "--pkg-config-dir",
+            callback=print_pkg_config_directory,
+            is_eager=True,
+            help="Print the directory for PKG_CONFIG_PATH.",
+        ),
+    ] = False,
+) -> None:
+    """Classify and segment photos, and find objects on them, with convolutional networks, on the CPU or through Metal.
+
+    Example: mpscnn classify cat.jpg
+
+    Exit codes: 0 done, 1 something failed (the message is on stderr), 2 wrong usage, 130 interrupted.
+    """

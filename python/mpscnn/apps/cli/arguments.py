@@ -1,0 +1,198 @@
+"""Options and arguments that several commands share."""
+
+from __future__ import annotations
+
+from enum import Enum
+from typing import Annotated
+
+import typer
+
+from mpscnn.apps.benchmark.subject import ARCHITECTURES
+from mpscnn.errors import UnsupportedError
+from mpscnn.model import Model, load
+from mpscnn.runtime.library import devices
+
+MAX_THREADS = 1024
+
+AUTO_DEVICE = "auto"
+
+
+def parse_device(text: str) -> str:
+    """What `Network.compile` takes as a device; whether there is a Metal device of that name it finds out itself."""
+    listed = devices()
+    if text == AUTO_DEVICE or text.startswith("metal:") or text in [device["name"] for device in listed]:
+        return text
+    known = [f"{device['name']} ({device.get('description') or device['reason']})" for device in listed]
+    raise typer.BadParameter(
+        f"expected auto, one of {', '.join(known)}, or metal:NAME with a Metal device's name, got {text!r}"
+    )
+
+
+class Precision(str, Enum):
+    """Values of --precision."""
+
+    auto = "auto"
+    float32 = "float32"
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+    int8 = "int8"
+
+
+class Weights(str, Enum):
+    """Values of --weights."""
+
+    auto = "auto"
+    int8 = "int8"
+
+
+class Accumulate(str, Enum):
+    """Values of --accumulate."""
+
+    auto = "auto"
+    float = "float"
+    half = "half"
+
+
+class ChannelOrder(str, Enum):
+    """Values of --channel-order."""
+
+    gray = "gray"
+    gray_alpha = "gray_alpha"
+    rgb = "rgb"
+    rgba = "rgba"
+    rgbx = "rgbx"
+    bgr = "bgr"
+    bgra = "bgra"
+    bgrx = "bgrx"
+
+
+PhotosArgument = Annotated[
+    list[str],
+    typer.Argument(
+        metavar="PHOTO",
+        help="Image files; folders for the image files in them and in their subfolders; patterns such as "
+        "'*.jpg'; - for standard input. Or one video: a file, camera:N, an address with rtsp://, or with options of "
+        "videos a folder, 25 photos a second.",
+        show_default=False,
+    ),
+]
+_MODEL_HELP = "Name (see `mpscnn models`) or model file."
+ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help=_MODEL_HELP)]
+ModelOption = Annotated[str, typer.Option("--model", metavar="NAME_OR_FILE", help=_MODEL_HELP)]
+DeviceOption = Annotated[
+    str,
+    typer.Option(
+        "--device",  # typer 0.27 names options with a parser by their metavar
+        parser=parse_device,
+        metavar="DEVICE",
+        help="Where to compute: auto (a GPU that answers rightly, else the CPU), cpu, metal (the default GPU), or a "
+        "GPU by name or registry id, such as 'metal:Apple M2'.",
+    ),
+]
+PrecisionOption = Annotated[
+    Precision, typer.Option(help="Number format of the computation; auto never lowers accuracy silently.")
+]
+WeightsOption = Annotated[
+    Weights,
+    typer.Option(
+        help="Numbers that weights of convolutions and dense layers are kept as, in float32 and float16: the "
+        "precision's, or integers with a range for each output channel."
+    ),
+]
+AccumulateOption = Annotated[
+    Accumulate,
+    typer.Option(
+        help="Numbers that products are summed in: half, for float16, shows what a GPU that does so would answer."
+    ),
+]
+WinogradOption = Annotated[
+    bool,
+    typer.Option(
+        "--winograd/--no-winograd",
+        help="Whether large 3x3 and 5x5 convolutions take Winograd's algorithm: faster, less exact beside very large "
+        "values.",
+    ),
+]
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        max=MAX_THREADS,
+        metavar="N",
+        help="CPU threads; default: all this process may use.",
+        show_default=False,
+    ),
+]
+
+
+MaxMemoryOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="BYTES",
+        help="What weights and intermediate results may take together; default: the memory of the machine.",
+        show_default=False,
+    ),
+]
+
+
+def _refuse_fast_matmul(given: bool) -> bool:
+    if given:
+        from mpscnn import _core
+
+        raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
+    return given
+
+
+RemovedFastMatmul = Annotated[bool, typer.Option("--fast-matmul", hidden=True, callback=_refuse_fast_matmul)]
+ChannelOrderOption = Annotated[
+    ChannelOrder | None,
+    typer.Option(
+        help="Of photos that are arrays (.npy files) in another order than gray, RGB or RGBA.",
+        show_default=False,
+    ),
+]
+InflightOption = Annotated[
+    int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
+]
+RandomWeightsOption = Annotated[
+    bool,
+    typer.Option(
+        "--random-weights",
+        help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; nothing is read.",
+    ),
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]
+JsonLinesOption = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object per photo and line, and nothing else.")
+]
+CsvOption = Annotated[bool, typer.Option("--csv", help="Print comma-separated values, and nothing else.")]
+
+
+def load_model(
+    model: str,
+    device: str,
+    precision: Precision,
+    threads: int | None,
+    max_memory: int | None = None,
+    *,
+    weights: Weights,
+    accumulate: Accumulate,
+    winograd: bool = True,
+) -> Model:
+    """The model that a command's options ask for."""
+    return load(
+        model,
+        device=device,
+        precision=precision.value,
+        threads=threads or "auto",
+        max_memory=max_memory,
+        weights=weights.value,
+        accumulate=accumulate.value,
+        winograd=winograd,
+    )
+
+
+def names_in(text: str) -> list[str]:
+    """Names between commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]

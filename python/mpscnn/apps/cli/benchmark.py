@@ -1,0 +1,221 @@
+"""`mpscnn benchmark`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.summary import bytes_text, text_table
+from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, measure_runner, require_peer
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    DeviceOption,
+    JsonOption,
+    MaxMemoryOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+    RandomWeightsOption,
+    RemovedFastMatmul,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    names_in,
+)
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import hint, report, show, show_json
+from mpscnn.apps.cli.runner_report import runner_json, runner_text
+from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.errors import UnsupportedError
+from mpscnn.runtime.library import slow_precision
+
+
+def benchmark(
+    model: ModelArgument,
+    threads: ThreadsOption = None,
+    size: SizeOption = None,
+    device: DeviceOption = AUTO_DEVICE,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
+    runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
+    compare: Annotated[
+        str,
+        typer.Option(
+            metavar="ENGINE,...",
+            help=f"Other engines to measure, interleaved: {', '.join(PEERS)}.",
+            show_default=False,
+        ),
+    ] = "",
+    random_weights: RandomWeightsOption = False,
+    runner: Annotated[
+        bool,
+        typer.Option("--runner", help="Measure a runner, several images at once, beside one thread."),
+    ] = False,
+    inflight: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=32,
+            metavar="N",
+            help="Of the runner: requests at once. Default: 3.",
+            show_default=False,
+        ),
+    ] = None,
+    max_batch: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=1024,
+            metavar="N",
+            help="Of the runner: images in a request. Default: 1.",
+            show_default=False,
+        ),
+    ] = None,
+    max_memory: MaxMemoryOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how fast a network runs here.
+
+    Prints times for one image, images per second, GFLOP/s (both at the median) and the peak memory. With
+    --runner prints images per second of a runner and of one thread, interleaved, and percentiles of the runner's
+    latency.
+
+    MODEL may also be a TensorFlow Lite file. Every engine runs in a process of its own, interleaved, on the same
+    random input; "difference" is the largest one between its outputs and those of mpscnn. The other engines
+    are installed by: pip install "mpscnn[bench]"
+
+    Example: mpscnn benchmark mobilenet_v2 --threads 2 --compare onnxruntime
+    """
+    peers = _peers(compare)
+    if runner and peers:
+        raise typer.BadParameter("the runner is compared with one thread only", param_hint="--compare")
+    for option, value in (("--inflight", inflight), ("--max-batch", max_batch)):
+        if value is not None and not runner:
+            raise typer.BadParameter("it is for --runner", param_hint=option)
+    if reason := slow_precision(precision.value, device):
+        hint(reason)
+    subject = sized_subject(model, size, random_weights=random_weights)
+    if runner:
+        measured = measure_runner(
+            subject,
+            inflight=inflight or 3,
+            threads=threads or "auto",
+            max_batch=max_batch or 1,
+            device=device,
+            precision=precision.value,
+            weights=weights.value,
+            accumulate=accumulate.value,
+            winograd=winograd,
+            max_memory=max_memory,
+            runs=runs,
+        )
+        if as_json:
+            show_json(runner_json(subject, measured))
+        else:
+            show(*runner_text(subject, measured))
+        return
+    possible = [peer for peer in peers if _possible(peer, precision.value)]
+    results = measure(
+        subject,
+        peers=possible,
+        threads=threads,
+        device=device,
+        precision=precision.value,
+        weights=weights.value,
+        accumulate=accumulate.value,
+        winograd=winograd,
+        max_memory=max_memory,
+        runs=runs,
+    )
+    if as_json:
+        show_json(_as_json(subject, results))
+    else:
+        show(*_as_text(subject, results))
+    if possible != peers:
+        raise typer.Exit(FAILED)
+
+
+def _peers(text: str) -> list[str]:
+    peers = names_in(text)
+    for name in peers:
+        if name not in PEERS or peers.count(name) > 1:
+            raise typer.BadParameter(
+                f"expected each of {', '.join(PEERS)} at most once, got {text!r}", param_hint="--compare"
+            )
+    return peers
+
+
+def _possible(peer: str, precision: str) -> bool:
+    try:
+        require_peer(peer, precision)
+    except UnsupportedError as error:
+        report(error)
+        return False
+    return True
+
+
+def _as_json(subject: Subject, results: list[Measurement]) -> dict[str, object]:
+    return {
+        "model": subject.name,
+        "input": list(subject.input_shape),
+        "flops": subject.flops,
+        "engines": [
+            {
+                "engine": result.engine,
+                "version": result.version,
+                "note": result.note,
+                "threads": result.threads,
+                "runs": len(result.milliseconds),
+                "milliseconds": {"min": result.minimum, "median": result.median, "p95": result.p95},
+                "images_per_second": result.images_per_second,
+                "gflops": result.gflops,
+                "peak_bytes": result.peak_bytes,
+                "difference": result.difference,
+            }
+            for result in results
+        ],
+    }
+
+
+def _as_text(subject: Subject, results: list[Measurement]) -> list[str]:
+    shape = " x ".join(map(str, subject.input_shape))
+    first = results[0]
+    title = (
+        f"{subject.name}: input {shape}, {subject.flops / 1e9:.3f} GFLOP, "
+        f"{first.threads} {'thread' if first.threads == 1 else 'threads'}, {len(first.milliseconds)} runs"
+    )
+    headers = (
+        "engine",
+        "version",
+        "on",
+        "min ms",
+        "median ms",
+        "p95 ms",
+        "images/s",
+        "GFLOP/s",
+        "peak memory",
+        "difference",
+    )
+    rows = [
+        (
+            result.engine,
+            result.version,
+            result.note,
+            f"{result.minimum:.3f}",
+            f"{result.median:.3f}",
+            f"{result.p95:.3f}",
+            f"{result.images_per_second:.1f}",
+            f"{result.gflops:.1f}",
+            bytes_text(result.peak_bytes),
+            "" if result.difference is None else f"{result.difference:.1e}",
+        )
+        for result in results
+    ]
+    return [title, *text_table(headers, rows, right=range(3, 10)).split("\n")]

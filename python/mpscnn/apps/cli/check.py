@@ -1,0 +1,137 @@
+"""`mpscnn check`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    names_in,
+)
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.network_inputs import inputs_of_photos, noise, photos_of
+from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.sizes import SizeOption, check_size
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.model import model_path, open_model
+from mpscnn.registry import is_path
+
+_AUTO = "auto"
+
+
+class Lower(str, Enum):
+    """Values of --precision."""
+
+    float16 = "float16"
+    bfloat16 = "bfloat16"
+
+
+def check(
+    model: ModelArgument,
+    precision: Annotated[
+        Lower, typer.Option(help="What the layers are looked at in; for int8 there is mpscnn quantize.")
+    ] = Lower.float16,
+    images: Annotated[
+        list[str] | None,
+        typer.Option("--images", metavar="DIR", help="Photos, or folders of them; default: random inputs."),
+    ] = None,
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="Look at N images at most.")] = 16,
+    tolerance: Annotated[
+        float, typer.Option(min=1e-9, metavar="SHARE", help="Allowed error of the network's results.")
+    ] = 0.01,
+    keep_float32: Annotated[
+        str | None,
+        typer.Option(
+            metavar="auto|LAYER,...",
+            help="Write a model that keeps these layers in float32 when it computes in float16; auto: those that "
+            "this command finds.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.safetensors",
+            help="Where to write it; default: the file that was given.",
+        ),
+    ] = None,
+    device: DeviceOption = AUTO_DEVICE,
+    size: SizeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say what a lower precision does to each layer of a network.
+
+    For each layer: the largest magnitude, results that overflow, the share that is so small that digits are lost, and
+    the error against float32, in the network and by itself. The exit code is 1 if the network's results are beyond the
+    tolerance and nothing was kept in float32.
+
+    Example: mpscnn check mobilenet_v2 --images photos/
+
+    Example: mpscnn check model.safetensors --keep-float32 auto
+    """
+    from mpscnn.comparison import check_precision
+
+    if keep_float32 is not None and precision is not Lower.float16:
+        raise typer.BadParameter(
+            f"layers are kept in float32 in float16 only, not in {precision.value}",
+            param_hint="--keep-float32",
+        )
+    path = Path(model_path(model))
+    core = open_model(str(path))
+    network = Network.from_graph(core.graph())
+    if len(network.inputs) != 1:
+        raise UnsupportedError(f"{model} has {len(network.inputs)} inputs; a network with one can be checked")
+    check_size(network, size)
+    named = None if keep_float32 is None or keep_float32 == _AUTO else names_in(keep_float32)
+    for name in named or []:
+        network[name]  # raises
+    target = _target(model, path, output) if keep_float32 is not None else None
+    given = (
+        inputs_of_photos(core, network, photos_of(images, most), size)
+        if images
+        else [noise(network, i, size) for i in range(4)]
+    )
+    found = check_precision(
+        network,
+        given,
+        precision=precision.value,
+        tolerance=tolerance,
+        device="cpu" if device == AUTO_DEVICE else device,
+    )
+    if as_json:
+        show_json(found.to_dict())
+    else:
+        show(*found.table(width=table_width()).split("\n"), "", found.verdict())
+    if target is not None:
+        names = list(found.keep) if named is None else named
+        network.keep_float32(names)
+        _write(network, path, target)
+        if not as_json:
+            show(f"{target}: keeps {len(names)} layers in float32")
+    elif found.error > tolerance:
+        raise typer.Exit(FAILED)
+
+
+def _target(model: str, path: Path, output: Path | None) -> Path:
+    if output is not None:
+        return output
+    if not is_path(model) or Path(model) != path:
+        raise ParameterError(
+            f"{model} is not a model file of yours: say where to write the changed one with --output"
+        )
+    return path
+
+
+def _write(network: Network, path: Path, target: Path) -> None:
+    from mpscnn.graph.model_file import change_metadata
+
+    change_metadata(path, target, {"mpscnn.graph": network.graph.to_json()})

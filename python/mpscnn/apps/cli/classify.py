@@ -1,0 +1,162 @@
+"""`mpscnn classify`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    ChannelOrder,
+    ChannelOrderOption,
+    CsvOption,
+    DeviceOption,
+    JsonLinesOption,
+    MaxMemoryOption,
+    ModelOption,
+    PhotosArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    load_model,
+)
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import hint
+from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.picture_folder import PictureFolder
+from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
+from mpscnn.apps.cli.result_printer import Answers, Form, form_of, head_line
+from mpscnn.apps.cli.task import require_task
+from mpscnn.apps.cli.video_options import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    show_frames,
+    video_part,
+)
+from mpscnn.model import Model
+from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.vision.results import Classification
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
+
+#: Below this the bundled model's best class is more likely wrong than right.
+_UNLIKELY = 0.5
+#: Classes below a photo.
+_MOST_DRAWN = 20
+
+
+def classify(
+    photos: PhotosArgument,
+    model: ModelOption = BUNDLED_MODEL.name,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="How many classes to print.")] = 5,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|VIDEO|FILE",
+            help="Write NAME_classes.png, the photo with its classes below; of a video one like it, such as out.mp4; "
+            "with --ray a file of rows: .parquet, .jsonl or .csv.",
+        ),
+    ] = None,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
+    as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Print the most probable classes of photos, or of a video's frames.
+
+    Example: mpscnn classify cat.jpg
+
+    Example: mpscnn classify holiday/ --model mobilenet_v2 --top 3 --json
+
+    Example: mpscnn classify clip.mp4 --every 5 --output out.mp4
+    """
+    form = form_of(as_json, as_csv)
+    part = video_part(photos, every, start, end, inflight, channel_order, output)
+    of_photos = cluster is None and part is None
+    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    loaded = load_model(
+        model,
+        device,
+        precision,
+        threads,
+        max_memory,
+        weights=weights,
+        accumulate=accumulate,
+        winograd=winograd,
+    )
+    require_task(loaded, model, "classification")
+    bundled = model == BUNDLED_MODEL.name  # not by the network's name, which those that learn from it keep
+    answers = Answers(loaded, form, lambda path, result: _lines(path, result, bundled=bundled))
+    if cluster is not None:
+        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, top=top)
+    elif part is not None:
+        drawn = min(top, _MOST_DRAWN)
+        show_frames(part, loaded, answers, output, lambda _, result: result.draw(count=drawn), top=top)
+    else:
+        folder = None if output is None else PictureFolder(output, paths)
+        unread = show_predictions(paths, loaded, top, answers, folder, "_classes", channel_order)
+        if bundled and form is Form.text and unread < len(paths):
+            hint(*_about_bundled(loaded))
+        failed += unread
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def show_predictions(
+    paths: list[str],
+    model: Model,
+    top: int,
+    answers: Answers,
+    folder: PictureFolder | None,
+    suffix: str,
+    channel_order: ChannelOrder | None = None,
+) -> int:
+    """Shows the classes of each photo, of which `folder` gets a picture. Returns how many photos failed."""
+
+    def classify_one(path: str, photo: Photo) -> None:
+        result = model.classify(photo, top=top)
+        written: dict[str, str] = {}
+        if folder is not None:
+            written["picture"] = str(folder.save(result.draw(count=min(top, _MOST_DRAWN)), path, suffix))
+        answers.show(path, result, written)
+
+    return for_each_photo(paths, classify_one, answers.fail, channel_order)
+
+
+def _lines(path: str, result: Classification, *, bundled: bool) -> list[str]:
+    lines = [head_line(path, result)]
+    lines += [f"  {entry.probability:6.1%}  {entry.label}" for entry in result]
+    if bundled and result.predictions[0].probability < _UNLIKELY:
+        lines.append("  None of its classes is likely.")
+    return lines
+
+
+def _about_bundled(model: Model) -> list[str]:
+    labels = ", ".join(model.labels or [])
+    return [
+        f"{model.name} is a small model that knows {len(model.labels or [])} classes: {labels}.",
+        "For 1000 classes: mpscnn classify --model mobilenet_v2 PHOTO...",
+    ]

@@ -1,0 +1,67 @@
+"""`mpscnn compare`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn.apps.cli.arguments import JsonOption
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.sizes import SizeOption
+
+_SIDE = "Name or file; .onnx, .tflite, .keras and .h5 run on their own engines. "
+
+
+def compare(
+    first: Annotated[
+        str,
+        typer.Argument(
+            metavar="A", help=_SIDE + "@cpu, @metal, @float16, @bfloat16 behind it: as mpscnn runs it."
+        ),
+    ],
+    second: Annotated[str, typer.Argument(metavar="B", help="The other one, likewise; or A@onnxruntime.")],
+    given: Annotated[
+        str,
+        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="What both run on."),
+    ] = "random",
+    layers: Annotated[bool, typer.Option("--layers", help="List all layers, not only outputs.")] = False,
+    tolerance: Annotated[
+        float | None,
+        typer.Option(
+            min=0.0,
+            metavar="SHARE",
+            help="Largest error that counts as equal, as a share of a layer's largest magnitude.",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="Draw the error of every layer."),
+    ] = None,
+    size: SizeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compare two models, files, engines or precisions on the same input, layer by layer.
+
+    Layers are aligned by name, structure and values. The exit code is 1 if one differs.
+
+    Example: mpscnn compare model.safetensors model.onnx --layers
+
+    Example: mpscnn compare mobilenet_v2 mobilenet_v2@float16 --input cat.jpg
+    """
+    from mpscnn.comparison import compare as run
+
+    found = run(first, second, input=given, tolerance=tolerance, size=size)
+    if output is not None:
+        found.save(output)
+    if as_json:
+        show_json(found.to_dict())
+    else:
+        difference = found.first_difference
+        listed = [layer for layer in found.layers if layers or layer.output or layer is difference]
+        show(f"first:  {found.first}", f"second: {found.second}", "")
+        show(*found.table(listed, width=table_width()).split("\n"), "", found.verdict())
+    if not found.equal:
+        raise typer.Exit(FAILED)

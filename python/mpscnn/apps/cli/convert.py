@@ -1,0 +1,286 @@
+"""`mpscnn convert`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.files import writing
+from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.arguments import names_in
+from mpscnn.apps.cli.failures import DIFFERENT
+from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
+from mpscnn.apps.cli.output import report as report_error
+from mpscnn.apps.cli.output import show, show_as_is, warn
+from mpscnn.apps.cli.sizes import SizeOption
+from mpscnn.errors import WeightsError
+from mpscnn.graph.network import Network
+
+
+class WeightType(str, Enum):
+    """Values of --dtype."""
+
+    float16 = "float16"
+    float32 = "float32"
+    uint8 = "uint8"
+
+
+class Layout(str, Enum):
+    """Values of --layout."""
+
+    nchw = "nchw"
+    nhwc = "nhwc"
+
+
+def convert(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILE",
+            help="The file to convert (or the parts of a network in order; or the folder of Deep MNIST's eight "
+            "raw files), then the .safetensors or .onnx file to write, if not given by --output.",
+            show_default=False,
+        ),
+    ],
+    written: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="The .safetensors or .onnx file to write."),
+    ] = None,
+    labels: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Class names, one per line, in the order of the outputs; or a JSON list of them.",
+        ),
+    ] = None,
+    preprocess: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_JSON",
+            help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist, or settings as "
+            "docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a .json file. Needed where the "
+            "file does not say; files with an input of 8-bit integers do.",
+        ),
+    ] = None,
+    detection: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_JSON",
+            help="Of a detector that ends in raw boxes and scores, how they become boxes: ultraface, ssd, ssd-softmax, "
+            "or settings as docs/detection.md lists them, as JSON or a .json file.",
+        ),
+    ] = None,
+    dtype: Annotated[
+        WeightType | None,
+        typer.Option(
+            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16, of "
+            "quantised networks as they are; in ONNX files float32.",
+            show_default=False,
+        ),
+    ] = None,
+    layout: Annotated[
+        Layout, typer.Option(help="Of images at inputs and outputs of an ONNX file that is written.")
+    ] = Layout.nchw,
+    size: SizeOption = None,
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Which network a file of PyTorch weights belongs to, where names and shapes fit several.",
+        ),
+    ] = None,
+    fold: Annotated[
+        bool,
+        typer.Option(
+            "--fold/--no-fold",
+            help="Batch normalizations of PyTorch weights become part of the layers before them, or stay layers, to be "
+            "trained. Other files' stay layers.",
+        ),
+    ] = True,
+    check: Annotated[
+        bool, typer.Option("--check/--no-check", help="Compare the result with the file on its own engine.")
+    ] = True,
+    force: Annotated[
+        bool, typer.Option("--force", help="Write the result even if it differs from the file.")
+    ] = False,
+    shape: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="INPUT=1x3x224x224",
+            help="Shape of an input that the file leaves free, with the batch and in the file's order of axes.",
+            show_default=False,
+        ),
+    ] = None,
+    outputs: Annotated[
+        str | None,
+        typer.Option(
+            metavar="A,B",
+            help="Tensors of the file to stop at instead of its outputs, for a tail that cannot be converted.",
+        ),
+    ] = None,
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write which layers cannot be converted, why, and what to do ('-': to the terminal). No file to "
+            "write is needed then.",
+        ),
+    ] = None,
+) -> None:
+    """Convert models of ONNX, TensorFlow Lite, PyTorch, Keras and Caffe to model files, and models to ONNX.
+
+    The raw files of Deep MNIST are read, too.
+
+    The result is compared layer by layer with the file on its own engine, where that is installed. If they differ,
+    nothing is written, unless --force says so, and the exit code is 3.
+
+    Several files are joined: each takes the outputs of the one before as its input.
+
+    Example: mpscnn convert model.tflite --output model.safetensors --labels labels.txt
+
+    Example: mpscnn convert model.onnx model.safetensors --preprocess torch
+
+    Example: mpscnn convert model.safetensors model.onnx
+
+    Example: mpscnn convert model.onnx --report -
+
+    Example: mpscnn convert resnet18.pth model.safetensors --labels imagenet.txt
+
+    Example: mpscnn convert body.tflite head.tflite model.safetensors
+
+    Example: mpscnn convert version-slim-320.onnx faces.safetensors --detection ultraface
+
+    Example: mpscnn convert weights/ deep_mnist.safetensors --preprocess mnist
+    """
+    shapes = dict(_parse_shape(text) for text in shape or [])
+    stops = names_in(outputs or "")
+    if written is not None:
+        paths = [*paths, written]
+    if report is not None:
+        _report(paths if len(paths) == 1 else paths[:-1], report, size, shapes, stops)
+        if len(paths) == 1:
+            return
+    if len(paths) < 2:
+        raise typer.BadParameter(
+            "expected at least one file to read, and the file to write", param_hint="IN... OUT"
+        )
+    from mpscnn.comparison.conversion_check import any_size, differs, prove
+    from mpscnn.comparison.storing import cost_of_storing
+    from mpscnn.converters import convert_files
+    from mpscnn.converters.photo_input import takes_photos
+    from mpscnn.graph.model_file import has_integers
+
+    *sources, output = paths
+    if any(output.exists() and source.exists() and output.samefile(source) for source in sources):
+        raise typer.BadParameter(f"{output} is a file to read, too: give another name", param_hint="OUT")
+    if output.suffix.lower() == ONNX_SUFFIX:
+        if labels is not None or preprocess is not None or detection is not None:
+            raise typer.BadParameter(
+                "an ONNX file has no labels, preprocessing or detection", param_hint="OUT"
+            )
+        write_onnx(
+            sources,
+            output,
+            dtype="float32" if dtype is None else dtype.value,
+            layout=layout.value,
+            size=size,
+            shapes=shapes,
+            outputs=stops,
+            architecture=architecture,
+            fold=fold,
+            check=check,
+            force=force,
+        )
+        return
+    verdict, compared, different = "", False, False
+
+    def approve(network: Network) -> bool:
+        nonlocal verdict, compared, different
+        for note in network.notes:
+            warn(f"{sources[0]}: {note}")
+        if check:
+            found, verdict = prove(network, sources, size or any_size(network), stops, shapes)
+            compared, different = found is not None, differs(found)
+        return force or not different
+
+    network = convert_files(
+        sources,
+        output,
+        labels=labels,
+        preprocess=preprocess,
+        dtype=None if dtype is None else dtype.value,
+        detection=detection,
+        size=size,
+        shapes=shapes,
+        outputs=stops,
+        architecture=architecture,
+        fold=fold,
+        approve=approve,
+    )
+    if different and not force:
+        show(verdict)
+        report_error(
+            f"{sources[0]}: the network does not compute what the file does, so {output} is not written; --force "
+            "writes it, and mpscnn compare --layers shows where they differ"
+        )
+        raise typer.Exit(DIFFERENT)
+    if network.preprocess is None and takes_photos(network):
+        warn(
+            f"{sources[0]} does not say how a photo becomes the network's input, so {output} cannot be used with "
+            "photos; for photos convert it with --preprocess NAME (mpscnn convert --help)"
+        )
+    description = network.describe(any_size(network))
+    parameters = sum(layer["parameters"] for layer in description["layers"])
+    as_they_are = "uint8" if has_integers(network) else "float16"
+    stored = as_they_are if dtype is None else dtype.value
+    show(
+        f"{output}: {network.name}, {len(description['layers'])} layers, {parameters:,} parameters, "
+        f"{bytes_text(output.stat().st_size)} ({stored})"
+    )
+    if check:
+        show(f"before storing: {verdict}" if compared else verdict)
+        show(cost_of_storing(network, output, size or any_size(network)).sentence(output, stored))
+    if different:
+        warn(
+            f"{output} is written since --force says so, but does not compute what {sources[0]} does; see mpscnn "
+            "compare --layers"
+        )
+
+
+def _parse_shape(text: str) -> tuple[str, tuple[int, ...]]:
+    """An input's name and extents. The name may contain an equals sign."""
+    name, equals, extents = text.rpartition("=")
+    numbers = extents.lower().split("x")
+    if not equals or not all(
+        number.isascii() and number.isdigit() and len(number) < 10 for number in numbers
+    ):
+        raise typer.BadParameter(
+            f"expected a shape such as image=1x3x224x224, got {text!r}", param_hint="--shape"
+        )
+    return name, tuple(int(number) for number in numbers)
+
+
+def _report(
+    sources: list[Path],
+    target: str,
+    size: tuple[int, int] | None,
+    shapes: dict[str, tuple[int, ...]],
+    outputs: list[str],
+) -> None:
+    """Writes what cannot be converted, also if that is nothing."""
+    from mpscnn.converters import read_network
+    from mpscnn.converters.unsupported import UnsupportedLayersError, report
+
+    try:
+        network = read_network(sources, size=size, shapes=shapes, outputs=outputs)
+        text = report([], network.notes)
+    except UnsupportedLayersError as error:
+        text = report(error.layers, [])
+    if target == "-":
+        show_as_is(text)
+        return
+    with writing(target, WeightsError):
+        Path(target).write_text(text, encoding="utf-8")

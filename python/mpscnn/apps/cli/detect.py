@@ -1,0 +1,199 @@
+"""`mpscnn detect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mpscnn._private.summary import text_table
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    ChannelOrderOption,
+    CsvOption,
+    DeviceOption,
+    JsonLinesOption,
+    MaxMemoryOption,
+    PhotosArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    load_model,
+)
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import hint
+from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.picture_folder import PictureFolder
+from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
+from mpscnn.apps.cli.result_printer import Answers, Form, form_of, head_line
+from mpscnn.apps.cli.task import require_task
+from mpscnn.apps.cli.video_options import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    show_frames,
+    video_part,
+)
+from mpscnn.registry.catalogue import BUNDLED_DETECTOR
+from mpscnn.vision.detection import Box, Detections
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
+
+
+_ABOUT_BUNDLED = (
+    f"{BUNDLED_DETECTOR.name} is a small model that knows handwritten digits on a page, and nothing else.",
+    "For COCO's objects: mpscnn detect --model ssd_mobilenet_v2 PHOTO...",
+    "For faces: mpscnn convert version-slim-320_without_postprocessing.tflite -o faces.safetensors "
+    "--detection ultraface",
+)
+
+
+def _above_zero(value: float | None) -> float | None:
+    if value is not None and not value > 0.0:
+        raise typer.BadParameter(f"must be above 0, got {value}")
+    return value
+
+
+def detect(
+    photos: PhotosArgument,
+    model: Annotated[
+        str,
+        typer.Option(
+            "--model",
+            metavar="NAME_OR_FILE",
+            help="Name (see `mpscnn models`) or model file; the default finds handwritten digits on pages.",
+        ),
+    ] = BUNDLED_DETECTOR.name,
+    score_threshold: Annotated[
+        float | None,
+        typer.Option(
+            max=1.0,
+            callback=_above_zero,
+            help="Leave out what is less probable, above 0 up to 1; default: as the model says.",
+            show_default=False,
+        ),
+    ] = None,
+    iou_threshold: Annotated[
+        float | None,
+        typer.Option(
+            "--iou-threshold",
+            "--iou",
+            max=1.0,
+            callback=_above_zero,
+            help="Count boxes of a class that overlap by more (intersection / union) as one; default: as in the model.",
+            show_default=False,
+        ),
+    ] = None,
+    max_detections: Annotated[
+        int | None,
+        typer.Option(
+            min=1, metavar="N", help="At most so many; default: as the model says.", show_default=False
+        ),
+    ] = None,
+    classes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME,...",
+            help="Only objects of these classes, by name or number; default: all.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|VIDEO|FILE",
+            help="Write NAME_detections.png, the photo with boxes and labels; of a video one like it, such as out.mp4; "
+            "with --ray a file of rows: .parquet, .jsonl or .csv.",
+        ),
+    ] = None,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
+    as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Find objects on photos, or on a video's frames.
+
+    Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
+
+    Without --model it finds and reads handwritten digits on a page. docs/detection.md says how to get models for
+    faces and other objects.
+
+    Example: mpscnn detect page.png --output out/
+
+    Example: mpscnn detect street.jpg --model ssd_mobilenet_v2 --output out/
+
+    Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
+
+    Example: mpscnn detect camera:0 --model ssd_mobilenet_v2
+    """
+    form = form_of(as_json, as_csv)
+    part = video_part(photos, every, start, end, inflight, channel_order, output)
+    of_photos = cluster is None and part is None
+    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    loaded = load_model(
+        model,
+        device,
+        precision,
+        threads,
+        max_memory,
+        weights=weights,
+        accumulate=accumulate,
+        winograd=winograd,
+    )
+    require_task(loaded, model, "detection")
+    answers = Answers(loaded, form, _lines)
+    options: dict[str, Any] = {
+        "score_threshold": score_threshold,
+        "iou_threshold": iou_threshold,
+        "max_detections": max_detections,
+        "classes": None if classes is None else [name.strip() for name in classes.split(",")],
+    }
+    if cluster is not None:
+        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order, **options)
+    elif part is not None:
+        show_frames(part, loaded, answers, output, lambda frame, result: result.draw(frame.photo), **options)
+    else:
+        folder = None if output is None else PictureFolder(output, paths)
+
+        def detect_one(path: str, photo: Photo) -> None:
+            result = loaded.detect(photo, **options)
+            written: dict[str, str] = {}
+            if folder is not None:
+                written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
+            answers.show(path, result, written)
+
+        unread = for_each_photo(paths, detect_one, answers.fail, channel_order)
+        if loaded.name == BUNDLED_DETECTOR.name and form is Form.text and unread < len(paths):
+            hint(*_ABOUT_BUNDLED)
+        failed += unread
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _lines(path: str, result: Detections) -> list[str]:
+    if not result:
+        return [head_line(path, result), "  nothing found"]
+    rows = [(entry.label, f"{entry.score:.1%}", *(f"{edge:.0f}" for edge in entry.box)) for entry in result]
+    table = text_table(("class", "score", *Box._fields), rows, right=range(1, 6))
+    return [head_line(path, result), *(f"  {line}" for line in table.split("\n"))]

@@ -1,0 +1,211 @@
+"""`mpscnn digits`."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    DeviceOption,
+    InflightOption,
+    ModelOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    load_model,
+)
+from mpscnn.apps.cli.classify import show_predictions
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import show, show_json
+from mpscnn.apps.cli.photo_options import listed_photos
+from mpscnn.apps.cli.picture_folder import PictureFolder
+from mpscnn.apps.cli.result_printer import Answers, form_of
+from mpscnn.apps.cli.task import require_task
+from mpscnn.errors import ImageError, ParameterError
+from mpscnn.model import Model
+from mpscnn.registry.catalogue import DIGITS
+from mpscnn.vision.idx import read_labelled
+from mpscnn.vision.results import Classification
+
+#: Below this the second digit is shown, too.
+_SURE = 0.9
+
+
+@dataclass(frozen=True)
+class _Experiment:
+    """Images of an IDX file, named one by one."""
+
+    images: int
+    inflight: int
+    seconds: float
+    right: int | None
+    """None without labels."""
+
+    @property
+    def images_per_second(self) -> float:
+        return self.images / self.seconds
+
+    @property
+    def accuracy(self) -> float | None:
+        return None if self.right is None else self.right / self.images
+
+
+def digits(
+    images: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="IMAGE",
+            help="Photos or scans of one digit each, and folders for the image files in them.",
+            show_default=False,
+        ),
+    ] = None,
+    model: ModelOption = DIGITS.name,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Write NAME_digit.png, the photo with its digits below."),
+    ] = None,
+    idx: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Name the images of an IDX file, plain or gzipped, and time it."),
+    ] = None,
+    labels: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="IDX file of their digits, for the accuracy.")
+    ] = None,
+    count: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Only the first N images.", show_default=False)
+    ] = None,
+    inflight: InflightOption = 3,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object per image (or for the IDX file) and line.")
+    ] = False,
+) -> None:
+    """Read single handwritten digits.
+
+    Dark digits on a light ground and light ones on a dark ground are cut out and centred as MNIST's are.
+
+    With --idx: the images of MNIST, one by one, as in the article that this network is from; prints
+    accuracy, seconds and images per second.
+
+    Example: mpscnn digits scan.png
+
+    Example: mpscnn digits --idx t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz --count 5000
+    """
+    if (idx is None) == (not images):
+        raise typer.BadParameter("expected either images or an IDX file", param_hint="IMAGE... | --idx FILE")
+    if idx is None and (labels is not None or count is not None):
+        raise typer.BadParameter("belong to --idx", param_hint="--labels, --count")
+    if idx is not None and output is not None:
+        raise typer.BadParameter("belongs to photos, not to --idx", param_hint="--output")
+    paths, failures = listed_photos(images or [])
+    if idx is None and not paths:
+        raise typer.Exit(FAILED)
+    loaded = load_model(
+        model, device, precision, threads, weights=weights, accumulate=accumulate, winograd=winograd
+    )
+    if idx is not None:
+        pixels, classes = _read(idx, labels, count)
+        result = _name_all(loaded, pixels, classes, inflight, threads or "auto")
+        if as_json:
+            show_json(_experiment_fields(idx, loaded, result))
+        else:
+            show(*_experiment_lines(idx, loaded, result))
+        return
+    require_task(loaded, model, "classification")
+    folder = None if output is None else PictureFolder(output, paths)
+    answers = Answers(loaded, form_of(as_json, as_csv=False), _lines)
+    if show_predictions(paths, loaded, 10, answers, folder, "_digit") or failures:
+        raise typer.Exit(FAILED)
+
+
+def _lines(path: str, result: Classification) -> list[str]:
+    likely = result.top(1 if result[0].probability >= _SURE else 2)
+    return [f"{path}: " + ", or ".join(f"{entry.label} ({entry.probability:.1%})" for entry in likely)]
+
+
+# ---- The article's experiment ------------------------------------------------------------------------------------
+
+
+def _read(
+    idx: Path, labels: Path | None, count: int | None
+) -> tuple[NDArray[np.uint8], NDArray[np.uint8] | None]:
+    pixels, classes = read_labelled(idx, labels)
+    if count is not None and count > len(pixels):
+        raise ImageError(f"{idx}: has {len(pixels):,} images, --count asks for {count:,}")
+    return pixels[:count], None if classes is None else classes[:count]
+
+
+def _name_all(
+    model: Model,
+    pixels: NDArray[np.uint8],
+    classes: NDArray[np.uint8] | None,
+    inflight: int,
+    threads: int | str,
+) -> _Experiment:
+    """Names the images one by one, with `inflight` of them under way. The time is the network's."""
+    outputs = next(iter(model.program.outputs.values()))
+    if classes is not None and classes.max() >= (outputs[-1] or 0):
+        raise ParameterError(
+            f"the labels go up to {classes.max()}, but {model.name} has {outputs[-1]} classes"
+        )
+    images = _normalised(model, pixels)
+    found = np.empty((len(images), outputs[-1] or 0), np.float32)
+    session = model.program.session(threads=threads, inflight=inflight)
+    session.run(images[:1], out=found[:1])  # sets up the memory
+    started = time.perf_counter()
+    requests = [session.submit(images[i : i + 1], out=found[i : i + 1]) for i in range(len(images))]
+    for request in requests:
+        request.result()
+    seconds = time.perf_counter() - started
+    right = None if classes is None else int((found.argmax(axis=1) == classes).sum())
+    return _Experiment(len(images), inflight, seconds, right)
+
+
+def _normalised(model: Model, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """As the model's preprocessing does, but without looking for the digits: they are in their places."""
+    settings = model.preprocess or {"mean": [0.0], "scale": [1 / 255]}
+    if len(settings["mean"]) != 1:
+        raise ParameterError(f"{model.name} is a network for colour photos, an IDX file has gray images")
+    mean, scale = np.float32(settings["mean"][0]), np.float32(settings["scale"][0])
+    images: NDArray[np.float32] = (pixels[..., None].astype(np.float32) - mean) * scale
+    return images
+
+
+def _experiment_fields(idx: Path, model: Model, result: _Experiment) -> dict[str, Any]:
+    program = model.program
+    about = {
+        "idx": str(idx),
+        "model": model.name,
+        "device": program.device,
+        "precision": program.precision,
+    }
+    rates = {"accuracy": result.accuracy, "images_per_second": result.images_per_second}
+    return about | asdict(result) | rates
+
+
+def _experiment_lines(idx: Path, model: Model, result: _Experiment) -> list[str]:
+    program = model.program
+    lines = [
+        f"{idx}: {result.images:,} images one by one, {result.inflight} in flight, "
+        f"{model.name} on {program.device} ({program.precision})"
+    ]
+    if result.right is not None:
+        lines.append(f"accuracy  {result.accuracy:.2%} ({result.right:,} right)")
+    return [*lines, f"seconds   {result.seconds:.3f}", f"images/s  {result.images_per_second:,.0f}"]

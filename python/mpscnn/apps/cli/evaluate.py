@@ -1,0 +1,253 @@
+"""`mpscnn evaluate`: which kind, and classifiers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+
+from mpscnn._private.files import reading, writing
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    DeviceOption,
+    InflightOption,
+    JsonOption,
+    ModelOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    load_model,
+)
+from mpscnn.apps.cli.evaluate_areas import photos_with_masks, show_detector, show_segmenter
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import report, show, show_json
+from mpscnn.apps.cli.progress import with_progress
+from mpscnn.apps.cli.ray_options import RayOption, joined, rows_on_machines
+from mpscnn.apps.cli.result_printer import of_photo
+from mpscnn.apps.ray.evaluation import classifier_evaluation, detector_evaluation, segmenter_evaluation
+from mpscnn.apps.ray.sources import Source
+from mpscnn.errors import Error, ImageError, ParameterError
+from mpscnn.evaluation.classifier import Evaluation, class_of_folder, evaluate, number_of_classes
+from mpscnn.evaluation.detector import evaluate_detector
+from mpscnn.evaluation.segmenter import evaluate_segmenter
+from mpscnn.model import Model
+from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.vision.idx import read_labelled
+from mpscnn.vision.photo_list import photo_paths
+
+Sample = tuple[Any, int]
+
+
+def evaluate_classifier(
+    folder: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="DIR",
+            help="A folder with a folder of photos for each class; for detectors and segmenters with the photos.",
+            show_default=False,
+        ),
+    ] = None,
+    model: ModelOption = BUNDLED_MODEL.name,
+    idx: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Images of an IDX file, plain or gzipped, instead of DIR."),
+    ] = None,
+    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="IDX file of their classes.")] = None,
+    annotations: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE.json", help="Of a detector: the objects on the photos, in COCO's format."),
+    ] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Of a segmenter: a PNG for each photo, named like it, whose pixels are class numbers (255: do not "
+            "count).",
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Write the confusion matrix as a picture.")
+    ] = None,
+    inflight: InflightOption = 3,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    cluster: RayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure how well a model does on photos of which all is known.
+
+    The folders in DIR are named like the model's labels (one of several names suffices), or by the numbers of
+    its classes. Prints how often the right class is the most probable (top-1) and among the five most probable
+    (top-5), images per second (decoding included), and which classes are taken for which others.
+
+    Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
+
+    Of a detector it prints COCO's mean average precision, of a segmenter the mean intersection over union.
+
+    Example: mpscnn evaluate val2017/ --model detector.safetensors --annotations instances_val2017.json
+
+    Example: mpscnn evaluate JPEGImages/ --model deeplab_v3 --masks SegmentationClass/
+
+    Example: mpscnn evaluate --model digits --idx t10k-images-idx3-ubyte.gz --labels t10k-labels-idx1-ubyte.gz
+    """
+    if (folder is None) == (idx is None) or (idx is None) != (labels is None):
+        raise typer.BadParameter("expected DIR, or --idx with --labels", param_hint="DIR | --idx")
+    if (annotations is not None or masks is not None) and (folder is None or output is not None):
+        raise typer.BadParameter("go with DIR, and without --output", param_hint="--annotations, --masks")
+    if annotations is not None and masks is not None:
+        raise typer.BadParameter("choose one", param_hint="--annotations, --masks")
+    if cluster is not None and idx is not None:
+        raise typer.BadParameter("goes with DIR; an IDX file is read on one machine", param_hint="--ray")
+    if output is not None and output.suffix.lower() != ".png":
+        raise typer.BadParameter(f"the name must end in .png, got {output}", param_hint="--output")
+    loaded = load_model(
+        model, device, precision, threads, weights=weights, accumulate=accumulate, winograd=winograd
+    )
+    failures: list[Error] = []
+
+    def failed(photo: object, error: Error) -> None:
+        report(of_photo(str(photo), error) if isinstance(photo, (str, Path)) else error)
+        failures.append(error)
+
+    with nullcontext(None) if cluster is None else _on_machines(cluster, loaded, threads) as machines:
+        if folder is not None and annotations is not None:
+            found = (
+                evaluate_detector(loaded, folder, annotations, inflight=inflight, failed=failed)
+                if machines is None
+                else machines(detector_evaluation, folder, annotations, failed)
+            )
+            show_detector(loaded, found, as_json)
+        elif folder is not None and masks is not None:
+            pairs = photos_with_masks(folder, masks, failed)
+            areas = (
+                evaluate_segmenter(loaded, pairs, inflight=inflight, failed=failed)
+                if machines is None
+                else machines(segmenter_evaluation, pairs, failed)
+            )
+            show_segmenter(loaded, areas, as_json)
+        else:
+            files = idx, labels
+            _evaluate_classifier(loaded, folder, files, output, inflight, as_json, failed, failures, machines)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _on_machines(cluster: str, model: Model, threads: int | None) -> Iterator[Callable[..., Any]]:
+    """Calls one of `mpscnn.apps.ray.evaluation` with its further arguments."""
+    with joined(cluster) as ray:
+
+        def rows(source: Source, options: Mapping[str, Any], *, mask: str | None = None) -> Any:
+            return rows_on_machines(ray, source, model, options, threads=threads, mask=mask)
+
+        yield lambda evaluation, *arguments: evaluation(ray, rows, model, *arguments)
+
+
+def _evaluate_classifier(
+    loaded: Model,
+    folder: Path | None,
+    files: tuple[Path | None, Path | None],
+    output: Path | None,
+    inflight: int,
+    as_json: bool,
+    failed: Callable[[object, Error], None],
+    failures: Sequence[Error],
+    machines: Callable[..., Any] | None,
+) -> None:
+    """`files`: images and labels in the format IDX, instead of a folder."""
+    hint = {"detection": "--annotations FILE.json", "segmentation": "--masks DIR"}.get(loaded.task)
+    if hint is not None:
+        raise ParameterError(f"{loaded.name!r} is not a classifier, but made for {loaded.task}: give {hint}")
+    classes = number_of_classes(loaded)
+    samples = (
+        _in_folders(folder, loaded.labels or [str(index) for index in range(classes)], failed)
+        if folder
+        else _in_idx(*files)
+    )
+    placed = None if folder else _without_placing(loaded)
+    if machines is not None:
+        result = machines(classifier_evaluation, samples, failed)
+    else:
+        with with_progress(samples) as tracked:
+            result = evaluate(loaded, tracked, preprocess=placed, inflight=inflight, failed=failed)
+    if as_json:
+        show_json(_fields(loaded, result, len(failures)))
+    else:
+        show(*_lines(loaded, result))
+    if output is not None:  # last: where it cannot be written, the result is not lost
+        _write(result, output)
+
+
+def _in_folders(folder: Path, names: Sequence[str], failed: Callable[[object, Error], None]) -> list[Sample]:
+    with reading(folder, ImageError):
+        entries = sorted(entry for entry in folder.iterdir() if entry.is_dir() and entry.name[0] != ".")
+    if not entries:
+        raise ImageError(f"{folder}: has no folders, one for each class, in it")
+    samples: list[Sample] = []
+    for entry in entries:
+        index = class_of_folder(entry, names)
+        paths, failures = photo_paths([str(entry)])
+        for failure in failures:
+            failed(entry, failure)
+        samples += [(path, index) for path in paths]
+    return samples
+
+
+def _in_idx(images: Path | None, labels: Path | None) -> list[Sample]:
+    assert images is not None
+    pixels, classes = read_labelled(images, labels)
+    assert classes is not None
+    return list(zip(pixels, classes.tolist(), strict=True))
+
+
+def _without_placing(model: Model) -> dict[str, Any] | None:
+    """For digits of an IDX file, which lie where they belong; None where the model does not place them."""
+    places = model.preprocess is not None and model.preprocess["fit"] == "digit"
+    return {**(model.preprocess or {}), "fit": "stretch"} if places else None
+
+
+def _write(result: Evaluation, path: Path) -> None:
+    with writing(path, ParameterError):
+        result.draw().save(path)
+
+
+def _fields(model: Model, result: Evaluation, failures: int) -> dict[str, Any]:
+    return {
+        "model": model.name,
+        "device": model.program.device,
+        "images": result.images,
+        "failed": failures,
+        "top1": result.top1,
+        "top5": result.top5,
+        "seconds": round(result.seconds, 3),
+        "images_per_second": round(result.images_per_second, 2),
+        "labels": list(result.labels),
+        "confusion": [
+            {"class": int(true), "found": int(found), "images": int(result.confusion[true, found])}
+            for true, found in np.argwhere(result.confusion)
+        ],
+    }
+
+
+def _lines(model: Model, result: Evaluation) -> list[str]:
+    program = model.program
+    return [
+        f"{result.images:,} images in {result.seconds:.1f} s, {result.images_per_second:.1f} images/s "
+        f"({program.device}, {program.precision})",
+        f"top-1 {result.top1:.2%}, top-5 {result.top5:.2%}",
+        "",
+        *result.table().split("\n"),
+    ]

@@ -1,0 +1,88 @@
+"""`mpscnn evaluate` of detectors and segmenters."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.files import reading
+from mpscnn.apps.cli.output import show, show_json
+from mpscnn.errors import Error, ImageError
+from mpscnn.evaluation.detector import DetectorEvaluation
+from mpscnn.evaluation.segmenter import SegmenterEvaluation
+from mpscnn.model import Model
+from mpscnn.vision.photo_list import photo_paths
+
+__all__ = ["photos_with_masks", "show_detector", "show_segmenter"]
+
+Failed = Callable[[Any, Error], None]
+
+
+def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
+    """Prints how well a detector finds the objects of COCO's annotations."""
+    if as_json:
+        fields = {name: value for name, value in vars(result).items() if name != "missing"}
+        show_json({**_head(model), **fields, "missing": list(result.missing)})
+        return
+    show(
+        _speed(model, result.images, result.seconds),
+        f"mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5, {result.map75:.3f} at 0.75; "
+        f"recall of 100 boxes {result.recall:.3f}",
+        "",
+        *result.table().split("\n"),
+    )
+    if result.missing:
+        show("", f"the model does not know: {', '.join(result.missing)}")
+
+
+def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> None:
+    """Prints how well a segmenter names the pixels of masks."""
+    if as_json:
+        ious = dict(zip(result.labels, result.ious.tolist(), strict=True))
+        show_json(
+            {
+                **_head(model),
+                "images": result.images,
+                "seconds": round(result.seconds, 3),
+                "mean_iou": result.mean_iou,
+                "pixel_accuracy": result.pixel_accuracy,
+                "ious": {
+                    name: iou for name, iou in ious.items() if iou == iou
+                },  # not NaN: there are such pixels
+            }
+        )
+        return
+    show(
+        _speed(model, result.images, result.seconds),
+        f"mean IoU {result.mean_iou:.3f}, pixel accuracy {result.pixel_accuracy:.2%}",
+        "",
+        *result.table().split("\n"),
+    )
+
+
+def photos_with_masks(photos: Path, masks: Path, failed: Failed) -> list[tuple[str, str]]:
+    """Photos and their masks, which are named like them."""
+    with reading(masks, ImageError):
+        known = {path.stem: path for path in sorted(masks.iterdir()) if path.suffix.lower() == ".png"}
+    paths, failures = photo_paths([str(photos)])
+    for failure in failures:
+        failed(photos, failure)
+    pairs = []
+    for path in paths:
+        if mask := known.get(Path(path).stem):
+            pairs.append((path, str(mask)))
+        else:
+            failed(path, ImageError(f"{path}: has no mask {masks / Path(path).stem}.png"))
+    return pairs
+
+
+def _head(model: Model) -> dict[str, Any]:
+    program = model.program
+    return {"model": model.name, "device": program.device, "precision": program.precision}
+
+
+def _speed(model: Model, images: int, seconds: float) -> str:
+    program = model.program
+    rate = f"{images:,} images in {seconds:.1f} s, {images / seconds:.1f} images/s"
+    return f"{rate} ({program.device}, {program.precision})"

@@ -1,0 +1,242 @@
+"""`mpscnn features`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import Enum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mpscnn._private.files import require_replaceable
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    ChannelOrderOption,
+    DeviceOption,
+    JsonOption,
+    MaxMemoryOption,
+    ModelOption,
+    PhotosArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    load_model,
+    names_in,
+)
+from mpscnn.apps.cli.failures import FAILED, ended_by_signals
+from mpscnn.apps.cli.feature_outputs import (
+    LINES,
+    PHOTOS,
+    TIMES,
+    Archive,
+    Features,
+    FrameLines,
+    Moment,
+    Output,
+    Pictures,
+)
+from mpscnn.apps.cli.output import report, show, show_json
+from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.picture_folder import PictureFolder
+from mpscnn.apps.cli.ray_options import ROW_FILES, RayOption, features_on_machines, refuse_videos
+from mpscnn.apps.cli.result_printer import of_photo
+from mpscnn.apps.cli.video_options import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    VideoPart,
+    status,
+    video_part,
+)
+from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from mpscnn.graph.features import FeatureExtractor
+
+
+class Pooling(str, Enum):
+    """Values of --pooling."""
+
+    none = "none"
+    global_ = "global"
+
+
+def features(
+    photos: PhotosArgument,
+    model: ModelOption,
+    layers: Annotated[
+        str,
+        typer.Option(metavar="NAME,...", help="Layers whose results are wanted; `mpscnn info` lists them."),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|FILE",
+            help="DIR: write NAME_LAYER.png, the channels of each layer as a picture. FILE.npz: write the arrays. "
+            "FILE.jsonl or .csv: a line for each photo or frame; with --ray FILE.jsonl or .parquet.",
+        ),
+    ] = None,
+    pooling: Annotated[
+        Pooling, typer.Option(help="none: feature maps; global: each channel's mean over the image.")
+    ] = Pooling.none,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute what layers inside a network see in photos or a video's frames; prints the shapes and what is written.
+
+    FILE.npz has for each layer an array (photos, height, width, channels), or (photos, channels) when pooled,
+    and "photos" with the paths. Of a video these are its name with the frame's number, and "times" has seconds.
+    Lines have the numbers of each layer row by row, channels last, and of a video the frame and its time.
+    Pictures are as dark as a channel's values are small. Layers behind the last wanted one are not computed.
+
+    Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise11,pointwise13 --output features.npz
+
+    Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise1 --output pictures/
+    """
+    names = names_in(layers)
+    for name, what in ((PHOTOS, "photos"), (TIMES, "times")):
+        if name in names:
+            raise typer.BadParameter(f"{name!r} is the name of the list of {what}", param_hint="--layers")
+    part = video_part(photos, every, start, end, inflight, channel_order)
+    if cluster is not None:
+        refuse_videos(part)
+    of_rows = cluster is not None and output is not None and output.suffix.lower() in ROW_FILES
+    kind = None if output is None or of_rows else _kind_of(output, cluster is not None)
+    if cluster is not None:
+        paths, failed = list(photos), 0
+    else:
+        paths, failed = ([part.source], 0) if part is not None else listed_photos(photos)
+    if paths:
+        loaded = load_model(
+            model,
+            device,
+            precision,
+            threads,
+            max_memory,
+            weights=weights,
+            accumulate=accumulate,
+            winograd=winograd,
+        )
+        extractor = loaded.features(names, pooling=None if pooling is Pooling.none else pooling.value)
+        outputs: list[Output] = []
+        if output is not None and kind is not None:
+            outputs.append(kind(output, paths))
+        done: list[str] = []
+        times: list[float] = []
+
+        def add(name: str, found: Features, moment: Moment | None = None) -> None:
+            for target in outputs:
+                target.add(name, found, moment)
+            done.append(name)
+            if moment is not None:
+                times.append(moment.time)
+
+        with _kept(outputs, done, part is not None):
+            if cluster is not None:
+                order = None if channel_order is None else channel_order.value
+                file = output if of_rows else None
+                failed += features_on_machines(
+                    cluster, photos, loaded, extractor, order, threads, file, add, done.append
+                )
+            elif part is not None:
+                _add_frames(part, extractor, add)
+            else:
+                failed += for_each_photo(
+                    paths,
+                    lambda path, photo: add(path, extractor.run(photo)),
+                    lambda path, error: report(of_photo(path, error)),
+                    channel_order,
+                )
+        if done:
+            shapes = {
+                layer: (len(done), *shape[1:])
+                for layer, shape in zip(extractor.layers, extractor.program.outputs.values(), strict=True)
+            }
+            if as_json:
+                show_json(_fields(done, times, shapes, outputs))
+            else:
+                show(*_lines(done, shapes, outputs))
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _kept(outputs: Sequence[Output], done: Sequence[str], of_video: bool) -> Iterator[None]:
+    """Finishes outputs at the end, if there is anything; of a video, what came until Ctrl-C or damage, too."""
+    with ExitStack() as stack:
+        for target in outputs:
+            stack.callback(target.close)
+        ended = False
+        try:
+            yield
+            ended = True
+        finally:
+            if done and (ended or of_video):
+                for target in outputs:
+                    target.finish()
+
+
+def _add_frames(
+    part: VideoPart, extractor: FeatureExtractor, add: Callable[[str, Features, Moment], None]
+) -> None:
+    name = Path(part.source).stem or "frame"
+    with ended_by_signals(), part.through(extractor) as results, status(results, part) as tick:
+        for frame, found in results:
+            add(f"{name}-{frame.number:06}", found, Moment(part.source, frame.number, round(frame.time, 6)))
+            tick(frame)
+
+
+def _kind_of(output: Path, by_ray: bool) -> Callable[[Path, list[str]], Output]:
+    """What the name of the output stands for. Raises ParameterError for a file that cannot be written."""
+    if output.is_dir() or not output.suffix:
+        return lambda path, photos: Pictures(PictureFolder(path, photos))
+    if output.suffix in (".npz", *LINES):
+        require_replaceable(output, ParameterError)
+    if output.suffix == ".npz":
+        return lambda path, _: Archive(path)
+    if output.suffix in LINES and not by_ray:
+        return lambda path, _: FrameLines(path)
+    rows = ", ".join(ROW_FILES if by_ray else LINES)
+    raise typer.BadParameter(
+        f"expected a folder for pictures, or FILE.npz, {rows} for arrays, got {output}", param_hint="--output"
+    )
+
+
+Shapes = Mapping[str, tuple[int | None, ...]]
+
+
+def _fields(photos: list[str], times: list[float], shapes: Shapes, outputs: list[Output]) -> dict[str, Any]:
+    described: dict[str, Any] = {
+        PHOTOS: photos,
+        **({TIMES: times} if times else {}),
+        "shapes": {layer: list(shape) for layer, shape in shapes.items()},
+    }
+    for output in outputs:
+        described |= output.fields()
+    return described
+
+
+def _lines(photos: list[str], shapes: Shapes, outputs: list[Output]) -> list[str]:
+    lines = [f"{len(photos)} {'photo' if len(photos) == 1 else 'photos'}"]
+    lines += [f"  {layer}  {shape}" for layer, shape in shapes.items()]
+    return lines + [line for output in outputs for line in output.lines()]

@@ -1,0 +1,48 @@
+"""`mpscnn fingerprint`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.summary import text_table
+from mpscnn.apps.cli.arguments import AUTO_DEVICE, JsonOption, ModelArgument, RandomWeightsOption
+from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.runtime.library import precisions_of
+
+
+def fingerprint(
+    model: ModelArgument,
+    device: Annotated[
+        str, typer.Option(metavar="DEVICE", help="As of `mpscnn devices`; auto: the CPU.")
+    ] = AUTO_DEVICE,
+    size: SizeOption = None,
+    random_weights: RandomWeightsOption = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Print a hash of a model's answers to fixed inputs, for each precision.
+
+    The same hash means the same bits. In float32 and float16 processors with FMA have the same ones, for any number of
+    threads.
+
+    Example: mpscnn fingerprint cifar10_mobilenet_v2
+    """
+    network = sized_subject(model, size, random_weights=random_weights).network
+    chosen = "cpu" if device == AUTO_DEVICE else device
+    found: dict[str, str] = {}
+    refused: dict[str, str] = {}
+    for precision in precisions_of(chosen):
+        try:
+            found[precision] = network.compile(device=chosen, precision=precision).fingerprint()
+        except (UnsupportedError, WeightsError) as error:  # an operation or a number that it does not have
+            if precision == "float32":
+                raise
+            refused[precision] = str(error)
+    if as_json:
+        show_json({"model": network.name, "device": chosen, "fingerprints": found, "refused": refused})
+        return
+    table = text_table(("precision", "fingerprint"), [*found.items()], width=table_width())
+    show(*table.split("\n"), *(f"{precision}: {reason}" for precision, reason in refused.items()))

@@ -1,0 +1,63 @@
+"""Help that is the same with every version of Typer: arguments by their names alone, commands in whole sentences."""
+
+from __future__ import annotations
+
+import inspect
+import re
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from typer.core import TyperCommand
+
+__all__ = ["Command", "short_help", "with_address"]
+
+_TYPE = re.compile(r" <[^<>|]+>$")
+_CHOICES = re.compile(r" <([^<>]+)>$")
+_RAY = "--ray"
+_BRACES = re.compile(r"^\{(.*)\}")
+
+
+class Command(TyperCommand):
+    """A command whose help does not show Python's types."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Arguments; --ray takes the next one only if that names a cluster."""
+        return super().parse_args(ctx, with_address(args))
+
+    def collect_usage_pieces(self, ctx: Any) -> list[str]:
+        """The usage line, without braces around what is required."""
+        return [_BRACES.sub(r"\1", piece) for piece in super().collect_usage_pieces(ctx)]
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments and options, each with its help."""
+        write = formatter.write_dl
+
+        def write_without_types(rows: Iterable[tuple[str, str]], *arguments: Any, **options: Any) -> None:
+            write(
+                [(_CHOICES.sub(r" [\1]", _TYPE.sub("", name)), text) for name, text in rows],
+                *arguments,
+                **options,
+            )
+
+        formatter.write_dl = write_without_types
+        try:
+            super().format_options(ctx, formatter)
+        finally:
+            formatter.write_dl = write
+
+
+def with_address(args: list[str]) -> list[str]:
+    """The arguments with an empty address where --ray has none."""
+    if _RAY not in args or "--" in args[: args.index(_RAY)]:
+        return args
+    from mpscnn.apps.ray.cluster import is_address
+
+    place = args.index(_RAY)
+    if is_address("".join(args[place + 1 : place + 2])):
+        return args
+    return [*args[:place], f"{_RAY}=", *args[place + 1 :]]
+
+
+def short_help(command: Callable[..., object]) -> str:
+    """The first sentence of what a command says of itself, whole; Typer would cut it."""
+    return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ").removesuffix(".")

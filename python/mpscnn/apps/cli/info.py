@@ -1,0 +1,117 @@
+"""`mpscnn info`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from mpscnn._private.shell import in_command
+from mpscnn._private.summary import bytes_text, summary_table
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument
+from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.sizes import SizeOption, check_size, shape_text
+from mpscnn.apps.cli.task import COMMANDS, command_that_says
+from mpscnn.graph.network import Network
+from mpscnn.model import model_path, open_model, task_of
+from mpscnn.runtime.library import devices
+
+_USES = {
+    "classification": ("classes of photos", COMMANDS["classification"]),
+    "detection": ("objects on photos", COMMANDS["detection"]),
+    "digits": ("single handwritten digits", "digits"),
+    "segmentation": ("the class of each pixel of photos", COMMANDS["segmentation"]),
+}
+_ABOUT = ("labels", "preprocess", "information")
+
+
+def info(
+    model: ModelArgument,
+    size: SizeOption = None,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="KEY=VALUE",
+            help="Change the model file instead: preprocess, detection and labels as for convert, or license, source "
+            "and description. May be repeated.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a model's layers, input, labels and licence; or change what its file says of photos and classes.
+
+    For each layer: its operation, the shape of its output, its parameters and multiply-accumulates (MACs).
+
+    Example: mpscnn info mobilenet_v2
+
+    Example: mpscnn info model.safetensors --set preprocess=torch --set labels=labels.txt
+    """
+    if settings:
+        from mpscnn.apps.cli.model_changes import change_model
+
+        change_model(model, settings)
+        return
+    path = Path(model_path(model))
+    core = open_model(str(path))
+    network = Network.from_graph(core.graph())
+    check_size(network, size)
+    described = network.describe(size)
+    about: dict[str, Any] = json.loads(core.describe())
+    if as_json:
+        task = task_of(about["detection"] is not None, [tensor.shape for tensor in network.outputs])
+        shown = {key: described[key] for key in ("name", "inputs", "outputs", "layers")}
+        show_json({"file": str(path), "task": task, **shown, **{key: about[key] for key in _ABOUT}})
+        return
+    show(*summary_table(network.name, described["layers"], width=table_width()).split("\n"), "")
+    show(*(f"{name + ':':<15}{text}" for name, text in _facts(model, network, about)))
+    show(f"{'file:':<15}{path} ({bytes_text(path.stat().st_size)})")
+
+
+def _facts(model: str, network: Network, about: dict[str, Any]) -> list[tuple[str, str]]:
+    inputs = [f"{tensor.name} {shape_text(tensor.shape)}" for tensor in network.inputs]
+    outputs = [f"{tensor.name} {shape_text(tensor.shape)}" for tensor in network.outputs]
+    labels = about["labels"]
+    settings = about["preprocess"]
+    return [
+        ("use", _use(model, network, about)),
+        ("input", ", ".join(inputs)),
+        ("output", ", ".join(outputs)),
+        ("preprocessing", _settings_text(settings) if settings else "not stated"),
+        ("precisions", _precisions_text()),
+        ("labels", f"{len(labels)}, from {labels[0]!r} to {labels[-1]!r}" if labels else "none"),
+        *sorted(about["information"].items()),
+    ]
+
+
+def _use(model: str, network: Network, about: dict[str, Any]) -> str:
+    """What it is for, and with which command."""
+    shapes = [tensor.shape for tensor in network.outputs]
+    task = task_of(about["detection"] is not None, shapes)
+    if about["preprocess"] is None:
+        return (
+            "arrays through Program and Session; for photos say how they become its input: "
+            + command_that_says(model, "preprocess", "NAME")
+        )
+    if task == "classification" and (len(shapes) != 1 or len(shapes[0]) != 2):
+        return f"features of photos: mpscnn features PHOTO --model {in_command(model)} --layers NAME"
+    purpose, command = _USES["digits" if about["preprocess"]["fit"] == "digit" else task]
+    return f"{purpose}: mpscnn {command} PHOTO --model {in_command(model)}"
+
+
+def _precisions_text() -> str:
+    cpu = devices()[0]
+    missing = f" (no bfloat16: {cpu['no_bfloat16']})" if "no_bfloat16" in cpu else ""
+    return ", ".join(cpu["precisions"]) + " on the CPU" + missing
+
+
+def _settings_text(settings: dict[str, Any]) -> str:
+    def text(value: Any) -> str:
+        if isinstance(value, list):
+            return "(" + ", ".join(map(text, value)) + ")"
+        return f"{value:g}" if isinstance(value, float) else str(value)
+
+    return ", ".join(f"{name} {text(value)}" for name, value in settings.items())

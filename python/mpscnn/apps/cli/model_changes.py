@@ -1,0 +1,60 @@
+"""`mpscnn info --set`: what a model file says beside its network."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import typer
+
+from mpscnn._private.model_name import MODEL_SUFFIX, holds_network, is_path
+from mpscnn.apps.cli.output import show
+from mpscnn.converters.choices import choose_detection, choose_labels, choose_preprocess
+from mpscnn.errors import ParameterError
+from mpscnn.graph.model_file import change_metadata, description
+from mpscnn.graph.network import Network
+from mpscnn.model import described_network, open_model
+
+_CHOICES: dict[str, Callable[[Network, str], None]] = {
+    # First: a known detector brings what the others may replace.
+    "detection": choose_detection,
+    "preprocess": choose_preprocess,
+    "labels": choose_labels,
+}
+_INFORMATION = ("license", "source", "description")
+
+
+def change_model(model: str, settings: Sequence[str]) -> None:
+    """Writes a model file anew with other settings, each KEY=VALUE; its tensors stay as they are.
+
+    Raises:
+        ParameterError: the name of a published model, or a file of another format. WeightsError, ParameterError: values
+            that do not fit the network; the file is then left as it is.
+    """
+    chosen = dict(map(_split, settings))
+    path = Path(model)
+    if not is_path(model):
+        raise ParameterError(f"{model} is a published model: --set changes model files, given by their paths")
+    core = open_model(model)
+    if path.suffix != MODEL_SUFFIX or not holds_network(path):
+        raise ParameterError(f"{model}: --set changes model files ({MODEL_SUFFIX}); mpscnn convert makes one")
+    network, information = described_network(core)
+    for key, choose in _CHOICES.items():
+        if key in chosen:
+            choose(network, chosen[key])
+    information |= {key: chosen[key] for key in _INFORMATION if key in chosen}
+    entries = description(network, network.labels, network.preprocess, information or None)
+    if "detection" not in chosen:
+        entries.pop("mpscnn.detection", None)  # as it was written, not as float32 has it
+    change_metadata(path, path, entries)
+    show(f"{model}: {', '.join(sorted(chosen))} changed")
+
+
+def _split(setting: str) -> tuple[str, str]:
+    key, equals, value = setting.partition("=")
+    known = (*_CHOICES, *_INFORMATION)
+    if not equals or key not in known:
+        raise typer.BadParameter(
+            f"expected KEY=VALUE with one of the keys {', '.join(known)}, got {setting!r}", param_hint="--set"
+        )
+    return key, value

@@ -1,0 +1,99 @@
+"""`mpscnn models`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from mpscnn import registry
+from mpscnn._private.summary import bytes_text, text_table
+from mpscnn.apps.cli.arguments import JsonOption
+from mpscnn.apps.cli.output import show, show_json, table_width
+
+
+def models(
+    fetch: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help="Print the path of this model's file instead, fetched if it is not on this machine.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """List the models that are known by name.
+
+    Those that are not on this machine are fetched from their publisher when they are used for the first time, and
+    checked by size and SHA-256. Where these are not known the file must be got by hand; using it says from where.
+    The model files in the directories of MPSCNN_MODELS are found by their names, too.
+
+    Example: mpscnn models
+
+    Example: ./classify $(mpscnn models --fetch mobilenet_v2) cat.jpg
+    """
+    if fetch is not None:
+        path = str(registry.find(fetch).resolve())
+        if as_json:
+            show_json({"name": fetch, "path": path})
+        else:
+            show(path)
+        return
+    entries = [_describe(entry) for entry in registry.models()]
+    known = {entry["name"] for entry in entries}
+    local = [_describe_local(name) for name in registry.names() if name not in known]
+    if as_json:
+        show_json([*entries, *local])
+    else:
+        show(*_table([*entries, *local]).split("\n"))
+
+
+def _describe(entry: registry.Entry) -> dict[str, Any]:
+    location = entry.location()
+    return {
+        "name": entry.name,
+        "aliases": list(entry.aliases),
+        "input_size": list(entry.input_size),
+        "classes": entry.classes,
+        "bytes": entry.size,
+        "license": entry.licence,
+        "source": entry.publisher,
+        "path": None if location is None else str(location),
+        "download": entry.downloadable,
+        "tested": entry.tested,
+    }
+
+
+def _describe_local(name: str) -> dict[str, Any]:
+    path = registry.find(name, download=False)
+    return {
+        "name": name,
+        "aliases": [],
+        "input_size": None,
+        "classes": None,
+        "bytes": path.stat().st_size,
+        "license": None,
+        "source": "MPSCNN_MODELS",
+        "path": str(path),
+        "download": False,
+        "tested": None,
+    }
+
+
+def _table(entries: list[dict[str, Any]]) -> str:
+    headers = ("name", "input", "classes", "size", "licence", "from", "on this machine")
+    rows = [
+        (
+            entry["name"],
+            "x".join(map(str, entry["input_size"])) if entry["input_size"] else "?",
+            str(entry["classes"] or "?"),
+            "?" if entry["bytes"] is None else bytes_text(entry["bytes"]),
+            entry["license"] or "?",
+            entry["source"],
+            ("yes" if entry["path"] else "no" if entry["download"] else "no, get it by hand")
+            + (", not yet run here" if entry["tested"] is False else ""),
+        )
+        for entry in entries
+    ]
+    return text_table(headers, rows, right=(1, 2, 3), width=table_width())

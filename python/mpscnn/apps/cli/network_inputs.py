@@ -1,0 +1,72 @@
+"""What commands give a network to compute that look at its numbers: photos prepared for it, or noise."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.apps.cli.output import warn
+from mpscnn.apps.cli.sizes import Size
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.evaluation.classifier import class_of_folder
+from mpscnn.graph.network import Network
+from mpscnn.runtime.library import preprocess
+from mpscnn.vision.photo_list import photo_paths
+
+
+def photos_of(given: list[str], most: int | None, *, option: str = "--images") -> list[str]:
+    """At most so many of the photos in files and folders, evenly spaced; warns of what cannot be read."""
+    paths, failures = photo_paths(given)
+    for failure in failures:
+        warn(failure)
+    if not paths:
+        raise ParameterError(f"{option}: there is no photo")
+    count = len(paths) if most is None else min(most, len(paths))
+    return [paths[i * len(paths) // count] for i in range(count)]
+
+
+def inputs_of_photos(
+    core: Any, network: Network, paths: Sequence[str], size: Size | None
+) -> list[NDArray[np.float32]]:
+    """Each photo as the network's input; `core`: the model file it came from."""
+    settings = json.loads(core.describe())["preprocess"]
+    if settings is None:
+        raise UnsupportedError(
+            "the model does not say how a photo becomes its input; convert it with --preprocess"
+        )
+    channels = network.input.shape[-1] or 3
+    sides = size or _sides(network)
+    return [preprocess(path, sides, settings, channels=channels) for path in paths]
+
+
+def _sides(network: Network) -> Size:
+    shape = network.input.shape
+    if len(shape) != 4 or shape[1] is None or shape[2] is None:
+        raise UnsupportedError(f"photos cannot be the input {shape} of network {network.name!r}")
+    return shape[1], shape[2]
+
+
+def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
+    """Of the folders in which the photos lie; None where one is not called like a class."""
+    if not paths or not labels:
+        return None
+    try:
+        known = {folder: class_of_folder(folder, labels) for folder in {Path(path).parent for path in paths}}
+    except ParameterError:
+        return None
+    return [known[Path(path).parent] for path in paths]
+
+
+def noise(network: Network, seed: int, size: Size | None) -> NDArray[np.float32]:
+    """Numbers in [-1, 1] in the shape of one input."""
+    shape = list(network.input.shape)
+    shape[0] = 1
+    if size is not None:
+        shape[1:3] = size
+    extents = [extent for extent in shape if extent is not None]
+    return np.random.default_rng(seed).uniform(-1.0, 1.0, extents).astype(np.float32)

@@ -1,0 +1,108 @@
+"""`mpscnn convert MODEL FILE.onnx`: networks written for other engines."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import typer
+
+from mpscnn._private.files import is_folder, replacing
+from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.failures import DIFFERENT
+from mpscnn.apps.cli.output import report, show, warn
+from mpscnn.apps.cli.sizes import Size, check_size
+from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.graph.network import Network
+from mpscnn.model import model_path, open_model
+
+ONNX_SUFFIX = ".onnx"
+
+
+def write_onnx(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    dtype: str,
+    layout: str,
+    size: Size | None,
+    shapes: Mapping[str, Sequence[int]],
+    outputs: Sequence[str],
+    architecture: str | None,
+    fold: bool,
+    check: bool,
+    force: bool,
+) -> None:
+    """Writes the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
+
+    A file that differs takes its place only with `force`.
+
+    Raises ParameterError for several sources, for integers of a network that has none, and for choices that only files
+    of other frameworks leave.
+    """
+    from mpscnn.converters import export_onnx, read_network
+    from mpscnn.converters.formats import is_foreign
+
+    if len(sources) != 1:
+        raise ParameterError(f"{output}: expected one model to write as ONNX, got {len(sources)}")
+    source = sources[0]
+    if is_foreign(source) or is_folder(source):
+        network = read_network(
+            sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+        )
+        for note in network.notes:
+            warn(f"{source}: {note}")
+    elif shapes or outputs or architecture:
+        raise ParameterError(
+            f"{source}: --shape, --outputs and --architecture are for files of other frameworks"
+        )
+    else:
+        network = Network.from_graph(open_model(model_path(str(source))).graph())
+    check_size(network, size)
+    verdict, different = "", ""
+    with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
+        made = Path(folder) / output.name
+        export_onnx(network, made, size=size, layout=layout, dtype=dtype)
+        if check:
+            compare = _compare_integers if dtype == "uint8" else _compare
+            verdict, different = compare(network, made, size)
+        if different and not force:
+            show(verdict)
+            report(f"{output} is not written: {different}; --force writes it")
+            raise typer.Exit(DIFFERENT)
+        with made.open("rb") as content, replacing(output, WeightsError) as file:
+            shutil.copyfileobj(content, file)
+    layers = len(network.to_dict()["nodes"])
+    show(
+        f"{output}: {network.name}, {layers} layers, {bytes_text(output.stat().st_size)} ({dtype}, {layout})"
+    )
+    if check:
+        show(verdict)
+    if different:
+        warn(f"{output} is written since --force says so, but {different}")
+
+
+def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:
+    """The verdict on a file of integers, and what is wrong with it, if anything is."""
+    from mpscnn.comparison.sides import missing_engine
+    from mpscnn.quantization.onnx_check import layers_beyond_one_step
+
+    free = any(None in tensor.shape[1:] for tensor in network.inputs)
+    if missing := "the network leaves its size free" if free else missing_engine(output):
+        return f"not checked: {missing}", ""
+    apart = layers_beyond_one_step(network)
+    if not apart:
+        return "checked against onnxruntime: each layer within one integer, on random ones", ""
+    name = max(apart, key=apart.__getitem__)
+    wrong = f"{len(apart)} of its layers differ on onnxruntime by more than one integer; {name!r} by {apart[name]:.3g}"
+    return "checked against onnxruntime: different", wrong
+
+
+def _compare(network: Network, output: Path, size: Size | None) -> tuple[str, str]:
+    """The verdict on a file of numbers, and what is wrong with it, if anything is."""
+    from mpscnn.comparison.conversion_check import differs, prove
+
+    found, verdict = prove(network, [output], size)
+    return verdict, "it does not compute what the network does" if differs(found) else ""

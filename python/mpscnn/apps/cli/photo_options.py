@@ -1,0 +1,65 @@
+"""What the commands that take photos share: reading the arguments, and the loop."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mpscnn._private.literals import ChannelOrderName
+from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.arguments import ChannelOrder
+from mpscnn.apps.cli.output import report
+from mpscnn.apps.cli.progress import with_progress
+from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
+from mpscnn.vision.photo_list import STDIN, photo_paths
+
+if TYPE_CHECKING:
+    from mpscnn.vision.photo import Photo
+
+
+_MOST_FROM_STDIN = 2_000_000_000
+
+
+def listed_photos(arguments: Sequence[str]) -> tuple[list[str], int]:
+    """The photos of files and folders. Reports folders without any; returns how many these were."""
+    paths, failures = photo_paths(arguments)
+    for failure in failures:
+        report(failure)
+    return paths, len(failures)
+
+
+def for_each_photo(
+    paths: Sequence[str],
+    action: Callable[[str, Photo], None],
+    failed: Callable[[str, Error], None],
+    channel_order: ChannelOrder | None = None,
+) -> int:
+    """Calls `action` with each path and its photo, or `failed`, beside a progress bar. Returns how many failed."""
+    order: ChannelOrderName | None = None if channel_order is None else channel_order.value
+    failures = 0
+    with with_progress(paths) as tracked:
+        for path in tracked:
+            try:
+                action(path, open_listed(path, order))
+            except (ImageError, ParameterError, ShapeError) as error:
+                failed(path, error)
+                failures += 1
+    return failures
+
+
+def open_listed(path: str, channel_order: ChannelOrderName | None = None) -> Photo:
+    """A photo of the command line: a file, or what comes through standard input."""
+    from mpscnn.vision.photo import open_photo
+
+    if path != STDIN:
+        return open_photo(path, channel_order=channel_order)
+    if sys.stdin is None or sys.stdin.isatty():
+        raise ImageError(f"{STDIN}: is standard input, but nothing is sent there: cat cat.jpg | mpscnn ...")
+    content = sys.stdin.buffer.read(_MOST_FROM_STDIN + 1)
+    if len(content) > _MOST_FROM_STDIN:
+        raise ImageError(f"{STDIN}: more than {bytes_text(_MOST_FROM_STDIN)} come through standard input")
+    try:
+        return open_photo(content, channel_order=channel_order)
+    except ImageError as error:
+        raise ImageError(f"{STDIN}: {error}") from error

@@ -1,0 +1,134 @@
+"""`mpscnn profile`."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mpscnn._private.files import writing
+from mpscnn.apps.benchmark import Subject
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    DeviceOption,
+    JsonOption,
+    ModelArgument,
+    Precision,
+    PrecisionOption,
+    RandomWeightsOption,
+    RemovedFastMatmul,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+)
+from mpscnn.apps.cli.output import show, show_json, table_width
+from mpscnn.apps.cli.sizes import SizeOption, sized_subject
+from mpscnn.errors import ParameterError
+from mpscnn.model import model_path, open_model
+from mpscnn.runtime.library import preprocess
+from mpscnn.runtime.profile import Profile, ProfileStep
+
+_RANDOM = "random"
+
+
+class Order(str, Enum):
+    """Values of --sort."""
+
+    order = "order"
+    time = "time"
+    lost = "lost"
+
+
+def profile(
+    model: ModelArgument,
+    threads: ThreadsOption = None,
+    size: SizeOption = None,
+    device: DeviceOption = AUTO_DEVICE,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
+    runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
+    photo: Annotated[
+        str,
+        typer.Option(
+            "--input",
+            metavar="PHOTO",
+            help="A photo, prepared as the model says, or random numbers.",
+            show_default=True,
+        ),
+    ] = _RANDOM,
+    sort: Annotated[
+        Order,
+        typer.Option(help="Steps as they run, by time, or by the time lost against the FMA peak."),
+    ] = Order.order,
+    random_weights: RandomWeightsOption = False,
+    trace: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the fastest run for chrome://tracing or Perfetto.",
+            show_default=False,
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Show where a network's time goes: for every step its kernel, time and share of what the processor can do.
+
+    Times are the shortest of all runs. "% of peak" compares with FMAs alone, as measured here and now.
+    The last table sums up by kind of kernel.
+
+    Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
+    """
+    subject = sized_subject(model, size, random_weights=random_weights)
+    x = subject.random_input() if photo == _RANDOM else _prepared(model, subject, photo, random_weights)
+    program = subject.network.compile(
+        device=device,
+        precision=precision.value,
+        weights=weights.value,
+        accumulate=accumulate.value,
+        winograd=winograd,
+    )
+    result = program.session(threads=threads or "auto").profile(x, runs=runs)
+    if trace is not None:
+        _write(result, trace)
+    if as_json:
+        show_json(json.loads(result.to_json()))
+    else:
+        show(*result.table(steps=_sorted(result, sort), width=table_width()).split("\n"))
+
+
+def _prepared(model: str, subject: Subject, photo: str, random_weights: bool) -> NDArray[np.float32]:
+    path = None if random_weights else Path(model_path(model))
+    settings = None
+    if path is not None and path.suffix.lower() != ".tflite":
+        settings = json.loads(open_model(str(path)).describe())["preprocess"]
+    if settings is None:
+        raise ParameterError(f"{model} does not say how a photo becomes its input; leave --input away")
+    _, height, width, channels = subject.input_shape
+    return preprocess(photo, (height, width), settings, channels=channels)
+
+
+def _sorted(result: Profile, order: Order) -> list[ProfileStep]:
+    def lost(step: ProfileStep) -> float:
+        return step.minimum if step.lost is None else step.lost
+
+    if order is Order.time:
+        return sorted(result.steps, key=lambda step: -step.minimum)
+    if order is Order.lost:
+        return sorted(result.steps, key=lambda step: -lost(step))
+    return list(result.steps)
+
+
+def _write(result: Profile, path: Path) -> None:
+    with writing(path, ParameterError):
+        result.save_trace(path)

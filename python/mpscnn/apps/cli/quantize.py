@@ -1,0 +1,112 @@
+"""`mpscnn quantize`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.files import require_replaceable
+from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.arguments import JsonOption, ModelArgument, names_in
+from mpscnn.apps.cli.network_inputs import classes_of_photos, inputs_of_photos, photos_of
+from mpscnn.apps.cli.output import hint, show, show_json, table_width
+from mpscnn.apps.cli.sizes import SizeOption, check_size
+from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
+from mpscnn.model import described_network, model_path, open_model
+
+_FEW = 32  # photos, with which ranges are guesses
+
+
+def quantize(
+    model: ModelArgument,
+    images: Annotated[
+        list[str],
+        typer.Option(
+            "--images",
+            metavar="DIR",
+            help="Photos like those that the model is for, or folders of them: a few hundred, by which the ranges of "
+            "integers are chosen.",
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.safetensors",
+            help="Where to write the model; default: MODEL_int8.safetensors in the current folder.",
+            show_default=False,
+        ),
+    ] = None,
+    test: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--test",
+            metavar="DIR",
+            help="Other photos to compare the answers on, before and after; default: those of --images. Where they lie "
+            "in folders named like the model's classes, accuracy is shown, too.",
+        ),
+    ] = None,
+    keep_float: Annotated[
+        str,
+        typer.Option(
+            "--keep-float",
+            metavar="LAYER,...",
+            help="Layers to keep in float32: those that lose most. Those that integers do not have are kept anyway.",
+            show_default=False,
+        ),
+    ] = "",
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="Calibrate with N images at most.")] = 256,
+    size: SizeOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Quantise a model: 8-bit integers instead of floats, a quarter of the size.
+
+    The new model runs with --precision int8. Shown are how often its answers are those of the model, accuracy where the
+    classes of the photos are known, and the layers that lose most.
+
+    Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/
+    """
+    from mpscnn.quantization import quantize as quantized
+    from mpscnn.quantization.post_training import require_quantizable
+
+    core = open_model(model_path(model))
+    network, information = described_network(core)
+    if len(network.inputs) != 1:
+        raise UnsupportedError(
+            f"{model} has {len(network.inputs)} inputs, and photos become one; mpscnn.quantize takes arrays for each"
+        )
+    check_size(network, size)
+    target = output or Path(f"{Path(model).stem}_int8.safetensors")
+    kept = names_in(keep_float)
+    if target.suffix != ".safetensors":
+        raise ParameterError(f"{target}: the name of the output must end in .safetensors")
+    quantizable = require_quantizable(network, kept)
+    if quantizable.refused:
+        operations = {node["name"]: node["operation"] for node in quantizable.network.to_dict()["nodes"]}
+        names = ", ".join(f"{name} ({operations[name]})" for name in quantizable.refused)
+        hint(f"stays in float32, as integers do not have it: {names}")
+    require_replaceable(target, WeightsError)
+    paths = photos_of(images, most)
+    tested = photos_of(test, None, option="--test") if test else paths
+    given = inputs_of_photos(core, network, paths, size)
+    result, report = quantized(
+        network,
+        given,
+        test_images=inputs_of_photos(core, network, tested, size) if test else given,
+        keep_float=kept,
+        test_classes=classes_of_photos(tested, network.labels or []),
+    )
+    result.save(target, information=information or None)
+    if as_json:
+        show_json(report.to_dict() | {"output": str(target), "bytes": target.stat().st_size})
+        return
+    show(f"{report.name}: the layers that lose most", "")
+    show(*report.table(width=table_width()).split("\n"), "", report.verdict())
+    if len(paths) < _FEW:
+        hint(
+            f"{len(paths)} photo{'s say' if len(paths) > 1 else ' says'} little about ranges: a few hundred are better"
+        )
+    show(f"{target}: {bytes_text(target.stat().st_size)}; it runs with --precision int8")

@@ -1,0 +1,224 @@
+"""What the commands do with --ray."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import numpy as np
+import typer
+from numpy.typing import NDArray
+
+from mpscnn.apps.cli.arguments import ChannelOrder
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import hint, report
+from mpscnn.apps.cli.progress import with_progress
+from mpscnn.apps.cli.result_printer import Answers, of_photo
+
+if TYPE_CHECKING:
+    from mpscnn.apps.cli.video_options import VideoPart
+    from mpscnn.apps.ray.sources import Source
+    from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.model import Model
+
+__all__ = [
+    "ROW_FILES",
+    "RayOption",
+    "answer_on_machines",
+    "features_on_machines",
+    "joined",
+    "refuse_videos",
+    "rows_on_machines",
+]
+
+#: Files of rows that hold lists of numbers, by their endings.
+ROW_FILES = (".parquet", ".jsonl")
+
+RayOption = Annotated[
+    str | None,
+    typer.Option(
+        "--ray",
+        metavar="[ADDRESS]",
+        help="Share the photos out among the machines of a Ray cluster: HOST:PORT, auto for the one on this machine; "
+        "without ADDRESS on this machine's cores. Parquet files of image bytes are read, too.",
+        show_default=False,
+    ),
+]
+
+
+@contextmanager
+def joined(address: str) -> Iterator[Any]:
+    """Ray with its cluster; what Ray raises becomes what went wrong on a machine."""
+    from mpscnn.apps.ray.cluster import connect, explained
+
+    ray = connect(address or None, quiet=True)
+    for name in ("ray", "ray.data"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
+    ray.data.DataContext.get_current().enable_progress_bars = False
+    with explained(ray):
+        yield ray
+
+
+def rows_on_machines(
+    ray: Any,
+    source: Source,
+    model: Model,
+    options: Mapping[str, Any],
+    write: Callable[[Any], None] | None = None,
+    **work: Any,
+) -> Iterator[dict[str, Any]]:
+    """A row for each photo of a source, in order, beside a progress bar where their number is known.
+
+    Args:
+        write: called with each table of rows instead of giving those that have no error.
+        work: as for `mpscnn.apps.ray.mapping.mapped`.
+    """
+    from mpscnn.apps.ray.mapping import mapped
+    from mpscnn.apps.ray.node import end_programs
+    from mpscnn.apps.ray.rows import KIND
+
+    run = mapped(ray, source, model, options, **work)
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for table in run.dataset.iter_batches(batch_size=None, batch_format="pyarrow"):
+            if write is not None:
+                write(table)
+                table = table.filter(table.column(KIND).is_valid())
+            yield from table.to_pylist()
+
+    try:
+        if source.names is None or write is not None:
+            yield from rows()
+        else:
+            with with_progress(source.names) as tracked:
+                yield from (row for _, row in zip(tracked, rows(), strict=True))
+    finally:
+        end_programs(ray, run.job)
+
+
+def answer_on_machines(
+    address: str,
+    part: VideoPart | None,
+    photos: Sequence[str],
+    model: Model,
+    answers: Answers,
+    output: Path | None,
+    threads: int | None,
+    channel_order: ChannelOrder | None,
+    **options: Any,
+) -> None:
+    """Prints what is found on photos, or writes it to the file `output`."""
+    from mpscnn.apps.ray.cluster import nodes
+    from mpscnn.apps.ray.output import check_output, writer
+    from mpscnn.apps.ray.rows import IMAGE, error_of, result_of
+    from mpscnn.apps.ray.sources import open_source
+
+    refuse_videos(part)
+    if output is not None:
+        check_output(output)
+    if channel_order is not None:
+        options["channel_order"] = channel_order.value
+    failed = 0
+    with joined(address) as ray:
+        machines = len(nodes(ray))
+        source = open_source(ray, list(photos), None, None, machines)
+        begun = time.perf_counter()
+        for failure in source.unread:
+            report(failure)
+        with nullcontext(None) if output is None else writer(output) as write:
+            count = 0
+
+            def counted(table: Any) -> None:
+                nonlocal count
+                assert write is not None
+                write(table)
+                count += len(table)
+
+            given = None if write is None else counted
+            for row in rows_on_machines(ray, source, model, options, given, threads=threads):
+                error = error_of(row)
+                if error is None:
+                    answers.show(row[IMAGE], result_of(row), {})
+                elif write is None:
+                    answers.fail(row[IMAGE], error)
+                else:
+                    report(of_photo(row[IMAGE], error))
+                failed += error is not None
+                count += write is None
+        seconds = time.perf_counter() - begun
+        said = [
+            f"{count:,} photos",
+            f"{failed:,} failed",
+            f"{seconds:.1f} s",
+            f"{count / seconds:.1f} photos/s",
+        ]
+        hint(", ".join([*said, f"{machines} {'machine' if machines == 1 else 'machines'}"]))
+        if output is not None:
+            hint(f"{output} is written")
+    if failed or source.unread:
+        raise typer.Exit(FAILED)
+
+
+def refuse_videos(part: VideoPart | None) -> None:
+    """Raises BadParameter for a video."""
+    if part is not None:
+        raise typer.BadParameter("is for photos: a video is computed on one machine", param_hint="--ray")
+
+
+def features_on_machines(
+    address: str,
+    photos: Sequence[str],
+    model: Model,
+    extractor: FeatureExtractor,
+    channel_order: str | None,
+    threads: int | None,
+    output: Path | None,
+    add: Callable[[str, Mapping[str, NDArray[Any]]], None],
+    written: Callable[[str], None],
+) -> int:
+    """Hands out the features of each photo, or writes them to the file `output` and hands out the names.
+
+    Returns how many photos failed.
+    """
+    from mpscnn.apps.ray.cluster import nodes
+    from mpscnn.apps.ray.output import check_output, writer
+    from mpscnn.apps.ray.rows import IMAGE, KIND, error_of
+    from mpscnn.apps.ray.sources import open_source
+
+    if output is not None:
+        check_output(output, ROW_FILES)
+    options = {} if channel_order is None else {"channel_order": channel_order}
+    shapes = extractor.program.output_shapes((1, *extractor._photo_extents()))
+    failed = 0
+    with joined(address) as ray:
+        source = open_source(ray, list(photos), None, None, len(nodes(ray)))
+        for failure in source.unread:
+            report(failure)
+        with nullcontext(None) if output is None else writer(output) as write:
+
+            def taken(table: Any) -> None:
+                assert write is not None
+                write(table)
+                for name in table.filter(table.column(KIND).is_null()).column(IMAGE).to_pylist():
+                    written(name)
+
+            given = None if write is None else taken
+            work = {"layers": extractor.layers, "pooling": extractor.pooling, "threads": threads}
+            for row in rows_on_machines(ray, source, model, options, given, **work):
+                error = error_of(row)
+                if error is not None:
+                    report(of_photo(row[IMAGE], error))
+                    failed += 1
+                    continue
+                add(
+                    row[IMAGE],
+                    {
+                        layer: np.array(row[layer], np.float32).reshape(shape)
+                        for layer, shape in zip(extractor.layers, shapes, strict=True)
+                    },
+                )
+    return failed + len(source.unread)

@@ -1,0 +1,90 @@
+"""How answers about photos are printed: as text, as JSON, as CSV."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any
+
+import typer
+
+from mpscnn._private.printable import printable
+from mpscnn.apps.cli.output import report, show, show_as_is, show_json
+from mpscnn.errors import Error, ImageError
+from mpscnn.model import Model
+from mpscnn.vision.photo_result import PhotoResult, csv_text
+
+__all__ = ["Answers", "Form", "form_of", "head_line", "of_photo"]
+
+
+class Form(Enum):
+    """Of what is printed."""
+
+    text = "text"
+    json = "json"
+    csv = "csv"
+
+
+def form_of(as_json: bool, as_csv: bool) -> Form:
+    """What the options --json and --csv ask for."""
+    if as_json and as_csv:
+        raise typer.BadParameter("choose one", param_hint="--json, --csv")
+    return Form.json if as_json else Form.csv if as_csv else Form.text
+
+
+class Answers:
+    """Prints them one by one: JSON as one object for each photo and line, CSV as one table.
+
+    Args:
+        model: which answers.
+        form: of what is printed.
+        text: the lines of a photo's result, of its path and the result.
+    """
+
+    def __init__(self, model: Model, form: Form, text: Callable[[str, Any], list[str]]) -> None:
+        self._model = model
+        self._form = form
+        self._text = text
+        self._begun = False
+
+    def show(
+        self,
+        path: str,
+        result: PhotoResult,
+        written: Mapping[str, str],
+        moment: Mapping[str, float] | None = None,
+    ) -> None:
+        """Prints what was found on a photo, and which files were written; of a video's frame `moment` says which."""
+        kind, at = ("image", {}) if moment is None else ("video", moment)
+        if self._form is Form.json:
+            show_json({kind: path, **at, "model": self._model.name, **result.to_dict(), **written})
+        elif self._form is Form.csv:
+            head = [] if self._begun else [(kind, *at, *result.columns)]
+            self._begun = True
+            rows = [(path, *at.values(), *row) for row in result.rows()]
+            cells = [[printable(cell) if isinstance(cell, str) else cell for cell in row] for row in rows]
+            show_as_is(csv_text([*head, *cells]))
+        else:
+            name = path if moment is None else f"{path}, {moment['time']:.3f} s"
+            show(*self._text(name, result), *(f"  {file}" for file in written.values()))
+
+    def fail(self, path: str, error: Error) -> None:
+        """Says what went wrong with a photo: on stderr, and in JSON in its place, too."""
+        message = of_photo(path, error)
+        report(message)
+        if self._form is Form.json:
+            program = self._model.program
+            about = {"model": self._model.name, "device": program.device, "precision": program.precision}
+            show_json({"image": path, **about, "error": str(message)})
+
+
+def of_photo(path: str, error: Exception) -> Exception | str:
+    """What to report of a photo that failed."""
+    return (
+        error if isinstance(error, ImageError) else f"{path}: {error}"
+    )  # the network does not know its name
+
+
+def head_line(path: str, result: PhotoResult) -> str:
+    """The first line of what is printed of a photo."""
+    return f"{path}  ({result.milliseconds:.1f} ms, {result.device}, {result.precision})"

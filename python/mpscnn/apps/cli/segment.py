@@ -1,0 +1,156 @@
+"""`mpscnn segment`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mpscnn import registry
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    ChannelOrderOption,
+    CsvOption,
+    DeviceOption,
+    JsonLinesOption,
+    MaxMemoryOption,
+    ModelOption,
+    PhotosArgument,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+    load_model,
+)
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import hint
+from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
+from mpscnn.apps.cli.picture_folder import PictureFolder
+from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
+from mpscnn.apps.cli.result_printer import Answers, form_of, head_line
+from mpscnn.apps.cli.task import require_task
+from mpscnn.apps.cli.video_options import (
+    EveryOption,
+    FromOption,
+    ToOption,
+    VideoInflightOption,
+    show_frames,
+    video_part,
+)
+from mpscnn.vision.segmentation import Segmentation
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.apps.video.stream import VideoFrame
+    from mpscnn.vision.photo import Photo
+
+
+_DEFAULT = "deeplab_v3"
+
+
+def segment(
+    photos: PhotosArgument,
+    model: ModelOption = _DEFAULT,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR|VIDEO|FILE",
+            help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
+            "whose pixels are class numbers; of a video one with the classes in colours, such as out.mp4; "
+            "with --ray a file of rows: .parquet, .jsonl or .csv.",
+        ),
+    ] = None,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+    max_memory: MaxMemoryOption = None,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    channel_order: ChannelOrderOption = None,
+    every: EveryOption = None,
+    start: FromOption = None,
+    end: ToOption = None,
+    inflight: VideoInflightOption = None,
+    cluster: RayOption = None,
+    as_json: JsonLinesOption = False,
+    as_csv: CsvOption = False,
+) -> None:
+    """Find out which class each pixel of photos, or of a video's frames, belongs to.
+
+    Prints how much of each photo belongs to which class. The default, deeplab_v3, knows 20 kinds of things; where it is
+    not on this machine, it is fetched once (`mpscnn models --fetch deeplab_v3` does only that).
+
+    Example: mpscnn segment dog.jpg --output out/
+
+    Example: mpscnn segment holiday/ --model deeplab.safetensors --json
+
+    Example: mpscnn segment clip.mp4 --output out.mp4
+    """
+    form = form_of(as_json, as_csv)
+    part = video_part(photos, every, start, end, inflight, channel_order, output)
+    of_photos = cluster is None and part is None
+    paths, failed = listed_photos(photos) if of_photos else ([], 0)
+    if of_photos and not paths:
+        raise typer.Exit(FAILED if failed else 0)
+    if model == _DEFAULT:
+        _say_where_from()
+    loaded = load_model(
+        model,
+        device,
+        precision,
+        threads,
+        max_memory,
+        weights=weights,
+        accumulate=accumulate,
+        winograd=winograd,
+    )
+    require_task(loaded, model, "segmentation")
+    answers = Answers(loaded, form, _lines)
+    if cluster is not None:
+        answer_on_machines(cluster, part, photos, loaded, answers, output, threads, channel_order)
+    elif part is not None:
+        show_frames(part, loaded, answers, output, _frame_picture)
+    else:
+        folder = None if output is None else PictureFolder(output, paths)
+
+        def segment_one(path: str, photo: Photo) -> None:
+            result = loaded.segment(photo)
+            written: dict[str, str] = {}
+            if folder is not None:
+                written["picture"] = str(folder.save(result.draw(photo), path, "_segments"))
+                written["labels"] = str(folder.save(result.label_picture(), path, "_labels"))
+            answers.show(path, result, written)
+
+        failed += for_each_photo(paths, segment_one, answers.fail, channel_order)
+    if failed:
+        raise typer.Exit(FAILED)
+
+
+def _frame_picture(frame: VideoFrame, result: Segmentation) -> PillowImage.Image:
+    """With room for the legend, which has as many lines as the frame has classes: a video has one size."""
+    from PIL import Image
+
+    height, width = result.labels.shape
+    canvas = Image.new("RGB", (width, height + height // 4), "white")
+    canvas.paste(result.draw(frame.photo))
+    return canvas
+
+
+def _say_where_from() -> None:
+    entry = next(entry for entry in registry.models() if entry.name == _DEFAULT)
+    if entry.location() is None:
+        hint(
+            f"{_DEFAULT} is not on this machine. It is fetched once, {(entry.size or 0) / 1e6:.1f} MB from "
+            f"{entry.publisher}; other models: --model FILE (docs/segmentation.md)."
+        )
+
+
+def _lines(path: str, result: Segmentation) -> list[str]:
+    return [head_line(path, result), *(f"  {area.fraction:6.1%}  {area.label}" for area in result.areas)]

@@ -1,0 +1,207 @@
+"""`mpscnn serve`."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.model_name import DEFAULT_MODEL
+from mpscnn.apps.cli.arguments import (
+    AUTO_DEVICE,
+    Accumulate,
+    AccumulateOption,
+    DeviceOption,
+    Precision,
+    PrecisionOption,
+    ThreadsOption,
+    Weights,
+    WeightsOption,
+    WinogradOption,
+)
+
+
+class LogLevel(str, Enum):
+    """Values of --log-level."""
+
+    debug = "debug"
+    info = "info"
+    warning = "warning"
+    error = "error"
+
+
+class LogFormat(str, Enum):
+    """Values of --log-format."""
+
+    auto = "auto"
+    text = "text"
+    json = "json"
+
+
+def serve(
+    models: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="MODEL",
+            help="Names (see `mpscnn models`) or model files (default: the bundled classifier).",
+            show_default=False,
+        ),
+    ] = None,
+    host: Annotated[str, typer.Option(metavar="ADDRESS", help="The address to listen at.")] = "127.0.0.1",
+    port: Annotated[
+        int, typer.Option(min=0, max=65_535, help="The port to listen at. 0: any free port.")
+    ] = 8000,
+    device: DeviceOption = AUTO_DEVICE,
+    precision: PrecisionOption = Precision.auto,
+    weights: WeightsOption = Weights.auto,
+    accumulate: AccumulateOption = Accumulate.auto,
+    winograd: WinogradOption = True,
+    threads: ThreadsOption = None,
+    inflight: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            max=32,
+            metavar="N",
+            help="Compute so many requests at once (default: one for each core, and one more).",
+            show_default=False,
+        ),
+    ] = None,
+    batch: Annotated[
+        int,
+        typer.Option(min=1, max=1_024, metavar="N", help="Compute up to so many waiting requests as one."),
+    ] = 1,
+    queue: Annotated[
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Let so many requests wait.")
+    ] = 64,
+    deadline: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="The longest time from a request's arrival to its answer."),
+    ] = 30.0,
+    max_bytes: Annotated[
+        int, typer.Option(min=1, metavar="N", help="The largest body of a request.")
+    ] = 20_000_000,
+    max_pixels: Annotated[
+        int,
+        typer.Option(
+            min=1, metavar="N", help="The largest photo, and the sum of all photos in a request's tensors."
+        ),
+    ] = 50_000_000,
+    max_tensor_bytes: Annotated[
+        int,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The largest sum of a request's inputs, outputs and answer. All requests may take four times N.",
+        ),
+    ] = 200_000_000,
+    max_held_bytes: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help="The largest sum of bodies that are not answered yet (default: 16 times --max-bytes).",
+            show_default=False,
+        ),
+    ] = None,
+    connections: Annotated[
+        int, typer.Option(min=1, max=1_000_000, metavar="N", help="The number of open connections.")
+    ] = 1_000,
+    token: Annotated[
+        str | None,
+        typer.Option(
+            envvar="MPSCNN_SERVE_TOKEN",
+            help="Answer only requests with `Authorization: Bearer TOKEN`.",
+            show_default=False,
+        ),
+    ] = None,
+    insecure: Annotated[
+        bool, typer.Option("--insecure", help="Serve other machines without a token.")
+    ] = False,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME",
+            help="Allow browsers to call the service by this name.",
+            show_default=False,
+        ),
+    ] = None,
+    address_file: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Write the address there as soon as the service answers, such as http://127.0.0.1:8000.",
+            show_default=False,
+        ),
+    ] = None,
+    log_level: Annotated[
+        LogLevel, typer.Option(help="The lowest level of the lines in the log.")
+    ] = LogLevel.info,
+    log_format: Annotated[
+        LogFormat,
+        typer.Option(
+            help="A line of JSON for each request, or text for people; auto: text where stdout is a terminal."
+        ),
+    ] = LogFormat.auto,
+) -> None:
+    """Answer requests over HTTP: photos to classes, boxes and masks, and tensors by the Open Inference Protocol.
+
+    Serves this machine alone, unless --host says otherwise. SIGTERM and Ctrl-C end it when what was taken is done.
+    docs/serve.md describes the interface; so does /docs of the service.
+
+    Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v2 --port 8000
+
+    Example: MPSCNN_SERVE_TOKEN=... mpscnn serve mobilenet_v2 --host 0.0.0.0
+    """
+    import sys
+
+    from mpscnn.apps.serve.packages import require_packages
+
+    require_packages()
+    from mpscnn._private.files import require_replaceable
+    from mpscnn.apps.serve.hosting import Models
+    from mpscnn.apps.serve.hosting import host as host_model
+    from mpscnn.apps.serve.logs import log_to_stderr
+    from mpscnn.apps.serve.server import listening
+    from mpscnn.apps.serve.server import serve as serve_models
+    from mpscnn.apps.serve.settings import Settings
+    from mpscnn.errors import ParameterError
+
+    settings = Settings(
+        host=host,
+        port=port,
+        token=token,
+        insecure=insecure,
+        allowed_hosts=tuple(allow_host or ()),
+        inflight=inflight or 0,
+        batch=batch,
+        queue=queue,
+        deadline=deadline,
+        max_bytes=max_bytes,
+        max_pixels=max_pixels,
+        max_tensor_bytes=max_tensor_bytes,
+        max_held_bytes=max_held_bytes or 0,
+        connections=connections,
+    )
+    as_json = log_format is LogFormat.json or (log_format is LogFormat.auto and not sys.stdout.isatty())
+    if address_file is not None:
+        require_replaceable(address_file, ParameterError)
+    with listening(settings) as listener:
+        log_to_stderr(log_level.value, as_json)
+        hosted = [
+            host_model(
+                model,
+                settings.runs,
+                settings.batch,
+                device=device,
+                precision=precision.value,
+                weights=weights.value,
+                accumulate=accumulate.value,
+                winograd=winograd,
+                threads=threads or "auto",
+            )
+            for model in models or [DEFAULT_MODEL]
+        ]
+        serve_models(Models(hosted), settings, listener, address_file, greeting=not as_json)

@@ -1,0 +1,83 @@
+"""--size: height and width for networks that leave them free."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from mpscnn.apps.benchmark import Subject, open_subject
+from mpscnn.errors import ShapeError
+from mpscnn.graph.free_size import leaves_size_free
+from mpscnn.graph.layers.layer_maker import Tensor
+from mpscnn.graph.network import Network
+
+Size = tuple[int, int]
+
+_LARGEST_SIDE = 1 << 20
+_MOST_ELEMENTS = 1 << 30  # of an image, as the core has it
+
+
+def parse_size(text: str | Size | None) -> Size | None:
+    """(height, width) from "HEIGHTxWIDTH"."""
+    if text is None or isinstance(text, tuple):
+        return text
+    height, separator, width = text.lower().partition("x")
+    if not separator or not (height.isdecimal() and width.isdecimal() and int(height) and int(width)):
+        raise typer.BadParameter(f"expected HEIGHTxWIDTH, for example 224x224, got {text!r}")
+    if max(int(height), int(width)) > _LARGEST_SIDE:
+        raise typer.BadParameter(
+            f"expected HEIGHTxWIDTH with sides of at most {_LARGEST_SIDE:,} pixels, got {text!r}"
+        )
+    return int(height), int(width)
+
+
+SizeOption = Annotated[
+    Any,
+    typer.Option(
+        "--size",
+        parser=parse_size,
+        metavar="HxW",
+        help="Height and width of the image, for networks that leave them free.",
+        show_default=False,
+    ),
+]
+
+
+def check_size(network: Network, size: Size | None) -> None:
+    """Refuses a network without the size that it leaves free, and a size that it does not."""
+    if size is not None and not any(None in tensor.shape[1:] for tensor in network.inputs):
+        what = _described(network.inputs[0])
+        raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")
+    for tensor in network.inputs:
+        what = _described(tensor)
+        if not leaves_size_free(tensor.shape):
+            if None in tensor.shape[1:]:
+                raise ShapeError(f"{what} leaves an extent free that is not the height or width of an image")
+            continue
+        if size is None:
+            raise ShapeError(f"{what} may have any size: choose one with --size HEIGHTxWIDTH")
+        sides = zip(tensor.shape[1:3], size, strict=True)
+        if any(side not in (None, wanted) for side, wanted in sides):
+            raise ShapeError(f"{what} cannot have --size {size[0]}x{size[1]}")
+        if size[0] * size[1] * (tensor.shape[3] or 1) > _MOST_ELEMENTS:
+            raise ShapeError(
+                f"{what} cannot have --size {size[0]}x{size[1]}: at most {_MOST_ELEMENTS:,} elements"
+            )
+
+
+def _described(tensor: Tensor) -> str:
+    return f"input {tensor.name!r} {shape_text(tensor.shape)}"
+
+
+def sized_subject(model: str, size: Size | None, *, random_weights: bool) -> Subject:
+    """The model for inputs of one size."""
+    subject = open_subject(model, random_weights=random_weights)
+    check_size(subject.network, size)
+    return subject if size is None else subject.of_size(size)
+
+
+def shape_text(shape: tuple[int | None, ...]) -> str:
+    """As (n, 32, any, 3)."""
+    extents = ["n", *("any" if extent is None else str(extent) for extent in shape[1:])]
+    return "(" + ", ".join(extents) + ")"

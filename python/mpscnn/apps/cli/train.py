@@ -1,0 +1,301 @@
+"""`mpscnn train`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.shell import in_command
+from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
+from mpscnn.apps.cli.output import hint, show
+from mpscnn.apps.cli.train_output import own_output
+from mpscnn.errors import ParameterError
+from mpscnn.training.page_detector import PageOptions
+from mpscnn.training.trainer import Epoch
+
+_DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
+_DIGIT_BATCH, _PHOTO_BATCH = 64, 32
+_MAX_SEED = 2**63 - 1  # of `mpscnn.Trainer`
+_PAGES = PageOptions()
+_INFORMATION = {
+    "license": "Apache-2.0",
+    "source": "mpscnn train --digits; trained on MNIST (LeCun, Cortes, Burges 1998)",
+}
+
+
+#: Options that not every kind of training has, and those that have them.
+_FOLDER, _DIGITS, _PAGES_OF = "FOLDER", "--digits", "--pages"
+_KINDS = {
+    "page_count": (_PAGES_OF,),
+    "model": (_FOLDER, _DIGITS),
+    "report": (_FOLDER, _PAGES_OF),
+    "resume": (_FOLDER,),
+    "restart": (_FOLDER,),
+    "validation": (_FOLDER,),
+    "layers": (_FOLDER,),
+    "views": (_FOLDER,),
+    "patience": (_FOLDER,),
+    "augment": (_DIGITS,),
+}
+
+
+def train(
+    context: typer.Context,
+    folder: Annotated[
+        str | None,
+        typer.Argument(metavar="FOLDER", help="A folder of photos for each class.", show_default=False),
+    ] = None,
+    digits: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of FOLDER: the four IDX files of MNIST, plain or gzipped.",
+            show_default=False,
+        ),
+    ] = None,
+    pages: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Instead of FOLDER: the same files; a detector learns to find and read digits on pages made of them.",
+            show_default=False,
+        ),
+    ] = None,
+    page_count: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=f"With --pages: new pages of an epoch (default {_PAGES.pages:,}).",
+            show_default=False,
+        ),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME_OR_FILE",
+            help="Classifier whose layers are taken over (see `mpscnn models`); default: mobilenet_v2 where it is on "
+            "this machine, else the bundled one. With --digits: deep_mnist, or digits for the small bundled network.",
+            show_default=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE.safetensors",
+            help="Where to write the model, beside which FILE.safetensors.run keeps what --resume needs.",
+        ),
+    ] = Path("mine.safetensors"),
+    report: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DIR",
+            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --pages: "
+            "the pages that measure the detector, and annotations.json for `mpscnn evaluate`.",
+            show_default=False,
+        ),
+    ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option("--resume", help="Go on with a run of the same photos and options that was stopped."),
+    ] = False,
+    restart: Annotated[
+        bool,
+        typer.Option(
+            "--restart", help="Delete what a run with this output learnt that was stopped; begin anew."
+        ),
+    ] = False,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            metavar="N",
+            help=f"Passes over the photos by the last blocks, at most (default {_PHOTO_EPOCHS}; 0: the last layer "
+            f"alone learns); over digits (default {_DIGIT_EPOCHS}), over pages (default {_PAGES.epochs}).",
+            show_default=False,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="N",
+            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}, of pages {_PAGES.batch_size}).",
+            show_default=False,
+        ),
+    ] = None,
+    validation: Annotated[
+        float, typer.Option(metavar="SHARE", help="Of each class: photos that judge and do not train.")
+    ] = 0.2,
+    layers: Annotated[
+        int, typer.Option(min=0, metavar="N", help="The last blocks have at least so many layers.")
+    ] = 7,
+    views: Annotated[
+        int, typer.Option(min=1, max=64, metavar="N", help="Of each photo: parts, mirrored, in other light.")
+    ] = 4,
+    patience: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Stop after so many epochs without a better one.")
+    ] = 5,
+    augment: Annotated[
+        bool, typer.Option("--augment", help="With --digits: each epoch sees other views of the images.")
+    ] = False,
+    seed: Annotated[
+        int,
+        typer.Option(
+            min=0, max=_MAX_SEED, metavar="N", help="Of weights, order and views: the same, the same file."
+        ),
+    ] = 0,
+    device: DeviceOption = AUTO_DEVICE,
+    threads: ThreadsOption = None,
+) -> None:
+    """Make a classifier of one's own photos; or a reader or a detector of handwritten digits.
+
+    FOLDER has a folder of photos for each class, named like it. The features that the model computes are kept, a new
+    last layer learns on them, then the last blocks. The best epoch by the validation's photos is written; Ctrl-C
+    writes the best so far.
+
+    Example: mpscnn train photos/ --output mine.safetensors --report report/
+
+    Example: mpscnn classify --model mine.safetensors photo.jpg
+
+    --digits trains Deep MNIST, the network of the article, --pages a small SSDLite.
+
+    Example: mpscnn train --digits mnist/ --output mine.safetensors
+
+    Example: mpscnn train --pages mnist/ --output finder.safetensors
+    """
+    if [folder, digits, pages].count(None) != 2:
+        raise typer.BadParameter(
+            "expected either FOLDER, --digits DIR or --pages DIR", param_hint="FOLDER | --digits | --pages"
+        )
+    if report == "":
+        raise typer.BadParameter("an empty name is not a folder", param_hint="--report")
+    report_folder = None if report is None else Path(report)
+    if "" in (folder, digits, pages):  # as a path it would be the current folder
+        raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits | --pages")
+    _require_kind(context, _FOLDER if folder is not None else _DIGITS if digits is not None else _PAGES_OF)
+    if resume and restart:
+        raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
+    if output.suffix != ".safetensors":
+        raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
+    with own_output(output):
+        if pages is not None:
+            from mpscnn.apps.cli.train_pages import train_page_detector
+
+            train_page_detector(
+                Path(pages),
+                output,
+                PageOptions(
+                    epochs=_PAGES.epochs if epochs is None else epochs,
+                    pages=page_count or _PAGES.pages,
+                    batch_size=batch_size or _PAGES.batch_size,
+                    seed=seed,
+                ),
+                report=report_folder,
+                device=device,
+                threads=threads or "auto",
+            )
+        elif digits is not None:
+            _train_digits(
+                Path(digits),
+                output,
+                model or "deep_mnist",
+                epochs=_DIGIT_EPOCHS if epochs is None else epochs,
+                batch_size=batch_size or _DIGIT_BATCH,
+                augment=augment,
+                seed=seed,
+                device=device,
+                threads=threads,
+            )
+        elif folder is not None:
+            from mpscnn.apps.cli.train_folder import train_folder
+            from mpscnn.training.classifier import ClassifierOptions
+
+            options = ClassifierOptions(
+                epochs=_PHOTO_EPOCHS if epochs is None else epochs,
+                batch_size=batch_size or _PHOTO_BATCH,
+                views=views,
+                learning=layers,
+                patience=patience,
+                seed=seed,
+            )
+            train_folder(
+                Path(folder),
+                output,
+                options,
+                model=model,
+                validation=validation,
+                report=report_folder,
+                resume=resume,
+                restart=restart,
+                device=device,
+                threads=threads or "auto",
+            )
+
+
+def _require_kind(context: typer.Context, kind: str) -> None:
+    """Refuses options that the user gave and that say nothing to this kind of training."""
+    wrong = [
+        f"--{name.replace('_', '-')}"
+        for name, kinds in _KINDS.items()
+        if kind not in kinds and _is_given(context, name)
+    ]
+    if wrong:
+        raise typer.BadParameter(
+            f"{'does' if len(wrong) == 1 else 'do'} not go with {kind}", param_hint=", ".join(wrong)
+        )
+
+
+def _is_given(context: typer.Context, name: str) -> bool:
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"
+
+
+def _train_digits(
+    folder: Path,
+    output: Path,
+    architecture: str,
+    *,
+    epochs: int,
+    batch_size: int,
+    augment: bool,
+    seed: int,
+    device: str,
+    threads: int | None,
+) -> None:
+    from mpscnn.training.digits import DIGIT_NETWORKS, read_digits, train_digits
+
+    if architecture not in DIGIT_NETWORKS:
+        raise ParameterError(
+            f"--model {architecture}: with --digits it must be {' or '.join(sorted(DIGIT_NETWORKS))}"
+        )
+    if epochs < 1:
+        raise ParameterError("--epochs: digits need 1 or more")
+    training, test = read_digits(folder, "train"), read_digits(folder, "t10k")
+
+    def told(epoch: Epoch) -> None:
+        show(
+            f"epoch {epoch.index} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, "
+            f"{epoch.seconds:.1f} s"
+        )
+
+    network, result = train_digits(
+        training,
+        test,
+        epochs=epochs,
+        batch_size=batch_size,
+        seed=seed,
+        device=device,
+        threads=threads or "auto",
+        architecture=architecture,
+        augment=augment,
+        report=told,
+    )
+    labels = [str(digit) for digit in range(10)]
+    network.save(output, labels=labels, preprocess="mnist", information=_INFORMATION)
+    show(f"test images: {result.accuracy:.2%} right of {len(test.labels):,}", f"written: {output}")
+    hint(f"Try it: mpscnn digits --model {in_command(output)} PHOTO...")

@@ -1,0 +1,227 @@
+"""`mpscnn train FOLDER`: the training with its progress bar, and what is written at the end."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol
+
+import typer
+
+from mpscnn import registry
+from mpscnn._private.files import require_folder_for
+from mpscnn._private.shell import in_command
+from mpscnn.apps.cli.failures import INTERRUPTED
+from mpscnn.apps.cli.output import hint, show
+from mpscnn.apps.cli.output import report as tell_error
+from mpscnn.apps.cli.train_report import REPORT_FILES, evaluation_of, write_report
+from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.graph.network import Network
+from mpscnn.model import described_network, model_path, open_model
+from mpscnn.registry.catalogue import BUNDLED_MODEL
+from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining, Progress, Record
+from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
+
+if TYPE_CHECKING:
+    from mpscnn.evaluation.classifier import Evaluation
+
+_PREFERRED = "mobilenet_v2"
+_ABOUT = ("license", "source")
+
+
+def train_folder(
+    folder: Path,
+    output: Path,
+    options: ClassifierOptions,
+    *,
+    model: str | None,
+    validation: float,
+    report: Path | None,
+    resume: bool,
+    restart: bool,
+    device: str,
+    threads: int | str,
+) -> None:
+    """Trains, writes the model, and shows how right it is. Ctrl-C ends the training early, with the best so far."""
+    started = time.monotonic()
+    chosen = model or _backbone_here()
+    path = model_path(chosen)
+    _require_other_file(chosen, path, output)
+    network, about = described_network(open_model(path))
+    if network.preprocess is None:
+        raise UnsupportedError(
+            f"{chosen}: the model file does not say how a photo becomes its input; say it with "
+            "`mpscnn info MODEL --set preprocess=...`"
+        )
+    height, width, channels = _input_extents(network)
+    photos = ImageFolder(
+        folder,
+        (height, width),
+        preprocess=network.preprocess,
+        augment=True,
+        seed=options.seed,
+        threads=threads,
+        channels=channels,
+    )
+    training, held = photos.split(validation)
+    show(
+        f"{len(training):,} photos to train with and {len(held):,} for validation, "
+        f"{len(photos.labels)} classes, on {network.name}"
+    )
+    if report is not None:
+        require_folder_for(report, REPORT_FILES, ParameterError)
+    run = Path(f"{output}.run")
+    trained = ClassifierTraining(
+        training,
+        held,
+        network,
+        run,
+        options=options,
+        resume=resume,
+        restart=restart,
+        device=device,
+        threads=threads,
+    )
+    interrupted = False
+    try:
+        with _progress() as bar:
+            for progress in trained.run():
+                bar.show(progress)
+    except KeyboardInterrupt:
+        if not trained.has_result:
+            raise
+        interrupted = True
+    except Error as error:
+        if trained.has_result:
+            damaged = "; if its files are damaged, --restart begins anew" if resume else ""
+            hint(f"What was learnt before is in {run}; --resume goes on from there{damaged}.")
+        if isinstance(error, UnreadablePhotosError):
+            for failure in error.failures.values():
+                tell_error(failure)
+        raise error
+    result = trained.result
+    information = {key: about[key] for key in _ABOUT if key in about}
+    information["description"] = f"{network.name}, trained on for {len(trained.labels)} classes"
+    result.save(output, labels=trained.labels, information=information)
+    evaluation = evaluation_of(trained, time.monotonic() - started)
+    show(*_lines(evaluation), f"written: {output}")
+    if report is not None:
+        write_report(report, trained, evaluation)
+        show(f"report: {report / 'mistakes.html'}")
+    if interrupted:
+        hint(f"interrupted: this is the best so far; --resume goes on from {run}")
+        raise typer.Exit(INTERRUPTED)
+    trained.remove()
+    hint(f"Try it: mpscnn classify --model {in_command(output)} PHOTO...")
+
+
+def _backbone_here() -> str:
+    """The better backbone where it is on this machine, else the bundled one. Nothing is fetched unasked."""
+    entry = next(entry for entry in registry.models() if entry.name == _PREFERRED)
+    return BUNDLED_MODEL.name if entry.location() is None else _PREFERRED
+
+
+def _require_other_file(model: str, path: str, output: Path) -> None:
+    """Refuses to replace the backbone, without which a run that was interrupted cannot go on."""
+    for file in (model, path):
+        try:
+            same = output.samefile(file)
+        except (OSError, ValueError):  # at least one of them is not there
+            continue
+        if same:
+            raise ParameterError(
+                f"--model {model} and --output {output} are the same file; name another --output"
+            )
+
+
+def _input_extents(network: Network) -> tuple[int, int, int]:
+    shape = network.inputs[0].shape[1:]
+    if len(network.inputs) != 1 or len(shape) != 3 or None in shape:
+        raise UnsupportedError(
+            f"network {network.name!r}: photos need one input (n, height, width, channels) of a fixed size"
+        )
+    height, width, channels = (int(extent or 0) for extent in shape)
+    return height, width, channels
+
+
+def _lines(evaluation: Evaluation) -> list[str]:
+    """Accuracy by class, and what is taken for what."""
+    counts = evaluation.confusion
+    widest = max(len(label) for label in evaluation.labels)
+    rows = [
+        f"  {label:<{widest}}  {counts[i, i] / counts[i].sum():7.2%}  ({counts[i, i]} of {counts[i].sum()})"
+        for i, label in enumerate(evaluation.labels)
+    ]
+    mistakes = [f"  {true} taken for {found}: {count}" for true, found, count in evaluation.mistakes(5)]
+    return [
+        f"validation: {evaluation.top1:.2%} right of {evaluation.images:,}, in {evaluation.seconds:.0f} s",
+        *rows,
+        *mistakes,
+    ]
+
+
+# ---- Progress ----------------------------------------------------------------------------------------------------
+
+
+class _Bar(Protocol):
+    def show(self, progress: Progress) -> None:
+        """One more part is done."""
+
+
+class _Lines:
+    """Without a terminal: a line for each epoch."""
+
+    def show(self, progress: Progress) -> None:
+        if progress.record is not None:
+            show(_text(progress.record, progress.total))
+
+
+class _RichBar:
+    """On a terminal: a bar of each phase with time left, and the last epoch's loss and accuracy."""
+
+    def __init__(self, bar: object) -> None:
+        from rich.progress import Progress as Bar
+
+        assert isinstance(bar, Bar)
+        self._bar = bar
+        self._task = bar.add_task("", total=None)
+        self._phase: tuple[str, int] | None = None
+
+    def show(self, progress: Progress) -> None:
+        phase = (progress.phase, progress.total)
+        if phase != self._phase:
+            self._phase = phase
+            self._bar.remove_task(self._task)
+            self._task = self._bar.add_task(progress.phase, total=progress.total)
+        text = progress.phase if progress.record is None else _text(progress.record, progress.total)
+        self._bar.update(self._task, completed=progress.done, description=text)
+
+
+def _text(record: Record, total: int) -> str:
+    return (
+        f"{record.phase}, epoch {record.epoch} of {total}: loss {record.loss:.4f}, accuracy {record.accuracy:.2%}, "
+        f"validation {record.validation_accuracy:.2%}{' (best)' if record.best else ''}"
+    )
+
+
+@contextmanager
+def _progress() -> Iterator[_Bar]:
+    if not sys.stderr.isatty():
+        yield _Lines()
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+    from rich.progress import Progress as Bar
+
+    with Bar(
+        TextColumn("{task.description}", markup=False),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=Console(stderr=True, soft_wrap=True, highlight=False, markup=False),
+        transient=True,
+    ) as bar:
+        yield _RichBar(bar)

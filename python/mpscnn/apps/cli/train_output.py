@@ -1,0 +1,43 @@
+"""The file that a training writes: that it can be written is known before hours of work, and nobody else writes it."""
+
+from __future__ import annotations
+
+import errno
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from mpscnn._private.files import require_replaceable, writing
+from mpscnn._private.locks import held_lock
+from mpscnn.apps.cli.output import warn
+from mpscnn.errors import StateError, WeightsError
+
+__all__ = ["own_output"]
+
+_NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
+
+
+@contextmanager
+def own_output(output: Path) -> Iterator[None]:
+    """Holds a lock beside `output`, from which other commands see that it is being made.
+
+    Raises:
+        WeightsError: `output` cannot be written. StateError: another command makes it.
+    """
+    require_replaceable(output, WeightsError)
+    lock = Path(f"{output}.lock")
+    with ExitStack() as stack:
+        try:
+            with writing(lock, WeightsError):
+                alone = stack.enter_context(held_lock(lock))
+        except WeightsError as error:
+            cause = error.__cause__
+            if not isinstance(cause, OSError) or cause.errno not in _NO_LOCKS:
+                raise
+            warn(f"{lock}: the file system has no locks; start no other training with this --output")
+            alone = True
+        if not alone:
+            raise StateError(
+                f"{output}: is being made by another training; wait for it, or name another --output"
+            )
+        yield

@@ -1,0 +1,119 @@
+"""`mpscnn train --pages`: a detector of handwritten digits, and the pages that measure it."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.files import replacing, require_folder_for, writing
+from mpscnn._private.shell import in_command
+from mpscnn.apps.cli.output import hint, show
+from mpscnn.errors import ParameterError
+from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector, require_pycocotools
+from mpscnn.graph.network import Network
+from mpscnn.model import load
+from mpscnn.training.digit_pages import PAGE_SIDE, DigitPages
+from mpscnn.training.digits import read_digits
+from mpscnn.training.page_detector import PageOptions, train_pages
+from mpscnn.training.trainer import Epoch
+
+__all__ = ["ANNOTATIONS", "measure_and_save", "train_page_detector", "write_pages"]
+
+ANNOTATIONS = "annotations.json"
+_HELD_OUT_PAGES, _HELD_OUT_SEED = 1_000, 1_000_003
+_INFORMATION = {
+    "license": "Apache-2.0",
+    "source": "mpscnn train --pages; trained on MNIST (LeCun, Cortes, Burges 1998)",
+}
+
+
+def train_page_detector(
+    folder: Path, output: Path, options: PageOptions, *, report: Path | None, device: str, threads: int | str
+) -> None:
+    """Trains, measures on pages of test images, and writes the model."""
+    if options.epochs < 1:
+        raise ParameterError("--epochs: pages need 1 or more")
+    require_pycocotools()
+    training, test = read_digits(folder, "train"), read_digits(folder, "t10k")
+    held_out = DigitPages(
+        test.images,
+        test.labels,
+        pages=min(_HELD_OUT_PAGES, options.pages),
+        seed=_HELD_OUT_SEED,
+        views=False,
+    )
+    if report is not None:
+        require_folder_for(report, [*map(_page_name, range(len(held_out))), ANNOTATIONS], ParameterError)
+
+    def told(epoch: Epoch) -> None:
+        show(
+            f"epoch {epoch.index} of {options.epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, "
+            f"{epoch.seconds:.1f} s"
+        )
+
+    network = train_pages(training, options=options, device=device, threads=threads, report=told)
+    result = measure_and_save(network, output, held_out, report)
+    show(
+        f"{result.images:,} pages of test images: mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5",
+        f"written: {output}",
+    )
+    hint(f"Try it: mpscnn detect --model {in_command(output)} PHOTO...")
+
+
+def measure_and_save(
+    network: Network, output: Path, held_out: DigitPages, report: Path | None
+) -> DetectorEvaluation:
+    """Writes the model; its description says how well it finds the digits of these pages."""
+    with tempfile.TemporaryDirectory() as temporary:
+        pages = Path(temporary) / "pages" if report is None else report
+        write_pages(pages, held_out)
+        unmeasured = Path(temporary) / output.name
+        network.save(unmeasured)
+        # On the CPU, whose answers have the same bits everywhere: so has the file.
+        model = load(unmeasured, device="cpu", precision="float32")
+        result = evaluate_detector(model, pages, pages / ANNOTATIONS)
+    description = (
+        f"Finds and reads handwritten digits, dark or light, on a page; nothing else. mAP {result.map:.3f} (COCO), "
+        f"{result.map50:.3f} at IoU 0.5, on {result.images:,} pages made of MNIST's test images"
+    )
+    network.save(output, information={**_INFORMATION, "description": description})
+    return result
+
+
+def _page_name(number: int) -> str:
+    return f"{number:04}.png"
+
+
+def write_pages(folder: Path, pages: DigitPages) -> None:
+    """PNG files, and annotations.json in COCO's format, as `mpscnn evaluate` takes them."""
+    from PIL import Image
+
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    with writing(folder, ParameterError):
+        folder.mkdir(parents=True, exist_ok=True)
+    for number in range(len(pages)):
+        page, name = pages.page(number), _page_name(number)
+        with replacing(folder / name, ParameterError) as file:
+            Image.fromarray(np.rint(page.image * 255).astype(np.uint8)).save(file, "PNG")
+        images.append({"id": number, "file_name": name, "height": PAGE_SIDE, "width": PAGE_SIDE})
+        for box, digit in zip(page.boxes.astype(float) * PAGE_SIDE, page.classes.tolist(), strict=True):
+            left, top, right, bottom = (round(float(edge), 2) for edge in box)
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": digit + 1,
+                    "bbox": [left, top, right - left, bottom - top],
+                    "area": (right - left) * (bottom - top),
+                    "iscrowd": 0,
+                }
+            )
+    categories = [{"id": digit + 1, "name": str(digit)} for digit in range(10)]
+    dataset = {"images": images, "annotations": annotations, "categories": categories}
+    with replacing(folder / ANNOTATIONS, ParameterError) as file:
+        file.write(json.dumps(dataset).encode())

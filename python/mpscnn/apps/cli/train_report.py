@@ -1,0 +1,135 @@
+"""What `mpscnn train --report` writes: a confusion matrix, curves, and a page of the worst mistakes."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mpscnn._private.files import replacing, writing
+from mpscnn.errors import ParameterError
+from mpscnn.evaluation.classifier import Evaluation
+from mpscnn.training.classifier import ClassifierTraining, Record
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+_CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
+_MOST_MISTAKES = 50
+_THUMBNAIL = 200
+_CURVES = (640, 260)
+_MARGIN = 44
+
+
+def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
+    """How right the best weights are on the validation's photos."""
+    found, true = trained.predictions(), trained.validation.classes
+    classes = len(trained.labels)
+    confusion = np.zeros((classes, classes), np.int64)
+    np.add.at(confusion, (true, found.argmax(1)), 1)
+    ranked = np.argsort(-found, axis=1, kind="stable")[:, :5]
+    return Evaluation(
+        tuple(trained.labels), confusion, int((ranked == true[:, None]).any(1).sum()), max(seconds, 1e-9)
+    )
+
+
+def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluation) -> None:
+    """Writes confusion.png, curves.png and mistakes.html. Raises ParameterError where they cannot be written."""
+    with writing(folder, ParameterError):
+        folder.mkdir(parents=True, exist_ok=True)
+    for name, picture in {
+        _CONFUSION: evaluation.draw(),
+        _CURVES_FILE: _curves_picture(trained.history),
+    }.items():
+        with replacing(folder / name, ParameterError) as file:
+            picture.save(file, "PNG")
+    with replacing(folder / _PAGE, ParameterError) as file:
+        file.write(_page(trained, evaluation).encode("utf-8", "backslashreplace"))
+
+
+def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
+    from mpscnn.vision.visualize import html_picture, upright_picture
+
+    found, true = trained.predictions(), trained.validation.classes
+    wrong = np.flatnonzero(found.argmax(1) != true)
+    # The surest first: a mistake is worse, the less probable the right class was.
+    worst = wrong[np.argsort(found[wrong, true[wrong]], kind="stable")][:_MOST_MISTAKES]
+    entries = []
+    for index in worst.tolist():
+        path = trained.validation.paths[index]
+        picture = upright_picture(path)
+        picture.thumbnail((_THUMBNAIL, _THUMBNAIL))
+        said, right = int(found[index].argmax()), int(true[index])
+        text = (
+            f"{trained.labels[right]} ({found[index, right]:.1%}), "
+            f"taken for {trained.labels[said]} ({found[index, said]:.1%})"
+        )
+        entries.append(
+            f"<figure>{html_picture(picture)}<figcaption>{html.escape(text)}<br>"
+            f"<small>{html.escape(path)}</small></figcaption></figure>"
+        )
+    shown = f"the {len(worst)} worst of {len(wrong)}" if len(worst) < len(wrong) else f"{len(wrong)}"
+    return (
+        '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>Mistakes</title><style>'
+        "body{font-family:sans-serif}figure{display:inline-block;vertical-align:top;width:220px;margin:8px;"
+        "overflow-wrap:anywhere}</style></head><body>"
+        f"<h1>{evaluation.top1:.2%} right of {evaluation.images:,} photos</h1>"
+        f'<p><img src="{_CONFUSION}" alt="confusion matrix"> <img src="{_CURVES_FILE}" alt="curves"></p>'
+        f"<h2>Mistakes: {shown}</h2>{''.join(entries)}</body></html>\n"
+    )
+
+
+# ---- Curves ------------------------------------------------------------------------------------------------------
+
+
+def _curves_picture(history: Sequence[Record]) -> PillowImage.Image:
+    """Losses above, accuracies below; epoch by epoch, a line where the last blocks begin to learn."""
+    from PIL import Image
+
+    begin = sum(record.phase == history[0].phase for record in history)
+    losses = [[record.loss for record in history], [record.validation_loss for record in history]]
+    shares = [[record.accuracy for record in history], [record.validation_accuracy for record in history]]
+    top = max(max(values) for values in losses)
+    width, height = _CURVES
+    picture = Image.new("RGB", (width, 2 * height), "white")
+    picture.paste(_chart("loss", losses, top, f"{top:.2f}", begin), (0, 0))
+    picture.paste(_chart("accuracy", shares, 1.0, "100%", begin), (0, height))
+    return picture
+
+
+def _chart(
+    title: str, curves: Sequence[Sequence[float]], top: float, most: str, begin: int
+) -> PillowImage.Image:
+    from PIL import Image, ImageDraw
+
+    from mpscnn.vision.visualize import text_font
+
+    width, height = _CURVES
+    picture, font = Image.new("RGB", _CURVES, "white"), text_font(13)
+    draw = ImageDraw.Draw(picture)
+    left, right, upper, lower = _MARGIN, width - 12, 28, height - 24
+    count = len(curves[0])
+
+    def place(index: int, value: float) -> tuple[float, float]:
+        share = min(max(value / (top or 1.0), 0.0), 1.0)
+        return left + (right - left) * index / max(count - 1, 1), lower - (lower - upper) * share
+
+    draw.rectangle((left, upper, right, lower), outline="lightgray")
+    if 0 < begin < count:
+        x, _ = place(begin, 0)
+        draw.line((x, upper, x, lower), fill="gray")
+    for values, color in zip(curves, ("steelblue", "darkorange"), strict=True):
+        points = [place(i, value) for i, value in enumerate(values)]
+        if len(points) > 1:
+            draw.line(points, fill=color, width=2)
+        for x, y in points:
+            draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=color)
+    draw.text((left, 6), f"{title}: training", fill="steelblue", font=font)
+    draw.text((left + 160, 6), "validation", fill="darkorange", font=font)
+    draw.text((left - 4, upper), most, fill="black", font=font, anchor="rm")
+    draw.text((left - 4, lower), "0", fill="black", font=font, anchor="rm")
+    draw.text((right, lower + 4), f"epoch {count}", fill="black", font=font, anchor="ra")
+    return picture

@@ -1,0 +1,87 @@
+"""`mpscnn verify`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mpscnn._private.files import writing
+from mpscnn.apps.cli.arguments import AUTO_DEVICE
+from mpscnn.apps.cli.failures import FAILED
+from mpscnn.apps.cli.output import show, table_width
+from mpscnn.errors import ParameterError
+
+NOT_TESTED = 3
+
+
+def verify(
+    device: Annotated[
+        str,
+        typer.Option(
+            metavar="DEVICE",
+            help="metal, metal: with a GPU's name or registry id, or cpu (its instruction set against the one that all "
+            "processors have); auto: metal where there is one.",
+        ),
+    ] = AUTO_DEVICE,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write all that was found as JSON, to attach to an issue.",
+            show_default=False,
+        ),
+    ] = None,
+    only: Annotated[
+        str, typer.Option(metavar="NAME", help="Only rows whose names contain this.", show_default=False)
+    ] = "",
+    time_limit: Annotated[
+        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="That a case may take.")
+    ] = 120.0,
+) -> None:
+    """Check whether a device computes what is promised: every operation, raw kernel and bundled network.
+
+    Each group runs in a process of its own, so that a crash or a hang is a row of the table and not its end. A device
+    whose self-check succeeds is on record, and "auto" may choose it from then on.
+
+    Exit codes: 0 all as promised, 1 something is not, 3 not tested, since no such device answers.
+
+    Example: mpscnn verify --device metal --report report.json
+    """
+    from mpscnn.apps.verify import verify as run
+
+    if report is not None:
+        with writing(report, ParameterError):
+            report.touch()
+    with _group_shown() as progress:
+        found = run(device, only=only, time_limit=time_limit, progress=progress)
+    show(
+        f"device:        {found.device['name']} ({found.device.get('description', 'not available')})",
+        f"compared with: {found.compared_with}",
+    )
+    if found.rows:
+        show("", *found.table(width=table_width()).split("\n"), "")
+    show(*found.summary().split("\n"))
+    if report is not None:
+        with writing(report, ParameterError):
+            report.write_text(found.to_json() + "\n", encoding="utf-8")
+    if found.not_tested:
+        raise typer.Exit(NOT_TESTED)
+    if found.failed:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _group_shown() -> Iterator[Callable[[str], None]]:
+    """Takes what runs now, which stands on stderr for as long as it does if that is a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    from rich.console import Console
+
+    with Console(stderr=True, highlight=False, markup=False).status("") as status:
+        yield status.update

@@ -1,0 +1,238 @@
+"""What the commands that take photos do with a video, a camera or a stream."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mpscnn._private.files import is_folder
+from mpscnn.apps.cli.arguments import ChannelOrder
+from mpscnn.apps.cli.failures import ended_by_signals
+from mpscnn.apps.cli.output import hint
+from mpscnn.apps.cli.result_printer import Answers
+from mpscnn.errors import ParameterError
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.apps.video.stream import Video, VideoFrame
+    from mpscnn.model import Model
+
+__all__ = [
+    "EveryOption",
+    "FromOption",
+    "ToOption",
+    "VideoInflightOption",
+    "VideoPart",
+    "show_frames",
+    "status",
+    "video_part",
+]
+
+_INFLIGHT = 3
+
+EveryOption = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Of a video: compute each N-th frame.", show_default=False),
+]
+FromOption = Annotated[
+    float | None,
+    typer.Option("--from", min=0, metavar="SECONDS", help="Of a video: begin there.", show_default=False),
+]
+ToOption = Annotated[
+    float | None,
+    typer.Option("--to", min=0, metavar="SECONDS", help="Of a video: end there.", show_default=False),
+]
+VideoInflightOption = Annotated[
+    int | None,
+    typer.Option(
+        "--inflight",
+        min=1,
+        max=32,
+        metavar="N",
+        help=f"Of a video: frames computed at once; default: {_INFLIGHT}.",
+        show_default=False,
+    ),
+]
+
+
+@dataclass(frozen=True)
+class VideoPart:
+    """A source, and what of it is computed."""
+
+    source: str
+    every: int
+    start: float
+    end: float | None
+    inflight: int
+
+    def through(self, model: Any, **options: Any) -> Video[Any]:
+        """The frames with the results of a model or an extractor."""
+        from mpscnn.apps.video.stream import video
+
+        return video(
+            self.source,
+            model,
+            inflight=self.inflight,
+            every=self.every,
+            start=self.start,
+            end=self.end,
+            **options,
+        )
+
+
+def video_part(
+    arguments: Sequence[str],
+    every: int | None,
+    start: float | None,
+    end: float | None,
+    inflight: int | None,
+    channel_order: ChannelOrder | None = None,
+    output: Path | None = None,
+) -> VideoPart | None:
+    """What the arguments say if they name a video, which stands alone. None: they name photos.
+
+    A folder of photos is a video where an option of videos, or an output that is one, says so.
+    """
+    from mpscnn.apps.video.source import is_video
+    from mpscnn.apps.video.writer import is_video_name
+
+    given = {"--every": every, "--from": start, "--to": end, "--inflight": inflight}
+    names = [name for name, value in given.items() if value is not None]
+    if output is not None and is_video_name(output):
+        names.append("--output")
+    videos = [argument for argument in arguments if is_video(argument)]
+    if not videos and not names:
+        return None
+    if not videos and (len(arguments) > 1 or not is_folder(arguments[0])):
+        raise typer.BadParameter(
+            "is for one video, camera, stream or folder of photos"
+            + (
+                f", and {arguments[0]} is none"
+                if len(arguments) == 1
+                else f", not for {len(arguments)} photos"
+            ),
+            param_hint=", ".join(names),
+        )
+    if len(arguments) > 1:
+        others = ", ".join(argument for argument in arguments if argument != videos[0]) or videos[0]
+        raise typer.BadParameter(
+            f"{videos[0]}: a video, camera or stream stands alone: call the command once more for {others}"
+        )
+    if channel_order is not None:
+        raise typer.BadParameter("is for photos, not for frames of a video", param_hint="--channel-order")
+    if end is not None and end <= (start or 0.0):
+        raise typer.BadParameter(f"must be above --from, got {end:g}", param_hint="--to")
+    return VideoPart(arguments[0], every or 1, start or 0.0, end, inflight or _INFLIGHT)
+
+
+def show_frames(
+    part: VideoPart,
+    model: Model,
+    answers: Answers,
+    output: Path | None,
+    draw: Callable[[VideoFrame, Any], PillowImage.Image],
+    **options: Any,
+) -> None:
+    """Prints what is found on each frame, and writes the frames with it as the video `output`.
+
+    Args:
+        draw: makes the picture of a frame and its result.
+        options: of the model's task.
+    """
+    from mpscnn.apps.video.writer import VideoWriter
+
+    if output is not None and _is_source(output, part.source):
+        raise ParameterError(f"{output}: is the video that is read")
+    with ended_by_signals(), part.through(model, **options) as results:
+        source = results.source
+        writer = nullcontext() if output is None else VideoWriter(output, source.rate, fit=source.of_photos)
+        with writer as target, status(results, part) as tick:
+            for frame, result in results:
+                if target is not None:
+                    target.write(draw(frame, result), frame.time, frame.pixel_aspect)
+                answers.show(part.source, result, {}, {"frame": frame.number, "time": round(frame.time, 6)})
+                tick(frame)
+    if results.source.live and part.end is None:
+        hint(f"{part.source} has ended")
+    if output is not None:
+        hint(f"{output} is written")
+
+
+def _is_source(output: Path, source: str) -> bool:
+    """Whether both names are of one file, by links of either kind."""
+    try:
+        return output.samefile(source)
+    except (OSError, ValueError):  # one of them is not there, or no file's name
+        return False
+
+
+class _Rates:
+    """Counts frames; the latency is from the end of decoding until the result is shown."""
+
+    def __init__(self, results: Video[Any]) -> None:
+        self._results = results
+        self._begun = time.perf_counter()
+        self.frames = 0
+        self._latency = 0.0
+
+    def count(self, frame: VideoFrame) -> None:
+        self.frames += 1
+        self._latency += time.perf_counter() - frame.decoded_at
+
+    def __str__(self) -> str:
+        seconds = max(time.perf_counter() - self._begun, 1e-9)
+        latency = 1000 * self._latency / max(self.frames, 1)
+        return (
+            f"{self.frames} {'frame' if self.frames == 1 else 'frames'}, {self.frames / seconds:.1f} per second, "
+            f"latency {latency:.0f} ms, {self._results.dropped} dropped"
+        )
+
+
+@contextmanager
+def status(results: Video[Any], part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
+    """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known.
+
+    Raises ParameterError if there was no frame.
+    """
+    rates = _Rates(results)
+    try:
+        with _bar(results, part, rates) as tick:
+            yield tick
+    finally:
+        hint(str(rates))
+    if rates.frames == 0:
+        length = results.source.duration
+        end = f"--to, {part.end:g} s" if part.end is not None else "the end"
+        had = "" if length is None else f"; the video lasts {length:g} s"
+        raise ParameterError(f"{part.source}: no frame lies between --from, {part.start:g} s, and {end}{had}")
+
+
+@contextmanager
+def _bar(results: Video[Any], part: VideoPart, rates: _Rates) -> Iterator[Callable[[VideoFrame], None]]:
+    if not sys.stderr.isatty():
+        yield rates.count
+        return
+    from rich.progress import BarColumn, Progress, TextColumn
+
+    from mpscnn.apps.cli.progress import console_options
+
+    length = results.source.duration
+    end = part.end if length is None else min(length, part.end or length)
+    columns = [TextColumn("{task.description}", markup=False)]
+    bar = Progress(*([BarColumn()] if end is not None else []), *columns, **console_options())
+    with bar:
+        task = bar.add_task("", total=None if end is None else max(end - part.start, 0.0))
+
+        def tick(frame: VideoFrame) -> None:
+            rates.count(frame)
+            bar.update(task, completed=frame.time - part.start, description=str(rates))
+
+        yield tick

@@ -1,0 +1,90 @@
+"""How well a model does, measured on many machines: the same counts as on one, added up."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.apps.ray.cluster import nodes
+from mpscnn.apps.ray.rows import error_of, result_of
+from mpscnn.apps.ray.sources import Source, from_paths
+from mpscnn.evaluation.classifier import RANKS, Evaluation, Ranked, evaluation_of
+from mpscnn.evaluation.detector import DetectorEvaluation, evaluation_by
+from mpscnn.evaluation.photo_stream import Failed
+from mpscnn.evaluation.segmenter import (
+    SegmenterEvaluation,
+    classes_of_segmenter,
+    segmenter_evaluation_of,
+)
+from mpscnn.model import Model
+
+__all__ = ["RowsOf", "classifier_evaluation", "detector_evaluation", "segmenter_evaluation"]
+
+_MASK = "path of the mask"
+
+
+class RowsOf(Protocol):
+    """Gives a row for each photo of a source, in order."""
+
+    def __call__(
+        self, source: Source, options: Mapping[str, Any], /, *, mask: str | None = None
+    ) -> Iterator[dict[str, Any]]:
+        """`mask`: the column of the masks, of which the rows have the counts."""
+
+
+def classifier_evaluation(
+    ray: Any, rows: RowsOf, model: Model, samples: Sequence[tuple[str, int]], failed: Failed
+) -> Evaluation:
+    """As `mpscnn.evaluate`, of files with their classes."""
+    source = from_paths(ray, [path for path, _ in samples], {}, len(nodes(ray)))
+
+    def ranked() -> Iterator[Ranked]:
+        for (path, true), row in zip(samples, rows(source, {"top": RANKS}), strict=True):
+            yield path, true, error_of(row) or [entry["index"] for entry in row["predictions"]]
+
+    return evaluation_of(model, ranked(), failed)
+
+
+def detector_evaluation(
+    ray: Any, rows: RowsOf, model: Model, photos: Path, annotations: Path, failed: Failed
+) -> DetectorEvaluation:
+    """As `mpscnn.evaluate_detector`."""
+
+    def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
+        listed = list(samples)
+        source = from_paths(ray, [str(path) for path, _ in listed], {}, len(nodes(ray)))
+        for (path, image), row in zip(listed, rows(source, options), strict=True):
+            error = error_of(row)
+            if error is None:
+                yield image, result_of(row)
+            else:
+                failed(path, error)
+
+    return evaluation_by(find, model, photos, annotations)
+
+
+def segmenter_evaluation(
+    ray: Any, rows: RowsOf, model: Model, samples: Sequence[tuple[str, str]], failed: Failed
+) -> SegmenterEvaluation:
+    """As `mpscnn.evaluate_segmenter`, of files with their masks, which the machines read."""
+    classes = classes_of_segmenter(model)
+    masks = [os.fsencode(mask) for _, mask in samples]
+    source = from_paths(ray, [path for path, _ in samples], {_MASK: masks}, len(nodes(ray)))
+
+    def counts() -> Iterator[NDArray[np.int64]]:
+        for (path, _), row in zip(samples, rows(source, {}, mask=_MASK), strict=True):
+            error = error_of(row)
+            if error is not None:
+                failed(path, error)
+                continue
+            pairs = np.zeros((classes, classes + 1), np.int64)
+            for one in row["pairs"]:
+                pairs[one["true"], one["found"]] = one["pixels"]
+            yield pairs
+
+    return segmenter_evaluation_of(model, counts())

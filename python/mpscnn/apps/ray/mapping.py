@@ -1,0 +1,161 @@
+"""`mpscnn.ray.map`."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import uuid
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from mpscnn._private.arguments import whole_number
+from mpscnn.apps.ray.cluster import connect, nodes
+from mpscnn.apps.ray.node import Job, Work, on_this_machine
+from mpscnn.apps.ray.rows import IMAGE, result_columns
+from mpscnn.apps.ray.sources import Source, open_source
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.model import Model, load
+from mpscnn.vision.photo_tasks import TASKS, option_names
+
+if TYPE_CHECKING:
+    from mpscnn._private.literals import PrecisionName
+
+__all__ = ["Mapped", "map", "mapped"]
+
+
+def map(  # noqa: A001 - as Ray's datasets call it
+    source: Any,
+    model: str | os.PathLike[str] | Model,
+    *,
+    layers: str | Sequence[str] | None = None,
+    pooling: str | None = None,
+    device: str = "auto",
+    precision: PrecisionName = "auto",
+    threads: int | None = None,
+    max_memory: int | None = None,
+    address: str | None = None,
+    photo_column: str | None = None,
+    name_column: str | None = None,
+    **options: Any,
+) -> Any:
+    """Runs a model on many photos on the machines of a Ray cluster.
+
+        rows = mpscnn.ray.map("photos/", "mobilenet_v2", top=1)
+        rows.write_parquet("classes/")
+
+    Each machine has one process with one program, to which all of its CPUs feed photos. The model's file is sent to
+    each machine once, so that these need mpscnn and Ray, and the photos. What a machine or process that dies had under
+    way is computed again elsewhere; every photo is one row.
+
+    Args:
+        source: a folder, files or patterns, as the commands take them, on a file system that all machines have; Parquet
+            files or a folder of them, with a column of the bytes of image files; or a dataset of Ray Data with such a
+            column, or one of paths.
+        model: name or path as for `mpscnn.load`, or a `Model`, with its device, precision and memory.
+        layers: compute these layers' results (`Model.features`) instead of what the model is for.
+        pooling: of `layers`: None or "global".
+        device, precision, max_memory: as for `mpscnn.load`, on each machine.
+        threads: photos that each machine computes at once, at most; None: as many as it gives CPUs to the cluster.
+        address: of the cluster: HOST:PORT, "auto" (on this machine) or "local" (started here); None:
+            the one that this process has joined, or that RAY_ADDRESS names, or else "local".
+        photo_column: of Parquet files and datasets; None: the only one with bytes, or a struct of "bytes" and "path".
+        name_column: the photos' names; None: the struct's path, a column of a usual name, or the only one of text.
+        options: those of the model's task, see `Model.classify`, `Model.detect` and `Model.segment`.
+
+    Returns:
+        A lazy `ray.data.Dataset` with a row for each photo, in the order of the source; folders are read by name.
+        Columns: "image" (the name; "(no name)" for null), the source's other columns ("source_NAME" where NAME is among
+        those that follow), "model", "device", "precision", "milliseconds", what
+        `to_dict` of the result has ("predictions"; "width", "height" and "detections" or "areas"), or a list of floats
+        for each layer, row by row and channels last. Of a photo that cannot be read these are null, and "error" and
+        "error_kind" (a class of `mpscnn.errors`) say why.
+
+    Raises:
+        UnsupportedError: Ray is not installed, or the model takes no photos. DeviceError: the cluster does not answer.
+            ImageError: no photo is there. ParameterError: an option that there is not; columns that cannot be told.
+            Others as for `mpscnn.load`.
+    """
+    loaded = (
+        model
+        if isinstance(model, Model)
+        else load(model, device=device, precision=precision, max_memory=max_memory)
+    )
+    if isinstance(model, Model) and (device, precision, max_memory) != ("auto", "auto", None):
+        raise ParameterError(
+            "device, precision and max_memory are the model's own: give its name, or load it so"
+        )
+    names = () if layers is None else (layers,) if isinstance(layers, str) else tuple(layers)
+    if layers is None and pooling is not None:
+        raise ParameterError("pooling is for layers")
+    ray = connect(address)
+    opened = open_source(ray, source, photo_column, name_column, len(nodes(ray)))
+    return mapped(ray, opened, loaded, options, layers=names, pooling=pooling, threads=threads).dataset
+
+
+class Mapped:
+    """A dataset of results, and what made it."""
+
+    def __init__(self, dataset: Any, job: str, schema: Any) -> None:
+        self.dataset = dataset
+        self.job = job
+        self.schema = schema
+        """Of the results' columns."""
+
+
+def mapped(
+    ray: Any,
+    source: Source,
+    model: Model,
+    options: Mapping[str, Any],
+    *,
+    layers: tuple[str, ...] = (),
+    pooling: str | None = None,
+    threads: int | None = None,
+    mask: str | None = None,
+) -> Mapped:
+    """The results of a source's photos. `mask`: of a segmenter, the column with paths of masks to compare with."""
+    if threads is not None:
+        whole_number("threads", threads)
+    checked = _checked(model, options, layers, pooling)
+    task = "features" if layers else "masks" if mask is not None else model.task
+    schema = result_columns(task, layers)
+    work = Work(task, checked, threads, source.columns, layers, pooling, mask)
+    job = Job(f"mpscnn-{uuid.uuid4().hex}", ray.put(pickle.dumps(model)), work)
+    # Two batches at once for each machine: while the last photos of one are computed, the next has begun.
+    least = min(node["Resources"]["CPU"] for node in nodes(ray))
+    dataset = source.dataset.map_batches(
+        partial(on_this_machine, job),
+        batch_format="pyarrow",
+        batch_size=source.rows,
+        num_cpus=least / 2,
+    )
+    dataset.context.execution_options.preserve_order = True
+    return Mapped(dataset, job.name, schema)
+
+
+def _checked(
+    model: Model, options: Mapping[str, Any], layers: tuple[str, ...], pooling: str | None
+) -> dict[str, Any]:
+    """Options that the machines shall not find fault with, each for itself."""
+    if model.preprocess is None:
+        raise UnsupportedError(
+            f"{model!r} does not say how a photo becomes its input (docs/preprocessing.md)"
+        )
+    if layers:
+        model.features(layers, pooling=pooling)  # type: ignore[arg-type]
+        reserved = {IMAGE, *result_columns("features").names}
+        for layer in layers:
+            if layer in reserved:
+                raise ParameterError(f"{layer!r} is the name of another column of the results")
+        known: tuple[str, ...] = ("channel_order",)
+    else:
+        known = (*option_names(TASKS[model.task]), "channel_order")
+    for name in options:
+        if name not in known:
+            raise ParameterError(f"there is no option {name!r}; it has {', '.join(known)}")
+    if options.get("scores"):
+        raise UnsupportedError("scores of every pixel are not sent between machines: leave scores out")
+    if not layers:
+        TASKS[model.task](model, **{name: options[name] for name in options if name != "channel_order"})
+    return dict(options)

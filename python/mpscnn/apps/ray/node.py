@@ -1,0 +1,220 @@
+"""What a machine of the cluster does: one process holds the program, and every task on that machine asks it."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import threading
+import time
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.processors import available_processors
+from mpscnn.apps.ray.cluster import import_arrow, import_ray, processors_of
+from mpscnn.apps.ray.rows import ERROR, IMAGE, KIND, kept_columns, record_of, result_columns
+from mpscnn.apps.ray.sources import Columns
+from mpscnn.errors import DeviceError, Error, ImageError, ParameterError, ShapeError
+from mpscnn.evaluation.segmenter import classes_of_segmenter, counted_pairs
+from mpscnn.model import Model
+from mpscnn.runtime.session_pool import SessionPool
+
+__all__ = ["Job", "Work", "end_programs", "on_this_machine"]
+
+_NAMESPACE = "mpscnn"
+#: Seconds without work after which a machine's process ends.
+_IDLE = 20.0
+#: Processes that may die over one batch.
+_ATTEMPTS = 4
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is computed of each photo."""
+
+    task: str
+    """As for `result_columns`."""
+    options: Mapping[str, Any]
+    """Of the model's task."""
+    threads: int | None
+    """Sessions of each machine at most; None: one for each of its CPUs."""
+    columns: Columns
+    layers: tuple[str, ...] = ()
+    pooling: Any = None
+    mask: str | None = None
+    """For "masks": the column with the paths of the masks."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """The work with its model, for tasks."""
+
+    name: str
+    model: Any
+    """A reference to the pickled model in Ray's object store, which each machine fetches once."""
+    work: Work
+
+
+def on_this_machine(job: Job, table: Any) -> Any:
+    """Has the process that holds this machine's program compute a table of photos. A task of Ray's.
+
+    A process that dies is replaced, and the table is computed again.
+
+    Raises:
+        DeviceError: it died again and again. Other errors of mpscnn's: the model does not run on this machine.
+    """
+    ray = import_ray()
+    node = ray.get_runtime_context().get_node_id()
+    for attempt in range(_ATTEMPTS):
+        time.sleep(0.5 * attempt)
+        program = _program(ray, job, node)
+        try:
+            return ray.get(program.run.remote(table))
+        except ray.exceptions.RayActorError as error:
+            died = error
+    names = table.column(job.work.columns.name or job.work.columns.photo)
+    raise DeviceError(
+        f"the process that computes on node {node} died {_ATTEMPTS} times over the photos {names[0]} to "
+        f"{names[-1]}: too little memory, or a photo that ends it"
+    ) from died
+
+
+def _program(ray: Any, job: Job, node: str) -> Any:
+    """The machine's process; started by the task that comes first."""
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    return (
+        ray.remote(_NodeProgram)
+        .options(
+            name=_name(job.name, node),
+            namespace=_NAMESPACE,
+            get_if_exists=True,
+            lifetime="detached",  # the task that starts it ends before others
+            num_cpus=0,  # the tasks that wait for it have them
+            max_concurrency=8,
+            scheduling_strategy=NodeAffinitySchedulingStrategy(node, soft=False),
+        )
+        .remote(job.model, job.work)
+    )
+
+
+def _name(job: str, node: str) -> str:
+    return f"{job}-{node}"
+
+
+def end_programs(ray: Any, job: str) -> None:
+    """Ends the machines' processes at once; otherwise they end when they have been idle for a while."""
+    for node in ray.nodes():
+        try:
+            ray.kill(ray.get_actor(_name(job, node["NodeID"]), namespace=_NAMESPACE))
+        except ValueError:  # there is none
+            continue
+
+
+class _NodeProgram:
+    """One program, and a thread with a session for each CPU that the machine gives."""
+
+    def __init__(self, model: Any, work: Work) -> None:
+        ray = import_ray()
+        context = ray.get_runtime_context()
+        processors = min(processors_of(ray, context.get_node_id()), available_processors())
+        self._pickled, self._work = model, work
+        self._threads = processors if work.threads is None else min(work.threads, processors)
+        self._lock = threading.Lock()
+        self._compute: Any = None
+        self._running = 0
+        self._last = time.monotonic()
+        self._pool = ThreadPoolExecutor(self._threads, "mpscnn")
+        threading.Thread(target=self._leave_when_idle, args=(context.current_actor,), daemon=True).start()
+
+    def run(self, table: Any) -> Any:
+        """A row for each photo."""
+        with self._lock:
+            self._running += 1
+            if self._compute is None:  # not when it is made: what fails here is told as it is
+                self._compute = _Compute(self._pickled, self._work)
+        try:
+            return self._compute.table(table, self._pool)
+        finally:
+            with self._lock:
+                self._running -= 1
+                self._last = time.monotonic()
+
+    def leave(self) -> None:
+        """Ends this process."""
+        import_ray().actor.exit_actor()
+
+    def _leave_when_idle(self, own: Any) -> None:
+        while True:
+            time.sleep(_IDLE / 4)
+            with self._lock:
+                idle = not self._running and time.monotonic() - self._last > _IDLE
+            if idle:
+                own.leave.remote()
+                return
+
+
+class _Compute:
+    """A model, and what is computed with it."""
+
+    def __init__(self, pickled: Any, work: Work) -> None:
+        model: Model = pickle.loads(pickled)
+        # A thread for each session: photos are independent, and so nothing waits for anything.
+        model._threads, model._sessions = 1, SessionPool(model.program, 1)
+        self._model, self._work = model, work
+        program = model.program
+        if work.layers:
+            self._extractor = model.features(work.layers, pooling=work.pooling)
+            program = self._extractor.program
+        self._origin = {"model": model.name, "device": program.device, "precision": program.precision}
+        self._schema = result_columns(work.task, work.layers)
+
+    def table(self, table: Any, pool: ThreadPoolExecutor) -> Any:
+        """A row for each row of a table: the photo's name, the other columns, and the result."""
+        pa, columns = import_arrow(), self._work.columns
+        names = columns.names(table)
+        photos = table.column(columns.photo)
+        masks = [None] * len(names) if self._work.mask is None else table.column(self._work.mask).to_pylist()
+        records = list(pool.map(self._record, photos, names, masks))
+        results = pa.Table.from_pylist(records, schema=self._schema)
+        made = pa.table({IMAGE: pa.array(names, pa.string())})
+        others = [name for name in table.column_names if name not in (columns.photo, columns.name)]
+        for name, kept in kept_columns(others, results.column_names).items():
+            made = made.append_column(kept, table.column(name))
+        for name in results.column_names:
+            made = made.append_column(name, results.column(name))
+        return made
+
+    def _record(self, cell: Any, name: str, mask: bytes | None) -> dict[str, Any]:
+        try:
+            return {**self._origin, **self._computed(self._work.columns.photo_of(cell), mask)}
+        except (ImageError, ParameterError, ShapeError) as error:
+            return {**self._origin, ERROR: self._message(error, name), KIND: type(error).__name__}
+
+    def _message(self, error: Error, name: str) -> str:
+        """With the photo's name, which the bytes of a file do not tell."""
+        nameless = isinstance(error, ImageError) and not self._work.columns.are_paths
+        return f"{name}: {error}" if nameless else str(error)
+
+    def _computed(self, photo: Any, mask: bytes | None) -> dict[str, Any]:
+        work = self._work
+        if work.layers:
+            begun = time.perf_counter()
+            found = self._extractor.run(photo, **work.options)
+            record: dict[str, Any] = {layer: value.reshape(-1) for layer, value in found.items()}
+            record["milliseconds"] = round(1000.0 * (time.perf_counter() - begun), 3)
+            return record
+        result = self._model.predict(photo, **work.options)
+        if mask is None:
+            return record_of(result)
+        pairs = counted_pairs(os.fsdecode(mask), result.labels, classes_of_segmenter(self._model))
+        return {
+            "milliseconds": result.milliseconds,
+            "pairs": [
+                {"true": int(true), "found": int(named), "pixels": int(pairs[true, named])}
+                for true, named in np.argwhere(pairs)
+            ],
+        }

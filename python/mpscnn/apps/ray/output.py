@@ -1,0 +1,92 @@
+"""Rows written to one file, in their order."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Protocol
+
+from mpscnn._private.files import replacing
+from mpscnn.apps.ray.cluster import import_arrow
+from mpscnn.apps.ray.rows import IMAGE, KIND, json_of, result_of
+from mpscnn.errors import ParameterError
+from mpscnn.vision.photo_result import csv_text
+
+__all__ = ["ENDINGS", "check_output", "writer"]
+
+#: Of files that can be written.
+ENDINGS = (".parquet", ".jsonl", ".csv")
+
+
+class _Write(Protocol):
+    def __call__(self, table: Any, /) -> None:
+        """Appends a table of rows."""
+
+
+def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
+    """Before anything is computed. Raises ParameterError: another ending, or the file is there already."""
+    if path.suffix.lower() not in endings:
+        raise ParameterError(f"{path}: expected a name that ends in {', '.join(endings)}")
+    if path.exists():
+        raise ParameterError(
+            f"{path}: is there already; nothing is computed. Remove it, or choose another name"
+        )
+
+
+@contextmanager
+def writer(path: Path) -> Iterator[_Write]:
+    """Writes a new file as its ending says, which is there when it is complete.
+
+    Raises ParameterError where it cannot be written, which shows before the first row.
+    """
+    check_output(path)
+    with replacing(path, ParameterError) as file:
+        ending = path.suffix.lower()
+        if ending == ".parquet":
+            with _parquet(file) as write:
+                yield write
+        elif ending == ".jsonl":
+            yield lambda table: _write_lines(file, table)
+        else:
+            yield _CsvTable(file)
+
+
+@contextmanager
+def _parquet(file: Any) -> Iterator[_Write]:
+    pa = import_arrow()
+    opened: list[Any] = []
+
+    def write(table: Any) -> None:
+        if not opened:
+            opened.append(pa.parquet.ParquetWriter(file, table.schema))
+        opened[0].write_table(table)
+
+    try:
+        yield write
+    finally:
+        for one in opened:
+            one.close()
+
+
+def _write_lines(file: Any, table: Any) -> None:
+    for row in table.to_pylist():
+        file.write(json.dumps(json_of(row)).encode() + b"\n")
+
+
+class _CsvTable:
+    """A line for each class, object or area; none for a photo that failed."""
+
+    def __init__(self, file: Any) -> None:
+        self._file = file
+        self._begun = False
+
+    def __call__(self, table: Any, /) -> None:
+        for row in table.to_pylist():
+            if row[KIND] is None:
+                result = result_of(row)
+                head = [] if self._begun else [(IMAGE, *result.columns)]
+                self._begun = True
+                lines = csv_text([*head, *((row[IMAGE], *cells) for cells in result.rows())])
+                self._file.write(lines.encode("utf-8", "backslashreplace"))

@@ -1,0 +1,140 @@
+"""Results as rows of a table, and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mpscnn import errors
+from mpscnn.apps.ray.cluster import import_arrow
+from mpscnn.vision.detection import Box, Detection, Detections
+from mpscnn.vision.photo_result import Cell, PhotoResult
+from mpscnn.vision.results import Classification, Prediction
+from mpscnn.vision.segmentation import Area
+
+__all__ = [
+    "ERROR",
+    "IMAGE",
+    "KIND",
+    "NO_NAME",
+    "Areas",
+    "error_of",
+    "json_of",
+    "kept_columns",
+    "record_of",
+    "result_columns",
+    "result_of",
+]
+
+#: The column with the photo's name.
+IMAGE = "image"
+#: Stands there where the source has null.
+NO_NAME = "(no name)"
+#: Those of a photo that cannot be computed: the message, and the class in `mpscnn.errors`.
+ERROR, KIND = "error", "error_kind"
+
+
+def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
+    """The columns of results, in Arrow's types.
+
+    `task` is a model's, "features" with `layers`, or "masks": pixels by their true class and the class found.
+    """
+    pa = import_arrow()
+    text, whole, real = pa.string(), pa.int64(), pa.float64()
+    labelled = [("label", text), ("index", whole)]
+    size = [("width", whole), ("height", whole)]
+    found: dict[str, list[tuple[str, Any]]] = {
+        "classification": [
+            ("predictions", pa.list_(pa.struct([("label", text), ("probability", real), ("index", whole)])))
+        ],
+        "detection": [
+            *size,
+            ("detections", pa.list_(pa.struct([*labelled, ("score", real), ("box", pa.list_(real))]))),
+        ],
+        "segmentation": [
+            *size,
+            ("areas", pa.list_(pa.struct([*labelled, ("pixels", whole), ("fraction", real)]))),
+        ],
+        "features": [(layer, pa.list_(pa.float32())) for layer in layers],
+        "masks": [("pairs", pa.list_(pa.struct([("true", whole), ("found", whole), ("pixels", whole)])))],
+    }
+    origin = [("model", text), ("device", text), ("precision", text), ("milliseconds", real)]
+    return pa.schema([*origin, *found[task], (ERROR, text), (KIND, text)])
+
+
+def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str]:
+    """What the columns of a source are called beside those of results: where both have a name, "source_" is put before.
+
+    Keys are the source's names.
+    """
+    own = {IMAGE, *results}
+    names = list(source)
+    taken = own.union(names)
+    kept: dict[str, str] = {}
+    for name in names:
+        kept[name] = name
+        while name in own and kept[name] in taken:
+            kept[name] = f"source_{kept[name]}"
+        taken.add(kept[name])
+    return kept
+
+
+def record_of(result: PhotoResult) -> dict[str, Any]:
+    """A photo's result; boxes have all their digits."""
+    record = result.to_dict()
+    if isinstance(result, Detections):
+        for entry, one in zip(record["detections"], result, strict=True):
+            entry["box"] = list(one.box)
+    return record
+
+
+@dataclass(frozen=True, eq=False)
+class Areas(PhotoResult):
+    """Of a segmentation what a row has: no pixels."""
+
+    size: tuple[int, int]
+    areas: tuple[Area, ...]
+    device: str
+    precision: str
+    reason: str
+    milliseconds: float
+    columns = ("label", "index", "pixels", "fraction")
+
+    def rows(self) -> list[tuple[Cell, ...]]:
+        """A row for each class on the photo."""
+        return [(area.label, area.index, area.pixels, area.fraction) for area in self.areas]
+
+    def _found(self) -> dict[str, Any]:
+        return {"width": self.size[0], "height": self.size[1], "areas": [vars(area) for area in self.areas]}
+
+
+def result_of(row: Mapping[str, Any]) -> PhotoResult:
+    """The result that became a row which has no error."""
+    origin: tuple[Any, ...] = row["device"], row["precision"], "", row["milliseconds"]
+    if "predictions" in row:
+        return Classification(tuple(Prediction(**entry) for entry in row["predictions"]), *origin)
+    size = row["width"], row["height"]
+    if "detections" in row:
+        found = tuple(
+            Detection(entry["label"], entry["score"], Box(*entry["box"]), entry["index"])
+            for entry in row["detections"]
+        )
+        return Detections(found, size, *origin)
+    return Areas(size, tuple(Area(**entry) for entry in row["areas"]), *origin)
+
+
+def error_of(row: Mapping[str, Any]) -> errors.Error | None:
+    """What went wrong with a row's photo; None: nothing."""
+    if row[KIND] is None:
+        return None
+    kind: type[errors.Error] = getattr(errors, row[KIND])
+    return kind(row[ERROR])
+
+
+def json_of(row: Mapping[str, Any]) -> dict[str, Any]:
+    """A row as the commands print it with --json: boxes rounded, and nothing that is missing."""
+    shown = {name: value for name, value in row.items() if value is not None}
+    if shown.get("detections"):
+        shown |= result_of(row).to_dict()
+    return shown

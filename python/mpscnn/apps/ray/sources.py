@@ -1,0 +1,238 @@
+"""Where photos come from: folders and lists of files, Parquet files of image bytes, datasets of Ray's."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.files import is_folder
+from mpscnn.apps.ray.cluster import import_arrow
+from mpscnn.apps.ray.rows import IMAGE, NO_NAME
+from mpscnn.errors import ImageError, ParameterError
+from mpscnn.vision.photo_list import STDIN, photo_paths
+
+__all__ = ["Columns", "Source", "columns_of", "from_paths", "open_source"]
+
+#: Of a source of paths the column with a path's bytes: names of files need not be text.
+_PATH = "path of the photo"
+_PARQUET = ".parquet"
+#: What a column with names is usually called.
+_NAMES = (IMAGE, "name", "path", "file_name", "filename", "key", "id")
+#: Of a batch: names of files, or photos themselves, which may be large.
+_MOST_NAMES = 256
+_MOST_PHOTOS = 64
+#: Files that are opened at once, since those of a network take their time.
+_READERS = 16
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table have the photos and their names."""
+
+    photo: str
+    kind: str
+    """"path", "bytes", or "struct" of both, as Hugging Face's datasets have."""
+    name: str | None
+
+    @property
+    def are_paths(self) -> bool:
+        """Whether photos are files, and not bytes."""
+        return self.kind == "path"
+
+    def photo_of(self, cell: Any) -> Any:
+        """A photo as `mpscnn.open_photo` takes it. Raises ImageError where there is none."""
+        value, place = cell.as_py(), self.photo
+        if self.kind == "struct" and value is not None:
+            value, place = value["bytes"], f"{self.photo}.bytes"
+        if value is None:
+            raise ImageError(f"there is no photo in this row: its {place} is null")
+        return os.fsdecode(value) if self.are_paths else value
+
+    def names(self, table: Any) -> list[str]:
+        """The names of a table's photos; of those that have none what stands for it."""
+        if self.name is not None:
+            found = table.column(self.name).to_pylist()
+        else:
+            found = [cell and cell["path"] for cell in table.column(self.photo).to_pylist()]
+        return [NO_NAME if name is None else name for name in found]
+
+
+@dataclass(frozen=True)
+class Source:
+    """Photos in a dataset of Ray's."""
+
+    dataset: Any
+    columns: Columns
+    names: tuple[str, ...] | None
+    """Of the photos in order, where they are known."""
+    rows: int | None
+    """Of a batch; None: as the blocks of the dataset are."""
+    unread: tuple[ImageError, ...] = ()
+    """Folders without photos and patterns that match none, beside others."""
+
+
+def open_source(
+    ray: Any, source: Any, photo_column: str | None, name_column: str | None, machines: int
+) -> Source:
+    """Of what `mpscnn.ray.map` takes.
+
+    Raises:
+        ImageError: there is no photo, or a file is no Parquet. ParameterError: columns that cannot be told.
+    """
+    if isinstance(source, ray.data.Dataset):
+        schema = source.schema()
+        if schema is None:
+            raise ImageError("the dataset is empty")
+        columns = columns_of(_arrow_schema(schema), "the dataset", photo_column, name_column)
+        return Source(source, columns, None, _MOST_PHOTOS)
+    arguments = _arguments(source)
+    if files := _parquet_files(arguments):
+        columns = _columns_of_files(files, photo_column, name_column)
+        try:
+            dataset = ray.data.read_parquet(files)
+        except (TypeError, ValueError) as error:  # pyarrow's own are such
+            raise ParameterError(f"{files[0]} and those behind it are not of one table: {error}") from error
+        return Source(dataset, columns, None, _MOST_PHOTOS)
+    if photo_column is not None or name_column is not None:
+        raise ParameterError("photo_column and name_column are for Parquet files and datasets")
+    paths, failures = photo_paths(arguments)
+    if STDIN in paths:
+        raise ParameterError(f"{STDIN}: standard input is not there on other machines")
+    if not paths:
+        raise failures[0] if failures else ImageError("no photo is given")
+    return from_paths(ray, paths, {}, machines, tuple(failures))
+
+
+def from_paths(
+    ray: Any,
+    paths: Sequence[str],
+    others: dict[str, Sequence[Any]],
+    machines: int,
+    unread: tuple[ImageError, ...] = (),
+) -> Source:
+    """Photos of files, in their order, with other columns."""
+    pa = import_arrow()
+    names = [os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths]
+    # So that every machine gets several batches, and those that are faster more.
+    rows = max(1, min(_MOST_NAMES, -(-len(paths) // (4 * machines))))
+    table = pa.table(
+        {IMAGE: names, _PATH: pa.array([os.fsencode(path) for path in paths], pa.binary()), **others}
+    )
+    blocks = [table.slice(start, rows).combine_chunks() for start in range(0, len(paths), rows)]
+    return Source(ray.data.from_arrow(blocks), Columns(_PATH, "path", IMAGE), tuple(names), None, unread)
+
+
+def _arguments(source: Any) -> list[str]:
+    given = [source] if isinstance(source, (str, os.PathLike)) else source
+    if not isinstance(given, Sequence) or not all(isinstance(one, (str, os.PathLike)) for one in given):
+        raise ParameterError(
+            f"expected a folder, files or a dataset of Ray Data, got {type(source).__name__}"
+        )
+    names = [os.fspath(one) for one in given]
+    for name in names:
+        if "://" in name:
+            raise ParameterError(
+                f"{name}: addresses are read by Ray: mpscnn.ray.map(ray.data.read_parquet({name!r}), ...)"
+            )
+    return names
+
+
+def _parquet_files(arguments: Sequence[str]) -> list[str]:
+    """The Parquet files that are named or lie in a folder, by name; none where the arguments are photos."""
+    files: list[str] = []
+    photos: list[str] = []
+    for name in arguments:
+        if is_folder(name):
+            inner = sorted(str(path) for path in Path(name).rglob(f"*{_PARQUET}") if path.is_file())
+            files += inner
+            photos += [] if inner else [name]
+        elif name.lower().endswith(_PARQUET):
+            files.append(name)
+        else:
+            photos.append(name)
+    if files and photos:
+        raise ParameterError(
+            f"{files[0]} is a Parquet file and {photos[0]} is not: take them one after the other"
+        )
+    return files
+
+
+def _columns_of_files(files: Sequence[str], photo: str | None, name: str | None) -> Columns:
+    """Which all of them must have. Looks at the end of each, so that damage is told before anything is computed."""
+    found = None
+    with ThreadPoolExecutor(_READERS) as readers:
+        for path, schema in zip(files, readers.map(_parquet_schema, files), strict=True):
+            found = columns_of(schema, path, photo, name)
+            photo, name = found.photo, found.name
+    assert found is not None
+    return found
+
+
+def _parquet_schema(path: str) -> Any:
+    pa = import_arrow()
+    try:
+        return pa.parquet.read_schema(path)
+    except (OSError, ValueError) as error:  # pyarrow's own are such
+        raise ImageError(f"{path}: cannot be read as a Parquet file: {error}") from error
+
+
+def _arrow_schema(schema: Any) -> Any:
+    pa = import_arrow()
+    base = schema.base_schema
+    if isinstance(base, pa.Schema):
+        return base
+    return pa.schema(list(zip(schema.names, schema.types, strict=True)))
+
+
+def columns_of(schema: Any, place: str, photo: str | None, name: str | None) -> Columns:
+    """The columns with photos and names, as given, or if the types and usual names tell them."""
+    pa = import_arrow()
+    types = {field.name: field.type for field in schema}
+    for given in (photo, name):
+        if given is not None and given not in types:
+            raise ParameterError(f"{place}: has no column {given!r}, but {', '.join(types)}")
+    kinds = {column: _kind(pa, kind) for column, kind in types.items()}
+    if photo is None:
+        photos = [column for column, kind in kinds.items() if kind in ("bytes", "struct")]
+        photos = photos or [column for column in _NAMES if kinds.get(column) == "path"][:1]
+        if len(photos) != 1:
+            what = (
+                f"several columns that could be photos: {', '.join(photos)}"
+                if photos
+                else "no column of photos"
+            )
+            raise ParameterError(
+                f"{place}: has {what}; its columns are {', '.join(types)}: give photo_column"
+            )
+        photo = photos[0]
+    kind = kinds[photo]
+    if kind is None:
+        raise ParameterError(f"{place}: the column {photo!r} is {types[photo]}, not bytes or paths of photos")
+    if name is None and kind == "path":
+        name = photo
+    elif name is None and kind == "bytes":
+        texts = [column for column, one in kinds.items() if one == "path"]
+        usual = [column for column in _NAMES if column in texts]
+        if not usual and len(texts) != 1:
+            raise ParameterError(
+                f"{place}: which column has the photos' names? Its columns are "
+                f"{', '.join(types)}: give name_column"
+            )
+        name = (usual or texts)[0]
+    elif name is not None and kinds[name] != "path":
+        raise ParameterError(f"{place}: the column {name!r} is {types[name]}, not text")
+    return Columns(photo, kind, name)
+
+
+def _kind(pa: Any, kind: Any) -> str | None:
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind):
+        return "bytes"
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        return "path"
+    if pa.types.is_struct(kind) and {"bytes", "path"} <= {field.name for field in kind}:
+        return "struct"
+    return None

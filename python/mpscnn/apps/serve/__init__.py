@@ -1,0 +1,5 @@
+"""Models over HTTP: `mpscnn serve`, and what it is made of.
+
+`mpscnn.apps.serve.packages.require_packages` says what is missing; the other modules import FastAPI and uvicorn, which
+`pip install "mpscnn[serve]"` brings.
+"""

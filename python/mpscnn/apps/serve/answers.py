@@ -1,0 +1,180 @@
+"""Answers: results of photos in the form that a client accepts, and tensors of the Open Inference Protocol."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from fastapi import Response
+from numpy.typing import NDArray
+
+from mpscnn.apps.serve.failures import RefusedError
+from mpscnn.apps.serve.tensors import TYPES, InferRequest
+from mpscnn.errors import UnsupportedError
+from mpscnn.vision.photo import Photo
+from mpscnn.vision.segmentation import Segmentation
+
+__all__ = [
+    "JPEG",
+    "JSON",
+    "JSON_NUMBER",
+    "PNG",
+    "Answer",
+    "accepted",
+    "answer_bytes",
+    "json_bytes",
+    "picture",
+]
+
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
+
+_JPEG_SIDE = 65_500  # libjpeg's limit
+_BUFFERED = 65_536  # bytes that a connection takes at once
+_PART = 262_144  # bytes that are given to a connection at a time
+_AT_ONCE = 8_192  # numbers that are written as JSON at a time
+
+#: The most bytes of an output's number in JSON, with a comma: as -1.1754943508222875e-38, all of float64's 17 digits.
+JSON_NUMBER = 24
+
+_TYPE_NAMES = {dtype: name for name, dtype in TYPES.items()}
+
+JSON = "application/json"
+PNG = "image/png"
+JPEG = "image/jpeg"
+
+
+def accepted(accept: str, offered: Sequence[str]) -> str:
+    """Return the offered media type with the highest quality in an Accept header; the first one if several have it.
+
+    Raise RefusedError with 406 if there is none.
+    """
+    if accept in ("", "*/*"):
+        return offered[0]
+    # The range that names a type most exactly counts (RFC 9110, 12.5.1).
+    qualities: dict[str, float] = {}
+    for entry in accept.lower().split(",")[:50]:
+        name, *parameters = (part.strip() for part in entry.split(";"))
+        quality = 1.0
+        for parameter in parameters:
+            if parameter.startswith("q="):
+                try:
+                    quality = float(parameter[2:])
+                except ValueError:
+                    quality = 0.0
+        qualities[name] = quality
+    best, most = "", 0.0
+    for kind in offered:
+        ranges = (kind, kind.partition("/")[0] + "/*", "*/*")
+        quality = next((qualities[name] for name in ranges if name in qualities), 0.0)
+        if quality > most:
+            best, most = kind, quality
+    if not best:
+        raise RefusedError(
+            HTTPStatus.NOT_ACCEPTABLE,
+            "NotAcceptable",
+            f"answers are {', '.join(offered)}, not {accept[:200]}",
+        )
+    return best
+
+
+class Answer(Response):  # type: ignore[misc]
+    """A response that is sent as the client takes it, and holds its share of memory until then."""
+
+    body: bytes
+
+    def __init__(self, content: bytes, held: ExitStack, **options: Any) -> None:
+        super().__init__(content, **options)
+        self._held = held
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Send it."""
+        with self._held:
+            if len(self.body) < _BUFFERED:
+                await super().__call__(scope, receive, send)
+                return
+            body, self.body = memoryview(self.body), b""
+            await send(
+                {"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers}
+            )
+            while len(body):
+                part, body = body[:_PART], body[_PART:]
+                await send({"type": "http.response.body", "body": bytes(part), "more_body": True})
+            await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+def picture(result: Any, photo: Photo, kind: str) -> bytes:
+    """Draw what was found on the photo. As PNG, a segmentation is its mask, whose pixels are class numbers.
+
+    Raise UnsupportedError for a picture that is too large for JPEG.
+    """
+    as_mask = kind == PNG and isinstance(result, Segmentation)
+    drawn = result.label_picture() if as_mask else result.draw(photo)
+    stream = io.BytesIO()
+    if kind == PNG:
+        drawn.save(stream, "PNG", compress_level=1)
+    elif max(drawn.size) > _JPEG_SIDE:
+        width, height = drawn.size
+        raise UnsupportedError(
+            f"the picture has {width} x {height} pixels, and JPEG {_JPEG_SIDE:,} a side at most: ask for {PNG}"
+        )
+    else:
+        drawn.convert("RGB").save(stream, "JPEG", quality=90)
+    return stream.getvalue()
+
+
+def json_bytes(value: Any) -> bytes:
+    """Encode a value without spaces. Raise ValueError for NaN and infinities, which JSON does not have."""
+    return _encode(value).encode()
+
+
+def answer_bytes(
+    head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
+) -> tuple[bytes, int | None]:
+    """Return a response's body, and how many of its bytes are JSON; None: all. `head` has its other members.
+
+    Raises:
+        UnsupportedError: numbers that JSON does not have.
+    """
+    # A stream does not copy what it has written when its content is asked for.
+    stream = io.BytesIO()
+    stream.write(json_bytes(head)[:-1] + b',"outputs":[')
+    contents: list[NDArray[Any]] = []
+    for number, (name, array) in enumerate(outputs.items()):
+        entry: dict[str, Any] = {
+            "name": name,
+            "datatype": _TYPE_NAMES[array.dtype],
+            "shape": list(array.shape),
+        }
+        if request.is_binary(name):
+            contents.append(np.ascontiguousarray(array))
+            entry["parameters"] = {"binary_data_size": array.nbytes}
+        stream.write(b"," if number else b"")
+        stream.write(json_bytes(entry))
+        if not request.is_binary(name):
+            stream.seek(-1, io.SEEK_CUR)
+            _write_numbers(stream, array.reshape(-1))
+    stream.write(b"]}")
+    length = stream.tell()
+    for array in contents:
+        stream.write(array.data)
+    return stream.getvalue(), length if contents else None
+
+
+def _write_numbers(stream: io.BytesIO, numbers: NDArray[Any]) -> None:
+    """Write the last member of an object, a few numbers at a time: as objects they take eight times as much."""
+    stream.write(b',"data":[')
+    for start in range(0, len(numbers), _AT_ONCE):
+        try:
+            text = json_bytes(numbers[start : start + _AT_ONCE].tolist())
+        except ValueError:
+            raise UnsupportedError(
+                "an output has NaN or infinities, which JSON does not have: ask for binary data"
+            ) from None
+        stream.write(b"," if start else b"")
+        stream.write(memoryview(text)[1:-1])
+    stream.write(b"]}")

@@ -1,0 +1,54 @@
+"""The application: routes, guarded and observed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI, Response
+
+from mpscnn import _core
+from mpscnn.apps.serve.failures import add_failures
+from mpscnn.apps.serve.guard import OPEN, Guard
+from mpscnn.apps.serve.interface import complete_description
+from mpscnn.apps.serve.logs import Observed
+from mpscnn.apps.serve.metrics import CONTENT_TYPE_LATEST
+from mpscnn.apps.serve.model_routes import add_model_routes
+from mpscnn.apps.serve.page_files import add_page
+from mpscnn.apps.serve.photo_routes import add_photo_routes
+from mpscnn.apps.serve.protocol_routes import add_protocol_routes
+from mpscnn.apps.serve.reference import add_reference
+from mpscnn.apps.serve.service import Service
+
+__all__ = ["application"]
+
+
+def application(service: Service) -> Any:
+    """Return an ASGI application."""
+    app = FastAPI(
+        title="mpscnn",
+        version=_core.version(),
+        description="Photos through convolutional networks.",
+        docs_url=None,  # FastAPI's pages load scripts from elsewhere
+        redoc_url=None,
+    )
+    add_failures(app)
+    add_photo_routes(app, service)
+    add_protocol_routes(app, service)
+    add_model_routes(app, service)
+    add_reference(app)
+    public = add_page(app)
+
+    async def metrics() -> Any:
+        return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+
+    text = {"description": "In its text format.", "content": {"text/plain": {"schema": {"type": "string"}}}}
+    app.add_api_route(
+        "/metrics",
+        metrics,
+        summary="For Prometheus.",
+        tags=["service"],
+        openapi_extra={"responses": {"200": text}},
+        response_class=Response,
+    )
+    complete_description(app, service.settings.token is not None, OPEN)
+    return Observed(Guard(app, service.settings, public), service.metrics)

@@ -1,0 +1,140 @@
+"""Who may ask: clients with the token, and no pages of other sites. And the headers that browsers obey."""
+
+from __future__ import annotations
+
+import hmac
+import re
+from http import HTTPStatus
+from typing import Any
+from urllib.parse import urlsplit
+
+from mpscnn.apps.serve.failures import RefusedError, refusal_answer
+from mpscnn.apps.serve.settings import Settings, is_loopback
+
+__all__ = ["OPEN", "Guard"]
+
+#: Paths that need no token: monitors of processes have none.
+OPEN = {"/v2/health/live", "/v2/health/ready"}
+
+# The page loads nothing from elsewhere, and no other page frames it.
+_POLICY = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob: data:; "
+    "media-src 'self' blob: mediastream:; connect-src 'self'; worker-src 'self' blob:; manifest-src 'self'; "
+    "frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
+)
+_HEADERS = (
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"cross-origin-opener-policy", b"same-origin"),
+    (b"permissions-policy", b"camera=(self), microphone=(), geolocation=()"),
+)
+_HEAD_BYTES = 65_536
+_HEAD_FIELDS = 100
+_MOST_KNOWN = 100
+#: A Host header: an address in brackets or a name, and maybe a port.
+_HOST = re.compile(r"(?:\[([^\]]+)\]|([^\[\]@/?#:\s]+))(?::\d*)?")
+#: Fields that must be there once: of two, a proxy may take one and this service the other one.
+_ONCE = (b"host", b"authorization", b"origin", b"sec-fetch-site")
+_POLICY_NAME = b"content-security-policy"
+_POLICY_HEADER = (_POLICY_NAME, _POLICY.encode())
+
+
+class Guard:
+    """ASGI middleware that refuses requests which may not ask.
+
+    On loopback the Host header must be this machine's, so that a site whose name is made to point here (DNS rebinding)
+    gets nothing. A request with an Origin must come from a page of this service.
+
+    Args:
+        app: the application that is guarded.
+        settings: who may ask.
+        public: paths of the page's files, which need no token.
+    """
+
+    def __init__(self, app: Any, settings: Settings, public: frozenset[str]) -> None:
+        self._app = app
+        self._token = None if settings.token is None else settings.token.encode()
+        self._open = OPEN | public
+        self._any_host = not is_loopback(settings.host) and not settings.allowed_hosts
+        self._known: set[str] = set()
+        """Host headers that have been checked, and name this service."""
+        self._hosts = {name.lower() for name in (settings.host, *settings.allowed_hosts)}
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Answer one request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                headers = message["headers"] = list(message.get("headers", ()))
+                headers.extend(_HEADERS)
+                if all(name != _POLICY_NAME for name, _ in headers):
+                    headers.append(_POLICY_HEADER)
+            await send(message)
+
+        headers = dict(reversed(scope["headers"]))
+        refused = self._refusal(scope, headers)
+        app = self._app if refused is None else refusal_answer(scope["path"], refused)
+        await app(scope, receive, send_with_headers)
+
+    def _refusal(self, scope: Any, headers: dict[bytes, bytes]) -> RefusedError | None:
+        count = len(scope["raw_path"]) + len(scope["query_string"])
+        count += sum(len(name) + len(value) for name, value in scope["headers"])
+        if count > _HEAD_BYTES or len(scope["headers"]) > _HEAD_FIELDS:
+            return RefusedError(
+                HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "HeadTooLarge",
+                f"a request's head may have {_HEAD_BYTES:,} bytes and {_HEAD_FIELDS} fields",
+            )
+        if len(headers) < len(scope["headers"]) and any(
+            sum(name == once for name, _ in scope["headers"]) > 1 for once in _ONCE
+        ):
+            return RefusedError(
+                400, "BadRequest", "a field of the head that must be there once is there twice"
+            )
+        host = headers.get(b"host", b"").decode("latin-1").lower()
+        if not self._is_ours(host):
+            return RefusedError(
+                421, "UnknownHost", f"this service is not {host[:100]!r}; --allow-host gives it a name"
+            )
+        origin = headers.get(b"origin")
+        if origin is not None and _host_of(origin) != host:
+            return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
+        # Some requests of pages have no Origin, such as those for pictures.
+        if (
+            headers.get(b"sec-fetch-site") in (b"cross-site", b"same-site")
+            and scope["path"] not in self._open
+        ):
+            return RefusedError(403, "ForeignOrigin", "pages of other sites may not use this service")
+        if self._token is not None and scope["path"] not in self._open:
+            scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+            if not hmac.compare_digest(given, self._token) or scheme.lower() != b"bearer":
+                about = {"WWW-Authenticate": "Bearer"}
+                return RefusedError(401, "Unauthorized", "needs Authorization: Bearer TOKEN", about)
+        return None
+
+    def _is_ours(self, host: str) -> bool:
+        if self._any_host or host in self._known:
+            return True
+        ours = self._names_us(host)
+        if ours and len(self._known) < _MOST_KNOWN:
+            self._known.add(host)
+        return ours
+
+    def _names_us(self, host: str) -> bool:
+        found = _HOST.fullmatch(host)
+        if found is None:
+            return False
+        name = found[1] or found[2]
+        return is_loopback(name) or name in self._hosts
+
+
+def _host_of(origin: bytes) -> str | None:
+    """Return the host of an origin. None: no page has such an origin."""
+    try:
+        return urlsplit(origin.decode("latin-1").lower()).netloc
+    except ValueError:
+        return None

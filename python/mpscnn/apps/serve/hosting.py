@@ -1,0 +1,226 @@
+"""The models of a service, each compiled once, with the runners that all requests share."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections.abc import Iterable
+from concurrent.futures import Executor
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Literal
+
+from mpscnn._private.model_name import is_path
+from mpscnn._private.names import did_you_mean
+from mpscnn.apps.serve.failures import RefusedError
+from mpscnn.apps.serve.settings import check_threads
+from mpscnn.errors import ParameterError, UnsupportedError
+from mpscnn.model import Model, load
+from mpscnn.runner.runner import Runner
+
+__all__ = ["Compiled", "HostedModel", "Models", "host"]
+
+
+class Compiled:
+    """A model compiled for a device, with runners that are closed when the last request has given it back.
+
+    Only tasks of one event loop use it, but any thread may use the constructor, `tensors` and `output_shapes`.
+    """
+
+    def __init__(self, model: Model, inflight: int, batch: int, threads: int | Literal["auto"]) -> None:
+        self.model = model
+        self.threads = threads
+        self._inflight = inflight
+        self._batch = batch
+        self._users = 0
+        self._retired = False
+        self._photos: Runner[Any] | None = None
+        # No request waits for others to be computed together with.
+        self._tensors: Runner[Any] = Runner(model.program, inflight, threads=threads, max_batch=batch)
+        self._known_shapes: tuple[tuple[tuple[int, ...], ...], list[tuple[int, ...]]] | None = None
+        self._no_photos = ""
+        self.options = json.dumps(
+            {
+                "device": model.program.device,
+                "precision": model.program.precision,
+                "threads": self.threads_of_a_request,
+            }
+        )
+        """What requests are computed by, as JSON for the header of answers."""
+        try:
+            self._photos = Runner(model, inflight, threads=threads, max_batch=batch)
+        except UnsupportedError as error:
+            self._no_photos = str(error)
+
+    @property
+    def takes_photos(self) -> bool:
+        """Return whether the model says how a photo becomes its input."""
+        return self._photos is not None
+
+    @property
+    def photos(self) -> Runner[Any]:
+        """Return the runner for photos. Raise UnsupportedError for a model that takes none."""
+        if self._photos is None:
+            raise UnsupportedError(self._no_photos)
+        return self._photos
+
+    @property
+    def tensors(self) -> Runner[Any]:
+        """Return the runner for arrays."""
+        return self._tensors
+
+    def output_shapes(self, inputs: tuple[tuple[int, ...], ...]) -> list[tuple[int, ...]]:
+        """Return the shapes of the outputs. `Program.output_shapes` takes a while, so the latest are remembered."""
+        known = self._known_shapes
+        if known is None or known[0] != inputs:
+            known = self._known_shapes = inputs, self.model.program.output_shapes(*inputs)
+        return known[1]
+
+    @property
+    def threads_of_a_request(self) -> int | None:
+        """Return the threads of each request. None: it is computed on a GPU."""
+        return self._tensors.threads if self.model.program.device == "cpu" else None
+
+    def take(self) -> None:
+        """Keep the runners open until `give_back`."""
+        self._users += 1
+
+    def give_back(self) -> None:
+        """End what `take` began."""
+        self._users -= 1
+        if self._retired and not self._users:
+            self._close()
+
+    def retire(self) -> None:
+        """Close the runners as soon as no request uses them."""
+        self._retired = True
+        if not self._users:
+            self._close()
+
+    def _close(self) -> None:
+        """Close the runners. Nothing waits, since no frame is under way."""
+        for runner in (self._photos, self._tensors):
+            if runner is not None:
+                runner.close()
+
+
+class HostedModel:
+    """A model with the name that requests give."""
+
+    def __init__(self, name: str, compiled: Compiled) -> None:
+        self.name = name
+        self.compiled = compiled
+        self._changing = asyncio.Lock()
+
+    @property
+    def task(self) -> str:
+        """Return `Model.task`."""
+        return self.compiled.model.task
+
+    def describe(self) -> dict[str, Any]:
+        """Describe the model, for clients that choose among models."""
+        compiled, model = self.compiled, self.compiled.model
+        program = model.program
+        shape = next(iter(program.inputs.values()))
+        size = {"height": shape[1], "width": shape[2]} if len(shape) == 4 else None
+        return {
+            "name": self.name,
+            "task": model.task,
+            "photos": compiled.takes_photos,
+            "labels": model.labels,
+            "input": size,
+            "device": program.device,
+            "device_name": program.device_name,
+            "precision": program.precision,
+            "weights": program.weight_type,
+            "accumulate": program.accumulate,
+            "winograd": program.winograd,
+            "reason": program.reason,
+            "threads": compiled.threads_of_a_request,
+        }
+
+    async def change(self, pool: Executor, *, threads: int | Literal["auto"], **options: Any) -> None:
+        """Compile the model once more, next to the running one, and answer later requests with that.
+
+        Args:
+            pool: the threads in which it is compiled.
+            threads: as of `mpscnn.load`, but at most the cores of this machine (`check_threads`).
+            options: as of `mpscnn.load`.
+
+        Raises:
+            ParameterError, DeviceError, UnsupportedError: as `mpscnn.load`; the running one stays.
+        """
+        check_threads(threads)
+
+        def compile_again() -> Compiled:
+            core = self.compiled.model._core
+            model = Model(core, threads=threads, **options)
+            return Compiled(model, self.compiled._inflight, self.compiled._batch, threads)
+
+        async with self._changing:
+            made = await asyncio.get_running_loop().run_in_executor(pool, compile_again)
+            old, self.compiled = self.compiled, made
+            old.retire()
+
+
+class Models:
+    """All models of a service, in the order of the command line."""
+
+    def __init__(self, models: Iterable[HostedModel]) -> None:
+        self._by_name: dict[str, HostedModel] = {}
+        for model in models:
+            if model.name in self._by_name:
+                raise ParameterError(
+                    f"two models are called {model.name!r}: a file's name without its suffix is its model's"
+                )
+            self._by_name[model.name] = model
+
+    def __iter__(self) -> Any:
+        return iter(self._by_name.values())
+
+    def named(self, name: str) -> HostedModel:
+        """Return the model of a name. Raise RefusedError with 404."""
+        if name not in self._by_name:
+            raise RefusedError(
+                HTTPStatus.NOT_FOUND,
+                "UnknownModel",
+                f"there is no model {name[:100]!r}{did_you_mean(name[:100], list(self._by_name))}; "
+                f"served are {', '.join(self._by_name)}",
+            )
+        return self._by_name[name]
+
+    def for_task(self, name: str | None, task: str) -> HostedModel:
+        """Return the named model, or the first one for the task. Raise RefusedError, UnsupportedError."""
+        if name is not None:
+            model = self.named(name)
+            if model.task != task:
+                raise UnsupportedError(f"model {name!r} is for {model.task}, not for {task}")
+            return model
+        for model in self._by_name.values():
+            if model.task == task:
+                return model
+        raise RefusedError(HTTPStatus.NOT_FOUND, "UnknownModel", f"no model for {task} is served")
+
+    def close(self) -> None:
+        """Close all models when the service ends."""
+        for model in self._by_name.values():
+            model.compiled.retire()
+
+
+def host(
+    source: str | os.PathLike[str],
+    inflight: int,
+    batch: int = 1,
+    *,
+    threads: int | Literal["auto"] = "auto",
+    **options: Any,
+) -> HostedModel:
+    """Load a model with the options of `mpscnn.load`.
+
+    Its name is the registry's, or that of its file without the suffix. Raises as `mpscnn.load` does.
+    """
+    text = os.fspath(source)
+    name = Path(text).stem if is_path(text) else text
+    model = load(source, threads=threads, **options)
+    return HostedModel(name, Compiled(model, inflight, batch, threads))

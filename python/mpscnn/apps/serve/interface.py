@@ -1,0 +1,116 @@
+"""The OpenAPI description: what all operations have in common, and how they fail."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection
+from typing import Any
+
+from fastapi import FastAPI
+
+from mpscnn.apps.serve.answers import JSON
+
+__all__ = ["JSON_ANSWER", "complete_description", "failures"]
+
+_ABOUT_FAILURES = {
+    400: "ImageError, ParameterError, ShapeError, BadRequest: the photo or the tensors cannot be read, an option is "
+    "wrong, or it is not HTTP.",
+    401: "Unauthorized: the token is missing or wrong.",
+    403: "ForeignOrigin: a browser asks for a page of another site.",
+    404: "UnknownModel, NotFound: there is no such model, version or path.",
+    406: "NotAcceptable: no media type of the Accept header is answered.",
+    408: "BodyTooSlow: the body had not come completely in time.",
+    413: "TooManyBytes, ImageError, TooManyTensorBytes: the body, a photo, or what they become is too large.",
+    415: "UnsupportedCoding: the body is compressed.",
+    421: "UnknownHost: the Host header is not this service's.",
+    422: "UnsupportedError, DeviceError, WeightsError: the model is for another task; no such device.",
+    431: "HeadTooLarge: the request's head has too many bytes or fields.",
+    503: "QueueFull, TooManyBytesHeld: busy; Retry-After says when to ask again.",
+    504: "DeadlineExceeded: the request had come, but there was no result in time.",
+}
+_OF_ALL = (400, 403, 408, 421, 431, 503)
+_PARAMETERS = {"name": "Of a model that is served.", "version": "Each model has the version 1."}
+_FAILURE = {
+    "type": "object",
+    "required": ["error"],
+    "properties": {
+        "error": {"type": "string", "description": "The kind; under /v2 what is wrong, for people."},
+        "message": {"type": "string", "description": "What is wrong, for people; not under /v2."},
+        "kind": {"type": "string", "description": "The kind, under /v2."},
+    },
+}
+_TOKEN = "token"
+
+
+#: An answer with a JSON object.
+JSON_ANSWER = {"description": "What is asked for.", "content": {JSON: {"schema": {"type": "object"}}}}
+
+
+def failures(*statuses: int) -> dict[str, Any]:
+    """Describe answers of an operation that not all operations have."""
+    return {str(status): _failure(status) for status in statuses}
+
+
+def _failure(status: int) -> dict[str, Any]:
+    answer: dict[str, Any] = {
+        "description": _ABOUT_FAILURES[status],
+        "content": {JSON: {"schema": {"$ref": "#/components/schemas/Failure"}}},
+    }
+    if status == 503:
+        answer["headers"] = {"Retry-After": {"description": "Seconds.", "schema": {"type": "integer"}}}
+    return answer
+
+
+def complete_description(app: FastAPI, secured: bool, is_open: Collection[str]) -> None:
+    """Complete an application's description with what all routes have in common.
+
+    Args:
+        app: whose routes are all there.
+        secured: whether requests need a token.
+        is_open: paths that need none.
+    """
+    described: Callable[[], dict[str, Any]] = app.openapi
+    made: list[dict[str, Any]] = []
+
+    def complete() -> dict[str, Any]:
+        if not made:
+            made.append(_completed(described(), secured, is_open))
+        return made[0]
+
+    app.openapi = complete
+
+
+def _completed(schema: dict[str, Any], secured: bool, is_open: Collection[str]) -> dict[str, Any]:
+    paths = {
+        path: {
+            method: _operation(path, method, about, secured and path not in is_open)
+            for method, about in methods.items()
+        }
+        for path, methods in schema["paths"].items()
+    }
+    components: dict[str, Any] = {"schemas": {"Failure": _FAILURE}}
+    if secured:
+        about = "The service's --token."
+        components["securitySchemes"] = {_TOKEN: {"type": "http", "scheme": "bearer", "description": about}}
+    return {**schema, "paths": paths, "components": components}
+
+
+def _operation(path: str, method: str, about: dict[str, Any], secured: bool) -> dict[str, Any]:
+    in_path = [
+        {
+            "name": name,
+            "in": "path",
+            "required": True,
+            "schema": {"type": "string"},
+            "description": _PARAMETERS[name],
+        }
+        for name in re.findall(r"\{(\w+)\}", path)
+    ]
+    answers = {**about["responses"], **failures(*_OF_ALL, *([401] if secured else []))}
+    return {
+        **about,
+        "operationId": "_".join([method, *re.findall(r"\w+", path)]),
+        "parameters": [*in_path, *about.get("parameters", ())],
+        "responses": dict(sorted(answers.items())),
+        "security": [{_TOKEN: []}] if secured else [],
+    }

@@ -1,0 +1,138 @@
+"""`/v1/models`: what is served, how fast its layers are, and on which device; `/v1/devices`: what there is."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+
+from mpscnn._private.processors import available_processors
+from mpscnn.apps.serve.answers import JSON
+from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.interface import JSON_ANSWER, failures
+from mpscnn.apps.serve.service import Service
+from mpscnn.errors import ParameterError
+from mpscnn.runtime.explanation import fixed_shape
+from mpscnn.runtime.library import devices
+
+__all__ = ["add_model_routes"]
+
+_MOST_RUNS = 100
+_RUNS = 10
+_MOST_BYTES = 10_000
+_OPTIONS_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "device": {"type": "string", "default": "auto"},
+        "precision": {"type": "string", "default": "auto"},
+        "weights": {"type": "string", "default": "auto"},
+        "accumulate": {"type": "string", "default": "auto"},
+        "winograd": {"type": "boolean", "default": True},
+        "threads": {
+            "description": "Of each request, at most the cores of this machine; auto: the cores are shared out.",
+            "oneOf": [{"type": "integer"}, {"const": "auto"}],
+            "default": "auto",
+        },
+    },
+}
+
+
+def add_model_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes that show models, and compile them for another device."""
+
+    async def list_models() -> Any:
+        return JSONResponse({"models": [model.describe() for model in service.models]})
+
+    async def show_model(request: Request) -> Any:
+        return JSONResponse(service.models.named(request.path_params["name"]).describe())
+
+    async def list_devices() -> Any:
+        return JSONResponse({"devices": devices(), "processors": available_processors()})
+
+    async def profile(request: Request) -> Any:
+        ends = service.deadline(request)
+        hosted = service.models.named(request.path_params["name"])
+        text = request.query_params.get("runs", str(_RUNS))
+        if not text.isdecimal() or not 1 <= int(text[:9]) <= _MOST_RUNS:
+            raise ParameterError(f"runs must be a number from 1 to {_MOST_RUNS}, got {text[:100]!r}")
+
+        def measured(compiled: Compiled) -> bytes:
+            return _profile(compiled, int(text)).encode()
+
+        content = await service.compute(request, hosted, ends, measured)
+        return Response(content, media_type=JSON)
+
+    async def change_options(request: Request) -> Any:
+        ends = service.deadline(request)
+        hosted = service.models.named(request.path_params["name"])
+        with service.bodies.share() as share:
+            wanted = _options(await service.read(request, ends, share, _MOST_BYTES))
+        await hosted.change(service.pool, **wanted)
+        return JSONResponse(hosted.describe())
+
+    def add(
+        path: str, route: Any, summary: str, *statuses: int, method: str = "GET", **described: Any
+    ) -> None:
+        about = {**described, "responses": {"200": JSON_ANSWER, **failures(*statuses)}}
+        app.add_api_route(
+            path,
+            route,
+            methods=[method],
+            summary=summary,
+            tags=["models"],
+            openapi_extra=about,
+            response_class=Response,
+        )
+
+    add("/v1/models", list_models, "All models.")
+    add("/v1/models/{name}", show_model, "One model.", 404)
+    add("/v1/devices", list_devices, "Devices of this machine.")
+    add(
+        "/v1/models/{name}/profile",
+        profile,
+        "The time of each step of the network, with random numbers as its input.",
+        *(404, 504),
+        parameters=[
+            {
+                "name": "runs",
+                "in": "query",
+                "required": False,
+                "schema": {"type": "integer", "minimum": 1, "maximum": _MOST_RUNS, "default": _RUNS},
+            }
+        ],
+    )
+    add(
+        "/v1/models/{name}/options",
+        change_options,
+        "Computes later requests on another device, in other numbers or by other threads.",
+        *(404, 413, 415, 422),
+        method="POST",
+        requestBody={"required": True, "content": {JSON: {"schema": _OPTIONS_SCHEMA}}},
+    )
+
+
+def _options(body: bytearray) -> dict[str, Any]:
+    """Return arguments of `HostedModel.change`, whose values `mpscnn.load` checks. Raise ParameterError."""
+    try:
+        given = json.loads(body)
+    except (ValueError, RecursionError):
+        raise ParameterError("the body must be a JSON object") from None
+    known = sorted(_OPTIONS_SCHEMA["properties"])
+    if not isinstance(given, dict) or not given.keys() <= set(known):
+        raise ParameterError(f"the body must be an object with some of {', '.join(known)}")
+    return {
+        name: given.get(name, described["default"])
+        for name, described in _OPTIONS_SCHEMA["properties"].items()
+    }
+
+
+def _profile(compiled: Compiled, runs: int) -> str:
+    program = compiled.model.program
+    shapes = [fixed_shape(name, shape) for name, shape in program.inputs.items()]
+    random = np.random.default_rng(0)
+    inputs = [random.uniform(-1, 1, shape).astype(np.float32) for shape in shapes]
+    session = program.session(threads=compiled.threads)
+    return session.profile(inputs[0] if len(inputs) == 1 else inputs, runs=runs).to_json()

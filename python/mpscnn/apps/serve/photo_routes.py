@@ -1,0 +1,205 @@
+"""`POST /v1/classify`, `/v1/detect` and `/v1/segment`: a photo in, what is on it out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+from fastapi import FastAPI, Request, Response
+
+from mpscnn.apps.serve.answers import JPEG, JSON, PNG, Answer, accepted, json_bytes, picture
+from mpscnn.apps.serve.forms import photo_in
+from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.interface import failures
+from mpscnn.apps.serve.service import Service
+from mpscnn.errors import ParameterError
+from mpscnn.vision.photo import Photo, open_content
+
+__all__ = ["add_photo_routes"]
+
+
+@dataclass(frozen=True)
+class _Option:
+    """One option of the query."""
+
+    name: str
+    parse: Callable[[str], Any]
+    schema: dict[str, Any]
+    about: str
+
+
+def _numbers_and_names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",")]
+
+
+_FRACTION = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
+_COUNT = {"type": "integer", "minimum": 1}
+_MODEL = _Option("model", str, {"type": "string"}, "Default: the first one for this task.")
+_TOP = 5
+
+# The options by their names in the query. `name` is the name that the model's method has for it.
+_TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
+    "/v1/classify": (
+        "classification",
+        "The most probable classes of a photo.",
+        {"top": _Option("top", int, {**_COUNT, "default": _TOP}, "How many classes.")},
+    ),
+    "/v1/detect": (
+        "detection",
+        "The objects on a photo, boxes in pixels of the photo as seen.",
+        {
+            "threshold": _Option("score_threshold", float, _FRACTION, "Least probability."),
+            "iou_threshold": _Option(
+                "iou_threshold", float, _FRACTION, "Boxes that overlap by more are one."
+            ),
+            "max_detections": _Option("max_detections", int, _COUNT, "At most so many."),
+            "classes": _Option(
+                "classes", _numbers_and_names, {"type": "string"}, "Names or numbers, with commas."
+            ),
+        },
+    ),
+    "/v1/segment": (
+        "segmentation",
+        "The class of every pixel: as JSON the areas, as PNG the mask, as JPEG drawn on the photo.",
+        {},
+    ),
+}
+_OFFERED = (JSON, PNG, JPEG)
+_OPTIONS = "Mpscnn-Options"
+
+
+def add_photo_routes(app: FastAPI, service: Service) -> None:
+    """Add the routes of all tasks."""
+    for path, (task, about, options) in _TASKS.items():
+        app.add_api_route(
+            path,
+            _route(service, task, options),
+            methods=["POST"],
+            summary=about,
+            tags=["photos"],
+            openapi_extra=_described(options),
+            response_class=Response,
+        )
+
+
+def _route(service: Service, task: str, options: dict[str, _Option]) -> Any:
+    async def answer(request: Request) -> Any:
+        ends = service.deadline(request)
+        hosted = service.models.for_task(request.query_params.get("model"), task)
+        kind = accepted(request.headers.get("accept", ""), _OFFERED)
+        wanted = _wanted(request, options)
+        if task == "classification":
+            wanted.setdefault("top", _TOP)
+        service.require_room()  # before the body comes
+        request.scope["mpscnn.model"] = hosted.name
+        taken = _Taken(service.settings.max_pixels)
+        content_type = request.headers.get("content-type", "")
+        with ExitStack() as held:
+            share = held.enter_context(service.bodies.share())
+            body = await service.read(request, ends, share)
+
+            def submit(compiled: Compiled) -> Any:
+                taken.options = compiled.options
+                return compiled.photos.submit(taken.decode(photo_in(body, content_type)), **wanted)
+
+            def finish(result: Any) -> bytes:
+                if kind != JSON:
+                    return picture(result, taken.photo, kind)
+                return taken.json(hosted.name, result)
+
+            if kind == JSON and task != "segmentation":  # it takes less time than a thread
+                content = finish(await service.compute(request, hosted, ends, submit, held=held))
+            else:
+                content = await service.compute(request, hosted, ends, submit, finish, held)
+            share.reduce_to(0)
+            service.hold_answer(held.enter_context(service.tensors.share()), len(content))
+            return Answer(content, held.pop_all(), media_type=kind, headers={_OPTIONS: taken.options})
+
+    return answer
+
+
+class _Taken:
+    """A photo between its decoding and its answer."""
+
+    photo: Photo
+    options: str
+    """`Compiled.options` of the model that has computed it."""
+
+    def __init__(self, max_pixels: int) -> None:
+        self._max_pixels = max_pixels
+        self._arrived = time.perf_counter()
+
+    def decode(self, content: bytes) -> Photo:
+        self._begun = time.perf_counter()
+        self.photo = open_content(content, self._max_pixels)
+        self._decoding = time.perf_counter() - self._begun
+        return self.photo
+
+    def json(self, model: str, result: Any) -> bytes:
+        found = result.to_dict()
+        milliseconds = result.milliseconds + 1000.0 * self._decoding
+        return json_bytes(
+            {
+                "model": model,
+                **found,
+                "milliseconds": round(milliseconds, 3),
+                "waited_milliseconds": round(1000.0 * (self._begun - self._arrived), 3),
+            }
+        )
+
+
+def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
+    """Return the query as options of the model's task. Raise ParameterError."""
+    wanted = {}
+    for name, text in request.query_params.items():
+        if name == "model":
+            continue
+        if name not in options:
+            known = ", ".join(["model", *options])
+            raise ParameterError(f"there is no option {name[:100]!r}; options are {known}")
+        option = options[name]
+        try:
+            wanted[option.name] = option.parse(text)
+        except ValueError:
+            expected = option.schema["type"]
+            raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}") from None
+    return wanted
+
+
+def _described(options: dict[str, _Option]) -> dict[str, Any]:
+    """Describe a route for OpenAPI."""
+    binary = {"schema": {"type": "string", "format": "binary"}}
+    form = {"schema": {"type": "object", "properties": {"photo": {"type": "string", "format": "binary"}}}}
+    return {
+        "parameters": [
+            {
+                "name": name,
+                "in": "query",
+                "required": False,
+                "schema": option.schema,
+                "description": option.about,
+            }
+            for name, option in {"model": _MODEL, **options}.items()
+        ],
+        "requestBody": {
+            "required": True,
+            "description": "An image file.",
+            "content": {"image/*": binary, "application/octet-stream": binary, "multipart/form-data": form},
+        },
+        "responses": {
+            "200": {
+                "description": "By the Accept header.",
+                "content": {JSON: {"schema": {"type": "object"}}, PNG: binary, JPEG: binary},
+                "headers": {
+                    _OPTIONS: {
+                        "description": "JSON: the device, precision and threads that have computed it.",
+                        "schema": {"type": "string"},
+                    }
+                },
+            },
+            **failures(404, 406, 413, 415, 422, 504),
+        },
+    }

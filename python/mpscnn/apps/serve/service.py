@@ -1,0 +1,277 @@
+"""The way of every request: its body is read, it waits in the queue, and it is computed within its deadline."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import math
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from http import HTTPStatus
+from typing import Any
+
+import anyio
+from fastapi import Request
+from starlette.requests import ClientDisconnect
+
+from mpscnn._private.arguments import is_finite_number
+from mpscnn.apps.serve.failures import RefusedError, client_gone
+from mpscnn.apps.serve.hosting import Compiled, HostedModel, Models
+from mpscnn.apps.serve.limits import MemoryBudget, NoRoomError, QueueFullError, RequestQueue, Share
+from mpscnn.apps.serve.metrics import Metrics
+from mpscnn.apps.serve.settings import Settings
+from mpscnn.errors import ParameterError
+
+__all__ = ["Finish", "Service", "Submit"]
+
+Submit = Callable[[Compiled], Any]
+"""Decodes a request in a thread. Returns the future of a runner, or the result."""
+Finish = Callable[[Any], Any]
+"""Makes the answer of the result in a thread."""
+
+_DEADLINE = "x-request-timeout"
+_UNWATCHED = 0.1  # seconds
+_PAUSE = 0.001  # seconds, in which the event loop has its turn
+
+
+class Service:
+    """Models with their queue, and the threads that decode and draw."""
+
+    def __init__(self, models: Models, settings: Settings) -> None:
+        self.models = models
+        self.settings = settings
+        self.queue = RequestQueue(settings.slots, settings.queue)
+        self.bodies = MemoryBudget(settings.memory_budget, "bodies")
+        self.tensors = MemoryBudget(settings.held_tensor_bytes, "tensors and answers")
+        self.metrics = Metrics(self.queue, self.bodies, self.tensors)
+        self.pool = ThreadPoolExecutor(settings.slots, "mpscnn-serve")
+        self._decoding = threading.Lock()
+
+    def close(self) -> None:
+        """Wait for what is computed."""
+        self.pool.shutdown(cancel_futures=True)
+        self.models.close()
+
+    def deadline(self, request: Request) -> float:
+        """Return when the request must be answered, in the loop's time. Raise ParameterError."""
+        seconds = self.settings.deadline
+        given = request.headers.get(_DEADLINE)
+        if given is not None:
+            try:
+                wanted = float(given)
+            except ValueError:
+                wanted = math.nan
+            if not is_finite_number(wanted) or wanted <= 0:
+                raise ParameterError(f"{_DEADLINE} must be seconds above 0, got {given!r}")
+            seconds = min(seconds, wanted)
+        return asyncio.get_running_loop().time() + seconds
+
+    def require_room(self) -> None:
+        """Raise RefusedError with 503 if the queue is full."""
+        try:
+            self.queue.require_room()
+        except QueueFullError:
+            raise self._queue_full() from None
+
+    async def read(self, request: Request, ends: float, share: Share, most: int | None = None) -> bytearray:
+        """Read a request's body, whose bytes `share` holds.
+
+        Raises:
+            RefusedError: more than `most` bytes (413); not complete at `ends` (408); compressed (415); no room (503);
+                the client closes the connection (499).
+        """
+        most = most or self.settings.max_bytes
+        coding = request.headers.get("content-encoding", "identity").lower()
+        transfer = request.headers.get("transfer-encoding", "chunked").lower()
+        if (coding, transfer) != ("identity", "chunked"):
+            unknown = coding if coding != "identity" else transfer
+            raise RefusedError(
+                HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+                "UnsupportedCoding",
+                f"bodies are not read in {unknown[:100]}",
+            )
+        body = bytearray()
+        length = request.headers.get("content-length", "")
+        if length.isdecimal() and int(length[:18]) > most:
+            raise _too_large(most)
+        try:
+            with anyio.fail_after(ends - asyncio.get_running_loop().time()):
+                async for part in request.stream():
+                    if len(body) + len(part) > most:
+                        raise _too_large(most)
+                    share.add(len(part))
+                    body += part
+        except TimeoutError:
+            raise RefusedError(
+                HTTPStatus.REQUEST_TIMEOUT, "BodyTooSlow", "the body did not come in time"
+            ) from None
+        except ClientDisconnect:
+            raise client_gone() from None
+        except NoRoomError as error:
+            raise self._no_room(error) from None
+        self.metrics.received.inc(len(body))
+        return body
+
+    async def compute(
+        self,
+        request: Request,
+        hosted: HostedModel,
+        ends: float,
+        submit: Submit,
+        finish: Finish | None = None,
+        held: ExitStack | None = None,
+    ) -> Any:
+        """Return the result of a request whose body has been read.
+
+        A computation that has begun goes on when its request is given up. It keeps its slot and `held` until its end.
+
+        Raises:
+            RefusedError: `ends` has come (504); the queue is full or a budget has no room (503); the client closes the
+                connection (499).
+            Exception: what `submit`, the model and `finish` raise.
+        """
+        loop = asyncio.get_running_loop()
+        if loop.time() >= ends:
+            raise self.late()
+        self.require_room()
+        progress = _Progress()
+        task = loop.create_task(self._run(progress, hosted, submit, finish))
+        gone: asyncio.Task[None] | None = None
+        try:
+            # Most requests have ended before it matters whether their clients wait.
+            await asyncio.wait((task,), timeout=min(_UNWATCHED, ends - loop.time()))
+            if not task.done() and loop.time() < ends:
+                gone = loop.create_task(_until_gone(request))
+                await asyncio.wait(
+                    (task, gone), timeout=ends - loop.time(), return_when=asyncio.FIRST_COMPLETED
+                )
+            if task.done():
+                return task.result()
+            if gone is not None and gone.done():
+                self.metrics.refused.labels("gone").inc()
+                raise client_gone()
+            raise self.late()
+        except QueueFullError:
+            raise self._queue_full() from None
+        except NoRoomError as error:
+            raise self._no_room(error) from None
+        finally:
+            if gone is not None:
+                gone.cancel()
+            if not task.done():
+                progress.give_up(task, held)
+            del task  # it has the exception, whose traceback leads to this frame
+
+    async def _run(
+        self, progress: _Progress, hosted: HostedModel, submit: Submit, finish: Finish | None
+    ) -> Any:
+        loop = asyncio.get_running_loop()
+        await self.queue.enter()
+        progress.begun = True
+        begun = time.perf_counter()
+        compiled = hosted.compiled
+        compiled.take()
+        result: Any = None
+        try:
+            result = await loop.run_in_executor(self.pool, submit, compiled)
+            if isinstance(result, Future):
+                progress.follow(result)
+                result = await asyncio.wrap_future(result)
+            if finish is not None and not progress.given_up:
+                result = await loop.run_in_executor(self.pool, finish, result)
+            return result
+        finally:
+            # A frame that has failed has the exception, whose traceback leads to this frame.
+            result = progress.frame = None
+            compiled.give_back()
+            seconds = time.perf_counter() - begun
+            self.queue.leave(seconds)
+            self.metrics.computing.labels(hosted.name).observe(seconds)
+
+    @contextlib.contextmanager
+    def long_turn(self) -> Iterator[None]:
+        """Decode one long request at a time, in a thread. A step of it may keep all other threads waiting for 0.1 s."""
+        with self._decoding:
+            try:
+                yield
+            finally:
+                time.sleep(_PAUSE)
+
+    def hold_answer(self, share: Share, count: int) -> None:
+        """Hold the bytes of an answer until it is taken. Raise RefusedError: too many (413), no room (503)."""
+        most = self.settings.max_tensor_bytes
+        if count > most:
+            raise RefusedError(
+                HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+                "TooManyTensorBytes",
+                f"the answer has {count:,} bytes; {most:,} are allowed (--max-tensor-bytes)",
+            )
+        try:
+            share.add(count)
+        except NoRoomError as error:
+            raise self._no_room(error) from None
+
+    def late(self) -> RefusedError:
+        """Return the refusal of a request whose deadline has come."""
+        self.metrics.refused.labels("deadline").inc()
+        return RefusedError(HTTPStatus.GATEWAY_TIMEOUT, "DeadlineExceeded", "there was no result in time")
+
+    def _no_room(self, error: NoRoomError) -> RefusedError:
+        return self._busy("bytes", "TooManyBytesHeld", f"{error}; try again later")
+
+    def _queue_full(self) -> RefusedError:
+        return self._busy(
+            "queue", "QueueFull", f"{self.queue.waiting} requests wait already; try again later"
+        )
+
+    def _busy(self, reason: str, kind: str, message: str) -> RefusedError:
+        self.metrics.refused.labels(reason).inc()
+        retry = {"Retry-After": str(self.queue.wait())}
+        return RefusedError(HTTPStatus.SERVICE_UNAVAILABLE, kind, message, retry)
+
+
+class _Progress:
+    """How far the computation of a request has come."""
+
+    def __init__(self) -> None:
+        self.begun = False
+        self.given_up = False
+        self.frame: Future[Any] | None = None
+
+    def follow(self, frame: Future[Any]) -> None:
+        """The model's runner has taken the request."""
+        self.frame = frame
+        if self.given_up:
+            frame.cancel()
+
+    def give_up(self, task: asyncio.Task[Any], held: ExitStack | None) -> None:
+        """Leave the queue. What has begun goes on, and keeps what is held until its end."""
+        self.given_up = True
+        kept = ExitStack() if held is None else held.pop_all()
+
+        def end(task: asyncio.Task[Any]) -> None:
+            kept.close()
+            if not task.cancelled():
+                task.exception()  # nobody else asks for it
+
+        task.add_done_callback(end)
+        if not self.begun:
+            task.cancel()
+        elif self.frame is not None:
+            self.frame.cancel()
+
+
+async def _until_gone(request: Request) -> None:
+    """Return when the client closes the connection. The body has been read."""
+    with contextlib.suppress(ClientDisconnect):
+        while (await request.receive())["type"] != "http.disconnect":
+            pass
+
+
+def _too_large(most: int) -> RefusedError:
+    return RefusedError(
+        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "TooManyBytes", f"a body may have {most:,} bytes"
+    )

@@ -1,0 +1,118 @@
+"""The limits of a service."""
+
+from __future__ import annotations
+
+import ipaddress
+from dataclasses import dataclass
+
+from mpscnn._private.arguments import is_finite_number, is_whole_number, whole_number
+from mpscnn._private.processors import available_processors
+from mpscnn.errors import ParameterError
+
+__all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
+
+
+def default_inflight() -> int:
+    """Return how many requests are computed at once: one for each core, and one that is decoded."""
+    return min(available_processors() + 1, 32)
+
+
+def check_threads(threads: object) -> None:
+    """Refuse more threads for a request than this machine has cores. A client may ask for them by POST.
+
+    Raises:
+        ParameterError: there are more. `mpscnn.load` refuses all else that is not "auto" or a number.
+    """
+    cores = available_processors()
+    if is_whole_number(threads) and threads > cores:
+        raise ParameterError(
+            f"threads must be 'auto' or a number from 1 to {cores}, the cores of this machine, got {threads}"
+        )
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The limits of a service. Raises ParameterError for a value out of its range."""
+
+    host: str = "127.0.0.1"
+    port: int = 8000
+    """0: any free port."""
+    token: str | None = None
+    """Requests must have it as `Authorization: Bearer TOKEN`."""
+    insecure: bool = False
+    """Serve other machines without a token."""
+    allowed_hosts: tuple[str, ...] = ()
+    """More names by which browsers may call the service."""
+    inflight: int = 0
+    """Requests computed at once; 0: `default_inflight`."""
+    batch: int = 1
+    """Up to so many requests that wait are computed as one."""
+    queue: int = 64
+    """The number of requests that may wait."""
+    deadline: float = 30.0
+    """The seconds from a request's arrival to its answer."""
+    max_bytes: int = 20_000_000
+    """The largest body of a request."""
+    max_pixels: int = 50_000_000
+    """The largest photo, and the sum of all photos in a request's tensors."""
+    max_tensor_bytes: int = 200_000_000
+    """The largest sum of a request's inputs as the network takes them, outputs, and answer. All requests that are
+    computed, and all answers that are not taken yet, may take four times as many."""
+    max_held_bytes: int = 0
+    """The largest sum of all bodies whose requests are not answered yet; 0: 16 times `max_bytes`."""
+    connections: int = 1_000
+    """The number of open connections."""
+
+    def __post_init__(self) -> None:
+        whole_number("port", self.port, least=0, most=65_535)
+        whole_number("inflight", self.inflight, least=0, most=32)
+        whole_number("batch", self.batch, most=1_024)
+        whole_number("queue", self.queue, least=0, most=1_000_000)
+        whole_number("max_bytes", self.max_bytes, most=2**40)
+        whole_number("max_pixels", self.max_pixels, most=2**40)
+        whole_number("max_tensor_bytes", self.max_tensor_bytes, most=2**50)
+        whole_number("max_held_bytes", self.max_held_bytes, least=0, most=2**50)
+        if self.memory_budget < self.max_bytes:
+            raise ParameterError(
+                f"max_held_bytes must be at least max_bytes, {self.max_bytes:,}, got {self.max_held_bytes:,}"
+            )
+        whole_number("connections", self.connections, most=1_000_000)
+        if not is_finite_number(self.deadline) or not 0 < self.deadline <= 86_400:
+            raise ParameterError(f"deadline must be seconds above 0 up to 86400, got {self.deadline!r}")
+        if self.token is not None and not (self.token.isascii() and self.token.isprintable() and self.token):
+            raise ParameterError("token must be printable ASCII characters, and one at least")
+        if not is_loopback(self.host) and self.token is None and not self.insecure:
+            raise ParameterError(
+                f"host {self.host}: other machines reach it; give a --token that requests must bring, or --insecure "
+                "to serve everybody"
+            )
+
+    @property
+    def memory_budget(self) -> int:
+        """Return the limit of all bodies at once."""
+        return self.max_held_bytes or 16 * self.max_bytes
+
+    @property
+    def held_tensor_bytes(self) -> int:
+        """Return the limit of the tensors and answers of all requests at once."""
+        return 4 * self.max_tensor_bytes
+
+    @property
+    def slots(self) -> int:
+        """Return how many requests are under way at once."""
+        return self.runs * self.batch
+
+    @property
+    def runs(self) -> int:
+        """Return how many runs of a network are under way at once."""
+        return self.inflight or default_inflight()
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches an address."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

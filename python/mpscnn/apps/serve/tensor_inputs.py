@@ -1,0 +1,153 @@
+"""The arrays that a program runs on, made of a request's tensors; and how many bytes they and the outputs take."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from http import HTTPStatus
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.names import did_you_mean
+from mpscnn.apps.serve.answers import JSON_NUMBER
+from mpscnn.apps.serve.failures import RefusedError
+from mpscnn.apps.serve.hosting import Compiled
+from mpscnn.apps.serve.tensors import BYTES, InferRequest, Input
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.runtime.library import preprocess
+from mpscnn.vision.photo import Photo, open_content
+from mpscnn.vision.photo_file import TooManyPixelsError
+
+__all__ = ["input_arrays", "tensor_bytes"]
+
+
+def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
+    """Return the bytes of the inputs as the network takes them, of its outputs, and of the answer made of them.
+
+    They are known from the shapes, before any value is decoded.
+
+    Raises:
+        RefusedError: more than `most` (413). ParameterError, ShapeError, UnsupportedError: the inputs or outputs are
+            not those of the program.
+    """
+    program = compiled.model.program
+    known = list(program.outputs)
+    for name in wanted.outputs or ():
+        if name not in known:
+            raise ParameterError(
+                f"there is no output {name!r}{did_you_mean(name, known)}; outputs are {', '.join(known)}"
+            )
+    shapes = {name: _shape(compiled, given) for name, given in wanted.inputs.items()}
+    halves = {name for name, given in wanted.inputs.items() if given.datatype == "FP16"}
+    inputs = sum(math.prod(shape) * (2 if name in halves else 4) for name, shape in shapes.items())
+    width = 2 if len(halves) == len(shapes) else 4
+    if inputs <= most:  # else the outputs do not matter
+        found = compiled.output_shapes(tuple(shapes[name] for name in program.inputs))
+        counts = dict(zip(known, map(math.prod, found), strict=True))
+    else:
+        counts = dict.fromkeys(known, 0)
+    outputs = width * sum(counts.values())
+    answered = counts if wanted.outputs is None else wanted.outputs
+    answer = sum(counts[name] * (width if wanted.is_binary(name) else JSON_NUMBER) for name in answered)
+    total = inputs + outputs + answer
+    if total > most:
+        as_text = any(not wanted.is_binary(name) for name in answered)
+        raise RefusedError(
+            HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
+            "TooManyTensorBytes",
+            f"the request's tensors would take {total:,} bytes: inputs {inputs:,}, outputs {outputs:,}, "
+            f"the answer up to {answer:,}; {most:,} are allowed (--max-tensor-bytes): send less at once"
+            + (", or ask for binary data" if as_text else ""),
+        )
+    return total
+
+
+def input_arrays(compiled: Compiled, inputs: dict[str, Input], max_pixels: int) -> Any:
+    """Return what the program runs on. Pixels (UINT8) and image files (BYTES) are prepared as photos are.
+
+    Args:
+        compiled: the model.
+        inputs: tensors by name.
+        max_pixels: the limit for all photos of the request together.
+
+    Raises:
+        TooManyPixelsError: more than `max_pixels`. ImageError, ParameterError, ShapeError, UnsupportedError: they are
+            not inputs of the program.
+    """
+    limit = _PixelLimit(max_pixels)
+    given = {name: _numbers(compiled, value, limit) for name, value in inputs.items()}
+    return next(iter(given.values())) if len(given) == 1 else given
+
+
+class _PixelLimit:
+    """The pixels that a request's photos still may have."""
+
+    def __init__(self, max_pixels: int) -> None:
+        self._most = max_pixels
+        self._left = max_pixels
+
+    def opened(self, given: Input) -> Iterator[Photo]:
+        """Decode image files when they are asked for: no more than one is held."""
+        for number, content in enumerate(given.files(), start=1):
+            try:
+                photo = open_content(content, self._left)
+            except TooManyPixelsError as error:
+                used = self._most - self._left
+                if not used:
+                    raise
+                raise TooManyPixelsError(
+                    f"{given.what}, photo {number} of {given.shape[0]}: {error}; photos before it have {used:,} "
+                    f"of the {self._most:,} pixels that a request's photos may have together (--max-pixels)"
+                ) from None
+            width, height = photo.size
+            self._left -= width * height
+            yield photo
+            del photo
+
+    def pixels(self, given: Input) -> Iterator[NDArray[np.uint8]]:
+        """Return n photos that are decoded already."""
+        count, height, width, _ = given.shape
+        pixels = count * height * width
+        if pixels > self._left:
+            raise TooManyPixelsError(
+                f"{given.what}: {count:,} x {height} x {width} pixels are more than the {self._left:,} allowed; a "
+                f"request's photos may have {self._most:,} together (--max-pixels)"
+            )
+        self._left -= pixels
+        return iter(given.array())
+
+
+def _shape(compiled: Compiled, given: Input) -> tuple[int, ...]:
+    """Return the shape of what the program runs on, before it is made."""
+    if given.datatype not in (BYTES, "UINT8"):
+        return given.shape
+    if given.datatype == "UINT8" and (len(given.shape) != 4 or given.shape[3] not in (1, 3, 4)):
+        raise ShapeError(f"{given.what}: pixels must be (n, height, width, 1, 3 or 4), got {given.shape}")
+    if given.datatype == BYTES and len(given.shape) != 1:
+        raise ShapeError(f"{given.what}: files must be a list, (n,), got {given.shape}")
+    if compiled.model.preprocess is None or not compiled.takes_photos:
+        raise UnsupportedError(f"{given.what}: the model does not say how photos become its input; send FP32")
+    _, height, width, channels = compiled.model.program.inputs[given.name]
+    if height is None or width is None or channels is None:
+        raise ParameterError(f"{given.what} has no fixed size, so photos cannot become it; send FP32")
+    return given.shape[0], height, width, channels
+
+
+def _numbers(compiled: Compiled, given: Input, limit: _PixelLimit) -> NDArray[Any]:
+    photos: Iterator[Photo] | Iterator[NDArray[np.uint8]]
+    if given.datatype == BYTES:
+        photos = limit.opened(given)
+    elif given.datatype == "UINT8":
+        photos = limit.pixels(given)
+    else:
+        return given.array()
+    settings = compiled.model.preprocess
+    assert settings is not None
+    shape = _shape(compiled, given)
+    _, height, width, channels = shape
+    made = np.empty(shape, np.float32)
+    for index, photo in enumerate(photos):
+        made[index] = preprocess(photo, (height, width), settings, channels=channels)[0]
+    return made

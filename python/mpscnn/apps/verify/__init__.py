@@ -1,0 +1,14 @@
+"""Whether a device computes what is promised: what `mpscnn verify` runs.
+
+    report = mpscnn.apps.verify.verify("metal")
+    print(report.table())
+
+Every operation, raw kernel and layer of the bundled networks is run on the device, in processes of their own, and
+compared with the CPU engine. How far they may lie apart is said in `mpscnn.apps.verify.promise`, and only there.
+"""
+
+from __future__ import annotations
+
+from mpscnn.apps.verify.report import Report, verify
+
+__all__ = ["Report", "verify"]

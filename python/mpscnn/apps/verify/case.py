@@ -1,0 +1,112 @@
+"""Conformance cases: what is run, and how far two engines may differ.
+
+A case is plain JSON, so that a report holds all that reproduces it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import _core
+from mpscnn.apps.verify import layers
+from mpscnn.apps.verify.kernel_bounds import kernel_bounds
+from mpscnn.apps.verify.kernel_runs import run_kernel
+from mpscnn.apps.verify.layers import Arrays
+from mpscnn.apps.verify.noise import noise
+from mpscnn.apps.verify.promise import PROMISES
+from mpscnn.graph.network import Network
+from mpscnn.graph.slicing import in_pieces
+from mpscnn.model import load
+
+Recipe = dict[str, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Case:
+    """One thing to run on a device."""
+
+    group: str
+    """What runs in one process."""
+    subject: str
+    """What is examined, a row of the table: "convolution", "PoolingMax", "network mobilenet_v2"."""
+    name: str
+    """Which of the subject's cases."""
+    recipe: Recipe
+    """All that `run` needs."""
+
+
+def run(recipe: Recipe, device: str) -> Arrays:
+    """The case's results on a device, by name."""
+    if recipe.get("self_check"):
+        _core.check_device(device)
+        return {}
+    if "operation" in recipe or "network" in recipe:
+        pieces, given = _pieces(recipe)
+        return layers.run(pieces, given, device, recipe["precision"])
+    return run_kernel(recipe, device)
+
+
+def allowed(recipe: Recipe, right: Arrays, device: str) -> Arrays:
+    """How far results on the device may lie from `right`, those of the CPU engine."""
+    if recipe.get("self_check"):
+        return {}
+    promises = PROMISES["cpu"], PROMISES[device.partition(":")[0]]
+    if "operation" in recipe or "network" in recipe:
+        pieces, given = _pieces(recipe)
+        return layers.bounds(pieces, given, recipe["precision"], promises)
+    return kernel_bounds(recipe, right, promises)
+
+
+# ---- Layers and networks ------------------------------------------------------------------------------------------
+
+
+def _pieces(recipe: Recipe) -> tuple[Network, Arrays]:
+    """Layers that read inputs of the network, and these."""
+    return _bundled_layers(recipe) if "network" in recipe else _one_layer(recipe)
+
+
+def _one_layer(recipe: Recipe) -> tuple[Network, Arrays]:
+    shapes = [tuple(shape) for shape in recipe["inputs"]]
+    network = Network(input={f"input{i}": shape for i, shape in enumerate(shapes)}, name=recipe["operation"])
+    layer = network.layer(
+        recipe["operation"],
+        network.inputs,
+        recipe.get("attributes", {}),
+        activation=recipe.get("activation"),
+        name="layer",
+    )
+    network.output(layer)
+    network.load_weights(
+        {
+            f"{spec['layer']}.{spec['role']}": _weights(spec["role"], spec["shape"], i)
+            for i, spec in enumerate(network.weight_specs())
+        }
+    )
+    given = {tensor.name: noise(100 + i, (2, *shapes[i])) for i, tensor in enumerate(network.inputs)}
+    return network, _halves(given) if recipe["precision"] == "float16" else given
+
+
+def _weights(role: str, shape: list[int], seed: int) -> NDArray[np.float32]:
+    values = noise(seed, tuple(shape))
+    if role == "variance":
+        values = (np.abs(values) + 0.5).astype(np.float32)
+    return values
+
+
+def _bundled_layers(recipe: Recipe) -> tuple[Network, Arrays]:
+    """Each layer on numbers that are the same everywhere: what layers before it compute differs in its last bits."""
+    name = recipe["network"]
+    pieces = in_pieces((load() if name == "default" else load(name)).network)
+    given = {
+        tensor.name: noise(100 + i, (1, *(extent or 1 for extent in tensor.shape[1:])))
+        for i, tensor in enumerate(pieces.inputs)
+    }
+    return pieces, _halves(given) if recipe["precision"] == "float16" else given
+
+
+def _halves(arrays: Arrays) -> Arrays:
+    return {name: x.astype(np.float16).astype(np.float32) for name, x in arrays.items()}

@@ -1,0 +1,166 @@
+"""Compares a device with the CPU engine, case by case, within what is promised of both."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.apps.verify.case import Case, allowed
+from mpscnn.apps.verify.kernel_cases import kernel_cases
+from mpscnn.apps.verify.layer_cases import layer_cases
+from mpscnn.apps.verify.layers import Arrays
+from mpscnn.apps.verify.processes import Outcome, run_cases
+
+#: The subject whose success lets "auto" choose the device.
+SELF_CHECK = "self-check"
+
+#: Seconds for the CPU engine, which is not what may hang here.
+_LONGEST = 3600.0
+
+#: Bundled with the package.
+_NETWORKS = ("default", "digits", "page_digits")
+
+
+def all_cases(device: str) -> list[Case]:
+    """The conformance set: the self-check, operations, raw kernels, and the layers of bundled networks.
+
+    Cases of one group follow each other.
+    """
+    networks = [
+        Case(f"network {name}", f"network {name}", precision, {"network": name, "precision": precision})
+        for name in _NETWORKS
+        for precision in ("float32", "float16")
+    ]
+    by_group = sorted(
+        [*layer_cases(), *kernel_cases()], key=lambda case: (case.group.startswith("kernels"), case.group)
+    )
+    check = [] if device == "cpu" else [Case(SELF_CHECK, SELF_CHECK, "all layers", {"self_check": True})]
+    return [*check, *by_group, *networks]
+
+
+@dataclass
+class Failure:
+    """A case that did not give what is promised."""
+
+    case: Case
+    problem: str
+
+
+@dataclass
+class Row:
+    """One subject: what is shown of it."""
+
+    subject: str
+    cases: int = 0
+    error: float = 0.0
+    """Of the worst result: the one that uses most of what is allowed."""
+    allowed: float = 0.0
+    used: float = 0.0
+    """The worst error as a part of what is allowed there; infinite where nothing is."""
+    seconds: float = 0.0
+    refused: list[str] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+
+
+@dataclass(frozen=True)
+class Sides:
+    """What is compared, and how each is run: a device and variables of the environment."""
+
+    device: str
+    subject: dict[str, str]
+    reference: dict[str, str]
+
+
+def compare(
+    cases: Sequence[Case], sides: Sides, *, time_limit: float, progress: Callable[[str], None]
+) -> Iterator[Row]:
+    """A row for each subject, as soon as it is known."""
+    progress("the CPU engine")
+    with_reference = [case for case in cases if "self_check" not in case.recipe]
+    right = dict(
+        zip(with_reference, run_cases(with_reference, "cpu", sides.reference, time_limit), strict=True)
+    )
+    for group, members in itertools.groupby(cases, lambda case: case.group):
+        progress(group)
+        listed = list(members)
+        rows: dict[str, Row] = {}
+        for case, outcome in zip(
+            listed, run_cases(listed, sides.device, sides.subject, time_limit), strict=True
+        ):
+            row = rows.setdefault(case.subject, Row(case.subject))
+            compare_case(row, case, right.get(case, Outcome()), outcome, sides.device)
+        yield from rows.values()
+
+
+def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, device: str) -> None:
+    """Adds a case to its row. `device` says what is promised."""
+    row.cases += 1
+    row.seconds += outcome.seconds
+    if outcome.refused:
+        row.refused.append(f"{case.name}: {outcome.problem}")
+    elif expected.problem:
+        row.failures.append(Failure(case, f"on the CPU engine that it is compared with: {expected.problem}"))
+    elif outcome.problem:
+        row.failures.append(Failure(case, outcome.problem))
+    else:
+        _compare_results(
+            row, case, expected.results, outcome.results, allowed(case.recipe, expected.results, device)
+        )
+
+
+def _compare_results(row: Row, case: Case, expected: Arrays, found: Arrays, bounds: Arrays) -> None:
+    for name, right in expected.items():
+        what = "" if len(expected) == 1 else f"layer {name}: "
+        result = found[name]
+        if result.shape != right.shape:
+            row.failures.append(Failure(case, f"{what}shape {result.shape}, expected {right.shape}"))
+            continue
+        position, error, bound = _worst(result, right, bounds[name])
+        used = _part(error, bound)
+        if used >= row.used:
+            row.error, row.allowed, row.used = error, bound, used
+        if used > 1:
+            here = ", ".join(map(str, position))
+            row.failures.append(
+                Failure(
+                    case,
+                    f"{what}result ({here}) is {result[position]!s}, on the CPU {right[position]!s}, allowed "
+                    f"{bound:.3g}; {_count(result, right, bounds[name])} of {right.size} results are wrong",
+                )
+            )
+
+
+def _errors(result: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
+    """Infinite for NaN and infinities in one of both only."""
+    with np.errstate(invalid="ignore"):
+        difference = np.abs(result.astype(np.float64) - right)
+    same = (result == right) | (np.isnan(result) & np.isnan(right))
+    errors: NDArray[np.float64] = np.where(same, 0.0, np.where(np.isnan(difference), np.inf, difference))
+    return errors
+
+
+def _worst(
+    result: NDArray[Any], right: NDArray[Any], bound: NDArray[Any]
+) -> tuple[tuple[int, ...], float, float]:
+    """Where most of what is allowed is used."""
+    errors = _errors(result, right)
+    allowed_here = np.broadcast_to(bound, errors.shape).astype(np.float64)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        used = np.where(errors == 0, 0.0, errors / allowed_here)
+    position = tuple(int(i) for i in np.unravel_index(int(np.argmax(used)), used.shape))
+    return position, float(errors[position]), float(allowed_here[position])
+
+
+def _count(result: NDArray[Any], right: NDArray[Any], bound: NDArray[Any]) -> int:
+    return int(np.count_nonzero(_errors(result, right) > bound))
+
+
+def _part(error: float, bound: float) -> float:
+    if error == 0:
+        return 0.0
+    return error / bound if bound > 0 else float("inf")

@@ -1,0 +1,110 @@
+"""How cases of raw kernels run: their images, states, labels and moments, all from the recipe."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn import kernels
+from mpscnn.apps.verify.layers import Arrays
+from mpscnn.apps.verify.noise import noise
+from mpscnn.runtime.commands import CommandBuffer, CommandQueue
+from mpscnn.runtime.feature_image import Image
+
+Change = Callable[[Any], Any]
+
+
+def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray) -> Arrays:
+    """Results by name. `change` is applied to every array: sources and weights."""
+    images = [
+        Image.from_numpy(change(source_values(200 + i, shape, i in recipe.get("positive", ()))))
+        for i, shape in enumerate(recipe["sources"])
+    ]
+    run = _Run(recipe, change, images)
+    with CommandQueue(device).command_buffer() as commands:
+        results = getattr(run, recipe.get("run", "plain"))(commands)
+    return {name: value() if callable(value) else value.numpy() for name, value in results.items()}
+
+
+def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np.float32]:
+    """What an image of a case holds; the first has seed 200."""
+    values = noise(seed, tuple(shape))
+    return np.abs(values) if positive else values
+
+
+def _made(value: Any, change: Change) -> Any:
+    """An argument of a kernel: arrays and descriptors are objects of JSON."""
+    if not isinstance(value, dict):
+        return value
+    if "noise" in value:
+        array = noise(value.get("seed", 0), tuple(value["noise"]))
+        return change(np.abs(array) + np.float32(0.5) if value.get("positive") else array)
+    arguments = [_made(argument, change) for argument in value.get("arguments", [])]
+    named = {name: _made(argument, change) for name, argument in value.get("named", {}).items()}
+    return getattr(kernels, value["kernel"])(*arguments, **named)
+
+
+class _Run:
+    """Ways to encode a kernel; recipes name them by "run". Results are images, or functions that read them."""
+
+    def __init__(self, recipe: dict[str, Any], change: Change, images: list[Image]) -> None:
+        self._kernel = _made(recipe, change)
+        self._forward = _made(recipe.get("forward"), change)
+        self._images = images
+        self._results = recipe.get("results", ())
+
+    def plain(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Of the images."""
+        return {"result": self._kernel.encode(commands, *self._images)}
+
+    def statistics(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Into a state, which a batch normalization reads."""
+        (source,) = self._images
+        user = kernels.BatchNormalization(number_of_feature_channels=source.feature_channels)
+        state = user.result_state()
+        self._kernel.encode(commands, source, state)
+        return {"result": user.encode(commands, source, batch_normalization_state=state)}
+
+    def gradient(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Of a gradient and an image that the forward kernel read, with its state."""
+        gradient, source = self._images
+        state = self._forward.result_state(source)
+        self._forward.encode(commands, source, destination_state=state)
+        results: dict[str, Any] = {"result": self._kernel.encode(commands, gradient, source, state)}
+        for name in ("weights", "biases", "gamma", "beta"):
+            if hasattr(type(state), f"gradient_for_{name}"):
+                results[name] = lambda name=name: getattr(state, f"gradient_for_{name}")
+        return results
+
+    def batch_gradient(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Of a batch normalization by the statistics of its batch: gradients of gamma and beta, and of the image."""
+        gradient, source = self._images
+        channels = source.feature_channels
+        forward = kernels.BatchNormalization(number_of_feature_channels=channels)
+        state = forward.result_state()
+        kernels.BatchNormalizationStatistics().encode(commands, source, state)
+        forward.encode(commands, source, batch_normalization_state=state)
+        kernels.BatchNormalizationStatisticsGradient(channels).encode(commands, gradient, source, state)
+        back = kernels.BatchNormalizationGradient(channels)
+        return {
+            "result": back.encode(commands, gradient, source, state),
+            "gamma": lambda: state.gradient_for_gamma,
+            "beta": lambda: state.gradient_for_beta,
+        }
+
+    def loss(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Of a prediction and labels."""
+        prediction, labels = self._images
+        given = kernels.LossLabels(labels)
+        return {"result": self._kernel.encode(commands, prediction, given), "loss": lambda: given.loss}
+
+    def optimizer(self, commands: CommandBuffer) -> dict[str, Any]:
+        """Of a gradient, values and moments: the new values and each new moment."""
+        results: dict[str, Any] = {}
+        for result in self._results:
+            self._kernel.result = result
+            results[result] = self._kernel.encode(commands, *self._images)
+        return results

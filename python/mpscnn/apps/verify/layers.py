@@ -1,0 +1,188 @@
+"""Layers of networks: how they are run, and how far the results of two engines may lie apart."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.literals import PrecisionName
+from mpscnn.apps.verify.promise import FLOAT32_EPS, HALF_EPS, HALF_TINY, Promise
+from mpscnn.graph.network import Network
+from mpscnn.runtime.library import operations
+
+Arrays = dict[str, NDArray[np.float32]]
+
+#: Elementwise operations on two tensors.
+ELEMENTWISE = {
+    entry["name"]
+    for entry in operations()
+    if any(parameter["name"] == "primary_scale" for parameter in entry["parameters"])
+}
+#: Sums of products of inputs and weights. Of magnitudes alone they give the sum of magnitudes.
+_SUMS = ELEMENTWISE | {
+    "binary_convolution",
+    "binary_fully_connected",
+    "convolution",
+    "fully_connected",
+    "matrix_product",
+    "pooling",
+    "reduction",
+    "resize",
+    "subpixel_convolution",
+    "transposed_convolution",
+    "weighted_reduction",
+}
+_NORMALIZATIONS = {
+    "batch_normalization",
+    "cross_channel_normalization",
+    "group_normalization",
+    "layer_normalization",
+    "local_contrast_normalization",
+    "spatial_normalization",
+}
+_ROUNDED = {entry["name"] for entry in operations() if entry["rounding_point"]}
+
+
+def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName) -> Arrays:
+    """All outputs by name."""
+    results = network.compile(device=device, precision=precision).session().run(inputs)
+    return results if isinstance(results, dict) else {network.outputs[0].name: results}
+
+
+def bounds(
+    pieces: Network, given: Arrays, precision: PrecisionName, promises: tuple[Promise, Promise]
+) -> Arrays:
+    """For each layer, how far the results of two engines may lie apart that promise this.
+
+    `pieces` are layers that read inputs of the network only. In float16 `given` are halves.
+    """
+    nodes = pieces.to_dict()["nodes"]
+    plain = run(_without_activations(pieces), given, "cpu", "float32")
+    sums = _magnitudes(pieces, given)
+    found: Arrays = {}
+    for node in nodes:
+        name = node["name"]
+        reads = [given[source] for source in node["inputs"]]
+        found[name] = sum(
+            _bound(promise, pieces, node, reads, plain[name], sums.get(name), precision)
+            for promise in promises
+        )
+    return found
+
+
+def _bound(
+    promise: Promise,
+    pieces: Network,
+    node: dict[str, Any],
+    reads: list[NDArray[np.float32]],
+    plain: NDArray[np.float32],
+    sums: NDArray[np.float32] | None,
+    precision: PrecisionName,
+) -> Any:
+    """Of one engine's distance from the exact result, rounded to half where `precision` says so."""
+    operation = node["operation"]
+    bound: Any = _plain_bound(promise, node, reads, plain, sums)
+    result: NDArray[Any] = plain
+    if "activation" in node:
+        result, bound = _through(promise, pieces, node, plain, bound)
+    if precision == "float16" and operation in _ROUNDED:
+        sizes = np.nan_to_num(np.abs(result))  # NaN, of powers, is not rounded
+        bound = bound + (sizes + bound) * HALF_EPS / 2 + HALF_TINY / 2
+    return np.broadcast_to(bound, plain.shape)
+
+
+def _plain_bound(
+    promise: Promise,
+    node: dict[str, Any],
+    reads: list[NDArray[np.float32]],
+    plain: NDArray[np.float32],
+    sums: NDArray[np.float32] | None,
+) -> Any:
+    operation, attributes = node["operation"], node.get("attributes", {})
+    if operation == "softmax":
+        return promise.softmax_bound(reads[0], plain)
+    if operation == "log_softmax":
+        return promise.log_softmax_bound(reads[0], plain)
+    if operation == "neuron":
+        return promise.neuron_bound(reads[0], attributes, plain)
+    if operation == "batch_statistics":
+        return promise.statistics_bound(plain)
+    if operation == "dropout":
+        return promise.ulp_bound(plain)
+    if operation == "power":  # NaN for negative bases
+        return np.nan_to_num(promise.ulp_bound(plain, promise.neuron_ulps))
+    if operation in _NORMALIZATIONS:
+        ulps = promise.power_ulps * (1 + abs(attributes.get("beta", 0.0))) + promise.statistics_ulps
+        largest = max(float(np.abs(plain).max()), float(np.abs(reads[0]).max()))
+        return np.full(plain.shape, ulps * FLOAT32_EPS * largest)
+    if operation == "resize" and attributes.get("kind") == "lanczos":  # its weights have both signs
+        return np.full(plain.shape, promise.lanczos_bound(float(np.abs(reads[0]).max())))
+    exact = operation not in _SUMS or attributes.get("kind") in ("max", "min", "nearest")
+    if exact or sums is None:
+        return np.zeros(plain.shape)
+    return promise.linear_bound(sums)
+
+
+def _through(
+    promise: Promise, pieces: Network, node: dict[str, Any], plain: NDArray[np.float32], bound: Any
+) -> tuple[NDArray[Any], Any]:
+    """An activation of a value that is known to `bound`: its result, and how well that is known."""
+    network = Network(input=plain.shape[1:], name="activation")
+    layer = network.layer("neuron", [network.input], node["activation"], name="activation")
+    network.output(layer)
+    slope = f"{node['name']}.slope"
+    if slope in pieces.weights:
+        network.load_weights({"activation.slope": pieces.weights[slope]})
+    session = network.compile(device="cpu", precision="float32").session()
+
+    def apply(x: Any) -> NDArray[Any]:
+        result = session.run(np.asarray(x, np.float32))
+        assert isinstance(result, np.ndarray)
+        return result.astype(np.float64)
+
+    result = apply(plain)
+    moved = np.maximum(*(np.abs(apply(plain + side * bound) - result) for side in (-1, 1)))
+    return result, moved + promise.neuron_bound(plain, node["activation"], result)
+
+
+def _without_activations(pieces: Network) -> Network:
+    structure = pieces.to_dict()
+    for node in structure["nodes"]:
+        node.pop("activation", None)
+    return _restructured(pieces, structure)
+
+
+def _magnitudes(pieces: Network, given: Arrays) -> Arrays:
+    """Sums of magnitudes, of those layers that are sums."""
+    structure = pieces.to_dict()
+    structure["nodes"] = [node for node in structure["nodes"] if node["operation"] in _SUMS]
+    if not structure["nodes"]:
+        return {}
+    for node in structure["nodes"]:
+        node.pop("activation", None)
+        attributes = node.get("attributes", {})
+        if node["operation"] == "subtract":
+            node["operation"] = "add"
+        if node["operation"] in ELEMENTWISE:
+            for name in ("primary_scale", "secondary_scale", "bias"):
+                attributes[name] = abs(attributes.get(name, 0.0 if name == "bias" else 1.0))
+            attributes.pop("minimum", None)
+            attributes.pop("maximum", None)
+        if "scale" in attributes and node["operation"] == "matrix_product":
+            attributes["scale"] = abs(attributes["scale"])
+    structure["outputs"] = [node["name"] for node in structure["nodes"]]
+    read = {name for node in structure["nodes"] for name in node["inputs"]}
+    structure["inputs"] = [entry for entry in structure["inputs"] if entry["name"] in read]
+    network = _restructured(pieces, structure)
+    network.load_weights({name: np.abs(values) for name, values in network.weights.items()})
+    return run(network, {name: np.abs(x) for name, x in given.items() if name in read}, "cpu", "float32")
+
+
+def _restructured(network: Network, structure: dict[str, Any]) -> Network:
+    """Weights that the new layers do not have, slopes of activations that are gone, are left out."""
+    result = network.restructured(structure, {})
+    known = {f"{spec['layer']}.{spec['role']}" for spec in result.weight_specs()}
+    result.load_weights({name: values for name, values in network.weights.items() if name in known})
+    return result

@@ -1,0 +1,144 @@
+"""Cases in processes of their own: a crash or a hang of one is a finding, not the end."""
+
+from __future__ import annotations
+
+import json
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mpscnn._private.child_python import inherited_environment, module_command
+from mpscnn.apps.verify.case import Case
+from mpscnn.apps.verify.layers import Arrays
+
+#: Seconds until a process has begun its first case, on a busy machine too.
+_START_LIMIT = 60.0
+
+WORKER: tuple[str, ...] = module_command("mpscnn.apps.verify.worker")
+
+
+@dataclass
+class Outcome:
+    """What became of one case."""
+
+    results: Arrays = field(default_factory=dict)
+    seconds: float = 0.0
+    problem: str = ""
+    """Why there are no results; empty where there are."""
+    refused: bool = False
+    """The device's engine says that it does not have this."""
+
+
+def run_cases(
+    cases: Sequence[Case], device: str, environment: Mapping[str, str], time_limit: float
+) -> list[Outcome]:
+    """Each case's outcome. After a crash a new process goes on behind the case; after a hang the rest is not run."""
+    outcomes: list[Outcome | None] = [None] * len(cases)
+    with tempfile.TemporaryDirectory(prefix="mpscnn_verify_") as folder:
+        while (first := _first_open(outcomes)) is not None:
+            open_cases = [
+                [i, case.recipe] for i, case in enumerate(cases) if i >= first and outcomes[i] is None
+            ]
+            if not _Process(device, Path(folder), open_cases, environment).finish(outcomes, time_limit):
+                for i, outcome in enumerate(outcomes):
+                    outcomes[i] = outcome or Outcome(problem="not run, since the one before it hung")
+    return [outcome for outcome in outcomes if outcome is not None]
+
+
+def _first_open(outcomes: Sequence[Outcome | None]) -> int | None:
+    return next((i for i, outcome in enumerate(outcomes) if outcome is None), None)
+
+
+class _Process:
+    def __init__(self, device: str, folder: Path, cases: list[Any], environment: Mapping[str, str]) -> None:
+        self._folder = folder
+        self._first = cases[0][0]
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115 - for as long as the process lives
+        self._process = subprocess.Popen(
+            [*WORKER, device, str(folder)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=self._errors,
+            env=inherited_environment(environment),
+            text=True,
+            encoding="utf-8",
+        )
+        self._lines: queue.SimpleQueue[str] = queue.SimpleQueue()
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._reader = threading.Thread(target=_read, args=(self._process.stdout, self._lines), daemon=True)
+        self._reader.start()
+        try:
+            json.dump(cases, self._process.stdin)
+            self._process.stdin.close()
+        except BrokenPipeError:
+            pass  # it ended already, which its status tells
+
+    def finish(self, outcomes: list[Outcome | None], time_limit: float) -> bool:
+        """Fills in what is known when the process has ended. False where it was killed since it took too long."""
+        begun = self._first
+        patience = max(time_limit, _START_LIMIT)
+        try:
+            while line := self._lines.get(timeout=patience):
+                patience = time_limit
+                reply = json.loads(line)
+                begun = reply.get("begin", begun)
+                self._take(reply, outcomes)
+            status = self._process.wait()
+            if status != 0 or outcomes[begun] is None:
+                outcomes[begun] = Outcome(problem=_death(status) + self._said())
+        except queue.Empty:
+            outcomes[begun] = Outcome(problem=f"hung: no answer within {patience:g} s")
+            return False
+        finally:
+            self._close()
+        return True
+
+    def _take(self, reply: dict[str, Any], outcomes: list[Outcome | None]) -> None:
+        if "done" in reply:
+            index = reply["done"]
+            with np.load(self._folder / f"{index}.npz") as stored:
+                results = {name: stored[f"arr_{i}"] for i, name in enumerate(reply["names"])}
+            outcomes[index] = Outcome(results, reply["seconds"])
+        elif "refused" in reply:
+            outcomes[reply["refused"]] = Outcome(problem=reply["reason"], refused=True)
+        elif "failed" in reply:
+            outcomes[reply["failed"]] = Outcome(problem=reply["reason"])
+
+    def _close(self) -> None:
+        self._process.kill()  # which does nothing to one that has ended
+        self._process.wait()
+        self._reader.join()
+        assert self._process.stdout is not None
+        self._process.stdout.close()
+        self._errors.close()
+
+    def _said(self) -> str:
+        """The last line on stderr: an assertion of a framework, or Python's message."""
+        self._errors.seek(0)
+        lines = self._errors.read().decode("utf-8", "replace").strip().splitlines()
+        return f": {lines[-1][-300:]}" if lines else ""
+
+
+def _read(stream: IO[str], lines: queue.SimpleQueue[str]) -> None:
+    for line in stream:
+        lines.put(line)
+    lines.put("")
+
+
+def _death(status: int) -> str:
+    if status >= 0:
+        return f"the process ended with status {status}"
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:
+        name = f"signal {-status}"
+    return f"the process was ended by {name}"

@@ -1,0 +1,195 @@
+"""A verification as a whole: what is compared with what, the table, and the report for an issue."""
+
+from __future__ import annotations
+
+import json
+import math
+import platform
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mpscnn._private.summary import text_table
+from mpscnn.apps.verify.conformance import SELF_CHECK, Row, Sides, all_cases, compare
+from mpscnn.errors import ParameterError
+from mpscnn.runtime.library import build_config, devices
+
+_HEADERS = ("operation", "cases", "worst error", "allowed", "ms", "result")
+#: How virtual machines call a GPU that they only pretend to have.
+_VIRTUAL = "Paravirtual"
+
+
+@dataclass
+class Report:
+    """What came out. `not_tested` says why nothing did; `rows` are empty then."""
+
+    device: dict[str, Any]
+    compared_with: str
+    rows: list[Row] = field(default_factory=list)
+    not_tested: str = ""
+
+    @property
+    def failed(self) -> bool:
+        """Whether anything was not as promised."""
+        return not self.not_tested and any(row.failures for row in self.rows)
+
+    def table(self, *, width: int | None = None) -> str:
+        """A row for each operation, class of raw kernels and network; lines of `width` where that is possible."""
+        return text_table(_HEADERS, [_cells(row) for row in self.rows], right=(1, 2, 3, 4), width=width)
+
+    def summary(self) -> str:
+        """The outcome, each failure, and what to do."""
+        name = self.device["name"]
+        if self.not_tested:
+            return f"not tested: {self.not_tested}"
+        refused = sum(len(row.refused) for row in self.rows)
+        count = sum(row.cases for row in self.rows)
+        if not self.failed:
+            left_out = f" ({refused} that this engine does not have are left out)" if refused else ""
+            return f"{count} cases{left_out}: device {name!r} computes what is promised."
+        failures = [(row, failure) for row in self.rows for failure in row.failures]
+        lines = [f"{row.subject}, {failure.case.name}: {failure.problem}" for row, failure in failures]
+        advice = (
+            "Please attach the report (--report FILE) to an issue. `mpscnn verify --device "
+            f"{name} --only {failures[0][0].subject!r}` repeats the first of them"
+        )
+        if name != "cpu":
+            advice += "; device='cpu' computes everything meanwhile"
+        wrong = len({id(failure.case) for _, failure in failures})
+        return "\n".join([*lines, f"{wrong} of {count} cases are not as promised. {advice}."])
+
+    def to_json(self) -> str:
+        """For an issue: system, device, versions, rows, and what reproduces each failure."""
+        return json.dumps(
+            {
+                "verdict": "not tested" if self.not_tested else "failed" if self.failed else "passed",
+                "not_tested": self.not_tested,
+                "device": self.device,
+                "compared_with": self.compared_with,
+                "mpscnn": build_config(),
+                "system": {
+                    "platform": platform.platform(),
+                    "macos": platform.mac_ver()[0],
+                    "machine": platform.machine(),
+                    "python": sys.version,
+                    "numpy": np.__version__,
+                },
+                "rows": [_row_json(row) for row in self.rows],
+            },
+            indent=1,
+        )
+
+
+def verify(
+    device: str = "auto",
+    *,
+    only: str = "",
+    time_limit: float = 120.0,
+    progress: Callable[[str], None] = lambda _: None,
+) -> Report:
+    """Runs the conformance set.
+
+    Args:
+        device: "metal", a Metal device as `mpscnn.devices` lists it, or "cpu", whose instruction set in use is compared
+            with the one that all processors have; "auto": "metal" where there is one, else "cpu".
+        only: subjects (rows of the table) whose names contain this.
+        time_limit: seconds that a case may take.
+        progress: called with the name of each group before it runs.
+
+    Raises:
+        ParameterError: an unknown device, or no subject of that name.
+    """
+    described = _described(device)
+    name = described["name"]
+    sides = _sides(name)
+    report = Report(described, _compared_with(name, sides))
+    cases = [case for case in all_cases(name) if only.lower() in case.subject.lower()]
+    if not cases:
+        known = ", ".join(sorted({case.subject for case in all_cases(name)}))
+        raise ParameterError(f"only must be a part of one of {known}; got {only!r}")
+    if not described["available"]:
+        report.not_tested = described["reason"]
+        return report
+    for row in compare(cases, sides, time_limit=time_limit, progress=progress):
+        report.rows.append(row)
+        if row.subject == SELF_CHECK and row.failures and _VIRTUAL in described["description"]:
+            report.not_tested = f"the device of a virtual machine, {row.failures[0].problem}"
+            return report
+    return report
+
+
+def _described(device: str) -> dict[str, Any]:
+    """The entry of `devices`."""
+    listed = devices()
+    if device == "auto":
+        metal = [entry for entry in listed if entry["name"] == "metal" and entry["available"]]
+        return (metal or listed)[0]
+    for entry in listed:
+        if device == entry["name"] or device in _other_names(entry):
+            return entry
+    known = ", ".join(repr(name) for entry in listed for name in (entry["name"], *_other_names(entry)))
+    raise ParameterError(f"device must be auto or one of {known}; got {device!r}")
+
+
+def _other_names(entry: dict[str, Any]) -> list[str]:
+    """What programs take for a Metal device besides its name: description, and registry id in both notations."""
+    if "registry_id" not in entry:
+        return []
+    number = entry["registry_id"]
+    return [f"metal:{name}" for name in (entry.get("description"), number, int(number, 16)) if name]
+
+
+def _sides(device: str) -> Sides:
+    if device != "cpu":
+        # Each case says what is wrong; the self-check is one of them.
+        return Sides(device, {"MPSCNN_SKIP_SELF_CHECK": "1"}, {})
+    config = build_config()
+    used, simplest = config["instruction_set"], config["instruction_sets"][0]
+    return Sides(device, {"MPSCNN_CPU": used}, {"MPSCNN_CPU": simplest, "MPSCNN_FUSION": "none"})
+
+
+def _compared_with(device: str, sides: Sides) -> str:
+    if device != "cpu":
+        return f"the CPU engine, instruction set {build_config()['instruction_set']}"
+    return f"instruction set {sides.reference['MPSCNN_CPU']}, each layer alone"
+
+
+def _cells(row: Row) -> tuple[str, ...]:
+    if row.failures:
+        result = f"{len(row.failures)} wrong: {row.failures[0].problem}"[:60]
+    elif len(row.refused) == row.cases:
+        result = "not in this engine"
+    else:
+        result = "ok"
+    return (
+        row.subject,
+        str(row.cases),
+        f"{row.error:.2g}",
+        f"{row.allowed:.2g}",
+        f"{row.seconds * 1e3:.0f}",
+        result,
+    )
+
+
+def _row_json(row: Row) -> dict[str, Any]:
+    return {
+        "subject": row.subject,
+        "cases": row.cases,
+        "error": _number(row.error),
+        "allowed": row.allowed,
+        "part_of_allowed": _number(row.used),
+        "seconds": row.seconds,
+        "refused": row.refused,
+        "failures": [
+            {"case": failure.case.name, "problem": failure.problem, "recipe": failure.case.recipe}
+            for failure in row.failures
+        ],
+    }
+
+
+def _number(value: float) -> float | str:
+    """JSON has no infinities."""
+    return value if math.isfinite(value) else "infinite"

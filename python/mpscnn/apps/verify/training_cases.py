@@ -1,0 +1,218 @@
+"""Cases of the raw kernels of training: gradients, losses, optimisers."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.apps.verify.recipes import IMAGE, made, noise
+
+Listed = tuple[str, dict[str, Any], str]
+
+_STRIDES = {"stride_x": 2, "stride_y": 2}
+_REDUCTIONS = ("none", "sum", "mean", "sum_by_nonzero_weights")
+_TEN_LOSSES = (
+    "mean_absolute_error",
+    "mean_squared_error",
+    "softmax_cross_entropy",
+    "sigmoid_cross_entropy",
+    "categorical_cross_entropy",
+    "hinge",
+    "huber",
+    "cosine_distance",
+    "log",
+    "kullback_leibler",
+)
+
+
+#: Parameters with which functions of numbers in [-1, 1] are defined, and have their kinks among them.
+_NEURONS: dict[str, tuple[float, ...]] = {
+    "none": (),
+    "relu": (0.25,),
+    "linear": (2.0, 1.0),
+    "sigmoid": (),
+    "hard_sigmoid": (2.0, 0.5),
+    "tanh": (2.0, 0.5),
+    "absolute": (),
+    "softplus": (1.5, 2.0),
+    "softsign": (),
+    "elu": (0.5,),
+    "relun": (0.25, 0.5),
+    "power": (0.25, 4.0, 1.5),
+    "exponential": (0.5, 0.25, 2.0),
+    "logarithm": (0.25, 4.0, 2.0),
+    "gelu": (),
+    "hard_swish": (),
+    "swish": (0.0, 1.5),
+    "mish": (),
+    "gelu_tanh": (),
+    "clamp": (-0.5, 0.5),
+    "sign": (),
+    "floor": (),
+    "ceil": (),
+    "round": (),
+    "erf": (),
+}
+
+
+def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:
+    """Of a gradient of this shape and the image that the forward kernel read."""
+    return recipe | {"sources": [gradient, IMAGE]}
+
+
+def _with_state(gradient: list[int], recipe: dict[str, Any], forward: dict[str, Any]) -> dict[str, Any]:
+    return _pair(gradient, recipe) | {"run": "gradient", "forward": forward}
+
+
+def training_cases() -> list[Listed]:
+    """(Name, recipe, which bound)."""
+    return [*_weighted(), *_windows(), *_moves(), *_pointwise(), *_losses(), *_optimizers()]
+
+
+def _weighted() -> list[Listed]:
+    """Kernels with weights, whose gradients are results too."""
+    small, dense = made("ConvolutionDescriptor", 3, 3, 6, 9), made("ConvolutionDescriptor", 5, 7, 6, 9)
+    strided = made("ConvolutionDescriptor", 3, 3, 6, 9, 2, 2)
+    depthwise = made("DepthWiseConvolutionDescriptor", 3, 3, 6, 6)
+    dilated = made("ConvolutionDescriptor", 4, 2, 6, 9, 2, 1, dilation_rate_y=2)
+    weights, whole = noise(9, 3, 3, 6), noise(9, 7, 5, 6)
+    listed: list[Listed] = []
+    for name, descriptor, values, result in (
+        ("3 x 3", small, weights, [2, 7, 5, 9]),
+        ("3 x 3, stride 2", strided, weights, [2, 4, 3, 9]),
+        ("depthwise", depthwise, noise(6, 3, 3), [2, 7, 5, 6]),
+        ("2 x 4, dilated", dilated, noise(9, 2, 4, 6), [2, 7, 3, 9]),
+    ):
+        back, forward = (made(kind, descriptor, values) for kind in ("ConvolutionGradient", "Convolution"))
+        listed.append((name, _with_state(result, back, forward), "sum"))
+    for name, descriptor, values, result in (
+        ("2 x 3, stride 2", _transposed(2, 3), noise(9, 3, 2, 6), [2, 15, 10, 9]),
+        ("3 x 3, stride 2, groups", _transposed(3, 3, groups=3), noise(9, 3, 3, 2), [2, 15, 11, 9]),
+    ):
+        kinds = ("ConvolutionTransposeGradient", "ConvolutionTranspose")
+        back, forward = (made(kind, descriptor, values) for kind in kinds)
+        listed.append((name, _with_state(result, back, forward), "sum"))
+    back, forward = (made(kind, dense, whole) for kind in ("FullyConnectedGradient", "FullyConnected"))
+    listed.append(("whole image", _with_state([2, 1, 1, 9], back, forward), "sum"))
+    for kind, arguments in (("InstanceNormalization", []), ("GroupNormalization", [2])):
+        back, forward = made(f"{kind}Gradient", *arguments, noise(6)), made(kind, *arguments, noise(6))
+        listed.append(("with gamma", _with_state(IMAGE, back, forward), "normalization"))
+    for kind in ("BatchNormalizationGradient", "BatchNormalizationStatisticsGradient"):
+        listed.append(
+            ("of a batch", _pair(IMAGE, made(kind, 6)) | {"run": "batch_gradient"}, "normalization")
+        )
+    return listed
+
+
+def _transposed(width: int, height: int, **more: int) -> dict[str, Any]:
+    return made("ConvolutionDescriptor", width, height, 6, 9, 2, 2, **more)
+
+
+def _moves() -> list[Listed]:
+    """Borders, shapes and Gram matrices."""
+    listed: list[Listed] = []
+    for edge, bound in (("constant", "exact"), ("clamp", "sum"), ("mirror", "sum")):
+        forward = made("Pad", [1, 2, 3], [0, 1, 1], edge_mode=edge)
+        listed.append((edge, _with_state([2, 10, 6, 10], made("PadGradient"), forward), bound))
+    forward = made("Reshape", 7, 3, 10)
+    listed.append(("elements", _with_state([2, 3, 7, 10], made("ReshapeGradient"), forward), "exact"))
+    back, forward = made("GramMatrixCalculationGradient"), made("GramMatrixCalculation", 0.5)
+    listed.append(("half of the sums", _with_state([2, 1, 6, 6], back, forward), "sum"))
+    return listed
+
+
+def _windows() -> list[Listed]:
+    normal = {"alpha": 0.5, "beta": 0.75, "delta": 2.0}
+    listed: list[Listed] = [
+        (
+            "3 x 3, stride 2",
+            _pair([2, 4, 3, 6], made(f"Pooling{kind}Gradient", 3, 3, **_STRIDES)),
+            "elementwise",
+        )
+        for kind in ("Average", "Max", "L2Norm")
+    ]
+    for edge in ({"edge_mode": "clamp"}, {"edge_mode": "clamp", "zero_pad_size_x": 1, "zero_pad_size_y": 1}):
+        forward = made("PoolingAverage", 3, 2, **_STRIDES, **edge)
+        back = made("PoolingAverageGradient", 3, 2, **_STRIDES)
+        name = "clamped" if len(edge) == 1 else "clamped, padded"
+        listed.append((f"3 x 2, {name}", _with_state([2, 4, 3, 6], back, forward), "elementwise"))
+    listed.append(
+        ("2 x 3, dilated", _pair(IMAGE, made("DilatedPoolingMaxGradient", 2, 3, 2, 2)), "elementwise")
+    )
+    for kind, arguments in (("CrossChannel", [5]), ("Spatial", [3, 3]), ("LocalContrast", [3, 3])):
+        back = made(f"{kind}NormalizationGradient", *arguments, **normal)
+        listed.append(("with parameters", _pair(IMAGE, back), "normalization"))
+    for kind in ("Nearest", "Bilinear"):
+        listed.append(("2 x 3", _pair([2, 21, 10, 6], made(f"Upsampling{kind}Gradient", 2, 3)), "sum"))
+    return listed
+
+
+def _pointwise() -> list[Listed]:
+    listed: list[Listed] = [
+        (kind, _pair(IMAGE, made("NeuronGradient", made("NeuronDescriptor", kind, *values))), "function")
+        for kind, values in _NEURONS.items()
+    ]
+    slopes = made("NeuronDescriptor", "prelu", data=noise(6))
+    listed.append(("prelu", _pair(IMAGE, made("NeuronGradient", slopes)), "function"))
+    listed += [
+        ("of pixels", _pair(IMAGE, made(f"{kind}Gradient")), "softmax") for kind in ("SoftMax", "LogSoftMax")
+    ]
+    for kind in ("Add", "Subtract", "Multiply"):
+        for second in (False, True):
+            name = "second source" if second else "first source"
+            listed.append((name, _pair(IMAGE, made(f"{kind}Gradient", second)), "elementwise"))
+    listed.append(("seed 3", _pair(IMAGE, made("DropoutGradient", 0.5, 3)), "elementwise"))
+    return listed
+
+
+def _losses() -> list[Listed]:
+    listed: list[Listed] = [("ones", made("InitialGradient"), "exact")]
+    for kind in _TEN_LOSSES:
+        for reduction in ("sum",) if kind == "cosine_distance" else _REDUCTIONS:
+            listed += _one_loss(kind, reduction)
+    listed += _one_loss("huber", "mean", True)
+    anchors = made("YOLOLossDescriptor", [0.25, 0.5, 0.75, 0.25])
+    boxes = {"sources": [[2, 3, 3, 16], [2, 3, 3, 16]], "positive": [1], "run": "loss"}
+    listed.append(("two anchors", made("YOLOLoss", anchors) | boxes, "normalization"))
+    return listed
+
+
+def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
+    two, three = [IMAGE, IMAGE], [IMAGE, IMAGE, IMAGE]
+    name = f"{kind}, {reduction}" + (" of the batch" if across_batch else "")
+    descriptor = made("LossDescriptor", kind, reduction, *across_batch)
+    positions = [0, 1] if kind in ("categorical_cross_entropy", "log") else [1]
+    given, behind = {"positive": positions}, {"positive": [position + 1 for position in positions]}
+
+    def recipe(kernel: str) -> dict[str, Any]:
+        terms = made(kernel, made("LossDescriptor", kind, "none"))
+        # Losses of elements are what a sum adds; a cosine has none.
+        reduced = reduction != "none" and kind != "cosine_distance"
+        return made(kernel, descriptor) | given | {"sources": two} | ({"terms": terms} if reduced else {})
+
+    return [
+        (name, recipe("ForwardLoss"), "loss"),
+        (name, made("LossGradient", descriptor) | behind | {"sources": three}, "function"),
+        (name, recipe("Loss") | {"run": "loss"}, "loss"),
+    ]
+
+
+def _optimizers() -> list[Listed]:
+    """Of gradients, values and moments, of which those of squares are positive."""
+    descriptor = made("OptimizerDescriptor", 0.1)
+    plain, rms, adam = (
+        made(f"Optimizer{kind}", descriptor) for kind in ("StochasticGradientDescent", "RMSProp", "Adam")
+    )
+    listed: list[Listed] = [("plain", _step(plain, "values"), "update")]
+    for name, nesterov in (("with momentum", False), ("with Nesterov's momentum", True)):
+        momentum = made("OptimizerStochasticGradientDescent", descriptor, 0.75, nesterov)
+        listed.append((name, _step(momentum, "values", "momentum"), "update"))
+    return [
+        *listed,
+        ("defaults", _step(rms, "values", "velocity") | {"positive": [2]}, "update"),
+        ("defaults", _step(adam, "values", "momentum", "velocity") | {"positive": [3]}, "update"),
+    ]
+
+
+def _step(recipe: dict[str, Any], *results: str) -> dict[str, Any]:
+    """Of a gradient, the values and their moments: all results of the optimiser."""
+    return recipe | {"sources": [IMAGE] * (1 + len(results)), "run": "optimizer", "results": list(results)}

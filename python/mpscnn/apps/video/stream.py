@@ -1,0 +1,187 @@
+"""A video through a model: decoded in a thread of its own, several frames computed at once, results in order."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import deque
+from collections.abc import Generator, Iterator
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from mpscnn._private.arguments import is_finite_number, whole_number
+from mpscnn.apps.video.frame_buffer import FrameBuffer
+from mpscnn.apps.video.source import VideoFrame, VideoSource, open_source
+from mpscnn.errors import ParameterError
+from mpscnn.runner.frames import frames_of
+from mpscnn.runner.runner import Runner
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.model import Model
+    from mpscnn.runner.runner import FrameFuture
+
+__all__ = ["Video", "VideoFrame", "video"]
+
+Result = TypeVar("Result")
+
+
+class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
+    """The frames of a video in order, each with its result; made by `mpscnn.video`. For one thread at a time."""
+
+    def __init__(
+        self,
+        source: VideoSource,
+        model: Model[Result] | FeatureExtractor,
+        inflight: int,
+        every: int,
+        options: dict[str, Any],
+    ) -> None:
+        self.source = source
+        self._begun = False
+        # Of a live source one frame waits, the newest, so that results are of the present.
+        self._buffer: FrameBuffer[VideoFrame] = FrameBuffer(1 if source.live else inflight, source.live)
+        self._results = _results(source, self._buffer, model, inflight, every, options)
+
+    @property
+    def dropped(self) -> int:
+        """Frames of a live source so far that were not computed, since newer ones came in time."""
+        return self._buffer.dropped
+
+    def __next__(self) -> tuple[VideoFrame, Result]:
+        self._begun = True
+        return next(self._results)
+
+    def close(self) -> None:
+        """Ends decoding, and what is under way; closing again does nothing."""
+        self._results.close()
+        if not self._begun:  # else the thread that reads it closes it
+            self.source.close()
+
+    def __enter__(self) -> Video[Result]:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@overload
+def video(
+    source: str | os.PathLike[str],
+    model: FeatureExtractor,
+    *,
+    inflight: int = 3,
+    every: int = 1,
+    start: float = 0.0,
+    end: float | None = None,
+    **options: Any,
+) -> Video[dict[str, NDArray[Any]]]: ...
+@overload
+def video(
+    source: str | os.PathLike[str],
+    model: Model[Result],
+    *,
+    inflight: int = 3,
+    every: int = 1,
+    start: float = 0.0,
+    end: float | None = None,
+    **options: Any,
+) -> Video[Result]: ...
+def video(
+    source: str | os.PathLike[str],
+    model: Model[Any] | FeatureExtractor,
+    *,
+    inflight: int = 3,
+    every: int = 1,
+    start: float = 0.0,
+    end: float | None = None,
+    **options: Any,
+) -> Video[Any]:
+    """Runs a model on the frames of a video.
+
+        for frame, result in mpscnn.video("clip.mp4", model):
+            print(frame.time, result.top(1))
+
+    Frames come in order, each once. Those of 8-bit NV12 and I420, which most videos are, go to the model as `YuvImage`
+    with the stream's colour matrix and range; others are converted to RGB first. Rotated videos are seen upright.
+    A live source never waits: frames beyond what can be computed are dropped, the oldest first, and counted.
+
+    Args:
+        source: a video file; a folder, whose photos are frames in the order of their names, 25 a second; "camera:N" for
+            the N-th camera of this machine; or an address with rtsp:// or rtsps://.
+        model: a `Model`, whose results are those of `Model.predict`, or a `FeatureExtractor`.
+        inflight: frames computed at once, 1 to 32, see `Runner`.
+        every: of so many frames the first is taken, and the others are only decoded.
+        start: seconds since the video's beginning (of a live source since its first frame) before which frames are left
+            out.
+        end: seconds from which on they are.
+        options: those of `Runner.submit`, such as `top` or `score_threshold`.
+
+    Returns:
+        An iterator over (`VideoFrame`, result), also a context manager. Leaving a loop early ends decoding as soon as
+        the iterator is closed or forgotten.
+
+    Raises:
+        ImageError: it cannot be read, is empty, has no video; in the loop, behind the frames before: it is damaged, or
+            the camera went away. UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`). ParameterError: an
+            argument out of its range, no such model. TypeError: an option that there is not.
+    """
+    whole_number("inflight", inflight, most=32)
+    whole_number("every", every)
+    if not is_finite_number(start) or start < 0:
+        raise ParameterError(f"start must be a number of seconds, 0 or more, got {start!r}")
+    if end is not None and (not is_finite_number(end) or end <= start):
+        raise ParameterError(f"end must be a number of seconds above start, {start}, got {end!r}")
+    frames_of(model).checked(options)  # before a camera is opened
+    return Video(open_source(source, start, end), model, inflight, every, options)
+
+
+def _results(
+    source: VideoSource,
+    buffer: FrameBuffer[VideoFrame],
+    model: Model[Any] | FeatureExtractor,
+    inflight: int,
+    every: int,
+    options: dict[str, Any],
+) -> Generator[tuple[VideoFrame, Any], None, None]:
+    threads = getattr(model, "_threads", "auto")
+    decoder = threading.Thread(target=_decode, args=(source, buffer, every), name="mpscnn video", daemon=True)
+    under_way: deque[tuple[VideoFrame, FrameFuture[Any]]] = deque()
+    try:
+        with Runner(model, inflight, threads=threads) as runner:
+            decoder.start()
+            while True:
+                while len(under_way) < inflight:
+                    # With results under way, those of a live source do not wait for its next frame.
+                    frame = buffer.take(wait=not (source.live and under_way))
+                    if frame is None:
+                        break
+                    under_way.append((frame, runner.submit(frame.photo, **options)))
+                if not under_way:
+                    if buffer.failure is not None:
+                        raise buffer.failure
+                    return
+                frame, future = under_way.popleft()
+                yield frame, future.result()
+    finally:
+        buffer.close()
+        if not source.live and decoder.ident is not None:
+            decoder.join()
+
+
+def _decode(source: VideoSource, buffer: FrameBuffer[VideoFrame], every: int) -> None:
+    """Until the video's end, or until nobody takes frames any more. Closes the source, which no other thread reads."""
+    try:
+        for frame in source.frames():
+            if frame.number % every == 0 and not buffer.put(frame):
+                break
+    except Exception as error:
+        buffer.end(error)
+    else:
+        buffer.end()
+    finally:
+        source.close()

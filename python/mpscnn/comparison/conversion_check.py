@@ -1,0 +1,89 @@
+"""The proof of a conversion: the source on its own engine beside the network that was made of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from mpscnn.comparison.compared import Comparison
+from mpscnn.comparison.side_by_side import compare
+from mpscnn.comparison.sides import Side, missing_engine
+from mpscnn.converters import read_network
+from mpscnn.errors import Error
+from mpscnn.graph.network import Network
+
+
+def prove(
+    network: Network,
+    sources: Sequence[Path],
+    size: tuple[int, int] | None = None,
+    outputs: Sequence[str] = (),
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    *,
+    quick: bool = False,
+) -> tuple[Comparison | None, str]:
+    """Compares a converted network with its source on random input.
+
+    Of a detector, the tensors of the source are compared that its boxes and scores are made of.
+
+    Args:
+        network: what was made of the source.
+        sources: the files it was made of.
+        size: (height, width) where the network leaves it free.
+        outputs: tensors that the network stops at instead of the source's outputs.
+        shapes: of inputs that the source leaves free, as for the conversion.
+        quick: LiteRT's fast kernels run a source of TensorFlow Lite, instead of its reference kernels.
+
+    Returns:
+        The comparison, with the verdict as a sentence; None with the reason where there can be none.
+    """
+    if len(sources) != 1:
+        return None, "not checked: the network was made of several files"
+    ends = outputs or network.source_ends
+    if ends and sources[0].suffix.lower() != ".onnx":
+        return None, f"not checked: the source ends elsewhere than at {', '.join(ends)}"
+    if missing := missing_engine(sources[0]):
+        return None, f"not checked: {missing}"
+    try:
+        if network.source_ends and network.detection is not None:
+            network = read_network(sources, size=size, shapes=shapes, outputs=network.source_ends)
+        source = Side(None, sources[0].name, sources[0], outputs=tuple(ends), quick=quick)
+        found = _without_wrong_pairs(compare(network, source, size=size), len(network.outputs))
+    except Error as error:
+        return None, f"not checked: {error}"
+    except MemoryError:
+        return None, f"not checked: there is not enough memory to run {sources[0].name} on its own engine"
+    except (OSError, ImportError, SystemError) as error:  # of code that is loaded when it is first needed
+        return None, f"not checked: the engine of {sources[0].name} does not run here: {error}"
+    return found, f"checked against {found.second}: {found.verdict()}"
+
+
+def differs(found: Comparison | None) -> bool:
+    """Whether a proof says that the network computes something else than its source."""
+    return found is not None and not found.equal
+
+
+def any_size(network: Network) -> tuple[int, int] | None:
+    """A size to compare at where a network leaves its own free; None where it does not."""
+    from mpscnn.graph.free_size import leaves_size_free
+
+    return (224, 224) if any(leaves_size_free(tensor.shape) for tensor in network.inputs) else None
+
+
+def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
+    """Where all outputs are equal, layers within that differ were taken for others of the same shape."""
+    results = [layer for layer in found.layers if layer.output]
+    if len(results) == outputs:
+        # What the source computes of them is left out on purpose, such as the place of the largest: a note says so.
+        found = replace(found, uncompared=())
+    if found.equal or len(results) != outputs or not all(map(found.is_equal, results)):
+        return found
+    layers = tuple(layer for layer in found.layers if found.is_equal(layer))
+    wrong = [layer for layer in found.layers if not found.is_equal(layer)]
+    return replace(
+        found,
+        layers=layers,
+        only_first=(*found.only_first, *(layer.name for layer in wrong)),
+        only_second=(*found.only_second, *(layer.other_name for layer in wrong)),
+    )

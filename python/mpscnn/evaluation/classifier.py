@@ -1,0 +1,251 @@
+"""How well a classifier names photos whose classes are known."""
+
+from __future__ import annotations
+
+import html
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.arguments import is_whole_number
+from mpscnn._private.summary import text_table
+from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
+from mpscnn.evaluation.photo_stream import results_of
+from mpscnn.runtime.library import preprocess as prepared
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+    from mpscnn.model import Model
+
+__all__ = ["RANKS", "Evaluation", "class_of_folder", "evaluate", "evaluation_of"]
+
+Sample = tuple[Any, int]
+"""A photo and its class."""
+Ranked = tuple[Any, int, "list[int] | BaseException"]
+"""And its most probable classes, or what went wrong."""
+
+#: Classes that count as found.
+RANKS = 5
+#: Above this a table of all pairs of classes is no longer read, the commonest mistakes are.
+_MOST_COLUMNS = 20
+
+
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a classifier made of photos whose classes are known."""
+
+    labels: tuple[str, ...]
+    """The classes of the model."""
+    confusion: NDArray[np.int64]
+    """[true class][class found]: how many photos."""
+    in_first_five: int
+    """Photos whose class is among the five most probable."""
+    seconds: float
+    """For all photos, decoding and preprocessing included."""
+
+    @property
+    def images(self) -> int:
+        """How many photos were classified."""
+        return int(self.confusion.sum())
+
+    @property
+    def top1(self) -> float:
+        """Share of the photos whose class is the most probable, 0 to 1."""
+        return float(np.trace(self.confusion)) / self.images
+
+    @property
+    def top5(self) -> float:
+        """Share of the photos whose class is among the five most probable, 0 to 1."""
+        return self.in_first_five / self.images
+
+    @property
+    def images_per_second(self) -> float:
+        """Photos per second, decoding and preprocessing included."""
+        return self.images / self.seconds
+
+    @property
+    def seen_classes(self) -> list[int]:
+        """The classes that photos have or were found to have."""
+        found = np.flatnonzero(self.confusion.sum(axis=0) + self.confusion.sum(axis=1))
+        return [int(index) for index in found]
+
+    def mistakes(self, count: int = _MOST_COLUMNS) -> list[tuple[str, str, int]]:
+        """The commonest mistakes: true class, class found, how many photos."""
+        wrong = self.confusion.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+        pairs = [np.unravel_index(place, wrong.shape) for place in order]
+        return [
+            (self.labels[true], self.labels[found], int(wrong[true, found]))
+            for true, found in pairs
+            if wrong[true, found]
+        ]
+
+    def table(self) -> str:
+        """The confusion matrix, a row for each true class; of more than 20 classes the commonest mistakes instead."""
+        seen = self.seen_classes
+        if len(seen) > _MOST_COLUMNS:
+            rows = [(true, found, f"{photos:,}") for true, found, photos in self.mistakes()]
+            return text_table(("class", "taken for", "photos"), rows, right=(2,))
+        part = self.confusion[np.ix_(seen, seen)]
+        counts = [
+            (self.labels[index], *(f"{count:,}" if count else "." for count in row.tolist()))
+            for index, row in zip(seen, part, strict=True)
+        ]
+        headers = ("class", *(self.labels[index] for index in seen))
+        return text_table(headers, counts, right=range(1, len(seen) + 1))
+
+    def draw(self) -> PillowImage.Image:
+        """The confusion matrix as a picture: a row for each true class, a column for each class found."""
+        from mpscnn.vision.visualize import matrix_picture
+
+        seen = self.seen_classes
+        return matrix_picture(self.confusion[np.ix_(seen, seen)], [self.labels[index] for index in seen])
+
+    def show(self) -> None:
+        """Opens `draw()` in the system's picture viewer."""
+        self.draw().show()
+
+    def __repr__(self) -> str:
+        return (
+            f"<Evaluation of {self.images:,} images: top-1 {self.top1:.2%}, top-5 {self.top5:.2%}, "
+            f"{self.images_per_second:.1f} images/s>"
+        )
+
+    def _repr_html_(self) -> str:
+        from mpscnn.vision.visualize import html_picture
+
+        return f"<p>{html.escape(repr(self)[1:-1])}</p>{html_picture(self.draw())}"
+
+
+def evaluate(
+    model: Model,
+    samples: Iterable[tuple[Any, int]],
+    *,
+    preprocess: Mapping[str, Any] | None = None,
+    inflight: int = 3,
+    failed: Callable[[Any, Error], object] | None = None,
+) -> Evaluation:
+    """Classifies photos and compares with their classes.
+
+    Args:
+        model: a classifier.
+        samples: photos (see `mpscnn.photo.open_photo`) with the numbers of their classes.
+        preprocess: how photos become the input, where not as the model file says (docs/preprocessing.md); they are then
+            classified one by one.
+        inflight: photos under way at once, see `mpscnn.Runner`.
+        failed: called with a photo that cannot be classified, which then does not count; None: the error is raised.
+
+    Raises:
+        ParameterError: a class that the model does not have, or no photo at all. ShapeError: no classifier.
+    """
+    checked = _checked(samples, number_of_classes(model), model.name)
+    ranked = (
+        _ranked(model, checked, inflight) if preprocess is None else _prepared(model, checked, preprocess)
+    )
+    return evaluation_of(model, ranked, failed)
+
+
+def evaluation_of(
+    model: Model, ranked: Iterable[Ranked], failed: Callable[[Any, Error], object] | None
+) -> Evaluation:
+    """Counts photos by their class and the class found. Raises as `evaluate`."""
+    classes = number_of_classes(model)
+    labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
+    confusion = np.zeros((classes, classes), np.int64)
+    in_first_five = 0
+    started = time.perf_counter()
+    for photo, true, found in ranked:
+        if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
+            failed(photo, found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            confusion[true, found[0]] += 1
+            in_first_five += true in found
+    seconds = time.perf_counter() - started
+    if not confusion.any():
+        raise ParameterError("no photo to evaluate with")
+    return Evaluation(labels, confusion, in_first_five, seconds)
+
+
+def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sample]:
+    for sample in samples:
+        if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
+            raise ParameterError(f"expected pairs of a photo and its class, got {sample!r}")
+        photo, true = sample
+        if not is_whole_number(true) or not 0 <= true < classes:
+            raise ParameterError(
+                f"{name} has the classes 0 to {classes - 1}, a photo is said to have {true!r}"
+            )
+        yield photo, int(true)
+
+
+def number_of_classes(model: Model) -> int:
+    """Of a classifier. ShapeError: the model is none."""
+    shapes = list(model.program.outputs.values())
+    if len(shapes) != 1 or len(shapes[0]) != 2:
+        raise ShapeError(
+            f"network {model.name!r} is not a classifier: its outputs are {shapes}, not (n, classes)"
+        )
+    return int(shapes[0][1] or 0)
+
+
+def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[Ranked]:
+    """Photos with their classes and the most probable ones, or what went wrong; several photos at once."""
+    for photo, true, result in results_of(model, samples, inflight, top=RANKS):
+        found = result if isinstance(result, BaseException) else [entry.index for entry in result]
+        yield photo, true, found
+
+
+def _prepared(model: Model, samples: Iterable[Sample], preprocess: Mapping[str, Any]) -> Iterator[Ranked]:
+    """The same with a preprocessing that is not the model's, one photo after the other."""
+    height, width, channels = (int(extent or 0) for extent in model.network.input.shape[1:])
+    for photo, true in samples:
+        found: list[int] | BaseException
+        try:
+            x = prepared(photo, (height, width), preprocess, channels=channels)
+            with model.session() as session:
+                scores = np.asarray(session.run(x))[0]
+            found = [int(index) for index in np.argsort(-scores, kind="stable")[:RANKS]]
+        except (ImageError, ParameterError, ShapeError) as error:
+            found = error
+        yield photo, true, found
+
+
+def class_of_folder(folder: Path, labels: Sequence[str]) -> int:
+    """The class whose photos a folder holds: by its label or one of its names, or by its number.
+
+    A label like ImageNet's "goldfish, Carassius auratus" has several names. Case and separators do not matter.
+
+    Raises ParameterError for a name that is not a class, or that of several.
+    """
+    wanted = _plain(folder.name)
+    found = [index for index, label in enumerate(labels) if _plain(label) == wanted]
+    if not found:
+        found = [index for index, label in enumerate(labels) if wanted in map(_plain, label.split(","))]
+    if not found and wanted.isdecimal() and int(wanted) < len(labels):
+        found = [int(wanted)]
+    if len(found) == 1:
+        return found[0]
+    if found:
+        numbers = " and ".join(map(str, found))
+        raise ParameterError(f"{folder}: the classes {numbers} are called {folder.name!r}; use their numbers")
+    from mpscnn._private.names import did_you_mean
+
+    names = list(dict.fromkeys(name.strip() for label in labels for name in (label, *label.split(","))))
+    hint = did_you_mean(folder.name, names) or "."
+    raise ParameterError(
+        f"{folder}: the model has no class {folder.name!r}{hint} Folders are named like "
+        f"the model's labels or numbered 0 to {len(labels) - 1}"
+    )
+
+
+def _plain(name: str) -> str:
+    return " ".join(name.casefold().replace("_", " ").replace("-", " ").split())

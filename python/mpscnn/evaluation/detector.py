@@ -1,0 +1,244 @@
+"""How well a detector finds objects whose boxes are known: COCO's mean average precision."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from mpscnn._private.arguments import is_finite_number, is_whole_number
+from mpscnn._private.files import content_of
+from mpscnn._private.summary import text_table
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
+from mpscnn.evaluation.photo_stream import Failed, found_in
+from mpscnn.model import Model
+
+__all__ = ["DetectorEvaluation", "evaluate_detector", "evaluation_by", "require_pycocotools"]
+
+_LEAST_SCORE = 0.01
+_MOST_DETECTIONS = 100
+_FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
+
+
+@dataclass(frozen=True)
+class DetectorEvaluation:
+    """What a detector found of the objects on photos, by COCO's measures: 0 to 1, or -1 without such objects."""
+
+    images: int
+    map: float
+    """Average precision, the mean over classes and over intersections / unions from 0.5 to 0.95."""
+    map50: float
+    """At an intersection / union of 0.5."""
+    map75: float
+    map_small: float
+    """`map` of objects of less than 32 x 32 pixels."""
+    map_medium: float
+    map_large: float
+    """`map` of objects of 96 x 96 pixels and more."""
+    recall: float
+    """The most that is found with 100 objects on each photo, the mean as for `map`."""
+    by_class: Mapping[str, float]
+    """`map` of each class of the annotations."""
+    missing: tuple[str, ...]
+    """Classes of the annotations that the model does not know; they count as not found."""
+    seconds: float
+    """For all photos, decoding and preprocessing included."""
+
+    @property
+    def images_per_second(self) -> float:
+        """Photos per second, decoding and preprocessing included."""
+        return self.images / self.seconds
+
+    def table(self) -> str:
+        """The average precision of each class, the highest first."""
+        rows = [
+            (name, "no objects" if value < 0 else f"{value:.3f}")
+            for name, value in sorted(self.by_class.items(), key=lambda item: -item[1])
+        ]
+        return text_table(("class", "AP"), rows, right=(1,))
+
+    def __repr__(self) -> str:
+        return f"<DetectorEvaluation of {self.images:,} images: mAP {self.map:.3f}, {self.map50:.3f} at 0.5>"
+
+
+def evaluate_detector(
+    model: Model,
+    photos: str | PathLike[str],
+    annotations: str | PathLike[str],
+    *,
+    score_threshold: float = _LEAST_SCORE,
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> DetectorEvaluation:
+    """Looks for objects on photos and compares with annotations in COCO's format, by pycocotools.
+
+    Classes are matched by their names, whatever their case; those of a model without labels by number, of which COCO's
+    first is 1.
+
+    Args:
+        model: a detector.
+        photos: the folder with the photos.
+        annotations: a JSON file with "images" (id, file_name), "categories" (id, name) and "annotations" (image_id,
+            category_id, bbox: left, top, width, height; area and iscrowd, if there are any).
+        score_threshold: what is less probable is left out; COCO's measures want nearly all.
+        inflight: photos under way at once, see `mpscnn.Runner`.
+        failed: called with a photo that cannot be read, which then does not count; None: the error is raised.
+
+    Raises:
+        ShapeError: no detector. ParameterError: annotations that are missing, damaged or of none of the model's
+            classes. UnsupportedError: pycocotools is not installed.
+    """
+
+    def find(samples: Iterable[tuple[Any, int]], **options: Any) -> Iterator[tuple[int, Any]]:
+        return found_in(model, samples, inflight, failed, **options)
+
+    return evaluation_by(find, model, photos, annotations, score_threshold)
+
+
+def evaluation_by(
+    find: Callable[..., Iterable[tuple[int, Any]]],
+    model: Model,
+    photos: str | PathLike[str],
+    annotations: str | PathLike[str],
+    score_threshold: float = _LEAST_SCORE,
+) -> DetectorEvaluation:
+    """The same with what `find` finds, of photos with their numbers and options for `Model.detect`."""
+    if model.task != "detection":
+        raise ShapeError(f"network {model.name!r} is not a detector, but made for {model.task}")
+    dataset = _read(annotations)
+    categories = _categories(model, dataset, annotations)
+    samples = [(Path(photos) / image["file_name"], image["id"]) for image in dataset["images"]]
+    results: list[dict[str, Any]] = []
+    seen: list[int] = []
+    started = time.perf_counter()
+    options = {"score_threshold": score_threshold, "max_detections": _MOST_DETECTIONS}
+    for image, found in find(samples, **options):
+        seen.append(image)
+        for one in found:
+            if one.index in categories:
+                left, top, right, bottom = one.box
+                results.append(
+                    {
+                        "image_id": image,
+                        "category_id": categories[one.index],
+                        "bbox": [left, top, right - left, bottom - top],
+                        "score": one.score,
+                    }
+                )
+    seconds = time.perf_counter() - started
+    if not seen:
+        raise ParameterError("no photo to evaluate with")
+    figures, recall, by_category = _measured(dataset, results, seen)
+    names = {entry["id"]: entry["name"] for entry in dataset["categories"]}
+    known = set(categories.values())
+    return DetectorEvaluation(
+        images=len(seen),
+        **dict(zip(_FIGURES, figures, strict=True)),
+        recall=recall,
+        by_class={names[number]: value for number, value in by_category.items()},
+        missing=tuple(name for number, name in names.items() if number not in known),
+        seconds=seconds,
+    )
+
+
+def require_pycocotools() -> None:
+    """Raises UnsupportedError where it is not installed."""
+    try:
+        import pycocotools  # noqa: F401
+    except ImportError as error:
+        raise UnsupportedError("evaluating a detector needs pycocotools: pip install pycocotools") from error
+
+
+def _read(path: str | PathLike[str]) -> dict[str, Any]:
+    content = content_of(path, ParameterError)
+    try:
+        dataset = json.loads(content.decode())
+    except (ValueError, RecursionError) as error:
+        raise ParameterError(f"{path}: is not a JSON file: {error}") from error
+    wanted = {
+        "images": ("id", "file_name"),
+        "categories": ("id", "name"),
+        "annotations": ("image_id", "category_id", "bbox"),
+    }
+    if not isinstance(dataset, dict):
+        raise ParameterError(f"{path}: expected an object with {', '.join(wanted)}")
+    for key, fields in wanted.items():
+        entries = dataset.get(key)
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise ParameterError(f"{path}: {key!r} must be a list of objects")
+        for entry in entries:
+            _check(f"{path}: {key}", entry, fields)
+    known = {key: {entry["id"] for entry in dataset[key]} for key in ("images", "categories")}
+    for number, entry in enumerate(dataset["annotations"], start=1):
+        for field, key in (("image_id", "images"), ("category_id", "categories")):
+            if entry[field] not in known[key]:
+                raise ParameterError(
+                    f"{path}: an annotation has the {field} {entry[field]}, which {key!r} lack"
+                )
+        entry["id"] = number
+        entry.setdefault("area", entry["bbox"][2] * entry["bbox"][3])
+        entry.setdefault("iscrowd", 0)
+    return dataset
+
+
+def _check(place: str, entry: dict[str, Any], fields: Sequence[str]) -> None:
+    for field in fields:
+        value = entry.get(field)
+        if field == "bbox":
+            right = isinstance(value, list) and len(value) == 4 and all(map(is_finite_number, value))
+        else:
+            right = isinstance(value, str) if field in ("name", "file_name") else is_whole_number(value)
+        if not right:
+            raise ParameterError(f"{place}: {field} cannot be {value!r}")
+
+
+def _categories(model: Model, dataset: dict[str, Any], path: object) -> dict[int, int]:
+    """COCO's number of each class of the model that the annotations have."""
+    by_name = {entry["name"].casefold(): entry["id"] for entry in dataset["categories"]}
+    if model.labels is None:
+        return {entry["id"] - 1: entry["id"] for entry in dataset["categories"]}
+    found = {
+        index: by_name[name.casefold()]
+        for index, name in enumerate(model.labels)
+        if name.casefold() in by_name
+    }
+    if not found:
+        raise ParameterError(
+            f"{path}: has none of the classes of {model.name}, but {', '.join(sorted(by_name))}"
+        )
+    return found
+
+
+def _measured(
+    dataset: dict[str, Any], results: list[dict[str, Any]], images: Sequence[int]
+) -> tuple[list[float], float, dict[int, float]]:
+    """COCO's figures of precision, its recall, and the precision of each category."""
+    require_pycocotools()
+    from pycocotools.coco import COCO
+    from pycocotools.cocoeval import COCOeval
+
+    numbers = sorted({entry["id"] for entry in dataset["categories"]})
+    if not results:  # which pycocotools does not take
+        have = {entry["category_id"] for entry in dataset["annotations"]}
+        return [0.0] * len(_FIGURES), 0.0, {number: 0.0 if number in have else -1.0 for number in numbers}
+    with contextlib.redirect_stdout(io.StringIO()):
+        truth = COCO()
+        truth.dataset = dataset
+        truth.createIndex()
+        evaluation = COCOeval(truth, truth.loadRes(results), "bbox")
+        evaluation.params.imgIds = sorted(images)
+        evaluation.evaluate()
+        evaluation.accumulate()
+        evaluation.summarize()
+    precision = evaluation.eval["precision"]  # [threshold][recall][category][area][most detections]
+    by_category = {}
+    for place, number in enumerate(evaluation.params.catIds):
+        values = precision[:, :, place, 0, -1]
+        by_category[int(number)] = float(values.mean()) if (values > -1).any() else -1.0
+    return [float(value) for value in evaluation.stats[:6]], float(evaluation.stats[8]), by_category

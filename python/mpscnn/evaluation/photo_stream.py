@@ -1,0 +1,47 @@
+"""Photos of an evaluation through a runner, several at once, each with what belongs to it."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
+
+from mpscnn.errors import Error, ImageError, ParameterError, ShapeError
+from mpscnn.model import Model
+
+__all__ = ["Failed", "found_in", "results_of"]
+
+Truth = TypeVar("Truth")
+Failed = Callable[[Any, Error], object]
+"""Called with a photo that cannot be read, and what is wrong with it."""
+
+
+def results_of(
+    model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, **options: Any
+) -> Iterator[tuple[Any, Truth, Any]]:
+    """Each photo, what belongs to it, and what the model finds on it, or the exception."""
+    from mpscnn.runner.runner import Runner
+
+    under_way: deque[tuple[Any, Truth]] = deque()
+
+    def photos() -> Iterator[Any]:
+        for sample in samples:
+            under_way.append(sample)
+            yield sample[0]
+
+    with Runner(model, inflight, threads=model._threads) as runner:
+        for found in runner.map(photos(), return_exceptions=True, **options):
+            yield *under_way.popleft(), found
+
+
+def found_in(
+    model: Model, samples: Iterable[tuple[Any, Truth]], inflight: int, failed: Failed | None, **options: Any
+) -> Iterator[tuple[Truth, Any]]:
+    """The same of photos that can be read; others go to `failed`, or are raised."""
+    for photo, truth, found in results_of(model, samples, inflight, **options):
+        if isinstance(found, (ImageError, ParameterError, ShapeError)) and failed is not None:
+            failed(photo, found)
+        elif isinstance(found, BaseException):
+            raise found
+        else:
+            yield truth, found

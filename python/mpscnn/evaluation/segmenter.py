@@ -1,0 +1,173 @@
+"""How well a segmenter names pixels whose classes are known: the mean intersection over union."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn._private.files import reading, require_regular
+from mpscnn._private.summary import text_table
+from mpscnn.errors import ImageError, ParameterError, ShapeError
+from mpscnn.evaluation.photo_stream import Failed, found_in
+from mpscnn.model import Model
+from mpscnn.vision.photo_file import read_image
+from mpscnn.vision.segmentation import UNSEEN
+
+__all__ = [
+    "SegmenterEvaluation",
+    "classes_of_segmenter",
+    "counted_pairs",
+    "evaluate_segmenter",
+    "read_mask",
+    "segmenter_evaluation_of",
+]
+
+
+@dataclass(frozen=True, eq=False)
+class SegmenterEvaluation:
+    """What a segmenter made of pixels whose classes are known."""
+
+    labels: tuple[str, ...]
+    """The classes of the model."""
+    confusion: NDArray[np.int64]
+    """[true class][class found]: how many pixels; the last column has those of which no class is known."""
+    images: int
+    seconds: float
+    """For all photos, decoding and preprocessing included."""
+
+    @property
+    def ious(self) -> NDArray[np.float64]:
+        """Of each class intersection / union of the true pixels and those found; NaN where there are neither."""
+        both = np.diagonal(self.confusion).astype(np.float64)
+        union = self.confusion.sum(axis=1) + self.confusion[:, :-1].sum(axis=0) - both
+        ratios: NDArray[np.float64] = np.divide(both, union, out=np.full(len(both), np.nan), where=union > 0)
+        return ratios
+
+    @property
+    def mean_iou(self) -> float:
+        """The mean of `ious`, of the classes that there are, 0 to 1."""
+        return float(np.nanmean(self.ious))
+
+    @property
+    def pixel_accuracy(self) -> float:
+        """Share of the pixels whose class is found, 0 to 1."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    @property
+    def images_per_second(self) -> float:
+        """Photos per second, decoding and preprocessing included."""
+        return self.images / self.seconds
+
+    def table(self) -> str:
+        """Each class that there is, the best first."""
+        ious, pixels = self.ious, self.confusion.sum(axis=1)
+        order = [index for index in np.argsort(-ious, kind="stable") if not np.isnan(ious[index])]
+        rows = [(self.labels[index], f"{ious[index]:.3f}", f"{pixels[index]:,}") for index in order]
+        return text_table(("class", "IoU", "pixels"), rows, right=(1, 2))
+
+    def __repr__(self) -> str:
+        return f"<SegmenterEvaluation of {self.images:,} images: mean IoU {self.mean_iou:.3f}>"
+
+
+def evaluate_segmenter(
+    model: Model,
+    samples: Iterable[tuple[Any, Any]],
+    *,
+    inflight: int = 3,
+    failed: Failed | None = None,
+) -> SegmenterEvaluation:
+    """Segments photos and compares with masks.
+
+    Args:
+        model: a segmenter.
+        samples: photos (see `mpscnn.photo.open_photo`) with their masks: paths of pictures whose pixels are class
+            numbers, as Pascal VOC's, or uint8 arrays (height, width) of them; 255 is a pixel that does not count.
+        inflight: photos under way at once, see `mpscnn.Runner`.
+        failed: called with a photo that cannot be read, or whose mask cannot, which then does not count; None: the
+            error is raised.
+
+    Raises:
+        ShapeError: no segmenter, or a mask of another size than its photo. ImageError: a mask that cannot be read.
+        ParameterError: no photo at all.
+    """
+    classes = classes_of_segmenter(model)
+
+    def counts() -> Iterator[NDArray[np.int64]]:
+        for (photo, mask), found in found_in(model, ((one[0], one) for one in samples), inflight, failed):
+            try:
+                yield counted_pairs(mask, found.labels, classes)
+            except (ImageError, ShapeError) as error:
+                if failed is None:
+                    raise
+                failed(photo, error)
+
+    return segmenter_evaluation_of(model, counts())
+
+
+def classes_of_segmenter(model: Model) -> int:
+    """How many. Raises ShapeError for another model."""
+    if model.task != "segmentation":
+        raise ShapeError(f"network {model.name!r} is not a segmenter, but made for {model.task}")
+    return int(next(iter(model.program.outputs.values()))[-1] or 0)
+
+
+def segmenter_evaluation_of(model: Model, counts: Iterable[NDArray[np.int64]]) -> SegmenterEvaluation:
+    """The sum of what `counted_pairs` gives of each photo. Raises as `evaluate_segmenter`."""
+    classes = classes_of_segmenter(model)
+    confusion = np.zeros((classes, classes + 1), np.int64)
+    images = 0
+    started = time.perf_counter()
+    for pairs in counts:
+        confusion += pairs
+        images += 1
+    seconds = time.perf_counter() - started
+    if not confusion.any():
+        raise ParameterError("no photo to evaluate with")
+    labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
+    return SegmenterEvaluation(labels, confusion, images, seconds)
+
+
+def read_mask(path: str | PathLike[str]) -> NDArray[np.uint8]:
+    """The class numbers of a picture, (height, width): pixels of a palette, or gray ones.
+
+    Raises ImageError for another picture, and for one that cannot be read.
+    """
+    with reading(path, ImageError):
+        require_regular(path, ImageError)
+        with Path(path).open("rb") as file:
+            try:
+                picture = read_image(file, Path(path).stat().st_size)
+            except ImageError:
+                raise
+            except Exception as error:  # of every kind, as for photos
+                raise ImageError(f"{path}: is damaged or cut off: {error}") from error
+    if picture is None or picture.mode not in ("P", "L"):
+        what = "no picture" if picture is None else f"a picture of mode {picture.mode}"
+        raise ImageError(f"{path}: is {what}; a mask has class numbers, in a palette or in gray")
+    return np.asarray(picture)
+
+
+def counted_pairs(mask: Any, found: NDArray[np.uint8], classes: int) -> NDArray[np.int64]:
+    """Pixels by their true class and the class found, as in `SegmenterEvaluation.confusion`; the mask as its samples'.
+
+    Raises ImageError and ShapeError as `evaluate_segmenter`.
+    """
+    truth = np.asarray(mask) if isinstance(mask, np.ndarray) else read_mask(mask)
+    name = f"mask {truth.shape} {truth.dtype}" if isinstance(mask, np.ndarray) else str(mask)
+    if truth.dtype != np.uint8 or truth.shape != found.shape:
+        raise ShapeError(
+            f"{name}: its photo has labels {found.shape} uint8, the mask is {truth.shape} {truth.dtype}"
+        )
+    counts = truth != UNSEEN
+    if counts.any() and int(truth[counts].max()) >= classes:
+        raise ImageError(f"{name}: has the class {int(truth[counts].max())}, the model has {classes} classes")
+    unknown = np.where(found == UNSEEN, classes, found).astype(np.int64)
+    pairs = truth[counts].astype(np.int64) * (classes + 1) + unknown[counts]
+    return np.bincount(pairs, minlength=classes * (classes + 1)).reshape(classes, classes + 1)

@@ -1,0 +1,369 @@
+"""Many frames through one network: several at once, results in order."""
+
+from __future__ import annotations
+
+import atexit
+import contextlib
+import json
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Callable
+from concurrent.futures import CancelledError, Future
+from functools import partial
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+
+from mpscnn import _core
+from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
+from mpscnn._private.copies import NoCopies
+from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
+from mpscnn.errors import Error, ParameterError, StateError
+from mpscnn.runner.frames import finish_frame, frames_of
+from mpscnn.runner.ordered_results import OrderedResults
+from mpscnn.runtime.program import Program, byte_limit, thread_count
+
+if TYPE_CHECKING:
+    from typing import TypedDict
+
+    from numpy.typing import NDArray
+    from typing_extensions import Unpack
+
+    from mpscnn.graph.features import FeatureExtractor
+    from mpscnn.model import Model
+    from mpscnn.runner.ordered_results import Frames
+    from mpscnn.vision.photo_tasks import Told
+
+    class _Options(TypedDict, total=False):
+        threads: int | str
+        max_batch: int
+        max_wait: float
+        check_finite: bool
+        max_memory: int | None
+
+
+Result = TypeVar("Result")
+
+
+class FrameFuture(NoCopies, Future[Result]):
+    """The result of one frame, made by `Runner.submit`: a `concurrent.futures.Future`.
+
+    Its callbacks are called on a thread of the runner's, after those of the frames before it, and may submit further
+    frames. Until the frame is done `running` stays False. `asyncio.wrap_future` makes it awaitable.
+    """
+
+    _instead = "it waits for a frame of a runner; copy what its result() gives"
+
+    def __init__(self, runner: Runner[Result]) -> None:
+        super().__init__()
+        self._condition = SafeCondition()  # the thread that hands out all frames' results takes it, too
+        self._runner: Runner[Result] | None = runner
+        self._slot = _core.Frame()
+        # Not those of the base class, which calls them at once where a frame is cancelled.
+        self._callbacks: list[Callable[[FrameFuture[Result]], object]] | None = []
+        self._lock = runner._callbacks_lock
+
+    def cancel(self) -> bool:
+        """Gives the frame up if it has not begun; returns whether it is cancelled.
+
+        Its callbacks are called in its turn nevertheless.
+        """
+        runner = self._runner
+        if runner is not None and runner._cancel(self._slot):
+            super().cancel()
+        return self.cancelled()
+
+    def add_done_callback(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
+        """Has `fn` called with the future in the frame's turn; at once, if that has come."""
+        with self._lock:
+            if self._callbacks is not None:
+                self._callbacks.append(fn)
+                return
+        self._call_back(fn)
+
+    def result(self, timeout: float | None = None) -> Result:
+        """Waits and returns the result, or raises what went wrong with the frame.
+
+        Raises:
+            TimeoutError: not done after `timeout` seconds. CancelledError: it was cancelled. StateError: in a forked
+                process, or in a callback of the runner's, where it would wait for ever.
+        """
+        self._require_end()
+        try:
+            return super().result(timeout)
+        finally:
+            del self  # which has the exception, whose traceback leads here
+
+    def exception(self, timeout: float | None = None) -> BaseException | None:
+        """Waits and returns what went wrong with the frame, or None. Raises as `result` does otherwise."""
+        self._require_end()
+        return super().exception(timeout)
+
+    def _require_end(self) -> None:
+        runner = self._runner
+        if runner is not None:  # else it has ended
+            runner._require_end()
+
+    def _hand_out(self) -> None:
+        """In the frame's turn, on the runner's one thread for that."""
+        slot = self._slot
+        error: BaseException | None
+        try:
+            if slot.finish is not None:
+                finish_frame(slot)
+            error, result = slot.give_away()
+        except BaseException as raised:  # out of memory; the frame still has to end
+            error, result = raised, None
+        self._runner = None
+        if error is None:
+            self.set_result(result)
+        elif isinstance(error, CancelledError):
+            super().cancel()
+            self.set_running_or_notify_cancel()
+            with self._condition:
+                self._condition.notify_all()  # in case a signal's handler has interrupted `cancel`
+        else:
+            self.set_exception(error)
+        with self._lock:
+            callbacks, self._callbacks = self._callbacks, None
+        for fn in callbacks or ():
+            self._call_back(fn)
+
+    def _call_back(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
+        try:
+            fn(self)
+        except BaseException as error:  # one callback takes nothing from the others, whatever it raises
+            if raised_by_signal_handler(error):
+                raise  # where the callback was added
+            logging.getLogger("concurrent.futures").exception("exception calling callback for %r", self)
+
+
+class _Turn:
+    """Called when a frame's turn has come, once. Then it does not know the future any more.
+
+    A frame's exception leads by its traceback to who was to tell of its end, and the future has the exception.
+    """
+
+    __slots__ = ("_future",)
+
+    def __init__(self, future: FrameFuture[Any]) -> None:
+        self._future: FrameFuture[Any] | None = future
+
+    def __call__(self) -> None:
+        future, self._future = self._future, None
+        if future is not None:
+            future._hand_out()
+
+
+class Runner(NoCopies, Generic[Result]):
+    """Keeps a device busy: runs several frames at once and gives their results in the order of submission.
+
+        with mpscnn.Runner(model, inflight=3) as runner:
+            for result in runner.map(photos):
+                ...
+
+    No frame is lost, repeated or overtaken, and a frame that fails fails alone. For any number of threads; a forked
+    process needs a runner of its own.
+
+    Args:
+        model: a `Model`: frames are photos, results those of `Model.predict`. Or a `FeatureExtractor`: frames are
+            single photos, or floats (n, height, width, channels), results those of its `run`. Or a `Program`: frames
+            are its input arrays, (n, height, width, channels), results those of `Session.run`.
+        inflight: requests that may be under way at once, 1 to 32. A GPU has as many queued. The CPU works on as many at
+            once as its cores allow, one core for each, and has the others ready.
+        threads: threads of the CPU for each request; "auto": its cores are shared out among the requests.
+        max_batch: images that may be gathered into one request, 1 to 1024. Frames of another size are requests of their
+            own. A request that fails is run again frame by frame.
+        max_wait: seconds that a frame may wait for others to be gathered with.
+        check_finite: a frame fails when a layer's result has a NaN or an infinity, see `Program.session`.
+        max_memory: bytes that packed weights and the intermediate results of one request may take; None: the program's
+            `max_memory`. A frame that needs more fails; gathered ones are run one by one then.
+
+    Raises:
+        ParameterError: an argument out of its range; `max_batch` with a network whose images depend on each other.
+        UnsupportedError: a model that says nothing of preprocessing, or has no image input of a fixed size.
+    """
+
+    _instead = "it has threads and frames under way; make another one of a copy of the model"
+
+    @overload
+    def __init__(
+        self: Runner[dict[str, NDArray[Any]]],
+        model: FeatureExtractor,
+        inflight: int = 3,
+        **options: Unpack[_Options],
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Runner[NDArray[Any] | Any], model: Program, inflight: int = 3, **options: Unpack[_Options]
+    ) -> None: ...
+    @overload
+    def __init__(
+        self: Runner[Result], model: Model[Result], inflight: int = 3, **options: Unpack[_Options]
+    ) -> None: ...
+    def __init__(
+        self,
+        model: Model | FeatureExtractor | Program,
+        inflight: int = 3,
+        *,
+        threads: int | str = "auto",
+        max_batch: int = 1,
+        max_wait: float = 0.0,
+        check_finite: bool = False,
+        max_memory: int | None = None,
+    ) -> None:
+        self.inflight = whole_number("inflight", inflight, most=32)
+        self.max_batch = whole_number("max_batch", max_batch, most=1024)
+        if not is_finite_number(max_wait) or not 0 <= max_wait <= 1e6:
+            raise ParameterError(f"max_wait must be a number of seconds from 0 to 1e6, got {max_wait!r}")
+        self._frames = frames_of(model)
+        self.program: Program = self._frames.program
+        self._core = _core.Runner(
+            self.program._program,
+            self.inflight,
+            thread_count(threads),
+            self.max_batch,
+            float(max_wait),
+            require_bool("check_finite", check_finite),
+            byte_limit(max_memory),
+        )
+        described = json.loads(self._core.describe())
+        self.sessions: int = described["sessions"]
+        self.threads: int = described["threads"]
+        self.permits: int = described["permits"]
+        self._callbacks_lock = threading.RLock()
+        """Of all futures' callbacks; a signal's handler may take it once more."""
+        self._closed = False
+        self._process = os.getpid()
+        _runners.add(self)
+
+    def submit(self, frame: Any, **options: Any) -> FrameFuture[Result]:
+        """Takes a frame and returns while it is worked on.
+
+        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong
+        with the frame, a photo that cannot be read included, is raised by the future's `result`.
+
+        Args:
+            frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be written
+                before the future is done.
+            options: for a model those of the method that `Model.predict` stands for, for a program `out`.
+
+        Raises:
+            TypeError, ParameterError: an option that there is not, or out of its range.
+            StateError: the runner is closed, was made before this process was forked, or has no permit for a frame that
+                one of its callbacks submits.
+        """
+        wanted = self._frames.checked(options)
+        future: FrameFuture[Result] = FrameFuture(self)
+        try:
+            self._take(future._slot, frame, wanted, _Turn(future))
+            return future
+        finally:
+            del future  # the traceback of what is wrong with the frame leads here
+
+    def map(
+        self,
+        frames: Frames,
+        *,
+        return_exceptions: bool = False,
+        **options: Any,
+    ) -> OrderedResults[Result]:
+        """The results of all frames in their order, to be iterated over by `for` or `async for`.
+
+        Frames are taken from `frames` as results are asked for, at most `permits` ahead, so that it may be endless. An
+        exception that `frames` raises comes after the results of the frames before.
+
+        Args:
+            frames: for `async for` it may be an asynchronous iterable too.
+            return_exceptions: give the exception of a failing frame in its place instead of raising it.
+            options: as for `submit`, for every frame.
+        """
+        wanted = self._frames.checked(options)
+        self._require_open()
+        return OrderedResults(self, frames, wanted, return_exceptions)
+
+    def close(self, *, cancel: bool = False) -> None:
+        """Takes no more frames, and returns when every one that was taken is done. Closing again does nothing.
+
+        In a callback it does not wait.
+
+        Args:
+            cancel: frames that have not begun are cancelled.
+        """
+        self._closed = True
+        if os.getpid() != self._process:
+            return  # they are the other process's
+        self._core.close(cancel)
+        if not self._core.in_delivery():
+            self._core.wait()
+
+    def __enter__(self) -> Runner[Result]:
+        self._require_open()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes; after an exception frames that have not begun are cancelled."""
+        self.close(cancel=kind is not None)
+
+    def __repr__(self) -> str:
+        state = "closed" if self._closed else f"{self.inflight} in flight"
+        threads = "" if self.program.device != "cpu" else f", {self.sessions} x {self.threads} threads"
+        return f"<Runner of {self.program!r}: {state}{threads}>"
+
+    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, told: Told) -> None:
+        """Has the core take a frame as `slot`, which says whether it has done so whatever interrupts this.
+
+        What is wrong with the frame keeps the frame's turn.
+        """
+        self._require_open()
+        try:
+            self._frames.prepare(frame, wanted).submit(self._core, slot, told)
+        except Exception as error:
+            if slot.taken() or isinstance(error, StateError) or raised_by_signal_handler(error):
+                raise
+            self._core.submit_failure(slot, error, told)
+
+    async def _reserve(self, slot: _core.Frame) -> None:
+        """Waits for a permit without blocking the event loop."""
+        import asyncio  # which brings ssl; whoever awaits has it already
+
+        answered: Future[None] = Future()
+        try:
+            if not self._core.reserve(slot, partial(answered.set_result, None)):
+                await asyncio.wait([asyncio.wrap_future(answered)])
+        except BaseException:
+            slot.give_up()
+            raise
+
+    def _cancel(self, slot: _core.Frame) -> bool:
+        return os.getpid() == self._process and self._core.cancel(slot)
+
+    def _require_end(self) -> None:
+        """That a frame's end can be waited for here."""
+        if os.getpid() != self._process:
+            raise StateError(
+                "this process was forked while the frame was under way; its end is seen in the process that "
+                "submitted it only"
+            )
+        if self._core.in_delivery():
+            raise StateError("a callback of a frame cannot wait for the frames behind it")
+
+    def _require_open(self) -> None:
+        if os.getpid() != self._process:
+            raise StateError("the runner was made before this process was forked; make a new one")
+        if self._closed:
+            raise StateError("the runner is closed")
+
+
+_runners: weakref.WeakSet[Runner[Any]] = weakref.WeakSet()
+
+
+@atexit.register
+def _finish_runners() -> None:
+    """Callbacks cannot run once the interpreter has begun to go."""
+    for runner in list(_runners):
+        with contextlib.suppress(Error):
+            runner.close()

@@ -1,5 +1,0 @@
-"""Models over HTTP: `mpscnn serve`, and what it is made of.
-
-`mpscnn.serve.packages.require_packages` says what is missing; the other modules import FastAPI and uvicorn, which
-`pip install "mpscnn[serve]"` brings.
-"""

@@ -1,0 +1,442 @@
+"""`mpscnn.compare` and `mpscnn compare`: which layers belong together, how far they lie apart, and what cannot be."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call, save_photo
+
+import mpscnn
+from mpscnn.comparison.alignment import aligned
+from mpscnn.comparison.compared import compared_layer
+from mpscnn.comparison.conversion_check import prove
+from mpscnn.comparison.trace import Trace, Value, with_inner_marked
+from mpscnn.converters.onnx_writer.export import export
+
+
+def small_network(scale: float = 1.0, name: str = "small") -> mpscnn.Network:
+    """Two branches that meet, and a classifier. `scale` changes one layer's weights."""
+    network = mpscnn.Network(input=(12, 10, 3), name=name)
+    x = network.conv2d(network.input, 8, 3, padding="same", activation="relu6", name="first")
+    left = network.conv2d(x, 6, 1, activation="relu", name="left")
+    right = network.depthwise_conv2d(x, 3, padding="same", name="depthwise")
+    right = network.conv2d(right, 6, 1, name="right")
+    x = network.add(left, right, name="sum")
+    x = network.flatten(network.global_average_pool2d(x, name="pool"), name="flat")
+    network.output(network.softmax(network.dense(x, 5, name="logits"), name="softmax"))
+    network.initialize_weights(seed=3)
+    network.load_weights({"right.weight": scale * network.weights["right.weight"]})
+    return network
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    path = tmp_path / "small.safetensors"
+    small_network().save(path, dtype="float32", preprocess="unit")
+    return path
+
+
+# ---- What is found -----------------------------------------------------------------------------------------------
+
+
+def test_equal_networks() -> None:
+    found = mpscnn.compare(small_network(), small_network())
+    assert found.equal
+    assert found.first_difference is None
+    assert [layer.name for layer in found.layers] == [
+        *("first", "left", "depthwise", "right", "sum", "pool", "logits", "softmax")
+    ]
+    assert {layer.error for layer in found.layers} == {0.0}
+    assert found.verdict().startswith("equal: 8 layers compared")
+
+
+def test_the_first_difference_is_named() -> None:
+    found = mpscnn.compare(small_network(), small_network(scale=1.01))
+    layer = found.first_difference
+    assert layer is not None
+    assert (layer.name, layer.other_name, layer.output) == ("right", "right", False)
+    assert layer.relative_error == pytest.approx(0.01 / 1.01, rel=1e-3)
+    assert layer.other_value == pytest.approx(1.01 * layer.value, rel=1e-5)
+    assert layer.error == pytest.approx(abs(layer.value - layer.other_value), rel=1e-4)
+    assert layer.cosine == pytest.approx(1.0, abs=1e-6)
+    assert "that differs is right, at [" in found.verdict()
+    assert mpscnn.compare(small_network(), small_network(scale=1.01), tolerance=0.02).equal
+
+
+def test_orders_of_an_onnx_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Images with the channels last at inputs and outputs of the file: it is proved when it is written and read."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    network = mpscnn.Network(input=(12, 10, 3), name="image")
+    x = network.conv2d(network.input, 8, 3, activation="relu", name="first")
+    network.output(network.conv2d(x, 4, 3, name="second"))
+    network.initialize_weights()
+    network.save(tmp_path / "a.safetensors", dtype="float32")
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "convert", "a.safetensors", "a.onnx", "--layout", "nhwc") == 0
+    assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
+    assert call(monkeypatch, "convert", "a.onnx", "b.safetensors") == 0
+    assert "checked against a.onnx (onnxruntime): equal: 2 layers" in capsys.readouterr().out
+    assert call(monkeypatch, "compare", "a.onnx", "b.safetensors", "--tolerance", "0.01") == 0
+    network.load_weights({"second.weight": -network.weights["second.weight"]})
+    assert mpscnn.compare("a.onnx", network).worst.error > 0.1
+
+
+def test_results_that_are_whole_numbers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """ONNX' ArgMax gives int64."""
+    onnx = pytest.importorskip("onnx", reason="onnx is not installed")
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    types = onnx.TensorProto
+    graph = onnx.helper.make_graph(
+        [onnx.helper.make_node("ArgMax", ["x"], ["y"], axis=1)],
+        "places",
+        [onnx.helper.make_tensor_value_info("x", types.FLOAT, (1, 3, 4, 4))],
+        [onnx.helper.make_tensor_value_info("y", types.INT64, (1, 1, 4, 4))],
+    )
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 13)], ir_version=8)
+    onnx.save(model, tmp_path / "places.onnx")
+    paths = [str(tmp_path / name) for name in ("places.onnx", "places.safetensors")]
+    assert call(monkeypatch, "convert", *paths) == 0
+    assert "equal: 1 layers compared, largest relative error 0 " in capsys.readouterr().out
+
+
+def test_results_without_a_counterpart_differ(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Another number of classes changes the last layer's shape, which no layer of the other network has."""
+    for classes in (5, 6):
+        network = mpscnn.Network(input=(4, 4, 3), name=f"of {classes}")
+        x = network.conv2d(network.input, 4, 3, name="body")
+        network.output(network.conv2d(x, classes, 1, name="head"))
+        network.initialize_weights()
+        network.save(tmp_path / f"{classes}.safetensors", dtype="float32")
+    paths = [str(tmp_path / f"{classes}.safetensors") for classes in (5, 6)]
+    found = mpscnn.compare(*paths)
+    assert not found.equal
+    assert [layer.name for layer in found.layers] == ["body"]
+    assert [name.partition(" of ")[0] for name in found.uncompared] == ["head", "head"]
+    assert call(monkeypatch, "compare", *paths) == 1
+    assert "nothing of the other side fits the result head of 5.safetensors" in capsys.readouterr().out
+
+
+def test_precisions(model: Path) -> None:
+    found = mpscnn.compare(f"{model}@float16", str(model))
+    assert found.equal
+    assert 1e-6 < found.worst.relative_error < 0.01
+    assert not mpscnn.compare(f"{model}@float16", str(model), tolerance=1e-6).equal
+
+
+def test_precisions_of_onnxruntime(model: Path, tmp_path: Path) -> None:
+    """A network is written in the precision that is named; a file has its own."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    found = mpscnn.compare(f"{model}@onnxruntime@float16", str(model))
+    assert found.equal
+    assert 1e-6 < found.worst.relative_error < 0.01
+    path = tmp_path / "file.onnx"
+    export(small_network(), path, layout="nchw")
+    for wrong, reason in {
+        f"{path}@onnxruntime@float16": "in its own precision",
+        f"{model}@onnxruntime@bfloat16": "float32 or float16",
+        f"{model}@onnxruntime@metal": "on the CPU",
+    }.items():
+        with pytest.raises(mpscnn.ParameterError, match=reason):
+            mpscnn.compare(wrong, str(model))
+
+
+def test_onnxruntime(model: Path, tmp_path: Path) -> None:
+    """Its layers have other names and activations of their own."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    path = tmp_path / "renamed.onnx"
+    export(small_network(name="other"), path, layout="nchw")
+    _rename_all(path)
+    found = mpscnn.compare(str(model), str(path))
+    assert found.equal
+    assert len(found.layers) == 8
+    assert mpscnn.compare(f"{model}@onnxruntime", str(path)).worst.error == 0.0
+    export(small_network(scale=1.1), path, layout="nchw")
+    _rename_all(path)
+    layer = mpscnn.compare(str(model), str(path)).first_difference
+    assert layer is not None
+    assert layer.name == "right"
+
+
+def _rename_all(path: Path) -> None:
+    import onnx
+
+    model = onnx.load(path)
+    kept = {entry.name for entry in [*model.graph.input, *model.graph.initializer]}
+    for node in model.graph.node:
+        node.name = ""
+        node.input[:] = [name if name in kept or not name else f"t_{name}" for name in node.input]
+        node.output[:] = [f"t_{name}" for name in node.output]
+    for entry in model.graph.output:
+        entry.name = f"t_{entry.name}"
+    onnx.save(model, path)
+
+
+def test_litert(shared: Path, project: Path) -> None:
+    pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed")
+    file = shared / "models" / "google" / "mobilenet_v1_0.25_128_quant.tflite"
+    found = mpscnn.compare(f"{file}@cpu", str(file), input=project / "examples" / "images" / "cat.jpg")
+    assert found.equal
+    assert len(found.layers) >= 29
+    assert not found.only_first
+    assert found.layers[-1].cosine > 0.99
+
+
+# ---- Alignment ---------------------------------------------------------------------------------------------------
+
+
+def value(name: str, kind: str, numbers: Any, **more: Any) -> Value:
+    return Value(name, kind, np.asarray([numbers], np.float32), **more)
+
+
+def test_branches_in_another_order() -> None:
+    a = [value("x", "add", [1, 2]), value("y", "add", [5, 6]), value("z", "add", [8, 9])]
+    b = [value("q", "add", [5, 6]), value("r", "add", [1, 2]), value("s", "add", [8, 9])]
+    pairs = aligned(Trace(tuple(a), ("z",)), Trace(tuple(b), ("s",)), 1e-6)
+    assert [(x.name, y.name) for x, y in pairs] == [("x", "r"), ("y", "q"), ("z", "s")]
+
+
+def test_an_activation_belongs_to_the_layer_before() -> None:
+    values = [
+        value("c", "convolution", [1]),
+        value("n", "batch_normalization", [2]),
+        value("r", "activation", [3]),
+    ]
+    marked = with_inner_marked(values, {"n": ["c"], "r": ["n"]}, ["r"])
+    assert [(entry.kind, entry.inner) for entry in marked] == [
+        ("convolution", True),
+        ("convolution", True),
+        ("convolution", False),
+    ]
+    assert marked[-1].names == {"c", "n", "r"}
+    # A result that something else reads as well stays a layer.
+    marked = with_inner_marked(values, {"n": ["c"], "r": ["n"], "other": ["n"]}, ["r"])
+    assert [entry.inner for entry in marked] == [True, False, False]
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "error", "relative"),
+    [
+        ([1.0, 2.0], [1.0, 4.0], 2.0, 0.5),
+        ([0.0, 0.0], [0.0, 0.0], 0.0, 0.0),
+        ([1.0, 0.0], [0.0, 0.0], 1.0, np.inf),
+        ([np.nan, 1.0], [np.nan, 1.0], 0.0, 0.0),
+        ([np.nan, 1.0], [0.0, 1.0], np.inf, np.inf),
+        ([np.inf, 1.0], [np.inf, 1.0], 0.0, 0.0),
+        ([np.inf, 1.0], [-np.inf, 1.0], np.inf, np.inf),
+    ],
+)
+def test_errors(a: list[float], b: list[float], error: float, relative: float) -> None:
+    layer = compared_layer(value("a", "", a), value("b", "", b), output=False)
+    assert (layer.error, layer.relative_error) == (error, relative)
+
+
+# ---- The command -------------------------------------------------------------------------------------------------
+
+
+def test_command(
+    model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.safetensors"
+    small_network(scale=2.0).save(other, dtype="float32")
+    picture = tmp_path / "errors.png"
+    assert call(monkeypatch, "compare", str(model), str(other), "--output", str(picture)) == 1
+    shown = capsys.readouterr().out
+    assert "that differs is right" in shown
+    assert "differs" in shown
+    assert "left" not in shown
+    assert picture.stat().st_size > 1000
+    assert call(monkeypatch, "compare", str(model), f"{model}@float16", "--layers") == 0
+    assert "depthwise" in capsys.readouterr().out
+    photo = save_photo(tmp_path / "photo.png", "red")
+    assert call(monkeypatch, "compare", str(model), str(model), "--input", str(photo), "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["equal"]
+    assert found["layers"][0]["shape"] == [1, 12, 10, 8]
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "message"),
+    [
+        ({"second": "b@gpu"}, mpscnn.ParameterError, "after @ may stand"),
+        ({"second": 5}, mpscnn.ParameterError, "got 5"),
+        ({"second": "missing.onnx"}, mpscnn.Error, "missing.onnx"),
+        ({"input": np.zeros((1, 5, 5, 3), np.float32)}, mpscnn.ShapeError, "(None, 12, 10, 3)"),
+        ({"input": np.zeros((1, 12, 10, 3), "U1")}, mpscnn.ParameterError, "numbers"),
+        ({"input": "no.npy"}, mpscnn.ParameterError, "no.npy"),
+        ({"input": "empty.npy"}, mpscnn.ParameterError, "empty.npy"),
+        ({"tolerance": -1.0}, mpscnn.ParameterError, "tolerance"),
+        ({"input": "photo.png"}, mpscnn.UnsupportedError, "--preprocess"),
+    ],
+)
+def test_refused(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    change: dict[str, Any],
+    error: type[Exception],
+    message: str,
+) -> None:
+    (tmp_path / "empty.npy").touch()
+    monkeypatch.chdir(tmp_path)
+    options: dict[str, Any] = {"first": small_network(), "second": small_network()} | change
+    first, second = options.pop("first"), options.pop("second")
+    with pytest.raises(error) as raised:
+        mpscnn.compare(first, second, **options)
+    assert message in str(raised.value)
+
+
+def test_networks_that_have_nothing_in_common() -> None:
+    other = mpscnn.Network(input=(12, 10, 3))
+    other.output(other.max_pool2d(other.input, 2))
+    with pytest.raises(mpscnn.ShapeError, match="no layer of"):
+        mpscnn.compare(small_network(), other)
+    other = mpscnn.Network(input=(12, 10, 4))
+    other.output(other.max_pool2d(other.input, 2))
+    with pytest.raises(mpscnn.ShapeError, match="the inputs differ"):
+        mpscnn.compare(small_network(), other)
+    free = mpscnn.Network(input=(None, None, 3))
+    free.output(free.max_pool2d(free.input, 2))
+    with pytest.raises(mpscnn.ShapeError, match="leaves the size"):
+        mpscnn.compare(free, free)
+    assert mpscnn.compare(free, free, size=(8, 8)).layers[0].shape == (1, 4, 4, 3)
+
+
+def test_state_dicts_have_no_proof(tmp_path: Path) -> None:
+    """And the reason says what to do instead."""
+    network = mpscnn.Network(input=(4, 4, 3))
+    for name in ("weights.pth", "weights.safetensors"):
+        found, reason = prove(network, [tmp_path / name])
+        assert found is None
+        assert "not the network that they belong to" in reason
+        assert "mpscnn.compare(module, model)" in reason
+
+
+# ---- Layers that are several on one side -------------------------------------------------------------------------
+
+
+def whole(kind: str, shape: tuple[int, ...], seed: int) -> Value:
+    return Value(kind, kind, np.random.default_rng(seed).normal(size=shape).astype(np.float32))
+
+
+SHAPE = (1, 4, 4, 3)
+
+
+def of_parts(name: str, count: int, first: int, *, plain: int) -> list[Value]:
+    """What one layer becomes; the part with the number `plain` has its name, others NAME/part."""
+    names = [name if i == plain else f"{name}/{i}" for i in range(count)]
+    return [
+        Value(names[i], "", np.random.default_rng(first + i).normal(size=SHAPE).astype(np.float32))
+        for i in range(count)
+    ]
+
+
+@pytest.mark.parametrize("parts", [2, 3, 4])
+@pytest.mark.parametrize("plain", ["first", "last", "none"])
+@pytest.mark.parametrize("error", [0.0, 0.5])
+@pytest.mark.parametrize("exchanged", [False, True])
+def test_a_layer_that_becomes_several_is_compared_with_the_last(
+    parts: int, plain: str, error: float, exchanged: bool
+) -> None:
+    place = {"first": 0, "last": parts - 1, "none": -1}[plain]
+    ours = [*of_parts("a", parts, 10, plain=place), *of_parts("b", parts, 20, plain=place)]
+    results = [ours[parts - 1], ours[-1]]
+    theirs = [
+        Value(name, "", value.array + np.float32(error)) for name, value in zip("ab", results, strict=True)
+    ]
+    end = Value("end", "", np.ones((1, 2), np.float32))
+    sides = Trace((*theirs, end), ("end",)), Trace((*ours, end), ("end",))
+    pairs = aligned(*(sides[::-1] if exchanged else sides), 1e-3)
+    found = {frozenset((x.name, y.name)) for x, y in pairs}
+    assert found == {
+        *(frozenset((mine.name, other.name)) for mine, other in zip(results, theirs, strict=True)),
+        frozenset({"end"}),
+    }
+
+
+def test_layers_with_names_of_their_own_are_no_parts() -> None:
+    values = [whole(name, SHAPE, i) for i, name in enumerate(("a", "a/relu", "b"))]
+    trace = Trace(tuple(values), ("b",))
+    assert [(x.name, y.name) for x, y in aligned(trace, trace, 1e-3)] == [
+        ("a", "a"),
+        ("a/relu", "a/relu"),
+        ("b", "b"),
+    ]
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # Keras' own, of NumPy
+@pytest.mark.parametrize("behind", [None, "ReLU", "BatchNormalization"])
+@pytest.mark.parametrize("layer", ["SeparableConv2D", "Average", "MultiHeadAttention", "Dense"])
+def test_layers_of_keras_that_are_several_here(tmp_path: Path, layer: str, behind: str | None) -> None:
+    """Results agree, so nothing differs; a weight that is another one is found."""
+    keras = pytest.importorskip("keras", reason="keras is not installed")
+    first = keras.Input((6, 6, 8) if layer in ("SeparableConv2D", "Average") else (6, 8))
+    x = first
+    for number in range(2):
+        made = {
+            "SeparableConv2D": lambda n: keras.layers.SeparableConv2D(8, 3, padding="same", name=f"it{n}"),
+            "Average": lambda n: keras.layers.Average(name=f"it{n}"),
+            "MultiHeadAttention": lambda n: keras.layers.MultiHeadAttention(2, 4, name=f"it{n}"),
+            "Dense": lambda n: keras.layers.Dense(8, activation="relu", name=f"it{n}"),
+        }[layer](number)
+        if layer == "Average":
+            x = made([x, keras.layers.Rescaling(0.5, name=f"half{number}")(x)])
+        elif layer == "MultiHeadAttention":
+            x = made(x, x)
+        else:
+            x = made(x)
+        if behind is not None:
+            x = getattr(keras.layers, behind)(name=f"behind{number}")(x)
+    path = tmp_path / "several.keras"
+    keras.Model(first, x).save(path)
+    found = mpscnn.compare(str(path), f"{path}@cpu")
+    assert found.equal, found
+    if layer == "SeparableConv2D":
+        network = mpscnn.converters.read_network([path])
+        network.load_weights({"it1.weight": 2.0 * network.weights["it1.weight"]})
+        assert not mpscnn.compare(str(path), network).equal
+
+
+# ---- What is stored ----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("dtype", "said"),
+    [
+        ("float16", "with weights rounded to float16, differs from that by"),
+        ("float32", "which stores weights in float32, gives the same results to the bit"),
+    ],
+)
+def test_convert_says_what_storing_costs(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    dtype: str,
+    said: str,
+) -> None:
+    pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
+    network = small_network()
+    export(network, tmp_path / "a.onnx")
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "convert", "a.onnx", "b.safetensors", "--dtype", dtype) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(
+        line.startswith("before storing: checked against a.onnx (onnxruntime): equal") for line in lines
+    )
+    (about,) = (line for line in lines if said in line)
+    if dtype == "float16":
+        stored = mpscnn.Network.from_graph(mpscnn.load("b.safetensors").network.graph)
+        read = mpscnn.converters.read_network(["a.onnx"])
+        x = np.random.default_rng(0).uniform(-1, 1, (1, 12, 10, 3)).astype(np.float32)
+        results = [one.compile(device="cpu", precision="float32").session().run(x) for one in (read, stored)]
+        error = np.abs(results[0] - results[1]).max() / np.abs(results[0]).max()
+        assert f"differs from that by {error:.2g} of" in about
+        assert error > 0

@@ -1,0 +1,240 @@
+"""The package as such: what importing it costs, its version, its types, how it was built."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import mpscnn
+
+# Classes of pybind11 have its metaclass; those that Python cannot make have an __init__ that refuses.
+DIFFERENCES_OF_PYBIND11 = r"""
+mpscnn\._core\.(BatchNormalizationState|CommandBuffer|CommandQueue|CustomKernel|Detector|FeatureImage|Frame|FrameQueue|Graph|Kernel|Model|Pixels|Program|Request|Runner|Session|Trainer)
+mpscnn\._core\.(CommandBuffer|Model|Program|Request)\.__init__
+"""
+
+PROGRAM = """
+import json, sys
+before = set(sys.modules)
+import mpscnn
+print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - before})))
+"""
+
+
+# What numpy has loaded is free. So is what the finder of an editable install brings, which may build first.
+PROGRAM_BEYOND_NUMPY = """
+import importlib.util, sys
+import numpy
+importlib.util.find_spec("mpscnn")
+before = set(sys.modules)
+{}
+print(sorted(set(sys.modules) - before))
+"""
+
+# All of the package that an array's way through a model file needs.
+MODULES_OF_A_RUN = {
+    "mpscnn",
+    "mpscnn._core",
+    "mpscnn._private",
+    "mpscnn.runtime",
+    "mpscnn._private.arguments",
+    "mpscnn._private.arrays",
+    "mpscnn._private.copies",
+    "mpscnn.errors",
+    "mpscnn.model",
+    "mpscnn._private.model_name",
+    "mpscnn._private.toolkit",
+    "mpscnn.runtime.program",
+    "mpscnn.runtime.session_pool",
+}
+
+# Of others what would cost the start milliseconds.
+SLOW_MODULES = {
+    "PIL",
+    "asyncio",
+    "dataclasses",
+    "difflib",
+    "inspect",
+    "json",
+    "pathlib",
+    "tempfile",
+    "threading",
+    "urllib",
+}
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, check=False)
+
+
+def test_import_loads_numpy_and_the_standard_library_only() -> None:
+    result = run_python("-c", PROGRAM)
+    assert result.returncode == 0, result.stderr
+    loaded = set(json.loads(result.stdout))
+    assert {"mpscnn", "numpy"} <= loaded
+    # An editable install brings its own finder, whose name begins with an underscore.
+    others = {
+        name for name in loaded - {"mpscnn", "numpy"} - sys.stdlib_module_names if not name.startswith("_")
+    }
+    assert others == set()
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        *(
+            "PIL",
+            "typer",
+            "rich",
+            "urllib.request",
+            "http.client",
+            "ssl",
+            "concurrent.futures",
+            "logging",
+            "html",
+            "json",
+        ),
+        *(
+            "mpscnn.kernels",
+            "mpscnn.converters",
+            "mpscnn.models",
+            "mpscnn.runner.runner",
+            "mpscnn.vision.detection",
+        ),
+    ],
+)
+def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
+    result = run_python("-c", f"import sys, mpscnn; sys.exit({module!r} in sys.modules)")
+    assert result.returncode == 0, f"import mpscnn loads {module}\n{result.stderr}"
+
+
+def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
+    """What a program imports."""
+    result = run_python("-c", PROGRAM_BEYOND_NUMPY.format(program), *arguments)
+    assert result.returncode == 0, result.stderr
+    return set(ast.literal_eval(result.stdout))
+
+
+@pytest.fixture
+def model_file(tmp_path: Path) -> str:
+    """Of a network from (4, 4, 3) to three classes."""
+    network = mpscnn.Network((4, 4, 3), name="tiny")
+    network.output(network.softmax(network.flatten(network.global_average_pool2d(network.input))))
+    network.save(tmp_path / "tiny.safetensors", preprocess="unit")
+    return str(tmp_path / "tiny.safetensors")
+
+
+def test_running_a_file_imports_only_what_runs_it(model_file: str) -> None:
+    """The first answer of a process waits for each import."""
+    loaded = modules_beyond_numpy(
+        "import mpscnn\n"
+        "program = mpscnn.load(sys.argv[1], device='cpu', precision='float32').program\n"
+        "assert program.session(threads=2).run(numpy.zeros((1, 4, 4, 3), 'float32')).shape == (1, 3)",
+        model_file,
+    )
+    assert {name for name in loaded if name.partition(".")[0] == "mpscnn"} == MODULES_OF_A_RUN
+    assert {name.partition(".")[0] for name in loaded} & SLOW_MODULES == set()
+    assert "numpy.typing" not in loaded
+
+
+def test_predicting_imports_neither_layers_nor_the_registry(model_file: str) -> None:
+    loaded = modules_beyond_numpy(
+        "import mpscnn\n"
+        "result = mpscnn.load(sys.argv[1], device='cpu').predict(numpy.zeros((4, 4, 3), 'uint8'))\n"
+        "assert len(result) == 3",
+        model_file,
+    )
+    assert "mpscnn.vision.photo" in loaded
+    assert loaded & {"PIL", "mpscnn.graph.network", "mpscnn.graph.layers", "mpscnn.registry"} == set()
+
+
+def test_every_name_is_found_at_first_use() -> None:
+    code = "import mpscnn; names = {n: getattr(mpscnn, n) for n in mpscnn.__all__}; print(len(names), dir(mpscnn))"
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.startswith(f"{len(mpscnn.__all__)} [")
+    assert all(repr(name) in result.stdout for name in (*mpscnn.__all__, *mpscnn._LAZY_MODULES))
+    with pytest.raises(AttributeError, match="module 'mpscnn' has no attribute 'Netwrok'"):
+        _ = mpscnn.Netwrok  # type: ignore[attr-defined]
+
+
+def test_training_is_there_at_first_use() -> None:
+    code = "import sys, mpscnn; print('mpscnn.training' in sys.modules); "
+    code += "print(mpscnn.training.schedules.steps(8.0, 1, 0.5)(2))"
+    result = run_python("-c", code)
+    assert result.returncode == 0, result.stderr
+    assert result.stdout.split() == ["False", "2.0"]
+
+
+def test_names_imported_later_are_those_that_type_checkers_see() -> None:
+    tree = ast.parse(Path(mpscnn.__file__).read_text())
+    (checked,) = (node for node in tree.body if isinstance(node, ast.If))
+    imports = [node for node in checked.body if isinstance(node, ast.ImportFrom)]
+    seen: dict[str, tuple[str, ...]] = {}
+    for node in imports:
+        seen[str(node.module)] = (*seen.get(str(node.module), ()), *(alias.name for alias in node.names))
+    modules = {name: f"{room}.{name}" for room in ("mpscnn", "mpscnn.vision") for name in seen.pop(room)}
+    assert modules == {name: f"mpscnn.{module}" for name, module in mpscnn._LAZY_MODULES.items()}
+    assert seen == {f"mpscnn.{module}": names for module, names in mpscnn._LAZY.items()}
+
+
+def test_versions_agree() -> None:
+    assert importlib.metadata.version("mpscnn") == mpscnn.__version__
+    shown = run_python("-m", "mpscnn", "--version")
+    assert shown.returncode == 0, shown.stderr
+    assert shown.stdout == f"mpscnn {mpscnn.__version__}\n"
+
+
+def test_types_are_announced() -> None:
+    assert (Path(mpscnn.__file__).parent / "py.typed").is_file()
+
+
+def test_everything_public_exists_and_is_documented() -> None:
+    for name in mpscnn.__all__:
+        assert getattr(mpscnn, name).__doc__, f"mpscnn.{name} has no docstring"
+
+
+def test_stub_of_the_extension_module_is_right(tmp_path: Path) -> None:
+    """mypy's stubtest compares _core.pyi with the module itself: names, arguments, defaults."""
+    pytest.importorskip("mypy")
+    allowed = tmp_path / "allowed.txt"
+    allowed.write_text(DIFFERENCES_OF_PYBIND11)
+    result = subprocess.run(
+        [sys.executable, "-m", "mypy.stubtest", "mpscnn._core", "--allowlist", str(allowed)],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=tmp_path,
+    )
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "no issues found" in result.stdout
+
+
+def test_build_config_tells_how_the_core_was_built() -> None:
+    config = mpscnn.build_config()
+    assert config["compiler"]
+    assert config["backends"] == (["cpu", "metal"] if sys.platform == "darwin" else ["cpu"])
+    assert config["instruction_set"] in config["instruction_sets"]
+
+
+def test_unknown_instruction_set_is_refused() -> None:
+    program = (
+        "import mpscnn; net = mpscnn.Network((4, 4, 1)); net.output(net.softmax(net.input)); net.compile()"
+    )
+    result = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=False,
+        env={"MPSCNN_CPU": "mmx", "PYTHONPATH": ":".join(filter(None, sys.path))},
+    )
+    assert result.returncode == 1
+    assert "ParameterError" in result.stderr
+    assert "'mmx'" in result.stderr
+    assert "baseline, avx2, avx512, amx or neon" in result.stderr

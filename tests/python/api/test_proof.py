@@ -1,0 +1,208 @@
+"""Conversions that differ from their files: an error for `mpscnn convert`, a warning wherever files are loaded."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from pathlib import Path
+
+import pytest
+from command_line import call
+from converters.onnx_files import model, node, onnx
+from converters.tflite_writer import Operator, Tensor, quantized, write_tflite
+
+import mpscnn
+from mpscnn._private.child_python import code_command
+from mpscnn.comparison.conversion_check import differs, prove
+from mpscnn.converters import verdict as proof
+from mpscnn.converters.tflite import arithmetic
+from mpscnn.graph.network import Network
+
+ADD, NEG, RELU = 0, 59, 19
+#: Conversions of RELU as relu6, in a child, too.
+_WRONG = "from mpscnn.converters.tflite import arithmetic; arithmetic._FUNCTIONS['RELU'] = 'relu6'"
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
+    directory = tmp_path / "cache"
+    monkeypatch.setenv("MPSCNN_CACHE", str(directory))
+    return directory
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """Sixteen times a number, limited below."""
+    shape = (1, 4, 4, 3)
+    tensors = [Tensor("x", shape), *(Tensor(f"times{2**i}", shape) for i in range(1, 5)), Tensor("y", shape)]
+    operators = [Operator(ADD, [i, i], [i + 1], 11) for i in range(4)] + [Operator(RELU, [4], [5])]
+    file = tmp_path / "limited.tflite"
+    file.write_bytes(write_tflite(tensors, operators, [0], [5]))
+    return file
+
+
+@pytest.fixture
+def wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A converter with a fault."""
+    monkeypatch.setitem(arithmetic._FUNCTIONS, "RELU", "relu6")
+    monkeypatch.setattr(
+        proof,
+        "module_command",
+        lambda module, *arguments: code_command(
+            f"{_WRONG}\nimport runpy\nrunpy.run_module({module!r}, run_name='__main__')", *arguments
+        ),
+    )
+
+
+@pytest.mark.usefixtures("wrong")
+def test_convert_writes_nothing_that_differs(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.safetensors"
+    assert call(monkeypatch, "convert", str(path), str(output)) == 3
+    said = capsys.readouterr()
+    assert "checked against limited.tflite (LiteRT): different: the first of" in said.out
+    assert "error: " in said.err
+    assert "--force" in said.err
+    assert not output.exists()
+
+    output.write_bytes(b"before")
+    assert call(monkeypatch, "convert", str(path), str(output)) == 3
+    assert output.read_bytes() == b"before"
+    assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
+    assert "is written since --force says so" in capsys.readouterr().err
+    assert mpscnn.load(output).network.to_dict()["nodes"][-1]["attributes"]["kind"] == "relun"
+    assert call(monkeypatch, "convert", str(path), str(output), "--no-check") == 0
+
+
+def test_convert_says_nothing_of_what_is_equal(
+    path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    output = tmp_path / "out.safetensors"
+    assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
+    said = capsys.readouterr()
+    assert "equal: " in said.out
+    assert "--force" not in said.err
+
+
+def test_a_file_that_litert_computes_otherwise(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: Path
+) -> None:
+    """LiteRT negates integers without a look at their zero point: mpscnn negates the numbers."""
+    tensors = [quantized(Tensor(name, (1, 4, 4, 3), "int8"), [0.1], [-100]) for name in "xy"]
+    file = tmp_path / "negated.tflite"
+    file.write_bytes(write_tflite(tensors, [Operator(NEG, [0], [1], 42)], [0], [1]))
+    assert call(monkeypatch, "convert", str(file), str(tmp_path / "out.safetensors")) == 3
+    with pytest.warns(
+        RuntimeWarning, match=r"negated\.tflite: the network .* \(checked against .* different"
+    ):
+        mpscnn.load(file)
+    assert len(list((cache / "models").glob("*.verdict"))) == 1
+
+
+@pytest.mark.usefixtures("wrong")
+def test_files_that_are_loaded_warn_each_time(
+    path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    message = r"limited\.tflite: the network that it was converted to does not compute what the file does"
+    with pytest.warns(RuntimeWarning, match=message):
+        mpscnn.load(path)
+
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("converted again")
+
+    monkeypatch.setattr(mpscnn.converters, "read_network", refuse)
+    with pytest.warns(RuntimeWarning, match=message) as caught:
+        mpscnn.load(path)
+    assert caught[0].filename == __file__
+    for command in (["info", str(path)], ["classify", "photo.jpg", "--model", str(path)]):
+        with warnings.catch_warnings():
+            warnings.simplefilter("default")
+            call(monkeypatch, *command)
+        first, *_ = capsys.readouterr().err.splitlines()
+        assert first.startswith("warning: ")
+        assert "does not compute what the file does" in first
+    (verdict,) = (cache / "models").glob("*.verdict")
+    assert verdict.read_text().startswith("checked against limited.tflite (LiteRT): different")
+
+
+def test_a_better_converter_takes_the_verdict_back(path: Path, cache: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        verdict = proof.Verdict("different: for a test", differs=True)
+        patch.setattr(proof, "proven", lambda *_, **__: verdict)
+        with pytest.warns(RuntimeWarning, match="different: for a test"):
+            mpscnn.load(path)
+    (kept,) = (cache / "models").glob("*.safetensors")
+    kept.write_bytes(b"cut short")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mpscnn.load(path)
+    assert not list((cache / "models").glob("*.verdict"))
+
+
+@pytest.mark.parametrize(
+    ("code", "message"),
+    [("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "status -9"), ("", "status 0")],
+)
+def test_an_engine_that_crashes_harms_nothing(
+    path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, code: str, message: str
+) -> None:
+    monkeypatch.setattr(proof, "module_command", lambda *_: code_command(code))
+    with pytest.warns(RuntimeWarning, match=f"not checked: the check ended with {message}"):
+        mpscnn.load(path)
+    assert len(list((cache / "models").glob("*.safetensors"))) == 1
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        mpscnn.load(path)
+
+
+def test_an_engine_that_hangs_is_ended(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "_TIME_LIMIT", 0.5)
+    monkeypatch.setattr(proof, "module_command", lambda *_: code_command("import time; time.sleep(600)"))
+    with pytest.warns(RuntimeWarning, match=r"not checked: the check took more than 0\.5 s"):
+        mpscnn.load(path)
+
+
+def test_the_engine_runs_in_a_process_of_its_own(path: Path) -> None:
+    already = "ai_edge_litert.interpreter" in sys.modules
+    assert not proof.proven(path).differs
+    assert ("ai_edge_litert.interpreter" in sys.modules) == already
+
+
+def test_onnx_files_that_differ_are_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("onnxruntime", reason="needs onnxruntime")
+    network = Network(input=(4, 4, 3), name="limited")
+    network.output(network.activation(network.input, {"kind": "linear", "a": 9.0}, name="scaled"))
+    source, output = tmp_path / "source.safetensors", tmp_path / "out.onnx"
+    network.save(source)
+
+    def export_another(_: Network, path: Path, **__: object) -> None:
+        made = model([node("Neg", ["x"], "scaled")], {"x": ["n", 3, 4, 4]}, outputs=["scaled"])
+        onnx.save(made, str(path))
+
+    monkeypatch.setattr(mpscnn.converters, "export_onnx", export_another)
+    assert call(monkeypatch, "convert", str(source), str(output)) == 3
+    assert "is not written: it does not compute what the network does" in capsys.readouterr().err
+    assert not output.exists()
+    assert call(monkeypatch, "convert", str(source), str(output), "--force") == 0
+    assert "since --force says so" in capsys.readouterr().err
+    assert output.exists()
+
+
+def test_detectors_are_compared_before_their_suppression(shared: Path) -> None:
+    file = shared / "models/tflite_support/coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite"
+    found, verdict = prove(mpscnn.converters.read_network([file]), [file], quick=True)
+    assert not differs(found), verdict
+    assert found is not None
+    assert sum(layer.output for layer in found.layers) == 2
+
+
+def test_help_says_what_happens(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert call(monkeypatch, "convert", "--help") == 0
+    said = capsys.readouterr().out
+    assert "--force" in said
+    assert "the exit code is 3" in " ".join(said.split())

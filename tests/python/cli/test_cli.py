@@ -1,0 +1,491 @@
+"""The commands other than classify, and what all of them share."""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import typer
+from command_line import Command, call, colour_network, run, save_colour_model
+from PIL import Image
+
+import mpscnn
+from mpscnn import registry
+from mpscnn._private.summary import bytes_text, summary_table, text_table
+from mpscnn.apps.cli import package
+from mpscnn.apps.cli.app import app
+
+COMMANDS = (
+    "classify",
+    "detect",
+    "digits",
+    "segment",
+    "features",
+    "evaluate",
+    "convert",
+    "info",
+    "explain",
+    "models",
+    "benchmark",
+    "profile",
+)
+GOOGLE = Path(__file__).resolve().parents[4] / "shared" / "models" / "google"
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> str:
+    return str(save_colour_model(tmp_path / "colours.safetensors"))
+
+
+# ---- The program -------------------------------------------------------------------------------------------------
+
+
+def test_version() -> None:
+    result = run("--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"mpscnn {mpscnn.__version__}\n", "")
+
+
+def test_help_names_every_command() -> None:
+    result = run("--help")
+    assert result.returncode == 0
+    for command in COMMANDS:
+        assert re.search(rf"^  {command} +\w", result.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_every_command_has_an_example(
+    command: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, command, "--help") == 0
+    output = capsys.readouterr().out
+    assert re.search(rf"^  Example: mpscnn {command} ?.*$", output, re.MULTILINE)
+
+
+def test_no_command_and_unknown_ones() -> None:
+    nothing = run()
+    assert "classify" in nothing.stdout + nothing.stderr
+    result = run("clasify", "x.png")
+    assert result.returncode == 2
+    assert "clasify" in result.stderr
+
+
+DIRECTORIES = {
+    "--cmake-dir": "lib/cmake/mpscnn/mpscnnConfig.cmake",
+    "--include-dir": "include/mpscnn/mpscnn.h",
+    "--pkg-config-dir": "lib/pkgconfig/mpscnn.pc",
+}
+
+
+@pytest.mark.parametrize("option", DIRECTORIES)
+def test_directories_for_c_programs(
+    option: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    file = tmp_path / DIRECTORIES[option]
+    file.parent.mkdir(parents=True)
+    file.touch()
+    monkeypatch.setattr(mpscnn._core, "__file__", str(tmp_path / "_core.so"))
+    ended = command(option)
+    expected = tmp_path / ("include" if option == "--include-dir" else file.parent)
+    assert (ended.returncode, ended.stdout) == (0, f"{expected}\n")
+
+
+@pytest.mark.parametrize("option", DIRECTORIES)
+def test_no_directories_for_c_programs(
+    option: str, monkeypatch: pytest.MonkeyPatch, command: Command
+) -> None:
+    monkeypatch.setattr(package, "_directory_with", lambda directory, file: None)
+    ended = command(option)
+    assert (ended.returncode, ended.stdout) == (1, "")
+    assert "no C and C++ package" in ended.stderr
+
+
+# ---- info --------------------------------------------------------------------------------------------------------
+
+
+def test_info(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "info", model) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "colours"
+    assert lines[1].split() == ["layer", "operation", "output", "parameters", "MACs"]
+    dense = next(line.split() for line in lines if line.startswith("dense"))
+    assert dense == ["dense", "fully_connected", "1", "x", "3", "9", "9"]
+    assert next(line.split() for line in lines if line.startswith("total")) == [
+        "total",
+        "4",
+        "layers",
+        "9",
+        "9",
+    ]
+    facts = dict(line.split(":", 1) for line in lines if re.match(r"\w+:", line))
+    assert facts["input"].strip() == "image (n, 8, 8, 3)"
+    assert facts["labels"].strip() == "3, from 'red' to 'blue'"
+    assert facts["license"].strip() == "Apache-2.0"
+    assert facts["source"].strip() == "a test"
+    assert facts["preprocessing"].strip() != "not stated"
+    assert facts["file"].strip().startswith(model)
+
+
+def test_info_json(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "info", model, "--json") == 0
+    described = json.loads(capsys.readouterr().out)
+    assert described["name"] == "colours"
+    assert described["labels"] == ["red", "green", "blue"]
+    assert [layer["name"] for layer in described["layers"]] == ["pool", "flat", "dense", "softmax"]
+    assert sum(layer["macs"] for layer in described["layers"]) == 9
+
+
+def test_explain(model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(monkeypatch, "explain", model, "--threads", "1") == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("colours, float32, 1 thread, ")
+    assert lines[1].split() == ["layers", "kernel", "choice", "predicted", "us", "why"]
+    assert lines[lines.index("") + 1].split() == ["tensor", "shape", "memory", "layout", "(numbers)"]
+    assert call(monkeypatch, "explain", model, "--json") == 0
+    steps = json.loads(capsys.readouterr().out)["steps"]
+    assert next(step["layers"] for step in steps) == ["pool"]
+    assert call(monkeypatch, "explain", model, "--size", "20x30") == 1
+    assert "has a fixed size" in capsys.readouterr().err
+
+
+def test_explain_an_architecture(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    command = "explain", "ssdlite_mobilenet_v2", "--random-weights", "--json", "--precision"
+    for precision in ("float32", "float16"):
+        assert call(monkeypatch, *command, precision) == 0
+        explained = json.loads(capsys.readouterr().out)
+        assert explained["precision"] == precision
+        kernels = {step["kernel"] for step in explained["steps"]}
+        assert {"chain", "pointwise", "depthwise"} <= kernels
+
+
+def test_winograd_may_be_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(9, 10, 16), name="one layer")
+    network.output(network.conv2d(network.input, 16, 3, padding="same", name="conv"))
+    network.initialize_weights()
+    path = str(tmp_path / "one_layer.safetensors")
+    network.save(path)
+    choices = []
+    for options in ((), ("--winograd",), ("--no-winograd",)):
+        assert call(monkeypatch, "explain", path, "--json", *options) == 0
+        choices.append("Winograd" in capsys.readouterr().out)
+        for command in ("benchmark", "profile"):
+            assert call(monkeypatch, command, path, "--runs", "1", "--json", *options) == 0
+            capsys.readouterr()
+    by_default = mpscnn.build_config()["instruction_set"] != "baseline"
+    assert choices == [by_default, by_default, False]
+    model = mpscnn.load(path, device="cpu", winograd=False)
+    assert model.program.winograd is False
+    assert pickle.loads(pickle.dumps(model)).program.winograd is False
+    assert model.features("conv").program.winograd is False
+
+
+@pytest.mark.parametrize(
+    ("options", "numbers"),
+    [
+        (("--weights", "int8"), "float32, weights int8"),
+        (("--precision", "float16", "--weights", "int8"), "float16, weights int8"),
+        (("--precision", "float16", "--accumulate", "half"), "float16, sums in halves"),
+    ],
+)
+def test_numbers_of_weights_and_sums(
+    options: tuple[str, ...],
+    numbers: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert call(monkeypatch, "explain", "cifar10_mobilenet_v2", *options) == 0
+    assert f", {numbers}, " in capsys.readouterr().out.splitlines()[0]
+    assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", *options) == 0
+    assert numbers in capsys.readouterr().out
+    assert call(monkeypatch, "benchmark", "cifar10_mobilenet_v2", "--runs", "1", "--runner", *options) == 0
+    assert numbers in capsys.readouterr().out
+    names = {option[2:]: value for option, value in zip(options[::2], options[1::2], strict=True)}
+    model = mpscnn.load(device="cpu", **names)  # type: ignore[arg-type]
+    assert model.program.numbers == numbers
+    assert f"on cpu ({numbers})" in repr(model)
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(
+        tmp_path / "noise.png"
+    )
+    assert (
+        call(monkeypatch, "classify", str(tmp_path / "noise.png"), "--json", "--device", "cpu", *options) == 0
+    )
+    first = json.loads(capsys.readouterr().out)["predictions"][0]
+    assert first["probability"] == model.classify(tmp_path / "noise.png").predictions[0].probability
+
+
+def test_numbers_that_do_not_go_together(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for command in ("explain", "benchmark", "profile"):
+        assert call(monkeypatch, command, "digits", "--precision", "bfloat16", "--weights", "int8") != 0
+        assert "weights" in capsys.readouterr().err
+        assert call(monkeypatch, command, "digits", "--accumulate", "half") != 0
+        assert "accumulate" in capsys.readouterr().err
+
+
+def test_info_of_a_network_of_any_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input=(None, None, 3), name="free")
+    network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
+    network.initialize_weights()
+    network.save(tmp_path / "free.safetensors")
+    assert call(monkeypatch, "info", str(tmp_path / "free.safetensors")) == 1
+    assert "choose one with --size HEIGHTxWIDTH" in capsys.readouterr().err
+    assert call(monkeypatch, "info", str(tmp_path / "free.safetensors"), "--size", "20x30") == 0
+    output = capsys.readouterr().out
+    assert "1 x 20 x 30 x 4" in output
+    assert f"{20 * 30 * 4 * 27:,}" in output
+    assert "image (n, any, any, 3)" in output
+    assert "not stated" in output
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("benchmark", "--runs", "1"), ("benchmark", "--runner", "--runs", "1"), ("profile", "--runs", "1")],
+)
+def test_a_network_of_any_size_is_measured_with_one(
+    command: tuple[str, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    network = mpscnn.Network(input=(None, 30, 3), name="free")
+    network.output(network.conv2d(network.input, 4, 3, padding="same", name="conv"))
+    network.initialize_weights()
+    network.save(file := tmp_path / "free.safetensors")
+    name, *options = command
+    assert call(monkeypatch, name, str(file), *options) == 1
+    assert "choose one with --size HEIGHTxWIDTH" in capsys.readouterr().err
+    assert call(monkeypatch, name, str(file), *options, "--size", "20x40") == 1
+    assert "(n, any, 30, 3) cannot have --size 20x40" in capsys.readouterr().err
+    assert call(monkeypatch, name, str(file), *options, "--size", "20x30", "--json") == 0
+    output = json.loads(capsys.readouterr().out)
+    assert (output["input"] if name == "benchmark" else output["inputs"][0]) == [1, 20, 30, 3]
+
+
+def test_a_size_is_for_the_inputs_that_leave_it_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network({"photo": (None, None, 3), "place": (5,)}, name="two")
+    for tensor in (network.conv2d(network.inputs[0], 2, 3), network.dense(network.inputs[1], 2)):
+        network.output(tensor)
+    network.initialize_weights()
+    network.save(file := tmp_path / "two.safetensors")
+    for command in ("info", "explain", "fingerprint"):
+        assert call(monkeypatch, command, str(file)) == 1
+        assert "choose one with --size" in capsys.readouterr().err
+        assert call(monkeypatch, command, str(file), "--size", "20x30") == 0
+        capsys.readouterr()
+
+
+@pytest.mark.parametrize(
+    "command", ["info", "explain", "fingerprint", "benchmark", "profile", "precision", "check"]
+)
+def test_a_free_extent_that_is_no_image_s(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network((None, 16), name="sequence")
+    network.output(network.activation(network.input, "tanh"))
+    network.save(file := tmp_path / "sequence.safetensors")
+    for size in ([], ["--size", "4x4"]):
+        assert call(monkeypatch, command, str(file), *size) == 1
+        assert "(n, any, 16) leaves an extent free that is not the height or width" in capsys.readouterr().err
+
+
+def test_options_of_the_runner_need_it(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for option in ("--inflight", "--max-batch"):
+        assert call(monkeypatch, "benchmark", "digits", "--runs", "1", option, "2") == 2
+        assert "it is for --runner" in capsys.readouterr().err
+
+
+def test_a_network_of_two_inputs_is_not_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    network = mpscnn.Network(input={"left": (4, 4, 3), "right": (4, 4, 3)}, name="two")
+    network.output(network.add(*network.inputs))
+    network.save(file := tmp_path / "two.safetensors")
+    for name in ("benchmark", "profile"):
+        assert call(monkeypatch, name, str(file)) == 2
+        assert "two.safetensors has the inputs left, right: only networks of one are measured" in (
+            capsys.readouterr().err
+        )
+
+
+@pytest.mark.parametrize("size", ["20", "0x30", "2000000x4", "axb", "20x-3", "x"])
+def test_info_size_is_checked(
+    size: str, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "info", model, "--size", size) == 2
+    assert "HEIGHTxWIDTH" in capsys.readouterr().err
+
+
+def test_info_size_of_a_fixed_network(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "info", model, "--size", "8x8") == 1
+    assert "input 'image' (n, 8, 8, 3) has a fixed size" in capsys.readouterr().err
+
+
+def test_info_of_nothing(tmp_path: Path, command: Command) -> None:
+    result = command("info", str(tmp_path / "missing.safetensors"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert "missing.safetensors" in result.stderr
+
+
+# ---- models ------------------------------------------------------------------------------------------------------
+
+
+def test_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("MPSCNN_MODELS", str(tmp_path))
+    save_colour_model(tmp_path / "mobilenet_v2.safetensors", "mobilenet_v2")
+    save_colour_model(tmp_path / "mine.safetensors")
+    assert call(monkeypatch, "models") == 0
+    lines = capsys.readouterr().out.splitlines()
+    rows = {line.split()[0]: line.split() for line in lines[2:]}
+    for entry in registry.models():
+        assert str(entry.classes) in rows[entry.name]
+        assert entry.licence in rows[entry.name]
+    assert rows["mobilenet_v2"][-1] == "yes"
+    assert rows["mobilenet_v1"][-1] == "no"
+    assert rows["mine"][-1] == "yes"
+    assert " ".join(rows["ssd_mobilenet_v2"]).endswith(" no, get it by hand, not yet run here")
+
+    assert call(monkeypatch, "models", "--json") == 0
+    entries = {entry["name"]: entry for entry in json.loads(capsys.readouterr().out)}
+    assert entries["mobilenet_v2"]["path"] == str(tmp_path / "mobilenet_v2.safetensors")
+    assert entries["mobilenet_v2"]["input_size"] == [224, 224]
+    assert entries["mobilenet_v1"]["path"] is None
+    assert entries["mine"]["path"] == str(tmp_path / "mine.safetensors")
+
+
+# ---- convert -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not GOOGLE.is_dir(), reason=f"no published models in {GOOGLE}")
+def test_convert(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    source, output = GOOGLE / "mobilenet_v1_0.25_128_quant.tflite", tmp_path / "small.safetensors"
+    labels = str(GOOGLE / "imagenet_labels.txt")
+    options = ["--labels", labels, "--preprocess", "tensorflow", "--dtype", "uint8"]
+    assert call(monkeypatch, "convert", str(source), str(output), *options) == 0
+    printed = capsys.readouterr().out
+    assert printed.startswith(f"{output}: ")
+    assert "layers" in printed
+    assert "parameters" in printed
+    model = mpscnn.load(output)
+    assert model.labels is not None
+    assert len(model.labels) == 1001
+
+
+@pytest.mark.skipif(not GOOGLE.is_dir(), reason=f"no published models in {GOOGLE}")
+def test_convert_joins_parts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    stem = "mobilenet_v1_1.0_224_quant_"
+    parts = [str(GOOGLE / f"{stem}{part}.tflite") for part in ("embedding_extractor", "head_layers")]
+    output = tmp_path / "whole.safetensors"
+    assert call(monkeypatch, "convert", *parts, str(output)) == 0
+    assert "4,2" in capsys.readouterr().out  # 4.2 million parameters (Howard et al. 2017, table 8)
+    assert mpscnn.load(output).program.outputs[next(iter(mpscnn.load(output).program.outputs))] == (
+        None,
+        1001,
+    )
+
+
+def test_convert_refuses_unknown_formats(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "network.mlmodel").write_bytes(b"\x08")
+    assert (
+        call(monkeypatch, "convert", str(tmp_path / "network.mlmodel"), str(tmp_path / "o.safetensors")) == 1
+    )
+    error = capsys.readouterr().err
+    assert "network.mlmodel: is a Core ML model; export the network it was made of as ONNX" in error
+    assert not (tmp_path / "o.safetensors").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "message"),
+    [
+        ([], 2, "Missing argument"),
+        (["a.tflite"], 2, "at least one file to read"),
+        (["a.tflite", "b.safetensors", "--dtype", "int4"], 2, "'int4'"),
+        (["a.tflite", "b.safetensors"], 1, "a.tflite"),
+        (["a.tflite", "b.bin"], 2, ".safetensors"),
+    ],
+)
+def test_convert_errors(
+    arguments: list[str],
+    code: int,
+    message: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert call(monkeypatch, "convert", *arguments) == code
+    assert message in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+# ---- Tables ------------------------------------------------------------------------------------------------------
+
+
+def test_text_table() -> None:
+    table = text_table(("name", "n"), [("a", "1"), ("longer", "22")], right=(1,), footer=("sum", "23"))
+    assert table.splitlines() == [
+        "name     n",
+        "------  --",
+        "a        1",
+        "longer  22",
+        "------  --",
+        "sum     23",
+    ]
+
+
+def test_summary_is_the_same_from_python() -> None:
+    network = colour_network()
+    assert network.summary() == summary_table("colours", network.describe()["layers"])
+    assert network.summary().splitlines()[-1].split() == ["total", "4", "layers", "9", "9"]
+
+
+@pytest.mark.parametrize(
+    ("count", "text"),
+    [
+        (0, "0 bytes"),
+        (999, "999 bytes"),
+        (1000, "1.0 kB"),
+        (999_960, "1.0 MB"),
+        (3_610_798, "3.6 MB"),
+        (5e12, "5000.0 GB"),
+    ],
+)
+def test_bytes_text(count: int, text: str) -> None:
+    assert bytes_text(int(count)) == text
+
+
+def test_help_shows_what_an_option_may_be(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "classify", "--help") == 0
+    text = capsys.readouterr().out
+    assert "--accumulate [auto|float|half]" in text
+    assert "--weights [auto|int8]" in text
+    assert "--precision [auto|float32|float16|bfloat16|int8]" in text
+
+
+def test_options_are_lower_case() -> None:
+    """Some versions of typer take the metavar of an option with a parser for its name, unless it has one."""
+    commands = typer.main.get_command(app).commands.values()
+    options = [option for command in commands for parameter in command.params for option in parameter.opts]
+    assert "--device" in options
+    assert [option for option in options if option.startswith("-") and option != option.lower()] == []

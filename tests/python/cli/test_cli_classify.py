@@ -1,0 +1,445 @@
+"""`mpscnn classify`: what it prints, what it refuses, how it ends."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import LABELS, Command, call, colour_network, run, save_colour_model, save_photo
+from PIL import Image
+
+import mpscnn
+from mpscnn.apps.cli import failures, progress
+from mpscnn.registry import local_files
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_colour_model(tmp_path_factory.mktemp("model") / "colours.safetensors"))
+
+
+def test_text(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    result = run("classify", str(photo), "--model", model, "--top", "2")
+    assert result.returncode == 0
+    assert result.stderr == ""
+    heading, first, second = result.stdout.splitlines()
+    assert heading.startswith(f"{photo}  (")
+    assert " ms, cpu, float32)" in heading
+    assert first.split() == ["100.0%", "blue"]
+    assert second.split() == ["0.0%", "red"]
+
+
+def test_json_lines_and_nothing_else(tmp_path: Path, model: str, command: Command) -> None:
+    photos = [str(save_photo(tmp_path / f"{colour}.png", colour)) for colour in LABELS]
+    result = command("classify", *photos, "--model", model, "--json", "--threads", "1", "--device", "cpu")
+    assert (result.returncode, result.stderr) == (0, "")
+    answers = [json.loads(line) for line in result.stdout.splitlines()]
+    assert [answer["image"] for answer in answers] == photos
+    for index, answer in enumerate(answers):
+        assert list(answer) == ["image", "model", "device", "precision", "milliseconds", "predictions"]
+        assert (answer["model"], answer["device"]) == ("colours", "cpu")
+        assert answer["milliseconds"] > 0
+        assert len(answer["predictions"]) == 3
+        best = answer["predictions"][0]
+        assert list(best) == ["label", "probability", "index"]
+        assert (best["label"], best["index"]) == (LABELS[index], index)
+        assert best["probability"] == pytest.approx(1.0, abs=1e-3)
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_pictures(
+    tmp_path: Path,
+    model: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    as_json: bool,
+) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    options = ["--output", str(tmp_path / "out"), "--top", "2", *(["--json"] if as_json else [])]
+    assert call(monkeypatch, "classify", str(photo), "--model", model, *options) == 0
+    (line,) = capsys.readouterr().out.splitlines()[-1:]
+    expected = tmp_path / "out" / "lake_classes.png"
+    assert (json.loads(line)["picture"] if as_json else line.strip()) == str(expected)
+    result = mpscnn.load(model).classify(photo, top=2)
+    with Image.open(expected) as picture:
+        np.testing.assert_array_equal(np.asarray(picture), np.asarray(result.draw()))
+
+
+def test_precision_float16(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "rose.png", "red")
+    result = run("classify", str(photo), "--model", model, "--precision", "float16")
+    assert result.returncode == 0
+    assert "float16)" in result.stdout
+
+
+def test_folder_is_its_photos_by_name(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("b.png", "a.JPG", "c.tiff", ".hidden.png", "deep/x.png"):
+        path = tmp_path / name
+        path.parent.mkdir(exist_ok=True)
+        save_photo(path, "green")
+    (tmp_path / "notes.txt").write_text("no photo")
+    (tmp_path / "folder.png").mkdir()
+    assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["image"] for answer in answers] == [
+        str(tmp_path / name) for name in ("a.JPG", "b.png", "c.tiff", "deep/x.png")
+    ]
+
+
+def test_failures_do_not_stop_the_others(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    good = save_photo(tmp_path / "good.png", "green")
+    content = good.read_bytes()
+    (tmp_path / "cut.png").write_bytes(content[: len(content) // 2])
+    (tmp_path / "empty.png").write_bytes(b"")
+    (tmp_path / "text.png").write_text("text")
+    (tmp_path / "folder").mkdir()
+    names = ["missing.png", "cut.png", "empty.png", "text.png", "folder", "good.png"]
+    paths = [str(tmp_path / name) for name in names]
+    assert call(monkeypatch, "classify", *paths, "--model", model, "--json") == 1
+    captured = capsys.readouterr()
+    answers = [json.loads(line) for line in captured.out.splitlines()]
+    assert [answer["image"] for answer in answers if "error" not in answer] == [str(good)]
+    errors = captured.err.splitlines()
+    assert len(errors) == 5
+    for path in paths[:-1]:
+        assert sum(line.startswith(f"error: {path}: ") for line in errors) == 1
+
+
+def test_pixels_that_no_photo_has(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in (("nan.tif", np.nan), ("huge.tif", 3e38)):
+        Image.fromarray(np.full((8, 8), value, np.float32)).save(tmp_path / name)
+    good = save_photo(tmp_path / "red.png", "red")
+    options = ["--model", model, "--precision", "float16", "--json"]  # half overflows at 65520
+    assert call(monkeypatch, "classify", str(tmp_path), *options) == 1
+    captured = capsys.readouterr()
+    answers = [json.loads(line) for line in captured.out.splitlines()]
+    assert [answer["image"] for answer in answers if "error" not in answer] == [str(good)]
+    huge, nan = captured.err.splitlines()
+    assert nan == f"error: {tmp_path / 'nan.tif'}: has pixels that are not finite numbers"
+    assert huge.startswith(f"error: {tmp_path / 'huge.tif'}: network 'colours': the result is not")
+
+
+def test_folder_without_photos(tmp_path: Path, model: str, command: Command) -> None:
+    (tmp_path / "notes.txt").write_text("no photo")
+    result = command("classify", str(tmp_path), "--model", model)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == f"error: {tmp_path}: the folder has no photos in it, nor have its subfolders\n"
+
+
+def test_empty_name_is_not_the_current_folder(
+    tmp_path: Path, model: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_photo(tmp_path / "lake.png", "blue")
+    monkeypatch.chdir(tmp_path)
+    result = command("classify", "", "--model", model)
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr == "error: '': an empty name is not a photo\n"
+
+
+def test_odd_photos(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    red = Image.new("RGB", (5, 4), (255, 0, 0))
+    red.quantize(4).save(tmp_path / "palette.png")
+    red.convert("RGBA").save(tmp_path / "alpha.png")
+    red.convert("CMYK").save(tmp_path / "cmyk.jpg")
+    Image.new("RGB", (1, 1), (255, 0, 0)).save(tmp_path / "one.png")
+    Image.new("RGB", (3000, 1), (255, 0, 0)).save(tmp_path / "wide.png")
+    assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [answer["predictions"][0]["label"] for answer in answers] == ["red"] * 5
+    assert all(answer["predictions"][0]["probability"] > 0.99 for answer in answers)
+
+
+def test_gray_photos_are_of_all_colours(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Image.new("L", (9, 9), 99).save(tmp_path / "gray.png")
+    Image.new("I;16", (9, 9), 30_000).save(tmp_path / "gray16.png")
+    Image.new("1", (9, 9), 1).save(tmp_path / "white.png")
+    assert call(monkeypatch, "classify", str(tmp_path), "--model", model, "--json") == 0
+    for line in capsys.readouterr().out.splitlines():
+        assert [entry["probability"] for entry in json.loads(line)["predictions"]] == pytest.approx(
+            [1 / 3] * 3
+        )
+
+
+# ---- The bundled model -------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def bundled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny classifier in the place of the bundled one."""
+    folder = tmp_path / "packaged"
+    folder.mkdir()
+    save_colour_model(folder / "cifar10_mobilenet_v2.safetensors", "cifar10_mobilenet_v2")
+    monkeypatch.setattr(local_files, "PACKAGED", folder)
+
+
+@pytest.mark.usefixtures("bundled")
+def test_bundled_model_says_what_it_knows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    assert call(monkeypatch, "classify", str(photo)) == 0
+    output, hints = capsys.readouterr()
+    assert "knows 3 classes: red, green, blue." in hints
+    assert "--model mobilenet_v2" in hints
+    assert "None of its classes is likely" not in output
+
+
+def test_a_model_that_learnt_from_the_bundled_one_is_not_taken_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = save_colour_model(tmp_path / "mine.safetensors", "cifar10_mobilenet_v2")
+    photo = save_photo(tmp_path / "stone.png", "gray")
+    assert call(monkeypatch, "classify", str(photo), "--model", str(own)) == 0
+    output, hints = capsys.readouterr()
+    assert hints == ""
+    assert "None of its classes" not in output
+
+
+@pytest.mark.usefixtures("bundled")
+def test_bundled_model_says_when_it_knows_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = save_photo(tmp_path / "stone.png", "gray")
+    assert call(monkeypatch, "classify", str(photo)) == 0
+    assert "None of its classes is likely." in capsys.readouterr().out
+
+
+@pytest.mark.usefixtures("bundled")
+def test_bundled_model_keeps_json_clean(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photo = save_photo(tmp_path / "stone.png", "gray")
+    assert call(monkeypatch, "classify", str(photo), "--json") == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["model"] == "cifar10_mobilenet_v2"
+
+
+# ---- Wrong usage and failures ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "Missing argument"),
+        (["x.png", "--colour"], "No such option"),
+        (["x.png", "--device", "tpu"], "'tpu'"),
+        (["x.png", "--precision", "float8"], "'float8'"),
+        (["x.png", "--threads", "0"], "--threads"),
+        (["x.png", "--threads", "many"], "--threads"),
+        (["x.png", "--top", "0"], "--top"),
+        (["x.png", "--model"], "--model"),
+    ],
+)
+def test_usage_errors(
+    arguments: list[str], message: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, "classify", *arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert message in captured.err
+
+
+@pytest.mark.parametrize(
+    ("name", "code", "message"),
+    [
+        ("mobilenet_v9", 2, "unknown model 'mobilenet_v9'"),
+        ("", 2, "'' is not a model name"),
+        ("missing.safetensors", 1, "missing.safetensors"),
+        ("text.safetensors", 1, "text.safetensors"),
+    ],
+)
+def test_bad_models(
+    tmp_path: Path, name: str, code: int, message: str, command: Command, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    save_photo(tmp_path / "lake.png", "blue")
+    (tmp_path / "text.safetensors").write_text(
+        "This is not a model file, and it is long enough to look like one."
+    )
+    monkeypatch.chdir(tmp_path)
+    result = command("classify", "lake.png", "--model", name)
+    assert (result.returncode, result.stdout) == (code, "")
+    assert result.stderr.startswith("error: ")
+    assert message in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_an_unknown_device_is_refused_with_those_that_are_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = [
+        {"name": "cpu", "available": True, "description": "Some CPU"},
+        {"name": "metal", "available": True, "description": "Apple M2"},
+        {"name": "metal:0x100000def", "available": False, "reason": "too old"},
+    ]
+    monkeypatch.setattr("mpscnn.apps.cli.arguments.devices", lambda: listed)
+    monkeypatch.setenv("COLUMNS", "400")
+    assert call(monkeypatch, "classify", str(tmp_path), "--device", "gpu") == 2
+    expected = (
+        "expected auto, one of cpu (Some CPU), metal (Apple M2), metal:0x100000def (too old), or metal:NAME"
+    )
+    assert expected in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("wanted", ["metal:Apple M2", "metal:0x100000abc"])
+def test_metal_devices_by_name_and_registry_id_reach_the_library(
+    wanted: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    asked = []
+
+    def load(name: str, **options: Any) -> mpscnn.Model:
+        asked.append(options["device"])
+        return mpscnn.load(name, **{**options, "device": "cpu"})
+
+    monkeypatch.setattr("mpscnn.apps.cli.arguments.load", load)
+    assert call(monkeypatch, "classify", str(photo), "--device", wanted) == 0
+    assert asked == [wanted]
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="a Mac may have Metal")
+def test_metal_without_a_mac(tmp_path: Path, model: str, command: Command) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    result = command("classify", str(photo), "--model", model, "--device", "metal")
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.startswith("error: ")
+    assert "Metal" in result.stderr
+    assert "cpu" in result.stderr
+
+
+def test_not_a_classifier(tmp_path: Path, command: Command) -> None:
+    colour_network().save(tmp_path / "plain.safetensors")
+    photos = [str(save_photo(tmp_path / f"{index}.png", "blue")) for index in range(3)]
+    result = command("classify", *photos, "--model", str(tmp_path / "plain.safetensors"))
+    assert (result.returncode, result.stdout) == (1, "")
+    assert result.stderr.count("error: ") == 1
+    assert "preprocess" in result.stderr
+
+
+def test_traceback_for_developers(tmp_path: Path) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    environment = {**os.environ, "MPSCNN_TRACEBACK": "1"}
+    result = run("classify", str(photo), "--model", "missing.safetensors", env=environment)
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+
+
+# ---- Terminals, pipes and signals --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1", "utf-8"])
+def test_labels_and_names_on_any_terminal(tmp_path: Path, encoding: str) -> None:
+    path = save_colour_model(tmp_path / "m.safetensors", labels=("赤", "緑", "blåklocka"))
+    photo = save_photo(tmp_path / "søndag 日.png", "red")
+    result = subprocess.run(
+        [sys.executable, "-m", "mpscnn", "classify", str(photo), "missing 日.png", "--model", str(path)],
+        capture_output=True,
+        env={**os.environ, "PYTHONIOENCODING": encoding},
+        timeout=120,
+        check=False,
+    )
+    assert result.returncode == 1  # the missing photo
+    text = result.stdout.decode(encoding)
+    assert ("赤" if encoding == "utf-8" else "\\u8d64") in text
+    assert b"Traceback" not in result.stderr
+
+
+def test_json_of_any_label_is_ascii(tmp_path: Path, command: Command) -> None:
+    path = save_colour_model(tmp_path / "m.safetensors", labels=("赤", "緑", "青"))
+    photo = save_photo(tmp_path / "日.png", "red")
+    result = command("classify", str(photo), "--model", str(path), "--json")
+    assert result.stdout.isascii()
+    answer = json.loads(result.stdout)
+    assert (answer["image"], answer["predictions"][0]["label"]) == (str(photo), "赤")
+
+
+def test_closed_stdout(tmp_path: Path, model: str) -> None:
+    photos = [str(save_photo(tmp_path / f"{index}.png", "blue")) for index in range(3)]
+    command = [sys.executable, "-m", "mpscnn", "classify", *photos, "--model", model]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.close()
+        errors = process.stderr.read()
+        code = process.wait(timeout=120)
+    assert code == failures.READER_GONE
+    assert errors == b""
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no /dev/full")
+def test_full_disk(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    command = [sys.executable, "-m", "mpscnn", "classify", str(photo), "--model", model]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False
+        )
+    assert (result.returncode, result.stderr) == (1, "error: [Errno 28] No space left on device\n")
+
+
+def test_no_stdout(tmp_path: Path, model: str) -> None:
+    photo = save_photo(tmp_path / "lake.png", "blue")
+    command = f"{sys.executable} -m mpscnn classify {photo} --model {model} >&-"
+    result = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=120, check=False)
+    assert (result.returncode, result.stderr) == (0, "")
+
+
+def test_interrupt(tmp_path: Path, model: str) -> None:
+    photos = [str(save_photo(tmp_path / f"{index}.png", "blue", (1500, 1500))) for index in range(4)]
+    command = [sys.executable, "-m", "mpscnn", "classify", *photos * 500, "--model", model]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        process.stdout.readline()  # it has begun
+        process.send_signal(signal.SIGINT)
+        process.stdout.read()
+        errors = process.stderr.read()
+        code = process.wait(timeout=60)
+    assert (code, errors) == (failures.INTERRUPTED, b"interrupted\n")
+
+
+class Screen(io.StringIO):
+    """A terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_progress_bar_for_many_photos_on_a_terminal(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    photos = [str(save_photo(tmp_path / f"{index}.png", "blue")) for index in range(6)]
+    screen = Screen()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setattr(sys, "stderr", screen)
+    assert call(monkeypatch, "classify", *photos, "--model", model, "--json") == 0
+    assert "6/6" in screen.getvalue()
+    lines = capsys.readouterr().out.splitlines()
+    assert [json.loads(line)["image"] for line in lines] == photos
+
+
+def test_no_progress_bar_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    many, few = [str(index) for index in range(9)], ["1", "2"]
+    for photos, stream in ((many, io.StringIO()), (few, Screen())):
+        monkeypatch.setattr(sys, "stderr", stream)
+        with progress.with_progress(photos) as tracked:
+            assert list(tracked) == photos
+        assert stream.getvalue() == ""

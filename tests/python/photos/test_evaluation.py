@@ -1,0 +1,274 @@
+"""Evaluating a classifier: the counts, the table, the picture; `mpscnn evaluate`."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import struct
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import COLOURS, LABELS, call, run, save_colour_model, save_photo
+from constant_detector import save_constant_detector
+from PIL import Image
+
+import mpscnn
+from mpscnn.evaluation.classifier import class_of_folder
+
+
+@pytest.fixture(scope="module")
+def model_file(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return str(save_colour_model(tmp_path_factory.mktemp("model") / "colours.safetensors"))
+
+
+def colour(name: str) -> Any:
+    return np.full((4, 5, 3), COLOURS[name], np.uint8)
+
+
+def test_it_counts(model_file: str) -> None:
+    model = mpscnn.load(model_file)
+    samples = [(colour("red"), 0), (colour("red"), 0), (colour("blue"), 0), (colour("green"), 1)]
+    result = mpscnn.evaluate(model, samples)
+    assert result.confusion.tolist() == [[2, 0, 1], [0, 1, 0], [0, 0, 0]]
+    assert (result.images, result.top1, result.top5) == (4, 0.75, 1.0)
+    assert result.labels == LABELS
+    assert result.mistakes() == [("red", "blue", 1)]
+    assert result.images_per_second == pytest.approx(4 / result.seconds)
+    assert repr(result).startswith("<Evaluation of 4 images: top-1 75.00%, top-5 100.00%, ")
+    assert [line.split() for line in result.table().splitlines()] == [
+        ["class", "red", "green", "blue"],
+        ["-----", "---", "-----", "----"],
+        ["red", "2", ".", "1"],
+        ["green", ".", "1", "."],
+        ["blue", ".", ".", "."],
+    ]
+    page = result._repr_html_()
+    assert "top-1 75.00%" in page
+    assert "<img" in page
+
+
+def evaluation_of(confusion: Any) -> mpscnn.Evaluation:
+    labels = tuple(f"class {index}" for index in range(len(confusion)))
+    return mpscnn.Evaluation(labels, np.asarray(confusion, np.int64), 0, 1.0)
+
+
+def test_classes_without_photos_are_left_out() -> None:
+    confusion = np.zeros((1001, 1001), np.int64)
+    confusion[7, 7], confusion[7, 900] = 3, 2
+    result = evaluation_of(confusion)
+    assert result.seen_classes == [7, 900]
+    assert len(result.table().splitlines()) == 4
+
+
+def test_of_many_classes_the_commonest_mistakes_are_listed() -> None:
+    confusion = np.eye(30, dtype=np.int64) * 5
+    confusion[3, 4], confusion[5, 6] = 2, 1_000
+    lines = evaluation_of(confusion).table().splitlines()
+    assert lines[0].split() == ["class", "taken", "for", "photos"]
+    assert [line.split()[-1] for line in lines[2:]] == ["1,000", "2"]
+
+
+@pytest.mark.parametrize("classes", [2, 30, 60, 200])
+def test_pictures_of_any_size(classes: int) -> None:
+    picture = evaluation_of(np.eye(classes, dtype=np.int64) * 3).draw()
+    pixels = np.asarray(picture.convert("L"))
+    assert 60 < picture.width == picture.height < 1500
+    cell = {2: 36, 30: 36, 60: 16, 200: 5}[classes]
+    start = picture.width - classes * cell
+    diagonal = [pixels[start + i * cell + 1, start + i * cell + 1] for i in range(classes)]
+    above = [pixels[start + 1, start + i * cell + 1] for i in range(1, classes)]
+    assert max(diagonal) < 120
+    assert min(above) == 255
+
+
+def test_show_opens_the_picture(monkeypatch: pytest.MonkeyPatch) -> None:
+    shown: list[tuple[int, int]] = []
+    monkeypatch.setattr(Image.Image, "show", lambda self: shown.append(self.size))
+    evaluation_of([[1, 0], [0, 1]]).show()
+    assert len(shown) == 1
+
+
+def test_photos_that_fail(model_file: str) -> None:
+    model = mpscnn.load(model_file)
+    samples = [(b"", 0), (colour("red"), 0)]
+    with pytest.raises(mpscnn.ImageError, match="empty"):
+        mpscnn.evaluate(model, samples)
+    failed: list[Any] = []
+    result = mpscnn.evaluate(model, samples, failed=lambda photo, error: failed.append((photo, str(error))))
+    assert result.images == 1
+    assert failed == [(b"", "image bytes: is empty (0 bytes)")]
+    with pytest.raises(mpscnn.ParameterError, match="classes 0 to 2, a photo is said to have 3"):
+        mpscnn.evaluate(model, [(colour("red"), 3)])
+    for wrong in (-1, True, 1.0, "red", None):
+        with pytest.raises(mpscnn.ParameterError, match=f"a photo is said to have {wrong!r}"):
+            mpscnn.evaluate(model, [(colour("red"), wrong)])  # type: ignore[list-item]
+    for sample in ("red.png", (colour("red"), 0, 1), 5):
+        with pytest.raises(mpscnn.ParameterError, match="expected pairs of a photo and its class"):
+            mpscnn.evaluate(model, [sample])  # type: ignore[list-item]
+    assert mpscnn.evaluate(model, [[colour("red"), np.int64(0)]]).top1 == 1.0  # type: ignore[list-item]
+    with pytest.raises(mpscnn.ParameterError, match="no photo to evaluate with"):
+        mpscnn.evaluate(model, [])
+
+
+def test_any_number_of_photos_may_be_under_way(model_file: str) -> None:
+    model = mpscnn.load(model_file)
+    samples = [(colour(LABELS[i % 3]), i % 2) if i % 5 else (f"{i}.jpg", 0) for i in range(30)]
+    failures: dict[int, list[Any]] = {}
+    counts = []
+    for inflight in (1, 4):
+        failed: list[Any] = failures.setdefault(inflight, [])
+        result = mpscnn.evaluate(
+            model, samples, inflight=inflight, failed=lambda photo, _, failed=failed: failed.append(photo)
+        )
+        counts.append((result.confusion.tolist(), result.in_first_five))
+    assert counts[0] == counts[1]
+    assert failures[1] == failures[4] == [f"{i}.jpg" for i in range(0, 30, 5)]
+
+
+def test_other_preprocessing(model_file: str) -> None:
+    model = mpscnn.load(model_file)
+    swapped = {"order": "bgr", "scale": [1 / 255] * 3}
+    assert mpscnn.evaluate(model, [(colour("red"), 2)], preprocess=swapped).top1 == 1.0
+    assert mpscnn.evaluate(model, [(colour("red"), 2)]).top1 == 0.0
+
+
+def test_what_is_no_classifier_is_refused(tmp_path: Path) -> None:
+    network = mpscnn.Network(input=(8, 8, 3), name="maps")
+    network.output(network.average_pool2d(network.input, 2))
+    network.save(tmp_path / "maps.safetensors", preprocess="unit")
+    with pytest.raises(mpscnn.ShapeError, match="'maps' is not a classifier"):
+        mpscnn.evaluate(mpscnn.load(tmp_path / "maps.safetensors"), [(colour("red"), 0)])
+
+
+def test_digits_of_idx_files_lie_where_they_belong(
+    shared: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    files = [str(shared / f"data/mnist/t10k-{name}-ubyte.gz") for name in ("images-idx3", "labels-idx1")]
+    arguments = ["--model", "digits", "--idx", files[0], "--labels", files[1], "--json"]
+    assert call(monkeypatch, "evaluate", *arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["images"], answer["failed"]) == (10_000, 0)
+    assert answer["top1"] >= 0.99
+
+
+def test_folders_are_named_like_labels_or_numbers() -> None:
+    labels = ["background", "Egyptian cat", "crane", "crane", "7", "goldfish, Carassius auratus", "hen, 3"]
+    assert class_of_folder(Path("x/egyptian_cat"), labels) == 1
+    assert class_of_folder(Path("x/7"), labels) == 4
+    assert class_of_folder(Path("x/4"), labels) == 4
+    assert class_of_folder(Path("x/goldfish"), labels) == 5
+    assert class_of_folder(Path("x/carassius_auratus"), labels) == 5
+    assert class_of_folder(Path("x/Goldfish, Carassius-auratus"), labels) == 5
+    assert class_of_folder(Path("x/3"), labels) == 6
+    with pytest.raises(
+        mpscnn.ParameterError, match="the classes 2 and 3 are called 'crane'; use their numbers"
+    ):
+        class_of_folder(Path("crane"), labels)
+    with pytest.raises(mpscnn.ParameterError, match=r"no class 'background2'; did you mean 'background'"):
+        class_of_folder(Path("background2"), labels)
+    with pytest.raises(mpscnn.ParameterError, match=r"no class 'goldfisch'; did you mean 'goldfish'"):
+        class_of_folder(Path("goldfisch"), labels)
+    with pytest.raises(
+        mpscnn.ParameterError, match="the classes 0 and 1 are called 'cat'; use their numbers"
+    ):
+        class_of_folder(Path("cat"), ["cat, tabby", "cat, Egyptian cat"])
+    with pytest.raises(mpscnn.ParameterError, match="numbered 0 to 6"):
+        class_of_folder(Path("9"), labels)
+
+
+# ---- The command ---------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Two red ones, a blue one among the green."""
+    folder = tmp_path / "photos"
+    for name, colours in {"red": ["red", "red"], "Green": ["green", "blue"]}.items():
+        (folder / name).mkdir(parents=True)
+        for i, one in enumerate(colours):
+            save_photo(folder / name / f"{i}.png", one)
+    return folder
+
+
+def test_text_and_picture(photos: Path, tmp_path: Path, model_file: str) -> None:
+    target = tmp_path / "confusion.png"
+    result = run("evaluate", str(photos), "--model", model_file, "--output", str(target), "--device", "cpu")
+    assert (result.returncode, result.stderr) == (0, "")
+    lines = result.stdout.splitlines()
+    assert lines[0].startswith("4 images in ")
+    assert " images/s (cpu, float32)" in lines[0]
+    assert lines[1] == "top-1 75.00%, top-5 100.00%"
+    assert lines[-2].split() == ["green", ".", "1", "1"]
+    with Image.open(target) as picture:
+        assert picture.width > 100
+
+
+def test_json(
+    photos: Path, model_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (photos / "red" / "broken.png").write_bytes(b"x")
+    assert call(monkeypatch, "evaluate", str(photos), "--model", model_file, "--json") == 1
+    captured = capsys.readouterr()
+    answer = json.loads(captured.out)
+    assert (answer["images"], answer["failed"], answer["top1"], answer["top5"]) == (4, 1, 0.75, 1.0)
+    assert {"class": 1, "found": 2, "images": 1} in answer["confusion"]
+    assert "broken.png" in captured.err
+
+
+def test_idx_files(
+    tmp_path: Path, model_file: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    images, labels = tmp_path / "images.gz", tmp_path / "labels"
+    images.write_bytes(gzip.compress(struct.pack(">4B3I", 0, 0, 8, 3, 2, 4, 4) + bytes([9] * 32)))
+    labels.write_bytes(struct.pack(">4BI", 0, 0, 8, 1, 2) + bytes([0, 2]))
+    arguments = ["--idx", str(images), "--labels", str(labels), "--model", model_file, "--json"]
+    assert call(monkeypatch, "evaluate", *arguments) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert (answer["images"], answer["top1"]) == (2, 0.5)  # gray: all channels alike, the first class wins
+
+
+def test_wrong_usage(
+    photos: Path,
+    tmp_path: Path,
+    model_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def refused(code: int, message: str, *arguments: str) -> None:
+        assert call(monkeypatch, "evaluate", "--model", model_file, *arguments) == code
+        captured = capsys.readouterr()
+        assert message in captured.err
+        assert captured.out == ""
+
+    refused(2, "expected DIR, or --idx with --labels")
+    refused(2, "expected DIR, or --idx with --labels", str(photos), "--labels", "x")
+    refused(2, "must end in .png", str(photos), "--output", "x.svg")
+    refused(1, "has no folders", str(photos / "red"))
+    refused(1, "cannot be read", str(tmp_path / "nowhere"))
+    (photos / "gren").mkdir()
+    refused(2, "no class 'gren'; did you mean 'green'? Folders are named", str(photos))
+
+
+def test_a_picture_that_cannot_be_written_loses_no_result(
+    photos: Path,
+    tmp_path: Path,
+    model_file: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    picture = tmp_path / "missing" / "x.png"
+    arguments = [str(photos), "--model", model_file, "--output", str(picture), "--json"]
+    assert call(monkeypatch, "evaluate", *arguments) != 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["images"] == 4
+    assert f"{picture}: cannot be written" in captured.err
+
+
+def test_a_detector_is_no_classifier(
+    photos: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    detector = save_constant_detector(tmp_path / "detector.safetensors")
+    assert call(monkeypatch, "evaluate", str(photos), "--model", str(detector)) != 0
+    assert "'constants' is not a classifier" in capsys.readouterr().err

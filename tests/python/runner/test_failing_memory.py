@@ -1,0 +1,63 @@
+"""Allocations of the core fail while Python uses it: always an error, and everything goes on afterwards."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parents[1]
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """failing_allocations.cpp as a library to preload."""
+    compiler = shutil.which("g++")
+    if not sys.platform.startswith("linux") or compiler is None:
+        pytest.skip("needs g++ and glibc")
+    built = tmp_path_factory.mktemp("failing") / "libfailing_allocations.so"
+    source = HERE / "failing_allocations.cpp"
+    subprocess.run(
+        [compiler, "-std=c++20", "-O1", "-shared", "-fPIC", str(source), "-o", str(built)], check=True
+    )
+    return built
+
+
+def _try(library: Path, directory: Path, positions: int) -> None:
+    process = subprocess.run(
+        [
+            sys.executable,
+            str(HERE / "failing_memory_scenario.py"),
+            str(library),
+            str(directory),
+            str(positions),
+        ],
+        env=os.environ | {"LD_PRELOAD": str(library)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    print(process.stdout)
+    assert process.returncode == 0, process.stderr[-3000:]
+    lines = re.findall(
+        r"(\d+) of (\d+) positions tried, (\d+) calls failed, (-?\d+) blocks left", process.stdout
+    )
+    assert len(lines) == 4
+    for tried, _, failed, left in (map(int, line) for line in lines):
+        assert tried >= positions
+        assert failed > 0
+        assert left < 10  # of caches; every trial that leaks leaves one at least
+
+
+def test_some_allocations_fail(library: Path, tmp_path: Path) -> None:
+    _try(library, tmp_path, 60)
+
+
+@pytest.mark.full
+def test_every_allocation_fails(library: Path, tmp_path: Path) -> None:
+    _try(library, tmp_path, 0)

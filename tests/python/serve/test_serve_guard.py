@@ -1,0 +1,293 @@
+"""Who may ask `mpscnn serve`: tokens, hosts and origins; and what the command refuses to start with."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+import socket
+import subprocess
+import sys
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from command_line import Command, save_colour_model
+from serving import Answer, Service, require_packages, serving
+
+import mpscnn
+
+require_packages()
+
+TOKEN = "a secret of some length"
+PROTECTED = (
+    "/v1/models",
+    "/v1/devices",
+    "/metrics",
+    "/docs",
+    "/openapi.json",
+    "/v2",
+    "/v2/models/x",
+    "/none",
+)
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return save_colour_model(tmp_path_factory.mktemp("served") / "colours.safetensors")
+
+
+@pytest.fixture(scope="module")
+def service(model: Path) -> Iterator[Service]:
+    with serving(model, "--allow-host", "Photos.example") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def guarded(model: Path) -> Iterator[Service]:
+    """At all addresses of the machine, with a token."""
+    environment = {**os.environ, "MPSCNN_SERVE_TOKEN": TOKEN}
+    with serving(model, "--host", "0.0.0.0", environment=environment) as running:
+        running.address = running.address.replace("0.0.0.0", "127.0.0.1")
+        yield running
+
+
+def refused(answer: Answer, status: int, kind: str) -> None:
+    assert (answer.status, answer.json.get("kind", answer.json["error"])) == (status, kind), answer.body
+
+
+def test_requests_need_the_token(guarded: Service) -> None:
+    for path in PROTECTED:
+        for given in (
+            {},
+            {"Authorization": TOKEN},
+            {"Authorization": f"Bearer {TOKEN}x"},
+            {"Authorization": "Bearer"},
+        ):
+            answer = guarded.request(path, headers=given)
+            refused(answer, 401, "Unauthorized")
+            assert answer.headers["www-authenticate"] == "Bearer"
+    for path in ("/v1/classify", "/v1/models/colours/options", "/v2/models/colours/infer"):
+        refused(guarded.request(path, b"{}"), 401, "Unauthorized")
+    for scheme in ("Bearer", "bearer", "BEARER"):  # of any case (RFC 9110, 11.1)
+        assert guarded.request("/v1/models", headers={"Authorization": f"{scheme} {TOKEN}"}).status == 200
+
+
+@pytest.mark.parametrize("name", ["Host", "Authorization", "Origin"])
+def test_what_says_who_asks_is_there_once(guarded: Service, name: str) -> None:
+    fields = {"Host": "127.0.0.1", "Authorization": f"Bearer {TOKEN}", "Origin": "http://127.0.0.1"}
+    head = "".join(f"{field}: {text}\r\n" for field, text in [*fields.items(), (name, fields[name])])
+    with socket.create_connection(guarded.place, timeout=30) as connection:
+        connection.sendall(f"GET /v1/models HTTP/1.1\r\n{head}\r\n".encode())
+        assert connection.recv(65_536).startswith(b"HTTP/1.1 400 ")
+
+
+def test_health_and_the_page_need_no_token(guarded: Service) -> None:
+    for path in ("/v2/health/live", "/v2/health/ready", "/"):
+        assert guarded.request(path).status == 200
+
+
+def test_a_service_for_others_may_have_any_name(guarded: Service) -> None:
+    headers = {"Authorization": f"Bearer {TOKEN}", "Host": "machine.example:80"}
+    assert guarded.request("/v1/models", headers=headers).status == 200
+    origin = {"Origin": "https://machine.example:80"}
+    assert guarded.request("/v1/models", headers={**headers, **origin}).status == 200
+    origin = {"Origin": "https://other.example"}
+    refused(guarded.request("/v1/models", headers={**headers, **origin}), 403, "ForeignOrigin")
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "LOCALHOST:1", "127.0.0.1", "127.0.0.2:80", "[::1]:80", "photos.example"]
+)
+def test_names_of_this_machine_are_answered(service: Service, host: str) -> None:
+    assert service.request("/v1/models", headers={"Host": host}).status == 200
+
+
+@pytest.mark.parametrize(
+    "host",
+    [
+        "evil@localhost",
+        "localhost/evil",
+        "localhost:x",
+        "localhost#",
+        "[::1",
+        "[::1]x",
+        "evil.example",
+        "localhost.evil.example",
+        "10.0.0.1",
+        "127.0.0.1.evil.example",
+        "",
+        "[",
+        "a b",
+    ],
+)
+def test_other_names_are_not(service: Service, host: str) -> None:
+    for path in ("/", "/v1/models", "/v2/health/live"):
+        refused(service.request(path, headers={"Host": host}), 421, "UnknownHost")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "http://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1"},  # another port
+        {"Origin": "file://"},
+        {"Origin": "http://[evil"},  # which urlsplit refuses
+        {"Origin": "http://evil]"},
+        {"Sec-Fetch-Site": "cross-site"},
+        {"Sec-Fetch-Site": "same-site"},
+    ],
+)
+def test_pages_of_other_sites_are_refused(service: Service, headers: dict[str, str]) -> None:
+    for path, body in (("/v1/models", None), ("/v1/classify", b"x"), ("/v1/models/colours/options", b"{}")):
+        refused(service.request(path, body, headers), 403, "ForeignOrigin")
+
+
+def test_its_own_page_may_ask(service: Service) -> None:
+    headers = {"Origin": service.address, "Sec-Fetch-Site": "same-origin"}
+    assert service.request("/v1/models", headers=headers).status == 200
+    assert service.request("/v1/models/colours/options", b"{}", headers).status == 200
+
+
+def test_a_link_may_lead_to_the_page(service: Service) -> None:
+    assert service.request("/", headers={"Sec-Fetch-Site": "cross-site"}).status == 200
+
+
+def test_every_answer_has_headers_for_browsers(service: Service) -> None:
+    for path, headers in (("/", {}), ("/none", {}), ("/v1/models", {"Host": "evil.example"})):
+        answer = service.request(path, headers=headers)
+        assert "default-src 'none'" in answer.headers["content-security-policy"]
+        assert "frame-ancestors 'none'" in answer.headers["content-security-policy"]
+        assert answer.headers["x-content-type-options"] == "nosniff"
+        assert answer.headers["cross-origin-resource-policy"] == "same-origin"
+        assert "access-control-allow-origin" not in answer.headers
+        assert "server" not in answer.headers
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "machine.example"])
+def test_other_machines_are_not_served_without_a_token(command: Command, model: Path, host: str) -> None:
+    ended = command("serve", str(model), "--host", host)
+    assert ended.returncode == 2
+    assert "--token" in ended.stderr
+    assert "--insecure" in ended.stderr
+
+
+def test_unless_it_is_said_to_be_insecure(model: Path) -> None:
+    with serving(model, "--host", "0.0.0.0", "--insecure") as service:
+        service.address = service.address.replace("0.0.0.0", "127.0.0.1")
+        assert service.request("/v1/models", headers={"Host": "any.example"}).status == 200
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--token", ""), "token must be"),
+        (("--token", "\u00e9"), "token must be"),
+        (("--token", "a\nb"), "token must be"),
+        (("--deadline", "0"), "deadline must be"),
+        (("--deadline", "nan"), "deadline must be"),
+        (("--inflight", "33"), "--inflight"),
+        (("--queue", "-1"), "--queue"),
+        (("--port", "65536"), "--port"),
+        (("--host", "no such host!", "--insecure"), "no such host!"),
+    ],
+)
+def test_wrong_options_are_refused(
+    command: Command, model: Path, arguments: tuple[str, ...], message: str
+) -> None:
+    ended = command("serve", str(model), *arguments)
+    assert ended.returncode == 2
+    assert message in ended.stderr
+
+
+def test_a_port_in_use_is_named(command: Command, model: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        ended = command("serve", str(model), "--port", port)
+    assert ended.returncode == 2
+    assert f"port {port}: " in ended.stderr
+
+
+def test_the_address_is_written_while_it_answers(command: Command, model: Path, tmp_path: Path) -> None:
+    file = tmp_path / "address"
+    with serving(model, "--address-file", file) as service:
+        assert file.read_text() == service.address
+        service.process.terminate()
+        assert service.process.wait(timeout=60) == 0
+        assert not file.exists()
+    ended = command("serve", str(model), "--address-file", str(tmp_path / "none" / "address"))
+    assert ended.returncode == 2
+    assert "none/address: cannot be written" in ended.stderr
+
+
+@pytest.mark.parametrize("arguments", [(), ("--log-format", "json")])
+def test_a_terminal_gets_one_line_and_others_json(model: Path, arguments: tuple[str, ...]) -> None:
+    terminal, inner = os.openpty()
+    command = [sys.executable, "-m", "mpscnn", "serve", model, "--port", "0", *arguments]
+    process = subprocess.Popen(command, stdout=inner, stderr=subprocess.PIPE, text=True)
+    try:
+        os.close(inner)
+        assert process.stderr is not None
+        if arguments:
+            assert json.loads(process.stderr.readline())["event"] == "listening"
+        else:
+            line = os.read(terminal, 1_000).decode()
+            found = re.fullmatch(r"Serving colours at (http://127\.0\.0\.1:\d+) \(Ctrl-C ends it\)\s*", line)
+            assert found is not None, line
+            urllib.request.urlopen(f"{found[1]}/v1/models").close()
+        process.terminate()
+        rest = process.stderr.read()
+        assert process.wait(timeout=60) == 0
+        assert bool(rest) is bool(arguments)
+    finally:
+        process.kill()
+        process.wait()
+        os.close(terminal)
+        assert process.stderr is not None
+        process.stderr.close()
+
+
+def test_a_port_that_another_one_takes_first_is_named(model: Path) -> None:
+    from mpscnn.apps.serve.hosting import Models, host
+    from mpscnn.apps.serve.server import listening, serve
+    from mpscnn.apps.serve.settings import Settings
+
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        other.bind(("127.0.0.1", 0))
+        settings = Settings(port=other.getsockname()[1], inflight=1)
+        with listening(settings) as listener:  # which both may, until one of them listens
+            other.listen()
+            with pytest.raises(mpscnn.ParameterError, match=f"port {settings.port}: "):
+                serve(Models([host(model, 1)]), settings, listener)
+
+
+def test_models_must_exist_and_have_names_of_their_own(command: Command, model: Path, tmp_path: Path) -> None:
+    assert (
+        "nothing.safetensors" in command("serve", str(tmp_path / "nothing.safetensors"), "--port", "0").stderr
+    )
+    other = tmp_path / model.name
+    other.write_bytes(model.read_bytes())
+    ended = command("serve", str(model), str(other), "--port", "0")
+    assert ended.returncode == 2
+    assert "two models are called 'colours'" in ended.stderr
+
+
+def test_a_missing_package_names_the_extra(
+    command: Command, model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = importlib.util.find_spec
+
+    def without(name: str, *rest: Any) -> Any:
+        return None if name in ("fastapi", "prometheus_client") else find(name, *rest)
+
+    monkeypatch.setattr("mpscnn.apps.serve.packages.find_spec", without)
+    ended = command("serve", str(model))
+    assert ended.returncode == 1
+    assert ended.stderr == 'error: serving needs FastAPI, prometheus_client: pip install "mpscnn[serve]"\n'

@@ -1,0 +1,163 @@
+"""What `mpscnn serve` keeps of requests that fail: nothing, even if Python's garbage collector never comes."""
+
+from __future__ import annotations
+
+import gc
+import http.client
+import io
+import json
+import socket
+import threading
+import time
+import tracemalloc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from command_line import save_colour_model
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="fastapi is not installed")
+pytest.importorskip("uvicorn", reason="uvicorn is not installed")
+pytest.importorskip("msgspec", reason="msgspec is not installed")
+pytest.importorskip("python_multipart", reason="python_multipart is not installed")
+pytest.importorskip("prometheus_client", reason="prometheus_client is not installed")
+
+from mpscnn.apps.serve.hosting import Models, host
+from mpscnn.apps.serve.server import server_of
+from mpscnn.apps.serve.service import Service
+from mpscnn.apps.serve.settings import Settings
+
+MAX_PIXELS = 50_000
+REQUESTS = 60
+WARM = 5  # requests after which caches are full
+
+
+def png(width: int, height: int) -> bytes:
+    stream = io.BytesIO()
+    Image.effect_noise((width, height), 50).convert("RGB").save(stream, "PNG", compress_level=1)
+    return stream.getvalue()
+
+
+PHOTO = png(100, 100)
+
+
+class Client:
+    """Of a service in a thread of this process."""
+
+    def __init__(self, place: tuple[str, int], server: Any) -> None:
+        self.place = place
+        self._server = server
+        self.connection = http.client.HTTPConnection(*place, timeout=60)
+
+    def wait(self) -> None:
+        """Until the last request has gone."""
+        while self._server.server_state.tasks:
+            time.sleep(0.01)
+        time.sleep(0.3)
+
+    def ask(self, path: str, body: bytes | None = None, headers: dict[str, str] | None = None) -> int:
+        self.connection.request("GET" if body is None else "POST", path, body, headers or {})
+        response = self.connection.getresponse()
+        response.read()
+        return response.status
+
+    def send(self, more: str, body: bytes, wait: float = 0.0) -> bytes:
+        """A photo's beginning over a connection of its own; what is answered within some time."""
+        head = f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(PHOTO)}\r\n{more}\r\n"
+        with socket.create_connection(self.place, timeout=60) as connection:
+            connection.sendall(head.encode() + body)
+            return connection.recv(65_536) if wait else b""
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    model = save_colour_model(tmp_path_factory.mktemp("served") / "colours.safetensors")
+    service = Service(Models([host(model, 1)]), Settings(port=0, inflight=1, max_pixels=MAX_PIXELS))
+    server = server_of(service)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        thread = threading.Thread(target=server.run, args=([listener],))
+        thread.start()
+        made = Client(listener.getsockname(), server)
+        yield made
+        made.connection.close()
+        server.should_exit = True
+        thread.join()
+    service.close()
+
+
+def tensor(**changes: object) -> bytes:
+    fields = {"name": "image", "shape": [1, 8, 8, 3], "datatype": "FP32", "data": [0.5] * 192}
+    return json.dumps({"inputs": [{**fields, **changes}]}).encode()
+
+
+def of_photo(
+    status: int, body: bytes, path: str = "/v1/classify", **headers: str
+) -> Callable[[Client], None]:
+    def ask(client: Client) -> None:
+        assert (
+            client.ask(path, body, {name.replace("_", "-"): text for name, text in headers.items()}) == status
+        )
+
+    return ask
+
+
+def of_tensor(status: int, body: bytes) -> Callable[[Client], None]:
+    return of_photo(status, body, "/v2/models/colours/infer")
+
+
+def past_its_deadline(client: Client) -> None:
+    assert client.ask("/v1/classify", PHOTO, {"X-Request-Timeout": "0.0005"}) in (200, 408, 504)
+
+
+def aborted(client: Client) -> None:
+    client.send("", PHOTO[:100])
+
+
+def slow(client: Client) -> None:
+    assert b"BodyTooSlow" in client.send("X-Request-Timeout: 0.01\r\n", PHOTO[:100], wait=60)
+
+
+FAILURES: dict[str, Callable[[Client], None]] = {
+    "cut off": of_photo(400, PHOTO[:-1000]),
+    "no photo": of_photo(400, b"not a photo" * 5_000),
+    "no form": of_photo(400, PHOTO, Content_Type="multipart/form-data; boundary=x"),
+    "too many pixels": of_photo(413, png(300, 300)),
+    "wrong option": of_photo(400, PHOTO, "/v1/classify?top=0"),
+    "unknown model": of_photo(404, PHOTO, "/v1/classify?model=none"),
+    "wrong task": of_photo(422, PHOTO, "/v1/detect?model=colours"),
+    "no media type": of_photo(406, PHOTO, Accept="text/plain"),
+    "no JSON": of_tensor(400, b"{" * 5_000),
+    "wrong shape": of_tensor(400, tensor(shape=[1, 8, 4, 6])),
+    "wrong name": of_tensor(400, tensor(name="none")),
+    "infinite": of_tensor(422, tensor(data=[3e38] * 192)),
+    "late": past_its_deadline,
+    "aborted": aborted,
+    "slow": slow,
+}
+
+
+@pytest.mark.parametrize("failure", FAILURES.values(), ids=FAILURES)
+def test_failed_requests_leave_nothing(client: Client, failure: Callable[[Client], None]) -> None:
+    def objects_and_bytes() -> tuple[int, int]:
+        client.wait()
+        return len(gc.get_objects()), tracemalloc.get_traced_memory()[0]
+
+    for _ in range(WARM):
+        failure(client)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        objects, count = objects_and_bytes()
+        for _ in range(REQUESTS):
+            failure(client)
+        objects_after, count_after = objects_and_bytes()
+        unreachable = gc.collect()
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    # A cycle for each would be 50 objects and more, and a photo of 30 kB or arrays.
+    assert objects_after - objects < 25 * REQUESTS
+    assert count_after - count < len(PHOTO) / 4 * REQUESTS
+    assert unreachable < 25 * REQUESTS
