@@ -24,8 +24,8 @@ The CPU engine beside LiteRT (XNNPACK), OpenVINO, onnxruntime, ncnn, MNN and tor
 random weights and inputs. Every engine runs in a process of its own with the settings that were fastest for it
 ([engines.py](../python/mpscnn/apps/benchmark/engines.py)), interleaved, so that all meet the same machine. Its
 outputs are compared with mpscnn's and refused where they differ. Ratios are mpscnn's time over the fastest peer's:
-below 1 mpscnn is the faster one. A round takes about a second, rows are minutes apart: the ratio of the median round is the
-one to go by, since minima may have met different states of the machine. Figures of single operations are in
+below 1 mpscnn is the faster one. A round takes about a second, rows are minutes apart: the ratio of the median round is
+the one to go by, since minima may have met different states of the machine. Figures of single operations are in
 [benchmarks/README.md](../benchmarks/README.md).
 
 This page is written by `{command}`, {date}.
