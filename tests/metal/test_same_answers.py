@@ -50,7 +50,7 @@ MODELS: dict[str, Callable[[Path], mpscnn.Network]] = {
 # Sums of products of one input with weights: with the magnitudes of both they give the sum of magnitudes.
 SUMS = {"convolution", "fully_connected", "add", "pooling", "resize"}
 # Functions that enlarge no distance.
-ACTIVATIONS = {"relu", "relun"}
+ACTIVATIONS = {"clamp", "relu", "relun"}
 MOVES = {entry["name"] for entry in mpscnn.operations() if not entry["rounding_point"]}
 
 

@@ -34,6 +34,8 @@ _SUMS = ELEMENTWISE | {
     "transposed_convolution",
     "weighted_reduction",
 }
+# Reductions that are sums of terms of one sign, or roots of such.
+_SPREADS = {"deviation", "l2_norm", "sum_of_squares", "variance"}
 _NORMALIZATIONS = {
     "batch_normalization",
     "cross_channel_normalization",
@@ -119,6 +121,10 @@ def _plain_bound(
         return np.full(plain.shape, ulps * FLOAT32_EPS * largest)
     if operation == "resize" and attributes.get("kind") == "lanczos":  # its weights have both signs
         return np.full(plain.shape, promise.lanczos_bound(float(np.abs(reads[0]).max())))
+    if operation == "reduction" and attributes.get("kind") in _SPREADS:
+        return promise.spread_bound(plain)
+    if operation == "reduction" and attributes.get("kind") == "log_sum_exp":
+        return promise.log_sum_exp_bound(plain)
     exact = operation not in _SUMS or attributes.get("kind") in ("max", "min", "nearest")
     if exact or sums is None:
         return np.zeros(plain.shape)
