@@ -144,7 +144,9 @@ ROWS: dict[str, Any] = {
     "linear": nn.Linear(8, 4),
     "attention": nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
     # torch exports it for four axes only.
-    "scaled_dot_product_attention": lambda x: functional.scaled_dot_product_attention(*(x[:, None],) * 3)[:, 0],
+    "scaled_dot_product_attention": lambda x: functional.scaled_dot_product_attention(*(x[:, None],) * 3)[
+        :, 0
+    ],
     "matmul": lambda x: x @ x.transpose(1, 2),
     "layer_norm": nn.LayerNorm(8),
     "conv1d": nn.Sequential(nn.Conv1d(9, 4, 3, padding=1), nn.ReLU()),
