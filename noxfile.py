@@ -175,7 +175,7 @@ def isa(session: nox.Session) -> None:
 
 @nox.session
 def oracles(session: nox.Session) -> None:
-    """Single operations and converted models beside torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
+    """Single operations and converted models next to torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(*TORCH, KERAS)
@@ -184,7 +184,7 @@ def oracles(session: nox.Session) -> None:
 
 @nox.session
 def instructions(session: nox.Session) -> None:
-    """The instructions of one inference of each network, beside those expected. `--record` makes them expected."""
+    """The instructions of one inference of each network, next to those expected. `--record` makes them expected."""
     install_system_packages(session, "ccache", "g++", "valgrind")
     install_build_tools(session)
     install_package(session)

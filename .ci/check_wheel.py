@@ -1,6 +1,6 @@
 """Examines wheels before they are published: contents, size, and what their binaries need.
 
-    python .ci/check_wheel.py [--most-bytes N] [--without-compiled-shaders] WHEEL...
+    python .ci/check_wheel.py [--max-bytes N] [--without-compiled-shaders] WHEEL...
 
 Reads macOS and Linux binaries wherever it runs, so that a wheel for one system can be examined on another. Prints a
 line about each wheel and one for whatever is wrong, and ends with 1 if anything is.
@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-MOST_BYTES = 3_850_000  # without the bundled models
+MOST_BYTES = 3_950_000  # without the bundled models
 OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 SYSTEM_LIBRARIES = ("/System/Library/Frameworks/", "/usr/lib/")
@@ -226,7 +226,7 @@ def main() -> int:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Examine wheels of mpscnn.")
     parser.add_argument("wheels", nargs="+", type=Path)
-    parser.add_argument("--most-bytes", type=int, default=MOST_BYTES, help="size without models")
+    parser.add_argument("--max-bytes", type=int, default=MOST_BYTES, help="size without models")
     parser.add_argument(
         "--without-compiled-shaders",
         action="store_true",

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 JOBS = str(os.cpu_count() or 1)
 
-# Files are compiled many at once, as for wheels: in a third of the time.
+# Files are compiled many at a time, as for wheels: in a third of the time.
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
 LLVM = "16"
 OLDEST_CMAKE = (3, 21)

@@ -1,4 +1,4 @@
-"""How right a classifier of one's own photos is: `mpscnn train` beside PyTorch's head on the same features.
+"""How right a classifier of your photos is: `mpscnn train` next to PyTorch's head on the same features.
 
     python benchmarks/classifier.py cifar10_jpeg.tar.gz [--model NAME_OR_FILE] [--photos 2000] [--threads N]
 

@@ -62,7 +62,7 @@ def conditions(comparisons: Sequence[Comparison], arguments: Namespace) -> str:
 
 
 def processor() -> str:
-    """Its name, where the system says so with the numbers that tell one generation from another."""
+    """Its name, where the system reports it with the numbers that tell one generation from another."""
     try:
         lines = Path("/proc/cpuinfo").read_text().splitlines()
     except OSError:

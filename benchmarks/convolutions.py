@@ -1,4 +1,4 @@
-"""Convolutions of every kind at the sizes of MobileNet, SSD and DeepLab: mpscnn beside torch and onnxruntime.
+"""Convolutions of every kind at the sizes of MobileNet, SSD and DeepLab: mpscnn next to torch and onnxruntime.
 
     python benchmarks/convolutions.py [--runs N] [--threads N] [--only TEXT]
 

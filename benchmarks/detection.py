@@ -1,4 +1,4 @@
-"""What boxes cost beside their network: SSD and SSDLite at 300 x 300 pixels, one thread, in one interleaved run.
+"""What boxes cost next to their network: SSD and SSDLite at 300 x 300 pixels, one thread, in one interleaved run.
 
     python benchmarks/detection.py [--runs N]
 

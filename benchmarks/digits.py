@@ -1,4 +1,4 @@
-"""The article's experiment: MNIST's images through Deep MNIST, one by one and in batches, beside onnxruntime and torch.
+"""The article's experiment: MNIST's images through Deep MNIST, one by one and in batches, and onnxruntime and torch.
 
     python benchmarks/digits.py [--idx FILE] [--weights DIR] [--threads N] [--rounds N]
 

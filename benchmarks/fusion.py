@@ -1,4 +1,4 @@
-"""Fused convolutions beside the same ones alone, measured and as the cost model predicts them.
+"""Fused convolutions next to the same ones alone, measured and as the cost model predicts them.
 
 Every block of MobileNet V1 and V2 (224 x 224) and of DeepLabv3 (513 x 513) is a network of its own, computed by every
 candidate that MPSCNN_FUSION can force. "chosen" is what the model takes by itself; its loss is how much longer that

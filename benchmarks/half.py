@@ -1,4 +1,4 @@
-"""Conversion between float32 and float16 beside copies of memory, in one interleaved run.
+"""Conversion between float32 and float16 next to copies of memory, in one interleaved run.
 
     python benchmarks/half.py [--megabytes N] [--runs N]
 

@@ -1,4 +1,4 @@
-"""Everything but convolutions at the sizes of MobileNet, SSD and DeepLab: mpscnn beside torch and onnxruntime.
+"""Everything but convolutions at the sizes of MobileNet, SSD and DeepLab: mpscnn next to torch and onnxruntime.
 
     python benchmarks/operations.py [--runs N] [--threads N] [--only TEXT]
 

@@ -1,6 +1,6 @@
 """One operation in mpscnn, torch and onnxruntime: rows of the benchmarks, checked, timed and printed.
 
-Beside them a plain copy that reads and writes as many bytes in all as the operation must: what memory allows.
+Next to them a plain copy that reads and writes as many bytes in all as the operation must: what memory allows.
 """
 
 from __future__ import annotations

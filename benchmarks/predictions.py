@@ -1,4 +1,4 @@
-"""The cost model's times (`Program.explain`) beside measured ones (`Session.profile`): every step of whole networks.
+"""The cost model's times (`Program.explain`) next to measured ones (`Session.profile`): every step of whole networks.
 
     python benchmarks/predictions.py [--threads N] [--runs N] [--only NETWORK] [--all]
 

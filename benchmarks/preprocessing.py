@@ -1,4 +1,4 @@
-"""Preprocessing of a photo in memory: mpscnn beside Pillow with numpy, in one interleaved run, one thread each.
+"""Preprocessing of a photo in memory: mpscnn next to Pillow with numpy, in one interleaved run, one thread each.
 
     python benchmarks/preprocessing.py [--runs N] [--width W --height H]
 

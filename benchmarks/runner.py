@@ -1,4 +1,4 @@
-"""Images per second of a runner beside one thread, interleaved, for the README beside this file.
+"""Images per second of a runner next to one thread, interleaved, for the README next to this file.
 
 python benchmarks/runner.py --runs 400
 """

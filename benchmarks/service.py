@@ -1,4 +1,4 @@
-"""Photos per second over HTTP, beside the runner without HTTP and beside LitServe with onnxruntime, interleaved.
+"""Photos per second over HTTP, next to the runner without HTTP and next to LitServe with onnxruntime, interleaved.
 
 chrt -r 1 python benchmarks/service.py --connections 8
 

@@ -1,4 +1,4 @@
-"""Hostile bodies of 20 MB, several at once: how long is a request for health held up, and how much memory is taken?
+"""Hostile bodies of 20 MB, several at a time: how long is a request for health held up, and how much memory is taken?
 
 python benchmarks/service_bodies.py --count 4
 

@@ -45,7 +45,7 @@ def png(width: int, height: int) -> bytes:
 
 
 class Client:
-    """One that asks until it is told to end. `count` says how often which answer came."""
+    """One that asks until it is reported to end. `count` says how often which answer came."""
 
     def __init__(self, place: tuple[str, int], seed: int, end: threading.Event) -> None:
         self.place = place
@@ -152,7 +152,7 @@ HEAD = f"POST /v1/classify HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(P
 
 
 def aborted(client: Client) -> None:
-    """Closed within the head, within the body, or some moments behind it."""
+    """Closed within the head, within the body, or some moments after it."""
     content = HEAD.encode() + PHOTO
     cut = client.random.choice([client.random.randrange(len(content)), len(content)])
     with socket.create_connection(client.place, timeout=60) as connection:

@@ -1,4 +1,4 @@
-"""Convolution of plain signals: mpscnn beside a plain loop, numpy, scipy.signal and torch, in one interleaved run.
+"""Convolution of plain signals: mpscnn next to a plain loop, numpy, scipy.signal and torch, in one interleaved run.
 
     python benchmarks/signals.py [--rounds N]
 

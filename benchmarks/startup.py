@@ -3,7 +3,7 @@
     python benchmarks/startup.py [--peers NAMES] [--threads N] [--rounds N]
 
 The network's file, written by each engine's own tools, lies on the disk (and in the system's cache of it). Each process
-imports the engine, loads the file, runs once on an array and says so, as a user's would: without what the other
+imports the engine, loads the file, runs once on an array and reports it, as a user's would: without what the other
 benchmarks have between themselves and their processes. Prints Markdown.
 """
 

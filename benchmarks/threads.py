@@ -4,7 +4,7 @@
                                  [--engines onnxruntime,...]
 
 "auto": every network with 1 ... N threads and with "auto", interleaved; runs that follow each other at once, and runs
-with pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and beside a
+with pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and next to a
 process that computes all the time with the same priority; every engine in a process of its own.
 """
 

@@ -81,7 +81,7 @@ def batch_of(name: str) -> tuple[np.ndarray, np.ndarray]:
 
 
 class Worker:
-    """A process that makes steps when it is told to."""
+    """A process that makes steps when it is reported to."""
 
     def __init__(self, engine: str, name: str, threads: int) -> None:
         context = multiprocessing.get_context("spawn")

@@ -96,7 +96,7 @@ def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int)
 
 
 def batch_variance(mean: float) -> Row:
-    """Of 300,000 pixels whose mean is so many deviations away."""
+    """Of 300,000 pixels whose mean is this many deviations away."""
     import torch
 
     x = values(3, 250, 400, 8, mean=mean)

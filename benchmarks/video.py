@@ -1,4 +1,4 @@
-"""Frames per second of a video through networks, beside decoding alone and inference alone, interleaved.
+"""Frames per second of a video through networks, next to decoding alone and inference alone, interleaved.
 
 chrt -r 1 python benchmarks/video.py --size 640x360
 

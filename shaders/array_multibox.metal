@@ -10,7 +10,7 @@ using namespace metal;
 
 constant uint box_numbers = 4u;
 
-/// Of the classes of an anchor the logits' maximum and the logarithm of the sum of their powers beside it.
+/// Of the classes of an anchor the logits' maximum and the logarithm of the sum of their powers next to it.
 struct LogarithmicSum {
     float largest, logarithm;
 };

@@ -12,7 +12,7 @@ struct ArraySumParams {
     float factor;
 };
 
-/// Sums of `parts` arrays, one behind the other.
+/// Sums of `parts` arrays, one after the other.
 struct ArrayPartsParams {
     ArrayRun run;
     unsigned int parts;

@@ -17,7 +17,7 @@ struct BinarySums {
     bool nan;
 };
 
-/// 32 input channels of one tap. `inputs` are the biases of all slices and behind them their factors; a pixel
+/// 32 input channels of one tap. `inputs` are the biases of all slices and after them their factors; a pixel
 /// that is outside the image (x < 0) is zeros like any other.
 template <typename Source>
 inline BinarySums add_word(BinarySums sums, Source source, int2 pixel, uint word, uint4 weights,
@@ -68,7 +68,7 @@ inline BinarySums add_binary_window(Source source, const device uint4 *weights, 
 }
 
 /// `weights` are [slice][kernel height][kernel width][word], a component for each output channel. `terms` are
-/// the biases of all slices, behind them the factors, then the slopes of a PReLU.
+/// the biases of all slices, after them the factors, then the slopes of a PReLU.
 template <typename Source, typename Destination>
 inline void convolve_bits(Source source, Destination destination, constant BinaryConvolutionParams &params,
                           const device uint4 *weights, const device float4 *inputs,

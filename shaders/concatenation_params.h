@@ -7,5 +7,5 @@ struct ConcatenationParams {
     ImageParams part;
     unsigned int whole_slices; ///< of one image
     unsigned int x, y, slice;
-    unsigned int part_rows, whole_rows; ///< axes before the rows make blocks of so many rows
+    unsigned int part_rows, whole_rows; ///< axes before the rows make blocks of this many rows
 };

@@ -36,7 +36,7 @@ inline uint first_weight(uint slice, int row, int column, constant ConvolutionPa
     return ((slice * height + uint(row)) * width + uint(column)) * params.group_inputs;
 }
 
-/// `terms` are the biases of all slices and behind them the slopes of a PReLU.
+/// `terms` are the biases of all slices and after them the slopes of a PReLU.
 template <typename Destination>
 inline void store_convolved(Destination destination, float4 sum, constant ConvolutionParams &params,
                             const device float4 *terms, uint slice, uint3 position) {
@@ -89,7 +89,7 @@ inline void pointwise(Source source, Destination destination, constant Convoluti
     float4 sums[pointwise_results];
     for (uint i = 0; i < pointwise_results; ++i) sums[i] = terms[place.slice];
     for (uint slice = 0; slice < slices; ++slice) {
-        // Behind the last input channel there are no weights; the lanes without a channel are zero.
+        // After the last input channel there are no weights; the lanes without a channel are zero.
         float4 columns[4];
         for (uint lane = 0; lane < 4; ++lane) columns[lane] = float4(own[min(4 * slice + lane, last)]);
         for (uint i = 0; i < pointwise_results; ++i) {

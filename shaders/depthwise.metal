@@ -25,7 +25,7 @@ inline float4 depthwise_inputs(Source source, uint2 position, uint slice, uint i
     return inputs;
 }
 
-/// `terms` are the biases of all slices and behind them the slopes of a PReLU.
+/// `terms` are the biases of all slices and after them the slopes of a PReLU.
 template <typename Destination>
 inline void store_depthwise(Destination destination, float4 sum, constant DepthwiseParams &params,
                             const device float4 *terms, uint slice, uint3 position) {

@@ -8,7 +8,7 @@
 
 using namespace metal;
 
-/// Four neighbours in a row of the first factor, from column 4 * block on, zeros behind the last one. Lanes
+/// Four neighbours in a row of the first factor, from column 4 * block on, zeros after the last one. Lanes
 /// without a feature channel may hold anything.
 template <typename First>
 inline float4 fetch_first(First first, constant MatrixProductParams &params, uint row, uint y, uint block,

@@ -173,7 +173,7 @@ inline void unite_channels(Source channels, Destination statistics, constant Sta
     store_statistics(statistics, united, true, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// `terms` are gamma of all slices, behind them beta, then the slopes of a PReLU.
+/// `terms` are gamma of all slices, after them beta, then the slopes of a PReLU.
 template <typename Source, typename Moments, typename Destination>
 inline void normalize(Source source, Moments statistics, Destination destination,
                       constant NormalizationParams &params, const device float4 *terms, uint3 position) {
@@ -254,7 +254,7 @@ inline void pixel_statistics(Source source, Destination statistics, constant Pix
     store(statistics, result, position.xy, position.z);
 }
 
-/// `terms` are gamma of all slices, behind them beta, then the slopes of a PReLU.
+/// `terms` are gamma of all slices, after them beta, then the slopes of a PReLU.
 template <typename Source, typename Moments, typename Destination>
 inline void normalize_pixels(Source source, Moments statistics, Destination destination,
                              constant LayerNormalizationParams &params, const device float4 *terms,

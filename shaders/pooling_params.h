@@ -9,5 +9,5 @@ struct PoolingParams {
     WindowParams window;
     EdgeRule edge;                     ///< of maxima and norms
     int counted_left, counted_top;     ///< the first position that an average counts
-    int counted_right, counted_bottom; ///< the first one behind those
+    int counted_right, counted_bottom; ///< the first one after those
 };

@@ -32,7 +32,7 @@ inline uint columns_of(constant PreprocessParams &params) {
 
 inline float3 triple(constant float *values) { return float3(values[0], values[1], values[2]); }
 
-/// Weighted sum in the texture's units. A sample beside the taps is not read: it may be NaN.
+/// Weighted sum in the texture's units. A sample next to the taps is not read: it may be NaN.
 inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, const device float *weights,
                       bool over_white) {
     float4 sum = float4(0.0f);

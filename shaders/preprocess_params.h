@@ -8,7 +8,7 @@ struct PreprocessTaps {
     unsigned int first, count, weight;
 };
 
-/// Behind the photo's taps, for columns and then for rows as they are stored, lie those of a chroma plane.
+/// After the photo's taps, for columns and then for rows as they are stored, lie those of a chroma plane.
 struct PreprocessParams {
     ImageParams destination;               ///< one image
     unsigned int image;                    ///< which of the destination's

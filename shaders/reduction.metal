@@ -46,7 +46,7 @@ inline float4 reduced(float4 so_far, float4 x, float4 pivot, ReductionKind kind)
     return squares ? fma(x, x, so_far) : joined(so_far, x, kind);
 }
 
-/// What a sum of so many elements, or the best of them, means. A spread has another sum, that of the
+/// What a sum of this many elements, or the best of them, means. A spread has another sum, that of the
 /// deviations from a rounded mean, the pivot.
 inline float4 finished(float4 value, float4 deviations, float4 pivot, constant ReductionParams &params,
                        uint count) {

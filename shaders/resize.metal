@@ -17,7 +17,7 @@ template <typename Source> inline float4 resize_row(Source source, ResizeTap col
                    fetch_or_zero(source, column.second, y, slice), column.fraction);
 }
 
-/// `taps` are those of all columns and behind them those of all rows.
+/// `taps` are those of all columns and after them those of all rows.
 template <typename Source, typename Destination>
 inline void resize_bilinear(Source source, Destination destination, constant ResizeParams &params,
                             const device ResizeTap *taps, uint3 position) {
@@ -39,7 +39,7 @@ inline void resize_nearest(Source source, Destination destination, constant Resi
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
 
-/// `spans` are those of all columns and behind them those of all rows. Rows are filtered first, as the
+/// `spans` are those of all columns and after them those of all rows. Rows are filtered first, as the
 /// processor does.
 template <typename Source, typename Destination>
 inline void resize_lanczos(Source source, Destination destination, constant ResizeParams &params,

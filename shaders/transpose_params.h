@@ -2,7 +2,7 @@
 
 #include "image_params.h"
 
-/// Axes behind the batch, outermost first; unused ones in front have extent 1.
+/// Axes after the batch, outermost first; unused ones in front have extent 1.
 struct TransposeParams {
     ImageParams source, destination;
     unsigned int extents[5]; ///< of the result

@@ -151,7 +151,7 @@ class Scenery:
     def compose(self, index: Tensor, size: int) -> Tensor:
         """Scenes (n, 3, size, size) in 0..1 with objects of the photos' classes.
 
-        An index behind the last photo stands for a scene without objects.
+        An index after the last photo stands for a scene without objects.
         """
         count, device = len(index), index.device
         picked = torch.randint(len(self.grounds), (count,), device=device)

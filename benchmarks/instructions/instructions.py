@@ -5,7 +5,7 @@
 Counts for each network and instruction set (valgrind knows no AVX-512) what one run executes on one thread, compares
 with `expected.json` and fails where a count is more than 2% above it. A count more than 2% below is good news: a notice
 says that it should be recorded, with `--record`, since otherwise the next loss would go unnoticed. Counts depend on the
-compiler, so expectations are kept for each; one without expectations is told so and compares nothing.
+compiler, so expectations are kept for each; one without expectations is reported so and compares nothing.
 
 Needs valgrind, CMake and a C++ compiler. Counts are not times: they do not see caches or latencies.
 """
@@ -154,7 +154,7 @@ def run(command: Sequence[str], **environment: str) -> str:
 
 
 def report(counts: Counts, expected: Counts) -> int:
-    """Prints a table; 1 where a count is above the expected one, or has none beside those of others."""
+    """Prints a table; 1 where a count is above the expected one, or has none next to those of others."""
     status, fewer = 0, 0
     print("| network | instruction set | instructions | expected | |\n| --- | --- | --- | --- | --- |")
     for network, by_set in counts.items():

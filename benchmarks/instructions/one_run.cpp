@@ -1,5 +1,5 @@
-// one_run MODEL BATCH: runs the network of a model file once, on one thread, with so many random inputs. What
-// instructions.py counts is run_once() alone.
+// one_run MODEL BATCH: runs the network of a model file once, on one thread, with this many random inputs.
+// What instructions.py counts is run_once() alone.
 
 #include <algorithm>
 #include <cstdint>

@@ -13,7 +13,7 @@ namespace mpscnn::c_api {
 /// Throws unless the program has one image input of a fixed size. `doing` begins the complaint:
 /// "classifying".
 void require_image_input(const engine::Program &program, const std::string &doing);
-/// Throws unless a photo can become the program's only input: likewise, and preprocessing is stated.
+/// Throws unless a photo can become the program's only input: in the same way, and preprocessing is stated.
 void require_photo_input(const engine::Program &program, const mpscnn_model &model, const std::string &doing);
 
 /// Throws unless each class has a label, or none has.

@@ -69,7 +69,7 @@ engine::Frame array_frame(const Tensors &inputs, const Tensors &outputs) {
     return frame;
 }
 
-/// Where a frame's end is told, and its number.
+/// Where a frame's end is reported, and its number.
 struct Receiver {
     mpscnn_frame_handler handler;
     void *context;

@@ -70,7 +70,7 @@ private:
     py::function function_;
 };
 
-/// `shape`: extents of the result behind the batch, -1: that of the first input; empty: as the first input.
+/// `shape`: extents of the result after the batch, -1: that of the first input; empty: as the first input.
 Value add_custom(Graph &graph, const std::string &name, const std::vector<Value> &inputs,
                  py::function function, const std::vector<std::int64_t> &shape) {
     const auto owned = std::make_shared<LayerFunction>(std::move(function));

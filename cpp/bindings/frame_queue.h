@@ -37,7 +37,7 @@ public:
     py::object first();
     /// No more frames are wanted.
     void end() { ended_ = true; }
-    /// Has `error` raised behind the results of the frames so far.
+    /// Has `error` raised after the results of the frames so far.
     void fail(py::object error);
     /// Gives the first frame's result away, or raises its exception; stops at the end. The frame is done.
     py::object hand_out();

@@ -81,9 +81,9 @@ public:
     /// Whether it has the GIL. If not, no object of Python's may be touched any more, nor be released.
     explicit operator bool() const { return locked_.has_value(); }
 
-    /// Leaves what Python knows of this thread until the thread ends: to make it anew maps and unmaps memory,
-    /// which interrupts all threads of the process. With the GIL. The thread must not be joined by one that
-    /// has it.
+    /// Leaves what Python knows of this thread until the thread ends: to make it again maps and unmaps
+    /// memory, which interrupts all threads of the process. With the GIL. The thread must not be joined by
+    /// one that has it.
     static void keep_thread_state();
 
     /// Whether the end has come: no thread of the library's is let in any more.

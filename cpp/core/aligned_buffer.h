@@ -8,7 +8,7 @@
 namespace mpscnn {
 
 /// Allocation of `count` elements on a 64-byte boundary (a cache line and the widest vector), with 64 spare
-/// bytes behind the end so that a kernel may read one whole vector past it. Elements are not initialised.
+/// bytes after the end so that a kernel may read one whole vector past it. Elements are not initialised.
 template <class T> class AlignedBuffer {
 public:
     AlignedBuffer() = default;

@@ -81,7 +81,7 @@ struct Pipe {
     }
 };
 
-/// What posix_spawn is told.
+/// What posix_spawn is reported.
 class SpawnSettings {
 public:
     explicit SpawnSettings(int output) {

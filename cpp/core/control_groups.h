@@ -15,7 +15,7 @@ namespace mpscnn::platform {
 /// that stands for "/", for tests.
 double processor_quota(const std::string &root = {});
 
-/// Bytes that this process may use, likewise; 0 without a limit.
+/// Bytes that this process may use, in the same way; 0 without a limit.
 std::uint64_t memory_limit(const std::string &root = {});
 
 } // namespace mpscnn::platform

@@ -12,8 +12,8 @@ struct Allocator {
     void *context = nullptr;
 };
 
-/// One without functions restores the default. Not for use beside other calls; throws StateError while memory
-/// of the present allocator is in use.
+/// One without functions restores the default. Not for use next to other calls; throws StateError while
+/// memory of the present allocator is in use.
 void set_allocator(const Allocator &allocator);
 
 /// Says how much was asked for; in memory of its own, since there may be none.

@@ -44,7 +44,7 @@ PageMemory::PageMemory(std::size_t bytes)
 
 std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size_t bytes) {
     const auto *first = static_cast<const std::byte *>(memory);
-    std::shared_ptr<PageMemory> found; // let go of behind the lock: it may be the last share
+    std::shared_ptr<PageMemory> found; // let go of after the lock: it may be the last share
     {
         const std::lock_guard lock(known().mutex);
         const auto behind = known().blocks.upper_bound(first);

@@ -19,7 +19,7 @@ struct Processors {
 };
 Processors processors();
 
-/// Threads that pay off on so many cores with such a quota (0: none). At least 1.
+/// Threads that pay off on this many cores with such a quota (0: none). At least 1.
 int threads_for(int cores, double quota);
 
 /// `processors().threads`: what threads="auto" means, and all else that goes by the number of cores.

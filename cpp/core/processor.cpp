@@ -105,7 +105,7 @@ namespace mpscnn {
 
 namespace {
 
-/// Whether the system says so: macOS by the feature's name, Linux by a bit, in the first or second word.
+/// Whether the system reports it: macOS by the feature's name, Linux by a bit, in the first or second word.
 bool has_feature([[maybe_unused]] const char *name, [[maybe_unused]] int word, [[maybe_unused]] int bit) {
 #if defined(__APPLE__)
     int has = 0;

@@ -14,7 +14,7 @@ bool has_fast_bfloat16_pairs();
 /// AMX with bfloat16 and AVX512_BF16 besides, and the system lets this process use its registers, which the
 /// first call asks for.
 bool has_amx_bf16();
-/// AMX with bytes and AVX512_VNNI, likewise.
+/// AMX with bytes and AVX512_VNNI, in the same way.
 bool has_amx_int8();
 /// AVX512_VNNI besides.
 bool has_avx512_vnni();

@@ -34,7 +34,7 @@ std::int64_t colors_of(std::int64_t channels) { return has_alpha(channels) ? cha
 /// The operations of one conversion.
 class ConversionGraph {
 public:
-    /// Of a source with so many colour channels.
+    /// Of a source with this many colour channels.
     ConversionGraph(EncodingBuilder &builder, std::int64_t colors)
         : builder_(builder), colors_(colors), source_(builder.pixels()) {}
 

@@ -7,7 +7,7 @@ namespace mpscnn::kernels {
 /// MPSAlphaType.
 enum class AlphaType { non_premultiplied = 0, alpha_is_one = 1, premultiplied = 2 };
 
-/// Colour spaces of CoreGraphics that a conversion knows; none: colours stay as they are.
+/// Colour spaces of CoreGraphics that a conversion knows; none: colours stay unchanged.
 enum class ColorSpace { none, srgb, linear_srgb, gray_gamma_2_2, linear_gray };
 
 } // namespace mpscnn::kernels
@@ -58,7 +58,7 @@ struct Conversion {
     ops::WeightSpecs weights() const { return {}; }
     /// Of results that the kernel makes: with alpha if the source has it.
     std::int64_t output_channels(ChannelCounts sources) const;
-    /// The same where the destination has room for so many: without alpha if there is none for it.
+    /// The same where the destination has room for this many: without alpha if there is none for it.
     std::int64_t written_channels(ChannelCounts sources, std::int64_t room) const;
     int build(EncodingBuilder &builder) const;
 

@@ -171,7 +171,7 @@ public:
     /// Throws ParameterError unless the offset of source 0 is (0, 0); `why` this kernel has none.
     void require_no_offset(const char *why) const;
 
-    /// Reads only so many channels from the offset on. Throws ShapeError when there are less.
+    /// Reads only this many channels from the offset on. Throws ShapeError when there are less.
     void read_channels(std::int64_t count, std::size_t source = 0);
     /// A neuron behind `value`, unless there is none.
     int add_neuron(const std::optional<ops::Neuron> &neuron, int value, std::int64_t channels);
@@ -180,9 +180,9 @@ public:
     /// node's result.
     void differentiate(int gradient, int wanted, std::vector<ops::Operation> then = {});
 
-    /// What is written for a result of so many channels. Throws ShapeError where the destination has less.
+    /// What is written for a result of this many channels. Throws ShapeError where the destination has less.
     ImageRegion written(std::int64_t channels) const;
-    /// Writes the last node's result, of so many channels.
+    /// Writes the last node's result, of this many channels.
     Encoding finish(std::int64_t channels) &&;
 
     [[noreturn]] void refuse(ErrorKind kind, const std::string &message) const;

@@ -46,7 +46,7 @@ namespace mpscnn::kernels {
 //   ImageSize destination_size(std::span<const ImageDescriptor>) const;   whatever the padding policy
 // and, where it applies,
 //   std::int64_t written_channels(ChannelCounts, std::int64_t room) const;   channels of the result in a
-//                                                      destination with room for so many
+//                                                      destination with room for this many
 //   void policy_applied(KernelProperties &, ImageDescriptor &destination);   after the padding policy has set
 //                                                      offset and size
 //   static constexpr bool reads_whole_source = true;   whatever the destination's size
@@ -83,7 +83,7 @@ struct KernelClass {
     /// Of the family's kernel: its sources are the gradient of the result, and the source of the forward
     /// pass.
     bool is_gradient = false;
-    std::size_t optional_sources = 0; ///< behind the others
+    std::size_t optional_sources = 0; ///< after the others
 };
 
 /// THE table of raw kernels, by name.

@@ -15,7 +15,7 @@ struct NeuronDescriptor {
 
     /// The kernel's weights for `channels` channels: PReLU's slopes.
     ops::WeightSpecs weights(std::int64_t channels) const;
-    /// The same behind a kernel's own.
+    /// The same after a kernel's own.
     void add_weights(ops::WeightSpecs &specs, std::int64_t channels) const;
 };
 

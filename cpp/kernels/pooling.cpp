@@ -20,7 +20,7 @@ void Pooling::check(const std::string &kernel) const {
 }
 
 /// PaddingMethod::exclude_edges is Caffe's average: windows are cut off at the padding, which is as large
-/// behind the image as before it.
+/// after the image as before it.
 void Pooling::policy_applied(KernelProperties &properties, ImageDescriptor &) {
     if (!properties.padding.exclude_edges || kind != ops::PoolingKind::average) return;
     SourceProperties &source = properties.sources[0];

@@ -32,7 +32,7 @@ namespace mpscnn::kernels {
 namespace {
 
 constexpr double largest = ops::largest_size;
-/// A result of Lanczos' filter adds up so many times more source pixels as the image is made smaller.
+/// A result of Lanczos' filter adds up this many times more source pixels as the image is made smaller.
 constexpr double max_shrinking = 256.0;
 
 void check_axis(const std::string &kernel, bool lanczos, const char *scale_name, double scale,

@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// Inputs one behind the other along an axis.
+/// Inputs one after the other along an axis.
 struct Concatenation {
     static constexpr int max_inputs = 1024;
     static constexpr OperationInfo info{

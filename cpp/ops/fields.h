@@ -21,7 +21,7 @@ namespace mpscnn::ops {
 template <class T>
 concept Enumeration = std::is_enum_v<T>;
 
-/// How a type of its own appears as JSON; specialised beside the type: `Json write(const T &)`,
+/// How a type of its own appears as JSON; specialised next to the type: `Json write(const T &)`,
 /// `T read(const JsonView &)` and `type`, its name for documentation.
 template <class T> struct FieldCodec;
 

@@ -54,7 +54,7 @@ inline Value multiplied(GradientBuilder &builder, Value a, Value b) {
     return builder.add(Multiplication{}, {a, b});
 }
 
-/// Extents behind the batch.
+/// Extents after the batch.
 inline std::vector<std::int64_t> image_extents(const Shape &shape) {
     return {shape.begin() + 1, shape.end()};
 }

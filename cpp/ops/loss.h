@@ -43,7 +43,7 @@ template <> struct EnumNames<LossReduction> {
          {"sum_by_nonzero_weights", LossReduction::sum_by_nonzero_weights}}};
 };
 
-/// What a loss and its gradient are told.
+/// What a loss and its gradient are reported.
 struct LossFields {
     LossKind kind = LossKind::mean_squared_error;
     LossReduction reduction = LossReduction::mean;

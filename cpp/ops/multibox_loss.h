@@ -4,9 +4,9 @@
 
 namespace mpscnn::ops {
 
-/// What the loss of a single-shot detector and its gradient are told.
+/// What the loss of a single-shot detector and its gradient are reported.
 struct MultiboxFields {
-    /// Numbers of a box in front of the scores of its classes.
+    /// Numbers of a box before the scores of its classes.
     static constexpr std::int64_t box_numbers = 4;
 
     float negative_ratio = 3.0f;

@@ -159,7 +159,7 @@ struct CrossChannelNormalization {
 
 /// The window of normalizations over neighbouring pixels, of stride 1. Output (y, x) has its centre at the
 /// input's (y + offset_y, x + offset_x) and covers the positions from floor(size / 2) before it to
-/// floor((size - 1) / 2) behind it, on each axis.
+/// floor((size - 1) / 2) after it, on each axis.
 struct CentredWindow {
     std::int64_t kernel_height = 5, kernel_width = 5;
     std::int64_t offset_y = 0, offset_x = 0;

@@ -68,7 +68,7 @@ inline constexpr bool is_alternative<Op, std::variant<Alternatives...>> =
     (std::same_as<Op, Alternatives> || ...);
 
 /// One operation of the table. It is used as the variant that it is. Its copies, moves and destructor are
-/// compiled once, in op_list.cpp: with so many alternatives they take each file that uses them seconds.
+/// compiled once, in op_list.cpp: with this many alternatives they take each file that uses them seconds.
 class Operation : public OperationVariant {
 public:
     Operation();

@@ -60,7 +60,7 @@ struct Cost {
     std::int64_t flops = 0;
 };
 
-/// Names of an enumeration's values, specialised beside each enumeration.
+/// Names of an enumeration's values, specialised next to each enumeration.
 template <class Enum> struct EnumNames;
 
 template <class Enum> const char *name_of(Enum value) {

@@ -39,7 +39,7 @@ void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what)
     };
     // None skips more taps than the first.
     if (first_inside > 0 && !touches(axis, size, 0)) refuse(0);
-    if (axis.dilation > size) { // the first tap that is not before the image may be behind it
+    if (axis.dilation > size) { // the first tap that is not before the image may be after it
         const std::int64_t first = (axis.dilation - axis.before % axis.dilation) % axis.dilation;
         const std::int64_t over = first_multiple_within(axis.stride % axis.dilation, axis.dilation,
                                                         size - first, axis.dilation - 1 - first);

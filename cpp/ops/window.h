@@ -34,7 +34,7 @@ struct WindowAxis {
     std::int64_t kernel = 1, stride = 1, dilation = 1;
     std::int64_t before = 0, after = 0;
     std::int64_t output = 1;
-    std::int64_t padding_after = 0; ///< padding behind the input as stated, without the overhang of ceil_mode
+    std::int64_t padding_after = 0; ///< padding after the input as stated, without the overhang of ceil_mode
 
     /// Input positions from the first tap to the last.
     std::int64_t reach() const { return (kernel - 1) * dilation + 1; }

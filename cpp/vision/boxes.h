@@ -1,6 +1,6 @@
 /// Boxes of detectors, in fractions of the network's input: x from 0 at its left to 1 at its right edge, y
-/// likewise downwards. Many boxes are kept as one array for each number, so that loops over them become
-/// vector instructions.
+/// in the same way downwards. Many boxes are kept as one array for each number, so that loops over them
+/// become vector instructions.
 #pragma once
 
 #include <array>
@@ -52,7 +52,7 @@ void decode_boxes(std::span<const float> codes, const Anchors &anchors, const Bo
                   Boxes &boxes);
 
 /// For networks that give edges: left, top, right, bottom, or top, left, bottom, right with `y_first`. Throws
-/// likewise.
+/// in the same way.
 void read_edges(std::span<const float> edges, bool y_first, Boxes &boxes);
 
 } // namespace mpscnn::vision

@@ -43,7 +43,7 @@ public:
     /// None with NoAnchors.
     const Anchors &anchors() const { return anchors_; }
 
-    /// Throws Error(shape) when heads of so many boxes do not fit the anchors.
+    /// Throws Error(shape) when heads of this many boxes do not fit the anchors.
     void check_box_count(std::size_t boxes) const;
 
     /// The boxes that the numbers of the heads mean. Throws Error(shape) or Error(parameter).

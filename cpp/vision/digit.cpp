@@ -208,7 +208,7 @@ public:
     }
 
 private:
-    int before_; ///< inputs in front of the plane
+    int before_; ///< inputs before the plane
     Axis axis_{};
     Taps taps_;
 };

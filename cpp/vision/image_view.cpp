@@ -95,8 +95,8 @@ void check_image(const ImageView &image) {
     if (format.chroma != ChromaPlanes::none) check_chroma(image, format);
 }
 
-/// ITU-R BT.601 and BT.709: luma = kr R + kg G + kb B, blue = (B - luma) / (2 - 2 kb), red likewise. Video
-/// has 219 steps of luma above 16, and 224 of differences around 128.
+/// ITU-R BT.601 and BT.709: luma = kr R + kg G + kb B, blue = (B - luma) / (2 - 2 kb), red in the same way.
+/// Video has 219 steps of luma above 16, and 224 of differences around 128.
 YuvToRgb yuv_to_rgb(YuvMatrix matrix, YuvRange range) {
     const bool bt601 = matrix == YuvMatrix::bt601, video = range == YuvRange::video;
     const double kr = bt601 ? 0.299 : 0.2126, kb = bt601 ? 0.114 : 0.0722, kg = 1.0 - kr - kb;

@@ -95,7 +95,7 @@ struct ImageView {
     int oriented_height() const { return transposed() ? width : height; }
 };
 
-/// Extent of the planes of colour differences beside `extent` of luma.
+/// Extent of the planes of colour differences next to `extent` of luma.
 constexpr int chroma_extent(int extent) { return extent / 2 + extent % 2; }
 
 /// Throws Error(parameter) for a value outside its enumeration.

@@ -39,7 +39,7 @@ inline void store_partial(float *p, Float4 x, std::size_t count) {
     std::memcpy(p, &x, (count < lanes ? count : lanes) * sizeof(float));
 }
 
-/// Runs `step(index, vector)` over `count` floats; `fill` stands in the lanes behind the last one.
+/// Runs `step(index, vector)` over `count` floats; `fill` stands in the lanes after the last one.
 template <class Step> void for_vectors(const float *p, std::size_t count, float fill, Step step) {
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) step(i, load(p + i));

@@ -185,7 +185,7 @@ void keep_best(std::vector<Candidate> &candidates, std::size_t most) {
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
                                 const Suppression &settings, int most) {
     if (settings.max_candidates > 0) keep_best(candidates, static_cast<std::size_t>(settings.max_candidates));
-    keep_best(candidates, max_candidates(settings.method));
+    keep_best(candidates, candidate_limit(settings.method));
     const auto wanted = static_cast<std::size_t>(most);
     if (settings.method == SuppressionMethod::hard)
         return suppress_hard(candidates, boxes, settings.iou_threshold, wanted);

@@ -23,10 +23,10 @@ struct Suppression {
     float iou_threshold = 0.6f;
     float sigma = 0.5f;
     float score_threshold = 0.01f; ///< what is, or becomes, less probable is left out
-    int max_candidates = 0;   ///< so many best boxes of a class are looked at; 0: all, see max_candidates
-    int max_per_class = 100;  ///< at most so many of a class stay; with per_class only
-    int max_detections = 100; ///< at most so many boxes stay
-    int classes_per_box = 1;  ///< of each box so many best classes are told; without per_class only
+    int max_candidates = 0;  ///< this many best boxes of a class are looked at; 0: all, see candidate_limit()
+    int max_per_class = 100; ///< at most this many of a class stay; with per_class only
+    int max_detections = 100; ///< at most this many boxes stay
+    int classes_per_box = 1;  ///< of each box this many best classes are reported; without per_class only
 
     friend bool operator==(const Suppression &, const Suppression &) = default;
 };
@@ -46,7 +46,7 @@ void check(const Suppression &settings);
 /// So many best candidates are looked at, of all classes together: all of them could take time quadratic in
 /// their number. As many as EfficientDet looks at (Tan et al. 2020, MAX_DETECTION_POINTS) with the soft
 /// methods, whose step takes several times as long, and as YOLOv5 does (max_nms) with the hard one.
-constexpr std::size_t max_candidates(SuppressionMethod method) {
+constexpr std::size_t candidate_limit(SuppressionMethod method) {
     return method == SuppressionMethod::hard ? 30'000 : 5'000;
 }
 

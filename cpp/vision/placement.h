@@ -19,7 +19,7 @@ struct Placement {
 Placement place(const ImageView &image, const Preprocess &options, int out_height, int out_width);
 
 /// The same axis of the colour differences' planes; `reversed` if the photo as seen runs against them, which
-/// matters where a plane ends or was taken beside the middle. `siting` is 0 for the vertical axis.
+/// matters where a plane ends or was taken next to the middle. `siting` is 0 for the vertical axis.
 Axis chroma_axis(const Axis &luma, double siting, bool reversed);
 
 /// How far differences lie to the left of the middle of their pixels, in differences.

@@ -8,7 +8,7 @@ namespace {
 
 int rows_per_vector(std::size_t samples) { return samples == 1 ? 4 : samples == 2 ? 2 : 1; }
 
-/// Zeros behind the last pixel, which the horizontal pass reads with weights of zero.
+/// Zeros after the last pixel, which the horizontal pass reads with weights of zero.
 std::size_t padded_floats(std::size_t columns, std::size_t stride, std::size_t samples) {
     return (columns + stride) * samples + pixel_lanes;
 }

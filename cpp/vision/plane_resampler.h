@@ -29,8 +29,8 @@ public:
     /// the outputs whose filter covers them, and no others.
     void resample(int first, int count);
 
-    /// A sample of the pixels of a row of the band, 0 to count - 1. The pixel's other samples lie beside it
-    /// if it has three or four, and one float at least behind them.
+    /// A sample of the pixels of a row of the band, 0 to count - 1. The pixel's other samples lie next to it
+    /// if it has three or four, and one float at least after them.
     ResizedSamples samples(int row, int index) const;
 
 private:

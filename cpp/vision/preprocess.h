@@ -19,7 +19,7 @@ namespace mpscnn::vision {
 enum class Fit {
     stretch,     ///< all of the photo fills the output, its aspect ratio is not kept
     center_crop, ///< the largest centred part with the output's aspect ratio fills the output
-    letterbox,   ///< all of the photo is seen, as large as the output allows, beside or between bars
+    letterbox,   ///< all of the photo is seen, as large as the output allows, next to or between bars
     digit,       ///< its only character, white on black, placed as the digits of MNIST are (vision/digit.h)
 };
 
@@ -29,7 +29,7 @@ enum class ChannelOrder {
     gray, ///< of colour photos the luma 0.299 R + 0.587 G + 0.114 B of ITU-R BT.601
 };
 
-/// Where a letterbox leaves its bars: on both sides, or behind the photo only, as TensorFlow's detectors do.
+/// Where a letterbox leaves its bars: on both sides, or after the photo only, as TensorFlow's detectors do.
 enum class LetterboxPosition { center, top_left };
 
 /// Gray photos fill every channel alike; transparent ones are seen on white.

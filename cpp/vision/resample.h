@@ -29,7 +29,7 @@ struct Axis {
 bool is_copy(const Axis &axis);
 
 /// The inputs first, first + 1, ... of one output, with weights that sum to 1 and start and end with one that
-/// is not zero: a NaN beside the samples in use stays there.
+/// is not zero: a NaN next to the samples in use stays there.
 struct Taps {
     int first = 0;
     std::vector<float> weights;

@@ -138,7 +138,7 @@ MPSCNN_INLINE Float4 weighted(const float *inputs, const RowTaps &taps, std::siz
     return sum;
 }
 
-/// Two outputs at once, since every addition waits for the one before it.
+/// Two outputs at a time, since every addition waits for the one before it.
 template <std::size_t samples>
 MPSCNN_INLINE void weighted_pair(const float *inputs, const RowTaps &taps, std::size_t output,
                                  float *outputs) {

@@ -10,11 +10,11 @@
 
 namespace mpscnn::vision {
 
-/// Horizontal resampling works on vectors of four: a pixel, or one of three samples and the float behind it.
+/// Horizontal resampling works on vectors of four: a pixel, or one of three samples and the float after it.
 inline constexpr std::size_t pixel_lanes = 4;
 
 /// The weights of all outputs of an axis: output i is the sum of weights[i * stride + t] times pixel
-/// firsts[i] + t over t below its `counts[i]`, or below `stride`, where weights behind the count are 0.
+/// firsts[i] + t over t below its `counts[i]`, or below `stride`, where weights after the count are 0.
 struct RowTaps {
     const int *firsts;
     const int *counts;
@@ -46,8 +46,8 @@ struct RowKernels {
     void (*interleave2)(const float *const *rows, std::size_t pixels, float *result);
 
     /// `inputs` are pixels of `samples`, 3 or 4, with stride pixels and one float of any finite value behind
-    /// the last; `outputs` likewise, with one float that is written behind the last. All taps to their stride
-    /// where `exact` is false.
+    /// the last; `outputs` in the same way, with one float that is written after the last. All taps to their
+    /// stride where `exact` is false.
     void (*resample)(const float *inputs, std::size_t samples, const RowTaps &taps, bool exact,
                      float *outputs);
 };

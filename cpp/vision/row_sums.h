@@ -55,7 +55,7 @@ private:
     enum class Opacity : std::uint8_t { unknown, opaque, transparent };
     std::vector<Opacity> opacity_;      ///< of rows; empty where not asked for
     std::vector<std::uint16_t> shades_; ///< sweep_rows rows, of photos with 8-bit colours and alpha
-    std::vector<float> converted_;      ///< likewise, of others that are converted first
+    std::vector<float> converted_;      ///< in the same way, of others that are converted first
     std::vector<std::uint16_t> halves_;
     std::vector<const std::byte *> rows_;
 };

@@ -53,7 +53,7 @@ static unsigned char *read_ppm(const char *path, mpscnn_image *image) {
         if (first == 'P' && second == '6' && image->width > 0 && image->height > 0 && image->width <= 32768 &&
             image->height <= 32768 && read_number(file) == 255) {
             const size_t size = (size_t)3 * (size_t)image->width * (size_t)image->height;
-            getc(file); /* the one white space behind the header */
+            getc(file); /* the one white space after the header */
             problem = "out of memory";
             pixels = malloc(size);
             if (pixels && fread(pixels, 1, size, file) != size) {

@@ -42,7 +42,7 @@ Photo read_ppm(const std::string &path) {
     constexpr int limit = 1 << 15;
     if (photo.width < 1 || photo.height < 1 || photo.width > limit || photo.height > limit || maximum != 255)
         throw std::runtime_error("expected a width and height of 1 to 32768 and 8 bits per sample");
-    file.get(); // the one white space behind the header
+    file.get(); // the one white space after the header
     photo.pixels.resize(std::size_t{3} * static_cast<std::size_t>(photo.width) *
                         static_cast<std::size_t>(photo.height));
     const auto size = static_cast<std::streamsize>(photo.pixels.size());

@@ -1,4 +1,4 @@
-// Prints the class that a model finds most probable for each frame of a video, several frames at once, in
+// Prints the class that a model finds most probable for each frame of a video, several frames at a time, in
 // order.
 //
 //     ffmpeg -i clip.mp4 -pix_fmt yuv420p -f yuv4mpegpipe - | video mobilenet_v2.safetensors [in flight]
@@ -59,7 +59,7 @@ Format read_format(std::istream &stream) {
     return format;
 }
 
-/// A frame's planes one behind the other. False at the end of the stream.
+/// A frame's planes one after the other. False at the end of the stream.
 bool read_frame(std::istream &stream, std::vector<std::uint8_t> &planes) {
     std::string line;
     if (!std::getline(stream, line)) return false;

@@ -1,4 +1,4 @@
-"""A function of one's own as a layer of a network, and the same as a kernel of one's own on Metal.
+"""A function of your own as a layer of a network, and the same as a kernel of your own on Metal.
 
 python examples/python/custom_layer.py
 """
@@ -57,7 +57,7 @@ def on_metal(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def main() -> None:
-    """Runs the network on the CPU engine; where there is Metal, the kernel beside the function."""
+    """Runs the network on the CPU engine; where there is Metal, the kernel next to the function."""
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 3)).astype(np.float32)
     session = network().compile(device="cpu").session()
     print("result", session.run(x).shape)

@@ -291,7 +291,7 @@ class Model(Generic[Answer]):
 
     @cached_property
     def network(self) -> Network:
-        """What the file describes, to look at or to build on; the compiled program stays as it is."""
+        """What the file describes, to look at or to build on; the compiled program stays unchanged."""
         network, _ = described_network(self._core)
         # Of several threads that ask at once, all get the first one's.
         made: Network = self.__dict__.setdefault("network", network)
@@ -418,7 +418,7 @@ class Model(Generic[Answer]):
             score_threshold: least probability, above 0 and at most 1; None: as the model says.
             iou_threshold: boxes of a class that overlap by more (intersection / union) count as one object; None: as
                 the model says.
-            max_detections: at most so many; None: as the model says.
+            max_detections: at most this many; None: as the model says.
             classes: only objects of these, by name or number; None: all.
             channel_order: as for `classify`.
 

@@ -122,7 +122,7 @@ std::string_view wanted_sums() {
 }
 
 #if defined(MPSCNN_WITH_avx512)
-/// The kernels of AVX-512 with what this processor has beside it; those of bfloat16 are added later.
+/// The kernels of AVX-512 with what this processor has next to it; those of bfloat16 are added later.
 KernelTable avx512_table() {
     KernelTable table = assemble([](auto &part) { avx512::get(part); });
     if (has_avx512_vnni()) avx512_vnni::get(table.quads);

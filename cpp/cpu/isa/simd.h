@@ -102,10 +102,10 @@ template <class Register> MPSCNN_INLINE void use_register(const Register &x) {
 #endif
 }
 
-/// Compilers would rather compute it anew from what they know of its value.
+/// Compilers would rather compute it again from what they know of its value.
 template <class T> MPSCNN_INLINE void keep_pointer(T *&x) { asm("" : "+r"(x)); }
 
-/// x * factor to the nearest whole number, below 2^22: adding 1.5 * 2^23 leaves no bits behind the point.
+/// x * factor to the nearest whole number, below 2^22: adding 1.5 * 2^23 leaves no bits after the point.
 template <class V> MPSCNN_INLINE typename V::reg product_to_whole(typename V::reg x, float factor) {
     const auto shifter = V::set1(12582912.0f);
     return V::sub(V::fma(x, V::set1(factor), shifter), shifter);

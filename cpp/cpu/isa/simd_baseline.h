@@ -71,7 +71,7 @@ struct Simd {
 
     static MPSCNN_INLINE reg round_to_half(reg a) {
         const __m128 sign = _mm_and_ps(a, set1(-0.0f)), magnitude = _mm_xor_ps(a, sign);
-        // Beside a number 2^13 times as large as their power of two, floats are as far apart as halves are;
+        // Next to a number 2^13 times as large as their power of two, floats are as far apart as halves are;
         // those below 2^-14, the first normal half, as far as there. The sum rounds, and halves to even.
         const __m128 infinity = _mm_castsi128_ps(_mm_set1_epi32(0x7f800000));
         const __m128 power = _mm_max_ps(set1(0x1p-14f), _mm_and_ps(magnitude, infinity));
@@ -140,7 +140,7 @@ struct Simd {
     static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm_and_si128(a, b); }
     static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm_add_epi8(a, b); }
     static MPSCNN_INLINE bits count_bytes(bits a) {
-        // Sums of neighbouring bits, pairs and nibbles, all at once.
+        // Sums of neighbouring bits, pairs and nibbles, all together.
         const __m128i pairs = _mm_sub_epi8(a, _mm_and_si128(_mm_srli_epi16(a, 1), _mm_set1_epi8(0x55)));
         const __m128i low = _mm_and_si128(pairs, _mm_set1_epi8(0x33));
         const __m128i nibbles =

@@ -142,7 +142,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
 
 /// The nearest whole number, of two the even one.
 template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x) {
-    // Floats of 2^23 and more are whole; beside it no bits are left behind the point.
+    // Floats of 2^23 and more are whole; next to it no bits are left after the point.
     const auto shifter = V::set1(0x1p23f), magnitude = absolute<V>(x);
     const auto whole = V::sub(V::add(magnitude, shifter), shifter);
     const auto with_sign = V::select(V::less(x, V::zero()), negate<V>(whole), whole);

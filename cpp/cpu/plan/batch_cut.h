@@ -6,7 +6,7 @@
 
 namespace mpscnn::cpu {
 
-/// How a batch is computed: `groups` groups of images, each by one thread on its own, and behind them `rest`
+/// How a batch is computed: `groups` groups of images, each by one thread on its own, and after them `rest`
 /// images whose every step all threads share. Without groups the steps of the whole batch are shared.
 struct BatchCut {
     std::int64_t images = 0; ///< in all groups

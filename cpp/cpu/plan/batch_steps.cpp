@@ -6,7 +6,7 @@ namespace mpscnn::cpu {
 
 using engine::StepDescription;
 
-/// Of earlier steps for the same layers, else of new ones behind the last, as which nothing is counted yet.
+/// Of earlier steps for the same layers, else of new ones after the last, as which nothing is counted yet.
 std::size_t BatchSteps::place_of(const std::vector<StepDescription> &steps) {
     const auto same_layers = [](const StepDescription &a, const StepDescription &b) {
         return a.layers == b.layers;

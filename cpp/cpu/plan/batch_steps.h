@@ -17,7 +17,7 @@ public:
     void add_together(std::int64_t images, const std::vector<engine::StepDescription> &steps) {
         together_ = add(images, steps);
     }
-    /// `groups` groups of so many images.
+    /// `groups` groups of this many images.
     void add_alone(std::int64_t images, std::int64_t groups,
                    const std::vector<engine::StepDescription> &steps) {
         for (std::int64_t group = 0; group < groups; ++group) alone_[images] = add(images, steps);

@@ -43,8 +43,8 @@ struct ChainChoice {
 
 /// The chains that the cost model expects to take less time than their operations alone. `shapes` are those
 /// of all values. The environment variable MPSCNN_FUSION overrides the model: "none", "auto", or
-/// "rows=4,channels=64,stages=3" for chains of at most so many stages wherever there can be any, in bands and
-/// panels of this size (0: all rows or channels). Throws ParameterError for anything else.
+/// "rows=4,channels=64,stages=3" for chains of at most this many stages wherever there can be any, in bands
+/// and panels of this size (0: all rows or channels). Throws ParameterError for anything else.
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
                                const ChainOptions &options);
 

@@ -135,7 +135,7 @@ double kept(const MachineModel &machine, const View &result) {
     return bytes > static_cast<double>(machine.l2_bytes) ? bytes * kept_byte : 0;
 }
 
-/// Panels of a matrix product in front of a depthwise convolution.
+/// Panels of a matrix product before a depthwise convolution.
 std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &product, const ChainCut &cut,
                        bool are_items) {
     if (cut.panel_channels == 0) return 1;

@@ -67,7 +67,7 @@ CpuPlan::CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vecto
     look_at_operations(shapes);
 }
 
-/// Not counted by users, who are told of packed weights and the arena: usual tables take some kilobytes.
+/// Not counted by users, who are reported of packed weights and the arena: usual tables take some kilobytes.
 std::uint64_t CpuPlan::memory_for_tables() const {
     constexpr std::uint64_t always = 64 << 20;
     const std::uint64_t counted = network_->weight_bytes + arena_bytes_;
@@ -112,7 +112,7 @@ const CpuPlan &CpuPlan::variant(const ChainOptions &options) const {
         std::make_unique<const CpuPlan>(network_, input_shapes_, options, max_memory_));
 }
 
-/// Step 0 brings in the inputs and the one behind the last copies the outputs to the caller, where they need
+/// Step 0 brings in the inputs and the one after the last copies the outputs to the caller, where they need
 /// it.
 void CpuPlan::plan_arena() {
     const int behind = static_cast<int>(steps_.size()) + 1;

@@ -25,7 +25,7 @@ std::string candidate_text(const ChainCandidate &candidate) {
     return text.empty() ? "all rows at once" : text;
 }
 
-/// Two digits behind the point are more than the model knows. Nothing for a chain that was forced though it
+/// Two digits after the point are more than the model knows. Nothing for a chain that was forced though it
 /// does not fit, and for kernels that the model does not know: what these take it does not say.
 Json time_json(std::optional<double> microseconds) {
     if (!microseconds || !std::isfinite(*microseconds)) return Json();

@@ -17,8 +17,8 @@ struct NodeFusion {
     std::optional<std::size_t> joined;    ///< the concatenation of two halves that this channel shuffle reads
     std::optional<std::size_t> broadcast; ///< the resize that makes its first inputs, all alike, of one pixel
     std::optional<std::size_t> gate;      ///< the multiplication of its inputs by a pixel
-    std::optional<std::size_t> mask;      ///< the gradient of the activation behind this normalization
-    /// The batch normalization whose result this weight gradient computes anew of what that reads.
+    std::optional<std::size_t> mask;      ///< the gradient of the activation after this normalization
+    /// The batch normalization whose result this weight gradient computes again of what that reads.
     std::optional<std::size_t> normalization;
 };
 

@@ -37,7 +37,7 @@ struct FusedOperation {
 
     /// Convolutions: the zero padding before it, which widens its window.
     std::optional<ops::Padding> border;
-    /// Convolutions and dense layers: the other operand of the addition behind it.
+    /// Convolutions and dense layers: the other operand of the addition after it.
     std::optional<engine::ValueId> residual;
 
     /// Pointwise convolutions, whose own weights then are for the other inputs.
@@ -51,7 +51,7 @@ struct FusedOperation {
     bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added
     bool multiplies = false;                      ///< weights by inputs, both rounded
     PackedConvolution packed;
-    /// Weights by role that are tensors of the graph. A gradient that computes a normalization anew has the
+    /// Weights by role that are tensors of the graph. A gradient that computes a normalization again has the
     /// normalization's.
     std::map<std::string, engine::ValueId> variables;
     /// Gradients of weights: what makes the convolution's input of inputs[0] by the statistics inputs[2],

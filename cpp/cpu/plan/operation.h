@@ -154,7 +154,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tra
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::TransposedConvolution &convolution);
 
-/// Says which normalization a gradient's step computes anew, and adds what that reads behind the others of
+/// Says which normalization a gradient's step computes again, and adds what that reads after the others of
 /// the step.
 void add_normalization_anew(StepBuilder &builder, const FusedOperation &fused, Step &step,
                             NormalizationAnew &normalization);

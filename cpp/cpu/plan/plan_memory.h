@@ -13,7 +13,7 @@ namespace mpscnn::cpu {
 class PlanMemory {
 public:
     PlanMemory() = default;
-    /// At most so many bytes.
+    /// At most this many bytes.
     explicit PlanMemory(std::uint64_t most) : max_(most) {}
     PlanMemory(PlanMemory &&) = default;
     PlanMemory &operator=(PlanMemory &&) = default;

@@ -17,8 +17,8 @@ struct Step {
     std::vector<std::size_t> operations;
     Task task;
     Region source, destination;
-    /// Residual of a convolution or what its sums start with, and behind it what its source is multiplied by,
-    /// second operand of arithmetic, a concatenation's sources behind the first.
+    /// Residual of a convolution or what its sums start with, and after it what its source is multiplied by,
+    /// second operand of arithmetic, a concatenation's sources after the first.
     std::vector<Region> others;
     std::vector<ConvolutionTask> stages; ///< of a ChainTask; `others` has their residuals, in order
     std::size_t weight_bytes = 0;        ///< of an operation's weights, at its last step

@@ -67,7 +67,7 @@ View Region::bind(const Binding &binding, const Storage &home) const {
     view.height = extents.height;
     view.width = extents.width;
     view.channels = extents.channels;
-    // The padding behind a pixel belongs to whoever writes its last channels.
+    // The padding after a pixel belongs to whoever writes its last channels.
     const bool last = as_stored && binding.own && channel + extents.channels == home.extents.channels;
     view.writable_channels = last ? home.strides.pixel - channel : extents.channels;
     strides.row *= row_step;

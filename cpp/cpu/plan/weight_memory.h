@@ -32,7 +32,7 @@ private:
 /// out and the processor finds more quickly than many small ones. Blocks live as long as what lies in them.
 class WeightMemory {
 public:
-    /// About so many bytes will be taken in all.
+    /// About this many bytes will be taken in all.
     explicit WeightMemory(std::size_t expected_bytes) : next_block_(expected_bytes) {}
 
     /// For several threads at once.

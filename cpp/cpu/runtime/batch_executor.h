@@ -63,7 +63,7 @@ private:
     bool check_finite_;
     CpuExecutor together_;
     std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made when they are needed
-    Views inputs_, outputs_;                    ///< of the images behind the groups
+    Views inputs_, outputs_;                    ///< of the images after the groups
     std::vector<Schedule> schedules_;           ///< of the last plans
 };
 

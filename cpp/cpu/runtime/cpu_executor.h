@@ -25,12 +25,12 @@ public:
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
 
-    /// The same for a hook of profile_hook.h. It is told of steps by their number in the plan, and of copies
-    /// to or from the caller's memory by the number of steps and the storage's.
+    /// The same for a hook of profile_hook.h. It is reported of steps by their number in the plan, and of
+    /// copies to or from the caller's memory by the number of steps and the storage's.
     template <class Hook>
     void run_hooked(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, Hook &hook);
-    /// What the hook is told of, in the order of the numbers; nothing of storages that are never copied.
+    /// What the hook is reported of, in the order of the numbers; nothing of storages that are never copied.
     std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
                                                         std::span<const engine::TensorView> inputs,
                                                         std::span<const engine::TensorView> outputs);
@@ -45,7 +45,7 @@ private:
                         std::span<const engine::TensorView> outputs);
     std::size_t scratch_bytes(const CpuPlan &plan) const;
     void reserve_scratch(std::size_t bytes);
-    /// For the bindings_: the plan's own, or what is prepared anew for strides that it has not foreseen.
+    /// For the bindings_: the plan's own, or what is prepared again for strides that it has not foreseen.
     const Prepared &prepared_for(const CpuPlan &plan, const Step &step);
     const Prepared &prepare_anew(const CpuPlan &plan, const Step &step);
 

@@ -22,7 +22,7 @@ constexpr double trial_share = 0.01;
 constexpr double hopeless = 1.5;
 /// What more threads must gain.
 constexpr double worth_more_threads = 1.03;
-/// So much longer than usual is late; after so many such runs things have changed.
+/// So much longer than usual is late; after this many such runs things have changed.
 constexpr double late = 1.5;
 constexpr int max_late_runs = 6;
 

@@ -9,7 +9,7 @@ namespace mpscnn::cpu {
 /// How many of its threads a session uses for a plan if it may choose, found by timing runs with all of them,
 /// a half, a quarter ... and one. What is best no rule knows: it depends on how far apart the processor's
 /// cores lie, on what other processes do (a thread that waits for its turn on a core holds up all others),
-/// and on whether threads have fallen asleep since the last run. So it is tried anew from time to time, and
+/// and on whether threads have fallen asleep since the last run. So it is tried again from time to time, and
 /// when runs take much longer than they did.
 class ThreadChoice {
 public:

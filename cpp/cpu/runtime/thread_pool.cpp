@@ -85,7 +85,7 @@ private:
 
     struct alignas(64) Part {
         std::atomic<std::uint64_t> ticket{0};
-        std::uint64_t end = 0; ///< behind its last chunk
+        std::uint64_t end = 0; ///< after its last chunk
     };
     std::vector<Part> parts_;
     alignas(64) std::atomic<std::uint64_t> job_{0};

@@ -18,7 +18,7 @@ public:
 
     std::int64_t channels() const { return static_cast<std::int64_t>(mean_.size()); }
     /// Takes in the means, then the variances, of `elements` more elements of each channel. Another
-    /// generation than before begins anew.
+    /// generation than before begins again.
     void add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics);
     /// The means, then the variances. Throws StateError when nothing of this generation has been added.
     std::vector<float> statistics(std::int64_t generation) const;
@@ -36,13 +36,13 @@ public:
     static std::shared_ptr<BatchNormalizationState> create(std::int64_t feature_channels);
 
     std::int64_t feature_channels() const { return moments_->channels(); }
-    /// What is encoded from now on begins anew; what has been encoded before is not touched.
+    /// What is encoded from now on begins again; what has been encoded before is not touched.
     void reset();
     /// The means, then the variances. Throws StateError before there are any, and while a committed command
     /// buffer uses the state.
     std::vector<float> statistics() const;
 
-    /// Throws StateError or ShapeError unless `commands` may write the statistics of so many channels, or
+    /// Throws StateError or ShapeError unless `commands` may write the statistics of this many channels, or
     /// read them.
     void require_usable(const CommandBuffer &commands, const std::string &kernel, std::int64_t channels,
                         bool reads) const;

@@ -26,7 +26,7 @@ struct ImageData {
     std::ptrdiff_t image_bytes = 0; ///< between images; 0: without gaps
 };
 
-/// Memory behind an image on one kind of device. Made at the image's first use.
+/// Memory after an image on one kind of device. Made at the image's first use.
 class ImageMemory : public Resource {
 public:
     virtual const char *device() const = 0;

@@ -9,7 +9,7 @@
 
 namespace mpscnn::engine {
 
-/// What a model file holds beside the network. docs/model_format.md describes the format.
+/// What a model file holds next to the network. docs/model_format.md describes the format.
 struct ModelFile {
     static constexpr std::int64_t newest_version = 1;
 

@@ -56,7 +56,7 @@ public:
     bool has_quantization() const { return type_ == WeightType::uint8 || type_ == WeightType::int32; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 
-    /// What a batch normalization behind it has multiplied its values by: nothing, or a factor for each index
+    /// What a batch normalization after it has multiplied its values by: nothing, or a factor for each index
     /// of the first axis.
     const std::vector<double> &factors() const { return factors_; }
 

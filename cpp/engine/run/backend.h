@@ -37,7 +37,7 @@ enum class Sums {
     float16 ///< for Precision::float16: what a phone's GPU may do
 };
 
-/// Addresses of a tensor's first byte and of the one behind its last.
+/// Addresses of a tensor's first byte and of the one after its last.
 struct MemoryRange {
     std::uintptr_t first, behind;
 };
@@ -83,7 +83,7 @@ public:
     virtual ~Plan() = default;
     /// Bytes of intermediate results that live in a session's arena.
     virtual std::size_t arena_bytes() const = 0;
-    /// How a session with so many threads (0: as many as pay off) computes each layer, and why: see
+    /// How a session with this many threads (0: as many as pay off) computes each layer, and why: see
     /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses on its own.
     virtual Json explain(int threads) const;
 };
@@ -137,7 +137,7 @@ public:
     virtual void run(const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) = 0;
     virtual void run(const CustomRun &run) = 0;
-    /// Blocks until all has run, and begins anew. Throws what went wrong.
+    /// Blocks until all has run, and begins again. Throws what went wrong.
     virtual void finish() = 0;
     /// Forgets what has not begun to run.
     virtual void discard() = 0;

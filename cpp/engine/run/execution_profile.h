@@ -43,7 +43,7 @@ struct WorkSpan {
 };
 
 struct RunTimes {
-    std::int64_t duration = 0; ///< from before the first step until behind the last
+    std::int64_t duration = 0; ///< from before the first step until after the last
     /// Nanoseconds of each step. Where threads compute apart from each other, the mean over all threads: so
     /// the steps' times add up to the run's, but for waiting.
     std::vector<double> steps;

@@ -19,7 +19,7 @@ struct Frame {
     using Read = std::function<void(std::span<const TensorView> outputs)>;
 
     std::vector<TensorView> inputs;  ///< with `fill` their shapes and types only
-    std::vector<TensorView> outputs; ///< with `read` likewise
+    std::vector<TensorView> outputs; ///< with `read` in the same way
     Fill fill;                       ///< none: the inputs are in memory of the caller's
     Read read;                       ///< none: the outputs are
     Completion done;                 ///< a runner's
@@ -61,7 +61,7 @@ private:
         std::int64_t first;
     };
 
-    /// Refuses what the session would, before memory is taken for so many images.
+    /// Refuses what the session would, before memory is taken for this many images.
     void prepare(const Frame &frame, std::int64_t images);
     void place(const Frame &frame, std::int64_t first);
     void run_alone(const Frame &frame, std::int64_t first);

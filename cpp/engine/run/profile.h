@@ -12,7 +12,7 @@
 
 namespace mpscnn::engine {
 
-/// Floating-point operations and layers of a program's steps, beside what its backend tells.
+/// Floating-point operations and layers of a program's steps, next to what its backend tells.
 struct Profile {
     struct Step {
         std::vector<std::string> layers; ///< of the network as it was defined, folded ones too, that are done

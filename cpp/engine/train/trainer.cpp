@@ -180,7 +180,7 @@ void Trainer::run_step(std::span<const TensorView> given, std::span<const Tensor
     }
 }
 
-/// From sums of gradients, which begin anew then.
+/// From sums of gradients, which begin again then.
 void Trainer::update_weights(Session &update) {
     std::vector<TensorView> given, made;
     give_rates(given);

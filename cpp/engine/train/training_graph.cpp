@@ -86,7 +86,7 @@ private:
     std::vector<ValueId> predictions_;          ///< of the network
     Shape labels_shape_;                        ///< of all predictions side by side
     std::vector<bool> needed_, trained_, reads_variables_;
-    std::vector<bool> is_fixed_;  ///< batch normalizations that do not learn behind layers that do
+    std::vector<bool> is_fixed_;  ///< batch normalizations that do not learn after layers that do
     std::vector<ValueId> copies_; ///< of the network's values
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_;           ///< those that are trained

@@ -12,7 +12,7 @@ namespace mpscnn::engine {
 /// Role of the mean and variance of a batch normalization that is trained, which are one variable.
 inline constexpr const char *statistics_role = "statistics";
 
-/// A tensor that steps read and, but for frozen weights, write anew.
+/// A tensor that steps read and, but for frozen weights, write again.
 struct TrainingVariable {
     std::string name; ///< "conv1.weight", "conv1.weight.first_moment"
     Shape shape;
@@ -47,7 +47,7 @@ struct TrainingGraph {
 /// naming the layer that training does not reach.
 TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &options);
 
-/// Behind the name of an input or weight: its gradient.
+/// After the name of an input or weight: its gradient.
 inline constexpr const char *gradient_suffix = ".gradient";
 
 /// Gradients of a network's inputs and weights as a graph, whose inputs are those of a TrainingGraph without

@@ -213,7 +213,7 @@ ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Oper
     if (const auto *constant = std::get_if<ops::Constant>(&operation))
         return add_learnt_constant(graph, name, *constant, inputs[0], weights.at(value_role));
     std::map<std::string, ValueId> own = weights;
-    own.erase(slope_role); // of the activation behind it
+    own.erase(slope_role); // of the activation after it
     if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation))
         return add_subpixel(graph, name, *subpixel, std::move(inputs), own);
     if (const auto *transposed = std::get_if<ops::TransposedConvolution>(&operation))

@@ -71,7 +71,7 @@ struct MultiboxOptions {
     }
 };
 
-/// What training is told.
+/// What training is reported.
 struct TrainingOptions {
     std::variant<ops::LossFields, MultiboxOptions> loss;
     OptimizerOptions optimizer;

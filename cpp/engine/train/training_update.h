@@ -10,9 +10,9 @@
 
 namespace mpscnn::engine {
 
-/// Names, behind that of a weight, of what an optimiser keeps of it: it begins at zero.
+/// Names, after that of a weight, of what an optimiser keeps of it: it begins at zero.
 std::vector<std::string> moments_of(const OptimizerOptions &optimizer);
-/// Behind a weight's name: its moving average, and the sum of its gradients.
+/// After a weight's name: its moving average, and the sum of its gradients.
 inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradient_sum";
 
 /// Gradients by the names of their weights, in the order of the layers.

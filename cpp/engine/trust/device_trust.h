@@ -42,10 +42,10 @@ inline constexpr const char *check_program_error = "mpscnn-check: ";
 /// For "auto": why the device must not be chosen, or nothing. Never runs the device in this process.
 /// Processes that ask at once for one identity wait for the first of them. A check that ended by a fault or
 /// by the time limit is on record until check_answers finds the device right; what else went wrong is kept
-/// for this process. The first time that a process is told, the log gets a warning.
+/// for this process. The first time that a process is reported, the log gets a warning.
 std::optional<std::string> why_not_trusted(const Backend &subject, const CheckProgram &check);
 
-/// The program mpscnn-check beside the file that this library was loaded from, or in the directory for
+/// The program mpscnn-check next to the file that this library was loaded from, or in the directory for
 /// programs of the installation that this file belongs to; checks the device of this name ("metal"). With the
 /// time limit of MPSCNN_SELF_CHECK_SECONDS, 60 unless told.
 CheckProgram installed_check_program(const std::string &device);

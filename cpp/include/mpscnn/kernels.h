@@ -148,7 +148,7 @@ MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature
 MPSCNN_API void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state);
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_feature_channels(
     const mpscnn_batch_normalization_state *state, int64_t *feature_channels);
-/* What is encoded from now on begins anew; what has been encoded before is not touched. */
+/* What is encoded from now on begins again; what has been encoded before is not touched. */
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_reset(mpscnn_batch_normalization_state *state);
 /* Copies `feature_channels` numbers to each. MPSCNN_ERROR_STATE before there are statistics, and while a
  * committed command buffer uses the state. */
@@ -252,7 +252,7 @@ typedef struct mpscnn_custom_argument {
 } mpscnn_custom_argument;
 
 /* Images of one slice, that is one image of at most four feature channels, are a texture2d, all others a
- * texture2d_array with the slices of each image behind those of the one before. `grid`: width, height and
+ * texture2d_array with the slices of each image after those of the one before. `grid`: width, height and
  * depth in threads; NULL: a thread for each pixel of each slice of the last image written. `threadgroup`:
  * threads of a threadgroup; NULL: chosen. The grid is rounded up to whole threadgroups: the function must
  * return where its position lies outside. */

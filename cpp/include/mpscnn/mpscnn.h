@@ -276,7 +276,7 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
                                                       int input_count, mpscnn_tensor *outputs,
                                                       int output_count, size_t *arena_bytes);
 
-/* How a session with so many threads (0: as many as this process may use) computes each layer for the given
+/* How a session with this many threads (0: as many as this process may use) computes each layer for the given
  * input shapes (data is not looked at), and why: {"threads", "precision", "instruction_set", "l2_bytes"
  * and "last_level_bytes" (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel",
  * "choice", "predicted_us" (null where the cost model knows nothing), "reason", "alternatives": [{"layers",
@@ -322,13 +322,13 @@ MPSCNN_API mpscnn_status mpscnn_session_profile(mpscnn_session *session, const m
                                                 int output_count, const mpscnn_profile_options *options,
                                                 mpscnn_text **json, mpscnn_text **trace);
 
-/* Starts a run and returns as soon as the next can be started: a GPU works on `inflight` requests at once,
+/* Starts a run and returns as soon as the next can be started: a GPU works on `inflight` requests at a time,
  * and the processor's engine is done on return. Memory of inputs and outputs must stay, and is the request's,
  * until it is done. Requests of one session may be done in any order. */
 MPSCNN_API mpscnn_status mpscnn_session_submit(mpscnn_session *session, const mpscnn_tensor *inputs,
                                                int input_count, const mpscnn_tensor *outputs,
                                                int output_count, mpscnn_request **request);
-/* Waits for at most so many seconds, negative: for as long as it takes. `done` receives whether the request
+/* Waits for at most this many seconds, negative: for as long as it takes. `done` receives whether the request
  * is done. The status is that of the run, MPSCNN_OK while it is not done. May be called again, from any
  * thread. */
 MPSCNN_API mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *done);
@@ -354,7 +354,7 @@ typedef enum mpscnn_pixel_format {
     MPSCNN_BGRX8 = 13,
     MPSCNN_RGBA16F = 14, /* IEEE halves */
     MPSCNN_NV12 = 15,    /* `pixels` is 8-bit luma, `chroma` has pairs of blue and red differences */
-    MPSCNN_I420 = 16     /* likewise, blue and red differences in planes of their own */
+    MPSCNN_I420 = 16     /* in the same way, blue and red differences in planes of their own */
 } mpscnn_pixel_format;
 
 typedef enum mpscnn_yuv_matrix { MPSCNN_BT601 = 0, MPSCNN_BT709 = 1 } mpscnn_yuv_matrix;
@@ -475,7 +475,7 @@ typedef struct mpscnn_detect_options {
     float score_threshold MPSCNN_UNLESS_SET(0);
     /* boxes of a class that overlap by more (intersection / union) count as one object */
     float iou_threshold MPSCNN_UNLESS_SET(0);
-    /* at most so many detections */
+    /* at most this many detections */
     int max_detections MPSCNN_UNLESS_SET(0);
 } mpscnn_detect_options;
 
@@ -530,7 +530,7 @@ MPSCNN_API mpscnn_status mpscnn_floats_from_halves(const uint16_t *source, float
 #include "detection.h"    /* boxes from the heads of detectors */
 #include "json.h"         /* reading JSON texts */
 #include "kernels.h"      /* raw kernels, images and command buffers */
-#include "runner.h"       /* many frames in order, several at once */
+#include "runner.h"       /* many frames in order, several at a time */
 #include "training.h"     /* gradients, losses, optimisers */
 
 #endif

@@ -12,5 +12,5 @@
 #include "layer.hpp"     // option structs of layers
 #include "model.hpp"     // photos and models
 #include "network.hpp"   // tensors, signals, programs, sessions and graphs
-#include "runner.hpp"    // many frames in order, several at once
+#include "runner.hpp"    // many frames in order, several at a time
 #include "training.hpp"  // gradients, losses, optimisers

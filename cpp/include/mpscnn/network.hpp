@@ -295,7 +295,7 @@ public:
                                          detail::count(outputs.size())));
     }
 
-    /// Runs so many times, 0: 20, and tells what every step took. The outputs are written.
+    /// Runs this many times, 0: 20, and tells what every step took. The outputs are written.
     Profile profile(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
                     int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
@@ -453,7 +453,7 @@ inline std::vector<WeightInfo> weights_of(const std::string &json) {
 
 } // namespace detail
 
-/// What a model file says beside the network.
+/// What a model file says next to the network.
 struct SaveOptions {
     std::vector<std::string> labels{};                ///< names of the classes; empty: none
     std::string preprocess{};                         ///< as for mpscnn_preprocess; empty: takes no photos

@@ -1,4 +1,4 @@
-/* mpscnn: a runner takes many frames, runs several at once and hands them out in their order. Part of
+/* mpscnn: a runner takes many frames, runs several at a time and hands them out in their order. Part of
  * mpscnn.h, which includes this file; the rules stated there hold here.
  *
  * A runner has inflight x max_batch permits. A frame has one from its submission until its turn to be handed
@@ -44,7 +44,7 @@ MPSCNN_API void mpscnn_runner_release(mpscnn_runner *runner);
 MPSCNN_API mpscnn_status mpscnn_runner_describe(const mpscnn_runner *runner, mpscnn_text **json);
 
 /* `status` and `message` say how the frame went: MPSCNN_ERROR_CANCELLED where it never began. Called on a
- * thread of the runner's, for one frame after the other; frames behind it wait meanwhile. It may submit, but
+ * thread of the runner's, for one frame after the other; frames after it wait meanwhile. It may submit, but
  * where all permits are taken gets MPSCNN_ERROR_STATE. `message` is valid during the call. */
 typedef void (*mpscnn_frame_handler)(mpscnn_status status, const char *message, void *context);
 

@@ -25,8 +25,8 @@ inline namespace api {
 
 using RunnerOptions = mpscnn_runner_options;
 
-/// Takes many frames, runs several at once and hands them out in their order. For any number of threads. Its
-/// destructor waits until every frame has been handed out.
+/// Takes many frames, runs several at a time and hands them out in their order. For any number of threads.
+/// Its destructor waits until every frame has been handed out.
 class Runner {
 public:
     /// What went wrong with a frame, or nothing; CancelledError where it never began. Called once, in the

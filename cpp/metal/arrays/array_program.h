@@ -40,7 +40,7 @@ struct ArrayStage {
     NeuronKind activation = NeuronKind::none;
     std::vector<std::byte> params; ///< buffer 0
     std::vector<std::size_t> arrays;
-    std::vector<std::byte> table; ///< the buffer behind the arrays, if any
+    std::vector<std::byte> table; ///< the buffer after the arrays, if any
     std::int64_t threads = 0;
 };
 
@@ -64,7 +64,7 @@ public:
         params.run = run_of(arrays, threads);
         return add_stage(std::move(shader), std::as_bytes(std::span(&params, 1)), std::move(arrays), threads);
     }
-    /// A kernel that is told nothing else.
+    /// A kernel that is reported nothing else.
     void add(std::string shader, std::vector<std::size_t> arrays, std::int64_t threads) {
         const ArrayRun run = run_of(arrays, threads);
         add_stage(std::move(shader), std::as_bytes(std::span(&run, 1)), std::move(arrays), threads);
@@ -95,7 +95,7 @@ struct SumParts {
 /// Sums of a source over the axes along which `kept` has one element, times a factor, to an array.
 void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, std::size_t to,
              const ArrayImage &kept, float factor = 1.0f, bool squares = false);
-/// Parts of sums, one behind the other, to an array of `results` numbers.
+/// Parts of sums, one after the other, to an array of `results` numbers.
 void add_parts(ArrayProgram &program, std::size_t parts, const SumParts &of, std::size_t to,
                std::int64_t results, float factor = 1.0f);
 

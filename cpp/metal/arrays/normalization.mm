@@ -43,7 +43,7 @@ void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelPar
 
 } // namespace
 
-/// The mean first, then deviations from it: variances are small beside squares of means.
+/// The mean first, then deviations from it: variances are small next to squares of means.
 void make_program(ArrayProgram &program, const ops::BatchStatistics &) {
     const Shape &image = program.shape(0);
     const ArrayChannelParams params = channel_params(image, 0.0f);

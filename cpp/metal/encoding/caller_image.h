@@ -62,7 +62,7 @@ public:
 private:
     struct Entry {
         MPSTemporaryImage *image;
-        NSUInteger left; ///< read count behind the network
+        NSUInteger left; ///< read count after the network
     };
     std::vector<Entry> entries_;
 };

@@ -109,7 +109,7 @@ public:
     void bytes(std::span<const std::byte> values, NSUInteger index);
     /// A thread for each pixel of each slice.
     void run(const ImageLayout &grid);
-    /// At least so many threads, in groups as they suit the device or as given. Groups are whole, since not
+    /// At least this many threads, in groups as they suit the device or as given. Groups are whole, since not
     /// every GPU has smaller ones at the end.
     void run(MTLSize threads);
     void run(MTLSize threads, MTLSize group);

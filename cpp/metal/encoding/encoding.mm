@@ -56,7 +56,7 @@ Encoding::~Encoding() {
     for (const Image &left : images_) {
         if (left.owner == Owner::caller) continue;
         MPSTemporaryImage *image = as_temporary(left.image.get());
-        // A kernel of MPS may have been the last reader, and what came behind it failed.
+        // A kernel of MPS may have been the last reader, and what came after it failed.
         if ([image readCount] > 0) [image setReadCount:0];
     }
 }

@@ -47,7 +47,7 @@ void ImagePlan::lay_out_values() {
     }
     for (const LoweredLayer &layer : network_->layers)
         images = std::min(images, layer.layer->max_images(operands_of(layer)));
-    // Statistics of the whole batch have one image, and need the others all at once.
+    // Statistics of the whole batch have one image, and need the others all together.
     const auto is_shared = [&](const StoredValue &value) {
         return value.readers > 0 && value.shape[0] != batch;
     };
@@ -110,7 +110,7 @@ void ImagePlan::bind_layers() {
         steps_.push_back(layer.layer->bind(operands_of(layer)));
 }
 
-/// Inputs are there before step 1; outputs are read behind the last.
+/// Inputs are there before step 1; outputs are read after the last.
 std::size_t ImagePlan::peak_bytes() const {
     const int behind = static_cast<int>(network_->layers.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;

@@ -10,11 +10,11 @@
 
 namespace mpscnn::metal {
 
-/// A layer on images whose sources and result are arrays: they are copied to images and back, as many at once
-/// as an image can hold.
+/// A layer on images whose sources and result are arrays: they are copied to images and back, as many at a
+/// time as an image can hold.
 class ImageStep : public ArrayStep {
 public:
-    /// A source or the result. Shapes may differ by a reshape: one of what the layer is told, one of its
+    /// A source or the result. Shapes may differ by a reshape: one of what the layer is reported, one of its
     /// image.
     struct Port {
         Shape shape, image;

@@ -14,8 +14,8 @@ using engine::ValueId;
 
 namespace {
 
-/// Statistics, and what only moves them, are not rounding points: they stay as they are. So does what a layer
-/// is told to keep.
+/// Statistics, and what only moves them, are not rounding points: they stay unchanged. So does what a layer
+/// is reported to keep.
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
     std::vector<Precision> result(graph.inputs().size(), precision);
     for (const Node &node : graph.nodes()) {

@@ -23,7 +23,7 @@ public:
     const ImageLayout &layout() const { return layout_; }
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                 const ArrayView &array) const;
-    /// Of images that lie one behind the other in the array.
+    /// Of images that lie one after the other in the array.
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label,
                 std::span<MPSImage *const> images, const ArrayView &array) const;
 

@@ -11,7 +11,7 @@
 
 namespace mpscnn::metal {
 
-/// What gradient kernels are told of the forward kernel: one state for each image, or for all the same.
+/// What gradient kernels are reported of the forward kernel: one state for each image, or for all the same.
 /// Throws DeviceError where MPS makes none.
 MPSStateBatch *make_states(MPSCNNKernel *forward, const ImageBatch &sources, const ImageBatch &results,
                            const std::string &name);

@@ -8,8 +8,8 @@
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
-/// What MPS makes a convolution from whose weights lie on the GPU: zeros, until the kernel is told to reload
-/// its weights. Classes have no namespace.
+/// What MPS makes a convolution from whose weights lie on the GPU: zeros, until the kernel is reported to
+/// reload its weights. Classes have no namespace.
 @interface MpscnnReloadedWeights : NSObject <MPSCNNConvolutionDataSource> {
 @private
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;

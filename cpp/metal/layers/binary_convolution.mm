@@ -77,8 +77,8 @@ private:
     ShaderMaker shaders_;
     Activation activation_;
     objc_ptr<id<MTLBuffer>> bits_;
-    objc_ptr<id<MTLBuffer>> inputs_; ///< biases of the input channels, behind them their factors
-    objc_ptr<id<MTLBuffer>> terms_;  ///< biases, behind them factors and the slopes of a PReLU
+    objc_ptr<id<MTLBuffer>> inputs_; ///< biases of the input channels, after them their factors
+    objc_ptr<id<MTLBuffer>> terms_;  ///< biases, after them factors and the slopes of a PReLU
 };
 
 } // namespace

@@ -6,7 +6,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// Whether groups of MPSCNNConvolution may have so many channels.
+/// Whether groups of MPSCNNConvolution may have this many channels.
 bool has_groups_of_four(const Shape &shape, std::int64_t groups) {
     return groups == 1 || (shape[3] % 4 == 0 && shape[0] / groups % 4 == 0);
 }

@@ -5,7 +5,7 @@
 
 namespace mpscnn::metal {
 
-/// What shaders are told of a mask for images of these extents.
+/// What shaders are reported of a mask for images of these extents.
 struct DropoutMask {
     unsigned int width, height, channels; ///< 1: shared
     unsigned int seed_low, seed_high;

@@ -37,7 +37,7 @@ public:
     virtual void encode(Encoding &encoding) const = 0;
     /// For people: the kernels of MPS and the shaders that it runs.
     virtual std::string kernel() const = 0;
-    /// Of temporary images of the step's own, which it holds beside its sources and its result.
+    /// Of temporary images of the step's own, which it holds next to its sources and its result.
     virtual std::size_t scratch_bytes() const { return 0; }
 };
 

@@ -34,7 +34,7 @@ private:
     SliceWeights weights_;
 };
 
-/// The activation behind a convolution that does not apply it itself.
+/// The activation after a convolution that does not apply it itself.
 class ActivationBehind {
 public:
     ActivationBehind(const LayerSource &source, Device &device);

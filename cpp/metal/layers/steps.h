@@ -11,7 +11,7 @@
 
 namespace mpscnn::metal {
 
-/// What a shader gets beside images: its parameters as buffer 0, then other buffers.
+/// What a shader gets next to images: its parameters as buffer 0, then other buffers.
 struct ShaderArguments {
     std::vector<std::byte> params;
     std::vector<objc_ptr<id<MTLBuffer>>> buffers;

@@ -34,7 +34,7 @@ void require_weights_fit(const std::vector<float> &values, engine::Precision pre
 /// What the engine's own shaders read of a convolution, for the four output channels of each slice.
 struct SliceWeights {
     objc_ptr<id<MTLBuffer>> weights; ///< [slice][product][lane], in the network's precision
-    objc_ptr<id<MTLBuffer>> terms;   ///< biases, behind them the slopes of a PReLU
+    objc_ptr<id<MTLBuffer>> terms;   ///< biases, after them the slopes of a PReLU
 
     /// `values` are [output channel][product]. Throws WeightsError for one that does not fit the precision.
     SliceWeights(const std::vector<float> &values, std::int64_t outputs, const LayerSource &source,

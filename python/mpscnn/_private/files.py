@@ -67,7 +67,7 @@ def writing(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
 def replacing(
     path: str | os.PathLike[str], kind: type[Error], check: Callable[[str], None] | None = None
 ) -> Iterator[BinaryIO]:
-    """A file beside `path` that is renamed when it is complete: a reader sees the old file or the whole new one.
+    """A file next to `path` that is renamed when it is complete: a reader sees the old file or the whole new one.
 
     Of a link the file that it names is replaced.
 

@@ -8,7 +8,7 @@ __all__ = ["printable"]
 
 # Control, format (such as changes of direction) and surrogate characters, line and paragraph separators.
 _ESCAPED = {"Cc", "Cf", "Cs", "Zl", "Zp"}
-# Joiners: scripts and emoji need them, and they change the letters beside them only.
+# Joiners: scripts and emoji need them, and they change the letters next to them only.
 _SHOWN = {"\u200c", "\u200d"}
 
 

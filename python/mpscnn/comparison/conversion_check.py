@@ -1,4 +1,4 @@
-"""The proof of a conversion: the source on its own engine beside the network that was made of it."""
+"""The proof of a conversion: the source on its own engine next to the network that was made of it."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
     """Where all outputs are equal, layers within that differ were taken for others of the same shape."""
     results = [layer for layer in found.layers if layer.output]
     if len(results) == outputs:
-        # What the source computes of them is left out on purpose, such as the place of the largest: a note says so.
+        # What the source computes of them is left out on purpose, such as the place of the largest: a note reports it.
         found = replace(found, uncompared=())
     if found.equal or len(results) != outputs or not all(map(found.is_equal, results)):
         return found

@@ -65,7 +65,7 @@ def whole_layers(network: Network) -> list[dict[str, Any]]:
 
     A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
     the first. "parts" has the names of the others. Operations that take no activation over, such as reductions, round
-    a result of their own, so they and the activation behind them are two.
+    a result of their own, so they and the activation after them are two.
     """
     structure = network.to_dict()
     nodes = {node["name"]: {**node, "parts": []} for node in structure["nodes"]}

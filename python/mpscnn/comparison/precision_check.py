@@ -37,7 +37,7 @@ class LayerPrecision:
         lost: share of the results other than zero that are so small that digits are lost (subnormal numbers of
             float16) or that become zero.
         weight_largest: magnitude of its weights; 0 without weights.
-        weights_lost: share of its weights that are likewise too small.
+        weights_lost: share of its weights that are in the same way too small.
         error: L2 norm of the difference of its results from those in float32 over the norm of these, the whole network
             in the lower precision.
         own_error: the same with this layer alone in the lower precision, reading what float32 gives.

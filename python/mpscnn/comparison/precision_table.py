@@ -130,7 +130,7 @@ def compare_precisions(
         images: inputs of the network, (n, height, width, channels) or what it takes, all of one shape.
         classes: the right class of each image, for the accuracy of a classifier.
         device: as for `Network.compile`; "float32" on it is what the others are compared with.
-        precisions: which to compare beside float32; None: all that the device has, and float32 and float16 with weights
+        precisions: compared with float32; None: all that the device has, and float32 and float16 with weights
             in 8 bits.
         accumulate: "half" adds float16 with sums in halves, which most processors compute slowly.
         threads: of each session; None: as many as this process may use.
@@ -195,7 +195,7 @@ def compare_precisions(
 def _compared(
     device: str, precisions: Sequence[PrecisionName] | None, accumulate: AccumulateName
 ) -> dict[str, dict[str, Any]]:
-    """What `Network.compile` is told for each row, by what `Program.numbers` is then."""
+    """What `Network.compile` is reported for each row, by what `Program.numbers` is then."""
     chosen = dict.fromkeys(["float32", *(precisions_of(device) if precisions is None else precisions)])
     compared: dict[str, dict[str, Any]] = {name: {"precision": name} for name in chosen}
     if precisions is None:

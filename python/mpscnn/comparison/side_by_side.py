@@ -32,7 +32,7 @@ def compare(
 
     Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model`, a module of torch, or a file of another
     framework, which that framework's engine runs: .onnx on onnxruntime, .tflite on LiteRT, .keras and .h5 on Keras.
-    Behind a name or file may stand "@cpu", "@metal", "@float16", "@bfloat16" (mpscnn's engine, device or precision;
+    After a name or file may stand "@cpu", "@metal", "@float16", "@bfloat16" (mpscnn's engine, device or precision;
     "model.onnx@cpu" is the file as mpscnn converts and runs it) or "@onnxruntime" (a network of mpscnn as ONNX).
 
     Args:

@@ -85,7 +85,7 @@ class Side:
 
 
 def side_of(given: Any) -> Side:
-    """What `mpscnn.compare` takes on each side: a text is a model's name or a file, with "@" and options behind it."""
+    """What `mpscnn.compare` takes on each side: a text is a model's name or a file, with "@" and options after it."""
     if isinstance(given, Side):
         return given
     if isinstance(given, Network):

@@ -178,7 +178,7 @@ def export_onnx(
 
 
 def _without_wrong_labels(network: Network) -> Network:
-    """The network, without labels of the file's own that are not as many as its classes: a note then says so."""
+    """The network, without labels of the file's own that are not as many as its classes: a note then reports it."""
     if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
         count, network.labels = len(network.labels), None
         network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")

@@ -1,4 +1,4 @@
-"""x * scale + offset, with constants for each channel: a batch normalization that training leaves as it is."""
+"""x * scale + offset, with constants for each channel: a batch normalization that training leaves unchanged."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ class Arranger:
         network: gets the layers that are needed.
         batch: the atom of the batch.
         name: gives a layer of this suffix a name.
-        count_weight: is told the bytes of each weight that a layer gets, before it is made.
+        count_weight: is reported the bytes of each weight that a layer gets, before it is made.
     """
 
     def __init__(
@@ -85,7 +85,7 @@ class Arranger:
         return self.physical(value, (height, width, tail)), positions(channels, tail)
 
     def in_one_piece(self, value: Value, atoms: Axis) -> Value:
-        """The value with these atoms one behind the other."""
+        """The value with these atoms one after the other."""
         before, behind = surroundings(value, atoms)
         order = before + atoms + behind
         return value if order == value.order else self._moved(value, order)
@@ -147,7 +147,7 @@ class Arranger:
         have = self.grouping(value.holding(tensor))
         extents = None if have is None else _kept_extents(have, groups)
         if have is not None and extents is None:
-            # Axes of extent 1 go behind all others, and from there to their places.
+            # Axes of extent 1 go after all others, and from there to their places.
             tensor, have = self._ones_last(tensor, have)
             wanted = [group for group in groups if group]
             ones = len(groups) - len(wanted)
@@ -183,7 +183,7 @@ class Arranger:
         return self._permuted(tensor, [next(others if group else ones) for group in groups])
 
     def _permuted(self, tensor: Tensor, order: Sequence[int]) -> Tensor:
-        """Axis i of the result, behind the batch, is axis order[i]; the same tensor for each that needs it so."""
+        """Axis i of the result, after the batch, is axis order[i]; the same tensor for each that needs it so."""
         if list(order) == sorted(order):
             return tensor
         key = (tensor.index, tuple(order))
@@ -307,7 +307,7 @@ class Arranger:
 
 
 def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | None:
-    """What a reshape is told: 0 for a free axis that stays where it is, -1 for one other; None for several others."""
+    """Return the shape of a reshape: 0 for a free axis that stays, -1 for one other, None for several others."""
     extents = []
     for place, group in enumerate(wanted):
         extent = product(group)
@@ -343,8 +343,8 @@ def _is_short(atom: Atom) -> bool:
 _IMAGE_RANK = 4
 _MOST_ROWS = 16384
 _MOST_GROUPS = 8  # of channels; more of them are tiles for a transposition
-_MOST_AXES = 5  # behind the batch, of the engine's transposition
-# Of free sizes, elements are moved by a matrix product, whose cost is the square of their number, or in so many parts.
+_MOST_AXES = 5  # after the batch, of the engine's transposition
+# With free sizes a matrix product moves the elements. Its cost is the square of their number, or of this many parts.
 _MOST_MOVED = 2048
 _MOST_PARTS = 256
 

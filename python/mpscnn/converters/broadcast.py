@@ -15,7 +15,7 @@ from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layers.layer_maker import Tensor
 
-_REPEATED_AXES = 3  # of a tensor with no more than these, behind the batch, each can be repeated
+_REPEATED_AXES = 3  # of a tensor with no more than these, after the batch, each can be repeated
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ def constant_along(value: Value, constant: NDArray[np.generic]) -> tuple[Axis, N
 
 
 def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]) -> Value:
-    """The value with what a constant varies along behind its free extents, where it is not."""
+    """The value with what a constant varies along after its free extents, where it is not."""
     shape = _widened_shape(value, constant)
     if not _fits(value, shape):
         return value

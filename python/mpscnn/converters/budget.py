@@ -37,7 +37,7 @@ class Cost:
     """What it takes to compute a constant.
 
     Attributes:
-        elements: of the results, and of what is in memory beside them meanwhile.
+        elements: of the results, and of what is in memory next to them meanwhile.
         operations: about the time in nanoseconds.
     """
 

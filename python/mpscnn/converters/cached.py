@@ -30,7 +30,7 @@ def converted(name: str, *, fold: bool = True) -> str:
     """The path of the model file of a file in another framework's format; the same path for a model file.
 
     A new one is compared with the file on the file's own engine, where that is installed. If they differ, the cache
-    keeps the verdict, and a RuntimeWarning says so each time.
+    keeps the verdict, and a RuntimeWarning reports it each time.
 
     The cache's name of it holds the SHA-256 of all files that it is made of and of the suffix, and the converters'
     version, so that a changed file is converted again; of files of weights that of their name, too, which may say what

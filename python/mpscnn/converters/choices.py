@@ -125,7 +125,7 @@ def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
 
 
 def read_labels(path: str | PathLike[str]) -> list[str]:
-    """Class names, one per line up to the first blank one: notes may follow behind it."""
+    """Class names, one per line up to the first blank one: notes may follow after it."""
     try:
         with reading(path, WeightsError):
             require_regular(path, WeightsError)

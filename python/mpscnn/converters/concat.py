@@ -1,4 +1,4 @@
-"""Values one behind the other along an axis."""
+"""Values one after the other along an axis."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ _IMAGE_RANK = 4
 
 
 def joined(a: Arranger, values: list[Value], axis: int) -> Value:
-    """Values one behind the other along an axis."""
+    """Values one after the other along an axis."""
     first = values[0]
     if any(value.rank != first.rank for value in values):
         raise WeightsError(f"damaged: joins {', '.join(value.shown for value in values)}")

@@ -1,4 +1,4 @@
-"""Bytes that are read when they are asked for, so that a file is not in memory beside the network made of it."""
+"""Bytes that are read when they are asked for, so that a file is not in memory next to the network made of it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Protocol
 from mpscnn._private.files import reading, require_regular
 from mpscnn.errors import WeightsError
 
-# Formats put many small things beside one another, and refer from one place to others: some are read together and kept.
+# Formats put many small things next to one another, and refer to other places: some are read together and kept.
 _BLOCK = 1 << 14
 _MOST_BLOCKS = 64
 

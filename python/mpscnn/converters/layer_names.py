@@ -17,7 +17,7 @@ class LayerNames:
         return name not in self._taken
 
     def unique(self, stem: str) -> str:
-        """The name itself, or with `_2`, `_3`, ... behind it if it was given before."""
+        """The name itself, or with `_2`, `_3`, ... after it if it was given before."""
         name, count = stem, self._counts.get(stem, 1)
         while name in self._taken:
             count += 1
@@ -33,5 +33,5 @@ def shown(name: str) -> str:
 
 
 def shown_kind(kind: str) -> str:
-    """What a file calls an operation, for a message: likewise, but not quoted."""
+    """What a file calls an operation, for a message: in the same way, but not quoted."""
     return shown(kind)[1:-1]

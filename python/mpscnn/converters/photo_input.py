@@ -31,7 +31,7 @@ def preprocess_of_quantized(
     Args:
         network: what was made of the file; its input is these numbers.
         scale: of the input's quantization.
-        zero_point: likewise.
+        zero_point: in the same way.
         lowest: 0 for uint8, -128 for int8.
     """
     if not takes_photos(network) or not (math.isfinite(scale) and scale > 0.0):

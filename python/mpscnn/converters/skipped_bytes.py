@@ -12,7 +12,7 @@ from typing import BinaryIO
 
 # Smaller data is not worth a read of its own.
 _LARGE = 1 << 12
-# Behind so many fields all is kept: to look at each costs more than protobuf's own reading.
+# Behind this many fields all is kept: to look at each costs more than protobuf's own reading.
 _MOST_FIELDS = 50_000
 
 VARINT, _EIGHT_BYTES, LENGTH, _FOUR_BYTES = 0, 1, 2, 5

@@ -1,4 +1,4 @@
-"""Photos of an evaluation through a runner, several at once, each with what belongs to it."""
+"""Photos of an evaluation through a runner, several at a time, each with what belongs to it."""
 
 from __future__ import annotations
 

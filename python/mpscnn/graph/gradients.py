@@ -34,7 +34,7 @@ _LOSS_ERROR = 3e-5
 
 
 class _Differentiated:
-    """A network's gradients, compiled once; weights can be given anew."""
+    """A network's gradients, compiled once; weights can be given again."""
 
     def __init__(
         self, network: Network, settings: dict[str, Any], *, of_output: bool, threads: int | str

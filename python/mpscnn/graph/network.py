@@ -216,7 +216,7 @@ class Network(
     def keep_float32(self, layers: Sequence[str | Tensor], *, keep: bool = True) -> None:
         """Keeps layers in float32 when the network computes in float16 or int8: nothing of them is rounded.
 
-        That goes for weights and results. A layer together with the batch normalization and the activation behind it
+        That goes for weights and results. A layer together with the batch normalization and the activation after it
         counts as one in float16. In int8 such a layer reads and gives numbers; layers of integers that read its result
         need to know its integers (`quantize`). Model files hold it. `mpscnn.check_precision` finds the layers that need
         it in float16, `mpscnn.quantize` those in int8.
@@ -356,7 +356,7 @@ class Network(
             accumulate: "half": in float16, products of convolutions and dense layers are summed in halves, as a phone's
                 GPU may do (docs/precision.md). "auto", "float": in float32.
             winograd: False: the sums of each convolution's result are of its own window alone, so that a large input
-                costs the results beside it no accuracy (docs/precision.md). True: large 3x3 and 5x5 convolutions take
+                costs the results next to it no accuracy (docs/precision.md). True: large 3x3 and 5x5 convolutions take
                 Winograd's algorithm on the CPU. Metal, which chooses by itself, refuses False.
 
         Raises:
@@ -422,7 +422,7 @@ class Network(
 
         Args:
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
-                that are kept in float32; weights that are such integers already stay as they are). None: as they are in
+                that are kept in float32; weights that are such integers already stay unchanged). None: as they are in
                 a network that has 8-bit integers, so that it computes the same in every precision; else "float16".
                 Biases and batch norms stay float32.
             labels: names of the classes; None: the network's own, if it has any.

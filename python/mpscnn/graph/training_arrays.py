@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
 
-#: Of a box in front of the classes of an anchor, in predictions and targets of detectors.
+#: Of a box before the classes of an anchor, in predictions and targets of detectors.
 BOX_NUMBERS = 4
 
 
@@ -77,7 +77,7 @@ def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
 
 
 def prediction_shape(batch: int, extents: Sequence[int | None], labels: Any) -> tuple[int, ...]:
-    """The shape of a prediction for so many images, whose free extents (-1 or None) are those of the labels."""
+    """The shape of a prediction for this many images, whose free extents (-1 or None) are those of the labels."""
     known = [None if extent is None or extent < 0 else int(extent) for extent in extents]
     if None in known and not is_object_list(labels):
         given = array_of("labels", labels).shape[1:]

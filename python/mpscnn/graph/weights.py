@@ -226,7 +226,7 @@ def unpack_binary_weights(words: NDArray[np.uint32], channels: int) -> NDArray[n
     Args:
         words: uint32 [...][ceil(channels / 32)], for example [out][kernel height][kernel width][words]; bit i of
             word w, counted from the least significant one, is channel 32 * w + i; 1 stands for +1.
-        channels: input channels; bits behind the last are ignored.
+        channels: input channels; bits after the last are ignored.
 
     Raises WeightsError for other elements or another number of words. Returns [...][channels].
     """

@@ -29,8 +29,8 @@ class Separable:
     Attributes:
         kernel, stride: of the depthwise convolution.
         squeeze: whether there is squeeze and excitation between both.
-        activation: behind the first one; None: the network's.
-        linear: no activation behind the last one.
+        activation: after the first one; None: the network's.
+        linear: no activation after the last one.
         skips: adds its input where the shape stays.
     """
 
@@ -51,7 +51,7 @@ class Inverted:
         kernel, stride: of the depthwise convolution.
         expansion: how many times wider it is inside.
         squeeze: whether there is squeeze and excitation before the projection.
-        activation: behind all convolutions but the last; None: the network's.
+        activation: after all convolutions but the last; None: the network's.
         skips: adds its input where the shape stays.
     """
 
@@ -84,7 +84,7 @@ class Universal:
 
     Attributes:
         before: kernel of the depthwise convolution before the expansion; 0: none.
-        between: of that behind it; 0: none.
+        between: of that after it; 0: none.
         stride: of the last of both.
         expansion: how many times wider it is inside.
         channels: of the result.
@@ -131,7 +131,7 @@ class BlockNetwork(Classifier):
         activation: of the network.
         squeezed: how many channels are left of a quarter of a block's in squeeze and excitation.
         squeeze_activation: in it; None: the block's.
-        head: where the last convolution is: before the pooling, behind it, or nowhere.
+        head: where the last convolution is: before the pooling, after it, or nowhere.
         features: of it.
     """
 

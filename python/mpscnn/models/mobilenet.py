@@ -122,7 +122,7 @@ def mobilenet_v2_blocks(
 
     Args:
         output_stride: how many times smaller the result is than `x`. Blocks whose strides would go beyond it have
-            stride 1, and those behind them dilated kernels instead, which see what they would have seen (Chen et al.
+            stride 1, and those after them dilated kernels instead, which see what they would have seen (Chen et al.
             2017, atrous convolution).
         divisor: widths are multiples of it.
     """
@@ -143,7 +143,7 @@ def mobilenet_v2_blocks(
 
 
 def mobilenet_v2_last(net: Network, x: Tensor, *, depth_multiplier: float = 1.0) -> Tensor:
-    """conv_last, the convolution of `mobilenet_v2` behind its blocks."""
+    """conv_last, the convolution of `mobilenet_v2` after its blocks."""
     channels = round_channels(1280 * max(1.0, depth_multiplier))
     return net.conv2d(x, channels, 1, activation="relu6", name="conv_last")
 

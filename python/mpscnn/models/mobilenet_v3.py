@@ -22,7 +22,7 @@ class Bottleneck:
         expanded: channels of it.
         channels: of the result.
         squeeze: whether there is squeeze and excitation.
-        activation: behind all convolutions but the last.
+        activation: after all convolutions but the last.
         stride: of the depthwise convolution.
     """
 

@@ -31,7 +31,7 @@ class SqueezeNet(Classifier):
 
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
         x = net.conv2d(x, self.channels, self.kernel, strides=2, activation="relu", name="features.0")
-        module = 2  # behind the convolution and its activation
+        module = 2  # after the convolution and its activation
         for number, (squeeze, expand) in enumerate(_FIRES):
             if number in self.pooled_before:
                 x = net.max_pool2d(x, 3, strides=2, ceil_mode=True, name=f"features.{module}")

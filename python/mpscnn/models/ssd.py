@@ -22,7 +22,7 @@ from mpscnn.vision.detector import DetectionHead
 
 _STRIDES = (16, 32, 64, 128, 256, 512)
 _ASPECT_RATIOS = (1.0, 2.0, 0.5, 3.0, 0.3333)  # as the published configurations round 1 / 3
-_EXTRA_CHANNELS = (512, 256, 256, 128)  # of the four maps behind the classifier's layers
+_EXTRA_CHANNELS = (512, 256, 256, 128)  # of the four maps after the classifier's layers
 _FIRST_SHAPES = 3
 _LEAST_EXTRA_CHANNELS = 16  # TensorFlow's min_depth of its SSD configurations
 

@@ -27,7 +27,7 @@ def ssdlite320_mobilenet_v3_large(
     """SSDLite on MobileNet V3-Large: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> boxes and scores.
 
     Layers have the paths of torchvision's modules as names: backbone.features.0.<b>, those of `mobilenet_v3_large` up
-    to the expansion of block 13, backbone.features.1.<b> those behind it, backbone.extra.<m>, and for each of six maps
+    to the expansion of block 13, backbone.features.1.<b> those after it, backbone.extra.<m>, and for each of six maps
     head.classification_head.module_list.<m> and head.regression_head.module_list.<m>. Outputs, the raw heads: boxes
     (n, anchors, 4), the numbers x, y, width, height relative to the anchor, and scores (n, anchors, classes + 1),
     logits, the background first. 320 x 320 pixels have 3234 anchors. The network's `detection` says how they become
@@ -67,7 +67,7 @@ def ssdlite320_mobilenet_v3_large(
 
 
 def _renamed(name: str) -> str:
-    """torchvision cuts the backbone in two behind the expansion of a block."""
+    """torchvision cuts the backbone in two after the expansion of a block."""
     _, block, *rest = name.split(".", 2)
     if int(block) < _SPLIT:
         return ".".join(("backbone.features.0", block, *rest))

@@ -20,7 +20,7 @@ class MPSNNImageNode:
         label: the input's name in the network.
 
     Attributes:
-        export_from_graph: whether the graph gives this image beside its result.
+        export_from_graph: whether the graph gives this image next to its result.
     """
 
     def __init__(self, shape: Sequence[int], *, label: str = "image") -> None:

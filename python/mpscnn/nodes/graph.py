@@ -15,7 +15,7 @@ class MPSNNGraph:
     """All nodes that a result needs, as MPSNNGraph.
 
     Args:
-        result_image: the image wanted, or several. Images with `export_from_graph` become outputs behind them.
+        result_image: the image wanted, or several. Images with `export_from_graph` become outputs after them.
         name: of the network.
 
     Attributes:
@@ -60,7 +60,7 @@ class MPSNNGraph:
 
 
 def _in_order(wanted: Sequence[MPSNNImageNode]) -> tuple[list[FilterNode], list[MPSNNImageNode]]:
-    """The nodes that the images need, each behind those that it reads; and the inputs."""
+    """The nodes that the images need, each after those that it reads; and the inputs."""
     nodes: list[FilterNode] = []
     inputs: list[MPSNNImageNode] = []
     done: set[int] = set()

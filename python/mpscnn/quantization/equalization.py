@@ -2,7 +2,7 @@
 
 A channel's numbers are divided by a factor in the layer that computes them, and multiplied by it in the only layer that
 reads them. That changes nothing where the activation between the two is none or relu. Relu6 and clamp have limits that
-would move along, one for each channel, which integers do not have: such pairs are left as they are.
+would move along, one for each channel, which integers do not have: such pairs are left unchanged.
 """
 
 from __future__ import annotations

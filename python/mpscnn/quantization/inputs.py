@@ -37,7 +37,7 @@ def count_of(given: Given) -> int:
 
 
 def batches(images: Sequence[Given]) -> Iterator[Given]:
-    """Images of one size, several at once where they are small."""
+    """Images of one size, several at a time where they are small."""
     waiting: list[Given] = []
     for image in (one for given in images for one in _one_by_one(given)):
         size = (len(waiting) + 1) * sum(array.size for array in image.values())

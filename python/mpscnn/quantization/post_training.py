@@ -39,7 +39,7 @@ def quantize(
     the images, so a few hundred like those that the network is for are needed. `Network.save` keeps the integers.
 
     Args:
-        network: of floats, with its weights. It stays as it is.
+        network: of floats, with its weights. It stays unchanged.
         images: inputs (n, height, width, channels) or what the network takes, or photos where it says how a photo
             becomes its input (`Network.preprocess`). Of a network of several inputs mappings by their names, or
             sequences, of such.
@@ -47,7 +47,7 @@ def quantize(
         test_classes: the right class of each of these, for the accuracy of a classifier.
         keep_float: layers to keep in float32, besides those that the network keeps in float32 already
             (`Network.keep_float32`): those that lose most. A layer together with the batch normalization and the
-            activation behind it counts as one. Layers that integers do not have stay in float32, too; the report
+            activation after it counts as one. Layers that integers do not have stay in float32, too; the report
             names them.
         equalize: whether to equalise channels between layers (Nagel et al. 2019), where the activation between them is
             none or relu; None: where that makes the error of the results on `images` smaller.

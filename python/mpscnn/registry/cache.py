@@ -147,7 +147,7 @@ def exclusive(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A temporary file beside `path` that takes its place, complete and on disk, when the block succeeds.
+    """A temporary file next to `path` that takes its place, complete and on disk, when the block succeeds.
 
     The caller holds the lock of `path`, so a leftover of a killed process can be overwritten.
     """

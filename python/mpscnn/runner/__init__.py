@@ -1,1 +1,1 @@
-"""Many photos or arrays, several at once, results in order."""
+"""Many photos or arrays, several at a time, results in order."""

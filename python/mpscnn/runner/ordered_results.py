@@ -97,7 +97,7 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
             self._end_by(error)
 
     def _end_by(self, error: Exception) -> None:
-        """What the stream raised comes behind the results of the frames before, and then it is asked again."""
+        """What the stream raised comes after the results of the frames before, and then it is asked again."""
         if raised_by_signal_handler(error):
             raise error
         self.fail(error)

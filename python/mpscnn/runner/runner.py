@@ -1,4 +1,4 @@
-"""Many frames through one network: several at once, results in order."""
+"""Many frames through one network: several at a time, results in order."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class _Turn:
 
 
 class Runner(NoCopies, Generic[Result]):
-    """Keeps a device busy: runs several frames at once and gives their results in the order of submission.
+    """Keeps a device busy: runs several frames at a time and gives their results in the order of submission.
 
         with mpscnn.Runner(model, inflight=3) as runner:
             for result in runner.map(photos):

@@ -67,7 +67,7 @@ class ExplainedTensor:
             padded, or where the tensor lies within a wider one. None elsewhere.
         within: the tensor whose memory it is a part of, or shares; None for memory of its own.
         rows: that a chain keeps at once; None elsewhere, and where the pooling of a result decides.
-        panel_channels: about so many channels of these rows at once; None for all.
+        panel_channels: about this many channels of these rows at a time; None for all.
     """
 
     name: str

@@ -309,7 +309,7 @@ class Session(NoCopies):
     def run(self, x: Any, *, out: Any = None) -> Any:
         """Computes the outputs for `x`.
 
-        float32 and float16 arrays are read where they lie, whatever their strides. float64, byte-swapped and
+        float32 and float16 arrays are read in place, whatever their strides. float64, byte-swapped and
         unaligned arrays are converted once to float32; one number that `numpy.broadcast_to` repeats is copied.
         Anything with the buffer protocol or DLPack is taken; other element types are refused (photos go through
         `Model.predict` or `mpscnn.preprocess`). Signals, Ctrl-C among them, are seen when the run has ended.

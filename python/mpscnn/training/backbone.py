@@ -27,8 +27,8 @@ class Backbone:
 
     Args:
         network: a classifier: one image as input; its output is of a fully connected layer, or of a convolution that
-            has one pixel, perhaps with a softmax behind it.
-        learning: the last blocks have at least so many layers with weights; 0: none learns. They begin where one
+            has one pixel, perhaps with a softmax after it.
+        learning: the last blocks have at least this many layers with weights; 0: none learns. They begin where one
             tensor alone leads on.
 
     Attributes:
@@ -68,7 +68,7 @@ class Backbone:
         if learning == 0:
             return self.features
         learned = 0
-        needed: set[str] = {self.features}  # what the layers behind this place read, of before it
+        needed: set[str] = {self.features}  # what the layers after this place read, of before it
         for name in reversed(self._order):
             if needed == {name} and learned >= learning:
                 return str(name)

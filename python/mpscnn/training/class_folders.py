@@ -34,7 +34,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
     followed, as everywhere.
 
     Raises:
-        ImageError: it cannot be read; there is no class, or only one; a class has no photo; photos lie beside the
+        ImageError: it cannot be read; there is no class, or only one; a class has no photo; photos lie next to the
             classes; names of classes are not UTF-8, or differ by case or Unicode form only; or a link leads nowhere,
             back to a folder that it lies in, or to another class.
     """

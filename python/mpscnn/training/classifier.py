@@ -1,4 +1,4 @@
-"""A classifier of one's own photos: a backbone's features, a last layer on them, then the last blocks."""
+"""A classifier of your photos: a backbone's features, a last layer on them, then the last blocks."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class ClassifierOptions:
         epochs: of the last blocks, at most.
         batch_size: of these.
         views: of each photo, the first as it is.
-        learning: the last blocks have at least so many layers with weights; 0: the last layer alone learns.
+        learning: the last blocks have at least this many layers with weights; 0: the last layer alone learns.
         patience: epochs without a better one after which a phase ends.
         seed: of order, views and the split.
     """
@@ -208,7 +208,7 @@ class ClassifierTraining:
                 yield Progress("features", done, total)
 
     def _train_head(self) -> Iterator[Progress]:
-        """The last layer alone; it takes seconds, and begins anew after a stop on the way."""
+        """The last layer alone; it takes seconds, and begins again after a stop on the way."""
         if self._restore_head():
             return
         name = self._backbone.features

@@ -156,7 +156,7 @@ class _Layout:
         return round(height), max(round(width), 2)
 
     def place(self, height: int, width: int) -> tuple[int, int] | None:
-        """The top left corner of so much ink; None where there is no room."""
+        """The top left corner of this much ink; None where there is no room."""
         margin = round(BOX_MARGIN * height) + 1
         lowest, rightmost = PAGE_SIDE - margin - height, PAGE_SIDE - margin - width
         if rightmost < margin:

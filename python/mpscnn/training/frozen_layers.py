@@ -32,7 +32,7 @@ class FrozenLayers:
     missed: Mapping[str, int] = field(default_factory=dict)
 
     def changed(self, names: Iterable[str], updates: int) -> FrozenLayers:
-        """With these layers frozen after so many changes of the weights; its variables are those of before."""
+        """With these layers frozen after this many changes of the weights; its variables are those of before."""
         frozen, before = set(names), set(self.names)
         seen, missed = dict(self.seen), dict(self.missed)
         for layer in frozen - before:

@@ -48,7 +48,7 @@ class ImageFolder(EpochData):
         channels: of the inputs: 3, or 1 for gray.
 
     Raises:
-        ImageError: a folder that cannot be read or has fewer than two classes, a class without photos, photos beside
+        ImageError: a folder that cannot be read or has fewer than two classes, a class without photos, photos next to
             the classes, classes whose names differ by case or Unicode form only, links that go round, nowhere or to
             another class. ParameterError: an option out of range.
     """

@@ -16,7 +16,7 @@ from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 
 #: Losses whose labels are 0 to 1. Of floats that is not looked at, since it would take time.
 _OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
-#: What the multibox loss is told beside the parameters of its operation.
+#: What the multibox loss is reported next to the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
 

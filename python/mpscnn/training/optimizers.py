@@ -36,9 +36,9 @@ class Sgd(_Gradient):
         momentum: share of the moment that is kept; 0: none.
         nesterov: w = w - rate (g + momentum m) with m = momentum m + g.
         clip, minimum, maximum: limits of each element of a gradient.
-        rescale: factor of the gradient behind the limits.
+        rescale: factor of the gradient after the limits.
         regularization, regularization_scale: "l2" adds scale * w to the gradient, "l1" scale * sign(w).
-        weight_decay: share of the weights that a learning rate of 1 would take, beside the gradient.
+        weight_decay: share of the weights that a learning rate of 1 would take, next to the gradient.
         global_norm: largest norm of all gradients together, to which longer ones are scaled before all else; 0: none.
     """
 

@@ -32,7 +32,7 @@ _LOSS = {"kind": "multibox", "iou_threshold": 0.45, "min_negatives": 8, "box_wei
 
 @dataclass(frozen=True)
 class PageOptions:
-    """How long it learns: passes over so many new pages each, in batches."""
+    """How long it learns: passes over this many new pages each, in batches."""
 
     epochs: int = 8
     pages: int = 10_000

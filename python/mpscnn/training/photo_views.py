@@ -27,7 +27,7 @@ class Augmentation:
     Args:
         flip: share of the views that are mirrored.
         crop: least share of the photo's area that a view shows; 1: all of it.
-        aspect: a view is up to so many times as wide, or as high, for its height as the photo is.
+        aspect: a view is up to this many times as wide, or as high, for its height as the photo is.
         brightness, contrast, saturation: the largest change of each, as a share; 0: none.
 
     Raises:

@@ -79,7 +79,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a trainer is. One object, so that what a signal's handler raises comes before or behind a change."""
+    """How far a trainer is. One object, so that what a signal's handler raises comes before or after a change."""
 
     steps: int = 0
     epoch: int = 0

@@ -20,14 +20,14 @@ Schedule = Callable[[int], float]
 
 
 def cosine(rate: float, steps: int, *, last: float = 0.0) -> Schedule:
-    """From `rate` down to `last` in so many steps along half a cosine; then it stays (Loshchilov and Hutter 2017)."""
+    """From `rate` down to `last` in this many steps along half a cosine; then it stays (Loshchilov and Hutter 2017)."""
     _require_numbers(rate=rate, last=last)
     _require_steps("steps", steps)
     return Cosine(float(rate), _plain(steps), float(last))
 
 
 def steps(rate: float, every: int, factor: float = 0.1) -> Schedule:
-    """`rate`, multiplied by `factor` after every so many steps."""
+    """`rate`, multiplied by `factor` after every this many steps."""
     _require_numbers(rate=rate, factor=factor)
     _require_steps("every", every)
     return Steps(float(rate), _plain(every), float(factor))
@@ -101,7 +101,7 @@ class WarmUp:
 
 
 def _plain(count: float) -> Any:
-    """Python's own number, whole where it is: schedules behind a warm-up get whole steps."""
+    """Python's own number, whole where it is: schedules after a warm-up get whole steps."""
     return int(count) if int(count) == count else float(count)
 
 

@@ -72,7 +72,7 @@ class Trainer:
     waits until a step is made. In a process that was forked within a step it raises StateError instead.
 
     Args:
-        network: with one output, or those of a detector, and all its weights; it stays as it is. Where the output is a
+        network: with one output, or those of a detector, and all its weights; it stays unchanged. Where the output is a
             softmax and the loss "softmax_cross_entropy", the loss is of what the softmax reads.
         loss: one of the losses of `mpscnn.operations(training=True)`, or its parameters as a mapping with "kind". The
             kind "multibox" is the loss of a single-shot detector with a `detection`, whose scores are of the kind
@@ -83,7 +83,7 @@ class Trainer:
         threads: a number, or "auto": as many as the process may use. Bits do not depend on it.
         seed: of the order of the data and of dropout.
         frozen: layers whose weights stay, as names or patterns ("block_*").
-        accumulate: so many batches make one change of the weights, by the mean of their gradients.
+        accumulate: this many batches make one change of the weights, by the mean of their gradients.
         average: share that a moving average of the weights keeps at each change (0.999); 0: there is none.
         weighted: data and steps have weights of their losses as a third part.
         check_finite: each step looks at all that it computes, gradients too, which costs time.
@@ -188,7 +188,7 @@ class Trainer:
     ) -> Iterator[Epoch]:
         """Makes passes over the data until `epochs` have been made since the trainer was, and yields each.
 
-        Arrays are shuffled anew for each epoch, by the seed; the order of other iterables is their own. A trainer
+        Arrays are shuffled again for each epoch, by the seed; the order of other iterables is their own. A trainer
         that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches. With
         `accumulate` gradients are added beyond the end of an epoch; those that are left at the end of the last one
         wait for further steps.
@@ -459,7 +459,7 @@ class Trainer:
         step = Step(targets, prediction, weights, of_epoch, np.full(1, np.nan))
         with self._one_at_a_time:
             rate = rate_of(self._optimizer, self._updates)
-            # Ctrl-C may have been raised just behind the last step, which counts.
+            # Ctrl-C may have been raised just after the last step, which counts.
             self._position = replace(self._now, made=step)
             self._built.core.step(given, targets, rate, prediction, step.loss)
             self._position = self._now
@@ -480,7 +480,7 @@ class Trainer:
         return given, targets
 
     def _require_updates(self, epochs: int, steps: int) -> None:
-        """That so many steps, all of these epochs, change the weights."""
+        """That this many steps, all of these epochs, change the weights."""
         accumulate = self._options["accumulate"]
         if steps < accumulate:
             raise ParameterError(

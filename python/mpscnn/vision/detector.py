@@ -109,7 +109,7 @@ class Detector:
             boxes: (k, 4) left, top, right and bottom of each object, in fractions of the network's input; k may be 0.
             classes: (k,) numbers of their classes from 0 on, the background not counted.
             columns: of the network's scores, the background among them.
-            iou_threshold: an anchor that overlaps an object by as much learns it, beside the best anchor of each.
+            iou_threshold: an anchor that overlaps an object by as much learns it, next to the best anchor of each.
 
         Returns:
             (anchors, 4 + columns): the four numbers of each anchor's box, and 1 for its class; the background is the
@@ -149,7 +149,7 @@ class Detector:
 
         Args:
             boxes: (n, 4) or (1, n, 4), as the network gives them.
-            scores: (n, columns) or (1, n, columns), likewise.
+            scores: (n, columns) or (1, n, columns), in the same way.
             score_threshold, iou_threshold, max_detections: replace those of the settings.
             labels: names of the classes, the background not among them.
 

@@ -48,7 +48,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
         )
     try:
         elements = np.frombuffer(content, kind, offset=start).reshape(shape)
-    except ValueError as error:  # more axes than numpy has, or extents beside a zero that it cannot multiply
+    except ValueError as error:  # more axes than numpy has, or extents next to a zero that it cannot multiply
         raise ImageError(f"{name}: the header's {len(shape)} extents make no array: {error}") from error
     return elements.astype(kind.newbyteorder("="))
 

@@ -60,7 +60,7 @@ _USUAL_ORDERS = {1: "gray", 2: "gray_alpha", 3: "rgb", 4: "rgba"}
 class YuvImage:
     """A frame as cameras and video decoders give it: luma, and colour differences of each 2 x 2 pixels.
 
-    Accepted wherever a photo is. The arrays are read where they lie if the pixels of their rows lie side by side.
+    Accepted wherever a photo is. The arrays are read in place if the pixels of their rows lie side by side.
     docs/preprocessing.md says how RGB is made of it.
 
     Args:
@@ -334,7 +334,7 @@ def _decoding(name: str) -> Iterator[None]:
 
 
 def _photo(samples: Samples, name: str) -> Photo:
-    # After load(): PNG may have its EXIF block behind the pixels.
+    # After load(): PNG may have its EXIF block after the pixels.
     return Photo(samples.pixels, samples.format, _orientation(samples.image), name)
 
 

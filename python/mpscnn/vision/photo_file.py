@@ -26,7 +26,7 @@ __all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_give
 
 #: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
 MAX_PIXELS = 200_000_000
-#: JPEG's limit. Each row takes memory beside its pixels, so that a narrow picture may take far more than its size says.
+#: JPEG's limit. Each row takes memory besides its pixels, so a narrow picture may take far more than its size says.
 MAX_SIDE = 65_535
 
 #: Pillow's names of the formats that are read, and the modules of their decoders. None starts a process.
@@ -324,7 +324,7 @@ def _strict_class(name: str, factory: type[ImageFile], load: FunctionType) -> ty
     """
     from PIL import ImageFile, JpegImagePlugin
 
-    # Its factory looks for further pictures behind the first.
+    # Its factory looks for further pictures after the first.
     kind = JpegImagePlugin.JpegImageFile if name == "JPEG" else factory
     names = {**vars(ImageFile), "LOAD_TRUNCATED_IMAGES": False}
     strict = FunctionType(load.__code__, names, "load", load.__defaults__, load.__closure__)

@@ -85,7 +85,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
 
         Args:
             photo: the one that was classified, see `mpscnn.photo.open_photo`; None: as it was given to the model.
-            count: at most so many classes.
+            count: at most this many classes.
 
         Raises:
             ImageError: the photo cannot be read any more, or the result keeps none and none is given. ParameterError: a

@@ -89,7 +89,7 @@ class Segmentation(PhotoResult):
     def draw(self, photo: Any = None, *, opacity: float = 0.6, legend: bool = True) -> PillowImage.Image:
         """The photo with its classes in colours, and a legend below.
 
-        Pascal VOC's colours. The class "background" and unseen pixels stay as they are.
+        Pascal VOC's colours. The class "background" and unseen pixels stay unchanged.
 
         Args:
             photo: the one that was segmented, see `mpscnn.photo.open_photo`; None: as it was given to the model, or

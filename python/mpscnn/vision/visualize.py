@@ -176,7 +176,7 @@ class _Drawable(Protocol):
 
 
 def html_result(result: _Drawable, table: str) -> str:
-    """The result's picture above the table; of a photo that cannot be read any more it says so instead."""
+    """The result's picture above the table; of a photo that cannot be read any more it reports it instead."""
     try:
         picture = html_picture(result.draw())
     except (ImageError, ShapeError) as error:
@@ -185,7 +185,7 @@ def html_result(result: _Drawable, table: str) -> str:
 
 
 def channels_picture(values: NDArray[Any]) -> PillowImage.Image:
-    """What a layer sees, channel beside channel: the layer's least value black, its greatest white.
+    """What a layer sees, channel next to channel: the layer's least value black, its greatest white.
 
     Args:
         values: (height, width, channels) of one photo, or another shape with the channels last.

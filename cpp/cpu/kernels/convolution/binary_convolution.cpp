@@ -1,5 +1,5 @@
 // Convolution of bits: an item turns the source rows it needs into bits, and counts, for each output pixel
-// and a vector of output channels at once, the bits in which window and weights differ (or agree).
+// and a vector of output channels at a time, the bits in which window and weights differ (or agree).
 //
 // Registers: for four pixels the counts of bits in bytes and in words, one vector of weights (a word of 32
 // inputs for each output). A word of inputs goes to all lanes. Bound by the counting of bits: a table lookup
@@ -49,7 +49,7 @@ inline std::size_t align_bytes(std::int64_t bytes) {
     return static_cast<std::size_t>((bytes + 63) / 64 * 64);
 }
 
-/// Bytes of the parts of a BitImage of so many rows.
+/// Bytes of the parts of a BitImage of this many rows.
 struct BitImageSize {
     std::size_t outside, bits, nan;
 

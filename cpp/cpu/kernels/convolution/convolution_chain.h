@@ -3,10 +3,10 @@
 // Several convolutions as one kernel: the rows of a band pass through all of them while they are in the
 // L2.
 //
-// What a stage hands to the next one lies in the worker's scratch. In front of a depthwise stage it is a
+// What a stage hands to the next one lies in the worker's scratch. Before a depthwise stage it is a
 // ring of rows, since windows of neighbouring bands overlap: a worker that goes on with the next band
-// computes new rows only. In front of a pointwise stage it is the band's rows. A matrix product and the
-// depthwise stage behind it take turns panel by panel of channels, whose rows then are in L1 or L2; inputs
+// computes new rows only. Before a pointwise stage it is the band's rows. A matrix product and the
+// depthwise stage after it take turns panel by panel of channels, whose rows then are in L1 or L2; inputs
 // that would not stay there between two panels' weights pass in blocks of pixels. The inner kernels are those
 // of the single convolutions, which read and write parts of tensors as they do tensors.
 //
@@ -43,13 +43,13 @@ struct ChainRows {
     Range rows;             ///< without those that the band above has left
     std::int64_t first_row; ///< of those that the next stage needs
     int pieces;
-    ChainPiece piece[2]; ///< a ring of rows begins anew once
+    ChainPiece piece[2]; ///< a ring of rows begins again once
 };
 
 struct ChainPlan {
     ChainBands bands; ///< of an image
     std::int64_t panel_items;
-    ChainBuffer buffer[ChainTask::max_stages]; ///< behind each stage but the last
+    ChainBuffer buffer[ChainTask::max_stages]; ///< after each stage but the last
     std::size_t tiles;                         ///< offset in scratch
     std::size_t scratch_bytes;
     const ChainRows *rows; ///< see rows_of_band()
@@ -328,7 +328,7 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     plan.prefetches = outgrows_l2(task.source.height * task.source.row_stride, planning.caches);
     plan.l2_inputs = l2_inputs(planning.caches);
     ChainPlanner<V> planner(task, plan, planning);
-    std::int64_t next_row[ChainTask::max_stages] = {}; // behind those of the bands so far
+    std::int64_t next_row[ChainTask::max_stages] = {}; // after those of the bands so far
     for (std::int64_t band = 0; band < plan.bands.count; ++band) {
         constexpr std::int64_t none[ChainTask::max_stages] = {};
         const Range own = band_rows(task, plan.bands, band);

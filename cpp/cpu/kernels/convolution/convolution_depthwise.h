@@ -48,7 +48,7 @@ template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int th
     return split;
 }
 
-/// The channel vectors of `columns` outputs, some at once: enough sums to hide the latency of an FMA.
+/// The channel vectors of `columns` outputs, some at a time: enough sums to hide the latency of an FMA.
 template <class V, int columns, bool partial>
 void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output) {
     constexpr int vectors = columns > 1 ? 2 : 4;

@@ -7,7 +7,7 @@
 // neighbours, read where they are. Where that would make many small tiles, windows are first gathered into
 // scratch instead. A work item is a block of tiles times a block of channel panels of one group.
 //
-// Registers and bound: those of gemm_tile.h and its variants. What limits it besides: tiles at borders, which
+// Registers and bound: those of gemm_tile.h and its variants. It is also limited by: tiles at borders, which
 // are smaller, and inputs and weights that come from the last-level cache.
 
 #include "cpu/kernels/convolution/convolution_gather.h"
@@ -26,7 +26,7 @@ struct GemmPlan : ProductCut {         ///< of a group
     std::int64_t depth, group_outputs; ///< inputs of a window; per group
     Algorithm algorithm;               ///< of those that are matrix products
     std::int64_t merged;               ///< as in ConvolutionShape
-    std::int64_t tile_rows;            ///< most pixels of a tile
+    std::int64_t tile_rows;            ///< largest number of pixels of a tile
     bool gathers;                      ///< into scratch, all windows
     std::int64_t gathered_pitch;
     int regions;
@@ -292,7 +292,7 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .ahead_tile = 0};
 }
 
-/// The panel with sums stored as they are: not results, but what these are made of.
+/// The panel with sums stored unchanged: not results, but what these are made of.
 inline ChannelPanel plain_sums(ChannelPanel panel) {
     static constexpr Epilogue none{};
     panel.epilogue = &none;
@@ -327,7 +327,7 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
             .variant = gemm_variant(*plan)};
 }
 
-/// The register block for tiles of so many rows.
+/// The register block for tiles of this many rows.
 template <class V>
 inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
     if constexpr (has_tiles<V>) {
@@ -364,7 +364,7 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
     }
 }
 
-/// Panels from `first` on for a tile of one pixel, several at once; returns the first one that is left.
+/// Panels from `first` on for a tile of one pixel, several at a time; returns the first one that is left.
 template <class V>
 inline std::int64_t multiply_pixel_panels(const ConvolutionTask &task, const GemmPlan &plan,
                                           std::int64_t group, Range panels, const PixelTile &tile) {

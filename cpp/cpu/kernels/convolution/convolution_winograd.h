@@ -11,7 +11,7 @@
 // stay in L2.
 //
 // Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
-// FMAs; what limits it: the transforms, about a quarter of the time, which wait for stores, and
+// FMAs; limited by: the transforms, about a quarter of the time, which wait for stores, and
 // weights of up to four times the memory.
 //
 // The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where

@@ -47,7 +47,7 @@ struct DepthwiseStrip {
     std::ptrdiff_t first_offset = 0; ///< first tap of the first output, from the row's start; may be negative
     Range taps{0, 0};                ///< tap columns of the strip, from first_offset, that lie in the source
     Range chunks{0, 0};
-    std::int64_t count = 1;  ///< so many of them one behind the other, alike, where can_repeat()
+    std::int64_t count = 1;  ///< this many of them one after the other, alike, where can_repeat()
     bool prefetches = false; ///< the source does not fit L1 and L2: ask for the next strip's pixels in time
 };
 
@@ -64,7 +64,7 @@ template <class V> struct DepthwiseOutput {
 /// weights.
 template <class V> inline constexpr int depthwise_strip_columns = V::registers >= 32 ? 7 : 4;
 
-/// Whether there are kernels for strips of so many columns: with wide ones 7, 4, 2 and 1.
+/// Whether there are kernels for strips of this many columns: with wide ones 7, 4, 2 and 1.
 template <class V> constexpr bool has_strip_columns(std::int64_t columns) {
     return depthwise_strip_columns<V> == 4 || columns == 7 || columns == 4 || columns == 2 || columns == 1;
 }
@@ -157,7 +157,7 @@ struct DepthwiseShape {
 /// In place of a number of tap columns outside the source: not known at compile time.
 inline constexpr int any_number = -1;
 
-/// The sums of rows x columns outputs, of one channel vector whose first tap lies `first` behind the sources'
+/// The sums of rows x columns outputs, of one channel vector whose first tap lies `first` after the sources'
 /// beginnings; tap columns are `step` apart. Walks over the source: a loaded vector serves all sums that
 /// contain it. Rows may be null unless `all_rows`. Of the tap columns, the first `outside_left` and the last
 /// `outside_right` are outside the source, at most kernel_width - 1 each; `taps` are inside.
@@ -264,9 +264,9 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     }
 }
 
-/// Generic fallback: a row of `columns` outputs, tap by tap, `vectors` channel vectors at once from the first
-/// of strip.chunks. All outputs have the same tap columns inside the source, [strip.taps) of the kernel. With
-/// `partial`, the only vector has fewer channels than lanes.
+/// Generic fallback: a row of `columns` outputs, tap by tap, `vectors` channel vectors at a time from the
+/// first of strip.chunks. All outputs have the same tap columns inside the source, [strip.taps) of the
+/// kernel. With `partial`, the only vector has fewer channels than lanes.
 template <class V, int columns, int vectors, bool partial>
 __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output,
                                              std::int64_t chunk) {

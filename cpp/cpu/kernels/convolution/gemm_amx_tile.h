@@ -7,7 +7,7 @@
 //
 // Registers: four tiles of sums, and one of inputs and one of weights for whole blocks of 16 pairs, another
 // two for the last pairs of a piece, whose rows are shorter: five loads for four products, which take 37 of
-// their 64 cycles. Bound by products where there are many inputs; what limits it: sums pass through L1 to
+// their 64 cycles. Bound by products where there are many inputs; limited by: sums pass through L1 to
 // their epilogue, and with few pixels weights come from memory.
 
 #include "cpu/isa/amx_tiles.h"

@@ -16,7 +16,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The most pixels of a tile: eight sums already hide how long an FMA takes.
+/// The largest number of pixels of a tile: eight sums already hide how long an FMA takes.
 template <class V> constexpr int max_dot_rows(int outputs) {
     const int rows = V::gemm_rows * V::gemm_vectors / (outputs * sum_vectors<V>);
     return rows < 1 ? 1 : rows < 8 ? rows : 8;

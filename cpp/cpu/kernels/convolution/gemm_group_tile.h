@@ -3,7 +3,7 @@
 // The register block of the matrix product for narrow groups, of `size` inputs and outputs each: `MR`
 // output pixels times one register of outputs, of several groups. An input is spread to the outputs of its
 // own group; no other group's weights are zero, since zero times NaN would be NaN. Bound by shuffles, one for
-// each product. What limits it besides: groups that fill no register leave its other lanes empty.
+// each product. It is also limited by: groups that fill no register leave its other lanes empty.
 
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution/gemm_tile.h"

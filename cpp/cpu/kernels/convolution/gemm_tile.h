@@ -29,7 +29,7 @@ namespace {
 struct PixelRun {
     std::int64_t rows, columns, length;
     std::ptrdiff_t row_stride, column_stride;
-    std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; behind each row
+    std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; after each row
     std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
     std::ptrdiff_t start_stride = 0; ///< the same for what sums start with: 0 for a bias
 };
@@ -65,7 +65,7 @@ struct ChannelPanel {
     const std::uint16_t *halves = nullptr; ///< the same as halves, in place of `weights`, if not null
     const float *bias;                     ///< or other numbers that sums start with
     std::int64_t channel;                  ///< first one
-    std::ptrdiff_t offset;                 ///< where it stands behind a tile's destination
+    std::ptrdiff_t offset;                 ///< where it stands after a tile's destination
     std::int64_t channels;                 ///< how many exist
     std::int64_t writable;                 ///< how many may be written
     const Epilogue *epilogue;
@@ -79,7 +79,7 @@ struct ChannelPanel {
     std::ptrdiff_t ahead_step, ahead_tile;
 };
 
-/// Where the element `offset` behind the first one of a tensor lies.
+/// Where the element `offset` after the first one of a tensor lies.
 template <class V, class Pointer>
 MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element element) {
     const bool half = has_bfloat16<V> && element == Element::bfloat16;
@@ -246,8 +246,8 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
-/// The most pixels of a tile for panels of `Vectors`. A single vector leaves registers for more, which it
-/// needs where there are too few sums to hide how long an FMA takes.
+/// The largest number of pixels of a tile for panels of `Vectors`. A single vector leaves registers for more,
+/// which it needs where there are too few sums to hide how long an FMA takes.
 template <class V, int Vectors> constexpr int max_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
 /// Computes a panel of `Vectors` for `count` tiles of `MR` pixels.

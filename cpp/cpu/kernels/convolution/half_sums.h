@@ -55,7 +55,7 @@ template <class V> struct HalvesByFloats {
 /// Registers of a panel.
 template <class H> inline constexpr int panel_registers = HalfWeights::panel / H::width;
 
-/// [rows][panel] sums of all taps. The inputs of a pixel lie `taps` numbers behind those of the one before
+/// [rows][panel] sums of all taps. The inputs of a pixel lie `taps` numbers after those of the one before
 /// it.
 template <class H, int rows>
 void sum_taps(const typename H::number *inputs, std::int64_t taps, const std::uint16_t *weights,
@@ -136,7 +136,7 @@ private:
             const Range own = all ? Range{0, of_group} : panels;
             for (std::int64_t i = own.begin; i < own.end; ++i) {
                 const std::int64_t index = group * of_group + i;
-                // The next group overwrites what is behind this one's outputs.
+                // The next group overwrites what is after this one's outputs.
                 sum_pixels<H>(pixels, inputs_, taps_,
                               weights_.weights.data() + index * taps_ * HalfWeights::panel,
                               weights_.bias.data() + index * HalfWeights::panel,

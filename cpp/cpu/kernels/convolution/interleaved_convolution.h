@@ -1,7 +1,7 @@
 #pragma once
 
 // Convolutions whose outputs are interleaved: each is a convolution of its own on a view that skips pixels,
-// computed and bound as convolution.h's are. What limits it: stores of single pixels.
+// computed and bound as convolution.h's are. Limited by: stores of single pixels.
 
 #include "cpu/kernels/convolution/convolution.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

@@ -2,7 +2,7 @@
 // second factor is brought into their order each time. A panel stays in L1 or L2 while all rows of an item
 // pass; reading it once to pack it takes a small part of the time that those rows take.
 //
-// Registers and bound: those of gemm_tile.h. What limits it: few rows, and few columns of the first factor.
+// Registers and bound: those of gemm_tile.h. Limited by: few rows, and few columns of the first factor.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/gemm_tile.h"

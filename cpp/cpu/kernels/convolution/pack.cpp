@@ -1,7 +1,7 @@
 // Weights that are a tensor, in the order in which kernels read them.
 //
 // Bound by memory: 8 bytes for each weight, twice that for the data gradient's where they must change places.
-// What limits it: kernels of few outputs or inputs, whose lines of memory are used in part.
+// Limited by: kernels of few outputs or inputs, whose lines of memory are used in part.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/convolution.h"

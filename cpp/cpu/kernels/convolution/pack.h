@@ -23,7 +23,7 @@ template <class V> inline std::int64_t round_up_to_width(std::int64_t channels) 
     return round_up(channels, V::width);
 }
 
-/// Panels of a group with so many outputs.
+/// Panels of a group with this many outputs.
 template <class V> inline std::int64_t panel_count(std::int64_t outputs) {
     const std::int64_t vectors = divide_up(outputs, V::width), full = vectors / V::gemm_vectors;
     const std::int64_t rest = vectors % V::gemm_vectors;
@@ -31,7 +31,7 @@ template <class V> inline std::int64_t panel_count(std::int64_t outputs) {
     return full + (rest > 0 && !joins_last);
 }
 
-/// First output of panel `index`, and one behind its last.
+/// First output of panel `index`, and one after its last.
 template <class V> inline Range panel_outputs(std::int64_t outputs, std::int64_t index) {
     const std::int64_t begin = index * V::gemm_vectors * V::width;
     const bool last = index + 1 == panel_count<V>(outputs);

@@ -10,7 +10,7 @@ namespace mpscnn::cpu {
 namespace {
 
 /// Floats ahead of a loop that are asked for. Processors look ahead too, but within a page of memory only,
-/// and hardly where several sources take turns or lie as far behind their pages' beginnings as the
+/// and hardly where several sources take turns or lie as far after their pages' beginnings as the
 /// destination does.
 inline constexpr std::int64_t stream_ahead = 512;
 

@@ -92,7 +92,7 @@ inline void even_out(ProductCut &cut, int threads) {
     });
 }
 
-/// Output rows after which a depthwise convolution's strips of two rows begin anew; cuts at multiples of it
+/// Output rows after which a depthwise convolution's strips of two rows begin again; cuts at multiples of it
 /// keep strips whole.
 inline std::int64_t depthwise_group_rows(const ConvolutionTask &task) { return 2 * task.vertical.dilation; }
 
@@ -104,7 +104,7 @@ inline std::int64_t source_rows(const ConvolutionTask &task, std::int64_t rows, 
     return min((rows - 1) * task.vertical.stride + window_rows(task), height);
 }
 
-/// The bands of a chain's result, as parts of units of so many rows.
+/// The bands of a chain's result, as parts of units of this many rows.
 struct ChainBands {
     std::int64_t unit, units, count;
 

@@ -95,7 +95,7 @@ MPSCNN_INLINE void combine_vectors(const ArithmeticBlock &block, const float *a,
     for (int v = 0; v < count; ++v) x[v] = clamp(x[v]);
 }
 
-/// Whole vectors of a pixel by fours. Returns the first channel behind them.
+/// Whole vectors of a pixel by fours. Returns the first channel after them.
 template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain>
 MPSCNN_INLINE std::int64_t combine_fours(const ArithmeticBlock &block, const float *a, const float *b,
                                          float *to, std::int64_t channels) {
@@ -173,7 +173,7 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     const BlockFunction combine = block_function<V>(task.kind, one_a, one_b);
     const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
     const bool simple = is_clamp(epilogue) && !epilogue.rounds && !(clamps && task.scaled);
-    // Any other epilogue follows on pieces so short that those behind them are on their way meanwhile.
+    // Any other epilogue follows on pieces so short that those after them are on their way meanwhile.
     constexpr std::int64_t piece = called_vectors * V::width;
     const std::int64_t pixel_floats = round_up(to.channels, V::width);
     const std::int64_t max_channels = simple ? to.channels : piece;

@@ -75,7 +75,7 @@ MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, cons
 }
 
 /// Stores values as they are for the channels [channels), by fours of whole vectors. Returns the first
-/// channel behind them.
+/// channel after them.
 template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value) {
     constexpr int block = 4;
@@ -89,8 +89,8 @@ MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value)
     return channel;
 }
 
-/// Whether an activation is called out of line, which is worth it for many vectors at once, and comes before
-/// any residual.
+/// Whether an activation is called out of line, which is worth it for many vectors at a time, and comes
+/// before any residual.
 MPSCNN_INLINE bool calls_activation(const Epilogue &epilogue) {
     return epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
 }
@@ -113,7 +113,7 @@ MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std:
 }
 
 /// Finishes, of one pixel, the vectors that may be stored whole, for an epilogue that calls_activation: in
-/// place, many vectors with each call. Returns the first channel behind them.
+/// place, many vectors with each call. Returns the first channel after them.
 template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilogue, float *out, Value value) {
     constexpr std::int64_t block = called_vectors * V::width;

@@ -1,4 +1,4 @@
-// Normalizations by the neighbourhood of each element: channels beside it, or pixels around it.
+// Normalizations by the neighbourhood of each element: channels next to it, or pixels around it.
 //
 // Sums over neighbouring channels double their length: log2(length) passes over a pixel's squares, which lie
 // in L1. Sums over pixels are first of columns, which the windows of a row share, then of
@@ -62,7 +62,7 @@ void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, s
 struct CentredTaps {
     std::int64_t centre;
     Range inside;               ///< of the source
-    std::int64_t before, after; ///< how many lie before and behind it
+    std::int64_t before, after; ///< how many lie before and after it
 
     MPSCNN_INLINE CentredTaps(const CentredAxis &axis, std::int64_t output, std::int64_t size)
         : centre(output + axis.offset) {

@@ -33,7 +33,7 @@ template <class V> struct NeighbourLayout {
                                   std::int64_t pixel_channels)
         : before(neighbours_before), channels(round_up(pixel_channels, V::width)),
           total(before + channels + neighbours_after + 2 * V::width) {}
-    /// With the sums behind them.
+    /// With the sums after them.
     MPSCNN_INLINE std::size_t bytes() const {
         return static_cast<std::size_t>(total + channels) * sizeof(float);
     }

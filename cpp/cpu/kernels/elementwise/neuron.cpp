@@ -1,5 +1,5 @@
 // Activation functions that other kernels call out of line: a call for some vectors at a time costs little
-// beside these functions, and every kernel's own code stays small.
+// next to these functions, and every kernel's own code stays small.
 //
 // Registers: two vectors side by side, whose chains of dependent operations overlap; polynomials'
 // coefficients come from memory. Bound by arithmetic: some ten operations (hard sigmoid 3, tanh and

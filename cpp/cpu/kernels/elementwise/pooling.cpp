@@ -2,7 +2,7 @@
 //
 // Registers: the states of pooling_reduction.h for several vectors of channels, which need not wait for each
 // other. Bound by loads, one for each tap and vector: windows that overlap read L1 again.
-// What limits it: few channels, which leave lanes empty, and sources that come from memory.
+// Limited by: few channels, which leave lanes empty, and sources that come from memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a batch normalization and the activation behind it made, of what they read: gradients need not keep
+// What a batch normalization and the activation after it made, of what they read: gradients need not keep
 // it.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -31,7 +31,7 @@ template <class V> struct ScaleAndShift {
                         normalization.has_beta ? normalization.beta.data : nullptr, channel, left) {}
 };
 
-/// Copies a tensor's pixels as they are behind the normalization.
+/// Copies a tensor's pixels as they are after the normalization.
 template <class V> class NormalizedCopy {
 public:
     /// Of the memory that it is given: any vector of channels can be read, wherever it begins.

@@ -2,7 +2,7 @@
 // that their error grows with the length of a piece plus the number of pieces, not with their product.
 //
 // Registers: four sums or maxima, which need not wait for each other; over channels, one vector for each of
-// as many pixels as there are lanes, whose lanes are then added up all at once. Bound by memory, 4 bytes for
+// as many pixels as there are lanes, whose lanes are then added up all together. Bound by memory, 4 bytes for
 // each element, or by loads where the source is cached.
 
 #include "cpu/isa/common_sums.h"

@@ -1,11 +1,11 @@
 // Softmax over the channels of each pixel, e^(x - maximum) / sum of these, and its logarithm.
 //
-// As many pixels at once as there are lanes: maxima, sums and logarithms of single pixels would each wait for
-// the one before. The exponentials stay in scratch between the passes.
+// As many pixels at a time as there are lanes: maxima, sums and logarithms of single pixels would each wait
+// for the one before. The exponentials stay in scratch between the passes.
 //
 // Registers: one vector of channels and the exponential's terms; the constants come from memory. Bound by
 // arithmetic: the exponential takes some 15 operations for each vector, the rest is two loads and a store.
-// What limits it: few channels, which leave lanes of a pixel's vector empty.
+// Limited by: few channels, which leave lanes of a pixel's vector empty.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"

@@ -2,7 +2,7 @@
 // threads: elements by pieces in float32, pieces in double.
 //
 // Registers: four sums of a vector of channels each, so that a line of memory is used up at once. Bound by
-// memory, 4 bytes for each element. What limits it: few channels, which leave lanes empty.
+// memory, 4 bytes for each element. Limited by: few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

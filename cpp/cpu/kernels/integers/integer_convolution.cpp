@@ -77,7 +77,7 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
                          static_cast<std::size_t>(rows * row_bytes) + widened * sizeof(std::int16_t));
 }
 
-/// A pixel of the result; the next one is behind it, in the next row or image.
+/// A pixel of the result; the next one is after it, in the next row or image.
 struct ResultPixel {
     std::int64_t image, y, x;
 
@@ -91,7 +91,7 @@ struct ResultPixel {
     }
 };
 
-/// `count` integers without the zero point. Up to `widened` - 1 more are written behind them, of as many
+/// `count` integers without the zero point. Up to `widened` - 1 more are written after them, of as many
 /// bytes, unless these lie behind `end`.
 MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int16_t zero,
                          const std::uint8_t *end, std::int16_t *to) {
@@ -104,7 +104,7 @@ MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int
     for (; k < count; ++k) to[k] = static_cast<std::int16_t>(bytes[k] - zero);
 }
 
-/// The inputs of a group that one output pixel reads; what lies behind them is overwritten.
+/// The inputs of a group that one output pixel reads; what lies after them is overwritten.
 MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const ResultPixel &pixel,
                                 std::int64_t group, const std::uint8_t *end, std::int16_t *row) {
     const ConstView &from = task.source;
@@ -273,7 +273,7 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
                                      task.vertical.dilation * from.row_stride,
                                      task.horizontal.dilation * from.pixel_stride, row.rows,
                                      taps_inside(task.horizontal, x, from.width)};
-        // What lies behind the last channels is multiplied by zero.
+        // What lies after the last channels is multiplied by zero.
         const bool is_whole = window.last() + channel + panels * panel_outputs <= end;
         const std::int64_t read = is_whole ? panels * panel_outputs : count;
         depthwise_sums<panels>(task, window, channel, read, sums);

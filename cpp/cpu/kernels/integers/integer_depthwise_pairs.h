@@ -195,7 +195,7 @@ private:
 MPSCNN_INLINE void depthwise_pairs(const IntegerConvolutionTask &task, std::int64_t image, Range rows) {
     constexpr std::int64_t panel = IntegerWeights::panel, max_bytes = 24 * 1024;
     const View &to = task.destination;
-    // What the panels of a pixel read lies in the same cache lines, which stay in L1 for so many rows.
+    // What the panels of a pixel read lies in the same cache lines, which stay in L1 for this many rows.
     const std::int64_t row_bytes = task.source.row_stride * task.vertical.stride,
                        at_once = clamped(max_bytes / max(row_bytes, 1), 1, rows.size());
     const std::int64_t most = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, most);

@@ -50,7 +50,7 @@ template <class ViewType> MPSCNN_INLINE bool has_even_pixels(const ViewType &vie
 MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const Planning &planning,
                                      const QuadBlock &block) {
     const View &to = task.destination;
-    constexpr std::int64_t behind = 64; // what is read and written behind a row
+    constexpr std::int64_t behind = 64; // what is read and written after a row
     QuadPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.copies = !reads_in_place(task);
@@ -70,7 +70,7 @@ MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const P
     return planning.keep(plan, plan.blocks * plan.panel_parts, static_cast<std::size_t>(scratch));
 }
 
-/// May write up to 63 bytes behind the last.
+/// May write up to 63 bytes after the last.
 MPSCNN_INLINE void copy_bytes(std::uint8_t *to, const std::uint8_t *from, std::int64_t count) {
 #if defined(__AVX512BW__)
     for (; count > 64; count -= 64, to += 64, from += 64) _mm512_storeu_si512(to, _mm512_loadu_si512(from));

@@ -33,7 +33,7 @@ void convert_rows(const ConversionTask &task, const WorkSplit::Item &item) {
         To *out = pixel_at<To>(to, item.image, y, 0);
         std::int64_t x = 0;
         if constexpr (has_bfloat16<V> && sizeof(To) == 2 && requires { V::spread(from, 0u); }) {
-            // Photos: whole vectors of pixels at once.
+            // Photos: whole vectors of pixels at a time.
             const std::int64_t pixels = V::width / to.channels;
             if (pixels > 1 && !joined && to.pixel_stride == to.channels && V::width % to.channels == 0 &&
                 source.pixel_stride == source.channels) {

@@ -6,7 +6,7 @@
 // tensor, as a rule, or the channels of a pixel.
 //
 // Registers: as many vectors of results as a kernel says, four where a function is short. Bound by memory, 4
-// bytes for each element of each tensor, unless the function is long. What limits it: pixels of few channels
+// bytes for each element of each tensor, unless the function is long. Limited by: pixels of few channels
 // with gaps between them, which leave lanes empty.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"

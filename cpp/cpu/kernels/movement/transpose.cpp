@@ -2,7 +2,7 @@
 // in the destination (its rows) decides everything: where it is one axis, runs are copied; else tiles of
 // lanes x lanes are transposed in registers, of floats; bytes are moved one by one.
 //
-// Registers: one tile. Bound by shuffles, four for each vector with 16 lanes, or by memory. What limits it:
+// Registers: one tile. Bound by shuffles, four for each vector with 16 lanes, or by memory. Limited by:
 // axes shorter than a vector, which leave lanes of a tile empty; the two of a shuffle of two groups have a
 // loop of their own.
 

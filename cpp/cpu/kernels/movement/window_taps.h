@@ -18,7 +18,7 @@ MPSCNN_INLINE std::int64_t window_span(const WindowAxis &axis) {
     return (axis.kernel - 1) * axis.dilation + 1;
 }
 
-/// First source position behind an output's window.
+/// First source position after an output's window.
 MPSCNN_INLINE std::int64_t window_end(const WindowAxis &axis, std::int64_t output) {
     return window_begin(axis, output) + window_span(axis);
 }

@@ -75,7 +75,7 @@ struct TapSelection {
     std::int64_t first = 0, step = 1, count = 0;
 };
 
-/// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, behind them
+/// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, after them
 /// the bias, zeros without one, each padded to full vectors, and for Algorithm::winograd the weights for
 /// plain products. For a convolution's data gradient, adjoint, `shape` is that of
 /// [inputs][rows][columns][outputs of a group] with some taps of the weights.
@@ -87,7 +87,7 @@ struct PackTask {
     bool is_adjoint = false;
     std::int64_t groups = 1;       ///< of the convolution, if adjoint
     TapSelection rows, columns;    ///< if adjoint
-    std::int64_t weights_size = 0; ///< floats of the destination: weights, and behind them the bias
+    std::int64_t weights_size = 0; ///< floats of the destination: weights, and after them the bias
     std::int64_t bias_size = 0;
 
     const char *kernel_name() const { return "pack"; }
@@ -109,7 +109,7 @@ struct ChainTask {
     bool has_residual[max_stages] = {}; ///< by stage
     ConstView residuals[max_stages];
     std::int64_t band_rows = 0; ///< of the result, computed at once; 0: all of an image
-    /// Outputs of a convolution that the depthwise one behind it takes over while they are in the
+    /// Outputs of a convolution that the depthwise one after it takes over while they are in the
     /// L1, before the convolution goes on to the next of its channels; 0: all.
     std::int64_t panel_channels = 0;
 

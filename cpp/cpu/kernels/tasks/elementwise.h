@@ -47,7 +47,7 @@ struct ConversionTask {
 };
 
 /// Copies the channels of several sources side by side: each pixel of the destination is written once, which
-/// a copy for each source would write in several passes. Channels between the sources are left as they are.
+/// a copy for each source would write in several passes. Channels between the sources are left unchanged.
 struct ConcatenationTask {
     static constexpr std::size_t max_others = 7;
 

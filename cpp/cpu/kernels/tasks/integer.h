@@ -25,10 +25,10 @@ struct IntegerWeights {
     std::int64_t groups = 1, inputs = 1, outputs = 1; ///< the latter two of one group
     std::int64_t taps = 1;
     /// Depthwise, one output for each input: [tap][channel]. Else for each group, panel and pair of inputs
-    /// [output][2], zeros behind the last input and output.
+    /// [output][2], zeros after the last input and output.
     const std::int16_t *values = nullptr;
     /// Instead, for kernels that multiply four bytes at a time, 8-bit integers. Inputs are `runs` of bytes
-    /// that lie side by side, zeros behind the last of each up to a multiple of 4: for each panel and four
+    /// that lie side by side, zeros after the last of each up to a multiple of 4: for each panel and four
     /// inputs [output][4]. Depthwise: for each panel two parts, which are added, of each part for four rows
     /// of the window and each of its columns [channel][4].
     const std::int8_t *quads = nullptr;
@@ -37,7 +37,7 @@ struct IntegerWeights {
     /// weights of one of the panel's steps. Null: nothing.
     const std::int32_t *rest_first = nullptr, *rest_steps = nullptr;
     const std::int8_t *rest_quads = nullptr;
-    /// Of each output; beside quads without what the source's zero point adds.
+    /// Of each output; next to quads without what the source's zero point adds.
     const std::int32_t *bias = nullptr;
 
     constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }
@@ -151,7 +151,7 @@ struct IntegerTableTask {
 };
 
 /// Bilinear, as TensorFlow Lite's reference kernels compute it: uint8 by float32 numbers, int8 by positions
-/// and weights with 10 bits behind the point.
+/// and weights with 10 bits after the point.
 struct IntegerResizeTask {
     ConstView source;
     View destination;

@@ -4,14 +4,14 @@
 
 namespace mpscnn::cpu {
 
-/// The source with its axes behind the batch in another order; rows may count several of them. Of floats or
+/// The source with its axes after the batch in another order; rows may count several of them. Of floats or
 /// bytes.
 struct TransposeTask {
     static constexpr int max_axes = 5;
 
     ConstView source;
     View destination;
-    int count = 0;                       ///< of axes behind the batch
+    int count = 0;                       ///< of axes after the batch
     std::int64_t extents[max_axes] = {}; ///< of the source
     int axes[max_axes] = {};             ///< the source's axis, from 0, for each of the destination
     /// Instead of an order of axes: channel k * groups + g comes from g * (channels / groups) + k.

@@ -59,7 +59,7 @@ struct Planning {
 /// One of the threads that share a task's items, as kernels see it.
 struct Worker {
     std::byte *scratch = nullptr;
-    /// Behind the last item that it has computed of this run of the task, if scratch is as this has left it.
+    /// After the last item that it has computed of this run of the task, if scratch is as this has left it.
     std::int64_t next_item = -1;
 };
 

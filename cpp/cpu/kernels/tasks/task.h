@@ -4,7 +4,7 @@
 //
 // A kernel is described by a plain task struct (what to compute, on which memory). `prepare` decides once how
 // the task is computed: into how many independent items it divides, how much scratch memory each worker
-// needs, and all that items would otherwise find out anew. `run` computes the items [begin, end). Items may
+// needs, and all that items would otherwise find out again. `run` computes the items [begin, end). Items may
 // run in any order on any thread: every output element is computed by exactly one item with a fixed order of
 // operations, so the bits do not depend on the split.
 

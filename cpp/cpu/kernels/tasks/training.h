@@ -14,7 +14,7 @@ struct SumTask {
     const char *kernel_name() const { return "sum"; }
 };
 
-/// A batch normalization and the activation behind it, a clamp if any, whose results are computed anew with
+/// A batch normalization and the activation after it, a clamp if any, whose results are computed again with
 /// the bits of the forward pass. Gradients read them so, or only where they lay between the limits: relu,
 /// relu6.
 struct NormalizationAnew {

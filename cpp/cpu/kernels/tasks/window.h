@@ -32,7 +32,7 @@ struct CrossChannelTask {
 };
 
 /// One axis of a window of stride 1: output o has its centre at source position o + offset and covers the
-/// positions from kernel / 2 before it to (kernel - 1) / 2 behind it.
+/// positions from kernel / 2 before it to (kernel - 1) / 2 after it.
 struct CentredAxis {
     std::int64_t kernel = 1, offset = 0;
 };

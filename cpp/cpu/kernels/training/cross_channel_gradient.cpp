@@ -2,7 +2,7 @@
 // result owes to its neighbours, as in local_normalization.cpp.
 //
 // Registers: one vector of channels and the power's terms. Bound by the power and the passes over a pixel's
-// channels in L1, two times log2(length) of them. What limits it: few channels, which leave lanes empty.
+// channels in L1, two times log2(length) of them. Limited by: few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"

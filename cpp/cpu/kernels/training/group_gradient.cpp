@@ -2,7 +2,7 @@
 // channels (of each pixel): three passes over the input, for the mean, for the other sums and for the result.
 //
 // Registers: three sums of one vector of channels, pieces in float32 that are added in double. Bound by
-// memory or L2, 24 bytes for each element; a pixel's channels lie in L1. What limits it: groups of few
+// memory or L2, 24 bytes for each element; a pixel's channels lie in L1. Limited by: groups of few
 // channels in one image, which leave threads or lanes empty.
 
 #include "cpu/isa/instance.h"

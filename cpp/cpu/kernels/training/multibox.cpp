@@ -2,7 +2,7 @@
 // then anchor by anchor.
 //
 // Registers: one sum of cross entropy, or one vector of gradients. Bound by memory, 8 to 12 bytes for each
-// number of the prediction. What limits it: few classes, which leave lanes of an anchor's vector empty.
+// number of the prediction. Limited by: few classes, which leave lanes of an anchor's vector empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -12,7 +12,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Numbers of the box in front of an anchor's classes.
+/// Numbers of the box before an anchor's classes.
 constexpr std::int64_t box_numbers = 4;
 
 /// Where a logit was NaN all logarithms are, and so is this, without a label too.

@@ -3,7 +3,7 @@
 //
 // Registers: element_runs.h with four vectors of results for the functions of few instructions, else with
 // one. Bound by memory, 12 bytes for each element (16 of PReLU), or by arithmetic: 15 to 60 operations for
-// each vector of the functions with exponentials. What limits these: one chain of dependent operations at a
+// each vector of the functions with exponentials. Limited by: one chain of dependent operations at a
 // time.
 
 #include "cpu/isa/instance.h"

@@ -3,7 +3,7 @@
 //
 // Registers: two sums of a vector of channels over a few pixels; of the others they lie in L1. While they are
 // applied, the coefficients of a vector come from L1. Bound by memory: 8 bytes for each element of the sums,
-// 12 of the pass that applies them. What limits it: few channels, which leave lanes empty.
+// 12 of the pass that applies them. Limited by: few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -39,7 +39,7 @@ private:
     std::int64_t floats_;
 };
 
-/// Which gradients the activation behind the normalization lets through.
+/// Which gradients the activation after the normalization lets through.
 template <class V, bool applies> class Mask {
 public:
     static constexpr std::int64_t arrays = applies ? 2 : 0;

@@ -5,7 +5,7 @@
 //
 // Registers: what is left of a window's gradient, its result and one pixel, each one vector of channels.
 // Bound by memory, 12 bytes for each pixel and channel of an average, 16 of others; where windows overlap by
-// loads and stores, two for each tap. What limits it: few channels, which leave lanes empty.
+// loads and stores, two for each tap. Limited by: few channels, which leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -207,7 +207,7 @@ MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow
     }
 }
 
-/// The first position behind those that windows lying side by side read.
+/// The first position after those that windows lying side by side read.
 MPSCNN_INLINE std::int64_t covered(const PoolingTaps &last) { return last.first + last.count; }
 
 /// The windows of row y, as far as they reach `rows`.

@@ -2,7 +2,7 @@
 // sampled from. An item owns rows of pixels and takes the results that reach them, in their order.
 //
 // Registers: a vector of the gradient and one pixel. Bound by loads and stores, of bilinear samples four of
-// each for every vector of the gradient. What limits it: few channels, and pixels that wait for the store of
+// each for every vector of the gradient. Limited by: few channels, and pixels that wait for the store of
 // the result before.
 
 #include "cpu/isa/instance.h"

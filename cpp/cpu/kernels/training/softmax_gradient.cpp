@@ -1,7 +1,7 @@
 // Gradients of softmax and its logarithm: a sum over the channels of each pixel, then one pass over them.
 //
 // Registers: one sum, of pieces in float32 that are added in double, and one vector of results. Bound by
-// memory, 12 bytes for each element, or by the exponential of the logarithm. What limits it: few channels,
+// memory, 12 bytes for each element, or by the exponential of the logarithm. Limited by: few channels,
 // where a pixel waits for the sum of its lanes.
 
 #include "cpu/isa/instance.h"

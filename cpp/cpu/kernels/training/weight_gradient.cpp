@@ -17,7 +17,7 @@ Prepared weight_gradient_prepare(const WeightGradientTask &task, const Planning 
     plan.depthwise = channels == 1 && plan.outputs == 1 && task.groups > 1;
     const std::int64_t parts = task.destination.batch;
     if (plan.depthwise) {
-        // Sums of so many vectors stay in L1.
+        // Sums of this many vectors stay in L1.
         constexpr std::int64_t max_floats = 4096;
         const std::int64_t vectors = divide_up(from.channels, V::width);
         const std::int64_t most = clamped(max_floats / (plan.taps * V::width), 1, vectors);

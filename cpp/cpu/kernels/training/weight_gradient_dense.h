@@ -3,11 +3,11 @@
 // Weight gradients of dense and grouped convolutions: the inputs of a block of pixels' windows are brought
 // side by side ([pixels][taps]), unless they lie so already, then a tile of outputs x two vectors of taps is
 // summed over them in registers and added to the result. Both operands are read as they lie; nothing is
-// packed. What a batch normalization made of the inputs is computed anew while they are gathered, so that
+// packed. What a batch normalization made of the inputs is computed again while they are gathered, so that
 // training need not keep it.
 //
 // Registers: gemm_rows x 2 sums, two vectors of inputs, one gradient that is broadcast. Bound by arithmetic:
-// 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. What limits it: few outputs, and windows of few
+// 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. Limited by: few outputs, and windows of few
 // channels, which are gathered in short pieces.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
@@ -67,7 +67,7 @@ template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_fu
 struct PixelBlock {
     std::int64_t image, y, x; ///< of the first one
     std::int64_t pixels;
-    std::int64_t follow; ///< pixels to the next block of the same strip, 0 behind the last
+    std::int64_t follow; ///< pixels to the next block of the same strip, 0 after the last
 };
 
 /// Taps [taps) of the windows of a block's pixels, `pitch` apart, by copy(from, to, channel, how many).
@@ -161,7 +161,7 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
             };
         }
     }();
-    // Lanes behind the taps are read as well, and what scratch memory holds may be subnormal numbers, with
+    // Lanes after the taps are read as well, and what scratch memory holds may be subnormal numbers, with
     // which some processors multiply a hundred times as slowly.
     if (!plan.reads_source)
         for (std::int64_t p = 0; p < gradient_block; ++p)

@@ -3,7 +3,7 @@
 // Weight gradients of depthwise convolutions: a vector of channels of a strip of pixels at a time; of each
 // pixel its gradient is multiplied by the inputs of its window's rows, whose sums stay in registers for the
 // strip. The next vectors follow, so that lines of memory are used up at once. What a batch normalization
-// made of the inputs is computed anew, some rows at a time, and read from L2. Bound by memory: 8 bytes for
+// made of the inputs is computed again, some rows at a time, and read from L2. Bound by memory: 8 bytes for
 // each element.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
@@ -152,7 +152,7 @@ void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::
     }
 }
 
-/// Rows of an image of the source as they are behind the normalization, of some vectors of channels; as many
+/// Rows of an image of the source as they are after the normalization, of some vectors of channels; as many
 /// at a time as stay in L2.
 template <class V> class NormalizedRows {
 public:

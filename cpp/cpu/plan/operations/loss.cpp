@@ -81,7 +81,7 @@ Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::Los
     return softmax;
 }
 
-/// A step behind the operation's first one.
+/// A step after the operation's first one.
 Step &add_step(StepBuilder &builder, const FusedOperation &fused, Task task, const Region &source,
                const Region &destination) {
     Step &step = builder.begin(fused, std::move(task));

@@ -55,7 +55,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Res
     const Shape &input = builder.input_shape(fused), &output = builder.result_shape(fused);
     ResizeTask task = resize_task(resize, input, output);
     task.round_to_half = fused.rounds;
-    // Little of so much is cached when it is read, unless that is at once: BoundTask looks where it lies.
+    // Little of this much is cached when it is read, unless that is at once: BoundTask looks where it lies.
     // Last-level caches that keep more are so far away that reading lines before they are written costs more
     // than it saves.
     constexpr std::int64_t max_cached = 8 << 20;

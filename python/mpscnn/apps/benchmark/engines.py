@@ -1,4 +1,4 @@
-"""What is measured: mpscnn and the engines beside it, each on a network's file, all with the same few methods.
+"""What is measured: mpscnn and the engines next to it, each on a network's file, all with the same few methods.
 
 Only worker.py imports this, by its file name and in a process for one engine. Each engine is given what favours it:
 images in the order of its own kernels, the settings that were faster, memory for its results beforehand.

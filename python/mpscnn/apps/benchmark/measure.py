@@ -90,7 +90,7 @@ def measure(
 ) -> list[Measurement]:
     """Times mpscnn and its peers on one random input, interleaved, a few runs each.
 
-    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` says so, a
+    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` reports it, a
     quantised network in its integers, and otherwise in float32.
 
     Args:
@@ -103,7 +103,7 @@ def measure(
         turn: runs of one engine before the next one's turn.
         seed: of the input, uniform from -1 to 1.
         directory: where the engines' files are written, and taken from if they are there already.
-        failed: is told of a peer that cannot load the network or gives outputs of other shapes, which is then left out;
+        failed: called for a peer that cannot load the network or gives outputs of other shapes. The peer is left out;
             None: its error is raised.
 
     Raises:
@@ -135,7 +135,7 @@ def measure(
 
 @dataclass(frozen=True)
 class EngineSetup:
-    """What an engine is told."""
+    """What an engine is reported."""
 
     path: Path
     """The network, as `network_file` writes it."""

@@ -1,4 +1,4 @@
-"""The engines that are measured beside mpscnn: what each needs, and how it gets the network."""
+"""The engines that are measured next to mpscnn: what each needs, and how it gets the network."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ def _ncnn(subject: Subject, path: Path) -> None:
 
 
 def _with_resize(line: str, resizes: Iterator[PeerLayer]) -> str:
-    """ONNX' Resize, which pnnx leaves as it is, as ncnn's Interp."""
+    """ONNX' Resize, which pnnx leaves unchanged, as ncnn's Interp."""
     if line.split(maxsplit=1)[0] != "Resize":
         return line
     layer = next(resizes)

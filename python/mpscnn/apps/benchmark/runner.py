@@ -24,7 +24,7 @@ _FEWEST = 4  # images in a turn
 
 @dataclass(frozen=True)
 class RunnerMeasurement:
-    """A runner beside one session of one thread, on the same images."""
+    """A runner next to one session of one thread, on the same images."""
 
     device: str
     precision: PrecisionName

@@ -135,7 +135,7 @@ def convert(
     The raw files of Deep MNIST are read, too.
 
     The result is compared layer by layer with the file on its own engine, where that is installed. If they differ,
-    nothing is written, unless --force says so, and the exit code is 3.
+    nothing is written, unless --force reports it, and the exit code is 3.
 
     Several files are joined: each takes the outputs of the one before as its input.
 

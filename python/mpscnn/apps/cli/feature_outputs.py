@@ -23,7 +23,7 @@ from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Moment", "Output", "Pictures"]
 
-#: The array beside those of the layers: where each row comes from.
+#: The array next to those of the layers: where each row comes from.
 PHOTOS = "photos"
 #: Of a video the array of the frames' times.
 TIMES = "times"
@@ -139,7 +139,7 @@ class Pictures:
 class FrameLines:
     """A file with a line for each photo or frame: a JSON object, or comma-separated values.
 
-    Lines are written as they come, to a file beside it, which takes its place.
+    Lines are written as they come, to a file next to it, which takes its place.
     """
 
     def __init__(self, path: Path) -> None:

@@ -107,7 +107,7 @@ def features(
     FILE.npz has for each layer an array (photos, height, width, channels), or (photos, channels) when pooled,
     and "photos" with the paths. Of a video these are its name with the frame's number, and "times" has seconds.
     Lines have the numbers of each layer row by row, channels last, and of a video the frame and its time.
-    Pictures are as dark as a channel's values are small. Layers behind the last wanted one are not computed.
+    Pictures are as dark as a channel's values are small. Layers after the last wanted one are not computed.
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise11,pointwise13 --output features.npz
 

@@ -1,4 +1,4 @@
-"""`mpscnn info --set`: what a model file says beside its network."""
+"""`mpscnn info --set`: what a model file says next to its network."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ _INFORMATION = ("license", "source", "description")
 
 
 def change_model(model: str, settings: Sequence[str]) -> None:
-    """Writes a model file anew with other settings, each KEY=VALUE; its tensors stay as they are.
+    """Writes a model file again with other settings, each KEY=VALUE; its tensors stay unchanged.
 
     Raises:
         ParameterError: the name of a published model, or a file of another format. WeightsError, ParameterError: values
-            that do not fit the network; the file is then left as it is.
+            that do not fit the network; the file is then left unchanged.
     """
     chosen = dict(map(_split, settings))
     path = Path(model)

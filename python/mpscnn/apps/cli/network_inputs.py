@@ -20,7 +20,7 @@ from mpscnn.vision.photo_list import photo_paths
 
 
 def photos_of(given: list[str], most: int | None, *, option: str = "--images") -> list[str]:
-    """At most so many of the photos in files and folders, evenly spaced; warns of what cannot be read."""
+    """At most this many of the photos in files and folders, evenly spaced; warns of what cannot be read."""
     paths, failures = photo_paths(given)
     for failure in failures:
         warn(failure)

@@ -39,7 +39,7 @@ def cmake_directory() -> Path | None:
 
 
 def _directory_with(directory: str, file: str) -> Path | None:
-    # Beside the extension module: in an editable install that is not where the Python files are.
+    # Next to the extension module: in an editable install that is not where the Python files are.
     for root in (Path(mpscnn._core.__file__).resolve().parent, Path(mpscnn.__file__).resolve().parent):
         if (root / directory / file).is_file():
             return root / directory

@@ -71,7 +71,7 @@ def rows_on_machines(
     write: Callable[[Any], None] | None = None,
     **work: Any,
 ) -> Iterator[dict[str, Any]]:
-    """A row for each photo of a source, in order, beside a progress bar where their number is known.
+    """A row for each photo of a source, in order, next to a progress bar where their number is known.
 
     Args:
         write: called with each table of rows instead of giving those that have no error.

@@ -152,7 +152,7 @@ def train(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Make a classifier of one's own photos; or a reader or a detector of handwritten digits.
+    """Make a classifier of your photos; or a reader or a detector of handwritten digits.
 
     FOLDER has a folder of photos for each class, named like it. The features that the model computes are kept, a new
     last layer learns on them, then the last blocks. The best epoch by the validation's photos is written; Ctrl-C

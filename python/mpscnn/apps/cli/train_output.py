@@ -19,7 +19,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def own_output(output: Path) -> Iterator[None]:
-    """Holds a lock beside `output`, from which other commands see that it is being made.
+    """Holds a lock next to `output`, from which other commands see that it is being made.
 
     Raises:
         WeightsError: `output` cannot be written. StateError: another command makes it.

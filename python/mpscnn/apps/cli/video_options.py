@@ -99,7 +99,7 @@ def video_part(
 ) -> VideoPart | None:
     """What the arguments say if they name a video, which stands alone. None: they name photos.
 
-    A folder of photos is a video where an option of videos, or an output that is one, says so.
+    A folder of photos is a video where an option of videos, or an output that is one, reports it.
     """
     from mpscnn.apps.video.source import is_video
     from mpscnn.apps.video.writer import is_video_name
@@ -198,7 +198,7 @@ class _Rates:
 
 @contextmanager
 def status(results: Video[Any], part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
-    """Shows rates once at the end; if stderr is a terminal also on the way, beside a bar where the length is known.
+    """Shows rates once at the end; if stderr is a terminal also on the way, next to a bar where the length is known.
 
     Raises ParameterError if there was no frame.
     """

@@ -29,7 +29,7 @@ _SETTINGS = b"\x04"
 
 def import_ray() -> Any:
     """Ray with Ray Data. Raises UnsupportedError where either is not installed."""
-    # Of a cluster that this process starts: nothing is told to Ray's makers.
+    # Of a cluster that this process starts: nothing is reported to Ray's makers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray

@@ -134,7 +134,7 @@ class _NodeProgram:
         """A row for each photo."""
         with self._lock:
             self._running += 1
-            if self._compute is None:  # not when it is made: what fails here is told as it is
+            if self._compute is None:  # not when it is made: what fails here is reported as it is
                 self._compute = _Compute(self._pickled, self._work)
         try:
             return self._compute.table(table, self._pool)

@@ -64,7 +64,7 @@ def result_columns(task: str, layers: Sequence[str] = ()) -> Any:
 
 
 def kept_columns(source: Iterable[str], results: Iterable[str]) -> dict[str, str]:
-    """What the columns of a source are called beside those of results: where both have a name, "source_" is put before.
+    """Return the names of a source's columns next to those of results: a name that both have gets "source_" before it.
 
     Keys are the source's names.
     """

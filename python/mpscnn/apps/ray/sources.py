@@ -162,7 +162,7 @@ def _parquet_files(arguments: Sequence[str]) -> list[str]:
 
 
 def _columns_of_files(files: Sequence[str], photo: str | None, name: str | None) -> Columns:
-    """Which all of them must have. Looks at the end of each, so that damage is told before anything is computed."""
+    """Which all of them must have. Looks at the end of each, so that damage is reported before anything is computed."""
     found = None
     with ThreadPoolExecutor(_READERS) as readers:
         for path, schema in zip(files, readers.map(_parquet_schema, files), strict=True):

@@ -16,7 +16,7 @@ class QueueFullError(Exception):
 
 
 class NoRoomError(Exception):
-    """The budget has no room for so many bytes."""
+    """The budget has no room for this many bytes."""
 
 
 class RequestQueue:

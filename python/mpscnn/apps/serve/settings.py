@@ -94,7 +94,7 @@ class Settings:
 
     @property
     def held_tensor_bytes(self) -> int:
-        """Return the limit of the tensors and answers of all requests at once."""
+        """Return the limit of the tensors and answers of all requests at a time."""
         return 4 * self.max_tensor_bytes
 
     @property

@@ -71,7 +71,7 @@ class _Request(Struct, Generic[Tensors]):  # type: ignore[misc]
 
 @functools.cache
 def _decoder(inputs: int) -> msgspec.json.Decoder[Any]:
-    """Return a decoder of requests with so many inputs. It refuses one more before it makes an object of it."""
+    """Return a decoder of requests with this many inputs. It refuses one more before it makes an object of it."""
     return msgspec.json.Decoder(_Request[tuple[(_Tensor,) * inputs]])  # type: ignore[misc]
 
 

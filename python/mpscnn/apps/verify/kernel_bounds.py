@@ -65,7 +65,7 @@ def _moved(recipe: dict[str, Any], right: Arrays, rounding: float) -> Arrays:
     bounds: Arrays = {
         name: np.float32(rounding) * np.abs(values) + np.float32(1e-37) for name, values in right.items()
     }
-    for operand in range(len(recipe["sources"]) + 1):  # behind the sources, arrays of the kernel's own
+    for operand in range(len(recipe["sources"]) + 1):  # after the sources, arrays of the kernel's own
         above, below = (
             run_kernel(recipe, "cpu", _Moving(operand, sign * rounding, len(recipe["sources"])))
             for sign in (1.0, -1.0)

@@ -40,7 +40,7 @@ class Outcome:
 def run_cases(
     cases: Sequence[Case], device: str, environment: Mapping[str, str], time_limit: float
 ) -> list[Outcome]:
-    """Each case's outcome. After a crash a new process goes on behind the case; after a hang the rest is not run."""
+    """Each case's outcome. After a crash a new process goes on after the case; after a hang the rest is not run."""
     outcomes: list[Outcome | None] = [None] * len(cases)
     with tempfile.TemporaryDirectory(prefix="mpscnn_verify_") as folder:
         while (first := _first_open(outcomes)) is not None:

@@ -1,4 +1,4 @@
-"""How far results may lie from the exact ones: what each engine promises. The only place that says so.
+"""How far results may lie from the exact ones: what each engine promises. The only place that reports it.
 
 Linear operations: |y - reference| <= factor * eps * sum |w| |x|, which grows with the terms that were added up, not
 with the result. Everything else: units in the last place of the result. In float16 every layer is compared on inputs
@@ -66,7 +66,7 @@ class Promise:
         return bound
 
     def training_loss_bound(self, loss: float, step: int, *, half: bool = False) -> float:
-        """For the loss of a step of training, the first being 1, beside the CPU's in float32."""
+        """For the loss of a step of training, the first being 1, next to the CPU's in float32."""
         return step * (self.half_training_share if half else self.training_share) * (abs(loss) + 0.01)
 
     def neuron_bound(self, x: NDArray[Any], attributes: dict[str, Any], reference: NDArray[Any]) -> Any:

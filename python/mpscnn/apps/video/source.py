@@ -35,7 +35,7 @@ _TIME_LIMIT = 10.0
 _MICROSECONDS = 1_000_000
 #: Seconds by which times go back only where recordings were joined, or a camera's clock was set.
 _SET_BACK = 1.0
-#: Formats whose packets do not say every picture's time: behind a seek FFmpeg guesses times, and may be one off.
+#: Formats whose packets do not say every picture's time: after a seek FFmpeg guesses times, and may be one off.
 _INEXACT = ("mpeg",)
 _SUFFIXES = {
     *(".264", ".265", ".3g2", ".3gp", ".asf", ".avi", ".divx", ".dv", ".f4v", ".flv", ".h264", ".h265"),
@@ -332,7 +332,7 @@ class _Clock:
         self._next = 0.0
 
     def seconds(self, given: float | None) -> float:
-        """Of the next frame, whose time the source says so."""
+        """Of the next frame, whose time the source reports it."""
         if given is None:
             seconds = self._next
         else:

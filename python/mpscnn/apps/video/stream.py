@@ -115,7 +115,7 @@ def video(
             the N-th camera of this machine; or an address with rtsp:// or rtsps://.
         model: a `Model`, whose results are those of `Model.predict`, or a `FeatureExtractor`.
         inflight: frames computed at once, 1 to 32, see `Runner`.
-        every: of so many frames the first is taken, and the others are only decoded.
+        every: of this many frames the first is taken, and the others are only decoded.
         start: seconds since the video's beginning (of a live source since its first frame) before which frames are left
             out.
         end: seconds from which on they are.
@@ -126,7 +126,7 @@ def video(
         the iterator is closed or forgotten.
 
     Raises:
-        ImageError: it cannot be read, is empty, has no video; in the loop, behind the frames before: it is damaged, or
+        ImageError: it cannot be read, is empty, has no video; in the loop, after the frames before: it is damaged, or
             the camera went away. UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`). ParameterError: an
             argument out of its range, no such model. TypeError: an option that there is not.
     """

@@ -111,7 +111,7 @@ def _mxf_triplet(head: bytes, left: int) -> int | None:
 
 
 def _avi(file: BinaryIO, size: int) -> str | None:
-    """The lists of pictures, of which large files have several; without the index behind them none is missing."""
+    """The lists of pictures, of which large files have several; without the index after them none is missing."""
     place = 0
     while place + 12 <= size:
         file.seek(place)
@@ -156,7 +156,7 @@ def _asf(file: BinaryIO, size: int) -> str | None:
 
 
 def _jpegs(file: BinaryIO, size: int) -> str | None:
-    """Photos one behind the other. Within their data neither mark is there; some cameras leave the last one out."""
+    """Photos one after the other. Within their data neither mark is there; some cameras leave the last one out."""
     file.seek(max(0, size - _WINDOW))
     tail = file.read()
     last = tail.rfind(b"\xff\xd8\xff")

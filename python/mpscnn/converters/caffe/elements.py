@@ -50,7 +50,7 @@ def _prelu(g: Graph, layer: CaffeLayer) -> None:
 
 
 class _Chain:
-    """Operators one behind the other, of which the last one is the layer's result."""
+    """Operators one after the other, of which the last one is the layer's result."""
 
     def __init__(self, g: Graph, layer: CaffeLayer) -> None:
         self._g, self._layer = g, layer

@@ -75,7 +75,7 @@ def companions(path: Path) -> list[Path]:
 
 
 def read_caffe(paths: Sequence[Path]) -> CaffeFile:
-    """Reads the two files of a network, given in any order, or one beside which the other is found by its name.
+    """Reads the two files of a network, given in any order, or one next to which the other is found by its name.
 
     Raises WeightsError for a file that is missing, damaged or something else; UnsupportedError where one is not given.
     """

@@ -30,7 +30,7 @@ def _merged(c: Applied, pairwise: Pairwise) -> Tensor:
 
 
 def _of_one_rank(c: Applied, inputs: list[Tensor]) -> list[Tensor]:
-    """Inputs with fewer axes get axes of 1 behind the batch."""
+    """Inputs with fewer axes get axes of 1 after the batch."""
     rank = max(len(x.shape) for x in inputs)
     return [_expanded(c, x, rank) for x in inputs]
 

@@ -164,7 +164,7 @@ def is_keras_own(name: str) -> bool:
 
 
 def _sequential(config: Any, nesting: int) -> KerasModel:
-    """One layer behind the other, with an input in front if the file leaves it out."""
+    """One layer after the other, with an input in front if the file leaves it out."""
     layers = [_layer(one, nesting) for one in _entries(config)]
     general = config if isinstance(config, Mapping) else {}
     if layers[0].kind != "InputLayer":

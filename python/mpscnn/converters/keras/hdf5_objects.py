@@ -23,7 +23,7 @@ CONTINUATION, SYMBOLS, ATTRIBUTE_INFO = 16, 17, 21
 
 _MAX_NAME = 4096
 _SHARED = 2  # a message's flag: it is somewhere else
-# Headers, groups and texts are read so many times the file's size at most, whatever refers to them.
+# Headers, groups and texts are read this many times the file's size at most, whatever refers to them.
 _MAX_READ = 16
 _ALWAYS = 1_000_000
 
@@ -233,7 +233,7 @@ def _unpacked(form: str, data: bytes, offset: int = 0) -> tuple[int, ...]:
 def _indexed_elsewhere(data: bytes, counter: int) -> bool:
     """Whether links or attributes are in a heap of their own, as many of them are in newer files.
 
-    Its address is behind a counter of so many bytes, which need not be there.
+    Its address is after a counter of this many bytes, which need not be there.
     """
     flags = _unpacked("BB", data)[1]
     width = counter if flags & 1 else 0

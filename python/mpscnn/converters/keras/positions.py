@@ -21,7 +21,7 @@ def as_channels(
     """x with the axes along which the weights differ as its channels, the weights of each, and the way back.
 
     Each array's axes are the last ones of x, without the batch; an extent of 1 goes with any. Axes before the first one
-    along which an array differs stay as they are.
+    along which an array differs stay unchanged.
     """
     extents = x.shape[1:]
     rank = len(extents)

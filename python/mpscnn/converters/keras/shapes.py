@@ -105,7 +105,7 @@ def _resizing(c: Applied) -> Tensor:
 
 
 def _repeat_vector(c: Applied) -> Tensor:
-    """(n, features) -> (n, times, features): copies behind each other."""
+    """(n, features) -> (n, times, features): copies after each other."""
     x, times = c.x(), c.settings.whole("n", 1)
     features = math.prod(extent or 0 for extent in x.shape[1:])
     row = c.network.reshape(x, [1, 1, features], name=c.name("/row"))

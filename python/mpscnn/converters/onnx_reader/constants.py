@@ -23,11 +23,11 @@ from mpscnn.errors import UnsupportedError, WeightsError
 
 Array = NDArray[Any]
 
-# Constants of so many bytes that one layer reads are not kept beside the file.
+# Constants of this many bytes that one layer reads are not kept next to the file.
 _LARGE = 1 << 12
 # Matrices that move elements are in no file.
 _WEIGHTS_FREE = 1 << 28
-# A number of a list takes as much memory as so many elements, and as much time as so many operations.
+# A number of a list takes as much memory as this many elements, and as much time as this many operations.
 _OF_LIST = 8, 64
 # Evaluators of the package onnx that are kept, to be used again for nodes that do the same.
 _MOST_EVALUATORS = 256

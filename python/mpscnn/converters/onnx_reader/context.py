@@ -165,7 +165,7 @@ class Context:
         return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
 
     def names_of(self, node: Node) -> Callable[[str], str]:
-        """Gives the names of layers that a node becomes, by what is behind the node's own."""
+        """Gives the names of layers that a node becomes, by what is after the node's own."""
         return lambda suffix: self.layer_name(node, suffix)
 
     def _inserted_name(self, suffix: str) -> str:

@@ -135,7 +135,7 @@ def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
 
 
 def _centers(c: Context, count: int, *anchors: int) -> NDArray[np.float64] | None:
-    """The centres of YOLO's cells in fractions of the image, if there are so many boxes; else None.
+    """The centres of YOLO's cells in fractions of the image, if there are this many boxes; else None.
 
     `anchors`: how many boxes a cell may have.
     """

@@ -17,7 +17,7 @@ SUPPRESSIONS = frozenset(
         ),
     }
 )
-# What finds so many best elements, or all that are not 0: shapes that depend on the image.
+# What finds this many best elements, or all that are not 0: shapes that depend on the image.
 _SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
 # Of a detector: its boxes, and the maps that they are made of.
 _MOST_OUTPUTS = 8
@@ -37,7 +37,7 @@ def needed(file: OnnxFile, wanted: Sequence[str]) -> list[Node]:
 
 
 class Tail:
-    """The nodes that choose among boxes, and all behind them.
+    """The nodes that choose among boxes, and all after them.
 
     Args:
         file: the file.

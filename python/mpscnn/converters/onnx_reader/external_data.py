@@ -1,4 +1,4 @@
-"""Tensors of an ONNX file that are read when they are needed: from the file itself, or from files beside it."""
+"""Tensors of an ONNX file that are read when they are needed: from the file itself, or from files next to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _MOST_READ = 4
 
 
 class ExternalData:
-    """Reads tensors from files beside the ONNX file, up to a few times these files' size, and from the file itself.
+    """Reads tensors from files next to the ONNX file, up to a few times these files' size, and from the file itself.
 
     Args:
         model: the ONNX file. Nothing is read outside of its folder; where it is a link, as in the cache of Hugging

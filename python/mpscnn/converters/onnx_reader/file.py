@@ -63,7 +63,7 @@ class Node:
 
     @cached_property
     def attributes(self) -> dict[str, Any]:
-        """Python values; a graph and the like stay as they are."""
+        """Python values; a graph and the like stay unchanged."""
         import onnx
 
         return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.proto.attribute}
@@ -220,7 +220,7 @@ class OnnxFile:
         return array
 
     def external_files(self) -> list[Path]:
-        """The files in which tensors lie. Raises WeightsError for one that is not beside this file."""
+        """The files in which tensors lie. Raises WeightsError for one that is not next to this file."""
         import onnx
 
         outside = onnx.TensorProto.EXTERNAL

@@ -1,4 +1,4 @@
-"""The activation behind a layer, which becomes a part of it."""
+"""The activation after a layer, which becomes a part of it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpscnn.graph.layer_arguments import Activation
 
 
 def ending(c: Context, name: str) -> tuple[Activation, str]:
-    """The activation behind a result that nothing else reads, and the name of what it gives; else None and the name.
+    """The activation after a result that nothing else reads, and the name of what it gives; else None and the name.
 
     Limits of integers that this becomes are a part of it.
     """

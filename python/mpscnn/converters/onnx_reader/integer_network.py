@@ -62,7 +62,7 @@ def keep_integers(c: Context) -> None:
 
 
 def _is_limit(node: Node) -> bool:
-    """Whether a layer is the limits of a pair: rounding before them gives what rounding behind them does."""
+    """Whether a layer is the limits of a pair: rounding before them gives what rounding after them does."""
     return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "clamp")
 
 
@@ -133,7 +133,7 @@ class _Integers:
             name, source = node["name"], scales.get(node["inputs"][0])
             if name in scales or source is None or not keeps_integers(node):
                 continue
-            # What is computed anew is rounded once, to the integers behind it; moved elements are those before.
+            # What is computed again is rounded once, to the integers after it; moved elements are those before.
             if _moves(node, source) or pairs.get(name, source) == source:
                 scales[name] = source
         for name, pair in pairs.items():

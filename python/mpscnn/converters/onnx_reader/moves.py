@@ -220,7 +220,7 @@ def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[i
 
 
 def borders(c: Context, node: Node, rank: int) -> tuple[list[int], float]:
-    """Before and behind each axis, and what a constant border holds."""
+    """Before and after each axis, and what a constant border holds."""
     if c.file.opset < 11:
         pads, value = node.integers("pads"), node.number("value", 0.0)
     else:

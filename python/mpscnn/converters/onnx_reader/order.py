@@ -16,7 +16,7 @@ _MOST_SHOWN = 5
 
 
 def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
-    """Return the nodes, each behind those that it needs, otherwise as they are listed.
+    """Return the nodes, each after those that it needs, otherwise as they are listed.
 
     Args:
         nodes: in any order.

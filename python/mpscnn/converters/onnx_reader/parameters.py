@@ -16,7 +16,7 @@ from mpscnn.graph.network import Network
 _ARRANGING = frozenset(
     {"Cast", "CastLike", "Expand", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"}
 )
-# Operators that read the numbers of so many operands, and of others only what they are.
+# Operators that read the numbers of this many operands, and of others only what they are.
 _READ = {"CastLike": 1, "Shape": 0, "Size": 0}
 # Weights that training changes, by the layers' operations.
 _LEARNT_ROLES = ("weight", "bias", "gamma", "beta", "slope", "value")

@@ -1,4 +1,4 @@
-"""Parts of tensors, and tensors one behind the other."""
+"""Parts of tensors, and tensors one after the other."""
 
 from __future__ import annotations
 

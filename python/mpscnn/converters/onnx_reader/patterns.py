@@ -47,7 +47,7 @@ _X = Expression("x")
 
 
 def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activation, str, list[Node]] | None:
-    """The longest activation of a value that nodes behind it compute: it, its result, and the nodes.
+    """The longest activation of a value that nodes after it compute: it, its result, and the nodes.
 
     None where there is none, or where something else needs one of the values in between.
 

@@ -44,7 +44,7 @@ def within_integers(c: Context, activation: Activation, name: str) -> Activation
     """The activation of a layer with the limits of the integers that its result becomes, if nothing else reads it.
 
     Args:
-        activation: the layer's; another one than limits stays as it is.
+        activation: the layer's; another one than limits stays unchanged.
         name: of the layer's result.
     """
     user = c.only_user(name)
@@ -82,13 +82,13 @@ def note_integers(c: Context, value: Value, name: str) -> None:
 
 
 def _quantize(c: Context, node: Node) -> None:
-    """The value stays as it is; only its pair, which makes the same numbers floats again, may read it."""
+    """The value stays unchanged; only its pair, which makes the same numbers floats again, may read it."""
     source = node.inputs[0]
     c.quantized[node.outputs[0]] = Quantized(c.value(source), _grid(c, node), source in c.limited)
 
 
 def _dequantize(c: Context, node: Node) -> None:
-    """Behind a quantisation the value itself, within the limits of the integers."""
+    """After a quantisation the value itself, within the limits of the integers."""
     found = c.quantized.get(node.inputs[0])
     if found is None:
         raise UnsupportedError(

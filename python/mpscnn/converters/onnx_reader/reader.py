@@ -167,7 +167,7 @@ def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[
         return wanted, []
     heads = dict.fromkeys(name for node in tail.suppressions for name in node.inputs[:2])
     if any(name in tail.made for name in heads):
-        return wanted, []  # behind another choice: that is refused by name
+        return wanted, []  # after another choice: that is refused by name
     kept = [name for name in wanted if name not in tail.made and name not in heads]
     note = (
         f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
@@ -186,7 +186,7 @@ class _Input:
     extents: Extents  # the file's
     own: Extents  # the network's, without the batch
     axes: tuple[int, ...]  # the file's axis i is axis axes[i] of the network's
-    has_batch: bool = True  # whether the file's first axis is the batch; else its axes are those behind it
+    has_batch: bool = True  # whether the file's first axis is the batch; else its axes are those after it
 
     @property
     def layout(self) -> InputLayout:
@@ -364,7 +364,7 @@ class _Conversion:
         self._free_size = any(None in tensor.shape[1:] for tensor in context.network.inputs)
 
     def run(self) -> None:
-        """Constants first: layers look at those of the nodes behind them."""
+        """Constants first: layers look at those of the nodes after them."""
         early = {id(node) for node in self._nodes if self._compute_early(node)}
         for node in self._nodes:
             if id(node) in early:

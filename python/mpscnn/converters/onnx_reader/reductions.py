@@ -121,7 +121,7 @@ def _argument(c: Context, node: Node) -> None:
 
 
 def _softmax(c: Context, node: Node) -> None:
-    """Up to opset 12 over the axis and all behind it."""
+    """Up to opset 12 over the axis and all after it."""
     x = c.value(node.inputs[0])
     old = c.file.opset < 13
     axis = x.axis(node.integer("axis", 1 if old else -1))

@@ -9,7 +9,7 @@ from mpscnn.converters.onnx_reader.moves import axes_of, borders
 from mpscnn.errors import Error, UnsupportedError
 
 # x divided by (alpha * average of the squares + k) to the power of beta. The average is that of a window over the
-# channels, which an axis in front of them and a border of zeros make an axis of an image.
+# channels, which an axis before them and a border of zeros make an axis of an image.
 _NODES = (
     ("Mul", "Pow"),
     ("Unsqueeze", "Reshape"),

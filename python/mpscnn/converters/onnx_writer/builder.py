@@ -19,7 +19,7 @@ OPSET = 17
 IR_VERSION = 8
 #: Of files in which nodes say what layers they are parts of.
 PRODUCER = "mpscnn"
-#: Behind the name of a constant layer whose numbers nodes repeat.
+#: After the name of a constant layer whose numbers nodes repeat.
 VALUE = ".value"
 
 NCHW_FROM_NHWC = (0, 3, 1, 2)

@@ -57,7 +57,7 @@ class Integers:
         return self._read[value]
 
     def _through(self, result: str, value: str) -> str:
-        """A number that has become the nearest integer and a number again; without integers it stays as it is."""
+        """A number that has become the nearest integer and a number again; without integers it stays unchanged."""
         if value not in self._stated:
             return result
         if value not in self._constants:

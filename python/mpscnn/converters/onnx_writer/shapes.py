@@ -62,7 +62,7 @@ def part(layer: Layer) -> str:
         start = sides[first] % x.shape[axis]
         end = start + (layer.shape[axis] - 1) * step + (1 if step > 0 else -1)
         place = NCHW_FROM_NHWC.index(axis) if x.is_image else axis
-        # In front of the first element: -1 would be the last one.
+        # Before the first element: -1 would be the last one.
         values = (start, end if end >= 0 else -x.shape[axis] - 1, place, step)
         for role, value in zip(numbers, values, strict=True):
             numbers[role].append(value)

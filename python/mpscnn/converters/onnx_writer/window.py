@@ -32,7 +32,7 @@ class Axis:
 
     @property
     def after(self) -> int:
-        """Padding behind the input that makes `output` positions: as stated, but for ceil_mode, which reaches further.
+        """Padding after the input that makes `output` positions: as stated, but for ceil_mode, which reaches further.
 
         What is stated and not reached stays, since converters recognise padding that is alike on both sides.
         """
@@ -44,7 +44,7 @@ class Axis:
         return (self.output - 1) * self.stride + self.reach - self.size - self.before
 
     def counts(self, before: int, after: int) -> list[int]:
-        """For each output, the taps on the input widened by so many positions."""
+        """For each output, the taps on the input widened by this many positions."""
         starts = (output * self.stride - self.before for output in range(self.output))
         return [
             sum(-before <= start + tap * self.dilation < self.size + after for tap in range(self.kernel))

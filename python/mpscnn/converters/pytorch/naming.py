@@ -15,7 +15,7 @@ from mpscnn.graph.network import Network
 
 
 def torchvision_modules(network: Network, _: StateDict) -> dict[str, Module]:
-    """Layers have the names of the modules. A batch normalization is the next in a Sequential, or is named likewise."""
+    """Layers have the names of the modules. A batch normalization is the next in a Sequential, or has such a name."""
     return {layer: Module(layer, _neighbour(layer)) for layer in weighted_layers(network)}
 
 

@@ -15,7 +15,7 @@ def with_norms_apart(
 ) -> tuple[Network, dict[str, Module], Fit]:
     """A network whose weights are not set yet, with a layer for each batch normalization that the state dict has.
 
-    The activation goes behind it. A layer whose channels are multiplied once more, by a tensor of their own, stays
+    The activation goes after it. A layer whose channels are multiplied once more, by a tensor of their own, stays
     folded: the product is no batch normalization's.
 
     Returns:

@@ -31,7 +31,7 @@ _MOST_NESTED = 4
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 # Counters of training.
 _COUNTERS = ("num_batches_tracked", "n_averaged")
-# Tensors may share storages; a copy of each takes at most so many times the file.
+# Tensors may share storages; a copy of each takes at most this many times the file.
 _MAX_SHARING = 4
 
 

@@ -25,7 +25,7 @@ class Storage:
     Attributes:
         dtype: "float32", "float16", "bfloat16", "int64", ...
         elements: how many there are.
-        file, place: where their bytes are, which are read each time they are needed; where a file has them behind the
+        file, place: where their bytes are, which are read each time they are needed; where a file has them after the
             tensors, that is set later.
     """
 

@@ -29,7 +29,7 @@ class Module:
 
     Attributes:
         path: of the convolution or dense layer.
-        norm: of the batch normalization behind it, if the state dict has one there; "" where there is none.
+        norm: of the batch normalization after it, if the state dict has one there; "" where there is none.
         scale: of the tensor that multiplies the channels behind both; "" where there is none.
     """
 
@@ -43,7 +43,7 @@ class Fit:
     """How a state dict fits a network.
 
     Attributes:
-        norms: the batch normalization behind a layer, by the layer's name.
+        norms: the batch normalization after a layer, by the layer's name.
         differences: what does not fit, in words; empty if all does.
     """
 
@@ -119,7 +119,7 @@ def _name(module: Module, role: str) -> str:
 def _behind(
     state: StateDict, module: Module, norm: str | None, epsilons: Epsilons, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a module's products are multiplied by, and what is added then: by all that is behind them."""
+    """What a module's products are multiplied by, and what is added then: by all that is after them."""
     scale, offset = np.ones(channels), np.zeros(channels)
     if norm is not None:
         scale, offset = _scale_and_offset(state, norm, epsilons)

@@ -88,7 +88,7 @@ class OperatorReader:
         return index >= 0 and index not in self.values and self.constants.holds(index)
 
     def value(self, index: int) -> Tensor:
-        """The tensor (n, axes behind the batch) for one of the file, whose first axis must be the batch."""
+        """The tensor (n, axes after the batch) for one of the file, whose first axis must be the batch."""
         value = self.seen(index)
         if not value.has_batch_first:
             raise UnsupportedError(
@@ -206,7 +206,7 @@ class OperatorReader:
 
         Args:
             operator: of the file.
-            activation: the one that the file states. One that is more than limits stays as it is; the limits then
+            activation: the one that the file states. One that is more than limits stays unchanged; the limits then
                 follow as a layer.
         """
         index = operator.outputs[0]
@@ -310,7 +310,7 @@ class OperatorReader:
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
     def names_of(self, operator: FileOperator) -> Callable[[str], str]:
-        """Gives the names of layers that an operator becomes, by what is behind the operator's own."""
+        """Gives the names of layers that an operator becomes, by what is after the operator's own."""
         return lambda suffix: self.layer_name(operator, suffix)
 
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:

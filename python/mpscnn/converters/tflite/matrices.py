@@ -125,7 +125,7 @@ def _matrix_product(c: Reader, operator: FileOperator) -> None:
 
 
 def _repeated(c: Reader, a: Value, b: Value) -> list[Value]:
-    """Both with as many matrices: those of an axis of extent 1 behind the batch are repeated."""
+    """Both with as many matrices: those of an axis of extent 1 after the batch are repeated."""
     if a.rank != b.rank or None in (*a.shape, *b.shape):
         return [a, b]
     pairs = [(x or 1, y or 1) for x, y in zip(a.shape, b.shape, strict=True)]
@@ -138,7 +138,7 @@ def _repeated(c: Reader, a: Value, b: Value) -> list[Value]:
 
 
 def _running_sum(c: Reader, operator: FileOperator) -> None:
-    """Each element of an axis with all before it, or behind it: a product with ones and zeros."""
+    """Each element of an axis with all before it, or after it: a product with ones and zeros."""
     (axis,) = c.constants.integers(operator.inputs[1], "its axis")
     rank = c.seen(operator.inputs[0]).rank
     x, added = c.apart(operator.inputs[0])

@@ -1,7 +1,7 @@
 """What a TensorFlow Lite file's metadata say of photos and classes.
 
 They are a FlatBuffer of their own within the file, whose fields are those of tflite-support's metadata_schema.fbs; the
-labels are a text file in a zip archive behind the file's end.
+labels are a text file in a zip archive after the file's end.
 """
 
 from __future__ import annotations

@@ -64,7 +64,7 @@ def _extents(x: Value) -> list[int]:
 def _reshape_to(c: Reader, operator: FileOperator, x: Value, target: list[int]) -> None:
     """Another shape, of which an extent may be -1: what is left.
 
-    A layer where the batch stays first; only another view where elements are moved before it or behind it.
+    A layer where the batch stays first; only another view where elements are moved before it or after it.
     """
     free = None in x.shape
     target = [-1 if extent == static_shapes.FREE else extent for extent in target]

@@ -106,7 +106,7 @@ def _transposed_convolution(c: Reader, operator: FileOperator) -> None:
 
 
 def _space_to_batch(c: Reader, operator: FileOperator) -> None:
-    """With BATCH_TO_SPACE_ND behind a convolution it is that convolution's dilation, as older files write it."""
+    """With BATCH_TO_SPACE_ND after a convolution it is that convolution's dilation, as older files write it."""
     x = c.value(operator.inputs[0])
     block = c.constants.integers(operator.inputs[1], "its block")
     pads = c.constants.integers(operator.inputs[2], "its padding")

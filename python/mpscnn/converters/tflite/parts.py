@@ -1,4 +1,4 @@
-"""TensorFlow Lite's operators that take parts of tensors, repeat them, or put them one behind the other."""
+"""TensorFlow Lite's operators that take parts of tensors, repeat them, or put them one after the other."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def _repeats(x: Value, axis: int, wanted: int) -> int:
     return wanted
 
 
-# ---- One behind the other ----------------------------------------------------------------------------------
+# ---- One after the other ----------------------------------------------------------------------------------
 
 
 def _computed(c: Reader, indices: Sequence[int]) -> list[Value]:
