@@ -69,7 +69,7 @@ def replacing(
 ) -> Iterator[BinaryIO]:
     """A file next to `path` that is renamed when it is complete: a reader sees the old file or the whole new one.
 
-    Of a link the file that it names is replaced.
+    If the name is a link, the file that it names is replaced.
 
     Args:
         check: looks at the complete file, whose name it gets, before it takes its place.

@@ -75,7 +75,7 @@ class Engine(Protocol):
 
 
 #: What share of a layer's largest magnitude its result may differ by, if nobody says otherwise: sums in another order
-#: and roundings to the format, through many layers. Of integers it is a share of the L2 norm: they cut off what lies
+#: and roundings to the format, through many layers. For integers it is a share of the L2 norm: they cut off what lies
 #: outside a layer's range.
 TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1, "int8": 0.35}
 

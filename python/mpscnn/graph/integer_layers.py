@@ -18,7 +18,7 @@ from mpscnn.graph.slicing import shape_of_input
 Node = dict[str, Any]
 """A layer, as `Network.to_dict` has it."""
 
-#: Whose weights have an output each on their first axis.
+#: Layers whose weights have the outputs on the first axis.
 PRODUCTS = ("convolution", "fully_connected")
 #: Their results have the integers of what they read.
 _SAME_INTEGERS = {

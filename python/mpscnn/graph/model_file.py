@@ -117,7 +117,7 @@ def change_metadata(
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor as it goes into a file. Of large ones the elements are made when they are written."""
+    """A tensor as it goes into a file. Elements of large ones are made when they are written."""
 
     dtype: str
     shape: tuple[int, ...]

@@ -85,7 +85,7 @@ class LossDataDescriptor:
 
     @property
     def bytes_per_image(self) -> int:
-        """Of all rows: of an image, or with layout "chw" of one of its channels. Setting it raises UnsupportedError."""
+        """Bytes of an image, or with layout "chw" of one of its channels. Setting it raises UnsupportedError."""
         return int(self.data.shape[-3]) * self.bytes_per_row
 
     @bytes_per_image.setter

@@ -18,7 +18,7 @@ ComparisonName = Literal["equal", "not_equal", "less", "less_or_equal", "greater
 
 
 class KernelProperties(TypedDict, total=False):
-    """Of every kernel."""
+    """Properties of every kernel."""
 
     label: str
     clip_rect: Clip
@@ -28,7 +28,7 @@ class KernelProperties(TypedDict, total=False):
 
 
 class AnyEdgeProperties(KernelProperties, total=False):
-    """Of kernels with one source, but for what lies outside of it."""
+    """Properties of kernels with one source, but for what lies outside of it."""
 
     offset: Place
     source_feature_channel_offset: int
@@ -36,13 +36,13 @@ class AnyEdgeProperties(KernelProperties, total=False):
 
 
 class UnaryProperties(AnyEdgeProperties, total=False):
-    """Of kernels with one source."""
+    """Properties of kernels with one source."""
 
     edge_mode: EdgeName
 
 
 class BinaryProperties(KernelProperties, total=False):
-    """Of kernels with two sources."""
+    """Properties of kernels with two sources."""
 
     primary_offset: Place
     secondary_offset: Place
@@ -55,7 +55,7 @@ class BinaryProperties(KernelProperties, total=False):
 
 
 class GradientProperties(BinaryProperties, total=False):
-    """Of gradient kernels."""
+    """Properties of gradient kernels."""
 
     kernel_offset_x: int
     kernel_offset_y: int
@@ -63,39 +63,39 @@ class GradientProperties(BinaryProperties, total=False):
 
 
 class PoolingGradientProperties(GradientProperties, total=False):
-    """Of gradients of poolings."""
+    """Properties of gradients of poolings."""
 
     source_size: Extent | tuple[int, int] | None
 
 
 class PoolingAverageGradientProperties(PoolingGradientProperties, total=False):
-    """Of `PoolingAverageGradient`."""
+    """Properties of `PoolingAverageGradient`."""
 
     zero_pad_size_x: int
     zero_pad_size_y: int
 
 
 class BilinearGradientProperties(GradientProperties, total=False):
-    """Of `UpsamplingBilinearGradient`."""
+    """Properties of `UpsamplingBilinearGradient`."""
 
     align_corners: bool
 
 
 class PadGradientProperties(GradientProperties, total=False):
-    """Of `PadGradient`, whose padding sizes and edge mode are those of the `Pad`."""
+    """Properties of `PadGradient`, whose padding sizes and edge mode are those of the `Pad`."""
 
     padding_size_before: tuple[int, int, int]
     padding_size_after: tuple[int, int, int]
 
 
 class EpsilonGradientProperties(GradientProperties, total=False):
-    """Of gradients of normalizations by mean and variance."""
+    """Properties of gradients of normalizations by mean and variance."""
 
     epsilon: float
 
 
 class WindowNormalizationGradientProperties(GradientProperties, total=False):
-    """Of gradients of normalizations by what lies in a window."""
+    """Properties of gradients of normalizations by what lies in a window."""
 
     alpha: float
     beta: float
@@ -103,7 +103,7 @@ class WindowNormalizationGradientProperties(GradientProperties, total=False):
 
 
 class LocalContrastGradientProperties(WindowNormalizationGradientProperties, total=False):
-    """Of `LocalContrastNormalizationGradient`."""
+    """Properties of `LocalContrastNormalizationGradient`."""
 
     p0: float
     pm: float
@@ -111,38 +111,38 @@ class LocalContrastGradientProperties(WindowNormalizationGradientProperties, tot
 
 
 class DropoutGradientProperties(GradientProperties, total=False):
-    """Of `DropoutGradient`."""
+    """Properties of `DropoutGradient`."""
 
     mask_stride_in_pixels: tuple[int, int, int]
 
 
 class LabelProperties(TypedDict, total=False):
-    """Of kernels that take whole images."""
+    """Properties of kernels that take whole images."""
 
     label: str
     destination_image_allocator: Callable[..., Image]
 
 
 class LossGradientProperties(LabelProperties, total=False):
-    """Of `LossGradient`."""
+    """Properties of `LossGradient`."""
 
     compute_label_gradients: bool
 
 
 class BatchNormalizationGradientProperties(LabelProperties, total=False):
-    """Of the gradients of a batch normalization."""
+    """Properties of the gradients of a batch normalization."""
 
     epsilon: float
 
 
 class AdamProperties(LabelProperties, total=False):
-    """Of `OptimizerAdam`."""
+    """Properties of `OptimizerAdam`."""
 
     time_step: int
 
 
 class ArithmeticProperties(BinaryProperties, total=False):
-    """Of `Add` and others."""
+    """Properties of `Add` and others."""
 
     primary_scale: float
     secondary_scale: float
@@ -158,32 +158,32 @@ class ArithmeticProperties(BinaryProperties, total=False):
 
 
 class CompareProperties(ArithmeticProperties, total=False):
-    """Of `Compare`."""
+    """Properties of `Compare`."""
 
     threshold: float
 
 
 class ReduceUnaryProperties(UnaryProperties, total=False):
-    """Of reductions of one image."""
+    """Properties of reductions of one image."""
 
     clip_rect_source: Clip
 
 
 class ReduceSumProperties(ReduceUnaryProperties, total=False):
-    """Of `ReduceFeatureChannelsSum`."""
+    """Properties of `ReduceFeatureChannelsSum`."""
 
     weight: float
 
 
 class ReduceBinaryProperties(BinaryProperties, total=False):
-    """Of reductions of two images."""
+    """Properties of reductions of two images."""
 
     primary_source_clip_rect: Clip
     secondary_source_clip_rect: Clip
 
 
 class PadProperties(AnyEdgeProperties, total=False):
-    """Of `Pad`."""
+    """Properties of `Pad`."""
 
     edge_mode: EdgeName | Literal["mirror", "mirror_with_edge", "constant"]
     fill_value: float
@@ -191,45 +191,45 @@ class PadProperties(AnyEdgeProperties, total=False):
 
 
 class PoolingAverageProperties(UnaryProperties, total=False):
-    """Of `PoolingAverage`."""
+    """Properties of `PoolingAverage`."""
 
     zero_pad_size_x: int
     zero_pad_size_y: int
 
 
 class BilinearProperties(UnaryProperties, total=False):
-    """Of `UpsamplingBilinear` and `ResizeBilinear`."""
+    """Properties of `UpsamplingBilinear` and `ResizeBilinear`."""
 
     align_corners: bool
 
 
 class ScaleProperties(UnaryProperties, total=False):
-    """Of `ImageBilinearScale` and `ImageLanczosScale`."""
+    """Properties of `ImageBilinearScale` and `ImageLanczosScale`."""
 
     scale_transform: tuple[float, float, float, float] | None
 
 
 class TransposeProperties(UnaryProperties, total=False):
-    """Of `ConvolutionTranspose`."""
+    """Properties of `ConvolutionTranspose`."""
 
     kernel_offset_x: int
     kernel_offset_y: int
 
 
 class EpsilonProperties(UnaryProperties, total=False):
-    """Of normalizations by mean and variance."""
+    """Properties of normalizations by mean and variance."""
 
     epsilon: float
 
 
 class BatchNormalizationProperties(EpsilonProperties, total=False):
-    """Of `BatchNormalization`."""
+    """Properties of `BatchNormalization`."""
 
     number_of_feature_channels: int
 
 
 class WindowNormalizationProperties(UnaryProperties, total=False):
-    """Of normalizations by what lies in a window."""
+    """Properties of normalizations by what lies in a window."""
 
     alpha: float
     beta: float
@@ -237,7 +237,7 @@ class WindowNormalizationProperties(UnaryProperties, total=False):
 
 
 class LocalContrastProperties(WindowNormalizationProperties, total=False):
-    """Of `LocalContrastNormalization`."""
+    """Properties of `LocalContrastNormalization`."""
 
     p0: float
     pm: float
@@ -245,6 +245,6 @@ class LocalContrastProperties(WindowNormalizationProperties, total=False):
 
 
 class DropoutProperties(UnaryProperties, total=False):
-    """Of `Dropout`."""
+    """Properties of `Dropout`."""
 
     mask_stride_in_pixels: tuple[int, int, int]

@@ -127,7 +127,7 @@ class MobileNetV3(Classifier):
 
     @property
     def _activation(self) -> ActivationName:
-        """Of the first and the last layers."""
+        """Widths of the first and the last layers."""
         return "relu" if self.minimal else "hard_swish"
 
     def _scaled(self, channels: float) -> int:

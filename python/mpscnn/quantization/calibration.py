@@ -17,7 +17,7 @@ from mpscnn.quantization.ranges import Histogram
 
 @dataclass
 class Seen:
-    """Of one input or layer.
+    """The values seen at one input or layer.
 
     Args:
         histogram: of all its numbers.
@@ -55,7 +55,7 @@ class Computed:
         self._session = network.compile(device="cpu", outputs=self.names, **options).session()
 
     def run(self, batch: Given) -> dict[str, Array]:
-        """Of the inputs and all layers."""
+        """The values seen at the inputs and all layers."""
         found: Any = self._session.run(list(batch.values()))
         results = found if isinstance(found, dict) else {self.names[0]: found}
         return {**batch, **results}

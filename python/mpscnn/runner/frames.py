@@ -33,7 +33,7 @@ class FrameRun(ABC):
 
 
 def finish_frame(slot: _core.Frame) -> None:
-    """Of a frame that is done: makes its result, once. A signal's exception leaves the frame as it was."""
+    """Build the result of a finished frame, once. A signal's exception leaves the frame as it was."""
     finish = slot.finish
     if finish is None or slot.exception() is not None:
         return

@@ -33,13 +33,13 @@ class ProfileStep:
     kernel: str
     """The kernel: "depthwise 3x3/2" has a stride of 2; what is in parentheses tells its variants apart."""
     flops: int
-    """Of the layers' definitions, a multiply-accumulate counts as two; folded batch normalization has none."""
+    """FLOPs by the layers' definitions. A multiply-accumulate counts as two; folded batch normalization has none."""
     bytes: int
     """Of the tensors that it reads and writes and of its weights as they are packed, each counted once."""
     milliseconds: tuple[float, ...]
     """In each run."""
     share: float
-    """Of the time of all steps (minima), 0 to 1."""
+    """Share of the time of all steps (minima), 0 to 1."""
     peak: float | None
     """GFLOP/s that the session's threads reach by FMAs alone; None where that is not known."""
 
@@ -127,7 +127,7 @@ class Profile:
     instruction_set: str | None
     """In use on the processor; None on a GPU."""
     threads: int | None
-    """Of the session; None on a GPU."""
+    """Threads of the session; None on a GPU."""
     peak_of_one_thread: float | None
     """GFLOP/s of one thread that only multiplies and adds, measured in this process; None on a GPU."""
     peak: float | None
@@ -181,12 +181,12 @@ class Profile:
 
     @property
     def median(self) -> float:
-        """Of the runs, milliseconds."""
+        """The median of the runs in milliseconds."""
         return statistics.median(self.milliseconds)
 
     @property
     def flops(self) -> int:
-        """Of one run."""
+        """FLOPs of one run."""
         return sum(step.flops for step in self.steps)
 
     def by_kind(self) -> list[KindTotal]:

@@ -11,7 +11,7 @@ from mpscnn.runtime.program import Program, Session, thread_count
 
 
 class SessionPool:
-    """As many sessions of a program as callers have needed at once.
+    """Sessions of a program, one for each caller at the same time.
 
     Args:
         program: what the sessions run.

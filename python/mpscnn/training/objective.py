@@ -14,7 +14,7 @@ from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import BOX_NUMBERS, targets_of, weights_of
 from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 
-#: Losses whose labels are 0 to 1. Of floats that is not looked at, since it would take time.
+#: Losses whose labels are 0 to 1. Floats are not checked for that, since it would take time.
 _OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
 #: What the multibox loss is reported next to the parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")

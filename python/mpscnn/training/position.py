@@ -39,7 +39,7 @@ class Tally:
 
     @classmethod
     def stored(cls, numbers: Mapping[str, Any]) -> Tally:
-        """Of a checkpoint. Raises TypeError for what is no tally."""
+        """Return the tally of a checkpoint. Raises TypeError for what is no tally."""
         if not all(is_finite_number(number) for number in numbers.values()):
             raise TypeError(f"no tally: {numbers}")
         return cls(**numbers)
@@ -59,7 +59,7 @@ class Tally:
         self.answers += right.size
 
     def evaluated(self) -> Evaluated:
-        """Of all batches together."""
+        """The evaluation of all batches together."""
         if not self.batches:
             raise ParameterError("the data has no batch (an iterator gives its batches only once)")
         accuracy = self.right / self.answers if self.answers else float("nan")

@@ -47,7 +47,7 @@ class Detection:
     box: Box
     """In pixels of the photo as seen; of a `Detector` in fractions of the network's input."""
     index: int
-    """Of the class; the background, where the network has one, is not counted."""
+    """Number of the class. The background, if the network has one, is not counted."""
 
     def __repr__(self) -> str:
         edges = ", ".join(f"{edge:.4g}" for edge in self.box)

@@ -163,7 +163,7 @@ def open_photo(
 ) -> Photo:
     """Decodes a photo.
 
-    Of an animation the first frame is taken. An EXIF block that is damaged counts as absent.
+    The first frame of an animation is read. An EXIF block that is damaged counts as absent.
 
     Args:
         photo: a path; the bytes of an image file, or a binary file object with them; a Pillow image; a `YuvImage`; or

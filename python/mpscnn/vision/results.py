@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Classification", "Prediction"]
 
-#: Of classes in pictures and notebooks.
+#: Colours of classes in pictures and notebooks.
 _MOST_SHOWN = 5
 
 

@@ -27,7 +27,7 @@ class Engine(Protocol):
         """What is timed."""
 
     def outputs(self) -> Arrays:
-        """Of the last run, images as (n, height, width, channels)."""
+        """Results of the last run, images as (n, height, width, channels)."""
 
 
 class Mpscnn:
@@ -230,7 +230,7 @@ class Mnn:
 class Torch:
     """torch: a frozen TorchScript fused by oneDNN's graph compiler where that is right, images channels last.
 
-    Of what torch offers this was the fastest for MobileNetV2 on one thread: 3.4 ms, torch.compile with frozen weights
+    This was the fastest that torch offers for MobileNetV2 on one thread: 3.4 ms, torch.compile with frozen weights
     4.3 to 4.7, the script without the graph compiler and eager mode 8.0.
     """
 

@@ -36,7 +36,7 @@ class Peer:
 
 
 def version_of(engine: str) -> str:
-    """Of the installed package."""
+    """The version of the installed package."""
     return _core.version() if engine == "mpscnn" else importlib.metadata.version(PEERS[engine].distribution)
 
 

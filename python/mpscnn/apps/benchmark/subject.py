@@ -48,7 +48,7 @@ class Subject:
 
     @property
     def input_shape(self) -> tuple[int, ...]:
-        """Of one run. Raises ParameterError for networks with several inputs or a free size."""
+        """The shape of the input of one run. Raises ParameterError for networks with several inputs or a free size."""
         inputs = [tensor.name for tensor in self.network.inputs]
         if len(inputs) != 1:
             raise ParameterError(
@@ -78,7 +78,7 @@ class Subject:
 
     @property
     def flops(self) -> int:
-        """Of one run; a multiply-accumulate counts as two."""
+        """FLOPs of one run. A multiply-accumulate counts as two."""
         one_image: int = sum(layer["flops"] for layer in self.network.describe()["layers"])
         return self.batch * one_image
 

@@ -13,7 +13,7 @@ from mpscnn.runtime.library import devices as listed_devices
 def devices(as_json: JsonOption = False) -> None:
     """List what networks can be computed on here: what --device takes, with the precisions of each.
 
-    Of a device that cannot be used it says why.
+    It says why a device cannot be used.
 
     Example: mpscnn devices
     """

@@ -52,7 +52,7 @@ def _sides(network: Network) -> Size:
 
 
 def classes_of_photos(paths: Sequence[str], labels: Sequence[str]) -> list[int] | None:
-    """Of the folders in which the photos lie; None where one is not called like a class."""
+    """Classes from the folders of the photos; None if a folder is not named after a class."""
     if not paths or not labels:
         return None
     try:

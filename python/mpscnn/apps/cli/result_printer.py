@@ -18,7 +18,7 @@ __all__ = ["Answers", "Form", "form_of", "head_line", "of_photo"]
 
 
 class Form(Enum):
-    """Of what is printed."""
+    """The format of what is printed."""
 
     text = "text"
     json = "json"

@@ -16,7 +16,7 @@ from mpscnn.vision.photo_result import csv_text
 
 __all__ = ["ENDINGS", "check_output", "writer"]
 
-#: Of files that can be written.
+#: Suffixes of files that can be written.
 ENDINGS = (".parquet", ".jsonl", ".csv")
 
 

@@ -43,7 +43,7 @@ def _ulps(bound: str, promise: Promise) -> float:
 
 
 def _unit(values: NDArray[Any]) -> float:
-    """Of the last place of the largest."""
+    """Units in the last place of the largest result."""
     return FLOAT32_EPS * max(float(np.abs(values).max()), 1.0)
 
 

@@ -57,7 +57,7 @@ class _Run:
         self._results = recipe.get("results", ())
 
     def plain(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Of the images."""
+        """Run a kernel on images."""
         return {"result": self._kernel.encode(commands, *self._images)}
 
     def statistics(self, commands: CommandBuffer) -> dict[str, Any]:
@@ -69,7 +69,7 @@ class _Run:
         return {"result": user.encode(commands, source, batch_normalization_state=state)}
 
     def gradient(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Of a gradient and an image that the forward kernel read, with its state."""
+        """Run a gradient kernel on a gradient and an image of the forward kernel, with its state."""
         gradient, source = self._images
         state = self._forward.result_state(source)
         self._forward.encode(commands, source, destination_state=state)
@@ -80,7 +80,7 @@ class _Run:
         return results
 
     def batch_gradient(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Of a batch normalization by the statistics of its batch: gradients of gamma and beta, and of the image."""
+        """Run the gradients of a batch normalization by batch statistics: of gamma, beta and the image."""
         gradient, source = self._images
         channels = source.feature_channels
         forward = kernels.BatchNormalization(number_of_feature_channels=channels)
@@ -96,13 +96,13 @@ class _Run:
         }
 
     def loss(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Of a prediction and labels."""
+        """Run a loss on a prediction and labels."""
         prediction, labels = self._images
         given = kernels.LossLabels(labels)
         return {"result": self._kernel.encode(commands, prediction, given), "loss": lambda: given.loss}
 
     def optimizer(self, commands: CommandBuffer) -> dict[str, Any]:
-        """Of a gradient, values and moments: the new values and each new moment."""
+        """Run an optimizer on a gradient, values and moments. Return the new values and each new moment."""
         results: dict[str, Any] = {}
         for result in self._results:
             self._kernel.result = result

@@ -20,7 +20,7 @@ ELEMENTWISE = {
     for entry in operations()
     if any(parameter["name"] == "primary_scale" for parameter in entry["parameters"])
 }
-#: Sums of products of inputs and weights. Of magnitudes alone they give the sum of magnitudes.
+#: Sums of products of inputs and weights. For magnitudes alone they give the sum of magnitudes.
 _SUMS = ELEMENTWISE | {
     "binary_convolution",
     "binary_fully_connected",

@@ -41,7 +41,7 @@ class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
     ) -> None:
         self.source = source
         self._begun = False
-        # Of a live source one frame waits, the newest, so that results are of the present.
+        # A live source keeps only its newest frame waiting, so results are of the present.
         self._buffer: FrameBuffer[VideoFrame] = FrameBuffer(1 if source.live else inflight, source.live)
         self._results = _results(source, self._buffer, model, inflight, every, options)
 

@@ -8,7 +8,7 @@ from mpscnn.converters.skipped_bytes import LENGTH, VARINT, Field, Holder, Path
 
 _DATA_TYPE, _RAW_DATA, _EXTERNAL_DATA, _DATA_LOCATION = 2, 9, 13, 14
 _FLOAT, _DOUBLE = 1, 11
-# Whose elements are whole bytes: UINT8, INT8, INT32, INT64, FLOAT16 and BFLOAT16 besides.
+# Types whose elements are whole bytes: UINT8, INT8, INT32, INT64, FLOAT16 and BFLOAT16 besides.
 _PLAIN_TYPES = {_FLOAT, 2, 3, 6, 7, 10, _DOUBLE, 16}
 # Fields with the same bytes as raw_data: float_data and double_data.
 _SAME_BYTES = {(4, _FLOAT), (10, _DOUBLE)}

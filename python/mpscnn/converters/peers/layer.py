@@ -33,7 +33,7 @@ class PeerLayer:
 
     @property
     def window(self) -> Window:
-        """Of a convolution or pooling."""
+        """The window of a convolution or pooling."""
         return window_of(self.attributes, self.input_shapes[0], self.shape)
 
     @property

@@ -92,7 +92,7 @@ def _dense(
 
 
 def _matrix_product(c: Reader, operator: FileOperator) -> None:
-    """Of the last two axes of both operands, each of which may have changed places."""
+    """A product over the last two axes of both operands. The two axes of an operand may be swapped."""
     first, second = operator.inputs
     options = operator.options
     turned = [bool(options and options.boolean(field)) for field in (0, 1)]
