@@ -14,10 +14,10 @@ class NoCopies:
     """Base of what holds threads, memory of a device or work under way."""
 
     _instead: ClassVar[str]
-    """What can be copied or pickled in its place."""
+    """The object that can be copied or pickled in its place."""
 
     def __reduce_ex__(self, protocol: Any) -> NoReturn:
-        """What `copy` and `pickle` ask for."""
+        """The methods that `copy` and `pickle` call."""
         name = type(self).__name__
         article = "an" if name[0] in "AEIOU" else "a"
         raise TypeError(f"{article} {name} cannot be copied or pickled: {self._instead}")

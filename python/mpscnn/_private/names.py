@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 
 def did_you_mean(name: str, known: Iterable[str]) -> str:
-    """What a complaint about an unknown name ends with: the known ones most like it, or nothing where none is."""
+    """The end of an error about an unknown name: the known names most like it, or nothing."""
     import difflib
 
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.6)

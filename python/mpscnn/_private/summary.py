@@ -51,7 +51,7 @@ def text_table(
     """Columns two blanks apart under their headers; those in `right` end, the others begin, at one place.
 
     Where a line would be longer than `width`, cells of the widest columns that begin at one place continue on lines
-    below. What could control a terminal is escaped, newlines in a cell among it.
+    below. Characters that could control a terminal are escaped, newlines in a cell too.
     """
     lines = [[printable(cell) for cell in line] for line in (headers, *rows, *([footer] if footer else []))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]

@@ -132,7 +132,7 @@ class Comparison:
         return text_table(headers, rows, right=(3, 4, 5, 6, 7), width=width)
 
     def verdict(self) -> str:
-        """What came out, in a sentence or two."""
+        """The outcome, in a sentence or two."""
         kind = "L2 error" if self.by_norm else "relative error"
         pairs = f"{len(self.layers)} layers compared"
         found = self.first_difference

@@ -14,7 +14,7 @@ from mpscnn._private.printable import printable
 
 __all__ = ["import_problem", "taken_bytes"]
 
-# What the engine needs besides its own code.
+# Packages that the engine needs besides its own code.
 _MARGIN = 32 << 20
 _SECONDS = 300.0
 

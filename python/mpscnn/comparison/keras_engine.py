@@ -37,7 +37,7 @@ _KINDS = {
 _MOVING = {"Cropping2D", "Dropout", "Flatten", "InputLayer", "Permute", "Reshape"}
 
 
-#: What Keras computes with, one of which must be installed, in the order of preference.
+#: Backends of Keras in the order of preference. One of them must be installed.
 BACKENDS = ("tensorflow", "torch", "jax")
 
 

@@ -28,7 +28,7 @@ Outputs = dict[str, Array]
 
 @dataclass(frozen=True)
 class PrecisionFigures:
-    """What one precision does to a network.
+    """The effect of one precision on a network.
 
     Args:
         precision: its name.

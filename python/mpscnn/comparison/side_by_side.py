@@ -168,7 +168,7 @@ def _inputs(
 
 
 def _common_shapes(a: Engine, b: Engine, size: tuple[int, int] | None) -> list[tuple[int | None, ...]]:
-    """What both sides take."""
+    """The inputs that both sides take."""
     if len(a.inputs) != len(b.inputs):
         raise ShapeError(
             f"compare: {a.title} has the inputs {_text(a.inputs)}, {b.title} has {_text(b.inputs)}"

@@ -20,7 +20,7 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, model_path, open_model
 
-#: What may stand behind "@": where and how to run it.
+#: The words allowed after "@": where and how to run it.
 DEVICES = ("cpu", "metal")
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime")

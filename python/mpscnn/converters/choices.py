@@ -191,7 +191,7 @@ def _is_settings(text: str) -> bool:
 
 
 def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
-    """Settings from JSON text or a file of it. What they mean is checked when they are saved."""
+    """Settings from JSON text or a file of it. Their meaning is checked when they are saved."""
     if isinstance(choice, str) and choice.lstrip().startswith("{"):
         origin, content = what, choice.encode(errors="surrogateescape")
     else:

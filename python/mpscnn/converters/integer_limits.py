@@ -22,7 +22,7 @@ class Limits(NamedTuple):
     high: float
 
     def clipped(self, other: Limits) -> Limits:
-        """What becomes of the other limits where all numbers are clipped to these."""
+        """Return the other limits where all numbers are clipped to these."""
         low, high = (min(max(end, self.low), self.high) for end in other)
         return Limits(low, high)
 
@@ -36,7 +36,7 @@ UNLIMITED = Limits(-math.inf, math.inf)
 
 @dataclass(frozen=True)
 class Grid:
-    """What numbers integers stand for: (integer - zero point) * step."""
+    """The numbers that integers stand for: (integer - zero point) * step."""
 
     step: float
     zero_point: int

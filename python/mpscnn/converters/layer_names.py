@@ -33,5 +33,5 @@ def shown(name: str) -> str:
 
 
 def shown_kind(kind: str) -> str:
-    """What a file calls an operation, for a message: in the same way, but not quoted."""
+    """The file's name of an operation for a message, not quoted."""
     return shown(kind)[1:-1]

@@ -8,7 +8,7 @@ from typing import Any
 
 from mpscnn.graph.network import Network
 
-#: What a note says of a Caffe file that leaves its preprocessing open; it holds as long as nobody says it.
+#: The note on a Caffe file that does not state its preprocessing. It is dropped when the user states it.
 CAFFE_PHOTOS = "most networks of Caffe take photos as BGR with a mean subtracted, such as --preprocess caffe"
 
 

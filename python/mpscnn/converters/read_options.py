@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class ReadOptions:
-    """What a caller may say about a file.
+    """The options of a caller for reading a file.
 
     Attributes:
         name: the network's.

@@ -31,7 +31,7 @@ class UnsupportedLayer:
 
     @property
     def remedy(self) -> str:
-        """What a user can do."""
+        """The advice for a user."""
         return CHOOSE_SIZE if CHOOSE_SIZE in self.reason else STOP_BEFORE
 
 

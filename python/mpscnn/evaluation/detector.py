@@ -28,7 +28,7 @@ _FIGURES = ("map", "map50", "map75", "map_small", "map_medium", "map_large")
 
 @dataclass(frozen=True)
 class DetectorEvaluation:
-    """What a detector found of the objects on photos, by COCO's measures: 0 to 1, or -1 without such objects."""
+    """A detector's results on labelled photos by COCO's measures: 0 to 1, or -1 without such objects."""
 
     images: int
     map: float

@@ -32,7 +32,7 @@ __all__ = [
 
 @dataclass(frozen=True, eq=False)
 class SegmenterEvaluation:
-    """What a segmenter made of pixels whose classes are known."""
+    """A segmenter's results on photos with labelled pixels."""
 
     labels: tuple[str, ...]
     """The classes of the model."""

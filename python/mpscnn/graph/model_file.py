@@ -56,7 +56,7 @@ def description(
     preprocess: str | Mapping[str, Any] | None,
     information: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """What a file says next to the network, by the names of its metadata."""
+    """The metadata of a file besides the network, by name."""
     entries: dict[str, str] = {}
     if labels is not None:
         entries["mpscnn.labels"] = as_json("labels", name_list("labels", labels))

@@ -9,7 +9,7 @@ from mpscnn.graph.network import Network
 
 
 def shape_of_input(tensor: Tensor) -> list[int]:
-    """What an input of a structure says that holds such a tensor: -1 for the batch and other free extents."""
+    """The shape in a structure for an input that holds such a tensor: -1 for the batch and other free extents."""
     return [-1, *(extent or -1 for extent in tensor.shape[1:])]
 
 

@@ -29,7 +29,7 @@ from mpscnn.graph.weight_layout import (
 
 
 class GraphWeights:
-    """What a network can do with its weights; `Network` inherits it."""
+    """Methods of a network for its weights. `Network` inherits them."""
 
     graph: _core.Graph
     name: str

@@ -93,7 +93,7 @@ class Compare(ArithmeticKernel):
 
 
 class ArithmeticGradientState(BinaryGradientState):
-    """What an arithmetic kernel was told, for both of its gradient kernels, as MPSCNNArithmeticGradientState."""
+    """The arguments of an arithmetic kernel for both of its gradient kernels, as MPSCNNArithmeticGradientState."""
 
 
 class Add(Arithmetic):

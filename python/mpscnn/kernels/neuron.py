@@ -63,7 +63,7 @@ class Neuron(DifferentiableKernel):
 
 
 def _make(kernel: Kernel, descriptor: NeuronDescriptor, properties: Any) -> None:
-    """What a neuron and its gradient have in common."""
+    """Properties that a neuron and its gradient have in common."""
     if not isinstance(descriptor, NeuronDescriptor):
         raise ParameterError(
             f"{type(kernel).__name__}: expected a NeuronDescriptor, got {type(descriptor).__name__}"

@@ -55,7 +55,7 @@ class OptimizerDescriptor(NamedFields):
 
 @dataclass
 class OptimizerMoments:
-    """What an optimiser keeps of the gradients of one layer: an image for each weight and moment. Begins with zeros."""
+    """The state of an optimiser for one layer: an image for each weight and moment. Begins with zeros."""
 
     images: dict[tuple[str, str], Image] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)

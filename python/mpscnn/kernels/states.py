@@ -33,7 +33,7 @@ class KernelState(NoCopies):
 
 
 class GradientState(KernelState):
-    """What a kernel was told when it was encoded, for its gradient kernel, as MPSNNGradientState.
+    """The arguments of a kernel when it was encoded, for its gradient kernel, as MPSNNGradientState.
 
     Made by a kernel's `result_state` and filled by its `encode(..., destination_state=state)`. Encoding again replaces
     what it holds.

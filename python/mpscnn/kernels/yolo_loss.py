@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class YOLOLossDescriptor(NamedFields):
-    """What a `YOLOLoss` consists of, as MPSCNNYOLOLossDescriptor.
+    """The parts of a `YOLOLoss`, as MPSCNNYOLOLossDescriptor.
 
     anchor_boxes: width and height of each anchor, in cells, one after the other. Loss types: see the table of
     docs/training.md; reduction_type: "none", "sum" or "mean".

@@ -30,7 +30,7 @@ def mobilenet_v1_features(
 ) -> Network:
     """Feature maps of MobileNet V1: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> one output a layer.
 
-    Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13. What the wanted ones do not need is left out.
+    Layers: conv1; depthwise1, pointwise1 ... depthwise13, pointwise13. Layers that they do not need are left out.
 
     Args:
         weights: as for `mobilenet_v1`; those of a classifier are taken without its last layer's.
@@ -58,7 +58,7 @@ def mobilenet_v2_features(
     """Feature maps of MobileNet V2: (n, height, width, 3) in -1..1 (preprocessing "tensorflow") -> one output a layer.
 
     Layers: conv1; for each block b from 1 to 17: expand<b> (not in block 1), depthwise<b>, project<b> and, where the
-    shape stays, add<b>; conv_last. What the wanted ones do not need is left out.
+    shape stays, add<b>; conv_last. Layers that they do not need are left out.
 
     Args:
         weights: as for `mobilenet_v2`; those of a classifier are taken without its last layer's.

@@ -62,7 +62,7 @@ class Computed:
 
 
 def calibrate(network: Network, images: Sequence[Given]) -> dict[str, Seen]:
-    """What is seen of the inputs and of each layer.
+    """The values seen at the inputs and at each layer.
 
     Raises ParameterError for results that are not finite.
     """

@@ -70,7 +70,7 @@ def with_integers(network: Network, seen: Mapping[str, Seen], *, correct_bias: b
 def _mean_error(
     node: Node, made: IntegerWeights, weight: NDArray[Any], mean: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """What rounding the weights adds to each output in the mean over all images and places, apart from borders."""
+    """The mean change of each output by rounding the weights, over all images and places apart from borders."""
     error = made.numbers() - weight
     if node["operation"] == "fully_connected":
         return np.asarray(error.reshape(len(error), -1) @ mean.reshape(-1))

@@ -91,7 +91,7 @@ class CommandBuffer(NoCopies):
     def add_completed_handler(self, handler: Callable[[CommandBuffer], object]) -> None:
         """`handler(commands)` is called on a thread of the queue's when the work is done or has failed.
 
-        What it raises goes to `sys.unraisablehook`. Raises StateError once committed.
+        Its exceptions go to `sys.unraisablehook`. Raises StateError once committed.
         """
         if not callable(handler):
             raise ParameterError(f"handler must be callable, got {type(handler).__name__}")

@@ -170,7 +170,7 @@ class Image(NoCopies):
         return int(kind), int(number)
 
     def _memory(self) -> NDArray[Any]:
-        """What other libraries get. Raises TypeError where a program can never see it."""
+        """The array that other libraries get. Raises TypeError where a program can never see it."""
         return self.numpy()
 
     @property

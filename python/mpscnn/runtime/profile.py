@@ -113,7 +113,7 @@ class KindTotal:
 
 @dataclass(frozen=True, repr=False)
 class Profile:
-    """What every step of a network took, in several runs one after the other.
+    """The time of every step of a network in several consecutive runs.
 
     In each run the steps' times add up to the run's, but for what lies between them: handing a step to the threads.
     Checking the arguments, Python and the memory for outputs are not part of a run. On a GPU steps are measured apart

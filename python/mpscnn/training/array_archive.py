@@ -16,7 +16,7 @@ from mpscnn._private.files import require_regular
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
-# Members are stored unchanged. What somebody has compressed may become this many times the file.
+# Members are stored unchanged. A compressed file may expand to this many times its size.
 _MAX_UNPACKED, _ALWAYS = 16, 1 << 20
 _LONGEST_HEADER = 10_000
 _NUMBERS = "biuf"

@@ -17,7 +17,7 @@ from mpscnn.training.frozen_layers import FrozenLayers
 
 @dataclass(frozen=True)
 class BuiltTrainer:
-    """What changes when layers are frozen. One object, so that a signal's handler sees all of it before or behind."""
+    """State that changes when layers are frozen. One object, so a signal handler sees it complete, before or after."""
 
     core: _core.Trainer
     described: dict[str, Any]

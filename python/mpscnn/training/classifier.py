@@ -38,7 +38,7 @@ Weights = dict[str, NDArray[np.float32]]
 
 @dataclass(frozen=True)
 class ClassifierOptions:
-    """What decides the result besides the photos and the backbone.
+    """Settings that decide the result besides the photos and the backbone.
 
     Args:
         epochs: of the last blocks, at most.
@@ -88,7 +88,7 @@ class _Best:
 
 
 class ClassifierTraining:
-    """Trains a classifier step by step. What it has so far lies in a folder, from which a stopped run goes on.
+    """Trains a classifier step by step. Its progress is kept in a folder, from which a stopped run continues.
 
     Args:
         training, validation: photos of the same classes.

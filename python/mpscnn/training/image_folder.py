@@ -98,7 +98,7 @@ class ImageFolder(EpochData):
 
     @property
     def settings(self) -> tuple[Any, ...]:
-        """What decides how photos become inputs."""
+        """Settings that decide how photos become inputs."""
         return (*self._reader.settings, self._augmentation, self._seed)
 
     def split(self, share: float) -> tuple[ImageFolder, ImageFolder]:

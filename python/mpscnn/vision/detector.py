@@ -103,7 +103,7 @@ class Detector:
     def targets(
         self, boxes: Any, classes: Any, *, columns: int, iou_threshold: float = 0.5
     ) -> NDArray[np.float32]:
-        """What a network that learns shall answer for an image whose objects are known (docs/detection.md#targets).
+        """The targets of a network in training for an image with labelled objects (docs/detection.md#targets).
 
         Args:
             boxes: (k, 4) left, top, right and bottom of each object, in fractions of the network's input; k may be 0.

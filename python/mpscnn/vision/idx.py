@@ -17,7 +17,7 @@ __all__ = ["read_idx", "read_labelled"]
 
 _ELEMENTS = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP = b"\x1f\x8b"
-#: What deflate makes of one byte at best.
+#: The largest number of bytes that deflate makes of one byte.
 _MOST_BYTES_PER_BYTE = 1032
 
 

@@ -14,7 +14,7 @@ Cell = str | int | float
 
 
 class PhotoResult:
-    """What was found on one photo, and how it was computed."""
+    """The results on one photo, and how they were computed."""
 
     device: str
     precision: str
@@ -24,7 +24,7 @@ class PhotoResult:
     """Names of what a row has."""
 
     def rows(self) -> list[tuple[Cell, ...]]:
-        """What was found, as a table with `columns`."""
+        """The results, as a table with `columns`."""
         raise NotImplementedError
 
     def _found(self) -> dict[str, Any]:

@@ -32,7 +32,7 @@ class PhotoTask(Generic[Result]):
     """One of them with its options, for any number of photos."""
 
     run: Callable[[_core.Session, _core.Pixels], Any]
-    """What the core finds on a photo."""
+    """Run the core on a photo."""
     submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, Told], None]
     """The same on a runner's threads."""
     result: Callable[[Any, Photo, float, Any], Result]

@@ -24,7 +24,7 @@ class Engine(Protocol):
         """The device and the type of its numbers."""
 
     def run(self) -> None:
-        """What is timed."""
+        """The function that is timed."""
 
     def outputs(self) -> Arrays:
         """Results of the last run, images as (n, height, width, channels)."""

@@ -24,7 +24,7 @@ class Peer:
     modules: tuple[str, ...]
     """That must be installed."""
     install: str
-    """What pip installs them from."""
+    """The packages that pip installs."""
     distribution: str
     """The package among them that has its version."""
     file: str

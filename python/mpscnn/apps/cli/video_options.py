@@ -97,7 +97,7 @@ def video_part(
     channel_order: ChannelOrder | None = None,
     output: Path | None = None,
 ) -> VideoPart | None:
-    """What the arguments say if they name a video, which stands alone. None: they name photos.
+    """The video that the arguments name, if they do. A video stands alone. None: they name photos.
 
     A folder of photos is a video where an option of videos, or an output that is one, reports it.
     """

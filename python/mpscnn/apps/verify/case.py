@@ -30,9 +30,9 @@ class Case:
     """One thing to run on a device."""
 
     group: str
-    """What runs in one process."""
+    """The group, which runs in one process."""
     subject: str
-    """What is examined, a row of the table: "convolution", "PoolingMax", "network mobilenet_v2"."""
+    """The subject, a row of the table: "convolution", "PoolingMax", "network mobilenet_v2"."""
     name: str
     """Which of the subject's cases."""
     recipe: Recipe

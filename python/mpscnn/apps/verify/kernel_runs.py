@@ -30,7 +30,7 @@ def run_kernel(recipe: dict[str, Any], device: str, change: Change = np.asarray)
 
 
 def source_values(seed: int, shape: Sequence[int], positive: bool) -> NDArray[np.float32]:
-    """What an image of a case holds; the first has seed 200."""
+    """The values of an image of a case. The first image has seed 200."""
     values = noise(seed, tuple(shape))
     return np.abs(values) if positive else values
 

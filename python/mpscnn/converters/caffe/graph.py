@@ -52,7 +52,7 @@ class Graph:
         return blob in self._current
 
     def tensor(self, blob: str) -> str:
-        """What holds a blob at this point of the network."""
+        """The value of a blob at this point of the network."""
         if blob not in self._current:
             raise WeightsError(f"damaged: needs {shown(blob)}, which no layer before it computes")
         self._read.add(self._current[blob])

@@ -60,7 +60,7 @@ def blob(layer: CaffeLayer, place: int, what: str) -> Blob:
 
 
 def simple(kind: str, **attributes: Any) -> Handler:
-    """What makes one operator of the only input, which keeps its shape."""
+    """Make one operator of the only input, which keeps its shape."""
 
     def convert(g: Graph, layer: CaffeLayer) -> None:
         x, shape = single(g, layer)

@@ -16,7 +16,7 @@ from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersEr
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
-# What says where photos come from, and what only training needs.
+# Layers that say where photos come from, and layers for training only.
 _SOURCES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData", "DummyData")
 _TRAINING = (
     "Accuracy",

@@ -90,7 +90,7 @@ class Applied:
         self.network.graph.set_weight(layer, role, moved)
 
     def function(self) -> Function:
-        """What the layer ends with."""
+        """The activation that the layer ends with."""
         return function_of(self.settings.values.get("activation"), self.generation)
 
     def finished(self, y: Tensor, function: Function) -> Tensor:

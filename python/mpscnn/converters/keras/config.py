@@ -27,7 +27,7 @@ class Source:
 
 @dataclass(frozen=True)
 class Call:
-    """What a layer is called with: sources, constants, and lists of them."""
+    """The arguments of a layer's call: sources, constants, and lists of them."""
 
     arguments: list[Any]
     keywords: dict[str, Any]
@@ -55,7 +55,7 @@ class KerasLayer:
 
     @property
     def trainable(self) -> bool:
-        """What decides on the order of weights in old files."""
+        """Names that decide on the order of weights in old files."""
         return self.settings.flag("trainable", True)
 
 
@@ -182,7 +182,7 @@ def _sequential(config: Any, nesting: int) -> KerasModel:
 
 
 def _first_shape(layer: KerasLayer) -> Any:
-    """What a first layer says of its input; of a model, what its own input says."""
+    """The input's shape that a first layer states, or a model's own input."""
     while layer.model is not None:
         layer = layer.model.layers[0]
     return layer.settings.values.get("batch_shape") or layer.settings.values.get("batch_input_shape")

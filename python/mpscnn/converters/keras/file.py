@@ -15,7 +15,7 @@ from mpscnn.converters.keras.hdf5 import SIGNATURE, Hdf5
 from mpscnn.converters.keras.weights import NamedWeights, NumberedWeights, WeightSource
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# What is packed may take this many times the file's size.
+# Packed data may take this many times the file's size.
 _MAX_UNPACKED = 16
 _ALWAYS = 1_000_000
 _CHUNK = 1 << 20

@@ -15,7 +15,7 @@ _MAX_LIST = 4096
 
 
 class Settings:
-    """What a file says of one layer. Its methods raise WeightsError for a setting of another type."""
+    """The settings of one layer in a file. Its methods raise WeightsError for a setting of another type."""
 
     def __init__(self, values: Mapping[str, Any]) -> None:
         self.values = values

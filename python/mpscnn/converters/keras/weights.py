@@ -26,7 +26,7 @@ class WeightSource(Protocol):
         """A layer's weights by their roles: kernel, bias, gamma, ... Raises WeightsError for one that is not there."""
 
 
-# What layers train, and what training leaves alone, in Keras's order. A role with a condition is there where the
+# Trained weights, then the others, in Keras's order. A role with a condition is there where the
 # setting of this name is true.
 _CONVOLUTION = (("kernel", ""), ("bias", "use_bias"))
 _SEPARABLE = (("depthwise_kernel", ""), ("pointwise_kernel", ""), ("bias", "use_bias"))

@@ -17,7 +17,7 @@ SUPPRESSIONS = frozenset(
         ),
     }
 )
-# What finds this many best elements, or all that are not 0: shapes that depend on the image.
+# Operators that find the top k elements, or all that are not 0: their shapes depend on the image.
 _SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
 # Of a detector: its boxes, and the maps that they are made of.
 _MOST_OUTPUTS = 8

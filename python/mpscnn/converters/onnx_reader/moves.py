@@ -203,7 +203,7 @@ def _pad(c: Context, node: Node) -> None:
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
     """Whether a border can be the padding of what alone reads it; `fills` says for which kinds its value fits.
 
-    What is cut off may not be filled again.
+    Elements that were cut off may not be filled again.
     """
     user = c.only_user(name)
     return (

@@ -120,7 +120,7 @@ def _convolution(c: Context, node: Node) -> None:
 
 
 def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
-    """What a window reads; and its padding, if the file has made that a layer of its own."""
+    """The input of a window, and its padding if the file has a separate layer for it."""
     if node.inputs[0] not in c.padded:
         return c.value(node.inputs[0]), {}
     x, (top, left, bottom, right) = c.padded[node.inputs[0]]
@@ -131,7 +131,7 @@ def _padded(c: Context, node: Node) -> tuple[Value, dict[str, Any]]:
 def _operand(
     c: Context, x: Value, attributes: dict[str, Any]
 ) -> tuple[Tensor, NDArray[np.int64] | None, Axis | None]:
-    """What a convolution reads, the numbers of its channels if they are not in order, and how its pixels lie.
+    """The input of a convolution, the numbers of its channels if they are not in order, and the layout of its pixels.
 
     The latter only where it does not matter to the convolution, and they do not lie as an image's.
     """

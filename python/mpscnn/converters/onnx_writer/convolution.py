@@ -23,7 +23,7 @@ def _pad(layer: Layer, x: str, pads: list[int]) -> str:
 
 
 def transposed_convolution(layer: Layer) -> str:
-    """What the kernel reaches, cropped or widened to the result: by the node itself where it can."""
+    """Crop or widen what the kernel reaches to the result, by the node itself where it can."""
     (x,) = layer.inputs
     a = layer.attributes
     weight = layer.required("weight")

@@ -34,7 +34,7 @@ class Axis:
     def after(self) -> int:
         """Padding after the input that makes `output` positions: as stated, but for ceil_mode, which reaches further.
 
-        What is stated and not reached stays, since converters recognise padding that is alike on both sides.
+        Padding that is stated and not reached stays, since converters recognise padding that is alike on both sides.
         """
         return max(self.exact_after, self.stated_after, 0)
 

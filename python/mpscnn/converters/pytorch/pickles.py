@@ -23,7 +23,7 @@ class Global:
 
 @dataclass(frozen=True)
 class Meanings:
-    """What a format's pickles may hold besides plain values.
+    """Names that a format's pickles may hold besides plain values.
 
     Attributes:
         named: what a global stands for; raises UnsupportedError for one that is not allowed.

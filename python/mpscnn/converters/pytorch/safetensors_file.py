@@ -12,7 +12,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.tensors import MAX_AXES, Storage, StoredTensor, contiguous_strides, tensor_view
 from mpscnn.errors import UnsupportedError, WeightsError
 
-# What the format allows.
+# The element types that the format allows.
 _MAX_HEADER = 100_000_000
 
 _DTYPES = {

@@ -44,7 +44,7 @@ _ALLOWED = {*_DTYPES, *_TENSOR, *_PARAMETER, _ORDERED_DICT, _SIZE, _DEVICE}
 
 
 def read_torch_file(path: Path) -> object:
-    """What torch.load would return for it, with `StoredTensor` for tensors.
+    """Return what torch.load would, with `StoredTensor` for tensors.
 
     Raises:
         WeightsError: it cannot be read, is damaged, or is not a file of torch.save. UnsupportedError: it holds more

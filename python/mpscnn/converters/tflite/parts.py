@@ -21,7 +21,7 @@ def checked_axis(axis: int, rank: int) -> int:
 
 
 def _along(c: Reader, index: int, axis: int) -> tuple[Value, int, int]:
-    """What the network computes for a tensor, one of its axes, and the axes that were added in front."""
+    """The network's value for a tensor, one of its axes, and the axes that were added before it."""
     rank = c.seen(index).rank
     x, added = c.apart(index)
     return x, checked_axis(axis, rank) + added, added
