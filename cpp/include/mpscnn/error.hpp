@@ -95,7 +95,7 @@ inline std::string string_of(const Text &text) {
     return std::string(mpscnn_text_data(text.get()), mpscnn_text_size(text.get()));
 }
 
-/// What `function(arguments..., mpscnn_text **)` writes.
+/// The text that `function(arguments..., mpscnn_text **)` writes.
 template <class Function, class... Arguments> std::string text_of(Function function, Arguments... arguments) {
     mpscnn_text *raw = nullptr;
     check(function(arguments..., &raw));

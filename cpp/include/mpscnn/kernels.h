@@ -148,7 +148,7 @@ MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature
 MPSCNN_API void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state);
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_feature_channels(
     const mpscnn_batch_normalization_state *state, int64_t *feature_channels);
-/* What is encoded from now on begins again; what has been encoded before is not touched. */
+/* Later encodes begin again. Earlier ones are not touched. */
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_reset(mpscnn_batch_normalization_state *state);
 /* Copies `feature_channels` numbers to each. MPSCNN_ERROR_STATE before there are statistics, and while a
  * committed command buffer uses the state. */

@@ -232,7 +232,7 @@ public:
         detail::check(mpscnn_batch_normalization_state_feature_channels(get(), &channels));
         return channels;
     }
-    /// What is encoded from now on begins again.
+    /// Later encodes begin again.
     void reset() { detail::check(mpscnn_batch_normalization_state_reset(get())); }
 
     struct Statistics {

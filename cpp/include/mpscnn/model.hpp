@@ -194,7 +194,7 @@ inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
 
 } // namespace detail
 
-/// What a model file holds: a network, its preprocessing and labels. May be used from several threads.
+/// The contents of a model file: a network, its preprocessing and labels. May be used from several threads.
 class ModelFile {
 public:
     static ModelFile load(const std::string &path) {
@@ -231,7 +231,7 @@ public:
     std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
         return graph().layers(height, width);
     }
-    /// What the file says of itself: license, source and the like.
+    /// The file's information on itself: license, source and the like.
     std::map<std::string, std::string> information() const {
         const detail::JsonDocument about(describe());
         std::map<std::string, std::string> result;
@@ -246,7 +246,7 @@ public:
     void save(const std::string &path) const {
         detail::check(mpscnn_model_save(get(), detail::c_string(path)));
     }
-    /// What `save` writes, which `parse` takes.
+    /// The bytes that `save` writes and `parse` takes.
     std::string content() const { return detail::text_of(mpscnn_model_content, get()); }
 
     /// The `top` best classes, all when 0.

@@ -28,7 +28,7 @@
 #define MPSCNN_API __attribute__((visibility("default")))
 #endif
 
-/* What a field of an option struct is in C++ unless it is set. In C it is set by the caller. */
+/* The default of a field of an option struct in C++. In C it is set by the caller. */
 #ifdef __cplusplus
 #define MPSCNN_UNLESS_SET(value) = value
 #else
@@ -147,7 +147,7 @@ typedef struct mpscnn_graph mpscnn_graph;
 MPSCNN_API mpscnn_status mpscnn_graph_create(const char *name, mpscnn_graph **graph);
 /* Structure from the JSON of a model file's "mpscnn.graph"; weights are set afterwards. */
 MPSCNN_API mpscnn_status mpscnn_graph_from_json(const char *json, size_t size, mpscnn_graph **graph);
-/* What is changed in one of them stays as it is in the other. The memory of weights is shared. */
+/* A change of one does not change the other. The memory of weights is shared. */
 MPSCNN_API mpscnn_status mpscnn_graph_copy(const mpscnn_graph *graph, mpscnn_graph **copy);
 MPSCNN_API void mpscnn_graph_release(mpscnn_graph *graph);
 
@@ -257,7 +257,7 @@ MPSCNN_API void mpscnn_program_release(mpscnn_program *program);
 /* {"name", "device", "device_name", "precision", "reason", "inputs": [{"name", "shape"}],
  *  "outputs": [...], "weight_type", "accumulate", "winograd", "weight_bytes", "max_memory"} */
 MPSCNN_API mpscnn_status mpscnn_program_describe(const mpscnn_program *program, mpscnn_text **json);
-/* What it is compiled for: "cpu" or "metal"; NULL for NULL. */
+/* The device it is compiled for: "cpu" or "metal"; NULL for NULL. */
 MPSCNN_API const char *mpscnn_program_device(const mpscnn_program *program);
 /* Why "auto" did not choose a device that is there but whose check failed, for the user to know, else "";
  * NULL for NULL. The log has it once for each process. Valid as long as the program. */

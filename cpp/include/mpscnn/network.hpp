@@ -261,7 +261,7 @@ private:
     detail::Handle<mpscnn_request, mpscnn_request_release> handle_;
 };
 
-/// What every step of a program took, both JSON; see mpscnn_session_profile.
+/// The time of every step of a program, both JSON; see mpscnn_session_profile.
 struct Profile {
     std::string json;
     std::string trace; ///< for chrome://tracing and Perfetto
@@ -421,7 +421,7 @@ struct Weight {
     Quantization quantization;
 };
 
-/// What a layer computes for one image.
+/// The work of a layer for one image.
 struct Layer {
     std::string name, operation;
     Shape output;
@@ -453,7 +453,7 @@ inline std::vector<WeightInfo> weights_of(const std::string &json) {
 
 } // namespace detail
 
-/// What a model file says next to the network.
+/// The metadata of a model file besides the network.
 struct SaveOptions {
     std::vector<std::string> labels{};                ///< names of the classes; empty: none
     std::string preprocess{};                         ///< as for mpscnn_preprocess; empty: takes no photos

@@ -29,7 +29,7 @@ using RunnerOptions = mpscnn_runner_options;
 /// Its destructor waits until every frame has been handed out.
 class Runner {
 public:
-    /// What went wrong with a frame, or nothing; CancelledError where it never began. Called once, in the
+    /// The failure of a frame, or nothing; CancelledError where it never began. Called once, in the
     /// order of submission, on a thread of the runner's; must not throw.
     using Handler = std::function<void(std::exception_ptr failure)>;
     /// Likewise with what was found, which is empty where something went wrong.

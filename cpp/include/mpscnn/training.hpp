@@ -36,7 +36,7 @@ public:
         return loss;
     }
 
-    /// What every part of a step takes, see mpscnn_trainer_profile. `runs`: how many are measured; 0: 20.
+    /// The time of every part of a step, see mpscnn_trainer_profile. `runs`: how many are measured; 0: 20.
     Profile profile(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
         mpscnn_text *raw_json = nullptr, *raw_trace = nullptr;
