@@ -68,7 +68,7 @@ def test_programs_of_documents_run_as_they_stand(
         pytest.importorskip("torch", reason="PyTorch is not installed")
     if "mpscnn.video(" in block:
         pytest.importorskip("av", reason="PyAV is not installed")
-    if "mpscnn.apps.ray." in block:
+    if "mpscnn.ray." in block:
         pytest.importorskip("ray", reason="Ray is not installed: nox -s ray")
         warnings.simplefilter("ignore")  # of what will change in Ray, and of sockets that it leaves open
     if '"metal"' in block and not any(device["available"] for device in mpscnn.devices()[1:]):
@@ -82,7 +82,7 @@ def test_programs_of_documents_run_as_they_stand(
             place = stack.enter_context(serving()).place
             block = block.replace(SERVICE, f"{place[0]}:{place[1]}")
         exec(compile(block, "<document>", "exec"), {"__name__": "__main__"})
-    if "mpscnn.apps.ray." in block:
+    if "mpscnn.ray." in block:
         sys.modules["ray"].shutdown()
 
 
