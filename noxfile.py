@@ -47,8 +47,10 @@ SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
 # Runs on torch; makes the models that its reader is compared with.
 KERAS = "keras>=3.8"
-# In which the page of `mpscnn serve` is tested.
+# The page of `mpscnn serve` is tested in it.
 BROWSER = ("chromium", "chromium-driver")
+# The proxy before `mpscnn serve`, and its certificate.
+PROXY = ("nginx", "openssl")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # libFuzzer for Python; not every version of Python has a wheel.
 ATHERIS = "atheris==3.0.0"
@@ -78,7 +80,7 @@ EVERYTHING = (
 @nox.session
 def tests(session: nox.Session) -> None:
     """Build the package and the C++ tests, run both suites. Arguments go to pytest."""
-    install_system_packages(session, "g++", "ccache", *LIBCXX, *BROWSER, required=False)
+    install_system_packages(session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, required=False)
     install_package(session)
     session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")

@@ -18,7 +18,7 @@ OPENSSL = shutil.which("openssl")
 EXAMPLE = Path(__file__).resolve().parents[2] / "examples" / "service" / "nginx.conf"
 NAME = "photos.example"
 #: Seconds, in place of the example's.
-TIMEOUT = 1
+TIMEOUT = 3
 CONNECTIONS = 32
 
 _MAIN = """

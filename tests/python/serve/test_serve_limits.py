@@ -26,7 +26,7 @@ from mpscnn.apps.serve.limits import MemoryBudget, NoRoomError, QueueFullError, 
 
 require_packages()
 
-SLOW = "/v1/models/slow/profile?runs=40"  # takes a second
+SLOW = "/v1/models/slow/profile?runs=100"  # takes a second or two
 
 
 @pytest.fixture(scope="module")
@@ -202,7 +202,7 @@ class service_connections:  # noqa: N801
 @pytest.mark.parametrize("ending", [signal.SIGTERM, signal.SIGINT])
 def test_it_ends_when_what_it_took_is_done(files: list[Path], photo: bytes, ending: signal.Signals) -> None:
     with serving(*files, "--device", "cpu", "--inflight", "1") as service:
-        slow = Asked(lambda: service.request(SLOW))
+        slow = Asked(lambda: service.request("/v1/models/slow/profile?runs=30"))
         wait_until(service, "mpscnn_computing", 1)
         waiting = [Asked(lambda: service.request("/v1/classify", photo)) for _ in range(3)]
         wait_until(service, "mpscnn_queue_length", 3)
