@@ -65,7 +65,7 @@ def serve(
             min=1,
             max=32,
             metavar="N",
-            help="Compute so many requests at once (default: one for each core, and one more).",
+            help="Compute so many requests at once (default: one for each core, and two more).",
             show_default=False,
         ),
     ] = None,

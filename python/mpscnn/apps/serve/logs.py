@@ -52,13 +52,14 @@ def log_to_stderr(level: str, as_json: bool) -> None:
     """
     handler = _Handler(sys.stderr)
     handler.setFormatter(_JsonLines() if as_json else _Text())
-    for name in (_LOG.name, "uvicorn", "asyncio", "concurrent.futures", "python_multipart"):
+    for name in (_LOG.name, "uvicorn", "asyncio", "concurrent.futures"):
         log = logging.getLogger(name)
         log.handlers[:] = [handler]
         log.propagate = False
         # The service says itself when it begins and ends.
         quiet = level == "info" and not (log is _LOG and as_json)
         log.setLevel("WARNING" if quiet else level.upper())
+    logging.getLogger("python_multipart").setLevel("ERROR")  # damaged forms are answered with 400
 
 
 def event(what: str, **fields: Any) -> None:

@@ -13,8 +13,8 @@ __all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
 
 
 def default_inflight() -> int:
-    """Return how many requests are computed at once: one for each core, and one that is decoded."""
-    return min(available_processors() + 1, 32)
+    """Return how many requests are computed at once: one for each core, and two that are decoded."""
+    return min(available_processors() + 2, 32)
 
 
 def check_threads(threads: object) -> None:
