@@ -103,6 +103,10 @@ def _all_of(network: mpscnn.Network) -> Any:
 
 #: Layers whose second reading has other layers than the first, which give the same bits.
 OTHER_LAYERS = {
+    **dict.fromkeys(
+        ("L2 pooling", "L2 pooling of the image", "L2 pooling, clamped", "norm of all axes"),
+        "the limit of a square root becomes an activation of the layer before it when it is read again",
+    ),
     "constant joined": "axes of a constant lie as its neighbour's do, which change each time",
     "spatial normalization, clamped, elsewhere": "borders of edge pixels are written as gathers",
 }

@@ -26,28 +26,34 @@ KERNELS = Path("cpp/cpu/kernels")
 
 #: Kernels, by the tests that must notice. What only cuts work, such as work_split.h, changes no result.
 SUBJECTS: dict[tuple[str, ...], tuple[str, ...]] = {
-    ("pooling.cpp", "pooling_taps.h", "pooling_reduction.h"): ("tests/ops/test_pooling.py",),
-    ("padding.cpp",): ("tests/ops/test_padding.py",),
-    ("resize.cpp",): ("tests/ops/test_resize.py",),
-    ("softmax.cpp",): ("tests/ops/test_softmax.py",),
-    ("reduction.cpp",): ("tests/ops/test_reduction.py", "tests/kernels/test_whole_images.py"),
-    ("normalization.cpp", "local_normalization.cpp"): ("tests/ops/test_normalization.py",),
-    ("arithmetic.cpp",): ("tests/ops/test_arithmetic.py",),
-    ("binary_convolution.cpp",): ("tests/ops/test_binary_convolution.py",),
-    ("signal.cpp",): ("tests/ops/test_signal.py",),
+    ("elementwise/pooling.cpp", "elementwise/pooling_taps.h", "elementwise/pooling_reduction.h"): (
+        "tests/ops/test_pooling.py",
+    ),
+    ("movement/padding.cpp",): ("tests/ops/test_padding.py",),
+    ("movement/resize.cpp",): ("tests/ops/test_resize.py",),
+    ("elementwise/softmax.cpp",): ("tests/ops/test_softmax.py",),
+    ("elementwise/reduction.cpp",): ("tests/ops/test_reduction.py", "tests/kernels/test_whole_images.py"),
+    ("elementwise/normalization.cpp", "elementwise/local_normalization.cpp"): (
+        "tests/ops/test_normalization.py",
+    ),
+    ("elementwise/arithmetic.cpp",): ("tests/ops/test_arithmetic.py",),
+    ("convolution/binary_convolution.cpp",): ("tests/ops/test_binary_convolution.py",),
+    ("elementwise/signal.cpp",): ("tests/ops/test_signal.py",),
     (
-        "convolution_regions.h",
-        "convolution_gather.h",
-        "gemm_tile.h",
-        "gemm_dot_tile.h",
-        "gemm_group_tile.h",
+        "convolution/convolution_regions.h",
+        "convolution/convolution_gather.h",
+        "convolution/gemm_tile.h",
+        "convolution/gemm_dot_tile.h",
+        "convolution/gemm_group_tile.h",
     ): (
         "tests/ops/test_convolution.py",
         "tests/ops/test_fully_connected.py",
     ),
-    ("convolution_depthwise.h", "depthwise_strip.h"): ("tests/ops/test_convolution.py",),
-    ("interleaved_convolution.h",): ("tests/ops/test_transposed_convolution.py",),
-    ("subpixel.h",): ("tests/ops/test_subpixel.py",),
+    ("convolution/convolution_depthwise.h", "convolution/depthwise_strip.h"): (
+        "tests/ops/test_convolution.py",
+    ),
+    ("convolution/interleaved_convolution.h",): ("tests/ops/test_transposed_convolution.py",),
+    ("convolution/subpixel.h",): ("tests/ops/test_subpixel.py",),
 }
 
 #: What is written instead; the first that fits a place is its mutant.

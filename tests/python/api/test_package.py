@@ -179,7 +179,11 @@ def test_names_imported_later_are_those_that_type_checkers_see() -> None:
     seen: dict[str, tuple[str, ...]] = {}
     for node in imports:
         seen[str(node.module)] = (*seen.get(str(node.module), ()), *(alias.name for alias in node.names))
-    modules = {name: f"{room}.{name}" for room in ("mpscnn", "mpscnn.vision") for name in seen.pop(room)}
+    modules = {
+        name: f"{room}.{name}"
+        for room in ("mpscnn", "mpscnn.apps", "mpscnn.vision")
+        for name in seen.pop(room)
+    }
     assert modules == {name: f"mpscnn.{module}" for name, module in mpscnn._LAZY_MODULES.items()}
     assert seen == {f"mpscnn.{module}": names for module, names in mpscnn._LAZY.items()}
 

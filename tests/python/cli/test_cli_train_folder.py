@@ -497,7 +497,7 @@ def test_a_run_whose_weights_are_no_archive(
     damaged = Path(f"{output}.run") / "head.npz"
     damaged.write_text("text")
     assert call(monkeypatch, *command, "--resume") == 1
-    assert f"error: {damaged}: is damaged\n" in capsys.readouterr().err
+    assert f"error: {damaged}: is missing or damaged: File is not a zip file\n" in capsys.readouterr().err
 
 
 def test_a_model_without_preprocessing(

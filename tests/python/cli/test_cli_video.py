@@ -491,12 +491,12 @@ def test_a_terminated_run_keeps_the_features_of_its_frames(tmp_path: Path) -> No
     output, model = tmp_path / "out.jsonl", half_model(tmp_path)
     program = (
         "import os, signal\n"
-        "from mpscnn.apps.cli import each_frame, main\n"
-        "count = each_frame._Rates.count\n"
+        "from mpscnn.apps.cli import video_options, main\n"
+        "count = video_options._Rates.count\n"
         "def counted(self, frame):\n"
         "    count(self, frame)\n"
         "    if frame.number == 4: os.kill(os.getpid(), signal.SIGTERM)\n"
-        "each_frame._Rates.count = counted\n"
+        "video_options._Rates.count = counted\n"
         "main()\n"
     )
     arguments = ["features", str(path), "--model", str(model), "--layers", "half", "--output", str(output)]

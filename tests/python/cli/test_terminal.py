@@ -170,7 +170,7 @@ def test_all_output_goes_one_way(project: Path) -> None:
     printing = re.compile(r"(?<![\w.])print\(|\becho\(|std(?:out|err)\.write\(")
     found = {
         path.name: len(printing.findall(path.read_text(encoding="utf-8")))
-        for path in (project / "python" / "mpscnn" / "cli").glob("*.py")
+        for path in (project / "python" / "mpscnn" / "apps" / "cli").glob("*.py")
     }
     assert {name: count for name, count in found.items() if count} == {"failures.py": 1, "output.py": 4}
 
