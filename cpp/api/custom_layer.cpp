@@ -27,7 +27,7 @@ mpscnn_tensor tensor_without_gaps(float *data, const Shape &shape) {
     return tensor;
 }
 
-/// What a function leaves of its failure.
+/// The error text that a custom layer's function writes when it fails.
 class Message {
 public:
     char *data() { return text_.data(); }

@@ -7,9 +7,9 @@ namespace mpscnn::c_api {
 
 Json json_of(const Shape &shape);
 
-/// What mpscnn_graph_describe tells.
+/// Return the JSON of mpscnn_graph_describe.
 Json describe(const engine::Graph &graph, std::int64_t height, std::int64_t width);
-/// What mpscnn_graph_weights tells.
+/// Return the JSON of mpscnn_graph_weights.
 Json describe_weights(const engine::Graph &graph);
 
 } // namespace mpscnn::c_api

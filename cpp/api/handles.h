@@ -1,6 +1,6 @@
 #pragma once
 
-// What the opaque handles of mpscnn.h are.
+// Definitions of the opaque handles of mpscnn.h.
 
 #include <atomic>
 #include <memory>

@@ -1,6 +1,6 @@
 #pragma once
 
-// What the opaque handles of mpscnn/kernels.h are.
+// Definitions of the opaque handles of mpscnn/kernels.h.
 
 #include <memory>
 #include <vector>

@@ -17,7 +17,7 @@ inline int number_or(int automatic, int given, int most, const char *field) {
     return given == 0 ? automatic : given;
 }
 
-/// 0: as many as the processor has use for.
+/// Check a number of threads. 0 stands for the number of cores that this process may use.
 inline int thread_count(int given) { return number_or(0, given, max_threads, "threads"); }
 
 } // namespace mpscnn::c_api

@@ -1,8 +1,8 @@
 #pragma once
 
-// What is made of a network's outputs for one photo. Everything that can be is checked when the reader is
-// made. A reader writes its results if nothing goes wrong; model, program and the results' memory must stay
-// until then.
+// Readers that turn a network's outputs for one photo into results. A reader checks as much as possible when
+// it is created. It writes its results only if the run succeeds. Model, program and the memory of the results
+// must stay valid until then.
 
 #include "api/handles.h"
 #include "vision/image_view.h"

@@ -12,8 +12,8 @@
 
 namespace mpscnn::c_api {
 
-/// A caller's tensors as views, for the time of a call. As many as networks usually have lie in the object
-/// itself, since a run must not allocate.
+/// A caller's tensors as views, for the time of a call. The object itself has room for a usual number of
+/// tensors, since a run must not allocate memory.
 class TensorViews {
 public:
     TensorViews(const mpscnn_tensor *tensors, int count, const char *what) {

@@ -104,7 +104,8 @@ engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what) {
 
 namespace {
 
-/// Large weights in pages of their own, which the system has back at once: an allocator may keep them.
+/// Allocate memory for a weight. Large weights get separate pages, which return to the system as soon as they
+/// are freed; an allocator may keep freed memory.
 std::shared_ptr<std::byte> memory_of_weight(std::size_t bytes) {
     constexpr std::size_t large = std::size_t{4} << 20;
     if (bytes >= large) {

@@ -16,7 +16,7 @@ Shape shape_of(const mpscnn_tensor &tensor, const char *what);
 
 void give_shape(const Shape &shape, std::int64_t extents[MPSCNN_MAX_RANK], int *rank);
 
-/// Checks type, rank, alignment and extents. What the network wants is for the engine to check.
+/// Checks type, rank, alignment and extents. The engine checks whether the tensor fits the network.
 engine::TensorView view_of(const mpscnn_tensor &tensor, const char *what);
 
 /// A copy of a tensor of the caller's.

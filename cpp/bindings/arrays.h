@@ -23,8 +23,8 @@ enum class Access { read, write };
 /// beginning with `what`, for anything else.
 mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access access);
 
-/// Tensors for a call. As many as networks usually have lie in the object itself, since a run must not
-/// allocate.
+/// Tensors for a call. The object itself has room for a usual number of tensors, since a run must not
+/// allocate memory.
 class Tensors {
 public:
     void push_back(const mpscnn_tensor &tensor) {

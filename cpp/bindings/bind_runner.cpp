@@ -99,7 +99,7 @@ void submit_photo(FrameRunner &self, const std::shared_ptr<Frame> &frame, const 
               });
 }
 
-/// What frames of photos and a model need.
+/// Keep the model and the image alive while the frame needs them.
 Frame::Use use_of(const py::object &model, const py::object &image, Told told) {
     return {.needed = py::make_tuple(model, image), .told = std::move(told)};
 }

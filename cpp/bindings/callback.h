@@ -15,7 +15,7 @@ namespace py = pybind11;
 /// it is not called any more.
 class Callback {
 public:
-    /// What the callable raises goes to sys.unraisablehook, as from `place`.
+    /// An exception of the callable goes to sys.unraisablehook, with `place` as its origin.
     Callback(py::function function, const char *place) : function_(std::move(function)), place_(place) {}
     Callback(const Callback &) = delete;
     Callback &operator=(const Callback &) = delete;

@@ -7,9 +7,10 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-/// What the GIL does for objects that threads share, in a Python without it: one thread at a time in the
-/// functions that have it as their call guard, and others wherever the GIL would be given up, as by
-/// GilReleased. Nothing where there is a GIL. Not for functions that run networks.
+/// Protects objects that threads share in a Python without the GIL. Only one thread at a time is in the
+/// functions that have this class as their call guard. Other threads may enter wherever the GIL would be
+/// released, for example by GilReleased. Does nothing in a Python with a GIL. Not for functions that run
+/// networks.
 class Exclusive {
 public:
     Exclusive() : section_(shared()) {}

@@ -28,8 +28,9 @@ public:
     Frame &operator=(const Frame &) = delete;
     ~Frame();
 
-    /// What belongs to it in Python, or null: the stream's frame, until it is taken; what makes the result of
-    /// what the core found; the future of who waits for its end in an event loop.
+    /// Python objects that belong to the frame, or null. `given` is the stream's frame until it is submitted.
+    /// `finish` makes the result from the core's output. `ended` is the future of a caller that waits in an
+    /// event loop.
     py::object given, finish, ended;
 
     /// Asks for a permit; returns whether it has one. If not, `told` is called when it has one, or never
@@ -66,7 +67,7 @@ public:
         py::object failure, found;
     };
 
-    // Of a frame that is done.
+    // Only for a frame that is done.
     py::object exception();        ///< or None
     py::object found();            ///< what the core found, or the result
     double milliseconds() const;   ///< from its getting a permit until its turn

@@ -62,7 +62,7 @@ void close_entrance() {
     acquire_interruptibly(all_left);
 }
 
-/// Of a thread of the library's: its state in Python.
+/// Keeps the Python thread state of one of the library's threads.
 class KeptThreadState {
 public:
     void keep() {

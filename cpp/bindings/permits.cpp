@@ -12,7 +12,7 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// Of a lock that no other thread knows any more.
+/// Free a lock that no other thread uses any more.
 void free_lock(PyThread_type_lock lock) {
     PyThread_acquire_lock(lock, NOWAIT_LOCK);
     PyThread_release_lock(lock);

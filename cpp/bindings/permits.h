@@ -57,8 +57,8 @@ private:
     std::vector<PyThread_type_lock> waiting_until_idle_;
 };
 
-/// What a frame has from its submission on: a permit until it gives that back, and its part of the frames
-/// under way until it is destroyed.
+/// A submitted frame's hold on its runner. It has a permit until it returns it, and counts as a frame in
+/// flight until it is destroyed.
 class Permit {
 public:
     explicit Permit(std::shared_ptr<Permits> permits) : permits_(std::move(permits)) {}
@@ -75,7 +75,8 @@ private:
     bool has_permit_ = true;
 };
 
-/// Somebody who wants a permit: has one at once, or stands in line until it is destroyed or has one.
+/// A request for a permit. It gets a free permit immediately, or waits in the queue until it gets one or is
+/// destroyed.
 class PermitRequest {
 public:
     /// `told`, which may be null, is called when there is a permit after waiting, or when there will never be

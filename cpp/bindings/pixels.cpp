@@ -15,7 +15,7 @@ struct PixelFormat {
     int sample_bytes, samples;
 };
 
-/// Those of one plane.
+/// Pixel formats whose samples are all in one plane.
 constexpr std::array<PixelFormat, 15> pixel_formats{{{"gray8", MPSCNN_GRAY8, 'u', 1, 1},
                                                      {"gray_alpha8", MPSCNN_GRAY_ALPHA8, 'u', 1, 2},
                                                      {"rgb8", MPSCNN_RGB8, 'u', 1, 3},

@@ -8,7 +8,7 @@
 
 #include "text.h"
 
-// What is found on a photo, as Python gets it.
+// Python objects for the results of a photo.
 
 namespace mpscnn::bindings {
 

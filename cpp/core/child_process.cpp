@@ -81,7 +81,7 @@ struct Pipe {
     }
 };
 
-/// What posix_spawn is reported.
+/// The file actions and attributes that posix_spawn gets.
 class SpawnSettings {
 public:
     explicit SpawnSettings(int output) {

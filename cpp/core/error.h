@@ -9,8 +9,8 @@
 
 namespace mpscnn {
 
-/// What went wrong, in the terms in which callers react to it. The C interface carries these numbers
-/// (mpscnn_status), Python turns each into its own exception class.
+/// The kind of an error. There is one kind for each way in which callers react. The C interface carries these
+/// numbers (mpscnn_status), Python turns each into its own exception class.
 enum class ErrorKind {
     shape = 1,       ///< an array or tensor has the wrong shape, rank or data type
     parameter = 2,   ///< an argument or an operation's parameter is out of its range
@@ -30,7 +30,7 @@ private:
     ErrorKind kind_;
 };
 
-/// What a runner's frame fails with that was cancelled before it began.
+/// The error of a runner's frame that was cancelled before it began.
 class Cancelled : public Error {
 public:
     static constexpr const char *message = "the frame was cancelled before it began";

@@ -6,9 +6,9 @@
 
 namespace mpscnn {
 
-/// What went wrong, or nothing, to be told on another thread or later: the text of an exception and what to
-/// throw. Exceptions themselves are not kept: in a program with libc++ a library that was built with
-/// libstdc++ finds libc++'s functions for that, which do not know its exceptions.
+/// An error to report on another thread or later, or none. It keeps the text of an exception and its kind,
+/// not the exception itself: in a program with libc++, a library that was built with libstdc++ finds libc++'s
+/// functions for std::exception_ptr, which do not know its exceptions.
 class Failure {
 public:
     enum class Kind { none, error, cancelled, out_of_memory, other };
@@ -16,9 +16,9 @@ public:
     Failure() = default;
     Failure(ErrorKind kind, std::string message)
         : kind_(Kind::error), error_kind_(kind), message_(std::move(message)) {}
-    /// Of the exception that is being handled.
+    /// Return the failure for the exception that is being handled.
     static Failure current() noexcept;
-    /// Of a frame that was cancelled; no memory is needed to say so.
+    /// Return the failure of a cancelled frame. Allocates no memory.
     static Failure cancelled() noexcept;
 
     explicit operator bool() const noexcept { return kind_ != Kind::none; }
@@ -36,7 +36,7 @@ private:
     std::string message_;
 };
 
-/// What `work()` fails with.
+/// Call `work()` and return its failure, or none.
 template <class Work> Failure failure_of(Work work) noexcept {
     try {
         work();

@@ -12,9 +12,10 @@ namespace mpscnn {
 namespace {
 
 constexpr std::size_t block = HalfBlocks::size;
-/// Blocks converted at once, then looked through for overflows if there may be any.
+/// Blocks converted at a time. Afterwards they are searched for overflows if there may be any.
 constexpr std::size_t chunk = 4096;
-/// Results so large will not be read from the caches, and what they would drive out of them might.
+/// Results of this many bytes or more bypass the caches: they do not fit, and would evict data that is still
+/// needed.
 constexpr std::size_t streamed_bytes = std::size_t{8} << 20;
 
 void check_lengths(std::size_t given, std::size_t room) {

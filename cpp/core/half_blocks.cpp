@@ -34,8 +34,8 @@ constexpr HalfBlocks portable{"portable", portable_to_halves, portable_to_floats
 
 #if defined(__x86_64__)
 
-// Functions with instructions of their own instead of a file with flags of its own: no inline function of the
-// C++ library is used in them, which the linker could take for the whole program.
+// Target attributes on functions, instead of a file with its own compiler flags. The functions use no inline
+// function of the C++ library: the linker could take a copy with these instructions for the whole program.
 
 #define MPSCNN_F16C __attribute__((target("avx2,f16c")))
 #define MPSCNN_AVX512 __attribute__((target("avx512f,avx2,f16c")))

@@ -42,7 +42,7 @@ public:
     Json(Array values) noexcept;
     static Json array() { return Json(Array{}); }
     static Json object();
-    /// Of these members, in time n log n; a key that is there twice is an error.
+    /// Make an object with these members, in time n log n. A duplicate key is an error.
     static Json object(Object members);
 
     Json(const Json &);

@@ -61,9 +61,9 @@ std::string hex(unsigned char byte) {
     return {digits[byte >> 4], digits[byte & 15]};
 }
 
-/// For as long as it is there, this thread reads and writes numbers with a point, whatever locale the program
-/// has set. Not by streams: libc++'s forget digits and exponents beyond 40 characters, and see
-/// core/text_file.h.
+/// While this object exists, its thread reads and writes numbers with a decimal point, whatever locale the
+/// program has set. Streams are not used: those of libc++ drop digits and exponents beyond 40 characters (see
+/// also core/text_file.h).
 class PlainNumbers {
 public:
     PlainNumbers() : previous_(uselocale(c_locale())) {}
@@ -230,7 +230,8 @@ private:
         }
     }
 
-    /// The characters that stand for themselves in one byte: nearly all there are, so all of a run at once.
+    /// Append a run of characters that need no escape and take one byte. Nearly all characters do, so a whole
+    /// run is copied at a time.
     void append_plain(std::string &result) {
         const std::size_t start = position_;
         const auto is_plain = [](char c) { return c >= 0x20 && c < 0x7F && c != '"' && c != '\\'; };

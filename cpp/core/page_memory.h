@@ -5,8 +5,8 @@
 
 namespace mpscnn {
 
-/// Whole pages from the system, zeros at first, that a GPU can be given as they are: arrays in them need no
-/// copy. Whoever holds a share keeps them, a GPU's buffer over them too.
+/// Whole pages from the system, filled with zeros. A GPU can use them directly, so arrays in them need no
+/// copy. They are freed when the last shared pointer goes; a GPU buffer over them holds one too.
 class PageMemory {
 public:
     /// Every page size of Macs divides this.

@@ -147,7 +147,7 @@ std::uint64_t usable_memory() {
 CacheSizes cache_sizes() {
     CacheSizes sizes;
 #if defined(__APPLE__)
-    // Of the fast cores, where there are two kinds.
+    // The caches of the performance cores, where there are two kinds of cores.
     sizes.first = system_number("hw.perflevel0.l1dcachesize", system_number("hw.l1dcachesize", sizes.first));
     const std::size_t second = system_number("hw.perflevel0.l2cachesize", 0);
     if (second > 0) { // several cores share one, and there is no third level

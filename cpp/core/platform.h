@@ -32,8 +32,8 @@ std::uint64_t usable_memory();
 /// of its architecture ("aarch64").
 std::string processor_name();
 
-/// Bytes of data that caches hold: of the first level and, counted for one core, of the second one; of the
-/// last level all of it. What the system does not say is what most processors have at least.
+/// Sizes of the data caches in bytes: L1, L2 for one core, and the whole last-level cache. Where the system
+/// does not report a size, the default is one that most processors reach.
 struct CacheSizes {
     std::size_t first = 32 << 10, second = 512 << 10, last = 8 << 20;
 };

@@ -37,7 +37,7 @@ int ArithmeticGradient::build(EncodingBuilder &builder) const {
         builder.read_channels(1, 1);
     else
         builder.read_channels(builder.channels(0), 1);
-    // As much of the gradient as the operand had a part in.
+    // Read the part of the gradient that depends on the operand.
     const auto extent = [](std::int64_t stride, std::int64_t written) {
         return stride == 0 ? ClipRect::unbounded : written;
     };

@@ -34,7 +34,7 @@ std::int64_t colors_of(std::int64_t channels) { return has_alpha(channels) ? cha
 /// The operations of one conversion.
 class ConversionGraph {
 public:
-    /// Of a source with this many colour channels.
+    /// Begin with a source that has this many colour channels.
     ConversionGraph(EncodingBuilder &builder, std::int64_t colors)
         : builder_(builder), colors_(colors), source_(builder.pixels()) {}
 
@@ -79,7 +79,7 @@ public:
     int curved(int value, const Curve &curve);
     int decoded(int colors, ColorSpace space);
     int encoded(int colors, ColorSpace space);
-    /// Of linear colours.
+    /// Add the luminance of linear colours.
     int luminance(int colors);
 
 private:

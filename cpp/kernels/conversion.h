@@ -56,9 +56,9 @@ struct Conversion {
 
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const { return {}; }
-    /// Of results that the kernel makes: with alpha if the source has it.
+    /// The channels of a result that the kernel allocates: with alpha if the source has it.
     std::int64_t output_channels(ChannelCounts sources) const;
-    /// The same where the destination has room for this many: without alpha if there is none for it.
+    /// The channels of a result in a destination with room for this many: without alpha if it does not fit.
     std::int64_t written_channels(ChannelCounts sources, std::int64_t room) const;
     int build(EncodingBuilder &builder) const;
 

@@ -34,7 +34,7 @@ struct Convolution {
         visit("depthwise", depthwise,
               "each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)");
         visit("sub_pixel_scale_factor", sub_pixel_scale_factor,
-              "channels become so many rows and columns (MPSCNNSubPixelConvolutionDescriptor)");
+              "factor by which channels become rows and columns (MPSCNNSubPixelConvolutionDescriptor)");
         visit("fused_neuron_descriptor", fused_neuron_descriptor, "neuron applied to the result");
         visit("batch_normalization", batch_normalization,
               "whether there are weights mean, variance, gamma and beta, applied before the neuron");
@@ -58,7 +58,7 @@ struct Convolution {
     int build(EncodingBuilder &builder) const;
 
 private:
-    /// Of the convolution whose pixels become those that are written.
+    /// The size of the convolution's result before its channels become the pixels that are written.
     ImageSize computed_size(const ImageSize &written) const;
 };
 

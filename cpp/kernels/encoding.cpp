@@ -10,7 +10,7 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Of a source's property: kernels with two sources have it twice.
+/// Return the name of a source's property. Kernels with two sources have it twice, with a prefix.
 std::string property_name(std::size_t source, std::size_t sources, const char *name) {
     return std::string(sources == 1 ? "" : source == 0 ? "primary_" : "secondary_") + name;
 }

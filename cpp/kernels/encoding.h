@@ -1,7 +1,7 @@
 #pragma once
 
-// What an encoded kernel is: operations of ops/op_list.h between parts of images. Engines without kernels of
-// their own run it as a small graph on strided views; nothing is computed anywhere else.
+// An encoded kernel: operations of ops/op_list.h between parts of images. Engines without native kernels run
+// it as a small graph on strided views; nothing is computed anywhere else.
 
 #include <optional>
 #include <span>
@@ -34,7 +34,7 @@ struct EncodedSource {
 
     std::size_t image; ///< index among the kernel's sources
     ImageRegion region;
-    /// Of numbers and weights, and of what belongs to no batch: a tensor with these extents.
+    /// The shape of numbers, weights and other tensors without a batch.
     std::optional<Shape> variable{};
     std::vector<float> values{}; ///< numbers
     std::string role{};          ///< weight
@@ -95,8 +95,9 @@ void require_range(const std::string &kernel, const char *name, std::int64_t val
 /// The offset, or ParameterError "<kernel>: <name> must be a multiple of 4 ..., got ...".
 std::int64_t require_channel_offset(const std::string &kernel, const std::string &name, std::int64_t offset);
 
-/// What a kernel may read of a source: the images from its offset on, all of their pixels, the channels of
-/// its range. Throws ParameterError when that is nothing. `any_channel`: not only from multiples of 4 on.
+/// The region of a source that a kernel may read: the images from its offset on, all of their pixels, the
+/// channels of its range. Throws ParameterError if the region is empty. `any_channel`: not only from
+/// multiples of 4 on.
 ImageRegion readable(const std::string &kernel, std::span<const ImageDescriptor> sources, std::size_t source,
                      const SourceProperties &given, bool any_channel);
 
@@ -123,7 +124,7 @@ public:
     /// All of the destination, and its feature channels from the first written on.
     ImageSize destination_size() const { return destination_size_; }
     std::int64_t destination_channels() const { return destination_channels_ - written_.channel; }
-    /// What is written: the clip rectangle within the destination.
+    /// Width and height of the written region: the clip rectangle within the destination.
     std::int64_t width() const { return written_.width; }
     std::int64_t height() const { return written_.height; }
     std::int64_t images() const { return written_.images; }
@@ -180,7 +181,8 @@ public:
     /// node's result.
     void differentiate(int gradient, int wanted, std::vector<ops::Operation> then = {});
 
-    /// What is written for a result of this many channels. Throws ShapeError where the destination has less.
+    /// The region that a result of this many channels is written to. Throws ShapeError if the destination has
+    /// fewer.
     ImageRegion written(std::int64_t channels) const;
     /// Writes the last node's result, of this many channels.
     Encoding finish(std::int64_t channels) &&;

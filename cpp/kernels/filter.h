@@ -1,6 +1,6 @@
 #pragma once
 
-// What the families with a filter or window have in common, by the names of their properties.
+// Common code of the kernel families with a filter or window, by the names of their properties.
 
 #include "kernels/encoding.h"
 

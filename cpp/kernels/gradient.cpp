@@ -11,7 +11,7 @@ namespace mpscnn::kernels {
 
 namespace {
 
-/// Of the window along one axis.
+/// Reach and stride of the window along one axis.
 struct Steps {
     std::int64_t reach = 1, stride = 1;
 };

@@ -58,7 +58,7 @@ template <class Visitor> void visit_common(Visitor &visit, Kernel &kernel) {
               ? "columns by which the window is moved over the gradient"
               : "columns by which the window is moved over the gradient with stride - 1 zeros between its "
                 "pixels");
-    visit("kernel_offset_y", properties.kernel_offset_y, "rows by which the window is moved likewise");
+    visit("kernel_offset_y", properties.kernel_offset_y, "rows by which the window is moved in the same way");
     visit("gradient_of", properties.gradient_of, "source, or the weight whose gradient is computed");
 }
 
@@ -326,7 +326,7 @@ Encoding Kernel::encode(std::span<const ImageDescriptor> sources, const ImageDes
 Encoding Kernel::encode_statistics(const ImageDescriptor &source) const {
     if (type->state != StateUse::writes)
         fail(ErrorKind::parameter, {name(), ": writes no batch normalization state"});
-    ImageDescriptor read = source; // in place of a destination: says which images are read
+    ImageDescriptor read = source; // stands for a destination and gives the images to read
     read.number_of_images = std::max<std::int64_t>(1, read.number_of_images - properties.sources[0].offset.z);
     Encoding encoding = finish({name(), properties, {&source, 1}, read, {}});
     encoding.destination = statistics_region(1, encoding.destination.channels);

@@ -66,7 +66,7 @@ using Family =
 
 struct Kernel;
 
-/// What a kernel does with a batch normalization state.
+/// How a kernel uses a batch normalization state.
 enum class StateUse {
     none,
     reads, ///< where one is given
@@ -80,7 +80,7 @@ struct KernelClass {
     std::size_t sources;
     Family (*make)();
     StateUse state = StateUse::none;
-    /// Of the family's kernel: its sources are the gradient of the result, and the source of the forward
+    /// True for a gradient kernel. Its sources are the gradient of the result, and the source of the forward
     /// pass.
     bool is_gradient = false;
     std::size_t optional_sources = 0; ///< after the others
@@ -112,7 +112,7 @@ struct Kernel {
     /// `with_statistics`: those of a batch normalization state are used.
     Encoding encode(std::span<const ImageDescriptor> sources, const ImageDescriptor &destination,
                     bool with_statistics = false) const;
-    /// Of a kernel that writes a state: the destination is (1, 2, 1, channels).
+    /// Encode a kernel that writes a state. The destination is (1, 2, 1, channels).
     Encoding encode_statistics(const ImageDescriptor &source) const;
 
 private:
@@ -121,7 +121,7 @@ private:
     /// Pad: all edge modes, and sources read from any channel on.
     bool any_edge_mode() const;
     std::int64_t output_channels(ChannelCounts sources) const;
-    /// Of a gradient kernel.
+    /// Encode a gradient kernel.
     Encoding encode_gradient(std::span<const ImageDescriptor> sources,
                              const ImageDescriptor &destination) const;
     ImageDescriptor make_gradient_destination(std::span<const ImageDescriptor> sources) const;

@@ -42,7 +42,7 @@ template <ops::ArgumentKind kind> Family argument() {
     return family;
 }
 
-/// Of a family that knows whether it is a gradient kernel's.
+/// Make a family whose kernel is a gradient kernel.
 template <class T> Family gradient_of() {
     T family;
     family.is_gradient = true;

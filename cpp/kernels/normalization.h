@@ -91,7 +91,7 @@ struct WindowNormalization {
     float p0 = 1.0f, pm = 0.0f, ps = 1.0f;
 
     template <class Visitor> void fixed(Visitor &visit) {
-        visit("kernel_width", kernel_width, "columns of the window, as many as rows");
+        visit("kernel_width", kernel_width, "columns of the window; must equal its rows");
         visit("kernel_height", kernel_height, "rows of the window");
     }
     template <class Visitor> void fields(Visitor &visit) {

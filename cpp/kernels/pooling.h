@@ -25,7 +25,7 @@ struct Pooling {
     template <class Visitor> void fields(Visitor &visit) {
         if (kind != ops::PoolingKind::average) return;
         visit("zero_pad_size_x", zero_pad_size_x,
-              "columns of zeros beside the image that count; edge mode clamp only");
+              "columns of zeros left and right of the image that count; edge mode clamp only");
         visit("zero_pad_size_y", zero_pad_size_y,
               "rows of zeros above and below the image that count; edge mode clamp only");
     }

@@ -42,7 +42,7 @@ struct ConvolutionTranspose {
     void check(const std::string &kernel) const;
     ops::WeightSpecs weights() const;
     std::int64_t output_channels(ChannelCounts) const { return output_feature_channels; }
-    /// What the padding policy "full" makes, (n - 1) * stride + reach.
+    /// The size of a result with padding policy "full": (n - 1) * stride + reach.
     ImageSize destination_size(std::span<const ImageDescriptor> sources) const;
     ImageRegion source_region(const Offset &offset, const ImageSize &written, std::size_t) const;
     int build(EncodingBuilder &builder) const;

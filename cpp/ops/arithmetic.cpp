@@ -13,7 +13,7 @@ namespace {
 struct AxisStrides {
     std::int64_t y, x, channels;
 
-    /// Of an axis counted from the last one; axes before the last three have none.
+    /// Return the stride of an axis, counted from the last one; 1 for axes before the last three.
     std::int64_t at(int axis_from_end) const {
         return axis_from_end == 1 ? channels : axis_from_end == 2 ? x : axis_from_end == 3 ? y : 1;
     }

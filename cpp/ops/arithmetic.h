@@ -7,9 +7,9 @@ namespace mpscnn::ops {
 
 using ::ArithmeticKind;
 
-/// What the elementwise operations on two tensors have in common, as MPSCNNArithmetic: with
-/// x = primary_scale * (first input) and y = secondary_scale * (second input) the result is
-/// min(max(x op y + bias, minimum), maximum).
+/// Parameters of the elementwise operations on two tensors, as in MPSCNNArithmetic: with x = primary_scale *
+/// (first input) and y = secondary_scale * (second input) the result is min(max(x op y + bias, minimum),
+/// maximum).
 ///
 /// Strides say which element of an input belongs to the next one of the result: 1 the next, 0 the same
 /// (broadcast), s the s-th next. They count rows (y) of images, pixels (x) of images and rows, and channels.
@@ -40,7 +40,7 @@ struct Arithmetic {
 
     bool has_minimum() const { return minimum != std::numeric_limits<float>::lowest(); }
     bool has_maximum() const { return maximum != std::numeric_limits<float>::max(); }
-    /// Whether the result is x op y with the inputs as they are, element by element.
+    /// Whether the result is x op y of the unscaled inputs, element by element.
     bool is_plain() const;
 
     Shape output_shape(const InputShapes &inputs) const;

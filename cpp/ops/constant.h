@@ -4,7 +4,8 @@
 
 namespace mpscnn::ops {
 
-/// A tensor that is a weight. The input says how many images there are; each gets the same values.
+/// A tensor that is a weight. Only the number of images is taken from the input; each image gets the same
+/// values.
 struct Constant {
     static constexpr OperationInfo info{
         "constant", "A weight as a tensor, the same for each image of the input.", 1, 1, true, false, false};

@@ -4,7 +4,8 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Of the inputs, which one is the convolution's and which the gradient of its result.
+/// Check the shapes of the inputs. `source` is the index of the convolution's input, `gradient` that of its
+/// result's gradient.
 void require_gradient(const OperationInfo &info, const Convolution &convolution, const InputShapes &inputs,
                       std::size_t source, std::size_t gradient) {
     const InputShapes input = inputs.subspan(source, 1);

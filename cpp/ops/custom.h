@@ -13,7 +13,7 @@ struct CustomTensor {
     Shape shape;
 };
 
-/// A function of the program that embeds mpscnn. Several threads may call it at once.
+/// A function of the program that embeds mpscnn. Several threads may call it concurrently.
 class CustomFunction {
 public:
     virtual ~CustomFunction() = default;

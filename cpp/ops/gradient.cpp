@@ -70,7 +70,7 @@ void add_own(const BatchNormalization &normalization, GradientBuilder &builder) 
 /// Their gradient is part of the normalization's.
 void add_own(const BatchStatistics &, GradientBuilder &) {}
 
-/// Of gamma and beta. `plain` is the normalization without them.
+/// Add the gradients of gamma and beta. `plain` is the normalization without them.
 void give_gamma_and_beta(GradientBuilder &builder, const Operation &plain) {
     const Value gradient = builder.gradient();
     if (builder.wants("beta"))

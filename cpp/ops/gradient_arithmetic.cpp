@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// What arithmetic's limits let through: nothing where the result is one of them.
+/// Return the gradient within arithmetic's limits. It is 0 where the result equals a limit.
 Value limited_gradient(const Arithmetic &arithmetic, GradientBuilder &builder) {
     for (const std::int64_t stride : {arithmetic.primary_stride_y, arithmetic.primary_stride_x,
                                       arithmetic.secondary_stride_y, arithmetic.secondary_stride_x})

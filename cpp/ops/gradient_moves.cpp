@@ -38,8 +38,8 @@ void add_own(const GatherGradient &gathered, GradientBuilder &builder) {
     builder.give(0, builder.add(gathered.gather, {builder.gradient()}));
 }
 
-/// What was cropped gets zeros, and constant borders are cropped; of others each element gives its gradient
-/// to the one that it shows, axis by axis.
+/// Return the gradient of a padding. Cropped elements get zeros, and constant borders are cropped. In other
+/// borders each element adds its gradient to the element that it copies, axis by axis.
 Value padding_gradient(const Padding &padding, GradientBuilder &builder, Value gradient, Value input) {
     if (padding.mode == PaddingMode::constant_) {
         Padding inverse;

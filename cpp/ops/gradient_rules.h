@@ -8,7 +8,8 @@
 
 namespace mpscnn::ops {
 
-// What adds the gradients of one operation each, by families; gradient.cpp has the others and knows all.
+// Functions that add the gradients of one operation each, grouped by families. gradient.cpp has the other
+// operations and dispatches to all.
 
 void add_own(const Addition &addition, GradientBuilder &builder);
 void add_own(const Subtraction &difference, GradientBuilder &builder);
@@ -37,7 +38,7 @@ void add_own(const WeightedReduction &reduction, GradientBuilder &builder);
 void add_own(const SpatialNormalization &normalization, GradientBuilder &builder);
 void add_own(const LocalContrastNormalization &normalization, GradientBuilder &builder);
 
-// Of all families
+// Helpers of all families
 
 using Value = GradientValue;
 

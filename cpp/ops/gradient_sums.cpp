@@ -42,8 +42,8 @@ Value less(const Reduction &reduction, GradientBuilder &builder, Value number) {
     return builder.add(broadcasting<Subtraction>(axis_of(reduction.axis)), {builder.input(0), number});
 }
 
-/// Of a variance, factor * (x - mean) times the gradient, 2 * weight / extent the factor. A deviation's is
-/// half of that over the result.
+/// Return the gradient of a variance: factor * (x - mean) times the gradient of the result, with factor = 2 *
+/// weight / extent. The gradient of a deviation is half of that, divided by the result.
 Value of_spread(const Reduction &reduction, GradientBuilder &builder, std::int64_t extent) {
     const Reduction average{.kind = ReductionKind::mean, .axis = reduction.axis};
     const Value mean = builder.add(average, {builder.input(0)});
@@ -93,8 +93,8 @@ void add_own(const Reduction &reduction, GradientBuilder &builder) {
                            extent));
 }
 
-/// Of x and its weights w: gradient * w and gradient * x, of a mean divided by the number of weights that are
-/// not 0, which is a constant.
+/// Add the gradients of x and its weights w: gradient * w and gradient * x. For a mean they are divided by
+/// the number of weights that are not 0, which counts as a constant.
 void add_own(const WeightedReduction &reduction, GradientBuilder &builder) {
     const Value x = builder.input(0), weights = builder.input(1);
     Value gradient = builder.gradient();

@@ -7,7 +7,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// What both normalizations compute of their input.
+/// Values that both normalizations compute from their input.
 class WindowParts {
 public:
     WindowParts(const CentredWindow &window, GradientBuilder &builder)

@@ -32,7 +32,7 @@ template <> struct EnumNames<LossKind> {
          {"kullback_leibler", LossKind::kullback_leibler}}};
 };
 
-/// What becomes of the elements' losses.
+/// How the elements' losses are combined.
 enum class LossReduction { none, sum, mean, sum_by_nonzero_weights };
 
 template <> struct EnumNames<LossReduction> {
@@ -43,7 +43,7 @@ template <> struct EnumNames<LossReduction> {
          {"sum_by_nonzero_weights", LossReduction::sum_by_nonzero_weights}}};
 };
 
-/// What a loss and its gradient are reported.
+/// The parameters of a loss and its gradient.
 struct LossFields {
     LossKind kind = LossKind::mean_squared_error;
     LossReduction reduction = LossReduction::mean;
@@ -70,8 +70,8 @@ struct LossFields {
     }
 
     void check(const OperationInfo &info, const InputShapes &inputs) const;
-    /// What sums are divided by, but for the images of a batch and weights that are given. `counts_pixels`:
-    /// that of Loss.
+    /// Return the number that sums are divided by, without the images of a batch and without given weights.
+    /// `counts_pixels` is that of Loss.
     std::int64_t divisor(const Shape &prediction, bool counts_pixels) const;
     /// Whether sum_by_nonzero_weights takes the classes of a pixel for one.
     bool joins_classes(bool counts_pixels) const {

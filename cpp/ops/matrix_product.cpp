@@ -6,7 +6,7 @@ namespace mpscnn::ops {
 
 namespace {
 
-/// Rows and columns of an input's matrices as they are multiplied.
+/// Rows and columns of an input's matrices after transposition, as the product reads them.
 struct MatrixExtents {
     std::int64_t rows, columns;
 

@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// What the loss of a single-shot detector and its gradient are reported.
+/// The parameters of a single-shot detector's loss and of its gradient.
 struct MultiboxFields {
     /// Numbers of a box before the scores of its classes.
     static constexpr std::int64_t box_numbers = 4;

@@ -40,7 +40,7 @@ struct Neuron {
     WeightSpecs weights(const InputShapes &inputs) const;
     Cost cost(const InputShapes &inputs, const Shape &output) const;
 
-    /// Of clamp; infinite where there is none.
+    /// The limits of clamp; infinite if there are none.
     float lower_limit() const;
     float upper_limit() const;
 };

@@ -27,7 +27,7 @@ WeightSpecs gamma_and_beta(const InputShapes &inputs) {
     return {{"gamma", channels, false}, {"beta", channels, false}};
 }
 
-/// Those of one batch, (1, 2, 1, channels), or of each image, (n, 2, 1, channels).
+/// Require statistics of one batch, (1, 2, 1, channels), or of each image, (n, 2, 1, channels).
 void require_statistics(const OperationInfo &info, const Shape &input, const Shape &statistics) {
     const Shape expected{input[0], 2, 1, input.back()};
     if (statistics == expected || statistics == expected.with_batch(1)) return;

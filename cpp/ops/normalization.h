@@ -26,8 +26,7 @@ struct BatchNormalization {
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("epsilon", epsilon, "added to the variance, above zero");
-        visit("fixed", fixed,
-              "constants, not what was learnt: training leaves them and the statistics as they are");
+        visit("fixed", fixed, "parameters and statistics are constants that training does not change");
     }
 
     /// The same as one multiplication and one addition. All arguments have one value per channel.

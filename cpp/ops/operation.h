@@ -14,7 +14,7 @@
 
 namespace mpscnn::ops {
 
-/// What is true of an operation whatever its parameters.
+/// Properties of an operation that do not depend on its parameters.
 struct OperationInfo {
     const char *name;    ///< in model files, the C interface and Python
     const char *summary; ///< one line for documentation
@@ -29,7 +29,8 @@ struct OperationInfo {
     bool for_training = false;
 };
 
-/// Of an operation that computes gradients, losses or new weights, with `more` inputs that may be left out.
+/// Return the properties of an operation that computes gradients, losses or new weights, with `more` optional
+/// inputs.
 constexpr OperationInfo training_info(const char *name, const char *summary, int inputs, int more = 0) {
     return {.name = name,
             .summary = summary,
@@ -81,7 +82,7 @@ template <class Enum> const char *name_of(Enum value) {
 /// Throws a ParameterError "<operation>: <field> must be <allowed>, got <given>".
 [[noreturn]] void refuse_parameter(const OperationInfo &info, std::string_view field, const TextPart &allowed,
                                    const TextPart &given);
-/// Of a window parameter: keeps every product of two of them far inside 64 bits.
+/// The largest window parameter. It keeps every product of two of them far inside 64 bits.
 inline constexpr std::int64_t largest_size = 1 << 24;
 /// Refuses values above largest_size too.
 void require_at_least(const OperationInfo &info, std::string_view field, std::int64_t value,

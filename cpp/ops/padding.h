@@ -20,7 +20,7 @@ struct Padding {
         visit("left", left, "columns to the left, negative: cropped");
         visit("right", right, "columns to the right, negative: cropped");
         visit("front", front, "channels before the first, negative: cropped");
-        visit("back", back, "channels behind the last, negative: cropped");
+        visit("back", back, "channels after the last, negative: cropped");
         visit("value", value, "what the border holds, constant mode");
         visit("mode", mode,
               "constant, clamp (nearest pixel), mirror (border pixel once), mirror_with_edge (twice)");

@@ -26,9 +26,9 @@ std::int64_t first_multiple_within(std::int64_t factor, std::int64_t modulus, st
     return turns < 0 ? -1 : (low + modulus * turns + factor - 1) / factor;
 }
 
-/// What lies wholly in the padding, or steps over the image, has no maximum and no mean.
+/// Refuse windows that lie wholly in the padding or step over the image: they have no maximum and no mean.
 void require_pixels(const WindowAxis &axis, std::int64_t size, const char *what) {
-    // Windows that begin inside the input touch it; only those before and behind are looked at.
+    // Windows that begin inside the input touch it; only those before and after it are checked.
     const std::int64_t first_inside =
         std::clamp<std::int64_t>((axis.before + axis.stride - 1) / axis.stride, 0, axis.output);
     const std::int64_t first_behind =

@@ -16,7 +16,7 @@ Shape one_channel(const Shape &input) {
 
 void Reduction::check(const InputShapes &inputs) const {
     require_channels(info, inputs);
-    // Of more than four axes those before the last two are one to kernels.
+    // With more than four axes, kernels treat all axes before the last two as one.
     if (axis == ReductionAxis::height) require_rank(info, inputs, 4);
     if (axis == ReductionAxis::width && inputs[0].rank() < 3)
         fail(ErrorKind::shape, {info.name, ": the input must have 3 axes or more, got ", inputs[0].text()});

@@ -7,7 +7,7 @@ namespace mpscnn::ops {
 /// How much of the result of a convolution is wanted, as numpy and scipy name it.
 enum class SignalMode {
     full, ///< every position where signal and kernel overlap: size + taps - 1
-    same, ///< as many as the signal has, the middle of full (scipy.signal's rule for even kernels too)
+    same, ///< the size of the signal: the middle of full (scipy.signal's rule, for even kernels too)
     valid ///< where the kernel lies wholly inside: size - taps + 1
 };
 
@@ -16,7 +16,7 @@ template <> struct EnumNames<SignalMode> {
         {{"full", SignalMode::full}, {"same", SignalMode::same}, {"valid", SignalMode::valid}}};
 };
 
-/// What lies outside the signal.
+/// The values outside the signal.
 enum class SignalBoundary {
     zero, ///< nothing: such taps are left out of the sum
     clamp ///< the nearest sample

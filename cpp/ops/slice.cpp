@@ -9,7 +9,7 @@ struct AxisSlice {
     std::int64_t first, count, stride;
 
     std::int64_t begin(std::int64_t extent) const { return first < 0 ? extent + first : first; }
-    /// Of an axis of this extent; below 1 when nothing is left.
+    /// Return the extent of the result for an input axis of this extent; below 1 if nothing is left.
     std::int64_t result(std::int64_t extent) const {
         if (count != 0) return count;
         if (extent == Shape::any) return Shape::any;
@@ -35,7 +35,7 @@ void require_within(const AxisSlice &slice, std::int64_t extent) {
           slice.first, " on in steps of ", slice.stride, " does not lie within ", extent, " ", slice.axis});
 }
 
-/// Of an axis counted from the last one; 1 where there is none.
+/// Return the extent of an axis, counted from the last one; 1 if the axis does not exist.
 std::int64_t extent_of(const Shape &input, int from_end) {
     return from_end < input.rank() ? input[input.rank() - from_end] : 1;
 }

@@ -18,13 +18,15 @@ struct Slice {
         visit("top", top, "first row, negative from the end");
         visit("left", left, "first column, negative from the end");
         visit("front", front, "first channel, negative from the end");
-        visit("height", height, "rows of the result; 0: as many as there are");
-        visit("width", width, "columns of the result; 0: as many as there are");
-        visit("channels", channels, "channels of the result; 0: as many as there are");
+        visit("height", height, "rows of the result; 0: all that remain");
+        visit("width", width, "columns of the result; 0: all that remain");
+        visit("channels", channels, "channels of the result; 0: all that remain");
         visit("stride_y", stride_y,
               "from one row of the result to the next in the input; negative: backward");
-        visit("stride_x", stride_x, "likewise for columns");
-        visit("stride_channels", stride_channels, "likewise for channels");
+        visit("stride_x", stride_x,
+              "from one column of the result to the next in the input; negative: backward");
+        visit("stride_channels", stride_channels,
+              "from one channel of the result to the next in the input; negative: backward");
     }
 
     /// Where the part begins in an image of this shape.

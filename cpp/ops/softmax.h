@@ -4,7 +4,7 @@
 
 namespace mpscnn::ops {
 
-/// What both forms of softmax have in common: one vector of the last axis' extent at a time.
+/// Common code of both forms of softmax. They work on vectors along the last axis.
 struct ChannelSoftmax {
     template <class Visitor> void fields(Visitor &) {}
 

@@ -7,7 +7,7 @@ namespace mpscnn::ops {
 /// How a transposed convolution's kernel lies.
 enum class KernelUse {
     scatter, ///< each input pixel is spread over the output with the kernel (TensorFlow, PyTorch)
-    gather   ///< the kernel is laid, as it is, over the input spread out with zeros
+    gather   ///< the kernel, not rotated, is laid over the input spread out with zeros
              ///< (MPSCNNConvolutionTranspose)
 };
 

@@ -46,7 +46,7 @@ Refused number_beyond_half(const LayerUse &layer) {
     return refuse_if(layer.half && channels > 2049, std::to_string(channels));
 }
 
-/// What engines do not read in each run.
+/// Refuse variables in operations whose weights engines cannot read again in each run.
 Refused reads_other_variables(const LayerUse &layer) {
     const bool packs =
         std::holds_alternative<Convolution>(layer.operation) ||
@@ -140,7 +140,7 @@ Refused lacks_integers(const LayerUse &layer) {
                      "a tensor without; mpscnn quantize makes a network of integers, or compute in float32");
 }
 
-/// What engines do not compute in integers.
+/// Refuse int8 where engines do not compute in integers.
 Refused not_of_integers(const LayerUse &layer) {
     if (!layer.int8) return std::nullopt;
     if (layer.activation && !has_limits_only(*layer.activation))
@@ -218,8 +218,8 @@ Refused direct_sums(const ProgramUse &program) { return refuse_if(!program.winog
 
 constexpr const char *metal_window = "at most 536870912 rows and columns from the first tap to the last";
 
-/// What of a combination a row refuses, as text; nothing where the row allows it. About tensors that an
-/// engine holds, layers, sessions or programs.
+/// A row's check of a tensor shape, layer, session or program. Returns the refused value as text, or nothing
+/// if the row allows it.
 template <class Use> using RefusedValue = std::optional<std::string> (*)(const Use &);
 
 /// A row: the engine takes `field` of an operation only as `allowed` says.
@@ -233,7 +233,7 @@ struct UnsupportedFeature {
         refused;
 };
 
-/// Of two rows that both refuse a combination the first gives the reason.
+/// If two rows refuse the same combination, the first one gives the reason.
 constexpr UnsupportedFeature unsupported_features[] = {
     {"", "argument", "feature channels", "at most 2049 in float16, whose whole numbers end at 2048",
      number_beyond_half},

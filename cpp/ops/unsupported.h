@@ -11,8 +11,8 @@
 
 namespace mpscnn::ops {
 
-/// What every Mac's GPU can do: extents of a texture, slices (of four feature channels) of a texture array;
-/// and elements of one image, which the engine's shaders number with 32 bits.
+/// Limits that the GPU of every Mac supports: extents of a texture, and slices (of four feature channels) of
+/// a texture array. Elements of one image are limited because the engine's shaders number them with 32 bits.
 namespace metal_limits {
 inline constexpr std::int64_t extent = 16384, slices = 2048, elements = std::int64_t{1} << 31;
 } // namespace metal_limits
@@ -33,12 +33,12 @@ struct LayerUse {
 /// Whether it is none, relu, relu6 or another pair of limits: what integers are clamped by in int8 networks.
 bool has_limits_only(const Neuron &neuron);
 
-/// What a session is asked for.
+/// The session options that the table of unsupported features checks.
 struct SessionUse {
     bool check_finite = false;
 };
 
-/// What a program is asked for.
+/// The program options that the table of unsupported features checks.
 struct ProgramUse {
     bool bfloat16 = false;            ///< that precision
     std::string_view why_no_bfloat16; ///< of the engine's device; empty where it has it

@@ -14,7 +14,7 @@ namespace {
 
 using CandidateLists = std::vector<std::vector<Candidate>>;
 
-/// Of all lists together as many as suppression looks at.
+/// Keep the `most` best candidates of all lists together.
 void keep_best_of_all(CandidateLists &lists, std::size_t most) {
     std::size_t count = 0;
     for (const auto &list : lists) count += list.size();

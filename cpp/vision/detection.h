@@ -13,7 +13,8 @@
 
 namespace mpscnn::vision {
 
-/// What a model says of its heads: two outputs of the network, (n, boxes, 4) and (n, boxes, columns).
+/// A model's description of its detection heads: two outputs of the network, (n, boxes, 4) and (n, boxes,
+/// columns).
 struct DetectionHead {
     AnchorRule anchors = ScaleAnchors{};
     BoxCoding coding;
@@ -55,8 +56,8 @@ public:
     std::vector<Detection> detect(std::span<const float> codes, std::span<const float> scores, int columns,
                                   const Suppression &settings) const;
 
-    /// What the network shall answer for an image with these objects, see write_targets. Throws
-    /// Error(parameter) too for heads without anchors or without a background.
+    /// Write the training targets for an image with these objects; see write_targets. Throws Error(parameter)
+    /// too for heads without anchors or without a background.
     void targets(std::span<const LabelledBox> objects, int columns, float iou_threshold,
                  std::span<float> targets) const;
 

@@ -20,7 +20,7 @@ constexpr double mass_behind_middle = 0.5;
 
 constexpr int min_side = 5;
 constexpr int max_widths_per_height = 3;
-/// What weighs less than this part of the largest mark is dust.
+/// A mark is dust if its mass is less than this fraction of the largest mark's mass.
 constexpr double min_mass = 0.05;
 /// Pieces of one digit are nearer than this part of its longer side.
 constexpr double largest_gap = 0.35;

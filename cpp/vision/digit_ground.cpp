@@ -14,12 +14,13 @@ namespace {
 
 /// Less cannot be told from the traces of a JPEG's compression.
 constexpr float min_contrast = 20.0f;
-/// Of a million normally distributed pixels less than one lies this many deviations off.
+/// A contrast of this many standard deviations stands out from noise: less than one of a million normally
+/// distributed pixels is that far from the mean.
 constexpr float min_contrast_in_noise = 5.0f;
-/// The strongest pixels tell the contrast: in a square photo one of this many. A small digit's strokes cover
-/// more.
+/// The contrast is measured at the strongest pixels: in a square photo, one of this many pixels. A small
+/// digit's strokes cover more.
 constexpr std::size_t pixels_per_strongest = 10000;
-/// Of the absolute values of a normal distribution a quarter is below this many deviations.
+/// A quarter of the absolute values of a normal distribution is below this many standard deviations.
 constexpr float quarter_deviation = 0.3186f;
 /// Half of them is below the deviation divided by this.
 constexpr double half_deviation = 1.4826;

@@ -36,7 +36,7 @@ int sample_bytes(SampleType type);
 /// Where the colour differences of YUV photos lie: in pairs (blue, red) in one plane, or in two planes.
 enum class ChromaPlanes { none, interleaved, separate };
 
-/// What a PixelFormat consists of. Alpha, where there is one, is the last sample and not premultiplied.
+/// The layout of a PixelFormat. Alpha, where there is one, is the last sample and not premultiplied.
 struct FormatInfo {
     const char *name;
     SampleType sample;

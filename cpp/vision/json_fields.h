@@ -54,7 +54,7 @@ public:
     template <class T> void operator()(const char *key, const T &value) { object_.set(key, json(value)); }
     template <class T> void required(const char *key, const T &value) { (*this)(key, value); }
 
-    /// What was written.
+    /// Return the object with the written fields.
     Json take() { return std::move(object_); }
 
 private:
@@ -80,7 +80,7 @@ private:
     Json object_ = Json::object();
 };
 
-/// What is absent keeps its value.
+/// Reads fields from a JSON object. Absent fields keep their values.
 class FieldReader {
 public:
     explicit FieldReader(const JsonView &object) : object_(object) {}

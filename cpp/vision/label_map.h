@@ -13,8 +13,8 @@ struct ScoreGrid {
     int height, width, classes;
 };
 
-/// Of pixels that the network did not see: those that the preprocessing cropped away. Pascal VOC's own value
-/// for pixels that do not count.
+/// The label of pixels that the preprocessing cropped away, so the network did not see them. It is Pascal
+/// VOC's value for pixels that do not count.
 inline constexpr std::uint8_t unseen_label = 255;
 inline constexpr int max_label_classes = 255;
 

@@ -15,7 +15,7 @@ float length(float low, float high) { return high > low ? high - low : 0.0f; }
 
 float area(const Box &box) { return length(box.left, box.right) * length(box.top, box.bottom); }
 
-/// Boxes that are compared with one box at a time, four of them at once. Empty boxes, which overlap nothing,
+/// Boxes that are compared with one box at a time, in vectors of four. Empty boxes, which overlap nothing,
 /// fill the last vector.
 class ComparedBoxes {
 public:

@@ -43,9 +43,10 @@ bool better(const Candidate &a, const Candidate &b);
 /// Throws Error(parameter) for numbers out of range or not finite.
 void check(const Suppression &settings);
 
-/// So many best candidates are looked at, of all classes together: all of them could take time quadratic in
-/// their number. As many as EfficientDet looks at (Tan et al. 2020, MAX_DETECTION_POINTS) with the soft
-/// methods, whose step takes several times as long, and as YOLOv5 does (max_nms) with the hard one.
+/// The largest number of candidates that suppression compares, of all classes together. Without a limit the
+/// time could be quadratic in their number. The numbers are those of EfficientDet (Tan et al. 2020,
+/// MAX_DETECTION_POINTS) for the soft methods, whose step takes several times as long, and of YOLOv5
+/// (max_nms) for the hard one.
 constexpr std::size_t candidate_limit(SuppressionMethod method) {
     return method == SuppressionMethod::hard ? 30'000 : 5'000;
 }

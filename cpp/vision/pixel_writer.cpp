@@ -76,7 +76,7 @@ bool PixelWriter::keeps_samples(const ResizedSamples &color, std::ptrdiff_t pitc
            color.pitch == 3 && pitch == 3;
 }
 
-/// As many of the `count` pixels as fill groups of three vectors; returns their number.
+/// Write the pixels that fill whole groups of three vectors, at most `count`. Return their number.
 std::size_t PixelWriter::write_whole_vectors(const float *samples, std::size_t count, float *out) const {
     const Float4 factor = splat(range_factor_), mean = mean_, scale = scale_;
     const auto repeated = [](Float4 x) {

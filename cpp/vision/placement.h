@@ -15,7 +15,7 @@ struct Placement {
     AxisPlacement across, down;
 };
 
-/// Of a checked photo, for any fit but digit.
+/// Return the placement of a checked photo, for any fit but digit.
 Placement place(const ImageView &image, const Preprocess &options, int out_height, int out_width);
 
 /// The same axis of the colour differences' planes; `reversed` if the photo as seen runs against them, which

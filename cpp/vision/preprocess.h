@@ -77,8 +77,8 @@ Transform output_to_photo(const ImageView &image, const Preprocess &options, int
 
 /// Writes out[row * row_pitch + column * pixel_pitch + channel]; the pitches count floats. Throws
 /// Error(shape) or Error(parameter) before anything is written, with Fit::digit also for photos without a
-/// digit. NaN and infinities of float photos reach the outputs whose filter covers them, and no others. What
-/// `share` does changes no bit.
+/// digit. NaN and infinities of float photos reach the outputs whose filter covers them, and no others.
+/// `share` does not change a bit of the result.
 void preprocess(const ImageView &image, const Preprocess &options, int out_height, int out_width,
                 int out_channels, float *out, std::ptrdiff_t pixel_pitch, std::ptrdiff_t row_pitch,
                 const WorkSharing &share = share_with_nobody);

@@ -25,7 +25,8 @@ struct Axis {
     friend bool operator==(const Axis &, const Axis &) = default;
 };
 
-/// Whether every output is one of the inputs as it is, and the next output the next input: with any filter.
+/// Whether resampling only copies, with any filter: every output equals one input, and the next output the
+/// next input.
 bool is_copy(const Axis &axis);
 
 /// The inputs first, first + 1, ... of one output, with weights that sum to 1 and start and end with one that

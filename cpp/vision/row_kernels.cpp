@@ -80,7 +80,7 @@ MPSCNN_INLINE bool opaque(const std::byte *samples, std::size_t pixels) {
     return bytes[3] == 255;
 }
 
-/// Of two pixels, or with `pixels` 1 of one.
+/// Compute (255 - x) alpha for two pixels, or one if `pixels` is 1.
 template <std::size_t pixels>
 MPSCNN_INLINE void shade_pixels(const std::byte *samples, std::uint16_t *result) {
     using Bytes = std::uint8_t __attribute__((vector_size(8)));

@@ -35,7 +35,7 @@ struct RowKernels {
     void (*convert)(const std::byte *samples, SampleType type, std::size_t length, float *result);
     /// Whether all `pixels` of four bytes have 255 as the last one.
     bool (*opaque)(const std::byte *samples, std::size_t pixels);
-    /// Of pixels of four bytes, (255 - x) alpha: by how much 255 times as much white is darkened.
+    /// Compute (255 - x) alpha for pixels of four bytes: 255 times the amount by which they darken white.
     void (*shade)(const std::byte *samples, std::size_t pixels, std::uint16_t *result);
     /// In place, of pixels of four: x alpha / white + white (1 - alpha / white). A fourth sample is left that
     /// means nothing.

@@ -90,7 +90,7 @@ const std::byte *RowSums::converted_row(int row, std::size_t slot) {
 
 void RowSums::add(SampleType type, std::size_t count, const float *weights, bool start, float *sums) const {
     const std::size_t length = columns_ * samples_;
-    // A row as it is; of floats it is added to 0, which makes 0 of -0.
+    // A single row of integers is copied. Floats are added to 0, which turns -0 into 0.
     const bool integers = type == SampleType::uint8 || type == SampleType::uint16;
     if (start && count == 1 && weights[0] == 1.0f && integers)
         return kernels_.convert(rows_.front(), type, length, sums);

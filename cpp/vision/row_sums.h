@@ -30,8 +30,8 @@ public:
     /// Columns [first_column, end_column) of a checked photo's plane, which must outlive this.
     RowSums(const Plane &plane, int first_column, int end_column);
 
-    /// Of a pixel in the sums: the plane's, but 1 for gray with alpha. Alpha is composited over white; what
-    /// becomes of the fourth sample itself means nothing.
+    /// The number of samples of a pixel in the sums: that of the plane, but 1 for gray with alpha. Alpha is
+    /// composited over white; the fourth sample of the sums has no meaning.
     std::size_t samples() const { return samples_; }
 
     /// Writes sums in the units of the photo's samples.

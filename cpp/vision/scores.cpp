@@ -11,12 +11,12 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// What rounding may add to or take from a logit that is compared instead of its probability.
+/// Allowance for rounding, where a logit is compared instead of its probability.
 constexpr float margin = 1e-3f;
 
-/// What the best class must reach at least, so that its probability may be `least`: most boxes are
-/// background, which this tells without an exponential. For softmax it is relative to the largest logit of
-/// all.
+/// Return the lowest score of the best class whose probability can reach `least`. Most boxes are background;
+/// this bound finds them without an exponential. For softmax it is relative to the largest logit of all
+/// classes.
 float bound_of(ScoreKind kind, float least) {
     switch (kind) {
     case ScoreKind::sigmoid:

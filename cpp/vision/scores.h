@@ -6,7 +6,7 @@
 
 namespace mpscnn::vision {
 
-/// What a network's scores are.
+/// The kind of a network's scores.
 enum class ScoreKind {
     probability, ///< probabilities already
     sigmoid,     ///< logits of each class on its own

@@ -13,13 +13,13 @@ struct LabelledBox {
     int label;
 };
 
-/// Of the scores of an anchor.
+/// The largest number of score columns of an anchor.
 inline constexpr int max_columns = 1 << 20;
 
 /// Which anchors learn which objects (Liu et al. 2016): each object's anchor of the largest IoU, and all
 /// others whose IoU with one reaches `iou_threshold`, of several objects that of the largest. Objects whose
-/// best anchor overlaps them more come first; one whose anchor is taken gets the best of the others. Of equal
-/// ones the lower anchor and the lower object count. An object that no anchor overlaps is not learnt.
+/// best anchor overlaps them more come first; one whose anchor is taken gets the best of the others. Ties go
+/// to the lower anchor and the lower object. An object that no anchor overlaps is not learnt.
 ///
 /// Writes for each anchor the code of its object's box and then, of `columns` classes with the background
 /// first, 1 for its class; without an object zeros and the background. Throws Error(parameter) for boxes

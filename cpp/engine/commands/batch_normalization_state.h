@@ -36,7 +36,8 @@ public:
     static std::shared_ptr<BatchNormalizationState> create(std::int64_t feature_channels);
 
     std::int64_t feature_channels() const { return moments_->channels(); }
-    /// What is encoded from now on begins again; what has been encoded before is not touched.
+    /// Start new statistics for commands that are encoded from now on. Commands that are already encoded keep
+    /// theirs.
     void reset();
     /// The means, then the variances. Throws StateError before there are any, and while a committed command
     /// buffer uses the state.

@@ -68,7 +68,8 @@ public:
     void encode(const std::shared_ptr<Session> &session, std::span<const ImagePointer> inputs,
                 std::span<const ImagePointer> outputs);
 
-    /// Appends a kernel of the user's. Memory of arguments stays as it is until the buffer is completed.
+    /// Appends a kernel of the user. The memory of its arguments must not change until the buffer is
+    /// completed.
     void encode(const std::shared_ptr<const CustomKernel> &kernel, std::span<const CustomArgument> arguments,
                 const CustomGrid &grid);
 
@@ -97,7 +98,7 @@ private:
 
 struct QueueOptions {
     std::string device = "auto";
-    int threads = 0; ///< of the CPU device; 0: as many as the process may use at once
+    int threads = 0; ///< of the CPU device; 0: one for each core that the process may use
 };
 
 /// MTLCommandQueue: runs command buffers one after the other, in the order in which they were enqueued.

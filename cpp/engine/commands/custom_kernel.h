@@ -13,7 +13,7 @@
 
 namespace mpscnn::engine {
 
-/// What a kernel of the user's is compiled from, in the language of the backend.
+/// The source text of a user's kernel, in the language of the backend.
 struct CustomKernelSource {
     std::string source;
     std::string function;
@@ -21,7 +21,7 @@ struct CustomKernelSource {
     Json constants = Json::object();
 };
 
-/// A parameter of a custom kernel's function, as its compiler tells.
+/// A parameter of a custom kernel's function, as reported by its compiler.
 struct CustomParameter {
     enum class Kind { image, buffer };
 
@@ -47,16 +47,16 @@ public:
     virtual const std::string &function() const = 0;
     /// Images, then buffers, each by their indices.
     virtual const std::vector<CustomParameter> &parameters() const = 0;
-    /// Of the backend that it was compiled by.
+    /// The name and identity of the backend that compiled it.
     virtual std::string backend() const = 0;
     virtual std::string identity() const = 0;
-    /// Of a threadgroup, and along each of its axes.
+    /// The largest number of threads in a threadgroup, and along each of its axes.
     virtual std::int64_t max_threads() const = 0;
     virtual GridSize max_threads_along() const = 0;
     virtual std::int64_t threads_at_once() const = 0; ///< threadExecutionWidth
 };
 
-/// What a parameter is given for one run.
+/// The argument of one parameter for one run.
 struct CustomBinding {
     const CustomParameter *parameter = nullptr;
     TensorView image; ///< (images, height, width, channels)

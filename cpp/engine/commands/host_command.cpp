@@ -123,7 +123,7 @@ private:
     std::vector<float> statistics_; ///< of the last run
 };
 
-/// With the statistics of a state as they are when it runs, if there is one.
+/// Runs a kernel. If it has a state, it uses the state's statistics at the time when the command runs.
 class KernelCommand : public HostCommand {
 public:
     KernelCommand(PlannedProgram program, std::vector<HostRegion> sources, HostRegion destination,
@@ -202,7 +202,7 @@ public:
     CustomCommand(CustomRun run, std::vector<HostRegion> images)
         : run_(std::move(run)), images_(std::move(images)) {}
 
-    /// Written images are read too: the kernel may leave pixels as they are.
+    /// Written images are read too, since the kernel may leave some pixels unchanged.
     void run(HostRunner &runner) override {
         if (are_converted(images_)) runner.finish();
         std::vector<RegionTensor> tensors = tensors_of(images_);

@@ -13,13 +13,13 @@ namespace mpscnn::engine {
 
 class HostCommand;
 
-/// What the commands of a queue share while they run, on its thread. A device that records them runs them
-/// when one needs the processor, and at the end of their buffer.
+/// The state that a queue's commands share while they run on its thread. A device that records commands runs
+/// them when one needs the processor, and at the end of their buffer.
 class HostRunner {
 public:
     HostRunner(const Backend &backend, int threads) : threads_(threads), recording_(backend.record()) {}
 
-    /// Calls command.run; keeps it as long as it is needed.
+    /// Call command.run. Keep the command until the device no longer needs it.
     void run(std::unique_ptr<HostCommand> command);
     /// Returns once all commands have run.
     void finish();
@@ -43,7 +43,7 @@ private:
     const Plan *prepared_ = nullptr;
 };
 
-/// What a queue's kernels are compiled for.
+/// The device that a queue's kernels are compiled for.
 struct KernelTarget {
     explicit KernelTarget(BackendChoice chosen)
         : choice(std::move(chosen)), identity(choice.backend->identity()) {}

@@ -10,7 +10,7 @@ namespace mpscnn::engine {
 
 /// Elements in main memory: NHWC with the channels of a pixel rounded up to whole slices, so that a slice of
 /// four channels is a strided view. Channels that do not exist hold zero. Allocated at first touch, in pages
-/// that a GPU can be given as they are.
+/// that a GPU can use directly.
 class HostImageMemory : public ImageMemory {
 public:
     explicit HostImageMemory(const ImageDescriptor &descriptor) : descriptor_(descriptor) {}

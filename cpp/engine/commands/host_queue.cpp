@@ -24,7 +24,7 @@ struct Slot {
     std::shared_ptr<HostCommandBuffer> committed;
 };
 
-/// What the queue, its buffers and its thread share.
+/// The state that the queue, its buffers and its thread share.
 struct QueueState {
     QueueState(BackendChoice choice, int threads)
         : target(std::move(choice)), runner(*target.choice.backend, threads) {}
@@ -206,8 +206,8 @@ void HostCommandBuffer::encode_session(const std::shared_ptr<Session> &session,
     commands_.push_back(std::move(command));
 }
 
-/// What was read last by a command goes with it, unless the device records: temporary images take memory only
-/// while they are needed.
+/// Run the commands and free each after it has run, unless the device records them. The images that only it
+/// holds are freed with it, so temporary images take memory only while they are needed.
 Failure HostCommandBuffer::run_commands() noexcept {
     return failure_of([&] {
         for (; !commands_.empty(); commands_.pop_front()) state_->runner.run(std::move(commands_.front()));

@@ -10,7 +10,7 @@
 
 namespace mpscnn::engine {
 
-/// What a device has prepared for a kernel: compiled graphs, MPS objects.
+/// Objects that a device has prepared for a kernel: compiled graphs, MPS objects.
 class KernelState {
 public:
     virtual ~KernelState() = default;

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_labels = 1'000'000;
 
-/// What becomes of a weight that was read.
+/// A function that takes each weight after it was read.
 using TakeWeight = void (*)(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor);
 
 void keep_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor) {

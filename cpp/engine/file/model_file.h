@@ -9,7 +9,7 @@
 
 namespace mpscnn::engine {
 
-/// What a model file holds next to the network. docs/model_format.md describes the format.
+/// The contents of a model file. docs/model_format.md describes the format.
 struct ModelFile {
     static constexpr std::int64_t newest_version = 1;
 
@@ -22,12 +22,12 @@ struct ModelFile {
 
     /// Throws WeightsError naming the file and what is wrong with it. Weights are copied out of the file.
     static ModelFile load(const std::string &path);
-    /// As `load`, but each weight is dropped as soon as it is checked: the graph has none.
+    /// As `load`, but free each weight after it was checked. The graph has no weights.
     static ModelFile check(const std::string &path);
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
 
-    /// The bytes of a file with all of this, weights as they are stored. Throws WeightsError for a weight
-    /// that is missing.
+    /// Return the bytes of a model file with all of this. Weights keep their type. Throws WeightsError for a
+    /// weight that is missing.
     std::string content() const;
 };
 

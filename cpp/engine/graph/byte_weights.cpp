@@ -35,8 +35,9 @@ void require_halves(const WeightRange &range, const std::string &layer) {
                   "leave the option out (batch normalization is folded into the weights)"});
 }
 
-/// Of uint8 weights: the same integers, but for channels that a batch normalization multiplies by a negative
-/// factor, where they are counted from the other end: a range's low is not above its high.
+/// Convert uint8 weights. The integers stay the same, except in channels that a batch normalization
+/// multiplies by a negative factor. There each integer i becomes 255 - i, since a range's low must not be
+/// above its high.
 WeightTensor from_integers(const WeightTensor &tensor, const std::string &layer) {
     const auto channels = static_cast<std::size_t>(tensor.shape()[0]);
     const auto size = static_cast<std::size_t>(tensor.elements()) / channels;

@@ -24,7 +24,7 @@ public:
             bool depends = false;
             for (const ValueId input : node.inputs) depends = depends || depends_[index(input)];
             for (const auto &variable : node.variables) depends = depends || depends_[index(variable.second)];
-            // Of its input a constant has nothing but the number of images.
+            // A constant takes only the number of images from its input, so it has no gradient.
             if (std::holds_alternative<ops::Constant>(node.operation)) depends = false;
             depends_[index(graph.result_of(i))] = depends;
         }

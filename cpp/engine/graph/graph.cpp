@@ -14,7 +14,7 @@ namespace {
 constexpr std::size_t max_nodes = 10'000, max_inputs = 1'000;
 /// Each may become a step, which has a copy of its layer's name.
 constexpr std::size_t max_arguments = 100'000, longest_name = 1'000;
-/// Of one image's tensor with fixed extents: 4 GiB of float32.
+/// The largest number of elements in one image's tensor with fixed extents: 4 GiB of float32.
 constexpr std::int64_t max_image_elements = std::int64_t{1} << 30;
 /// Leaves room to count the bytes and the FLOPs of every element in 64 bits.
 constexpr std::int64_t max_elements = std::int64_t{1} << 56;

@@ -50,7 +50,7 @@ struct Node {
 /// The shape of a variable for a weight.
 Shape variable_shape(const Shape &weight);
 
-/// What one layer does at given input shapes, for tables and cost models.
+/// A summary of one layer at given input shapes, for tables and cost models.
 struct LayerSummary {
     std::string name, operation;
     Shape output;
@@ -64,9 +64,9 @@ const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::
                                       std::string_view role, const WeightTensor &tensor);
 
 /// A network: the definition that every engine runs, files hold and converters produce. Nodes are in an order
-/// in which they can be computed; every addition is checked at once, so a graph is always well formed.
-/// docs/model_format.md states its limits.
-/// Weights may be set later; `require_weights` says which are missing.
+/// in which they can be computed; every addition is checked immediately, so a graph is always well formed.
+/// docs/model_format.md states its limits. Weights may be set later; `require_weights` throws an error that
+/// names those that are missing.
 class Graph {
 public:
     explicit Graph(std::string name = "network") : name_(std::move(name)) {}
@@ -144,7 +144,7 @@ public:
     static Graph from_json(const Json &json, ErrorKind kind = ErrorKind::parameter);
 
 private:
-    /// What becomes of a value.
+    /// The users of a value: whether it is an output, and whether a layer of images reads it.
     struct Uses {
         bool output = false, by_layer_of_images = false;
     };

@@ -18,7 +18,7 @@ struct Canonical {
     std::map<std::string, std::vector<std::string>> merged;
 };
 
-/// What becomes one layer.
+/// Which layers `canonicalise` merges into one.
 enum class Merging {
     of_numbers, ///< batch normalization and neurons too: only the end of a layer is rounded
     of_integers ///< nothing that computes: each layer of an int8 network has a result of its own scale

@@ -20,8 +20,8 @@ void require_supported(const Backend &backend, Precision precision, bool winogra
 /// The same for a session of the program `network`.
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine);
 
-/// Whether the backend's runs occupy threads of the processor, so that more at once than it has cores are no
-/// gain.
+/// Whether the backend's runs occupy threads of the processor. Then more parallel runs than cores gain
+/// nothing.
 bool uses_processor(const Backend &backend);
 
 } // namespace mpscnn::engine

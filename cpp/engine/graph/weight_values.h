@@ -1,6 +1,7 @@
 #pragma once
 
-// Loops over many weights, in a file of their own: the compiler vectorizes them (cmake/MpscnnCompiler.cmake).
+// Loops over many weights, in a separate file that is compiled with vectorization
+// (cmake/MpscnnCompiler.cmake).
 
 #include <cstddef>
 #include <cstdint>

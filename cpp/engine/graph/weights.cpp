@@ -146,7 +146,7 @@ const std::byte *WeightTensor::in_place(WeightType type) const {
 
 std::optional<WeightValue> WeightTensor::find_forbidden(float lowest) const {
     const auto count = static_cast<std::size_t>(elements());
-    if (lowest == std::numeric_limits<float>::lowest()) { // most weights: looked at where they lie
+    if (lowest == std::numeric_limits<float>::lowest()) { // most weights are checked without a copy
         if (const std::byte *floats = in_place(WeightType::float32))
             if (!any_not_finite(elements_of<float>(floats, count))) return std::nullopt;
         if (const std::byte *halves = in_place(WeightType::float16))

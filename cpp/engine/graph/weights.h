@@ -16,7 +16,7 @@ namespace mpscnn::engine {
 /// channel; the latter are the biases of quantised layers.
 enum class WeightType { float32, float16, uint8, int32 };
 
-/// What the integers 0 and 255 of an output channel's weights stand for.
+/// The values of the integers 0 and 255 in an output channel's weights.
 struct WeightRange {
     float low, high;
     bool operator==(const WeightRange &) const = default;
@@ -50,14 +50,14 @@ public:
     std::int64_t elements() const { return shape_.elements(); }
     std::size_t bytes() const;
     const std::byte *data() const { return bytes_.get(); }
-    /// What keeps the elements alive.
+    /// The owner that keeps the elements alive.
     const std::shared_ptr<const std::byte> &owner() const { return bytes_; }
     const std::vector<float> &scales() const { return scales_; }
     bool has_quantization() const { return type_ == WeightType::uint8 || type_ == WeightType::int32; }
     const std::vector<float> &zero_points() const { return zero_points_; }
 
-    /// What a batch normalization after it has multiplied its values by: nothing, or a factor for each index
-    /// of the first axis.
+    /// Factors of a batch normalization that was folded into these values: one for each index of the first
+    /// axis, or none.
     const std::vector<double> &factors() const { return factors_; }
 
     /// The same elements in another shape with the same first axis.
@@ -68,7 +68,7 @@ public:
 
     /// All values: float32, dequantised and scaled.
     std::vector<float> values() const;
-    /// The values from `first` on, as many as `target` takes.
+    /// Copy values to `target` until it is full, beginning with number `first`.
     void read(std::size_t first, std::span<float> target) const;
     /// The elements, if they lie in memory as values of this type; else null.
     const std::byte *in_place(WeightType type) const;

@@ -70,10 +70,10 @@ struct LowerOptions {
 };
 
 struct SessionOptions {
-    int threads = 0; ///< 0: as many as the process may use at once
+    int threads = 0; ///< 0: one for each core that the process may use
     bool check_finite =
         false;        ///< a NaN or infinity in a layer's result is an error naming the first such layer
-    int inflight = 3; ///< requests that may be under way at once, where a device works on its own
+    int inflight = 3; ///< requests in flight, where a device works on its own
     std::uint64_t max_memory = 0; ///< as of the program; 0: its own limit
 };
 
@@ -83,7 +83,7 @@ public:
     virtual ~Plan() = default;
     /// Bytes of intermediate results that live in a session's arena.
     virtual std::size_t arena_bytes() const = 0;
-    /// How a session with this many threads (0: as many as pay off) computes each layer, and why: see
+    /// Explain how a session with this many threads (0: the best number) computes each layer; see
     /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses on its own.
     virtual Json explain(int threads) const;
 };
@@ -101,9 +101,9 @@ public:
     /// Inputs and outputs have the plan's shapes; data types and strides as given. Blocks until done.
     virtual void run(const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) = 0;
-    /// Starts a run; inputs and outputs must stay as they are until `done` is called. Blocks while as many
-    /// are under way as the session may have. Throws, without calling `done`, what prevents the start. Here:
-    /// for devices that are the calling thread's.
+    /// Starts a run. Nobody may change or free inputs and outputs until `done` is called. Blocks while the
+    /// session has its largest number of runs in flight. Throws, without calling `done`, if the run cannot
+    /// start. This default is for devices that compute on the calling thread.
     virtual void submit(const Plan &plan, std::span<const TensorView> inputs,
                         std::span<const TensorView> outputs, Completion done) {
         const Completion call = std::move(done);
@@ -114,8 +114,8 @@ public:
     virtual void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
         share_with_nobody(items, chunk, work);
     }
-    /// Runs at least once without hook, then `runs` times, and tells what took how long. The outputs are
-    /// written. Throws UnsupportedError unless a backend can do it.
+    /// Runs at least once without hook, then `runs` times, and returns how long each step took. The outputs
+    /// are written. Throws UnsupportedError unless a backend can do it.
     virtual ExecutionProfile profile(const Plan &plan, std::span<const TensorView> inputs,
                                      std::span<const TensorView> outputs, int runs);
 };
@@ -125,7 +125,7 @@ class CustomKernel;
 struct CustomRun;
 
 /// Runs that a device does one after the other without the processor between them. Each sees what those
-/// before it wrote. One thread uses it; plans, kernels and memory stay as they are until `finish` or
+/// before it wrote. One thread uses it; plans, kernels and memory must not change until `finish` or
 /// `discard`. A run on memory that the device cannot reach has finished, with all before it, when its call
 /// returns.
 class Recording {
@@ -203,8 +203,7 @@ struct DeviceDescription {
     Json properties = Json::object(); ///< what its backend knows of it
 };
 
-/// What a user asks for ("auto", "cpu", "metal", "metal:Apple M2") resolved to a backend, with the reason for
-/// the choice.
+/// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2") resolves to, with the reason.
 struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;

@@ -16,7 +16,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// What "auto" means on this machine.
+/// The backend that "auto" picks on this machine.
 struct AutomaticBackend {
     std::shared_ptr<const Backend> backend;
     std::string reason, warning = {};
@@ -76,7 +76,7 @@ struct DeviceName {
           wanted(backend.size() == text.size() ? "" : text.substr(backend.size() + 1)) {}
 };
 
-/// What "auto" picks for a device. Never less accurate than what the network was given as.
+/// The precision that "auto" picks for a device. It is never less accurate than the precision of the network.
 struct AutomaticPrecision {
     const char *device;
     Precision precision;

@@ -1,6 +1,6 @@
 #pragma once
 
-// What a backend tells of profiled runs; engine/run/profile.h makes it a table to read.
+// A backend's measurements of profiled runs. engine/run/profile.h turns them into a readable table.
 
 #include <cstddef>
 #include <cstdint>

@@ -59,7 +59,7 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
     std::int64_t first = 0;
     for (std::size_t i = 0; i < frames.size(); ++i) {
         failures[i] = failure_of([&] {
-            if (frames.size() == 1 && !frames[i]->fill) return; // it is run where it lies
+            if (frames.size() == 1 && !frames[i]->fill) return; // a single frame runs in place
             inputs_.reserve(frames[i]->inputs, images);
             place(*frames[i], first);
         });

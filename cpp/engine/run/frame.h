@@ -30,13 +30,13 @@ struct Frame {
     bool goes_with(const Frame &other) const;
 };
 
-/// Runs frames in a session, several as one batch. Not for several threads at once.
+/// Runs frames in a session, several as one batch. Only one thread at a time may use it.
 class FrameSession {
 public:
     explicit FrameSession(std::shared_ptr<Session> session) : session_(std::move(session)) {}
 
-    /// Frames that go together. What went wrong with each, or nothing: when the batch fails, its frames are
-    /// run again one by one, so that one frame's failure is not another's.
+    /// Run frames as one batch and return a failure, or none, for each. When the batch fails, its frames are
+    /// run again one by one, so that one frame's failure does not affect the others.
     std::vector<Failure> run(std::span<const Frame *const> frames);
 
 private:
@@ -49,7 +49,7 @@ private:
 
     private:
         struct Tensor {
-            std::shared_ptr<PageMemory> memory; ///< a GPU reads and writes it where it lies
+            std::shared_ptr<PageMemory> memory; ///< a GPU reads and writes it without a copy
             TensorView image;
             std::size_t image_bytes = 0;
         };
@@ -66,7 +66,7 @@ private:
     void place(const Frame &frame, std::int64_t first);
     void run_alone(const Frame &frame, std::int64_t first);
     void run_together(std::span<const Frame *const> frames, std::span<const Member> members);
-    /// What a frame gets of a batch's outputs.
+    /// Copy a frame's part of the batch's outputs to the frame.
     void hand_over(const Frame &frame, std::int64_t first);
 
     std::shared_ptr<Session> session_;

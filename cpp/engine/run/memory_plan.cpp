@@ -93,7 +93,7 @@ MemoryPlan plan_memory(const std::vector<BufferLifetime> &buffers) {
     std::stable_sort(order.begin(), order.end(),
                      [&](auto a, auto b) { return buffers[a].bytes > buffers[b].bytes; });
     MemoryPlan best = BestFit(buffers).run(order);
-    // Nothing beats the most that is alive at once.
+    // No plan needs less than the peak number of live bytes.
     const std::size_t bound = peak_live_bytes(buffers);
     const auto try_order = [&](auto before) {
         if (best.bytes == bound) return;

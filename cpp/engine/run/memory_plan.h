@@ -19,8 +19,9 @@ struct MemoryPlan {
     std::size_t bytes = 0;            ///< size of the arena
 };
 
-/// Shares an arena between buffers whose lifetimes do not overlap. Of several greedy orders the one with the
-/// smallest arena is taken: finding the minimum is NP-hard (Garey and Johnson, dynamic storage allocation).
+/// Shares an arena between buffers whose lifetimes do not overlap. Tries several greedy orders and takes the
+/// one with the smallest arena: finding the minimum is NP-hard (Garey and Johnson, dynamic storage
+/// allocation).
 MemoryPlan plan_memory(const std::vector<BufferLifetime> &buffers);
 
 /// Largest number of bytes alive in one step: no arena can be smaller.

@@ -14,14 +14,14 @@ struct NativeImage {
     Shape shape;                 ///< (images, height, width, feature channels)
 };
 
-/// A run on images of the program that embeds mpscnn, as a part of its own work. What `void *` points to are
-/// objects of the device's interface, which the header for such programs names (mpscnn/metal.h).
+/// A run on images of the program that embeds mpscnn, as a part of its own work. Each `void *` is an object
+/// of the device's interface, which the header for such programs names (mpscnn/metal.h).
 class NativeRun {
 public:
     virtual ~NativeRun() = default;
-    /// Of the tensors in the images.
+    /// The shapes of the tensors in the input images.
     virtual const std::vector<Shape> &input_shapes() const = 0;
-    /// Into which the plan's results go without a copy.
+    /// The images that receive the plan's results without a copy.
     virtual std::vector<NativeImage> output_images(const Plan &plan) const = 0;
     /// Appends the run to the program's commands, which keep the plan until they are done. `outputs` are
     /// images, one for each of the ports. Throws for commands that take no more, and for images that cannot

@@ -1,6 +1,6 @@
 #pragma once
 
-// What every step of a program took, as a table to read.
+// The time of every step of a program, as a readable table.
 
 #include <string>
 #include <vector>
@@ -12,7 +12,7 @@
 
 namespace mpscnn::engine {
 
-/// Floating-point operations and layers of a program's steps, next to what its backend tells.
+/// Floating-point operations and layers of a program's steps, next to its backend's measurements.
 struct Profile {
     struct Step {
         std::vector<std::string> layers; ///< of the network as it was defined, folded ones too, that are done

@@ -103,7 +103,7 @@ public:
     void prepare(std::span<const TensorView> inputs);
     /// A WorkSharing: between the threads that its last run had.
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work);
-    /// Runs `runs` times with a profiler hook, and tells what every step took. The outputs are written.
+    /// Runs `runs` times with a profiler hook, and returns how long every step took. The outputs are written.
     Profile profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs);
     /// Appends a run to commands of the program that embeds mpscnn; see NativeRun.
     void encode(void *commands, void *inputs, void *outputs);

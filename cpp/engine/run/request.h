@@ -19,7 +19,7 @@ public:
     bool wait_for(std::chrono::nanoseconds time) const;
     /// Blocks until it is done. Throws DeviceError in a forked child, which its end cannot reach.
     void wait() const;
-    /// What went wrong, or nothing; once it is done.
+    /// Return the error of a request that is done, or none.
     Failure failure() const;
 
 private:

@@ -77,7 +77,7 @@ void check_outputs(const Program &program, const Program::Planned &planned,
     if (outputs.size() != ports.size())
         fail(ErrorKind::shape, {"network ", quoted(program.name()), " has ", ports.size(),
                                 " outputs, got memory for ", outputs.size()});
-    // As many as networks usually have lie on the stack, since a run must not allocate.
+    // A usual number of tensors fits on the stack, since a run must not allocate memory.
     const std::size_t tensors = inputs.size() + outputs.size();
     std::array<PortRange, 16> few;
     std::vector<PortRange> many(tensors > few.size() ? tensors : 0);

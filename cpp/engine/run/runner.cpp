@@ -23,7 +23,7 @@ struct Journey {
     Failure failure;
 };
 
-/// How many sessions run at once, and the threads of each.
+/// The number of sessions that run in parallel, and the threads of each.
 struct Division {
     int sessions, threads;
 };
@@ -52,7 +52,8 @@ void require_batches(const Program &program, int max_batch) {
               quoted(layer->name), " makes the images of a batch depend on each other"});
 }
 
-/// On the processor no more sessions at once than leave a core for each of their threads.
+/// Choose the number of sessions. On the processor at most cores / threads sessions run in parallel, but at
+/// least one.
 Division divide(const Backend &backend, const RunnerOptions &options) {
     if (!uses_processor(backend)) return {options.inflight, 1};
     const int cores = platform::useful_threads();
@@ -62,7 +63,7 @@ Division divide(const Backend &backend, const RunnerOptions &options) {
 
 } // namespace
 
-/// What a runner and its threads share.
+/// The state that a runner and its threads share.
 struct Runner::Crew {
     Crew(std::shared_ptr<Program> runs, const RunnerOptions &given)
         : program(std::move(runs)), options(given), division(divide(program->backend(), given)) {
@@ -135,8 +136,8 @@ struct Runner::Crew {
         return number;
     }
 
-    /// Gathers waiting frames that can be run with the first of them, as many as one request may have.
-    /// Returns how many images they are.
+    /// Gather waiting frames that can run with the first of them, up to the limit of one request. Return the
+    /// number of their images.
     std::int64_t gather(Group &group) const {
         group.clear();
         std::int64_t images = 0;

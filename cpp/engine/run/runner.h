@@ -9,7 +9,7 @@
 namespace mpscnn::engine {
 
 struct RunnerOptions {
-    int inflight = 3;                     ///< requests that may be under way at once
+    int inflight = 3;                     ///< the largest number of requests in flight
     int threads = 0;                      ///< of the processor for each request; 0: all cores are shared out
     int max_batch = 1;                    ///< images that may be gathered into one request
     std::chrono::nanoseconds max_wait{0}; ///< for how long a frame may wait for others to be gathered with
@@ -17,8 +17,8 @@ struct RunnerOptions {
     std::uint64_t max_memory = 0; ///< of each session, see SessionOptions
 };
 
-/// Keeps a device busy: runs frames in several sessions at once and hands their results out in the order of
-/// submission, none twice and none left out. For any number of threads.
+/// Keeps a device busy: runs frames in several sessions in parallel and hands their results out in the order
+/// of submission, each exactly once. Any number of threads may use it.
 ///
 /// A frame has one of `permits()` permits from its submission until its turn to be handed out. Its `done` is
 /// called on one thread of the runner's, one frame after the other, and may submit; it must not throw. A
@@ -34,9 +34,9 @@ public:
 
     using FrameNumber = std::uint64_t;
 
-    /// Memory of the frame must stay until its `done` is called. Blocks while all permits are taken; a
-    /// StateError instead where `done` would wait for itself, and once the runner is closed. What is wrong
-    /// with the frame's arrays is thrown here, what goes wrong later is given to `done`.
+    /// Memory of the frame must stay until its `done` is called. Blocks while all permits are taken. Throws
+    /// StateError where `done` would wait for itself, and after the runner is closed. Errors in the frame's
+    /// arrays are thrown here; later errors are passed to `done`.
     FrameNumber submit(Frame frame);
     /// A frame without a run, which is handed out in its turn.
     FrameNumber mark(Completion done);

@@ -111,7 +111,7 @@ Graph subgraph_of(const Graph &graph, Stage &stage) {
     return part;
 }
 
-/// What plans and executors know of the network.
+/// The network's data that plans and executors share.
 struct StagedNetwork {
     Graph graph; ///< without weights
     std::vector<Stage> stages;
@@ -242,7 +242,8 @@ private:
         }
     }
 
-    /// The value as functions take it: where it lies, or copied there.
+    /// The value as a dense float32 tensor for a custom function: without a copy if it is one, otherwise
+    /// copied.
     ops::CustomTensor dense_floats(const StagedPlan &plan, ValueId value) {
         const auto index = static_cast<std::size_t>(value);
         TensorView &given = views_[index];

@@ -9,8 +9,8 @@ namespace mpscnn::engine {
 /// Whether functions of the program compute some of the layers (ops/custom.h).
 bool has_custom_layers(const Graph &graph);
 
-/// Lowers such a graph, which is canonical: what lies between those layers is lowered by the backend, which
-/// sees none of them, and handed over as float32 in main memory.
+/// Lower a canonical graph with custom layers. The backend lowers the subgraphs between those layers and does
+/// not see the layers themselves. Values pass between them as float32 in main memory.
 std::unique_ptr<LoweredGraph> lower_in_stages(const Graph &graph, const Backend &backend,
                                               const LowerOptions &options);
 

@@ -41,25 +41,26 @@ public:
     void set_steps(std::int64_t steps);
     const std::vector<TrainingVariable> &variables() const { return training_.variables; }
     std::span<float> values(std::string_view name);
-    /// Of what the loss compares with the labels; the batch is free.
+    /// The shape of the prediction that the loss compares with the labels; the batch is free.
     const Shape &prediction_shape() const { return prediction_shape_; }
-    /// The layers of the network that compute it: of a detector those of boxes and scores.
+    /// The layers of the network that compute the prediction; a detector has one for boxes and one for
+    /// scores.
     const std::vector<std::string> &prediction_layers() const { return training_.prediction_layers; }
     /// The network with its present weights, or with their moving averages, which ParameterError refuses
     /// where there are none.
     Graph network(bool averaged) const;
 
 private:
-    /// In pages, which a GPU reads and writes where they lie.
+    /// The present and next values of a variable, in pages that a GPU reads and writes without a copy.
     class Values {
     public:
         explicit Values(const TrainingVariable &variable);
 
         std::span<float> now() const { return floats(now_); }
         std::span<float> next() const { return floats(next_); }
-        /// What is now, in its own memory: its elements change as steps are made.
+        /// The present values as a weight that shares their memory, so its elements change with every step.
         WeightTensor weight(const Shape &shape) const;
-        /// What was written takes the place of what was read.
+        /// Make the newly written values the present ones.
         void swap() { std::swap(now_, next_); }
 
     private:
@@ -71,7 +72,7 @@ private:
         std::shared_ptr<PageMemory> now_, next_; ///< next: of what changes
     };
 
-    /// What a step reads and makes; they lie in the caller's memory and in the trainer's.
+    /// The inputs and outputs of a step. They are in the memory of the caller and of the trainer.
     struct StepTensors {
         std::vector<TensorView> given, made;
     };

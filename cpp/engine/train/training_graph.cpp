@@ -105,7 +105,7 @@ ValueId TrainingGraphMaker::output_named(const std::string &name) const {
           "outputs"});
 }
 
-/// What a softmax reads: cross entropy has it in itself.
+/// Return the input of a final softmax, since the cross entropy includes the softmax.
 ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
     if (network_.is_input(value)) return value;
     const Node &last = network_.producer(value);
@@ -114,7 +114,7 @@ ValueId TrainingGraphMaker::before_softmax(ValueId value) const {
     return is_softmax ? last.inputs[0] : value;
 }
 
-/// What the loss compares with labels.
+/// Find the values that the loss compares with labels.
 void TrainingGraphMaker::find_predictions() {
     if (detector_) {
         const ValueId boxes = output_named(detector_->boxes);
@@ -222,7 +222,7 @@ void TrainingGraphMaker::add_variable(const std::string &name, const Shape &shap
     result_.variables.push_back({name, shape, layer, role, std::move(first)});
 }
 
-/// What goes with a weight that is trained.
+/// Add the variables that belong to a trained weight, such as its moments.
 void TrainingGraphMaker::add_kept(const std::string &weight, const Shape &shape, const WeightTensor &first) {
     for (const std::string &moment : moments_of(options_.optimizer))
         add_variable(weight + moment, shape, {}, "", "");
@@ -268,7 +268,8 @@ void TrainingGraphMaker::add_inputs(bool with_rates) {
         if (reads_variables_[i]) add_weights(i);
 }
 
-/// Whose derivative is part of the batch normalization's.
+/// Require statistics of the layer's own input, since the derivative of a batch normalization includes that
+/// of its statistics.
 void TrainingGraphMaker::require_statistics_of_input(const Node &layer) const {
     const ValueId statistics = layer.inputs[1];
     if (!network_.is_input(statistics)) {
@@ -442,7 +443,7 @@ void TrainingGraphMaker::add_backward() {
     }
 }
 
-/// Of the variables alone: sums of gradients become new weights.
+/// Add the graph that turns sums of gradients into new weights. It reads only variables.
 void TrainingGraphMaker::add_update_graph() {
     Graph graph("training.update");
     UpdateValues values;

@@ -123,7 +123,7 @@ ValueId add_transposed(Graph &graph, const std::string &name, const ops::Transpo
     return add_reading(graph, name, convolution, {x}, weights);
 }
 
-/// Of a tensor with one number for each channel.
+/// An elementwise operation whose second input has one number for each channel.
 template <class Op> Op of_channels(const Shape &shape) {
     Op operation;
     if (shape.rank() > 2) operation.secondary_stride_x = 0;
@@ -131,7 +131,7 @@ template <class Op> Op of_channels(const Shape &shape) {
     return operation;
 }
 
-/// Of each channel the same number for each image.
+/// Add a constant with one number for each channel, the same for each image.
 ValueId add_constant(Graph &graph, const std::string &name, const Shape &like, ValueId batch,
                      const std::vector<double> &each) {
     ops::Constant constant;

@@ -14,7 +14,7 @@ void require_share(const char *field, double value) {
         fail(ErrorKind::parameter, {"training: ", field, " must be 0 to 1, got ", value});
 }
 
-/// Of an average that is corrected for its beginning at 0.
+/// Check the rate of a moving average that starts at 0 and is corrected for that: 0 or more, but less than 1.
 void require_below_one(const char *field, double value) {
     if (!(value >= 0.0 && value < 1.0))
         fail(ErrorKind::parameter,

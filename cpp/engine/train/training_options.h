@@ -71,13 +71,13 @@ struct MultiboxOptions {
     }
 };
 
-/// What training is reported.
+/// The options of training.
 struct TrainingOptions {
     std::variant<ops::LossFields, MultiboxOptions> loss;
     OptimizerOptions optimizer;
     std::vector<std::string> frozen; ///< layers whose weights stay
-    /// Of layers that were frozen for a while: how many changes of the weights their moments have not seen,
-    /// which Adam's correction does not count.
+    /// For layers that were frozen for a while: the number of updates that their moments have missed. Adam's
+    /// correction does not count these.
     std::map<std::string, std::int64_t> missed_updates;
     std::int64_t seed = 0;             ///< of dropout
     double statistics_rate = 0.9;      ///< share of running statistics that each batch leaves

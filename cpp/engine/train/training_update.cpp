@@ -43,7 +43,7 @@ void UpdateMaker::limit(const NamedGradients &gradients) {
         const ValueId own = add(concat({weight, ".squared_sum"}), ops::SquaredSum{}, {gradient});
         sum = sum < 0 ? own : add(concat({weight, ".squared_sums"}), ops::Addition{}, {sum, own});
     }
-    // Of the mean gradient, where gradients are added over several batches.
+    // The limit is for the mean gradient; the sum over several batches has a limit that many times as large.
     const auto batches = static_cast<float>(options_.accumulate);
     const float limit = optimizer_.global_norm * batches;
     using ops::NeuronKind;

@@ -18,7 +18,7 @@ inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradie
 /// Gradients by the names of their weights, in the order of the layers.
 using NamedGradients = std::vector<std::pair<std::string, ValueId>>;
 
-/// What new weights are made of: the rates of each weight (ops/optimizer.h), and variables by name.
+/// The inputs for new weights: the rates of each weight (ops/optimizer.h), and variables by name.
 struct UpdateValues {
     std::map<std::string, ValueId> rates;
     std::map<std::string, ValueId> variables;

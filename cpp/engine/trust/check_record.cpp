@@ -43,7 +43,7 @@ fs::path cache_directory() {
 
 constexpr const char *refused = "refused: ";
 
-/// FNV-1a: tells records apart whose identities make no good file names.
+/// FNV-1a hash for the name of a record's file, since identities make no good file names.
 std::uint64_t hash_of(const std::string &text) {
     std::uint64_t hash = 0xcbf29ce484222325u;
     for (const char character : text) hash = (hash ^ static_cast<unsigned char>(character)) * 0x100000001b3u;

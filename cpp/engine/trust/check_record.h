@@ -6,9 +6,9 @@
 
 namespace mpscnn::engine {
 
-// What checks of devices found, in the cache directory (MPSCNN_CACHE, else the platform's): a small file for
-// each identity of a backend and version of mpscnn. Where nothing can be written, the next process checks
-// again.
+// Stored results of device checks, in the cache directory (MPSCNN_CACHE, otherwise the platform's): a small
+// file for each identity of a backend and version of mpscnn. If the directory cannot be written, the next
+// process checks again.
 
 /// All on which a record depends: mpscnn's version and the identity. Ends with a line end.
 std::string check_record_of(const std::string &identity);

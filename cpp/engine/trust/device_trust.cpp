@@ -26,7 +26,8 @@ constexpr const char *program_name = "mpscnn-check";
 /// Where programs are installed, seen from the directory of the library.
 constexpr const char *programs_from_library = MPSCNN_PROGRAMS_FROM_LIBRARY;
 
-/// What this process knows of devices, by identity: why one is refused, empty where it is right.
+/// This process's verdicts on devices, by identity: the reason why a device is refused, or empty text if it
+/// passed.
 struct Verdicts {
     std::mutex mutex;
     std::map<std::string, std::string> found_here, found_for_auto;

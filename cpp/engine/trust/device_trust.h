@@ -34,15 +34,15 @@ struct CheckProgram {
     std::chrono::milliseconds limit;
 };
 
-/// What a check program writes last.
+/// The last text that a check program writes if the device passed.
 std::string right_answers_text(const Backend &subject);
-/// What stands before the message of one that found something wrong.
+/// The prefix of a check program's message about a fault.
 inline constexpr const char *check_program_error = "mpscnn-check: ";
 
 /// For "auto": why the device must not be chosen, or nothing. Never runs the device in this process.
-/// Processes that ask at once for one identity wait for the first of them. A check that ended by a fault or
-/// by the time limit is on record until check_answers finds the device right; what else went wrong is kept
-/// for this process. The first time that a process is reported, the log gets a warning.
+/// Processes that ask for the same identity at the same time wait for the first of them. A check that crashed
+/// or reached the time limit stays on record until check_answers passes the device; other failures are kept
+/// for this process only. The first report in a process writes a warning to the log.
 std::optional<std::string> why_not_trusted(const Backend &subject, const CheckProgram &check);
 
 /// The program mpscnn-check next to the file that this library was loaded from, or in the directory for

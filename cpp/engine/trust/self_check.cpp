@@ -10,8 +10,8 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// What engines may differ by, as a part of the largest result: a rounding to half and sums in another order.
-/// Far less than any mistake in a window, an index or a weight makes.
+/// The largest allowed difference between engines, relative to the largest result: a rounding to half and
+/// sums in another order. Far less than any mistake in a window, an index or a weight makes.
 constexpr float tolerance = 1.0f / 128;
 
 bool refuses(const Backend &backend, const Graph &graph, Precision precision) {

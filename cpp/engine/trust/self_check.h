@@ -28,9 +28,9 @@ inline constexpr const char *self_check_positive = "positive ";
 /// texture without slices, so that networks with such values run with one image, too.
 std::vector<std::int64_t> self_check_images(const Graph &network);
 
-/// What the self-check runs, one layer each, with weights: every operation, in each way in which a device may
-/// compute it, on images of odd extents whose channels do not fill their last slice, on images of one slice,
-/// and on large ones. Those of self_check_training() are among them.
+/// The networks of the self-check, one layer each, with weights. They cover every operation in each way in
+/// which a device may compute it, on three kinds of images: odd extents with a partly filled last slice, one
+/// slice only, and large ones. The networks of self_check_training() are among them.
 std::vector<Graph> self_check_networks();
 
 /// Operations of training, on tensors of the graphs' own, and layers whose weights are such.

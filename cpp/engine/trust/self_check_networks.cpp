@@ -161,7 +161,7 @@ constexpr CheckedLayer checked_layers[] = {
     {"statistics of a batch", "batch_statistics", "{}"},
     {"group normalization", "group_normalization", R"({"groups":2})"},
     {"layer normalization", "layer_normalization", "{}"},
-    // What moves, resizes and combines images.
+    // Layers that move, resize and combine images.
     {"resize", "resize", R"({"height":9,"width":12})"},
     {"nearest resize by whole factors", "resize", R"({"kind":"nearest","scale_y":3.0,"scale_x":2.0})"},
     {"padding", "padding", R"({"top":1,"right":2,"back":3,"value":0.5})"},
@@ -183,7 +183,7 @@ constexpr CheckedLayer checked_layers[] = {
 #define MPSCNN_ARITHMETIC(NAME, TYPE, SUMMARY) {"plain " #NAME, #NAME, "{}", nullptr, 7, 5, 6, 2},
     FOR_EACH_ARITHMETIC(MPSCNN_ARITHMETIC)
 #undef MPSCNN_ARITHMETIC
-    // Of noise no two numbers are equal, and none is 0.
+    // The next two layers scale their inputs by 0, since no two numbers of the noise are equal and none is 0.
     {"equal everywhere", "equal", R"({"primary_scale":0.0,"secondary_scale":0.0})", nullptr, 7, 5, 6, 2},
     {"masked out by zeros", "mask_out", R"({"primary_scale":0.0})", nullptr, 7, 5, 6, 2},
     {"quotient", "divide", R"({"secondary_scale":2.0,"maximum":4.0,"minimum":-4.0})", nullptr, 7, 5, 6, 2},

@@ -12,8 +12,8 @@ extern "C" {
 
 /* Both functions get float32 tensors, batch first, and return 0, or another number for a failure: then the
  * call that they were called by fails with "layer 'name': " and the text, zero-terminated and cut at
- * `capacity` bytes, that they have left in `message`. They may be called by several threads at once, must not
- * throw, and must not use the session that runs them. */
+ * `capacity` bytes, that they have left in `message`. Several threads may call them concurrently. They must
+ * not throw, and must not use the session that runs them. */
 typedef struct mpscnn_custom_layer {
     size_t size; /* sizeof(mpscnn_custom_layer) */
     /* Fills in output->data, which has the shape that `shape` said. Row-major without gaps; inputs are read

@@ -15,9 +15,8 @@
 namespace mpscnn {
 inline namespace api {
 
-/// A layer that functions of the program compute; see mpscnn_custom_layer. What they throw comes out of the
-/// call that they were called by, as a ParameterError with the layer's name. Several threads may call them at
-/// once.
+/// A layer that functions of the program compute; see mpscnn_custom_layer. If they throw, the call that runs
+/// the layer throws a ParameterError with the layer's name. Several threads may call them concurrently.
 struct CustomLayer {
     /// Fills in the output's data.
     std::function<void(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &output)> run;

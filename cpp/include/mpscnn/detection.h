@@ -17,7 +17,7 @@ typedef struct mpscnn_detector mpscnn_detector;
 
 /* `settings` is the JSON object of a model file's "mpscnn.detection" (docs/detection.md). `anchors`, four
  * floats each (centre x, centre y, width, height), belong to the anchor rule "stored" and are copied; else
- * NULL and 0. A detector may be used from several threads at once. */
+ * NULL and 0. Several threads may use a detector concurrently. */
 MPSCNN_API mpscnn_status mpscnn_detector_create(const char *settings, int input_height, int input_width,
                                                 const float *anchors, int64_t anchor_count,
                                                 mpscnn_detector **detector);
@@ -40,11 +40,11 @@ MPSCNN_API mpscnn_status mpscnn_detector_run(const mpscnn_detector *detector, co
                                              const mpscnn_detect_options *options,
                                              mpscnn_detections **detections);
 
-/* What a network that learns shall answer for an image whose objects are known: `boxes` (count, 4), within 0
- * to 1, and their `classes` from 0 on, without the background. An anchor learns an object of which it is the
- * best one, or that it overlaps by at least `iou_threshold` (Liu et al. 2016: 0.5). Writes `targets`
- * (anchors, 4 + columns): numbers of the box, then 1 for the class, of which `columns` count the background,
- * the first one. These are an image's labels for mpscnn_trainer_step with the loss "multibox". */
+/* Writes the training targets of an image whose objects are known: `boxes` (count, 4), within 0 to 1, and
+ * their `classes` from 0 on, without the background. An anchor learns an object of which it is the best one,
+ * or that it overlaps by at least `iou_threshold` (Liu et al. 2016: 0.5). Writes `targets` (anchors, 4 +
+ * columns): numbers of the box, then 1 for the class, of which `columns` count the background, the first one.
+ * These are an image's labels for mpscnn_trainer_step with the loss "multibox". */
 MPSCNN_API mpscnn_status mpscnn_detector_targets(const mpscnn_detector *detector, const float *boxes,
                                                  const int *classes, int64_t count, int columns,
                                                  float iou_threshold, float *targets);

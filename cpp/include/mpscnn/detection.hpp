@@ -61,7 +61,7 @@ public:
         return detail::detections_of(detections);
     }
 
-    /// What a network that learns shall answer for an image with these objects, (anchors, 4 + columns): see
+    /// Return the training targets for an image with these objects, (anchors, 4 + columns): see
     /// mpscnn_detector_targets. `boxes` has four numbers for each of the `classes`.
     std::vector<float> targets(std::span<const float> boxes, std::span<const int> classes, int columns,
                                float iou_threshold = 0.5f) const {

@@ -270,7 +270,7 @@ template <detail::ClassName Name> struct ConvolutionOptions {
     std::int64_t dilation_rate_y = 1; ///< source rows between taps
     std::int64_t groups = 1; ///< source and destination channels are split into this many independent groups
     bool depthwise = false; ///< each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)
-    std::int64_t sub_pixel_scale_factor = 1; ///< channels become so many rows and columns (MPSCNNSubPixelConvolutionDescriptor)
+    std::int64_t sub_pixel_scale_factor = 1; ///< factor by which channels become rows and columns (MPSCNNSubPixelConvolutionDescriptor)
     std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
     bool batch_normalization = false; ///< whether there are weights mean, variance, gamma and beta, applied before the neuron
     double batch_normalization_epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
@@ -299,7 +299,7 @@ template <detail::ClassName Name> struct ConvolutionGradientOptions {
     std::int64_t dilation_rate_y = 1; ///< source rows between taps
     std::int64_t groups = 1; ///< source and destination channels are split into this many independent groups
     bool depthwise = false; ///< each source channel is convolved on its own (MPSCNNDepthWiseConvolutionDescriptor)
-    std::int64_t sub_pixel_scale_factor = 1; ///< channels become so many rows and columns (MPSCNNSubPixelConvolutionDescriptor)
+    std::int64_t sub_pixel_scale_factor = 1; ///< factor by which channels become rows and columns (MPSCNNSubPixelConvolutionDescriptor)
     std::optional<NeuronDescriptor> fused_neuron_descriptor{}; ///< neuron applied to the result; empty: what the class has by itself
     bool batch_normalization = false; ///< whether there are weights mean, variance, gamma and beta, applied before the neuron
     double batch_normalization_epsilon = 1.1754943508222875e-38; ///< added to the variance, above zero
@@ -316,7 +316,7 @@ template <detail::ClassName Name> struct ConvolutionGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("depthwise", depthwise); visit("sub_pixel_scale_factor", sub_pixel_scale_factor); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("batch_normalization", batch_normalization); visit("batch_normalization_epsilon", batch_normalization_epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -375,7 +375,7 @@ template <detail::ClassName Name> struct ConvolutionTransposeGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 32; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("groups", groups); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -420,7 +420,7 @@ template <detail::ClassName Name> struct CrossChannelNormalizationGradientOption
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_size", kernel_size); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -469,7 +469,7 @@ template <detail::ClassName Name> struct DilatedPoolingMaxGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("dilation_rate_x", dilation_rate_x); visit("dilation_rate_y", dilation_rate_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -512,7 +512,7 @@ template <detail::ClassName Name> struct DropoutGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("keep_probability", keep_probability); visit("seed", seed); visit("mask_stride_in_pixels", mask_stride_in_pixels); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -577,7 +577,7 @@ template <detail::ClassName Name> struct FullyConnectedGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 0; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("input_feature_channels", input_feature_channels); visit("output_feature_channels", output_feature_channels); visit("fused_neuron_descriptor", fused_neuron_descriptor); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -616,7 +616,7 @@ template <detail::ClassName Name> struct GramMatrixCalculationGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("alpha", alpha); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -659,7 +659,7 @@ template <detail::ClassName Name> struct GroupNormalizationGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("number_of_groups", number_of_groups); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -747,7 +747,7 @@ template <detail::ClassName Name> struct InstanceNormalizationGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("number_of_feature_channels", number_of_feature_channels); visit("epsilon", epsilon); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -756,7 +756,7 @@ using InstanceNormalizationGradient = InstanceNormalizationGradientOptions<"Inst
 /// As MPSCNNLocalContrastNormalization.
 template <detail::ClassName Name> struct LocalContrastNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
-    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
     std::int64_t kernel_height = 5; ///< rows of the window
     double alpha = 0.0; ///< factor of the mean square or variance
     double beta = 0.5; ///< exponent
@@ -779,7 +779,7 @@ using LocalContrastNormalization = LocalContrastNormalizationOptions<"LocalContr
 /// As MPSCNNLocalContrastNormalizationGradient.
 template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
-    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
     std::int64_t kernel_height = 5; ///< rows of the window
     double alpha = 0.0; ///< factor of the mean square or variance
     double beta = 0.5; ///< exponent
@@ -800,7 +800,7 @@ template <detail::ClassName Name> struct LocalContrastNormalizationGradientOptio
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("p0", p0); visit("pm", pm); visit("ps", ps); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -875,7 +875,7 @@ template <detail::ClassName Name> struct NeuronGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("neuron_descriptor", neuron_descriptor); visit("data_count", data_count); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -974,7 +974,7 @@ template <detail::ClassName Name> struct PadGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("padding_size_before", padding_size_before); visit("padding_size_after", padding_size_after); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -987,7 +987,7 @@ template <detail::ClassName Name> struct PoolingAverageOptions {
     std::int64_t kernel_height = 1; ///< rows of the window
     std::int64_t stride_x = 1; ///< source columns between destination columns
     std::int64_t stride_y = 1; ///< source rows between destination rows
-    std::int64_t zero_pad_size_x = 0; ///< columns of zeros beside the image that count; edge mode clamp only
+    std::int64_t zero_pad_size_x = 0; ///< columns of zeros left and right of the image that count; edge mode clamp only
     std::int64_t zero_pad_size_y = 0; ///< rows of zeros above and below the image that count; edge mode clamp only
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
@@ -1008,7 +1008,7 @@ template <detail::ClassName Name> struct PoolingAverageGradientOptions {
     std::int64_t kernel_height = 1; ///< rows of the window
     std::int64_t stride_x = 1; ///< source columns between destination columns
     std::int64_t stride_y = 1; ///< source rows between destination rows
-    std::int64_t zero_pad_size_x = 0; ///< columns of zeros beside the image that count; edge mode clamp only
+    std::int64_t zero_pad_size_x = 0; ///< columns of zeros left and right of the image that count; edge mode clamp only
     std::int64_t zero_pad_size_y = 0; ///< rows of zeros above and below the image that count; edge mode clamp only
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
@@ -1023,7 +1023,7 @@ template <detail::ClassName Name> struct PoolingAverageGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("zero_pad_size_x", zero_pad_size_x); visit("zero_pad_size_y", zero_pad_size_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -1069,7 +1069,7 @@ template <detail::ClassName Name> struct PoolingL2NormGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("stride_x", stride_x); visit("stride_y", stride_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -1198,7 +1198,7 @@ template <detail::ClassName Name> struct ReshapeGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -1225,7 +1225,7 @@ using ResizeBilinear = ResizeBilinearOptions<"ResizeBilinear">;
 /// As MPSCNNSpatialNormalization.
 template <detail::ClassName Name> struct SpatialNormalizationOptions {
     static constexpr const char *kernel_class = Name.text;
-    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
     std::int64_t kernel_height = 5; ///< rows of the window
     double alpha = 1.0; ///< factor of the mean square or variance
     double beta = 5.0; ///< exponent
@@ -1245,7 +1245,7 @@ using SpatialNormalization = SpatialNormalizationOptions<"SpatialNormalization">
 /// As MPSCNNSpatialNormalizationGradient.
 template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
     static constexpr const char *kernel_class = Name.text;
-    std::int64_t kernel_width = 5; ///< columns of the window, as many as rows
+    std::int64_t kernel_width = 5; ///< columns of the window; must equal its rows
     std::int64_t kernel_height = 5; ///< rows of the window
     double alpha = 1.0; ///< factor of the mean square or variance
     double beta = 5.0; ///< exponent
@@ -1263,7 +1263,7 @@ template <detail::ClassName Name> struct SpatialNormalizationGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kernel_width", kernel_width); visit("kernel_height", kernel_height); visit("alpha", alpha); visit("beta", beta); visit("delta", delta); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -1306,7 +1306,7 @@ template <detail::ClassName Name> struct UpsamplingBilinearGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("align_corners", align_corners); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };
@@ -1347,7 +1347,7 @@ template <detail::ClassName Name> struct UpsamplingNearestGradientOptions {
     std::int64_t destination_feature_channel_offset = 0; ///< first feature channel written, a multiple of 4
     std::int64_t padding = 16; ///< MPSNNPaddingMethod: size and place of results that are made
     std::int64_t kernel_offset_x = 0; ///< columns by which the window is moved over the gradient with stride - 1 zeros between its pixels
-    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved likewise
+    std::int64_t kernel_offset_y = 0; ///< rows by which the window is moved in the same way
     std::string gradient_of = "source"; ///< source, or the weight whose gradient is computed
     template <class Visit> void visit_fields(Visit &&visit) const { visit("scale_factor_x", scale_factor_x); visit("scale_factor_y", scale_factor_y); visit("label", label); visit("primary_offset", primary_offset); visit("primary_edge_mode", primary_edge_mode); visit("primary_source_feature_channel_offset", primary_source_feature_channel_offset); visit("primary_source_feature_channel_max_count", primary_source_feature_channel_max_count); visit("secondary_offset", secondary_offset); visit("secondary_edge_mode", secondary_edge_mode); visit("secondary_source_feature_channel_offset", secondary_source_feature_channel_offset); visit("secondary_source_feature_channel_max_count", secondary_source_feature_channel_max_count); visit("clip_rect", clip_rect); visit("destination_feature_channel_offset", destination_feature_channel_offset); visit("padding", padding); visit("kernel_offset_x", kernel_offset_x); visit("kernel_offset_y", kernel_offset_y); visit("gradient_of", gradient_of); }
 };

@@ -24,7 +24,7 @@ typedef struct mpscnn_command_buffer mpscnn_command_buffer;
 typedef struct mpscnn_queue_options {
     size_t size;        /* sizeof(mpscnn_queue_options) */
     const char *device; /* "auto", "cpu", "metal"; NULL: "auto" */
-    int threads;        /* of the CPU device; 0: as many as this process may run at once */
+    int threads;        /* of the CPU device; 0: one for each core that this process may use */
 } mpscnn_queue_options;
 
 /* `options` may be NULL. */

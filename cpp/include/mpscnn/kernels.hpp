@@ -26,7 +26,7 @@ inline namespace api {
 
 struct QueueOptions {
     std::string device = "auto";
-    int threads = 0; ///< 0: as many as this process may run at once
+    int threads = 0; ///< 0: one for each core that this process may use
 };
 
 struct ImageDescriptor {

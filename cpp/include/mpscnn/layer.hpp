@@ -305,7 +305,7 @@ struct Argument {
 struct BatchNormalization {
     static constexpr const char *operation = "batch_normalization";
     double epsilon = 0.0010000000474974513; ///< added to the variance, above zero
-    bool fixed = false; ///< constants, not what was learnt: training leaves them and the statistics as they are
+    bool fixed = false; ///< parameters and statistics are constants that training does not change
     template <class Visit> void visit_fields(Visit &&visit) const { visit("epsilon", epsilon); visit("fixed", fixed); }
 };
 
@@ -500,7 +500,7 @@ struct Padding {
     std::int64_t left = 0; ///< columns to the left, negative: cropped
     std::int64_t right = 0; ///< columns to the right, negative: cropped
     std::int64_t front = 0; ///< channels before the first, negative: cropped
-    std::int64_t back = 0; ///< channels behind the last, negative: cropped
+    std::int64_t back = 0; ///< channels after the last, negative: cropped
     double value = 0.0; ///< what the border holds, constant mode
     PaddingMode mode = PaddingMode::constant; ///< constant, clamp (nearest pixel), mirror (border pixel once), mirror_with_edge (twice)
     std::vector<double> values{}; ///< instead of value: one for each channel of the result, constant mode
@@ -571,12 +571,12 @@ struct Slice {
     std::int64_t top = 0; ///< first row, negative from the end
     std::int64_t left = 0; ///< first column, negative from the end
     std::int64_t front = 0; ///< first channel, negative from the end
-    std::int64_t height = 0; ///< rows of the result; 0: as many as there are
-    std::int64_t width = 0; ///< columns of the result; 0: as many as there are
-    std::int64_t channels = 0; ///< channels of the result; 0: as many as there are
+    std::int64_t height = 0; ///< rows of the result; 0: all that remain
+    std::int64_t width = 0; ///< columns of the result; 0: all that remain
+    std::int64_t channels = 0; ///< channels of the result; 0: all that remain
     std::int64_t stride_y = 1; ///< from one row of the result to the next in the input; negative: backward
-    std::int64_t stride_x = 1; ///< likewise for columns
-    std::int64_t stride_channels = 1; ///< likewise for channels
+    std::int64_t stride_x = 1; ///< from one column of the result to the next in the input; negative: backward
+    std::int64_t stride_channels = 1; ///< from one channel of the result to the next in the input; negative: backward
     template <class Visit> void visit_fields(Visit &&visit) const { visit("top", top); visit("left", left); visit("front", front); visit("height", height); visit("width", width); visit("channels", channels); visit("stride_y", stride_y); visit("stride_x", stride_x); visit("stride_channels", stride_channels); }
 };
 

@@ -1,4 +1,4 @@
-/* mpscnn for programs with Metal objects of their own: networks on their device and queue, encoded into their
+/* mpscnn for programs that use Metal themselves: networks run on their device and queue, encoded into their
  * command buffers, on their MPSImages and textures. For Objective-C, Objective-C++ and Swift, with or without
  * ARC. mpscnn.h does not include this file; the rules stated there hold here.
  *
@@ -124,10 +124,10 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess(mpscnn_metal_command_buffer com
                                                  const char *preprocess, mpscnn_metal_image destination,
                                                  int image);
 
-/* The same for a pixel buffer of Core Video in one of the formats BGRA, 420v and 420f, which says the range;
- * the matrix is that which is attached to it (kCVImageBufferYCbCrMatrixKey), else the options'. It is read
- * where it lies if it has an IOSurface, and must not be written then until the command buffer is completed;
- * else it is copied at once. The command buffer keeps it.
+/* The same for a pixel buffer of Core Video in one of the formats BGRA, 420v and 420f; the format determines
+ * the range. The matrix is the one attached to the buffer (kCVImageBufferYCbCrMatrixKey), otherwise that of
+ * the options. A buffer with an IOSurface is read without a copy, and must not be written until the command
+ * buffer is completed; another one is copied immediately. The command buffer keeps it.
  *
  * Besides MPSCNN_ERROR_UNSUPPORTED: another pixel format, whose four characters the message has, or matrix.
  * MPSCNN_ERROR_DEVICE: its memory cannot be locked, or Metal gives no texture of it. */
@@ -137,8 +137,8 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess_buffer(mpscnn_metal_command_buf
                                                         const char *preprocess,
                                                         mpscnn_metal_image destination, int image);
 
-/* The same for an image of Core Graphics, which is drawn at once, in sRGB, on white where it is transparent.
- * Of the options the orientation counts. MPSCNN_ERROR_DEVICE: it cannot be drawn. */
+/* The same for an image of Core Graphics. It is drawn immediately, in sRGB, on white where it is transparent.
+ * Only the orientation of the options is used. MPSCNN_ERROR_DEVICE: it cannot be drawn. */
 MPSCNN_API mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buffer commands,
                                                        mpscnn_metal_drawn_image photo,
                                                        const mpscnn_metal_photo_options *options,
@@ -151,7 +151,8 @@ MPSCNN_API mpscnn_status mpscnn_metal_preprocess_image(mpscnn_metal_command_buff
 
 #ifdef __OBJC__
 
-/* Of mpscnn_metal_output_image, for MPSImage and MPSTemporaryImage; the storage mode is the default one. */
+/* The image descriptor for a result of mpscnn_metal_output_image, for MPSImage and MPSTemporaryImage. The
+ * storage mode is the default one. */
 static inline MPSImageDescriptor *mpscnn_metal_image_descriptor(const mpscnn_image_descriptor *image) {
     return [MPSImageDescriptor
         imageDescriptorWithChannelFormat:(MPSImageFeatureChannelFormat)image->format

@@ -301,14 +301,14 @@ private:
 struct ModelOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    int threads = 0;                 ///< 0: as many as this process may run at once
+    int threads = 0;                 ///< 0: one for each core that this process may use
     std::string weights = "auto";    ///< mpscnn_compile_options.weights
     std::string accumulate = "auto"; ///< mpscnn_compile_options.accumulate
     bool winograd = true;            ///< mpscnn_compile_options.no_winograd is its opposite
 };
 
-/// Sessions that callers borrow, so that a program serves any number of threads: as many as were needed at
-/// once.
+/// Sessions that callers borrow, so that a program serves any number of threads. The pool keeps the largest
+/// number of sessions that were in use at the same time.
 class SessionPool {
 public:
     SessionPool(Program program, const SessionOptions &options)

@@ -2,13 +2,13 @@
  *
  * The C interface, with a stable ABI: opaque handles, option structs that begin with their own size, status
  * codes with messages. Usable from C, C++ (see mpscnn.hpp), Objective-C, Swift, Rust. Everything this library
- * exports is declared here and, for programs with Metal objects of their own, in metal.h.
+ * exports is declared here and, for programs that use Metal themselves, in metal.h.
  *
  * Rules that hold everywhere
  * - A function that can fail returns mpscnn_status. After a failure mpscnn_last_error() gives the message of
  *   this thread's last failed call. Out-parameters are only written on success.
- * - Handles are released with the function named *_release; NULL is allowed there. Programs and models may be
- *   used from several threads at once, a session by one caller at a time: a second one gets
+ * - Handles are released with the function named *_release; NULL is allowed there. Several threads may
+ *   use programs and models concurrently. Only one caller at a time may use a session; a second one gets
  *   MPSCNN_ERROR_STATE. A graph is not to be changed while another thread uses it.
  * - Text is UTF-8. A mpscnn_text is released with mpscnn_text_release.
  * - Shapes list the batch first: (n, height, width, channels) or (n, features). -1 is an extent that is free
@@ -74,9 +74,10 @@ MPSCNN_API mpscnn_status mpscnn_build_config(mpscnn_text **json);
 /* All operations with their parameters, as a JSON array. */
 MPSCNN_API mpscnn_status mpscnn_operations(mpscnn_text **json);
 
-/* What an engine cannot do, as a JSON array: engine and operation ("any" for every one), and field with what
- * is allowed of it; a row without a field: the engine does not have the operation. Whatever is refused by a
- * row is an MPSCNN_ERROR_UNSUPPORTED when it is compiled, or run at extents that were free until then. */
+/* Lists the features that an engine does not support, as a JSON array. A row has engine and operation ("any"
+ * for every one), and a field with its allowed values; in a row without a field the engine lacks the
+ * operation. A combination that a row refuses gives MPSCNN_ERROR_UNSUPPORTED when it is compiled, or when it
+ * runs at extents that were free until then. */
 MPSCNN_API mpscnn_status mpscnn_unsupported_features(mpscnn_text **json);
 
 /* Devices that can be named in options, as a JSON array: name ("cpu", "metal", "metal:0x100000abc"),
@@ -163,7 +164,7 @@ MPSCNN_API mpscnn_status mpscnn_graph_add_variable(mpscnn_graph *graph, const ch
 MPSCNN_API mpscnn_status mpscnn_graph_use_variable(mpscnn_graph *graph, int layer, const char *role,
                                                    int variable);
 /* `attributes` and `activation` are JSON objects with the operation's and the neuron's parameters; NULL:
- * defaults, no activation. The shape is checked at once. */
+ * defaults, no activation. The shape is checked immediately. */
 MPSCNN_API mpscnn_status mpscnn_graph_add_node(mpscnn_graph *graph, const char *operation, const char *name,
                                                const int *inputs, int input_count, const char *attributes,
                                                const char *activation, int *value);
@@ -232,18 +233,18 @@ typedef struct mpscnn_compile_options {
      * as these precisions say). "half": in halves, for precision "float16". NULL: "auto" */
     const char *accumulate;
     /* Not 0: each convolution's sums are of its own window alone. 0: large 3x3 and 5x5 convolutions take
-     * Winograd's algorithm, whose errors are those of the largest input in a tile of 6 x 6. Of the CPU only:
-     * Metal, where MPS chooses, refuses it with MPSCNN_ERROR_UNSUPPORTED. */
+     * Winograd's algorithm, whose errors are those of the largest input in a tile of 6 x 6. Only for the
+     * CPU: Metal, where MPS chooses, refuses it with MPSCNN_ERROR_UNSUPPORTED. */
     int no_winograd;
 } mpscnn_compile_options;
 
 typedef struct mpscnn_session_options {
     size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_session_options));
-    /* 0: at most as many as may run at once, of which timed runs show how many are best */
+    /* 0: the fastest number in timed runs, at most one for each core that the process may use */
     int threads MPSCNN_UNLESS_SET(0);
     /* not 0: a NaN or infinity in any layer's result is an error naming the first such layer */
     int check_finite MPSCNN_UNLESS_SET(0);
-    /* requests that may be under way at once on a device of its own; 0: 3 */
+    /* requests in flight on a device that works on its own; 0: 3 */
     int inflight MPSCNN_UNLESS_SET(0);
     /* as in mpscnn_compile_options, for this session; 0: what the program allows */
     uint64_t max_memory MPSCNN_UNLESS_SET(0);
@@ -276,21 +277,21 @@ MPSCNN_API mpscnn_status mpscnn_program_output_shapes(mpscnn_program *program, c
                                                       int input_count, mpscnn_tensor *outputs,
                                                       int output_count, size_t *arena_bytes);
 
-/* How a session with this many threads (0: as many as this process may use) computes each layer for the given
- * input shapes (data is not looked at), and why: {"threads", "precision", "instruction_set", "l2_bytes"
- * and "last_level_bytes" (of caches that the choice counts on), "arena_bytes", "steps": [{"layers", "kernel",
- * "choice", "predicted_us" (null where the cost model knows nothing), "reason", "alternatives": [{"layers",
- * "choice", "predicted_us"}]}], "tensors": [{"name", "shape", "memory" ("input", "output", "arena" or
- * "chain"), "within" (the tensor whose memory it is a part of, or null), "pixel_pitch" (in elements; in the
- * arena only), "rows" and "panel_channels" (that a chain keeps; 0: depends on the kernel, or all)}]}.
- * UnsupportedError unless the program is for the CPU. */
+/* Explains how a session with this many threads (0: one for each core that this process may use) computes
+ * each layer for the given input shapes, and why; data is ignored: {"threads", "precision",
+ * "instruction_set", "l2_bytes" and "last_level_bytes" (of caches that the choice counts on), "arena_bytes",
+ * "steps": [{"layers", "kernel", "choice", "predicted_us" (null where the cost model knows nothing),
+ * "reason", "alternatives": [{"layers", "choice", "predicted_us"}]}], "tensors": [{"name", "shape", "memory"
+ * ("input", "output", "arena" or "chain"), "within" (the tensor whose memory it is a part of, or null),
+ * "pixel_pitch" (in elements; in the arena only), "rows" and "panel_channels" (that a chain keeps; 0: depends
+ * on the kernel, or all)}]}. UnsupportedError unless the program is for the CPU. */
 MPSCNN_API mpscnn_status mpscnn_program_explain(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                 int input_count, int threads, mpscnn_text **json);
 
 /* A hash (FNV-1a, 64 bits) of what the program computes from inputs of these shapes that hold fixed noise in
  * [-1, 1]: of each output its extents and the bits of its float32 numbers, every NaN as the same one.
  * Programs with the same fingerprint compute the same bits; docs/precision.md says for which processors that
- * is promised. Only the shapes of `inputs` count. threads: 0: as many as the process may use. */
+ * is promised. Only the shapes of `inputs` count. threads: 0: one for each core that the process may use. */
 MPSCNN_API mpscnn_status mpscnn_program_fingerprint(mpscnn_program *program, const mpscnn_tensor *inputs,
                                                     int input_count, int threads, uint64_t *fingerprint);
 
@@ -308,15 +309,16 @@ typedef struct mpscnn_profile_options {
     int runs;    /* how many are measured, after one that is not; 0: 20 */
 } mpscnn_profile_options;
 
-/* Runs as mpscnn_session_run does, several times, and tells what every step took (docs/profiling.md).
+/* Runs as mpscnn_session_run does, several times, and reports how long every step took (docs/profiling.md).
  * `json`: {"network", "device", "device_name", "precision", "instruction_set", "threads",
  *  "peak_flops_per_second": {"one_thread", "all_threads"}, "inputs": [shape], "milliseconds": [of each run],
  *  "steps": [{"layers": [names], "part_of": [names], "kind", "kernel", "flops", "bytes", "milliseconds": [in
  *  each run]}],
  *  "layers_without_step": [names]}
- * with null where the device has no such thing. In each run the steps' times add up to the run's but for what
- * lies between them; those of a GPU are measured one by one and may add up to more. `trace` (NULL: not
- * wanted): the fastest run as trace events for chrome://tracing and Perfetto. `options` may be NULL. */
+ * with null for values that the device does not have. In each run the steps' times add up to the run's time
+ * without the gaps between steps; those of a GPU are measured one by one and may add up to more. `trace`
+ * (NULL: not wanted): the fastest run as trace events for chrome://tracing and Perfetto. `options` may be
+ * NULL. */
 MPSCNN_API mpscnn_status mpscnn_session_profile(mpscnn_session *session, const mpscnn_tensor *inputs,
                                                 int input_count, const mpscnn_tensor *outputs,
                                                 int output_count, const mpscnn_profile_options *options,
@@ -354,7 +356,7 @@ typedef enum mpscnn_pixel_format {
     MPSCNN_BGRX8 = 13,
     MPSCNN_RGBA16F = 14, /* IEEE halves */
     MPSCNN_NV12 = 15,    /* `pixels` is 8-bit luma, `chroma` has pairs of blue and red differences */
-    MPSCNN_I420 = 16     /* in the same way, blue and red differences in planes of their own */
+    MPSCNN_I420 = 16     /* the same, but blue and red differences are in separate planes */
 } mpscnn_pixel_format;
 
 typedef enum mpscnn_yuv_matrix { MPSCNN_BT601 = 0, MPSCNN_BT709 = 1 } mpscnn_yuv_matrix;
@@ -419,8 +421,8 @@ MPSCNN_API mpscnn_status mpscnn_model_graph(const mpscnn_model *model, mpscnn_gr
 /* {"name", "labels": [...] or null, "preprocess": {...} or null, "detection": {...} or null, "information":
  * {"license", "source", ...}}: the file's metadata, every field of "preprocess" and "detection" filled in. */
 MPSCNN_API mpscnn_status mpscnn_model_describe(const mpscnn_model *model, mpscnn_text **json);
-/* The bytes of a model file with the network, its weights as they are stored, and all that the model's file
- * says. */
+/* Returns the bytes of a model file with the network, its weights in their stored type, and all other
+ * contents of the model's file. */
 MPSCNN_API mpscnn_status mpscnn_model_content(const mpscnn_model *model, mpscnn_text **content);
 /* Writes them. The file takes the place of one that is there when it is complete and could be loaded. */
 MPSCNN_API mpscnn_status mpscnn_model_save(const mpscnn_model *model, const char *path);
@@ -500,7 +502,7 @@ MPSCNN_API void mpscnn_detections_release(mpscnn_detections *detections);
 
 typedef struct mpscnn_convolve_options {
     size_t size;        /* sizeof(mpscnn_convolve_options) */
-    int axes;           /* 1 or 2: how many of the signal's last axes are convolved; 0: 1 */
+    int axes;           /* 1 or 2: the number of the signal's last axes to convolve; 0: 1 */
     int mode;           /* 0 full, 1 same (scipy.signal's rule), 2 valid */
     int boundary;       /* outside the signal: 0 nothing, 1 the nearest sample */
     int correlate;      /* not 0: the kernel is not reversed */

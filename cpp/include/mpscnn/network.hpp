@@ -267,7 +267,7 @@ struct Profile {
     std::string trace; ///< for chrome://tracing and Perfetto
 };
 
-/// One caller's way to run a program, which it keeps alive. Not for several threads at once.
+/// One caller's way to run a program, which it keeps alive. Only one thread at a time may use it.
 class Session {
 public:
     explicit Session(const Program &program, const SessionOptions &options = {})
@@ -295,7 +295,7 @@ public:
                                          detail::count(outputs.size())));
     }
 
-    /// Runs this many times, 0: 20, and tells what every step took. The outputs are written.
+    /// Runs this many times, 0: 20, and returns how long every step took. The outputs are written.
     Profile profile(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
                     int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
@@ -352,7 +352,7 @@ private:
 
 namespace detail {
 
-/// What `function`, called with the options and where the program goes, compiles.
+/// Return the program that `function` compiles. It is called with the options and the place for the program.
 template <class Function> Program compile(const CompileOptions &options, Function function) {
     std::vector<const char *> outputs;
     for (const std::string &name : options.outputs) outputs.push_back(detail::c_string(name));

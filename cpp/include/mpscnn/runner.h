@@ -19,7 +19,7 @@ typedef struct mpscnn_runner mpscnn_runner;
 
 typedef struct mpscnn_runner_options {
     size_t size MPSCNN_UNLESS_SET(sizeof(mpscnn_runner_options));
-    /* requests that may be under way at once, up to 32; 0: 3 */
+    /* requests in flight, up to 32; 0: 3 */
     int inflight MPSCNN_UNLESS_SET(0);
     /* of the processor, for each request; 0: its cores are shared out among the requests */
     int threads MPSCNN_UNLESS_SET(0);
@@ -34,13 +34,14 @@ typedef struct mpscnn_runner_options {
     uint64_t max_memory MPSCNN_UNLESS_SET(0);
 } mpscnn_runner_options;
 
-/* On the processor at most as many requests are worked on at once as it has cores for their threads. The
- * runner keeps its program. `options` may be NULL. */
+/* On the processor at most cores / threads requests are computed in parallel, but at least one. The runner
+ * keeps its program. `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_runner_create(mpscnn_program *program, const mpscnn_runner_options *options,
                                               mpscnn_runner **runner);
 /* Closes it and waits until every frame has been handed out; called by a handler it does not wait. */
 MPSCNN_API void mpscnn_runner_release(mpscnn_runner *runner);
-/* {"sessions", "threads", "permits"}: requests worked on at once, threads for each, frames under way. */
+/* {"sessions", "threads", "permits"}: requests computed in parallel, threads for each, largest number of
+ * frames in flight. */
 MPSCNN_API mpscnn_status mpscnn_runner_describe(const mpscnn_runner *runner, mpscnn_text **json);
 
 /* `status` and `message` say how the frame went: MPSCNN_ERROR_CANCELLED where it never began. Called on a
@@ -94,8 +95,8 @@ MPSCNN_API mpscnn_status mpscnn_runner_mark(mpscnn_runner *runner, mpscnn_frame_
 /* `cancelled` receives whether the frame had not begun: then its handler gets MPSCNN_ERROR_CANCELLED in its
  * turn. */
 MPSCNN_API mpscnn_status mpscnn_runner_cancel(mpscnn_runner *runner, uint64_t frame, int *cancelled);
-/* Takes no more frames; submitting is MPSCNN_ERROR_STATE from now on. Those that have not begun are cancelled
- * if `cancel` is not 0. */
+/* Takes no more frames; submitting is MPSCNN_ERROR_STATE from now on. Frames that have not begun are
+ * cancelled if `cancel` is not 0. */
 MPSCNN_API mpscnn_status mpscnn_runner_close(mpscnn_runner *runner, int cancel);
 /* Waits until every frame has been handed out. MPSCNN_ERROR_STATE in a handler. */
 MPSCNN_API mpscnn_status mpscnn_runner_wait(mpscnn_runner *runner);

@@ -25,8 +25,8 @@ typedef struct mpscnn_trainer mpscnn_trainer;
  * "check_finite": each step looks at all that it computes. "precision": "float32", or on a GPU "float16" for
  * what layers hand to each other. The network has one output, or those of a detector, and all its weights;
  * where the output is a softmax and the loss softmax_cross_entropy, the loss is of what the softmax reads,
- * and so are a detector's scores. `device`: as of mpscnn_program_compile. threads: of the CPU; 0: as many as
- * the process may use. */
+ * and so are a detector's scores. `device`: as of mpscnn_program_compile. threads: of the CPU; 0: one for
+ * each core that the process may use. */
 MPSCNN_API mpscnn_status mpscnn_trainer_create(const mpscnn_graph *network, const char *options,
                                                const char *device, int threads, mpscnn_trainer **trainer);
 MPSCNN_API void mpscnn_trainer_release(mpscnn_trainer *trainer);
@@ -41,9 +41,9 @@ MPSCNN_API mpscnn_status mpscnn_trainer_step(mpscnn_trainer *trainer, const mpsc
                                              float learning_rate, const mpscnn_tensor *prediction,
                                              double *loss);
 
-/* Makes such a step several times, takes none of them over, and tells what every part of it took, as
- * mpscnn_session_profile does: forward, backward and the new weights; where gradients are added over several
- * batches, their sums instead of these. `trace` and `options` may be NULL. */
+/* Computes such a step several times without changing the weights, and reports how long every part of it
+ * took, as mpscnn_session_profile does: forward, backward and the new weights; where gradients are added over
+ * several batches, their sums instead of these. `trace` and `options` may be NULL. */
 MPSCNN_API mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const mpscnn_tensor *inputs,
                                                 int input_count, const mpscnn_tensor *labels,
                                                 const mpscnn_profile_options *options, mpscnn_text **json,
@@ -53,7 +53,7 @@ MPSCNN_API mpscnn_status mpscnn_trainer_profile(mpscnn_trainer *trainer, const m
  * "prediction_layers": those of the network that compute it, "variables": [{"name", "shape", "layer", "role",
  * "trained"}]}: weights and what the optimiser keeps of them. */
 MPSCNN_API mpscnn_status mpscnn_trainer_describe(const mpscnn_trainer *trainer, mpscnn_text **json);
-/* Copies a variable to `values`, or from there; `count` floats, as many as it has. */
+/* Copies a variable to `values`, or from there; `count` is the variable's number of floats. */
 MPSCNN_API mpscnn_status mpscnn_trainer_read(mpscnn_trainer *trainer, const char *name, float *values,
                                              size_t count);
 MPSCNN_API mpscnn_status mpscnn_trainer_write(mpscnn_trainer *trainer, const char *name, const float *values,
@@ -69,11 +69,10 @@ MPSCNN_API mpscnn_status mpscnn_trainer_averages(const mpscnn_trainer *trainer, 
 /* Gradients of a network's inputs and weights, as a graph that is compiled and run as any other. Its inputs,
  * by name: those of the network; "training.labels" in the shape of the prediction; "training.weights", if
  * `options` have "weighted"; "training.step" (1, 1), a number that dropout's masks follow from; weights as
- * "conv1.weight" (a vector as (1, size)), and mean and variance of a batch normalization as
- * "norm.statistics" (1, 2, 1, channels). Its outputs: the loss, the prediction, and a gradient as
- * "conv1.weight.gradient" for each input and weight that has one. `of_output`: not 0 for no loss:
- * "training.labels" are the gradient of the prediction. Of the `options` those of an optimiser do not
- * count. */
+ * "conv1.weight" (a vector as (1, size)), and mean and variance of a batch normalization as "norm.statistics"
+ * (1, 2, 1, channels). Its outputs: the loss, the prediction, and a gradient as "conv1.weight.gradient" for
+ * each input and weight that has one. `of_output`: not 0 for no loss: "training.labels" are the gradient of
+ * the prediction. Options of an optimiser are ignored. */
 MPSCNN_API mpscnn_status mpscnn_gradient_graph(const mpscnn_graph *network, const char *options,
                                                int of_output, mpscnn_graph **gradients);
 
