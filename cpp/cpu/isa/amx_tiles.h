@@ -27,28 +27,28 @@ struct alignas(64) TileConfiguration {
 };
 static_assert(sizeof(TileConfiguration) == 64);
 
-/// The processor's registers, by assembler: compilers' own functions do not say what memory they read. All
-/// are the calling thread's.
+/// The processor's tile registers, accessed by inline assembly: the compilers' intrinsics do not state which
+/// memory they read. Each thread has its own registers.
 struct HardwareTiles {
     static MPSCNN_INLINE void configure(const TileConfiguration &configuration) {
         asm volatile("ldtilecfg %0" : : "m"(configuration));
     }
-    /// Rows `stride` bytes apart; 0: all the same.
+    /// Load rows that are `stride` bytes apart. With stride 0 all rows are the same.
     template <int Tile> static MPSCNN_INLINE void load(const void *from, std::ptrdiff_t stride) {
         asm volatile("tileloadd (%1,%2,1), %%tmm%c0" : : "i"(Tile), "r"(from), "r"(stride) : "memory");
     }
-    /// The same of memory that is read once: it does not displace what L1 has.
+    /// Load memory that is read only once, without displacing data from L1.
     template <int Tile> static MPSCNN_INLINE void load_stream(const void *from, std::ptrdiff_t stride) {
         asm volatile("tileloaddt1 (%1,%2,1), %%tmm%c0" : : "i"(Tile), "r"(from), "r"(stride) : "memory");
     }
     template <int Tile> static MPSCNN_INLINE void store(void *to, std::ptrdiff_t stride) {
         asm volatile("tilestored %%tmm%c0, (%1,%2,1)" : : "i"(Tile), "r"(to), "r"(stride) : "memory");
     }
-    /// Sums += a * b, TDPBF16PS.
+    /// sums += a * b for pairs of bfloat16 numbers (TDPBF16PS).
     template <int Sums, int A, int B> static MPSCNN_INLINE void multiply() {
         asm volatile("tdpbf16ps %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
     }
-    /// Sums += a * b of unsigned bytes by signed ones, TDPBUSD.
+    /// sums += a * b for unsigned times signed bytes (TDPBUSD).
     template <int Sums, int A, int B> static MPSCNN_INLINE void multiply_bytes() {
         asm volatile("tdpbusd %%tmm%c2, %%tmm%c1, %%tmm%c0" : : "i"(Sums), "i"(A), "i"(B));
     }

@@ -4,8 +4,8 @@
 
 namespace mpscnn::cpu {
 
-/// What to do about a build for the machine that made it, where this one has better instruction sets; else
-/// empty.
+/// Return advice for a build that was compiled for another machine, if this machine has better instruction
+/// sets. Empty otherwise.
 std::string build_warning();
 
 } // namespace mpscnn::cpu

@@ -1,8 +1,8 @@
 #pragma once
 
-// Sums along what a vector's lanes hold, in an order that no processor's width decides: sum i of 16 is that
-// of elements i, i + 16, ...; then they are folded by halves. A narrower vector's sums take several
-// registers.
+// Sums along the lanes of vectors, in an order that does not depend on the processor's vector width. There
+// are 16 sums: sum i adds elements i, i + 16, and so on. At the end they are folded by halves. A narrower
+// vector needs several registers for the 16 sums.
 
 #include "cpu/isa/simd.h"
 
@@ -11,10 +11,10 @@ namespace {
 
 inline constexpr int common_sums = 16;
 
-/// Vectors that hold the sums.
+/// The number of vectors that hold the 16 sums.
 template <class V> inline constexpr int sum_vectors = common_sums / V::width;
 
-/// One number for each of common_sums.
+/// One float for each of the 16 common sums.
 template <class V> struct CommonSums {
     typename V::reg parts[sum_vectors<V>];
 
@@ -22,7 +22,7 @@ template <class V> struct CommonSums {
 #pragma GCC unroll 4
         for (auto &part : parts) part = start;
     }
-    /// Sum of the elements from a multiple of common_sums on.
+    /// Return the sums that element `element` is added to; `element` is a multiple of V::width.
     MPSCNN_INLINE typename V::reg &of_element(std::int64_t element) {
         return parts[element % common_sums / V::width];
     }
@@ -30,7 +30,7 @@ template <class V> struct CommonSums {
 #pragma GCC unroll 4
         for (int i = 0; i < sum_vectors<V>; ++i) parts[i] = join(parts[i], other.parts[i]);
     }
-    /// A vector's width of them, the others joined to these.
+    /// Join all the sums into one vector.
     template <class Join> MPSCNN_INLINE typename V::reg folded(Join join) const {
         typename V::reg kept[sum_vectors<V>];
 #pragma GCC unroll 4

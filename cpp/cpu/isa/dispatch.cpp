@@ -72,7 +72,8 @@ namespace {
 
 constexpr std::string_view known_names[] = {"baseline", "avx2", "avx512", "amx", "neon"};
 
-/// The table whose parts `get` fills in. Runs the set's code, so the processor must have it.
+/// Assemble a kernel table: `get` fills in each part. This runs code of the instruction set, so the processor
+/// must support it.
 template <class Get> KernelTable assemble(Get get) {
     KernelTable table;
     get(static_cast<VectorTraits &>(table));
@@ -115,14 +116,14 @@ struct Available {
 };
 
 #if defined(__x86_64__)
-/// MPSCNN_BFLOAT16, the order of sums that the user wants; empty: what takes less time.
+/// Return MPSCNN_BFLOAT16, the order of sums that the user asks for. Empty: choose the fastest.
 std::string_view wanted_sums() {
     const char *wanted = std::getenv("MPSCNN_BFLOAT16");
     return wanted ? wanted : "";
 }
 
 #if defined(MPSCNN_WITH_avx512)
-/// The kernels of AVX-512 with what this processor has next to it; those of bfloat16 are added later.
+/// The AVX-512 kernels and those for its extensions on this processor. The bfloat16 kernels are added later.
 KernelTable avx512_table() {
     KernelTable table = assemble([](auto &part) { avx512::get(part); });
     if (has_avx512_vnni()) avx512_vnni::get(table.quads);
@@ -203,7 +204,7 @@ const KernelTable &kernels(const char *name) {
     const std::string_view wanted = name;
     for (const KernelTable *table : available)
         if (wanted == table->name) return *table;
-    // What every arm64 processor has is its baseline.
+    // The baseline of arm64 is NEON, which every arm64 processor has.
     if (wanted == "baseline") return *available.back();
     for (std::string_view known : known_names)
         if (wanted == known)

@@ -1,7 +1,8 @@
 #pragma once
 
-// What a kernel file needs: cpu/kernels/<family>.cpp is compiled once for each instruction set, with its
-// flags and with MPSCNN_SET set to its name and MPSCNN_SIMD_HEADER to the header of its vectors (see simd.h).
+// Include this in every kernel file. Each cpu/kernels/<family>.cpp is compiled once for each instruction set
+// with the flags of that set. MPSCNN_SET is then the set's name, and MPSCNN_SIMD_HEADER is the header of its
+// vectors (see simd.h).
 
 #include MPSCNN_SIMD_HEADER
 
@@ -13,7 +14,7 @@ namespace mpscnn::cpu::MPSCNN_SET {
 
 } // namespace mpscnn::cpu::MPSCNN_SET
 
-/// Makes <prefix>_prepare and <prefix>_run the set's kernel for a kind of task.
+/// Register <prefix>_prepare and <prefix>_run as this set's kernel for a kind of task.
 #define MPSCNN_KERNEL(TaskType, prefix)                                                                      \
     void mpscnn::cpu::MPSCNN_SET::get(Kernel<TaskType> &kernel) {                                            \
         kernel = {prefix##_prepare<Simd>, prefix##_run<Simd>};                                               \

@@ -18,7 +18,7 @@ MPSCNN_INLINE std::int64_t clamped(std::int64_t x, std::int64_t low, std::int64_
 MPSCNN_INLINE std::int64_t divide_up(std::int64_t a, std::int64_t b) {
     return a > 0 ? (a + b - 1) / b : -(-a / b);
 }
-/// The next multiple of b.
+/// Return a rounded up to a multiple of b.
 MPSCNN_INLINE std::int64_t round_up(std::int64_t a, std::int64_t b) { return divide_up(a, b) * b; }
 
 /// Half-open range of integers.
@@ -29,7 +29,7 @@ struct Range {
     friend bool operator==(const Range &, const Range &) = default;
 };
 
-/// Part `index` of [0, count) cut into `parts` ranges whose sizes differ by one at most.
+/// Return part `index` of [0, count), which is cut into `parts` ranges. Their sizes differ by at most one.
 MPSCNN_INLINE Range part_of(std::int64_t count, std::int64_t parts, std::int64_t index) {
     return {count * index / parts, count * (index + 1) / parts};
 }

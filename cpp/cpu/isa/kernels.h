@@ -24,9 +24,9 @@
 
 namespace mpscnn::cpu {
 
-/// THE list of what kernels do. For each of these every instruction set has a kernel: a kernel file
-/// defines it (cpu/kernels) and cpu/isa/instance_functions.h declares it. Conversions are for bfloat16
-/// numbers, hence among Bfloat16Kernels.
+/// The list of all kernel tasks. Every instruction set has a kernel for each: a file of cpu/kernels defines
+/// it, and cpu/isa/instance_functions.h declares it. Conversion tasks are not in the list; only
+/// Bfloat16Kernels has them.
 using Task =
     std::variant<ConvolutionTask, PackTask, ChainTask, PooledConvolutionTask, PoolingTask, ArithmeticTask,
                  AffineTask, SoftmaxTask, DropoutTask, ResizeTask, PaddingTask, ConcatenationTask,
@@ -59,50 +59,51 @@ struct HalfConversion {
     void (*floats_from_halves)(const std::uint16_t *source, float *destination, std::int64_t count) = nullptr;
 };
 
-/// Floats that packed weights take, and the packing from [out][kh][kw][in/groups] order.
+/// Return the number of floats that packed weights take, and pack weights from [out][kh][kw][in/groups]
+/// order.
 struct ConvolutionPacking {
     std::size_t (*packed_size)(const ConvolutionShape &) = nullptr;
     void (*pack)(const ConvolutionShape &, const float *weights, float *packed) = nullptr;
 };
 
-/// Activation::apply of functions that kernels call out of line.
+/// Apply neuron functions that kernels call out of line.
 struct NeuronFunctions {
     void (*apply_neuron)(const Activation &activation, float *values, std::int64_t count) = nullptr;
 };
 
-/// FMAs in registers and nothing else.
+/// A loop of FMAs on registers only, which measures the peak.
 struct FmaLoop {
     void (*fma_loop)(std::int64_t rounds) = nullptr;
-    std::int64_t round_operations = 0; ///< floating-point operations of a round
+    std::int64_t round_operations = 0; ///< floating-point operations in a round
 };
 
-/// How products of bfloat16 numbers are summed, which their bits depend on.
+/// How products of bfloat16 numbers are summed. The result's bits depend on it.
 enum class Bfloat16Products {
     none,
     pairs,          ///< AVX512_BF16: the second number of each pair first, in one chain
-    arm_pairs,      ///< FEAT_BF16: the sum of both products of a pair at once
-    blocks,         ///< gemm_block_tile.h, by FMAs: slower than float32
-    blocks_in_tiles ///< the same by AMX
+    arm_pairs,      ///< FEAT_BF16: add both products of a pair in one step
+    blocks,         ///< the order of gemm_block_tile.h, by FMAs: slower than float32
+    blocks_in_tiles ///< the same order, by AMX
 };
 const char *name_of(Bfloat16Products products); ///< "pairs", "arm pairs", "blocks", "blocks in tiles"
 
-/// What a processor that multiplies bfloat16 numbers has besides (cpu/kernels/convolution/bfloat16.cpp).
+/// Additional kernels of a processor that multiplies bfloat16 numbers (cpu/kernels/convolution/bfloat16.cpp).
 struct Bfloat16Kernels {
     Bfloat16Products products = Bfloat16Products::none;
-    /// Of such weights. Source and residual are of bfloat16 numbers,
-    /// in pairs unless it is depthwise (channels and strides are even); the result is of either element, that
-    /// of a depthwise one, which is clamped at most, of bfloat16.
+    /// Convolution with bfloat16 weights. Source and residual are bfloat16 numbers. They are in pairs unless
+    /// the convolution is depthwise, so channels and strides are even. The result is float32 or bfloat16. The
+    /// result of a depthwise one is bfloat16, and its only activation is a clamp.
     Kernel<ConvolutionTask> convolution;
-    Kernel<ChainTask> chain; ///< of such convolutions
+    Kernel<ChainTask> chain; ///< chains of such convolutions
     Kernel<ConversionTask> conversion;
 };
 
-/// What a processor that multiplies four bytes at a time has for such weights besides.
+/// Additional kernels of a processor that multiplies four bytes at a time, for weights packed in fours.
 struct QuadKernels {
-    Kernel<IntegerConvolutionTask> convolution; ///< for all weights
-    Kernel<IntegerConvolutionTask> tiles;       ///< for those by fours that are not depthwise; may be null
-    bool has_depthwise = false;                 ///< by fours; else they have other weights
-    std::int32_t centre = 0;                    ///< what each byte has less where it is multiplied
+    Kernel<IntegerConvolutionTask> convolution; ///< for all such weights
+    Kernel<IntegerConvolutionTask> tiles; ///< faster for weights in fours that are not depthwise; may be null
+    bool has_depthwise = false; ///< depthwise weights are in fours too; otherwise they have another layout
+    std::int32_t centre = 0;    ///< subtracted from each byte before it is multiplied
 };
 
 /// The kernels of one instruction set.
@@ -131,33 +132,34 @@ struct KernelTable : VectorTraits,
         return *this;
     }
 
-    Kernel<HalfSumsTask> halves; ///< by instructions for these, where the processor has such
+    Kernel<HalfSumsTask> halves; ///< kernels with half-precision instructions, if the processor has these
     bool multiplies_halves() const { return halves.run != nullptr; }
 
     QuadKernels quads;
     bool multiplies_quads() const { return quads.convolution.run != nullptr; }
 
     Bfloat16Kernels bfloat16;
-    /// Where it has no such kernels, why not.
+    /// The reason why there are no bfloat16 kernels, if there are none.
     const char *why_no_bfloat16 = nullptr;
     bool multiplies_bfloat16() const { return bfloat16.convolution.run != nullptr; }
 
-    /// Packs weights [outputs][height][width][inputs of a group] into memory of the network; bias may be
-    /// null. Of bfloat16 elements an odd number of inputs is made even by one whose weights are zero.
+    /// Pack weights [outputs][height][width][inputs of a group] into memory of the network. `bias` may be
+    /// null. With bfloat16 elements, an odd number of inputs is padded to an even one with zero weights.
     PackedConvolution pack_convolution(WeightMemory &memory, const float *weights, const float *bias,
                                        const ConvolutionShape &shape) const;
-    /// The order and sizes of float32 weights that are not known yet.
+    /// Return the layout and sizes of packed float32 weights whose values are not known yet.
     PackedConvolution packed_later(const ConvolutionShape &shape) const;
 };
 
 inline constexpr std::size_t max_kernel_tables = 4;
 
-/// The tables this processor runs, best first.
+/// Return the kernel tables that this processor can run, best first.
 std::span<const KernelTable *const> available_kernels();
-/// The best table this processor runs, or the one MPSCNN_CPU names (baseline, avx2, avx512, amx, neon).
-/// Throws ParameterError for an unknown name and UnsupportedError for one that this processor lacks.
+/// Return the best table that this processor can run, or the one that MPSCNN_CPU names (baseline, avx2,
+/// avx512, amx, neon). Throws ParameterError for an unknown name and UnsupportedError for a set that this
+/// processor lacks.
 const KernelTable &kernels();
-/// Table by name; throws like kernels().
+/// Return a table by name. Throws like kernels().
 const KernelTable &kernels(const char *name);
 
 } // namespace mpscnn::cpu

@@ -1,7 +1,7 @@
 #pragma once
 
-// Lanes that change places between vectors, and what the lanes of several vectors come to, all vectors at
-// once: for one alone most lanes would idle.
+// Shuffles that move lanes between vectors, and reductions over the lanes of several vectors together.
+// Reducing one vector alone would leave most lanes idle.
 
 #include <utility>
 
@@ -10,7 +10,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Of every 2 * size lanes the lower (or higher) half of a's, then that of b's.
+/// Return the lower (or higher) half of every 2 * size lanes: first those of a, then those of b.
 template <class V, int size, bool higher>
 MPSCNN_INLINE typename V::reg lane_halves(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -34,8 +34,8 @@ MPSCNN_INLINE void transpose_lanes(typename V::reg (&x)[V::width]) {
     }
 }
 
-/// Lane i of x[0] becomes what folding all lanes of x[i] gives: lane j with lane j + width / 2, and so on by
-/// halves, as V::sum does. `fold` takes two vectors, or whatever else `lane_halves` is there for.
+/// Fold the lanes of each x[i] into lane i of x[0]. Lane j is folded with lane j + width / 2, and so on by
+/// halves, as in V::sum. `fold` takes two vectors, or any other type that `lane_halves` accepts.
 template <class V, int count = V::width, class Lanes, class Fold>
 MPSCNN_INLINE void fold_lanes(Lanes (&x)[V::width], Fold fold) {
     if constexpr (count > 1) {
@@ -48,17 +48,17 @@ MPSCNN_INLINE void fold_lanes(Lanes (&x)[V::width], Fold fold) {
     }
 }
 
-/// Lane i of x[0] becomes the sum of the lanes of x[i].
+/// Sum the lanes of each x[i] into lane i of x[0].
 template <class V> MPSCNN_INLINE void sum_lanes(typename V::reg (&x)[V::width]) {
     fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::add(a, b); });
 }
 
-/// Lane i of x[0] becomes the largest lane of x[i], if none is NaN.
+/// Write the largest lane of each x[i] to lane i of x[0]. No lane may be NaN.
 template <class V> MPSCNN_INLINE void maximum_lanes(typename V::reg (&x)[V::width]) {
     fold_lanes<V>(x, [](typename V::reg a, typename V::reg b) { return V::max(a, b); });
 }
 
-/// Of a's lanes and then of b's every second one, from lane `first` on.
+/// Return every second lane from lane `first` on: first those of a, then those of b.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -66,7 +66,7 @@ MPSCNN_INLINE typename V::reg every_second(typename V::reg a, typename V::reg b)
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// The lanes of a and b alternately: those of their lower (or higher) halves.
+/// Interleave the lanes of the lower (or higher) halves of a and b.
 template <class V, bool higher>
 MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -75,7 +75,7 @@ MPSCNN_INLINE typename V::reg interleaved_lanes(typename V::reg a, typename V::r
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Of a's pairs of lanes and then of b's every second one, from pair `first` on.
+/// Return every second pair of lanes from pair `first` on: first those of a, then those of b.
 template <class V, int first>
 MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::reg b) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
@@ -83,7 +83,7 @@ MPSCNN_INLINE typename V::reg every_second_pair(typename V::reg a, typename V::r
     }(std::make_integer_sequence<int, V::width>());
 }
 
-/// Lane `index` of every `size` lanes in all of them.
+/// Copy lane `index` of every `size` lanes to all of these lanes.
 template <class V, int size, int index> MPSCNN_INLINE typename V::reg repeat_lane(typename V::reg x) {
     return [&]<int... lane>(std::integer_sequence<int, lane...>) {
         return __builtin_shufflevector(x, x, (lane - lane % size + index)...);

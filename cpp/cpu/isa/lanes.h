@@ -1,13 +1,13 @@
 #pragma once
 
-// Vectors of which only the first lanes count.
+// Vectors of which only the first lanes hold data.
 
 #include "cpu/isa/simd.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// 0, or NaN for a NaN: what maxima add up, since they would forget a NaN.
+/// Return NaN where x is NaN, otherwise 0. Maxima add these up, since taking a maximum can lose a NaN.
 template <class V> MPSCNN_INLINE typename V::reg nan_of(typename V::reg x) {
     return V::max(V::zero(), V::min(V::zero(), x));
 }
@@ -18,7 +18,7 @@ template <class V> MPSCNN_INLINE typename V::reg lane_numbers() {
     return V::load(lanes);
 }
 
-/// The first `left` lanes of a vector, `missing` in the others.
+/// Keep the first `left` lanes of a vector and set the others to `missing`.
 template <class V>
 MPSCNN_INLINE typename V::reg fill_lanes(typename V::reg x, std::int64_t left, float missing) {
     if (left >= V::width) return x;

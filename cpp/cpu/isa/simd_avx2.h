@@ -35,7 +35,7 @@ struct Simd {
         const __m256i lanes = _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7);
         return _mm256_maskload_ps(p, _mm256_cmpgt_epi32(_mm256_set1_epi32(static_cast<int>(n)), lanes));
     }
-    // Pieces instead of vmaskmovps, whose store takes tens of cycles on AMD processors.
+    // Store in pieces. The store of vmaskmovps takes tens of cycles on AMD processors.
     static MPSCNN_INLINE void store_partial(float *p, reg a, std::int64_t n) {
         if (n >= 8) return store(p, a);
         __m128 rest = _mm256_castps256_ps128(a);
@@ -99,7 +99,7 @@ struct Simd {
     static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm256_and_si256(a, b); }
     static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm256_add_epi8(a, b); }
     static MPSCNN_INLINE bits count_bytes(bits a) {
-        // Bits of each nibble, looked up.
+        // Look up the number of bits of each nibble.
         const __m256i table = _mm256_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4, 0, 1, 1, 2, 1,
                                                2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4);
         const __m256i nibble = _mm256_set1_epi8(0x0f);
@@ -125,7 +125,7 @@ struct Simd {
     }
 
 private:
-    /// The greater one, or the NaN of either.
+    /// Return the greater operand, or NaN if either is NaN.
     static MPSCNN_INLINE __m128 greater(__m128 a, __m128 b) {
         return _mm_blendv_ps(_mm_max_ps(a, b), a, _mm_cmpunord_ps(a, a));
     }

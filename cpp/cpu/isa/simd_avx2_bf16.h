@@ -7,7 +7,7 @@
 namespace mpscnn::cpu::avx2_bf16 {
 
 struct Simd : avx2::Simd {
-    static constexpr int gemm_rows = 2, gemm_single_rows = 4; // three sums of each
+    static constexpr int gemm_rows = 2, gemm_single_rows = 4; // three sums for each row and vector
     using element = Bfloat16;
 
     static MPSCNN_INLINE reg even(reg a) {

@@ -3,7 +3,7 @@
 // x86-64 with AVX-512 F, BW, VL and DQ. Contract: simd.h.
 
 #if defined(__GNUC__) && !defined(__clang__)
-// GCC 12 takes the undefined operands inside its own intrinsics for mistakes (its bug 105593).
+// GCC 12 warns about the undefined operands inside its own intrinsics (GCC bug 105593).
 #pragma GCC diagnostic push
 #pragma GCC diagnostic ignored "-Wuninitialized"
 #pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
@@ -92,7 +92,7 @@ struct Simd {
     static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm512_and_si512(a, b); }
     static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm512_add_epi8(a, b); }
     static MPSCNN_INLINE bits count_bytes(bits a) {
-        // Bits of each nibble, looked up.
+        // Look up the number of bits of each nibble.
         const __m512i table =
             _mm512_broadcast_i32x4(_mm_setr_epi8(0, 1, 1, 2, 1, 2, 2, 3, 1, 2, 2, 3, 2, 3, 3, 4));
         const __m512i nibble = _mm512_set1_epi8(0x0f);

@@ -9,11 +9,11 @@ namespace mpscnn::cpu::avx512_bf16 {
 struct Simd : avx512::Simd {
     using element = Bfloat16;
 
-    // vdpbf16ps is two FMAs, of the pairs' second numbers first, with subnormal numbers, sums
-    // among them, taken for zeros.
+    // vdpbf16ps does two FMAs, starting with the second numbers of the pairs. It treats subnormal numbers as
+    // zeros, also in sums.
     static MPSCNN_INLINE reg fma_broadcast(reg a, reg b, reg sum) {
 #if defined(__clang__)
-        keep_in_register(a); // LLVM 16 fails on some loops in which it sees what a factor is made of
+        keep_in_register(a); // LLVM 16 fails on some loops in which it can see how a factor is computed
 #endif
         return _mm512_dpbf16_ps(sum, reinterpret_cast<__m512bh>(a), reinterpret_cast<__m512bh>(b));
     }
@@ -40,7 +40,7 @@ struct Simd : avx512::Simd {
         _mm512_storeu_si512(p, both);
     }
 
-    /// The floats at p in the given lanes, in order, zeros in the others.
+    /// Load consecutive floats from p into the given lanes; the other lanes are zero.
     static MPSCNN_INLINE reg spread(const float *p, unsigned lanes) {
         return _mm512_maskz_expandloadu_ps(static_cast<mask>(lanes), p);
     }

@@ -7,7 +7,7 @@
 namespace mpscnn::cpu::avx512_fma_bf16 {
 
 struct Simd : avx512::Simd {
-    static constexpr int gemm_rows = 4, gemm_single_rows = 8; // three sums of each
+    static constexpr int gemm_rows = 4, gemm_single_rows = 8; // three sums for each row and vector
     using element = Bfloat16;
 
     static MPSCNN_INLINE reg even(reg a) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// AVX-512 with arithmetic of halves (AVX512_FP16). Contract: simd.h, and of Halves
+// AVX-512 with half-precision arithmetic (AVX512_FP16). Contracts: simd.h, and for Halves
 // cpu/kernels/convolution/half_sums.h.
 
 #include "cpu/isa/simd_avx512.h"

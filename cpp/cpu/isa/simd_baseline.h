@@ -16,7 +16,8 @@ struct Simd {
     static constexpr int registers = 16;
     static constexpr int gemm_rows = 4, gemm_vectors = 2, gemm_last_vectors = 2;
     static constexpr int gemm_single_rows = 8;
-    static constexpr int gemm_rows_of_pointer = 3; // 0, 1 or 2 strides more; registers for all would not do
+    static constexpr int gemm_rows_of_pointer =
+        3; // rows at 0, 1 or 2 strides; there are too few registers for a pointer per row
     using element = float;
     using reg = __m128;
     using mask = __m128;
@@ -71,14 +72,15 @@ struct Simd {
 
     static MPSCNN_INLINE reg round_to_half(reg a) {
         const __m128 sign = _mm_and_ps(a, set1(-0.0f)), magnitude = _mm_xor_ps(a, sign);
-        // Next to a number 2^13 times as large as their power of two, floats are as far apart as halves are;
-        // those below 2^-14, the first normal half, as far as there. The sum rounds, and halves to even.
+        // Add a number that is 2^13 times as large as the power of two: there, floats are spaced as halves
+        // are. Values below 2^-14, the first normal half, use the spacing at 2^-14. The sum rounds to
+        // nearest, ties to even.
         const __m128 infinity = _mm_castsi128_ps(_mm_set1_epi32(0x7f800000));
         const __m128 power = _mm_max_ps(set1(0x1p-14f), _mm_and_ps(magnitude, infinity));
         const __m128 larger = _mm_mul_ps(power, set1(0x1p13f));
         const __m128 rounded = _mm_sub_ps(_mm_add_ps(magnitude, larger), larger);
         const __m128 result = select(_mm_cmpge_ps(magnitude, set1(65520.0f)), infinity, rounded);
-        // Of a NaN, which the sum has made quiet, a half keeps the first bits.
+        // The sum has made a NaN quiet. A half keeps the first bits of the NaN.
         return _mm_or_ps(_mm_and_ps(result, _mm_castsi128_ps(_mm_set1_epi32(~0x1fff))), sign);
     }
     static MPSCNN_INLINE reg load_half(const std::uint16_t *p) {
@@ -86,7 +88,7 @@ struct Simd {
         const __m128i words = _mm_unpacklo_epi16(halves, _mm_setzero_si128());
         const __m128i sign = _mm_slli_epi32(_mm_and_si128(words, _mm_set1_epi32(0x8000)), 16);
         const __m128i magnitude = _mm_and_si128(words, _mm_set1_epi32(0x7fff));
-        // Fraction and exponent move into place; 112 is the difference of the exponents' biases.
+        // Move fraction and exponent into place. 112 is the difference between the exponent biases.
         const __m128i moved = _mm_slli_epi32(magnitude, 13);
         const __m128i normal = _mm_add_epi32(moved, _mm_set1_epi32(112 << 23));
         const __m128i special = _mm_or_si128(moved, _mm_set1_epi32(0x7f800000));
@@ -140,7 +142,7 @@ struct Simd {
     static MPSCNN_INLINE bits and_bits(bits a, bits b) { return _mm_and_si128(a, b); }
     static MPSCNN_INLINE bits add_bytes(bits a, bits b) { return _mm_add_epi8(a, b); }
     static MPSCNN_INLINE bits count_bytes(bits a) {
-        // Sums of neighbouring bits, pairs and nibbles, all together.
+        // Sum neighbouring bits, then pairs, then nibbles, in all bytes in parallel.
         const __m128i pairs = _mm_sub_epi8(a, _mm_and_si128(_mm_srli_epi16(a, 1), _mm_set1_epi8(0x55)));
         const __m128i low = _mm_and_si128(pairs, _mm_set1_epi8(0x33));
         const __m128i nibbles =
@@ -170,7 +172,7 @@ private:
     static MPSCNN_INLINE __m128i choose(__m128i m, __m128i a, __m128i b) {
         return _mm_or_si128(_mm_and_si128(m, a), _mm_andnot_si128(m, b));
     }
-    /// The greater one, or the NaN of either.
+    /// Return the greater operand, or NaN if either is NaN.
     static MPSCNN_INLINE reg greater(reg a, reg b) {
         return select(_mm_cmpunord_ps(a, a), a, _mm_max_ps(a, b));
     }

@@ -1,8 +1,7 @@
 #pragma once
 
-// Vectors of double, for signals only: what kernels/signal.cpp needs of an instruction set, under the names
-// of simd.h. The set is the one that the compiler's flags name; see simd.h for the rules of headers like this
-// one.
+// Vectors of double for cpu/kernels/signal.cpp, with the names of simd.h. The compiler's flags select the
+// instruction set. The rules of simd.h hold for this header.
 
 #if defined(__x86_64__)
 #include <immintrin.h>

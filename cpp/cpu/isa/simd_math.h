@@ -16,26 +16,26 @@ template <class V> struct Extended {
     typename V::reg high, low;
 };
 
-/// By the compiler's own sign, so that it becomes part of a product's sum.
+/// Negate by the compiler's own operator, which it can merge into an FMA.
 template <class V> MPSCNN_INLINE typename V::reg negate(typename V::reg x) {
     if constexpr (requires { x.first; })
         return {-x.first, -x.second};
     else
         return -x;
 }
-/// |x|, of -0 either zero.
+/// Return |x|. The result for -0 is either zero.
 template <class V> MPSCNN_INLINE typename V::reg absolute(typename V::reg x) {
     return V::max(negate<V>(x), x);
 }
 
-/// `exponential` for x <= 0 and sums x + low <= 0 or little above, with less work.
+/// Compute `exponential` for x <= 0 with less work. The sum x + low may be slightly above 0.
 template <class V, class... Low>
 MPSCNN_INLINE typename V::reg exponential_of_negative(typename V::reg x, Low... low) {
     ReducedExponent<V> reduced(V::max(V::set1(-104.0f), x));
     if constexpr (sizeof...(low) > 0) reduced.r = V::add(reduced.r, low...);
     const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
     if constexpr (V::has_scale) return V::scale(p, reduced.n);
-    // n >= -150, but n + 25 is an exponent that floats have: the second product alone may round.
+    // n >= -150, and n + 25 is within the exponents of floats. Only the second product may round.
     const auto raised = V::power_of_two(V::add(reduced.n, V::set1(25.0f)));
     return V::mul(V::mul(p, raised), V::set1(0x1p-25f));
 }
@@ -75,13 +75,13 @@ template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg 
     const auto sd = product<V>(s, d);
     const auto rest = V::sub(V::sub(V::sub(f, sd.high), sd.low), V::mul(s, d_low));
     const auto s_low = V::mul(rest, inverse);
-    // ln m = 2 s + s^3 r(s^2), r with the least maximal relative error over s^2 <= 0.0295.
+    // ln m = 2 s + s^3 r(s^2). r minimizes the maximum relative error over s^2 <= 0.0295.
     const auto w = V::mul(s, s);
     auto r = V::set1(2.333344544e-1f);
     r = V::fma(r, w, V::set1(2.855070728e-1f));
     r = V::fma(r, w, V::set1(4.000012289e-1f));
     r = V::fma(r, w, V::set1(6.666666655e-1f));
-    // ln 2 in two parts, e times the first of which is exact.
+    // ln 2 as the sum of two parts; e times the first part is exact.
     const auto whole = V::mul(e, V::set1(0.693359375f)), twice = V::add(s, s);
     const auto high = V::add(whole, twice);
     auto low = V::sub(twice, V::sub(high, whole));
@@ -91,7 +91,8 @@ template <class V> MPSCNN_INLINE Extended<V> extended_logarithm(typename V::reg 
     return {sum, V::sub(low, V::sub(sum, high))};
 }
 
-/// ln(a) * (factor + factor_low): 1 ulp for any a. ln 0 is -infinity, of a negative a NaN.
+/// Compute ln(a) * (factor + factor_low) for any a, error 1 ulp. The result is -infinity for 0 and NaN for
+/// negative a.
 template <class V>
 MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, float factor_low) {
     const auto infinity = V::set1(__builtin_inff());
@@ -105,10 +106,10 @@ MPSCNN_INLINE typename V::reg scaled_logarithm(typename V::reg a, float factor, 
     return V::select(V::less(a, V::set1(0x1p-149f)), at_max_zero, result);
 }
 
-/// e^(a * (factor + factor_low)): 2 ulp.
+/// Compute e^(a * (factor + factor_low)), error 2 ulp.
 template <class V>
 MPSCNN_INLINE typename V::reg scaled_exponential(typename V::reg a, float factor, float factor_low) {
-    // Beyond, the result is zero, one or infinity; an infinite a times a factor of 0 would be NaN.
+    // Beyond this limit the result is zero, one or infinity. An infinite a times a factor of 0 would be NaN.
     const auto limit = V::set1(0x1p100f);
     a = V::max(negate<V>(limit), V::min(limit, a));
     const auto scaled = product<V>(a, V::set1(factor));
@@ -117,7 +118,7 @@ MPSCNN_INLINE typename V::reg scaled_exponential(typename V::reg a, float factor
     return exponential<V>(scaled.high, V::select(in_range, low, V::zero()));
 }
 
-/// x^c: 2 ulp. As the function pow of C, except that NaN^0 is NaN.
+/// Compute x^c like C's pow, error 2 ulp, except that NaN^0 is NaN.
 template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float c) {
     const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
     const bool is_large = c >= 0x1p24f || c <= -0x1p24f; // an even number
@@ -131,7 +132,7 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     auto result = exponential<V>(scaled.high, V::select(in_range, low, zero));
     const float at_zero = c > 0.0f ? 0.0f : c < 0.0f ? __builtin_inff() : 1.0f;
     result = V::select(V::less(zero, magnitude), result, V::set1(at_zero));
-    // What is left is infinity or NaN.
+    // Other magnitudes are infinity or NaN.
     const auto beyond = c > 0.0f ? magnitude : c < 0.0f ? V::div(one, magnitude) : V::min(one, magnitude);
     result = V::select(V::less(magnitude, infinity), result, beyond);
     if (is_odd) return V::select(V::less(x, zero), negate<V>(result), result);
@@ -140,19 +141,20 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, float 
     return V::select(V::less(x, zero), of_negative, result);
 }
 
-/// The nearest whole number, of two the even one.
+/// Round to the nearest whole number, ties to even.
 template <class V> MPSCNN_INLINE typename V::reg nearest_whole(typename V::reg x) {
-    // Floats of 2^23 and more are whole; next to it no bits are left after the point.
+    // Floats of 2^23 and more are whole numbers. Adding 2^23 to smaller ones leaves no bits after the binary
+    // point.
     const auto shifter = V::set1(0x1p23f), magnitude = absolute<V>(x);
     const auto whole = V::sub(V::add(magnitude, shifter), shifter);
     const auto with_sign = V::select(V::less(x, V::zero()), negate<V>(whole), whole);
     return V::select(V::less(magnitude, shifter), with_sign, x);
 }
 
-/// x^c: 2 ulp. As the function pow of C, except that the result is NaN where either is.
+/// Compute x^c like C's pow, error 2 ulp, except that the result is NaN if either operand is NaN.
 template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typename V::reg c) {
     const auto zero = V::zero(), one = V::set1(1.0f), infinity = V::set1(__builtin_inff());
-    // Beyond 2^100 powers are as those of infinity, whose product with a logarithm of 0 would be NaN.
+    // Beyond 2^100 powers equal those of infinity. Infinity times a logarithm of 0 would be NaN.
     const auto limit = V::set1(0x1p100f);
     c = V::max(negate<V>(limit), V::min(limit, c));
     const auto magnitude = absolute<V>(x);
@@ -161,14 +163,14 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typena
     const auto low = V::fma(logarithm.low, c, scaled.low);
     const auto in_range = V::less(absolute<V>(scaled.high), V::set1(128.0f));
     const auto of_finite = exponential<V>(scaled.high, V::select(in_range, low, zero));
-    // By the exponent's sign; NaN stays.
+    // Select by the sign of the exponent. NaN stays.
     const auto by_sign = [&](auto above, auto below, auto otherwise) {
         return V::select(V::less(zero, c), above, V::select(V::less(c, zero), below, otherwise));
     };
     auto result = V::select(V::less(zero, magnitude), of_finite, by_sign(zero, infinity, one));
     const auto beyond = by_sign(magnitude, V::div(one, magnitude), V::min(one, magnitude));
     result = V::select(V::less(magnitude, infinity), result, beyond);
-    // Of a negative x, -0 too, a power that is odd is negative, and one that is not whole NaN.
+    // Negative x, including -0: an odd power is negative, and a power that is not whole is NaN.
     const auto half = V::mul(V::set1(0.5f), c);
     const auto odd = V::select(V::equal(nearest_whole<V>(half), half), result, negate<V>(result));
     const auto not_whole = V::select(V::less(magnitude, infinity), V::set1(__builtin_nanf("")), result);
@@ -179,15 +181,15 @@ template <class V> MPSCNN_INLINE typename V::reg power(typename V::reg x, typena
     return V::add(V::select(V::equal(x, zero), of_zero, result), V::sub(c, c));
 }
 
-/// e^x - 1 for x <= 0: 2 ulp.
+/// Compute e^x - 1 for x <= 0, error 2 ulp.
 template <class V> MPSCNN_INLINE typename V::reg expm1(typename V::reg x) {
-    // Below this limit the result is -1, and 2^n would leave the exponents of a float.
+    // Below this limit the result is -1, and 2^n would exceed the exponents of a float.
     const ReducedExponent<V> reduced(V::max(V::set1(-80.0f), x));
     const auto two_n = V::power_of_two(reduced.n);
     return V::fma(two_n, expm1_reduced<V>(reduced.r), V::sub(two_n, V::set1(1.0f)));
 }
 
-/// ln(1 + x) for 0 <= x <= 1: 1 ulp.
+/// Compute ln(1 + x) for 0 <= x <= 1, error 1 ulp.
 template <class V> MPSCNN_INLINE typename V::reg log1p(typename V::reg x) {
     const auto one = V::set1(1.0f), w = V::add(one, x);
     const auto logarithm = extended_logarithm<V>(w);
@@ -195,20 +197,20 @@ template <class V> MPSCNN_INLINE typename V::reg log1p(typename V::reg x) {
     return V::add(logarithm.high, V::add(logarithm.low, V::div(lost, w)));
 }
 
-/// 1 / (1 + e^-x): 3 ulp, subnormal results included.
+/// Compute 1 / (1 + e^-x), error 3 ulp, subnormal results included.
 template <class V> MPSCNN_INLINE typename V::reg sigmoid(typename V::reg x) {
     // Beyond these limits the result is 1 or 0.
     const ReducedExponent<V> reduced(V::max(V::set1(-70.0f), V::min(V::set1(104.0f), negate<V>(x))));
     const auto p = V::add(expm1_reduced<V>(reduced.r), V::set1(1.0f));
-    // Of numerator and denominator the 2^25th part: n <= 150, but n - 25 is an exponent that floats have.
+    // Scale numerator and denominator by 2^-25: n is up to 150, and n - 25 is within the exponents of floats.
     const auto unit = V::set1(0x1p-25f);
     return V::div(unit, V::fma(p, V::power_of_two(V::sub(reduced.n, V::set1(25.0f))), unit));
 }
 
-/// 6 ulp, between -1 and 1.
+/// Compute tanh(x), error 6 ulp; the result is between -1 and 1.
 template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::reg x) {
-    // x P(x^2) / Q(x^2) with the least maximal relative error, 2.1e-8, over |x| <= 9.02 (Remez's algorithm
-    // with 60 digits); with the coefficients rounded it is 4.5e-8. Beyond, the result rounds to 1.
+    // x P(x^2) / Q(x^2) with the minimum relative error, 2.1e-8, over |x| <= 9.02 (Remez's algorithm with 60
+    // digits). With rounded coefficients the error is 4.5e-8. For larger |x| the result rounds to 1.
     const auto one = V::set1(1.0f), w = V::mul(x, x);
     auto p = V::set1(1.331906585e-8f), q = V::set1(7.762016594e-7f);
     p = V::fma(p, w, V::set1(2.058347673e-5f));
@@ -222,15 +224,15 @@ template <class V> MPSCNN_INLINE typename V::reg hyperbolic_tangent(typename V::
     return V::max(V::set1(-1.0f), V::min(one, result));
 }
 
-/// ln(1 + e^x): 2 ulp, subnormal results included.
+/// Compute ln(1 + e^x), error 2 ulp, subnormal results included.
 template <class V> MPSCNN_INLINE typename V::reg softplus(typename V::reg x) {
     const auto tail = log1p<V>(exponential_of_negative<V>(negate<V>(absolute<V>(x))));
     return V::add(V::max(V::zero(), x), tail);
 }
 
-/// The normal distribution's tail from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
+/// Return the tail of the normal distribution from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
 template <class V> MPSCNN_INLINE typename V::reg normal_tail(typename V::reg z) {
-    // g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal relative error.
+    // g(t) / (z + 4), t = (z - 4) / (z + 4). g minimizes the maximum relative error.
     const auto one = V::set1(1.0f), inverse = V::div(one, V::add(z, V::set1(4.0f)));
     const auto t = V::fma(V::set1(-8.0f), inverse, one);
     auto g = V::set1(-1.324347301e-4f);
@@ -246,23 +248,24 @@ template <class V> MPSCNN_INLINE typename V::reg normal_tail(typename V::reg z) 
     return V::mul(g, inverse);
 }
 
-/// x / 2 * (1 + erf(x / sqrt 2)): 7 ulp, subnormal results included; NaN at -infinity, as the formula.
+/// Compute x / 2 * (1 + erf(x / sqrt 2)), error 7 ulp, subnormal results included. It is NaN at -infinity,
+/// like the formula.
 template <class V> MPSCNN_INLINE typename V::reg gelu(typename V::reg x) {
     // Beyond 15 the tail is zero.
     const auto z = V::min(V::set1(15.0f), absolute<V>(x));
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
     const auto power = exponential_of_negative<V>(square.high, square.low);
-    // Before the power, for the sake of subnormal results; infinity times a power of zero would be NaN.
+    // Multiply by x before the power, to keep subnormal results. Infinity times a power of zero would be NaN.
     const auto scaled = V::mul(V::min(V::set1(0x1.fffffep127f), x), normal_tail<V>(z));
     return V::select(V::less(x, V::zero()), V::mul(scaled, power), V::fma(negate<V>(scaled), power, x));
 }
 
-/// 2 / sqrt pi times the integral of e^(-t^2) from 0 to x: 3 ulp.
+/// Compute erf(x), 2 / sqrt pi times the integral of e^(-t^2) from 0 to x, error 3 ulp.
 template <class V> MPSCNN_INLINE typename V::reg erf(typename V::reg x) {
     const auto one = V::set1(1.0f), zero = V::zero();
     // Beyond 10 the result rounds to 1.
     const auto y = V::min(V::set1(10.0f), absolute<V>(x)), w = V::mul(y, y);
-    // Up to 1: x p(x^2), p with the least maximal relative error, 1.3e-9.
+    // For |x| <= 1: x p(x^2). p minimizes the maximum relative error, 1.3e-9.
     auto p = V::set1(7.853860734e-5f);
     p = V::fma(p, w, V::set1(-8.010193706e-4f));
     p = V::fma(p, w, V::set1(5.188327748e-3f));
@@ -277,16 +280,17 @@ template <class V> MPSCNN_INLINE typename V::reg erf(typename V::reg x) {
     return V::select(V::less(y, one), V::mul(x, p), of_large);
 }
 
-/// x / (1 + e^-t): 4 ulp, where 1 / (1 + e^-t) is subnormal |x| 2^-150 besides; NaN for t = -infinity and an
-/// infinite x, as the formula.
+/// Compute x / (1 + e^-t), error 4 ulp, plus |x| 2^-150 where 1 / (1 + e^-t) is subnormal. It is NaN for t =
+/// -infinity and infinite x, like the formula.
 template <class V> MPSCNN_INLINE typename V::reg times_sigmoid(typename V::reg x, typename V::reg t) {
     return V::mul(x, sigmoid<V>(t));
 }
 
-/// x tanh(ln(1 + e^x)): 6 ulp, subnormal results included; NaN at -infinity, as the formula.
+/// Compute x tanh(ln(1 + e^x)), error 6 ulp, subnormal results included. It is NaN at -infinity, like the
+/// formula.
 template <class V> MPSCNN_INLINE typename V::reg mish(typename V::reg x) {
-    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1), and for x < 0 z (z + 2) / (z^2 + 2 z +
-    // 2).
+    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1) for x >= 0, and z (z + 2) / (z^2 + 2 z +
+    // 2) for x < 0.
     const auto one = V::set1(1.0f), two = V::set1(2.0f);
     const auto negative = V::less(x, V::zero());
     const auto root = exponential_of_negative<V>(V::mul(V::set1(-0.5f), absolute<V>(x)));
@@ -297,7 +301,7 @@ template <class V> MPSCNN_INLINE typename V::reg mish(typename V::reg x) {
     return V::div(V::mul(V::mul(V::mul(x, factor), factor), sum), divisor);
 }
 
-/// The largest whole number that is not above x.
+/// Return the largest whole number that is at most x.
 template <class V> MPSCNN_INLINE typename V::reg floor(typename V::reg x) {
     const auto whole = nearest_whole<V>(x);
     return V::select(V::less(x, whole), V::sub(whole, V::set1(1.0f)), whole);

@@ -10,12 +10,12 @@ namespace mpscnn::cpu::neon {
 
 struct Simd {
     static constexpr int width = 4;
-    static constexpr bool has_non_temporal_stores = false; // there is a hint for two registers
+    static constexpr bool has_non_temporal_stores = false; // NEON only has a hint for pairs of registers
     static constexpr bool has_fma = true;
     static constexpr bool has_scale = false;
     static constexpr int registers = 32;
     static constexpr int gemm_rows = 8, gemm_vectors = 3, gemm_last_vectors = 3;
-    static constexpr int gemm_single_rows = 11; // more need more pointers than there are registers
+    static constexpr int gemm_single_rows = 11; // with more rows, the pointers would not fit the registers
     static constexpr int gemm_rows_of_pointer = 1;
     using element = float;
     using reg = float32x4_t;
@@ -24,8 +24,8 @@ struct Simd {
     static MPSCNN_INLINE reg zero() { return vdupq_n_f32(0.0f); }
     static MPSCNN_INLINE reg set1(float x) { return vdupq_n_f32(x); }
     static MPSCNN_INLINE reg broadcast(const float *p) { return vld1q_dup_f32(p); }
-    // An FMA takes one lane for all by itself. Compilers would rather load into all lanes, which
-    // takes a vector instruction in many processors.
+    // An FMA can use one lane as the factor for all lanes. Compilers would otherwise load the float into all
+    // lanes, which takes a vector instruction on many processors.
     static MPSCNN_INLINE float load_broadcast(const float *p) {
         float x = *p;
         keep_in_register(x);
@@ -66,7 +66,7 @@ struct Simd {
     static MPSCNN_INLINE reg div(reg a, reg b) { return vdivq_f32(a, b); }
     static MPSCNN_INLINE reg sqrt(reg a) { return vsqrtq_f32(a); }
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) { return vfmaq_f32(c, a, b); }
-    // vmaxq_f32 would keep a NaN of either operand and order the zeros.
+    // vmaxq_f32 would keep a NaN of either operand and order the zeros by sign.
     static MPSCNN_INLINE reg max(reg limit, reg x) { return vbslq_f32(vcgtq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE reg min(reg limit, reg x) { return vbslq_f32(vcltq_f32(limit, x), limit, x); }
     static MPSCNN_INLINE mask equal(reg a, reg b) { return vceqq_f32(a, b); }

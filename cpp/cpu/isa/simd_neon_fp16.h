@@ -1,6 +1,6 @@
 #pragma once
 
-// NEON with arithmetic of halves (FEAT_FP16). Contract: simd.h, and of Halves
+// NEON with half-precision arithmetic (FEAT_FP16). Contracts: simd.h, and for Halves
 // cpu/kernels/convolution/half_sums.h.
 
 #include "cpu/isa/simd_neon.h"

@@ -1,8 +1,8 @@
 #pragma once
 
-// Two registers taken for one of twice the width, for functions that are long chains of operations: a
-// processor finds more to do at a time in two chains side by side than in one chain and the next. The rules
-// of simd.h hold; of its operations there are those that simd_math.h needs.
+// Two registers used as one of double width, for functions that are long chains of operations. A processor
+// overlaps two chains that run next to each other. The rules of simd.h hold. There are only the operations
+// that simd_math.h needs.
 
 #include "cpu/isa/simd.h"
 

@@ -1,11 +1,11 @@
 // Convolution of bits: an item turns the source rows it needs into bits, and counts, for each output pixel
 // and a vector of output channels at a time, the bits in which window and weights differ (or agree).
 //
-// Registers: for four pixels the counts of bits in bytes and in words, one vector of weights (a word of 32
-// inputs for each output). A word of inputs goes to all lanes. Bound by the counting of bits: a table lookup
-// by nibbles, two shuffles and some five other instructions for 32 inputs of as many outputs as there are
-// lanes, where the processor has no instruction for it. Bytes are added up after 31 words, as late as they
-// can hold.
+// Registers: for four pixels the counts of bits in bytes and in words, and one vector of weights (a word of
+// 32 inputs for each output). A word of inputs is broadcast to all lanes. Bound by counting bits. A processor
+// without an instruction for it needs a table lookup by nibbles: two shuffles and some five other
+// instructions for 32 inputs of one vector of outputs. Counts in bytes are added up after 31 words, before a
+// byte can overflow.
 
 // The scaling of a binary convolution's sums by the inputs' size (Rastegari et al., XNOR-Net, 2016: K = A *
 // k). Registers: a few sums. Bound by loads: each input is read once, each of its sums once for each tap.
@@ -22,13 +22,13 @@ namespace {
 /// Source rows as bits, in scratch memory.
 struct BitImage {
     Range rows;          ///< of the source
-    std::int64_t words;  ///< of a pixel
+    std::int64_t words;  ///< in a pixel
     std::uint32_t *bits; ///< [rows][columns][words]
     std::uint8_t *nan;   ///< [rows][columns]: whether a channel is not a number
     std::uint32_t *outside;
 };
 
-/// Rows of the source that windows of these output rows touch.
+/// Return the source rows that the windows of these output rows touch.
 inline Range source_rows(const BinaryConvolutionTask &task, const Range &outputs) {
     const WindowAxis &axis = task.vertical;
     const std::int64_t height = task.source.height;
@@ -49,7 +49,7 @@ inline std::size_t align_bytes(std::int64_t bytes) {
     return static_cast<std::size_t>((bytes + 63) / 64 * 64);
 }
 
-/// Bytes of the parts of a BitImage of this many rows.
+/// Sizes in bytes of the parts of a BitImage with this many rows.
 struct BitImageSize {
     std::size_t outside, bits, nan;
 
@@ -67,7 +67,7 @@ template <class V> Prepared binary_prepare(const BinaryConvolutionTask &task, co
     return planning.keep(split, split.items(), BitImageSize(task, min(rows, task.source.height)).bytes());
 }
 
-/// The bits of a pixel (of zeros, without one); returns whether a channel is not a number.
+/// Write the bits of a pixel; a null pixel counts as zeros. Return true if a channel is NaN.
 inline bool binarise_pixel(const BinaryWeights &weights, const float *pixel, std::uint32_t *bits) {
     bool nan = false;
     for (std::int64_t first = 0; first < weights.inputs; first += 32) {
@@ -103,15 +103,16 @@ inline BitImage binarise(const BinaryConvolutionTask &task, std::int64_t image, 
     return result;
 }
 
-/// Some neighbouring output pixels of one row.
+/// The number of neighbouring output pixels of a row that are computed together.
 constexpr int binary_pixels = 4;
 
-/// Bits in which windows and weights differ (signs), or which both have, for a vector of outputs.
+/// Count the bits in which windows and weights differ (signs), or that both have set, for a vector of
+/// outputs.
 template <class V, bool signs, int Pixels>
 MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage &bits, std::int64_t y,
                               std::int64_t x, const std::uint32_t *weights,
                               typename V::bits (&counts)[Pixels]) {
-    constexpr int bytes_limit = 31; // sums of at most 8 each in a byte
+    constexpr int bytes_limit = 31; // a byte holds at most 31 sums of at most 8 each
     typename V::bits partial[Pixels];
     for (int p = 0; p < Pixels; ++p) counts[p] = partial[p] = V::zero_bits();
     int sums = 0;
@@ -147,7 +148,7 @@ MPSCNN_INLINE void count_bits(const BinaryConvolutionTask &task, const BitImage 
     for (int p = 0; p < Pixels; ++p) counts[p] = V::add_sums_of_bytes(counts[p], partial[p]);
 }
 
-/// Whether the window of output pixel (y, x) holds a channel that is not a number.
+/// Return true if the window of output pixel (y, x) contains a NaN.
 inline bool window_has_nan(const BinaryConvolutionTask &task, const BitImage &bits, std::int64_t y,
                            std::int64_t x) {
     for (std::int64_t ky = 0; ky < task.vertical.kernel; ++ky) {
@@ -162,7 +163,7 @@ inline bool window_has_nan(const BinaryConvolutionTask &task, const BitImage &bi
     return false;
 }
 
-/// `Pixels` outputs from (y, x) on, all vectors of the item.
+/// Compute `Pixels` outputs from (y, x) on for all channel vectors of the item.
 template <class V, bool signs, int Pixels>
 inline void binary_pixels_run(const BinaryConvolutionTask &task, const BitImage &bits,
                               const WorkSplit::Item &item, std::int64_t y, std::int64_t x) {
@@ -220,7 +221,7 @@ template <class V> inline float sum_of_magnitudes(const float *pixel, std::int64
     return V::sum(sums.folded());
 }
 
-/// For each column of the source the sum of magnitudes over the window's rows.
+/// Sum the magnitudes over the window's rows for each column of the source.
 template <class V>
 inline void sum_columns(const BetaScalingTask &task, std::int64_t image, std::int64_t y, float *sums) {
     const ConstView &source = task.source;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Convolutions of every kind: the depthwise kernels, the matrix product or Winograd's, as the weights say.
+// Convolutions of every kind. The packed weights select the kernel: depthwise, matrix product or Winograd.
 
 #include "cpu/kernels/convolution/convolution_depthwise.h"
 #include "cpu/kernels/convolution/convolution_gemm.h"
@@ -9,7 +9,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Whether Winograd's algorithm is there (cpu/plan/algorithm.h).
+/// True if Winograd's algorithm is available (cpu/plan/algorithm.h).
 template <class V> inline constexpr bool has_winograd = V::has_fma && !has_bfloat16<V>;
 
 template <class V> std::size_t convolution_packed_size(const ConvolutionShape &shape) {

@@ -1,20 +1,19 @@
 #pragma once
 
-// Several convolutions as one kernel: the rows of a band pass through all of them while they are in the
-// L2.
+// Several convolutions as one kernel: the rows of a band pass through all of them while they are in L2.
 //
-// What a stage hands to the next one lies in the worker's scratch. Before a depthwise stage it is a
-// ring of rows, since windows of neighbouring bands overlap: a worker that goes on with the next band
-// computes new rows only. Before a pointwise stage it is the band's rows. A matrix product and the
-// depthwise stage after it take turns panel by panel of channels, whose rows then are in L1 or L2; inputs
-// that would not stay there between two panels' weights pass in blocks of pixels. The inner kernels are those
-// of the single convolutions, which read and write parts of tensors as they do tensors.
+// The result of each stage, except the last, is stored in the worker's scratch. Before a depthwise stage the
+// scratch is a ring of rows, since windows of neighbouring bands overlap: a worker that continues with the
+// next band computes only the new rows. Before a pointwise stage it is the band's rows. A matrix product and
+// the depthwise stage after it alternate for each panel of channels, so that the panel's rows are in L1 or
+// L2. Inputs that would leave the cache between two panels are processed in blocks of pixels. The inner
+// kernels are those of the single convolutions; here they read and write parts of tensors.
 //
-// Items are bands of rows of the last stage's result. Where that is one band of a matrix product and a
-// depthwise convolution, they are panels of channels.
+// Items are bands of rows of the last stage's result. If a matrix product and a depthwise convolution make up
+// only one band, items are panels of channels.
 //
-// Registers: those of the inner kernels. Bound by FMAs where rows stay in L1 or L2; what limits
-// it: rows at borders between threads, computed twice, and depthwise stages, which wait for their stores.
+// Registers: those of the inner kernels. Bound by FMAs while rows stay in L1 or L2. Two things make it
+// slower: rows at borders between threads are computed twice, and depthwise stages wait for their stores.
 
 #include "cpu/kernels/convolution/convolution_depthwise.h"
 #include "cpu/kernels/convolution/convolution_gemm.h"
@@ -22,42 +21,42 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Rows in scratch that a stage hands to the next one.
+/// Scratch rows that hold the result of a stage for the next one.
 struct ChainBuffer {
-    std::size_t offset = 0;    ///< in scratch
-    std::int64_t rows = 0;     ///< how many there is room for
-    std::int64_t channels = 0; ///< of a panel
+    std::size_t offset = 0;    ///< in scratch, in bytes
+    std::int64_t rows = 0;     ///< capacity
+    std::int64_t channels = 0; ///< channels of a panel
     std::int64_t panels = 1;
     std::ptrdiff_t row_stride = 0, pixel_stride = 0;
-    std::ptrdiff_t panel_stride = 0; ///< 0: one panel takes the place of the other
+    std::ptrdiff_t panel_stride = 0; ///< 0: each panel overwrites the one before it
 };
 
-/// Rows of a stage that follow each other in memory.
+/// Rows of a stage that are contiguous in memory.
 struct ChainPiece {
     Range rows;
     const GemmPlan *product; ///< null for a depthwise stage
 };
 
-/// What a stage computes for a band.
+/// The rows that a stage computes for a band.
 struct ChainRows {
-    Range rows;             ///< without those that the band above has left
-    std::int64_t first_row; ///< of those that the next stage needs
+    Range rows;             ///< without rows that are kept from the previous band
+    std::int64_t first_row; ///< the first row that the next stage needs
     int pieces;
-    ChainPiece piece[2]; ///< a ring of rows begins again once
+    ChainPiece piece[2]; ///< a ring of rows wraps around at most once
 };
 
 struct ChainPlan {
-    ChainBands bands; ///< of an image
+    ChainBands bands; ///< bands of an image
     std::int64_t panel_items;
-    ChainBuffer buffer[ChainTask::max_stages]; ///< after each stage but the last
+    ChainBuffer buffer[ChainTask::max_stages]; ///< the buffer after each stage except the last
     std::size_t tiles;                         ///< offset in scratch
     std::size_t scratch_bytes;
     const ChainRows *rows; ///< see rows_of_band()
     std::int64_t stages;
-    bool prefetches;        ///< images of the source outgrow L2
-    std::int64_t l2_inputs; ///< l2_inputs()
+    bool prefetches;        ///< true if the images of the source do not fit L2
+    std::int64_t l2_inputs; ///< the result of l2_inputs()
 
-    /// Of each stage, for a worker that begins with a band or goes on with it.
+    /// Return the rows of each stage. `goes_on`: the worker has just computed the band before this one.
     const ChainRows *rows_of_band(std::int64_t band, bool goes_on) const {
         return rows + (2 * band + goes_on) * stages;
     }
@@ -65,7 +64,7 @@ struct ChainPlan {
 
 inline std::size_t whole_lines(std::size_t bytes) { return (bytes + 63) / 64 * 64; }
 
-/// Source rows that rows of outputs read.
+/// Return the source rows that are read for rows of outputs.
 inline Range rows_read(const ConvolutionTask &stage, const Range &outputs) {
     if (outputs.empty()) return {0, 0};
     const WindowAxis &axis = stage.vertical;
@@ -73,8 +72,8 @@ inline Range rows_read(const ConvolutionTask &stage, const Range &outputs) {
     return {begin, clamped(window_end(axis, outputs.end - 1), begin, stage.source.height)};
 }
 
-/// Channels of a panel: whole panels of the matrix product, at least one. Where panels are items, as many for
-/// each thread.
+/// Choose the number of channels of a panel: a multiple of the matrix product's panels. If panels are the
+/// items, each thread gets the same number of panels.
 template <class V>
 inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_items, int threads,
                         ChainBuffer &buffer) {
@@ -89,12 +88,12 @@ inline void plan_panels(const ChainTask &task, std::int64_t stage, bool are_item
     const std::int64_t all = panel_count<V>(own.packed->outputs);
     buffer.panels = divide_up(all, wanted / least);
     if (are_items) buffer.panels = panel_items(buffer.panels, all, threads);
-    // The matrix product's last one may be wider (pack.h).
+    // The last panel of the matrix product may be wider (pack.h).
     const std::int64_t begin = least * part_of(all, buffer.panels, buffer.panels - 1).begin;
     if (buffer.panels > 1) buffer.channels = max(least * divide_up(all, buffer.panels), whole - begin);
 }
 
-/// All but the rows of bands.
+/// Plan everything except the rows of bands.
 template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads) {
     constexpr std::int64_t size = sizeof(typename V::element);
     ChainPlan plan;
@@ -113,7 +112,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
         ChainBuffer &buffer = plan.buffer[s];
         plan_panels<V>(task, s, panels_are_items, threads, buffer);
         buffer.rows = rows;
-        // Pixels 2048 bytes apart fall into the same set of L1.
+        // Pixels that are 2048 bytes apart would share the same set of L1.
         const std::int64_t pixel_bytes = buffer.channels * size;
         buffer.pixel_stride = (pixel_bytes % 2048 == 0 ? pixel_bytes + 64 : pixel_bytes) / size;
         buffer.row_stride = result.width * buffer.pixel_stride;
@@ -129,7 +128,7 @@ template <class V> inline ChainPlan cut_chain(const ChainTask &task, int threads
     return plan;
 }
 
-/// Some rows of an image.
+/// Return a view of some rows of an image.
 template <class V, class AnyView>
 inline AnyView rows_of(AnyView view, std::int64_t image, const Range &rows) {
     view.data =
@@ -139,19 +138,19 @@ inline AnyView rows_of(AnyView view, std::int64_t image, const Range &rows) {
     return view;
 }
 
-/// The parts of stages that one image needs, in a worker's scratch.
+/// The stages of one image, with buffers in a worker's scratch.
 template <class V> class ChainParts {
 public:
     ChainParts(const ChainTask &task, const ChainPlan &plan, std::int64_t image, std::byte *scratch)
         : task_(task), plan_(plan), image_(image), scratch_(scratch) {}
 
-    /// Whether a stage's rows are kept for the next band.
+    /// Return true if a stage's rows are kept for the next band.
     bool is_ring(std::int64_t s) const {
         return s + 1 < task_.count && task_.stages[s + 1].packed->is_depthwise();
     }
 
-    /// A stage's rows in memory, as many from `rows` on as follow each other there; then it cuts off the
-    /// others. `first_row`: of those that the next stage needs.
+    /// Return a stage's rows from `rows` on that are contiguous in memory, and shorten `rows` to these.
+    /// `first_row` is the first row that the next stage needs.
     View result_of(std::int64_t s, std::int64_t first_row, Range &rows) const {
         if (s + 1 == task_.count) return rows_of<V>(task_.destination, image_, rows);
         const ChainBuffer &buffer = plan_.buffer[s];
@@ -169,7 +168,7 @@ public:
         return view;
     }
 
-    /// A stage as a task of its own that computes a piece of its rows; `rows` are those of all stages.
+    /// A stage as a separate task that computes a piece of its rows. `rows` are those of all stages.
     struct Part {
         ConvolutionTask task;
         ConstView residual;
@@ -182,7 +181,7 @@ public:
             part.task.epilogue.residual = &part.residual;
         }
         WindowAxis &window = part.task.vertical;
-        if (part.task.packed->is_depthwise()) { // DepthwiseSource says where it reads
+        if (part.task.packed->is_depthwise()) { // DepthwiseSource has the source's address
             window.before -= rows.begin * window.stride;
             return;
         }
@@ -230,7 +229,7 @@ private:
 
     static constexpr Element element = has_bfloat16<V> ? Element::bfloat16 : Element::float32;
 
-    /// Where the element `offset` of a stage's rows lies.
+    /// Return the address of the element `offset` of a stage's rows.
     float *buffer_data(std::int64_t s, std::ptrdiff_t offset) const {
         auto *first = reinterpret_cast<typename V::element *>(scratch_ + plan_.buffer[s].offset);
         return reinterpret_cast<float *>(first + offset);
@@ -242,16 +241,16 @@ private:
     std::byte *scratch_;
 };
 
-/// Finds out what the stages compute for each band, and plans their products.
+/// Find the rows that the stages compute for each band, and plan their products.
 template <class V> class ChainPlanner {
 public:
     ChainPlanner(const ChainTask &task, const ChainPlan &plan, const Planning &planning)
         : task_(task), planning_(planning),
-          // No part is computed: any address does.
+          // No part is computed, so any address is valid.
           parts_(task, plan, 0, reinterpret_cast<std::byte *>(task.destination.data)) {}
 
-    /// Of each stage for rows of the result, when each has computed rows up to `next_row`. Returns whether
-    /// there was memory.
+    /// Plan the rows of each stage for rows of the result, if each stage has computed its rows up to
+    /// `next_row`. Return false if memory runs out.
     bool plan_band(Range rows, const std::int64_t *next_row, ChainRows *stage_rows) {
         for (std::int64_t s = task_.count; s-- > 0;) {
             stage_rows[s].first_row = rows.begin;
@@ -265,7 +264,7 @@ public:
 
 private:
     struct Product {
-        std::int64_t stage, rows, before, source_rows; ///< what it depends on
+        std::int64_t stage, rows, before, source_rows; ///< the plan depends on these
         const GemmPlan *plan;
         Product *next;
     };
@@ -298,7 +297,7 @@ private:
         if (!product || !plan) return nullptr;
         plan->region = list.region;
         plan_weights<V>(*part.task.packed, *plan);
-        plan_regions<V>(part.task, *plan); // never gathered: cpu/plan/chains.cpp looks at that
+        plan_regions<V>(part.task, *plan); // windows are never gathered here: cpu/plan/chains.cpp checks that
         plan_blocks<V>(part.task, 1, planning_.caches, *plan);
         plan->region = planning_.make<Region>(plan->regions);
         if (!plan->region) return nullptr;
@@ -314,7 +313,7 @@ private:
     Product *products_ = nullptr;
 };
 
-/// Rows of the result in band `band`.
+/// Return the rows of the result in band `band`.
 inline Range band_rows(const ChainTask &task, const ChainBands &bands, std::int64_t band) {
     const Range own = part_of(bands.units, bands.count, band);
     return {own.begin * bands.unit, min(own.end * bands.unit, task.destination.height)};
@@ -328,7 +327,7 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     plan.prefetches = outgrows_l2(task.source.height * task.source.row_stride, planning.caches);
     plan.l2_inputs = l2_inputs(planning.caches);
     ChainPlanner<V> planner(task, plan, planning);
-    std::int64_t next_row[ChainTask::max_stages] = {}; // after those of the bands so far
+    std::int64_t next_row[ChainTask::max_stages] = {}; // after the rows of the bands so far
     for (std::int64_t band = 0; band < plan.bands.count; ++band) {
         constexpr std::int64_t none[ChainTask::max_stages] = {};
         const Range own = band_rows(task, plan.bands, band);
@@ -342,14 +341,14 @@ template <class V> Prepared chain_prepare(const ChainTask &task, const Planning 
     return prepared;
 }
 
-/// A worker's way through the stages of one item.
+/// Computes one item: runs all stages on a worker.
 template <class V> class ChainItem {
 public:
     ChainItem(const ChainTask &task, const ChainPlan &plan, std::int64_t image, const ChainRows *rows,
               std::byte *scratch)
         : task_(task), plan_(plan), rows_(rows), scratch_(scratch), parts_(task, plan, image, scratch) {}
 
-    /// Of several items for different channels, number `part`.
+    /// Compute item number `part` of several for different channels.
     void run(std::int64_t part) {
         for (std::int64_t s = 0; s < task_.count; ++s) {
             const ConvolutionTask &stage = task_.stages[s];
@@ -392,7 +391,7 @@ private:
         }
     }
 
-    /// A matrix product and the depthwise stage that reads it.
+    /// Compute a matrix product and the depthwise stage that reads it.
     void product_and_depthwise(std::int64_t s, const Range &panels) {
         Part parts[2];
         PixelTile *tiles[2];

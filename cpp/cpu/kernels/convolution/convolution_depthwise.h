@@ -1,7 +1,7 @@
 #pragma once
 
-// Depthwise convolution: output channel o reads input channel o / multiplier only. See depthwise_strip.h for
-// the arithmetic, its registers and bound; here the outputs are cut into strips and the work into items.
+// Depthwise convolution: output channel o reads only input channel o / multiplier. This file cuts the outputs
+// into strips and the work into items. depthwise_strip.h has the arithmetic, its registers and its bound.
 
 #include "cpu/kernels/convolution/depthwise_strip.h"
 #include "cpu/kernels/convolution/thread_cuts.h"
@@ -10,7 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Packed weights: [output channel vectors][kernel rows][kernel columns][lanes], filled up with zeros.
+/// Return the size of packed weights: [output channel vectors][kernel rows][kernel columns][lanes], padded
+/// with zeros.
 template <class V> std::size_t depthwise_packed_size(const ConvolutionShape &shape) {
     return static_cast<std::size_t>(divide_up(shape.outputs, V::width) * shape.kernel_height *
                                     shape.kernel_width * V::width);
@@ -31,15 +32,15 @@ inline std::int64_t channel_multiplier(const ConvolutionTask &task) {
     return task.packed->outputs / task.packed->groups;
 }
 
-/// Channel vectors that are repeated at once for a channel multiplier: 64 channels.
+/// The number of channel vectors that are repeated at a time for a channel multiplier: 64 channels.
 template <class V> inline constexpr std::int64_t depthwise_repeated_vectors = 64 / V::width;
 
-/// Small images of many channels are cut into channels, as the matrix products around them mostly are
-/// (cuts_pixels()): what a thread reads it then has written itself.
+/// Small images of many channels are cut into channels, like most matrix products next to them
+/// (cuts_pixels()). A thread then reads what it has written itself.
 template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int threads) {
     const View &to = task.destination;
     const std::int64_t taps = task.packed->kernel_height * task.packed->kernel_width;
-    constexpr std::int64_t least = 1 << 17; // products: some 5 microseconds
+    constexpr std::int64_t least = 1 << 17; // products, some 5 microseconds
     const std::int64_t rows = divide_up(to.height, depthwise_group_rows(task));
     const bool cuts_channels = to.height * to.width * 4 < to.channels;
     WorkSplit split = split_work(to.batch, cuts_channels ? 1 : rows, divide_up(to.channels, V::width),
@@ -48,7 +49,8 @@ template <class V> WorkSplit depthwise_split(const ConvolutionTask &task, int th
     return split;
 }
 
-/// The channel vectors of `columns` outputs, some at a time: enough sums to hide the latency of an FMA.
+/// Compute the channel vectors of `columns` outputs, several at a time. This gives enough sums to hide the
+/// latency of an FMA.
 template <class V, int columns, bool partial>
 void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output) {
     constexpr int vectors = columns > 1 ? 2 : 4;
@@ -60,7 +62,8 @@ void depthwise_vectors(const DepthwiseStrip &strip, const DepthwiseOutput<V> &ou
     for (; chunk < strip.chunks.end; ++chunk) depthwise_any<V, columns, 1, partial>(strip, output, chunk);
 }
 
-/// One output row by the generic fallback: in fours where no tap is outside, one by one elsewhere.
+/// Compute one output row by the generic fallback: four outputs at a time where all taps are inside,
+/// otherwise one.
 template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     const ConvolutionTask &task = *strip.task;
     const WindowAxis &window = task.horizontal;
@@ -83,10 +86,10 @@ template <class V, bool partial> void depthwise_row_any(DepthwiseStrip strip) {
     }
 }
 
-/// The kernel for a strip of `columns` columns, its rows and its tap columns outside the source. What is away
-/// from the edges, and what the usual padding of 3x3 windows needs, has kernels of its own, without a branch
-/// on columns, where that gains anything: not for narrow strips and last rows without a partner. With stride
-/// 2, which waits for memory, a branch on rows costs nothing.
+/// Select the kernel for a strip of `columns` columns, by its rows and its tap columns outside the source.
+/// Strips away from the edges and strips with the usual padding of 3x3 windows have separate kernels without
+/// a branch on columns. Narrow strips and single last rows do not gain from these. With stride 2, which waits
+/// for memory, a branch on rows costs nothing.
 template <class V, class Shape, int rows, int columns>
 void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
                        const DepthwiseOutput<V> &output) {
@@ -112,7 +115,7 @@ void depthwise_columns(const DepthwiseStrip &strip, const typename V::element *c
     depthwise_strip<V, Shape, rows, columns, false, any_number, any_number>(strip, source_rows, output);
 }
 
-/// The same for `count` columns, at most `columns`.
+/// Do the same for `count` columns, at most `columns`.
 template <class V, class Shape, int rows, int columns>
 void depthwise_dispatch(const DepthwiseStrip &strip, const typename V::element *const *source_rows,
                         const DepthwiseOutput<V> &output, std::int64_t count) {
@@ -122,8 +125,9 @@ void depthwise_dispatch(const DepthwiseStrip &strip, const typename V::element *
         depthwise_dispatch<V, Shape, rows, columns - 1>(strip, source_rows, output, count);
 }
 
-/// `rows` output rows from strip.y, whole channel vectors, for a kernel and stride known at compile time.
-/// With a dilation, columns that are congruent modulo it make up rows of their own.
+/// Compute `rows` output rows from strip.y on, in whole channel vectors, for a kernel and stride known at
+/// compile time. With a dilation, columns that are congruent modulo the dilation are treated as separate
+/// rows.
 template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip strip) {
     const ConvolutionTask &task = *strip.task;
     const DepthwiseSource &source = *strip.source;
@@ -144,7 +148,7 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
             const std::int64_t first = window_begin(window, strip.x);
             strip.taps = taps_within(first, window.dilation, taps, 0, source.width);
             strip.first_offset = first * source.pixel_stride;
-            // Two more are left, too far from the edge for windows to hang over it.
+            // Leave two strips: only the others are so far from the edge that their windows lie inside.
             strip.count = repeats && strip.taps.size() == taps ? max((count - done) / columns - 2, 1) : 1;
             depthwise_compute<V>(strip, rows, static_cast<int>(columns),
                                  [&](const DepthwiseStrip &part, const DepthwiseOutput<V> &output) {
@@ -155,8 +159,8 @@ template <class V, class Shape, int rows> void depthwise_rows(DepthwiseStrip str
     }
 }
 
-/// Output rows [rows), channel vectors strip.chunks. Two rows share a strip where the kernels' vertical step
-/// between them is the window's.
+/// Compute output rows [rows) of the channel vectors strip.chunks. Two rows share a strip if the step between
+/// them is the window's vertical step.
 template <class V, class Shape> void depthwise_band(DepthwiseStrip strip, Range rows) {
     const WindowAxis &window = strip.task->vertical;
     const bool pairs =
@@ -184,15 +188,15 @@ template <class V, bool partial> void depthwise_band_any(DepthwiseStrip strip, R
     for (strip.y = rows.begin; strip.y < rows.end; ++strip.y) depthwise_row_any<V, partial>(strip);
 }
 
-/// Whether every output's window overlaps the source, or nearly so: the strips' edges rely on it.
+/// Return true if every output's window overlaps the source, or nearly so. The edges of strips rely on it.
 inline bool has_small_overhang(const WindowAxis &window, std::int64_t outputs, std::int64_t inputs) {
     const std::int64_t reach = (window.kernel - 1) * window.dilation;
     const std::int64_t after = window_begin(window, outputs - 1) + reach - (inputs - 1);
     return window.before <= reach && after <= reach;
 }
 
-/// Calls use.template operator()<Shape>() with the shape that has kernels of its own for the task's window.
-/// Returns whether there is one.
+/// Call use.template operator()<Shape>() with the specialized shape for the task's window. Return false if
+/// there is none.
 template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &task, Use use) {
     const std::int64_t height = task.packed->kernel_height, width = task.packed->kernel_width;
     const std::int64_t stride = task.horizontal.stride, dilation = task.horizontal.dilation;
@@ -213,8 +217,8 @@ template <class V, class Use> bool with_depthwise_shape(const ConvolutionTask &t
     return true;
 }
 
-/// Chooses the kernels: whole vectors by the window's shape, the channels that do not fill one by the
-/// generic fallback.
+/// Choose the kernels: by the window's shape for whole vectors, and the generic fallback for the remaining
+/// channels.
 template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     const ConvolutionTask &task = *strip.task;
     const std::int64_t whole = task.destination.channels / V::width;
@@ -229,12 +233,13 @@ template <class V> void depthwise_block(DepthwiseStrip strip, Range rows) {
     if (!strip.chunks.empty()) depthwise_band_any<V, true>(strip, rows);
 }
 
-/// Source rows that a group of output rows needs at once.
+/// Return the number of source rows that a group of output rows needs.
 inline std::int64_t group_window_rows(const ConvolutionTask &task) {
     return source_rows(task, depthwise_group_rows(task), task.source.height);
 }
 
-/// Source rows [rows) with every channel repeated `multiplier` times, output channel vectors [chunks).
+/// Write source rows [rows) with every channel repeated `multiplier` times, for output channel vectors
+/// [chunks).
 template <class V>
 void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows, Range chunks,
                      const DepthwiseSource &to, float *data) {
@@ -257,8 +262,8 @@ void repeat_channels(const ConvolutionTask &task, std::int64_t image, Range rows
     }
 }
 
-/// The rows of a band with a channel multiplier above one: source rows pass through a ring in which their
-/// channels stand repeated, so that the kernels find one input channel for each output channel.
+/// Compute the rows of a band with a channel multiplier above one. Source rows are copied to a ring with
+/// repeated channels, so that there is one input channel for each output channel.
 template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std::byte *scratch) {
     constexpr std::int64_t vectors = depthwise_repeated_vectors<V>;
     const ConvolutionTask &task = *strip.task;
@@ -276,7 +281,7 @@ template <class V> void depthwise_repeated(DepthwiseStrip strip, Range rows, std
     for (std::int64_t chunk = all.begin; chunk < all.end; chunk += vectors) {
         strip.chunks = {chunk, min(chunk + vectors, all.end)};
         ring.first_chunk = chunk;
-        std::int64_t ready = 0; // source rows before it are in the ring, as far as they are needed
+        std::int64_t ready = 0; // the ring holds the needed source rows before this one
         for (std::int64_t y = rows.begin; y < rows.end; y += group_rows) {
             const std::int64_t y_end = min(y + group_rows, rows.end);
             const std::int64_t top = window_begin(task.vertical, y);
@@ -297,7 +302,7 @@ template <class V> const char *depthwise_variant(const ConvolutionTask &task) {
 
 struct DepthwisePlan {
     WorkSplit split;
-    bool prefetches; ///< images outgrow L2
+    bool prefetches; ///< true if images do not fit L2
 };
 
 inline bool outgrows_l2(std::int64_t floats, const CacheSizes &caches) {
@@ -328,7 +333,7 @@ void depthwise_run(const ConvolutionTask &task, const Prepared &prepared, std::i
                          min(item.rows.end * depthwise_group_rows(task), task.destination.height)};
         strip.image = item.image;
         strip.chunks = item.vectors;
-        if constexpr (!has_bfloat16<V>) // of those a multiplier is 1
+        if constexpr (!has_bfloat16<V>) // bfloat16 kernels only have multiplier 1
             if (channel_multiplier(task) != 1) {
                 depthwise_repeated<V>(strip, rows, worker.scratch);
                 continue;

@@ -1,7 +1,7 @@
 #pragma once
 
-// Windows copied into rows of memory, with zeros for the taps outside the source. One register
-// passes each vector on; bound by loads and stores.
+// Copy windows into rows of memory, with zeros for the taps outside the source. All vectors pass through one
+// register. Bound by loads and stores.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/kernels/movement/window_taps.h"
@@ -9,7 +9,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Copies or, without a source, clears `count` floats; may write, but not read, up to a vector further.
+/// Copy `count` floats, or clear them if `source` is null. It may write, but not read, up to one vector more.
 template <class V> inline void gather_piece(const float *source, float *target, std::int64_t count) {
     std::int64_t i = 0;
     for (; i + V::width <= count; i += V::width)
@@ -17,7 +17,7 @@ template <class V> inline void gather_piece(const float *source, float *target, 
     if (i < count) V::store(target + i, source ? V::load_partial(source + i, count - i) : V::zero());
 }
 
-/// Writes `count` products; may write, but not read, up to a vector further.
+/// Write `count` products. It may write, but not read, up to one vector more.
 template <class V>
 inline void gather_product(const float *source, const float *factors, float *target, std::int64_t count) {
     std::int64_t i = 0;
@@ -28,7 +28,7 @@ inline void gather_product(const float *source, const float *factors, float *tar
                  V::mul(V::load_partial(source + i, count - i), V::load_partial(factors + i, count - i)));
 }
 
-/// Writes the window of output pixel (y, x) as one row of floats.
+/// Write the window of output pixel (y, x) as one row of floats.
 template <class V>
 inline void gather_window(const ConvolutionTask &task, const float *image, std::int64_t y, std::int64_t x,
                           float *target) {

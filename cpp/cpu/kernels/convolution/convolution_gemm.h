@@ -1,14 +1,14 @@
 #pragma once
 
-// Dense and grouped convolutions (pointwise and fully connected among them) as a matrix product: output
-// pixels x inputs of a window, times inputs x output channels.
+// Dense and grouped convolutions (also pointwise and fully connected ones) as a matrix product: (output
+// pixels x inputs of a window) times (inputs x output channels).
 //
 // The output pixels are cut into regions with the same taps (convolution_regions.h), and these into tiles of
-// neighbours, read where they are. Where that would make many small tiles, windows are first gathered into
-// scratch instead. A work item is a block of tiles times a block of channel panels of one group.
+// neighbours, which are read in place. If that would make many small tiles, windows are first gathered into
+// scratch. A work item is a block of tiles times a block of channel panels of one group.
 //
-// Registers and bound: those of gemm_tile.h and its variants. It is also limited by: tiles at borders, which
-// are smaller, and inputs and weights that come from the last-level cache.
+// Registers and bound: those of gemm_tile.h and its variants. It is slower at borders, where tiles are
+// smaller, and if inputs and weights come from the last-level cache.
 
 #include "cpu/kernels/convolution/convolution_gather.h"
 #include "cpu/kernels/convolution/convolution_regions.h"
@@ -22,12 +22,12 @@
 namespace mpscnn::cpu {
 namespace {
 
-struct GemmPlan : ProductCut {         ///< of a group
-    std::int64_t depth, group_outputs; ///< inputs of a window; per group
-    Algorithm algorithm;               ///< of those that are matrix products
+struct GemmPlan : ProductCut {         ///< the plan of a group
+    std::int64_t depth, group_outputs; ///< inputs of a window; outputs of a group
+    Algorithm algorithm;               ///< one of those that are matrix products
     std::int64_t merged;               ///< as in ConvolutionShape
     std::int64_t tile_rows;            ///< largest number of pixels of a tile
-    bool gathers;                      ///< into scratch, all windows
+    bool gathers;                      ///< true: all windows are gathered into scratch
     std::int64_t gathered_pitch;
     int regions;
     Region *region;
@@ -35,12 +35,12 @@ struct GemmPlan : ProductCut {         ///< of a group
     std::size_t tile_bytes, scratch_bytes;
 };
 
-/// Room for the regions of any plan.
+/// Memory for the largest number of regions of a plan.
 struct RegionList {
     Region region[Segments::most * Segments::most];
 };
 
-/// Regions read in place; none where windows would make too many. Returns what a panel takes.
+/// Plan regions that are read in place, or none if there would be too many. Return the cost of one panel.
 template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task, GemmPlan &plan) {
     const View &output = task.destination;
     plan.regions = 0;
@@ -61,7 +61,7 @@ template <class V> inline std::int64_t plan_regions(const ConvolutionTask &task,
     return cost;
 }
 
-/// Regions read in place, or all windows gathered, whichever takes less time.
+/// Choose the faster way: read regions in place, or gather all windows.
 template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan &plan) {
     const View &output = task.destination;
     const Region gathered = make_gathered_region<V>(task, plan.depth, plan.gathered_pitch, plan.tile_rows);
@@ -77,28 +77,29 @@ template <class V> inline void plan_pixels(const ConvolutionTask &task, GemmPlan
     plan.tiles = gathered.tiles();
 }
 
-/// Inputs of a block of tiles, which should stay in L2 while panels of weights pass.
+/// Return the number of inputs of a block of tiles. They should stay in L2 while panels of weights pass.
 inline std::int64_t l2_inputs(const CacheSizes &caches) {
     return caches.second * 3 / 8 / static_cast<std::int64_t>(sizeof(float));
 }
 
-/// Cuts the layer into items. The inputs of a block of tiles stay in L2 while all panels pass; where the
-/// weights are few, so should its outputs, which each panel writes a part of. Several threads need some items
-/// each, unless there is too little to do.
+/// Cut the layer into items. The inputs of a block of tiles stay in L2 while all panels pass. If there are
+/// few weights, the block's outputs should stay in L2 as well, since each panel writes a part of them. Each
+/// of several threads needs several items, unless there is too little work.
 template <class V>
 inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSizes &caches, GemmPlan &plan) {
     constexpr std::int64_t few_weights = 4096;
     constexpr std::int64_t item_operations = 200'000, tiles_for_a_panel = 16;
-    constexpr std::int64_t min_rows = 4; // with fewer, FMAs wait for each other
+    constexpr std::int64_t min_rows = 4; // with fewer rows, FMAs wait for each other
     const PackedConvolution &packed = *task.packed;
     const View &output = task.destination;
     const std::int64_t pixels = output.batch * output.height * output.width;
     const std::int64_t operations = pixels * plan.depth * plan.group_outputs * packed.groups;
     std::int64_t max_items = max(1, operations / item_operations);
-    if (max_items > threads) max_items = round_up(max_items, threads); // five would take two as long as six
+    if (max_items > threads)
+        max_items = round_up(max_items, threads); // five items would take two threads as long as six
     const std::int64_t wanted = threads == 1 ? 1 : min(4 * threads, max_items);
     const bool keep_outputs = plan.depth * plan.group_outputs <= few_weights;
-    // Windows read in place overlap.
+    // Windows that are read in place overlap.
     const std::int64_t own_inputs = plan.gathers ? plan.depth
                                                  : packed.inputs_per_group *
                                                        min(task.vertical.stride, packed.kernel_height) *
@@ -108,7 +109,7 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
     plan.by_pixels = threads > 1 && cuts_pixels(packed, pixels);
     const std::int64_t least = plan.by_pixels && wanted >= threads ? threads : 1;
     plan.pixel_blocks = max(min(max(blocks, least), plan.tiles), min(wanted, plan.tiles / tiles_for_a_panel));
-    if (plan.pixel_blocks > threads) // nine blocks would keep two threads as long as ten
+    if (plan.pixel_blocks > threads) // nine blocks would take two threads as long as ten
         plan.pixel_blocks = min(plan.tiles, round_up(plan.pixel_blocks, threads));
     plan.panel_blocks = max(1, min(plan.panels, wanted / (plan.pixel_blocks * packed.groups)));
     plan.tile_time = plan.depth * max(divide_up(pixels, plan.tiles), min_rows);
@@ -117,13 +118,13 @@ inline void plan_blocks(const ConvolutionTask &task, int threads, const CacheSiz
     plan.tile_bytes = static_cast<std::size_t>(plan.block_tiles) * sizeof(PixelTile);
     plan.tile_bytes = (plan.tile_bytes + 63) / 64 * 64;
     plan.scratch_bytes = plan.tile_bytes;
-    if (plan.gathers) // and a vector more, since pieces are copied in whole vectors
+    if (plan.gathers) // and one vector more, since pieces are copied in whole vectors
         plan.scratch_bytes +=
             static_cast<std::size_t>(plan.block_tiles * plan.tile_rows * plan.gathered_pitch + V::width) *
             sizeof(float);
 }
 
-/// Fills in what does not depend on the extents.
+/// Fill in the fields that do not depend on the extents.
 template <class V> inline void plan_weights(const PackedConvolution &packed, GemmPlan &plan) {
     plan.depth = packed.kernel_height * packed.kernel_width * packed.inputs_per_group;
     plan.group_outputs = packed.outputs / packed.groups;
@@ -135,12 +136,12 @@ template <class V> inline void plan_weights(const PackedConvolution &packed, Gem
                          ? max_dot_rows<V>(static_cast<int>(plan.group_outputs))
                      : plan.group_outputs <= V::width ? max_rows<V, 1>
                                                       : V::gemm_rows;
-    // Rows 2048 bytes apart fall into the same set of L1.
+    // Rows that are 2048 bytes apart would share the same set of L1.
     plan.gathered_pitch = plan.depth % 512 == 0 ? plan.depth + 16 : plan.depth;
 }
 
-/// Cut for threads in tiles of at most `tile_rows` pixels, 0: as many as fit the registers. With regions in
-/// `list`.
+/// Cut the layer for threads in tiles of at most `tile_rows` pixels (0: the size of the register block). The
+/// regions are written to `list`.
 template <class V>
 inline GemmPlan cut_gemm(const ConvolutionTask &task, int threads, const CacheSizes &caches,
                          std::int64_t tile_rows, RegionList &list) {
@@ -153,8 +154,8 @@ inline GemmPlan cut_gemm(const ConvolutionTask &task, int threads, const CacheSi
     return plan;
 }
 
-/// The same, in tiles of half as many pixels where whole ones are too few to share out evenly: they take
-/// longer for each pixel, and threads end together.
+/// Return the plan of a layer. If whole tiles are too few to divide evenly among threads, tiles have half as
+/// many pixels: they take longer for each pixel, but threads finish together.
 template <class V>
 inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheSizes &caches,
                           RegionList &list) {
@@ -164,7 +165,7 @@ inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheS
         return plan;
     RegionList halves;
     const GemmPlan other = cut_gemm<V>(task, threads, caches, (plan.tile_rows + 1) / 2, halves);
-    // A tenth is what smaller tiles cost.
+    // Smaller tiles cost a tenth.
     if (11 * other.max_time(threads) >= 10 * plan.max_time(threads)) return plan;
     plan = other;
     plan.region = list.region;
@@ -172,7 +173,7 @@ inline GemmPlan gemm_plan(const ConvolutionTask &task, int threads, const CacheS
     return plan;
 }
 
-/// The same in memory of `planning`; null when there is none.
+/// Return the same plan in memory of `planning`; null if memory runs out.
 template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, const Planning &planning) {
     RegionList list;
     const GemmPlan plan = gemm_plan<V>(task, planning.threads, planning.caches, list);
@@ -185,8 +186,8 @@ template <class V> inline GemmPlan *make_gemm_plan(const ConvolutionTask &task, 
     return made;
 }
 
-/// Reads a tile, multiplied by the gate if there is one, whose first pixel is number `pixel` of the region,
-/// into scratch.
+/// Gather a tile into scratch, multiplied by the gate if there is one. Its first pixel is number `pixel` of
+/// the region.
 template <class V>
 inline void gather_tile(const ConvolutionTask &task, const Region &region, const float *inputs,
                         std::int64_t pixel, float *gathered, PixelTile &tile) {
@@ -203,8 +204,8 @@ inline void gather_tile(const ConvolutionTask &task, const Region &region, const
     }
 }
 
-/// Fills in where the tiles [tiles.begin, tiles.end) of a run read and write. Returns where further windows
-/// may be gathered.
+/// Fill in the addresses that the tiles [tiles.begin, tiles.end) of a run read and write. Return the address
+/// for the next gathered windows.
 template <class V>
 inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, const Region &region,
                           const float *inputs, std::int64_t run, const Range &tiles, PixelTile *tile,
@@ -215,7 +216,7 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     const std::ptrdiff_t first_destination = region.first_destination + region.destination.offset(start);
     const std::ptrdiff_t first_residual = region.first_residual + region.residual.offset(start);
 
-    // Even sizes: 49 pixels are not eight tiles of 6 and one of 1, which would cost as much as a whole one.
+    // Use equal sizes: 49 pixels as eight tiles of 6 and one of 1 would cost as much as nine whole tiles.
     const std::int64_t size = region.run_pixels / region.run_tiles,
                        larger_tiles = region.run_pixels % region.run_tiles;
     std::int64_t offset = tiles.begin * size + min(tiles.begin, larger_tiles);
@@ -240,7 +241,7 @@ inline float *prepare_run(const ConvolutionTask &task, const GemmPlan &plan, con
     return gathered;
 }
 
-/// Prepares the tiles of an item, numbered through the regions and their runs.
+/// Prepare the tiles of an item, which are numbered through the regions and their runs.
 template <class V>
 inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
                           const Range &tiles, PixelTile *tile, float *gathered) {
@@ -258,14 +259,14 @@ inline void prepare_tiles(const ConvolutionTask &task, const GemmPlan &plan, std
     }
 }
 
-/// Panel number `index` of a group.
+/// Return panel number `index` of a group.
 template <class V>
 inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &plan, std::int64_t group,
                                   std::int64_t index) {
     const PackedConvolution &packed = *task.packed;
     const Range outputs = panel_outputs<V>(plan.group_outputs, index);
     const std::int64_t channel = group * plan.group_outputs + outputs.begin;
-    // The next group's outputs follow directly and may be another thread's.
+    // The outputs of the next group follow directly and may belong to another thread.
     const bool last_group = group == packed.groups - 1;
     const std::int64_t writable = last_group ? task.destination.writable_channels - channel : outputs.size();
     const Epilogue &epilogue = task.epilogue;
@@ -287,12 +288,12 @@ inline ChannelPanel channel_panel(const ConvolutionTask &task, const GemmPlan &p
             .element = element,
             .low = limits.low,
             .high = limits.high,
-            .ahead = nullptr, // multiply_block() knows
+            .ahead = nullptr, // multiply_block() sets it
             .ahead_step = 0,
             .ahead_tile = 0};
 }
 
-/// The panel with sums stored unchanged: not results, but what these are made of.
+/// Return the panel with sums stored unchanged, for algorithms that compute results from these sums.
 inline ChannelPanel plain_sums(ChannelPanel panel) {
     static constexpr Epilogue none{};
     panel.epilogue = &none;
@@ -301,7 +302,7 @@ inline ChannelPanel plain_sums(ChannelPanel panel) {
     return panel;
 }
 
-/// The task whose source consists of what an input is here: of numbers of 32 bits.
+/// Return the task in units of 32-bit inputs: a pair of bfloat16 numbers is one input.
 template <class V> inline ConvolutionTask gemm_task(ConvolutionTask task) {
     if constexpr (has_bfloat16<V>) {
         ConstView &source = task.source;
@@ -327,7 +328,7 @@ template <class V> Prepared gemm_prepare(const ConvolutionTask &given, const Pla
             .variant = gemm_variant(*plan)};
 }
 
-/// The register block for tiles of this many rows.
+/// Return the register block's function for tiles of this many rows.
 template <class V>
 inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, const ChannelPanel &panel) {
     if constexpr (has_tiles<V>) {
@@ -344,7 +345,7 @@ inline TilesFunction block_function(const GemmPlan &plan, std::int64_t rows, con
     }
 }
 
-/// Computes a panel for all tiles of a block, neighbours of the same size together.
+/// Compute a panel for all tiles of a block. Neighbours of the same size are computed together.
 template <class V>
 inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::int64_t count,
                            ChannelPanel panel) {
@@ -364,13 +365,14 @@ inline void multiply_block(const GemmPlan &plan, const PixelTile *tiles, std::in
     }
 }
 
-/// Panels from `first` on for a tile of one pixel, several at a time; returns the first one that is left.
+/// Compute panels from `first` on for a tile of one pixel, several at a time. Return the first panel that is
+/// left.
 template <class V>
 inline std::int64_t multiply_pixel_panels(const ConvolutionTask &task, const GemmPlan &plan,
                                           std::int64_t group, Range panels, const PixelTile &tile) {
     const auto panel = [&](std::int64_t p) { return channel_panel<V>(task, plan, group, p); };
     for (; panels.begin + 4 <= panels.end && panels.begin + 4 < plan.panels; panels.begin += 4) {
-        const std::int64_t p = panels.begin; // all panels but a group's last are full
+        const std::int64_t p = panels.begin; // all panels except a group's last are full
         const ChannelPanel together[] = {panel(p), panel(p + 1), panel(p + 2), panel(p + 3)};
         if constexpr (has_half_weights<V>)
             if (task.packed->half_weights) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// The output pixels of a convolution in regions whose windows have the same taps inside the source. A region
-// is computed without the taps outside, which would only add zeros, and reads its windows where they are.
+// The output pixels of a convolution, divided into regions whose windows have the same taps inside the
+// source. A region skips the taps outside, which would only add zeros, and reads its windows in place.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/kernels/convolution/gemm_tile.h"
@@ -16,12 +16,12 @@ struct Segment {
 };
 
 struct Segments {
-    static constexpr int most = 7; // as many as a window of 7 that keeps the size has
+    static constexpr int most = 7; // a window of 7 that keeps the size has 7
     Segment list[most];
     int count = 0;
 };
 
-/// Without segments where there would be too many, or where a window has no tap inside.
+/// Return no segments if there would be too many, or if a window has no tap inside.
 inline Segments find_segments(const WindowAxis &axis, std::int64_t outputs, std::int64_t extent) {
     Segments found;
     const std::int64_t reach = (axis.kernel - 1) * axis.dilation;
@@ -29,7 +29,7 @@ inline Segments find_segments(const WindowAxis &axis, std::int64_t outputs, std:
         const Range taps = taps_within(axis, output, 0, extent);
         if (taps.empty() || found.count == Segments::most) return {};
         end = output + 1;
-        if (taps.size() == axis.kernel) { // no need to look at each of a long row
+        if (taps.size() == axis.kernel) { // skip ahead in a long row
             const std::int64_t last = (extent - 1 - reach + axis.before) / axis.stride;
             end = clamped(last + 1, end, outputs);
         } else {
@@ -40,12 +40,12 @@ inline Segments find_segments(const WindowAxis &axis, std::int64_t outputs, std:
     return found;
 }
 
-/// Position of an output pixel in a region.
+/// The position of an output pixel in a region.
 struct PixelPosition {
     std::int64_t image, y, x;
 };
 
-/// From pixel to pixel of a region: in a tensor, or of their windows in the source.
+/// The steps between pixels of a region, in a tensor or between their windows in the source.
 struct PixelSteps {
     std::ptrdiff_t image, row, column;
 
@@ -61,10 +61,10 @@ template <class AnyView> inline PixelSteps pixel_steps(const AnyView &view) {
 struct Region {
     std::int64_t batch, height, width;
     PixelSteps source, destination, residual;
-    std::ptrdiff_t first_source; ///< of the first pixel's first tap inside
+    std::ptrdiff_t first_source; ///< offset of the first pixel's first tap inside
     std::ptrdiff_t first_destination, first_residual;
-    std::int64_t taps;       ///< of a window
-    std::int64_t run_pixels; ///< that follow each other at constant strides
+    std::int64_t taps;       ///< in a window
+    std::int64_t run_pixels; ///< pixels of a run, at constant strides
     std::int64_t run_tiles, runs;
     std::int64_t first_tile; ///< number of the region's first tile
     PixelRun run;
@@ -80,7 +80,7 @@ inline std::ptrdiff_t constant_stride(const Region &region, const PixelSteps &st
     return region.width > 1 ? steps.column : region.height > 1 ? steps.row : steps.image;
 }
 
-/// How many of a region's pixels follow each other at one stride.
+/// Return the number of a region's pixels that follow each other at one stride.
 inline std::int64_t longest_run(const Region &region, const PixelSteps &steps) {
     const std::ptrdiff_t stride = constant_stride(region, steps);
     const std::int64_t pixels = region.height * region.width;
@@ -89,9 +89,9 @@ inline std::int64_t longest_run(const Region &region, const PixelSteps &steps) {
                                                                               : pixels;
 }
 
-/// Time to multiply a region's windows by a panel of weights, in pixels and taps.
+/// Return the time to multiply a region's windows by a panel of weights, in pixels times taps.
 template <class V> inline std::int64_t region_cost(const Region &region) {
-    // Fewer rows of sums than these wait for each other.
+    // With fewer rows of sums, FMAs wait for each other.
     constexpr std::int64_t busy_rows = 8 / V::gemm_vectors;
     return region.taps * region.runs * max(region.run_pixels, region.run_tiles * busy_rows);
 }
@@ -125,8 +125,8 @@ inline void transpose(Region &region) {
     swap(region.residual.row, region.residual.column);
 }
 
-/// The taps of a region's windows in the source, in as few pieces as their memory allows, and in the weights.
-/// Sums in blocks begin a block with every tap, whatever lies side by side.
+/// Find the taps of a region's windows in the source, in as few pieces as memory allows, and in the weights.
+/// With sums in blocks, every tap begins a new block, even if taps are adjacent in memory.
 template <class V>
 inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Range &columns, PixelRun &run) {
     const ConstView &source = task.source;
@@ -146,7 +146,7 @@ inline void find_pieces(const ConvolutionTask &task, const Range &rows, const Ra
     run.rows = 1;
 }
 
-/// The outputs of two segments, whose windows are read in place, along the side that takes less time.
+/// Make the region of two segments, read in place, along the faster direction.
 template <class V>
 inline void make_region(const ConvolutionTask &task, const Segment &rows, const Segment &columns,
                         std::int64_t tile_rows, Region &region) {
@@ -170,7 +170,7 @@ inline void make_region(const ConvolutionTask &task, const Segment &rows, const 
     find_pieces<V>(task, rows.taps, columns.taps, region.run);
 
     cut_into_runs<V>(task, region, true, tile_rows);
-    if (region.runs == 1 && region.run_tiles == 1) return; // as good as it gets
+    if (region.runs == 1 && region.run_tiles == 1) return; // already optimal
     const std::int64_t cost = region_cost<V>(region);
     transpose(region);
     cut_into_runs<V>(task, region, true, tile_rows);
@@ -179,7 +179,8 @@ inline void make_region(const ConvolutionTask &task, const Segment &rows, const 
     cut_into_runs<V>(task, region, true, tile_rows);
 }
 
-/// All outputs, whose windows are gathered into rows of `depth` floats, `pitch` apart.
+/// Make one region of all outputs. Their windows are gathered into rows of `depth` floats, `pitch` floats
+/// apart.
 template <class V>
 inline Region make_gathered_region(const ConvolutionTask &task, std::int64_t depth, std::int64_t pitch,
                                    std::int64_t tile_rows) {

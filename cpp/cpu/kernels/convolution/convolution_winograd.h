@@ -4,21 +4,21 @@
 // Winograd, "Arithmetic complexity of computations", 1980; Lavin and Gray, "Fast algorithms for convolutional
 // neural networks", 2015.
 //
-// 4 x 4 outputs, 2 x 2 of a 5x5 kernel, read 6 x 6 inputs. Both the inputs and the kernel become polynomials'
-// values at 6 x 6 points, which are multiplied there: 36 products for what takes 144 otherwise, or 100. A
-// product over all inputs and outputs is a matrix product, whose rows are the tiles of outputs. It runs in
-// the register blocks of gemm_tile.h, for one panel of output channels at a time, so that an item's products
-// stay in L2.
+// 4 x 4 outputs (2 x 2 with a 5x5 kernel) read 6 x 6 inputs. The inputs and the kernel are transformed to the
+// values of polynomials at 6 x 6 points and multiplied there. This takes 36 products instead of 144 (5x5:
+// 100). At each point, the products over all inputs and outputs are a matrix product, whose rows are the
+// tiles of outputs. It runs in the register blocks of gemm_tile.h, for one panel of output channels at a
+// time, so that an item's products stay in L2.
 //
-// Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by
-// FMAs; limited by: the transforms, about a quarter of the time, which wait for stores, and
-// weights of up to four times the memory.
+// Registers: those of gemm_tile.h; transforms hold the six vectors of a row or column. Bound by FMAs. The
+// transforms take about a quarter of the time, since they wait for stores. Weights take up to four times the
+// memory.
 //
-// The points are 0, +-5/8, +-3/2 and infinity: with these, errors are about those of sums in order where
-// inputs are alike, at most twice as much with 3x3 (small integers would give three times as much), and all
-// constants but the kernel's are exact. An output depends on what the others of its tile read: a large input
-// adds to the errors of all of them, as if each read it. Where one is not finite, none of them would be:
-// such tiles are left to plain products.
+// The points are 0, +-5/8, +-3/2 and infinity. With inputs of similar size, errors are about those of sums in
+// order, and at most twice as large for 3x3; points at small integers would give three times the error. All
+// constants except the kernel's are exact. An output depends on all inputs of its tile: a large input adds to
+// the errors of all outputs of the tile. If an input is not finite, all outputs of the tile would be wrong:
+// plain products compute such tiles.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 
@@ -26,31 +26,32 @@ namespace mpscnn::cpu {
 namespace {
 
 struct Winograd {
-    static constexpr int points = 6, all_points = points * points; ///< inputs of a tile on an axis; on both
-    static constexpr std::int64_t max_tiles = 48;                  ///< of an item; bits of 64
+    static constexpr int points = 6,
+                         all_points = points * points; ///< inputs of a tile on one axis; on both axes
+    static constexpr std::int64_t max_tiles = 48;      ///< in an item: one bit of 64 for each
     static constexpr float near_point = 0.625f, far_point = 1.5f;
     static constexpr float near_square = near_point * near_point, far_square = far_point * far_point;
 };
 
-/// Of a tile on an axis.
+/// Return the number of outputs of a tile on one axis.
 inline std::int64_t tile_outputs(const ConvolutionShape &shape) {
     return Winograd::points + 1 - shape.kernel_height;
 }
 
 struct WinogradPlan {
-    std::int64_t outputs;                  ///< of a tile on an axis
-    std::int64_t rows, columns, tiles;     ///< tiles of an image; of all
-    std::int64_t tile_blocks, block_tiles; ///< block_tiles at most
+    std::int64_t outputs;                  ///< of a tile on one axis
+    std::int64_t rows, columns, tiles;     ///< tiles of an image; of all images
+    std::int64_t tile_blocks, block_tiles; ///< a block has at most block_tiles tiles
     std::int64_t panel_blocks;
-    std::int64_t pitch;                                 ///< floats of a tile's inputs at a point
-    std::int64_t inputs_stride, products_stride, zeros; ///< floats from point to point; of zeros
+    std::int64_t pitch;                                 ///< floats of the inputs of a tile at one point
+    std::int64_t inputs_stride, products_stride, zeros; ///< floats between points; floats of zeros
     CacheSizes caches;
-    GemmPlan product; ///< at a point: what does not depend on extents
+    GemmPlan product; ///< the product at a point, without fields that depend on extents
 
     std::int64_t items() const { return tile_blocks * panel_blocks; }
 };
 
-/// So many floats at least that arrays this far apart do not fall into the same set of L1.
+/// Round up the distance of arrays, in floats, so that they do not share the same set of L1.
 inline std::int64_t spread(std::int64_t floats) {
     constexpr std::int64_t line = 16;
     return (divide_up(floats, line) | 1) * line;
@@ -59,7 +60,7 @@ inline std::int64_t spread(std::int64_t floats) {
 template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task, const Planning &planning) {
     constexpr std::int64_t max_nr = V::gemm_last_vectors * V::width, size = sizeof(float);
     const std::int64_t l2_bytes = planning.caches.second, threads = planning.threads;
-    // Weights that L2 cannot hold pass once for each block of tiles: it may then have more of them.
+    // Weights that do not fit L2 are read once for each block of tiles. Larger blocks are better then.
     const bool weights_pass = static_cast<std::int64_t>(task.packed->weights.size()) * size > l2_bytes;
     const std::int64_t cached_floats = (weights_pass ? l2_bytes * 3 / 4 : l2_bytes / 2) / size;
     const View &output = task.destination;
@@ -76,7 +77,7 @@ template <class V> inline WinogradPlan winograd_plan(const ConvolutionTask &task
     plan.product.depth = task.packed->inputs_per_group;
     plan.tile_blocks = divide_up(plan.tiles, most);
     plan.panel_blocks = 1;
-    if (weights_pass && plan.tile_blocks < threads) { // each thread reads some of the weights only
+    if (weights_pass && plan.tile_blocks < threads) { // each thread reads only some of the weights
         plan.panel_blocks = min(plan.product.panels, divide_up(threads, plan.tile_blocks));
         plan.tile_blocks = max(plan.tile_blocks, divide_up(threads, plan.panel_blocks));
     } else {
@@ -95,12 +96,12 @@ template <class V> std::size_t winograd_packed_size(const ConvolutionShape &shap
                                     round_up_to_width<V>(shape.outputs));
 }
 
-/// Inputs whose kernels are transformed side by side.
+/// The number of inputs whose kernels are transformed together.
 inline constexpr int kernel_lanes = 8;
 using KernelLanes = double[kernel_lanes];
 
-/// Values of polynomials with `count` coefficients, `stride` apart, at the points, divided by what
-/// interpolation divides by.
+/// Evaluate polynomials with `count` coefficients, `stride` apart, at the points. The values are divided by
+/// the divisors of the interpolation.
 inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count, std::int64_t stride,
                              KernelLanes (&values)[Winograd::points]) {
     constexpr double near = Winograd::near_point, far = Winograd::far_point;
@@ -119,7 +120,7 @@ inline void evaluate_kernels(const KernelLanes *coefficients, std::int64_t count
         values[Winograd::points - 1][lane] = coefficients[(count - 1) * stride][lane];
 }
 
-/// Panel `index` as gemm_tile.h reads it, [point][in][channels].
+/// Pack panel `index` for gemm_tile.h: [point][in][channels].
 template <class V>
 void winograd_pack_panel(const ConvolutionShape &shape, const float *weights, std::int64_t index,
                          float *packed) {
@@ -147,7 +148,7 @@ void winograd_pack_panel(const ConvolutionShape &shape, const float *weights, st
         }
 }
 
-/// Where a panel begins in the packed weights.
+/// Return the offset of a panel in the packed weights.
 template <class V>
 inline std::int64_t winograd_panel_offset(const ConvolutionShape &shape, std::int64_t panel) {
     return Winograd::all_points * shape.inputs_per_group * panel * V::gemm_vectors * V::width;
@@ -158,7 +159,7 @@ template <class V> void winograd_pack(const ConvolutionShape &shape, const float
         winograd_pack_panel<V>(shape, weights, p, packed + winograd_panel_offset<V>(shape, p));
 }
 
-/// Six inputs of an axis to their transform at the points.
+/// Transform six inputs of an axis to the values at the points.
 template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Winograd::points]) {
     constexpr float near = Winograd::near_point, far = Winograd::far_point;
     const auto minus_near = V::set1(-Winograd::near_square), minus_far = V::set1(-Winograd::far_square);
@@ -176,13 +177,13 @@ template <class V> MPSCNN_INLINE void transform_inputs(typename V::reg (&d)[Wino
     d[5] = last;
 }
 
-/// Six products of an axis to its outputs.
+/// Transform six products of an axis to its outputs.
 template <class V, int outputs>
 MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::points],
                                       typename V::reg (&y)[outputs]) {
     const auto near_even = V::add(m[1], m[2]), near_odd = V::sub(m[1], m[2]);
     const auto far_even = V::add(m[3], m[4]), far_odd = V::sub(m[3], m[4]);
-    // Powers of the points, odd ones of differences and even ones of sums.
+    // Powers of the points: odd powers multiply differences, even powers sums.
     y[0] = V::add(V::add(m[0], near_even), far_even);
     float near = Winograd::near_point, far = Winograd::far_point;
 #pragma GCC unroll 4
@@ -194,7 +195,7 @@ MPSCNN_INLINE void transform_products(const typename V::reg (&m)[Winograd::point
     }
 }
 
-/// A vector of channels, read by load(tap): tile `to` of each point.
+/// Transform one vector of channels of a tile, which load(tap) reads, and store it for each point at `to`.
 template <class V, class Load>
 MPSCNN_INLINE void transform_vector(const float *const (&taps)[Winograd::all_points], float *to,
                                     std::int64_t stride, Load load) {
@@ -217,9 +218,9 @@ MPSCNN_INLINE void transform_vector(const float *const (&taps)[Winograd::all_poi
     }
 }
 
-/// Of a tile of outputs.
+/// The position of a tile of outputs.
 struct WinogradTile {
-    std::int64_t image, y, x; ///< of its first output
+    std::int64_t image, y, x; ///< of the tile's first output
 
     static WinogradTile number(const WinogradPlan &plan, std::int64_t index) {
         const std::int64_t row = index / plan.columns;
@@ -252,13 +253,13 @@ inline void transform_tile(const ConvolutionTask &task, const WinogradPlan &plan
                             [c, inputs](const float *tap) { return V::load_partial(tap + c, inputs - c); });
 }
 
-/// The points that spoilt_tiles() looks at.
+/// Return true for the points that spoilt_tiles() reads.
 inline bool is_corner(int point) {
     constexpr int last = Winograd::points - 1, last_row = last * Winograd::points;
     return point % last_row == 0 || point % last_row == last;
 }
 
-/// The products of a panel at the points for which chosen(point), [point][tile][channels].
+/// Compute the products of a panel at the points for which chosen(point) is true, [point][tile][channels].
 template <class V, class Chosen>
 inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, ChannelPanel panel,
                             std::int64_t tiles, const float *zeros, const float *inputs, float *products,
@@ -271,7 +272,8 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
     const std::int64_t blocks = divide_up(tiles, V::gemm_rows);
     PixelTile block[Winograd::max_tiles / V::gemm_rows + 1];
     for (int point = 0; point < Winograd::all_points; ++point) {
-        // The larger ones first, as multiply_block() takes neighbours of the same size together.
+        // Take the larger blocks first, since multiply_block() processes neighbours of the same size
+        // together.
         std::int64_t first = 0;
         for (std::int64_t i = 0; i < blocks; ++i) {
             const std::int64_t size = tiles / blocks + (i < tiles % blocks);
@@ -285,7 +287,7 @@ inline void multiply_points(const GemmPlan &product, const WinogradPlan &plan, C
     }
 }
 
-/// Where the outputs of a tile go, and how many there are: an extent's last tile may have fewer.
+/// The destination of a tile's outputs, and their number: the last tile of an axis may have fewer.
 struct WinogradTarget {
     float *data;
     const float *residual;
@@ -303,7 +305,7 @@ inline WinogradTarget winograd_target(const ConvolutionTask &task, const Winogra
             min(plan.outputs, output.height - tile.y), min(plan.outputs, output.width - tile.x)};
 }
 
-/// A vector of channels of a tile's outputs.
+/// Store one vector of channels of a tile's outputs.
 template <class V, int count>
 inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel,
                           const WinogradTarget &target, const typename V::reg (&outputs)[count][count]) {
@@ -334,7 +336,7 @@ inline void store_outputs(const ConvolutionTask &task, const ChannelPanel &panel
     }
 }
 
-/// A panel of a tile, whose products are `products` at the first point.
+/// Compute the outputs of a panel of a tile; `products` points at the products of the first point.
 template <class V, int outputs>
 inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, ChannelPanel panel,
                         const WinogradTarget &target, const float *products) {
@@ -367,9 +369,9 @@ inline void finish_tile(const ConvolutionTask &task, const WinogradPlan &plan, C
     }
 }
 
-/// A bit for each of an item's tiles that reads an input which is not finite, by the products of any output,
-/// `pitch` from tile to tile: the transform at 0 holds the even inputs of an axis, the one at infinity the
-/// odd ones.
+/// Return a bit for each tile of an item that reads an input which is not finite. It is found from the
+/// products of any output, which are `pitch` apart from tile to tile: the transform at 0 has the even inputs
+/// of an axis, the one at infinity the odd inputs.
 inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, const float *products,
                                   std::int64_t pitch) {
     constexpr int last = Winograd::points - 1;
@@ -384,7 +386,8 @@ inline std::uint64_t spoilt_tiles(const WinogradPlan &plan, std::int64_t tiles, 
     return spoilt;
 }
 
-/// A tile by plain products. Neither they nor the choice depend on how tiles are dealt out.
+/// Compute a tile by plain products. Neither their results nor the choice of tiles depends on the cut into
+/// items.
 template <class V>
 __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task, const WinogradPlan &plan,
                                                      const WinogradTile &tile, std::byte *scratch) {
@@ -402,7 +405,7 @@ __attribute__((noinline)) void multiply_tile_plainly(const ConvolutionTask &task
         residual.data = target.residual;
         own.epilogue.residual = &residual;
     }
-    RegionList list; // few tiles are computed so, each with a border of its own
+    RegionList list; // few tiles are computed this way, and each has its own border
     const GemmPlan product = gemm_plan<V>(own, 1, plan.caches, list);
     for (std::int64_t item = 0; item < product.items(); ++item) run_item<V>(own, product, item, scratch);
 }
@@ -426,8 +429,8 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
         multiply_points<V>(product, plan, panel, tiles.size(), zeros, inputs, products, chosen);
         return panel;
     };
-    // All items ask the first panel which tiles are spoilt, so that the answer depends on no cut; the one
-    // that has it computes these tiles, with all channels.
+    // All items use the first panel to find spoilt tiles, so that the result does not depend on the cut. The
+    // item that owns the first panel computes these tiles for all channels.
     std::uint64_t spoilt = 0;
     const auto look_for_spoilt = [&](const ChannelPanel &first) {
         spoilt = spoilt_tiles(plan, tiles.size(), products, round_up_to_width<V>(first.channels));
@@ -452,7 +455,8 @@ inline void run_winograd_item(const ConvolutionTask &task, const WinogradPlan &p
                                      reinterpret_cast<std::byte *>(scratch));
 }
 
-/// Floats that an item needs, or multiply_tile_plainly() with all windows gathered.
+/// Return the floats of scratch that an item needs, also in multiply_tile_plainly() with all windows
+/// gathered.
 template <class V>
 inline std::int64_t winograd_scratch(const ConvolutionTask &task, const WinogradPlan &plan) {
     constexpr std::int64_t tile_floats = (sizeof(PixelTile) + sizeof(float) - 1) / sizeof(float), line = 16;

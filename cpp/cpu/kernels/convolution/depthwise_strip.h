@@ -6,14 +6,14 @@
 // are left out, never multiplied by zero. All kernels below keep that order, so an output has the same bits
 // whichever of them computes it.
 //
-// Source and results are of V's elements; products and sums are floats whatever these are.
+// Source and results have the elements of V. Products and sums are always floats.
 //
-// Registers: two rows of up to 7 outputs (4 with 16 registers), one source vector, and the weights as far as
-// there is room. A source vector serves all outputs of the strip whose windows hold it: 3x3 with stride 1
-// takes 126 FMAs and 46 loads for two rows of 7 with AVX-512, 72 and 41 for two rows of 4 with AVX2.
-// Bound by FMAs while the source is in L1, by the caches and memory otherwise,
-// hence `prefetches`. With strides of 2 windows share less, so that loads count as much; dilation shares as
-// much as none, since a strip's outputs then are a dilation apart.
+// Registers: two rows of up to 7 outputs (4 with 16 registers), one source vector, and as many weights as
+// fit. A source vector serves all outputs of the strip whose windows contain it. 3x3 with stride 1 takes 126
+// FMAs and 46 loads for two rows of 7 with AVX-512, 72 and 41 for two rows of 4 with AVX2. Bound by FMAs
+// while the source is in L1, otherwise by the caches and memory: `prefetches` exists for that case. With
+// stride 2, windows share fewer vectors, and loads count as much as FMAs. With a dilation, windows share as
+// many as without, since outputs of a strip are a dilation apart.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -23,14 +23,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Rows that a depthwise convolution reads: an image, or a ring of rows whose channels have been repeated for
-/// a channel multiplier.
+/// The rows that a depthwise convolution reads: an image, or a ring of rows with channels repeated for a
+/// channel multiplier.
 struct DepthwiseSource {
-    const float *data = nullptr; ///< where elements begin, as in a view
+    const float *data = nullptr; ///< the first element, as in a view
     std::ptrdiff_t row_stride = 0, pixel_stride = 0;
     std::int64_t height = 0, width = 0;
-    std::int64_t ring = 0;        ///< row y stands at y % ring
-    std::int64_t first_chunk = 0; ///< channel vector that stands at `data`
+    std::int64_t ring = 0;        ///< row y is stored at y % ring
+    std::int64_t first_chunk = 0; ///< the channel vector at `data`
 
     template <class Element> MPSCNN_INLINE const Element *row(std::int64_t y) const {
         if (y < 0 || y >= height) return nullptr;
@@ -38,53 +38,56 @@ struct DepthwiseSource {
     }
 };
 
-/// A block of outputs: rows from y and columns from x on, channel vectors [chunks). Neighbours in the block
-/// are `row_step` and `column_step` apart: the dilation, with which their taps coincide.
+/// A block of outputs: rows from y on, columns from x on, and channel vectors [chunks). Neighbours in the
+/// block are `row_step` and `column_step` apart. With a dilation this is the dilation, so that their taps
+/// coincide.
 struct DepthwiseStrip {
     const ConvolutionTask *task = nullptr;
     const DepthwiseSource *source = nullptr;
     std::int64_t image = 0, y = 0, x = 0, row_step = 1, column_step = 1;
-    std::ptrdiff_t first_offset = 0; ///< first tap of the first output, from the row's start; may be negative
-    Range taps{0, 0};                ///< tap columns of the strip, from first_offset, that lie in the source
+    /// Offset of the first output's first tap from the row's start. It may be negative.
+    std::ptrdiff_t first_offset = 0;
+    Range taps{0, 0}; ///< tap columns of the strip that are inside the source, counted from first_offset
     Range chunks{0, 0};
-    std::int64_t count = 1;  ///< this many of them one after the other, alike, where can_repeat()
-    bool prefetches = false; ///< the source does not fit L1 and L2: ask for the next strip's pixels in time
+    std::int64_t count = 1;  ///< the number of equal strips in sequence, if can_repeat()
+    bool prefetches = false; ///< true: the source does not fit L1 and L2, so prefetch the next strip's pixels
 };
 
-/// Where a kernel stores its sums, within limits: vector i of strip.chunks of an output at
-/// first + row * row_step + column * column_step + i * width.
+/// The destination of a kernel's clamped sums. Vector i of strip.chunks of an output is stored at first + row
+/// * row_step + column * column_step + i * width.
 template <class V> struct DepthwiseOutput {
     typename V::element *first;
     std::ptrdiff_t row_step, column_step;
-    std::int64_t writable; ///< elements from `first` on, of one output
+    std::int64_t writable; ///< elements of one output that may be written, from `first` on
     Limits limits;
 };
 
-/// Columns of the widest strip, two rows high: as many sums as leave registers for a source vector and
-/// weights.
+/// The number of columns of the widest strip, which is two rows high. It leaves registers for a source vector
+/// and weights.
 template <class V> inline constexpr int depthwise_strip_columns = V::registers >= 32 ? 7 : 4;
 
-/// Whether there are kernels for strips of this many columns: with wide ones 7, 4, 2 and 1.
+/// Return true if there are kernels for strips of this many columns: 7, 4, 2 and 1 if strips are wide.
 template <class V> constexpr bool has_strip_columns(std::int64_t columns) {
     return depthwise_strip_columns<V> == 4 || columns == 7 || columns == 4 || columns == 2 || columns == 1;
 }
 
-/// Columns of the next strip where `left` are left: few strips, of similar sizes.
+/// Return the columns of the next strip if `left` columns are left. It makes few strips of similar sizes.
 template <class V> inline std::int64_t next_strip_columns(std::int64_t left) {
     constexpr std::int64_t most = depthwise_strip_columns<V>;
-    if (left >= 3 * most) return most;                             // spares the divisions
-    std::int64_t columns = divide_up(left, divide_up(left, most)); // strips of one size
+    if (left >= 3 * most) return most;                             // avoid the divisions
+    std::int64_t columns = divide_up(left, divide_up(left, most)); // strips of equal size
     while (columns < left && columns < most && !has_strip_columns<V>(columns)) ++columns;
     while (!has_strip_columns<V>(columns)) --columns;
     return columns;
 }
 
-/// Whether windows of 5x5, and the usual padding of 3x3 ones, do with the kernels for any: those of their own
-/// are half of a set's code, and few processors without FMAs are left.
+/// True if 5x5 windows and the usual padding of 3x3 windows use generic kernels. Special kernels would be
+/// half of a set's code, and few processors have no FMA.
 template <class V> inline constexpr bool has_few_strips = has_bfloat16<V> || !V::has_fma;
 
-/// Applies the epilogue to the sums of a strip, rows x columns outputs of its channel vectors, that a kernel
-/// left in a buffer, and stores them. Out of line, or every shape of a window would hold all activations.
+/// Apply the epilogue to the sums of a strip, rows x columns outputs of its channel vectors, which a kernel
+/// left in a buffer. Store the results. It is not inlined, since otherwise each window shape would contain
+/// all activations.
 template <class V>
 __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *sums, int rows, int columns) {
     const ConvolutionTask &task = *strip.task;
@@ -98,14 +101,14 @@ __attribute__((noinline)) void finish_strip(const DepthwiseStrip &strip, float *
                                  V::load(sums + i * V::width), activated);
 }
 
-/// Whether kernels may compute several strips in a call: what they store is all that is to be done.
+/// Return true if a kernel may compute several strips in a call: nothing is left to do after its stores.
 template <class V> MPSCNN_INLINE bool can_repeat(const Epilogue &epilogue) {
     return has_bfloat16<V> || (is_clamp(epilogue) && !epilogue.rounds);
 }
 
-/// Has `kernel` compute the outputs of a strip, rows x columns of them, and applies the epilogue: in the
-/// kernel if that is all, otherwise to a few vectors at a time that the kernel leaves in a buffer. `strip` is
-/// as before in the end.
+/// Compute the outputs of a strip, rows x columns, by `kernel` and apply the epilogue. A clamp is applied in
+/// the kernel. Otherwise the kernel stores a few vectors at a time in a buffer, and finish_strip() applies
+/// the epilogue. `strip` is unchanged afterwards.
 template <class V, class Kernel>
 MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int columns, Kernel kernel) {
     const Epilogue &epilogue = strip.task->epilogue;
@@ -118,13 +121,13 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
                                   to.writable_channels - channel, limits};
     };
     if constexpr (has_bfloat16<V>) {
-        kernel(strip, in_tensor()); // other epilogues do not come here
+        kernel(strip, in_tensor()); // only these epilogues reach this line
     } else {
         constexpr std::int64_t vectors = 8;
         alignas(64) float buffer[2 * depthwise_strip_columns<V> * vectors * V::width];
         const bool direct = is_clamp(epilogue);
         const Range all = strip.chunks;
-        do { // one call for both cases: `kernel` is inlined
+        do { // one call for both cases, so that `kernel` is inlined once
             if (!direct) strip.chunks.end = min(strip.chunks.begin + vectors, all.end);
             const std::ptrdiff_t pixel = strip.chunks.size() * V::width;
             DepthwiseOutput<V> output{buffer, columns * pixel, pixel, pixel, {}};
@@ -142,25 +145,25 @@ MPSCNN_INLINE void depthwise_compute(DepthwiseStrip &strip, int rows, int column
     }
 }
 
-/// Kernel and stride known at compile time.
+/// The kernel size and strides, known at compile time.
 template <int kernel_height_, int kernel_width_, int vertical_stride_, int horizontal_stride_>
 struct DepthwiseShape {
     static constexpr int kernel_height = kernel_height_, kernel_width = kernel_width_;
     static constexpr int vertical_stride = vertical_stride_, horizontal_stride = horizontal_stride_;
     static constexpr int source_rows(int rows) { return (rows - 1) * vertical_stride + kernel_height; }
     static constexpr int tap_columns(int columns) { return (columns - 1) * horizontal_stride + kernel_width; }
-    /// Whether strips are two rows high wherever they can be: two rows of 5x5 windows with stride 2 need more
+    /// True if strips are two rows high wherever possible. Two rows of 5x5 windows with stride 2 need more
     /// registers than AVX2 has.
     static constexpr bool pairs_rows = kernel_width * horizontal_stride < 10;
 };
 
-/// In place of a number of tap columns outside the source: not known at compile time.
+/// Stands for a number of tap columns outside the source that is not known at compile time.
 inline constexpr int any_number = -1;
 
-/// The sums of rows x columns outputs, of one channel vector whose first tap lies `first` after the sources'
-/// beginnings; tap columns are `step` apart. Walks over the source: a loaded vector serves all sums that
-/// contain it. Rows may be null unless `all_rows`. Of the tap columns, the first `outside_left` and the last
-/// `outside_right` are outside the source, at most kernel_width - 1 each; `taps` are inside.
+/// Compute the sums of rows x columns outputs for one channel vector. Its first tap is at offset `first` of
+/// the sources; tap columns are `step` apart. The loop walks over the source, and a loaded vector is added to
+/// all sums whose windows contain it. Rows may be null unless `all_rows`. The first `outside_left` and the
+/// last `outside_right` tap columns are outside the source, at most kernel_width - 1 each; `taps` are inside.
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
 MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std::ptrdiff_t first,
                                   std::ptrdiff_t step, const Range &taps, const float *weights,
@@ -171,12 +174,13 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
     for (int i = 0; i < source_height; ++i) {
         const auto *source = sources[i];
         if (!all_rows && !source) continue;
-        const auto *at = source + first; // of columns j, j + 1 and j + 2 for j = 0, 3, 6, ...
+        const auto *at = source + first; // points at column j; j + 1 and j + 2 are offsets
 #pragma GCC unroll 16
         for (int j = 0; j < tap_columns; ++j) {
             if (j % 3 == 0) {
                 if (j > 0) at += 3 * step;
-                // Hides where it comes from: compilers would keep all columns' addresses, in memory.
+                // Hide the origin of the pointer: compilers would otherwise keep the addresses of all columns
+                // in memory.
                 __asm__("" : "+r"(at));
             }
             if (j < width - 1 && j < (outside_left == any_number ? taps.begin : outside_left)) continue;
@@ -201,7 +205,8 @@ MPSCNN_INLINE void depthwise_sums(const typename V::element *const *sources, std
     }
 }
 
-/// strip.count strips of rows x columns outputs, whole channel vectors. The rest is as for depthwise_sums().
+/// Compute strip.count strips of rows x columns outputs in whole channel vectors. The other parameters are
+/// those of depthwise_sums().
 template <class V, class Shape, int rows, int columns, bool all_rows, int outside_left, int outside_right>
 __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
                                                const typename V::element *const *source_rows,
@@ -214,12 +219,12 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     const Clamp<V> clamp(output.limits);
     const std::ptrdiff_t row_step = output.row_step, column_step = output.column_step;
     using Element = typename V::element;
-    // Copies that no store can alias stay in registers.
+    // Local copies cannot alias with stores, so they stay in registers.
     const Element *sources[source_height];
     for (int i = 0; i < source_height; ++i) sources[i] = source_rows[i];
     const Range taps = strip.taps;
-    // The next strip's own columns, a share of them with each channel vector: as many floats as these columns
-    // have for the vector, though not the same ones.
+    // Prefetch the next strip's own columns, one share with each channel vector. A share has the size of
+    // these columns for one vector, but not the same addresses.
     constexpr int share = columns * Shape::horizontal_stride * V::width, line = 64 / sizeof(Element);
     Element *strip_to = output.first;
     std::ptrdiff_t strip_first = strip.first_offset;
@@ -264,9 +269,9 @@ __attribute__((noinline)) void depthwise_strip(const DepthwiseStrip &strip,
     }
 }
 
-/// Generic fallback: a row of `columns` outputs, tap by tap, `vectors` channel vectors at a time from the
-/// first of strip.chunks. All outputs have the same tap columns inside the source, [strip.taps) of the
-/// kernel. With `partial`, the only vector has fewer channels than lanes.
+/// Compute a row of `columns` outputs tap by tap: the generic fallback. It takes `vectors` channel vectors at
+/// a time, from the first of strip.chunks on. All outputs have the same tap columns inside the source,
+/// [strip.taps) of the kernel. With `partial`, the only vector has fewer channels than lanes.
 template <class V, int columns, int vectors, bool partial>
 __attribute__((noinline)) void depthwise_any(const DepthwiseStrip &strip, const DepthwiseOutput<V> &output,
                                              std::int64_t chunk) {

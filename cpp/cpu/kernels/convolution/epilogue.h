@@ -1,7 +1,7 @@
 #pragma once
 
-// What happens to a vector of results before it is stored. Shared by all kernel templates; see simd.h for the
-// rules of headers like this one.
+// The epilogue: the operations on a vector of results before it is stored. All kernel templates share it. See
+// simd.h for the rules of headers like this one.
 
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
@@ -9,9 +9,9 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// activation(x) for `Count` vectors of consecutive channels in each of `MR` pixels, in place. The kind is
-/// tested once for the whole block, which stays in registers. `slopes` may read whole vectors from `channel`
-/// on.
+/// Apply the activation in place to `Count` vectors of consecutive channels in each of `MR` pixels. The kind
+/// is tested once for the whole block, which stays in registers. `slopes` may be read in whole vectors from
+/// `channel` on.
 template <class V, int MR, int Count>
 MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[MR][Count],
                             std::int64_t channel) {
@@ -69,15 +69,15 @@ MPSCNN_INLINE void activate(const Activation &activation, typename V::reg (&x)[M
     }
 }
 
-/// Has a function replace `count` sums, many vectors with one call, where the activation is one. Returns
-/// whether it is.
+/// Replace `count` sums by the results of a function, if the activation is one; one call handles many
+/// vectors. Return true in that case.
 MPSCNN_INLINE bool call_function(const Activation &activation, float *sums, std::int64_t count) {
     if (activation.kind != Activation::Kind::function) return false;
     activation.apply(activation, sums, count);
     return true;
 }
 
-/// To the type that the kernels' elements have besides float.
+/// Round to the kernels' element type if it is not float, otherwise to half.
 template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename V::reg (&x)[MR][Count]) {
 #pragma GCC unroll 16
     for (int r = 0; r < MR; ++r)
@@ -90,8 +90,8 @@ template <class V, int MR, int Count> MPSCNN_INLINE void round_results(typename 
         }
 }
 
-/// Rounds the first `count` results of each of `rows` pixels to half where a kernel has just stored them. Out
-/// of line: in registers it would save little, and every shape of a block would hold the conversions.
+/// Round the first `count` results of each of `rows` pixels to half after a kernel has stored them. It is not
+/// inlined: in registers it would gain little, and each block shape would contain the conversions.
 template <class V>
 __attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride, std::int64_t rows,
                                             std::int64_t count) {
@@ -104,9 +104,9 @@ __attribute__((noinline)) void round_stored(float *first, std::ptrdiff_t stride,
     }
 }
 
-/// Applies the epilogue to `MR` pixels of `Count` vectors that begin at `channel`, of which the first
-/// `channels` floats exist. `residual` points at the same place of the residual (null without one), whose
-/// pixels are `residual_stride` apart. `activated`: call_function has been there before.
+/// Apply the epilogue to `MR` pixels of `Count` vectors that begin at `channel`. Only the first `channels`
+/// floats exist. `residual` is the address of the same elements in the residual (null without one); its
+/// pixels are `residual_stride` apart. `activated`: call_function() has already applied the activation.
 template <class V, int MR, int Count>
 MPSCNN_INLINE void apply_epilogue(const Epilogue &epilogue, typename V::reg (&x)[MR][Count],
                                   std::int64_t channel, std::int64_t channels,

@@ -1,14 +1,14 @@
 #pragma once
 
-// The register block of the matrix product by AMX's tiles of bfloat16 numbers: two tiles of up to 16 pixels
-// times two of 16 output channels, 16 pairs of inputs at a time. Sums are in the order of gemm_block_tile.h.
+// The register block of the matrix product for AMX's tiles of bfloat16 numbers: two tiles of up to 16 pixels
+// times two of 16 output channels, 16 pairs of inputs at a time. Sums have the order of gemm_block_tile.h.
 //
-// Weights stay in L1 while pixels pass, whose inputs are loaded such that they do not displace them.
+// Weights stay in L1 for all pixels. Inputs are loaded without displacing them.
 //
-// Registers: four tiles of sums, and one of inputs and one of weights for whole blocks of 16 pairs, another
-// two for the last pairs of a piece, whose rows are shorter: five loads for four products, which take 37 of
-// their 64 cycles. Bound by products where there are many inputs; limited by: sums pass through L1 to
-// their epilogue, and with few pixels weights come from memory.
+// Registers: four tiles of sums, and one of inputs and one of weights for whole blocks of 16 pairs. Two more
+// are for the last pairs of a piece, whose rows are shorter. Four products need five loads, which take 37 of
+// their 64 cycles. Bound by products with many inputs. Few inputs make it slower, since sums pass through L1
+// to the epilogue. Few pixels make it slower, since weights come from memory.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/kernels/convolution/gemm_block_tile.h"
@@ -21,10 +21,10 @@ namespace {
 template <class V> class TileProduct {
     using Tiles = typename V::Tiles;
     static constexpr int whole_inputs = 4, whole_weights = 5, last_inputs = 6, last_weights = 7;
-    static constexpr std::int64_t columns = 16; ///< of a tile of sums or weights
+    static constexpr std::int64_t columns = 16; ///< in a tile of sums or weights
 
 public:
-    /// Of tiles with `pixels` pixels each.
+    /// Prepare tiles with `pixels` pixels each.
     TileProduct(const PixelRun &run, std::int64_t pixels, const ChannelPanel &panel)
         : run_(run), panel_(panel), vectors_((panel.channels + V::width - 1) / V::width) {
         TileConfiguration configuration;
@@ -38,7 +38,7 @@ public:
         Tiles::configure(configuration);
     }
 
-    /// `Count` tiles of pixels, one or two. `ahead`: weights needed soon.
+    /// Multiply `Count` tiles of pixels, one or two. `ahead` points at weights to prefetch.
     template <int Count> void multiply(const PixelTile *tile, const char *ahead) const {
         if (vectors_ == 1)
             multiply_tiles<Count, 1>(tile, ahead);
@@ -59,7 +59,7 @@ private:
                 std::int64_t k = 0;
                 for (; k + block_pairs <= run_.length; k += block_pairs) {
                     const char *const next = ahead + Count * block_pairs * panel_.ahead_step;
-                    for (; ahead < next; ahead += 256) // the processor fetches the lines between
+                    for (; ahead < next; ahead += 256) // the hardware prefetcher fetches the lines between
                         __builtin_prefetch(ahead, 0, 2);
                     add<Count, Vectors, whole_inputs, whole_weights>(inputs, offset + k, weights);
                     weights += block_pairs * Vectors * columns;
@@ -75,7 +75,7 @@ private:
         if constexpr (Count == 2) finish<1, Vectors>(tile[1]);
     }
 
-    /// Sums begin with the bias.
+    /// Initialize the sums with the bias.
     template <int Index, int Vectors> void begin(const PixelTile &tile) const {
         const float *start = panel_.bias + tile.start;
         const std::ptrdiff_t stride = 4 * run_.start_stride;
@@ -104,7 +104,7 @@ private:
         }
     }
 
-    /// Epilogue and store.
+    /// Apply the epilogue and store.
     template <int Index, int Vectors> void finish(const PixelTile &tile) const {
         alignas(64) float sums[16 * Vectors * columns];
         constexpr std::ptrdiff_t stride = 4 * Vectors * columns;
@@ -129,7 +129,7 @@ private:
     std::int64_t vectors_;
 };
 
-/// multiply_tiles() for tiles of the same number of pixels.
+/// multiply_tiles() for tiles with the same number of pixels.
 template <class V>
 void multiply_with_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;
@@ -145,7 +145,7 @@ void multiply_with_tiles(const PixelTile *tile, std::int64_t count, const Channe
             ++i, ahead += panel.ahead_tile;
         }
     }
-    V::Tiles::release(); // what a thread must not keep: others wait for these registers to be saved
+    V::Tiles::release(); // a thread must not keep these registers: others would wait until they are saved
 }
 
 } // namespace

@@ -1,12 +1,14 @@
 #pragma once
 
-// The register block of the matrix product for pairs of bfloat16 numbers, with sums in the order of AMX's
-// TDPBF16PS by FMAs alone, so that processors with and without AMX have the same bits: each 16 pairs of
-// inputs begin an even and an odd chain of FMAs at zero, whose sum is then added to the sums so far.
+// The register block of the matrix product for pairs of bfloat16 numbers. It uses only FMAs, but sums in the
+// order of AMX's TDPBF16PS, so that processors with and without AMX give the same bits. Every 16 pairs of
+// inputs form an even and an odd chain of FMAs that start at zero; their sum is then added to the
+// accumulator.
 //
-// Registers: MR x Vectors sums, which are touched once for 16 pairs and may lie in L1, twice as many chains,
-// and both halves of the weights and of an input. Bound by FMAs and by the shifts that make floats of halves:
-// six operations for four FMAs of two vectors. Subnormal numbers are zeros (FlushSubnormals), as for AMX.
+// Registers: MR x Vectors sums, twice as many chains, and both halves of the weights and of an input. The
+// sums are touched once for 16 pairs, so they may be in L1. Bound by FMAs and by the shifts that convert to
+// float: six operations for four FMAs of two vectors. Subnormal numbers are zeros (FlushSubnormals), as with
+// AMX.
 
 #include <cstddef>
 #include <cstdint>
@@ -21,10 +23,10 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Pairs of inputs of a block: those of one tile.
+/// The number of input pairs of a block, which is that of one AMX tile.
 inline constexpr std::int64_t block_pairs = 16;
 
-/// While alive, this thread takes subnormal numbers for zeros, in operands and results.
+/// While an object exists, its thread treats subnormal operands and results as zeros.
 class FlushSubnormals {
 public:
 #if defined(__x86_64__)
@@ -49,13 +51,13 @@ public:
     FlushSubnormals &operator=(const FlushSubnormals &) = delete;
 };
 
-/// What a set's products and their epilogue compute in.
+/// The guard that a set's products and their epilogue run under: flush subnormal numbers, or keep them.
 struct KeepSubnormals {};
 template <class V>
 using BlockArithmetic = std::conditional_t<sums_in_blocks<V>, FlushSubnormals, KeepSubnormals>;
 
-/// sums += a (MR pixels `stride` apart) * weights, for `length` pairs of inputs; moves `weights` and `ahead`
-/// on.
+/// sums += a (MR pixels, `stride` apart) * weights, for `length` pairs of inputs. Advances `weights` and
+/// `ahead`.
 template <class V, int MR, int Vectors>
 MPSCNN_INLINE void multiply_blocks(typename V::reg (&sums)[MR][Vectors], const float *a,
                                    std::ptrdiff_t stride, const float *&weights, std::int64_t length,

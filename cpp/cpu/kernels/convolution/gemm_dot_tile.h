@@ -1,12 +1,12 @@
 #pragma once
 
-// The register block of the matrix product for few outputs: `MR` output pixels times `NR` channels,
-// with the lanes of a register along the inputs, since so few outputs would leave most of its lanes empty.
+// The register block of the matrix product for few outputs: `MR` output pixels times `NR` channels. The lanes
+// of a register run along the inputs, since few outputs would leave most lanes empty.
 //
-// Registers: MR x NR times common_sums sums, at most eight pixels, one vector of inputs, one of weights for
-// each output. Each input vector is read once for all outputs. Bound by loads, one for each `NR` FMAs, plus
-// the lanes' sums in the end, which are taken of as many sums at once as there are lanes. Sums here are in
-// another order than gemm_tile.h's, hence the weights' layout decides which is used, not the work's cut.
+// Registers: MR x NR times common_sums sums for at most eight pixels, one vector of inputs, and one of
+// weights for each output. Each input vector is read once for all outputs. Bound by loads, one for each `NR`
+// FMAs. In the end, the lanes of one vector's width of sums are added together. The order of sums differs
+// from gemm_tile.h, so the weights' layout decides which is used, not the cut of the work.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/lane_shuffles.h"
@@ -16,13 +16,13 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The largest number of pixels of a tile: eight sums already hide how long an FMA takes.
+/// The largest number of pixels of a tile. Eight sums already hide the latency of an FMA.
 template <class V> constexpr int max_dot_rows(int outputs) {
     const int rows = V::gemm_rows * V::gemm_vectors / (outputs * sum_vectors<V>);
     return rows < 1 ? 1 : rows < 8 ? rows : 8;
 }
 
-/// sums += a (MR pixels `stride` apart) * weights, lane by lane, for `length` inputs; moves `weights` on.
+/// sums += a (MR pixels, `stride` apart) * weights, lane by lane, for `length` inputs. Advances `weights`.
 template <class V, int MR, int NR>
 MPSCNN_INLINE void multiply_dot_piece(typename V::reg (&sums)[MR][NR][sum_vectors<V>], const float *a,
                                       std::ptrdiff_t stride, const float *&weights, std::int64_t length) {
@@ -57,7 +57,7 @@ template <class V> MPSCNN_INLINE typename V::reg folded_sums(const float *sums) 
     return all.folded();
 }
 
-/// Adds up the lanes of `outputs` sums for each of `rows` pixels, and finishes these.
+/// Add up the lanes of `outputs` sums for each of `rows` pixels, apply the epilogue and store.
 template <class V>
 __attribute__((noinline)) void finish_dots(const PixelTile &tile, const ChannelPanel &panel,
                                            const float *sums, std::int64_t rows, std::int64_t outputs) {
@@ -119,7 +119,7 @@ inline TilesFunction dot_tiles_function_of_rows(std::int64_t rows) {
     return nullptr;
 }
 
-/// multiply_dot_tiles for a number of rows and outputs that is known when it runs.
+/// Return multiply_dot_tiles for a number of rows and outputs that is known at run time.
 template <class V, int NR = max_dot_outputs>
 inline TilesFunction dot_tiles_function(std::int64_t rows, std::int64_t outputs) {
     if (outputs == NR) return dot_tiles_function_of_rows<V, NR>(rows);

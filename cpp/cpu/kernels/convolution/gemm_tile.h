@@ -1,20 +1,19 @@
 #pragma once
 
-// The register block of the matrix product: `MR` output pixels times `Vectors` vectors of output channels,
-// all kept in registers while k runs over the inputs in order. One output element is the same chain of FMAs
-// in every block shape, so that the cut of a layer into blocks does not show in the result. In the words of
-// BLIS: MR is the number of pixels, NR = Vectors * V::width that of channels, and KC is all of K, since sums
-// are never split.
+// The register block of the matrix product: `MR` output pixels times `Vectors` vectors of output channels.
+// All sums stay in registers while k runs over the inputs in order. An output element is the same chain of
+// FMAs in every block shape, so the cut of a layer into blocks does not change the result. In the terms of
+// BLIS, MR is the number of pixels, NR = Vectors * V::width the number of channels, and KC is all of K, since
+// sums are never split.
 //
-// Where elements are bfloat16 numbers, an input or weight is two of them for all but fma_broadcast() and the
-// stores.
+// With bfloat16 elements, one input or weight holds two numbers, except in fma_broadcast() and in stores.
 //
 // Registers (SSE2, AVX2, AVX-512, NEON): 4 x 2, 6 x 2, 14 x 2 and 8 x 3 sums, the vectors of weights of one
-// input, one input for all lanes. Bound by FMAs: MR x Vectors of them for Vectors loads of weights
-// and MR of inputs, which an FMA reads as its operand where the instruction set allows. What limits
-// it: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than a block
-// has, and weights that come from memory, hence `ahead`. `mpscnn profile` has the fraction of the peak that
-// layers reach.
+// input, and one input that is broadcast. Bound by FMAs: MR x Vectors of them for Vectors loads of weights
+// and MR loads of inputs, which are memory operands of FMAs if the instruction set allows. Three things make
+// it slower: few inputs (bias, clamp and store take as long as some 4 inputs), fewer pixels or channels than
+// a block has, and weights from memory (`ahead` prefetches them). `mpscnn profile` prints the fraction of the
+// peak that layers reach.
 
 #include "cpu/isa/kernels.h"
 #include "cpu/isa/simd.h"
@@ -29,12 +28,13 @@ namespace {
 struct PixelRun {
     std::int64_t rows, columns, length;
     std::ptrdiff_t row_stride, column_stride;
-    std::int64_t first_weight, skipped_weights; ///< inputs before the first piece; after each row
+    std::int64_t first_weight,
+        skipped_weights; ///< inputs before the first piece; inputs skipped after each row
     std::ptrdiff_t pixel_stride, destination_stride, residual_stride; ///< from pixel to pixel
-    std::ptrdiff_t start_stride = 0; ///< the same for what sums start with: 0 for a bias
+    std::ptrdiff_t start_stride = 0; ///< stride of what sums start with; 0 for a bias
 };
 
-/// Pixels of one piece each, as those of a pointwise convolution.
+/// Return a run of pixels with one piece each, as in a pointwise convolution.
 inline PixelRun pointwise_run(std::int64_t length, std::ptrdiff_t pixel_stride,
                               std::ptrdiff_t destination_stride) {
     return {.rows = 1,
@@ -56,30 +56,30 @@ struct PixelTile {
     float *destination;
     const float *residual; ///< null without one
     std::int64_t pixels;
-    std::ptrdiff_t start = 0; ///< of the first pixel's, behind ChannelPanel::bias
+    std::ptrdiff_t start = 0; ///< offset of the first pixel's values after ChannelPanel::bias
 };
 
 /// Some consecutive output channels.
 struct ChannelPanel {
     const float *weights;                  ///< [k][vectors * width]
-    const std::uint16_t *halves = nullptr; ///< the same as halves, in place of `weights`, if not null
+    const std::uint16_t *halves = nullptr; ///< the weights as halves; if not null, it replaces `weights`
     const float *bias;                     ///< or other numbers that sums start with
-    std::int64_t channel;                  ///< first one
-    std::ptrdiff_t offset;                 ///< where it stands after a tile's destination
-    std::int64_t channels;                 ///< how many exist
-    std::int64_t writable;                 ///< how many may be written
+    std::int64_t channel;                  ///< number of the first channel
+    std::ptrdiff_t offset;                 ///< offset after a tile's destination
+    std::int64_t channels;                 ///< number of channels that exist
+    std::int64_t writable;                 ///< number of channels that may be written
     const Epilogue *epilogue;
-    bool plain;      ///< store_clamped() does all that the epilogue asks for but rounding, to elements
+    bool plain;      ///< store_clamped() does everything that the epilogue needs except rounding
     Element element; ///< of the destination
     float low, high;
-    /// Weights needed soon. Each tile asks for a part of them, `ahead_step` bytes with every input,
-    /// `ahead_tile` in all, so that they come from memory while there is arithmetic to do: in a whole
-    /// network, unlike in a benchmark of one layer, weights are rarely cached.
+    /// Weights to prefetch. Each tile prefetches a part: `ahead_step` bytes with every input, `ahead_tile`
+    /// bytes in total. They then arrive from memory during arithmetic. Weights are rarely cached in a whole
+    /// network, unlike in a benchmark of one layer.
     const char *ahead;
     std::ptrdiff_t ahead_step, ahead_tile;
 };
 
-/// Where the element `offset` after the first one of a tensor lies.
+/// Return the address of element `offset` of a tensor.
 template <class V, class Pointer>
 MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element element) {
     const bool half = has_bfloat16<V> && element == Element::bfloat16;
@@ -88,8 +88,8 @@ MPSCNN_INLINE Pointer element_at(Pointer data, std::ptrdiff_t offset, Element el
                 : data + offset;
 }
 
-/// The most frequent end of a tile, whose cost shows where there are few inputs: whole vectors between
-/// limits.
+/// Store whole vectors between limits. This is the most frequent end of a tile, and its cost matters with few
+/// inputs.
 template <class V, int MR, int Vectors>
 MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&sums)[MR][Vectors],
                                  typename V::element *destination, std::ptrdiff_t stride) {
@@ -107,8 +107,8 @@ MPSCNN_INLINE void store_clamped(const ChannelPanel &panel, typename V::reg (&su
     }
 }
 
-/// Whether weights may be halves: where an instruction converts them as they are loaded. FMA units of some
-/// processors do that as well, which takes up to 2 of 28 of their cycles, or 2 of 12 with AVX2.
+/// True if weights may be halves: an instruction converts them while it loads them. On some processors the
+/// FMA units do the conversion, which takes up to 2 of 28 of their cycles (AVX2: 2 of 12).
 template <class V> inline constexpr bool has_half_weights = V::has_fma && !has_bfloat16<V>;
 
 template <class V> MPSCNN_INLINE typename V::reg load_weights(const float *weights) {
@@ -121,7 +121,7 @@ template <class V> MPSCNN_INLINE typename V::reg load_weights(const std::uint16_
 inline void set_weights(const ChannelPanel &panel, const float *&weights) { weights = panel.weights; }
 inline void set_weights(const ChannelPanel &panel, const std::uint16_t *&weights) { weights = panel.halves; }
 
-/// sums += a (MR pixels `stride` apart) * weights, for `length` inputs; moves `weights` and `ahead` on.
+/// sums += a (MR pixels, `stride` apart) * weights, for `length` inputs. Advances `weights` and `ahead`.
 template <class V, int MR, int Vectors, class Weight>
 MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const float *a, std::ptrdiff_t stride,
                                   const Weight *&weights, std::int64_t length, const char *&ahead,
@@ -133,7 +133,7 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
     for (int p = 0; p < pointers; ++p) {
         base[p] = a + shared * p * stride;
         if constexpr (shared == 1)
-            keep_pointer(base[p]); // or it would be computed from the one before each time
+            keep_pointer(base[p]); // otherwise each would be computed from the one before
     }
     const auto multiply_input = [&]() __attribute__((always_inline)) {
         typename V::reg b[Vectors];
@@ -151,17 +151,17 @@ MPSCNN_INLINE void multiply_piece(typename V::reg (&sums)[MR][Vectors], const fl
         __builtin_prefetch(ahead, 0, 2);
         ahead += ahead_step;
     };
-    if constexpr (shared > 1) { // several would make the code three times as large, and no faster
+    if constexpr (shared > 1) { // several loops would triple the code without being faster
 #pragma GCC unroll 1
         for (; length > 0; --length) multiply_input();
-    } else { // so many pointers that moving them shows
+    } else { // moving this many pointers takes noticeable time
 #pragma GCC unroll 4
         for (; length > 0; --length) multiply_input();
     }
 }
 
-/// Epilogue and store of `rows` pixels of a tile, from `first_row` on, whose sums lie in memory. Out of line,
-/// or every shape of a tile would hold all activations.
+/// Apply the epilogue to the sums of `rows` pixels of a tile from `first_row` on, which are in memory, and
+/// store. It is not inlined, since otherwise each tile shape would contain all activations.
 template <class V, class Result, int Vectors>
 __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t first_row, std::int64_t rows,
                                            const ChannelPanel &panel, float *sums) {
@@ -189,7 +189,7 @@ __attribute__((noinline)) void finish_sums(const PixelTile &tile, std::int64_t f
     }
 }
 
-/// Epilogue and store of `MR` pixels of a tile, from `first_row` on.
+/// Apply the epilogue to `MR` pixels of a tile from `first_row` on, and store.
 template <class V, int MR, int Vectors>
 MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                typename V::reg (&sums)[MR][Vectors]) {
@@ -198,7 +198,7 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
         auto *destination = reinterpret_cast<typename V::element *>(tile.destination) + panel.offset +
                             first_row * run.destination_stride;
         store_clamped<V>(panel, sums, destination, run.destination_stride);
-        if constexpr (!has_bfloat16<V>) // of which stores round
+        if constexpr (!has_bfloat16<V>) // bfloat16 stores round anyway
             if (panel.epilogue->rounds)
                 round_stored<V>(destination, run.destination_stride, MR, Vectors * V::width);
         return;
@@ -213,7 +213,7 @@ MPSCNN_INLINE void finish_rows(const PixelTile &tile, std::int64_t first_row, co
     finish_sums<V, typename V::element, Vectors>(tile, first_row, MR, panel, values);
 }
 
-/// `MR` pixels of a tile, from `first_row` on.
+/// Compute `MR` pixels of a tile from `first_row` on.
 template <class V, int MR, int Vectors, class Weight>
 MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, const ChannelPanel &panel,
                                  const char *ahead) {
@@ -229,7 +229,7 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     const Weight *weights;
     set_weights(panel, weights);
     weights += run.first_weight * NR;
-    // Written such that the most frequent case, a single piece, has nothing to do for others.
+    // The order of the loops adds no cost to the most frequent case, a single piece.
     std::int64_t pieces = run.rows * run.columns, x = 0;
     for (const float *piece = source;;) {
         if constexpr (sums_in_blocks<V>)
@@ -246,26 +246,26 @@ MPSCNN_INLINE void multiply_rows(const PixelTile &tile, std::int64_t first_row, 
     finish_rows<V>(tile, first_row, panel, sums);
 }
 
-/// The largest number of pixels of a tile for panels of `Vectors`. A single vector leaves registers for more,
-/// which it needs where there are too few sums to hide how long an FMA takes.
+/// The largest number of pixels of a tile for panels of `Vectors`. A single vector leaves registers for more
+/// pixels. These are needed to hide the latency of FMAs.
 template <class V, int Vectors> constexpr int max_rows = Vectors == 1 ? V::gemm_single_rows : V::gemm_rows;
 
-/// Computes a panel of `Vectors` for `count` tiles of `MR` pixels.
+/// Compute a panel of `Vectors` vectors for `count` tiles of `MR` pixels.
 template <class V, int MR, int Vectors, class Weight>
 void multiply_tiles(const PixelTile *tile, std::int64_t count, const ChannelPanel &panel) {
     const char *ahead = panel.ahead;
     for (const PixelTile *end = tile + count; tile != end; ++tile, ahead += panel.ahead_tile)
         if constexpr (MR * Vectors <= V::gemm_rows * V::gemm_vectors) {
             multiply_rows<V, MR, Vectors, Weight>(*tile, 0, panel, ahead);
-        } else { // the wider last panel: too many sums for the registers
+        } else { // the wider last panel has too many sums for the registers
             constexpr int half = (MR + 1) / 2;
             multiply_rows<V, half, Vectors, Weight>(*tile, 0, panel, ahead);
             multiply_rows<V, MR - half, Vectors, Weight>(*tile, half, panel, ahead);
         }
 }
 
-/// Computes several full panels for a tile of one pixel, as in a dense layer: that reads weights, floats or
-/// halves, only once, and one panel alone would wait for its few sums rather than for memory.
+/// Compute several full panels for a tile of one pixel, as in a dense layer. Weights, floats or halves, are
+/// read only once. One panel alone would wait for its few sums instead of for memory.
 template <class V, class Weight, int Panels>
 void multiply_pixel(const PixelTile &tile, const ChannelPanel (&panels)[Panels]) {
     constexpr int vectors = V::gemm_vectors;
@@ -311,7 +311,7 @@ inline TilesFunction tiles_function_of_rows(std::int64_t rows) {
     return nullptr;
 }
 
-/// multiply_tiles for a number of rows and vectors that is known when it runs.
+/// Return multiply_tiles for a number of rows and vectors that is known at run time.
 template <class V, class Weight, int Vectors = V::gemm_last_vectors>
 inline TilesFunction tiles_function(std::int64_t rows, std::int64_t vectors) {
     if (vectors == Vectors) return tiles_function_of_rows<V, Weight, Vectors>(rows);

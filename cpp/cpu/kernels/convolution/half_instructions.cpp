@@ -1,4 +1,4 @@
-// Convolutions whose sums are halves, by a processor's instructions for these.
+// Convolutions with half-precision sums, by the processor's half-precision instructions.
 
 #include "cpu/kernels/convolution/half_sums.h"
 

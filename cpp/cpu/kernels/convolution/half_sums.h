@@ -1,11 +1,11 @@
 #pragma once
 
-// Convolutions whose sums are halves: the inputs of some pixels' windows are brought side by side, then
-// panels of 32 outputs are summed over them in registers, [pixels][panel], one tap after the other. Depthwise
-// ones multiply the channels of a panel where they lie.
+// Convolutions with half-precision sums. The inputs of some pixels' windows are gathered next to each other.
+// Then panels of 32 outputs are summed in registers, [pixels][panel], one tap after the other. Depthwise
+// convolutions multiply the channels of a panel in place.
 //
-// H multiplies halves: either instructions for these, or HalvesByFloats below, which has their bits on every
-// processor and takes some twenty instructions for each FMA. Bound by arithmetic.
+// H multiplies halves, either by half-precision instructions or by HalvesByFloats below. HalvesByFloats gives
+// the same bits on every processor, with some twenty instructions for each FMA. Bound by arithmetic.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/work_split.h"
@@ -13,15 +13,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Halves in the lanes of floats.
+/// Arithmetic of halves whose values are stored as floats.
 template <class V> struct HalvesByFloats {
     using reg = typename V::reg;
-    using number = float; ///< of gathered inputs
+    using number = float; ///< type of gathered inputs
     static constexpr int width = V::width, rows = 2;
 
     static MPSCNN_INLINE reg load(const std::uint16_t *p) { return V::load_half(p); }
     static MPSCNN_INLINE reg broadcast(const number *p) { return V::broadcast(p); }
-    /// Floats to halves.
+    /// Convert floats to halves.
     static MPSCNN_INLINE reg from_floats(const float *p, std::int64_t count) {
         return V::round_to_half(load_lanes<V>(p, count));
     }
@@ -31,9 +31,9 @@ template <class V> struct HalvesByFloats {
             store_lanes<V>(to + i, V::round_to_half(load_lanes<V>(from + i, count - i)), count - i);
     }
 
-    /// a * b + c, rounded to half once. A product of halves is a float; its sum with c is rounded to a float,
-    /// `sum`, and what that lost is a float too, `rest` (Knuth's two-sum). Rounding `sum` to half is right
-    /// unless it lies halfway between two halves and `rest` tells which of them is nearer.
+    /// Compute a * b + c, rounded to half once. The product of two halves is exact in float. Its sum with c
+    /// is rounded to the float `sum`; the rounding error `rest` is a float too (Knuth's two-sum). Rounding
+    /// `sum` to half is correct unless it lies halfway between two halves. Then the sign of `rest` decides.
     static MPSCNN_INLINE reg fma(reg a, reg b, reg c) {
         const reg product = V::mul(a, b), sum = V::add(product, c);
         const reg other = V::sub(sum, product);
@@ -43,7 +43,7 @@ template <class V> struct HalvesByFloats {
         const reg is_beyond = V::mul(rest, away);
         reg result = V::select(V::equal(V::round_to_half(across), across),
                                V::select(V::less(V::zero(), is_beyond), across, half), half);
-        // Halfway between the largest half and infinity.
+        // The sum is halfway between the largest half and infinity.
         const reg largest = V::set1(65504.0f), edge = V::set1(65520.0f);
         result = V::select(V::equal(sum, edge), V::select(V::less(rest, V::zero()), largest, result), result);
         const reg negative = V::sub(V::zero(), edge);
@@ -52,11 +52,10 @@ template <class V> struct HalvesByFloats {
     }
 };
 
-/// Registers of a panel.
+/// The number of registers of a panel.
 template <class H> inline constexpr int panel_registers = HalfWeights::panel / H::width;
 
-/// [rows][panel] sums of all taps. The inputs of a pixel lie `taps` numbers after those of the one before
-/// it.
+/// Sum all taps: [rows][panel]. The inputs of consecutive pixels are `taps` numbers apart.
 template <class H, int rows>
 void sum_taps(const typename H::number *inputs, std::int64_t taps, const std::uint16_t *weights,
               const std::uint16_t *bias, float *to, std::ptrdiff_t pitch) {
@@ -91,10 +90,11 @@ void sum_pixels(std::int64_t pixels, const typename H::number *inputs, std::int6
     sum_taps<H, rows>(inputs, taps, weights, bias, to, pitch);
 }
 
-/// Some pixels of a row and panels of a convolution.
+/// Computes some pixels of a row times panels of a convolution.
 template <class V, class H> class HalfSums {
 public:
-    /// Where groups share vectors, one item computes all.
+    /// Return the number of panels that items are split into. If groups share vectors, one item computes all
+    /// panels.
     static std::int64_t split_panels(const HalfWeights &weights) {
         return weights.packed_groups() == 1 ? weights.panels() : 1;
     }
@@ -136,7 +136,7 @@ private:
             const Range own = all ? Range{0, of_group} : panels;
             for (std::int64_t i = own.begin; i < own.end; ++i) {
                 const std::int64_t index = group * of_group + i;
-                // The next group overwrites what is after this one's outputs.
+                // The next group overwrites the values after this one's outputs.
                 sum_pixels<H>(pixels, inputs_, taps_,
                               weights_.weights.data() + index * taps_ * HalfWeights::panel,
                               weights_.bias.data() + index * HalfWeights::panel,
@@ -145,7 +145,7 @@ private:
         }
     }
 
-    /// A pixel's window.
+    /// Gather a pixel's window.
     void gather(std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t group,
                 typename H::number *to) const {
         const std::int64_t inputs = weights_.inputs_per_group;
@@ -184,7 +184,7 @@ private:
         }
     }
 
-    /// What a tap of a window reads, null outside of the source.
+    /// Return the address of a tap of a window; null outside the source.
     const float *at(std::int64_t image, std::int64_t y, std::int64_t x, std::int64_t row,
                     std::int64_t column) const {
         const WindowAxis &vertical = task_.vertical, &horizontal = task_.horizontal;

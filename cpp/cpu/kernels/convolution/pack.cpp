@@ -1,7 +1,7 @@
-// Weights that are a tensor, in the order in which kernels read them.
+// Packs weights that are a tensor into the layout that kernels read.
 //
-// Bound by memory: 8 bytes for each weight, twice that for the data gradient's where they must change places.
-// Limited by: kernels of few outputs or inputs, whose lines of memory are used in part.
+// Bound by memory: 8 bytes for each weight, or 16 for the data gradient if weights must be reordered. Kernels
+// with few outputs or inputs make it slower: they use only parts of cache lines.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/convolution.h"
@@ -10,19 +10,19 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The least item, in weights.
+/// The minimum size of an item, in weights.
 constexpr std::int64_t min_packed = 1 << 14;
 
 struct PackPlan {
-    std::int64_t panels; ///< of a group
+    std::int64_t panels; ///< in a group
     std::int64_t items;
-    bool reorders; ///< to the order of `shape`, before it is packed
+    bool reorders; ///< true: weights are reordered to the layout of `shape` before they are packed
 };
 
-/// [outputs][height][width][inputs] of a group, as the source has it.
+/// Return the floats of one output in the source: [outputs][height][width][inputs] of a group.
 inline std::int64_t image_floats(const ConstView &from) { return from.height * from.width * from.channels; }
 
-/// Each panel apart from the others.
+/// Return true if each panel is packed separately.
 inline bool packs_panels(const PackTask &task) { return task.shape.algorithm == Algorithm::gemm; }
 
 template <class V> Prepared pack_prepare(const PackTask &task, const Planning &planning) {
@@ -41,7 +41,7 @@ template <class V> Prepared pack_prepare(const PackTask &task, const Planning &p
                          plan.reorders ? static_cast<std::size_t>(floats) * sizeof(float) : 0);
 }
 
-/// A kernel position's weights of the group's first output.
+/// Return the weights of a kernel position for the group's first output.
 inline const float *tap_weights(const PackTask &task, std::int64_t group, std::int64_t tap) {
     const ConstView &from = task.source;
     const std::int64_t row = task.rows.first + tap / task.columns.count * task.rows.step,
@@ -50,8 +50,8 @@ inline const float *tap_weights(const PackTask &task, std::int64_t group, std::i
            (row * from.width + column) * from.channels;
 }
 
-/// As gemm_pack_panel() does with weights in the order of `shape`: its outputs lie side by side in the
-/// source.
+/// Pack a panel as gemm_pack_panel() does with weights in the layout of `shape`. The outputs are adjacent in
+/// the source.
 template <class V>
 void pack_adjoint_panel(const PackTask &task, std::int64_t group, std::int64_t index, float *packed) {
     const std::int64_t outputs = task.source.batch / task.groups;
@@ -67,11 +67,11 @@ void pack_adjoint_panel(const PackTask &task, std::int64_t group, std::int64_t i
     }
 }
 
-/// [inputs][rows][columns][outputs] of a group from its part of [outputs][height][width][inputs].
+/// Write [inputs][rows][columns][outputs] of a group from its part of [outputs][height][width][inputs].
 inline void reorder_group(const PackTask &task, std::int64_t group, float *to) {
     const std::int64_t outputs = task.source.batch / task.groups, inputs = task.source.channels;
     const std::int64_t taps = task.rows.count * task.columns.count;
-    constexpr std::int64_t block = 16; // outputs, whose lines stay in L1 while inputs pass
+    constexpr std::int64_t block = 16; // outputs whose cache lines stay in L1 for all inputs
     for (std::int64_t begin = 0; begin < outputs; begin += block) {
         const std::int64_t end = min(begin + block, outputs);
         for (std::int64_t tap = 0; tap < taps; ++tap) {
@@ -84,7 +84,7 @@ inline void reorder_group(const PackTask &task, std::int64_t group, float *to) {
     }
 }
 
-/// All weights in the order of `shape`.
+/// Write all weights in the layout of `shape`.
 inline void reorder(const PackTask &task, float *to) {
     const std::int64_t floats = task.shape.outputs * task.shape.weights_per_output();
     if (task.is_adjoint) {

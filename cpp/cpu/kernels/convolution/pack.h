@@ -1,12 +1,12 @@
 #pragma once
 
-// The order of convolution weights that gemm_tile.h reads: for each group, panels of gemm_vectors * width
-// output channels, each [k][channels] with k = [kh][kw][in]. The last panel takes what is left: fewer
-// vectors, or gemm_last_vectors where one vector alone would keep too few sums under way. Channels that only
-// fill up a vector are zero.
+// The layout of convolution weights for gemm_tile.h. Each group has panels of gemm_vectors * width output
+// channels; a panel is [k][channels] with k = [kh][kw][in]. The last panel has the remaining vectors: fewer,
+// or gemm_last_vectors if a single vector would give too few independent sums. Channels that pad a vector are
+// zero.
 //
-// With few outputs and many inputs it is gemm_dot_tile.h that reads them: for each group
-// [k / width][output][lanes of k].
+// gemm_dot_tile.h reads the weights if there are few outputs and many inputs. Then each group is [k /
+// width][output][lanes of k].
 
 #include <algorithm>
 
@@ -23,7 +23,7 @@ template <class V> inline std::int64_t round_up_to_width(std::int64_t channels) 
     return round_up(channels, V::width);
 }
 
-/// Panels of a group with this many outputs.
+/// Return the number of panels of a group with this many outputs.
 template <class V> inline std::int64_t panel_count(std::int64_t outputs) {
     const std::int64_t vectors = divide_up(outputs, V::width), full = vectors / V::gemm_vectors;
     const std::int64_t rest = vectors % V::gemm_vectors;
@@ -31,7 +31,7 @@ template <class V> inline std::int64_t panel_count(std::int64_t outputs) {
     return full + (rest > 0 && !joins_last);
 }
 
-/// First output of panel `index`, and one after its last.
+/// Return the first output of panel `index`, and one after its last.
 template <class V> inline Range panel_outputs(std::int64_t outputs, std::int64_t index) {
     const std::int64_t begin = index * V::gemm_vectors * V::width;
     const bool last = index + 1 == panel_count<V>(outputs);
@@ -48,7 +48,7 @@ template <class V> void dot_pack(const ConvolutionShape &shape, const float *wei
                     V::store(packed, V::load(weights + output * depth + k + v));
 }
 
-/// Floats of a group.
+/// Return the number of floats of a group.
 template <class V> std::int64_t gemm_group_size(const ConvolutionShape &shape) {
     const std::int64_t depth = shape.weights_per_output(), outputs = shape.outputs / shape.groups;
     return depth * (shape.algorithm == Algorithm::dot ? outputs : round_up_to_width<V>(outputs));
@@ -58,8 +58,8 @@ template <class V> std::size_t gemm_packed_size(const ConvolutionShape &shape) {
     return static_cast<std::size_t>(shape.groups * gemm_group_size<V>(shape));
 }
 
-/// A vector of outputs, of which the first `count` are there and lie `stride` apart; packed[k * pitch] is the
-/// one for k.
+/// Pack a vector of outputs. Only the first `count` exist; they are `stride` apart. packed[k * pitch] is the
+/// vector for k.
 template <class V>
 void pack_vector(const float *weights, std::ptrdiff_t stride, std::int64_t depth, std::int64_t count,
                  float *packed, std::int64_t pitch) {
@@ -77,12 +77,12 @@ void pack_vector(const float *weights, std::ptrdiff_t stride, std::int64_t depth
             packed[k * pitch + i] = i < count ? weights[i * stride + k] : 0.0f;
 }
 
-/// Where a panel of a group begins in the packed weights.
+/// Return the offset of a panel of a group in the packed weights.
 template <class V> inline std::int64_t panel_offset(const ConvolutionShape &shape, std::int64_t panel) {
     return shape.weights_per_output() * panel * V::gemm_vectors * V::width;
 }
 
-/// One panel of a group, whose outputs lie `stride` apart.
+/// Pack one panel of a group, whose outputs are `stride` apart.
 template <class V>
 void gemm_pack_panel(const ConvolutionShape &shape, const float *weights, std::ptrdiff_t stride,
                      std::int64_t index, float *packed) {

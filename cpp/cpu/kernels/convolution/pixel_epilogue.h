@@ -9,7 +9,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Start of a pixel.
+/// Return the address of a pixel.
 template <class Element = float>
 MPSCNN_INLINE Element *pixel_at(const View &view, std::int64_t image, std::int64_t y, std::int64_t x) {
     return reinterpret_cast<Element *>(view.data) + image * view.image_stride + y * view.row_stride +
@@ -22,29 +22,30 @@ MPSCNN_INLINE const Element *pixel_at(const ConstView &view, std::int64_t image,
            x * view.pixel_stride;
 }
 
-/// Whether rows follow each other without a gap, so that several are one.
+/// Return true if there is no gap between rows, so that several rows can be treated as one.
 template <class AnyView> MPSCNN_INLINE bool rows_join(const AnyView &view) {
     return view.row_stride == view.width * view.pixel_stride;
 }
 
-/// Whether rows and images follow each other without a gap.
+/// Return true if there is no gap between rows, nor between images.
 template <class AnyView> MPSCNN_INLINE bool images_join(const AnyView &view) {
     return rows_join(view) && (view.batch == 1 || view.image_stride == view.height * view.row_stride);
 }
 
-/// Pixels at even distances: visit(y, how many from the beginning of row y on), `join` or else row by row.
+/// Call visit(y, count) for `count` pixels at even distances, from the start of row y on. With `join` this is
+/// one call for all rows, otherwise one for each row.
 template <class Visit>
 MPSCNN_INLINE void for_each_strip(const Range &rows, std::int64_t width, bool join, Visit visit) {
     if (join) return visit(rows.begin, rows.size() * width);
     for (std::int64_t y = rows.begin; y < rows.end; ++y) visit(y, width);
 }
 
-/// The first lanes of the vector at p, of which `remaining` channels exist; the others are zero.
+/// Load the vector at p. Only `remaining` channels exist; the other lanes are zero.
 template <class V> MPSCNN_INLINE typename V::reg load_lanes(const float *p, std::int64_t remaining) {
     return remaining >= V::width ? V::load(p) : V::load_partial(p, remaining);
 }
 
-/// Stores the lanes that may be overwritten.
+/// Store the lanes that may be overwritten.
 template <class V, class Element>
 MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t writable) {
     if (writable >= V::width)
@@ -53,14 +54,14 @@ MPSCNN_INLINE void store_lanes(Element *p, typename V::reg value, std::int64_t w
         V::store_partial(p, value, writable);
 }
 
-/// Whether the epilogue is at most a clamp, which costs next to nothing while results are in registers, and
-/// perhaps rounding.
+/// Return true if the epilogue does nothing but clamp and perhaps round. A clamp costs almost nothing while
+/// results are in registers.
 MPSCNN_INLINE bool is_clamp(const Epilogue &epilogue) {
     const Activation::Kind kind = epilogue.activation.kind;
     return (kind == Activation::Kind::none || kind == Activation::Kind::clamp) && !epilogue.residual;
 }
 
-/// What results of an epilogue that is_clamp lie between.
+/// The limits of an epilogue that is_clamp().
 struct Limits {
     float low = -__builtin_inff(), high = __builtin_inff();
 };
@@ -77,8 +78,8 @@ template <class V> struct Clamp {
     MPSCNN_INLINE typename V::reg operator()(typename V::reg x) const { return V::min(high, V::max(low, x)); }
 };
 
-/// Applies the epilogue to the vector that begins at `channel` of a pixel and stores it. `activated` as of
-/// apply_epilogue.
+/// Apply the epilogue to the vector that begins at `channel` of a pixel, and store it. `activated` is as for
+/// apply_epilogue().
 template <class V>
 MPSCNN_INLINE void finish_vector(const View &to, const Epilogue &epilogue, std::int64_t image, std::int64_t y,
                                  std::int64_t x, std::int64_t channel, typename V::reg value,

@@ -1,18 +1,18 @@
 #pragma once
 
-// A dense convolution and the pooling that reads it, as one kernel: what lies between them stays in the
-// worker's L2, and threads need not hand it on to each other.
+// A dense convolution and the pooling that reads it, as one kernel. The convolution's result stays in the
+// worker's L2, and threads do not exchange it.
 //
-// An image's result is cut into bands of rows, small enough for the cache, or into blocks of channels, where
-// that gives every thread as much to do. An item is a band and a block of an image. The inner kernels are
-// those of the two operations alone, so that the bits are theirs too, as are registers and bound.
+// An image's result is cut into bands of rows that fit the cache. It is cut into blocks of channels if these
+// divide the work more evenly among threads. An item is a band and a block of an image. The inner kernels are
+// those of the two separate operations, so the bits, registers and bound are the same.
 
 #include "cpu/kernels/convolution/convolution_gemm.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// Rows of both results.
+/// The rows of a band in both results.
 struct PooledBand {
     Range pooled, convolved;
 };
@@ -21,11 +21,11 @@ struct PooledPlan {
     std::int64_t band_rows, bands;
     std::int64_t panel_blocks;
     std::ptrdiff_t pixel_stride;           ///< of the convolution's result in scratch
-    std::size_t result_bytes, inner_bytes; ///< of scratch
-    /// For the first band, those between, and the last: windows at the border have fewer taps.
+    std::size_t result_bytes, inner_bytes; ///< bytes of scratch
+    /// Plans for the first band, those in the middle, and the last. Windows at the border have fewer taps.
     enum { first, between, last, kinds };
     const GemmPlan *product[kinds];
-    Prepared *pooling[kinds]; ///< of each block of channels
+    Prepared *pooling[kinds]; ///< for each block of channels
 
     std::int64_t kind_of(std::int64_t band) const {
         return band == 0 ? first : band + 1 < bands ? between : last;
@@ -41,8 +41,8 @@ inline PooledBand pooled_band(const PooledConvolutionTask &task, const PooledPla
     return {rows, {max(begin, 0), min(end, task.convolution.destination.height)}};
 }
 
-/// The convolution of a band of image 0. All bands between the first and the last differ in the address of
-/// their source only.
+/// Return the convolution of a band of image 0. Bands in the middle differ only in the address of their
+/// source.
 inline ConvolutionTask band_convolution(const PooledConvolutionTask &task, const PooledPlan &plan,
                                         const Range &rows, float *result) {
     ConvolutionTask own = task.convolution;
@@ -67,7 +67,7 @@ inline ConvolutionTask band_convolution(const PooledConvolutionTask &task, const
     return own;
 }
 
-/// The pooling of some channels of a band of image 0.
+/// Return the pooling of some channels of a band of image 0.
 inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledBand &band, ConstView source,
                                 const Range &channels) {
     PoolingTask own = task.pooling;
@@ -79,7 +79,7 @@ inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledB
     to.data += band.pooled.begin * to.row_stride + channels.begin;
     to.batch = 1;
     to.height = band.pooled.size();
-    // What follows may be another item's.
+    // The channels after these may belong to another item.
     to.writable_channels =
         channels.end == to.channels ? to.writable_channels - channels.begin : channels.size();
     to.channels = channels.size();
@@ -87,7 +87,7 @@ inline PoolingTask band_pooling(const PooledConvolutionTask &task, const PooledB
     return own;
 }
 
-/// Whether windows of a band that is not at the border might reach beyond it.
+/// Return true if windows of a band in the middle might reach beyond the border.
 inline bool bands_between_differ(const PooledConvolutionTask &task, const PooledPlan &plan) {
     if (plan.bands <= 2) return false;
     const WindowAxis &axis = task.convolution.vertical;
@@ -97,7 +97,7 @@ inline bool bands_between_differ(const PooledConvolutionTask &task, const Pooled
            window_begin(axis, bottom) + (axis.kernel - 1) * axis.dilation >= task.source.height;
 }
 
-/// Bands and blocks of channels.
+/// Choose the bands and the blocks of channels.
 template <class V>
 inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planning, PooledPlan &plan) {
     constexpr std::int64_t min_operations = 400'000;
@@ -114,7 +114,7 @@ inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planni
             plan.panel_blocks = threads;
         else if (rows < threads)
             plan.panel_blocks = min(panels, threads);
-        else // as many rows for each thread, where that is possible
+        else // the same number of rows for each thread, if possible
             plan.bands = max(plan.bands,
                              rows % threads == 0 || rows >= 8 * threads ? threads : min(rows, 4 * threads));
     }
@@ -125,13 +125,13 @@ inline void cut_pooled(const PooledConvolutionTask &task, const Planning &planni
     plan.bands = divide_up(rows, plan.band_rows);
 }
 
-/// Channels of the panels [panels).
+/// Return the channels of the panels [panels).
 template <class V> inline Range channels_of(const GemmPlan &plan, const Range &panels) {
     return {panel_outputs<V>(plan.group_outputs, panels.begin).begin,
             panel_outputs<V>(plan.group_outputs, panels.end - 1).end};
 }
 
-/// What all bands of one kind have in common.
+/// Prepare what all bands of one kind share.
 template <class V>
 inline bool prepare_band(const PooledConvolutionTask &task, const Planning &planning, std::int64_t index,
                          PooledPlan &plan) {
@@ -162,7 +162,7 @@ Prepared pooled_convolution_prepare(const PooledConvolutionTask &task, const Pla
     plan.pixel_stride = pitch % 512 == 0 ? pitch + 16 : pitch; // as in the arena
     cut_pooled<V>(task, planning, plan);
     for (std::int64_t index = 0; index < plan.bands; ++index) {
-        if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // as number 1
+        if (plan.kind_of(index) == PooledPlan::between && index > 1) continue; // like band 1
         if (!prepare_band<V>(task, planning, index, plan)) return {};
     }
     return planning.keep(plan, task.destination.batch * plan.bands * plan.panel_blocks,

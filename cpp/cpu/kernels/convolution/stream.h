@@ -1,6 +1,6 @@
 #pragma once
 
-// Long streams of floats, each read once.
+// Prefetching for long streams of floats, each of which is read once.
 
 #include <cstdint>
 
@@ -9,12 +9,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Floats ahead of a loop that are asked for. Processors look ahead too, but within a page of memory only,
-/// and hardly where several sources take turns or lie as far after their pages' beginnings as the
-/// destination does.
+/// The prefetch distance of a loop in floats. Hardware prefetchers only work within a page. They do badly if
+/// several sources alternate, or if a source has the same page offset as the destination.
 inline constexpr std::int64_t stream_ahead = 512;
 
-/// Asks for what a loop over a stream reads after this block of `count` floats.
+/// Prefetch the floats that a loop reads `stream_ahead` after this block of `count` floats.
 template <int count> MPSCNN_INLINE void prefetch(const float *block) {
     constexpr int line = 16;
 #pragma GCC unroll 4

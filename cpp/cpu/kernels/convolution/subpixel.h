@@ -1,9 +1,10 @@
 #pragma once
 
-// Channels rearranged to blocks of pixels, of a tensor or of a convolution's result while it is in the cache.
+// Rearranges channels to blocks of pixels, for a tensor or for a convolution's result while it is in the
+// cache.
 //
-// Registers: four vectors. Bound by memory (8 bytes for each element), or by shuffles where channels take
-// turns: one for each vector of blocks of two; single elements for other blocks of that order.
+// Registers: four vectors. Bound by memory (8 bytes for each element). With interleaved channels it is bound
+// by shuffles: one for each vector of blocks of two; other block sizes copy single elements.
 
 #include "cpu/isa/lane_shuffles.h"
 #include "cpu/kernels/convolution/convolution.h"
@@ -13,7 +14,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// The channels that become pixel `position` of a block, copied to their pixel.
+/// Copy the channels of pixel `position` of a block to that pixel.
 template <class V>
 MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t channels,
                                     std::int64_t position, std::int64_t positions, bool channel_major) {
@@ -22,7 +23,7 @@ MPSCNN_INLINE void copy_block_pixel(const float *from, float *to, std::int64_t c
     for (std::int64_t channel = 0; channel < channels; ++channel) to[channel] = from[channel * positions];
 }
 
-/// Both pixels of one row of a block of two rows, whose channels take turns by four.
+/// Copy both pixels of one row of a block of two rows, whose channels are interleaved by four.
 template <class V>
 MPSCNN_INLINE void copy_pair(const float *from, float *first, float *second, std::int64_t channels,
                              bool lower_row) {
@@ -40,7 +41,7 @@ MPSCNN_INLINE void copy_pair(const float *from, float *first, float *second, std
         first[channel] = from[0], second[channel] = from[1];
 }
 
-/// Row y of an image of the destination from the source row that it belongs to.
+/// Write row y of an image of the destination from its source row.
 template <class V>
 inline void rearrange_row(const float *source, std::ptrdiff_t source_pixel, const View &to, float *row,
                           std::int64_t y, std::int64_t scale, bool channel_major) {
@@ -74,14 +75,14 @@ void depth_to_space_run(const DepthToSpaceTask &task, const Prepared &prepared, 
     }
 }
 
-/// How the convolution is cut into blocks of rows, whose results pass through scratch memory.
+/// The plan of the convolution, cut into blocks of rows whose results pass through scratch memory.
 struct SubpixelPlan {
     std::int64_t rows, width;    ///< of the convolution
-    std::int64_t blocks;         ///< of each image
-    std::int64_t max_rows;       ///< of a block
+    std::int64_t blocks;         ///< in each image
+    std::int64_t max_rows;       ///< in a block
     std::ptrdiff_t pixel_stride; ///< in scratch
     std::size_t result_bytes;
-    const Prepared *convolution; ///< of each block
+    const Prepared *convolution; ///< for each block
 };
 
 template <class V>
@@ -101,7 +102,7 @@ inline SubpixelPlan subpixel_plan(const SubpixelConvolutionTask &task, const Pla
     return plan;
 }
 
-/// The convolution of a block of rows into `result`.
+/// Return the convolution of a block of rows, which writes to `result`.
 template <class V>
 inline ConvolutionTask block_task(const SubpixelConvolutionTask &task, const SubpixelPlan &plan,
                                   std::int64_t image, const Range &rows, float *result) {

@@ -1,6 +1,6 @@
 #pragma once
 
-// How a task over images, rows and channels is cut into items for the thread pool.
+// Cuts a task over images, rows and channels into items for the thread pool.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -24,31 +24,31 @@ struct WorkSplit {
     }
 };
 
-/// A few items for each thread, so that a late one costs little, but none smaller than `least` of the whole
-/// `cost` (both in the caller's unit), or a quarter of it where there would be fewer than three for each.
-/// Channels are cut only when there are not enough rows; never for vectors = 1.
+/// Make several items for each thread, so that a late item costs little. No item is smaller than `least` of
+/// the total `cost` (both in the caller's unit), or a quarter of that if there would be fewer than three
+/// items for each thread. Channels are cut only if there are not enough rows, and never with vectors = 1.
 MPSCNN_INLINE WorkSplit split_work(std::int64_t batch, std::int64_t rows, std::int64_t vectors,
                                    std::int64_t cost, std::int64_t least, int threads) {
     std::int64_t target = threads <= 1 ? 1 : clamped(cost / least, 1, 4 * static_cast<std::int64_t>(threads));
     if (target > 1 && target < 3 * threads)
         target = min(4 * cost / least, 3 * static_cast<std::int64_t>(threads));
-    if (target > 1) target = round_up(target, threads); // three items would keep two threads as long as four
+    if (target > 1) target = round_up(target, threads); // three items would take two threads as long as four
     WorkSplit split{batch, rows, vectors, 1, 1};
     split.row_blocks = clamped(divide_up(target, max(batch, 1)), 1, max(rows, 1));
     split.vector_blocks = clamped(target / max(batch * split.row_blocks, 1), 1, max(vectors, 1));
     return split;
 }
 
-/// The least item of a pass over the elements of a tensor: some 4 microseconds.
+/// The minimum size of an item in a pass over a tensor, in elements: some 4 microseconds.
 inline constexpr std::int64_t min_elements = 1 << 14;
 
-/// Items for such a pass that works on whole rows.
+/// Return items for a pass over the elements that works on whole rows.
 MPSCNN_INLINE WorkSplit split_elements(const View &view, int threads) {
     return split_work(view.batch, view.height, 1, view.batch * view.height * view.width * view.channels,
                       min_elements, threads);
 }
 
-/// Items for a pass that works on single pixels, several times on the channels of each.
+/// Return items for a pass over single pixels that reads the channels of each several times.
 MPSCNN_INLINE Prepared prepare_pixels(const View &view, const Planning &planning) {
     const WorkSplit split =
         split_work(view.batch, view.height, view.width, view.batch * view.height * view.width * view.channels,
@@ -56,7 +56,7 @@ MPSCNN_INLINE Prepared prepare_pixels(const View &view, const Planning &planning
     return planning.keep(split, split.items());
 }
 
-/// Calls visit(image, y, x) for each pixel of such items.
+/// Call visit(image, y, x) for each pixel of the items.
 template <class Visit>
 MPSCNN_INLINE void for_each_split_pixel(const Prepared &prepared, std::int64_t begin, std::int64_t end,
                                         Visit visit) {

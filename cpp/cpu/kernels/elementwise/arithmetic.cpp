@@ -1,9 +1,8 @@
-// Elementwise arithmetic of two tensors, either of which may be one value for all channels, pixels or rows,
-// with MPS's scales, bias and limits.
+// Elementwise arithmetic of two tensors, with MPS's scales, bias and limits. Either tensor may have one value
+// for all channels, pixels or rows.
 //
-// Registers: four vectors of results, so that loads of the next ones overlap with arithmetic on these. Bound
-// by memory: 12 bytes for each operation, 8 where a source is repeated. What limits it is the caches' and
-// memory's rate; both streams are asked for ahead.
+// Registers: four vectors of results, so that loads of the next ones overlap with arithmetic. Bound by
+// memory: 12 bytes for each operation, or 8 if a source is broadcast. Both streams are prefetched.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -13,14 +12,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// A source whose rows and pixels are the steps apart, for loops over the destination.
+/// Return the source with strides multiplied by the steps, for loops over the destination.
 MPSCNN_INLINE ConstView stepped(ConstView source, const SourceSteps &steps) {
     source.row_stride *= steps.y;
     source.pixel_stride *= steps.x;
     return source;
 }
 
-/// Out of line: it is long, and combine is inlined in many loops.
+/// Compute powers. It is not inlined, since it is long and combine() is inlined in many loops.
 template <class V> __attribute__((noinline)) void power_of(const float *bases, float *exponents) {
     V::store(exponents, power<V>(V::load(bases), V::load(exponents)));
 }
@@ -49,28 +48,29 @@ MPSCNN_INLINE typename V::reg combine(typename V::reg a, typename V::reg b) {
     if constexpr (kind == ArithmeticKind::mask_out) return V::select(V::equal(a, zero), b, zero);
 }
 
-/// The elements of a source for one pixel: a vector of channels, or one element for all of them.
+/// Load the elements of a source for one pixel: a vector of channels, or one element that is broadcast.
 template <class V, bool one>
 MPSCNN_INLINE typename V::reg load_source(const float *pixel, std::int64_t channel, std::int64_t left) {
     if constexpr (one) return V::broadcast(pixel);
     return load_lanes<V>(pixel + channel, left);
 }
 
-/// Some pixels of a row and some of their channels: where they lie and what is computed.
+/// Some channels of some pixels of a row: their addresses and the operation.
 struct ArithmeticBlock {
     float *to;
     const float *a, *b;
     std::ptrdiff_t to_step, a_step, b_step; ///< from pixel to pixel
     std::int64_t pixels, channels;
-    std::int64_t writable;        ///< floats of a pixel, from `to` on, that may be overwritten
-    bool scaled, limited;         ///< whether scales and bias, and the limits, say anything
+    std::int64_t writable;        ///< floats of a pixel that may be overwritten, from `to` on
+    bool scaled, limited;         ///< true if there are scales or a bias; true if there are limits
     float a_scale, b_scale, bias; ///< a_scale * a op b_scale * b + bias
     Limits limits;
 };
 
-/// The results of `count` vectors of a pixel, all of them whole unless it is one, with `left` channels.
-/// Scales and limits are looked up once for all of them rather than compiled in: loops for each case would
-/// make this the largest family of kernels. Only where there are neither, `plain`, has a loop of its own.
+/// Compute `count` vectors of a pixel. They are whole vectors, unless it is a single one with `left`
+/// channels. Scales and limits are tested once for all vectors at run time, since compiled loops for each
+/// case would make this the largest family of kernels. Only the case without them, `plain`, has a separate
+/// loop.
 template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain, int count>
 MPSCNN_INLINE void combine_vectors(const ArithmeticBlock &block, const float *a, const float *b,
                                    std::int64_t channel, std::int64_t left, typename V::reg (&x)[count]) {
@@ -95,7 +95,7 @@ MPSCNN_INLINE void combine_vectors(const ArithmeticBlock &block, const float *a,
     for (int v = 0; v < count; ++v) x[v] = clamp(x[v]);
 }
 
-/// Whole vectors of a pixel by fours. Returns the first channel after them.
+/// Compute whole vectors of a pixel, four at a time. Return the first channel that is left.
 template <class V, ArithmeticKind kind, bool one_a, bool one_b, bool plain>
 MPSCNN_INLINE std::int64_t combine_fours(const ArithmeticBlock &block, const float *a, const float *b,
                                          float *to, std::int64_t channels) {
@@ -164,7 +164,7 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     Epilogue epilogue = task.epilogue;
     ConstView residual;
     const bool one_a = task.source_steps.channels == 0, one_b = task.second_steps.channels == 0;
-    // A source of one element for each row fits rows of any length.
+    // A source with one element for each row suits rows of any length.
     const bool row_a = one_a && a.pixel_stride == 0, row_b = one_b && b.pixel_stride == 0;
     if (!one_a && !one_b) merge_rows(to, epilogue, residual, a, b);
     if (!one_a && row_b) merge_rows(to, epilogue, residual, a);
@@ -173,7 +173,7 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     const BlockFunction combine = block_function<V>(task.kind, one_a, one_b);
     const bool clamps = epilogue.activation.kind == Activation::Kind::clamp;
     const bool simple = is_clamp(epilogue) && !epilogue.rounds && !(clamps && task.scaled);
-    // Any other epilogue follows on pieces so short that those after them are on their way meanwhile.
+    // Other epilogues are applied to short pieces, so that the next piece is loaded meanwhile.
     constexpr std::int64_t piece = called_vectors * V::width;
     const std::int64_t pixel_floats = round_up(to.channels, V::width);
     const std::int64_t max_channels = simple ? to.channels : piece;
@@ -205,7 +205,7 @@ void arithmetic_run(const ArithmeticTask &task, const Prepared &prepared, std::i
     };
     for (std::int64_t index = begin; index < end; ++index) {
         const WorkSplit::Item item = split.item(index);
-        if (simple && to.width == 1) { // merged rows are like the pixels of a row
+        if (simple && to.width == 1) { // merged rows are like the pixels of one row
             block.to = pixel_at(to, item.image, item.rows.begin, 0), block.to_step = to.row_stride;
             block.a = pixel_at(a, item.image, item.rows.begin, 0), block.a_step = a.row_stride;
             block.b = pixel_at(b, item.image, item.rows.begin, 0), block.b_step = b.row_stride;

@@ -1,9 +1,9 @@
-// Dropout: products with a random mask, made row by row.
+// Dropout: products with a random mask, which is computed row by row.
 //
-// The mask is Philox's 4 x 32-10 (core/philox.h), sixteen counters at a time, whose words the compiler turns
-// into vectors.
+// The mask uses Philox 4 x 32-10 (core/philox.h) with sixteen counters at a time. The compiler vectorizes
+// this loop.
 //
-// Registers: the four words and two keys of sixteen counters, as the compiler lays them out. Bound by
+// Registers: the four words and two keys of sixteen counters, as the compiler allocates them. Bound by
 // multiplications of 32 x 32 bits: ten rounds of two for four elements. The product itself is bound by
 // memory.
 
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t philox_words = 4, philox_batch = 16; ///< words of a counter; counters at a time
 
-/// Extents of the mask.
+/// The extents of the mask.
 struct DropoutMask {
     std::int64_t height, width, channels;
 
@@ -28,12 +28,12 @@ struct DropoutMask {
     MPSCNN_INLINE std::int64_t row_size() const { return width * channels; }
 };
 
-/// One round for philox_batch counters, whose words are in separate arrays.
+/// Run one round for philox_batch counters, whose words are in separate arrays.
 inline void philox_round_of_batch(std::uint32_t *__restrict a, std::uint32_t *__restrict b,
                                   std::uint32_t *__restrict c, std::uint32_t *__restrict d,
                                   const PhiloxKey &key) {
     const PhiloxKey round_key = key;
-// Not unrolled, the loop becomes one over vectors.
+// Without unrolling, the compiler vectorizes this loop.
 #pragma GCC unroll 1
     for (std::int64_t i = 0; i < philox_batch; ++i) {
         const PhiloxWords next = philox_round({{a[i], b[i], c[i], d[i]}}, round_key);
@@ -44,7 +44,7 @@ inline void philox_round_of_batch(std::uint32_t *__restrict a, std::uint32_t *__
     }
 }
 
-/// words[j][i] is word j of counter `first` + i.
+/// Compute random words: words[j][i] is word j of counter `first` + i.
 inline void random_words(std::uint64_t first, std::uint64_t seed, std::uint32_t (&words)[4][philox_batch]) {
     for (std::int64_t i = 0; i < philox_batch; ++i) {
         const PhiloxWords start = philox_counter(first + static_cast<std::uint64_t>(i));
@@ -55,7 +55,7 @@ inline void random_words(std::uint64_t first, std::uint64_t seed, std::uint32_t 
         philox_round_of_batch(words[0], words[1], words[2], words[3], key);
 }
 
-/// The mask's elements [first, first + count) from the result on, which points into `row`.
+/// Compute the mask's elements [first, first + count). The result points into `row`.
 inline const float *make_mask(const DropoutTask &task, std::int64_t first, std::int64_t count, float *row) {
     const std::int64_t counter = first / philox_words, before = first % philox_words;
     const std::uint32_t last_kept = task.last_kept;

@@ -1,11 +1,11 @@
 #pragma once
 
-// Elementwise kernels: what they share, and per-channel scale and shift (which also serves as a copy with an
+// Shared code of elementwise kernels, and per-channel scale and shift (which is also used as a copy with an
 // epilogue).
 //
-// Registers: four vectors of results. Bound by memory, 8 bytes for each element and 4 more with a residual;
-// only activations of neuron.h cost more than these bytes. Rows without gaps are taken as one long pixel,
-// since a few channels would leave most lanes of each vector empty.
+// Registers: four vectors of results. Bound by memory: 8 bytes for each element, and 4 more with a residual.
+// Only the activations of neuron.cpp take longer than these bytes. A row without gaps is treated as one long
+// pixel, since few channels would leave most lanes of each vector empty.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/stream.h"
@@ -14,10 +14,10 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Whether the pixels of each row follow each other without a gap.
+/// Return true if there is no gap between the pixels of a row.
 MPSCNN_INLINE bool has_dense_rows(const ConstView &view) { return view.pixel_stride == view.channels; }
 
-/// Makes one long pixel of each row, so that few channels do not mean many partial vectors.
+/// Treat each row as one long pixel, so that few channels do not give many partial vectors.
 MPSCNN_INLINE void merge_row(ConstView &view) {
     view.channels *= view.width;
     view.pixel_stride *= view.width;
@@ -29,14 +29,14 @@ MPSCNN_INLINE void merge_row(View &view) {
     view.width = 1;
 }
 
-/// Whether an epilogue treats all channels alike and its residual, if any, has dense rows.
+/// Return true if the epilogue treats all channels in the same way, and its residual, if any, has dense rows.
 MPSCNN_INLINE bool can_merge_rows(const Epilogue &epilogue) {
     return epilogue.activation.kind != Activation::Kind::prelu &&
            epilogue.residual_activation.kind != Activation::Kind::prelu &&
            (!epilogue.residual || has_dense_rows(*epilogue.residual));
 }
 
-/// Merges the rows of all tensors where these lie so. `residual` takes the place of the epilogue's.
+/// Merge the rows of all tensors, if all have dense rows. `residual` replaces the epilogue's.
 template <class... Sources>
 MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual, Sources &...sources) {
     if (!can_merge_rows(epilogue) || !has_dense_rows(to) || !(has_dense_rows(sources) && ...)) return;
@@ -48,14 +48,14 @@ MPSCNN_INLINE void merge_rows(View &to, Epilogue &epilogue, ConstView &residual,
     epilogue.residual = &residual;
 }
 
-/// Asks for what values of streams behind these `count` channels need.
+/// Prefetch the streams of `value` for the channels after these `count` channels.
 template <int count, class Value> MPSCNN_INLINE void prefetch_of(const Value &value, std::int64_t channel) {
     if constexpr (requires { value.template prefetch<count>(channel); })
         value.template prefetch<count>(channel);
 }
 
-/// Stores epilogue(value(channel, channels left)) for `count` vectors of a pixel, all of them whole unless it
-/// is one.
+/// Store epilogue(value(channel, channels left)) for `count` vectors of a pixel. They are whole vectors,
+/// unless it is a single one.
 template <class V, int count, class Value>
 MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, const float *residual, float *out,
                                   std::int64_t channel, Value value) {
@@ -74,8 +74,8 @@ MPSCNN_INLINE void finish_vectors(const View &to, const Epilogue &epilogue, cons
     }
 }
 
-/// Stores values as they are for the channels [channels), by fours of whole vectors. Returns the first
-/// channel after them.
+/// Store values without an epilogue for the channels [channels), four whole vectors at a time. Return the
+/// first channel that is left.
 template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value) {
     constexpr int block = 4;
@@ -89,21 +89,21 @@ MPSCNN_INLINE std::int64_t store_values(float *out, Range channels, Value value)
     return channel;
 }
 
-/// Whether an activation is called out of line, which is worth it for many vectors at a time, and comes
-/// before any residual.
+/// Return true if the activation is called out of line. This pays off for many vectors at a time, and the
+/// activation comes before any residual.
 MPSCNN_INLINE bool calls_activation(const Epilogue &epilogue) {
     return epilogue.activation.kind == Activation::Kind::function && !epilogue.residual;
 }
 
-/// Floats of a pixel, from its first one on, that lie in vectors which may be stored whole.
+/// Return the number of floats of a pixel in vectors that may be stored whole, from its first float on.
 template <class V> MPSCNN_INLINE std::int64_t whole_vectors(const View &to) {
     return min(to.writable_channels / V::width, divide_up(to.channels, V::width)) * V::width;
 }
 
-/// As many vectors are worth a call, and still in L1 when it reads them again.
+/// The number of vectors for one call: enough to amortize the call, and still in L1 when it reads them again.
 inline constexpr std::int64_t called_vectors = 32;
 
-/// An epilogue that calls_activation, of whole vectors in place.
+/// Apply an epilogue that calls_activation() to whole vectors in place.
 template <class V>
 MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std::int64_t count) {
     epilogue.activation.apply(epilogue.activation, values, count);
@@ -112,8 +112,8 @@ MPSCNN_INLINE void call_activation(const Epilogue &epilogue, float *values, std:
         V::store(values + i, V::round_to_half(V::load(values + i)));
 }
 
-/// Finishes, of one pixel, the vectors that may be stored whole, for an epilogue that calls_activation: in
-/// place, many vectors with each call. Returns the first channel after them.
+/// Store the whole vectors of one pixel for an epilogue that calls_activation(). It is applied in place, to
+/// many vectors with each call. Return the first channel that is left.
 template <class V, class Value>
 MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilogue, float *out, Value value) {
     constexpr std::int64_t block = called_vectors * V::width;
@@ -127,15 +127,16 @@ MPSCNN_INLINE std::int64_t store_and_call(const View &to, const Epilogue &epilog
     return behind;
 }
 
-/// Pixels' values that wait for their epilogue: in their places, or, where there is a residual, which the
-/// destination may be itself, elsewhere.
+/// The values of pixels before the epilogue. They are in the destination, or in scratch if there is a
+/// residual, since the residual may be the destination itself.
 struct StoredValues {
     float *first;
-    std::ptrdiff_t step; ///< from pixel to pixel
+    std::ptrdiff_t step; ///< floats between pixels
 };
 
-/// Applies the epilogue to channels [channels) of `pixels` neighbours, the first of which begins at `out` and
-/// has its residual at `residual`. Unless they end with the pixel's, channels are a whole number of vectors.
+/// Apply the epilogue to channels [channels) of `pixels` neighbours. The first begins at `out` and its
+/// residual at `residual`. The number of channels is a multiple of the vector width, unless they end with the
+/// pixel's.
 template <class V>
 __attribute__((noinline)) void finish_stored(const View &to, const Epilogue &epilogue, StoredValues values,
                                              float *out, const float *residual, std::int64_t pixels,
@@ -161,11 +162,11 @@ __attribute__((noinline)) void finish_stored(const View &to, const Epilogue &epi
     }
 }
 
-/// Stores epilogue(source(image, y, x)(channel, channels left)) for each vector of the items' pixels.
+/// Store epilogue(source(image, y, x)(channel, channels left)) for each vector of the items' pixels.
 template <class V, class Source>
 MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, const WorkSplit &split,
                                    std::int64_t begin, std::int64_t end, Source source) {
-    constexpr int block = 4; // an epilogue looks up its kind once for all of them
+    constexpr int block = 4; // the epilogue tests its kind once for all of them
     const Activation::Kind kind = epilogue.activation.kind;
     const bool calls = calls_activation(epilogue);
     const bool plain = kind == Activation::Kind::none && !epilogue.residual && !epilogue.rounds;
@@ -189,7 +190,7 @@ MPSCNN_INLINE void for_each_vector(const View &to, const Epilogue &epilogue, con
     }
 }
 
-/// Elements of a source for one pixel, each through a function of (vector, channel).
+/// The elements of a source for one pixel, each transformed by function(vector, channel).
 template <class V, class Function> struct FunctionOfPixel {
     const float *from;
     Function function;
@@ -229,7 +230,7 @@ void affine_run(const AffineTask &task, const Prepared &prepared, std::int64_t b
             return V::fma(x, V::load(scale + channel), V::load(shift + channel));
         });
     else if (epilogue.activation.kind == Activation::Kind::prelu) {
-        // Here rather than in the epilogue, which looks up an activation's kind for every four vectors.
+        // The slopes are applied here, since the epilogue tests the activation's kind for every four vectors.
         const float *slopes = epilogue.activation.slopes;
         epilogue.activation = {};
         run([=](reg x, std::int64_t channel) {

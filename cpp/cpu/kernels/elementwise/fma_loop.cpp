@@ -1,5 +1,5 @@
-// Multiplies and adds in registers and nothing else: the peak that kernels are compared with. As many sums as
-// the matrix product has and at least twelve, which is more than latency x units where registers are few.
+// FMAs on registers only, which measure the peak that kernels are compared with. There are as many sums as in
+// the matrix product, but at least twelve. That exceeds latency x units on processors with few registers.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd.h"
@@ -20,7 +20,7 @@ template <class V> void fma_run(std::int64_t rounds) {
 #pragma GCC unroll 32
         for (int i = 0; i < count; ++i) {
             sums[i] = V::fma(x, x, sums[i]);
-            keep_in_register(sums[i]); // or the compiler would find something cheaper
+            keep_in_register(sums[i]); // otherwise the compiler would simplify the loop
         }
     }
 #pragma GCC unroll 32

@@ -1,10 +1,10 @@
-// Normalization of each pixel's channels. Up to three passes over a pixel, which is in L1 after the first:
-// the sum; the sums of the deviations from the mean and of their squares, the former of which corrects a mean
-// that was rounded; the result. A norm without a mean takes the last two. A pixel whose squares are too large
-// or too small for float is computed in double.
+// Normalization of each pixel's channels. There are up to three passes over a pixel, which is in L1 after the
+// first. The first adds up the elements. The second adds up the deviations from the mean, which correct a
+// rounded mean, and their squares. The third computes the result. A norm without a mean takes the last two
+// passes. A pixel whose squares are too large or too small for float is computed in double.
 //
-// Registers: two times common_sums sums of each kind. Bound by loads and, with few channels, by the square
-// root and division of each pixel.
+// Registers: two times common_sums sums of each kind. Bound by loads. With few channels it is bound by the
+// square root and division of each pixel.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -21,8 +21,8 @@ struct PixelStatistics {
     float spread;     ///< the variance, or the sum of squares or magnitudes
 };
 
-/// Statistics about the mean, or of the elements themselves, whose magnitudes are added instead of squares if
-/// told.
+/// Compute statistics about the mean, or (not `centred`) of the elements themselves. With `magnitudes`,
+/// magnitudes are added instead of squares.
 template <class V, bool centred, bool magnitudes>
 MPSCNN_INLINE PixelStatistics statistics_of(const float *from, std::int64_t channels) {
     constexpr int blocks = 2, step = blocks * common_sums;
@@ -91,15 +91,15 @@ MPSCNN_INLINE PixelStatistics statistics_of(VectorNorm norm, const float *from, 
     return result;
 }
 
-/// Whether float holds the norm's square well: neither it nor what it is the sum of is beyond float's
-/// numbers.
+/// Return true if float is precise enough for the norm's square: neither it nor its terms overflow or
+/// underflow.
 MPSCNN_INLINE bool is_in_range(const LayerNormalizationTask &task, float spread) {
     const float epsilon = task.epsilon;
     const float square = spread + (task.epsilon_rule == EpsilonRule::inside ? epsilon : epsilon * epsilon);
     return square >= 1e-30f && square < __builtin_inff();
 }
 
-/// The norm, with epsilon.
+/// Return the norm, with epsilon added.
 template <class V> MPSCNN_INLINE typename V::reg norm_of(const LayerNormalizationTask &task, float spread) {
     const auto epsilon = V::set1(task.epsilon);
     auto norm = V::set1(spread);
@@ -110,7 +110,7 @@ template <class V> MPSCNN_INLINE typename V::reg norm_of(const LayerNormalizatio
     return norm;
 }
 
-/// What an element is multiplied with after `mean` was subtracted, in double; 0 for a norm of 0.
+/// Return the factor of an element after `mean` was subtracted, in double. It is 0 for a norm of 0.
 inline double wide_scale(const LayerNormalizationTask &task, const float *from, std::int64_t channels,
                          double &mean) {
     const auto count = static_cast<double>(channels), epsilon = static_cast<double>(task.epsilon);
@@ -133,7 +133,7 @@ inline double wide_scale(const LayerNormalizationTask &task, const float *from, 
     return norm == 0.0 ? 0.0 : 1.0 / norm;
 }
 
-/// Finishes a pixel whose channels value(first channel, channels left) normalizes.
+/// Finish a pixel: value(first channel, channels left) returns its normalized channels.
 template <class V, class Value>
 MPSCNN_INLINE void finish_pixel(const LayerNormalizationTask &task, std::int64_t image, std::int64_t y,
                                 std::int64_t x, Value value_at) {

@@ -1,12 +1,12 @@
-// Normalizations by the neighbourhood of each element: channels next to it, or pixels around it.
+// Normalizations by the neighbourhood of each element: adjacent channels, or pixels around it.
 //
-// Sums over neighbouring channels double their length: log2(length) passes over a pixel's squares, which lie
-// in L1. Sums over pixels are first of columns, which the windows of a row share, then of
-// these. The power has shortcuts by roots and products for the exponents that networks have.
+// Sums over neighbouring channels are built by doubling: log2(length) passes over a pixel's squares, which
+// are in L1. Sums over pixels first add columns, which the windows of a row share, and then the sums of
+// columns. The power uses square roots and products for the exponents that networks use.
 //
-// Registers: a sum, a square and the power's terms, of one vector of elements. Bound by the power's
-// shortcuts, a root and a division for each vector (some 20 cycles); by the power's polynomials, some 40
-// operations, for any other exponent.
+// Registers: a sum, a square and the power's terms, for one vector of elements. Bound by the square root and
+// division of each vector (some 20 cycles). With other exponents it is bound by the power's polynomials, some
+// 40 operations.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -58,11 +58,11 @@ void cross_channel_run(const CrossChannelTask &task, const Prepared &prepared, s
 
 // Over a window
 
-/// Positions that a window covers along one axis.
+/// The positions that a window covers along one axis.
 struct CentredTaps {
     std::int64_t centre;
-    Range inside;               ///< of the source
-    std::int64_t before, after; ///< how many lie before and after it
+    Range inside;               ///< positions inside the source
+    std::int64_t before, after; ///< the number of positions before and after it
 
     MPSCNN_INLINE CentredTaps(const CentredAxis &axis, std::int64_t output, std::int64_t size)
         : centre(output + axis.offset) {
@@ -74,7 +74,7 @@ struct CentredTaps {
     }
 };
 
-/// Sum of term(value) over a window: value(i) at the positions inside, `low` and `high` outside.
+/// Sum term(value) over a window: value(i) at positions inside, `low` and `high` outside.
 template <class V, class Value, class Term>
 MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg low, typename V::reg high,
                                        Value value, Term term) {
@@ -85,14 +85,14 @@ MPSCNN_INLINE typename V::reg sum_taps(const CentredTaps &taps, typename V::reg 
     return sum;
 }
 
-/// Channels that are worked on at a time, so that the columns of a row stay in the cache.
+/// Return the number of channels of a block. The columns of a row then stay in the cache.
 template <class V> MPSCNN_INLINE std::int64_t channel_block(const WindowNormalizationTask &task) {
     constexpr std::int64_t most = 32;
     return min(most, round_up(task.source.channels, V::width));
 }
 
-/// A row of outputs and a block of channels. The windows of a row share their columns, of which `squares`
-/// holds the sums of the squares (spatial) or of the squared deviations from `means` (local contrast).
+/// A row of outputs and a block of channels. The windows of a row share their columns. `squares` holds the
+/// columns' sums of squares (spatial) or of squared deviations from `means` (local contrast).
 template <class V> struct WindowRow {
     using reg = typename V::reg;
 
@@ -127,7 +127,7 @@ template <class V> struct WindowRow {
                  }));
     }
 
-    /// Sum of term over the columns of a window.
+    /// Sum term over the columns of a window.
     template <class Term>
     MPSCNN_INLINE reg sum_columns(const CentredTaps &taps, const float *columns, std::int64_t c,
                                   Term term) const {
@@ -137,7 +137,7 @@ template <class V> struct WindowRow {
         return sum_taps<V>(taps, low, high, value, term);
     }
 
-    /// The element in the middle of a window.
+    /// Return the element in the middle of a window.
     MPSCNN_INLINE reg centre(std::int64_t row, std::int64_t x, std::int64_t c) const {
         const std::int64_t inside_row = clamped(row, 0, task.source.height - 1),
                            inside_x = clamped(x, 0, task.source.width - 1);
@@ -152,7 +152,8 @@ template <class V> struct WindowRow {
         auto spread = sum_columns(taps, squares, c, itself);
         if (task.kind == WindowNormalizationKind::local_contrast) {
             const auto mean = V::div(sum_columns(taps, means, c, itself), V::set1(kernel_width));
-            // The columns' deviations from their own means, and those of their means.
+            // Add the deviations of the columns' means from the window's mean. `squares` has the deviations
+            // within each column.
             const auto between = sum_columns(taps, means, c, [&](reg v) {
                 const auto away = V::sub(v, mean);
                 return V::mul(away, away);
@@ -171,7 +172,7 @@ template <class V> struct WindowRow {
         const CentredTaps rows(task.vertical, y, task.source.height),
             first(task.horizontal, 0, task.source.width),
             last(task.horizontal, task.destination.width - 1, task.source.width);
-        // At least one column: windows that lie outside may clamp to it.
+        // Keep at least one column: windows outside the source may clamp to it.
         const std::int64_t begin = min(first.inside.begin, task.source.width - 1),
                            end = max(last.inside.end, begin + 1);
         for (std::int64_t x = begin; x < end; ++x)
@@ -186,7 +187,7 @@ template <class V> struct WindowRow {
 };
 
 template <class V> WorkSplit window_normalization_split(const WindowNormalizationTask &task, int threads) {
-    constexpr std::int64_t least = 1 << 15; // positions read: some 5 microseconds
+    constexpr std::int64_t least = 1 << 15; // positions read, some 5 microseconds
     const View &to = task.destination;
     const std::int64_t taps =
         min(task.vertical.kernel, task.source.height) + min(task.horizontal.kernel, task.source.width) + 8;

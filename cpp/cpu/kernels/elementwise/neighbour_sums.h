@@ -1,6 +1,6 @@
 #pragma once
 
-// What normalizations by neighbouring channels and their gradients share.
+// Shared code of normalizations by neighbouring channels and of their gradients.
 
 #include "cpu/isa/simd_math.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -8,8 +8,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// base^-beta: 5 ulp. For the exponents that networks have roots and products, which cost far less than a
-/// power.
+/// Compute base^-beta, error 5 ulp. The exponents that networks use have formulas by roots and products,
+/// which cost far less than a power.
 template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg base, float beta) {
     const auto one = V::set1(1.0f);
     if (beta == 0.5f) return V::div(one, V::sqrt(base));
@@ -25,7 +25,7 @@ template <class V> MPSCNN_INLINE typename V::reg inverse_power(typename V::reg b
     return power<V>(base, -beta);
 }
 
-/// Where values of a pixel's channels lie in a worker's memory: zeros stand for channels that do not exist.
+/// The layout of a pixel's channel values in a worker's memory. Channels that do not exist are zero.
 template <class V> struct NeighbourLayout {
     std::int64_t before, channels, total;
 
@@ -33,13 +33,14 @@ template <class V> struct NeighbourLayout {
                                   std::int64_t pixel_channels)
         : before(neighbours_before), channels(round_up(pixel_channels, V::width)),
           total(before + channels + neighbours_after + 2 * V::width) {}
-    /// With the sums after them.
+    /// Return the bytes of the values and of the sums after them.
     MPSCNN_INLINE std::size_t bytes() const {
         return static_cast<std::size_t>(total + channels) * sizeof(float);
     }
 };
 
-/// value(channel, channels left) for each vector of a pixel's channels; lanes that are no channels are zero.
+/// Store value(channel, channels left) for each vector of a pixel's channels. Lanes without a channel are
+/// zero.
 template <class V, class Value>
 MPSCNN_INLINE void store_neighbours(std::int64_t channels, const NeighbourLayout<V> &layout, float *values,
                                     Value value) {
@@ -50,8 +51,8 @@ MPSCNN_INLINE void store_neighbours(std::int64_t channels, const NeighbourLayout
         V::store(values + i, V::zero());
 }
 
-/// sums[c] = values[c] + .. + values[c + length - 1]: sums of 1, 2, 4, ... neighbours, in place of the
-/// values, are added up as the binary digits of `length` say.
+/// Compute sums[c] = values[c] + .. + values[c + length - 1]. `values` becomes sums of 1, 2, 4, ...
+/// neighbours in place. The sums that match the binary digits of `length` are added up.
 template <class V>
 MPSCNN_INLINE void sum_neighbours(float *values, float *sums, std::int64_t length,
                                   const NeighbourLayout<V> &layout) {

@@ -1,9 +1,9 @@
-// Activation functions that other kernels call out of line: a call for some vectors at a time costs little
-// next to these functions, and every kernel's own code stays small.
+// Activation functions that other kernels call out of line. A call for several vectors costs little compared
+// with these functions, and the code of each kernel stays small.
 //
-// Registers: two vectors side by side, whose chains of dependent operations overlap; polynomials'
-// coefficients come from memory. Bound by arithmetic: some ten operations (hard sigmoid 3, tanh and
-// exponential about 20, a power about 40) for each vector.
+// Registers: two vectors at a time, whose chains of dependent operations overlap; coefficients of polynomials
+// come from memory. Bound by arithmetic: some ten operations for each vector (hard sigmoid 3, tanh and
+// exponential about 20, a power about 40).
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/kernel_math.h"
@@ -14,7 +14,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// values[i] = function(values[i]), by pairs of vectors; a last one without a partner is its own.
+/// Compute values[i] = function(values[i]) for pairs of vectors. A single last vector is paired with itself.
 template <class V, class Function>
 MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function function) {
     for (std::int64_t i = 0; i < count; i += 2 * V::width) {
@@ -25,7 +25,7 @@ MPSCNN_INLINE void replace_each(float *values, std::int64_t count, Function func
     }
 }
 
-/// values[i] = function(values[i]); `count` is a multiple of the register's width.
+/// Compute values[i] = function(values[i]); `count` is a multiple of the register's width.
 template <class Register> void neuron_apply(const Activation &activation, float *values, std::int64_t count) {
     using V = Twice<Register>;
     const auto a = V::set1(activation.a), b = V::set1(activation.b);
@@ -90,7 +90,7 @@ template <class Register> void neuron_apply(const Activation &activation, float 
         return replace([&](auto x) { return nearest_whole<V>(x); });
     case NeuronKind::erf:
         return replace([&](auto x) { return erf<V>(x); });
-    case NeuronKind::none: // kernels compute these themselves
+    case NeuronKind::none: // kernels compute these inline
     case NeuronKind::relu:
     case NeuronKind::linear:
     case NeuronKind::prelu:

@@ -1,8 +1,9 @@
-// Normalization by statistics of the data in three passes: moments of parts of an image, which are cut by the
-// image's size alone; their union (Chan, Golub and LeVeque 1979); scale and shift.
+// Normalization by statistics of the data in three passes: moments of parts of an image, combination of the
+// parts (Chan, Golub and LeVeque 1979), scale and shift. Only the image's size decides how it is cut into
+// parts.
 //
-// Registers: sums, sums of squares and means of four vectors of channels. Bound by memory or the caches: the
-// moments read each part twice, the second time from a cache, scale and shift reads and writes once.
+// Registers: sums, sums of squares and means of four vectors of channels. Bound by memory or the caches:
+// moments read each part twice, the second time from a cache; scale and shift read and write once.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/stream.h"
@@ -14,8 +15,9 @@ namespace {
 
 // Moments
 
-/// action(first pixel, how many) for pieces of a range of an image's pixels that lie in one row. Pieces are
-/// short: an error of a sum grows with the length of a piece plus the number of pieces, not their product.
+/// Call action(first pixel, number of pixels) for pieces of a range of an image's pixels. A piece lies in one
+/// row. Pieces are short: a sum's error grows with the length of a piece plus the number of pieces, not with
+/// their product.
 template <class Action>
 MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Range pixels, Action action) {
     constexpr std::int64_t longest = 64;
@@ -27,7 +29,7 @@ MPSCNN_INLINE void for_each_piece(const ConstView &view, std::int64_t image, Ran
     }
 }
 
-/// Adds term(sums of the piece, x) up over the pixels of a part for `count` vectors of channels.
+/// Add up term(sums of the piece, x) over the pixels of a part for `count` vectors of channels.
 template <class V, int count, bool partial, int kinds, class Term>
 MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pixels, std::int64_t channel,
                             typename V::reg (&sums)[kinds][count], Term term) {
@@ -52,8 +54,8 @@ MPSCNN_INLINE void sum_part(const ConstView &from, std::int64_t image, Range pix
     });
 }
 
-/// Moments of a part for `count` vectors of channels: the mean first, then the deviations from it, which also
-/// show what rounding took from the mean.
+/// Compute the moments of a part for `count` vectors of channels: first the mean, then the deviations from
+/// it. The deviations also give the rounding error of the mean.
 template <class V, int count, bool partial>
 __attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_t image, std::int64_t part,
                                             Range pixels, std::int64_t channel) {
@@ -75,7 +77,7 @@ __attribute__((noinline)) void part_moments(const MomentsTask &task, std::int64_
     for (int v = 0; v < count; ++v) {
         const std::int64_t at = channel + v * V::width, writable = to.writable_channels - at;
         const auto rest = V::div(deviations[0][v], size);
-        // About mean + rest instead of mean.
+        // Correct the squares: they are relative to mean + rest instead of mean.
         const auto squares = V::max(V::zero(), V::sub(deviations[1][v], V::mul(deviations[0][v], rest)));
         store_lanes<V>(pixel_at(to, image, part, moments_mean) + at, mean[0][v], writable);
         store_lanes<V>(pixel_at(to, image, part, moments_rest) + at, rest, writable);
@@ -106,7 +108,7 @@ void moments_run(const MomentsTask &task, const Prepared &, std::int64_t begin, 
 
 // Statistics
 
-/// Mean (first + rest) and variance of one vector of channels over the parts of the images [images).
+/// Compute mean (first + rest) and variance of one vector of channels over the parts of the images [images).
 template <class V>
 MPSCNN_INLINE void unite_parts(const StatisticsTask &task, Range images, std::int64_t channel,
                                typename V::reg &first, typename V::reg &rest, typename V::reg &variance) {
@@ -138,7 +140,7 @@ MPSCNN_INLINE void unite_parts(const StatisticsTask &task, Range images, std::in
     variance = V::div(variance, total);
 }
 
-/// Gives all channels of a group the mean and variance of the group, in place.
+/// Set the mean and variance of all channels of a group to those of the group, in place.
 inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     float *means = pixel_at(to, image, statistics_mean, 0),
           *variances = pixel_at(to, image, statistics_variance, 0),
@@ -160,13 +162,13 @@ inline void unite_channels(const View &to, std::int64_t image, Range channels) {
     }
 }
 
-/// Whether sums of float squares say how far the elements of a channel lie apart.
+/// Return true if float squares are precise enough for a channel's variance.
 inline bool is_in_range(const StatisticsTask &task, std::int64_t image, std::int64_t channel) {
     const float square = pixel_at(task.destination, image, statistics_variance, 0)[channel] + task.epsilon;
     return square >= 1e-30f && square < __builtin_inff();
 }
 
-/// The statistics of some channels together, from the image itself and in double.
+/// Compute the common statistics of some channels in double, from the image itself.
 __attribute__((noinline)) inline void measure_channels(const StatisticsTask &task, std::int64_t image,
                                                        Range channels) {
     const ConstView &from = task.second;
@@ -181,7 +183,7 @@ __attribute__((noinline)) inline void measure_channels(const StatisticsTask &tas
     };
     const double mean = sum([](double x) { return x; });
     const double variance = sum([mean](double x) { return (x - mean) * (x - mean); });
-    // The power of two below the deviation, and its inverse.
+    // The largest power of two that is not above the deviation, and its inverse.
     constexpr std::uint64_t exponent_bits = 0x7ff0000000000000;
     const auto bits = __builtin_bit_cast(std::uint64_t, __builtin_sqrt(variance)) & exponent_bits;
     const double below = __builtin_bit_cast(double, bits);
@@ -197,7 +199,7 @@ __attribute__((noinline)) inline void measure_channels(const StatisticsTask &tas
 }
 
 template <class V> WorkSplit statistics_split(const StatisticsTask &task, int threads) {
-    constexpr std::int64_t least = 1 << 13; // floats read: some microseconds
+    constexpr std::int64_t least = 1 << 13; // floats read, some microseconds
     const ConstView &from = task.source;
     const std::int64_t vectors = task.groups > 0 ? 1 : divide_up(from.channels, V::width);
     return split_work(task.destination.batch, 1, vectors,
@@ -244,7 +246,7 @@ void statistics_run(const StatisticsTask &task, const Prepared &prepared, std::i
 
 // Normalization
 
-/// Floats of each of the three arrays that a worker prepares.
+/// Return the number of floats of each of the three arrays that a worker prepares.
 template <class V> std::int64_t prepared_channels(const NormalizationTask &task) {
     return round_up(task.destination.channels, V::width);
 }
@@ -255,7 +257,7 @@ template <class V> Prepared normalization_prepare(const NormalizationTask &task,
                          static_cast<std::size_t>(3 * prepared_channels<V>(task)) * sizeof(float));
 }
 
-/// (x - mean) * scale + shift for one image; the arrays have whole vectors.
+/// Computes (x - mean) * scale + shift for one image. The arrays have whole vectors.
 template <class V> struct ImageNormalization {
     float *mean, *scale, *shift;
 

@@ -1,6 +1,6 @@
 #pragma once
 
-// Sums of vectors whose bits do not depend on how work is cut, and that many terms do not make inexact.
+// Sums of vectors whose bits do not depend on how work is cut, and which stay accurate with many terms.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -8,10 +8,10 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Terms that are added in float32.
+/// The number of terms of a piece, which is added in float32.
 constexpr std::int64_t sum_piece = 128;
 
-/// `count` sums for each lane: pieces in float32, which are added in double.
+/// `count` sums for each lane. Pieces are added in float32, and their sums in double.
 template <class V, int count> class PieceSums {
 public:
     using Reg = typename V::reg;
@@ -19,7 +19,7 @@ public:
     MPSCNN_INLINE PieceSums() {
         for (auto &sum : sums_) sum = V::zero();
     }
-    /// One term of each sum: join(index, sum so far) is the sum with it.
+    /// Add one term to each sum: join(index, sum so far) returns the new sum.
     template <class Join> MPSCNN_INLINE void add_by(Join join) {
         for (int i = 0; i < count; ++i) sums_[i] = join(i, sums_[i]);
         if (++added_ == sum_piece) settle();
@@ -27,12 +27,12 @@ public:
     MPSCNN_INLINE void add(const Reg (&terms)[count]) {
         add_by([&](int i, Reg sum) { return V::add(sum, terms[i]); });
     }
-    /// Of each lane; those of the next sums follow.
+    /// Return the totals of sum `index`, one for each lane. The totals of the next sums follow in memory.
     MPSCNN_INLINE const double *totals(int index = 0) {
         settle();
         return totals_ + index * V::width;
     }
-    /// Of all lanes.
+    /// Return the total of sum `index` over all lanes.
     MPSCNN_INLINE double total(int index) {
         const double *lanes = totals(index);
         double sum = 0;

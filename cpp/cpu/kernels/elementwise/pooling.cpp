@@ -1,8 +1,9 @@
-// Maximum, average and L2 pooling. Windows are cut at the border of the source, so that no tap lies outside.
+// Maximum, average and L2 pooling. Windows are clipped at the border of the source, so that no tap lies
+// outside.
 //
-// Registers: the states of pooling_reduction.h for several vectors of channels, which need not wait for each
-// other. Bound by loads, one for each tap and vector: windows that overlap read L1 again.
-// Limited by: few channels, which leave lanes empty, and sources that come from memory.
+// Registers: the states of pooling_reduction.h for several vectors of channels, which are independent. Bound
+// by loads, one for each tap and vector; overlapping windows read L1 again. Few channels make it slower,
+// since they leave lanes empty, and so do sources that come from memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -13,7 +14,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Where an output pixel's taps are, and where its result goes.
+/// The addresses of an output pixel's taps and of its result.
 struct PoolingWindow {
     const float *image;
     const PoolingTaps *vertical, *horizontal;
@@ -21,7 +22,7 @@ struct PoolingWindow {
     const float *residual; ///< null without one
 };
 
-/// Adds one row of the window to `count` vectors of channels.
+/// Add one row of the window to `count` vectors of channels.
 template <class V, bool partial, class Reduction, int count>
 MPSCNN_INLINE void pool_row(const PoolingTask &task, const PoolingWindow &window, const float *row,
                             std::int64_t left, std::int64_t times, Reduction (&states)[count]) {
@@ -39,7 +40,7 @@ MPSCNN_INLINE void pool_row(const PoolingTask &task, const PoolingWindow &window
     for (int v = 0; v < count; ++v) states[v].end_row(times);
 }
 
-/// `count` channel vectors of one output pixel.
+/// Compute `count` channel vectors of one output pixel.
 template <class V, bool partial, class Reduction, int count>
 __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const PoolingWindow &window,
                                             std::int64_t channel) {
@@ -66,7 +67,7 @@ __attribute__((noinline)) void pool_vectors(const PoolingTask &task, const Pooli
                 : V::store(window.result + channel + v * V::width, results[0][v]);
 }
 
-/// Channel vectors [vectors) of a row of output pixels.
+/// Compute channel vectors [vectors) of a row of output pixels.
 template <class V, class Reduction>
 void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const PoolingTaps *columns,
                      std::int64_t image, std::int64_t y, Range vectors) {
@@ -88,14 +89,15 @@ void pool_output_row(const PoolingTask &task, const PoolingTaps &vertical, const
     }
 }
 
-/// Finds NaN in source rows, each of which is looked at once although several windows read it: maxima of rows
-/// without are cheaper.
+/// Searches source rows for NaN. Each row is searched only once, even if several windows read it. Maxima of
+/// rows without NaN are cheaper.
 template <class V> class NanSearch {
 public:
     MPSCNN_INLINE NanSearch(const PoolingTask &task, std::int64_t image, Range vectors)
         : from_(task.source), image_(image), vectors_(vectors) {}
 
-    /// Whether rows of the range may hold one; neither end may lie before an earlier range's.
+    /// Return true if rows of the range may have a NaN. From call to call, neither end of the range may
+    /// decrease.
     MPSCNN_INLINE bool found_in(Range rows) {
         for (seen_ = max(seen_, rows.begin); seen_ < rows.end; ++seen_)
             if (row_has_nan(seen_)) last_ = seen_;
@@ -112,7 +114,7 @@ private:
         return false;
     }
 
-    /// Infinities count as NaN here, since x - x is zero for numbers only.
+    /// Infinities count as NaN here, since x - x is zero only for finite numbers.
     static MPSCNN_INLINE bool has_nan(const float *values, std::int64_t count) {
         constexpr int block = 4;
         typename V::reg sums[block];
@@ -139,7 +141,7 @@ private:
 
 template <class V> WorkSplit pooling_split(const PoolingTask &task, int threads) {
     const View &to = task.destination;
-    constexpr std::int64_t least = 1 << 15; // taps: some 5 microseconds
+    constexpr std::int64_t least = 1 << 15; // taps, some 5 microseconds
     const std::int64_t taps =
         min(task.vertical.kernel, task.source.height) * min(task.horizontal.kernel, task.source.width);
     return split_work(to.batch, to.height, divide_up(to.channels, V::width),

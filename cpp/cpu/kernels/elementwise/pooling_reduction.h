@@ -1,9 +1,10 @@
 #pragma once
 
-// How a pooling's taps become one value: a state of registers for each vector of channels.
+// How the taps of a pooling window are reduced to one value. The state is some registers for each vector of
+// channels.
 //
-// start(initial): before the first tap, maxima from `initial` on. add(x, times): a tap that is read `times`
-// times. end_row(times): the row of taps so far is read `times` times.
+// start(initial) is called before the first tap; maxima start with `initial`. add(x, times) adds a tap that
+// counts `times` times. end_row(times) ends a row of taps that counts `times` times.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/simd.h"
@@ -11,7 +12,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Of numbers none of which is NaN.
+/// The maximum of numbers that are not NaN.
 template <class V> struct Maximum {
     typename V::reg best;
 
@@ -22,7 +23,7 @@ template <class V> struct Maximum {
 };
 
 template <class V> struct MaximumOrNan {
-    typename V::reg best, nan; ///< zero, or NaN from the first one on: adding keeps it, a maximum would not
+    typename V::reg best, nan; ///< zero, or NaN after the first NaN: a sum keeps it, a maximum would not
 
     MPSCNN_INLINE void start(float initial) {
         best = V::set1(initial);
@@ -38,8 +39,8 @@ template <class V> struct MaximumOrNan {
     }
 };
 
-/// Rows are summed on their own first: the rounding error of a large window then grows with its height plus
-/// its width, not with their product.
+/// The mean. Each row is summed separately first, so that the rounding error of a large window grows with its
+/// height plus its width, not with their product.
 template <class V> struct Mean {
     typename V::reg row, total;
 

@@ -1,18 +1,18 @@
 #pragma once
 
-// Which source pixels a pooling window reads.
+// The source pixels that a pooling window reads.
 
 #include "cpu/kernels/movement/window_taps.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// Taps of one output position along one axis.
+/// The taps of one output position along one axis.
 struct PoolingTaps {
     std::int64_t first, count;          ///< taps inside the source, a dilation apart
-    std::int64_t before = 0, after = 0; ///< taps that read the first and the last source position instead
-    std::int64_t counted;               ///< by an average
-    bool outside;                       ///< some tap is not inside
+    std::int64_t before = 0, after = 0; ///< taps that read the first or the last source position instead
+    std::int64_t counted;               ///< taps that an average counts
+    bool outside;                       ///< true: some tap is outside the source
 
     MPSCNN_INLINE PoolingTaps(const WindowAxis &window, std::int64_t output, std::int64_t size,
                               std::int64_t counted_before, std::int64_t counted_after, bool clamps) {
@@ -24,9 +24,8 @@ struct PoolingTaps {
         outside = count < window.kernel;
     }
 
-    /// Source positions among which are all that the window reads. Neither end ever moves back from one
-    /// output position to the next, which the first and the last tap themselves do where dilation exceeds the
-    /// stride.
+    /// Return source positions that include all that the window reads. Neither end decreases from one output
+    /// position to the next. The first and the last tap themselves can, if the dilation exceeds the stride.
     static MPSCNN_INLINE Range reach(const WindowAxis &window, std::int64_t output, std::int64_t size) {
         const std::int64_t start = window_begin(window, output);
         const std::int64_t last = start + (window.kernel - 1) * window.dilation;

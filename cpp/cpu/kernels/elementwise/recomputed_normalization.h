@@ -1,19 +1,19 @@
 #pragma once
 
-// What a batch normalization and the activation after it made, of what they read: gradients need not keep
-// it.
+// Recomputes the result of a batch normalization and the activation after it from the normalization's source.
+// Training then need not keep that result for gradients.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 
 namespace mpscnn::cpu {
 namespace {
 
-/// By which a vector of channels is multiplied, after the mean was subtracted, and what is added: the forward
-/// pass's bits.
+/// The factor and summand of a vector of channels, which are applied after the mean is subtracted. They have
+/// the same bits as in the forward pass.
 template <class V> struct ScaleAndShift {
     typename V::reg scale, shift;
 
-    /// Without `gamma` and `beta` they are 1 and 0. The variance is that of the source times `factor`.
+    /// Without `gamma` and `beta` these are 1 and 0. The variance is that of the source times `factor`.
     MPSCNN_INLINE ScaleAndShift(const ConstView &statistics, std::int64_t image, float epsilon,
                                 const float *gamma, const float *beta, std::int64_t channel,
                                 std::int64_t left, typename V::reg factor = V::set1(1.0f)) {
@@ -31,10 +31,10 @@ template <class V> struct ScaleAndShift {
                         normalization.has_beta ? normalization.beta.data : nullptr, channel, left) {}
 };
 
-/// Copies a tensor's pixels as they are after the normalization.
+/// Copies normalized pixels of a tensor.
 template <class V> class NormalizedCopy {
 public:
-    /// Of the memory that it is given: any vector of channels can be read, wherever it begins.
+    /// Return the floats of memory that the copy needs. Vectors may be read from any channel on.
     static std::int64_t floats(std::int64_t channels) { return 3 * pitch(channels); }
 
     template <class TaskType>
@@ -52,7 +52,7 @@ public:
         }
     }
 
-    /// `count` channels of a pixel, `channel` the first.
+    /// Copy `count` channels of a pixel from `channel` on.
     MPSCNN_INLINE void operator()(const float *from, float *to, std::int64_t channel,
                                   std::int64_t count) const {
         for (std::int64_t c = 0; c < count; c += V::width) {

@@ -1,9 +1,10 @@
-// Reductions of one axis. Spreads and sums of exponentials take several passes. Sums are taken in pieces, so
-// that their error grows with the length of a piece plus the number of pieces, not with their product.
+// Reductions of one axis. Variances, deviations and sums of exponentials take several passes. Sums are taken
+// in pieces, so that their error grows with the length of a piece plus the number of pieces, not with their
+// product.
 //
-// Registers: four sums or maxima, which need not wait for each other; over channels, one vector for each of
-// as many pixels as there are lanes, whose lanes are then added up all together. Bound by memory, 4 bytes for
-// each element, or by loads where the source is cached.
+// Registers: four independent sums or maxima. A reduction over channels has one vector for each of V::width
+// pixels, and adds up the lanes of all of them together. Bound by memory, 4 bytes for each element, or by
+// loads if the source is cached.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -20,7 +21,8 @@ constexpr std::int64_t longest_piece = 64;
 
 // Along rows and columns of pixels
 
-/// Largest of `count` vectors `step` apart for each of `vectors` vectors of channels; of `-x` for a minimum.
+/// Compute the maximum of `count` vectors `step` apart, for each of `vectors` vectors of channels. For a
+/// minimum it is the maximum of -x.
 template <class V, int vectors, bool partial>
 MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::int64_t count,
                                      std::int64_t left, float sign, typename V::reg (&results)[vectors]) {
@@ -40,7 +42,7 @@ MPSCNN_INLINE void maximum_of_pixels(const float *at, std::ptrdiff_t step, std::
     for (int v = 0; v < vectors; ++v) results[v] = V::add(V::mul(results[v], V::set1(sign)), nan[v]);
 }
 
-/// What elements are folded with. Some compare each element with a pivot, which an earlier pass found;
+/// How elements are folded. Some folds compare each element with a pivot, which an earlier pass found.
 /// `missing` is an element that changes nothing.
 template <class V> struct Sum {
     static constexpr float neutral = 0.0f;
@@ -102,14 +104,14 @@ MPSCNN_INLINE void fold_pixels(const float *at, std::ptrdiff_t step, std::int64_
     }
 }
 
-/// What a sum, a product or a sum of squares means.
+/// Return the result of a reduction from its folded sum, product or sum of squares.
 template <class V> MPSCNN_INLINE typename V::reg finished(const ReductionTask &task, typename V::reg folded) {
     if (task.kind == ReductionKind::l2_norm) return V::sqrt(folded);
     if (task.kind == ReductionKind::product || task.kind == ReductionKind::sum_of_squares) return folded;
     return V::div(V::mul(folded, V::set1(task.factor)), V::set1(task.divisor));
 }
 
-/// The variance or deviation, from the sums of the deviations from a rounded mean and of their squares.
+/// Return the variance or deviation from two sums: the deviations from a rounded mean, and their squares.
 template <class V>
 MPSCNN_INLINE typename V::reg spread_of(const ReductionTask &task, typename V::reg deviations,
                                         typename V::reg squares) {
@@ -119,20 +121,21 @@ MPSCNN_INLINE typename V::reg spread_of(const ReductionTask &task, typename V::r
     return task.kind == ReductionKind::deviation ? V::sqrt(scaled) : scaled;
 }
 
-/// The logarithm of a sum of exponentials, from the largest element and the sum of the others' ratios to it.
+/// Return the logarithm of a sum of exponentials. It is computed from the largest element and the sum of the
+/// ratios of the others to it.
 template <class V>
 MPSCNN_INLINE typename V::reg log_sum(typename V::reg largest, typename V::reg exponentials) {
     const auto result = V::add(largest, scaled_logarithm<V>(exponentials, 1.0f, 0.0f));
     return V::select(V::less(V::set1(0x1.fffffep127f), absolute<V>(largest)), largest, result);
 }
 
-/// Whether float holds the squares of a norm: if not, double does.
+/// Return true if float is precise enough for the squares of a norm. Otherwise double is used.
 MPSCNN_INLINE bool is_in_range(float norm) { return norm >= 1e-15f && norm < __builtin_inff(); }
 MPSCNN_INLINE bool takes_root(const ReductionTask &task) {
     return task.kind == ReductionKind::l2_norm || task.kind == ReductionKind::deviation;
 }
 
-/// A norm or deviation of `count` elements, computed in double.
+/// Compute a norm or deviation of `count` elements in double.
 __attribute__((noinline)) inline float wide_norm(const ReductionTask &task, const float *at,
                                                  std::ptrdiff_t step, std::int64_t count) {
     double mean = 0.0, squares = 0.0;
@@ -149,7 +152,7 @@ __attribute__((noinline)) inline float wide_norm(const ReductionTask &task, cons
     return static_cast<float>(__builtin_sqrt(squares));
 }
 
-/// Computes the lanes again whose norms are beyond what float squares say; norm(lane) does.
+/// Recompute the lanes whose norms are out of range for float squares by norm(lane).
 template <class V, class Norm>
 MPSCNN_INLINE typename V::reg with_wide_norms(typename V::reg norms, std::int64_t lanes, Norm norm) {
     float each[V::width];
@@ -162,7 +165,7 @@ MPSCNN_INLINE typename V::reg with_wide_norms(typename V::reg norms, std::int64_
     return V::load(each);
 }
 
-/// `vectors` vectors of channels of one output pixel.
+/// Compute `vectors` vectors of channels of one output pixel.
 template <class V, int vectors, bool partial>
 __attribute__((noinline)) void reduce_pixels(const ReductionTask &task, const float *at, float *out,
                                              std::int64_t channel) {
@@ -229,7 +232,7 @@ template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, c
     constexpr int block = 4;
     const bool down = task.axis == ReductionAxis::height;
     const std::int64_t whole = min(item.vectors.end, task.source.channels / V::width);
-    // `rows` are the output pixels of an image: one row or one column.
+    // `rows` are the output pixels of an image, which are one row or one column.
     for (std::int64_t pixel = item.rows.begin; pixel < item.rows.end; ++pixel) {
         const std::int64_t y = down ? 0 : pixel, x = down ? pixel : 0;
         const float *at = pixel_at(task.source, item.image, y, x);
@@ -245,8 +248,7 @@ template <class V> MPSCNN_INLINE void reduce_pixels(const ReductionTask &task, c
 
 // Over the channels of a pixel
 
-/// The largest of sign * x in each lane, and 0 or NaN for a NaN; in several maxima, which need not wait for
-/// each other.
+/// The largest sign * x in each lane, and 0 or NaN for a NaN. Several maxima are independent of each other.
 template <class V> struct ChannelMaxima {
     typename V::reg highest = V::set1(-__builtin_inff()), nan = V::zero();
 
@@ -275,7 +277,7 @@ template <class V> struct ChannelMaxima {
     }
 };
 
-/// In several sums (products), which need not wait for each other.
+/// Fold the channels of a pixel in several independent sums or products.
 template <class V, class Fold>
 MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t channels, float pivot) {
     constexpr int blocks = 2, step = blocks * common_sums;
@@ -302,7 +304,7 @@ MPSCNN_INLINE typename V::reg fold_channels(const float *from, std::int64_t chan
     return total.folded(Fold::join);
 }
 
-/// As many pixels of a row as a vector has lanes, or less.
+/// At most one vector of pixels of a row.
 template <class V> struct ReductionTile {
     const float *from;
     std::ptrdiff_t stride;
@@ -311,7 +313,7 @@ template <class V> struct ReductionTile {
     const float *pixel(std::int64_t i) const { return from + i * stride; }
 };
 
-/// For each pixel, in its lane, what folding the lanes of parts(pixel) gives.
+/// Fold the lanes of parts(pixel) for each pixel; the result is in the pixel's lane.
 template <class V, class Fold, class Parts>
 MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts parts) {
     typename V::reg each[V::width];
@@ -320,7 +322,7 @@ MPSCNN_INLINE typename V::reg fold_each(const ReductionTile<V> &tile, Parts part
     return each[0];
 }
 
-/// `pivots` has one number for each pixel; null: the fold takes none.
+/// Fold the channels of each pixel. `pivots` has one number for each pixel; null if the fold needs none.
 template <class V, class Fold>
 MPSCNN_INLINE typename V::reg fold_channels_of_each(const ReductionTile<V> &tile,
                                                     const float *pivots = nullptr) {
@@ -349,7 +351,7 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_each(const ReductionTil
                   }));
 }
 
-/// Stores the only channel of pixels side by side.
+/// Store the only channel of consecutive pixels.
 template <class V>
 MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t pixels,
                                  typename V::reg values, bool round_to_half) {
@@ -360,8 +362,8 @@ MPSCNN_INLINE void store_channel(float *out, std::ptrdiff_t stride, std::int64_t
     for (std::int64_t i = 0; i < pixels; ++i) out[i * stride] = lanes[i];
 }
 
-/// Reduces the pixels of the items: result(tile, image, y, x) has a lane for each pixel of a tile, which
-/// begins at (y, x). `join`: rows that follow each other without a gap may be taken as one.
+/// Reduce the pixels of the items: result(tile, image, y, x) returns one lane for each pixel of a tile that
+/// begins at (y, x). With `join`, rows without gaps may be treated as one.
 template <class V, class Result>
 MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool round_to_half,
                                 const WorkSplit &split, std::int64_t begin, std::int64_t end, bool join,
@@ -386,7 +388,7 @@ MPSCNN_INLINE void reduce_tiles(const ConstView &from, const View &to, bool roun
 
 MPSCNN_INLINE WorkSplit split_source(const ConstView &from, std::int64_t rows, std::int64_t vectors,
                                      int threads) {
-    constexpr std::int64_t least = 1 << 14; // elements: some 4 microseconds
+    constexpr std::int64_t least = 1 << 14; // elements, some 4 microseconds
     const std::int64_t elements = from.batch * from.height * from.width * from.channels;
     return split_work(from.batch, rows, vectors, elements, least, threads);
 }
@@ -398,7 +400,7 @@ template <class V> WorkSplit reduction_split(const ReductionTask &task, int thre
     return split_source(from, pixels, divide_up(from.channels, V::width), threads);
 }
 
-/// The variance or deviation of each pixel's channels.
+/// Compute the variance or deviation of each pixel's channels.
 template <class V>
 MPSCNN_INLINE typename V::reg spread_each(const ReductionTask &task, const ReductionTile<V> &tile) {
     float means[V::width];
@@ -415,7 +417,7 @@ template <class V> MPSCNN_INLINE typename V::reg log_sum_each(const ReductionTil
     return log_sum<V>(pivots, fold_channels_of_each<V, Exponentials<V>>(tile, largest));
 }
 
-/// `norms` with those of the pixels that need double.
+/// Return `norms`, where pixels that need double are recomputed.
 template <class V>
 MPSCNN_INLINE typename V::reg with_wide_norms(const ReductionTask &task, const ReductionTile<V> &tile,
                                               typename V::reg norms) {
@@ -472,7 +474,7 @@ void reduction_run(const ReductionTask &task, const Prepared &prepared, std::int
     }
 }
 
-// The place of an extreme
+// Argmax and argmin
 
 inline std::int64_t first_nan(const float *from, std::int64_t channels) {
     std::int64_t c = 0;
@@ -480,7 +482,7 @@ inline std::int64_t first_nan(const float *from, std::int64_t channels) {
     return c;
 }
 
-/// In each lane the largest value so far and the first channel that holds it.
+/// The largest value so far in each lane and the first channel that holds it.
 template <class V> struct Extreme {
     typename V::reg value, place;
 };
@@ -489,14 +491,14 @@ template <class V, int size, bool higher> MPSCNN_INLINE Extreme<V> lane_halves(E
     return {lane_halves<V, size, higher>(a.value, b.value), lane_halves<V, size, higher>(a.place, b.place)};
 }
 
-/// The better one in each lane; of equal ones the first.
+/// Return the larger one in each lane; if equal, the one with the smaller channel.
 template <class V> MPSCNN_INLINE Extreme<V> better(Extreme<V> a, Extreme<V> b) {
     const auto is_less = V::less(a.value, b.value), is_greater = V::less(b.value, a.value);
     const auto first = V::select(is_greater, a.place, V::min(a.place, b.place));
     return {V::select(is_less, b.value, a.value), V::select(is_less, b.place, first)};
 }
 
-/// Of sign * x; NaN are added to `nan`.
+/// Find the largest sign * x of the channels of a pixel, in each lane. NaN are added to `nan`.
 template <class V>
 MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t channels, float sign,
                                               typename V::reg &nan) {
@@ -518,7 +520,7 @@ MPSCNN_INLINE Extreme<V> extremes_of_channels(const float *from, std::int64_t ch
     return best;
 }
 
-/// For each pixel, in its lane, the first channel that holds the largest value of sign * x, or the first NaN.
+/// Return for each pixel, in its lane, the first channel with the largest sign * x, or the first NaN.
 template <class V> MPSCNN_INLINE typename V::reg argument_each(const ReductionTile<V> &tile, float sign) {
     Extreme<V> best[V::width];
     auto nan = V::zero();
@@ -553,7 +555,7 @@ void argument_run(const ArgumentTask &task, const Prepared &prepared, std::int64
 
 // Weighted sums
 
-/// In the lanes the sum of products, and the number of weights that are not zero.
+/// Add in each lane the products, and the number of weights that are not zero.
 template <class V>
 MPSCNN_INLINE void add_weighted(const float *from, const float *weights, std::int64_t channels,
                                 typename V::reg &all, typename V::reg &count) {

@@ -1,10 +1,10 @@
-// Correlation of plain signals. An output is one sum over the taps in their order, wherever it lies: the
-// vectors in the middle and the single samples near the border give the same bits.
+// Correlation of plain signals. An output is one sum over the taps in order, at every position. Vectors in
+// the middle and single samples near the border give the same bits.
 //
-// Registers: eight vectors of outputs and one tap for all lanes; for up to seven taps in one row the taps
-// stay in registers and four vectors of outputs follow each other. Bound by loads: each FMA reads
-// its samples, not aligned, so every second one crosses a line of the cache with vectors of half a line and
-// every one with whole lines.
+// Registers: eight vectors of outputs and one tap that is broadcast. With up to seven taps in one row, the
+// taps stay in registers and there are four vectors of outputs. Bound by loads: each FMA reads unaligned
+// samples. Every second load crosses a cache line if vectors are half a line wide, and every load if they are
+// a whole line.
 
 #include "cpu/kernels/tasks/signal.h"
 #include "cpu/isa/instance.h"
@@ -14,7 +14,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// a * b + c as the vectors compute it.
+/// Compute a * b + c as the vectors do.
 template <class S, class T> MPSCNN_INLINE T multiply_add(T a, T b, T c) {
     if constexpr (!S::has_fma)
         return a * b + c;
@@ -24,7 +24,7 @@ template <class S, class T> MPSCNN_INLINE T multiply_add(T a, T b, T c) {
         return __builtin_fma(a, b, c);
 }
 
-/// The source row that tap row `i` of output row `y` reads; null where there is none.
+/// Return the source row that tap row `i` of output row `y` reads; null if there is none.
 template <class T>
 MPSCNN_INLINE const T *source_row(const SignalTask<T> &task, std::int64_t y, std::int64_t i) {
     std::int64_t row = y + i - task.top;
@@ -35,7 +35,7 @@ MPSCNN_INLINE const T *source_row(const SignalTask<T> &task, std::int64_t y, std
     return task.source + row * task.row_stride;
 }
 
-/// One output whose window reaches over the border.
+/// Compute one output whose window reaches over the border.
 template <class S, class T> T border_sample(const SignalTask<T> &task, std::int64_t y, std::int64_t x) {
     T sum = 0;
     const std::int64_t start = x - task.left;
@@ -52,7 +52,7 @@ template <class S, class T> T border_sample(const SignalTask<T> &task, std::int6
     return sum;
 }
 
-/// `Count` vectors of outputs whose windows do not reach over the left or right border.
+/// Compute `Count` vectors of outputs whose windows do not reach over the left or right border.
 template <class S, int Count, class T>
 MPSCNN_INLINE void inner_block(const SignalTask<T> &task, std::int64_t y, std::int64_t x, T *destination) {
     typename S::reg sums[Count];
@@ -73,7 +73,7 @@ MPSCNN_INLINE void inner_block(const SignalTask<T> &task, std::int64_t y, std::i
     for (int v = 0; v < Count; ++v) S::store(destination + x + v * S::width, sums[v]);
 }
 
-/// The same for a kernel of one row with `Taps` taps, which stay in registers. Returns how far it came.
+/// Do the same for a kernel of one row with `Taps` taps, which stay in registers. Return the next output.
 template <class S, int Taps, class T>
 std::int64_t inner_row(const SignalTask<T> &task, std::int64_t y, Range inner, T *destination) {
     constexpr int block = 4;

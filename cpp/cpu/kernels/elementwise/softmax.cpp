@@ -1,11 +1,11 @@
-// Softmax over the channels of each pixel, e^(x - maximum) / sum of these, and its logarithm.
+// Softmax over the channels of each pixel, e^(x - maximum) / sum of exponentials, and its logarithm.
 //
-// As many pixels at a time as there are lanes: maxima, sums and logarithms of single pixels would each wait
+// One vector of pixels is computed at a time: with single pixels, maxima, sums and logarithms would each wait
 // for the one before. The exponentials stay in scratch between the passes.
 //
 // Registers: one vector of channels and the exponential's terms; the constants come from memory. Bound by
 // arithmetic: the exponential takes some 15 operations for each vector, the rest is two loads and a store.
-// Limited by: few channels, which leave lanes of a pixel's vector empty.
+// Few channels make it slower, since they leave lanes of a pixel's vector empty.
 
 #include "cpu/isa/common_sums.h"
 #include "cpu/isa/instance.h"
@@ -19,8 +19,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Pixels of a row that take each step together, at most as many as a vector has lanes: one pixel's maximum,
-/// sum and logarithm would have to wait for each other.
+/// At most one vector of pixels of a row, which take each step together. With one pixel, maximum, sum and
+/// logarithm would wait for each other.
 struct SoftmaxBlock {
     const float *from;
     float *to;
@@ -29,8 +29,8 @@ struct SoftmaxBlock {
     float *values; ///< scratch: whole vectors for each pixel
 };
 
-/// The largest of each pixel's channels, in its lane. A NaN need not be found here: it comes back in its own
-/// exponential, hence in the sum and everywhere.
+/// Return the largest channel of each pixel, in its lane. NaN may be lost here: it is also in its own
+/// exponential, and so in the sum and in all results.
 template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBlock &block) {
     const auto lowest = V::set1(-__builtin_inff());
     const std::int64_t whole = block.channels / V::width * V::width, left = block.channels - whole;
@@ -50,8 +50,8 @@ template <class V> MPSCNN_INLINE typename V::reg maximum_of_each(const SoftmaxBl
     return maxima[0];
 }
 
-/// Each pixel's sum of the exponentials of x - maximum, in its lane. The differences (`logarithm`) or their
-/// exponentials become the scratch values.
+/// Return each pixel's sum of the exponentials of x - maximum, in its lane. The scratch values are set to the
+/// differences (`logarithm`) or to their exponentials.
 template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponentials(const SoftmaxBlock &block) {
     alignas(64) float maxima[V::width];
     V::store(maxima, maximum_of_each<V>(block));
@@ -73,7 +73,8 @@ template <class V, bool logarithm> MPSCNN_INLINE typename V::reg sum_exponential
                 auto &part = sum.of_element(c);
                 part = V::add(part, store_power(V::sub(V::load(from + c), maximum)));
             }
-            // Lanes without a channel hold something whose exponential is not subnormal, which would be slow.
+            // Lanes without a channel hold a value whose exponential is not subnormal, since subnormal
+            // results are slow.
             if (left > 0) {
                 const auto difference = V::sub(V::load_partial(from + whole, left), maximum);
                 auto &part = sum.of_element(whole);
@@ -108,7 +109,7 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
             }
         }
     };
-    // Where pixels lie side by side a whole vector may reach into the next ones, which are written after it.
+    // If pixels are adjacent, a whole vector may reach into the next pixels, which are written later.
     const std::int64_t reached = divide_up(whole - block.channels, block.channels);
     const std::int64_t plain = block.to_stride == block.channels ? max(0, block.pixels - reached) : 0;
     store_pixels(0, plain, [](float *to, typename V::reg value, std::int64_t) { V::store(to, value); });
@@ -119,7 +120,7 @@ template <class V, bool logarithm> void softmax_block(const SoftmaxBlock &block,
 
 struct SoftmaxPlan {
     WorkSplit split;
-    std::int64_t block_pixels; ///< at most: their numbers fill half of L1
+    std::int64_t block_pixels; ///< maximum; their numbers fill half of L1
 };
 
 template <class V> inline std::int64_t pixels_of_block(const SoftmaxTask &task, const CacheSizes &caches) {

@@ -1,8 +1,8 @@
-// Sums, of squares too, over the axes that the destination lacks, in one order whatever the number of
-// threads: elements by pieces in float32, pieces in double.
+// Sums, also of squares, over the axes that the destination lacks. Their order does not depend on the number
+// of threads: elements are added in pieces in float32, and pieces in double.
 //
-// Registers: four sums of a vector of channels each, so that a line of memory is used up at once. Bound by
-// memory, 4 bytes for each element. Limited by: few channels, which leave lanes empty.
+// Registers: four sums of a vector of channels each, so that whole cache lines are used. Bound by memory, 4
+// bytes for each element. Few channels make it slower, since they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -13,15 +13,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Vectors of channels that are summed side by side.
+/// The number of channel vectors that are summed together.
 constexpr int chain_vectors = 4;
 
-/// Positions of the source along an axis that go to one position of the destination.
+/// Return the positions of the source along an axis that are added to one position of the destination.
 MPSCNN_INLINE Range summed(std::int64_t source, std::int64_t destination, std::int64_t position) {
     return destination == source ? Range{position, position + 1} : Range{0, source};
 }
 
-/// Adds `left` channels from `at` on to the sums of a destination pixel.
+/// Add `left` channels from `at` on to the sums of a destination pixel.
 template <class V, bool squares>
 MPSCNN_INLINE void add_channels(PieceSums<V, chain_vectors> &sums, const float *at, std::int64_t left) {
     const auto joined = [](typename V::reg sum, typename V::reg x) {

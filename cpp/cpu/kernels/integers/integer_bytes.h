@@ -1,6 +1,6 @@
 #pragma once
 
-// Tensors of bytes.
+// Access to tensors of bytes.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/kernels/tasks/fixed_point.h"
@@ -19,19 +19,19 @@ MPSCNN_INLINE std::uint8_t *bytes_at(const View &view, std::int64_t image, std::
            x * view.pixel_stride;
 }
 
-/// After the last byte that may be read.
+/// Return the end of the bytes that may be read.
 MPSCNN_INLINE const std::uint8_t *end_of(const ConstView &view) {
     return bytes_at(view, view.batch - 1, view.height - 1, view.width - 1) + view.channels;
 }
 
-/// Taps of a window that lie within the source.
+/// Return the taps of a window that lie inside the source.
 MPSCNN_INLINE Range taps_inside(const WindowAxis &axis, std::int64_t output, std::int64_t size) {
     const std::int64_t start = output * axis.stride - axis.before;
     return {max(divide_up(-start, axis.dilation), 0),
             min(divide_up(size - start, axis.dilation), axis.kernel)};
 }
 
-/// Columns of the source that `outputs` pixels of a row read.
+/// Return the number of source columns that `outputs` pixels of a row read.
 MPSCNN_INLINE std::int64_t columns_of(const WindowAxis &axis, std::int64_t outputs) {
     return (outputs - 1) * axis.stride + (axis.kernel - 1) * axis.dilation + 1;
 }

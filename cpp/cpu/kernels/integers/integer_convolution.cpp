@@ -1,11 +1,11 @@
 // Convolutions and dense layers of integers: pixels x panels of 16 outputs.
 //
-// The inputs of a block of pixels are gathered as 16-bit integers without their zero point, zeros outside of
-// the source. Registers: sums of 12 pixels with AVX-512, 6 with AVX2; weights of a pair of inputs are loaded,
-// the pixels' inputs broadcast. Bound by the products, with few inputs by the requantisation.
-// Depthwise ones multiply the channels of a tap at a time, with sums of two panels in registers; with AVX2
-// rows are taken in pairs (integer_depthwise_pairs.h). Processors that have such instructions multiply four
-// bytes at a time: integer_quads.h, with AVX-512 also integer_depthwise_quads.h.
+// The inputs of a block of pixels are gathered as 16-bit integers with the zero point subtracted, zeros
+// outside the source. Registers: sums of 12 pixels with AVX-512, 6 with AVX2. Weights of a pair of inputs are
+// loaded, and the pixels' inputs are broadcast. Bound by the products, or with few inputs by the
+// requantization. Depthwise convolutions multiply the channels of one tap at a time, with sums of two panels
+// in registers. AVX2 takes rows in pairs (integer_depthwise_pairs.h). Processors that multiply four bytes at
+// a time use integer_quads.h, and with AVX-512 also integer_depthwise_quads.h.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -31,14 +31,14 @@ namespace {
 constexpr std::int64_t panel_outputs = IntegerWeights::panel;
 
 struct IntegerConvolutionPlan {
-    WorkSplit split; ///< of depthwise ones
+    WorkSplit split; ///< of depthwise convolutions
     std::int64_t pixels, block, blocks, panel_parts, row_elements;
 };
 
-/// Bytes that become 16-bit integers at once.
+/// The number of bytes that are converted to 16-bit integers at a time.
 constexpr std::int64_t widened = 16;
 
-/// Of a pixel's gathered inputs of one group; a multiple of 2.
+/// Return the number of elements that a pixel's gathered inputs of one group take; a multiple of 2.
 MPSCNN_INLINE std::int64_t row_elements(const IntegerWeights &weights) { return 2 * weights.pairs(); }
 
 Prepared depthwise_prepare(const IntegerConvolutionTask &task, const Planning &planning) {
@@ -63,7 +63,7 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
     IntegerConvolutionPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.row_elements = row_elements(task.weights);
-    // As many pixels as fill L1: each block reads all weights. Threads share blocks.
+    // A block's pixels fill L1, since each block reads all weights. Threads share blocks.
     constexpr std::int64_t max_bytes = 32 * 1024;
     const std::int64_t row_bytes = plan.row_elements * static_cast<std::int64_t>(sizeof(std::int16_t));
     const std::int64_t wanted = planning.threads == 1 ? 1 : 3 * planning.threads;
@@ -77,7 +77,7 @@ Prepared integer_convolution_prepare(const IntegerConvolutionTask &task, const P
                          static_cast<std::size_t>(rows * row_bytes) + widened * sizeof(std::int16_t));
 }
 
-/// A pixel of the result; the next one is after it, in the next row or image.
+/// A pixel of the result. The next one may be in the next row or image.
 struct ResultPixel {
     std::int64_t image, y, x;
 
@@ -91,20 +91,20 @@ struct ResultPixel {
     }
 };
 
-/// `count` integers without the zero point. Up to `widened` - 1 more are written after them, of as many
-/// bytes, unless these lie behind `end`.
+/// Convert `count` bytes to integers and subtract the zero point. Up to `widened` - 1 more may be read and
+/// written after them, but bytes from `end` on are not read.
 MPSCNN_INLINE void widen(const std::uint8_t *bytes, std::int64_t count, std::int16_t zero,
                          const std::uint8_t *end, std::int16_t *to) {
     std::int64_t k = 0;
     for (; k < count && end - bytes - k >= widened; k += widened) {
-        std::uint8_t own[widened]; // may not be what is written, as compilers know
+        std::uint8_t own[widened]; // a local copy cannot alias with the result
         __builtin_memcpy(own, bytes + k, widened);
         for (std::int64_t i = 0; i < widened; ++i) to[k + i] = static_cast<std::int16_t>(own[i] - zero);
     }
     for (; k < count; ++k) to[k] = static_cast<std::int16_t>(bytes[k] - zero);
 }
 
-/// The inputs of a group that one output pixel reads; what lies after them is overwritten.
+/// Gather the inputs of a group that one output pixel reads. The memory after them may be overwritten.
 MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const ResultPixel &pixel,
                                 std::int64_t group, const std::uint8_t *end, std::int16_t *row) {
     const ConstView &from = task.source;
@@ -140,7 +140,7 @@ MPSCNN_INLINE void gather_pixel(const IntegerConvolutionTask &task, const Result
     if (inputs * task.weights.taps % 2 != 0) *row = 0;
 }
 
-/// Whether an output pixel reads the source's pixel of its own number, and pixels have no gaps between them.
+/// Return true if output pixel i reads only source pixel i, and there are no gaps between pixels.
 MPSCNN_INLINE bool reads_pixels_in_order(const IntegerConvolutionTask &task) {
     const ConstView &from = task.source;
     const auto is_one = [](const WindowAxis &axis) {
@@ -164,7 +164,7 @@ void gather_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t
         gather_pixel(task, pixel, group, end, rows + i * elements);
 }
 
-/// Results of a panel of a group for a block of pixels, whose gathered inputs `rows` are.
+/// Compute a panel of a group for a block of pixels, whose gathered inputs are `rows`.
 void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64_t group, std::int64_t panel,
                     const std::int16_t *rows) {
     constexpr int most = PanelSums::pixels;
@@ -172,7 +172,7 @@ void multiply_block(const IntegerConvolutionTask &task, Range pixels, std::int64
     const View &to = task.destination;
     const std::int64_t elements = row_elements(weights), pairs = weights.pairs(), own = panel * panel_outputs,
                        output = group * weights.outputs + own;
-    // Bias and numbers of requantisation have places of their own for each panel.
+    // Bias and requantization numbers are stored separately for each panel.
     const std::int64_t place = (group * weights.panels() + panel) * panel_outputs,
                        outputs = min(weights.outputs - own, panel_outputs);
     const std::int16_t *const values = weights.values + place * elements;
@@ -209,19 +209,21 @@ void convolve_block(const IntegerConvolutionTask &task, Range pixels, Range pane
     }
 }
 
-/// Where an output pixel's taps are.
+/// The addresses of an output pixel's taps.
 struct DepthwiseWindow {
-    const std::uint8_t *first; ///< of the first row's and column's tap, the first channel; it may lie outside
-    std::ptrdiff_t row, column; ///< from tap to tap
+    const std::uint8_t
+        *first; ///< the first channel of the first row's and column's tap; it may be outside the source
+    std::ptrdiff_t row, column; ///< bytes between taps
     Range rows, columns;
 
-    /// The first channel of the last tap.
+    /// Return the first channel of the last tap.
     MPSCNN_INLINE const std::uint8_t *last() const {
         return first + (rows.end - 1) * row + (columns.end - 1) * column;
     }
 };
 
-/// Sums of `panels` panels of channels of one output pixel. `count`: how many bytes may be read of each tap.
+/// Compute the sums of `panels` panels of channels of one output pixel. `count` bytes of each tap may be
+/// read.
 template <int panels>
 MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const DepthwiseWindow &window,
                                   std::int64_t channel, std::int64_t count, std::int32_t *stored) {
@@ -239,7 +241,7 @@ MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const Dept
                 weights.values + (u * task.horizontal.kernel + v) * pitch + channel;
             const std::uint8_t *bytes = window.first + u * window.row + v * window.column + channel;
             std::uint8_t last[panels * panel_outputs];
-            if (count < panels * panel_outputs) { // not beyond the tensor
+            if (count < panels * panel_outputs) { // do not read beyond the tensor
                 for (std::int64_t c = 0; c < panels * panel_outputs; ++c) last[c] = c < count ? bytes[c] : 0;
                 bytes = last;
             }
@@ -253,9 +255,9 @@ MPSCNN_INLINE void depthwise_sums(const IntegerConvolutionTask &task, const Dept
 
 /// A row of the result.
 struct DepthwiseRow {
-    const std::uint8_t *first; ///< what the first tap of pixel 0 reads; it may lie outside
+    const std::uint8_t *first; ///< the first tap of pixel 0; it may be outside the source
     std::uint8_t *result;
-    Range rows; ///< of the taps
+    Range rows; ///< rows of taps
 };
 
 template <int panels>
@@ -273,7 +275,7 @@ __attribute__((noinline)) void depthwise_row(const IntegerConvolutionTask &task,
                                      task.vertical.dilation * from.row_stride,
                                      task.horizontal.dilation * from.pixel_stride, row.rows,
                                      taps_inside(task.horizontal, x, from.width)};
-        // What lies after the last channels is multiplied by zero.
+        // Values after the last channels are multiplied by zero.
         const bool is_whole = window.last() + channel + panels * panel_outputs <= end;
         const std::int64_t read = is_whole ? panels * panel_outputs : count;
         depthwise_sums<panels>(task, window, channel, read, sums);

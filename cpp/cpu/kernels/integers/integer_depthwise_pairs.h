@@ -2,10 +2,11 @@
 
 // Depthwise convolutions of integers with AVX2: a strip of one row of the result, a panel of channels.
 //
-// The rows that the strip reads are interleaved in pairs, column by column, as 16-bit integers, zero points
-// outside of the source: so borders need nothing of their own, and what a column's pixels cost is shared by
-// all outputs that read it. What the zero point adds is taken from the bias. Registers: sums of a panel,
-// weights of a 3x3 window. Bound by the products, of which a window of three rows wastes a quarter.
+// The rows that the strip reads are interleaved in pairs, column by column, as 16-bit integers. They are zero
+// points outside the source, so that borders need no special code. All outputs that read a column share the
+// cost of interleaving it. The zero point's contribution is subtracted from the bias. Registers: sums of a
+// panel, weights of a 3x3 window. Bound by the products. A window of three rows leaves a quarter of them
+// unused.
 
 #include <immintrin.h>
 
@@ -15,15 +16,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// One panel of channels of a layer. Registers have the channels 0-3 and 8-11, or 4-7 and 12-15.
+/// Computes one panel of channels of a layer. Registers have the channels 0-3 and 8-11, or 4-7 and 12-15.
 class DepthwisePairs {
 public:
-    /// Others have too large windows.
+    /// Return false if the window is too large.
     static MPSCNN_INLINE bool takes(const IntegerConvolutionTask &task) {
         return pairs_of(task) <= max_pairs && pairs_of(task) * task.horizontal.kernel <= max_taps &&
                columns_of(task.horizontal, 1) <= max_columns;
     }
-    /// Outputs that can be computed at once.
+    /// Return the maximum number of outputs that can be computed together.
     static MPSCNN_INLINE std::int64_t max_outputs(const IntegerConvolutionTask &task) {
         return (max_columns - columns_of(task.horizontal, 1)) / task.horizontal.stride + 1;
     }
@@ -51,7 +52,7 @@ public:
             }
     }
 
-    /// Some outputs of row y.
+    /// Compute some outputs of row y.
     void run(std::int64_t image, std::int64_t y, Range outputs) const {
         const WindowAxis &horizontal = task_.horizontal;
         __m256i columns[2 * max_pairs * max_columns];
@@ -84,14 +85,15 @@ private:
 
     template <bool whole> MPSCNN_INLINE __m256i widened_panel(const std::uint8_t *bytes) const {
         std::uint8_t own[panel];
-        if (!whole && end_ - bytes < panel) { // not beyond the tensor
+        if (!whole && end_ - bytes < panel) { // do not read beyond the tensor
             for (std::int64_t c = 0; c < panel; ++c) own[c] = c < count_ ? bytes[c] : 0;
             bytes = own;
         }
         return _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i *>(bytes)));
     }
 
-    /// Columns of two rows, null where these lie outside. `whole`: all panels lie within the tensor.
+    /// Interleave the columns of two rows, null if these are outside the source. `whole`: all panels lie
+    /// inside the tensor.
     template <bool whole>
     MPSCNN_INLINE void interleave_rows(const std::uint8_t *first, const std::uint8_t *second,
                                        std::int64_t columns, __m256i *to, std::ptrdiff_t pitch) const {
@@ -116,7 +118,7 @@ private:
             put(outside, outside);
     }
 
-    /// [column][pair of rows][2 registers], from a row and column of the source on.
+    /// Interleave from a row and column of the source on: [column][pair of rows][2 registers].
     MPSCNN_INLINE void interleave(std::int64_t image, std::int64_t top, std::int64_t left,
                                   std::int64_t columns, __m256i *to) const {
         const ConstView &from = task_.source;
@@ -166,7 +168,7 @@ private:
         }
     }
 
-    /// Any window.
+    /// Add the products of a window of any size.
     __attribute__((noinline)) void add_any(const __m256i *columns, std::int64_t outputs,
                                            std::int32_t *sums) const {
         const std::int64_t registers = 2 * pairs_of(task_);
@@ -191,11 +193,11 @@ private:
     __m256i zero_, weights_[2 * max_taps], bias_[2];
 };
 
-/// Rows of an image.
+/// Compute rows of an image.
 MPSCNN_INLINE void depthwise_pairs(const IntegerConvolutionTask &task, std::int64_t image, Range rows) {
     constexpr std::int64_t panel = IntegerWeights::panel, max_bytes = 24 * 1024;
     const View &to = task.destination;
-    // What the panels of a pixel read lies in the same cache lines, which stay in L1 for this many rows.
+    // The panels of a pixel read the same cache lines, which stay in L1 for this many rows.
     const std::int64_t row_bytes = task.source.row_stride * task.vertical.stride,
                        at_once = clamped(max_bytes / max(row_bytes, 1), 1, rows.size());
     const std::int64_t most = DepthwisePairs::max_outputs(task), strips = divide_up(to.width, most);

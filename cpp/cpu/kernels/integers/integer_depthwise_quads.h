@@ -1,12 +1,13 @@
 #pragma once
 
-// Depthwise convolutions of bytes by VPDPBUSD, which adds four products: of four rows of the window.
+// Depthwise convolutions of bytes by VPDPBUSD, which adds four products; here these are four rows of the
+// window.
 //
-// For a strip of the result and 32 channels the bytes of four rows are interleaved, column by column: 16
-// channels are a register, which all outputs that read the column multiply. A window of three rows and stride
-// 1 leaves one of the four free, so that two rows of the result read the same registers: the second one's
-// weights are moved by a byte. Registers: sums of 4 pixels of both rows, weights of a 3x3 window. Sums go
-// through L1 to the requantisation, by which most networks are bound.
+// For a strip of the result and 32 channels, the bytes of four rows are interleaved, column by column. Then
+// 16 channels are one register, which all outputs that read the column multiply. A window of three rows and
+// stride 1 leaves one of the four rows unused. There, two rows of the result read the same registers, with
+// the weights of the second one moved by a byte. Registers: sums of 4 pixels of both rows, weights of a 3x3
+// window. Sums pass through L1 to the requantization, which is the bound of most networks.
 
 #include "cpu/isa/simd_avx512.h"
 #include "cpu/kernels/convolution/work_split.h"
@@ -17,7 +18,7 @@ namespace {
 
 struct DepthwiseQuadPlan {
     WorkSplit split;                                   ///< rows are groups of rows_at_once
-    std::int64_t rows_at_once, strips, fours, columns; ///< fours of rows; columns of a strip, interleaved
+    std::int64_t rows_at_once, strips, fours, columns; ///< fours of rows; interleaved columns of a strip
 };
 
 constexpr std::int64_t block_channels = 2 * IntegerWeights::panel, max_strip = 28;
@@ -40,19 +41,19 @@ MPSCNN_INLINE Prepared prepare_depthwise_quads(const IntegerConvolutionTask &tas
     return planning.keep(plan, plan.split.items(), static_cast<std::size_t>(bytes));
 }
 
-/// 32 channels, or fewer, of a strip.
+/// At most 32 channels of a strip.
 struct DepthwiseBlock {
     std::int64_t channel, channels;
     Range outputs; ///< the strip
 };
 
-/// A row of the source: zero points where it lies outside.
+/// A row of the source. It has zero points if it is outside.
 struct InterleavedRow {
-    const std::uint8_t *bytes; ///< of column 0
+    const std::uint8_t *bytes; ///< address of column 0
     std::ptrdiff_t pitch;
 };
 
-/// Bytes of four rows, [channel][4], 16 channels in either register.
+/// Interleave the bytes of four rows: [channel][4], 16 channels in each register.
 template <bool whole>
 MPSCNN_INLINE void interleave(const InterleavedRow (&rows)[4], std::int64_t column, std::int64_t channels,
                               std::uint8_t *to, std::ptrdiff_t second) {
@@ -63,8 +64,8 @@ MPSCNN_INLINE void interleave(const InterleavedRow (&rows)[4], std::int64_t colu
     };
     const __m512i even = _mm512_inserti64x4(_mm512_castsi256_si512(load(0)), load(2), 1),
                   odd = _mm512_inserti64x4(_mm512_castsi256_si512(load(1)), load(3), 1);
-    // Pairs of rows 0 and 1 in the lower half, of 2 and 3 in the upper one; channels 0-7 and 16-23, 8-15 and
-    // 24-31.
+    // The lower half has pairs of rows 0 and 1, the upper half pairs of rows 2 and 3. `first` has channels
+    // 0-7 and 16-23, `last` 8-15 and 24-31.
     const __m512i first = _mm512_unpacklo_epi8(even, odd), last = _mm512_unpackhi_epi8(even, odd);
     const auto order = [](int lane) __attribute__((always_inline)) {
         const __m512i pairs =
@@ -77,7 +78,7 @@ MPSCNN_INLINE void interleave(const InterleavedRow (&rows)[4], std::int64_t colu
         _mm512_storeu_si512(to + second, _mm512_permutex2var_epi16(first, order(1), last));
 }
 
-/// The columns that a strip reads, from `first` on, of four rows from `row` on.
+/// Interleave the columns that a strip reads, from `first` on, of four rows from `row` on.
 MPSCNN_INLINE void interleave_strip(const IntegerConvolutionTask &task, const DepthwiseBlock &block,
                                     std::int64_t image, std::int64_t row, std::int64_t first,
                                     std::int64_t columns, std::uint8_t *to, std::ptrdiff_t second) {
@@ -112,20 +113,20 @@ MPSCNN_INLINE void interleave_strip(const IntegerConvolutionTask &task, const De
     fill({outside, columns});
 }
 
-/// What a panel of a strip is computed from and where its sums go.
+/// The operands of a panel of a strip and the address of its sums.
 struct DepthwisePanel {
-    const std::uint8_t *columns; ///< interleaved, fours of rows `four` apart
+    const std::uint8_t *columns; ///< interleaved columns; fours of rows are `four` apart
     std::ptrdiff_t four;
     const std::int8_t *weights;
     const std::int32_t *bias;
-    std::int32_t *sums; ///< of pixels `pitch` apart, of the second row `row` further
+    std::int32_t *sums; ///< sums of pixels `pitch` apart; those of the second row `row` further
     std::ptrdiff_t pitch, row;
     std::int64_t fours, kernel, stride, dilation;
 };
 
 MPSCNN_INLINE __m512i load_quads(const void *from) { return _mm512_loadu_si512(from); }
 
-/// `pixels` from x on, of windows three columns wide.
+/// Add the products of `pixels` pixels from x on, for windows three columns wide.
 template <int pixels, int rows, int stride, bool two_parts>
 MPSCNN_INLINE void add_three_columns(const DepthwisePanel &panel, const __m512i (&weights)[2][2][3],
                                      std::int64_t x) {
@@ -172,13 +173,13 @@ __attribute__((noinline)) void add_strip(const DepthwisePanel &panel, std::int64
     for (; x + at_once <= outputs; x += at_once)
         add_three_columns<at_once, rows, stride, two_parts>(panel, weights, x);
     if (x == outputs) return;
-    if (outputs > at_once) // once more what lies before
+    if (outputs > at_once) // the last pixels again, together with some before them
         add_three_columns<at_once, rows, stride, two_parts>(panel, weights, outputs - at_once);
     else
         for (; x < outputs; ++x) add_three_columns<1, rows, stride, two_parts>(panel, weights, x);
 }
 
-/// Any window, one row of the result.
+/// Compute one row of the result for a window of any size.
 template <bool two_parts>
 __attribute__((noinline)) void add_any_strip(const DepthwisePanel &panel, std::int64_t outputs) {
     constexpr int bytes = 4 * IntegerWeights::panel, at_once = 4;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Two rows of bytes become one: 64 elements at a time with AVX-512, 16 with AVX2.
+// Combines two rows of bytes to one: 64 elements at a time with AVX-512, 16 with AVX2.
 
 #include "cpu/kernels/integers/integer_tile_requantization.h"
 
@@ -23,7 +23,7 @@ struct Steps {
     static MPSCNN_INLINE reg multiply(reg a, reg b) { return _mm512_mullo_epi32(a, b); }
     template <int bits> static MPSCNN_INLINE reg shift_left(reg a) { return _mm512_slli_epi32(a, bits); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg value) { _mm512_storeu_si512(to, value); }
-    static constexpr std::int64_t panels = 4; ///< at once
+    static constexpr std::int64_t panels = 4; ///< processed together
 #else
     using reg = __m256i;
     static MPSCNN_INLINE reg splat(std::int32_t value) { return _mm256_set1_epi32(value); }
@@ -41,13 +41,13 @@ struct Steps {
 #endif
     static constexpr std::int64_t width = sizeof(reg) / sizeof(std::int32_t);
 
-    /// Less a zero point.
+    /// Convert bytes to integers and subtract a zero point.
     static MPSCNN_INLINE reg of_bytes(const std::uint8_t *bytes, reg zero) {
         return sub(of_bytes(bytes), zero);
     }
 };
 
-/// combine(a, b) gives a register of sums, which become bytes.
+/// Store the bytes of combine(a, b), which returns a register of sums.
 template <class Combine>
 MPSCNN_INLINE void combine_bytes(Combine combine, const TileRequantizer<1> &requantizer,
                                  const std::uint8_t *a, const std::uint8_t *b, std::int64_t elements,

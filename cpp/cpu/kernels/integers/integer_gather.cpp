@@ -1,5 +1,5 @@
-// Layers whose results are integers of their source: maxima of windows, nearest pixels, borders. A pixel at a
-// time, written for the compiler to make vectors of its channels. Bound by memory.
+// Layers whose results are integers of their source: maxima of windows, nearest pixels, borders. They work on
+// one pixel at a time, and the compiler vectorizes the loop over channels. Bound by memory.
 
 #include <cstring>
 
@@ -41,14 +41,14 @@ void integer_maximum_run(const IntegerMaximumTask &task, const Prepared &prepare
 
 // ---- Nearest pixels ----
 
-/// Each operation rounded to float32.
+/// Find the nearest source position. Each operation is rounded to float32.
 std::int64_t nearest(const IntegerNearestTask &task, std::int64_t have, std::int64_t want,
                      std::int64_t place) {
     const bool corners = task.corners && want > 1;
     const float scale =
         static_cast<float>(have - (corners ? 1 : 0)) / static_cast<float>(want - (corners ? 1 : 0));
     const float position = (static_cast<float>(place) + (task.half_pixels ? 0.5f : 0.0f)) * scale;
-    const auto below = static_cast<std::int64_t>(position); // which is not negative
+    const auto below = static_cast<std::int64_t>(position); // position is not negative
     const float rest = position - static_cast<float>(below);
     return min(below + (task.corners && rest >= 0.5f ? 1 : 0), have - 1);
 }

@@ -1,9 +1,9 @@
-// Layers of integers without weights, and the ways into integers and back.
+// Layers of integers without weights, and conversions to integers and back.
 //
-// A row of pixels at a time, written for the compiler to make vectors of. Sums compute their terms with AVX2
-// and AVX-512, else, and where all elements share an operand, they read them from tables, two loads for each
-// element; tables are looked up byte by byte, 32 at a time with AVX2, 64 with AVX-512. Bound by those,
-// elsewhere by memory.
+// Loops run over a row of pixels, and the compiler vectorizes them. Sums compute their terms with AVX2 and
+// AVX-512. Otherwise, or if an operand has one value for all elements, they read terms from tables, with two
+// loads for each element. Tables are looked up byte by byte, 32 at a time with AVX2, 64 with AVX-512. Sums
+// are bound by table loads, other layers by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_elementwise.h"
@@ -15,7 +15,7 @@ namespace {
 
 // ---- Average pooling ----
 
-/// To nearest, ties away from zero.
+/// Divide and round to nearest, ties away from zero.
 MPSCNN_INLINE std::int32_t mean(std::int32_t sum, std::int32_t count) {
     return (sum > 0 ? sum + count / 2 : sum - count / 2) / count;
 }
@@ -51,7 +51,8 @@ void integer_pooling_run(const IntegerPoolingTask &task, const Prepared &prepare
 
 // ---- Sums ----
 
-/// `a_step` and `b_step`: from one element to the next, 0 where all have one.
+/// Add two operands by tables. `a_step` and `b_step` are the bytes between elements; 0 if all elements share
+/// one.
 MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequantizer &requantizer,
                                  const std::uint8_t *a, std::int64_t a_step, const std::uint8_t *b,
                                  std::int64_t b_step, std::int64_t elements, std::uint8_t *result) {
@@ -68,7 +69,7 @@ MPSCNN_INLINE void add_by_tables(const IntegerSumTask &task, const PanelRequanti
 }
 
 #if defined(MPSCNN_COMBINES_BYTES)
-/// rounded_twice of a register of integers.
+/// Computes rounded_twice() for a register of integers.
 class TermRounding {
 public:
 #if defined(__AVX512BW__)
@@ -94,7 +95,7 @@ private:
 #endif
 };
 
-/// A register of terms at a time.
+/// Computes a register of terms at a time.
 class TermsOfBytes {
 public:
     explicit MPSCNN_INLINE TermsOfBytes(const IntegerTerms &terms)
@@ -149,8 +150,8 @@ void integer_sum_run(const IntegerSumTask &task, const Prepared &prepared, std::
 // ---- Tables ----
 
 #if defined(__AVX512BW__)
-/// A table of 256 bytes as 128 words in registers: of the word that a byte's upper 7 bits name the lowest one
-/// says which half.
+/// A table of 256 bytes, stored in registers as 128 words. The upper 7 bits of an index select the word, and
+/// the lowest bit selects the half.
 class LookUp {
 public:
     explicit MPSCNN_INLINE LookUp(const std::uint8_t *table) {
@@ -163,7 +164,7 @@ public:
     }
 
 private:
-    /// In the lower half of each word, with anything above.
+    /// Return the results in the lower half of each word; the upper half is undefined.
     MPSCNN_INLINE __m512i of_words(__m512i bytes) const {
         const __m512i place = _mm512_srli_epi16(bytes, 1),
                       low = _mm512_permutex2var_epi16(words_[0], place, words_[1]),
@@ -188,14 +189,14 @@ MPSCNN_INLINE void look_up(const std::uint8_t *table, const std::uint8_t *from, 
 }
 #else
 #if defined(__AVX2__)
-/// A table of 256 bytes, 32 look-ups at a time: each of its 16 rows gives the bytes whose upper half is its
-/// number, by a shuffle that makes all others 0.
+/// Look up 32 bytes in a table of 256. Each of its 16 rows is a shuffle: it gives the results of bytes whose
+/// upper half is the row's number, and 0 for all others.
 MPSCNN_INLINE __m256i looked_up(const __m128i *rows, __m256i bytes) {
     const __m256i row_size = _mm256_set1_epi8(16), most = _mm256_set1_epi8(0x70);
     __m256i found = _mm256_setzero_si256(), place = bytes;
 #pragma GCC unroll 16
     for (int row = 0; row < 16; ++row) {
-        // Places of other rows have their highest bit set, those below 16 not.
+        // Indices of other rows get their highest bit set; those below 16 do not.
         const __m256i chosen = _mm256_adds_epu8(place, most);
         found = _mm256_or_si256(
             found, _mm256_shuffle_epi8(_mm256_broadcastsi128_si256(_mm_loadu_si128(rows + row)), chosen));
@@ -278,10 +279,10 @@ void integer_softmax_run(const IntegerSoftmaxTask &task, const Prepared &prepare
 
 // ---- Into integers and back ----
 
-/// Twice the steps from the zero point, `count` of them; a NaN is none.
+/// Compute twice the number of steps from the zero point for `count` floats. A NaN counts as 0 steps.
 template <class V>
 MPSCNN_INLINE void twice_the_steps(const float *from, std::int64_t count, float scale, float *to) {
-    const auto far = V::set1(512.0f), less = V::set1(-512.0f); // beyond all limits, wherever zero is
+    const auto far = V::set1(512.0f), less = V::set1(-512.0f); // beyond all limits for every zero point
     for (std::int64_t c = 0; c < count; c += V::width) {
         const std::int64_t left = count - c;
         const auto x = left >= V::width ? V::load(from + c) : V::load_partial(from + c, left);

@@ -1,4 +1,4 @@
-// Means of integers along the axes of which the result has one place, requantised. Bound by memory.
+// Means of integers along the axes that have extent 1 in the result, requantized. Bound by memory.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_requantization.h"
@@ -7,7 +7,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// What of a source's axis a place of the result is the mean of.
+/// Return the positions of a source's axis that a position of the result is the mean of.
 MPSCNN_INLINE Range places_of(std::int64_t have, std::int64_t want, std::int64_t place) {
     return have == want ? Range{place, place + 1} : Range{0, have};
 }

@@ -1,7 +1,7 @@
 #pragma once
 
-// Products of pairs of 16-bit integers, added to 32-bit sums: exact, as bytes without a zero point have 9
-// bits.
+// Products of pairs of 16-bit integers, added to 32-bit sums. They are exact, since bytes minus a zero point
+// have 9 bits.
 
 #include <cstdint>
 
@@ -23,8 +23,8 @@ MPSCNN_INLINE std::int32_t both(const std::int16_t *pair) {
     return value;
 }
 
-/// The sums of one pixel and a panel of outputs. add_product: of as many inputs as a register has sums, each
-/// by a weight of its own.
+/// The sums of one pixel and a panel of outputs. add_product() multiplies one register of inputs, each with
+/// its own weight.
 #if defined(__AVX512BW__)
 struct PanelSums {
     static constexpr int registers = 1;
@@ -132,15 +132,16 @@ struct PanelSums {
 };
 #endif
 
-/// Compilers that add products of two steps to each other first need more registers than there are.
+/// Keep a sum in its register: compilers that first add the products of two steps need more registers than
+/// there are.
 template <class Register> MPSCNN_INLINE void keep_sum([[maybe_unused]] Register &sum) {
 #if defined(__AVX2__)
     asm("" : "+v"(sum));
 #endif
 }
 
-/// Sums of `pixels` rows of pairs, `pitch` apart, for one panel. A call of its own, so that nothing else
-/// takes registers.
+/// Compute the sums of `pixels` rows of pairs, `pitch` apart, for one panel. It is not inlined, so that no
+/// other variables take registers.
 template <int pixels>
 __attribute__((noinline)) void add_pairs(const std::int16_t *rows, std::ptrdiff_t pitch, std::int64_t pairs,
                                          const std::int16_t *weights, const std::int32_t *bias,
@@ -167,7 +168,8 @@ __attribute__((noinline)) void add_pairs(const std::int16_t *rows, std::ptrdiff_
             }
         }
     };
-    // Two at a time: processors that take six instructions a cycle have none to spare for the loop.
+    // Unroll by two: the loop's own instructions would slow down processors that run six instructions a
+    // cycle.
     std::int64_t k = 0;
     for (; k + 2 <= pairs; k += 2) add(k), add(k + 1);
     if (k < pairs) add(k);

@@ -1,8 +1,9 @@
 #pragma once
 
-// Registers of 32-bit sums, to which one instruction adds products of four bytes by four signed weights
-// without saturation: VPDPBUSD of AVX512_VNNI and of AVX-VNNI, which has 256 bits, USDOT of arm64's FEAT_I8MM
-// and SDOT of FEAT_DotProd. The latter multiplies signed bytes, which have 128 less, as the bias knows.
+// Registers of 32-bit sums. One instruction adds products of four bytes by four signed weights without
+// saturation: VPDPBUSD of AVX512_VNNI and of AVX-VNNI (256 bits), USDOT of arm64's FEAT_I8MM and SDOT of
+// FEAT_DotProd. SDOT multiplies signed bytes, so 128 is subtracted from each byte, and the bias corrects for
+// this.
 
 #include <cstdint>
 
@@ -28,16 +29,16 @@ MPSCNN_INLINE std::int32_t four_bytes(const std::uint8_t *from) {
 }
 #endif
 
-/// Sums in registers: pixels x panels, of_panel for each of 16 outputs.
+/// Sums in registers: pixels x panels, `of_panel` registers for each 16 outputs.
 #if defined(__AVX512VNNI__) && defined(__AVX512BW__)
 struct QuadRegisters {
     static constexpr int of_panel = 1, panels = 2, pixels = 12;
-    static constexpr std::int32_t centre = 0; ///< what bytes have less
+    static constexpr std::int32_t centre = 0; ///< subtracted from each byte
     using reg = __m512i;
     static MPSCNN_INLINE reg load(const std::int32_t *from) { return _mm512_loadu_si512(from); }
     static MPSCNN_INLINE void store(std::int32_t *to, reg sums) { _mm512_storeu_si512(to, sums); }
     static MPSCNN_INLINE reg weights(const std::int8_t *from) { return _mm512_loadu_si512(from); }
-    /// Four bytes, for all outputs.
+    /// Load four bytes and broadcast them to all outputs.
     static MPSCNN_INLINE reg broadcast(const std::uint8_t *from) {
         return _mm512_set1_epi32(four_bytes(from));
     }

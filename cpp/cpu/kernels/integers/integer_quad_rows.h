@@ -2,9 +2,9 @@
 
 // The pixels that kernels for products of four bytes read, in blocks.
 //
-// The inputs of a pixel are runs of bytes at equal distances, a row of the window each. They are read where
-// they lie, or, where windows reach beyond the source, from a copy of the rows with zero points around. What
-// zero points contribute is part of the bias.
+// The inputs of a pixel are runs of bytes at equal distances, one run for each row of the window. They are
+// read in place. If windows reach beyond the source, they are read from a copy of the rows with zero points
+// around them. The bias includes the contribution of zero points.
 
 #include "cpu/kernels/integers/integer_bytes.h"
 
@@ -15,22 +15,23 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Of a panel's weights of four inputs.
+/// The bytes of a panel's weights for four inputs.
 constexpr std::int64_t step_bytes = 4 * IntegerWeights::panel;
 
-/// Items are tiles of pixels, or rows of the result, by parts of the panels.
+/// Items are tiles of pixels, or rows of the result, times parts of the panels.
 struct QuadPlan {
     std::int64_t pixels, blocks, panel_parts;
     bool by_rows, copies;
-    std::ptrdiff_t row_bytes; ///< of a copied row
+    std::ptrdiff_t row_bytes; ///< in a copied row
 };
 
-/// About how large blocks are.
+/// The approximate size of a block.
 struct QuadBlock {
     std::int64_t tile_pixels, tiles;
 };
 
-/// Whether pixels of the result read pixels of the source, whose inputs are whole fours.
+/// Return true if result pixels read source pixels directly, with a number of inputs that is a multiple of
+/// four.
 MPSCNN_INLINE bool reads_in_place(const IntegerConvolutionTask &task) {
     const auto inside =
         [](const WindowAxis &axis, std::int64_t size, std::int64_t results) __attribute__((always_inline)) {
@@ -41,7 +42,7 @@ MPSCNN_INLINE bool reads_in_place(const IntegerConvolutionTask &task) {
            inside(task.horizontal, task.source.width, task.destination.width);
 }
 
-/// Whether all pixels lie at equal distances.
+/// Return true if all pixels are at equal distances.
 template <class ViewType> MPSCNN_INLINE bool has_even_pixels(const ViewType &view) {
     return (view.height == 1 || view.row_stride == view.width * view.pixel_stride) &&
            (view.batch == 1 || view.image_stride == view.height * view.width * view.pixel_stride);
@@ -50,7 +51,7 @@ template <class ViewType> MPSCNN_INLINE bool has_even_pixels(const ViewType &vie
 MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const Planning &planning,
                                      const QuadBlock &block) {
     const View &to = task.destination;
-    constexpr std::int64_t behind = 64; // what is read and written after a row
+    constexpr std::int64_t behind = 64; // bytes that may be read and written after a row
     QuadPlan plan{};
     plan.pixels = to.batch * to.height * to.width;
     plan.copies = !reads_in_place(task);
@@ -70,7 +71,7 @@ MPSCNN_INLINE Prepared prepare_quads(const IntegerConvolutionTask &task, const P
     return planning.keep(plan, plan.blocks * plan.panel_parts, static_cast<std::size_t>(scratch));
 }
 
-/// May write up to 63 bytes after the last.
+/// Copy `count` bytes. May write up to 63 bytes more.
 MPSCNN_INLINE void copy_bytes(std::uint8_t *to, const std::uint8_t *from, std::int64_t count) {
 #if defined(__AVX512BW__)
     for (; count > 64; count -= 64, to += 64, from += 64) _mm512_storeu_si512(to, _mm512_loadu_si512(from));
@@ -89,7 +90,7 @@ MPSCNN_INLINE void fill_bytes(std::uint8_t *to, std::int32_t value, std::int64_t
 #endif
 }
 
-/// The source's rows that row y of the result reads, `pitch` bytes apart.
+/// Copy the source rows that row y of the result reads, `pitch` bytes apart.
 MPSCNN_INLINE void copy_rows(const IntegerConvolutionTask &task, std::int64_t image, std::int64_t y,
                              std::ptrdiff_t pitch, std::uint8_t *rows) {
     const ConstView &from = task.source;
@@ -116,11 +117,11 @@ MPSCNN_INLINE void copy_rows(const IntegerConvolutionTask &task, std::int64_t im
     }
 }
 
-/// The pixels of a block, and where their results go.
+/// The pixels of a block, and the addresses of their results.
 struct QuadRows {
     const std::uint8_t *bytes;
-    std::ptrdiff_t pitch; ///< from pixel to pixel
-    /// From run to run: the first ones of a row of the window, then of rows.
+    std::ptrdiff_t pitch; ///< bytes between pixels
+    /// Bytes between runs within a row of the window, and between rows.
     std::ptrdiff_t run, row;
     std::int64_t runs_of_row, rows;
     std::uint8_t *result;
@@ -128,7 +129,7 @@ struct QuadRows {
     std::int64_t count;
 };
 
-/// Where a step of a pixel's inputs begins.
+/// Return the offset of a step of a pixel's inputs.
 MPSCNN_INLINE std::ptrdiff_t place_of_step(const QuadRows &rows, std::int64_t run_steps, std::int64_t step) {
     const std::int64_t run = step / run_steps;
     return run / rows.runs_of_row * rows.row + run % rows.runs_of_row * rows.run + step % run_steps * 4;
@@ -166,7 +167,7 @@ MPSCNN_INLINE QuadRows quad_rows(const IntegerConvolutionTask &task, const QuadP
     return rows;
 }
 
-/// Calls multiply(rows, panels) for each item: the pixels of a block and a range of panels.
+/// Call multiply(rows, panels) for each item: the pixels of a block and a range of panels.
 template <class Multiply>
 MPSCNN_INLINE void for_each_block(const IntegerConvolutionTask &task, const Prepared &prepared,
                                   std::int64_t begin, std::int64_t end, Worker &worker, Multiply multiply) {

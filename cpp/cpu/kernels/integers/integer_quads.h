@@ -2,9 +2,9 @@
 
 // Convolutions by products of four bytes.
 //
-// Registers: sums of pixels x panels, QuadRegisters says how many; weights of four inputs are loaded, the
-// pixels' bytes broadcast. Weights beyond 8 bits are sums of two: the few second ones are multiplied in steps
-// of their own.
+// Registers: sums of pixels x panels; QuadRegisters has their number. Weights of four inputs are loaded, and
+// the pixels' bytes are broadcast. Weights beyond 8 bits are sums of two. Few weights have a second summand;
+// these are multiplied in additional steps.
 
 #include "cpu/kernels/integers/integer_quad_registers.h"
 #include "cpu/kernels/integers/integer_quad_rows.h"
@@ -15,7 +15,7 @@ namespace {
 
 constexpr QuadBlock quad_block{QuadRegisters::pixels, 4};
 
-/// Sums of `pixels` pixels from `first` on for the panels from `panel` on.
+/// Compute the sums of `pixels` pixels from `first` on for the panels from `panel` on.
 template <int pixels, int panels>
 __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t first,
                                          const IntegerWeights &weights, std::int64_t panel,
@@ -25,7 +25,7 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
     constexpr int of_panel = Registers::of_panel, registers = panels * of_panel,
                   lanes = IntegerWeights::panel / of_panel;
     constexpr int of_pointer = 3,
-                  pointers = (pixels + of_pointer - 1) / of_pointer; // what an address can add
+                  pointers = (pixels + of_pointer - 1) / of_pointer; // the offsets that an address can add
     const std::int64_t run_steps = weights.run_steps();
     const std::ptrdiff_t pitch = rows.pitch, panel_bytes = weights.quad_steps() * step_bytes;
     const std::int8_t *values = weights.quads + panel * panel_bytes;
@@ -83,7 +83,7 @@ __attribute__((noinline)) void add_quads(const QuadRows &rows, std::int64_t firs
             Registers::store(sums + (p * registers + r) * lanes, totals[p][r]);
 }
 
-/// add_quads() by its number of pixels.
+/// add_quads() for a number of pixels.
 using AddQuads = void (*)(const QuadRows &, std::int64_t, const IntegerWeights &, std::int64_t,
                           std::int32_t *);
 template <int panels> MPSCNN_INLINE AddQuads add_quads_of(std::int64_t pixels) {
@@ -111,7 +111,7 @@ template <int panels> MPSCNN_INLINE AddQuads add_quads_of(std::int64_t pixels) {
     return add[pixels - 1];
 }
 
-/// Of a block for one or two panels, in tiles whose sizes differ by one at most.
+/// Compute a block for one or two panels, in tiles whose sizes differ by at most one.
 template <int panels>
 MPSCNN_INLINE void multiply_quads(const IntegerConvolutionTask &task, const QuadRows &rows,
                                   std::int64_t panel) {

@@ -1,10 +1,10 @@
 #pragma once
 
-// Sums of a panel of outputs become bytes: 16 of them, to the bits of tasks/fixed_point.h.
+// Requantizes the 16 sums of a panel of outputs to bytes, with the bits of tasks/fixed_point.h.
 //
-// Both roundings of a product p = x * m are one shift of 64 bits: ((p + 2^30) >> 31) + 2^(e - 1) >> e is
-// (p + 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. Ties away from zero need 2^31 less below zero,
-// unless all below zero becomes the zero point.
+// Both roundings of a product p = x * m are one shift of 64 bits: ((p + 2^30) >> 31) + 2^(e - 1) >> e is (p +
+// 2^30 + 2^(30 + e)) >> (31 + e). That rounds ties up. To round ties away from zero, 2^31 is subtracted from
+// negative products. This is not needed if all negative sums become the zero point.
 
 #include "cpu/kernels/integers/integer_bytes.h"
 
@@ -17,7 +17,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Of the outputs from `first` on; sums, multipliers and shifts are those of a whole panel.
+/// Requantize the outputs from `first` on, one by one. Sums, multipliers and shifts are those of a whole
+/// panel.
 MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t *sums, std::int64_t first,
                                    std::int64_t count, std::uint8_t *result) {
     const std::int32_t *m = to.multipliers + first, *shift = to.shifts + first;
@@ -30,7 +31,7 @@ MPSCNN_INLINE void requantize_each(const Requantization &to, const std::int32_t 
 }
 
 #if defined(__AVX512BW__)
-/// What a panel's sums are requantised by, in registers: products of even and odd lanes are 64 bits wide.
+/// The requantization of a panel's sums in registers. Products of even and odd lanes are 64 bits wide.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
@@ -59,12 +60,12 @@ public:
 
 private:
     struct Half {
-        __m512i m, bits, above, below; ///< the latter are added to products from 0 on and to others
+        __m512i m, bits, above, below; ///< `above` is added to products from 0 on, `below` to negative ones
     };
 
     static MPSCNN_INLINE Half half(__m512i m, __m512i right, bool once) {
         const __m512i one = _mm512_set1_epi64(1), first = _mm512_set1_epi64(std::int64_t{1} << 30);
-        // The lower words, with their sign.
+        // Sign-extend the lower words.
         const __m512i wide = _mm512_srai_epi64(_mm512_slli_epi64(right, 32), 32);
         const __m512i bits = _mm512_add_epi64(wide, _mm512_set1_epi64(31));
         const __m512i second = _mm512_sllv_epi64(one, _mm512_sub_epi64(bits, one));
@@ -78,19 +79,19 @@ private:
     MPSCNN_INLINE __m512i rounded(__m512i x, const Half &half) const {
         const __m512i product = _mm512_mul_epi32(x, half.m);
         __m512i added = half.above;
-        if (has_ties_) { // t < 0, which is the product with 2^30 added
+        if (has_ties_) { // t < 0: the sign of the product plus 2^30
             const __m512i t = _mm512_add_epi64(product, _mm512_set1_epi64(std::int64_t{1} << 30));
             added = _mm512_mask_blend_epi64(_mm512_movepi64_mask(t), half.above, half.below);
         }
         return _mm512_srav_epi64(_mm512_add_epi64(product, added), half.bits);
     }
 
-    __m512i left_, zero_point_, low_, high_; ///< limits without the zero point
+    __m512i left_, zero_point_, low_, high_; ///< limits minus the zero point
     Half even_, odd_;
     bool has_ties_;
 };
 #elif defined(__AVX2__)
-/// rounded_twice, 8 at a time.
+/// Compute rounded_twice() for 8 lanes.
 MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     const __m256i zero = _mm256_setzero_si256(), half = _mm256_set1_epi64x(std::int64_t{1} << 30);
     const __m256i larger = _mm256_sllv_epi32(x, _mm256_max_epi32(shift, zero)),
@@ -105,11 +106,12 @@ MPSCNN_INLINE __m256i rounded_twice(__m256i x, __m256i m, __m256i shift) {
     return _mm256_sub_epi32(_mm256_srav_epi32(product, right), _mm256_cmpgt_epi32(rest, threshold));
 }
 
-/// Where shifts are 1 to 31 bits right, a result is floor(x * scale + offset), clamped, the offset with the
-/// zero point and what both roundings add. In float32 its error is below 2^-13 where the result is between
-/// the limits (the sum's conversion, scale, offset and two FMAs round by 2^-24 each, of at most 512), so
-/// results of an offset that is less by that and of one that is more are the exact one where they are equal.
-/// Others, a few in a thousand panels, are computed in integers.
+/// The requantization of a panel by float32 arithmetic, for shifts of 1 to 31 bits to the right. The result
+/// is floor(x * scale + offset), clamped; the offset includes the zero point and the constants of both
+/// roundings. The error is below 2^-13 for results within the limits: the sum's conversion, scale, offset and
+/// two FMAs round by 2^-24 each, of at most 512. So it is computed twice, with the offset lowered and raised
+/// by the error. If both results are equal, they are exact. Others, a few in a thousand panels, are computed
+/// in integers.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first)
@@ -132,16 +134,16 @@ private:
         return _mm256_loadu_si256(reinterpret_cast<const __m256i *>(from));
     }
 
-    /// Of 8 outputs.
+    /// Requantize 8 outputs.
     class RightShifts {
     public:
         MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first) {
             const __m256i zero = _mm256_setzero_si256(), one = _mm256_set1_epi32(1),
                           m = load(to.multipliers + first);
-            // Products by zero are zero, whatever the shift.
+            // Products by zero are zero with any shift.
             const __m256i right = _mm256_blendv_epi8(_mm256_sub_epi32(zero, load(to.shifts + first)), one,
                                                      _mm256_cmpeq_epi32(m, zero));
-            // 2^-right by its exponent.
+            // Build 2^-right from its exponent.
             const __m256 unit =
                 _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_sub_epi32(_mm256_set1_epi32(127), right), 23));
             scale_ = _mm256_mul_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(m), _mm256_set1_ps(0x1p-31f)), unit);
@@ -155,8 +157,8 @@ private:
             return _mm256_testz_si256(others, others);
         }
 
-        /// The least that results may be before they are rounded down. `has_ties`: those below zero lie one
-        /// unit of the second rounding lower.
+        /// Return the lower bound of results before they are rounded down. `has_ties`: for negative sums, it
+        /// is lower by one unit of the second rounding.
         template <bool has_ties> MPSCNN_INLINE __m256 least(__m256i x) const {
             const __m256 offset =
                 has_ties ? _mm256_blendv_ps(offset_, below_, _mm256_castsi256_ps(x)) : offset_;
@@ -164,7 +166,7 @@ private:
         }
 
     private:
-        __m256 scale_, offset_, below_; ///< the latter of sums below zero
+        __m256 scale_, offset_, below_; ///< `below_` is for negative sums
     };
 
     template <bool has_ties>
@@ -182,7 +184,7 @@ private:
         store_bytes(bytes, count, result);
     }
 
-    /// Four lanes of the first part, four of the second, and so on.
+    /// Store four lanes of the first part, four of the second, and so on.
     static MPSCNN_INLINE void store_bytes(__m256i mixed, std::int64_t count, std::uint8_t *result) {
         const __m128i bytes = _mm256_castsi256_si128(
             _mm256_permutevar8x32_epi32(mixed, _mm256_setr_epi32(0, 4, 1, 5, 0, 4, 1, 5)));
@@ -220,7 +222,8 @@ private:
     RightShifts own_[2];
 };
 #elif defined(__ARM_NEON)
-/// VQRDMULH is the first rounding. VRSHL rounds ties up, so that sums below zero have one less before it.
+/// The requantization on arm64. VQRDMULH is the first rounding. VRSHL rounds ties up, so 1 is subtracted from
+/// negative sums before it.
 class PanelRequantizer {
 public:
     MPSCNN_INLINE PanelRequantizer(const Requantization &to, std::int64_t first) : to_(to), first_(first) {}

@@ -1,5 +1,5 @@
-// Bilinear resize of integers, a pixel at a time: the compiler makes vectors of its channels. Bound by four
-// loads and products for each element.
+// Bilinear resize of integers, one pixel at a time; the compiler vectorizes the loop over channels. Bound by
+// four loads and products for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/integers/integer_rows.h"
@@ -7,13 +7,14 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Two neighbouring positions of the source's axis, and what the second counts: a share of 1, or of 1024.
+/// Two neighbouring positions of the source's axis, and the weight of the second one: a fraction of 1, or of
+/// 1024.
 template <class Number> struct Neighbours {
     std::int64_t before, behind;
     Number share;
 };
 
-/// Each operation rounded to float32.
+/// Find the neighbours. Each operation is rounded to float32.
 MPSCNN_INLINE Neighbours<float> neighbours(const IntegerResizeTask &task, float, std::int64_t have,
                                            std::int64_t want, std::int64_t place) {
     const bool corners = task.corners && want > 1;

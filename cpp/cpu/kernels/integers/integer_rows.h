@@ -1,6 +1,6 @@
 #pragma once
 
-// What layers of integers without weights have in common: items are rows.
+// Shared code of integer layers without weights. Items are rows.
 
 #include "cpu/kernels/convolution/work_split.h"
 #include "cpu/kernels/integers/integer_bytes.h"
@@ -13,7 +13,7 @@ template <class TaskType> Prepared prepare_rows(const TaskType &task, const Plan
     return planning.keep(split, split.items());
 }
 
-/// Calls visit(image, y) for each row of the items.
+/// Call visit(image, y) for each row of the items.
 template <class Visit>
 MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, std::int64_t end, Visit visit) {
     const auto &split = prepared.plan_as<WorkSplit>();
@@ -23,8 +23,8 @@ MPSCNN_INLINE void for_each_row(const Prepared &prepared, std::int64_t begin, st
     }
 }
 
-/// Elements of a row that lie at the same places in all tensors of a layer, with what is between pixels where
-/// this may be overwritten.
+/// The elements of a row that are contiguous in all tensors of a layer. They include gaps between pixels, if
+/// these may be overwritten.
 struct RowRuns {
     std::int64_t count, elements;
 };
@@ -36,7 +36,7 @@ template <class... Views> RowRuns runs_of(const View &to, const Views &...from) 
                   : RowRuns{to.width, to.channels};
 }
 
-/// Two tensors of a layer, either of which may have one row, column or channel for all of the result's.
+/// Two tensors of a layer. Either may have one row, column or channel for all of the result's.
 class OperandPair {
 public:
     template <class TaskType>
@@ -45,11 +45,11 @@ public:
           runs_(a_.has_all() && b_.has_all() ? runs_of(task.destination, task.source, task.second)
                                              : RowRuns{task.destination.width, task.destination.channels}) {}
 
-    /// From one channel of an operand to the next: 1, or 0 where it has one.
+    /// Return the bytes between channels of an operand: 1, or 0 if it has one channel.
     std::int64_t channel_step_of_a() const { return a_.channel; }
     std::int64_t channel_step_of_b() const { return b_.channel; }
 
-    /// Calls visit(a, b, elements, result) for all that lies side by side.
+    /// Call visit(a, b, elements, result) for each contiguous run.
     template <class TaskType, class Visit>
     MPSCNN_INLINE void for_each_run(const TaskType &task, const Prepared &prepared, std::int64_t begin,
                                     std::int64_t end, Visit visit) const {
@@ -75,8 +75,7 @@ private:
     RowRuns runs_;
 };
 
-/// Calls visit(bytes) for each pixel of a result's window that lies in the source; returns how many these
-/// are.
+/// Call visit(bytes) for each pixel of a result's window that lies in the source. Return their number.
 template <class TaskType, class Visit>
 MPSCNN_INLINE std::int64_t for_each_tap(const TaskType &task, std::int64_t image, std::int64_t y,
                                         std::int64_t x, Visit visit) {

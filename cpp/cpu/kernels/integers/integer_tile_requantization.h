@@ -1,11 +1,12 @@
 #pragma once
 
-// Sums of pixels x one or two panels become bytes, with AVX-512 64 at a time, where all shifts go right.
+// Requantizes sums of pixels x one or two panels to bytes with AVX-512, 64 at a time, if all shifts are to
+// the right.
 //
-// As in integer_requantization.h both roundings are one shift of 64 bits. What is added before it holds the
-// zero point, too. Products of odd lanes are shifted by 32 bits less, which leaves them in the upper half
-// that they belong in. Limits are those of bytes: saturation before them changes nothing. Bound by the
-// multiplications and shifts, some five cycles for 16 sums.
+// Both roundings are one shift of 64 bits, as in integer_requantization.h. The number added before the shift
+// includes the zero point. Products of odd lanes are shifted by 32 bits less, which leaves them in the upper
+// half, where they belong. Saturation to bytes before the limits changes nothing, since limits are bytes.
+// Bound by the multiplications and shifts, some five cycles for 16 sums.
 
 #include "cpu/kernels/integers/integer_requantization.h"
 
@@ -13,12 +14,12 @@ namespace mpscnn::cpu {
 namespace {
 
 #if defined(__AVX512BW__)
-/// What the sums of one panel are requantised by.
+/// The requantization constants of one panel's sums.
 class RightShifts {
 public:
     MPSCNN_INLINE RightShifts() = default;
 
-    /// Whether shifts are 1 to 22 bits right, so that nothing overflows.
+    /// Return true if all shifts are 1 to 22 bits to the right, so that nothing overflows.
     MPSCNN_INLINE bool set(const Requantization &to, std::int64_t first, std::int64_t count) {
         const auto used = static_cast<__mmask16>(count >= 16 ? 0xffff : (1 << count) - 1);
         return set(_mm512_maskz_loadu_epi32(used, to.multipliers + first),
@@ -26,7 +27,7 @@ public:
     }
     MPSCNN_INLINE bool set(__m512i m, __m512i shift, std::int32_t zero_point, bool once) {
         const __m512i one = _mm512_set1_epi32(1);
-        // Products by zero are zero, whatever the shift.
+        // Products by zero are zero with any shift.
         const __m512i right =
             _mm512_mask_sub_epi32(one, _mm512_test_epi32_mask(m, m), _mm512_setzero_si512(), shift);
         even_ = half(m, right, zero_point, once, 0);
@@ -34,9 +35,9 @@ public:
         return !_mm512_cmpgt_epu32_mask(_mm512_sub_epi32(right, one), _mm512_set1_epi32(21));
     }
 
-    /// With the zero point. `has_ties`: where products are below zero, `less` is taken from them, which is
-    /// 2^31 for ties away from zero. (Of products by m >= 2^30 only -2^30 is zero after the first rounding,
-    /// and with or without 2^31 after the second.)
+    /// Return rounded results with the zero point added. `has_ties`: `less` is subtracted from negative
+    /// products, which is 2^31 for ties away from zero. (For m >= 2^30, only the product -2^30 is zero after
+    /// the first rounding. It is zero after the second, with or without 2^31.)
     template <bool has_ties> MPSCNN_INLINE __m512i rounded(__m512i x, __m512i less) const {
         const __m512i even = shifted<has_ties>(_mm512_mul_epi32(x, even_.m), even_, less),
                       odd = shifted<has_ties>(_mm512_mul_epi32(_mm512_srli_epi64(x, 32), odd_.m), odd_, less);
@@ -48,7 +49,7 @@ private:
         __m512i m, bits, added;
     };
 
-    /// `kept`: by how many bits the result lies higher.
+    /// `kept` is the number of bits that the result is left shifted by.
     static MPSCNN_INLINE Half half(__m512i m, __m512i right, std::int32_t zero_point, bool once, int kept) {
         const __m512i wide = _mm512_and_si512(right, _mm512_set1_epi64(0xffffffff)),
                       bits = _mm512_add_epi64(wide, _mm512_set1_epi64(31)), one = _mm512_set1_epi64(1);
@@ -68,7 +69,7 @@ private:
     Half even_, odd_;
 };
 
-/// Of the outputs from `first` on, `count` of whole panels.
+/// Requantizes `count` outputs from `first` on, which are whole panels.
 template <int panels> class TileRequantizer {
 public:
     MPSCNN_INLINE TileRequantizer(const Requantization &to, std::int64_t first, std::int64_t count)
@@ -78,7 +79,8 @@ public:
         if constexpr (panels == 2) fits_ &= own_[1].set(to, first + panel, count_ - panel);
     }
 
-    /// Sums [pixel][panel][16], of which a multiple of 64 may be read; results of pixels `pitch` apart.
+    /// Store the results of pixels `pitch` apart. Sums are [pixel][panel][16], and a multiple of 64 may be
+    /// read.
     MPSCNN_INLINE void store(const std::int32_t *sums, std::int64_t pixels, std::uint8_t *result,
                              std::ptrdiff_t pitch) const {
         if (!fits_)
