@@ -158,8 +158,8 @@ def test_version_has_one_place() -> None:
 
 # ---- Python ---------------------------------------------------------------------------------------------------
 
-# Three floors, from the bottom up. A module imports from its own room and those above it in this list, so also from
-# its own floor and those below. The lazy names of mpscnn/__init__.py are users' names, whatever floor they come from.
+# Three floors, from the bottom up. A module imports from its own room and from rooms that come before it in this list.
+# The lazy names of mpscnn/__init__.py are users' names, whatever floor they come from.
 PYTHON_FLOORS = {
     "library": (
         ("_core", "errors"),
@@ -204,7 +204,10 @@ def test_python_modules_import_from_below_only() -> None:
 
 
 def test_python_modules_import_each_other_in_no_circle() -> None:
-    """Neither at their top nor within their functions."""
+    """Every import counts: at the top of a module, within its functions, and for type checkers only.
+
+    An import within a function makes the start faster. It may not hide a circle.
+    """
     package = PROJECT / "python" / "mpscnn"
     paths = {
         ".".join(path.relative_to(package.parent).with_suffix("").parts).removesuffix(".__init__"): path
@@ -230,18 +233,35 @@ def test_python_modules_import_each_other_in_no_circle() -> None:
         visit(name, ())
 
 
+def test_modules_are_not_imported_by_strings() -> None:
+    """Imports by a module's name in a string would be imports that the tests above do not see."""
+    package = PROJECT / "python" / "mpscnn"
+    allowed = {package / "__init__.py"}  # the lazy names, and how the library finds the toolkit
+    call = re.compile(r"""(import_module|__import__)\(\s*f?["'](mpscnn|\.)""")
+    found = {path for path in package.rglob("*.py") if call.search(path.read_text("utf-8"))}
+    assert found == allowed
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "from mpscnn.graph.network import Network",
+        "if TYPE_CHECKING:\n    from mpscnn.graph.network import Network",
+        "def f():\n    from mpscnn.graph.network import Network",
+        "class A:\n    def f(self):\n        import mpscnn.graph.network.Network",
+    ],
+)
+def test_every_kind_of_import_counts(source: str) -> None:
+    assert list(_imported_modules(ast.parse(source))) == ["mpscnn.graph.network.Network"]
+
+
 def _imported_modules(tree: ast.AST) -> Iterator[str]:
-    """What of the package is imported when the code runs, names of modules too; imports for types only are not."""
-    for node in ast.iter_child_nodes(tree):
-        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
-            continue
+    """Yield each name of the package that the code imports, after the name of its module and a dot."""
+    for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names if alias.name.startswith("mpscnn"))
-        elif isinstance(node, ast.ImportFrom) and node.module == "mpscnn":
-            yield from (f"mpscnn.{alias.name}" for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("mpscnn."):
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.partition(".")[0] == "mpscnn":
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
-        yield from _imported_modules(node)
 
 
 # ---- Operations ----------------------------------------------------------------------------------------------

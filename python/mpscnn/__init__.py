@@ -66,7 +66,8 @@ if TYPE_CHECKING:
     from mpscnn.training.position import Evaluated
     from mpscnn.training.trainer import Epoch, Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
-    from mpscnn.vision.detection import Box, Detection, Detections
+    from mpscnn.vision.box import Box
+    from mpscnn.vision.detection import Detection, Detections
     from mpscnn.vision.detector import DetectionHead, Detector
     from mpscnn.vision.idx import read_idx
     from mpscnn.vision.photo import YuvImage, open_photo
@@ -94,7 +95,8 @@ _LAZY = {
     "converters.pytorch.module": ("from_torch",),
     "quantization": ("QuantizationReport", "QuantizedLayer", "quantize"),
     "runtime.commands": ("CommandBuffer", "CommandError", "CommandQueue", "CommandStatus"),
-    "vision.detection": ("Box", "Detection", "Detections"),
+    "vision.box": ("Box",),
+    "vision.detection": ("Detection", "Detections"),
     "vision.detector": ("DetectionHead", "Detector"),
     "evaluation.detector": ("DetectorEvaluation", "evaluate_detector"),
     "evaluation.classifier": ("Evaluation", "evaluate"),

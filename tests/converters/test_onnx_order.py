@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from converters.onnx_files import assert_like_onnxruntime, node, onnx, operations, read, run_here
 
-from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.errors import WeightsError
 

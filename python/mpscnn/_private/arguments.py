@@ -112,3 +112,17 @@ def require_text(what: str, value: object) -> str:
     if isinstance(value, str):
         return value
     raise ParameterError(f"{what} must be a name, got {value!r}")
+
+
+def byte_limit(max_memory: int | None) -> int:
+    """Return the core's number for a `max_memory` argument; 0 stands for its default."""
+    if max_memory is None:
+        return 0
+    return whole_number("max_memory", max_memory, most=2**63 - 1, otherwise="None")
+
+
+def thread_count(threads: int | str) -> int:
+    """Return the core's number for a `threads` argument; 0 stands for "auto"."""
+    if isinstance(threads, str) and threads == "auto":
+        return 0
+    return whole_number("threads", threads, most=1024, otherwise="'auto'")

@@ -164,7 +164,8 @@ class Comparison:
         """A picture of the error of every layer, on a logarithmic scale, with the tolerance as a line."""
         from mpscnn.comparison.picture import error_picture
 
-        return error_picture(self)
+        errors = [(layer.name, self.judged(layer)) for layer in self.layers]
+        return error_picture(f"{self.first}   |   {self.second}", errors, self.tolerance)
 
     def save(self, path: str | PathLike[str]) -> None:
         """Writes the picture. Raises ImageError for an unknown kind of file, or where it cannot be written."""

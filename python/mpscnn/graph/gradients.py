@@ -24,7 +24,7 @@ from mpscnn.graph.training_arrays import (
 from mpscnn.runtime.program import compile_graph
 
 if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+    from mpscnn.graph.structure import NetworkStructure
 
 __all__ = ["GradientCheck", "check_gradients", "gradients"]
 
@@ -37,7 +37,7 @@ class _Differentiated:
     """A network's gradients, compiled once; weights can be given again."""
 
     def __init__(
-        self, network: Network, settings: dict[str, Any], *, of_output: bool, threads: int | str
+        self, network: NetworkStructure, settings: dict[str, Any], *, of_output: bool, threads: int | str
     ) -> None:
         graph = _core.gradient_graph(network.graph, json.dumps(settings), of_output)
         program = compile_graph(graph, device="cpu", precision="float32")
@@ -87,12 +87,12 @@ class _Differentiated:
         return loss, found
 
 
-def _named_inputs(network: Network, x: Any) -> dict[str, NDArray[Any]]:
+def _named_inputs(network: NetworkStructure, x: Any) -> dict[str, NDArray[Any]]:
     return {tensor.name: array for tensor, array in zip(network.inputs, inputs_of(network, x), strict=True)}
 
 
 def gradients(
-    network: Network,
+    network: NetworkStructure,
     x: Any,
     labels: Any = None,
     *,
@@ -140,7 +140,7 @@ class GradientCheck:
 
 
 def check_gradients(
-    network: Network,
+    network: NetworkStructure,
     x: Any,
     labels: Any,
     *,

@@ -23,14 +23,14 @@ from mpscnn._private.settings import as_json
 from mpscnn.errors import Error, ParameterError, WeightsError
 
 if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+    from mpscnn.graph.structure import NetworkStructure
 
 VERSION = "1"
 _FORMAT_NAMES = {"float32": "F32", "float16": "F16", "uint8": "U8", "int32": "I32"}
 
 
 def save_model(
-    network: Network,
+    network: NetworkStructure,
     path: str | os.PathLike[str],
     *,
     dtype: str | None,
@@ -51,7 +51,7 @@ def save_model(
 
 
 def description(
-    network: Network,
+    network: NetworkStructure,
     labels: Sequence[str] | None,
     preprocess: str | Mapping[str, Any] | None,
     information: Mapping[str, str] | None,
@@ -128,7 +128,7 @@ def _kept(array: NDArray[Any]) -> Tensor:
     return Tensor(array.dtype.name, array.shape, lambda: array)
 
 
-def has_integers(network: Network) -> bool:
+def has_integers(network: NetworkStructure) -> bool:
     """Whether some of its weights, inputs or layers are 8-bit integers."""
     structure = network.to_dict()
     return any(
@@ -140,7 +140,7 @@ def has_integers(network: Network) -> bool:
     )
 
 
-def stored_tensors(network: Network, dtype: str | None) -> dict[str, Tensor]:
+def stored_tensors(network: NetworkStructure, dtype: str | None) -> dict[str, Tensor]:
     """The network's weights by tensor name."""
     tensors: dict[str, Tensor] = {}
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
@@ -169,7 +169,7 @@ def stored_tensors(network: Network, dtype: str | None) -> dict[str, Tensor]:
     return tensors
 
 
-def _floats(network: Network, layer: str, role: str, dtype: np.dtype[Any]) -> NDArray[Any]:
+def _floats(network: NetworkStructure, layer: str, role: str, dtype: np.dtype[Any]) -> NDArray[Any]:
     values = network.weight(layer, role)
     return _to_half(f"{layer}.{role}", values) if dtype == np.float16 else values.astype(dtype, copy=False)
 

@@ -39,7 +39,7 @@ from mpscnn.graph.layers.softmax import SoftmaxLayers
 from mpscnn.graph.layers.subpixel import SubpixelLayers
 from mpscnn.graph.layers.transpose import TransposeLayers
 from mpscnn.graph.layers.transposed_convolution import TransposedConvolutionLayers
-from mpscnn.graph.weights import GraphWeights
+from mpscnn.graph.structure import NetworkStructure
 from mpscnn.runtime.program import Program, compile_graph
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ if TYPE_CHECKING:
 
 
 class Network(
-    GraphWeights,
+    NetworkStructure,
     ConvolutionLayers,
     TransposedConvolutionLayers,
     SubpixelLayers,
@@ -113,24 +113,6 @@ class Network(
         self.source_ends: list[str] = []
         self._names_used: dict[str, int] = {}
 
-    @property
-    def detection(self) -> DetectionHead | None:
-        """How outputs become boxes; None: the network is not a detector. Settings can be assigned (docs/detection.md).
-
-        Raises ParameterError for what is neither a `DetectionHead`, a mapping nor None.
-        """
-        return self._detection
-
-    @detection.setter
-    def detection(self, head: DetectionHead | Mapping[str, Any] | None) -> None:
-        from mpscnn.vision.detector import DetectionHead
-
-        if head is not None and not isinstance(head, (DetectionHead, Mapping)):
-            raise ParameterError(
-                f"network {self.name!r}: detection must be a DetectionHead or settings, got {head!r}"
-            )
-        self._detection = DetectionHead(head) if isinstance(head, Mapping) else head
-
     @classmethod
     def from_graph(cls, graph: _core.Graph) -> Network:
         """Wraps a graph of the core, for example one read from a model file."""
@@ -154,13 +136,6 @@ class Network(
     def __copy__(self) -> Network:
         """A network of its own, as `copy.deepcopy` makes: its tensors belong to it."""
         return deepcopy(self)
-
-    @property
-    def input(self) -> Tensor:
-        """The only input. Raises ParameterError when there are several: use `inputs`."""
-        if len(self.inputs) != 1:
-            raise ParameterError(f"network {self.name!r} has {len(self.inputs)} inputs; use network.inputs")
-        return self.inputs[0]
 
     def __repr__(self) -> str:
         inputs = ", ".join(f"{tensor.name} {tensor.shape}" for tensor in self.inputs)
@@ -275,27 +250,6 @@ class Network(
         return list(self._indices)
 
     # ---- Looking, running, saving ----------------------------------------------------------------------
-
-    def to_dict(self) -> dict[str, Any]:
-        """The structure, as in a model file."""
-        structure: dict[str, Any] = json.loads(self.graph.to_json())
-        return structure
-
-    def describe(self, size: tuple[int, int] | None = None) -> dict[str, Any]:
-        """Layers with output shape, parameters, MACs and FLOPs for one image.
-
-        Args:
-            size: (height, width), needed where the network leaves them free.
-        """
-        height, width = size or (0, 0)
-        description: dict[str, Any] = json.loads(self.graph.describe(height, width))
-        return description
-
-    def summary(self, size: tuple[int, int] | None = None) -> str:
-        """A table of the layers: name, operation, output shape, parameters, MACs, with totals."""
-        from mpscnn._private.summary import summary_table
-
-        return summary_table(self.name, self.describe(size)["layers"])
 
     def subgraph(self, outputs: Sequence[str]) -> Network:
         """The network that computes the given layers: a copy without what they do not need.

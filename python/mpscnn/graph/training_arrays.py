@@ -13,7 +13,7 @@ from mpscnn._private.settings import plain
 from mpscnn.errors import ParameterError, ShapeError
 
 if TYPE_CHECKING:
-    from mpscnn.graph.network import Network
+    from mpscnn.graph.structure import NetworkStructure
 
 
 #: Of a box before the classes of an anchor, in predictions and targets of detectors.
@@ -52,7 +52,7 @@ def _axes(value: Any) -> int:
     return int(count or 0)
 
 
-def inputs_of(network: Network, value: Any) -> list[NDArray[Any]]:
+def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
     """An array for each of the network's inputs; several are a list or tuple, or a mapping by their names.
 
     Of one input a list or tuple may be its images, too.
@@ -142,7 +142,7 @@ def _require_used(settings: Mapping[str, Any]) -> None:
             raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, got kind {settings['kind']!r}")
 
 
-def loss_settings(network: Network, loss: str | Mapping[str, Any]) -> dict[str, Any]:
+def loss_settings(network: NetworkStructure, loss: str | Mapping[str, Any]) -> dict[str, Any]:
     """As the core takes them, of Python's own types."""
     if not isinstance(loss, str) and not (isinstance(loss, Mapping) and "kind" in loss):
         raise ParameterError(f"loss must be a name, or parameters as a mapping with 'kind', got {loss!r}")

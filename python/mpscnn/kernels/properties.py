@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar, overload
 
 from mpscnn.errors import ParameterError
 from mpscnn.graph.padding import DefaultPadding, PaddingMethod
@@ -12,9 +12,17 @@ from mpscnn.graph.padding import DefaultPadding, PaddingMethod
 if TYPE_CHECKING:
     from typing_extensions import Self
 
-    from mpscnn.kernels.kernel import Kernel
-
 T = TypeVar("T")
+
+
+class PropertyOwner(Protocol):
+    """A kernel, as its properties see it."""
+
+    def _properties(self) -> dict[str, Any]:
+        """Return the values that the core has, by name."""
+
+    def _set(self, changes: dict[str, Any]) -> None:
+        """Give values to the core, by name."""
 
 
 class Property(Generic[T]):
@@ -31,13 +39,13 @@ class Property(Generic[T]):
     @overload
     def __get__(self, kernel: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, kernel: Kernel, owner: type) -> T: ...
-    def __get__(self, kernel: Kernel | None, owner: type) -> Self | T:
+    def __get__(self, kernel: PropertyOwner, owner: type) -> T: ...
+    def __get__(self, kernel: PropertyOwner | None, owner: type) -> Self | T:
         if kernel is None:
             return self
         return self._from_core(kernel._properties()[self.name])
 
-    def __set__(self, kernel: Kernel, value: T) -> None:
+    def __set__(self, kernel: PropertyOwner, value: T) -> None:
         kernel._set({self.name: self.checked(type(kernel).__name__, value)})
 
     def checked(self, kernel: str, value: Any) -> Any:
@@ -207,14 +215,14 @@ class Kept(Property[T]):
     @overload
     def __get__(self, kernel: None, owner: type) -> Self: ...
     @overload
-    def __get__(self, kernel: Kernel, owner: type) -> T: ...
-    def __get__(self, kernel: Kernel | None, owner: type) -> Self | T:
+    def __get__(self, kernel: PropertyOwner, owner: type) -> T: ...
+    def __get__(self, kernel: PropertyOwner | None, owner: type) -> Self | T:
         if kernel is None:
             return self
         found: T = kernel.__dict__.get(f"_{self.name}", self.default)
         return found
 
-    def __set__(self, kernel: Kernel, value: T) -> None:
+    def __set__(self, kernel: PropertyOwner, value: T) -> None:
         kernel.__dict__[f"_{self.name}"] = self._from_core(self.checked(type(kernel).__name__, value))
 
 

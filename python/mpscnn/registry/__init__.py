@@ -1,7 +1,8 @@
 """Models by name: what exists, what is on this machine, and how it gets there."""
 
 from mpscnn._private.model_name import is_path
-from mpscnn.registry.catalogue import Entry, PublishedFile
+from mpscnn.registry.entry import Entry
 from mpscnn.registry.lookup import find, models, names
+from mpscnn.registry.published_file import PublishedFile
 
 __all__ = ["Entry", "PublishedFile", "find", "is_path", "models", "names"]

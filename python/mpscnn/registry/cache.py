@@ -9,19 +9,15 @@ import sys
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpscnn._private.files import is_folder
 from mpscnn._private.locks import locked_at_once
 from mpscnn._private.own_files import open_own
 from mpscnn.errors import DownloadError, WeightsError
-
-if TYPE_CHECKING:
-    from mpscnn.registry.catalogue import Entry, PublishedFile
+from mpscnn.registry.published_file import PublishedFile
 
 __all__ = [
     "cache_directory",
-    "converted_path",
     "difference",
     "exclusive",
     "first_file",
@@ -63,12 +59,6 @@ def _expanded(path: str) -> Path:
 def source_path(file: PublishedFile) -> Path:
     """Where the publisher's file is cached: under its own name, next to no other version of it."""
     return cache_directory() / "sources" / file.digest[:16] / file.name
-
-
-def converted_path(entry: Entry, converter_version: int) -> Path:
-    """Where the converted model is cached. Its name holds all that decides its contents."""
-    parts = [entry.name, *(file.digest[:16] for file in entry.files), entry.preprocess, entry.dtype]
-    return cache_directory() / "models" / ("-".join(parts) + f"-v{converter_version}.safetensors")
 
 
 def first_file(paths: Iterable[Path]) -> Path | None:

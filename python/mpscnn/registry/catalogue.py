@@ -2,103 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
-from mpscnn._private.literals import StoredTypeName
 from mpscnn._private.model_name import DEFAULT_MODEL
-from mpscnn.registry.local_files import location
+from mpscnn.registry.entry import Entry
+from mpscnn.registry.published_file import PublishedFile
 
-__all__ = ["BUNDLED_DETECTOR", "BUNDLED_MODEL", "CATALOGUE", "DIGITS", "Entry", "PublishedFile"]
-
-
-@dataclass(frozen=True)
-class PublishedFile:
-    """One file at its publisher, pinned by checksum. Without its size and SHA-256 it is not downloaded."""
-
-    name: str
-    url: str
-    size: int | None
-    """Bytes; None where only its name in the publisher's repository is known."""
-    sha256: str = ""
-    """Lower-case hexadecimal digest."""
-    git_blob: str = ""
-    """Instead of it the name that git gives the content: SHA-1 of "blob SIZE", a zero byte and the content.
-
-    It tells versions of a file from each other, but SHA-1 does not tell a file from one made to look like it.
-    """
-
-    @property
-    def digest(self) -> str:
-        """Whichever checksum pins it."""
-        return self.sha256 or self.git_blob
-
-    @property
-    def downloadable(self) -> bool:
-        """Whether size and SHA-256 are known."""
-        return bool(self.sha256) and self.size is not None
-
-    @property
-    def identity(self) -> str:
-        """Size and checksum, as text."""
-        if not self.sha256:
-            return f"git blob {self.git_blob}"
-        return f"{self.size} bytes, sha256 {self.sha256}"
-
-
-@dataclass(frozen=True)
-class Entry:
-    """One model of the registry."""
-
-    name: str
-    aliases: tuple[str, ...]
-    input_size: tuple[int, int]
-    """Height and width in pixels."""
-    classes: int
-    """Number of labels: of classifiers and segmenters a background class included, of detectors not."""
-    sources: tuple[PublishedFile, ...]
-    """The parts of the network in the order in which they are joined; none for a bundled model."""
-    labels: PublishedFile | None
-    preprocess: str
-    """Name of the preprocessing for the converter; empty for a bundled model, whose file states its own."""
-    licence: str
-    publisher: str
-    dtype: StoredTypeName = "uint8"
-    """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
-    tested: bool = True
-    """Whether the file has been run here and its answers compared with the original's."""
-
-    @property
-    def bundled(self) -> bool:
-        """Whether the model is part of the package and needs no publisher."""
-        return not self.sources
-
-    @property
-    def files(self) -> tuple[PublishedFile, ...]:
-        """Everything that the conversion reads: the sources, then the labels."""
-        return self.sources if self.labels is None else (*self.sources, self.labels)
-
-    @property
-    def downloadable(self) -> bool:
-        """Whether size and SHA-256 of every file are known; others must be put into MPSCNN_MODELS by hand."""
-        return all(file.downloadable for file in self.files)
-
-    @property
-    def size(self) -> int | None:
-        """Bytes of the publisher's files, or of the bundled file; None if one is missing or of unknown size."""
-        if not self.bundled:
-            sizes = [file.size for file in self.files]
-            return None if None in sizes else sum(size or 0 for size in sizes)
-        location = self.location()
-        return None if location is None else location.stat().st_size
-
-    def location(self) -> Path | None:
-        """The local file that `find` would use without a download, or None.
-
-        A model file (.safetensors) where there is one, else the first of the publisher's files if all of
-        them are here and only the conversion is missing. Checksums are left to `find`.
-        """
-        return location(self)
+__all__ = ["BUNDLED_DETECTOR", "BUNDLED_MODEL", "CATALOGUE", "DIGITS"]
 
 
 _GOOGLE_CORAL = (

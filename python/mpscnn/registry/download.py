@@ -21,8 +21,8 @@ from mpscnn._private.own_files import open_own, own_size
 from mpscnn._private.printable import printable
 from mpscnn.errors import DownloadError
 from mpscnn.registry.cache import difference, instructions
-from mpscnn.registry.catalogue import PublishedFile
 from mpscnn.registry.progress import progress_bar
+from mpscnn.registry.published_file import PublishedFile
 
 __all__ = ["Client", "is_https"]
 

@@ -1,36 +1,15 @@
-"""Which files of a model are on this machine. Checksums are left to `lookup`."""
+"""Find files of models on this machine. `lookup` compares their checksums."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from mpscnn._private.model_name import MODEL_SUFFIX
-from mpscnn._private.toolkit import converter
-from mpscnn.registry.cache import converted_path, first_file, model_directories, source_path
-
-if TYPE_CHECKING:
-    from mpscnn.registry.catalogue import Entry, PublishedFile
+from mpscnn.registry.cache import first_file, model_directories, source_path
+from mpscnn.registry.published_file import PublishedFile
 
 PACKAGED = Path(__file__).resolve().parents[1] / "models" / "data"
-
-
-def location(entry: Entry) -> Path | None:
-    """The local file that `find` would use without a download, or None, see `Entry.location`."""
-    if ready := ready_file(all_names(entry)):
-        return ready
-    if entry.bundled:
-        return None
-    if converted := first_file([converted_path(entry, converter().CONVERTER_VERSION)]):
-        return converted
-    paths = [provided_file(file) or cached_file(file) for file in entry.files]
-    return paths[0] if all(paths) else None
-
-
-def all_names(entry: Entry) -> tuple[str, ...]:
-    """The name of a model, then its aliases."""
-    return (entry.name, *entry.aliases)
 
 
 def directories() -> Iterator[Path]:
@@ -39,9 +18,9 @@ def directories() -> Iterator[Path]:
     yield from model_directories()
 
 
-def packaged_file(entry: Entry) -> Path:
-    """Where the package has a bundled model."""
-    return PACKAGED / (entry.name + MODEL_SUFFIX)
+def packaged_file(name: str) -> Path:
+    """Return where the package has a bundled model."""
+    return PACKAGED / (name + MODEL_SUFFIX)
 
 
 def ready_file(candidates: Sequence[str]) -> Path | None:

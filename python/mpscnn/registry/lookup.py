@@ -11,7 +11,6 @@ from mpscnn._private.model_name import MODEL_SUFFIX, is_path
 from mpscnn._private.toolkit import converter
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry.cache import (
-    converted_path,
     difference,
     exclusive,
     first_file,
@@ -20,15 +19,16 @@ from mpscnn.registry.cache import (
     replacing,
     source_path,
 )
-from mpscnn.registry.catalogue import CATALOGUE, Entry, PublishedFile
+from mpscnn.registry.catalogue import CATALOGUE
+from mpscnn.registry.entry import Entry, all_names, converted_path
 from mpscnn.registry.local_files import (
-    all_names,
     cached_file,
     directories,
     packaged_file,
     provided_file,
     ready_file,
 )
+from mpscnn.registry.published_file import PublishedFile
 
 if TYPE_CHECKING:
     # Networking is imported only when something is downloaded: loading a local model must stay quick.
@@ -77,7 +77,9 @@ def find(name: str, *, download: bool = True) -> Path:
 def prepare(entry: Entry, *, download: bool = True, client: Client | None = None) -> Path:
     """The cached, converted model of an entry, made from the publisher's files if it is not there yet."""
     if entry.bundled:
-        raise WeightsError(f"{packaged_file(entry)} is missing: this installation of mpscnn is incomplete.")
+        raise WeightsError(
+            f"{packaged_file(entry.name)} is missing: this installation of mpscnn is incomplete."
+        )
     provided = {file: path for file in entry.files if (path := provided_file(file))}
     for file, path in provided.items():
         _check(path, file)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterable, Iterable
 from concurrent.futures import Future
 from functools import partial
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mpscnn import _core
 from mpscnn._private.signal_handlers import raised_by_signal_handler
@@ -13,7 +13,6 @@ from mpscnn.errors import ParameterError, StateError
 from mpscnn.runner.frames import finish_frame
 
 if TYPE_CHECKING:
-    from mpscnn.runner.runner import Runner
     from mpscnn.vision.photo_tasks import Told
 
     Frames = Iterable[Any] | AsyncIterable[Any]
@@ -22,13 +21,23 @@ if TYPE_CHECKING:
 Result_co = TypeVar("Result_co", covariant=True)
 
 
+class FrameRunner(Protocol):
+    """A runner, as the results of its `map` see it."""
+
+    permits: int
+
+    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, told: Told) -> None: ...
+    async def _reserve(self, slot: _core.Frame) -> None: ...
+    def _require_end(self) -> None: ...
+
+
 class OrderedResults(_core.FrameQueue, Generic[Result_co]):
     """The results of a stream of frames in their order; an iterator, and an asynchronous one. For one thread at a time.
 
     An iteration that a failing frame or a signal has interrupted may be continued: no result is lost.
     """
 
-    def __init__(self, runner: Runner[Any], frames: Frames, wanted: Any, return_exceptions: bool) -> None:
+    def __init__(self, runner: FrameRunner, frames: Frames, wanted: Any, return_exceptions: bool) -> None:
         if isinstance(frames, (str, bytes)) or not isinstance(frames, (Iterable, AsyncIterable)):
             raise ParameterError(f"map: expected an iterable of frames, got {type(frames).__name__}")
         super().__init__(runner.permits, return_exceptions)

@@ -16,13 +16,19 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from mpscnn import _core
-from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
+from mpscnn._private.arguments import (
+    byte_limit,
+    is_finite_number,
+    require_bool,
+    thread_count,
+    whole_number,
+)
 from mpscnn._private.copies import NoCopies
 from mpscnn._private.signal_handlers import SafeCondition, raised_by_signal_handler
 from mpscnn.errors import Error, ParameterError, StateError
 from mpscnn.runner.frames import finish_frame, frames_of
 from mpscnn.runner.ordered_results import OrderedResults
-from mpscnn.runtime.program import Program, byte_limit, thread_count
+from mpscnn.runtime.program import Program
 
 if TYPE_CHECKING:
     from typing import TypedDict

@@ -11,10 +11,9 @@ from functools import partial
 from types import TracebackType
 
 from mpscnn import _core
-from mpscnn._private.arguments import require_text
+from mpscnn._private.arguments import require_text, thread_count
 from mpscnn._private.copies import NoCopies
 from mpscnn.errors import Error, ParameterError, StateError
-from mpscnn.runtime.program import thread_count
 
 
 class CommandStatus(IntEnum):

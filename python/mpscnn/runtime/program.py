@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any, TypeVar, overload
 import numpy as np
 
 from mpscnn import _core
-from mpscnn._private.arguments import require_bool, require_text, whole_number, whole_numbers
+from mpscnn._private.arguments import (
+    byte_limit,
+    require_bool,
+    require_text,
+    thread_count,
+    whole_number,
+    whole_numbers,
+)
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn._private.copies import NoCopies, reduce_graph
 from mpscnn.errors import Error, ParameterError, UnsupportedError
@@ -499,17 +506,3 @@ def _compiled(
 
 
 copyreg.pickle(_core.Graph, reduce_graph)
-
-
-def byte_limit(max_memory: int | None) -> int:
-    """The core's number for a `max_memory` argument: 0 means its default."""
-    if max_memory is None:
-        return 0
-    return whole_number("max_memory", max_memory, most=2**63 - 1, otherwise="None")
-
-
-def thread_count(threads: int | str) -> int:
-    """The core's number for a `threads` argument: 0 means automatic."""
-    if isinstance(threads, str) and threads == "auto":
-        return 0
-    return whole_number("threads", threads, most=1024, otherwise="'auto'")

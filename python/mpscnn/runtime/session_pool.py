@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from mpscnn.runtime.program import Program, Session, thread_count
+from mpscnn._private.arguments import thread_count
+from mpscnn.runtime.program import Program, Session
 
 
 class SessionPool:

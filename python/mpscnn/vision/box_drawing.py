@@ -10,7 +10,7 @@ from mpscnn.vision.visualize import Color, class_colors, text_font
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-    from mpscnn.vision.detection import Box
+    from mpscnn.vision.box import Box
 
 _COLORS = 64  # classes beyond take the same colours again
 

@@ -4,38 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn._private.printable import printable
 from mpscnn.errors import ShapeError
+from mpscnn.vision.box import Box
 from mpscnn.vision.photo_result import Cell, PhotoResult
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
-__all__ = ["Box", "Detection", "Detections"]
-
-
-class Box(NamedTuple):
-    """A rectangle by its edges."""
-
-    left: float
-    top: float
-    right: float
-    bottom: float
-
-    @property
-    def width(self) -> float:
-        """From the left to the right edge."""
-        return self.right - self.left
-
-    @property
-    def height(self) -> float:
-        """From the top to the bottom edge."""
-        return self.bottom - self.top
+__all__ = ["Detection", "Detections"]
 
 
 @dataclass(frozen=True)

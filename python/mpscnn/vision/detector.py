@@ -15,7 +15,8 @@ from mpscnn._private.arguments import is_finite_number, name_list, pair, whole_n
 from mpscnn._private.arrays import as_array
 from mpscnn._private.settings import as_json
 from mpscnn.errors import ParameterError, ShapeError
-from mpscnn.vision.detection import Box, Detection
+from mpscnn.vision.box import Box
+from mpscnn.vision.detection import Detection
 
 __all__ = ["DetectionHead", "Detector", "limits", "require_threshold"]
 

@@ -5,18 +5,19 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from mpscnn import _core
 from mpscnn._private.arguments import whole_number
 from mpscnn.errors import ParameterError
-from mpscnn.vision.detection import Box, Detection, Detections
+from mpscnn.vision.box import Box
+from mpscnn.vision.detection import Detection, Detections
 from mpscnn.vision.detector import limits
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Segmentation
 
 if TYPE_CHECKING:
-    from mpscnn.model import Model
+    from mpscnn.runtime.program import Program
     from mpscnn.vision.photo import Photo
 
 __all__ = ["TASKS", "PhotoTask", "Result", "Told", "classifying", "detecting", "option_names", "segmenting"]
@@ -25,6 +26,20 @@ Told = Callable[[], object] | None
 """Called when a frame is handed out."""
 
 Result = TypeVar("Result")
+
+
+class PhotoModel(Protocol):
+    """A `Model`, as the tasks see it."""
+
+    _core: _core.Model
+
+    @property
+    def labels(self) -> list[str] | None:
+        """Names of the classes."""
+
+    @property
+    def program(self) -> Program:
+        """The compiled network."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +54,7 @@ class PhotoTask(Generic[Result]):
     """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it."""
 
 
-def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classification]:
+def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
     """`Model.classify`."""
     core, count = model._core, 0 if top is None else whole_number("top", top)
 
@@ -55,7 +70,7 @@ def classifying(model: Model, *, top: int | None = None) -> PhotoTask[Classifica
 
 
 def detecting(
-    model: Model,
+    model: PhotoModel,
     *,
     score_threshold: float | None = None,
     iou_threshold: float | None = None,
@@ -81,7 +96,7 @@ def detecting(
     )
 
 
-def _class_numbers(model: Model, classes: Sequence[str | int]) -> frozenset[int]:
+def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset[int]:
     """Raises ParameterError for a name that the model does not have."""
     labels = model.labels or []
     numbers = set()
@@ -98,7 +113,7 @@ def _class_numbers(model: Model, classes: Sequence[str | int]) -> frozenset[int]
     return frozenset(numbers)
 
 
-def segmenting(model: Model, *, scores: bool = False) -> PhotoTask[Segmentation]:
+def segmenting(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmentation]:
     """`Model.segment`."""
     core = model._core
     classes = int(next(iter(model.program.outputs.values()))[-1] or 0)
@@ -130,6 +145,6 @@ def option_names(task: Callable[..., PhotoTask[Any]]) -> tuple[str, ...]:
     return tuple(parameter.name for parameter in parameters if parameter.kind is parameter.KEYWORD_ONLY)
 
 
-def _origin(model: Model) -> tuple[str, str, str]:
+def _origin(model: PhotoModel) -> tuple[str, str, str]:
     program = model.program
     return program.device, program.precision, program.reason

@@ -22,6 +22,7 @@ from mpscnn._private import literals
 from mpscnn.errors import DownloadError, ParameterError, WeightsError
 from mpscnn.registry import cache, catalogue, local_files, lookup
 from mpscnn.registry.download import Client
+from mpscnn.registry.entry import converted_path
 
 BUNDLED_FILE = local_files.PACKAGED / f"{catalogue.BUNDLED_MODEL.name}.safetensors"
 PUBLISHED = Path(__file__).resolve().parents[3].parent / "shared" / "models" / "google"
@@ -212,7 +213,7 @@ def test_converted_once_per_converter_version(converter: FakeConverter) -> None:
 
 def test_cache_key_holds_all_that_decides_the_contents() -> None:
     paths = {
-        cache.converted_path(entry, version).name
+        converted_path(entry, version).name
         for entry in (
             ENTRY,
             make_entry(TWO_PARTS[0], ("tiny_head.tflite", b"new")),
@@ -224,7 +225,7 @@ def test_cache_key_holds_all_that_decides_the_contents() -> None:
         for version in (1, 2)
     }
     assert len(paths) == 12
-    assert ENTRY.sources[0].sha256[:16] in cache.converted_path(ENTRY, 1).name
+    assert ENTRY.sources[0].sha256[:16] in converted_path(ENTRY, 1).name
 
 
 def test_finished_conversion_needs_no_writing(tmp_path: Path, converter: FakeConverter) -> None:
@@ -425,11 +426,11 @@ def test_catalogue_describes_the_published_files() -> None:
 def test_a_file_pinned_by_its_name_in_git(tmp_path: Path) -> None:
     path = tmp_path / "note.txt"
     path.write_bytes(b"hello\n")
-    file = catalogue.PublishedFile("note.txt", "https://x/note.txt", None, git_blob="ce0136" + "0" * 34)
+    file = registry.PublishedFile("note.txt", "https://x/note.txt", None, git_blob="ce0136" + "0" * 34)
     wrong = cache.difference(path, file)
     assert wrong is not None
     assert wrong.startswith("git blob ce013625030ba8dba906f756967f9e9ca394464a instead of ce0136")
-    file = catalogue.PublishedFile(
+    file = registry.PublishedFile(
         "note.txt", "https://x/note.txt", None, git_blob="ce013625030ba8dba906f756967f9e9ca394464a"
     )
     assert cache.difference(path, file) is None

@@ -42,7 +42,8 @@ from mpscnn.apps.cli.video_options import (
     video_part,
 )
 from mpscnn.registry.catalogue import BUNDLED_DETECTOR
-from mpscnn.vision.detection import Box, Detections
+from mpscnn.vision.box import Box
+from mpscnn.vision.detection import Detections
 
 if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo

@@ -8,7 +8,8 @@ from typing import Any
 
 from mpscnn import errors
 from mpscnn.apps.ray.cluster import import_arrow
-from mpscnn.vision.detection import Box, Detection, Detections
+from mpscnn.vision.box import Box
+from mpscnn.vision.detection import Detection, Detections
 from mpscnn.vision.photo_result import Cell, PhotoResult
 from mpscnn.vision.results import Classification, Prediction
 from mpscnn.vision.segmentation import Area

@@ -13,9 +13,9 @@ from mpscnn.converters.affine import affine
 from mpscnn.converters.broadcast import align, constant_along, repeats, varying_last
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.neurons import limited
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_integers
 from mpscnn.converters.special_values import exponential, have_reciprocals, power, quotient
 from mpscnn.errors import UnsupportedError

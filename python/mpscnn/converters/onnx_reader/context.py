@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.integer_limits import Grid
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Atom, Value
 from mpscnn.converters.onnx_reader.constants import Constants
-from mpscnn.converters.onnx_reader.file import Node, OnnxFile
+from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.folded import is_filled
+from mpscnn.converters.onnx_reader.input_layout import InputLayout
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-
-if TYPE_CHECKING:
-    from mpscnn.converters.onnx_reader.quantizations import Quantized
-    from mpscnn.converters.onnx_reader.reader import InputLayout
 
 # Ends of the names of layers that only move elements, which are inserted where operators need them.
 _INSERTED = re.compile(r"(/reshape|/transpose|/shuffle|/part)(_\d+)?$")
@@ -32,6 +31,21 @@ _MOST_INSERTED = 16
 Handler = Callable[["Context", Node], None]
 Integers = tuple[float, int]
 """How int8 numbers stand for a tensor: its scale and zero point."""
+
+
+@dataclass(frozen=True)
+class Quantized:
+    """What a QuantizeLinear reads.
+
+    Attributes:
+        value: what is quantised.
+        grid: what numbers the integers stand for.
+        is_limited: whether the value has the limits of the integers already.
+    """
+
+    value: Value
+    grid: Grid
+    is_limited: bool
 
 
 class Context:

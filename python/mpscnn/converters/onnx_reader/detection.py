@@ -21,7 +21,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detector_postprocess import Tail
-from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.slicing import part
 from mpscnn.errors import Error
 from mpscnn.graph.layers.layer_maker import Tensor

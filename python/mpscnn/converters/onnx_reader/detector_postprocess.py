@@ -5,7 +5,8 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Sequence
 
-from mpscnn.converters.onnx_reader.file import Node, OnnxFile
+from mpscnn.converters.onnx_reader.file import OnnxFile
+from mpscnn.converters.onnx_reader.node import Node
 
 SUPPRESSIONS = frozenset(
     {

@@ -10,8 +10,8 @@ from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Axis, Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.matrices import dense
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError, WeightsError
 
 _EQUATION = re.compile(r"([A-Za-z]+),([A-Za-z]+)(?:->([A-Za-z]+))?")

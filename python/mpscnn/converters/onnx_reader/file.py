@@ -1,4 +1,4 @@
-"""ONNX files: nodes, constants, inputs and outputs, with nothing believed that was not checked."""
+"""Reading of ONNX files: nodes, constants, inputs and outputs, with nothing believed that was not checked."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from mpscnn._private.files import reading, require_regular
 from mpscnn.converters.budget import max_nodes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.order import in_order
 from mpscnn.converters.onnx_reader.own_data import TENSORS, place_of
 from mpscnn.converters.onnx_writer.builder import PRODUCER, VALUE
@@ -42,75 +43,6 @@ class Described:
     name: str
     type: str  # "float", "float16", "int64", ...; "sequence" and the like for what is not a tensor
     shape: tuple[Dimension, ...] | None
-
-
-class Node:
-    """One operator of the graph.
-
-    Attributes:
-        layer: what layers that are made of it are called: its own name, unless the file is ours.
-    """
-
-    def __init__(self, proto: onnx.NodeProto, *, is_ours: bool) -> None:
-        self.proto = proto
-        self.kind: str = (
-            proto.op_type if proto.domain in ("", "ai.onnx") else f"{proto.domain}.{proto.op_type}"
-        )
-        self.inputs: list[str] = list(proto.input)
-        self.outputs: list[str] = list(proto.output)
-        self.name: str = proto.name or next(filter(None, self.outputs), "")
-        self.layer = (proto.doc_string if is_ours else "") or self.name
-
-    @cached_property
-    def attributes(self) -> dict[str, Any]:
-        """Python values; a graph and the like stay unchanged."""
-        import onnx
-
-        return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.proto.attribute}
-
-    def has(self, name: str) -> bool:
-        """Whether the attribute is stated."""
-        return name in self.attributes
-
-    def integer(self, name: str, default: int | None = None) -> int:
-        """An attribute. Raises WeightsError where it is missing (without a default) or of another kind."""
-        value = self._attribute(name, default)
-        if not isinstance(value, int):
-            raise WeightsError(f"damaged: its {name} is {value!r}, expected a whole number")
-        return value
-
-    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
-        """As `integer`."""
-        value = self._attribute(name, default)
-        if not isinstance(value, (list, tuple)) or not all(isinstance(one, int) for one in value):
-            raise WeightsError(f"damaged: its {name} are {value!r}, expected whole numbers")
-        return list(value)
-
-    def number(self, name: str, default: float | None = None) -> float:
-        """As `integer`."""
-        value = self._attribute(name, default)
-        if not isinstance(value, (int, float)):
-            raise WeightsError(f"damaged: its {name} is {value!r}, expected a number")
-        return float(value)
-
-    def text(self, name: str, default: str) -> str:
-        """As `integer`."""
-        value = self._attribute(name, default)
-        if isinstance(value, bytes):
-            return value.decode("utf-8", "replace")
-        if not isinstance(value, str):
-            raise WeightsError(f"damaged: its {name} is {value!r}, expected text")
-        return value
-
-    def input(self, place: int) -> str | None:
-        """The name of an input; None where it is left out."""
-        return self.inputs[place] if place < len(self.inputs) and self.inputs[place] else None
-
-    def _attribute(self, name: str, default: Any) -> Any:
-        value = self.attributes.get(name, default)
-        if value is None:
-            raise WeightsError(f"damaged: it has no {name}")
-        return value
 
 
 class OnnxFile:

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.budget import Cost
-from mpscnn.converters.onnx_reader.file import Node, element_type
+from mpscnn.converters.onnx_reader.file import element_type
 from mpscnn.converters.onnx_reader.folded import FOLDED, fits_along, is_filled
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 
 Array = NDArray[Any]

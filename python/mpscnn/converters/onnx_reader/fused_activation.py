@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import function_of
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.patterns import by_parts
 from mpscnn.converters.onnx_reader.quantizations import within_integers
 from mpscnn.errors import UnsupportedError

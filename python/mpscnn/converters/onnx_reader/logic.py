@@ -5,7 +5,7 @@ from __future__ import annotations
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.special_values import one_number
 from mpscnn.errors import UnsupportedError
 

@@ -10,9 +10,9 @@ from mpscnn.converters.broadcast import align
 from mpscnn.converters.contractions import product_of
 from mpscnn.converters.layout import Atom, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.folded import is_filled
 from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation

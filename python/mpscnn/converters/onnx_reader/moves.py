@@ -7,8 +7,9 @@ import math
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node, element_type, type_of_elements
+from mpscnn.converters.onnx_reader.file import element_type, type_of_elements
 from mpscnn.converters.onnx_reader.logic import are_truths, as_booleans
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.slicing import tiled
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.subpixel import ChannelBlocks

@@ -10,7 +10,7 @@ from mpscnn._private.literals import ActivationName
 from mpscnn.converters.broadcast import align
 from mpscnn.converters.layout import positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import within_integers
 from mpscnn.converters.special_values import quotient, root
 from mpscnn.errors import UnsupportedError

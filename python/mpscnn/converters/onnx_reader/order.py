@@ -10,7 +10,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.errors import WeightsError
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_reader.file import Node
+    from mpscnn.converters.onnx_reader.node import Node
 
 _MOST_SHOWN = 5
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from mpscnn.converters.layer_names import shown
-from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.network import Network
 

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mpscnn.converters.onnx_reader.context import Context
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.neurons import limits
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 

@@ -8,36 +8,20 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from mpscnn.converters.integer_limits import Grid, within
 from mpscnn.converters.layout import Value
-from mpscnn.converters.onnx_reader.context import Context, Handler, Integers
-from mpscnn.converters.onnx_reader.file import Node
+from mpscnn.converters.onnx_reader.context import Context, Handler, Integers, Quantized
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 _LEAST_SCALE = 2.0**-126
 #: By ONNX' numbers for types.
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
-
-
-@dataclass(frozen=True)
-class Quantized:
-    """What a QuantizeLinear reads.
-
-    Attributes:
-        value: what is quantised.
-        grid: what numbers the integers stand for.
-        is_limited: whether the value has the limits of the integers already.
-    """
-
-    value: Value
-    grid: Grid
-    is_limited: bool
 
 
 def within_integers(c: Context, activation: Activation, name: str) -> Activation:

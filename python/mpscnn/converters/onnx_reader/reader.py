@@ -13,7 +13,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.layout import Axis, Value, batch_atom
@@ -21,10 +20,12 @@ from mpscnn.converters.onnx_reader.constants import Constants
 from mpscnn.converters.onnx_reader.context import Context
 from mpscnn.converters.onnx_reader.detection import mark_detection, undecoded
 from mpscnn.converters.onnx_reader.detector_postprocess import Tail, candidates, needed
-from mpscnn.converters.onnx_reader.file import Described, Node, OnnxFile
+from mpscnn.converters.onnx_reader.file import Described, OnnxFile
 from mpscnn.converters.onnx_reader.fused_activation import begins_activation
+from mpscnn.converters.onnx_reader.input_layout import InputLayout
 from mpscnn.converters.onnx_reader.integer_network import keep_integers
 from mpscnn.converters.onnx_reader.neurons import NEURONS
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.operators import OPERATORS, reason_against
 from mpscnn.converters.onnx_reader.parameters import Parameters
 from mpscnn.converters.onnx_reader.response import begins_response
@@ -44,26 +45,6 @@ _IN_BETWEEN = frozenset(
     {"Add", "Cast", "Div", "Identity", "Mul", "Sub", "QuantizeLinear", "DequantizeLinear"}
 )
 _MOST_IN_BETWEEN = 64
-
-
-@dataclass(frozen=True)
-class InputLayout:
-    """How an input of the file lies in the network's.
-
-    Attributes:
-        axes: which of the file's axes each of the network's is; a batch that the file's lacks counts as one.
-        has_batch: whether the file's input has a batch.
-        has_height: whether it has a height, where the network's is an image.
-    """
-
-    axes: tuple[int, ...]
-    has_batch: bool
-    has_height: bool
-
-    def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """An array as the file's input, as the network's."""
-        moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
-        return moved if self.has_height else moved[:, np.newaxis]
 
 
 @dataclass(frozen=True)

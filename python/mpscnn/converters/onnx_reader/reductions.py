@@ -11,8 +11,8 @@ from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.contractions import reduced
 from mpscnn.converters.layout import Axis, Value, positions, product
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.slicing import part
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError

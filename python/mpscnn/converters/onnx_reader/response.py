@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from mpscnn.converters.layout import Value
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.moves import axes_of, borders
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.errors import Error, UnsupportedError
 
 # x divided by (alpha * average of the squares + k) to the power of beta. The average is that of a window over the

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from mpscnn.converters.arrange import image_axes, image_rows
 from mpscnn.converters.layout import Axis, Value, positions
 from mpscnn.converters.onnx_reader.context import Context, Handler
-from mpscnn.converters.onnx_reader.file import Node
 from mpscnn.converters.onnx_reader.fused_activation import ending
+from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.onnx_reader.quantizations import note_same_limits
 from mpscnn.converters.unsupported import CHOOSE_SIZE
 from mpscnn.errors import UnsupportedError, WeightsError

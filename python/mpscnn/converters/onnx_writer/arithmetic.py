@@ -10,7 +10,7 @@ import numpy as np
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, Value
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 _FLOAT32 = np.finfo(np.float32)
 #: onnx.TensorProto's numbers of element types.

@@ -11,7 +11,7 @@ from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.converters.onnx_writer.window import window_of
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def _pad(layer: Layer, x: str, pads: list[int]) -> str:

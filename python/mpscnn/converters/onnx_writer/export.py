@@ -6,12 +6,11 @@ disagree about ONNX' automatic kinds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from os import PathLike
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mpscnn import _core
 from mpscnn._private.files import replacing
@@ -28,6 +27,7 @@ from mpscnn.converters.onnx_writer.convolution import (
     transposed_convolution,
 )
 from mpscnn.converters.onnx_writer.integers import Integers
+from mpscnn.converters.onnx_writer.layer import Layer
 from mpscnn.converters.onnx_writer.neuron import activation
 from mpscnn.converters.onnx_writer.pooling import pooling
 from mpscnn.converters.onnx_writer.shapes import padding, part, resize
@@ -119,76 +119,6 @@ def to_onnx(
     for name in structure["outputs"]:
         builder.output(values[name], name, layout)
     return builder.model(_core.version())
-
-
-class Layer:
-    """One node of the network and what it needs to become ONNX nodes."""
-
-    def __init__(
-        self,
-        builder: Builder,
-        entry: Mapping[str, Any],
-        inputs: list[Value],
-        shape: tuple[int, ...],
-        weights: Mapping[str, NDArray[Any]],
-        integers: Integers | None = None,
-    ) -> None:
-        self.builder = builder
-        self.name: str = entry["name"]
-        self.attributes: Mapping[str, Any] = entry["attributes"]
-        self.inputs = inputs
-        self.shape = shape
-        self._weights = weights
-        self._integers = integers
-        #: Whether all that read the result repeat a batch of one, as elementwise operations do.
-        self.repeats_images = False
-
-    def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
-        """Adds an ONNX node for this layer."""
-        return self.builder.add(operation, inputs, self.name, **attributes)
-
-    def as_number(self, name: str) -> str:
-        """Adds a cast of truths or whole numbers to the type of all others."""
-        return self.add("Cast", name, to=self.builder.number)
-
-    def constant(self, values: NDArray[Any] | float | list[int] | list[float], role: str) -> str:
-        """Adds a constant for this layer."""
-        return self.builder.constant(values, f"{self.name}.{role}")
-
-    def weight(self, role: str) -> NDArray[np.float32] | None:
-        """A weight of this layer, None if it is not set."""
-        values = self._weights.get(f"{self.name}.{role}")
-        return None if values is None else values.astype(np.float32)
-
-    def required(self, role: str) -> NDArray[np.float32]:
-        """A weight of this layer that must be there."""
-        values = self.weight(role)
-        if values is None:
-            raise WeightsError(f"layer {self.name!r}: {role} is missing; load weights first")
-        return values
-
-    def parameter(
-        self, role: str, order: tuple[int, ...] | None = None, shape: tuple[int, ...] | None = None
-    ) -> str:
-        """Adds a weight that must be there; of a quantised layer as numbers made of its integers.
-
-        Args:
-            role: "weight" or "bias".
-            order: of its axes; None: as they are.
-            shape: what its axes then become; None: as they are.
-        """
-        values = self.required(role)
-        values = values if order is None else values.transpose(order)
-        shape = values.shape if shape is None else shape
-        if self._integers is not None:
-            name = self._integers.weight(self.name, role, shape, order)
-            if name is not None:
-                return name
-        return self.constant(values.reshape(shape), role)
-
-    def per_channel(self, values: NDArray[Any]) -> NDArray[Any]:
-        """Values for each feature channel, in a shape that broadcasts over this layer's result."""
-        return values.reshape(-1, 1, 1) if len(self.shape) == 4 else values
 
 
 def _shapes(network: Network, size: tuple[int, int] | None) -> dict[str, tuple[int, ...]]:

@@ -9,7 +9,7 @@ import numpy as np
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, VALUE
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def transpose(layer: Layer) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 Neuron = Mapping[str, Any]
 

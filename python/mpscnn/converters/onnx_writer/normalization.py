@@ -10,7 +10,7 @@ from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.builder import Value
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def batch_statistics(layer: Layer) -> str:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from mpscnn.converters.onnx_writer.window import Axis, Window, widened, window_of
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 
 def pooling(layer: Layer) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mpscnn.converters.onnx_writer.builder import Value
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 _REDUCTIONS = {
     "max": "ReduceMax",

@@ -10,7 +10,7 @@ from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC
 from mpscnn.errors import UnsupportedError
 
 if TYPE_CHECKING:
-    from mpscnn.converters.onnx_writer.export import Layer
+    from mpscnn.converters.onnx_writer.layer import Layer
 
 _SIDES = (("front", "back", 3), ("top", "bottom", 1), ("left", "right", 2))
 """In ONNX' order of axes, with ours."""

@@ -197,6 +197,11 @@ class OperatorReader:
         grid = self.grid(index)
         return UNLIMITED if grid is None else grid.limits
 
+    def _result_limits(self, operator: FileOperator, grid: Grid) -> Limits:
+        given = [index for index in operator.inputs if index >= 0 and not self.is_setting(index)]
+        operands = [self.limits(index) for index in given if self.file.tensors[index].dtype.kind != "b"]
+        return result_limits(operator.kind, operands, grid)
+
     def is_setting(self, index: int) -> bool:
         """Whether a tensor holds constant numbers of a 32-bit type or wider, such as axes and shapes."""
         return self.is_constant(index) and self.file.tensors[index].dtype.name in ("int32", "int64", "bool")
@@ -211,7 +216,7 @@ class OperatorReader:
         """
         index = operator.outputs[0]
         grid = self.grid(index)
-        limits = None if grid is None else within(activation, grid, result_limits(self, operator, grid))
+        limits = None if grid is None else within(activation, grid, self._result_limits(operator, grid))
         if grid is None or limits is None:
             return activation
         self._ended.add(index)
@@ -228,7 +233,7 @@ class OperatorReader:
         grid, maker = self.grid(index), self.file.makers.get(index)
         if grid is None or maker is None or index in self._ended:
             return value
-        given = result_limits(self, maker, grid)
+        given = self._result_limits(maker, grid)
         if not given.exceed(grid.limits, _NEGLIGIBLE * grid.step):
             return value
         if value.tensor.index not in self.integers:

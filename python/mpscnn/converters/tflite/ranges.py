@@ -3,14 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
 
 from mpscnn.converters.integer_limits import UNLIMITED, Grid, Limits
-from mpscnn.converters.tflite.file import FileOperator
-
-if TYPE_CHECKING:
-    from mpscnn.converters.tflite.context import OperatorReader
 
 # LiteRT's kernels copy, choose, average or compare the bytes of these, whatever scale and zero point say. The result's
 # integers are the operand's, and stand for other numbers where its scale is another one.
@@ -35,31 +30,29 @@ def copies_bytes(kind: str) -> bool:
     return kind in _OF_BYTES
 
 
-def result_limits(c: OperatorReader, operator: FileOperator, grid: Grid) -> Limits:
-    """The limits between which the operator's results lie.
+def result_limits(kind: str, operands: Sequence[Limits], grid: Grid) -> Limits:
+    """Return the limits between which an operator's results lie.
 
     Args:
-        c: the file's reader.
-        operator: one whose result is integers.
-        grid: of the result.
+        kind: of operator; its result is integers.
+        operands: the limits of its operands, without truth values and settings.
+        grid: the integers of the result.
     """
-    given = [index for index in operator.inputs if index >= 0 and not c.is_setting(index)]
-    operands = [c.limits(index) for index in given if c.file.tensors[index].dtype.kind != "b"]
     if not operands:
         return UNLIMITED
-    if operator.kind in _OF_BYTES and UNLIMITED not in operands:
+    if kind in _OF_BYTES and UNLIMITED not in operands:
         return grid.limits
-    if operator.kind in _WITHIN_OPERANDS:
-        zero = [0.0] if operator.kind in _WITH_ZEROS else []
+    if kind in _WITHIN_OPERANDS:
+        zero = [0.0] if kind in _WITH_ZEROS else []
         return Limits(
             min([*zero, *(own.low for own in operands)]), max([*zero, *(own.high for own in operands)])
         )
-    if operator.kind in _FIXED:
-        return _FIXED[operator.kind]
-    if operator.kind in _OF_ONE:
-        return _OF_ONE[operator.kind](operands[0])
-    if operator.kind in _OF_TWO and len(operands) == 2:
-        return _OF_TWO[operator.kind](*operands)
+    if kind in _FIXED:
+        return _FIXED[kind]
+    if kind in _OF_ONE:
+        return _OF_ONE[kind](operands[0])
+    if kind in _OF_TWO and len(operands) == 2:
+        return _OF_TWO[kind](*operands)
     return UNLIMITED
 
 
