@@ -46,7 +46,7 @@ BACKEND_INTERFACE = {
 EXCEPTIONS = {
     ("api/metal_photo.cpp", "metal/encoding/native_photo.h"),
     ("engine/run/backends.cpp", "cpu/runtime/cpu_backend.h"),
-    ("engine/run/backends.cpp", "metal/device/metal_backend.h"),
+    ("engine/run/backends.cpp", "metal/run/metal_backend.h"),
     ("api/library.cpp", "cpu/isa/kernels.h"),
 }
 GENERATED = {"build_info.h"}
@@ -82,31 +82,38 @@ def test_parts_include_only_what_they_may_know(part: str) -> None:
     assert not wrong
 
 
-# The rooms of the CPU engine from the bottom up: a file includes from its own and those before it. Tasks, which say
+# The rooms of each engine from the bottom up: a file includes from its own room and those before it. Tasks, which say
 # what a kernel shall do, lie below the instruction sets for which kernels are compiled.
-CPU_ROOMS = ("tasks", "isa", "kernels", "plan", "runtime")
+ROOMS = {
+    "cpu": ("tasks", "isa", "kernels", "plan", "runtime"),
+    "metal": ("device", "encoding", "layers", "arrays", "gradients", "run"),
+}
 # Weights are packed by several threads, and lie in memory that their task keeps.
-CPU_EXCEPTIONS = {
-    ("plan/explanation.cpp", "runtime/thread_pool.h"),
-    ("plan/lowering.cpp", "runtime/thread_pool.h"),
-    ("kernels/tasks/convolution.h", "plan/weight_memory.h"),
+ROOM_EXCEPTIONS: dict[str, set[tuple[str, str]]] = {
+    "cpu": {
+        ("plan/explanation.cpp", "runtime/thread_pool.h"),
+        ("plan/lowering.cpp", "runtime/thread_pool.h"),
+        ("kernels/tasks/convolution.h", "plan/weight_memory.h"),
+    },
+    "metal": set(),
 }
 
 
-def test_rooms_of_the_cpu_engine_include_from_below_only() -> None:
+@pytest.mark.parametrize("engine", sorted(ROOMS))
+def test_rooms_of_an_engine_include_from_below_only(engine: str) -> None:
     def room(name: str) -> int:
-        return CPU_ROOMS.index("tasks" if "/tasks/" in name else name.split("/")[0])
+        return ROOMS[engine].index("tasks" if "/tasks/" in name else name.split("/")[0])
 
-    cpu = CPP / "cpu"
+    folder = CPP / engine
     wrong = {
-        (own, header.removeprefix("cpu/"))
+        (own, header.removeprefix(f"{engine}/"))
         for path in SOURCES
-        if path.is_relative_to(cpu)
-        for own in [str(path.relative_to(cpu))]
+        if path.is_relative_to(folder)
+        for own in [str(path.relative_to(folder))]
         for header in includes_of(path)
-        if header.startswith("cpu/") and room(header.removeprefix("cpu/")) > room(own)
+        if header.startswith(f"{engine}/") and room(header.removeprefix(f"{engine}/")) > room(own)
     }
-    assert wrong == CPU_EXCEPTIONS
+    assert wrong == ROOM_EXCEPTIONS[engine]
 
 
 def test_nothing_is_thread_local() -> None:
@@ -292,15 +299,12 @@ def smallest(operation: str) -> tuple[list[tuple[int, ...]], dict[str, Any]]:
     return SMALLEST.get(operation, (equal, {}))
 
 
-def family_of(operation: str) -> str:
-    """The name that the operation's files have in every part."""
-    pattern = re.compile(r"OperationInfo info(\{| =)\s*(\w+\(\s*|\.name = )?\"" + operation + '"')
-    families = [path.stem for path in (CPP / "ops").glob("*.h") if pattern.search(path.read_text("utf-8"))]
-    row = re.compile(rf"^    ENTRY\({operation}, ", re.MULTILINE)
-    tables = (PROJECT / "shaders").glob("*_kind.h")
-    families += [path.stem.removesuffix("_kind") for path in tables if row.search(path.read_text("utf-8"))]
-    assert len(families) == 1, f"operation {operation} is defined in {families}"
-    return families[0]
+def families_testing(operation: str) -> list[str]:
+    """The families whose tests use an operation: X if tests/ops/test_X.py names it and tests/reference/X.py exists."""
+    use = re.compile(rf"""["'.]{operation}\b""")
+    tests = sorted((PROJECT / "tests" / "ops").glob("test_*.py"))
+    families = [path.stem.removeprefix("test_") for path in tests if use.search(path.read_text("utf-8"))]
+    return [name for name in families if (PROJECT / "tests" / "reference" / f"{name}.py").is_file()]
 
 
 @pytest.fixture(scope="module")
@@ -317,9 +321,7 @@ def document() -> ModuleType:
 
 @pytest.mark.parametrize("operation", [*OPERATIONS, *TRAINING])
 def test_operation_has_a_reference_and_a_test(operation: str) -> None:
-    family = family_of(operation)
-    assert (PROJECT / "tests" / "reference" / f"{family}.py").is_file()
-    assert (PROJECT / "tests" / "ops" / f"test_{family}.py").is_file()
+    assert families_testing(operation), f"no test in tests/ops uses {operation} and has a reference"
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)

@@ -57,7 +57,7 @@ def test_backends_refuse_nothing_on_their_own() -> None:
         "cpu/isa/dispatch.cpp",  # an instruction set that the processor lacks
         "metal/device/custom_kernel.mm",  # what a user's own function asks for: no operation of ours
         "metal/device/function_constants.mm",
-        "metal/encoding/preprocess.mm",  # photos are not layers: digits are found by the processor
-        "metal/encoding/signal.mm",  # signals are not layers: their arrays have no graph to be checked with
-        "metal/encoding/system_photo.mm",  # photos again, as the system hands them over
+        "metal/encoding/native_photo.mm",  # photos are not layers: the system has kinds that no texture holds
+        "metal/encoding/preprocess.mm",  # photos again: digits are found by the processor
+        "metal/run/signal.mm",  # signals are not layers: their arrays have no graph to be checked with
     ]

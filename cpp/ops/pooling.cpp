@@ -97,4 +97,11 @@ Cost Pooling::cost(const InputShapes &inputs, const Shape &output) const {
     return {0, taps.elements()};
 }
 
+void PoolingGradient::check(const InputShapes &inputs) const {
+    const InputShapes input = inputs.subspan(1, 1);
+    pooling.check(input);
+    require_result(info, inputs[0], pooling.output_shape(input));
+    require_like_first(info, inputs, 2);
+}
+
 } // namespace mpscnn::ops

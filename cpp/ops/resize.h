@@ -1,14 +1,36 @@
 #pragma once
 
-#include "ops/lanczos.h"
+#include <cstdint>
+
 #include "ops/window.h"
 
 namespace mpscnn::ops {
 
+/// Sampling positions of one axis: output o reads input position (o + centre) * numerator / denominator +
+/// offset. The quotient is formed last, so that whole positions are met exactly.
+struct ResizeAxis {
+    double numerator = 1.0, denominator = 1.0, centre = 0.0, offset = 0.0;
+};
+
+/// Positions side by side.
+struct LanczosSpan {
+    std::int64_t first = 0, count = 0;
+};
+
+/// The most positions of `size` that an output adds up.
+std::int64_t lanczos_taps(const ResizeAxis &axis, std::int64_t size);
+
+/// The positions within 0 .. size - 1 that an output adds up, and `count` weights: of input position i
+/// L((i - position) / s), divided by the sum of all, with L(t) = sinc(t) sinc(t / 3) for |t| < 3 and s input
+/// positions from one output to the next, at least 1. The weights of positions outside belong to the nearest
+/// one inside, or to none where these read zeros. `weights` has room for lanczos_taps.
+LanczosSpan lanczos_weights(const ResizeAxis &axis, std::int64_t size, bool zero_outside, std::int64_t output,
+                            float *weights);
+
 enum class ResizeKind {
     nearest,
     bilinear,
-    lanczos ///< with three lobes, widened where the image shrinks (ops/lanczos.h)
+    lanczos ///< with three lobes, widened where the image shrinks (lanczos_weights)
 };
 
 template <> struct EnumNames<ResizeKind> {
@@ -101,6 +123,31 @@ struct Resize {
     Shape output_shape(const InputShapes &inputs) const;
     WeightSpecs weights(const InputShapes &) const { return {}; }
     Cost cost(const InputShapes &inputs, const Shape &output) const;
+};
+
+/// The gradient of a resize's input: each pixel gets the gradients of the results that are sampled from it,
+/// times their weights. Inputs: the gradient of the result, and the resize's input, of which only the shape
+/// counts.
+struct ResizeGradient {
+    static constexpr OperationInfo info =
+        training_info("resize_gradient", "Gradient of a resize's input.", 2);
+
+    Resize resize;
+
+    template <class Visitor> void fields(Visitor &visit) { resize.fields(visit); }
+
+    void check(const InputShapes &inputs) const {
+        const InputShapes input = inputs.subspan(1, 1);
+        resize.check(input);
+        if (resize.kind == ResizeKind::lanczos)
+            refuse_parameter(info, "kind", "nearest or bilinear", name_of(resize.kind));
+        require_result(info, inputs[0], resize.output_shape(input));
+    }
+    Shape output_shape(const InputShapes &inputs) const { return inputs[1]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &inputs, const Shape &) const {
+        return resize.cost(inputs.subspan(1, 1), inputs[0]);
+    }
 };
 
 } // namespace mpscnn::ops

@@ -29,4 +29,26 @@ struct LogSoftmax : ChannelSoftmax {
     void check(const InputShapes &inputs) const { require_channels(info, inputs); }
 };
 
+/// The gradient of what softmax y, or its logarithm, was taken of: y * (g - sum of g * y), or
+/// g - e^y * sum of g, with sums over the channels of each pixel. Inputs: the gradient g of the result, and
+/// the result y.
+struct SoftmaxGradient {
+    static constexpr OperationInfo info =
+        training_info("softmax_gradient", "Gradient of the input of softmax or log_softmax.", 2);
+
+    bool logarithm = false;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("logarithm", logarithm, "of log_softmax instead of softmax");
+    }
+
+    void check(const InputShapes &inputs) const {
+        require_fixed_channels(info, inputs);
+        require_like_first(info, inputs, 1);
+    }
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &output) const { return {0, 4 * output.elements()}; }
+};
+
 } // namespace mpscnn::ops

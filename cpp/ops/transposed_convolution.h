@@ -1,8 +1,79 @@
 #pragma once
 
-#include "ops/transposed_window.h"
+#include <cstdint>
+
+#include "ops/operation.h"
 
 namespace mpscnn::ops {
+
+/// Which part of everything that a transposed window reaches is its output.
+enum class TransposedPadding {
+    valid,    ///< TensorFlow's VALID: all of it, and as many rows as strides where the window is shorter
+    same,     ///< TensorFlow's SAME: size * stride outputs
+    explicit_ ///< without pad_top, pad_bottom, pad_left, pad_right: PyTorch's padding, Apple's kernelOffset
+};
+
+template <> struct EnumNames<TransposedPadding> {
+    static constexpr std::array<std::pair<const char *, TransposedPadding>, 3> values{
+        {{"valid", TransposedPadding::valid},
+         {"same", TransposedPadding::same},
+         {"explicit", TransposedPadding::explicit_}}};
+};
+
+/// One axis in the only form that backends see: input position i adds to the output positions
+/// i * stride + t * dilation - before, t = 0 .. kernel - 1, that lie within 0 .. output - 1. Apple's offsets
+/// for the rotated kernel: offset * stride + kernelOffset = before - (reach - 1) + reach / 2.
+struct TransposedAxis {
+    std::int64_t kernel = 1, stride = 1, dilation = 1;
+    std::int64_t before = 0;
+    std::int64_t output = 1;
+};
+
+struct CanonicalTransposedWindow {
+    TransposedAxis vertical, horizontal;
+};
+
+/// The window of a transposed convolution as users state it.
+struct TransposedWindow {
+    std::int64_t kernel_height = 1, kernel_width = 1;
+    std::int64_t stride_y = 1, stride_x = 1;
+    std::int64_t dilation_y = 1, dilation_x = 1;
+    TransposedPadding padding = TransposedPadding::valid;
+    std::int64_t pad_top = 0, pad_bottom = 0, pad_left = 0, pad_right = 0;
+    std::int64_t output_padding_y = 0, output_padding_x = 0;
+    std::int64_t output_height = 0, output_width = 0;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("kernel_height", kernel_height, "taps, vertically");
+        visit("kernel_width", kernel_width, "taps, horizontally");
+        visit("stride_y", stride_y, "output rows between input rows");
+        visit("stride_x", stride_x, "output columns between input columns");
+        visit("dilation_y", dilation_y, "output rows between taps");
+        visit("dilation_x", dilation_x, "output columns between taps");
+        visit("padding", padding, "valid or same (TensorFlow's), or explicit (pad_*)");
+        visit("pad_top", pad_top, "rows taken off the result's top, explicit padding only; negative: added");
+        visit("pad_bottom", pad_bottom, "rows taken off the bottom, explicit padding only; negative: added");
+        visit("pad_left", pad_left, "columns taken off the left, explicit padding only; negative: added");
+        visit("pad_right", pad_right, "columns taken off the right, explicit padding only; negative: added");
+        visit("output_padding_y", output_padding_y,
+              "rows added at the bottom (PyTorch), explicit padding only");
+        visit("output_padding_x", output_padding_x,
+              "columns added at the right (PyTorch), explicit padding only");
+        visit("output_height", output_height, "rows of the result; 0: by the rule of the padding");
+        visit("output_width", output_width, "columns of the result; 0: by the rule of the padding");
+    }
+
+    void check(const OperationInfo &info) const;
+    /// Output extents for an input of height x width; a free extent stays free. Throws ShapeError when
+    /// nothing is left or the stated output does not belong to the input.
+    std::int64_t result_height(const OperationInfo &info, std::int64_t height) const;
+    std::int64_t result_width(const OperationInfo &info, std::int64_t width) const;
+    /// `before` of the canonical form: the same for inputs of every size.
+    std::int64_t rows_before() const;
+    std::int64_t columns_before() const;
+    CanonicalTransposedWindow canonical(const OperationInfo &info, std::int64_t height,
+                                        std::int64_t width) const;
+};
 
 /// How a transposed convolution's kernel lies.
 enum class KernelUse {

@@ -9,7 +9,7 @@
 #include "engine/run/native_run.h"
 #include "engine/trust/device_trust.h"
 #if defined(MPSCNN_WITH_METAL)
-#include "metal/device/metal_backend.h"
+#include "metal/run/metal_backend.h"
 #endif
 
 namespace mpscnn::engine {

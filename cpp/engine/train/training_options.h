@@ -8,7 +8,6 @@
 
 #include "core/json.h"
 #include "ops/loss.h"
-#include "ops/multibox_loss.h"
 #include "ops/optimizer.h"
 
 namespace mpscnn::engine {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "metal/encoding/image.h"
+#include "metal/device/image.h"
 
 namespace mpscnn::metal {
 

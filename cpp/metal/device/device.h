@@ -8,8 +8,8 @@
 
 #include "metal/device/library.h"
 #include "metal/device/objc_ptr.h"
+#include "metal/device/photo_tables.h"
 #include "metal/device/texture_cache.h"
-#include "metal/encoding/photo_tables.h"
 
 #import <Metal/Metal.h>
 

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
+#include "engine/run/backend.h"
 #include "metal/device/objc_ptr.h"
 
 #import <Metal/Metal.h>
@@ -24,5 +26,8 @@ std::string full_name_of(id<MTLDevice> device);
 
 /// "0x100000abc"
 std::string registry_id_of(id<MTLDevice> device);
+
+/// See list_devices() in metal_backend.h.
+std::vector<engine::DeviceDescription> describe_devices();
 
 } // namespace mpscnn::metal

@@ -5,9 +5,8 @@
 #include <cstdio>
 #include <vector>
 
-#include "core/text.h"
 #include "core/platform.h"
-#include "metal/device/metal_backend.h"
+#include "core/text.h"
 #include "metal/device/text.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
@@ -147,7 +146,7 @@ objc_ptr<id<MTLDevice>> find_device(const std::string &wanted) {
     fail_to_find(devices, wanted);
 }
 
-std::vector<engine::DeviceDescription> list_devices() {
+std::vector<engine::DeviceDescription> describe_devices() {
     if (const std::string reason = why_not_in_this_process(); !reason.empty()) return {{"metal", "", reason}};
     const autorelease_scope pool;
     const Devices devices = find_devices();

@@ -7,8 +7,8 @@
 #include <utility>
 
 #include "engine/run/backend.h"
+#include "metal/device/image.h"
 #include "metal/device/objc_ptr.h"
-#include "metal/encoding/image.h"
 #include "shaders/activation_params.h"
 
 #import <Metal/Metal.h>

@@ -1,12 +1,39 @@
 #pragma once
 
 #include <cstddef>
+#include <optional>
 #include <span>
 #include <string>
 
-#include "metal/encoding/array_view.h"
+#include "core/dtype.h"
+#include "engine/run/backend.h"
+#include "metal/device/image.h"
+
+#import <Metal/Metal.h>
 
 namespace mpscnn::metal {
+
+/// Elements from one column, row and image of an array to the next; channels lie side by side.
+struct Pitches {
+    std::int64_t column = 0, row = 0, image = 0;
+
+    static Pitches dense(const ImageLayout &layout);
+};
+
+/// Elements of an image in memory of the GPU.
+struct ArrayView {
+    id<MTLBuffer> buffer = nil;
+    DType type = DType::float32; ///< or float16
+    Pitches pitches;
+    std::size_t offset = 0; ///< in bytes, of the first pixel
+};
+
+/// Of an array that holds images of this layout, any number of them; nothing for one whose elements a shader
+/// cannot reach in steps of columns, rows and images.
+std::optional<Pitches> pitches_of(const engine::TensorView &view, const ImageLayout &layout);
+
+/// From the first element to the end of the last. No stride is negative.
+std::size_t span_of(const engine::TensorView &view);
 
 /// A node of a network on arrays that runs on images: what it reads and writes is copied to these and back.
 class ArrayStep {

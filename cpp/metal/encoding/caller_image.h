@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "metal/device/device.h"
-#include "metal/encoding/image.h"
+#include "metal/device/image.h"
 
 namespace mpscnn::metal {
 

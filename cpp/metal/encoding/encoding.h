@@ -5,8 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "metal/device/image.h"
 #include "metal/device/objc_ptr.h"
-#include "metal/encoding/image.h"
 
 #import <Metal/Metal.h>
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>

@@ -5,10 +5,10 @@
 #include <string>
 
 #include "metal/device/device.h"
+#include "metal/device/image.h"
 #include "metal/device/library.h"
-#include "metal/encoding/array_view.h"
+#include "metal/encoding/array_step.h"
 #include "metal/encoding/encoding.h"
-#include "metal/encoding/image.h"
 #include "shaders/transfer_params.h"
 
 namespace mpscnn::metal {

@@ -3,7 +3,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "metal/encoding/image.h"
+#include "metal/device/image.h"
 #include "ops/pooling.h"
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>

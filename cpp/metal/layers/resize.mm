@@ -48,7 +48,7 @@ void append_spans(const ops::Resize &resize, const ops::ResizeAxis &axis, std::i
 }
 
 /// MPSImageLanczosScale does not say how wide its filter is, what it does to weights at borders and where an
-/// image shrinks, and takes four channels of one image: an own shader with ops/lanczos.h's weights.
+/// image shrinks, and takes four channels of one image: an own shader with the weights of ops::lanczos_weights.
 ShaderArguments lanczos_arguments(const ops::Resize &resize, const Operands &operands, Device &device) {
     const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
     std::vector<ResizeSpan> spans;

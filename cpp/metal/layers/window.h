@@ -1,6 +1,6 @@
 #pragma once
 
-#include "ops/transposed_window.h"
+#include "ops/transposed_convolution.h"
 #include "ops/window.h"
 #include "shaders/window_params.h"
 

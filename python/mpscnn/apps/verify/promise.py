@@ -22,7 +22,7 @@ FLOAT32_EPS = float(np.finfo(np.float32).eps)
 HALF_EPS = float(np.finfo(np.float16).eps)
 BFLOAT16_EPS = 2.0**-7
 HALF_TINY = 2.0**-24  # the smallest subnormal
-#: Magnitudes of the weights of Lanczos' filter add up to less than 1.55 along an axis (cpp/ops/lanczos.h).
+#: Magnitudes of the weights of Lanczos' filter add up to less than 1.55 along an axis (cpp/ops/resize.h).
 _LANCZOS_MAGNITUDE = 1.55**2
 
 

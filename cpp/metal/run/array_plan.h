@@ -1,0 +1,89 @@
+#pragma once
+
+#include <initializer_list>
+#include <memory>
+#include <vector>
+
+#include "metal/arrays/array_program.h"
+#include "metal/run/image_step.h"
+#include "metal/run/lowering.h"
+#include "metal/run/metal_plan.h"
+
+namespace mpscnn::metal {
+
+/// The steps of a network on arrays. Inputs and outputs are floats without gaps; the arrays of all other
+/// values share one buffer.
+class ArrayPlan : public MetalPlan {
+public:
+    ArrayPlan(std::shared_ptr<const ArrayNetwork> network, const std::vector<Shape> &input_shapes);
+    ~ArrayPlan() override;
+
+    std::size_t arena_bytes() const override { return arena_bytes_ + image_bytes_; }
+    std::vector<engine::StepDescription> describe_steps() const override;
+    bool are_shared(std::span<const engine::TensorView> inputs,
+                    std::span<const engine::TensorView> outputs) const override;
+    void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
+                 std::span<const engine::TensorView> outputs, PageBuffers &buffers) const override;
+    void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const override;
+    engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
+
+private:
+    /// Where an array lies.
+    struct Place {
+        enum class Kind { none, arena, input, output } kind = Kind::none;
+        std::size_t index = 0; ///< of the input or output; in the arena the offset
+        DType type = DType::float32;
+    };
+    /// One kernel.
+    struct Kernel {
+        ArrayStage stage;
+        id<MTLComputePipelineState> pipeline = nil;
+        objc_ptr<id<MTLBuffer>> table;
+    };
+    /// One node.
+    struct NodeStep {
+        std::size_t node = 0;
+        std::vector<engine::ValueId> values; ///< arrays of the sources, then of the result
+        std::vector<Kernel> kernels;
+        std::vector<std::size_t> scratch_bytes;
+        std::vector<Place> scratch;
+        std::unique_ptr<const ArrayStep> array_step; ///< instead of kernels
+    };
+    /// An output that is another output's array too, or an input's.
+    struct OutputCopy {
+        engine::ValueId array;
+        std::size_t output;
+    };
+
+    ArrayOperand operand_of(engine::ValueId value) const;
+    void require_countable() const;
+    void bind_nodes();
+    void bind_program(NodeStep &step, const engine::Node &node) const;
+    void bind_layer(NodeStep &step, const LoweredLayer &layer) const;
+    /// Whether MPS computes a gradient.
+    bool bind_gradient(NodeStep &step, const engine::Node &node) const;
+    /// Nothing for what MPS does not compute.
+    std::unique_ptr<const ArrayStep> convolution_gradient(const engine::Node &node,
+                                                          engine::ValueId result) const;
+    std::unique_ptr<const ArrayStep> other_gradient(const engine::Node &node, engine::ValueId result) const;
+    bool are_floats(const engine::Node &node, std::initializer_list<std::size_t> inputs,
+                    engine::ValueId result) const;
+    void place_ports();
+    void place_arrays();
+    const Place &place_of(engine::ValueId array) const { return places_[static_cast<std::size_t>(array)]; }
+    ArrayView view_of(const Place &place, const Slot &slot) const;
+    void encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep &step, const Slot &slot) const;
+    void encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCopy &copy, const Slot &slot) const;
+    std::string name_of(const NodeStep &step) const { return network_->graph.nodes()[step.node].name; }
+    std::string name_of(const OutputCopy &copy) const {
+        return network_->graph.value_name(network_->graph.outputs()[copy.output]);
+    }
+
+    std::shared_ptr<const ArrayNetwork> network_;
+    std::vector<NodeStep> steps_;
+    std::vector<OutputCopy> copies_;
+    std::vector<Place> places_; ///< by value, of those that are not renamed others
+    std::size_t arena_bytes_ = 0, image_bytes_ = 0;
+};
+
+} // namespace mpscnn::metal

@@ -1,0 +1,331 @@
+#include "metal/run/array_plan.h"
+
+#include <algorithm>
+#include <concepts>
+#include <limits>
+#include <variant>
+
+#include "core/json.h"
+#include "engine/run/memory_plan.h"
+#include "metal/gradients/gradient_step.h"
+#include "metal/run/slots.h"
+#include "ops/unsupported.h"
+
+namespace mpscnn::metal {
+
+using engine::Graph;
+using engine::TensorView;
+using engine::ValueId;
+
+namespace {
+
+std::size_t index_of(ValueId value) { return static_cast<std::size_t>(value); }
+
+/// Whether each element of the result follows from those of the inputs at its place.
+bool is_elementwise(const ops::Operation &operation) {
+    if (const auto *neuron = std::get_if<ops::Neuron>(&operation)) return neuron->kind != NeuronKind::prelu;
+    const auto *arithmetic = std::visit(
+        []<class Op>(const Op &op) -> const ops::Arithmetic * {
+            if constexpr (std::derived_from<Op, ops::Arithmetic>)
+                return &op;
+            else
+                return nullptr;
+        },
+        operation);
+    return arithmetic && arithmetic->primary_stride_y == 1 && arithmetic->primary_stride_x == 1 &&
+           arithmetic->primary_stride_channels == 1 && arithmetic->secondary_stride_y == 1 &&
+           arithmetic->secondary_stride_x == 1 && arithmetic->secondary_stride_channels == 1;
+}
+
+/// The largest divisor of a number that is not above `most`.
+std::int64_t divisor_below(std::int64_t number, std::int64_t most) {
+    std::int64_t divisor = std::min(number, most);
+    while (number % divisor != 0) --divisor;
+    return divisor;
+}
+
+/// One image of as many elements, in their order; the same shape where there is none.
+Shape as_one_image(const Shape &shape) {
+    const std::int64_t elements = shape.elements();
+    const std::int64_t channels = divisor_below(elements, 1024);
+    const std::int64_t width = divisor_below(elements / channels, ops::metal_limits::extent);
+    const std::int64_t height = elements / channels / width;
+    return height <= ops::metal_limits::extent ? Shape{1, height, width, channels} : shape;
+}
+
+} // namespace
+
+ArrayPlan::ArrayPlan(std::shared_ptr<const ArrayNetwork> network, const std::vector<Shape> &input_shapes)
+    : MetalPlan(network->device, network->graph.name(), network->graph, input_shapes),
+      network_(std::move(network)), places_(shapes().size()) {
+    const autorelease_scope pool;
+    require_countable();
+    place_ports();
+    bind_nodes();
+    place_arrays();
+}
+
+ArrayPlan::~ArrayPlan() {
+    const autorelease_scope pool;
+    steps_.clear();
+}
+
+/// Kernels count elements in 32 bits.
+void ArrayPlan::require_countable() const {
+    for (std::size_t i = 0; i < shapes().size(); ++i)
+        if (shapes()[i].elements() > std::numeric_limits<std::uint32_t>::max())
+            fail(ErrorKind::shape,
+                 {quoted(network_->graph.value_name(static_cast<ValueId>(i))),
+                  ": arrays of the Metal engine have at most 4294967295 elements, got ", shapes()[i].text()});
+}
+
+ArrayOperand ArrayPlan::operand_of(ValueId value) const {
+    return {shapes()[index_of(value)], network_->halves[index_of(value)]};
+}
+
+void ArrayPlan::place_ports() {
+    const Graph &graph = network_->graph;
+    for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+        places_[i] = {Place::Kind::input, i, DType::float32};
+    for (std::size_t i = 0; i < graph.outputs().size(); ++i) {
+        const ValueId array = array_of(graph, graph.outputs()[i]);
+        if (places_[index_of(array)].kind == Place::Kind::none)
+            places_[index_of(array)] = {Place::Kind::output, i, DType::float32};
+        else
+            copies_.push_back({array, i});
+    }
+}
+
+void ArrayPlan::bind_nodes() {
+    const Graph &graph = network_->graph;
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const ValueId result = graph.result_of(i);
+        if (array_of(graph, result) != result) continue;
+        NodeStep step;
+        step.node = i;
+        if (const auto &layer = network_->layers[i])
+            bind_layer(step, *layer);
+        else if (!bind_gradient(step, graph.nodes()[i]))
+            bind_program(step, graph.nodes()[i]);
+        steps_.push_back(std::move(step));
+    }
+}
+
+void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
+    const Graph &graph = network_->graph;
+    const ValueId result = graph.result_of(step.node);
+    ArrayOperands operands;
+    const auto add = [&](ValueId value) {
+        operands.sources.push_back(operand_of(value));
+        step.values.push_back(array_of(graph, value));
+    };
+    for (ValueId value : node.inputs) add(value);
+    for (const auto &[role, value] : node.variables) {
+        operands.weights[role] = operands.sources.size();
+        add(value);
+    }
+    operands.result = operand_of(result);
+    operands.activation = node.activation.value_or(ops::Neuron{});
+    step.values.push_back(result);
+    const ArrayProgram program = array_program(node.operation, operands);
+    step.scratch_bytes = program.scratch();
+    for (const ArrayStage &stage : program.stages()) {
+        Kernel kernel{stage, device()->shaders().pipeline(stage.shader, stage.activation), {}};
+        if (!stage.table.empty()) kernel.table = device()->make_buffer(stage.table);
+        step.kernels.push_back(std::move(kernel));
+    }
+}
+
+void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
+    // Weights and moments are no batch: as one image they need one pass.
+    const bool is_flat = is_elementwise(network_->graph.producer(layer.result).operation) &&
+                         !counts_images(network_->graph, layer.result) &&
+                         std::all_of(layer.inputs.begin(), layer.inputs.end(), [&](ValueId input) {
+                             return shapes()[index_of(input)] == shapes()[index_of(layer.result)];
+                         });
+    const bool rounds = network_->halves[index_of(layer.result)];
+    const auto port = [&](ValueId value, ValueId image) {
+        const bool half = network_->halves[index_of(image)];
+        step.values.push_back(array_of(network_->graph, image));
+        // A layer that rounds its result reads halves, of the network's inputs too; statistics are floats.
+        const bool half_image = half || (rounds && counts_images(network_->graph, value));
+        const auto shape_of = [&](ValueId of) {
+            return is_flat ? as_one_image(shapes()[index_of(of)]) : shapes()[index_of(of)];
+        };
+        return ImageStep::Port{shape_of(value), shape_of(image), half ? DType::float16 : DType::float32,
+                               half_image ? engine::Precision::float16 : engine::Precision::float32};
+    };
+    std::vector<ImageStep::Port> sources;
+    for (std::size_t i = 0; i < layer.sources.size(); ++i)
+        sources.push_back(port(layer.inputs[i], layer.sources[i]));
+    step.array_step =
+        std::make_unique<ImageStep>(layer, sources, port(layer.result, layer.result), device()->shaders());
+}
+
+/// Gradients and weights are floats; layers in between may hand on halves.
+bool ArrayPlan::are_floats(const engine::Node &node, std::initializer_list<std::size_t> inputs,
+                           ValueId result) const {
+    return !network_->halves[index_of(result)] &&
+           std::none_of(inputs.begin(), inputs.end(),
+                        [&](std::size_t input) { return operand_of(node.inputs[input]).half; });
+}
+
+std::unique_ptr<const ArrayStep> ArrayPlan::convolution_gradient(const engine::Node &node,
+                                                                 ValueId result) const {
+    using Step = ConvolutionGradientStep;
+    const auto *data = std::get_if<ops::ConvolutionDataGradient>(&node.operation);
+    const auto *weight = std::get_if<ops::ConvolutionWeightGradient>(&node.operation);
+    if (!data && !weight) return nullptr;
+    const ops::Convolution &convolution = data ? data->convolution : weight->convolution;
+    const ArrayOperand input = operand_of(node.inputs[data ? 2 : 0]);
+    const Shape &output = shapes()[index_of(node.inputs[data ? 0 : 1])];
+    const Step::Shapes shapes{input.shape, output, input.half};
+    const bool floats = data ? are_floats(node, {0, 1}, result) : are_floats(node, {1}, result);
+    if (!floats || !Step::can_compute(convolution, shapes)) return nullptr;
+    return std::make_unique<Step>(node.name, convolution, data ? Step::Wanted::input : Step::Wanted::weight,
+                                  shapes, network_->convolution_gradients, *device());
+}
+
+std::unique_ptr<const ArrayStep> ArrayPlan::other_gradient(const engine::Node &node, ValueId result) const {
+    if (node.inputs.size() < 2 || !are_floats(node, {0}, result)) return nullptr;
+    const Shape &gradient = shapes()[index_of(node.inputs[0])];
+    const ArrayOperand source = operand_of(node.inputs[1]);
+    auto kernels = gradient_kernels(node.operation, gradient, source.shape, node.name, *device());
+    if (!kernels) return nullptr;
+    const GradientStep::Shapes shapes{gradient, source.shape, source.half};
+    return std::make_unique<GradientStep>(node.name, std::move(*kernels), shapes, *device());
+}
+
+bool ArrayPlan::bind_gradient(NodeStep &step, const engine::Node &node) const {
+    const ValueId result = network_->graph.result_of(step.node);
+    step.array_step = convolution_gradient(node, result);
+    if (!step.array_step) step.array_step = other_gradient(node, result);
+    if (!step.array_step) return false;
+    for (ValueId value : node.inputs) step.values.push_back(array_of(network_->graph, value));
+    step.values.push_back(result);
+    return true;
+}
+
+/// Inputs and outputs are the caller's.
+void ArrayPlan::place_arrays() {
+    std::vector<engine::BufferLifetime> lifetimes(places_.size());
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        const int now = static_cast<int>(i);
+        const NodeStep &step = steps_[i];
+        for (ValueId value : step.values) lifetimes[index_of(value)].last = now;
+        const ValueId result = step.values.back();
+        lifetimes[index_of(result)].first = now;
+        if (place_of(result).kind == Place::Kind::none)
+            lifetimes[index_of(result)].bytes =
+                std::max<std::size_t>(operand_of(result).bytes(), sizeof(float));
+        for (std::size_t bytes : step.scratch_bytes) lifetimes.push_back({bytes, now, now});
+        if (step.array_step) image_bytes_ = std::max(image_bytes_, step.array_step->bytes());
+    }
+    const engine::MemoryPlan plan = engine::plan_memory(lifetimes);
+    for (std::size_t i = 0; i < places_.size(); ++i)
+        if (lifetimes[i].bytes > 0)
+            places_[i] = {Place::Kind::arena, plan.offsets[i],
+                          network_->halves[i] ? DType::float16 : DType::float32};
+    std::size_t next = places_.size();
+    for (NodeStep &step : steps_)
+        for (std::size_t i = 0; i < step.scratch_bytes.size(); ++i)
+            step.scratch.push_back({Place::Kind::arena, plan.offsets[next++], DType::float32});
+    arena_bytes_ = plan.bytes;
+}
+
+std::vector<engine::StepDescription> ArrayPlan::describe_steps() const {
+    std::vector<engine::StepDescription> descriptions;
+    const Graph &graph = network_->graph;
+    for (const NodeStep &step : steps_) {
+        const engine::Node &node = graph.nodes()[step.node];
+        std::string kernels = step.array_step ? step.array_step->kernel() : "";
+        for (const Kernel &kernel : step.kernels)
+            kernels += (kernels.empty() ? "" : " + ") + kernel.stage.shader;
+        std::size_t bytes = 0;
+        for (ValueId value : step.values) bytes += operand_of(value).bytes();
+        descriptions.push_back(
+            {{node.name}, ops::info_of(node.operation).name, kernels, static_cast<std::int64_t>(bytes)});
+    }
+    for (const OutputCopy &copy : copies_)
+        descriptions.push_back(
+            {{}, "copy", "array_copy", static_cast<std::int64_t>(2 * operand_of(copy.array).bytes())});
+    return descriptions;
+}
+
+bool ArrayPlan::are_shared(std::span<const TensorView> inputs, std::span<const TensorView> outputs) const {
+    const auto shared = [&](const TensorView &view) {
+        return PortMemory::are_floats_shared(*device(), view);
+    };
+    return std::all_of(inputs.begin(), inputs.end(), shared) &&
+           std::all_of(outputs.begin(), outputs.end(), shared);
+}
+
+void ArrayPlan::prepare(Slot &slot, std::span<const TensorView> inputs, std::span<const TensorView> outputs,
+                        PageBuffers &buffers) const {
+    slot.inputs.resize(inputs.size());
+    slot.outputs.resize(outputs.size());
+    for (std::size_t i = 0; i < inputs.size(); ++i) slot.inputs[i].read_floats(*device(), inputs[i], buffers);
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+        slot.outputs[i].write_floats(*device(), outputs[i], buffers);
+    slot.arena.reserve(*device(), arena_bytes_);
+}
+
+ArrayView ArrayPlan::view_of(const Place &place, const Slot &slot) const {
+    if (place.kind == Place::Kind::input) return slot.inputs[place.index].floats();
+    if (place.kind == Place::Kind::output) return slot.outputs[place.index].floats();
+    return {slot.arena.buffer(), place.type, {}, place.index};
+}
+
+void ArrayPlan::encode_step(id<MTLCommandBuffer> command_buffer, const NodeStep &step,
+                            const Slot &slot) const {
+    std::vector<ArrayView> arrays;
+    for (ValueId value : step.values) arrays.push_back(view_of(place_of(value), slot));
+    if (step.array_step) return step.array_step->encode(command_buffer, arrays);
+    for (const Place &place : step.scratch) arrays.push_back(view_of(place, slot));
+    for (const Kernel &kernel : step.kernels) {
+        Dispatch dispatch(command_buffer, name_of(step), kernel.pipeline);
+        dispatch.bytes(kernel.stage.params, 0);
+        NSUInteger buffer = 1;
+        for (std::size_t number : kernel.stage.arrays)
+            dispatch.buffer(arrays[number].buffer, arrays[number].offset, buffer++);
+        if (kernel.table) dispatch.buffer(kernel.table.get(), 0, buffer);
+        dispatch.run(MTLSizeMake(static_cast<NSUInteger>(kernel.stage.threads), 1, 1));
+    }
+}
+
+void ArrayPlan::encode_copy(id<MTLCommandBuffer> command_buffer, const OutputCopy &copy,
+                            const Slot &slot) const {
+    const ArrayView from = view_of(place_of(copy.array), slot), to = slot.outputs[copy.output].floats();
+    const std::int64_t elements = shapes()[index_of(copy.array)].elements();
+    const ArrayRun run{static_cast<unsigned int>(elements), from.type == DType::float16 ? 2u : 0u};
+    Dispatch dispatch(command_buffer, name_of(copy), device()->shaders().pipeline("array_copy"));
+    dispatch.bytes(std::as_bytes(std::span(&run, 1)), 0);
+    dispatch.buffer(from.buffer, from.offset, 1);
+    dispatch.buffer(to.buffer, to.offset, 2);
+    dispatch.run(MTLSizeMake(static_cast<NSUInteger>(elements), 1, 1));
+}
+
+void ArrayPlan::encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const {
+    const std::lock_guard lock(network_->encoding);
+    MPSHintTemporaryMemoryHighWaterMark(command_buffer, image_bytes_);
+    for (const NodeStep &step : steps_) encode_step(command_buffer, step, slot);
+    for (const OutputCopy &copy : copies_) encode_copy(command_buffer, copy, slot);
+}
+
+engine::RunTimes ArrayPlan::run_steps_apart(Handlers &handlers, const Slot &slot) const {
+    TimedRun run(device(), handlers, steps_.size() + copies_.size());
+    std::size_t number = 0;
+    const auto step = [&](const std::string &name, auto encode_one) {
+        run.step(number++, name, [&](id<MTLCommandBuffer> command_buffer) {
+            const std::lock_guard lock(network_->encoding);
+            encode_one(command_buffer);
+        });
+    };
+    for (const NodeStep &one : steps_)
+        step(name_of(one), [&](id<MTLCommandBuffer> commands) { encode_step(commands, one, slot); });
+    for (const OutputCopy &copy : copies_)
+        step(name_of(copy), [&](id<MTLCommandBuffer> commands) { encode_copy(commands, copy, slot); });
+    return run.take();
+}
+
+} // namespace mpscnn::metal

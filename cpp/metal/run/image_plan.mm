@@ -1,0 +1,133 @@
+#include "metal/run/image_plan.h"
+
+#include <algorithm>
+
+#include "core/json.h"
+#include "engine/run/memory_plan.h"
+#include "metal/device/image.h"
+
+namespace mpscnn::metal {
+
+using engine::Graph;
+using engine::ValueId;
+
+ImagePlan::ImagePlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes)
+    : MetalPlan(network->device, network->graph.name(), network->graph, input_shapes),
+      network_(std::move(network)) {
+    const autorelease_scope pool;
+    values_.resize(shapes().size());
+    count_readers();
+    lay_out_values();
+    make_ports();
+    bind_layers();
+    arena_bytes_ = peak_bytes();
+}
+
+ImagePlan::~ImagePlan() {
+    const autorelease_scope pool;
+    steps_.clear();
+}
+
+void ImagePlan::count_readers() {
+    const auto add_reader = [&](ValueId value) { ++values_[static_cast<std::size_t>(value)].readers; };
+    for (const LoweredLayer &layer : network_->layers)
+        for (ValueId value : layer.sources) add_reader(value);
+    for (ValueId value : network_->graph.outputs()) add_reader(image_of(network_->graph, value));
+}
+
+void ImagePlan::lay_out_values() {
+    std::int64_t batch = 1;
+    for (const Shape &shape : shapes()) batch = std::max(batch, shape[0]);
+    std::int64_t images = batch;
+    for (std::size_t i = 0; i < shapes().size(); ++i) {
+        values_[i].shape = shapes()[i];
+        if (values_[i].readers == 0) continue;
+        values_[i].layout = image_layout(shapes()[i], network_->precisions[i]);
+        images = std::min(images, values_[i].layout.max_images());
+    }
+    for (const LoweredLayer &layer : network_->layers)
+        images = std::min(images, layer.layer->max_images(operands_of(layer)));
+    // Statistics of the whole batch have one image, and need the others all together.
+    const auto is_shared = [&](const StoredValue &value) {
+        return value.readers > 0 && value.shape[0] != batch;
+    };
+    if (images < batch && std::any_of(values_.begin(), values_.end(), is_shared))
+        fail(ErrorKind::shape, {"network ", quoted(network_->graph.name()),
+                                ": its images depend on each other, and the Metal engine holds ", images,
+                                " of them at once, got ", batch});
+    for (StoredValue &value : values_)
+        if (!is_shared(value)) value.layout.images = images;
+    passes_ = passes_over(batch, images);
+}
+
+void ImagePlan::make_ports() {
+    const auto port = [&](ValueId value, Transfer::Direction direction) {
+        const ImageLayout &layout = values_[static_cast<std::size_t>(value)].layout;
+        return Port{value, Transfer(direction, layout, network_->device->shaders())};
+    };
+    const Graph &graph = network_->graph;
+    for (std::size_t i = 0; i < graph.inputs().size(); ++i)
+        inputs_.push_back(port(static_cast<ValueId>(i), Transfer::Direction::to_image));
+    for (ValueId value : graph.outputs())
+        outputs_.push_back(port(image_of(graph, value), Transfer::Direction::to_array));
+}
+
+Operands ImagePlan::operands_of(const LoweredLayer &layer) const {
+    const auto operand = [&](ValueId value, ValueId image) {
+        return Operand{image, values_[static_cast<std::size_t>(image)].layout,
+                       values_[static_cast<std::size_t>(value)].shape};
+    };
+    Operands operands;
+    for (std::size_t i = 0; i < layer.sources.size(); ++i)
+        operands.sources.push_back(operand(layer.inputs[i], layer.sources[i]));
+    operands.destination = operand(layer.result, layer.result);
+    return operands;
+}
+
+std::vector<engine::StepDescription> ImagePlan::describe_steps() const {
+    const std::size_t passes = passes_.size();
+    const auto bytes = [&](std::size_t of_pass) { return static_cast<std::int64_t>(of_pass * passes); };
+    std::vector<engine::StepDescription> steps;
+    const auto add_copies = [&](const std::vector<Port> &ports, const char *kernel) {
+        for (const Port &port : ports) // the array as large as the image
+            steps.push_back({{}, "copy", kernel, bytes(2 * port.layout().bytes())});
+    };
+    add_copies(inputs_, "copy of an input");
+    for (std::size_t i = 0; i < steps_.size(); ++i) {
+        const LoweredLayer &layer = network_->layers[i];
+        const Operands operands = operands_of(layer);
+        std::size_t of_pass = layer.weight_bytes + operands.destination.layout.bytes();
+        for (const Operand &source : operands.sources) of_pass += source.layout.bytes();
+        const ops::Operation &operation = network_->graph.producer(layer.result).operation;
+        steps.push_back({{layer.name}, ops::info_of(operation).name, steps_[i]->kernel(), bytes(of_pass)});
+    }
+    add_copies(outputs_, "copy of an output");
+    return steps;
+}
+
+void ImagePlan::bind_layers() {
+    for (const LoweredLayer &layer : network_->layers)
+        steps_.push_back(layer.layer->bind(operands_of(layer)));
+}
+
+/// Inputs are there before step 1; outputs are read after the last.
+std::size_t ImagePlan::peak_bytes() const {
+    const int behind = static_cast<int>(network_->layers.size()) + 1;
+    std::vector<engine::BufferLifetime> lifetimes;
+    for (const StoredValue &value : values_)
+        lifetimes.push_back({value.readers > 0 ? value.layout.bytes() : 0, 0, 0});
+    const auto lifetime = [&](ValueId value) -> engine::BufferLifetime & {
+        return lifetimes[static_cast<std::size_t>(value)];
+    };
+    for (int step = 1; step < behind; ++step) {
+        const LoweredLayer &layer = network_->layers[static_cast<std::size_t>(step) - 1];
+        lifetime(layer.result).first = lifetime(layer.result).last = step;
+        for (ValueId value : layer.sources) lifetime(value).last = step;
+    }
+    for (int step = 1; step < behind; ++step)
+        lifetimes.push_back({steps_[static_cast<std::size_t>(step) - 1]->scratch_bytes(), step, step});
+    for (const Port &port : outputs_) lifetime(port.value).last = behind;
+    return engine::peak_live_bytes(lifetimes);
+}
+
+} // namespace mpscnn::metal

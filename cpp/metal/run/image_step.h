@@ -1,0 +1,43 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "metal/encoding/array_step.h"
+#include "metal/encoding/transfer.h"
+#include "metal/run/lowering.h"
+
+namespace mpscnn::metal {
+
+/// A layer on images whose sources and result are arrays: they are copied to images and back, as many at a
+/// time as an image can hold.
+class ImageStep : public ArrayStep {
+public:
+    /// A source or the result. Shapes may differ by a reshape: one of what the layer is reported, one of its
+    /// image.
+    struct Port {
+        Shape shape, image;
+        DType type = DType::float32;                              ///< of the array's elements
+        engine::Precision precision = engine::Precision::float32; ///< of the image's
+    };
+
+    /// Throws ShapeError for a batch that the layer needs at once and that no image holds.
+    ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources, const Port &result,
+              ShaderLibrary &shaders);
+
+    void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const override;
+    std::string kernel() const override { return step_->kernel(); }
+    std::size_t bytes() const override;
+
+private:
+    ArrayView part(const ArrayView &array, std::size_t port, std::int64_t first_image) const;
+
+    std::string name_;
+    std::vector<StoredValue> values_; ///< the sources, then the result
+    std::vector<Transfer> transfers_;
+    std::vector<std::int64_t> passes_;
+    std::unique_ptr<const Step> step_;
+};
+
+} // namespace mpscnn::metal

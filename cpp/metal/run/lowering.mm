@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <type_traits>
+#include <variant>
+
+#include "metal/arrays/array_operations.h"
+#include "metal/layers/convolution.h"
+#include "metal/run/lowering.h"
+
+namespace mpscnn::metal {
+
+using engine::Graph;
+using engine::Node;
+using engine::Precision;
+using engine::ValueId;
+
+namespace {
+
+/// Statistics, and what only moves them, are not rounding points: they stay unchanged. So does what a layer
+/// is reported to keep.
+std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
+    std::vector<Precision> result(graph.inputs().size(), precision);
+    for (const Node &node : graph.nodes()) {
+        bool keeps = node.keep_float32 || std::holds_alternative<ops::BatchStatistics>(node.operation);
+        if (!ops::info_of(node.operation).rounds)
+            for (ValueId value : node.inputs)
+                keeps = keeps || result[static_cast<std::size_t>(value)] == Precision::float32;
+        result.push_back(keeps ? Precision::float32 : precision);
+    }
+    return result;
+}
+
+std::size_t weight_bytes_of(const LayerSource &source) {
+    std::size_t bytes = 0;
+    for (const auto &[role, tensor] : source.node.weights) {
+        const bool half = source.precision == Precision::float16 && role == "weight";
+        if (role == "weight" && keeps_bytes(source))
+            bytes += tensor.bytes() + tensor.ranges().size() * sizeof(engine::WeightRange);
+        else
+            bytes += static_cast<std::size_t>(tensor.elements()) * (half ? 2 : 4);
+    }
+    return bytes;
+}
+
+} // namespace
+
+LoweredLayer lower_node(const Graph &graph, std::size_t index, Precision precision, engine::Sums sums,
+                        Device &device) {
+    const Node &node = graph.nodes()[index];
+    LoweredLayer lowered;
+    lowered.name = node.name;
+    lowered.inputs = node.inputs;
+    for (ValueId value : node.inputs) lowered.sources.push_back(image_of(graph, value));
+    lowered.result = graph.result_of(index);
+    const LayerSource source{graph, node, precision, sums};
+    lowered.layer = std::visit(
+        [&]<class Op>(const Op &operation) -> std::unique_ptr<Layer> {
+            if constexpr (std::is_same_v<Op, ops::Custom>)
+                fail(ErrorKind::state, "the Metal engine runs between functions of the program, not these");
+            else
+                return make_layer(operation, source, device);
+        },
+        node.operation);
+    lowered.weight_bytes = weight_bytes_of(source);
+    return lowered;
+}
+
+std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const engine::LowerOptions &options,
+                                                    std::shared_ptr<Device> device) {
+    const Precision precision = options.precision;
+    device->require_usable();
+    const autorelease_scope pool;
+    const auto destroy = [](LoweredNetwork *owned) {
+        const autorelease_scope scope;
+        delete owned;
+    };
+    std::shared_ptr<LoweredNetwork> network(new LoweredNetwork, destroy);
+    network->device = std::move(device);
+    network->graph = graph.without_weights();
+    network->precisions = image_precisions(graph, precision);
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
+        const bool keeps = graph.nodes()[i].keep_float32;
+        network->layers.push_back(
+            lower_node(graph, i, keeps ? Precision::float32 : precision,
+                       keeps ? engine::Sums::float32 : options.sums, *network->device));
+        network->weight_bytes += network->layers.back().weight_bytes;
+    }
+    return network;
+}
+
+using engine::Graph;
+using engine::Node;
+using engine::Precision;
+using engine::ValueId;
+
+namespace {
+
+bool is_for_training(const ops::Operation &operation) { return ops::info_of(operation).for_training; }
+
+/// In float16 precision what layers hand to each other is rounded to half. Gradients, statistics, losses,
+/// weights, inputs and outputs are floats.
+std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
+    std::vector<bool> result(static_cast<std::size_t>(graph.values()), false);
+    if (precision != Precision::float16) return result;
+    std::vector<bool> output(result);
+    for (ValueId value : graph.outputs()) output[static_cast<std::size_t>(array_of(graph, value))] = true;
+    const auto is_half = [&](ValueId value) {
+        return graph.is_input(value) || result[static_cast<std::size_t>(value)];
+    };
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const Node &node = graph.nodes()[i];
+        const ValueId value = graph.result_of(i), array = array_of(graph, value);
+        const auto index = static_cast<std::size_t>(value);
+        if (array != value) {
+            result[index] = result[static_cast<std::size_t>(array)];
+            continue;
+        }
+        const bool is_layer =
+            !is_for_training(node.operation) || std::holds_alternative<ops::StepDropout>(node.operation);
+        result[index] = is_layer && !node.keep_float32 && !output[index] && counts_images(graph, value) &&
+                        std::all_of(node.inputs.begin(), node.inputs.end(), [&](ValueId input) {
+                            return !counts_images(graph, input) || is_half(input);
+                        });
+    }
+    return result;
+}
+
+bool has_array_program(const Node &node) {
+    return std::visit(
+        [&]<class Op>(const Op &) {
+            // Layers whose weights are their own run on images, where MPS computes them.
+            return HasArrayProgram<Op> &&
+                   (Op::info.for_training || Op::info.joins_images || !node.variables.empty());
+        },
+        node.operation);
+}
+
+} // namespace
+
+bool runs_on_arrays(const Graph &graph) {
+    return std::any_of(graph.inputs().begin(), graph.inputs().end(),
+                       [](const engine::Input &input) { return input.is_variable; }) ||
+           std::any_of(graph.nodes().begin(), graph.nodes().end(),
+                       [](const Node &node) { return is_for_training(node.operation); });
+}
+
+bool counts_images(const Graph &graph, ValueId value) { return graph.shape(value)[0] == Shape::any; }
+
+ValueId array_of(const Graph &graph, ValueId value) {
+    while (!graph.is_input(value) && std::holds_alternative<ops::Reshape>(graph.producer(value).operation))
+        value = graph.producer(value).inputs[0];
+    return value;
+}
+
+ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands) {
+    ArrayProgram program(operands);
+    std::visit(
+        [&]<class Op>(const Op &op) {
+            if constexpr (HasArrayProgram<Op>)
+                make_program(program, op);
+            else
+                fail(ErrorKind::state, {Op::info.name, ": the Metal engine has no kernel for it on arrays"});
+        },
+        operation);
+    return program;
+}
+
+std::shared_ptr<const ArrayNetwork> lower_arrays(const Graph &graph, Precision precision,
+                                                 std::shared_ptr<Device> device) {
+    device->require_usable();
+    const autorelease_scope pool;
+    const auto destroy = [](ArrayNetwork *owned) {
+        const autorelease_scope scope;
+        delete owned;
+    };
+    std::shared_ptr<ArrayNetwork> network(new ArrayNetwork, destroy);
+    network->device = std::move(device);
+    network->graph = graph.without_weights();
+    network->halves = arrays_of_halves(graph, precision);
+    for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
+        const ValueId value = graph.result_of(i);
+        network->layers.emplace_back();
+        if (array_of(graph, value) != value || has_array_program(graph.nodes()[i])) continue;
+        const Precision own =
+            network->halves[static_cast<std::size_t>(value)] ? Precision::float16 : Precision::float32;
+        network->layers.back() = lower_node(graph, i, own, engine::Sums::float32, *network->device);
+        network->weight_bytes += network->layers.back()->weight_bytes;
+    }
+    return network;
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,93 @@
+#include "metal/run/metal_backend.h"
+
+#include "metal/device/device_list.h"
+#include "metal/run/array_plan.h"
+#include "metal/run/caller_run.h"
+#include "metal/run/image_plan.h"
+#include "metal/run/metal_executor.h"
+#include "metal/run/recording.h"
+#include "metal/run/signal.h"
+
+namespace mpscnn::metal {
+
+namespace {
+
+/// On images (LoweredNetwork, ImagePlan) or on arrays (ArrayNetwork, ArrayPlan).
+template <class Network, class PlanOfNetwork> class MetalLoweredGraph : public engine::LoweredGraph {
+public:
+    explicit MetalLoweredGraph(std::shared_ptr<const Network> network) : network_(std::move(network)) {}
+
+    std::unique_ptr<engine::Plan> plan(const std::vector<Shape> &input_shapes) const override {
+        return std::make_unique<PlanOfNetwork>(network_, input_shapes);
+    }
+    std::unique_ptr<engine::Executor> executor(const engine::SessionOptions &options) const override {
+        return std::make_unique<MetalExecutor>(network_->device, options);
+    }
+    std::size_t weight_bytes() const override { return network_->weight_bytes; }
+
+private:
+    std::shared_ptr<const Network> network_;
+};
+
+class MetalBackend : public engine::Backend {
+public:
+    explicit MetalBackend(std::shared_ptr<Device> device) : device_(std::move(device)) {}
+
+    const char *name() const override { return "metal"; }
+    std::string device_name() const override { return device_->name(); }
+    std::string identity() const override { return device_->identity(); }
+    std::unique_ptr<engine::LoweredGraph> lower(const engine::Graph &graph,
+                                                const engine::LowerOptions &options) const override {
+        if (runs_on_arrays(graph))
+            return std::make_unique<MetalLoweredGraph<ArrayNetwork, ArrayPlan>>(
+                lower_arrays(graph, options.precision, device_));
+        return std::make_unique<MetalLoweredGraph<LoweredNetwork, ImagePlan>>(
+            lower_network(graph, options, device_));
+    }
+
+    void convolve(const ops::SignalConvolution &convolution, const engine::TensorView &signal,
+                  const engine::TensorView &kernel, const engine::TensorView &result) const override {
+        convolve_signals(device_, convolution, signal, kernel, result);
+    }
+    std::unique_ptr<engine::Recording> record() const override {
+        return std::make_unique<MetalRecording>(device_);
+    }
+    std::unique_ptr<engine::NativeRun> native_run(void *inputs,
+                                                  std::span<const engine::Port> ports) const override {
+        return std::make_unique<CallerRun>(static_cast<NSArray *>(inputs), ports);
+    }
+    std::shared_ptr<const engine::CustomKernel>
+    compile(const engine::CustomKernelSource &source) const override {
+        device_->require_usable();
+        return device_->custom_kernels().get(device_, source);
+    }
+
+private:
+    std::shared_ptr<Device> device_;
+};
+
+} // namespace
+
+std::shared_ptr<const engine::Backend> make_metal_backend(const std::string &wanted) {
+    return std::make_shared<MetalBackend>(Device::open(wanted));
+}
+
+std::shared_ptr<const engine::Backend> make_native_backend(void *given_device, void *given_queue) {
+    const autorelease_scope pool;
+    auto device = static_cast<id<MTLDevice>>(given_device);
+    auto queue = static_cast<id<MTLCommandQueue>>(given_queue);
+    if (!device && !queue) fail(ErrorKind::parameter, "device and queue are nil; at least one must be given");
+    if (device && queue && [queue device] != device)
+        fail(ErrorKind::parameter, {"queue belongs to Metal device ", full_name_of([queue device]),
+                                    ", not to the given ", full_name_of(device)});
+    return std::make_shared<MetalBackend>(Device::of(device ? device : [queue device], queue));
+}
+
+std::vector<engine::DeviceDescription> list_devices() { return describe_devices(); }
+
+void *device_of(void *queue) {
+    const autorelease_scope pool;
+    return [static_cast<id<MTLCommandQueue>>(queue) device];
+}
+
+} // namespace mpscnn::metal

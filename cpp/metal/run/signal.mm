@@ -1,0 +1,90 @@
+#include "metal/run/signal.h"
+
+#include <initializer_list>
+#include <iterator>
+
+#include "metal/encoding/encoding.h"
+#include "metal/run/request.h"
+#include "metal/run/slots.h"
+#include "ops/unsupported.h"
+#include "shaders/signal_params.h"
+
+namespace mpscnn::metal {
+
+using engine::TensorView;
+
+namespace {
+
+static_assert(sizeof(SignalParams) == 11 * sizeof(int));
+
+/// The last two axes; one axis is one row.
+struct Extents {
+    std::int64_t height, width;
+
+    Extents(const Shape &shape, int axes)
+        : height(axes == 2 ? shape[shape.rank() - 2] : 1), width(shape.back()) {}
+};
+
+void require_supported(std::initializer_list<const TensorView *> views) {
+    const std::string what = std::string(ops::SignalConvolution::info.name) + ": ";
+    for (const TensorView *view : views) {
+        if (view->type != DType::float32)
+            fail(ErrorKind::unsupported, {what, "Metal computes in float32 and has no ", name_of(view->type), "; use float32 arrays, or the CPU"});
+        if (view->shape.elements() > ops::metal_limits::elements)
+            fail(ErrorKind::unsupported, {what, "Metal takes arrays of at most ", ops::metal_limits::elements, " elements, got ", view->shape.text()});
+    }
+}
+
+SignalParams params_of(const ops::SignalConvolution &convolution, const Extents &signal,
+                       const Extents &kernel, std::int64_t signals) {
+    // One row of one axis is not an axis that "same" or "full" is about.
+    const auto rows = convolution.axes == 2 ? convolution.axis(signal.height, kernel.height)
+                                            : ops::SignalConvolution::Axis{1, 0};
+    const auto columns = convolution.axis(signal.width, kernel.width);
+    const auto natural = [](std::int64_t value) { return static_cast<unsigned int>(value); };
+    return {natural(signal.height),
+            natural(signal.width),
+            natural(kernel.height),
+            natural(kernel.width),
+            natural(rows.output),
+            natural(columns.output),
+            natural(signals),
+            static_cast<int>(rows.before),
+            static_cast<int>(columns.before),
+            convolution.boundary == ops::SignalBoundary::clamp ? 1 : 0,
+            convolution.correlate ? 1 : 0};
+}
+
+/// Memory of an array without gaps: its layout does not matter.
+ImageLayout any_layout(const TensorView &view) { return {1, 1, 1, view.shape.elements()}; }
+
+} // namespace
+
+void convolve_signals(const std::shared_ptr<Device> &device, const ops::SignalConvolution &convolution,
+                      const TensorView &signal, const TensorView &kernel, const TensorView &result) {
+    require_supported({&signal, &kernel, &result});
+    device->require_usable();
+    Handlers handlers; // before the pool: a handler may live as long as the command buffer in it
+    const autorelease_scope pool;
+    const Extents extents(signal.shape, convolution.axes);
+    const SignalParams params = params_of(convolution, extents, Extents(kernel.shape, convolution.axes),
+                                          signal.shape.elements() / (extents.height * extents.width));
+    PageBuffers buffers;
+    PortMemory memory[3];
+    memory[0].read(*device, signal, any_layout(signal), buffers);
+    memory[1].read(*device, kernel, any_layout(kernel), buffers);
+    memory[2].write(*device, result, any_layout(result), buffers);
+    const char *const name = ops::SignalConvolution::info.name;
+    id<MTLCommandBuffer> command_buffer = make_command_buffer(device->queue(), name);
+    {
+        Dispatch dispatch(command_buffer, name, device->shaders().pipeline(name));
+        for (NSUInteger i = 0; i < std::size(memory); ++i)
+            dispatch.buffer(memory[i].array(0).buffer, memory[i].array(0).offset, i);
+        dispatch.bytes(std::as_bytes(std::span(&params, 1)), std::size(memory));
+        dispatch.run(MTLSizeMake(params.result_width, params.result_height, params.signals));
+    }
+    commit_and_wait(command_buffer, device, handlers);
+    memory[2].finish();
+}
+
+} // namespace mpscnn::metal

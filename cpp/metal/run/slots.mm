@@ -1,0 +1,126 @@
+#include "metal/run/slots.h"
+
+namespace mpscnn::metal {
+
+using engine::TensorView;
+
+namespace {
+
+std::size_t bytes_of(const TensorView &view, DType type) {
+    return static_cast<std::size_t>(view.shape.elements()) * size_of(type);
+}
+
+std::size_t offset_in(const PageMemory &pages, const TensorView &view) {
+    return static_cast<std::size_t>(static_cast<const std::byte *>(view.data) - pages.data());
+}
+
+/// The pages that hold all of an array, if the GPU can work on it there.
+std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::optional<Pitches> &pitches) {
+    if (!pitches) return nullptr;
+    auto pages = PageMemory::containing(view.data, span_of(view));
+    return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr; // what Metal asks of an offset
+}
+
+/// Where nobody asks for pitches.
+std::optional<Pitches> pitches_of_floats(const TensorView &view) {
+    return view.type == DType::float32 && view.is_dense() ? std::optional(Pitches{}) : std::nullopt;
+}
+
+bool fits(const Device &device, const std::shared_ptr<PageMemory> &pages) {
+    return pages && pages->bytes() <= [device.get() maxBufferLength];
+}
+
+} // namespace
+
+void PortMemory::read(const Device &device, const TensorView &view, const ImageLayout &layout,
+                      PageBuffers &buffers) {
+    if (share(device, view, pitches_of(view, layout), buffers)) return;
+    stage(device, view, Pitches::dense(layout));
+    staging_.copy_from(view);
+}
+
+void PortMemory::write(const Device &device, const TensorView &view, const ImageLayout &layout,
+                       PageBuffers &buffers) {
+    if (!share(device, view, pitches_of(view, layout), buffers)) stage(device, view, Pitches::dense(layout));
+}
+
+void PortMemory::read_floats(const Device &device, const TensorView &view, PageBuffers &buffers) {
+    if (share(device, view, pitches_of_floats(view), buffers)) return;
+    stage(device, view, {}, true);
+    staging_.floats_from(view);
+}
+
+void PortMemory::write_floats(const Device &device, const TensorView &view, PageBuffers &buffers) {
+    if (!share(device, view, pitches_of_floats(view), buffers)) stage(device, view, {}, true);
+}
+
+void PortMemory::finish() const {
+    if (shared_) return;
+    as_floats_ ? staging_.floats_to(view_) : staging_.copy_to(view_);
+}
+
+ArrayView PortMemory::floats() const {
+    return {shared_ ? pages_buffer_.get() : staging_.buffer(), DType::float32, {}, offset_};
+}
+
+ArrayView PortMemory::array(std::int64_t first_image) const {
+    const auto element = static_cast<std::int64_t>(size_of(view_.type));
+    return {shared_ ? pages_buffer_.get() : staging_.buffer(), view_.type, pitches_,
+            offset_ + static_cast<std::size_t>(first_image * pitches_.image * element)};
+}
+
+bool PortMemory::is_shared(const Device &device, const TensorView &view, const ImageLayout &layout) {
+    return fits(device, shareable_pages(view, pitches_of(view, layout)));
+}
+
+bool PortMemory::are_floats_shared(const Device &device, const TensorView &view) {
+    return fits(device, shareable_pages(view, pitches_of_floats(view)));
+}
+
+bool PortMemory::share(const Device &device, const TensorView &view, const std::optional<Pitches> &pitches,
+                       PageBuffers &buffers) {
+    shared_ = false;
+    const auto pages = shareable_pages(view, pitches);
+    if (!pages) return false;
+    if (pages.get() != pages_) {
+        pages_ = nullptr;
+        pages_buffer_ = buffers.over(device, pages);
+        if (!pages_buffer_) return false;
+        pages_ = pages.get();
+    }
+    view_ = view;
+    pitches_ = *pitches;
+    offset_ = offset_in(*pages, view);
+    return shared_ = true;
+}
+
+void PortMemory::stage(const Device &device, const TensorView &view, const Pitches &pitches, bool as_floats) {
+    pages_ = nullptr;
+    pages_buffer_.reset();
+    staging_.reserve(device, bytes_of(view, as_floats ? DType::float32 : view.type));
+    view_ = view;
+    pitches_ = pitches;
+    as_floats_ = as_floats;
+    offset_ = 0;
+}
+
+Slots::Slots(int count) {
+    for (int i = 0; i < count; ++i) slots_.push_back(std::make_unique<Slot>());
+    for (const auto &slot : slots_) free_.push_back(slot.get());
+}
+
+std::shared_ptr<Slot> Slots::take() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !free_.empty(); });
+    Slot *slot = free_.back();
+    free_.pop_back();
+    return {slot, [this](Slot *used) { free(used); }};
+}
+
+void Slots::free(Slot *slot) {
+    const std::lock_guard lock(mutex_);
+    free_.push_back(slot);
+    changed_.notify_one();
+}
+
+} // namespace mpscnn::metal

@@ -1,0 +1,155 @@
+#pragma once
+
+#include "ops/kinds.h"
+#include "ops/operation.h"
+
+namespace mpscnn::ops {
+
+/// Inputs one after the other along an axis.
+struct Concatenation {
+    static constexpr int max_inputs = 1024;
+    static constexpr OperationInfo info{
+        "concatenation", "Joins tensors along an axis.", 1, max_inputs, false, false, true};
+
+    std::int64_t axis = -1;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("axis", axis, "axis to join along, negative from the end; not the batch");
+    }
+
+    /// The axis counted from the front.
+    int positive_axis(const InputShapes &inputs) const {
+        return static_cast<int>(axis < 0 ? axis + inputs[0].rank() : axis);
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+/// A border around images and channels, of any width: reflections repeat. Negative amounts crop.
+struct Padding {
+    static constexpr OperationInfo info{
+        "padding", "Border around an image: constant, clamped or mirrored.", 1, 1, false, false, true};
+
+    std::int64_t top = 0, bottom = 0, left = 0, right = 0, front = 0, back = 0;
+    float value = 0.0f;
+    PaddingMode mode = PaddingMode::constant_;
+    std::vector<double> values{};
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("top", top, "rows above, negative: cropped");
+        visit("bottom", bottom, "rows below, negative: cropped");
+        visit("left", left, "columns to the left, negative: cropped");
+        visit("right", right, "columns to the right, negative: cropped");
+        visit("front", front, "channels before the first, negative: cropped");
+        visit("back", back, "channels after the last, negative: cropped");
+        visit("value", value, "what the border holds, constant mode");
+        visit("mode", mode,
+              "constant, clamp (nearest pixel), mirror (border pixel once), mirror_with_edge (twice)");
+        visit("values", values, "instead of value: one for each channel of the result, constant mode");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+
+private:
+    void check_values(const InputShapes &inputs) const;
+};
+
+/// Other extents for the same elements in the same (row-major NHWC) order. The batch stays.
+struct Reshape {
+    static constexpr OperationInfo info{
+        "reshape", "Same elements in the same order, other extents.", 1, 1, false, false, true};
+
+    std::vector<std::int64_t> shape;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("shape", shape,
+              "extents without the batch; 0: the input's on the same axis, which may be free; one may be -1: "
+              "whatever is left");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+/// Part of an image, or of a tensor of less axes, which has columns and channels or channels only: rows,
+/// columns and channels from a first one on, in steps, backward where these are negative.
+struct Slice {
+    static constexpr OperationInfo info{
+        "slice", "Rows, columns and channels of an image.", 1, 1, false, false, true};
+
+    std::int64_t top = 0, left = 0, front = 0;
+    std::int64_t height = 0, width = 0, channels = 0;
+    std::int64_t stride_y = 1, stride_x = 1, stride_channels = 1;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("top", top, "first row, negative from the end");
+        visit("left", left, "first column, negative from the end");
+        visit("front", front, "first channel, negative from the end");
+        visit("height", height, "rows of the result; 0: all that remain");
+        visit("width", width, "columns of the result; 0: all that remain");
+        visit("channels", channels, "channels of the result; 0: all that remain");
+        visit("stride_y", stride_y,
+              "from one row of the result to the next in the input; negative: backward");
+        visit("stride_x", stride_x,
+              "from one column of the result to the next in the input; negative: backward");
+        visit("stride_channels", stride_channels,
+              "from one channel of the result to the next in the input; negative: backward");
+    }
+
+    /// Where the part begins in an image of this shape.
+    struct Origin {
+        std::int64_t row, column, channel;
+    };
+    Origin origin(const Shape &input) const;
+    /// Whether the part lies in the image as an image does: channels side by side, rows and columns onward.
+    bool is_view() const { return stride_y > 0 && stride_x > 0 && stride_channels == 1; }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+/// The same elements with the axes in another order. The batch stays the first one.
+struct Transpose {
+    static constexpr OperationInfo info{
+        "transpose", "The axes behind the batch in another order.", 1, 1, false, false, true};
+
+    std::vector<std::int64_t> axes;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("axes", axes, "the input's axis for each axis of the result behind the batch, which is axis 0");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const;
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+/// Channel k * groups + g of the result is channel g * (channels / groups) + k. Zhang et al. 2018.
+struct ChannelShuffle {
+    static constexpr OperationInfo info{
+        "channel_shuffle", "Interleaves groups of feature channels.", 1, 1, false, false, true};
+
+    std::int64_t groups = 1;
+
+    template <class Visitor> void fields(Visitor &visit) {
+        visit("groups", groups, "groups of consecutive channels, a divisor of the channels");
+    }
+
+    void check(const InputShapes &inputs) const;
+    Shape output_shape(const InputShapes &inputs) const { return inputs[0]; }
+    WeightSpecs weights(const InputShapes &) const { return {}; }
+    Cost cost(const InputShapes &, const Shape &) const { return {}; }
+};
+
+} // namespace mpscnn::ops
