@@ -9,29 +9,34 @@
 
 namespace mpscnn::cpu {
 
-/// How a convolution is computed, which the order of its weights depends on; cpu/plan/algorithm.h chooses.
+/// The algorithm of a convolution. The order of its packed weights depends on it. cpu/plan/algorithm.h
+/// chooses.
 enum class Algorithm {
-    gemm,          ///< a matrix product of windows, read in place or gathered, by weights: convolution_gemm.h
-    dot,           ///< the same for few outputs of many inputs, which fill the vectors: gemm_dot_tile.h
-    packed_groups, ///< the same for narrow groups, several of which share a vector: gemm_group_tile.h
+    gemm,          ///< a matrix product of windows and weights; windows are read in place or gathered:
+                   ///< convolution_gemm.h
+    dot,           ///< a matrix product for few outputs of many inputs; inputs fill the vectors:
+                   ///< gemm_dot_tile.h
+    packed_groups, ///< a matrix product for narrow groups; several groups share a vector: gemm_group_tile.h
     depthwise,     ///< one input for each output: convolution_depthwise.h
     winograd       ///< dense 3x3 or 5x5 without stride or dilation, transformed: convolution_winograd.h
 };
 
-/// The most outputs of a group that Algorithm::dot is for.
+/// The largest number of outputs of a group for which Algorithm::dot is used.
 inline constexpr int max_dot_outputs = 4;
 
-/// What a convolution's weights are: [outputs][kernel_height][kernel_width][inputs_per_group].
+/// The extents of a convolution's weights: [outputs][kernel_height][kernel_width][inputs_per_group].
 struct ConvolutionShape {
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
     Algorithm algorithm = Algorithm::gemm;
-    /// Of inputs and weights. bfloat16: unless depthwise, whose weights are floats, a packed input stands for
-    /// two such numbers, and a weight too: numbers of 32 bits for all that does not multiply them.
+    /// The type of inputs and weights. With bfloat16 a packed input is a pair of bfloat16 numbers in 32 bits,
+    /// and so is a packed weight. Code that does not multiply them treats a pair as one number. The weights
+    /// of depthwise convolutions are the exception: they are floats.
     Element element = Element::float32;
-    /// Of packed weights by Algorithm::packed_groups: how many groups each of `groups` stands for. An output
-    /// has weights for its own part of the group's inputs only.
+    /// For Algorithm::packed_groups: the number of the layer's groups that are packed into each of `groups`.
+    /// An output has weights only for the inputs of its own group.
     std::int64_t merged = 1;
-    /// Of Algorithm::gemm with elements of float32: packed weights are halves, two in the place of a float.
+    /// For Algorithm::gemm with float32 elements: packed weights are halves, each in half the space of a
+    /// float.
     bool half_weights = false;
 
     bool is_depthwise() const { return algorithm == Algorithm::depthwise; }
@@ -40,13 +45,13 @@ struct ConvolutionShape {
     }
 };
 
-/// Weights of a convolution (grouped, dense or fully connected) in the order a kernel table wants.
+/// Weights of a convolution (grouped, dense or fully connected) in the order that a kernel table needs.
 struct PackedConvolution : ConvolutionShape {
-    WeightBuffer weights; ///< order private to the table
+    WeightBuffer weights; ///< their order is private to the table
     WeightBuffer bias;    ///< `outputs` values (zeros without bias), padded to full vectors
-    /// The last-level cache keeps all weights of the network from run to run.
+    /// True if the last-level cache keeps all weights of the network between runs.
     bool cached = false;
-    /// Of Algorithm::winograd: the same for plain products, which compute what is not finite.
+    /// For Algorithm::winograd: the weights for plain products, which compute results that are not finite.
     std::shared_ptr<const PackedConvolution> plain;
 };
 
@@ -56,49 +61,50 @@ struct ConvolutionTask {
     WindowAxis vertical{}, horizontal{}; ///< positions outside the source read as zero
     const PackedConvolution *packed = nullptr;
     Epilogue epilogue{};
-    /// Of a pointwise convolution of one group that multiplies plainly: what sums start with instead of the
-    /// bias, one pixel for each image, if `continues`.
+    /// For a pointwise convolution with one group and plain products. If `continues`, sums start with this
+    /// tensor instead of the bias. It has one pixel for each image.
     ConstView start{};
     bool continues = false;
-    /// Of a pointwise convolution without stride of one group, by matrix product: one pixel for each image,
-    /// by which the source is multiplied before, if `gated`.
+    /// For a pointwise convolution by matrix product, without stride and with one group. If `gated`, the
+    /// source is first multiplied by this tensor, which has one pixel for each image.
     ConstView gate{};
     bool gated = false;
-    /// Weights and bias are what a PackTask has written in the same run; `packed` has their order alone.
+    /// A PackTask of the same run writes weights and bias; `packed` only has their order.
     bool reads_variables = false;
 
     const char *kernel_name() const { return packed->is_depthwise() ? "depthwise" : "convolution"; }
 };
 
-/// Taps of a kernel's axis at even distances.
+/// Some taps of a kernel's axis, at equal distances.
 struct TapSelection {
     std::int64_t first = 0, step = 1, count = 0;
 };
 
-/// Weights [outputs][height][width][inputs of a group] that are a tensor in the order of `shape`, after them
-/// the bias, zeros without one, each padded to full vectors, and for Algorithm::winograd the weights for
-/// plain products. For a convolution's data gradient, adjoint, `shape` is that of
-/// [inputs][rows][columns][outputs of a group] with some taps of the weights.
+/// Packs weights that are a tensor [outputs][height][width][inputs of a group] into the order of `shape`.
+/// After them comes the bias (zeros without one), and for Algorithm::winograd the weights for plain products.
+/// Each part is padded to full vectors. If `adjoint`, the weights are those of a convolution's data gradient.
+/// Then `shape` is [inputs][rows][columns][outputs of a group] with some taps of the weights.
 struct PackTask {
-    ConstView source, bias; ///< an output is an image of the source, the bias one pixel
+    ConstView source, bias; ///< an output's weights are an image of the source; the bias is one pixel
     View destination;       ///< one pixel
     ConvolutionShape shape;
     bool has_bias = false;
     bool is_adjoint = false;
-    std::int64_t groups = 1;       ///< of the convolution, if adjoint
-    TapSelection rows, columns;    ///< if adjoint
-    std::int64_t weights_size = 0; ///< floats of the destination: weights, and after them the bias
+    std::int64_t groups = 1;       ///< groups of the convolution, if adjoint
+    TapSelection rows, columns;    ///< taps that are packed, if adjoint
+    std::int64_t weights_size = 0; ///< floats of the packed weights in the destination; the bias comes after
+                                   ///< them
     std::int64_t bias_size = 0;
 
     const char *kernel_name() const { return "pack"; }
 };
 
-/// Convolutions of which each reads the result of the one before it, and nothing else does. What lies between
-/// them has no place in the arena: a work item computes a band of rows of the last one's result and, in the
-/// worker's scratch memory, the rows of all others that this needs.
+/// A chain of convolutions: each is the single consumer of the one before it. The tensors between them have
+/// no place in the arena. A work item computes a band of rows of the last result, and before that, in the
+/// worker's scratch memory, the rows of all other results that the band needs.
 ///
-/// A stage is a ConvolutionTask of which source and destination have extents only. The first is any dense
-/// convolution, pointwise or depthwise, the others are pointwise or depthwise.
+/// A stage is a ConvolutionTask whose source and destination have extents but no data. The first stage is any
+/// dense convolution, pointwise or depthwise. The others are pointwise or depthwise.
 struct ChainTask {
     static constexpr std::int64_t max_stages = 8;
 
@@ -108,106 +114,109 @@ struct ChainTask {
     std::int64_t count = 0;
     bool has_residual[max_stages] = {}; ///< by stage
     ConstView residuals[max_stages];
-    std::int64_t band_rows = 0; ///< of the result, computed at once; 0: all of an image
-    /// Outputs of a convolution that the depthwise one after it takes over while they are in the
-    /// L1, before the convolution goes on to the next of its channels; 0: all.
+    std::int64_t band_rows = 0; ///< rows of the result that are computed together; 0: all rows of an image
+    /// The number of output channels of a convolution that the depthwise convolution after it processes
+    /// together, while they are in L1; 0: all.
     std::int64_t panel_channels = 0;
 
     const char *kernel_name() const { return "chain"; }
 };
 
-/// A convolution whose result nothing but a pooling reads. It has no place in the arena: a work item computes
-/// some of its rows and channels in the worker's scratch memory and pools them there.
+/// A convolution whose single consumer is a pooling. Its result has no place in the arena: a work item
+/// computes some of its rows and channels in the worker's scratch memory and pools them there.
 ///
-/// `convolution` is dense, without residual; of its tensors the extents count. The windows of `pooling` do
-/// not overlap vertically, and each has rows within the convolution's result.
+/// `convolution` is dense and has no residual; its tensors have extents but no data. The windows of `pooling`
+/// do not overlap vertically, and each includes rows of the convolution's result.
 struct PooledConvolutionTask {
     ConstView source;
     View destination;
     ConvolutionTask convolution;
     PoolingTask pooling;
-    Kernel<PoolingTask> pool; ///< of the same instruction set
+    Kernel<PoolingTask> pool; ///< kernel of the same instruction set
 
     const char *kernel_name() const { return "pooled convolution"; }
 };
 
-/// One of several convolutions that compute a result together. It writes the output channels from
-/// `destination_channel` on of the pixels (y, x), (y + step_y, x), (y, x + step_x), ...
+/// One of several convolutions that compute a result together. It writes the pixels (y, x), (y + step_y, x),
+/// (y, x + step_x), ... of the output channels from `destination_channel` on.
 struct ConvolutionPart {
     PackedConvolution packed;
     std::int64_t y = 0, x = 0;
-    std::int64_t source_channel = 0, destination_channel = 0; ///< first ones
-    std::int64_t before_y = 0, before_x = 0;                  ///< its window's, besides the task's
+    std::int64_t source_channel = 0, destination_channel = 0; ///< the first channels that it reads and writes
+    std::int64_t before_y = 0, before_x = 0;                  ///< added to `before` of the task's window
 };
 
-/// Convolutions whose output pixels are interleaved: a transposed convolution with a stride, a convolution
-/// with its channels rearranged to pixels.
+/// Convolutions whose output pixels are interleaved. They compute a transposed convolution with a stride, or
+/// a convolution with depth to space after it.
 struct InterleavedConvolutionTask {
     ConstView source;
     View destination;
-    WindowAxis vertical{}, horizontal{}; ///< of all parts, but for the kernel, which is each part's own
+    WindowAxis vertical{}, horizontal{}; ///< the window of all parts, except the kernel size, which each part
+                                         ///< has itself
     std::int64_t step_y = 1, step_x = 1;
     const ConvolutionPart *parts = nullptr;
     std::int64_t part_count = 0;
-    /// Where parts leave out pixels: what these are before the activation, padded to full vectors. The parts'
-    /// rows and columns are independent then: a pixel is left out if its row or its column is.
+    /// Values before the activation of pixels that no part computes, padded to full vectors. With them, the
+    /// parts' rows and columns are independent: a pixel is not computed if no part computes its row, or none
+    /// its column.
     const float *background = nullptr;
     Epilogue epilogue{}; ///< without residual
 
     const char *kernel_name() const { return "interleaved convolution"; }
 };
 
-/// Channels of the source become blocks of scale x scale pixels of the destination, which may lack rows and
-/// columns of the last blocks.
+/// Rearranges channels of the source to blocks of scale x scale pixels of the destination. The destination
+/// may lack rows and columns of the last blocks.
 struct DepthToSpaceTask {
     ConstView source;
     View destination;
     std::int64_t scale = 1;
-    bool channel_major = false; ///< one channel of all pixels of a block after the other
+    bool channel_major = false; ///< source channels are ordered by destination channel, and then by pixel of
+                                ///< the block
 
     const char *kernel_name() const { return "depth to space"; }
 };
 
-/// The same with the result of a convolution, whose epilogue is applied before.
+/// A DepthToSpaceTask on the result of a convolution. The epilogue is applied before the rearrangement.
 struct SubpixelConvolutionTask {
     ConstView source;
     View destination;
-    WindowAxis vertical{}, horizontal{}; ///< of the convolution
+    WindowAxis vertical{}, horizontal{}; ///< the convolution's window
     const PackedConvolution *packed = nullptr;
     std::int64_t scale = 1;
     bool channel_major = false;
-    Epilogue epilogue{}; ///< without residual; slopes are those of the convolution's channels
+    Epilogue epilogue{}; ///< without residual; slopes are per channel of the convolution
 
     const char *kernel_name() const { return "subpixel convolution"; }
 };
 
-/// Signs of weights, as bits: 1 for zero and above.
+/// Signs of weights as bits: 1 for zero and above.
 struct BinaryWeights {
     std::int64_t outputs = 0, inputs = 0, kernel_height = 1, kernel_width = 1;
-    /// [vectors of outputs][kernel rows][kernel columns][words][lanes]: bit i of word w is input 32 * w + i,
-    /// bits without an input are 0.
+    /// [vectors of outputs][kernel rows][kernel columns][words][lanes]. Bit i of word w belongs to input 32 *
+    /// w + i. Bits without an input are 0.
     AlignedBuffer<std::uint32_t> bits;
-    AlignedBuffer<float> scale, bias;             ///< of outputs, padded to full vectors
-    AlignedBuffer<float> input_bias, input_scale; ///< of inputs
+    AlignedBuffer<float> scale, bias;             ///< per output, padded to full vectors
+    AlignedBuffer<float> input_bias, input_scale; ///< per input
 
     std::int64_t words() const { return (inputs + 31) / 32; }
 };
 
-/// destination = epilogue(sum * scale + bias), where sum is over the bits of the inputs (x + input_bias) *
-/// input_scale >= 0 and the weights. Positions outside the source read as zero.
+/// destination = epilogue(sum * scale + bias). The sum combines the bits of the inputs, (x + input_bias) *
+/// input_scale >= 0, with the bits of the weights. Positions outside the source read as zero.
 struct BinaryConvolutionTask {
     ConstView source;
     View destination;
     WindowAxis vertical{}, horizontal{};
     const BinaryWeights *weights = nullptr;
-    bool signs = true; ///< bits are -1 and +1, otherwise 0 and 1
+    bool signs = true; ///< true: bits mean -1 and +1; false: 0 and 1
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "binary convolution"; }
 };
 
-/// destination = epilogue(destination * beta + bias): beta is the mean of the source's absolute values over a
-/// window and its channels, with zeros outside.
+/// destination = epilogue(destination * beta + bias). beta is the mean of the source's absolute values over a
+/// window and all channels. Values outside the source are zero.
 struct BetaScalingTask {
     ConstView source;
     View destination;

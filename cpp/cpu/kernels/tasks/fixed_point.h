@@ -1,8 +1,8 @@
 #pragma once
 
-// The fixed-point arithmetic of TensorFlow Lite's reference kernels, which is what gives int8 networks their
-// bits. tests/cpp/fixed_point_test.cpp compares it with exact fractions. Each file that includes this has
-// functions of its own, for its own instruction set.
+// The fixed-point arithmetic of TensorFlow Lite's reference kernels, which defines the bits of int8 networks.
+// tests/cpp/fixed_point_test.cpp compares it with exact fractions. Each file that includes this header gets
+// its own copies of the functions, compiled for its own instruction set.
 
 #include <cstdint>
 
@@ -11,26 +11,26 @@ namespace {
 
 #define MPSCNN_FIXED_POINT __attribute__((always_inline, unused)) inline
 
-/// x * m / 2^31 to nearest, ties up. Not both the least integer.
+/// Return x * m / 2^31 rounded to nearest, ties up. x and m may not both be the smallest integer.
 MPSCNN_FIXED_POINT std::int32_t high_product(std::int32_t x, std::int32_t m) {
     return static_cast<std::int32_t>((static_cast<std::int64_t>(x) * m + (std::int64_t{1} << 30)) >> 31);
 }
 
-/// x / 2^bits to nearest, ties away from zero; bits 0 to 31.
+/// Return x / 2^bits rounded to nearest, ties away from zero; bits is 0 to 31.
 MPSCNN_FIXED_POINT std::int32_t rounding_shift(std::int32_t x, std::int32_t bits) {
     const auto mask = static_cast<std::int32_t>((std::int64_t{1} << bits) - 1);
     const std::int32_t threshold = (mask >> 1) + (x < 0 ? 1 : 0);
     return (x >> bits) + ((x & mask) > threshold ? 1 : 0);
 }
 
-/// x * m * 2^(shift - 31), rounded twice; shift -31 to 30.
+/// Return x * m * 2^(shift - 31), rounded twice; shift is -31 to 30.
 MPSCNN_FIXED_POINT std::int32_t rounded_twice(std::int32_t x, std::int32_t m, std::int32_t shift) {
     const std::int32_t left = shift > 0 ? shift : 0, right = shift > 0 ? 0 : -shift;
     const auto larger = static_cast<std::int32_t>(static_cast<std::uint32_t>(x) << left);
     return rounding_shift(high_product(larger, m), right);
 }
 
-/// The same rounded once, ties up.
+/// Return x * m * 2^(shift - 31), rounded once, ties up.
 MPSCNN_FIXED_POINT std::int32_t rounded_once(std::int32_t x, std::int32_t m, std::int32_t shift) {
     const std::int32_t bits = 31 - shift;
     return static_cast<std::int32_t>((static_cast<std::int64_t>(x) * m + (std::int64_t{1} << (bits - 1))) >>
@@ -41,8 +41,9 @@ MPSCNN_FIXED_POINT std::int32_t limited(std::int64_t x, std::int32_t low, std::i
     return x < low ? low : (x > high ? high : static_cast<std::int32_t>(x));
 }
 
-/// e^a for a <= 0 with that many bits before the point, 31 in all without the sign, as a fraction of 31 bits:
-/// a polynomial for the quarter that is left, times a constant for each bit before it.
+/// Return e^a for a <= 0 as a fraction of 31 bits. `a` has `bits` bits before the binary point, and 31 bits
+/// in all without the sign. The result is a polynomial of the part of `a` below 1/4, times a constant for
+/// each higher bit.
 MPSCNN_FIXED_POINT std::int32_t exponential(int bits, std::int32_t a) {
     if (a == 0) return INT32_MAX;
     const std::int32_t quarter = 1 << (29 - bits);
@@ -57,7 +58,8 @@ MPSCNN_FIXED_POINT std::int32_t exponential(int bits, std::int32_t a) {
     return result;
 }
 
-/// 1 / (1 + a) as a fraction of 31 bits, by three steps of Newton's method from 48/17 - 32/17 of the half.
+/// Return 1 / (1 + a) as a fraction of 31 bits. Newton's method takes three steps from 48/17 - 32/17 * (1 +
+/// a) / 2.
 MPSCNN_FIXED_POINT std::int32_t inverse_of_one_and(std::int32_t a) {
     constexpr std::int64_t largest = INT32_MAX;
     const auto half = static_cast<std::int32_t>((static_cast<std::int64_t>(a) + largest + 1) >> 1);

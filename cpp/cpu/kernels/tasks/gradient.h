@@ -4,19 +4,19 @@
 
 namespace mpscnn::cpu {
 
-/// destination = source * derivative of the activation where its input, or its result, was others[0]; of
-/// Kind::prelu others[1] has the slopes, one pixel.
+/// destination = source * derivative of the activation. others[0] is the input of the activation, or its
+/// result. For Kind::prelu others[1] holds the slopes, one pixel.
 struct NeuronGradientTask {
     ConstView source, others[2];
     View destination;
-    Activation activation{}; ///< without pointers
+    Activation activation{}; ///< its pointers are null
     bool from_result = false;
 
     const char *kernel_name() const { return "neuron gradient"; }
 };
 
-/// destination = gradient of the input of softmax, or of its logarithm; source is that of its result, which
-/// is others[0].
+/// destination = gradient of the input of softmax or log-softmax. The source is the gradient of its result;
+/// others[0] is its result.
 struct SoftmaxGradientTask {
     ConstView source, others[1];
     View destination;
@@ -25,8 +25,8 @@ struct SoftmaxGradientTask {
     const char *kernel_name() const { return "softmax gradient"; }
 };
 
-/// destination = gradient of a pooling's input; source is that of its result, others are its input and its
-/// result.
+/// destination = gradient of a pooling's input. The source is the gradient of its result; others are its
+/// input and its result.
 struct PoolingGradientTask {
     ConstView source, others[2];
     View destination;
@@ -35,7 +35,7 @@ struct PoolingGradientTask {
     const char *kernel_name() const { return "pooling gradient"; }
 };
 
-/// destination = gradient of a resize's input; source is that of its result.
+/// destination = gradient of a resize's input. The source is the gradient of its result.
 struct ResizeGradientTask {
     ConstView source;
     View destination;
@@ -45,7 +45,8 @@ struct ResizeGradientTask {
 };
 
 /// destination = gradient of the input of a normalization by the statistics of each image's groups of
-/// channels, without beta; source is that of its result, others are its input and, if any, gamma, one pixel.
+/// channels, without beta. The source is the gradient of its result. Others are its input and optionally
+/// gamma, one pixel.
 struct GroupGradientTask {
     ConstView source, others[2];
     View destination;
@@ -56,7 +57,7 @@ struct GroupGradientTask {
     const char *kernel_name() const { return "group gradient"; }
 };
 
-/// The same of each pixel's channels.
+/// The same for a normalization by the statistics of each pixel's channels.
 struct LayerGradientTask {
     ConstView source, others[2];
     View destination;
@@ -68,8 +69,8 @@ struct LayerGradientTask {
     const char *kernel_name() const { return "layer gradient"; }
 };
 
-/// destination = gradient of the input of a CrossChannelTask; source is that of its result, others[0] its
-/// input.
+/// destination = gradient of the input of a CrossChannelTask. The source is the gradient of its result;
+/// others[0] is its input.
 struct CrossChannelGradientTask {
     ConstView source, others[1];
     View destination;

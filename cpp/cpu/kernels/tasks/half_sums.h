@@ -5,28 +5,28 @@
 
 namespace mpscnn::cpu {
 
-/// Weights and bias of a convolution or dense layer whose products are summed in halves.
+/// Weights and bias of a convolution or dense layer that sums its products in halves.
 struct HalfWeights {
-    /// Outputs whose weights for one input lie side by side, for every vector's width; the last ones of a
-    /// group, or of a depthwise layer, are filled up with zeros.
+    /// The number of outputs whose weights for one input are adjacent, for vectors of any width. The last
+    /// panel of a group, or of a depthwise layer, is padded with zeros.
     static constexpr std::int64_t panel = 32;
 
     std::int64_t outputs = 0, inputs_per_group = 0, groups = 1, kernel_height = 1, kernel_width = 1;
     AlignedBuffer<std::uint16_t> weights; ///< [group][panel][height][width][input][output of the panel]
     AlignedBuffer<std::uint16_t> bias;    ///< [group][panel][output of the panel]
 
-    /// One input for each output: all groups' outputs lie in the panels of one.
+    /// True if each output has one input. Then the outputs of all groups are packed as one group.
     bool is_depthwise() const { return groups > 1 && inputs_per_group == 1 && outputs == groups; }
     std::int64_t packed_groups() const { return is_depthwise() ? 1 : groups; }
     std::int64_t group_outputs() const { return outputs / packed_groups(); }
-    std::int64_t panels() const { return (group_outputs() + panel - 1) / panel; } ///< of a packed group
+    std::int64_t panels() const { return (group_outputs() + panel - 1) / panel; } ///< of each packed group
     std::int64_t taps() const { return kernel_height * kernel_width * inputs_per_group; }
     std::size_t bytes() const { return 2 * (weights.size() + bias.size()); }
 };
 
-/// A convolution whose sums are halves. Each begins with the bias and adds the products of one tap after the
-/// other, kernel rows first, then columns, then inputs: each by an FMA that is rounded to half once. Inputs
-/// are rounded to half before, positions outside the source are zero; the epilogue is in float32.
+/// A convolution whose sums are halves. Each sum begins with the bias and adds one product after the other,
+/// by kernel row, then column, then input. Each addition is an FMA that is rounded to half once. Inputs are
+/// first rounded to half; positions outside the source are zero. The epilogue is in float32.
 struct HalfSumsTask {
     ConstView source;
     View destination;

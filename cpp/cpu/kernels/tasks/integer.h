@@ -1,47 +1,46 @@
 #pragma once
 
-// Tasks of networks in int8 precision. Their tensors are bytes: uint8 integers as they are, int8 ones with
-// 128 added, so that zero points and limits here are 0 to 255.
+// Tasks of networks in int8 precision. Their tensors are bytes: uint8 integers unchanged, int8 integers plus
+// 128. So zero points and limits here are 0 to 255.
 
 #include "cpu/kernels/tasks/task.h"
 
 namespace mpscnn::cpu {
 
-/// What becomes of a layer's 32-bit sums: multiplied by m * 2^(shift - 31), moved by the zero point and
-/// clamped.
+/// The conversion of a layer's 32-bit sums to its results: multiplied by m * 2^(shift - 31), plus the zero
+/// point, clamped.
 struct Requantization {
-    const std::int32_t *multipliers = nullptr, *shifts = nullptr; ///< of each output
+    const std::int32_t *multipliers = nullptr, *shifts = nullptr; ///< one for each output
     std::int32_t zero_point = 0, low = 0, high = 255;
-    /// Rounded once, ties up, as dense layers are; else the product by its upper 32 bits and the shift, the
-    /// latter with ties away from zero.
+    /// True: rounded once, ties up, as in dense layers. False: rounded twice, first the upper 32 bits of the
+    /// product, then the shift with ties away from zero.
     bool once = false;
 };
 
-/// Weights of a convolution or dense layer without their zero points, -255 to 255, in the order of its
-/// kernel.
+/// Weights of a convolution or dense layer minus their zero points, -255 to 255, in the order of its kernel.
 struct IntegerWeights {
-    static constexpr std::int64_t panel = 16; ///< outputs side by side
+    static constexpr std::int64_t panel = 16; ///< adjacent outputs
 
-    std::int64_t groups = 1, inputs = 1, outputs = 1; ///< the latter two of one group
+    std::int64_t groups = 1, inputs = 1, outputs = 1; ///< inputs and outputs of one group
     std::int64_t taps = 1;
-    /// Depthwise, one output for each input: [tap][channel]. Else for each group, panel and pair of inputs
-    /// [output][2], zeros after the last input and output.
+    /// For a depthwise layer, which has one output for each input: [tap][channel]. Otherwise for each group,
+    /// panel and pair of inputs [output][2], padded with zeros.
     const std::int16_t *values = nullptr;
-    /// Instead, for kernels that multiply four bytes at a time, 8-bit integers. Inputs are `runs` of bytes
-    /// that lie side by side, zeros after the last of each up to a multiple of 4: for each panel and four
-    /// inputs [output][4]. Depthwise: for each panel two parts, which are added, of each part for four rows
-    /// of the window and each of its columns [channel][4].
+    /// The same weights as 8-bit integers, for kernels that multiply four bytes at a time. Inputs form `runs`
+    /// of adjacent bytes, and each run is padded with zeros to a multiple of 4. The layout is [output][4] for
+    /// each panel and four inputs. A depthwise layer has two parts for each panel, which are added. Each part
+    /// has [channel][4] for four rows of the window and each of its columns.
     const std::int8_t *quads = nullptr;
     std::int64_t runs = 1;
-    /// What 8 bits do not hold: for panel p those from rest_first[p] to rest_first[p + 1], each added to the
-    /// weights of one of the panel's steps. Null: nothing.
+    /// Remainders of weights that do not fit 8 bits. Panel p has those from rest_first[p] to rest_first[p +
+    /// 1]. Each is added to the weights of one of the panel's steps. Null: there are none.
     const std::int32_t *rest_first = nullptr, *rest_steps = nullptr;
     const std::int8_t *rest_quads = nullptr;
-    /// Of each output; next to quads without what the source's zero point adds.
+    /// One for each output. With `quads` it does not include the contribution of the source's zero point.
     const std::int32_t *bias = nullptr;
 
     constexpr bool is_depthwise() const { return groups > 1 && inputs == 1 && outputs == 1; }
-    /// Of inputs and taps.
+    /// The number of pairs of inputs and taps.
     constexpr std::int64_t pairs() const { return (inputs * taps + 1) / 2; }
     constexpr std::int64_t run_steps() const { return (inputs * taps / runs + 3) / 4; }
     constexpr std::int64_t quad_steps() const { return runs * run_steps(); }
@@ -62,46 +61,46 @@ struct IntegerConvolutionTask {
     }
 };
 
-/// Means over the pixels of each window that lie in the source, rounded to nearest, ties away from `centre`.
+/// Means over the source's pixels in each window, rounded to nearest, ties away from `centre`.
 struct IntegerPoolingTask {
     ConstView source;
     View destination;
     WindowAxis vertical, horizontal;
-    std::int32_t centre = 0; ///< the integer 0: 128 where int8 ones are stored
+    std::int32_t centre = 0; ///< the stored byte that means 0: 128 for int8 tensors
     std::int32_t low = 0, high = 255;
 
     const char *kernel_name() const { return "integer pooling"; }
 };
 
-/// What an operand of a sum contributes: (x - zero) * 2^20, multiplied by m * 2^(shift - 31) and rounded
+/// The contribution of an operand to a sum: (x - zero) * 2^20, multiplied by m * 2^(shift - 31) and rounded
 /// twice.
 struct IntegerTerms {
     std::int32_t zero = 0, multiplier = 0, shift = 0;
-    const std::int32_t *of_all = nullptr; ///< of each of the 256 integers
+    const std::int32_t *of_all = nullptr; ///< the contribution of each of the 256 bytes
 };
 
-/// The sum or difference of two tensors, or of one with a row, column or channel that all of its own share.
+/// The sum or difference of two tensors. One may be broadcast along rows, columns or channels.
 struct IntegerSumTask {
     ConstView source, second; ///< rows, columns or channels may be 1 where the destination has more
     View destination;
     IntegerTerms source_terms, second_terms;
     bool subtracts = false;
-    Requantization requantization; ///< with the same multiplier and shift in the places of one panel
+    Requantization requantization; ///< each panel repeats one multiplier and one shift
 
     const char *kernel_name() const { return "integer sum"; }
 };
 
-/// The product of such.
+/// The product of two tensors. One may be broadcast along rows, columns or channels.
 struct IntegerProductTask {
     ConstView source, second; ///< rows, columns or channels may be 1 where the destination has more
     View destination;
     std::int32_t source_zero = 0, second_zero = 0;
-    Requantization requantization; ///< with the same multiplier and shift in the places of one panel
+    Requantization requantization; ///< each panel repeats one multiplier and one shift
 
     const char *kernel_name() const { return "integer product"; }
 };
 
-/// The largest integer of each window's pixels that lie in the source.
+/// The largest integer of the source's pixels in each window.
 struct IntegerMaximumTask {
     ConstView source;
     View destination;
@@ -111,7 +110,7 @@ struct IntegerMaximumTask {
     const char *kernel_name() const { return "integer maximum"; }
 };
 
-/// The nearest pixel, as TensorFlow Lite's reference kernels find it.
+/// Nearest resize, with the sampling positions of TensorFlow Lite's reference kernels.
 struct IntegerNearestTask {
     ConstView source;
     View destination;
@@ -120,7 +119,7 @@ struct IntegerNearestTask {
     const char *kernel_name() const { return "integer nearest"; }
 };
 
-/// The source with a border of one integer; amounts below zero cut it.
+/// The source with a border of one integer; negative amounts crop.
 struct IntegerBorderTask {
     ConstView source;
     View destination;
@@ -130,49 +129,50 @@ struct IntegerBorderTask {
     const char *kernel_name() const { return "integer border"; }
 };
 
-/// Means along the axes of which the destination has one place.
+/// Means along the axes in which the destination has extent 1.
 struct IntegerMeanTask {
     ConstView source;
     View destination;
     std::int32_t source_zero = 0;
-    std::int32_t multiplier = 0, shift = 0;           ///< what sums are multiplied by: m * 2^(shift - 31)
-    std::int32_t zero_point = 0, low = 0, high = 255; ///< as Requantization's
+    std::int32_t multiplier = 0, shift = 0;           ///< the factor of sums: m * 2^(shift - 31)
+    std::int32_t zero_point = 0, low = 0, high = 255; ///< see Requantization
 
     const char *kernel_name() const { return "integer mean"; }
 };
 
-/// Each integer replaced: other scales and zero points, limits, functions.
+/// Replaces each integer by a table: for other scales and zero points, limits and functions.
 struct IntegerTableTask {
     ConstView source;
     View destination;
-    const std::uint8_t *table = nullptr; ///< of each of the 256 integers; null: itself
+    const std::uint8_t *table = nullptr; ///< one entry for each of the 256 integers; null: identity
 
     const char *kernel_name() const { return "integer table"; }
 };
 
-/// Bilinear, as TensorFlow Lite's reference kernels compute it: uint8 by float32 numbers, int8 by positions
-/// and weights with 10 bits after the point.
+/// Bilinear resize as in TensorFlow Lite's reference kernels: uint8 tensors with float32 arithmetic, int8
+/// tensors with positions and weights that have 10 bits after the binary point.
 struct IntegerResizeTask {
     ConstView source;
     View destination;
     bool corners = false, half_pixels = false;
-    bool is_signed = false; ///< int8
+    bool is_signed = false; ///< true for int8
 
     const char *kernel_name() const { return "integer resize"; }
 };
 
-/// Softmax over the channels; of the result 256 stands for 1.
+/// Softmax over the channels; in the result 256 means 1.
 struct IntegerSoftmaxTask {
     ConstView source;
     View destination;
-    /// For each distance below the largest integer, 0 to 255, the exponential as a fraction of 31 bits; -1:
-    /// too far to count.
+    /// The exponential for each distance from the maximum, 0 to 255, as a fraction of 31 bits; -1: too small
+    /// to count.
     const std::int32_t *exponentials = nullptr;
 
     const char *kernel_name() const { return "integer softmax"; }
 };
 
-/// Numbers as integers: to nearest, ties away from zero, at most the limits; a NaN is the zero point.
+/// Converts numbers to integers: rounded to nearest, ties away from zero, and clamped to the limits. NaN
+/// becomes the zero point.
 struct QuantizationTask {
     ConstView source;
     View destination;
@@ -182,7 +182,7 @@ struct QuantizationTask {
     const char *kernel_name() const { return "quantization"; }
 };
 
-/// Integers as numbers.
+/// Converts integers to numbers.
 struct DequantizationTask {
     ConstView source;
     View destination;

@@ -5,11 +5,11 @@
 
 namespace mpscnn::cpu {
 
-/// The elements' losses, or their gradients, that kernels tell apart: those of ops::LossKind.
+/// The elementwise losses that kernels distinguish, and their gradients. They are those of ops::LossKind.
 enum class ElementLoss {
     absolute,
     squared,
-    softmax, ///< the source is the logarithm of its softmax, or for gradients the softmax
+    softmax, ///< the source is the log-softmax; for gradients it is the softmax
     sigmoid,
     categorical,
     hinge,
@@ -17,20 +17,22 @@ enum class ElementLoss {
     cosine,
     log,
     kullback_leibler,
-    label,  ///< the label alone
+    label,  ///< just the label
     counted ///< 1 where the weight is not 0
 };
 
-/// Each element's loss, or its gradient with respect to the prediction, times factor and, if any, its weight.
+/// The loss of each element, or its gradient with respect to the prediction, times `factor` and the optional
+/// weight.
 struct LossTask {
     ElementLoss kind = ElementLoss::squared;
-    ConstView source, labels, weights; ///< of one shape; without weights the labels again
+    ConstView source, labels, weights; ///< all have one shape; without weights, `weights` is the same tensor
+                                       ///< as `labels`
     View destination;
     bool is_gradient = false, has_weights = false;
     float factor = 1.0f;
-    float kept = 1.0f, share = 0.0f; ///< a label t counts as t * kept + share
+    float kept = 1.0f, share = 0.0f; ///< a label t is replaced by t * kept + share
     float epsilon = 0.0f, delta = 0.0f;
-    float start = 0.0f; ///< of cosine: what each element adds to its loss
+    float start = 0.0f; ///< for the cosine loss: a constant that each element adds
 
     const char *kernel_name() const { return "loss"; }
 };

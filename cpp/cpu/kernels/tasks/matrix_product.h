@@ -4,8 +4,8 @@
 
 namespace mpscnn::cpu {
 
-/// Each row of pixels is a matrix of pixels x channels: destination = scale * source * second, where either
-/// factor may be transposed.
+/// destination = scale * source * second. Each row of pixels is a matrix [pixels][channels]; either factor
+/// may be transposed.
 struct MatrixProductTask {
     ConstView source, second;
     View destination;

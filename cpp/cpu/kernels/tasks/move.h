@@ -4,23 +4,25 @@
 
 namespace mpscnn::cpu {
 
-/// The source with its axes after the batch in another order; rows may count several of them. Of floats or
-/// bytes.
+/// Transposes the source's axes after the batch. One row axis may stand for several axes. Elements are floats
+/// or bytes.
 struct TransposeTask {
     static constexpr int max_axes = 5;
 
     ConstView source;
     View destination;
-    int count = 0;                       ///< of axes after the batch
-    std::int64_t extents[max_axes] = {}; ///< of the source
-    int axes[max_axes] = {};             ///< the source's axis, from 0, for each of the destination
-    /// Instead of an order of axes: channel k * groups + g comes from g * (channels / groups) + k.
+    int count = 0;                       ///< number of axes after the batch
+    std::int64_t extents[max_axes] = {}; ///< the source's extents
+    int axes[max_axes] = {};             ///< for each axis of the destination, the source's axis, counted
+                                         ///< from 0
+    /// If not 0, channels are shuffled instead: channel k * groups + g comes from g * (channels / groups) +
+    /// k.
     std::int64_t groups = 0;
 
     const char *kernel_name() const { return "transpose"; }
 };
 
-/// The channels of two sources alternately.
+/// Alternates the channels of two sources.
 struct InterleaveTask {
     ConstView source, second;
     View destination;
@@ -28,14 +30,14 @@ struct InterleaveTask {
     const char *kernel_name() const { return "interleave"; }
 };
 
-/// Which positions of a source's axis are taken.
+/// The positions of a source's axis that are taken.
 struct TakenPositions {
-    const std::int64_t *indices = nullptr; ///< or null: first + i * step, in a period
+    const std::int64_t *indices = nullptr; ///< null: positions are first + i * step, repeated with a period
     std::int64_t first = 0, step = 1;
-    std::int64_t period = 0; ///< of i; 0: none
+    std::int64_t period = 0; ///< period of i; 0: none
 };
 
-/// Rows, columns and channels of the source at any positions. Of floats or bytes.
+/// Takes rows, columns and channels of the source at any positions. Elements are floats or bytes.
 struct TakeTask {
     ConstView source;
     View destination;
@@ -44,8 +46,8 @@ struct TakeTask {
     const char *kernel_name() const { return "take"; }
 };
 
-/// Gradient of a TakeTask's source along one axis: each position of the destination gets the sum of the
-/// source's at which `indices` name it, in their order.
+/// Gradient of a TakeTask's source along one axis. Each position of the destination is the sum of the
+/// source's positions whose entry in `indices` names it, in their order.
 struct TakeGradientTask {
     enum class Axis { rows, columns, channels };
 
@@ -57,12 +59,12 @@ struct TakeGradientTask {
     const char *kernel_name() const { return "take gradient"; }
 };
 
-/// The same values, without gaps, for each image of the destination. Nothing of the source is read. Of floats
-/// or bytes.
+/// Writes the same values, without gaps, to each image of the destination. The source is not read. Elements
+/// are floats or bytes.
 struct ConstantTask {
     ConstView source;
     View destination;
-    const void *values = nullptr; ///< of the destination's elements
+    const void *values = nullptr; ///< one value for each element of the destination's image
 
     const char *kernel_name() const { return "constant"; }
 };

@@ -4,9 +4,9 @@
 
 namespace mpscnn::cpu {
 
-/// Which anchors count in a detector's loss: the first channel of the destination is 1 where the anchor has a
-/// box, else 0; the second where its class counts. The source has the logarithms of the classes'
-/// probabilities, others[0] the labels, four numbers of the box and then the classes.
+/// Chooses the anchors that count in a detector's loss. The destination's first channel is 1 where the anchor
+/// has a box, otherwise 0; the second is 1 where its class counts. The source is the log-softmax of the
+/// classes. others[0] is the labels: four numbers of the box, then the classes.
 struct MultiboxChoiceTask {
     ConstView source, others[1];
     View destination;
@@ -16,8 +16,8 @@ struct MultiboxChoiceTask {
     const char *kernel_name() const { return "multibox choice"; }
 };
 
-/// Each anchor's loss, or the gradient of the source, the prediction. Others: labels, logarithms of the
-/// classes' probabilities, a MultiboxChoiceTask's result and the sum of that over all anchors.
+/// Each anchor's loss, or the gradient with respect to the source, the prediction. Others are the labels, the
+/// log-softmax of the classes, a MultiboxChoiceTask's result, and the sum of that over all anchors.
 struct MultiboxTask {
     ConstView source, others[4];
     View destination;

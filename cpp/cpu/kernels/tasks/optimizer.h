@@ -5,31 +5,31 @@
 namespace mpscnn::cpu {
 
 enum class UpdateKind {
-    gradient,       ///< others: weights; and, if any, a factor
+    gradient,       ///< others: weights and an optional factor
     moving_average, ///< others: x
-    squares,        ///< the same of x * x
+    squares,        ///< others: x; averages x * x
     momentum,       ///< others: gradient, rates
-    nesterov,       ///< the same without the learning rate
+    nesterov,       ///< others: gradient, rates; the result lacks the learning rate
     sgd,            ///< others: gradient, rates
     sgd_moment,     ///< others: gradient, moment, rates
-    sgd_nesterov,   ///< the same
+    sgd_nesterov,   ///< others: gradient, moment, rates
     adaptive        ///< others: first, second, rates
 };
 
-/// What ops/optimizer.h defines. The source is the first input, but of `gradient` it is the gradient too.
+/// An update of ops/optimizer.h. The source is its first input; for `gradient` it is the gradient as well.
 struct UpdateTask {
     UpdateKind kind = UpdateKind::sgd;
     ConstView source;
-    ConstView others[2]; ///< tensors of the source's shape
-    ConstView numbers;   ///< the rates or the factor, if any
+    ConstView others[2]; ///< tensors with the source's shape
+    ConstView numbers;   ///< rates or factor, if any
     View destination;
-    int count = 0; ///< of others
+    int count = 0; ///< number of `others`
     bool reads_numbers = false;
     float rate = 0.0f; ///< of an average or a moment
-    float rest = 1.0f; ///< 1 - rate, of an average
+    float rest = 1.0f; ///< 1 - rate, for an average
     float epsilon = 0.0f, decay = 0.0f;
-    float low = 0.0f, high = 0.0f, rescale = 1.0f; ///< of `gradient`
-    float of_sign = 0.0f, of_weight = 0.0f;        ///< of `gradient`: factors of the regularization
+    float low = 0.0f, high = 0.0f, rescale = 1.0f; ///< for `gradient`
+    float of_sign = 0.0f, of_weight = 0.0f;        ///< for `gradient`: factors of the regularization
 
     const char *kernel_name() const { return "update"; }
 };

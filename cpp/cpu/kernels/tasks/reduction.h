@@ -5,23 +5,24 @@
 
 namespace mpscnn::cpu {
 
-/// Which axis is reduced to one element.
+/// The axis that is reduced to one element.
 enum class ReductionAxis { height, width, channels };
 
-/// One number for all elements along an axis. NaN where any element is one.
+/// Reduces all elements along an axis to one number. The result is NaN if any element is.
 struct ReductionTask {
     ReductionKind kind = ReductionKind::max;
     ReductionAxis axis = ReductionAxis::channels;
     ConstView source;
     View destination;
-    float factor = 1.0f;  ///< of sums and variances
-    float divisor = 1.0f; ///< of sums
+    float factor = 1.0f;  ///< for sums and variances
+    float divisor = 1.0f; ///< for sums
     bool round_to_half = false;
 
     const char *kernel_name() const { return "reduction"; }
 };
 
-/// The first channel of each pixel that holds the maximum (minimum), as a float; the first NaN if any.
+/// The first channel of each pixel that holds the maximum (or minimum), as a float. If a channel is NaN, the
+/// first NaN.
 struct ArgumentTask {
     bool of_maximum = true;
     ConstView source;
@@ -31,8 +32,9 @@ struct ArgumentTask {
     const char *kernel_name() const { return "argument"; }
 };
 
-/// Sum over the channels of source * second, divided, if asked, by the number of channels whose `second` is
-/// not zero (0 where there is none). `second` has the source's extents or 1 in batch, height and width.
+/// Sum over the channels of source * second. Optionally it is divided by the number of channels where
+/// `second` is not zero (the result is 0 if there are none). `second` has the source's extents, or 1 in
+/// batch, height and width.
 struct WeightedReductionTask {
     ConstView source, second;
     View destination;
@@ -42,13 +44,13 @@ struct WeightedReductionTask {
     const char *kernel_name() const { return "weighted reduction"; }
 };
 
-/// Rows of what MomentsTask stores for each channel.
+/// Rows of the result of MomentsTask, for each channel.
 enum MomentsRow { moments_mean, moments_rest, moments_squares, moments_rows };
 
-/// Moments of each channel over part i of the pixels of each image: destination(image, i, row, channel) with
-/// the rows of MomentsRow. The exact mean is mean + rest: the mean alone, rounded, may be off by more than
-/// the deviations from it. squares is the sum of the squared deviations. The destination has as many rows of
-/// pixels as there are parts.
+/// Moments of each channel over part i of the pixels of each image: destination(image, i, row, channel), with
+/// the rows of MomentsRow. The exact mean is mean + rest, because the rounding error of the mean may exceed
+/// the deviations. `squares` is the sum of the squared deviations. The destination has one row of pixels for
+/// each part.
 struct MomentsTask {
     ConstView source;
     View destination;
@@ -56,9 +58,9 @@ struct MomentsTask {
     const char *kernel_name() const { return "moments"; }
 };
 
-/// Rows of what StatisticsTask stores for each channel; without statistics_rest the mean is complete.
-/// Means, variances and rests are those of the image times a power of two, statistics_factor: 1 unless
-/// squares of its elements are beyond float.
+/// Rows of the result of StatisticsTask, for each channel. Without statistics_rest the mean is complete.
+/// Means, variances and rests are those of the image times a power of two, statistics_factor. The factor is 1
+/// unless squares of elements overflow or underflow a float.
 enum StatisticsRow {
     statistics_mean,
     statistics_variance,
@@ -67,40 +69,42 @@ enum StatisticsRow {
     statistics_rows
 };
 
-/// Mean and variance from the moments of all parts: destination(image, row, 0, channel) with the rows of
-/// StatisticsRow that the destination has. A destination of one image takes all images together. `second` is
-/// the image itself, which is read again where its squares are beyond float; without data it never is.
+/// Mean and variance from the moments of all parts: destination(image, row, 0, channel), with the rows of
+/// StatisticsRow that the destination has. If the destination has one image, it combines all images. `second`
+/// is the image itself, which is read again if squares overflow or underflow a float; without data it is
+/// never read.
 struct StatisticsTask {
     ConstView source;
     View destination;
-    std::int64_t pixels = 1; ///< of one image
-    std::int64_t groups = 0; ///< of consecutive channels taken together; 0: each channel alone
-    float epsilon = 0.0f;    ///< that the normalization adds to the variance
+    std::int64_t pixels = 1; ///< pixels of one image
+    std::int64_t groups = 0; ///< number of groups of consecutive channels with common statistics; 0: each
+                             ///< channel has its own
+    float epsilon = 0.0f;    ///< added to the variance by the normalization
     ConstView second{};
 
     const char *kernel_name() const { return "statistics"; }
 };
 
-/// destination = epilogue((source - mean) * gamma / sqrt(variance + epsilon) + beta). `second` has the rows
-/// of StatisticsRow, all or the first two, for each image or one for all.
+/// destination = epilogue((source - mean) * gamma / sqrt(variance + epsilon) + beta). `second` has all rows
+/// of StatisticsRow or the first two, for each image or one for all images.
 struct NormalizationTask {
     ConstView source, second;
     View destination;
     const float *gamma = nullptr, *beta = nullptr; ///< null: 1 and 0
     float epsilon = 0.0f;
     Epilogue epilogue{};
-    bool reads_gamma = false, reads_beta = false; ///< which are tensors of the graph
+    bool reads_gamma = false, reads_beta = false; ///< true if they are tensors of the graph
 
     const char *kernel_name() const { return "normalization"; }
 };
 
-/// destination = epilogue((source - mean) * gamma / norm + beta) with a norm of each pixel's channels. A mean
-/// is subtracted where the norm is the deviation.
+/// destination = epilogue((source - mean) * gamma / norm + beta), with a norm of each pixel's channels. The
+/// mean is subtracted if the norm is the standard deviation.
 struct LayerNormalizationTask {
     ConstView source;
     View destination;
     const float *gamma = nullptr, *beta = nullptr; ///< null: 1 and 0
-    bool reads_gamma = false, reads_beta = false;  ///< which are tensors of the graph
+    bool reads_gamma = false, reads_beta = false;  ///< true if they are tensors of the graph
     float epsilon = 0.0f;
     VectorNorm norm = VectorNorm::deviation;
     EpsilonRule epsilon_rule = EpsilonRule::inside;

@@ -4,8 +4,7 @@
 
 namespace mpscnn::cpu {
 
-/// Sums, or sums of squares, over the axes along which the destination has one element and the source has
-/// more.
+/// Sums, or sums of squares, over the axes in which the destination has extent 1 and the source more.
 struct SumTask {
     ConstView source;
     View destination;
@@ -14,23 +13,23 @@ struct SumTask {
     const char *kernel_name() const { return "sum"; }
 };
 
-/// A batch normalization and the activation after it, a clamp if any, whose results are computed again with
-/// the bits of the forward pass. Gradients read them so, or only where they lay between the limits: relu,
-/// relu6.
+/// A batch normalization and the optional clamp after it, whose results a gradient kernel recomputes with the
+/// bits of the forward pass. The kernel reads the results, or only tests whether they lay between the limits
+/// (relu, relu6).
 struct NormalizationAnew {
     bool applies = false, has_gamma = false, has_beta = false;
     float low = -__builtin_inff(), high = __builtin_inff();
-    ConstView gamma, beta; ///< one pixel, if any
+    ConstView gamma, beta; ///< one pixel, optional
 };
 
-/// Gradient of a convolution's weights, [outputs][height][width][inputs of a group], in `parts` sums over
-/// parts of the pixels, one image of the destination each.
+/// Gradient of a convolution's weights, [outputs][height][width][inputs of a group]. Each of `parts` sums
+/// covers a part of the pixels and is one image of the destination.
 struct WeightGradientTask {
     ConstView source, gradient; ///< the convolution's input, and the gradient of its result
     View destination;           ///< an image of one pixel for each part
     WindowAxis vertical{}, horizontal{};
     std::int64_t groups = 1;
-    /// If it applies, the convolution's input is what the normalization makes of `source`.
+    /// If it applies, the convolution's input is the normalization of `source`.
     NormalizationAnew normalization;
     ConstView statistics; ///< of that normalization, rows of StatisticsRow
     float epsilon = 0.0f;
@@ -38,7 +37,7 @@ struct WeightGradientTask {
     const char *kernel_name() const { return "weight gradient"; }
 };
 
-/// Sums of the source's images, added in double; each has the elements of the whole destination.
+/// Sums the source's images in double. Each image has as many elements as the destination.
 struct PartSumTask {
     ConstView source; ///< images of one pixel
     View destination; ///< each image without gaps
@@ -46,8 +45,8 @@ struct PartSumTask {
     const char *kernel_name() const { return "sum of parts"; }
 };
 
-/// Of each channel of each image the sums over the pixels of the gradient and of gradient * normalized
-/// source: rows 0 and 1 of the destination.
+/// Sums over the pixels of each image, for each channel. Row 0 of the destination sums the gradient, row 1
+/// gradient * normalized source.
 struct NormalizationSumsTask {
     ConstView source, gradient, statistics; ///< statistics: rows of StatisticsRow
     View destination;
@@ -59,7 +58,7 @@ struct NormalizationSumsTask {
 
 /// destination = factor * (gradient - first sum / count - normalized source * second sum / count).
 struct NormalizationGradientTask {
-    ConstView source, gradient, statistics, sums, gamma; ///< gamma: one pixel, if any
+    ConstView source, gradient, statistics, sums, gamma; ///< gamma is one pixel, optional
     View destination;
     float epsilon = 0.0f;
     bool has_gamma = false;

@@ -10,17 +10,18 @@ struct PoolingTask {
     ConstView source;
     View destination;
     WindowAxis vertical{}, horizontal{};
-    EdgeRule edge = EdgeRule::exclude; ///< for maxima and norms; averages count taps outside as told below
-    /// Divisor of the average: taps inside the source widened by `counted_*` pixels on each side (0: only
-    /// real pixels count; the padding: zero padding counts as well). No tap counts: the result is 0.
+    EdgeRule edge = EdgeRule::exclude; ///< for maxima and norms; averages use `counted_*` below
+    /// For averages. The divisor is the number of taps inside the source after it is widened by `counted_*`
+    /// pixels on each side. 0 counts real pixels only; the padding's amounts count zero padding as well. If
+    /// no tap counts, the result is 0.
     std::int64_t counted_before_y = 0, counted_after_y = 0, counted_before_x = 0, counted_after_x = 0;
     Epilogue epilogue{};
 
     const char *kernel_name() const { return "pooling"; }
 };
 
-/// destination = epilogue(source / (delta + scale * sum of source^2)^beta), the sum over the channels
-/// [k - before, k + after] that exist.
+/// destination = epilogue(source / (delta + scale * sum of source^2)^beta). The sum is over the existing
+/// channels of [k - before, k + after].
 struct CrossChannelTask {
     ConstView source;
     View destination;
@@ -31,8 +32,8 @@ struct CrossChannelTask {
     const char *kernel_name() const { return "cross channel"; }
 };
 
-/// One axis of a window of stride 1: output o has its centre at source position o + offset and covers the
-/// positions from kernel / 2 before it to (kernel - 1) / 2 after it.
+/// One axis of a window with stride 1. Output o has its centre at source position o + offset. It covers the
+/// positions from kernel / 2 before the centre to (kernel - 1) / 2 after it.
 struct CentredAxis {
     std::int64_t kernel = 1, offset = 0;
 };
@@ -58,14 +59,14 @@ struct WindowNormalizationTask {
 
 enum class ResizeKind { nearest, bilinear, lanczos };
 
-/// Where the samples of an axis lie: output o at source position (o + centre) * numerator / denominator +
+/// Sampling positions of an axis: output o reads source position (o + centre) * numerator / denominator +
 /// offset.
 struct ResizePositions {
     double numerator = 1, denominator = 1, centre = 0, offset = 0;
 };
 
-/// Of output `output` of an axis with `size` source positions: the first that it adds up, and writes their
-/// weights, at most as many as the task says. Returns how many.
+/// Return the number of source positions that output `output` adds up, on an axis of `size` positions. Writes
+/// the first position and the weights; their maximum number is in the task.
 using ResizeWeights = std::int64_t (*)(const ResizePositions &axis, std::int64_t size, bool zero_outside,
                                        std::int64_t output, std::int32_t &first, float *weights);
 
@@ -79,9 +80,9 @@ struct ResizeTask {
     double nearest_bias = 0;
     bool nearest_up = false;
     bool zero_outside = false, round_to_half = false;
-    bool non_temporal = false; ///< the destination is more than they keep until it is read
-    // Lanczos: most positions of an output, and a pointer, as kernels need nothing of what other files
-    // define.
+    bool non_temporal = false; ///< the destination does not fit the caches until it is read
+    // For Lanczos: the largest number of positions of an output, and the function for the weights. This is a
+    // pointer because kernel files may not call functions of other files.
     std::int64_t vertical_taps = 0, horizontal_taps = 0;
     ResizeWeights weights = nullptr;
 
