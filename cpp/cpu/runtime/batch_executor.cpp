@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::size_t max_schedules = 64;
 
-/// The images [begin, begin + count) of all tensors.
+/// Set `to` to the images [begin, begin + count) of all tensors.
 void take_images(std::span<const TensorView> from, std::int64_t begin, std::int64_t count,
                  std::vector<TensorView> &part) {
     part.assign(from.begin(), from.end());
@@ -40,7 +40,8 @@ BatchExecutor::Schedule *BatchExecutor::known_schedule(const CpuPlan &plan) {
 
 BatchExecutor::Schedule &BatchExecutor::add_schedule(const CpuPlan &plan) {
     if (schedules_.size() == max_schedules) schedules_.erase(schedules_.begin());
-    // An error names the first layer with a result that is not finite, and the image's number in the batch.
+    // With check_finite, an error names the first layer with a result that is not finite, and the image's
+    // number in the batch. So the batch is not cut.
     const BatchCut cut = check_finite_ ? BatchCut{} : cut_batch(plan, pool_->size());
     schedules_.push_back(
         {plan.number(), cut,
@@ -123,7 +124,7 @@ void BatchExecutor::run_groups(const CpuPlan &plan, const BatchCut &cut, std::sp
 engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::span<const TensorView> inputs,
                                                 std::span<const TensorView> outputs, int runs) {
     const CpuPlan &plan = own_plan(given);
-    run(plan, inputs, outputs); // also makes the schedule known
+    run(plan, inputs, outputs); // this also computes the schedule
     Schedule &schedule = *known_schedule(plan);
     const bool chooses = schedule.cut.groups == 0;
     while (chooses && !schedule.choice.is_settled()) run(plan, inputs, outputs);
@@ -141,7 +142,7 @@ engine::ExecutionProfile BatchExecutor::profile(const engine::Plan &given, std::
     const auto run_once = [&] {
         return hook.run([&] { run_hooked(plan, schedule.cut, inputs, outputs, hook); });
     };
-    run_once(); // not counted: after the peak, caches hold other things
+    run_once(); // not counted: after the measurement of the peak, the caches hold other data
     for (int i = 0; i < runs; ++i) profile.add(run_once());
     return in_order(profile);
 }
@@ -167,7 +168,7 @@ BatchSteps BatchExecutor::describe_steps(const CpuPlan &plan, const BatchCut &cu
         take_images(outputs, 0, images, outputs_);
         return executor.describe_steps(plan.for_images(images), inputs_, outputs_);
     };
-    std::map<std::int64_t, std::int64_t> groups; // how many there are of each size
+    std::map<std::int64_t, std::int64_t> groups; // the number of groups of each size
     for (std::int64_t group = 0; group < cut.groups; ++group)
         ++groups[cut.group_begin(group + 1) - cut.group_begin(group)];
     for (const auto &[images, count] : groups)

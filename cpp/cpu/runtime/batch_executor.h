@@ -12,11 +12,12 @@
 
 namespace mpscnn::cpu {
 
-/// Runs plans, batches of independent images in the groups that cut_batch() makes of them, everything else
-/// with all of its threads or, if their number was left to it, as many as ThreadChoice finds best.
+/// Runs plans. Batches of independent images run in the groups of cut_batch(), one thread for each group.
+/// Everything else runs with all threads, or with the number that ThreadChoice finds if the user left the
+/// number open.
 class BatchExecutor : public engine::Executor {
 public:
-    /// `threads` 0: as many as pay off in this process.
+    /// With `threads` 0 the number of threads is chosen by measurement.
     explicit BatchExecutor(const engine::SessionOptions &options);
 
     void prepare(const engine::Plan &plan) override;
@@ -29,15 +30,15 @@ public:
 private:
     using Views = std::vector<engine::TensorView>;
 
-    /// One thread's: runs whole groups.
+    /// The state of one thread, which runs whole groups.
     struct Alone {
         explicit Alone() : executor(std::make_shared<ThreadPool>(1), false) {}
         CpuExecutor executor;
-        Views inputs, outputs; ///< of the group under way
+        Views inputs, outputs; ///< those of the current group
     };
-    /// How a plan is run.
+    /// The way in which a plan is run.
     struct Schedule {
-        std::uint64_t plan; ///< its number
+        std::uint64_t plan; ///< the plan's number
         BatchCut cut;
         ThreadChoice choice;
     };
@@ -51,7 +52,7 @@ private:
     template <class Hook>
     void run_groups(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, Hook &hook);
-    /// With the number of threads that the pool has for now.
+    /// Run with the current number of threads of the pool.
     void run_hooked(const CpuPlan &plan, const BatchCut &cut, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, ProfileHook &hook);
     BatchSteps describe_steps(const CpuPlan &plan, const BatchCut &cut,
@@ -62,9 +63,9 @@ private:
     bool chooses_threads_;
     bool check_finite_;
     CpuExecutor together_;
-    std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made when they are needed
-    Views inputs_, outputs_;                    ///< of the images after the groups
-    std::vector<Schedule> schedules_;           ///< of the last plans
+    std::vector<std::unique_ptr<Alone>> alone_; ///< by thread; made at first use
+    Views inputs_, outputs_;                    ///< those of the images after the groups
+    std::vector<Schedule> schedules_;           ///< for the most recent plans
 };
 
 } // namespace mpscnn::cpu

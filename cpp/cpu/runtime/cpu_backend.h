@@ -6,8 +6,8 @@
 
 namespace mpscnn::cpu {
 
-/// The engine for this processor. `instruction_set` is a name of a kernel table (kernels.h); null takes the
-/// best, or what MPSCNN_CPU says.
+/// Return the engine for this processor. `instruction_set` is the name of a kernel table (kernels.h). Null
+/// selects the one that MPSCNN_CPU names, or the best.
 std::shared_ptr<const engine::Backend> make_cpu_backend(const char *instruction_set = nullptr);
 
 } // namespace mpscnn::cpu

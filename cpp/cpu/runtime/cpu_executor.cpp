@@ -17,13 +17,13 @@ using engine::TensorView;
 
 namespace {
 
-/// Steps whose preparation for unforeseen strides is kept.
+/// The maximum number of steps whose preparation for strides of callers' arrays is kept.
 constexpr std::size_t max_unforeseen = 64;
 
-/// Below this many elements for each thread, copying is not worth waking another one.
+/// With fewer elements for each thread, waking another thread costs more than the copy.
 constexpr std::int64_t copied_at_once = 16 * 1024;
 
-/// Calls copy(begin, end) for all rows of a tensor, shared between the threads.
+/// Call copy(begin, end) for all rows of a tensor, shared among the threads.
 template <class Hook, class Copy>
 void copy_rows(ThreadPool &pool, const Extents &extents, Hook &hook, Copy copy) {
     const std::int64_t rows = extents.batch * extents.height, row = extents.width * extents.channels;
@@ -33,22 +33,22 @@ void copy_rows(ThreadPool &pool, const Extents &extents, Hook &hook, Copy copy) 
     });
 }
 
-/// "layer 'project3'", or for layers that one kernel computes "layer 'project3' or 'add3'".
+/// Return "layer 'project3'", or "layer 'project3' or 'add3'" if one kernel computes several layers.
 std::string layers_text(const std::vector<std::string> &layers) {
     std::string text = layers.empty() ? "copy" : "layer ";
     for (std::size_t i = 0; i < layers.size(); ++i) text += (i > 0 ? " or " : "") + quoted(layers[i]);
     return text;
 }
 
-/// A kernel and a task for it, whose tensors are in memory.
+/// A kernel and a task whose tensors have addresses.
 struct BoundKernel {
     const void *kernel, *task;
     void (*run)(const BoundKernel &own, const Prepared &, std::int64_t begin, std::int64_t end, Worker &);
     ConstView destination;
 };
 
-/// Calls `use(function, kernel)` for a step. All that depends on the kind of task is here and short, since it
-/// is compiled for each of them.
+/// Call `use(function, kernel)` for a step. This is all code that depends on the kind of task. It is short,
+/// since it is compiled for each kind.
 void bind_kernel(const CpuPlan &plan, const Step &step, std::span<const Binding> bindings,
                  const void *function, void (*use)(const void *function, const BoundKernel &kernel)) {
     std::visit(
@@ -75,7 +75,7 @@ void CpuExecutor::prepare(const engine::Plan &given) { allocate(own_variant(give
 
 void CpuExecutor::allocate(const CpuPlan &plan) {
     if (arena_.size() < plan.arena_bytes()) {
-        arena_ = AlignedBuffer<std::byte>(); // frees the old one first
+        arena_ = AlignedBuffer<std::byte>(); // free the old one first
         arena_ = AlignedBuffer<std::byte>(plan.arena_bytes());
     }
     bindings_.resize(std::max(bindings_.size(), plan.storages().size()));
@@ -92,7 +92,7 @@ std::size_t CpuExecutor::scratch_bytes(const CpuPlan &plan) const {
 void CpuExecutor::reserve_scratch(std::size_t bytes) {
     const auto threads = static_cast<std::size_t>(pool_->size());
     if (bytes <= worker_scratch_ && !workers_.empty()) return;
-    constexpr std::size_t line = 64; // threads share no cache line
+    constexpr std::size_t line = 64; // threads must not share a cache line
     const std::size_t rounded = (std::max(bytes, worker_scratch_) + line - 1) / line * line;
     scratch_ = AlignedBuffer<std::byte>(rounded * threads);
     worker_scratch_ = rounded;
@@ -107,7 +107,7 @@ const Prepared &CpuExecutor::prepared_for(const CpuPlan &plan, const Step &step)
     return prepare_anew(plan, step);
 }
 
-/// Prepares a step for bindings that the plan has not foreseen, unless it was the last time.
+/// Prepare a step for strides that the plan does not expect, unless they are those of the last run.
 const Prepared &CpuExecutor::prepare_anew(const CpuPlan &plan, const Step &step) {
     const auto bound_alike = [](const Binding &a, const Binding &b) {
         return a.strides == b.strides && a.own == b.own;
@@ -124,7 +124,7 @@ const Prepared &CpuExecutor::prepare_anew(const CpuPlan &plan, const Step &step)
         unforeseen_.emplace_front();
         known = unforeseen_.begin();
     }
-    known->plan = 0; // of none, should this fail
+    known->plan = 0; // invalid if the next line throws
     known->memory.forget();
     known->bindings.assign(bindings.begin(), bindings.end());
     known->prepared =
@@ -169,7 +169,7 @@ void CpuExecutor::run(const engine::Plan &given, std::span<const TensorView> inp
     run_hooked(given, inputs, outputs, nobody);
 }
 
-/// Whether a run copies it between the caller's memory and the arena.
+/// True if a run copies the storage between the caller's memory and the arena.
 bool CpuExecutor::is_copied(const Storage &storage, std::size_t index, Storage::Home home) const {
     return storage.home == home && bindings_[index].own && (home == Storage::Home::output || storage.read);
 }
@@ -242,7 +242,7 @@ void CpuExecutor::check_inputs(const CpuPlan &plan) const {
 template <class Hook> void CpuExecutor::run_step(const CpuPlan &plan, const Step &step, Hook &hook) {
     const auto run = [&](const BoundKernel &kernel) {
         const Prepared &prepared = prepared_for(plan, step);
-        reserve_scratch(prepared.scratch_bytes); // there, unless memory failed before
+        reserve_scratch(prepared.scratch_bytes); // large enough unless an allocation failed before
         const std::int64_t chunk = plan.threads() == 1 ? prepared.items : 1;
         const std::uint64_t number = ++steps_;
         pool_->run(prepared.items, chunk, [&](int index, std::int64_t begin, std::int64_t end) {

@@ -15,7 +15,7 @@
 
 namespace mpscnn::cpu {
 
-/// Runs plans on the processor: owns their arena, the threads and each thread's scratch memory.
+/// Runs plans on the processor. It owns their arena, the threads, and each thread's scratch memory.
 class CpuExecutor : public engine::Executor {
 public:
     CpuExecutor(std::shared_ptr<ThreadPool> pool, bool check_finite)
@@ -25,19 +25,19 @@ public:
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
 
-    /// The same for a hook of profile_hook.h. It is reported of steps by their number in the plan, and of
-    /// copies to or from the caller's memory by the number of steps and the storage's.
+    /// Run with a profiler hook (profile_hook.h). The hook numbers steps as the plan does. Copies to or from
+    /// the caller's memory have the number of steps plus the number of the storage.
     template <class Hook>
     void run_hooked(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs, Hook &hook);
-    /// What the hook is reported of, in the order of the numbers; nothing of storages that are never copied.
+    /// Return descriptions by the hook's numbers. Storages that are never copied have an empty description.
     std::vector<engine::StepDescription> describe_steps(const engine::Plan &plan,
                                                         std::span<const engine::TensorView> inputs,
                                                         std::span<const engine::TensorView> outputs);
 
 private:
-    /// The given plan as this executor runs it: for its threads, and with all results in the arena where they
-    /// are to be checked.
+    /// Return the variant of the plan that this executor runs: for its number of threads. If results are
+    /// checked, all of them are in the arena.
     const CpuPlan &own_variant(const engine::Plan &given) const;
     void allocate(const CpuPlan &plan);
     void bind_to_arena(const CpuPlan &plan);
@@ -45,11 +45,12 @@ private:
                         std::span<const engine::TensorView> outputs);
     std::size_t scratch_bytes(const CpuPlan &plan) const;
     void reserve_scratch(std::size_t bytes);
-    /// For the bindings_: the plan's own, or what is prepared again for strides that it has not foreseen.
+    /// Return the plan's preparation of a step for `bindings_`, or prepare it again for strides that the plan
+    /// does not expect.
     const Prepared &prepared_for(const CpuPlan &plan, const Step &step);
     const Prepared &prepare_anew(const CpuPlan &plan, const Step &step);
 
-    /// Checks the arguments and lets bindings_ be those of a run with them.
+    /// Check the arguments and set bindings_ for a run with them.
     void bind(const CpuPlan &plan, std::span<const engine::TensorView> inputs,
               std::span<const engine::TensorView> outputs);
     bool is_copied(const Storage &storage, std::size_t index, Storage::Home home) const;
@@ -64,11 +65,11 @@ private:
     AlignedBuffer<std::byte> arena_, scratch_;
     std::size_t worker_scratch_ = 0; ///< bytes for each thread
     struct alignas(64) StepWorker : Worker {
-        std::uint64_t step = 0; ///< that next_item is of
+        std::uint64_t step = 0; ///< the step to which next_item belongs
     };
     std::vector<StepWorker> workers_;
-    std::uint64_t steps_ = 0;       ///< run so far
-    std::vector<Binding> bindings_; ///< of the storages, for the run under way
+    std::uint64_t steps_ = 0;       ///< number of steps run so far
+    std::vector<Binding> bindings_; ///< for each storage, during a run
 
     struct Unforeseen {
         std::uint64_t plan;
@@ -77,7 +78,7 @@ private:
         PlanMemory memory;
         Prepared prepared;
     };
-    std::list<Unforeseen> unforeseen_; ///< those used last at the front
+    std::list<Unforeseen> unforeseen_; ///< most recently used first
 };
 
 } // namespace mpscnn::cpu

@@ -17,7 +17,7 @@ float element_of(const ConstView &tensor, std::ptrdiff_t offset) {
 } // namespace
 
 std::optional<NotFinite> find_not_finite(const ConstView &tensor) {
-    if (tensor.element == Element::uint8) return std::nullopt; // all of them are
+    if (tensor.element == Element::uint8) return std::nullopt; // integers are always finite
     for (std::int64_t image = 0; image < tensor.batch; ++image)
         for (std::int64_t row = 0; row < tensor.height; ++row)
             for (std::int64_t column = 0; column < tensor.width; ++column) {

@@ -8,8 +8,9 @@
 
 namespace mpscnn::cpu {
 
-/// While alive, the calling thread computes by IEEE 754's defaults: nearest even, subnormals kept, exceptions
-/// masked. Then the caller's own settings, and its sticky exception flags, return.
+/// While this object exists, the calling thread computes with the defaults of IEEE 754: round to nearest
+/// even, subnormals kept, exceptions masked. The destructor restores the caller's settings and sticky
+/// exception flags.
 class DefaultFloatingPoint {
 public:
 #if defined(__x86_64__)

@@ -1,7 +1,7 @@
 #pragma once
 
-// A run of a plan tells a profiler hook when it does what. The executors' code is one template for runs
-// without a profile, for which it compiles to the work and nothing more, and for those with one.
+// Profiler hooks: a run of a plan calls them before and after its steps. The executors' code is a template
+// over the hook. Without a profile it compiles to the plain work.
 
 #include <chrono>
 #include <cstdint>
@@ -18,13 +18,13 @@ struct NoHook {
     NoHook alone(std::int64_t, int) { return {}; }
 };
 
-/// Takes the times of one run after the other.
+/// Measures the times of successive runs.
 class ProfileHook {
 public:
     ProfileHook(int threads, const BatchSteps &parts)
         : parts_(parts), threads_(static_cast<std::size_t>(threads)) {}
 
-    /// Steps that all threads do together.
+    /// Times of steps that all threads compute together.
     class Together {
     public:
         Together(ProfileHook &hook, std::size_t first) : hook_(hook), first_(first) {}
@@ -41,7 +41,7 @@ public:
         std::size_t first_, step_ = 0;
     };
 
-    /// Steps that one thread does while others do theirs.
+    /// Times of steps that each thread computes on its own.
     class Alone {
     public:
         Alone(ProfileHook &hook, std::size_t first, int worker)
@@ -62,7 +62,7 @@ public:
     Alone alone(std::int64_t images, int worker) { return {*this, parts_.first_alone(images), worker}; }
 
     template <class Body> engine::RunTimes run(Body &&body) {
-        together_.clear(); // which keeps memory for the next run
+        together_.clear(); // keeps memory for the next run
         for (Thread &thread : threads_) {
             thread.work.clear();
             thread.spent.assign(parts_.steps().size(), 0);
@@ -74,9 +74,9 @@ public:
 
 private:
     using Clock = std::chrono::steady_clock;
-    struct alignas(64) Thread { // no two write to one cache line
+    struct alignas(64) Thread { // threads must not write to the same cache line
         std::vector<engine::WorkSpan> work;
-        std::vector<std::int64_t> spent; ///< on steps that it did alone
+        std::vector<std::int64_t> spent; ///< for each step: nanoseconds that this thread spent on it
     };
 
     std::int64_t now() const {

@@ -8,21 +8,23 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Runs of a number in a trial. Those of several threads differ more, as one of them may have to wait.
+/// Return the number of runs in a trial of this number of threads. Times with several threads vary more,
+/// since one of them may have to wait.
 std::size_t runs_to_try(int threads) { return threads == 1 ? 3 : 15; }
 
-constexpr int first_runs = 2; ///< not counted: they start threads and meet cold caches
-/// Fewer threads than all may be for a moment only.
+constexpr int first_runs = 2; ///< not counted: threads start and caches are cold
+/// The numbers of runs between trials. When fewer threads than all are best, that may soon change.
 constexpr std::int64_t pause_with_fewer = 20, pause_with_all = 100, longest_pause = 3200;
-/// Runs that take longer gain from threads unless something holds these up, and a trial would be noticed.
+/// Longer runs benefit from more threads unless other processes hold these up, and users would notice a
+/// trial.
 constexpr double longest_tried = 5000; // microseconds
-/// Of the time, what trials may cost while fewer threads than all are best.
+/// The largest share of time for trials while fewer threads than all are best.
 constexpr double trial_share = 0.01;
-/// Fewer threads are not tried once they take so much longer than more of them did.
+/// Fewer threads are not tried if they take longer than more threads by this factor.
 constexpr double hopeless = 1.5;
-/// What more threads must gain.
+/// More threads are chosen only if they are faster by this factor.
 constexpr double worth_more_threads = 1.03;
-/// So much longer than usual is late; after this many such runs things have changed.
+/// A run is late if it takes longer than usual by this factor. After this many late runs a new trial begins.
 constexpr double late = 1.5;
 constexpr int max_late_runs = 6;
 
@@ -52,7 +54,7 @@ void ThreadChoice::took(double microseconds) {
         settled_ |= !is_trial_ && runs_left_ > first_runs;
         return;
     }
-    // One number after the other: threads that are not used in between fall asleep.
+    // Try one number of threads after another, since threads that are idle in between fall asleep.
     times_[current_][run_] = microseconds;
     if (++run_ < times_[current_].size()) return;
     run_ = 0;
@@ -84,7 +86,7 @@ double ThreadChoice::median(std::size_t count) {
     return *middle;
 }
 
-/// The fewest threads of those that are as good as the best, of the first `tried` numbers.
+/// Choose among the first `tried` numbers: the fewest threads whose time is close to the best.
 void ThreadChoice::choose(std::size_t tried) {
     const std::size_t before = chosen_;
     for (std::size_t i = 0; i < tried; ++i)
@@ -93,15 +95,15 @@ void ThreadChoice::choose(std::size_t tried) {
     was_tried_ = settled_ = true;
     current_ = chosen_;
     usual_ = median(chosen_);
-    // What changes is looked at more often.
+    // Trials are more frequent while the best number changes.
     pause_ = chosen_ == before ? std::min(2 * pause_, chosen_ == 0 ? longest_pause : affordable_pause(tried))
              : chosen_ == 0 ? pause_with_all
                                : pause_with_fewer;
     runs_left_ = pause_;
 }
 
-/// With all threads late runs tell that something has changed; with fewer nothing tells that more would do
-/// better again, but trials.
+/// Return the number of runs until the next trial. With all threads, late runs show that something has
+/// changed. With fewer threads, only a trial can show that more would be faster again.
 std::int64_t ThreadChoice::affordable_pause(std::size_t tried) {
     double lost = 0;
     for (std::size_t i = 0; i < tried; ++i)

@@ -6,25 +6,25 @@
 
 namespace mpscnn::cpu {
 
-/// How many of its threads a session uses for a plan if it may choose, found by timing runs with all of them,
-/// a half, a quarter ... and one. What is best no rule knows: it depends on how far apart the processor's
-/// cores lie, on what other processes do (a thread that waits for its turn on a core holds up all others),
-/// and on whether threads have fallen asleep since the last run. So it is tried again from time to time, and
-/// when runs take much longer than they did.
+/// Chooses the number of threads that a session uses for a plan. It measures runs with all threads, half of
+/// them, a quarter and so on down to one. No rule can replace the measurement. The best number depends on the
+/// distance of the processor's cores, on other processes (a thread that waits for a core holds up all
+/// others), and on whether threads have fallen asleep since the last run. So it tries again from time to
+/// time, and when runs take much longer than before.
 class ThreadChoice {
 public:
     explicit ThreadChoice(int most);
-    /// Nothing is tried.
+    /// Use this number of threads without trials.
     static ThreadChoice exactly(int threads);
 
-    /// For the next run.
+    /// Return the number of threads for the next run.
     int threads() const { return counts_[current_]; }
-    /// Must be called with the duration of each run that had threads() threads.
+    /// Must be called with the duration of each run that used threads() threads.
     void took(double microseconds);
-    /// The best so far, and whether the first trial, if there is one, has found it.
+    /// Return the best number so far; is_settled() is true once the first trial has ended, if there is one.
     int chosen() const { return counts_[chosen_]; }
     bool is_settled() const { return settled_; }
-    /// All numbers that threads() may return.
+    /// Return all numbers that threads() may return.
     const std::vector<int> &counts() const { return counts_; }
 
 private:
@@ -36,16 +36,17 @@ private:
     double median(std::size_t count);
     std::int64_t affordable_pause(std::size_t tried);
 
-    std::vector<int> counts_;                ///< from the most to one
+    std::vector<int> counts_;                ///< from all threads to one
     std::vector<std::vector<double>> times_; ///< of the last trial
     std::size_t current_ = 0, chosen_ = 0;
     bool is_trial_ = false, was_tried_ = false, settled_ = false;
-    double best_ = 0;        ///< median of the trial's numbers so far
-    std::size_t run_ = 0;    ///< of the number under trial
-    std::int64_t runs_left_; ///< until the next one
+    double best_ = 0;        ///< the lowest median time in the current trial
+    std::size_t run_ = 0;    ///< runs so far with the current number
+    std::int64_t runs_left_; ///< until the next trial
     std::int64_t pause_;     ///< runs between two trials
-    double usual_ = 0;       ///< microseconds of a run, as the last trial found; the least before one
-    int late_runs_ = 0;      ///< lately, less those that were not
+    double usual_ = 0;       ///< usual microseconds of a run, from the last trial; before the first trial the
+                             ///< minimum
+    int late_runs_ = 0;      ///< number of recent late runs minus runs in time
 };
 
 } // namespace mpscnn::cpu

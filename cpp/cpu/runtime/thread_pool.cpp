@@ -30,7 +30,7 @@ void pause_briefly() {
 #endif
 }
 
-/// Waits spinning until `condition` holds, for spin_time at most; returns whether it does.
+/// Spin until `condition` holds, for spin_time at most. Return true if it holds.
 template <class Condition> bool spin_until(Condition condition) {
     const auto end = std::chrono::steady_clock::now() + spin_time;
     do {
@@ -44,21 +44,22 @@ template <class Condition> bool spin_until(Condition condition) {
 
 } // namespace
 
-/// The threads of a pool and the job they share.
+/// The threads of a pool and the job that they share.
 ///
-/// A job's chunks are dealt out as one contiguous part for each thread, the same one in every job of the same
-/// size: what a thread wrote in one layer it mostly reads in the next. Whoever is done helps the others.
+/// A job's chunks are split into one contiguous part for each thread. Jobs of equal size have equal parts, so
+/// a thread mostly reads data of the layer before that it wrote itself. A thread that has finished its part
+/// helps the others.
 ///
-/// A part's `ticket` holds the job's number in its upper half and the chunks nobody has taken yet in its
-/// lower half. A thread takes a chunk by a compare-and-swap of both, hence never one of a job that it does
-/// not know, and the job's other fields cannot change before the taken chunks are reported as done: the
-/// caller waits for that. Threads that sleep through a whole job do not matter to it.
+/// A part's `ticket` holds the job's number in its upper half and the number of chunks that are not yet taken
+/// in its lower half. A thread takes a chunk by a compare-and-swap of both, so it never takes a chunk of a
+/// job that it does not know. The job's other fields do not change before the caller knows that all taken
+/// chunks are done. Threads that sleep through a whole job do not affect it.
 struct ThreadPool::Team {
     explicit Team(int workers);
     ~Team();
 
     void run(std::int64_t items, std::int64_t chunk, int threads, Target target);
-    /// Whether this process started the threads, and not one that it was forked from.
+    /// True if this process started the threads. In a forked child it is false.
     bool alive() const { return generation_ == platform::fork_generation(); }
 
 private:
@@ -85,15 +86,15 @@ private:
 
     struct alignas(64) Part {
         std::atomic<std::uint64_t> ticket{0};
-        std::uint64_t end = 0; ///< after its last chunk
+        std::uint64_t end = 0; ///< one past its last chunk
     };
     std::vector<Part> parts_;
     alignas(64) std::atomic<std::uint64_t> job_{0};
-    std::atomic<int> active_{0}; ///< workers from this number on have no part in the job
+    std::atomic<int> active_{0}; ///< workers from this number on do not take part in the job
     alignas(64) std::atomic<std::uint64_t> done_{0};
     std::atomic<bool> failed_{false}, stop_{false}, caller_sleeps_{false};
     std::atomic<int> sleepers_{0};
-    std::mutex mutex_; ///< for sleeping only
+    std::mutex mutex_; ///< only for sleeping
     std::condition_variable job_came_, job_done_;
     std::vector<std::thread> workers_;
 };
@@ -126,7 +127,7 @@ void ThreadPool::Team::stop_and_join() {
     workers_.clear();
 }
 
-/// The job is read first: the number of its threads was there before it.
+/// Read the job first. The number of its threads was stored before it.
 bool ThreadPool::Team::job_after(std::uint64_t seen, int worker) const {
     return (job_.load() != seen && worker < active_.load()) || stop_.load();
 }
@@ -137,7 +138,7 @@ void ThreadPool::Team::work_until_stopped(int worker) {
     while (true) {
         if (!spin_until([&] { return job_after(job, worker); })) {
             std::unique_lock lock(mutex_);
-            ++sleepers_; // before the test: the caller counts sleepers after it has published its job
+            ++sleepers_; // before the test, because the caller counts sleepers after it has published its job
             job_came_.wait(lock, [&] { return job_after(job, worker); });
             --sleepers_;
         }
@@ -185,9 +186,9 @@ void ThreadPool::Team::run_chunk(int worker, std::uint64_t index) {
     }
 }
 
-/// Chunks that this thread has done, all of a part at once: threads wait for each other at this counter.
+/// Report all chunks that this thread has done in a part together, because threads contend for this counter.
 void ThreadPool::Team::report(std::uint64_t done) {
-    const std::uint64_t chunks = chunks_; // no longer ours after the report
+    const std::uint64_t chunks = chunks_; // after the report the job may belong to another caller
     if (done_.fetch_add(done) + done == chunks && caller_sleeps_.load()) {
         const std::lock_guard lock(mutex_);
         job_done_.notify_one();
@@ -197,7 +198,8 @@ void ThreadPool::Team::report(std::uint64_t done) {
 void ThreadPool::Team::wake_workers(std::uint64_t chunks) {
     if (sleepers_.load() == 0) return;
     const std::lock_guard lock(mutex_);
-    // The caller takes one chunk itself. Who wakes up alone must be one that takes part.
+    // The caller takes one chunk itself. If only some workers take part, a single wake-up might reach one
+    // that does not, so all are woken.
     if (chunks > workers_.size() || active_.load() <= static_cast<int>(workers_.size()))
         job_came_.notify_all();
     else
@@ -236,7 +238,7 @@ void ThreadPool::Team::run(std::int64_t items, std::int64_t chunk, int threads, 
 ThreadPool::ThreadPool(int threads) : threads_(threads), active_(threads) {
     if (threads < 1 || threads > max_threads)
         fail(ErrorKind::parameter, {"threads: expected 1 to ", max_threads, ", got ", threads});
-    platform::fork_generation(); // installs the fork handler
+    platform::fork_generation(); // this installs the fork handler
 }
 
 ThreadPool::~ThreadPool() {
@@ -246,13 +248,13 @@ ThreadPool::~ThreadPool() {
 
 int ThreadPool::automatic_threads() { return std::min(platform::useful_threads(), max_threads); }
 
-/// The team of this process. The threads of one made before a fork do not exist in the child and its mutexes
-/// may be locked for good: its memory is given up.
+/// Return the team of this process. In a forked child the threads of the parent's team do not exist and its
+/// mutexes may stay locked, so its memory is abandoned.
 ThreadPool::Team &ThreadPool::team() {
     Team *current = team_.load();
     if (current && current->alive()) return *current;
     auto made = std::make_unique<Team>(threads_ - 1);
-    // Two callers may come here together; the second one's team goes again.
+    // Two callers may be here at the same time. The second one's team is deleted.
     return team_.compare_exchange_strong(current, made.get()) ? *made.release() : *current;
 }
 

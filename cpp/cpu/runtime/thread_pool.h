@@ -7,19 +7,16 @@
 namespace mpscnn::cpu {
 
 /// A fixed number of threads that share the items of one job at a time. The calling thread is one of them, so
-/// that a pool of 1 starts none.
+/// a pool of 1 starts no thread.
 ///
 /// - Callers on different threads may share a pool; their jobs run one after another. A callback must not
-/// call
-///   run() of its own pool.
-/// - Threads start with the first job that needs them, wait about 50 us for the next job spinning,
-/// then
-///   sleep. A forked child starts its own.
+///   call run() of its own pool.
+/// - Threads start with the first job that needs them. After a job they spin for about 50 us, and then they
+///   sleep. A forked child starts its own threads.
 /// - While a job runs, all of its threads compute with default floating-point settings; run() restores the
 ///   caller's.
-/// - The first exception of a callback is thrown by run() once the items that had begun are done; the others
-/// are
-///   skipped.
+/// - If a callback throws, items that have begun are completed and the others are skipped. Then run() throws
+///   the first exception.
 class ThreadPool {
 public:
     /// Throws ParameterError unless 1 <= threads <= max_threads.
@@ -29,19 +26,20 @@ public:
     ThreadPool &operator=(const ThreadPool &) = delete;
 
     static constexpr int max_threads = 1024;
-    /// Number for threads="auto": platform::useful_threads().
+    /// Return the number of threads for threads="auto": platform::useful_threads().
     static int automatic_threads();
 
-    /// Threads that share the next jobs: all of them at first.
+    /// Return the number of threads that share the next jobs; initially all.
     int threads() const { return active_; }
     int size() const { return threads_; }
-    /// From now on jobs are shared by this many threads, 1 to size(). Not while a job runs.
+    /// Set the number of threads that share jobs from now on, 1 to size(). Must not be called while a job
+    /// runs.
     void use(int threads) { active_ = threads; }
 
-    /// Calls callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), of at most
-    /// `chunk` items each, and returns when all are done. `worker` is in [0, size()) and no two calls
-    /// under way have the same one: it selects scratch memory. Throws StateError when the system refuses to
-    /// start a thread.
+    /// Call callback(int worker, int64 begin, int64 end) for ranges that cover [0, items), each with at most
+    /// `chunk` items. Returns when all are done. `worker` is in [0, size()), and no two concurrent calls have
+    /// the same one, so it can select scratch memory. Throws StateError if the system refuses to start a
+    /// thread.
     template <class Callback> void run(std::int64_t items, std::int64_t chunk, Callback &&callback) {
         using Target = std::remove_reference_t<Callback>;
         run_job(items, chunk, {&invoke<Target>, const_cast<void *>(static_cast<const void *>(&callback))});
@@ -63,7 +61,8 @@ private:
     Team &team();
 
     int threads_, active_;
-    std::atomic<Team *> team_{nullptr}; ///< no lock guards it: a fork might leave it locked in the child
+    std::atomic<Team *> team_{nullptr}; ///< There is no lock, because a fork might leave it locked in the
+                                        ///< child.
 };
 
 } // namespace mpscnn::cpu

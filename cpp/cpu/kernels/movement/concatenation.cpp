@@ -1,5 +1,5 @@
-// Concatenation of channels, where producers cannot write their part of the result themselves. Registers:
-// the few of a copy. Bound by memory: 8 bytes for each element.
+// Concatenation of channels, for sources that could not be computed directly in their place in the result.
+// Registers: a few, for copying. Bound by memory: 8 bytes for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

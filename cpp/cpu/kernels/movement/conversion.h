@@ -9,7 +9,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// `count` elements, and zeros up to `end`.
+/// Convert `count` elements and write zeros up to `end`.
 template <class V, class From, class To>
 MPSCNN_INLINE void convert_elements(const From *from, To *to, std::int64_t count, std::int64_t end) {
     std::int64_t i = 0;
@@ -33,11 +33,11 @@ void convert_rows(const ConversionTask &task, const WorkSplit::Item &item) {
         To *out = pixel_at<To>(to, item.image, y, 0);
         std::int64_t x = 0;
         if constexpr (has_bfloat16<V> && sizeof(To) == 2 && requires { V::spread(from, 0u); }) {
-            // Photos: whole vectors of pixels at a time.
+            // Photos: convert a vector of whole pixels at a time.
             const std::int64_t pixels = V::width / to.channels;
             if (pixels > 1 && !joined && to.pixel_stride == to.channels && V::width % to.channels == 0 &&
                 source.pixel_stride == source.channels) {
-                unsigned lanes = 0; // that come from the source
+                unsigned lanes = 0; // lanes that hold channels of the source
                 for (std::int64_t lane = 0; lane < V::width; ++lane)
                     lanes |= (lane % to.channels < source.channels ? 1u : 0u) << lane;
                 for (; x + pixels <= to.width;

@@ -1,6 +1,6 @@
 #pragma once
 
-// Copies of floats and bytes that touch nothing else.
+// Copies of floats and bytes that write no other memory.
 
 #include <cstddef>
 
@@ -11,14 +11,13 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// By the C library's function, which knows best how to move much at once on each processor.
+/// Copy by memcpy, which is tuned for large copies on each processor.
 MPSCNN_INLINE void copy_floats(const float *from, float *to, std::int64_t count) {
     __builtin_memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
 }
 
-/// Inline, for a pixel's channels: calling the C library's function would cost as much as the copy itself.
-/// One vector at a time: loads in blocks, and asking ahead, are slower by a twentieth where sources take
-/// turns.
+/// Copy a pixel's channels inline: calling memcpy would cost as much as the copy itself. It copies one vector
+/// at a time. Loads in blocks and prefetching are 5% slower when sources alternate.
 template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to, std::int64_t count) {
     if (count > 256 * V::width) return copy_floats(from, to, count);
     std::int64_t c = 0;
@@ -29,7 +28,7 @@ template <class V> MPSCNN_INLINE void copy_channels(const float *from, float *to
     V::store_partial(to, V::load_partial(from, count), count);
 }
 
-/// The same of bytes.
+/// Copy bytes in the same way.
 template <class V>
 MPSCNN_INLINE void copy_channels(const std::uint8_t *from, std::uint8_t *to, std::int64_t count) {
     __builtin_memcpy(to, from, static_cast<std::size_t>(count));

@@ -1,13 +1,14 @@
 #pragma once
 
-// Kernels whose results each depend on one element of every source, all of one shape.
+// Loops for kernels where each result depends on one element of every source. All tensors have the same
+// shape.
 //
-// Axes are joined where no tensor has a gap, so that a run of elements is as long as possible: the whole
-// tensor, as a rule, or the channels of a pixel.
+// Axes are joined where no tensor has a gap between them, so that a run of elements is as long as possible.
+// Usually a run is the whole tensor; otherwise it is the channels of a pixel.
 //
-// Registers: as many vectors of results as a kernel says, four where a function is short. Bound by memory, 4
-// bytes for each element of each tensor, unless the function is long. Limited by: pixels of few channels
-// with gaps between them, which leave lanes empty.
+// Registers: the number of result vectors that the kernel chooses, four for short functions. Bound by memory,
+// 4 bytes for each element of each tensor, unless the function is long. Pixels with few channels and gaps
+// between them are slower, since they leave lanes empty.
 
 #include "cpu/kernels/convolution/pixel_epilogue.h"
 #include "cpu/kernels/convolution/stream.h"
@@ -16,25 +17,26 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Where the runs of a destination and its sources begin, the destination first.
+/// The first runs of a destination and its sources; the destination comes first.
 template <int sources> struct ElementRuns {
     struct Steps {
         std::ptrdiff_t image, row, pixel;
     };
     std::int64_t images, rows, pixels, length; ///< `length` elements in each run
-    std::int64_t writable;                     ///< elements of the destination from a run's first one on
+    std::int64_t writable;                     ///< elements of the destination that may be overwritten, from
+                                               ///< a run's first one on
     Steps steps[sources + 1];
-    WorkSplit split; ///< runs are its rows
+    WorkSplit split; ///< items are rows of runs
 
     MPSCNN_INLINE std::int64_t runs() const { return images * rows * pixels; }
 };
 
-/// Whether an axis of `extent` positions `stride` apart continues runs of `length` elements.
+/// True if an axis of `extent` positions, `stride` apart, continues runs of `length` elements without a gap.
 MPSCNN_INLINE bool continues(std::int64_t extent, std::ptrdiff_t stride, std::int64_t length) {
     return extent == 1 || stride == length;
 }
 
-/// The runs of tensors of one shape; without `join` those of single pixels.
+/// Return the runs of tensors of one shape. Without `join` each pixel is a run.
 template <class V, int sources>
 MPSCNN_INLINE ElementRuns<sources> element_runs(const View &to, const ConstView *const (&from)[sources],
                                                 bool join, int threads) {
@@ -59,13 +61,13 @@ MPSCNN_INLINE ElementRuns<sources> element_runs(const View &to, const ConstView 
 
 /// A run, or a part of it.
 template <int sources> struct ElementRun {
-    float *to; ///< where the run begins
+    float *to; ///< the beginning of the run
     const float *from[sources];
     Range elements;
-    std::int64_t length, writable; ///< of the run
+    std::int64_t length, writable; ///< number of elements of the run
 };
 
-/// Calls function(run) for the items [begin, end).
+/// Call function(run) for the items [begin, end).
 template <class V, int sources, class Function>
 MPSCNN_INLINE void for_each_run(const ElementRuns<sources> &runs, const View &to,
                                 const ConstView *const (&from)[sources], std::int64_t begin, std::int64_t end,
@@ -92,7 +94,7 @@ MPSCNN_INLINE void for_each_run(const ElementRuns<sources> &runs, const View &to
     }
 }
 
-/// Stores function(vectors of the sources) for each vector of a run, `block` at a time.
+/// Store function(vectors of the sources) for each vector of a run. `block` vectors are computed together.
 template <class V, int block, int sources, class Function>
 MPSCNN_INLINE void map_run(const ElementRun<sources> &run, Function function) {
     std::int64_t i = run.elements.begin;

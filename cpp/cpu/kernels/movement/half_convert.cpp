@@ -1,8 +1,8 @@
-// Conversion of arrays between float and IEEE half, bit for bit as core/half.h defines it.
+// Conversion of arrays between float and IEEE half. The bits are those that core/half.h defines.
 //
-// One vector at a time through the processor's own instruction, or through integer arithmetic where it has
-// none. Bound by memory with the instruction, 6 bytes for each number; by some 15 operations for a vector
-// without.
+// Each vector is converted by the processor's instruction, or by integer arithmetic where it has none. With
+// the instruction it is bound by memory, 6 bytes for each number. Without it, some 15 operations for each
+// vector are the bound.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/kernels.h"

@@ -1,5 +1,5 @@
-// Padding, cropping and copies between strides. Registers: the few of a copy. Bound by memory: 8 bytes for
-// each element. Dense rows are copied whole; what limits others is pixels of few channels.
+// Padding, cropping and copies between strides. Registers: a few, for copying. Bound by memory: 8 bytes for
+// each element. Dense rows are copied whole. Other rows are slower if pixels have few channels.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -14,13 +14,13 @@ template <class V> MPSCNN_INLINE void fill_floats(float *to, std::int64_t count,
     for (std::int64_t i = 0; i < count; i += V::width) store_lanes<V>(to + i, vector, count - i);
 }
 
-/// Destination positions that the source covers when it begins at `start`.
+/// Return the destination positions that the source covers if it begins at `start`.
 MPSCNN_INLINE Range covered(std::int64_t start, std::int64_t source, std::int64_t destination) {
     const std::int64_t begin = clamped(start, 0, destination);
     return {begin, clamped(start + source, begin, destination)};
 }
 
-/// The source position that a clamped or mirrored axis has at any `position`.
+/// Return the source position that a clamped or mirrored axis reads at `position`.
 MPSCNN_INLINE std::int64_t reflected(PaddingMode mode, std::int64_t position, std::int64_t size) {
     if (mode == PaddingMode::clamp || size == 1) return clamped(position, 0, size - 1);
     const std::int64_t shared = mode == PaddingMode::mirror ? 1 : 0, period = 2 * (size - shared);
@@ -28,7 +28,7 @@ MPSCNN_INLINE std::int64_t reflected(PaddingMode mode, std::int64_t position, st
     return turned < size ? turned : period - 1 + shared - turned;
 }
 
-/// Channels [channels) of a pixel of a constant border.
+/// Fill channels [channels) of a pixel with the border's constants.
 template <class V> MPSCNN_INLINE void fill_channels(const PaddingTask &task, float *pixel, Range channels) {
     if (task.values)
         copy_floats(task.values + channels.begin, pixel + channels.begin, channels.size());
@@ -47,7 +47,7 @@ __attribute__((noinline)) void fill_pixels(const PaddingTask &task, float *row, 
         fill_channels<V>(task, row + x * to.pixel_stride, {0, to.channels});
 }
 
-/// Channels [channels) that the source lacks, from those that it has.
+/// Fill channels [channels), which the source lacks, from the channels that it has.
 template <class V>
 MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, float *out, Range channels) {
     if (task.mode == PaddingMode::constant_) return fill_channels<V>(task, out, channels);
@@ -55,7 +55,7 @@ MPSCNN_INLINE void pad_channels(const PaddingTask &task, const float *from, floa
         out[c] = from[reflected(task.mode, c - task.front, task.source.channels)];
 }
 
-/// Destination pixels [columns) from source pixels that begin at `from`.
+/// Write destination pixels [columns) from source pixels that begin at `from`.
 template <class V>
 __attribute__((noinline)) void copy_pixels(const PaddingTask &task, const float *from, float *row,
                                            Range columns) {
@@ -80,7 +80,7 @@ __attribute__((noinline)) void copy_pixels(const PaddingTask &task, const float 
     }
 }
 
-/// Destination pixels [columns) left or right of the source row that begins at `from`.
+/// Write destination pixels [columns) to the left or right of the source row that begins at `from`.
 template <class V>
 __attribute__((noinline)) void pad_pixels(const PaddingTask &task, const float *from, float *row,
                                           Range columns) {
@@ -91,7 +91,7 @@ __attribute__((noinline)) void pad_pixels(const PaddingTask &task, const float *
     }
 }
 
-/// Columns [part) of a destination row.
+/// Write columns [part) of a destination row.
 template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std::int64_t y, Range part) {
     const View &to = task.destination;
     const Range rows = covered(task.top, task.source.height, to.height);
@@ -109,7 +109,8 @@ template <class V> void pad_row(const PaddingTask &task, std::int64_t image, std
     pad_pixels<V>(task, from, row, {max(part.begin, columns.end), part.end});
 }
 
-/// Into rows, and into columns where there are few rows, as in the tensors of detections.
+/// Split the work into rows. If there are few rows, as in the tensors of detectors, split it into columns as
+/// well.
 inline WorkSplit padding_split(const PaddingTask &task, int threads) {
     const View &to = task.destination;
     return split_work(to.batch, to.height, to.width, to.batch * to.height * to.width * to.channels,

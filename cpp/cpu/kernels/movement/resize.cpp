@@ -1,10 +1,10 @@
-// Resizing: nearest neighbour, bilinear and by Lanczos' filter. Bilinear interpolates source rows
-// horizontally once for all output rows between them, in tiles of columns whose two rows stay in L1 (in the
-// second one where stores pass the caches), and then vertically.
+// Nearest, bilinear and Lanczos resizes. Bilinear interpolation first interpolates source rows horizontally,
+// once for all output rows between them, and then vertically. It works on tiles of columns whose two rows
+// stay in L1, or in L2 if stores are non-temporal.
 //
-// Registers: two sources and a fraction. Bound by stores and loads of L1, two loads and a
-// store for each vertical step, and by memory where the result does not fit the caches: stores then pass
-// them, since a cache reads a line from memory before it is written to.
+// Registers: two sources and a fraction. Bound by L1, two loads and a store for each vertical step. A result
+// that does not fit the caches is bound by memory. Its stores are non-temporal, because a cached store reads
+// the line from memory first.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -14,11 +14,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Tiles of columns, and their pixels in scratch memory.
+/// Tiles of columns, and the layout of their pixels in scratch memory.
 struct ResizeTiles {
     std::int64_t columns;
-    std::ptrdiff_t pitch; ///< floats of a pixel in scratch memory
-    bool flat;            ///< pixels follow each other there as in the destination
+    std::ptrdiff_t pitch; ///< floats from one pixel to the next in scratch memory
+    bool flat;            ///< pixels are as dense in scratch memory as in the destination
     bool non_temporal;
     std::int64_t row_floats;
 
@@ -33,10 +33,9 @@ struct ResizeTiles {
         tiles.pitch = dense ? to.channels : padded;
         tiles.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
         tiles.non_temporal = V::has_non_temporal_stores && task.non_temporal && tiles.flat;
-        // With non-temporal stores, parts of cache lines, as at the ends of tiles, take longer than whole
-        // ones.
+        // Non-temporal stores of partial cache lines, as at the ends of tiles, are slow. So tiles are wide.
         tiles.columns = clamped((tiles.non_temporal ? max_floats : wanted_floats) / tiles.pitch, 1, to.width);
-        // Whole vectors are stored, each over the beginning of the next pixel.
+        // Whole vectors are stored. The last one overlaps the beginning of the next pixel.
         tiles.row_floats = round_up(tiles.columns * tiles.pitch + V::width, 16);
         return tiles;
     }
@@ -54,7 +53,7 @@ MPSCNN_INLINE typename V::reg resize_load(const float *row, std::int32_t column,
     return load_lanes<V>(row + column * from.pixel_stride + channel, from.channels - channel);
 }
 
-/// One source row (-1: zeros) at the output columns [columns).
+/// Interpolate one source row (-1: zeros) at the output columns [columns).
 template <class V>
 void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, const ResizeTap *taps,
                     Range columns, std::ptrdiff_t pitch, float *out) {
@@ -72,7 +71,7 @@ void resize_columns(const ResizeTask &task, std::int64_t image, std::int32_t y, 
     }
 }
 
-/// `count` floats between two interpolated rows.
+/// Interpolate `count` floats between two rows.
 template <class V>
 MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, const float *lower,
                                   float fraction, float *out, std::int64_t count, std::int64_t writable,
@@ -93,7 +92,7 @@ MPSCNN_INLINE void resize_between(const ResizeTask &task, const float *upper, co
     for (; i < count; i += V::width) store_lanes<V>(out + i, value(i), writable - i);
 }
 
-/// Output columns [columns) of row y between the interpolated source rows `upper` and `lower`.
+/// Write output columns [columns) of row y from the interpolated source rows `upper` and `lower`.
 template <class V>
 void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Range columns,
                 const ResizeTiles &tiles, const float *upper, const float *lower, float fraction) {
@@ -110,11 +109,12 @@ void resize_row(const ResizeTask &task, std::int64_t image, std::int64_t y, Rang
     }
 }
 
-/// Rows [rows) of one tile of columns. The two interpolated rows are kept while output rows lie between them.
+/// Compute rows [rows) of one tile of columns. The two interpolated rows are kept as long as output rows lie
+/// between them.
 template <class V>
 void resize_tile(const ResizeTask &task, std::int64_t image, Range rows, Range columns, const ResizeTap *taps,
                  const ResizeTiles &tiles, float *upper, float *lower) {
-    std::int32_t upper_row = -2, lower_row = -2; // nothing yet
+    std::int32_t upper_row = -2, lower_row = -2; // no row yet
     for (std::int64_t y = rows.begin; y < rows.end; ++y) {
         const ResizeTap tap = resize_tap(task, task.vertical, y, task.source.height);
         if (tap.first == lower_row) {
@@ -155,20 +155,20 @@ void resize_nearest_row(const ResizeTask &task, std::int64_t image, std::int64_t
     }
 }
 
-/// The source positions that an output of Lanczos' filter adds up.
+/// The source positions that an output of Lanczos' filter sums up.
 struct ResizeSpan {
     std::int32_t first;
     std::int32_t count;
     const float *weights;
 };
 
-/// Of a task of Lanczos' filter. Source rows are filtered horizontally once for all output rows of an item
-/// that add them up: row y is kept in slot y % slots.
+/// Plan of a Lanczos task. Source rows are filtered horizontally once for all output rows of an item. Row y
+/// is kept in slot y % slots.
 struct ResizeFilter {
     const ResizeSpan *rows, *columns;
     std::int64_t slots;
-    std::ptrdiff_t pitch; ///< floats of a pixel in a slot
-    bool flat;            ///< pixels follow each other there as in the destination
+    std::ptrdiff_t pitch; ///< floats from one pixel to the next in a slot
+    bool flat;            ///< pixels are as dense in a slot as in the destination
     std::int64_t row_floats;
 
     std::size_t scratch_bytes() const {
@@ -177,14 +177,13 @@ struct ResizeFilter {
     }
 };
 
-/// Weights are computed twice, so that they take no more memory than there are: far outside of the source an
-/// output has one.
+/// Weights are computed twice, first to count them: an output far outside of the source has only one.
 inline const ResizeSpan *resize_spans(const ResizeTask &task, const ResizePositions &axis, std::int64_t taps,
                                       std::int64_t outputs, std::int64_t size, const Planning &planning) {
     auto *spans = planning.make<ResizeSpan>(outputs);
     auto *own = planning.make<float>(taps);
     if (!spans || !own) return nullptr;
-    std::int64_t count = taps; // the last output's may need room for zeros
+    std::int64_t count = taps; // the weights of the last output may be padded with zeros
     for (std::int64_t output = 0; output < outputs; ++output)
         count += task.weights(axis, size, task.zero_outside, output, spans[output].first, own);
     auto *weights = planning.make<float>(count);
@@ -211,12 +210,12 @@ template <class V> ResizeFilter resize_filter(const ResizeTask &task, const Plan
     filter.slots = max(task.vertical_taps, 1);
     filter.pitch = dense ? to.channels : padded;
     filter.flat = dense || (to.pixel_stride == padded && to.writable_channels >= padded);
-    // Whole vectors are stored, each over the beginning of the next pixel.
+    // Whole vectors are stored. The last one overlaps the beginning of the next pixel.
     filter.row_floats = round_up(to.width * filter.pitch + V::width, 16);
     return filter;
 }
 
-/// Source row y at all output columns.
+/// Filter source row y at all output columns.
 template <class V>
 void resize_filter_row(const ResizeTask &task, const ResizeFilter &filter, std::int64_t image, std::int64_t y,
                        float *out) {
@@ -235,7 +234,7 @@ void resize_filter_row(const ResizeTask &task, const ResizeFilter &filter, std::
     }
 }
 
-/// `count` floats of an output row: the sum of filtered source rows.
+/// Write `count` floats of an output row: the weighted sum of filtered source rows.
 template <class V>
 MPSCNN_INLINE void resize_sum_rows(const ResizeTask &task, const ResizeFilter &filter, const ResizeSpan &span,
                                    const float *slots, std::int64_t at, float *out, std::int64_t count,
@@ -282,7 +281,7 @@ void resize_lanczos(const ResizeTask &task, const ResizeFilter &filter, std::int
 struct ResizePlan {
     WorkSplit split;
     ResizeTiles tiles;
-    const ResizeTap *taps; ///< of each column
+    const ResizeTap *taps; ///< one for each column
     ResizeFilter filter;
 };
 

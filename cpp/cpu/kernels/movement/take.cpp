@@ -1,6 +1,5 @@
-// Parts of tensors that cannot be views, and values that come from no tensor. Registers: the few of a copy.
-// Bound by memory where whole pixels are copied, by one load and one store for each element where channels
-// are picked.
+// Parts of tensors that cannot be views, and constants. Registers: a few, for copying. Copies of whole pixels
+// are bound by memory. Where single channels are taken, the bound is one load and one store for each element.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"

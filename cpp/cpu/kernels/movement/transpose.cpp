@@ -1,10 +1,10 @@
-// Axes in another order. Which axis lies at a distance of 1 in the source (the columns of a tile) and which
-// in the destination (its rows) decides everything: where it is one axis, runs are copied; else tiles of
-// lanes x lanes are transposed in registers, of floats; bytes are moved one by one.
+// Transposes axes. The method depends on two axes: the one that is contiguous in the source (the columns of a
+// tile), and the one that is contiguous in the destination (its rows). If both are the same axis, runs are
+// copied. Otherwise tiles of lanes x lanes floats are transposed in registers. Bytes are moved one by one.
 //
-// Registers: one tile. Bound by shuffles, four for each vector with 16 lanes, or by memory. Limited by:
-// axes shorter than a vector, which leave lanes of a tile empty; the two of a shuffle of two groups have a
-// loop of their own.
+// Registers: one tile. Bound by shuffles, four for each vector with 16 lanes, or by memory. Axes shorter than
+// a vector are slower, since they leave lanes of a tile empty. A channel shuffle of two groups has its own
+// loop.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lane_shuffles.h"
@@ -15,22 +15,23 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// An axis with the distances of its elements.
+/// An axis and the distance of its elements in both tensors.
 struct TransposedAxis {
     std::int64_t extent;
     std::ptrdiff_t from, to;
 };
 
-/// All elements of an image: `inner` is next to each other in the destination, `across` in the source.
+/// The loops over an image's elements. `inner` is contiguous in the destination, `across` in the source.
 struct TransposePlan {
-    WorkSplit split; ///< into positions on the outer axes, and blocks of `across`
+    WorkSplit split; ///< items: positions on the outer axes, times blocks of `across`
     int outer_count;
     TransposedAxis outer[TransposeTask::max_axes];
-    TransposedAxis inner, across; ///< across.extent 1: one run, or one at even distances
+    TransposedAxis inner, across; ///< if across.extent is 1, the elements of `inner` have a constant distance
+                                  ///< in the source
     std::int64_t across_block;
 };
 
-/// Distances of the axes of an image, the last ones being columns and channels.
+/// Compute the strides of the axes of an image; the last two axes are columns and channels.
 template <class AnyView>
 void image_strides(const AnyView &view, const std::int64_t *extents, int count, std::ptrdiff_t *strides) {
     std::ptrdiff_t stride = view.row_stride;
@@ -44,7 +45,7 @@ void image_strides(const AnyView &view, const std::int64_t *extents, int count, 
     }
 }
 
-/// Axes of the destination from the outermost one on. Returns how many.
+/// Write the axes of the destination, the outermost one first. Return their number.
 inline int axes_of(const TransposeTask &task, TransposedAxis *axes) {
     const View &to = task.destination;
     const ConstView &from = task.source;
@@ -66,7 +67,8 @@ inline int axes_of(const TransposeTask &task, TransposedAxis *axes) {
     return task.count;
 }
 
-/// Without axes of extent 1, and with neighbours that are one axis in both tensors joined.
+/// Remove axes of extent 1, and join neighbours that are contiguous in both tensors. Return the number of
+/// axes left.
 inline int joined_axes(TransposedAxis *axes, int count) {
     int kept = 0;
     for (int axis = 0; axis < count; ++axis) {
@@ -112,14 +114,14 @@ template <class V> Prepared transpose_prepare(const TransposeTask &task, const P
     return planning.keep(plan, plan.split.items());
 }
 
-/// `count` elements at even distances.
+/// Copy `count` elements that are a constant distance apart.
 template <class V, class Element>
 MPSCNN_INLINE void copy_run(const Element *from, Element *to, const TransposedAxis &axis) {
     if (axis.from == 1 && axis.to == 1) return copy_channels<V>(from, to, axis.extent);
     for (std::int64_t i = 0; i < axis.extent; ++i) to[i * axis.to] = from[i * axis.from];
 }
 
-/// Two runs of the source whose elements take turns in the destination.
+/// Interleave the elements of two runs of the source.
 template <class V>
 MPSCNN_INLINE void interleave_two(const float *a, const float *b, float *to, std::int64_t count) {
     std::int64_t i = 0;
@@ -130,14 +132,15 @@ MPSCNN_INLINE void interleave_two(const float *a, const float *b, float *to, std
     }
     for (; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
 }
-/// The same of bytes, which the compiler makes vectors of.
+/// Interleave bytes; the compiler vectorises this loop.
 template <class V>
 MPSCNN_INLINE void interleave_two(const std::uint8_t *a, const std::uint8_t *b, std::uint8_t *to,
                                   std::int64_t count) {
     for (std::int64_t i = 0; i < count; ++i) to[2 * i] = a[i], to[2 * i + 1] = b[i];
 }
 
-/// lanes x lanes elements, of which `rows` x `columns` are there: row i is next to each other in the source.
+/// Transpose a tile of lanes x lanes elements, of which `rows` x `columns` exist. Row i is contiguous in the
+/// source.
 template <class V>
 MPSCNN_INLINE void transpose_tile(const float *from, std::ptrdiff_t from_step, float *to,
                                   std::ptrdiff_t to_step, std::int64_t rows, std::int64_t columns) {
@@ -156,7 +159,7 @@ MPSCNN_INLINE void transpose_tile(const float *from, std::ptrdiff_t from_step, f
     for (int i = 0; i < V::width && i < columns; ++i) store_lanes<V>(to + i * to_step, x[i], rows);
 }
 
-/// Rows of tiles: `rows` x `columns` elements that are next to each other in the source in rows.
+/// Transpose rows of tiles: `rows` x `columns` elements, whose rows are contiguous in the source.
 template <class V>
 MPSCNN_INLINE void transpose_tiles(const float *from, std::ptrdiff_t from_step, float *to,
                                    std::ptrdiff_t to_step, std::int64_t rows, std::int64_t columns) {
@@ -172,7 +175,7 @@ MPSCNN_INLINE void transpose_tiles(const std::uint8_t *from, std::ptrdiff_t from
         for (std::int64_t j = 0; j < rows; ++j) to[i * to_step + j] = from[j * from_step + i];
 }
 
-/// The elements at one position on the outer axes, [begin, end) of `across`.
+/// Transpose the elements at one position on the outer axes, [begin, end) of `across`.
 template <class V, class Element>
 void transpose_block(const TransposePlan &plan, const Element *from, Element *to, Range part) {
     constexpr std::int64_t few = V::width / 4;

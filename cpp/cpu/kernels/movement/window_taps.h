@@ -1,6 +1,6 @@
 #pragma once
 
-// Which taps of a window lie inside the source.
+// The taps of a window that lie inside the source.
 
 #include "cpu/isa/kernel_math.h"
 #include "cpu/isa/kernels.h"
@@ -8,29 +8,30 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// First source position of an output's window.
+/// Return the first source position of an output's window.
 MPSCNN_INLINE std::int64_t window_begin(const WindowAxis &axis, std::int64_t output) {
     return output * axis.stride - axis.before;
 }
 
-/// Source positions from the first to the last of an output's window.
+/// Return the number of source positions from the first to the last tap of an output's window.
 MPSCNN_INLINE std::int64_t window_span(const WindowAxis &axis) {
     return (axis.kernel - 1) * axis.dilation + 1;
 }
 
-/// First source position after an output's window.
+/// Return the first source position after an output's window.
 MPSCNN_INLINE std::int64_t window_end(const WindowAxis &axis, std::int64_t output) {
     return window_begin(axis, output) + window_span(axis);
 }
 
-/// Of `count` taps from source position `first` on, a dilation apart, those in [low, high).
+/// `count` taps are `dilation` apart, the first one at source position `first`. Return those within [low,
+/// high).
 MPSCNN_INLINE Range taps_within(std::int64_t first, std::int64_t dilation, std::int64_t count,
                                 std::int64_t low, std::int64_t high) {
     const std::int64_t begin = clamped(divide_up(low - first, dilation), 0, count);
     return {begin, clamped(divide_up(high - first, dilation), begin, count)};
 }
 
-/// Taps of an output's window whose source positions lie in [low, high).
+/// Return the taps of an output's window whose source positions are within [low, high).
 MPSCNN_INLINE Range taps_within(const WindowAxis &axis, std::int64_t output, std::int64_t low,
                                 std::int64_t high) {
     return taps_within(window_begin(axis, output), axis.dilation, axis.kernel, low, high);

@@ -1,8 +1,9 @@
-// Gradients of cross-channel normalizations: sums over neighbouring channels of squares, and of what each
-// result owes to its neighbours, as in local_normalization.cpp.
+// Gradients of cross-channel normalizations. They need sums of squares over neighbouring channels, and sums
+// of the contributions to neighbouring results, as in local_normalization.cpp.
 //
-// Registers: one vector of channels and the power's terms. Bound by the power and the passes over a pixel's
-// channels in L1, two times log2(length) of them. Limited by: few channels, which leave lanes empty.
+// Registers: one vector of channels and the terms of the power. Bound by the power, and by two times
+// log2(length) passes over a pixel's channels in L1. Few channels make it slower, since they leave lanes
+// empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -12,14 +13,15 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Of squares, whose windows look as those of the normalization, and of products, which look back.
+/// Layouts of the sums of squares, with the windows of the normalization, and of the sums of products, with
+/// mirrored windows.
 template <class V> struct GradientLayouts {
     NeighbourLayout<V> squares, products;
 
     explicit MPSCNN_INLINE GradientLayouts(const CrossChannelGradientTask &task)
         : squares(task.normalization.before, task.normalization.after, task.destination.channels),
           products(task.normalization.after, task.normalization.before, task.destination.channels) {}
-    /// Values, their sums, and bases of powers.
+    /// Return the scratch memory of values, their sums, and the bases of powers.
     MPSCNN_INLINE std::size_t bytes() const {
         return squares.bytes() + static_cast<std::size_t>(squares.channels) * sizeof(float);
     }

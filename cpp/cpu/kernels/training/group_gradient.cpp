@@ -1,9 +1,9 @@
-// Gradients of normalizations by the statistics of groups of channels (of all pixels of an image), and of all
-// channels (of each pixel): three passes over the input, for the mean, for the other sums and for the result.
+// Gradients of normalizations by the statistics of groups of channels (over all pixels of an image) or of all
+// channels (for each pixel). Three passes over the input compute the mean, the other sums, and the result.
 //
-// Registers: three sums of one vector of channels, pieces in float32 that are added in double. Bound by
-// memory or L2, 24 bytes for each element; a pixel's channels lie in L1. Limited by: groups of few
-// channels in one image, which leave threads or lanes empty.
+// Registers: three sums of one vector of channels. Pieces are summed in float32 and added in double. Bound by
+// memory or L2, 24 bytes for each element; a pixel's channels are in L1. Groups of few channels in one image
+// make it slower, since they leave threads or lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/lanes.h"
@@ -23,11 +23,12 @@ struct ExactMean {
         : mean(static_cast<float>(exact)), rest(static_cast<float>(exact - static_cast<double>(mean))) {}
 };
 
-/// What becomes of each element: scale * gamma * gradient + slope * deviation + shift.
+/// The coefficients of each element's gradient: scale * gamma * gradient + slope * deviation + shift.
 struct GradientTerms {
     float scale, slope, shift;
 
-    /// From means of h, of h * deviation and of the squared deviation.
+    /// Compute them from the means of h, of h * deviation and of the squared deviation, where h = gamma *
+    /// gradient.
     MPSCNN_INLINE GradientTerms(double of_gradient, double of_product, double variance, float epsilon) {
         const double inverse = 1.0 / __builtin_sqrt(variance + static_cast<double>(epsilon));
         scale = static_cast<float>(inverse);
@@ -35,8 +36,9 @@ struct GradientTerms {
         shift = static_cast<float>(-inverse * of_gradient);
     }
 
-    /// For any norm: of_product and spread are means or sums as the norm has them, or sums of h * x and |x|;
-    /// then the slope is that of the sign. A norm of 0, or one that epsilon alone decides, has no slope.
+    /// Compute them for any norm. of_product and spread are means or sums, like the norm. For the L1 norm
+    /// they are the sums of h * sign(x) and |x|, and the slope multiplies the sign. The slope is 0 if the
+    /// norm is 0 or is epsilon.
     MPSCNN_INLINE GradientTerms(const LayerGradientTask &task, double of_gradient, double of_product,
                                 double spread) {
         const auto epsilon = static_cast<double>(task.epsilon);
@@ -48,7 +50,7 @@ struct GradientTerms {
                             : task.epsilon_rule == EpsilonRule::outside ? root + epsilon
                                                                         : root;
         const double inverse = norm == 0.0 ? 0.0 : 1.0 / norm;
-        // The norm's derivative is deviation / root, or the sign.
+        // The norm's derivative is deviation / root, or the sign for the L1 norm.
         const double steepness = is_least || root == 0.0 ? 0.0 : magnitudes ? 1.0 : 1.0 / root;
         scale = static_cast<float>(inverse);
         slope = static_cast<float>(-inverse * inverse * steepness * of_product);
@@ -61,9 +63,9 @@ MPSCNN_INLINE typename V::reg deviation(typename V::reg x, typename V::reg mean,
     return V::sub(V::sub(x, mean), rest);
 }
 
-// Groups of channels, all pixels of an image
+// Groups of channels over all pixels of an image
 
-/// A worker's memory: numbers of each channel of an image, in whole vectors.
+/// A worker's memory: arrays with one number per channel of an image, padded to whole vectors.
 template <class V> struct ChannelNumbers {
     double *sums, *gradients, *products, *squares;
     float *mean, *rest, *scale, *slope, *shift;
@@ -89,13 +91,13 @@ template <class V> Prepared group_gradient_prepare(const GroupGradientTask &task
     return planning.keep(split, split.items(), ChannelNumbers<V>::bytes(to.channels));
 }
 
-/// Calls visit(y, x) for each pixel of an image.
+/// Call visit(y, x) for each pixel of an image.
 template <class Visit> MPSCNN_INLINE void for_each_pixel(const View &view, Visit visit) {
     for (std::int64_t y = 0; y < view.height; ++y)
         for (std::int64_t x = 0; x < view.width; ++x) visit(y, x);
 }
 
-/// Copies the first `left` totals.
+/// Copy the first `left` totals.
 template <class V> MPSCNN_INLINE void copy_totals(const double *totals, std::int64_t left, double *to) {
     for (std::int64_t lane = 0; lane < min(left, V::width); ++lane) to[lane] = totals[lane];
 }
@@ -161,7 +163,7 @@ void group_gradient_item(const GroupGradientTask &task, const WorkSplit::Item &i
             const auto d = deviation<V>(number(from), number(numbers.mean), number(numbers.rest));
             const auto value = V::fma(number(numbers.scale), number(gradient),
                                       V::fma(number(numbers.slope), d, number(numbers.shift)));
-            store_lanes<V>(out + c, value, left); // other items may own the channels behind
+            store_lanes<V>(out + c, value, left); // the channels after these may belong to other items
         }
     });
 }
@@ -209,7 +211,8 @@ __attribute__((noinline)) void layer_gradient_pixel(const LayerGradientTask &tas
         const auto h = weighted(c);
         sums.add({h, V::mul(h, d), magnitudes ? absolute<V>(d) : V::mul(d, d)});
     }
-    // Norms are of sums, others of means; without a mean the gradient's does not count.
+    // The other norms are square roots of sums, not of means. Without centring, the gradient of the mean does
+    // not exist.
     const bool averages = centred || task.norm == VectorNorm::root_mean_square;
     const double size = averages ? count : 1.0;
     const GradientTerms terms(task, centred ? sums.total(0) / count : 0.0, sums.total(1) / size,

@@ -1,8 +1,8 @@
-// The loss of a single-shot detector and its gradient: first which anchors count, an item for each image,
-// then anchor by anchor.
+// The loss of a single-shot detector and its gradient. The first task chooses the anchors that count; its
+// items are images. The second task computes the losses of anchors.
 //
-// Registers: one sum of cross entropy, or one vector of gradients. Bound by memory, 8 to 12 bytes for each
-// number of the prediction. Limited by: few classes, which leave lanes of an anchor's vector empty.
+// Registers: one sum of cross entropies, or one vector of gradients. Bound by memory, 8 to 12 bytes for each
+// number of the prediction. Few classes make it slower, since they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -12,10 +12,11 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Numbers of the box before an anchor's classes.
+/// The number of box coordinates before an anchor's classes.
 constexpr std::int64_t box_numbers = 4;
 
-/// Where a logit was NaN all logarithms are, and so is this, without a label too.
+/// The cross entropy of an anchor. If a logit is NaN, then all logarithms are, and so is the result, even
+/// without a label.
 template <class V>
 MPSCNN_INLINE float cross_entropy(const float *labels, const float *logarithms, std::int64_t classes) {
     auto sum = V::zero();
@@ -34,22 +35,23 @@ template <class V> MPSCNN_INLINE bool has_box(const float *labels, std::int64_t 
     return V::sum(sum) > 0.0f;
 }
 
-/// A number for each error, none of which is negative, in the same order; NaN counts as infinity.
+/// Return an integer for each non-negative error, in the same order. NaN counts as infinity.
 MPSCNN_INLINE std::uint32_t key_of(float error) {
     if (error != error) error = __builtin_inff();
     return error > 0.0f ? __builtin_bit_cast(std::uint32_t, error) : 0;
 }
 
-/// The smallest of the largest keys of an image, and how many of those equal to it are among them.
+/// The smallest of an image's `wanted` largest keys, and the number of keys equal to it among these.
 struct LargestKeys {
     std::uint32_t smallest;
     std::int64_t equal;
 };
 
-/// `visit` shows all keys to what it is given; there are at least `wanted`, which is above 0.
+/// Find the `wanted` largest keys; wanted is above 0. `visit` calls its argument for every key, of which
+/// there are at least `wanted`.
 template <class Visit> MPSCNN_INLINE LargestKeys largest_keys(std::int64_t wanted, Visit visit) {
     constexpr int digit_bits = 8, digits = 1 << digit_bits;
-    std::uint32_t found = 0, known = 0; // the leading digits
+    std::uint32_t found = 0, known = 0; // the leading digits that are known
     for (int shift = 32 - digit_bits; shift >= 0; shift -= digit_bits) {
         std::int64_t counts[digits];
         for (std::int64_t &count : counts) count = 0;
@@ -64,13 +66,14 @@ template <class Visit> MPSCNN_INLINE LargestKeys largest_keys(std::int64_t wante
     return {found, wanted};
 }
 
-/// Calls visit(y, x) for each anchor of an image.
+/// Call visit(y, x) for each anchor of an image.
 template <class Visit> MPSCNN_INLINE void for_each_anchor(const View &view, Visit visit) {
     for (std::int64_t y = 0; y < view.height; ++y)
         for (std::int64_t x = 0; x < view.width; ++x) visit(y, x);
 }
 
-/// Marks the anchors with a box; of the background the second channel becomes the error, of others -1.
+/// Marks the anchors with a box in the first channel. The second channel becomes the error of background
+/// anchors, and -1 for others.
 struct AnchorCounts {
     std::int64_t boxes = 0, background = 0;
 };
@@ -85,7 +88,7 @@ template <class V> AnchorCounts look_at_anchors(const MultiboxChoiceTask &task, 
         counts.background += background;
         to[0] = matched ? 1.0f : 0.0f;
         to[1] = background ? cross_entropy<V>(labels, pixel_at(task.source, image, y, x), classes) : -1.0f;
-        if (background && !(to[1] > 0.0f) && to[1] == to[1]) to[1] = 0.0f; // rounding below 0
+        if (background && !(to[1] > 0.0f) && to[1] == to[1]) to[1] = 0.0f; // negative by rounding
     });
     return counts;
 }
@@ -133,14 +136,15 @@ void multibox_choice_run(const MultiboxChoiceTask &task, const Prepared &, std::
     for (std::int64_t image = begin; image < end; ++image) choose_anchors<V>(task, image);
 }
 
-/// One anchor's.
+/// The data of one anchor.
 struct Anchor {
     const float *prediction, *labels, *logarithms, *choice;
     std::int64_t classes;
     float share; ///< 1 / number of boxes
 };
 
-/// What does not count is multiplied by 0 rather than left out: NaN shows up in the loss.
+/// An anchor that does not count is multiplied by 0 instead of being skipped, so that NaN appears in the
+/// loss.
 template <class V> MPSCNN_INLINE float anchor_loss(const MultiboxTask &task, const Anchor &anchor) {
     float boxes = 0.0f;
     for (std::int64_t i = 0; i < box_numbers; ++i) {

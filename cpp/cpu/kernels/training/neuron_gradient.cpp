@@ -1,10 +1,10 @@
-// Gradients of activation functions: what comes back times the derivative, which follows from the function's
-// input or, where that is exact, from its result.
+// Gradients of activation functions: the gradient of the result times the derivative. The derivative is
+// computed from the function's input, or from its result where that is exact.
 //
-// Registers: element_runs.h with four vectors of results for the functions of few instructions, else with
-// one. Bound by memory, 12 bytes for each element (16 of PReLU), or by arithmetic: 15 to 60 operations for
-// each vector of the functions with exponentials. Limited by: one chain of dependent operations at a
-// time.
+// Registers: those of element_runs.h, with four vectors of results for short functions and one for others.
+// Bound by memory, 12 bytes for each element (16 for PReLU), or by arithmetic: functions with exponentials
+// take 15 to 60 operations for each vector. These are slower because each is one chain of dependent
+// operations.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -15,14 +15,14 @@ namespace {
 
 template <class V> MPSCNN_INLINE auto one_less(typename V::reg x) { return V::sub(V::set1(1.0f), x); }
 
-/// e^(-x^2 / 2).
+/// Return e^(-x^2 / 2).
 template <class V> MPSCNN_INLINE typename V::reg bell(typename V::reg x) {
-    const auto z = V::min(V::set1(15.0f), absolute<V>(x)); // beyond, the result is zero
+    const auto z = V::min(V::set1(15.0f), absolute<V>(x)); // beyond 15 the result is zero
     const auto square = product<V>(z, V::mul(V::set1(-0.5f), z));
     return exponential_of_negative<V>(square.high, square.low);
 }
 
-/// The normal distribution up to x, plus x times its density.
+/// Return the normal distribution function at x, plus x times its density.
 template <class V> MPSCNN_INLINE typename V::reg gelu_derivative(typename V::reg x) {
     const auto power = bell<V>(x), limited = V::max(V::set1(-15.0f), V::min(V::set1(15.0f), x));
     const auto tail = V::mul(normal_tail<V>(absolute<V>(limited)), power);
@@ -31,7 +31,7 @@ template <class V> MPSCNN_INLINE typename V::reg gelu_derivative(typename V::reg
     return V::fma(V::mul(limited, V::set1(density)), power, below);
 }
 
-/// Of x * sigmoid(t), where dt is t's derivative: s + x * dt * s * (1 - s).
+/// Return the derivative of x * sigmoid(t), where dt is t's derivative: s + x * dt * s * (1 - s).
 template <class V>
 MPSCNN_INLINE typename V::reg times_sigmoid_derivative(typename V::reg x, typename V::reg t,
                                                        typename V::reg dt) {
@@ -40,7 +40,8 @@ MPSCNN_INLINE typename V::reg times_sigmoid_derivative(typename V::reg x, typena
 }
 
 template <class V> MPSCNN_INLINE typename V::reg mish_derivative(typename V::reg x) {
-    // tanh(ln(1 + e^x)) + x * (1 - its square) * sigmoid(x), in z = e^-|x| as in mish of simd_math.h.
+    // tanh(ln(1 + e^x)) + x * (1 - its square) * sigmoid(x), written in z = e^-|x| like `mish` in
+    // simd_math.h.
     const auto one = V::set1(1.0f), two = V::set1(2.0f), four = V::set1(4.0f);
     const auto negative = V::less(x, V::zero());
     const auto z = exponential_of_negative<V>(negate<V>(absolute<V>(x)));
@@ -49,25 +50,26 @@ template <class V> MPSCNN_INLINE typename V::reg mish_derivative(typename V::reg
     const auto divisor =
         V::select(negative, V::fma(z, V::add(z, two), two), V::fma(V::add(z, z), V::add(z, one), one));
     const auto factor = V::mul(V::mul(four, V::add(z, one)), V::select(negative, z, V::mul(z, z)));
-    // Infinity times the exponential's zero would be NaN.
+    // Infinity times an exponential that is zero would be NaN.
     const auto limited = V::max(V::set1(-0x1p100f), V::min(V::set1(0x1p100f), x));
     const auto inverse = V::div(one, divisor);
     return V::mul(V::fma(V::mul(limited, factor), inverse, sum), inverse);
 }
 
-/// 4 e^(-2|t|) / (1 + e^(-2|t|))^2, which is 1 - tanh(t)^2.
+/// Return 1 - tanh(t)^2 as 4 e^(-2|t|) / (1 + e^(-2|t|))^2.
 template <class V> MPSCNN_INLINE typename V::reg tangent_derivative(typename V::reg t) {
     const auto twice = V::add(t, t);
     return V::mul(V::mul(V::set1(4.0f), sigmoid<V>(twice)), sigmoid<V>(negate<V>(twice)));
 }
 
-/// Stores gradient * derivative(x), `block` vectors at a time.
+/// Store gradient * derivative(x), `block` vectors at a time.
 template <class V, int block, class Derivative>
 __attribute__((noinline)) void times_derivative(const ElementRun<2> &run, Derivative derivative) {
     map_run<V, block>(run, [&](const auto &x) { return V::mul(x[0], derivative(x[1])); });
 }
 
-/// Functions of which the derivative is `inside` where the input, or the result, is between two limits.
+/// For functions whose derivative is `inside` where the input, or the result, is between two limits, and 0
+/// elsewhere.
 template <class V>
 __attribute__((noinline)) void between(const ElementRun<2> &run, const Limits &limits, float inside) {
     const auto low = V::set1(limits.low), high = V::set1(limits.high), factor = V::set1(inside);
@@ -77,12 +79,12 @@ __attribute__((noinline)) void between(const ElementRun<2> &run, const Limits &l
     });
 }
 
-/// With the slope at and below zero, up to a limit of the result.
+/// For functions with `slope` at and below zero, up to a limit of the result.
 template <class V>
 __attribute__((noinline)) void leaky(const ElementRun<2> &run, const Activation &activation,
                                      bool from_result) {
     const auto slope = V::set1(activation.slope), high = V::set1(activation.high), zero = V::zero();
-    const auto below = from_result ? V::set1(1.0f) : slope; // what makes a result of x
+    const auto below = from_result ? V::set1(1.0f) : slope; // the factor that turns x into a result
     map_run<V, 4>(run, [&](const auto &x) {
         const auto positive = V::less(zero, x[1]);
         const auto result = V::select(positive, x[1], V::mul(below, x[1]));
@@ -95,7 +97,7 @@ template <class V> void constant_factor(const ElementRun<2> &run, float factor) 
     times_derivative<V, 4>(run, [=](auto) { return V::set1(factor); });
 }
 
-/// From what the function made of its input.
+/// Compute the gradient from the function's result.
 template <class V> void result_gradient(const Activation &activation, const ElementRun<2> &run) {
     const auto a = V::set1(activation.a), b = V::set1(activation.b), one = V::set1(1.0f);
     switch (activation.function) {
@@ -127,7 +129,7 @@ template <class V> void result_gradient(const Activation &activation, const Elem
     }
 }
 
-/// From the function's input.
+/// Compute the gradient from the function's input.
 template <class V> void input_gradient(const Activation &activation, const ElementRun<2> &run) {
     const auto a = V::set1(activation.a), b = V::set1(activation.b), zero = V::zero(), one = V::set1(1.0f);
     const float c = activation.c;
@@ -193,7 +195,7 @@ template <class V> void input_gradient(const Activation &activation, const Eleme
         return each([&](auto x) { return mish_derivative<V>(x); });
     case NeuronKind::gelu_tanh:
         return each([&](auto x) {
-            // t = 2 sqrt(2 / pi) (x + 0.044715 x^3), of which the sigmoid is (1 + tanh(t / 2)) / 2.
+            // The sigmoid of t = 2 sqrt(2 / pi) (x + 0.044715 x^3) is (1 + tanh(t / 2)) / 2.
             const auto square = V::mul(x, x), factor = V::set1(1.59576912f);
             const auto t = V::mul(x, V::fma(V::set1(0.0713548163f), square, factor));
             return times_sigmoid_derivative<V>(x, t, V::fma(V::set1(0.2140644489f), square, factor));
@@ -202,7 +204,7 @@ template <class V> void input_gradient(const Activation &activation, const Eleme
         return each([&](auto x) { // 2 / sqrt pi times e^(-x^2)
             return V::mul(V::set1(1.12837917f), bell<V>(V::mul(V::set1(1.41421356f), x)));
         });
-    default: // sign, floor, ceil and round, which are flat but where they jump
+    default: // sign, floor, ceil and round: the derivative is 0 except at the jumps
         return map_run<V, 4>(run, [&](const auto &) { return zero; });
     }
 }
@@ -223,7 +225,7 @@ template <class V> void run_gradient(const NeuronGradientTask &task, const Eleme
     }
 }
 
-/// With the slopes of a pixel's channels.
+/// Apply the slopes of a pixel's channels.
 template <class V> void prelu_gradient(const float *slopes, const ElementRun<2> &run) {
     const ElementRun<3> with_slopes{
         run.to, {run.from[0], run.from[1], slopes}, run.elements, run.length, run.writable};

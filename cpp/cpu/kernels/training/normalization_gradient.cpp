@@ -1,9 +1,9 @@
-// Gradients of batch normalization: the sums over all pixels, then one pass that applies them. Both read
-// whole pixels one after the other, as processors foresee it.
+// Gradients of batch normalization. One pass computes sums over all pixels; another one applies them. Both
+// read whole pixels in order, which hardware prefetchers recognise.
 //
-// Registers: two sums of a vector of channels over a few pixels; of the others they lie in L1. While they are
-// applied, the coefficients of a vector come from L1. Bound by memory: 8 bytes for each element of the sums,
-// 12 of the pass that applies them. Limited by: few channels, which leave lanes empty.
+// Registers: two sums of a vector of channels over a few pixels; the sums of other channels are in L1. The
+// second pass reads the coefficients of each vector from L1. Bound by memory: 8 bytes for each element in the
+// first pass, 12 in the second. Few channels make it slower, since they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -15,7 +15,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// 1 / sqrt(variance + epsilon) of a vector of channels.
+/// Return 1 / sqrt(variance + epsilon) of a vector of channels.
 template <class V>
 MPSCNN_INLINE typename V::reg inverse_deviation(const ConstView &statistics, float epsilon,
                                                 std::int64_t channel, std::int64_t left) {
@@ -23,7 +23,7 @@ MPSCNN_INLINE typename V::reg inverse_deviation(const ConstView &statistics, flo
     return V::div(V::set1(1.0f), V::sqrt(V::add(variance, V::set1(epsilon))));
 }
 
-/// Numbers of each channel in a worker's memory, in whole vectors.
+/// Arrays in a worker's memory with one number per channel, padded to whole vectors.
 class ChannelNumbers {
 public:
     ChannelNumbers(std::byte *memory, std::int64_t floats)
@@ -39,7 +39,7 @@ private:
     std::int64_t floats_;
 };
 
-/// Which gradients the activation after the normalization lets through.
+/// Selects the gradients that the activation after the normalization lets through.
 template <class V, bool applies> class Mask {
 public:
     static constexpr std::int64_t arrays = applies ? 2 : 0;
@@ -55,7 +55,8 @@ public:
             }
         }
     }
-    /// A vector of gradients, where the source lies so far from the mean.
+    /// Return a vector of gradients; where the activation clamps the result, it is zero. `away` is the source
+    /// minus the mean.
     MPSCNN_INLINE typename V::reg passed(typename V::reg gradient, typename V::reg away,
                                          std::int64_t channel) const {
         if constexpr (!applies) return gradient;
@@ -75,12 +76,12 @@ Prepared normalization_sums_prepare(const NormalizationSumsTask &task, const Pla
     const WorkSplit split =
         split_work(from.batch, 1, vectors, from.batch * from.height * from.width * from.channels,
                    min_elements, planning.threads);
-    // Means, deviations, two sums and their totals in double; the mask's.
+    // Means, deviations, two sums and their totals in double, and the arrays of the mask.
     const std::int64_t floats = (8 + Mask<V, true>::arrays) * vectors * V::width;
     return planning.keep(split, split.items(), static_cast<std::size_t>(floats) * sizeof(float));
 }
 
-/// The sums over an image of some vectors of channels.
+/// The sums of some vectors of channels over an image.
 template <class V, bool masks> class ImageSums {
 public:
     ImageSums(const NormalizationSumsTask &task, std::byte *scratch)
@@ -123,7 +124,7 @@ public:
     }
 
 private:
-    static constexpr std::int64_t at_once = 4; ///< pixels whose sums stay in registers
+    static constexpr std::int64_t at_once = 4; ///< the number of pixels whose sums stay in registers
 
     void clear(std::int64_t begin, std::int64_t end) {
         for (std::int64_t c = begin; c < end; ++c) gradients_[c] = products_[c] = 0.0f;
@@ -172,7 +173,7 @@ private:
     const std::int64_t channels_;
     ChannelNumbers numbers_;
     double *gradient_totals_;
-    float *spare_; ///< doubles take two arrays
+    float *spare_; ///< a total in double takes two arrays
     double *product_totals_;
     float *spare_too_;
     float *gradients_, *products_, *means_, *inverses_;

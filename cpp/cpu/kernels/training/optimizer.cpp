@@ -1,7 +1,8 @@
-// What optimisers compute of each weight: a gradient made ready, moments, new weights.
+// The elementwise computations of optimisers: preparing gradients, moments, and new weights.
 //
-// Registers: element_runs.h with four vectors of results. Bound by memory, 12 to 16 bytes for each weight and
-// operation; the root and the quotient of an adaptive update take less time than its bytes.
+// Registers: those of element_runs.h with four vectors of results. Bound by memory, 12 to 16 bytes for each
+// weight and operation. The square root and quotient of an adaptive update take less time than its memory
+// traffic.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/movement/element_runs.h"
@@ -11,7 +12,7 @@ namespace {
 
 using UpdateRuns = ElementRuns<3>;
 
-/// A source for each of three, whether the task has as many or not.
+/// Three sources; those that the task lacks repeat the first one.
 struct UpdateSources {
     const ConstView *views[3];
 
@@ -26,7 +27,7 @@ template <class V> Prepared update_prepare(const UpdateTask &task, const Plannin
     return planning.keep(runs, runs.split.items());
 }
 
-/// Numbers of a step, as vectors.
+/// Constants of an update, as vectors.
 template <class V> struct UpdateNumbers {
     typename V::reg learning_rate, step, kept;
 
@@ -38,13 +39,13 @@ template <class V> struct UpdateNumbers {
     }
 };
 
-/// -1, 0 or 1.
+/// Return -1, 0 or 1.
 template <class V> MPSCNN_INLINE typename V::reg sign_of(typename V::reg x) {
     const auto zero = V::zero(), one = V::set1(1.0f);
     return V::select(V::less(zero, x), one, V::select(V::less(x, zero), V::set1(-1.0f), zero));
 }
 
-/// calls `run` with what a vector of each source becomes.
+/// Call `run` with the function that maps a vector of each source to a result.
 template <class V, class Run> MPSCNN_INLINE void with_function(const UpdateTask &task, Run run) {
     using Sources = const typename V::reg(&)[3];
     const UpdateNumbers<V> numbers(task);

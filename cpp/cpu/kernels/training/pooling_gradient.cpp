@@ -1,11 +1,11 @@
-// Gradients of poolings: each window gives its gradient to the pixels that it has read.
+// Gradients of poolings: each window adds its gradient to the pixels that it has read.
 //
-// Windows that lie side by side, as of 2 x 2 with a stride of 2, store what each pixel gets; others add to
-// pixels, window after window in one order, of which an item takes those that reach its rows.
+// If windows do not overlap, as with 2 x 2 and stride 2, each pixel's gradient is stored directly. Otherwise
+// windows add to pixels in a fixed order. An item owns some rows and processes all windows that reach them.
 //
-// Registers: what is left of a window's gradient, its result and one pixel, each one vector of channels.
-// Bound by memory, 12 bytes for each pixel and channel of an average, 16 of others; where windows overlap by
-// loads and stores, two for each tap. Limited by: few channels, which leave lanes empty.
+// Registers: the rest of a window's gradient, its result and one pixel, one vector of channels each. Bound by
+// memory, 12 bytes for each pixel and channel of an average, otherwise 16. Overlapping windows are bound by a
+// load and a store for each tap. Few channels make it slower, since they leave lanes empty.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -15,7 +15,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Calls visit(position, times) for each position that a window reads along an axis, in order.
+/// Call visit(position, times) for each position that a window reads along an axis, in order.
 template <class Visit>
 MPSCNN_INLINE void for_each_position(const PoolingTaps &taps, std::int64_t dilation, std::int64_t size,
                                      Visit visit) {
@@ -24,7 +24,7 @@ MPSCNN_INLINE void for_each_position(const PoolingTaps &taps, std::int64_t dilat
     if (taps.after > 0) visit(size - 1, taps.after);
 }
 
-/// What a window gives to one pixel after the other.
+/// Computes the part of a window's gradient for one pixel after another.
 template <class V, PoolingKind kind> struct WindowShare {
     typename V::reg share, result;
 
@@ -47,16 +47,16 @@ template <class V, PoolingKind kind> struct WindowShare {
     }
 };
 
-/// Where a window's tensors are, from one vector of channels on.
+/// The addresses of a window's tensors at one vector of channels.
 struct GradientWindow {
     const PoolingTaps *vertical, *horizontal;
     const float *gradient, *result; ///< of the window
     const float *image;             ///< the pooling's input
-    float *to;                      ///< its gradient
-    std::int64_t left, writable;    ///< channels
+    float *to;                      ///< the gradient of the input
+    std::int64_t left, writable;    ///< numbers of channels
 };
 
-/// A vector of which all lanes are channels, or only the first `left` are.
+/// A vector; if `partial`, only the first `left` lanes are channels.
 template <class V, bool partial>
 MPSCNN_INLINE typename V::reg load_channels(const float *at, std::int64_t left) {
     return partial ? V::load_partial(at, left) : V::load(at);
@@ -71,7 +71,7 @@ MPSCNN_INLINE WindowShare<V, kind> share_of(const PoolingGradientTask &task, con
             load_channels<V, partial>(window.result, window.left), divisor, has_zeros};
 }
 
-/// Adds a window's gradient to the pixels of `rows`, or stores it.
+/// Add a window's gradient to the pixels of `rows`, or store it.
 template <class V, PoolingKind kind, bool stores, bool partial>
 __attribute__((noinline)) void spread(const PoolingGradientTask &task, const GradientWindow &window,
                                       const Range &rows) {
@@ -98,7 +98,8 @@ __attribute__((noinline)) void spread(const PoolingGradientTask &task, const Gra
         });
 }
 
-/// The same, of `vectors` whole vectors of a window of 2 x 2 pixels that no other one reads.
+/// Store the gradient of a 2 x 2 window for `vectors` whole vectors of channels; no other window reads its
+/// pixels.
 template <class V>
 MPSCNN_INLINE void store_maxima_of_four(const PoolingGradientTask &task, const GradientWindow &window,
                                         std::int64_t vectors) {
@@ -120,7 +121,7 @@ MPSCNN_INLINE void store_maxima_of_four(const PoolingGradientTask &task, const G
     }
 }
 
-/// Zeros for channel vectors [vectors) of the pixels of some rows and columns.
+/// Write zeros to the channel vectors [vectors) of some rows and columns of pixels.
 template <class V>
 MPSCNN_INLINE void clear(const View &to, std::int64_t image, const Range &rows, const Range &columns,
                          const Range &vectors) {
@@ -134,18 +135,18 @@ MPSCNN_INLINE void clear(const View &to, std::int64_t image, const Range &rows, 
 }
 
 struct PoolingGradientPlan {
-    WorkSplit split; ///< its rows are those of windows if these store, else pixels
+    WorkSplit split; ///< rows of windows if `stores`, otherwise rows of pixels
     const PoolingTaps *columns;
-    bool stores; ///< windows lie side by side from the first pixel on
+    bool stores; ///< windows are adjacent from the first pixel on, so that each pixel belongs to one window
 };
 
-/// Whether no two windows along an axis read the same position, the first one begins with the first position
-/// and no position lies between two.
+/// True if the windows along an axis cover the positions from the first one on, without overlap and without
+/// gaps.
 MPSCNN_INLINE bool lies_side_by_side(const WindowAxis &axis, std::int64_t outputs) {
     return axis.before == 0 && axis.dilation == 1 && (outputs == 1 || axis.stride == axis.kernel);
 }
 
-/// The pooling with the extents of its input.
+/// Return the pooling with the extents of its input.
 MPSCNN_INLINE PoolingTask pooling_of(const PoolingGradientTask &task) {
     PoolingTask pooling = task.pooling;
     pooling.source = task.others[0];
@@ -164,7 +165,7 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     const bool stores = pooling.edge != EdgeRule::clamp &&
                         lies_side_by_side(pooling.vertical, windows.height) &&
                         lies_side_by_side(pooling.horizontal, windows.width);
-    constexpr std::int64_t least = 1 << 14; // taps
+    constexpr std::int64_t least = 1 << 14; // minimum number of taps for each thread
     const std::int64_t taps =
         min(pooling.vertical.kernel, to.height) * min(pooling.horizontal.kernel, to.width);
     const std::int64_t cost = windows.batch * windows.height * windows.width * windows.channels * taps;
@@ -174,7 +175,7 @@ Prepared pooling_gradient_prepare(const PoolingGradientTask &task, const Plannin
     return planning.keep(PoolingGradientPlan{split, columns, stores}, split.items());
 }
 
-/// One window at (y, x) for channel vectors [vectors).
+/// Process the window at (y, x) for the channel vectors [vectors).
 template <class V, PoolingKind kind, bool stores>
 MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow window, std::int64_t image,
                                  std::int64_t y, std::int64_t x, const Range &rows, const Range &vectors) {
@@ -207,10 +208,10 @@ MPSCNN_INLINE void spread_window(const PoolingGradientTask &task, GradientWindow
     }
 }
 
-/// The first position after those that windows lying side by side read.
+/// Return the first position after those that adjacent windows read.
 MPSCNN_INLINE std::int64_t covered(const PoolingTaps &last) { return last.first + last.count; }
 
-/// The windows of row y, as far as they reach `rows`.
+/// Process the windows of row y that reach `rows`.
 template <class V, PoolingKind kind, bool stores>
 MPSCNN_INLINE void spread_row(const PoolingGradientTask &task, const PoolingGradientPlan &plan,
                               const WorkSplit::Item &item, const PoolingTaps &taps, std::int64_t y,
@@ -231,7 +232,7 @@ void pooling_gradient_item(const PoolingGradientTask &task, const PoolingGradien
     const std::int64_t windows = task.source.height;
     const Range all_rows{0, to.height}, all_columns{0, to.width};
     if (!plan.stores) {
-        std::int64_t cleared = item.rows.begin; // rows are cleared shortly before windows add to them
+        std::int64_t cleared = item.rows.begin; // rows are zeroed just before windows add to them
         for (std::int64_t y = 0; y < windows; ++y) {
             const Range reach = PoolingTaps::reach(pooling.vertical, y, to.height);
             if (reach.begin >= item.rows.end || item.rows.begin >= reach.end) continue;

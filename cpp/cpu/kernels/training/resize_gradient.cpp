@@ -1,9 +1,9 @@
-// Gradients of resizes: each result gives its gradient, times weights, to the up to four pixels that it was
-// sampled from. An item owns rows of pixels and takes the results that reach them, in their order.
+// Gradients of resizes. Each result adds its gradient, times weights, to the up to four pixels that it was
+// sampled from. An item owns rows of pixels and processes all results that reach them, in their order.
 //
-// Registers: a vector of the gradient and one pixel. Bound by loads and stores, of bilinear samples four of
-// each for every vector of the gradient. Limited by: few channels, and pixels that wait for the store of
-// the result before.
+// Registers: a vector of the gradient and one pixel. Bound by loads and stores: for bilinear samples four of
+// each for every vector of the gradient. Few channels make it slower, and so do pixels that two results in
+// succession add to, since the second one waits for the store of the first.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -15,7 +15,7 @@ namespace {
 
 struct ResizeGradientPlan {
     WorkSplit split;
-    const ResizeTap *columns; ///< of each result's column
+    const ResizeTap *columns; ///< for each result's column
 };
 
 template <class V>
@@ -33,7 +33,7 @@ Prepared resize_gradient_prepare(const ResizeGradientTask &task, const Planning 
     return planning.keep(ResizeGradientPlan{split, columns}, split.items());
 }
 
-/// to += weight * gradient for channel vectors [vectors) of a pixel.
+/// Add weight * gradient to the channel vectors [vectors) of a pixel.
 template <class V>
 MPSCNN_INLINE void add_weighted(const View &to, float *out, const float *gradient, float weight,
                                 const Range &vectors) {
@@ -46,7 +46,7 @@ MPSCNN_INLINE void add_weighted(const View &to, float *out, const float *gradien
     }
 }
 
-/// Row y of results to a row of pixels.
+/// Add the gradients of row y of the result to a row of pixels.
 template <class V>
 void add_row(const ResizeGradientTask &task, const ResizeTap *columns, const WorkSplit::Item &item,
              std::int64_t y, std::int64_t row, float weight) {

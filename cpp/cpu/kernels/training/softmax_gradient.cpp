@@ -1,8 +1,8 @@
 // Gradients of softmax and its logarithm: a sum over the channels of each pixel, then one pass over them.
 //
-// Registers: one sum, of pieces in float32 that are added in double, and one vector of results. Bound by
-// memory, 12 bytes for each element, or by the exponential of the logarithm. Limited by: few channels,
-// where a pixel waits for the sum of its lanes.
+// Registers: one sum, whose pieces are summed in float32 and added in double, and one vector of results.
+// Bound by memory, 12 bytes for each element, or by the exponential for the logarithm. Few channels make it
+// slower, since each pixel waits for the sum of its lanes.
 
 #include "cpu/isa/instance.h"
 #include "cpu/isa/simd_math.h"
@@ -12,7 +12,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Vectors that are added in float32.
+/// The number of vectors that are summed in float32.
 constexpr std::int64_t softmax_piece = 64;
 
 template <class V, bool logarithm>

@@ -1,7 +1,7 @@
-// Sums over the copies of rows, columns or channels, of each in the order of the copies.
+// Gradients of TakeTask: sums over the copies of each row, column or channel, in the order of the copies.
 //
-// Registers: one vector of sums. Bound by memory, 8 bytes for each element of the gradient; of channels by
-// one load and one addition for each.
+// Registers: one vector of sums. Bound by memory, 8 bytes for each element of the gradient; for channels by
+// one load and one addition each.
 
 #include "cpu/isa/instance.h"
 #include "cpu/kernels/convolution/pixel_epilogue.h"
@@ -10,7 +10,7 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Where each position of the destination was copied to: copies[starts[i]] to copies[starts[i + 1] - 1].
+/// The copies of each position i of the destination: copies[starts[i]] to copies[starts[i + 1] - 1].
 struct TakeGradientPlan {
     WorkSplit split;
     const std::int64_t *starts, *copies;
@@ -40,7 +40,7 @@ template <class V> Prepared take_gradient_prepare(const TakeGradientTask &task, 
     return planning.keep(TakeGradientPlan{split, starts, copies}, split.items());
 }
 
-/// Sums of channels of one pixel.
+/// Sum the copied channels of one pixel.
 MPSCNN_INLINE void sum_copied_channels(const TakeGradientPlan &plan, const float *from, float *out,
                                        std::int64_t channels) {
     for (std::int64_t c = 0; c < channels; ++c) {

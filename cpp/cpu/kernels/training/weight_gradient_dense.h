@@ -1,13 +1,12 @@
 #pragma once
 
-// Weight gradients of dense and grouped convolutions: the inputs of a block of pixels' windows are brought
-// side by side ([pixels][taps]), unless they lie so already, then a tile of outputs x two vectors of taps is
-// summed over them in registers and added to the result. Both operands are read as they lie; nothing is
-// packed. What a batch normalization made of the inputs is computed again while they are gathered, so that
-// training need not keep it.
+// Weight gradients of dense and grouped convolutions. The inputs of the windows of a block of pixels are
+// gathered as [pixels][taps], unless they already have that layout. Then a tile of outputs x two vectors of
+// taps is summed over the pixels in registers and added to the result. Neither operand is packed. Inputs that
+// a batch normalization has computed are recomputed while they are gathered, so training need not store them.
 //
-// Registers: gemm_rows x 2 sums, two vectors of inputs, one gradient that is broadcast. Bound by arithmetic:
-// 2 loads and gemm_rows broadcasts for 2 * gemm_rows FMAs. Limited by: few outputs, and windows of few
+// Registers: gemm_rows x 2 sums, two vectors of inputs, one broadcast gradient. Bound by arithmetic: 2 loads
+// and gemm_rows broadcasts for 2 * gemm_rows FMAs. Few outputs make it slower, and so do windows with few
 // channels, which are gathered in short pieces.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
@@ -19,7 +18,8 @@ namespace {
 
 template <class V> inline constexpr std::int64_t tile_taps = 2 * V::width;
 
-/// [outputs of a tile][taps of a tile] += products of `pixels` pixels. Those `ahead` of them are asked for.
+/// Add the products of `pixels` pixels to [outputs of a tile][taps of a tile]. Prefetch the pixels that are
+/// `ahead`.
 template <class V, int rows, int vectors>
 void add_products(const float *inputs, std::ptrdiff_t input_stride, const float *gradients,
                   std::ptrdiff_t gradient_stride, std::int64_t pixels, std::int64_t ahead, float *to,
@@ -63,22 +63,22 @@ template <class V, int vectors, int rows = V::gemm_rows> AddProducts products_fu
     return add_products<V, rows, vectors>;
 }
 
-/// A block of pixels that follow each other in the gradient.
+/// A block of consecutive pixels of the gradient.
 struct PixelBlock {
-    std::int64_t image, y, x; ///< of the first one
+    std::int64_t image, y, x; ///< the position of the first one
     std::int64_t pixels;
     std::int64_t follow; ///< pixels to the next block of the same strip, 0 after the last
 };
 
-/// Taps [taps) of the windows of a block's pixels, `pitch` apart, by copy(from, to, channel, how many).
-/// Outside of the source they are zero.
+/// Gather the taps [taps) of the windows of a block's pixels, `pitch` floats apart, by copy(from, to,
+/// channel, count). Taps outside of the source are zero.
 template <class V, bool across_pixels, class Copy>
 void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::int64_t first_channel,
                  std::int64_t channels, Range taps, float *to, std::int64_t pitch, Copy copy) {
     const ConstView &from = task.source;
     const std::int64_t row_taps = task.horizontal.kernel * channels;
     std::int64_t image = block.image, y = block.y, x = block.x;
-    // A kernel row's taps lie side by side in the source.
+    // The taps of a kernel row are contiguous in the source.
     const bool dense = across_pixels && task.horizontal.dilation == 1 && from.pixel_stride == channels;
     for (std::int64_t p = 0; p < block.pixels; ++p, to += pitch) {
         const std::int64_t column = x * task.horizontal.stride - task.horizontal.before;
@@ -117,7 +117,7 @@ void gather_taps(const WeightGradientTask &task, const PixelBlock &block, std::i
     }
 }
 
-/// Pixels of a part, in blocks that follow each other in the gradient's memory. visit(block).
+/// Call visit(block) for the pixels of a part, in blocks of consecutive pixels.
 template <class Visit> void for_each_block(const WeightGradientTask &task, Range rows, Visit visit) {
     const ConstView &gradient = task.gradient;
     const std::int64_t width = gradient.width;
@@ -161,8 +161,8 @@ void dense_gradient(const WeightGradientTask &task, const WeightGradientPlan &pl
             };
         }
     }();
-    // Lanes after the taps are read as well, and what scratch memory holds may be subnormal numbers, with
-    // which some processors multiply a hundred times as slowly.
+    // Lanes after the taps are computed as well. Scratch memory may hold subnormal numbers, which some
+    // processors multiply a hundred times more slowly.
     if (!plan.reads_source)
         for (std::int64_t p = 0; p < gradient_block; ++p)
             for (std::int64_t i = taps.size(); i < pitch; ++i) scratch[p * pitch + i] = 0.0f;

@@ -1,10 +1,10 @@
 #pragma once
 
-// Weight gradients of depthwise convolutions: a vector of channels of a strip of pixels at a time; of each
-// pixel its gradient is multiplied by the inputs of its window's rows, whose sums stay in registers for the
-// strip. The next vectors follow, so that lines of memory are used up at once. What a batch normalization
-// made of the inputs is computed again, some rows at a time, and read from L2. Bound by memory: 8 bytes for
-// each element.
+// Weight gradients of depthwise convolutions. A kernel processes a strip of pixels and one vector of channels
+// at a time. Each pixel's gradient is multiplied by the inputs of its window, and the sums stay in registers
+// for the strip. The next vectors of channels follow at once, while their cache lines are still in L1. Inputs
+// that a batch normalization has computed are recomputed, some rows at a time, and read from L2. Bound by
+// memory: 8 bytes for each element.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/training/weight_gradient.h"
@@ -12,19 +12,20 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// Pixels of a row that stay in L1 while vectors of channels pass.
+/// The number of pixels of a row that stay in L1 while all vectors of channels are processed.
 inline constexpr std::int64_t strip_pixels = 16;
 
-/// Where a vector of channels of a window's rows and of the gradient begins, and how far the next ones are.
+/// Addresses of a vector of channels in a window's rows and in the gradient, and the steps to the next
+/// pixels.
 struct GradientStrip {
     const float *window = nullptr, *gradient = nullptr;
     std::ptrdiff_t row_step = 0, tap_step = 0, window_step = 0, gradient_step = 0;
     std::ptrdiff_t source_row = 0, source_pixel = 0;
-    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that a pixel reads first
+    std::int64_t new_rows = 1, new_columns = 1; ///< inputs that the window of a pixel reads first
     std::int64_t pixels = 0, lanes = 0;
 };
 
-/// Adds the products of a strip to sums of `rows` x `taps` taps, V::width apart.
+/// Add the products of a strip to sums of `rows` x `taps` taps, which are V::width apart.
 template <class V, int rows, int taps, bool whole>
 MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
     const std::int64_t lanes = whole ? V::width : strip.lanes;
@@ -33,7 +34,7 @@ MPSCNN_INLINE void add_taps(GradientStrip strip, float *sums) {
     for (int tap = 0; tap < rows * taps; ++tap) own[tap] = V::load(sums + tap * V::width);
     const std::ptrdiff_t last_row = (rows - 1) * strip.row_step;
     for (std::int64_t x = 0; x < strip.pixels; ++x) {
-        // Processors do not foresee reads of one line of each pixel: what the next strip brings is asked for.
+        // Hardware prefetchers do not recognise reads of one line for each pixel, so prefetch the next strip.
         __builtin_prefetch(strip.gradient + strip_pixels * strip.gradient_step);
         const float *const next = strip.window + last_row + (strip_pixels + 1) * strip.window_step;
         for (std::int64_t row = 0; row < strip.new_rows; ++row)
@@ -60,11 +61,11 @@ template <class V, int rows, int taps> void add_strip(const GradientStrip &strip
 
 /// Columns of a gradient's row.
 struct Columns {
-    Range all, inner; ///< inner: all taps of a kernel row lie within the source
+    Range all, inner; ///< `inner`: columns where all taps of a kernel row lie within the source
 };
 
-/// Sums of vectors of channels, [vector][rows][taps][lanes], of some columns of a row of the gradient.
-/// `fixed_taps` is 0 or those of a kernel row.
+/// Sums of vectors of channels, [vector][rows][taps][lanes], over some columns of a row of the gradient.
+/// `fixed_taps` is the number of taps of a kernel row, or 0 if it is not known at compile time.
 template <class V, int fixed_taps>
 void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, std::int64_t y,
                            const Columns &columns, Range vectors, float *sums) {
@@ -134,12 +135,12 @@ void add_depthwise_columns(const WeightGradientTask &task, std::int64_t image, s
     }
 }
 
-/// A row of the gradient, in strips that stay in L1 while the vectors of channels pass.
+/// Sum a row of the gradient, in strips that stay in L1 while all vectors of channels are processed.
 template <class V, int fixed_taps>
 void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::int64_t y, Range vectors,
                        float *sums) {
     const std::int64_t width = task.gradient.width;
-    // Pixels all of whose taps lie within the row.
+    // Pixels whose taps all lie within the row.
     const std::int64_t reach = (task.horizontal.kernel - 1) * task.horizontal.dilation;
     const std::int64_t begin = clamped(divide_up(task.horizontal.before, task.horizontal.stride), 0, width);
     const std::int64_t last = task.source.width - 1 - reach + task.horizontal.before;
@@ -152,8 +153,7 @@ void add_depthwise_row(const WeightGradientTask &task, std::int64_t image, std::
     }
 }
 
-/// Rows of an image of the source as they are after the normalization, of some vectors of channels; as many
-/// at a time as stay in L2.
+/// Normalized rows of an image of the source, for some vectors of channels and as many rows as fit L2.
 template <class V> class NormalizedRows {
 public:
     static std::int64_t rows(const WeightGradientTask &task, std::int64_t vectors) {
@@ -176,7 +176,7 @@ public:
         memory_ = memory + NormalizedCopy<V>::floats(task.source.channels);
     }
 
-    /// The task, whose source has the rows that a row of the gradient is made of.
+    /// Return the task with the normalized rows, which a row of the gradient needs, as its source.
     const WeightGradientTask &task_for(std::int64_t image, std::int64_t y) {
         const std::int64_t top = y * task_.vertical.stride - task_.vertical.before;
         const std::int64_t reach = (task_.vertical.kernel - 1) * task_.vertical.dilation + 1;
@@ -213,7 +213,7 @@ private:
     Range rows_{0, 0};
 };
 
-/// The gradient of some vectors of channels.
+/// Compute the gradient for some vectors of channels.
 template <class V, bool normalizes>
 void depthwise_gradient(const WeightGradientTask &task, const WeightGradientPlan &plan, std::int64_t part,
                         std::int64_t item, float *scratch) {
