@@ -4,17 +4,17 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Whether vectors hold inputs rather than outputs: with few outputs most of their lanes would be empty.
-/// The same for every vector's width: sums are in another order here.
+/// True if vectors should hold inputs instead of outputs: with few outputs most lanes would be empty. The
+/// answer is the same for every vector width, because Algorithm::dot adds in another order.
 bool is_dot(const ConvolutionShape &shape) {
-    // The lanes' sums are added at the end, which must be a small part of the work.
+    // The lanes' sums are added at the end. That must be a small part of the work.
     constexpr std::int64_t sums = 16, min_depth = 16 * sums; // common_sums.h
     const std::int64_t depth = shape.kernel_height * shape.kernel_width * shape.inputs_per_group;
     return shape.outputs / shape.groups <= max_dot_outputs && shape.inputs_per_group % sums == 0 &&
            depth >= min_depth;
 }
 
-/// Whether groups are narrow, have as many outputs as inputs, and several of them fill a vector each.
+/// True if groups are narrow, have as many outputs as inputs, and several of them fit one vector.
 bool packs_groups(const VectorTraits &vectors, const ConvolutionShape &shape) {
     const std::int64_t size = shape.inputs_per_group, together = vectors.vector_width / size;
     return (size == 4 || size == 8) && together >= 2 && shape.outputs == shape.groups * size &&
@@ -28,8 +28,8 @@ Algorithm plain_algorithm(const VectorTraits &vectors, const ConvolutionShape &s
     return is_dot(shape) ? Algorithm::dot : Algorithm::gemm;
 }
 
-/// Whether Winograd's algorithm takes less time: with few channels its transforms, with few pixels reading
-/// more weights would take longer than the products it saves.
+/// True if Winograd's algorithm is faster. With few channels its transforms cost more than they save, and
+/// with few pixels reading its larger weights does.
 bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights, const Shape &result) {
     constexpr std::int64_t min_channels = 16;
     const ops::Window &window = convolution.window;
@@ -42,10 +42,10 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
         return is_large(result[1]) && is_large(result[2]);
     };
     if (kernel == 5) return both_at_least(4);
-    // Tiles of a 3x3 kernel are larger, and their weights take four times the memory instead of one and a
-    // half.
-    constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024;       // of a tap
-    const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // few pixels among others
+    // The weights of a 3x3 kernel grow by a factor of four, those of a 5x5 kernel by 1.5.
+    constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024;       // for each tap
+    const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // a few pixels do not matter
+                                                                              // among others
     return kernel == 3 && both_at_least(7) &&
            ((!any_size && result[1] * result[2] >= min_pixels) || outputs * inputs <= cached_weights);
 }
@@ -67,7 +67,7 @@ ConvolutionShape plain_convolution(const VectorTraits &vectors, const Shape &wei
 ConvolutionShape fastest_convolution(const VectorTraits &vectors, const ops::Convolution &convolution,
                                      const Shape &weights, const Shape &result) {
     ConvolutionShape shape = plain_convolution(vectors, weights, convolution.groups);
-    // Few processors without FMAs are left to gain by it.
+    // Almost no processor without FMAs is left that would benefit.
     if (vectors.has_fma && gains_by_winograd(convolution, weights, result))
         shape.algorithm = Algorithm::winograd;
     return shape;

@@ -8,10 +8,10 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Operations of a group, some 50 microseconds, below which waking a thread for it would not pay.
+/// The minimum number of operations of a group, some 50 microseconds. For less, waking a thread does not pay.
 constexpr std::int64_t min_operations = 5'000'000;
 
-/// Output pixels from which on the arithmetic takes longer than reading the weights.
+/// From this number of output pixels on, arithmetic takes longer than reading the weights.
 constexpr std::int64_t busy_pixels = 16;
 
 double bytes_of(const Region &region) {
@@ -19,14 +19,14 @@ double bytes_of(const Region &region) {
     return static_cast<double>(extents.batch * extents.pixels() * extents.channels) * sizeof(float);
 }
 
-/// Bytes of weights that a step with `pixels` output pixels waits for.
+/// Return the bytes of weights whose transfer limits a step with `pixels` output pixels.
 double awaited_weights(const Step &step, std::int64_t pixels) {
     const auto *convolution = std::get_if<ConvolutionTask>(&step.task);
     if (!convolution || pixels >= busy_pixels) return 0;
     return static_cast<double>(convolution->packed->weights.size()) * sizeof(float);
 }
 
-/// Bytes for each image that come from beyond L2 when `images` are computed at a time.
+/// Return the bytes for each image that do not come from L2 if `images` images are computed together.
 double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
     const auto l2_bytes = static_cast<double>(machine_caches().second);
     const auto batch = static_cast<double>(plan.batch()), at_a_time = static_cast<double>(images);
@@ -40,7 +40,8 @@ double bytes_beyond_l2(const CpuPlan &plan, std::int64_t images) {
     return beyond;
 }
 
-/// How many of `most` images to compute at a time; the most of equally good numbers.
+/// Return the best number of images to compute together, at most `most`. Among equally good numbers, return
+/// the largest.
 std::int64_t images_at_a_time(const CpuPlan &plan, std::int64_t most) {
     std::int64_t best = most;
     double least = bytes_beyond_l2(plan, most);
@@ -62,7 +63,7 @@ BatchCut cut_batch(const CpuPlan &plan, int threads) {
     const std::int64_t share = cut.images / threads;
     const std::int64_t images = images_at_a_time(plan, share);
     if (threads == 1 && images == batch) return {};
-    cut.groups = (share + images - 1) / images * threads; // as many for each thread
+    cut.groups = (share + images - 1) / images * threads; // the same number of groups for each thread
     return cut;
 }
 

@@ -6,10 +6,11 @@
 
 namespace mpscnn::cpu {
 
-/// How a batch is computed: `groups` groups of images, each by one thread on its own, and after them `rest`
-/// images whose every step all threads share. Without groups the steps of the whole batch are shared.
+/// The division of a batch. First come `groups` groups of images, each computed by one thread. Then come
+/// `rest` images; all threads share each of their steps. Without groups, all threads share the steps of the
+/// whole batch.
 struct BatchCut {
-    std::int64_t images = 0; ///< in all groups
+    std::int64_t images = 0; ///< total of all groups
     std::int64_t groups = 0;
     std::int64_t rest = 0;
 
@@ -18,9 +19,9 @@ struct BatchCut {
     std::int64_t smallest_group() const { return images / groups; }
 };
 
-/// Threads that need not wait for each other scale best. And few images at a time keep what lies between two
-/// steps in L2, where many would send it to memory and back; but every group reads the
-/// weights of dense layers, which takes longer than to multiply them by a few images.
+/// Divide a batch. Threads that do not wait for each other scale best. A small group keeps the tensors
+/// between steps in L2. But each group reads the weights of dense layers, which takes longer than multiplying
+/// them by a few images.
 BatchCut cut_batch(const CpuPlan &plan, int threads);
 
 } // namespace mpscnn::cpu

@@ -6,7 +6,7 @@ namespace mpscnn::cpu {
 
 using engine::StepDescription;
 
-/// Of earlier steps for the same layers, else of new ones after the last, as which nothing is counted yet.
+/// Return the first number of the steps for the same layers. If there are none, append them with zero counts.
 std::size_t BatchSteps::place_of(const std::vector<StepDescription> &steps) {
     const auto same_layers = [](const StepDescription &a, const StepDescription &b) {
         return a.layers == b.layers;

@@ -8,8 +8,8 @@
 
 namespace mpscnn::cpu {
 
-/// The steps of a batch that may be computed in parts: groups of images, each by a thread on its own, and
-/// images whose steps all threads share. Parts whose steps are for the same layers have these in common.
+/// The steps of a batch that may be divided: groups of images that one thread computes, and images whose
+/// steps all threads share. Parts that compute the same layers share their step numbers.
 class BatchSteps {
 public:
     explicit BatchSteps(std::int64_t batch) : batch_(batch) {}
@@ -17,14 +17,14 @@ public:
     void add_together(std::int64_t images, const std::vector<engine::StepDescription> &steps) {
         together_ = add(images, steps);
     }
-    /// `groups` groups of this many images.
+    /// Add `groups` groups of this many images.
     void add_alone(std::int64_t images, std::int64_t groups,
                    const std::vector<engine::StepDescription> &steps) {
         for (std::int64_t group = 0; group < groups; ++group) alone_[images] = add(images, steps);
     }
 
     const std::vector<engine::StepDescription> &steps() const { return steps_; }
-    /// Where the steps of a part begin.
+    /// Return the number of the first step of a part.
     std::size_t first_together() const { return together_; }
     std::size_t first_alone(std::int64_t images) const { return alone_.at(images); }
 
@@ -34,9 +34,9 @@ private:
 
     std::int64_t batch_;
     std::vector<engine::StepDescription> steps_;
-    std::vector<std::size_t> places_; ///< where the steps of a part begin
+    std::vector<std::size_t> places_; ///< the first step number of each part
     std::size_t together_ = 0;
-    std::map<std::int64_t, std::size_t> alone_; ///< by the number of images
+    std::map<std::int64_t, std::size_t> alone_; ///< by number of images
 };
 
 } // namespace mpscnn::cpu

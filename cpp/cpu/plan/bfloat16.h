@@ -1,7 +1,7 @@
 #pragma once
 
-// What networks in bfloat16 precision need besides kernels: which values are stored as such numbers, which
-// layers the kernels for them compute, and conversions around all others.
+// The plan of networks in bfloat16 precision: the values that are stored as bfloat16, the layers that
+// bfloat16 kernels compute, and conversions before and after all others.
 
 #include <vector>
 
@@ -9,20 +9,20 @@
 
 namespace mpscnn::cpu {
 
-/// The elements of each value of a graph. In bfloat16 precision they are such numbers wherever they are
-/// rounded (docs/architecture.md, "Numbers"), or only moved; in int8 precision layers compute bytes,
-/// but for those that are kept in float32.
+/// Return the element type of each value of a graph. In bfloat16 precision, values that are rounded
+/// (docs/architecture.md, "Numbers") or only moved are bfloat16. In int8 precision values are bytes, unless
+/// their layer is kept in float32.
 std::vector<Element> elements_of_values(const engine::Graph &graph, engine::Precision precision);
 
-/// Whether a node multiplies weights that are bfloat16 numbers by inputs that are.
+/// True if a node multiplies bfloat16 weights by bfloat16 inputs.
 bool is_product(const engine::Node &node);
-/// Whether Bfloat16Kernels::convolution computes a product whose weights are [outputs][height][width][inputs
-/// of a group].
+/// True if Bfloat16Kernels::convolution supports a product with weights [outputs][height][width][inputs of a
+/// group].
 bool has_bfloat16_kernel(const engine::Node &node, const Shape &weights, std::int64_t groups,
                          const Activation &activation, Element result);
 
-/// Surrounds steps from number `first` on, all of one operation, with conversions of what they cannot read or
-/// write as it is stored. With `rounds_source`, what they read is rounded in any case.
+/// Insert conversions around the steps of one operation, from step number `first` on, where they cannot read
+/// or write a tensor's element type. With `rounds_source`, their inputs are rounded in any case.
 void convert_elements(StepBuilder &builder, std::size_t first, bool rounds_source);
 
 } // namespace mpscnn::cpu

@@ -7,7 +7,7 @@
 
 namespace mpscnn::cpu {
 
-/// A step's task with its tensors in memory: on the stack, since a run allocates nothing.
+/// A step's task with the addresses of its tensors. It is on the stack, since a run allocates no memory.
 template <class TaskType> class BoundTask {
 public:
     BoundTask(const Step &step, std::span<const Storage> storages, std::span<const Binding> bindings)
@@ -27,12 +27,12 @@ private:
         return region.bind(bindings_[index], storages_[index]);
     }
 
-    // What a task has besides source and destination.
+    // Bind the tensors of a task other than source and destination.
     template <class Other> void bind_others(Other &own) {
         if constexpr (requires { own.others; })
             for (std::size_t i = 0; i < step_.others.size(); ++i) own.others[i] = bind(step_.others[i]);
     }
-    void bind_others(ArithmeticTask &own) { // whose second operand may be a constant
+    void bind_others(ArithmeticTask &own) { // the second operand may be a constant
         if (!step_.others.empty()) own.second = bind(step_.others[0]);
     }
     void bind_others(DropoutTask &own) {
@@ -51,7 +51,8 @@ private:
         if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }
-    void bind_others(StatisticsTask &own) { // of a batch's, which never reads the image again, there is none
+    void bind_others(StatisticsTask &own) { // statistics of a batch never read the image again, so there is
+                                            // no other tensor
         if (!step_.others.empty()) own.second = bind(step_.others[0]);
     }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }
@@ -116,7 +117,7 @@ private:
         residual_ = bind(step_.others[0]);
         own.epilogue.residual = &residual_;
     }
-    /// As a PackTask has written them. Returns what lies behind.
+    /// Bind weights and bias that a PackTask has written. Return the address after them.
     static float *bind_variables(const PackedConvolution &order, float *ready, PackedConvolution &own) {
         static_cast<ConvolutionShape &>(own) = order;
         own.weights = WeightBuffer::view(ready, order.weights.size());
@@ -130,7 +131,7 @@ private:
         for (std::int64_t stage = 0; stage < own.count; ++stage)
             if (own.has_residual[stage]) own.residuals[stage] = bind(step_.others[next++]);
     }
-    void bind_others(ResizeTask &own) { // what lies in the arena is read at once
+    void bind_others(ResizeTask &own) { // results in the arena are read soon, so they stay in the caches
         const Binding &to = bindings_[static_cast<std::size_t>(step_.destination.storage)];
         own.non_temporal = own.non_temporal && !to.own;
     }
@@ -139,7 +140,7 @@ private:
     std::span<const Storage> storages_;
     std::span<const Binding> bindings_;
     ConstView residual_;
-    PackedConvolution plain_, variables_; // the second may point to the first
+    PackedConvolution plain_, variables_; // the second one may point to the first one
 };
 
 } // namespace mpscnn::cpu

@@ -4,15 +4,15 @@
 
 namespace mpscnn::cpu {
 
-/// Of this machine, as the system tells, or what the environment variable MPSCNN_CACHES says instead: bytes
-/// of the first, second and last level, such as "32768,524288,8388608". Throws ParameterError for anything
-/// else. What depends on it: how work is cut, which layers run as one step, and no bit of a result.
+/// Return this machine's cache sizes. The environment variable MPSCNN_CACHES overrides them with the bytes of
+/// L1, L2 and the last level, such as "32768,524288,8388608"; anything else throws ParameterError. The sizes
+/// affect how work is divided and which layers run as one step. They do not affect the bits of results.
 CacheSizes machine_caches();
 
-/// Of the second level, as much as tensors may fill.
+/// Return the bytes of L2 that tensors may fill.
 std::int64_t usable_l2_bytes(const CacheSizes &caches);
-/// Of the last level, as much as one program may count on: others use it too, and it holds what the system
-/// puts there.
+/// Return the bytes of the last-level cache that one program may expect. Other programs and the system use it
+/// too.
 std::int64_t usable_last_level_bytes(const CacheSizes &caches);
 
 } // namespace mpscnn::cpu

@@ -16,7 +16,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// What MPSCNN_FUSION says.
+/// The settings in MPSCNN_FUSION.
 struct ForcedChains {
     ChainCut cut;
     std::int64_t stages = ChainTask::max_stages;
@@ -26,7 +26,7 @@ struct FusionSetting {
     std::optional<ForcedChains> forced;
 };
 
-/// "rows=4" and the like; false unless it is one of them.
+/// Read "rows=4" and the like. Return false for anything else.
 bool read_part(std::string_view part, ForcedChains &forced) {
     const std::size_t equals = part.find('=');
     if (equals == std::string_view::npos) return false;
@@ -66,9 +66,9 @@ FusionSetting fusion_setting() {
     return setting;
 }
 
-/// Of an axis of a dense convolution whose windows are read in place, whatever rows are asked for.
+/// True if the windows along an axis are read in place, whichever rows are computed.
 bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t extent) {
-    if (axis.kernel > 3 || axis.dilation > 1) return false; // few enough kinds of windows
+    if (axis.kernel > 3 || axis.dilation > 1) return false; // such windows have few variants at the borders
     const bool first_has_taps = axis.before < axis.kernel;
     const bool last_has_taps = (outputs - 1) * axis.stride - axis.before < extent;
     return first_has_taps && last_has_taps;
@@ -76,12 +76,13 @@ bool reads_in_place(const WindowAxis &axis, std::int64_t outputs, std::int64_t e
 
 bool keeps_size(const WindowAxis &axis) { return axis.kernel == 1 && axis.stride == 1 && axis.before == 0; }
 
-/// A matrix product of all inputs by all weights.
+/// True for a matrix product of all inputs by all weights.
 bool is_dense_product(const PackedConvolution &packed) {
     return packed.groups == 1 && (packed.algorithm == Algorithm::gemm || packed.algorithm == Algorithm::dot);
 }
 
-/// Looks for chains in the runs of convolutions of which each is the single consumer of the one before it.
+/// Searches runs of convolutions for chains. In a run, each convolution is the single consumer of the one
+/// before it.
 class ChainFinder {
 public:
     ChainFinder(const LoweredNetwork &network, const std::vector<Shape> &shapes, const ChainOptions &options,
@@ -93,7 +94,7 @@ public:
         for (std::size_t i = 0; i < tasks_.size(); ++i)
             if (std::holds_alternative<ops::Convolution>(network.operations[i].operation)) {
                 tasks_[i] = convolution_task(network.operations[i], shapes);
-                // The model asks only whether there is one.
+                // The model only tests whether there is a residual.
                 if (network.operations[i].residual) tasks_[i]->epilogue.residual = &any_residual_;
             }
         find_readers();
@@ -109,7 +110,7 @@ public:
         return std::move(chains_);
     }
 
-    /// Of operations that are neighbours in a run, as a chain cut like this or, of one, alone.
+    /// Return the choice for adjacent operations of a run: a chain with this cut, or one operation alone.
     std::optional<ChainChoice> choice_of(const Chain &chosen) const {
         std::vector<std::size_t> run = run_through(chosen.operations.front());
         if (run.size() < 2) return std::nullopt;
@@ -121,7 +122,7 @@ public:
     }
 
 private:
-    /// All operations of which each is the single consumer of the one before it, this one among them.
+    /// Return the longest run through an operation: each is the single consumer of the one before it.
     std::vector<std::size_t> run_through(std::size_t operation) const {
         const auto before = [&](std::size_t reader) -> std::optional<std::size_t> {
             for (std::size_t i = 0; i < reader_.size(); ++i)
@@ -147,7 +148,7 @@ private:
                reads_in_place(task.vertical, task.destination.height, task.source.height) &&
                reads_in_place(task.horizontal, task.destination.width, task.source.width);
     }
-    /// Then what lies between stages is such numbers.
+    /// If true, the tensors between stages are bfloat16.
     bool is_bfloat16() const { return network_.precision == engine::Precision::bfloat16; }
     bool may_follow(std::size_t i) const {
         return may_begin(i) && (tasks_[i]->packed->is_depthwise() ||
@@ -174,7 +175,7 @@ private:
         }
     }
 
-    /// The best steps for a run of operations up to each of them: the last step begins at `begin`.
+    /// The best steps for the first operations of a run. The last step begins with operation `begin`.
     struct Prefix {
         double time;
         std::size_t begin;
@@ -206,8 +207,8 @@ private:
         return candidate;
     }
 
-    /// What the operations [begin, end) of a run became; a single one might have been part of a chain with
-    /// its neighbours.
+    /// Return the choice for the operations [begin, end) of a run. A single one is compared with chains of it
+    /// and its neighbours.
     ChainChoice make_choice(std::span<const std::size_t> run, std::span<const ConvolutionTask> stages,
                             std::size_t begin, std::size_t end, const ChainCut &cut) const {
         const std::size_t length = end - begin;
@@ -241,7 +242,7 @@ private:
         for (std::size_t length = 2; length <= std::min(most, end); ++length) {
             const std::size_t begin = end - length;
             const auto own = stages.subspan(begin, length);
-            if (setting_.forced) { // as few chains as there can be
+            if (setting_.forced) { // forced chains: as few as possible
                 if (prefixes[begin].time < best.time || length > end - best.begin)
                     best = {prefixes[begin].time, begin, setting_.forced->cut};
                 continue;
@@ -253,7 +254,7 @@ private:
         return best;
     }
 
-    /// A dense convolution whose result nothing but the pooling of operation i reads.
+    /// Return the dense convolution whose single consumer is the pooling of operation i.
     std::optional<std::size_t> pooled_convolution(std::size_t i) const {
         const FusedOperation &pooling = network_.operations[i];
         if (!std::holds_alternative<ops::Pooling>(pooling.operation)) return std::nullopt;
@@ -264,15 +265,15 @@ private:
         const FusedOperation &operation = network_.operations[convolution];
         if (!is_dense_product(packed) || operation.residual || operation.broadcast || operation.gate)
             return std::nullopt;
-        // Images together have longer rows of pixels at their borders, and what L2 holds may
-        // lie anywhere, unless several threads hand it on to each other.
+        // With several images, the bands at borders are less efficient. Also the result may be in L2 anyway,
+        // unless several threads exchange it.
         const View &result = tasks_[convolution]->destination;
         const std::int64_t bytes = result.height * result.width * result.channels * 4;
         const bool gains = result.batch == 1 && (machine_.threads > 1 || bytes > machine_.l2_bytes);
         return gains || setting_.forced ? std::optional(convolution) : std::nullopt;
     }
 
-    /// Poolings whose windows share no rows take over what convolutions outside of chains compute.
+    /// Let poolings whose windows share no rows compute the convolution before them, if it is not in a chain.
     void pool_results() {
         if (is_bfloat16()) return; // the convolution's result would have to be rounded first
         std::vector<bool> in_chain(tasks_.size(), false);
@@ -303,9 +304,9 @@ private:
     const MachineModel machine_;
     const FusionSetting &setting_;
     std::vector<std::optional<ConvolutionTask>> tasks_;
-    std::vector<std::optional<std::size_t>> reader_; ///< the only one, if it may follow in a chain
-    std::vector<int> uses_;                          ///< of each value
-    std::vector<std::size_t> producer_;              ///< of each value; none: the number of operations
+    std::vector<std::optional<std::size_t>> reader_; ///< the single consumer, if a chain may include it
+    std::vector<int> uses_;                          ///< for each value
+    std::vector<std::size_t> producer_;              ///< for each value; if none, the number of operations
     std::vector<Chain> chains_;
 };
 

@@ -1,6 +1,7 @@
 #pragma once
 
-// Which convolutions of a network run as one chain (cpu/kernels/tasks/convolution.h), and how it is cut.
+// Chooses the convolutions of a network that run as one chain (cpu/kernels/tasks/convolution.h), and the
+// sizes of their bands and panels.
 
 #include <optional>
 #include <span>
@@ -11,7 +12,7 @@
 
 namespace mpscnn::cpu {
 
-/// Operations of a network that one ChainTask computes, or a convolution and the pooling of its result.
+/// The operations that one ChainTask computes, or a convolution and the pooling of its result.
 struct Chain {
     std::vector<std::size_t> operations; ///< indices, in order
     ChainCut cut;
@@ -19,37 +20,38 @@ struct Chain {
 
 struct ChainOptions {
     int threads = 1;
-    bool enabled = true; ///< false: every operation alone, so that all results can be looked at
+    bool enabled = true; ///< false: each operation runs alone, so that all results can be inspected
 
     friend bool operator==(const ChainOptions &, const ChainOptions &) = default;
 };
 
-/// The machine as the kernels of a network's precision see it.
+/// Return the machine for kernels of the network's precision.
 MachineModel machine_model(const LoweredNetwork &network, int threads);
 
-/// A candidate for computing some operations, and how long the cost model expects it to take.
+/// A way to compute some operations, and the time that the cost model predicts for it.
 struct ChainCandidate {
     std::vector<std::size_t> operations;
-    bool together = false; ///< as one chain
+    bool together = false; ///< true: as one chain
     ChainCut cut;
     double microseconds = 0;
 };
 
-/// One step of convolutions that was chosen, with the other candidates.
+/// A step of convolutions that was chosen, and the other candidates.
 struct ChainChoice {
     ChainCandidate candidate;
-    std::vector<ChainCandidate> others; ///< for the same operations, or for more of them
+    std::vector<ChainCandidate> others; ///< for the same operations, or for these and more
 };
 
-/// The chains that the cost model expects to take less time than their operations alone. `shapes` are those
-/// of all values. The environment variable MPSCNN_FUSION overrides the model: "none", "auto", or
-/// "rows=4,channels=64,stages=3" for chains of at most this many stages wherever there can be any, in bands
-/// and panels of this size (0: all rows or channels). Throws ParameterError for anything else.
+/// Return the chains that the cost model predicts to be faster than their operations alone. `shapes` has the
+/// shape of each value. The environment variable MPSCNN_FUSION overrides the model. Its values are "none",
+/// "auto", or, for example, "rows=4,channels=64,stages=3". The last forces chains of at most this many stages
+/// wherever possible, with bands and panels of this size (0: all rows or channels). Throws ParameterError for
+/// anything else.
 std::vector<Chain> find_chains(const LoweredNetwork &network, const std::vector<Shape> &shapes,
                                const ChainOptions &options);
 
-/// What the cost model thinks of steps that were chosen, each the operations of a chain or a single one; of
-/// those that could not be part of a chain nothing.
+/// Return the cost model's predictions for steps that were chosen: a chain, or one operation. Empty for
+/// operations that cannot be part of a chain.
 std::vector<std::optional<ChainChoice>> compare_choices(const LoweredNetwork &network,
                                                         const std::vector<Shape> &shapes,
                                                         const ChainOptions &options,

@@ -11,30 +11,30 @@ namespace mpscnn::cpu {
 
 namespace {
 
-// Measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs in a cycle, in microseconds and bytes for a
-// microsecond; the last-level cache's rate and that between threads are those of a server with a mesh
-// (Emerald Rapids), where they matter most. A Zen 3 loses nothing by them.
+// Measured on a Zen 5 at 4.4 GHz with two 512-bit FMAs per cycle, in microseconds and bytes per microsecond.
+// The rates of the last-level cache and between threads are those of a server with a mesh (Emerald Rapids),
+// where they matter most. They cause no loss on a Zen 3.
 constexpr double cycles = 4400, fmas = 2;
 constexpr double last_level_rate = 40'000, l2_rate = 150'000, memory_rate = 38'000;
-/// What a thread gets from another one's cache, or takes from there to write.
+/// The rate at which a thread reads, or takes over, data in another thread's cache.
 constexpr double exchange_rate = 10'000;
 constexpr double step = 0.4, band_stage = 0.15, panel_pair = 0.13, kept_byte = 1e-5;
-/// Until threads have met: they report one after the other.
+/// Return the time of a barrier: threads report one after another.
 double barrier(int threads) { return threads > 1 ? 0.2 + 0.05 * threads : 0; }
-/// Of the time of an item, how long threads wait for the last one: the more of them, the likelier one is
-/// late.
+/// Return the share of an item's time that threads wait for the last one. With more threads, it is more
+/// likely that one is late.
 double late_share(int threads) { return std::clamp(0.025 * (threads - 2), 0.0, 0.2); }
-/// Of what L2 may hold: tensors on their way through it take the rest of the room.
+/// The share of L2 that data between stages may use; tensors that stream through take the rest.
 constexpr double kept_share = 2.0 / 3;
-/// Of the time, if the cache lost all that lies between stages: what is not hidden by arithmetic.
+/// The share of time lost if the cache kept none of the data between stages, where arithmetic does not hide
+/// it.
 constexpr double lost_share = 0.02;
-/// How much more than the cache holds may lie between stages, which then partly comes from the last-level
-/// cache.
+/// The factor by which data between stages may exceed the cache. The excess comes from the last-level cache.
 constexpr double overfull = 2;
-/// Inputs of a window that starting and storing a tile take as long as.
+/// The number of inputs of a window that take as long as starting and storing a tile.
 constexpr double tile_inputs = 4;
-/// Of the FMA peak: a product with few outputs waits for its inputs, a depthwise convolution loads
-/// more than it multiplies, transformed tiles are stored in between, and plain steps are not FMAs.
+/// Shares of the FMA peak. A product with few outputs waits for its inputs. A depthwise convolution loads
+/// more than it multiplies. Winograd stores transformed tiles. Plain steps do not use FMAs.
 constexpr double single_vector = 0.85, depthwise_step = 0.68, depthwise_stride = 0.42, depthwise_any = 0.3,
                  winograd = 0.75, plain_operations = 0.25;
 
@@ -47,10 +47,11 @@ template <class AnyView> double bytes_of(const MachineModel &machine, const AnyV
     return static_cast<double>(view.batch * view.height) * row_bytes(machine, view);
 }
 
-/// Values that convolution_winograd.h multiplies for a tile of outputs, or weights for a kernel.
+/// The number of values that convolution_winograd.h multiplies for a tile of outputs, and of weights for a
+/// kernel.
 constexpr double winograd_points = 36;
 
-/// Time of the arithmetic for `rows` rows of the result, everything at hand.
+/// Return the time of the arithmetic for `rows` rows of the result if all data is in L1.
 double arithmetic(const MachineModel &machine, const ConvolutionTask &task, double rows) {
     const PackedConvolution &packed = *task.packed;
     const double taps = static_cast<double>(packed.kernel_height * packed.kernel_width);
@@ -76,26 +77,26 @@ double arithmetic(const MachineModel &machine, const ConvolutionTask &task, doub
     return 2 * depth * outputs / (machine.operations * part);
 }
 
-/// Arithmetic goes on while memory is waited for, but not all of it.
+/// Combine two times: arithmetic overlaps with transfers, but not completely.
 double together(double arithmetic_time, double transfer_time) {
     return std::hypot(arithmetic_time, transfer_time);
 }
 
-/// Time for what no L2 has to come and go, all threads together.
+/// Return the time to transfer data that does not fit L2, by all threads together.
 double last_level_transfer(const MachineModel &machine, double bytes) {
     if (bytes <= static_cast<double>(machine.last_level_bytes))
         return bytes / (machine.last_level_rate * machine.threads);
     return bytes / machine.memory_rate;
 }
 
-/// Time for the tensors of a step to come and go, all threads together.
+/// Return the time to transfer the tensors of a step, by all threads together.
 double transfer(const MachineModel &machine, double bytes) {
     if (bytes <= static_cast<double>(machine.l2_bytes)) return bytes / (machine.l2_rate * machine.threads);
     return last_level_transfer(machine, bytes);
 }
 
-/// Time for threads that each compute some channels of a result to get all of its source, of which the others
-/// have most, and for those that read the result next, pixel by pixel, to get theirs.
+/// Return the time to exchange data between threads that each compute some channels of a result. They read
+/// the whole source, which other threads have computed. The next step reads the result pixel by pixel.
 double exchange(const MachineModel &machine, const ConstView &source, const View &result) {
     const double others = static_cast<double>(machine.threads - 1) / machine.threads;
     const double bytes = bytes_of(machine, source) + 2 * bytes_of(machine, result) / machine.threads;
@@ -112,30 +113,31 @@ double weight_bytes(const ConvolutionTask &task) {
     return taps * static_cast<double>(inputs * packed.outputs) * bytes;
 }
 
-/// Time for weights to come from memory: those of other layers have displaced them.
+/// Return the time to read weights from memory, because other layers have displaced them in the caches.
 double fetched_weights(const MachineModel &machine, const ConvolutionTask &task) {
     return weight_bytes(task) / machine.memory_rate;
 }
 
-/// Time for each thread to get those weights too that it would not need if it computed some channels only.
+/// Return the time for each thread to read weights that it would not need if it computed only some channels.
 double weights_of_others(const MachineModel &machine, const ConvolutionTask &task) {
     const double others = static_cast<double>(machine.threads - 1) / machine.threads;
     return others * weight_bytes(task) / (exchange_rate * static_cast<double>(weights_at_once(*task.packed)));
 }
 
-/// Whether threads take parts of the result's pixels.
+/// True if threads divide the result's pixels among them.
 bool shares_pixels(const ConvolutionTask &task) {
     const View &to = task.destination;
     return task.packed->is_depthwise() || cuts_pixels(*task.packed, to.batch * to.height * to.width);
 }
 
-/// What a large result costs beyond this step: its pages at the first run, other programs' caches in all.
+/// Return the cost of a large result outside this step: page faults in the first run, and pressure on the
+/// caches.
 double kept(const MachineModel &machine, const View &result) {
     const double bytes = bytes_of(machine, result);
     return bytes > static_cast<double>(machine.l2_bytes) ? bytes * kept_byte : 0;
 }
 
-/// Panels of a matrix product before a depthwise convolution.
+/// Return the number of panels of a matrix product before a depthwise convolution.
 std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &product, const ChainCut &cut,
                        bool are_items) {
     if (cut.panel_channels == 0) return 1;
@@ -144,7 +146,7 @@ std::int64_t panels_of(const MachineModel &machine, const ConvolutionTask &produ
                      : panels;
 }
 
-/// How much longer than all threads on the average the one with the most items, or rows of them, takes.
+/// Return the time of the thread with the most items, or rows of items, divided by the average time.
 double imbalance(const ChainBands &bands, std::int64_t height, std::int64_t items, std::int64_t threads) {
     const double of_items = static_cast<double>(round_up(items, threads)) / static_cast<double>(items);
     if (bands.count == 1) return of_items;
@@ -196,8 +198,8 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
     const std::int64_t items = batch * bands * (by_panels ? panels_of(machine, stages[0], cut, true) : 1);
     const double balance = imbalance(cut_bands, result.height, items, threads);
 
-    // Backwards: how many rows of each stage a band needs at once, and how many are computed twice where a
-    // thread begins.
+    // Go backwards: compute the rows of each stage that a band needs, and the rows that are computed twice
+    // where a thread begins.
     std::int64_t rows = std::min(cut_bands.max_rows(), result.height);
     double again = 0, scratch = 0, between = 0, time = 0;
     for (std::size_t s = stages.size(); s-- > 0;) {
@@ -220,7 +222,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         const double bytes =
             static_cast<double>(rows) * row_bytes(machine, before.destination) / (bands == 1 ? panels : 1);
         scratch += bytes;
-        // What a depthwise stage finds in L1 it need not wait for.
+        // A depthwise stage does not wait for data in L1.
         const double moved = 2 * bytes_of(machine, before.destination);
         if (panels == 1) time += moved / l2_rate / 2;
         between += moved;
@@ -230,7 +232,7 @@ double predicted_chain(const MachineModel &machine, std::span<const ConvolutionT
         if (stage.epilogue.residual) bytes += bytes_of(machine, stage.destination);
     const double full = scratch / static_cast<double>(machine.l2_bytes);
     if (full > overfull) return std::numeric_limits<double>::infinity();
-    const double lost = std::max(0.0, 1 - kept_share / full); // of what lies between stages
+    const double lost = std::max(0.0, 1 - kept_share / full); // the share of data between stages that is lost
     time *= 1 + lost_share * lost;
     double fetched = lost * between / (machine.last_level_rate * static_cast<double>(threads));
     for (const ConvolutionTask &stage : stages) fetched += fetched_weights(machine, stage);
@@ -252,7 +254,7 @@ double predicted_plain(const MachineModel &machine, double bytes, double operati
 std::vector<ChainPrediction> best_chains(const MachineModel &machine,
                                          std::span<const ConvolutionTask> stages) {
     std::int64_t unit = 1; // strips of depthwise convolutions are two rows high
-    bool pairs = false;    // of a matrix product and a depthwise convolution
+    bool pairs = false;    // a matrix product with a depthwise convolution after it
     for (std::size_t s = 0; s < stages.size(); ++s) {
         if (!stages[s].packed->is_depthwise()) continue;
         unit = 2 * stages[s].vertical.dilation;

@@ -15,12 +15,12 @@ namespace mpscnn::cpu {
 /// The steps of a network for fixed input shapes. Immutable; any executor may run it.
 class CpuPlan : public engine::Plan {
 public:
-    /// Throws ShapeError when the tables of its kernels take more than packed weights and arena leave of
+    /// Throws ShapeError if the tables of its kernels need more memory than packed weights and arena leave of
     /// `max_memory`.
     CpuPlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes,
             const ChainOptions &options, std::uint64_t max_memory);
 
-    /// The plan for the same shapes and other options, made at first use.
+    /// Return the plan for the same shapes with other options; it is made at first use.
     const CpuPlan &variant(const ChainOptions &options) const;
 
     std::size_t arena_bytes() const override { return arena_bytes_; }
@@ -32,20 +32,20 @@ public:
     const std::vector<Shape> &input_shapes() const { return input_shapes_; }
     const std::vector<Shape> &output_shapes() const { return output_shapes_; }
 
-    /// No other plan of this process has it.
+    /// Return a number that no other plan of this process has.
     std::uint64_t number() const { return number_; }
-    /// Throws ShapeError unless tensors have the plan's shapes and types that the engine reads and writes.
+    /// Throws ShapeError unless tensors have the plan's shapes and element types that the engine supports.
     void require_shapes(std::span<const engine::TensorView> inputs,
                         std::span<const engine::TensorView> outputs) const;
     std::int64_t batch() const { return input_shapes_[0][0]; }
-    /// Of a run: what its steps are prepared for.
+    /// Return the number of threads for which the steps are prepared.
     int threads() const { return options_.threads; }
-    /// Whether the images of a batch may be computed in parts.
+    /// True if the images of a batch may be computed in separate groups.
     bool images_are_independent() const { return images_are_independent_; }
-    /// Floating-point operations of a run.
+    /// Return the number of floating-point operations of a run.
     std::int64_t operations() const { return operations_; }
-    /// The plan for this many of the batch's images. Made when it is first asked for, by any thread; lives as
-    /// long as this plan.
+    /// Return the plan for this many images of the batch. It is made at first use, by any thread, and lives
+    /// as long as this plan.
     const CpuPlan &for_images(std::int64_t images) const;
 
 private:
@@ -54,10 +54,10 @@ private:
     void look_at_operations(const std::vector<Shape> &shapes);
 
     std::uint64_t number_;
-    std::shared_ptr<const LoweredNetwork> network_; ///< the steps point into its packed weights
+    std::shared_ptr<const LoweredNetwork> network_; ///< owns the packed weights to which the steps point
     std::vector<Shape> input_shapes_, output_shapes_;
     Placement placement_;
-    PlanMemory prepared_; ///< of the steps
+    PlanMemory prepared_; ///< memory of the steps' prepared data
     std::vector<Step> steps_;
     std::size_t arena_bytes_ = 0;
     bool images_are_independent_ = true;

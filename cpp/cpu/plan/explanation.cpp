@@ -1,5 +1,5 @@
-// CpuPlan::explain: what became of each layer, what the cost model thinks of the other candidates, and where
-// tensors lie.
+// CpuPlan::explain describes the steps of each layer, the cost model's predictions for the other candidates,
+// and the places of tensors.
 
 #include <algorithm>
 #include <cmath>
@@ -25,8 +25,8 @@ std::string candidate_text(const ChainCandidate &candidate) {
     return text.empty() ? "all rows at once" : text;
 }
 
-/// Two digits after the point are more than the model knows. Nothing for a chain that was forced though it
-/// does not fit, and for kernels that the model does not know: what these take it does not say.
+/// Return a time with two decimals; the model is not more precise. Null for a forced chain that does not fit
+/// and for kernels that the model does not cover.
 Json time_json(std::optional<double> microseconds) {
     if (!microseconds || !std::isfinite(*microseconds)) return Json();
     return Json(std::round(*microseconds * 100) / 100);
@@ -52,7 +52,7 @@ Json candidate_json(const LoweredNetwork &network, const ChainCandidate &candida
     return json;
 }
 
-/// Of a chain: what its layers alone would take, and what they would leave in memory for each other.
+/// Explain a chain: the time of its layers alone, and the bytes that they would exchange through memory.
 std::string chain_reason(const Step &step, const ChainChoice &choice, const MachineModel &machine) {
     double bytes = 0;
     for (std::size_t i = 0; i + 1 < step.stages.size(); ++i) {
@@ -67,7 +67,8 @@ std::string chain_reason(const Step &step, const ChainChoice &choice, const Mach
                    number_text(static_cast<double>(machine.l2_bytes) / 1e6), " MB counted on of L2"});
 }
 
-/// Of a convolution alone, whose other candidates come in pairs: as a chain with a neighbour, and both alone.
+/// Explain a convolution that runs alone. Its other candidates come in pairs: a chain with a neighbour, and
+/// both alone.
 std::string alone_reason(const LoweredNetwork &network, const ChainChoice &choice) {
     if (choice.others.size() < 2) return "no chain with its neighbours fits L2";
     const ChainCandidate &chain = choice.others[0], &alone = choice.others[1];
@@ -93,7 +94,7 @@ const char *reason_without_chains(const Step &step) {
     return "there is no chain that it might be part of";
 }
 
-/// The choices that steps are, nothing for those of which the model had none.
+/// Return the cost model's choice for each step; empty for steps without one.
 std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network,
                                                    const std::vector<Shape> &shapes,
                                                    const ChainOptions &options, std::span<const Step> steps) {
@@ -114,7 +115,7 @@ std::vector<std::optional<ChainChoice>> choices_of(const LoweredNetwork &network
     return choices;
 }
 
-/// FLOPs by the definition of what makes each value.
+/// Return the FLOPs of each value, by the definition of its operation.
 std::vector<std::int64_t> flops_by_value(const engine::Graph &graph, const std::vector<Shape> &input_shapes,
                                          std::size_t values) {
     std::vector<std::int64_t> flops(values);
@@ -132,7 +133,7 @@ std::int64_t flops_of(const Step &step, const LoweredNetwork &network,
     return flops;
 }
 
-/// Where each tensor lies, and how.
+/// Lists the place and layout of each tensor.
 class TensorList {
 public:
     TensorList(const LoweredNetwork &network, const std::vector<Shape> &shapes, const Placement &placement,
@@ -146,7 +147,7 @@ public:
         find_owners();
     }
 
-    /// Without those that kernels of several layers have in registers only.
+    /// Tensors that fused kernels only have in registers are not listed.
     Json json() const {
         Json tensors = Json::array();
         for (std::size_t value = 0; value < shapes_.size(); ++value)
@@ -156,7 +157,7 @@ public:
     }
 
 private:
-    /// Of a tensor of which a chain keeps a part in scratch memory; 0: not known beforehand, or all channels.
+    /// The part of a tensor that a chain keeps in scratch memory. 0: not known beforehand, or all channels.
     struct KeptPart {
         std::int64_t rows = 0, panel_channels = 0;
     };
@@ -216,7 +217,7 @@ private:
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     const Placement &placement_;
-    /// Of each storage the tensor that it was made for: the first that covers it, as it is.
+    /// For each storage the tensor that it was made for, which is the first one that covers all of it.
     std::vector<engine::ValueId> owners_;
     std::vector<std::optional<KeptPart>> kept_; ///< by value
 };

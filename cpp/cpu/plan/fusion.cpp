@@ -12,7 +12,7 @@ using engine::ValueId;
 
 namespace {
 
-/// How often each value is read, being an output of the graph included.
+/// Return the number of times that each value is read; an output of the graph counts as one.
 std::vector<int> count_uses(const Graph &graph) {
     std::vector<int> uses(static_cast<std::size_t>(graph.values()), 0);
     for (const Node &node : graph.nodes())
@@ -33,7 +33,8 @@ bool is_elementwise(const Node &node) {
                       node.operation);
 }
 
-/// Zeros around the image, which a convolution's window reads anyway. What is cropped it would read too.
+/// True for zeros around the image, which the window of a convolution reads anyway. Cropping does not count,
+/// since the window would read the cropped pixels.
 bool is_zero_border(const Node &node) {
     const auto *padding = std::get_if<ops::Padding>(&node.operation);
     return padding && padding->mode == ops::PaddingMode::constant_ && padding->values.empty() &&
@@ -41,8 +42,8 @@ bool is_zero_border(const Node &node) {
            padding->bottom >= 0 && padding->left >= 0 && padding->right >= 0;
 }
 
-/// Whether it multiplies each pixel's channels and nothing else, enough of them for its kernel to add to
-/// given sums.
+/// True if the convolution only multiplies each pixel's channels, and has enough of them that its kernel can
+/// continue given sums.
 bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weights) {
     constexpr std::int64_t min_outputs = 16;
     const ops::Window &window = convolution.window;
@@ -51,7 +52,7 @@ bool is_plain_pointwise(const ops::Convolution &convolution, const Shape &weight
            window.pad_left == 0 && window.pad_right == 0;
 }
 
-/// Whether its derivative is 1 between two limits and 0 elsewhere.
+/// True if the derivative is 1 between two limits and 0 elsewhere.
 bool passes_between(const ops::Neuron &neuron) {
     const bool is_relu = neuron.kind == NeuronKind::relu || neuron.kind == NeuronKind::relun;
     return neuron.kind == NeuronKind::clamp || (is_relu && neuron.a == 0.0f);
@@ -101,12 +102,12 @@ public:
     }
 
 private:
-    /// The node whose result nothing but one reader needs.
+    /// Return the node that computes the value, if the value has a single consumer.
     std::optional<std::size_t> sole_producer(ValueId value) const {
         if (graph_.is_input(value) || uses_[static_cast<std::size_t>(value)] != 1) return std::nullopt;
         return static_cast<std::size_t>(value) - graph_.inputs().size();
     }
-    /// Likewise if it is such an operation, without activation.
+    /// Return it if it is such an operation without activation.
     template <class Op> std::optional<std::size_t> sole(ValueId value) const {
         const auto found = sole_producer(value);
         if (!found || graph_.nodes()[*found].activation) return std::nullopt;
@@ -120,7 +121,8 @@ private:
         fusions_[i].border = border;
     }
 
-    /// The first operand of a concatenation: the products with it come first in every sum, and are the same.
+    /// The broadcast input must be the first operand of a concatenation. Then its products come first in
+    /// every sum and are equal for all pixels.
     void find_broadcast(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
         if (!node.variables.empty()) return;
@@ -139,8 +141,7 @@ private:
         fusions_[i].broadcast = broadcast;
     }
 
-    /// Squeeze and excitation: each channel is multiplied by a number of its own while the convolution reads
-    /// it.
+    /// Squeeze and excitation: the convolution multiplies each channel by a number while it reads it.
     void find_gate(std::size_t i, const ops::Convolution &convolution) {
         const Node &node = graph_.nodes()[i];
         if (!node.variables.empty()) return;
@@ -153,7 +154,7 @@ private:
 
     void find_product(std::size_t i) {
         const Node &node = graph_.nodes()[i];
-        // The operand computed last: by then the other one exists.
+        // Take the operand that is computed last, because then the other one exists already.
         const auto last = sole_producer(std::max(node.inputs[0], node.inputs[1]));
         if (!last || !multiplies_weights(graph_.nodes()[*last]) || fusions_[*last].broadcast) return;
         if (!takes_residual_(*last, std::min(node.inputs[0], node.inputs[1]))) return;
@@ -161,7 +162,7 @@ private:
         fusions_[*last].addition = i;
     }
 
-    /// Second operands that are weights. Constants that nothing else reads are not computed.
+    /// Find second operands that are weights. Constants without other consumers are not computed.
     void find_constants() {
         std::vector<int> uses = uses_;
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
@@ -175,7 +176,8 @@ private:
         }
     }
 
-    /// Gradients of activations that nothing but the gradients of the normalizations before them read.
+    /// Find gradients of activations whose only consumers are the gradients of the normalization before the
+    /// activation.
     void find_masks() {
         std::map<ValueId, std::vector<std::size_t>> readers;
         for (std::size_t i = 0; i < fusions_.size(); ++i)
@@ -195,13 +197,13 @@ private:
         }
     }
 
-    /// Whether `node` is a batch normalization that reads its statistics, as in training, and not weights.
+    /// True if `node` is a batch normalization whose statistics are tensors, as in training, and not weights.
     static bool normalizes_by_tensors(const Node &node) {
         return std::holds_alternative<ops::BatchNormalization>(node.operation) && node.weights.empty() &&
                node.inputs.size() == 2;
     }
 
-    /// Whether `node` makes of `gradient` a gradient of the batch normalization that made `result`.
+    /// True if `node` computes from `gradient` a gradient of the batch normalization that computed `result`.
     bool is_gradient_of_normalization(const Node &node, ValueId gradient, ValueId result) const {
         if (!std::holds_alternative<ops::BatchNormalizationSums>(node.operation) &&
             !std::holds_alternative<ops::BatchNormalizationGradient>(node.operation))
@@ -214,8 +216,9 @@ private:
                forward.inputs[1] == node.inputs[2];
     }
 
-    /// What the convolutions of weight gradients read, if it is a batch normalization's result: the gradients
-    /// of that need what it reads anyway, so that the result need not be kept for the backward pass.
+    /// Find weight gradients of convolutions whose input is a batch normalization's result. They recompute
+    /// it. The normalization's own gradients need its source anyway, so the result need not be kept for the
+    /// backward pass.
     void find_normalizations() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
             const Node &node = graph_.nodes()[i];
@@ -235,7 +238,7 @@ private:
         }
     }
 
-    /// Two groups that a shuffle interleaves need not be side by side.
+    /// If a shuffle interleaves two groups, these need not be concatenated first.
     void find_joined_halves() {
         for (std::size_t i = 0; i < fusions_.size(); ++i) {
             const auto *shuffle = std::get_if<ops::ChannelShuffle>(&graph_.nodes()[i].operation);

@@ -25,7 +25,7 @@ FixedPoint factor_between(const Quantization &source, const Quantization &result
     return fixed_point(static_cast<double>(source.scale) / static_cast<double>(result.scale));
 }
 
-/// Divided by the count with as many more bits as there is place for.
+/// The sum is divided by the count with as many additional bits as fit.
 FixedPoint factor_of_mean(const Quantization &source, const Quantization &result, std::int64_t count) {
     const FixedPoint whole = factor_between(source, result);
     int bits = 0;
@@ -37,13 +37,13 @@ FixedPoint factor_of_mean(const Quantization &source, const Quantization &result
 
 namespace {
 
-// ---- By float32 numbers ----
+// ---- In float32 ----
 
 // TensorFlow Lite's kernels compute these in float32, step by step. Only the exponential and the error
 // function are computed in float64 and rounded.
 
 float sigmoid(double x) {
-    constexpr double largest = 88.0; // whose exponential is a float32 number
+    constexpr double largest = 88.0; // the largest x whose exponential is a float32 number
     return 1.0f / (1.0f + static_cast<float>(std::exp(std::min(-x, largest))));
 }
 
@@ -52,7 +52,7 @@ float gelu(float x) {
     return 0.5f * x * static_cast<float>(std::erfc(static_cast<double>(argument)));
 }
 
-/// Computed in float64, so that all C libraries give the same once it is rounded.
+/// Computed in float64, so that all C libraries give the same result after rounding.
 double value_of(const Neuron &neuron, double x) {
     const auto limited_to_1 = [](double value) { return std::clamp(value, 0.0, 1.0); };
     const auto a = static_cast<double>(neuron.a), b = static_cast<double>(neuron.b);
@@ -67,7 +67,7 @@ double value_of(const Neuron &neuron, double x) {
         return x / (1.0 + std::exp(-b * x));
     case NeuronKind::tanh:
         return a * std::tanh(b * x);
-    case NeuronKind::softplus: // ln(1 + e^y) without an overflow
+    case NeuronKind::softplus: // ln(1 + e^y), without overflow
         return a * (std::max(b * x, 0.0) + std::log1p(std::exp(-std::fabs(b * x))));
     case NeuronKind::softsign:
         return x / (1.0 + std::fabs(x));
@@ -95,8 +95,7 @@ std::uint8_t through_numbers(const Neuron &neuron, const Quantization &source, c
     return static_cast<std::uint8_t>(std::clamp(moved, 0.0, 255.0));
 }
 
-/// In float32, each step rounded: TensorFlow Lite's kernel of uint8, which refuses to join int8 of other
-/// scales.
+/// In float32, each step rounded, like TensorFlow Lite's kernel for uint8. For int8 it requires equal scales.
 std::uint8_t joined(const Quantization &operand, const Quantization &result, int byte) {
     const float scale = operand.scale * (1.0f / result.scale);
     const float zero = -static_cast<float>(operand.zero_point) * scale;
@@ -105,7 +104,7 @@ std::uint8_t joined(const Quantization &operand, const Quantization &result, int
         std::clamp(static_cast<double>(moved) + stored(result, result.zero_point), 0.0, 255.0));
 }
 
-// ---- By fixed-point arithmetic ----
+// ---- In fixed-point arithmetic ----
 
 std::uint8_t leaky(const Neuron &neuron, const Quantization &source, const Quantization &result, int byte) {
     const std::int32_t x = byte - stored(source, source.zero_point);
@@ -115,7 +114,7 @@ std::uint8_t leaky(const Neuron &neuron, const Quantization &source, const Quant
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
 }
 
-/// The distance from the zero point, in the result's scale.
+/// The distance from the zero point, converted to the result's scale.
 std::uint8_t absolute(const Quantization &source, const Quantization &result, int byte) {
     const std::int32_t x = std::abs(byte - stored(source, source.zero_point));
     const FixedPoint fixed = fixed_point(static_cast<double>(source.scale / result.scale));
@@ -125,15 +124,15 @@ std::uint8_t absolute(const Quantization &source, const Quantization &result, in
 
 constexpr std::int32_t lowest_16 = -32768, highest_16 = 32767;
 
-/// a * b / 2^15 of 16-bit integers, to nearest, ties up in magnitude.
+/// Return a * b / 2^15 of 16-bit integers, rounded to nearest, ties away from zero.
 std::int32_t product_16(std::int32_t a, std::int32_t b) {
     if (a == lowest_16 && b == lowest_16) return highest_16;
     const std::int32_t product = a * b;
     return (product + (product >= 0 ? 1 << 14 : 1 - (1 << 14))) / (1 << 15);
 }
 
-/// x / 2^bits of 16-bit integers, to nearest, ties away from zero. For 16 bits and more the reference's mask
-/// overflows, and its result is 1 or -1.
+/// Return x / 2^bits of 16-bit integers, rounded to nearest, ties away from zero. For 16 bits and more the
+/// reference's mask overflows, and its result is 1 or -1.
 std::int32_t rounding_shift_16(std::int32_t x, std::int32_t bits) {
     return bits < 16 ? rounding_shift(x, bits) : (x < 0 ? -1 : 1);
 }
@@ -142,7 +141,7 @@ std::int32_t left_16(std::int32_t x, std::int32_t bits) {
     return limited(static_cast<std::int64_t>(x) * (std::int64_t{1} << bits), lowest_16, highest_16);
 }
 
-/// With a multiplier of 15 bits.
+/// Return a factor with a multiplier of 15 bits.
 FixedPoint fixed_point_16(float factor) {
     const FixedPoint fixed = fixed_point(static_cast<double>(factor));
     constexpr std::int32_t half = 1 << 15;
@@ -150,7 +149,7 @@ FixedPoint fixed_point_16(float factor) {
     return {ends ? highest_16 : (fixed.multiplier + half) >> 16, fixed.shift};
 }
 
-/// 1 / (1 + e^-x), of x with 4 bits before the point.
+/// 1 / (1 + e^-x), where x has 4 bits before the binary point.
 std::uint8_t sigmoid(const Quantization &source, int byte) {
     const FixedPoint scale = fixed_point(static_cast<double>(source.scale) * 134217728.0);
     const auto radius = static_cast<std::int32_t>(
@@ -166,7 +165,7 @@ std::uint8_t sigmoid(const Quantization &source, int byte) {
     return static_cast<std::uint8_t>(limited(rounding_shift(share, 23), 0, 255));
 }
 
-/// x * min(max(x + 3, 0), 6) / 6, of x with 7 more bits; the second factor is a fraction of 15 bits.
+/// x * min(max(x + 3, 0), 6) / 6, where x has 7 more bits; the second factor is a fraction of 15 bits.
 std::uint8_t hard_swish(const Quantization &source, const Quantization &result, int byte) {
     const float scale = (1.0f / 128.0f) * source.scale;
     const FixedPoint to_result = fixed_point_16(scale / result.scale),
@@ -182,7 +181,7 @@ std::uint8_t hard_swish(const Quantization &source, const Quantization &result, 
     return static_cast<std::uint8_t>(limited(moved + stored(result, result.zero_point), 0, 255));
 }
 
-/// Whether TensorFlow Lite has such a layer, which takes this way.
+/// True if TensorFlow Lite computes such a layer in fixed-point arithmetic.
 bool has_fixed_sigmoid(const Quantization &source, const Quantization &result) {
     return source.is_signed && result == Quantization{1.0f / 256.0f, -128, true};
 }

@@ -96,8 +96,8 @@ private:
         return append(fused.layers, std::move(task), source, builder_.placement().region(fused.result));
     }
 
-    /// An operand in integers: an input of the network, or another view of one, becomes such when it is first
-    /// read.
+    /// Return an operand as integers. An input of the network, or a view of one, is converted when it is
+    /// first read.
     Region integers(const FusedOperation &fused, std::size_t operand) {
         const ValueId value = fused.inputs[operand];
         const Region region = builder_.placement().region(value);
@@ -219,7 +219,7 @@ private:
         append(fused, task);
     }
 
-    /// Operands with the result's scale may have been computed where they are wanted.
+    /// Operands with the result's scale may be computed directly in the result.
     void add_layer(const FusedOperation &fused, const ops::Concatenation &) {
         for (const ConcatenationPart &part : parts_to_copy(fused, builder_.placement(), builder_.shapes())) {
             const auto operand = static_cast<std::size_t>(
@@ -253,7 +253,7 @@ private:
         append(fused, task);
     }
 
-    // ---- Elements in other places: the kernels that move floats move bytes ----
+    // ---- Moves of elements: kernels that move floats also move bytes ----
 
     void add_layer(const FusedOperation &fused, const ops::Transpose &move) { add_move(fused, move); }
     void add_layer(const FusedOperation &fused, const ops::ChannelShuffle &move) { add_move(fused, move); }
@@ -278,13 +278,13 @@ private:
         append(fused.layers, task, builder_.input(fused, 0), builder_.placement().region(fused.result));
     }
 
-    /// Reshapes are other views of the same memory; the table of unsupported features refuses what is left.
+    /// Reshapes are views of the same memory. The table of unsupported features refuses all other operations.
     template <class Op> void add_layer(const FusedOperation &, const Op &) {}
 
     StepBuilder &builder_;
     const LoweredNetwork &network_;
     std::map<ValueId, Region> quantized_;
-    std::map<int, Quantization> stored_; ///< by storage: concatenated parts and views have the same one
+    std::map<int, Quantization> stored_; ///< by storage: parts of a concatenation and views share one
 };
 
 IntegerSteps::IntegerSteps(StepBuilder &builder, const LoweredNetwork &network)

@@ -1,4 +1,4 @@
-// What layers of int8 networks compute with, as TensorFlow Lite's reference kernels prepare it.
+// Constants of the layers of int8 networks, computed as TensorFlow Lite's reference kernels do.
 
 #include "cpu/plan/integers.h"
 
@@ -22,7 +22,7 @@ using engine::ValueId;
 namespace {
 
 const Quantization &quantization_of(const Graph &graph, engine::ValueId value) {
-    return *graph.quantization(value); // which the table of unsupported features requires
+    return *graph.quantization(value); // the table of unsupported features requires one
 }
 
 AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
@@ -31,7 +31,7 @@ AlignedBuffer<std::int32_t> zeros(std::int64_t count) {
     return buffer;
 }
 
-/// Zero point and limits of the layer's result, which an activation ends.
+/// Set the zero point and limits of the layer's result; the limits include the activation's.
 void set_limits(Requantization &to, const Node &node, const Quantization &result) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     float low = -infinity, high = infinity;
@@ -54,7 +54,7 @@ void set_limits(Requantization &to, const Node &node, const Quantization &result
 
 std::string name_of_layer(const Node &node) { return concat({"layer ", quoted(node.name)}); }
 
-/// Shifts are below the 32 bits of what they move.
+/// Refuse factors whose shift is not below the 32 bits of the integers.
 void require_not_far(const Node &node, const FixedPoint &factor) {
     if (factor.shift > 30)
         fail(ErrorKind::parameter,
@@ -62,7 +62,7 @@ void require_not_far(const Node &node, const FixedPoint &factor) {
                                    "most 2^30 times its result's"});
 }
 
-/// Of a convolution or dense layer.
+/// Prepares a convolution or dense layer.
 class ProductLowering {
 public:
     ProductLowering(const Graph &graph, std::size_t index, const QuadKernels *quads, IntegerLayer &layer)
@@ -118,7 +118,8 @@ private:
         weights.outputs = shape[0] / weights.groups;
     }
 
-    /// What is read of biases and other numbers of outputs: whole panels of each group.
+    /// Return the number of biases and other per-output numbers that kernels read: whole panels of each
+    /// group.
     std::int64_t places() const {
         const IntegerWeights &weights = layer_.weights;
         constexpr std::int64_t panel = IntegerWeights::panel, twice = 2 * panel;
@@ -147,14 +148,14 @@ private:
         }
     }
 
-    /// A float32 number for convolutions of uint8.
+    /// For convolutions of uint8 the product is a float32 number.
     double product_of_scales(float scale) const {
         if (!source_.is_signed && std::holds_alternative<ops::Convolution>(node_.operation))
             return static_cast<double>(source_.scale * scale);
         return static_cast<double>(source_.scale) * static_cast<double>(scale);
     }
 
-    /// Whose scale is that of the products, whatever it is said to be.
+    /// The biases' scale is that of the products; the scale in the file is ignored.
     std::vector<std::int32_t> biases(std::int64_t outputs) const {
         std::vector<std::int32_t> integers(static_cast<std::size_t>(outputs), 0);
         const auto found = node_.weights.find("bias");
@@ -166,7 +167,8 @@ private:
         return integers;
     }
 
-    /// Calls visit(output, k, weight) for each weight, without zero point; k counts taps and inputs.
+    /// Call visit(output, k, weight) for each weight, after its zero point is subtracted; k counts taps and
+    /// inputs.
     template <class Visit> void each_weight(Visit visit) const {
         const IntegerWeights &weights = layer_.weights;
         const std::vector<float> &zero_points = tensor_->zero_points();
@@ -191,7 +193,7 @@ private:
         });
     }
 
-    /// Of depthwise ones no weight may be more than two 8-bit integers.
+    /// For depthwise layers, each weight must be the sum of two 8-bit integers.
     bool has_quads() const {
         const IntegerWeights &weights = layer_.weights;
         if (!quads_ || !weights.is_depthwise()) return quads_ && weights.groups == 1;
@@ -206,8 +208,8 @@ private:
         return quads;
     }
 
-    /// The sum of (x - zero) * w is that of x * w less zero times the sum of w, modulo 2^32. Of x kernels
-    /// multiply what is left of it.
+    /// The sum of (x - zero) * w is the sum of x * w minus zero times the sum of w, modulo 2^32. Kernels
+    /// subtract their `centre` from x, so only the rest of the zero point goes into the bias.
     void move_zero_point_to_bias() {
         const auto zero = static_cast<std::uint32_t>(stored(source_, source_.zero_point) - quads_->centre);
         each_weight([&](std::int64_t output, std::int64_t, int weight) {
@@ -303,7 +305,7 @@ private:
     const engine::WeightTensor *tensor_ = nullptr;
 };
 
-/// One factor for all places of a panel.
+/// Set one factor for all outputs of a panel.
 void set_factor(const FixedPoint &factor, const Node &node, IntegerLayer &layer) {
     require_not_far(node, factor);
     layer.multipliers = AlignedBuffer<std::int32_t>(IntegerWeights::panel);
@@ -314,7 +316,7 @@ void set_factor(const FixedPoint &factor, const Node &node, IntegerLayer &layer)
     layer.requantization.shifts = layer.shifts.data();
 }
 
-/// Both operands with 20 more bits, halved and brought to the larger scale.
+/// Both operands get 20 more bits, are halved and converted to the larger scale.
 void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &a = quantization_of(graph, node.inputs[0]),
@@ -335,7 +337,7 @@ void lower_sum(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     set_limits(layer.requantization, node, result);
 }
 
-/// A float32 number.
+/// The factor is a float32 number.
 void lower_product(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -371,7 +373,7 @@ void lower_softmax(const Graph &graph, std::size_t index, IntegerLayer &layer) {
                                               scale.multiplier));
 }
 
-/// What becomes of integers when they get the result's scale and zero point, within an activation's limits.
+/// Convert integers to the result's scale and zero point, within an activation's limits.
 void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &own = quantization_of(graph, node.inputs[0]),
@@ -388,7 +390,7 @@ void lower_limits(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     }
 }
 
-/// 256 results for each operand.
+/// A table of 256 results for each operand.
 void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -400,7 +402,7 @@ void lower_concatenation(const Graph &graph, std::size_t index, IntegerLayer &la
     }
 }
 
-/// The factor of a mean follows from the shape.
+/// The factor of a mean depends on the shape.
 void lower_reduction(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Node &node = graph.nodes()[index];
     const Quantization &result = quantization_of(graph, graph.result_of(index));
@@ -417,7 +419,7 @@ void lower_function(const Graph &graph, std::size_t index, IntegerLayer &layer) 
     std::copy(table.begin(), table.end(), layer.moved.data());
 }
 
-/// The nearest integers to the weight's numbers, ties away from zero.
+/// Round the weight's numbers to the nearest integers, ties away from zero.
 void lower_constant(const Graph &graph, std::size_t index, IntegerLayer &layer) {
     const Quantization &result = quantization_of(graph, graph.result_of(index));
     const std::vector<float> values = graph.nodes()[index].weights.at("value").values();
@@ -429,7 +431,7 @@ void lower_constant(const Graph &graph, std::size_t index, IntegerLayer &layer) 
     });
 }
 
-/// What moves integers, poolings and resizes do not change what they stand for.
+/// Operations that move integers, poolings and resizes must not change scale and zero point.
 void require_same(const Graph &graph, std::size_t index) {
     const Node &node = graph.nodes()[index];
     if (!(quantization_of(graph, node.inputs[0]) == quantization_of(graph, graph.result_of(index))))

@@ -1,7 +1,7 @@
 #pragma once
 
-// What networks in int8 precision need besides kernels: the numbers that their layers requantise by, and
-// steps that read and write integers.
+// The plan of networks in int8 precision: factors for the requantization of layers, and steps that read and
+// write integers.
 
 #include <cstddef>
 #include <cstdint>
@@ -14,7 +14,7 @@
 
 namespace mpscnn::cpu {
 
-/// What a layer computes integers with. Points into its own memory.
+/// The constants of a layer that computes integers. It contains pointers into its own memory.
 struct IntegerLayer {
     IntegerWeights weights; ///< convolutions and dense layers
     Requantization requantization;
@@ -22,12 +22,13 @@ struct IntegerLayer {
     AlignedBuffer<std::int16_t> values;
     AlignedBuffer<std::int8_t> quads, rest_quads;
     AlignedBuffer<std::int32_t> bias, multipliers, shifts, rest_first, rest_steps;
-    IntegerTerms terms[2]; ///< sums: of either operand
-    /// Sums: the terms of the first operand's integers and of the second one's. Softmax: the exponentials.
+    IntegerTerms terms[2]; ///< sums: one for each operand
+    /// For sums: the terms for each integer of the first operand and then of the second. For softmax: the
+    /// exponentials.
     AlignedBuffer<std::int32_t> table;
-    /// Of each operand of a layer that moves integers or is a function of them, 256 results.
+    /// For layers that move integers or are a function of them: 256 results for each operand.
     AlignedBuffer<std::uint8_t> moved;
-    AlignedBuffer<std::uint8_t> constant; ///< the integers of a tensor that is a weight
+    AlignedBuffer<std::uint8_t> constant; ///< the integers of a weight that is a tensor
 
     IntegerLayer() = default;
     IntegerLayer(const IntegerLayer &) = delete;
@@ -35,10 +36,10 @@ struct IntegerLayer {
     std::size_t bytes() const;
 };
 
-/// Of a node that the table of unsupported features allows in int8 precision. Throws WeightsError for
-/// weights that are not 8-bit integers or have more than one scale of uint8 results, and ParameterError for
-/// quantizations that TensorFlow Lite's layers do not have. `quads`: weights are packed for these kernels
-/// where they can multiply them; null: for others.
+/// Prepare a node that the table of unsupported features allows in int8 precision. Throws WeightsError for
+/// weights that are not 8-bit integers, or that have several scales and uint8 results. Throws ParameterError
+/// for quantizations that TensorFlow Lite's layers do not have. Weights are packed for `quads` where those
+/// kernels support them; null: never.
 std::shared_ptr<const IntegerLayer> lower_to_integers(const engine::Graph &graph, std::size_t node,
                                                       const QuadKernels *quads);
 
@@ -55,7 +56,8 @@ public:
 
     void add(const FusedOperation &fused);
     void add(const OutputCopy &copy);
-    /// Steps from number `first` on, of a layer that is kept in float32, read numbers instead of integers.
+    /// Make steps from number `first` on read numbers instead of integers; they belong to a layer that is
+    /// kept in float32.
     void convert(std::size_t first);
 
 private:

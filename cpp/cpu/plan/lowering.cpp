@@ -30,7 +30,7 @@ public:
           kernels_(kernels), elements_(elements_of_values(graph, options.precision)) {}
 
     std::shared_ptr<const LoweredNetwork> run() {
-        // Each layer of integers has a result of its own scale.
+        // In int8 networks nothing is fused: each layer's result has its own scale.
         const std::vector<NodeFusion> fusions =
             precision_ == Precision::int8
                 ? std::vector<NodeFusion>(graph_.nodes().size())
@@ -51,7 +51,7 @@ public:
         fuse_all(kept, fusions, network->operations);
         for (const FusedOperation &operation : network->operations)
             network->weight_bytes += operation.weight_bytes;
-        // Tensors need some of that cache, too.
+        // Tensors need some of that cache as well.
         const bool cached =
             2 * network->weight_bytes <= static_cast<std::size_t>(usable_last_level_bytes(machine_caches()));
         for (FusedOperation &operation : network->operations) {
@@ -63,7 +63,7 @@ public:
     }
 
 private:
-    /// Weights of a node.
+    /// Return the number of weights of a node.
     std::size_t weights_of(std::size_t index) const {
         std::size_t elements = 0;
         for (const auto &[role, tensor] : graph_.nodes()[index].weights)
@@ -71,11 +71,12 @@ private:
         return elements;
     }
 
-    /// Lowers the nodes `kept`, from the last one on: later layers are larger as a rule, and no thread should
-    /// be left with one of these when the others are done.
+    /// Lower the nodes `kept`, starting with the last one. Later layers are usually larger, and no thread
+    /// should begin a large one when the others are done.
     void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
                   std::vector<FusedOperation> &operations) const {
-        constexpr std::size_t worth_a_thread = 1 << 18; // weights, which take longer than to start one
+        constexpr std::size_t worth_a_thread = 1 << 18; // minimum number of weights for each thread; fewer
+                                                        // take less time than starting it
         std::size_t all = 0, largest = 0;
         for (const std::size_t index : kept) {
             all += weights_of(index);
@@ -84,7 +85,8 @@ private:
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
         ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
 
-        const bool halves = precision_ == Precision::float16 && kernels_.has_fma; // most of them
+        const bool halves = precision_ == Precision::float16 && kernels_.has_fma; // true for most networks in
+                                                                                  // float16
         WeightMemory packed(all * (halves ? sizeof(std::uint16_t) : sizeof(float)));
         std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
         pool.run(static_cast<std::int64_t>(kept.size()),
@@ -105,7 +107,7 @@ private:
         const bool keeps = precision_ == Precision::float16 || precision_ == Precision::int8;
         return node.keep_float32 && keeps ? Precision::float32 : precision_;
     }
-    /// In int8 networks. What is only seen as another shape has the integers of what is seen.
+    /// True for a value of integers in int8 networks. A view has the integers of the value that it views.
     bool is_of_integers(std::size_t index) const {
         const ValueId result = graph_.result_of(index);
         return !graph_.nodes()[index].keep_float32 ||
@@ -113,8 +115,8 @@ private:
     }
     Element element(ValueId value) const { return elements_[static_cast<std::size_t>(value)]; }
 
-    /// Whether the kernel of a convolution or dense layer can add another value to its result. Of bfloat16
-    /// kernels only that of the matrix product can, if it is such numbers.
+    /// True if the kernel of a convolution or dense layer can add another value to its result. Among bfloat16
+    /// kernels only the matrix product can, and only a bfloat16 value.
     bool takes_residual(std::size_t index, ValueId other) const {
         const Node &node = graph_.nodes()[index];
         if (precision_ != Precision::bfloat16) return true;
@@ -189,7 +191,7 @@ private:
         fused.inputs = {product.inputs[1 - operand]};
     }
 
-    /// The sums come first: it is their layer.
+    /// The sums come first, so the mask's layer is theirs.
     void add_mask(FusedOperation &fused, const Node &gradient) const {
         if (std::holds_alternative<ops::BatchNormalizationSums>(fused.operation))
             fused.layers.push_back(gradient.name);
@@ -215,13 +217,13 @@ private:
         fused.result = graph_.result_of(index);
     }
 
-    /// A result without residual is rounded when it is stored.
+    /// Without a residual, a result is rounded when it is stored.
     void round_sum_to_bfloat16(FusedOperation &fused, std::size_t index) const {
         if (element(graph_.result_of(index)) == Element::bfloat16) fused.rounds = true;
     }
 
     static std::size_t floats_of(const PackedConvolution &packed) {
-        if (!packed.weights.data()) return 0; // those of variables
+        if (!packed.weights.data()) return 0; // variable weights have no data
         return packed.weights.size() + packed.bias.size() + (packed.plain ? floats_of(*packed.plain) : 0);
     }
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// From a canonical graph to the kernel calls of this engine, before shapes are known: nodes are fused and
-// weights packed.
+// Turns a canonical graph into this engine's operations, before shapes are known: nodes are fused and weights
+// are packed.
 
 #include <map>
 #include <memory>
@@ -15,13 +15,14 @@
 
 namespace mpscnn::cpu {
 
-/// An activation with the memory that it points to.
+/// An activation that owns its slopes.
 struct OwnedActivation {
     Activation activation;
     AlignedBuffer<float> slopes;
 };
 
-/// A pixel that all pixels of a convolution's first inputs are copies of, and the weights and bias for it.
+/// The value that is broadcast from one pixel to a convolution's first inputs, and the weights and bias for
+/// it.
 struct BroadcastInput {
     engine::ValueId value;
     std::int64_t channels;
@@ -31,49 +32,50 @@ struct BroadcastInput {
 /// One or more nodes that one kernel computes.
 struct FusedOperation {
     std::vector<std::string> layers; ///< names of the nodes, in order
-    ops::Operation operation;        ///< the first of them that is more than a border
+    ops::Operation operation;        ///< of the first node that is not just a border
     std::vector<engine::ValueId> inputs;
     engine::ValueId result = -1;
 
-    /// Convolutions: the zero padding before it, which widens its window.
+    /// Convolutions: the zero padding before it, which enlarges its window.
     std::optional<ops::Padding> border;
     /// Convolutions and dense layers: the other operand of the addition after it.
     std::optional<engine::ValueId> residual;
 
-    /// Pointwise convolutions, whose own weights then are for the other inputs.
+    /// Pointwise convolutions with a broadcast input. `packed` then has the weights of the other inputs.
     std::optional<BroadcastInput> broadcast;
 
     /// Pointwise convolutions: the pixel by which the inputs are multiplied first.
     std::optional<engine::ValueId> gate;
 
-    Element element = Element::float32; ///< of the result, without the residual
+    Element element = Element::float32; ///< of the result before a residual is added
     OwnedActivation activation, residual_activation;
-    bool rounds = false, residual_rounds = false; ///< to half, or to bfloat16 before a residual is added
-    bool multiplies = false;                      ///< weights by inputs, both rounded
+    bool rounds = false, residual_rounds = false; ///< to half; with a residual, to bfloat16 before the
+                                                  ///< addition
+    bool multiplies = false;                      ///< multiplies weights by inputs, both rounded
     PackedConvolution packed;
-    /// Weights by role that are tensors of the graph. A gradient that computes a normalization again has the
-    /// normalization's.
+    /// Weights by role that are tensors of the graph. A gradient that recomputes a normalization also has the
+    /// normalization's weights here.
     std::map<std::string, engine::ValueId> variables;
-    /// Gradients of weights: what makes the convolution's input of inputs[0] by the statistics inputs[2],
-    /// before the activation.
+    /// Weight gradients: the normalization that computes the convolution's input from inputs[0] and the
+    /// statistics inputs[2], before the activation.
     std::optional<ops::BatchNormalization> normalization;
-    std::vector<ConvolutionPart> parts; ///< of an interleaved convolution
+    std::vector<ConvolutionPart> parts; ///< for an interleaved convolution
     BinaryWeights binary;
-    std::optional<HalfWeights> half_sums;         ///< of a convolution or dense layer, in place of `packed`
-    std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless kept in float32
-    /// Batch normalization that could not be folded. `shift` is also what an interleaved convolution has
-    /// where no part writes, and the bias behind beta scaling.
+    std::optional<HalfWeights> half_sums;         ///< for a convolution or dense layer, instead of `packed`
+    std::shared_ptr<const IntegerLayer> integers; ///< in int8 networks, unless the layer is kept in float32
+    /// Batch normalization that could not be folded. `shift` is also the value of an interleaved convolution
+    /// where no part writes, and the bias after beta scaling.
     AlignedBuffer<float> scale, shift;
     AlignedBuffer<float> constant; ///< second operand of an elementwise operation, in place of inputs[1]
-    std::size_t weight_bytes = 0;  ///< of all of them
+    std::size_t weight_bytes = 0;  ///< total of all weights
 };
 
-/// Shared by all plans of a program; immutable once made.
+/// Shared by all plans of a program; immutable.
 struct LoweredNetwork {
     engine::Graph graph; ///< without weights
     const KernelTable *kernels = nullptr;
     engine::Precision precision = engine::Precision::float32;
-    std::vector<Element> elements;          ///< of each value
+    std::vector<Element> elements;          ///< for each value
     std::vector<FusedOperation> operations; ///< in an order in which they can be computed
     std::size_t weight_bytes = 0;
 };

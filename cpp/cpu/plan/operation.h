@@ -1,7 +1,8 @@
 #pragma once
 
-// What this engine does with each operation of ops/op_list.h; cpu/operations/<family>.cpp says it. A new
-// operation needs `make_step`, and `lower` when it has weights or parameters to prepare.
+// The CPU engine's implementation of each operation of ops/op_list.h; the definitions are in
+// cpu/plan/operations. A new operation needs `make_step`, and also `lower` if it has weights or parameters to
+// prepare.
 
 #include <concepts>
 #include <span>
@@ -11,50 +12,51 @@
 
 namespace mpscnn::cpu {
 
-/// Memory that operations, lowered one after the other, share.
+/// Memory that all operations of a network share during lowering.
 struct LoweringMemory {
-    WeightMemory &packed;           ///< of all threads
-    AlignedBuffer<float> &unpacked; ///< for the weights of any one node
+    WeightMemory &packed;           ///< shared by all threads
+    AlignedBuffer<float> &unpacked; ///< reused for the weights of each node
 };
 
-/// Where an operation's weights and parameters become what its kernel takes.
+/// Converts an operation's weights and parameters to the form that its kernel reads.
 struct OperationLowering {
     const engine::Graph &graph;
     const engine::Node &node;
     engine::Precision precision;
     const KernelTable &kernels;
     FusedOperation &fused; ///< to be filled in
-    const Shape &result;   ///< of the node, with free extents where the network takes any size
+    const Shape &result;   ///< of the node; extents are free if the network accepts any size
     LoweringMemory memory;
-    bool sums_in_halves; ///< of convolutions and dense layers
+    bool sums_in_halves; ///< for convolutions and dense layers
     bool winograd;       ///< engine::LowerOptions::winograd
 
-    /// Of a weight that is a tensor of the graph.
+    /// Return the shape of a weight that is a tensor of the graph.
     std::optional<Shape> variable_shape(const std::string &role) const {
         const auto found = node.variables.find(role);
         if (found == node.variables.end()) return std::nullopt;
         return graph.shape(found->second);
     }
-    /// The node's "weight", rounded where the precision wants it: where it lies, or in memory.unpacked.
+    /// Return the node's "weight", rounded if the precision requires it: the original memory, or
+    /// memory.unpacked.
     std::span<const float> weights() const;
-    /// Its "bias", zeros without one.
+    /// Return its "bias", or zeros without one.
     std::vector<float> bias(std::int64_t outputs) const;
-    /// Weights and bias in the kernels' order, for an algorithm that reads each input as it is; `shape` is
-    /// [outputs][height][width][inputs of a group].
+    /// Return weights and bias in the kernels' order, for an algorithm that does not transform inputs.
+    /// `shape` is [outputs][height][width][inputs of a group].
     PackedConvolution pack(const Shape &shape, std::int64_t groups) const;
     PackedConvolution pack(ConvolutionShape shape) const;
-    /// How a convolution with these weights is computed, by Winograd's algorithm where that is allowed and
-    /// takes less time.
+    /// Return the fastest algorithm for a convolution with these weights. It is Winograd's only where the
+    /// options allow it.
     ConvolutionShape fastest(const ops::Convolution &convolution, const Shape &weights) const;
 };
 
-/// Copied with zeros up to a whole vector of any instruction set.
+/// Return a copy, padded with zeros to whole vectors of any instruction set.
 AlignedBuffer<float> padded_to_vectors(const std::vector<float> &values);
-/// Of an ops::Constant, as the precision holds it.
+/// Return the values of an ops::Constant, rounded to the precision.
 AlignedBuffer<float> constant_values(const engine::Node &node, engine::Precision precision);
 OwnedActivation lower_neuron(const ops::Neuron &neuron, const engine::Node &node, const KernelTable &kernels);
 
-/// Without weights there is nothing to do.
+/// Operations without weights need no preparation.
 template <class Op> void lower(const OperationLowering &, const Op &) {}
 void lower(const OperationLowering &lowering, const ops::BatchNormalization &normalization);
 void lower(const OperationLowering &lowering, const ops::BinaryConvolution &convolution);
@@ -71,13 +73,13 @@ void lower(const OperationLowering &lowering, const ops::Padding &padding);
 void lower(const OperationLowering &lowering, const ops::SubpixelConvolution &convolution);
 void lower(const OperationLowering &lowering, const ops::TransposedConvolution &convolution);
 
-/// Of an operation that is a convolution. Its tensors have extents, but no memory yet.
+/// Return the task of an operation that is a convolution. Its tensors have extents but no addresses yet.
 ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<Shape> &shapes);
-/// Begins the step that brings weights that are a tensor into the order of `packed`; its result is a
-/// workspace. The caller says what it reads.
+/// Begin the step that packs weights that are a tensor into the order of `packed`. Its result is a workspace.
+/// The caller adds its inputs.
 Step &begin_packing(StepBuilder &builder, const FusedOperation &fused, PackTask task,
                     const PackedConvolution &packed);
-/// For an input of this shape; without tensors and epilogue.
+/// Return the task for an input of this shape, without tensors and epilogue.
 PoolingTask pooling_task(const ops::Pooling &pooling, const Shape &input);
 void make_pooled_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
 void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const Chain &chain);
@@ -154,8 +156,8 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tra
 void make_step(StepBuilder &builder, const FusedOperation &fused,
                const ops::TransposedConvolution &convolution);
 
-/// Says which normalization a gradient's step computes again, and adds what that reads after the others of
-/// the step.
+/// Set the normalization that a gradient's step recomputes, and append the tensors that it reads to the
+/// step's others.
 void add_normalization_anew(StepBuilder &builder, const FusedOperation &fused, Step &step,
                             NormalizationAnew &normalization);
 

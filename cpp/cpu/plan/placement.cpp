@@ -8,7 +8,7 @@ using engine::ValueId;
 
 namespace {
 
-/// Beyond this kernels' images and tensors differ in more than extents of 1.
+/// With more axes, the images of kernels and the tensors differ in more than extents of 1.
 constexpr int image_rank = 4;
 
 std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
@@ -17,7 +17,8 @@ int joined_axis(const FusedOperation &operation, const Shape &first_operand) {
     return std::get<ops::Concatenation>(operation.operation).positive_axis({&first_operand, 1});
 }
 
-/// The same region moved to where an operand begins, `position` along an axis counted from the last one.
+/// Return the region of an operand, which begins at `position` along an axis that is counted from the last
+/// one.
 Region part_of(Region whole, int axis_from_end, std::int64_t position, const Extents &extents) {
     std::int64_t &origin = axis_from_end == 1 ? whole.channel : axis_from_end == 2 ? whole.x : whole.y;
     origin += position;
@@ -41,7 +42,7 @@ public:
         find_contiguous();
         place_inputs();
         place_outputs();
-        // Backwards: a concatenation's result is placed before its operands.
+        // Go backwards: a concatenation's result is placed before its operands.
         const auto &operations = network_.operations;
         for (auto operation = operations.rbegin(); operation != operations.rend(); ++operation) {
             if (std::holds_alternative<ops::Reshape>(operation->operation) || is_view(*operation)) continue;
@@ -61,7 +62,8 @@ private:
     Region &region(ValueId value) { return placement_.regions[index(value)]; }
     bool placed(ValueId value) { return region(value).storage >= 0; }
 
-    /// Values that need a storage of their own without gaps: those that are seen as another shape too.
+    /// Find values whose storage must be separate and without gaps. They include the values that a reshape
+    /// views.
     void find_contiguous() {
         for (std::size_t value = 0; value < shapes_.size(); ++value)
             whole_[value] = shapes_[value].rank() > image_rank;
@@ -95,8 +97,8 @@ private:
             place(static_cast<ValueId>(i), Storage::Home::input, i);
     }
 
-    /// Results are computed where the caller wants them, unless they are views of other tensors or of other
-    /// elements.
+    /// Place results in the caller's memory, unless they are views of other tensors or have another element
+    /// type.
     void place_outputs() {
         std::vector<bool> computed(shapes_.size(), false);
         for (const FusedOperation &operation : network_.operations)
@@ -124,7 +126,7 @@ private:
         }
     }
 
-    /// In int8 networks: with the same scale and zero point.
+    /// In int8 networks: true if scale and zero point are equal.
     bool has_integers_of(ValueId operand, ValueId result) const {
         return element(result) != Element::uint8 ||
                network_.graph.quantization(operand) == network_.graph.quantization(result);
@@ -141,7 +143,7 @@ private:
         region(operation.result) = view;
     }
 
-    /// A slice whose result need not lie elsewhere.
+    /// True for a slice whose result can stay in its source.
     bool is_view(const FusedOperation &operation) {
         const auto *slice = std::get_if<ops::Slice>(&operation.operation);
         return slice && element(operation.inputs[0]) == element(operation.result) && slice->is_view() &&
@@ -171,11 +173,11 @@ private:
     const LoweredNetwork &network_;
     const std::vector<Shape> &shapes_;
     Placement placement_;
-    std::vector<bool> whole_; ///< by value: its storage is its own and free of gaps
+    std::vector<bool> whole_; ///< by value: it has a separate storage without gaps
     std::vector<bool> within_chain_;
 };
 
-/// A tensor of any rank as an image of one row, joined along its channels.
+/// Return a tensor of any rank as an image of one row, to be concatenated along its channels.
 Region as_matrix(Region region, const Shape &shape, int axis) {
     Extents matrix{shape[0], 1, 1, 1};
     for (int i = 1; i < shape.rank(); ++i) (i < axis ? matrix.width : matrix.channels) *= shape[i];

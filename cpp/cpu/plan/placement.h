@@ -9,38 +9,38 @@
 
 namespace mpscnn::cpu {
 
-/// A result that lies elsewhere and is copied to the caller's memory after the last operation.
+/// A result that is computed elsewhere and copied to the caller's memory after the last operation.
 struct OutputCopy {
     engine::ValueId value;
     Region destination;
 };
 
-/// Where every tensor of a plan lies. Reshapes and slices are other views of their operands; operands of a
-/// concatenation lie within its result, so that nothing is copied, wherever both can be.
+/// The place of every tensor of a plan. Reshapes and slices are views of their operands, and operands of a
+/// concatenation are computed directly in its result, where possible. So nothing is copied.
 struct Placement {
-    std::vector<Storage> storages; ///< the graph's inputs first; offsets in the arena are not set
-    std::vector<Region> regions;   ///< one for each value; storage -1: nothing computes it
+    std::vector<Storage> storages; ///< the graph's inputs come first; offsets in the arena are not set yet
+    std::vector<Region> regions;   ///< one for each value; storage -1: the value is not computed
     std::vector<OutputCopy> output_copies;
 
     const Region &region(engine::ValueId value) const { return regions[static_cast<std::size_t>(value)]; }
-    /// The region that covers a new storage of these extents.
+    /// Add a storage with these extents, and return the region that covers it.
     Region add_storage(const Extents &extents, Storage::Home home, std::size_t port, bool contiguous,
                        std::int64_t vector_width, Element element = Element::float32);
 };
 
-/// `shapes` are those of all values. What lies between the operations of a chain has no place.
+/// `shapes` has the shape of each value. Tensors inside a chain have no place.
 Placement place_tensors(const LoweredNetwork &network, const std::vector<Shape> &shapes,
                         std::span<const Chain> chains);
 
-/// The part of a tensor that a slice takes; `input` and `result` are the slice's shapes.
+/// Return the part of a tensor that a slice takes; `input` and `result` are the slice's shapes.
 Region sliced(const ops::Slice &slice, Region whole, const Shape &input, const Shape &result);
 
-/// Part of a concatenation's result that one operand fills.
+/// The part of a concatenation's result that one operand fills.
 struct ConcatenationPart {
     engine::ValueId operand;
     Region source, destination;
 };
-/// The operands that do not lie within the result already.
+/// Return the operands that are not computed directly in the result.
 std::vector<ConcatenationPart> parts_to_copy(const FusedOperation &concatenation, const Placement &placement,
                                              const std::vector<Shape> &shapes);
 

@@ -37,7 +37,7 @@ void PlanMemory::require_enough() const {
     if (is_exhausted_) throw std::bad_alloc();
 }
 
-/// Kernels throw nothing, so they get null.
+/// Kernels do not throw, so they get null.
 void *take_plan_memory(PlanMemory &memory, std::size_t bytes) noexcept { return memory.take(bytes); }
 
 } // namespace mpscnn::cpu

@@ -14,8 +14,8 @@ using engine::WeightTensor;
 
 namespace {
 
-/// A weight that a network was made from, without keeping it alive. Little ones are copied: the bias that a
-/// batch normalization is folded into lives as long as one compilation.
+/// Identifies a weight from which a network was made, without keeping it alive. Small weights are copied. The
+/// bias that a batch normalization is folded into would otherwise only live as long as one compilation.
 class Source {
 public:
     explicit Source(const WeightTensor &tensor)
@@ -49,7 +49,7 @@ private:
     std::vector<std::byte> copy_;
 };
 
-using Sources = std::vector<std::map<std::string, Source>>; // of each node, by role
+using Sources = std::vector<std::map<std::string, Source>>; // for each node, by role
 
 Sources sources_of(const Graph &graph) {
     Sources sources;
@@ -81,7 +81,7 @@ struct Entry {
     std::weak_ptr<const LoweredNetwork> network;
 };
 
-/// What lives as long as the process: nothing is left to be destroyed at its end.
+/// It lives until the process ends, and is never destroyed.
 struct Known {
     std::mutex mutex;
     std::vector<Entry> entries;
@@ -111,7 +111,8 @@ std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const e
                                                      const KernelTable &kernels) {
     Entry wanted{
         to_text(graph.to_json()), &kernels, options.precision, options.sums, options.winograd, {}, {}};
-    // Whoever finds it locked packs for itself: a thread that a fork left behind may have held it.
+    // If the mutex is locked, this thread packs the weights itself: a thread that no longer exists after a
+    // fork may hold it.
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
         std::erase_if(known().entries, [](const Entry &entry) { return entry.network.expired(); });
         if (auto network = find(known().entries, wanted, graph)) return network;
@@ -120,7 +121,7 @@ std::shared_ptr<const LoweredNetwork> shared_network(const Graph &graph, const e
     wanted.sources = sources_of(graph);
     wanted.network = network;
     if (std::unique_lock lock(known().mutex, std::try_to_lock); lock) {
-        if (auto other = find(known().entries, wanted, graph)) return other; // was as quick as this thread
+        if (auto other = find(known().entries, wanted, graph)) return other; // another thread was faster
         known().entries.push_back(std::move(wanted));
     }
     return network;

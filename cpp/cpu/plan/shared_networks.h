@@ -1,6 +1,6 @@
 #pragma once
 
-// Programs of one network share its packed weights.
+// Lets programs of one network share its packed weights.
 
 #include <memory>
 
@@ -8,10 +8,10 @@
 
 namespace mpscnn::cpu {
 
-/// `lower_network`, or what it gave for an equal graph before: one of the same structure whose weights are
-/// the same memory, or other memory that holds the same. Only networks that a program still uses are found,
-/// and only while the weights that they were made from are alive; those that a pass computed, batch
-/// normalization folded into them, are not.
+/// Return lower_network(), or its earlier result for an equal graph. Graphs are equal if they have the same
+/// structure, and weights in the same memory or with the same values. Only networks that a program still uses
+/// are found, and only while their original weights are alive. Weights that a pass computed are not found,
+/// such as those with a folded batch normalization.
 std::shared_ptr<const LoweredNetwork>
 shared_network(const engine::Graph &graph, const engine::LowerOptions &options, const KernelTable &kernels);
 

@@ -12,7 +12,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Of an operation, or of all operations of its chain.
+/// Return the bytes of an operation's weights, or of all operations in its chain.
 std::size_t weight_bytes(const LoweredNetwork &network, std::size_t operation, const Chain *chain) {
     if (!chain) return network.operations[operation].weight_bytes;
     std::size_t bytes = 0;
@@ -36,7 +36,7 @@ void make_steps_of(StepBuilder &builder, const FusedOperation &fused) {
 std::vector<Step> make_steps(const LoweredNetwork &network, Placement &placement,
                              const std::vector<Shape> &shapes, std::span<const Chain> chains) {
     StepBuilder builder(placement, shapes, network.kernels->vector_width);
-    // A chain runs where its last operation would: then all that it reads is there.
+    // A chain runs in the place of its last operation, when all its inputs exist.
     std::vector<const Chain *> chain_of(network.operations.size());
     for (const Chain &chain : chains)
         for (std::size_t operation : chain.operations) chain_of[operation] = &chain;

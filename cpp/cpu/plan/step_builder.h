@@ -10,24 +10,25 @@ Epilogue epilogue_of(const FusedOperation &fused);
 /// Collects the steps of a plan.
 class StepBuilder {
 public:
-    /// `shapes` are those of all values.
+    /// `shapes` has the shape of each value.
     StepBuilder(Placement &placement, const std::vector<Shape> &shapes, std::int64_t vector_width)
         : placement_(placement), shapes_(shapes), vector_width_(vector_width) {}
 
-    /// A kernel call from the operation's first input to its result. The reference is valid until the next
-    /// step.
+    /// Begin a kernel call from the operation's first input to its result. The reference is valid until the
+    /// next step.
     Step &begin(const FusedOperation &fused, Task task);
-    /// The same with all other inputs as its others; or from input `source`.
+    /// Begin a kernel call with all other inputs as its others. Its source is the first input, or input
+    /// number `source`.
     Step &begin_with_inputs(const FusedOperation &fused, Task task, std::size_t source = 0);
-    /// A copy between two places of one shape.
+    /// Add a copy between two regions of one shape.
     void add_copy(std::vector<std::string> layers, const Region &source, const Region &destination);
 
-    /// Whether a weight is a tensor of the graph, which becomes one of the others then.
+    /// If a weight is a tensor of the graph, append it to the others and return true.
     bool add_variable(const FusedOperation &fused, const std::string &role,
                       std::vector<Region> &others) const;
 
-    /// Memory in the arena for what one step of an operation hands on to its next one.
-    /// `contiguous` forbids gaps between the pixels of an image.
+    /// Add memory in the arena for data between two steps of an operation. `contiguous` forbids gaps between
+    /// the pixels of an image.
     Region add_workspace(const Extents &extents, Element element = Element::float32, bool contiguous = false);
 
     const Placement &placement() const { return placement_; }

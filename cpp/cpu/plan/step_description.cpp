@@ -12,7 +12,7 @@ using engine::StepDescription;
 
 namespace {
 
-/// "3x3/2": the kernel, and the stride and dilation where they are not 1.
+/// Return "3x3/2": the kernel, and stride and dilation if they are not 1.
 std::string text_of(const WindowAxis &vertical, const WindowAxis &horizontal) {
     const auto pair = [](std::int64_t a, std::int64_t b) {
         return a == b ? std::to_string(a) : std::to_string(a) + "x" + std::to_string(b);
@@ -110,8 +110,8 @@ StepDescription describe_copy(const Storage &storage, const engine::TensorView &
 
 namespace {
 
-/// Whether a kernel's time follows from the bytes that it moves and its operations, which all take alike: not
-/// with random numbers, sums over windows that are not pooled, or functions.
+/// True if a kernel's time depends only on its bytes and number of operations, which all take similar time.
+/// That is not so for random numbers, sums over windows other than poolings, and functions.
 template <class TaskType>
 constexpr bool is_plain =
     std::is_same_v<TaskType, PoolingTask> || std::is_same_v<TaskType, ResizeTask> ||
@@ -121,7 +121,7 @@ constexpr bool is_plain =
     std::is_same_v<TaskType, TransposeTask> || std::is_same_v<TaskType, InterleaveTask> ||
     std::is_same_v<TaskType, TakeTask>;
 
-/// Its extents and elements; it lies nowhere.
+/// A view with extents and element type, but no address.
 View view_of(const Region &region, std::span<const Storage> storages) {
     return region.bind({}, storages[static_cast<std::size_t>(region.storage)]);
 }
@@ -131,7 +131,8 @@ double bytes_of(const Region &region, std::span<const Storage> storages) {
     return static_cast<double>(view.batch * view.height * view.width * view.channels * size_of(view.element));
 }
 
-/// FMAs that an operation of a softmax's definition takes: one of four is an exponential.
+/// The number of FMAs that take as long as an operation of softmax: one of its four operations is an
+/// exponential.
 constexpr std::int64_t softmax_operations = 6;
 
 double predicted_convolution(const MachineModel &machine, ConvolutionTask task, const Step &step,

@@ -12,18 +12,19 @@
 
 namespace mpscnn::cpu {
 
-/// "pointwise", "depthwise", "chain", "pooling", ..., to be shown.
+/// Return the kind of a step for display: "pointwise", "depthwise", "chain", "pooling", ...
 std::string kind_of(const Step &step);
 
-/// A step with its tensors where `bindings` say, and what its kernel has prepared for them.
+/// Describe a step whose tensors have these bindings, and its kernel's choices for them.
 engine::StepDescription describe(const Step &step, const CpuPlan &plan, std::span<const Binding> bindings,
                                  const Prepared &prepared);
 
-/// A copy of an input to the arena, or of an output from there.
+/// Describe the copy of an input to the arena, or of an output from it.
 engine::StepDescription describe_copy(const Storage &storage, const engine::TensorView &tensor);
 
-/// Microseconds that the cost model expects of a step that is not a chain, whose layers have `operations`
-/// floating-point operations by their definitions; nothing for kernels that it does not know.
+/// Return the microseconds that the cost model predicts for a step that is not a chain. `operations` is the
+/// number of floating-point operations of its layers by definition. Empty for kernels that the model does not
+/// cover.
 std::optional<double> predicted_step(const MachineModel &machine, const Step &step,
                                      std::span<const Storage> storages, std::int64_t operations);
 

@@ -1,4 +1,4 @@
-// What kernels decide for the steps of a plan before any of them runs.
+// Prepares the kernels for the steps of a plan before any of them runs.
 
 #include <cstdint>
 #include <variant>
@@ -10,7 +10,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Not null, as kernels want addresses, and never read or written.
+/// An address that is not null, as kernels require, and that is never accessed.
 float *nowhere() {
     alignas(64) static float address;
     return &address;
@@ -25,13 +25,13 @@ template <class Look> void look_at_ports(const Step &step, std::span<const Stora
     for (const Region &other : step.others) look_at(other);
 }
 
-/// Of the caller's memory, without gaps.
+/// Return the strides of the caller's memory without gaps.
 Strides strides_in_place(const Storage &storage) {
     const Extents &extents = storage.extents;
     return contiguous_strides(extents, extents.pixels() * extents.channels);
 }
 
-/// Tensors lie nowhere yet.
+/// The tensors have no addresses yet.
 std::vector<Binding> foreseen_bindings(std::span<const Storage> storages, const PortUse &use) {
     std::vector<Binding> bindings;
     for (const Storage &storage : storages) {

@@ -1,7 +1,7 @@
 #pragma once
 
-// Where tensors of a plan lie: every tensor is a region of a storage, which is a part of the arena or memory
-// that the caller hands in.
+// The layout of a plan's tensors. Every tensor is a region of a storage. A storage is a part of the arena, or
+// memory of the caller.
 
 #include <cstddef>
 #include <cstdint>
@@ -11,8 +11,8 @@
 
 namespace mpscnn::cpu {
 
-/// A tensor as kernels see it. (n, features) is an image of one pixel, (n, width, channels) has one row, and
-/// of more than four axes those before the last two are all rows.
+/// A tensor's extents as kernels see them. (n, features) is an image of one pixel, and (n, width, channels)
+/// an image of one row. With more than four axes, all axes between the batch and the last two are rows.
 struct Extents {
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
 
@@ -22,21 +22,21 @@ struct Extents {
 
 Extents extents_of(const Shape &shape);
 
-/// In elements.
+/// Strides in elements.
 struct Strides {
     std::ptrdiff_t image = 0, row = 0, pixel = 0;
 
     friend bool operator==(const Strides &, const Strides &) = default;
 };
 
-/// Images without gaps, `image` apart.
+/// Return the strides of images without gaps, which are `image` elements apart.
 Strides contiguous_strides(const Extents &extents, std::ptrdiff_t image);
-/// An axis of extent 1 has no stride of its own: it gets the one with which it continues the axis around it,
-/// so that kernels recognise pixels at one distance from each other as rows of one matrix.
+/// Replace the strides of axes with extent 1, which have no meaning. They get the value that continues the
+/// axis outside of them, so that kernels recognise equally spaced pixels as rows of one matrix.
 Strides uniform_strides(const Extents &extents, Strides strides);
-/// Strides of a tensor in the arena: the pixel pitch is rounded up to whole vectors and avoids multiples of
-/// 2048 bytes, at which many pixels compete for one set of L1. `contiguous` forbids gaps
-/// between the pixels of an image.
+/// Return the strides of a tensor in the arena. The pixel pitch is rounded up to whole vectors and avoids
+/// multiples of 2048 bytes, where many pixels compete for one set of L1. `contiguous` forbids gaps between
+/// the pixels of an image.
 Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vector_width,
                       Element element = Element::float32);
 
@@ -44,37 +44,37 @@ Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vect
 struct Storage {
     enum class Home {
         arena,
-        input, ///< the caller's memory where kernels can use it, otherwise the arena, filled before the first
+        input, ///< the caller's memory if kernels support it, otherwise the arena, filled before the first
                ///< step
-        output ///< the caller's memory where kernels can use it, otherwise the arena, copied after the last
-               ///< step
+        output ///< the caller's memory if kernels support it, otherwise the arena, copied after the last step
     };
     Home home = Home::arena;
-    std::size_t port = 0; ///< index among the graph's inputs or outputs
+    std::size_t port = 0; ///< index of the graph's input or output
     Extents extents;
-    Element element = Element::float32; ///< in the arena only anything else
-    bool contiguous = false;            ///< each image must be free of gaps
+    Element element = Element::float32; ///< other types than float32 only in the arena
+    bool contiguous = false;            ///< the pixels of each image must be without gaps
     Strides strides;                    ///< in the arena
     std::size_t offset = 0;             ///< in the arena, in bytes
-    bool read = false;                  ///< by a step
+    bool read = false;                  ///< true if a step reads it
 
     std::size_t bytes() const;
 };
 
-/// Where a storage lies during one run.
+/// The place of a storage during one run.
 struct Binding {
-    float *data = nullptr; ///< where the storage's elements begin
+    float *data = nullptr; ///< the storage's first element
     Strides strides;
-    bool own = true; ///< lies in the arena: what lies between pixels may be overwritten
+    bool own = true; ///< true in the arena: memory between pixels may be overwritten
 };
 
-/// A tensor within a storage.
+/// A tensor inside a storage.
 struct Region {
     int storage = -1;
     Extents extents;
-    Extents whole; ///< the tensor that the storage is taken for; differs from the storage's after a reshape
-    std::int64_t y = 0, x = 0, channel = 0;     ///< where the region begins in it
-    std::int64_t row_step = 1, column_step = 1; ///< distance of the region's rows and columns in it
+    Extents whole; ///< the extents as which the storage is viewed; they differ from the storage's after a
+                   ///< reshape
+    std::int64_t y = 0, x = 0, channel = 0;     ///< the position where the region begins
+    std::int64_t row_step = 1, column_step = 1; ///< the distance of the region's rows and columns
 
     View bind(const Binding &binding, const Storage &home) const;
     friend bool operator==(const Region &, const Region &) = default;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The border between the caller's tensors and those of the engine.
+// Converts between the caller's tensors and those of the engine.
 
 #include <optional>
 
@@ -9,20 +9,20 @@
 
 namespace mpscnn::cpu {
 
-/// How kernels reach the caller's memory in place of `storage`; nothing when they cannot: float16 elements,
-/// addresses or strides that are not multiples of 4 bytes, backward strides, gaps between channels or where
-/// `storage` has none.
+/// Return how kernels access the caller's memory directly as `storage`. Empty if they cannot: for float16
+/// elements, addresses or strides that are not multiples of 4 bytes, negative strides, and gaps between
+/// channels or where `storage` allows none.
 std::optional<Binding> bind_in_place(const engine::TensorView &view, const Storage &storage);
 
-/// Copies between the caller's memory and a storage in the arena, with any strides and element type. Works on
-/// the rows [begin, end) of the batch * height rows of the tensor.
+/// Copies between the caller's memory and a storage in the arena, with any strides and element type. The rows
+/// [begin, end) are among the batch * height rows of the tensor.
 class TensorPort {
 public:
     TensorPort(const KernelTable &kernels, const engine::TensorView &view, const Extents &extents,
                const Binding &storage);
 
     std::int64_t rows() const { return extents_.batch * extents_.height; }
-    /// `round`: to half on the way.
+    /// With `round`, values are rounded to half.
     void read(std::int64_t begin, std::int64_t end, bool round) const;
     void write(std::int64_t begin, std::int64_t end) const;
 
@@ -35,7 +35,7 @@ private:
     const engine::TensorView &view_;
     Extents extents_;
     Binding storage_;
-    std::ptrdiff_t element_step_ = 0, pixel_step_ = 0; ///< of the caller's memory, in bytes
+    std::ptrdiff_t element_step_ = 0, pixel_step_ = 0; ///< strides of the caller's memory in bytes
 };
 
 } // namespace mpscnn::cpu

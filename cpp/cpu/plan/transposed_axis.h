@@ -5,19 +5,20 @@
 
 namespace mpscnn::cpu {
 
-/// The outputs o of a transposed convolution with one remainder of o / stride meet the same taps, and
-/// neighbours among them neighbouring inputs: along one axis they are a convolution without stride.
+/// Outputs o of a transposed convolution with the same remainder of o / stride use the same taps, and
+/// adjacent ones use adjacent inputs. So along one axis they are a convolution without stride.
 struct AxisPart {
-    std::int64_t position = 0;      ///< the first such output
-    std::int64_t before = 0;        ///< of that convolution's window
-    std::vector<std::int64_t> taps; ///< of the transposed kernel, in the order of the inputs that they meet
+    std::int64_t position = 0;      ///< the first of these outputs
+    std::int64_t before = 0;        ///< padding before the input of that convolution's window
+    std::vector<std::int64_t> taps; ///< taps of the transposed kernel, in the order of the inputs that they
+                                    ///< multiply
 };
 
-/// The parts that have taps. `before` is that of ops::TransposedAxis.
+/// Return the parts that have taps. `before` is that of ops::TransposedAxis.
 std::vector<AxisPart> split_axis(std::int64_t kernel, std::int64_t stride, std::int64_t dilation,
                                  std::int64_t before);
 
-/// Inputs between neighbouring taps of a part.
+/// Return the distance of the inputs of adjacent taps of a part.
 std::int64_t part_dilation(std::int64_t stride, std::int64_t dilation);
 
 } // namespace mpscnn::cpu

@@ -7,12 +7,12 @@ namespace mpscnn::cpu {
 WeightBuffer WeightMemory::take(std::size_t floats) {
     constexpr std::size_t line = 64;
     const std::size_t bytes =
-        (floats * sizeof(float) + line - 1) / line * line; // a block has spare ones itself
+        (floats * sizeof(float) + line - 1) / line * line; // a block already has one in reserve
     const std::lock_guard lock(mutex_);
     if (!block_ || block_->size() - used_ < bytes) {
         block_ = std::make_shared<Block>(std::max(bytes, next_block_));
         used_ = 0;
-        next_block_ /= 4; // more than was expected, as by weights for Winograd's algorithm
+        next_block_ /= 4; // more than expected, for example for Winograd's weights
     }
     auto *const first = reinterpret_cast<float *>(block_->data() + used_);
     used_ += bytes;

@@ -8,13 +8,14 @@
 
 namespace mpscnn::cpu {
 
-/// Floats in memory that is shared with others, on a 64-byte boundary, which a kernel may read one whole
-/// vector past.
+/// Floats that start on a 64-byte boundary in shared memory. A kernel may read one whole vector past their
+/// end.
 class WeightBuffer {
 public:
     WeightBuffer() = default;
     WeightBuffer(std::shared_ptr<float> first, std::size_t size) : first_(std::move(first)), size_(size) {}
-    /// Somebody else's memory, of the same kind; null: only the size is known yet. Allocates nothing.
+    /// Return a view of memory that belongs to another object. Null: only the size is known yet. Allocates
+    /// nothing.
     static WeightBuffer view(float *first, std::size_t size) {
         return {std::shared_ptr<float>(std::shared_ptr<float>(), first), size};
     }
@@ -28,14 +29,14 @@ private:
     std::size_t size_ = 0;
 };
 
-/// Puts the packed weights of a network side by side: large blocks lie on huge pages, which the system hands
-/// out and the processor finds more quickly than many small ones. Blocks live as long as what lies in them.
+/// Allocates the packed weights of a network next to each other. Large blocks use huge pages, which are
+/// faster to allocate and to access than many small ones. A block lives as long as the weights in it.
 class WeightMemory {
 public:
-    /// About this many bytes will be taken in all.
+    /// Expects about this many bytes in all.
     explicit WeightMemory(std::size_t expected_bytes) : next_block_(expected_bytes) {}
 
-    /// For several threads at once.
+    /// Return memory; several threads may call this at the same time.
     WeightBuffer take(std::size_t floats);
 
 private:

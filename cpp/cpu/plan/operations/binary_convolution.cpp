@@ -7,7 +7,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// A node's weights besides the signs, with their defaults.
+/// A node's weights other than the signs, with their defaults.
 struct Scaling {
     std::vector<float> bias, scale, input_bias, input_scale;
 
@@ -18,7 +18,7 @@ struct Scaling {
           input_scale(node.weight_or("input_scale", static_cast<std::size_t>(weight.back()), 1.0f)) {}
 };
 
-/// Rows and columns of the kernel; a vector is one pixel.
+/// Return rows and columns of the kernel; a vector is one pixel.
 Shape image_weights(const Shape &shape) {
     return shape.rank() == 4 ? shape : Shape{shape[0], 1, 1, shape[1]};
 }
@@ -43,8 +43,8 @@ BinaryWeights pack_bits(const std::vector<float> &weights, const Shape &shape, s
     return packed;
 }
 
-/// Real inputs times signs are a convolution; all that is linear goes into its weights and bias. Outside the
-/// image zeros are biased and scaled as well, so that every window adds the same.
+/// With real inputs, a product with signs is a plain convolution. All linear factors are folded into its
+/// weights and bias. Zeros outside the image are biased and scaled too, so that every window adds the same.
 void lower_real_inputs(const OperationLowering &lowering, const Shape &shape, const Scaling &scaling,
                        bool with_bias) {
     std::vector<float> weights = lowering.node.weights.at("weight").values();
@@ -83,7 +83,7 @@ void lower_binary(const OperationLowering &lowering, ops::BinaryKind kind, bool 
 
 void make_binary_steps(StepBuilder &builder, const FusedOperation &fused, ops::BinaryKind kind,
                        bool beta_scaling, const WindowAxis &vertical, const WindowAxis &horizontal) {
-    // With beta, sums are stored first and then scaled in place.
+    // With beta scaling, sums are stored first and then scaled in place.
     const Epilogue first = beta_scaling ? Epilogue{} : epilogue_of(fused);
     if (kind == ops::BinaryKind::binary_weights) {
         ConvolutionTask task;

@@ -47,7 +47,7 @@ std::span<const float> OperationLowering::weights() const {
 }
 
 std::vector<float> OperationLowering::bias(std::int64_t outputs) const {
-    // Biases stay float32, as those of MPSCNNConvolution.
+    // Biases stay float32, like those of MPSCNNConvolution.
     return node.weight_or("bias", static_cast<std::size_t>(outputs), 0.0f);
 }
 
@@ -64,7 +64,7 @@ PackedConvolution OperationLowering::pack(const Shape &shape, std::int64_t group
 
 PackedConvolution OperationLowering::pack(ConvolutionShape shape) const {
     const bool halves = precision == engine::Precision::float16 ||
-                        !node.weights.at("weight").ranges().empty(); // which stand for such
+                        !node.weights.at("weight").ranges().empty(); // weights that represent integers
     shape.half_weights = halves && can_keep_halves(kernels, shape);
     return kernels.pack_convolution(memory.packed, weights().data(), bias(shape.outputs).data(), shape);
 }
@@ -75,7 +75,7 @@ void lower_broadcast(const OperationLowering &lowering, const Shape &shape) {
     BroadcastInput &broadcast = *lowering.fused.broadcast;
     const std::span<const float> weights = lowering.weights();
     const std::int64_t outputs = shape[0], inputs = shape[3], others = inputs - broadcast.channels;
-    // [outputs][inputs] both: those for the pixel, and those for the other inputs.
+    // Both are [outputs][inputs]: the weights for the broadcast pixel, and those for the other inputs.
     std::vector<float> split(weights.size());
     float *of_pixel = split.data(), *of_others = of_pixel + outputs * broadcast.channels;
     const float *const second = of_others;
@@ -130,7 +130,7 @@ ConvolutionTask convolution_task(const FusedOperation &fused, const std::vector<
 
 namespace {
 
-/// Multiplies the one pixel first, and goes on from its sums at every pixel.
+/// Multiply the broadcast pixel first. Its sums are then the start of the sums of every pixel.
 void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
     const BroadcastInput &broadcast = *fused.broadcast;
     const Region sums =
@@ -151,7 +151,7 @@ void make_broadcast_steps(StepBuilder &builder, const FusedOperation &fused, Con
     second.others = {sums};
 }
 
-/// Packs the weights first. Returns the step that multiplies by them.
+/// Add a step that packs the weights. Return the step that multiplies by them.
 Step &add_variable_steps(StepBuilder &builder, const FusedOperation &fused, ConvolutionTask task) {
     PackTask pack;
     pack.has_bias = fused.variables.count("bias") > 0;
@@ -221,7 +221,7 @@ void make_chain_step(StepBuilder &builder, const LoweredNetwork &network, const 
 }
 
 void lower(const OperationLowering &lowering, const ops::FullyConnected &) {
-    // A pointwise convolution of one pixel that has all inputs as its channels.
+    // A dense layer is a pointwise convolution of one pixel whose channels are all inputs.
     if (const auto weight = lowering.variable_shape("weight")) {
         lowering.fused.packed = lowering.kernels.packed_later(
             plain_convolution(lowering.kernels, {(*weight)[0], 1, 1, weight->elements() / (*weight)[0]}, 1));

@@ -17,7 +17,7 @@ TapSelection selection(const AxisPart &part) {
     return {part.taps[0], count > 1 ? part.taps[1] - part.taps[0] : 1, count};
 }
 
-/// The convolution of the gradient that one part of an input's rows and columns is.
+/// A convolution of the gradient that computes one part of an input's rows and columns.
 struct DataGradientPart {
     const AxisPart &rows, &columns;
     const PackedConvolution &packed;
@@ -60,8 +60,8 @@ void add_part(StepBuilder &builder, const FusedOperation &fused, const ops::Conv
     second.others = {ready};
 }
 
-/// Sums over parts of the pixels, so that all threads have work where weights are few; by shapes alone, so
-/// that bits do not depend on threads.
+/// The number of parts of the pixels. With few weights, parts give work to all threads. It depends on shapes
+/// only, so the bits do not depend on the number of threads.
 std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     constexpr std::int64_t min_pixels = 4096, pixels_of_part = 1024, max_parts = 16, max_floats = 4 << 20;
     if (pixels < min_pixels) return 1;
@@ -69,7 +69,8 @@ std::int64_t gradient_parts(std::int64_t pixels, std::int64_t weights) {
     return std::clamp<std::int64_t>(pixels / pixels_of_part, 1, std::min(max_parts, affordable));
 }
 
-/// Those with taps of the same kernel rows, or columns, whatever the window reaches over the border.
+/// Return the class of parts that use taps of the same kernel rows, or columns, whatever the window's
+/// padding.
 std::size_t class_of(const AxisPart &part, const std::vector<AxisPart> &classes) {
     const auto same = [&](const AxisPart &entry) { return entry.taps == part.taps; };
     return static_cast<std::size_t>(std::find_if(classes.begin(), classes.end(), same) - classes.begin());
@@ -109,7 +110,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused,
     const std::vector<AxisPart> rows = split(canonical.vertical), columns = split(canonical.horizontal);
     if (static_cast<std::int64_t>(rows.size()) < window.stride_y ||
         static_cast<std::int64_t>(columns.size()) < window.stride_x) {
-        PaddingTask zeros; // of pixels that no window reads
+        PaddingTask zeros; // for pixels that no window reads
         zeros.top = builder.result_shape(fused)[1];
         builder.begin(fused, zeros);
     }

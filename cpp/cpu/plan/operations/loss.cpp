@@ -52,7 +52,7 @@ LossTask loss_task(const ops::LossFields &loss, const Shape &prediction) {
     return task;
 }
 
-/// What sums are divided by, where no weights are counted.
+/// Return the divisor of sums if weights are not counted.
 float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool counts_pixels) {
     const std::int64_t images = loss.reduce_across_batch && loss.reduction != ops::LossReduction::none &&
                                         loss.reduction != ops::LossReduction::sum
@@ -61,16 +61,18 @@ float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool coun
     return static_cast<float>(loss.divisor(prediction, counts_pixels) * images);
 }
 
-/// A step from the prediction, or what takes its place, with labels and weights.
+/// Add a step from the prediction, or a tensor in its place, with labels and weights.
 Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task, const Region &prediction) {
     task.has_weights = fused.inputs.size() == 3;
     Step &step = builder.begin_with_inputs(fused, task);
     step.source = prediction;
-    if (!task.has_weights) step.others.push_back(builder.input(fused, 1)); // which the kernel reads, unused
+    if (!task.has_weights)
+        step.others.push_back(builder.input(fused, 1)); // the kernel expects a tensor here
+                                                        // but does not use it
     return step;
 }
 
-/// The prediction, or for cross entropy its softmax or the logarithm of that.
+/// Return the prediction, or for cross entropy its softmax or log-softmax.
 Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::LossKind kind, bool logarithm) {
     const Region given = builder.input(fused, 0);
     if (kind != ops::LossKind::softmax_cross_entropy) return given;
@@ -81,7 +83,7 @@ Region prediction_of(StepBuilder &builder, const FusedOperation &fused, ops::Los
     return softmax;
 }
 
-/// A step after the operation's first one.
+/// Add a step after the operation's first one.
 Step &add_step(StepBuilder &builder, const FusedOperation &fused, Task task, const Region &source,
                const Region &destination) {
     Step &step = builder.begin(fused, std::move(task));
@@ -90,7 +92,7 @@ Step &add_step(StepBuilder &builder, const FusedOperation &fused, Task task, con
     return step;
 }
 
-/// One channel for each pixel of `source`.
+/// Return one channel for each pixel of `source`.
 Region reduced_channels(StepBuilder &builder, const FusedOperation &fused, ReductionKind kind,
                         const Region &source) {
     Extents pixels = extents_of(builder.input_shape(fused));
@@ -102,7 +104,7 @@ Region reduced_channels(StepBuilder &builder, const FusedOperation &fused, Reduc
     return result;
 }
 
-/// How many weights are not 0, but at least 1.
+/// Return the number of weights that are not 0, at least 1.
 Region count_of_weights(StepBuilder &builder, const FusedOperation &fused, LossTask task,
                         bool joins_classes) {
     const Extents result = extents_of(builder.result_shape(fused));
@@ -123,7 +125,8 @@ Region count_of_weights(StepBuilder &builder, const FusedOperation &fused, LossT
     return limited;
 }
 
-/// The derivative of cross entropy: softmax times the sum of a pixel's weighted labels, less these.
+/// Add the derivative of cross entropy: softmax times the sum of a pixel's weighted labels, minus these
+/// labels.
 void add_cross_entropy_derivative(StepBuilder &builder, const FusedOperation &fused, LossTask task) {
     const Extents extents = extents_of(builder.input_shape(fused));
     const Region softmax = prediction_of(builder, fused, ops::LossKind::softmax_cross_entropy, false);

@@ -10,7 +10,7 @@ namespace {
 
 using Parts = std::span<const ConcatenationPart>;
 
-/// Whether the parts lie side by side in each pixel.
+/// True if the parts are adjacent channels of each pixel.
 bool joins_channels(Parts parts) {
     return std::all_of(parts.begin(), parts.end(), [&](const ConcatenationPart &part) {
         const Region &a = parts.front().destination, &b = part.destination;
@@ -18,7 +18,7 @@ bool joins_channels(Parts parts) {
     });
 }
 
-/// At most as many parts as one task has sources.
+/// A task copies at most ConcatenationTask::max_others + 1 parts.
 void add_channels(StepBuilder &builder, const FusedOperation &fused, Parts parts) {
     const Region &first = parts.front().destination, &last = parts.back().destination;
     ConcatenationTask task;
@@ -74,7 +74,6 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Pad
     builder.begin(fused, task);
 }
 
-void make_step(StepBuilder &, const FusedOperation &, const ops::Reshape &) {
-} // another view of the same memory
+void make_step(StepBuilder &, const FusedOperation &, const ops::Reshape &) {} // a view of the same memory
 
 } // namespace mpscnn::cpu

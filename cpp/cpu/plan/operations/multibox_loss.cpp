@@ -4,7 +4,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// What the loss and its gradient begin with.
+/// Add the first steps of the loss and of its gradient.
 std::vector<Region> add_choice(StepBuilder &builder, const FusedOperation &fused,
                                const ops::MultiboxFields &loss) {
     Region classes = builder.input(fused, 0);

@@ -7,8 +7,8 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// From the first input to the result, with `count` others of its shape and then the rates or a factor, if
-/// any.
+/// Add a step from the first input to the result, with `count` others of its shape, and then the rates or a
+/// factor, if any.
 Step &add_update(StepBuilder &builder, const FusedOperation &fused, UpdateTask task, int count) {
     task.count = count;
     task.reads_numbers = fused.inputs.size() > static_cast<std::size_t>(count) + 1;

@@ -4,7 +4,7 @@ namespace mpscnn::cpu {
 
 namespace {
 
-/// Pixels before and after the image that an average counts.
+/// The pixels before and after the image that an average counts.
 struct Counted {
     std::int64_t before, after;
 };

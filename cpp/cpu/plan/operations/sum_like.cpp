@@ -8,13 +8,14 @@ void add_sum(StepBuilder &builder, const FusedOperation &fused, bool squares) {
     const Extents from = extents_of(builder.input_shape(fused)), to = extents_of(builder.result_shape(fused));
     SumTask task;
     task.squares = squares;
-    const bool keeps_channels = to.channels == from.channels && to.channels > 1; // threads share them
+    const bool keeps_channels = to.channels == from.channels && to.channels > 1; // threads divide the
+                                                                                 // channels
     const bool is_even = from.pixels() == to.pixels() && keeps_channels;
     if (from.batch == 1 || to.batch == from.batch || is_even) {
         builder.begin(fused, task);
         return;
     }
-    // Each image first, so that there is work for all threads.
+    // Sum each image first, so that all threads have work.
     const Region images = builder.add_workspace({from.batch, to.height, to.width, to.channels});
     builder.begin(fused, task).destination = images;
     builder.begin(fused, SumTask{}).source = images;

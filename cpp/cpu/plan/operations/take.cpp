@@ -26,7 +26,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gat
     const int from_end = input.rank() - gather.positive_axis(input);
     TakeTask task;
     TakenPositions &positions = from_end == 1 ? task.channels : from_end == 2 ? task.columns : task.rows;
-    positions.indices = gather.indices.data(); // of the lowered network, which the plan keeps
+    positions.indices = gather.indices.data(); // owned by the lowered network, which the plan keeps alive
     builder.begin(fused, task);
 }
 
@@ -36,7 +36,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Gat
     using Axis = TakeGradientTask::Axis;
     TakeGradientTask task;
     task.axis = from_end == 1 ? Axis::channels : from_end == 2 ? Axis::columns : Axis::rows;
-    task.indices = gradient.gather.indices.data(); // of the lowered network, which the plan keeps
+    task.indices = gradient.gather.indices.data(); // owned by the lowered network, which the plan keeps alive
     builder.begin(fused, task);
 }
 

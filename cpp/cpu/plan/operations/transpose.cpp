@@ -14,7 +14,7 @@ void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::Tra
 }
 
 void make_step(StepBuilder &builder, const FusedOperation &fused, const ops::ChannelShuffle &shuffle) {
-    if (fused.inputs.size() == 2) { // of a concatenation
+    if (fused.inputs.size() == 2) { // the operands of a concatenation
         builder.begin(fused, InterleaveTask{}).others = {builder.placement().region(fused.inputs[1])};
         return;
     }
