@@ -4,7 +4,7 @@
 
 #if defined(MPSCNN_METALLIB) // the path
 
-// The assembler reads the file: as an array in C++ it would take a compiler minutes.
+// The assembler includes the file. As a C++ array it would take minutes to compile.
 #if defined(__APPLE__)
 #define MPSCNN_CONSTANTS ".section __TEXT,__const\n"
 #define MPSCNN_HIDDEN ".private_extern "

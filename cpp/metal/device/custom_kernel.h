@@ -13,8 +13,8 @@ namespace mpscnn::metal {
 
 class MetalCustomKernel : public engine::CustomKernel {
 public:
-    /// Throws ParameterError for source that does not compile, a function that is not there, constants that
-    /// are not its own; UnsupportedError for parameters that cannot be given.
+    /// Throws ParameterError for source that does not compile, a missing function, and constants that the
+    /// function does not declare. Throws UnsupportedError for parameter types that cannot be passed.
     MetalCustomKernel(std::shared_ptr<Device> device, const engine::CustomKernelSource &source);
     ~MetalCustomKernel() override;
 
@@ -35,7 +35,7 @@ private:
     std::vector<engine::CustomParameter> parameters_;
 };
 
-/// Kernels of a device that are alive, so that the same source, function and constants are compiled once.
+/// The live kernels of a device. The same source, function and constants are compiled once.
 class CustomKernels {
 public:
     std::shared_ptr<const MetalCustomKernel> get(const std::shared_ptr<Device> &device,

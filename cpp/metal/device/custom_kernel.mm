@@ -35,7 +35,7 @@ objc_ptr<id<MTLLibrary>> compile(const std::string &what, id<MTLDevice> device, 
 objc_ptr<id<MTLFunction>> find_function(const std::string &what, id<MTLLibrary> library,
                                         const engine::CustomKernelSource &source) {
     NSString *name = string_of(source.function);
-    // Only to read from: what uses function constants must be made with their values.
+    // Used only to read the declaration: a function with function constants must be made with their values.
     const auto declared = adopt([library newFunctionWithName:name]);
     if (!declared)
         fail(ErrorKind::parameter, {what, ": no such function in the source, which has ", names_of(library)});
@@ -142,7 +142,7 @@ std::shared_ptr<const MetalCustomKernel> CustomKernels::get(const std::shared_pt
     std::erase_if(kernels_, [](const auto &entry) { return entry.second.expired(); });
     std::weak_ptr<const MetalCustomKernel> &entry = kernels_[key];
     auto kernel = entry.lock();
-    // Not make_shared: its one allocation would keep the memory while `kernels_` exists.
+    // Not make_shared: it would keep the object's memory as long as the weak pointer in `kernels_` exists.
     if (!kernel)
         entry = kernel = std::shared_ptr<const MetalCustomKernel>(new MetalCustomKernel(device, source));
     return kernel;

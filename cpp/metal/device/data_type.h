@@ -13,16 +13,16 @@ struct DataType {
 
     const char *scalar_name = "";
     Scalar scalar = Scalar::floating;
-    int bits = 32; ///< of a component
+    int bits = 32; ///< bits of each component
     int components = 1;
 
     /// "half", "float4"
     std::string name() const;
-    /// A vector of three takes the room of four.
+    /// Return the size; a vector of three takes as much as one of four.
     std::size_t bytes() const;
 };
 
-/// nullptr for structs, matrices and whatever else has no such type.
+/// Return nullptr for structs, matrices and all other types that are not in the table.
 const DataType *find_data_type(MTLDataType type);
 
 } // namespace mpscnn::metal

@@ -17,7 +17,7 @@ namespace mpscnn::metal {
 
 class CustomKernels;
 
-/// What the queues of a GPU have in common.
+/// The objects that all queues of a GPU share.
 struct DeviceParts {
     explicit DeviceParts(const objc_ptr<id<MTLDevice>> &device) : shaders(device), textures(device) {}
 
@@ -29,12 +29,13 @@ struct DeviceParts {
 /// A GPU with a command queue and the engine's shaders.
 class Device {
 public:
-    /// The device of this name or registry id, "" for the system's default. All programs on it that are alive
-    /// share it; nothing of it outlives them. Throws DeviceError when there is none such that can run MPS.
+    /// Return the device with this name or registry id; "" is the system's default. All live programs on it
+    /// share it, and it does not outlive them. Throws DeviceError if there is no such device that can run
+    /// MPS.
     static std::shared_ptr<Device> open(const std::string &wanted);
 
-    /// A device of the caller's, with a queue of the caller's or, without one, as `open` does. Programs on
-    /// one queue share it.
+    /// Return the caller's device with the caller's queue, or with a new queue as `open` does. Programs on
+    /// the same queue share it.
     static std::shared_ptr<Device> of(id<MTLDevice> device, id<MTLCommandQueue> queue);
     ~Device();
     Device(const Device &) = delete;
@@ -47,19 +48,20 @@ public:
     TextureCache &textures() { return parts_->textures; }
     CustomKernels &custom_kernels() { return *custom_kernels_; }
     std::string name() const;
-    /// With the system's build and the shaders: all on which answers depend.
+    /// Return a text that includes the device, the system's build and the shaders: all that results depend
+    /// on.
     const std::string &identity() const { return identity_; }
 
-    /// Throws DeviceError when the device was removed, and in a process forked after Metal was first used: a
-    /// GPU's connection does not pass to a child.
+    /// Throws DeviceError if the device was removed. Also throws it in a process that was forked after Metal
+    /// was first used, since a child has no connection to the GPU.
     void require_usable() const;
-    /// Every later use fails; programs compiled from now on open what is left.
+    /// Make every later use fail. Programs that are compiled later open one of the remaining devices.
     void mark_removed() { removed_ = true; }
 
-    /// Memory that processor and GPU share. Throws DeviceError when there is not enough, and for more than
-    /// the device's largest buffer.
+    /// Return memory that processor and GPU share. Throws DeviceError if there is not enough, and for more
+    /// than the device's largest buffer.
     objc_ptr<id<MTLBuffer>> make_buffer(std::size_t bytes) const;
-    /// Memory of the GPU alone.
+    /// Return memory that only the GPU accesses.
     objc_ptr<id<MTLBuffer>> make_private_buffer(std::size_t bytes) const;
     objc_ptr<id<MTLBuffer>> make_buffer(const void *contents, std::size_t bytes) const;
     template <class T> objc_ptr<id<MTLBuffer>> make_buffer(const std::vector<T> &contents) const {

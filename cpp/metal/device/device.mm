@@ -53,7 +53,7 @@ std::shared_ptr<Device> Device::open(const std::string &wanted) {
 }
 
 std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> queue) {
-    // Each is there once as long as anyone uses it; its address is not another object's before.
+    // Each object exists once as long as it is used. No other object can have its address during that time.
     static std::mutex mutex;
     static std::map<std::uint64_t, std::weak_ptr<Device>> by_registry_id;
     static std::map<const void *, std::weak_ptr<Device>> by_queue;
@@ -68,7 +68,7 @@ std::shared_ptr<Device> Device::of(id<MTLDevice> device, id<MTLCommandQueue> que
     if (found && !found->removed_ && found->get() == device) return found;
     require_mps(device);
     std::weak_ptr<DeviceParts> &known = parts_of[device];
-    // Not make_shared: its one allocation would keep the memory while the maps exist.
+    // Not make_shared: it would keep the object's memory as long as the weak pointer in the map exists.
     auto parts = known.lock();
     if (!parts) known = parts = std::shared_ptr<DeviceParts>(new DeviceParts(share(device)));
     auto used = queue ? share(queue) : make_queue(device);
@@ -99,7 +99,7 @@ void Device::require_usable() const {
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " was removed from this machine"});
 }
 
-/// Metal itself would end the process.
+/// Metal itself would end the process instead of reporting an error.
 void Device::require_length(std::size_t bytes) const {
     if (const std::size_t most = [device_.get() maxBufferLength]; bytes > most)
         fail(ErrorKind::device, {"Metal device ", quoted(name()), " cannot have a buffer of ", bytes,

@@ -10,24 +10,25 @@
 
 namespace mpscnn::metal {
 
-/// The device of this name or registry id, "" for the system's default. Throws DeviceError when there is none
-/// such that can run MPS, naming those that are there.
+/// Return the device with this name or registry id; "" is the system's default. Throws DeviceError if there
+/// is no such device that can run MPS; the message names the devices that exist.
 objc_ptr<id<MTLDevice>> find_device(const std::string &wanted);
 
-/// Metal does not pass to the children of a process that has asked it for anything, be it the list of
-/// devices: the reason in such a child, else empty. The first call is the process's first use of Metal.
+/// Return why this process cannot use Metal, or an empty text if it can. Children of a process that has
+/// called Metal, even just to list devices, cannot. The first call of this function counts as the process's
+/// first use of Metal.
 std::string why_not_in_this_process();
 
 /// Throws DeviceError for a device that cannot run MPS.
 void require_mps(id<MTLDevice> device);
 
-/// "'Apple M2' (0x100000abc)": several devices may have one name.
+/// Return "'Apple M2' (0x100000abc)", since several devices may have the same name.
 std::string full_name_of(id<MTLDevice> device);
 
-/// "0x100000abc"
+/// Return "0x100000abc".
 std::string registry_id_of(id<MTLDevice> device);
 
-/// See list_devices() in metal_backend.h.
+/// Return the devices; see list_devices() in metal_backend.h.
 std::vector<engine::DeviceDescription> describe_devices();
 
 } // namespace mpscnn::metal

@@ -16,15 +16,15 @@ namespace mpscnn::metal {
 namespace {
 
 struct Devices {
-    std::vector<objc_ptr<id<MTLDevice>>> all; ///< the default first
-    bool has_default = false;                 ///< one that can run MPS
+    std::vector<objc_ptr<id<MTLDevice>>> all; ///< the default device comes first
+    bool has_default = false;                 ///< there is a default device, and it can run MPS
 };
 
 bool is_usable(id<MTLDevice> device) { return MPSSupportsMTLDevice(device); }
 
 bool same_device(id<MTLDevice> one, id<MTLDevice> other) { return [one registryID] == [other registryID]; }
 
-/// The system's default is the first that can run MPS: a process without a screen may have no default
+/// Use the first device that can run MPS as the default. Without a screen, Metal may report no default device
 /// although there is a GPU.
 Devices find_devices() {
     Devices devices;
@@ -49,7 +49,7 @@ bool answers_to(id<MTLDevice> device, const std::string &wanted) {
            wanted == std::to_string([device registryID]);
 }
 
-/// Of the process in which Metal was first asked for anything.
+/// Return the fork generation of the process in which Metal was first used.
 unsigned first_process() {
     static const unsigned generation = platform::fork_generation();
     return generation;
@@ -64,7 +64,7 @@ constexpr const char *no_device = "this machine has no Metal device";
     fail(ErrorKind::device, {"there is no Metal device ", quoted(wanted), "; there are ", known});
 }
 
-/// Numbers of MTLGPUFamily: those of newer systems have no names in older headers, and older systems say no.
+/// Values of MTLGPUFamily. Older headers lack names for newer families, and older systems answer no for them.
 struct Family {
     int number;
     const char *name;
@@ -153,7 +153,7 @@ std::vector<engine::DeviceDescription> describe_devices() {
     std::vector<engine::DeviceDescription> described;
     for (const auto &device : devices.all)
         described.push_back(describe(device.get(), devices.has_default && described.empty()));
-    // Whoever asks for "metal" learns why there is none.
+    // The reason is reported under the name "metal".
     if (described.empty()) return {{"metal", "", no_device}};
     if (!devices.has_default) described[0].name = "metal";
     return described;

@@ -9,8 +9,8 @@
 
 namespace mpscnn::metal {
 
-/// Values for the constants that a function declares, as engine::CustomKernelSource describes them. Throws
-/// ParameterError, beginning with `what`, for one that is missing, unknown or of another type.
+/// Return values for the constants that a function declares, from those of engine::CustomKernelSource. Throws
+/// ParameterError, which begins with `what`, for a missing or unknown constant or a wrong type.
 objc_ptr<MTLFunctionConstantValues *> constant_values(const std::string &what, id<MTLFunction> function,
                                                       const Json &given);
 

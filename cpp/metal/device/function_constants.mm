@@ -16,7 +16,7 @@ namespace {
 
 using Scalar = DataType::Scalar;
 
-/// A constant's bytes: a vector of four is the largest.
+/// The bytes of a constant; the largest type is a vector of four.
 using Bytes = std::array<std::byte, 16>;
 
 template <class T> void put(T value, Bytes &bytes, int component) {
@@ -29,7 +29,7 @@ void put_integer(std::int64_t value, int bits, Bytes &bytes, int component) {
     if (bits == 32) put(static_cast<std::uint32_t>(value), bytes, component);
 }
 
-/// One constant: its declaration and the value for it.
+/// A constant: its declaration and its value.
 class Constant {
 public:
     Constant(std::string what, const DataType &type) : what_(std::move(what)), type_(type) {}

@@ -12,36 +12,37 @@
 
 namespace mpscnn::metal {
 
-/// What an MPSImage is. A tensor (n, height, width, channels) is an image, (n, width, channels) one of one
-/// row, (n, features) one of one pixel; axes beyond these count as rows.
+/// The extents and precision of an MPSImage. A tensor (n, height, width, channels) is n images. (n, width,
+/// channels) are images of one row, and (n, features) images of one pixel. With more axes, all axes between
+/// the batch and the last two are rows.
 struct ImageLayout {
     std::int64_t images = 1, height = 1, width = 1, channels = 1;
     engine::Precision precision = engine::Precision::float32; ///< of its elements
 
-    /// Slices of one image: each holds four feature channels.
+    /// Return the slices of one image; each holds four feature channels.
     std::int64_t slices() const { return (channels + 3) / 4; }
     bool is_array() const { return images > 1 || channels > 4; }
     std::int64_t elements() const { return images * height * width * channels; }
     std::size_t bytes() const;
-    /// Largest number of such images that fit into one MPSImage.
+    /// Return the largest number of such images that fit into one MPSImage.
     std::int64_t max_images() const;
 
-    /// The same with float elements.
+    /// Return the same layout with float elements.
     ImageLayout unrounded() const;
     ImageParams params() const;
-    /// Autoreleased; for a temporary image.
+    /// Return an autoreleased descriptor for a temporary image.
     MPSImageDescriptor *descriptor() const;
 
     friend bool operator==(const ImageLayout &, const ImageLayout &) = default;
 };
 
-/// (height, width, channels) of the image of a tensor whose extents but the batch are fixed.
+/// Return (height, width, channels) of a tensor as an image. All extents except the batch must be fixed.
 Shape image_extents(const Shape &shape);
-/// Of one image of a fixed shape.
+/// Return the layout of one image of a fixed shape.
 ImageLayout image_layout(const Shape &shape, engine::Precision precision);
 
-/// First images of passes of `size` images that cover a batch. All have one size; the last computes some
-/// images again rather than being smaller, so that steps know their extents.
+/// Return the first images of the passes that compute a batch in `size` images each. All passes have the same
+/// size, so that steps know their extents. The last pass therefore recomputes some images.
 inline std::vector<std::int64_t> passes_over(std::int64_t batch, std::int64_t size) {
     std::vector<std::int64_t> passes;
     for (std::int64_t first = 0; first < batch; first += size)

@@ -15,22 +15,23 @@
 
 namespace mpscnn::metal {
 
-/// Name of a shader's variant, see shaders/image_access.h.
+/// Return the name of a shader's variant; see shaders/image_access.h.
 std::string shader_name(const std::string &operation, std::span<const ImageLayout> sources,
                         const ImageLayout &destination);
-/// The last two parts of a name: "half_texture2d_array".
+/// Return the last two parts of a name: "half_texture2d_array".
 std::string image_type_name(const ImageLayout &image);
-/// The last part: "texture2d_array".
+/// Return the last part: "texture2d_array".
 const char *texture_name(const ImageLayout &image);
 
-/// The engine's own shaders, parts of the program: compiled where the build had a compiler, else, or where
-/// the system refuses those, their source. Loaded at first use; every pipeline is made once.
+/// The engine's own shaders. They are part of the program: compiled if the build had a Metal compiler, and as
+/// source. The source is used if there is no compiled form or the system refuses it. They are loaded at first
+/// use, and every pipeline is made once.
 class ShaderLibrary {
 public:
     explicit ShaderLibrary(objc_ptr<id<MTLDevice>> device) : device_(std::move(device)) {}
 
-    /// The function with an activation compiled into it. Lives as long as the library. Throws DeviceError
-    /// with the compiler's message.
+    /// Return the function with an activation compiled into it. It lives as long as the library. Throws
+    /// DeviceError with the compiler's message.
     id<MTLComputePipelineState> pipeline(const std::string &function,
                                          NeuronKind activation = NeuronKind::none);
 

@@ -16,7 +16,7 @@ objc_ptr<id<MTLLibrary>> load_compiled(id<MTLDevice> device) {
     const std::span<const std::byte> bytes = compiled_shaders();
     if (bytes.empty()) return {};
     const dispatch_block_t keep = ^{
-    }; // without it the bytes would be copied
+    }; // without this block the bytes would be copied
     const auto data = adopt(dispatch_data_create(bytes.data(), bytes.size(), nil, keep));
     NSError *error = nil;
     auto library = adopt([device newLibraryWithData:data.get() error:&error]);

@@ -1,7 +1,7 @@
 #pragma once
 
-// Manual reference counting inside C++ owners. The engine reports failures as C++ exceptions, which neither
-// @autoreleasepool nor @try would see on every runtime; destructors do their work in any case.
+// Manual reference counting with C++ owners. The engine reports failures as C++ exceptions, which
+// @autoreleasepool and @try do not handle on every runtime. Destructors run in any case.
 
 #include <utility>
 
@@ -21,7 +21,7 @@ public:
     }
     ~objc_ptr() { [object_ release]; }
 
-    /// Takes over the caller's reference.
+    /// Take over the caller's reference.
     static objc_ptr adopt(T owned) {
         objc_ptr pointer;
         pointer.object_ = owned;
@@ -36,14 +36,14 @@ private:
     T object_ = nil;
 };
 
-/// For what alloc, new, copy and MTLCreateSystemDefaultDevice return.
+/// For results of alloc, new, copy and MTLCreateSystemDefaultDevice.
 template <class T> objc_ptr<T> adopt(T owned) { return objc_ptr<T>::adopt(owned); }
 
-/// For everything else.
+/// For all other results.
 template <class T> objc_ptr<T> share(T borrowed) { return objc_ptr<T>::adopt([borrowed retain]); }
 
-/// Every entry point from C++ and every handler has one: what Apple's methods autorelease goes with it, also
-/// when an exception is thrown.
+/// An autorelease pool for a C++ scope. Every entry point from C++ and every handler has one. It drains
+/// objects that Apple's methods autorelease, also when an exception is thrown.
 class autorelease_scope {
 public:
     autorelease_scope() : pool_([[NSAutoreleasePool alloc] init]) {}

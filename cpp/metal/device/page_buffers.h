@@ -8,11 +8,12 @@
 
 namespace mpscnn::metal {
 
-/// Buffers over pages, without a copy. Metal keeps uses of a buffer in order, not uses of memory: whatever
-/// one command buffer does with the same pages must go through the same buffer.
+/// Buffers that use existing pages without a copy. Metal orders uses of the same buffer, not uses of the same
+/// memory. So within one command buffer, all uses of the same pages must go through the same buffer.
 class PageBuffers {
 public:
-    /// Nothing when the device cannot have a buffer so large. It keeps the pages, whatever becomes of arrays.
+    /// Return a buffer, or null if it would be too large for the device. It keeps the pages alive, even if
+    /// all arrays in them are gone.
     objc_ptr<id<MTLBuffer>> over(const Device &device, const std::shared_ptr<PageMemory> &pages);
     void clear() { buffers_.clear(); }
 

@@ -15,32 +15,33 @@ namespace mpscnn::metal {
 
 class Device;
 
-/// All that decides which samples of a photo's textures a destination's pixels take, and with which weights.
+/// All settings that decide which samples of a photo's textures a destination's pixels read, and with which
+/// weights.
 struct PhotoSampling {
     vision::Axis columns, rows; ///< of the photo as it is stored
     vision::Filter filter;
     bool mirrored, upside_down;
-    std::optional<vision::ChromaSiting> siting; ///< of photos with colour differences
+    std::optional<vision::ChromaSiting> siting; ///< for photos with chroma planes
 
     friend bool operator==(const PhotoSampling &, const PhotoSampling &) = default;
 };
 
-/// What the shader reads of it: see shaders/preprocess_params.h.
+/// The tables that the shader reads; see shaders/preprocess_params.h.
 struct PhotoTables {
     objc_ptr<id<MTLBuffer>> taps, weights;
 };
 
-/// The tables in use last. Frames of a camera take the same ones, a few cameras and networks a few.
+/// Caches the most recently used tables. All frames of a camera use the same ones.
 class PhotoTableCache {
 public:
-    /// Throws DeviceError when there is no memory for them.
+    /// Throws DeviceError if there is not enough memory.
     PhotoTables get(const Device &device, const PhotoSampling &sampling);
 
 private:
     static constexpr std::size_t most = 8;
 
     std::mutex mutex_;
-    std::deque<std::pair<PhotoSampling, PhotoTables>> tables_; ///< the last used ones first
+    std::deque<std::pair<PhotoSampling, PhotoTables>> tables_; ///< most recently used first
 };
 
 } // namespace mpscnn::metal

@@ -6,11 +6,11 @@
 
 namespace mpscnn::metal {
 
-/// All of shaders/*.metal with their headers inserted; the build writes it.
+/// Return all of shaders/*.metal with their headers inserted; the build generates it.
 std::string shader_source();
 
-/// shaders/*.metal as a Metal library; empty where the build had no Metal compiler. Lives as long as the
-/// program.
+/// Return shaders/*.metal as a Metal library, or nothing if the build had no Metal compiler. It lives as long
+/// as the program.
 std::span<const std::byte> compiled_shaders();
 
 } // namespace mpscnn::metal

@@ -7,15 +7,15 @@
 
 namespace mpscnn::metal {
 
-/// Memory of one input or output, without gaps, that both processor and GPU see.
+/// Memory for one input or output, without gaps, that processor and GPU share.
 class Staging {
 public:
-    /// At least this much; what it held is lost.
+    /// Provide at least this many bytes; the previous contents are lost.
     void reserve(const Device &device, std::size_t bytes);
     std::size_t bytes() const { return bytes_; }
     id<MTLBuffer> buffer() const { return buffer_.get(); }
 
-    /// As elements of the view's type, or as floats.
+    /// Copy elements in the view's type, or as floats.
     void copy_from(const engine::TensorView &view);
     void copy_to(const engine::TensorView &view) const;
     void floats_from(const engine::TensorView &view);

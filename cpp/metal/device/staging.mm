@@ -11,10 +11,11 @@ using engine::TensorView;
 
 namespace {
 
-/// Calls copy(place in the view, place in dense memory, bytes) for the longest pieces that are dense in both.
+/// Call copy(address in the view, address in dense memory, bytes) for the longest pieces that are dense in
+/// both.
 template <class Copy> void for_each_piece(const TensorView &view, std::byte *dense, Copy copy) {
     const std::size_t element = size_of(view.type);
-    int axis = view.shape.rank(); // all axes from here on are dense
+    int axis = view.shape.rank(); // the first of the trailing axes that are dense
     std::size_t piece = element;
     while (axis > 0) {
         const auto stride = static_cast<std::size_t>(view.strides[static_cast<std::size_t>(axis) - 1]);
@@ -39,7 +40,7 @@ template <class Copy> void for_each_piece(const TensorView &view, std::byte *den
 
 void Staging::reserve(const Device &device, std::size_t bytes) {
     if (bytes <= bytes_) return;
-    buffer_.reset(); // first, so that both need not fit at once
+    buffer_.reset(); // release first, so that both need not fit at the same time
     bytes_ = 0;
     buffer_ = device.make_buffer(bytes);
     bytes_ = bytes;
@@ -59,7 +60,7 @@ void Staging::copy_to(const TensorView &view) const {
 
 namespace {
 
-/// Calls convert(halves in the view, floats, how many) for the longest pieces that are dense in both.
+/// Call convert(halves in the view, floats, count) for the longest pieces that are dense in both.
 template <class Convert> void for_each_half(const TensorView &view, std::byte *floats, Convert convert) {
     auto *next = reinterpret_cast<float *>(floats);
     for_each_piece(view, floats, [&](std::byte *place, std::byte *, std::size_t bytes) {

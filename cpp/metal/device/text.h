@@ -6,10 +6,10 @@
 
 namespace mpscnn::metal {
 
-/// Autoreleased; empty for bytes that are not UTF-8.
+/// Return an autoreleased string; it is empty for bytes that are not UTF-8.
 NSString *string_of(const std::string &text);
 std::string text_of(NSString *string);
-/// "<description> (code 7)", or `otherwise` without an error object.
+/// Return "<description> (code 7)", or `otherwise` if there is no error object.
 std::string text_of(NSError *error, const char *otherwise);
 
 } // namespace mpscnn::metal

@@ -11,23 +11,23 @@
 
 namespace mpscnn::metal {
 
-/// A reference of Core Foundation's that is given back when the last owner goes.
+/// Own a Core Foundation reference, which is released with the last owner.
 template <class Object, class Release> std::shared_ptr<void> kept(Object object, Release release) {
     return {nullptr, [object, release](void *) { release(object); }};
 }
 
-/// A texture in a pixel buffer's memory.
+/// A texture that uses a pixel buffer's memory.
 struct BufferTexture {
     id<MTLTexture> texture = nil;
-    std::shared_ptr<void> held; ///< until the GPU has read it, as must be the pixel buffer
+    std::shared_ptr<void> held; ///< must be kept until the GPU has read it, like the pixel buffer
 };
 
-/// Core Video's textures for a device. May be used from several threads.
+/// Core Video's textures for a device. Several threads may use it.
 class TextureCache {
 public:
     explicit TextureCache(const objc_ptr<id<MTLDevice>> &device) : device_(device) {}
 
-    /// Of a plane in an IOSurface; without a texture where Core Video refuses.
+    /// Return a texture of a plane in an IOSurface; it is null if Core Video refuses.
     BufferTexture texture_of(CVPixelBufferRef buffer, MTLPixelFormat format, std::size_t width,
                              std::size_t height, std::size_t plane);
 
@@ -35,7 +35,7 @@ private:
     objc_ptr<id<MTLDevice>> device_;
     std::mutex mutex_;
     CVMetalTextureCacheRef cache_ = nullptr;
-    std::shared_ptr<void> owner_; // of the cache
+    std::shared_ptr<void> owner_; // keeps the cache alive
 };
 
 } // namespace mpscnn::metal

@@ -10,7 +10,7 @@ using engine::TensorView;
 
 namespace {
 
-/// Axes as an image has them: images, rows, columns, channels.
+/// The axes of an image: images, rows, columns, channels.
 struct ImageAxes {
     std::int64_t extents[4];
     std::ptrdiff_t strides[4];
@@ -25,7 +25,7 @@ std::optional<ImageAxes> axes_of(const TensorView &view) {
     return std::nullopt;
 }
 
-/// Shaders count elements in 32 bits.
+/// Shaders use 32-bit indices.
 bool can_be_reached(const Pitches &pitches, const ImageLayout &layout) {
     const std::int64_t last = (layout.images - 1) * pitches.image + (layout.height - 1) * pitches.row +
                               (layout.width - 1) * pitches.column + layout.channels - 1;

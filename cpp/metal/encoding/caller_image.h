@@ -9,33 +9,35 @@
 
 namespace mpscnn::metal {
 
-/// Throws unless kernels can use an image of the caller's so, and its memory is there: ParameterError,
-/// StateError for a temporary image that has been read, DeviceError. `what` names it in messages.
+/// Throws unless kernels can use the caller's image with this usage, and its memory exists. Throws
+/// ParameterError, StateError for a temporary image that has been read, or DeviceError. `what` names the
+/// image in messages.
 void require_image_use(MPSImage *image, const std::string &what, MTLTextureUsage usage,
                        const char *usage_name);
 
-/// An MPSImage or MTLTexture of the caller's, for one of a network's inputs or outputs.
+/// The caller's MPSImage or MTLTexture for one of a network's inputs or outputs.
 class CallerImage {
 public:
-    /// `what` names it in messages: "input 'image'". Throws ParameterError for another object and for a
-    /// texture that no MPSImage can be, ShapeError for too few feature channels.
+    /// `what` names it in messages: "input 'image'". Throws ParameterError for other objects and for textures
+    /// that cannot be an MPSImage, ShapeError for too few feature channels.
     CallerImage(id object, std::string what, const engine::Port &port);
 
     MPSImage *get() const { return image_.get(); }
-    /// (images, height, width, feature channels)
+    /// Return (images, height, width, feature channels).
     Shape extents() const;
-    /// Of the tensor in the image. Throws ShapeError where the axes of a tensor of the port's cannot have
-    /// such extents.
+    /// Return the shape of the tensor in the image. Throws ShapeError if a tensor of the port cannot have
+    /// these extents.
     Shape tensor_shape(const Shape &port) const;
-    /// Whether kernels take it for an image of this layout.
+    /// True if kernels can use it as an image with this layout.
     bool is_like(const ImageLayout &layout) const;
 
-    /// Throw unless commands of the device can read or write it, with any device's memory for it made.
+    /// Throw unless the device's commands can read or write it. They also make its memory if it does not
+    /// exist yet.
     void require_readable(const Device &device) const;
     void require_writable(const Device &device) const;
-    /// Throws ShapeError unless it has the extents of the result of this shape.
+    /// Throws ShapeError unless its extents are those of a result with this shape.
     void require_room_for(const Shape &result) const;
-    /// Throws ParameterError if both are one texture.
+    /// Throws ParameterError if both are the same texture.
     void require_apart_from(const CallerImage &other) const;
 
 private:
@@ -45,15 +47,15 @@ private:
     objc_ptr<MPSImage *> image_;
 };
 
-/// One image for each port. `role`: "input".
+/// Return one image for each port. `role` is "input" or "output".
 std::vector<CallerImage> caller_images(NSArray *objects, const std::string &role,
                                        std::span<const engine::Port> ports);
 
-/// Counts the network's reads of temporary images: each time that an image is given is one, also where
-/// encoding fails half-way.
+/// Counts the network's reads of temporary images. Each time that an image is passed counts as one read, also
+/// if encoding fails half-way.
 class TemporaryReads {
 public:
-    /// Throws StateError for an image that may not be read so often.
+    /// Throws StateError if an image may not be read that many times.
     explicit TemporaryReads(std::span<const CallerImage> images);
     ~TemporaryReads();
     TemporaryReads(const TemporaryReads &) = delete;
@@ -62,7 +64,7 @@ public:
 private:
     struct Entry {
         MPSTemporaryImage *image;
-        NSUInteger left; ///< read count after the network
+        NSUInteger left; ///< read count after the network has read it
     };
     std::vector<Entry> entries_;
 };

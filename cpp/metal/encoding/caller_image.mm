@@ -18,7 +18,7 @@ struct Format {
     MTLPixelFormat pixel;
     std::int64_t components;
 };
-/// What shaders read and write as floats on every GPU.
+/// Formats that shaders read and write as floats on every GPU.
 constexpr std::array<Format, 13> formats{{{MTLPixelFormatR8Unorm, 1},
                                           {MTLPixelFormatRG8Unorm, 2},
                                           {MTLPixelFormatRGBA8Unorm, 4},
@@ -35,7 +35,7 @@ constexpr std::array<Format, 13> formats{{{MTLPixelFormatR8Unorm, 1},
 
 std::int64_t slices_of(std::int64_t channels) { return (channels + 3) / 4; }
 
-/// Components in a pixel of a texture.
+/// Return the number of components in a texture's pixel.
 std::int64_t components_of(const std::string &what, MTLPixelFormat pixel) {
     const auto format = std::find_if(formats.begin(), formats.end(),
                                      [&](const Format &known) { return known.pixel == pixel; });
@@ -59,7 +59,7 @@ objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what,
     const std::int64_t channels = port.shape.back();
     require_slices(what, texture, channels);
     const std::int64_t given = components_of(what, [texture pixelFormat]),
-                       wanted = channels < 3 ? channels : 4; // as MPS makes them
+                       wanted = channels < 3 ? channels : 4; // the formats that MPS chooses
     if (given != wanted)
         fail(ErrorKind::shape, {what, ": a texture for ", channels, " feature channels has ", wanted, " components in a pixel, got ", given});
     return adopt([[MPSImage alloc] initWithTexture:texture
@@ -67,20 +67,20 @@ objc_ptr<MPSImage *> image_over(id<MTLTexture> texture, const std::string &what,
 }
 
 objc_ptr<MPSImage *> require_image(MPSImage *image, const std::string &what) {
-    // Its texture may be its parent's, whose channels are others.
+    // Its texture may be its parent's, which has other channels.
     if ([image parent])
         fail(ErrorKind::parameter, {what, ": a part of another MPSImage cannot be given, only a whole one"});
     const MPSImageFeatureChannelFormat format = [image featureChannelFormat];
     if (format < MPSImageFeatureChannelFormatUnorm8 || format > MPSImageFeatureChannelFormatFloat32)
         fail(ErrorKind::parameter, {what, ": the format of its feature channels must be Unorm8, Unorm16, Float16 "
                  "or Float32, got ", static_cast<std::size_t>(format)});
-    static_cast<void>(components_of(what, [image pixelFormat])); // throws
+    static_cast<void>(components_of(what, [image pixelFormat])); // called because it throws for other formats
     return share(image);
 }
 
 objc_ptr<MPSImage *> image_of_object(id object, const std::string &what, const engine::Port &port) {
     if ([object isKindOfClass:[MPSImage class]]) return require_image(static_cast<MPSImage *>(object), what);
-    // Not conformsToProtocol:, since Metal may hand out proxies.
+    // conformsToProtocol: may fail, because Metal may return proxies.
     if ([object respondsToSelector:@selector(parentTexture)])
         return image_over(static_cast<id<MTLTexture>>(object), what, port);
     fail(ErrorKind::parameter, {what, " must be an MPSImage or an MTLTexture, got an object of class ", text_of(NSStringFromClass([object class]))});
@@ -90,7 +90,7 @@ std::string extents_text(const Shape &extents) {
     return concat({extents[0], " images of ", extents[2], " x ", extents[1], " pixels with ", extents[3], " feature channels"});
 }
 
-/// Fills in the axes of rows of a tensor of more than four axes: `rows` is their product.
+/// Set the row axes of a tensor with more than four axes; their product is `rows`.
 bool fill_rows(Shape &shape, std::int64_t rows) {
     int free_axis = 0;
     for (int axis = 1; axis < shape.rank() - 2; ++axis) {
@@ -133,7 +133,7 @@ Shape CallerImage::tensor_shape(const Shape &port) const {
     Shape shape = port.with_batch(given[0]);
     shape[rank - 1] = given[3];
     if (rank > 2) shape[rank - 2] = given[2];
-    if (rank == 4) shape[1] = given[1]; // whether it is the right one is for the network to say
+    if (rank == 4) shape[1] = given[1]; // the network checks whether this is the right extent
     const bool fits = rank == 2 ? given[1] == 1 && given[2] == 1 : rank == 4 || fill_rows(shape, given[1]);
     if (!fits)
         fail(ErrorKind::shape, {what_, ": expected ", port.text(), ", got ", extents_text(given), ": (n, features) is an image of one pixel, and axes before the last three "

@@ -13,34 +13,33 @@
 
 namespace mpscnn::metal {
 
-/// For command buffers of the caller's. Throws ParameterError for nil and for one that does not retain what
-/// it uses, StateError for one that is committed.
+/// Check a command buffer of the caller. Throws ParameterError for nil and for one with unretained
+/// references, StateError if it is already committed.
 void require_command_buffer(id<MTLCommandBuffer> command_buffer);
 
-/// The image as a temporary one; nil for every other.
+/// Return the image if it is a temporary one, otherwise nil.
 MPSTemporaryImage *as_temporary(MPSImage *image);
 
-/// Autoreleased, with its memory. Throws DeviceError when there is not enough.
+/// Return an autoreleased image whose memory is allocated. Throws DeviceError if there is not enough.
 MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout);
 
-/// A tensor of a network while it runs.
+/// A tensor of a network during a run.
 struct StoredValue {
     Shape shape;
-    ImageLayout layout; ///< in one pass
-    int readers = 0;    ///< how often steps and outputs read it
+    ImageLayout layout; ///< for one pass
+    int readers = 0;    ///< number of reads by steps and outputs
 };
 
-/// Puts one pass through a network into a command buffer. Values are temporary images, which give their
-/// memory back as soon as all of their readers are encoded. Or into several ones; then they are images of
-/// their own.
+/// Encodes one pass of a network into a command buffer. Values are temporary images, whose memory is freed as
+/// soon as all readers are encoded. If it encodes into several command buffers, values are ordinary images.
 class Encoding {
 public:
-    /// `first_image`: of the batch.
+    /// `first_image` is the pass's first image in the batch.
     Encoding(id<MTLCommandBuffer> command_buffer, const std::vector<StoredValue> &values,
              std::int64_t first_image);
-    /// Into those that `go_on_in` names.
+    /// Encode into the command buffers that `go_on_in` sets.
     Encoding(const std::vector<StoredValue> &values, std::int64_t first_image);
-    /// When encoding ended early, says that the images are not needed any more.
+    /// If encoding ended early, release the temporary images.
     ~Encoding();
     Encoding(const Encoding &) = delete;
     Encoding &operator=(const Encoding &) = delete;
@@ -49,16 +48,15 @@ public:
     std::int64_t first_image() const { return first_image_; }
     void go_on_in(id<MTLCommandBuffer> command_buffer) { command_buffer_ = command_buffer; }
 
-    /// Lets a value of the network's be an image of the caller's: one that steps read, or the one that its
-    /// step writes and none reads. A temporary image's read count goes down by one when the last step has
-    /// read it.
+    /// Let a value be an image of the caller. It is a value that steps read, or one that a step writes and no
+    /// step reads. The read count of a temporary image is decremented after the last step has read it.
     void lend(engine::ValueId value, MPSImage *image);
 
-    /// The image that a step is about to write.
+    /// Return the image that a step is about to write.
     MPSImage *create(engine::ValueId value);
     MPSImage *image(engine::ValueId value) const;
-    /// To be called once for each read, after it has been encoded. MPS kernels lower an image's readCount
-    /// themselves.
+    /// Must be called once for each read, after it has been encoded. MPS kernels decrement an image's
+    /// readCount themselves.
     void was_read_by_mps(engine::ValueId value);
     void was_read_by_shader(engine::ValueId value);
 
@@ -74,7 +72,7 @@ private:
     id<MTLCommandBuffer> command_buffer_;
     const std::vector<StoredValue> &values_;
     std::int64_t first_image_;
-    bool keeps_images_ = false; ///< from one command buffer to the next
+    bool keeps_images_ = false; ///< true if the next command buffer reads images of this one
     std::vector<Image> images_;
 };
 
@@ -82,7 +80,7 @@ private:
 class Scratch {
 public:
     Scratch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout);
-    /// Says that the image is not needed any more.
+    /// Releases the image.
     ~Scratch();
     Scratch(const Scratch &) = delete;
     Scratch &operator=(const Scratch &) = delete;
@@ -93,8 +91,8 @@ private:
     objc_ptr<MPSTemporaryImage *> image_;
 };
 
-/// One run of a shader of the engine's own, in an encoder of its own: errors then name it, and MPS, which
-/// opens encoders itself, finds none open.
+/// One run of a shader, in a separate encoder. Errors can then name it, and MPS, which opens its own
+/// encoders, finds none open.
 class Dispatch {
 public:
     Dispatch(id<MTLCommandBuffer> command_buffer, const std::string &label,
@@ -107,15 +105,15 @@ public:
     void texture(id<MTLTexture> texture, NSUInteger index);
     void buffer(id<MTLBuffer> buffer, std::size_t offset, NSUInteger index);
     void bytes(std::span<const std::byte> values, NSUInteger index);
-    /// A thread for each pixel of each slice.
+    /// Run a thread for each pixel of each slice.
     void run(const ImageLayout &grid);
-    /// At least this many threads, in groups as they suit the device or as given. Groups are whole, since not
-    /// every GPU has smaller ones at the end.
+    /// Run at least this many threads, in groups that suit the device or are given. Groups are whole, since
+    /// some GPUs do not support smaller ones at the end.
     void run(MTLSize threads);
     void run(MTLSize threads, MTLSize group);
 
 private:
-    id<MTLComputeCommandEncoder> encoder_; ///< autoreleased, as all encoders
+    id<MTLComputeCommandEncoder> encoder_; ///< autoreleased, like all encoders
     id<MTLComputePipelineState> pipeline_;
 };
 

@@ -34,7 +34,7 @@ MPSTemporaryImage *as_temporary(MPSImage *image) {
     return [image isKindOfClass:[MPSTemporaryImage class]] ? static_cast<MPSTemporaryImage *>(image) : nil;
 }
 
-/// The texture is made when it is asked for: here a lack of memory can still be reported.
+/// MPS allocates the texture on first access. Access it here, where a lack of memory can still be reported.
 MPSTemporaryImage *make_temporary_image(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout) {
     MPSTemporaryImage *image = [MPSTemporaryImage temporaryImageWithCommandBuffer:command_buffer
                                                                   imageDescriptor:layout.descriptor()];
@@ -56,7 +56,7 @@ Encoding::~Encoding() {
     for (const Image &left : images_) {
         if (left.owner == Owner::caller) continue;
         MPSTemporaryImage *image = as_temporary(left.image.get());
-        // A kernel of MPS may have been the last reader, and what came after it failed.
+        // An MPS kernel may have been the last reader, and encoding may have failed after it.
         if ([image readCount] > 0) [image setReadCount:0];
     }
 }
@@ -87,7 +87,7 @@ MPSImage *Encoding::image(engine::ValueId value) const {
 
 void Encoding::was_read_by_mps(engine::ValueId value) {
     Image &read = at(value);
-    // A temporary image must not outlive its last reader: its memory serves others from then on.
+    // A temporary image must not outlive its last reader, because its memory is then reused.
     if (--read.readers_left == 0) read.image.reset();
 }
 
@@ -136,7 +136,7 @@ void Dispatch::run(const ImageLayout &grid) {
 void Dispatch::run(MTLSize threads) {
     const MTLSize limits = [[pipeline_ device] maxThreadsPerThreadgroup];
     const NSUInteger most = [pipeline_ maxTotalThreadsPerThreadgroup];
-    // Threads that run together read neighbours in a row; small images fill a group with slices.
+    // Threads of a group read adjacent pixels of a row. For small images, slices fill the group.
     MTLSize group;
     group.width = std::min({threads.width, [pipeline_ threadExecutionWidth], limits.width});
     group.height = std::min({threads.height, most / group.width, limits.height});

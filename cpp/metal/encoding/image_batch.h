@@ -11,21 +11,21 @@
 
 namespace mpscnn::metal {
 
-/// Temporary images of one description, each of one image: what MPS' kernels of training take. Their read
-/// counts are 1.
+/// Temporary images with the same descriptor, each for one image of a batch, as MPS's training kernels
+/// require. Their read counts are 1.
 class ImageBatch {
 public:
-    /// Whether a batch holds a tensor: in images as large as textures are, and not in so many that making
-    /// them takes longer than what is computed.
+    /// True if a batch can hold a tensor: its images must not exceed the largest texture. There must not be
+    /// so many of them that making them takes longer than the computation.
     static bool can_hold(const Shape &shape);
 
-    /// What is only asked for its size gets no memory.
+    /// An image whose size is all that is used gets no memory.
     enum class Content { pixels, none };
 
-    /// `layout` is that of one image. Throws DeviceError when there is not enough memory.
+    /// `layout` is that of one image. Throws DeviceError if there is not enough memory.
     ImageBatch(id<MTLCommandBuffer> command_buffer, const ImageLayout &layout, std::int64_t images,
                Content content = Content::pixels);
-    /// Says that the images are not needed any more.
+    /// Releases the images.
     ~ImageBatch();
     ImageBatch(const ImageBatch &) = delete;
     ImageBatch &operator=(const ImageBatch &) = delete;
@@ -37,7 +37,7 @@ private:
     void release_images();
 
     objc_ptr<NSMutableArray *> batch_;
-    std::vector<MPSImage *> images_; ///< which the batch keeps
+    std::vector<MPSImage *> images_; ///< owned by the batch
 };
 
 } // namespace mpscnn::metal

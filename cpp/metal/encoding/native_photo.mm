@@ -43,9 +43,9 @@ void encode_native_photo(void *commands, const NativePhoto &photo, const vision:
 
 namespace {
 
-constexpr std::size_t max_pixels_per_axis = 16384; // of a texture, on every Mac
+constexpr std::size_t max_pixels_per_axis = 16384; // the largest texture on every Mac
 
-/// The four characters: "'420v'".
+/// Return the four characters of a format: "'420v'".
 std::string name_of(OSType format) {
     std::string name;
     for (int shift = 24; shift >= 0; shift -= 8) {
@@ -61,7 +61,7 @@ void require_extents(const std::string &what, std::size_t width, std::size_t hei
                                 max_pixels_per_axis, " along each side"});
 }
 
-/// A texture of its own with these pixels. Autoreleased.
+/// Return a new autoreleased texture with a copy of these pixels.
 id<MTLTexture> copied_texture(id<MTLDevice> device, MTLPixelFormat format, std::size_t width,
                               std::size_t height, const void *pixels, std::size_t row_bytes) {
     MTLTextureDescriptor *descriptor = [MTLTextureDescriptor texture2DDescriptorWithPixelFormat:format
@@ -98,7 +98,7 @@ private:
     CVPixelBufferRef buffer_;
 };
 
-/// How a pixel format is read; `chroma` is invalid where the pixels lie in one plane.
+/// How a pixel format is read; `chroma` is invalid if all pixels are in one plane.
 struct BufferFormat {
     MTLPixelFormat pixels, chroma;
     vision::YuvRange range;
@@ -119,7 +119,7 @@ BufferFormat format_of(CVPixelBufferRef buffer) {
     }
 }
 
-/// What is attached to the buffer, else as the caller says.
+/// Return the matrix that is attached to the buffer, or the caller's choice.
 vision::YuvMatrix matrix_of(CVPixelBufferRef buffer, vision::YuvMatrix otherwise) {
     const CFTypeRef attached = CVBufferGetAttachment(buffer, kCVImageBufferYCbCrMatrixKey, nullptr);
     if (!attached) return otherwise;
@@ -129,13 +129,14 @@ vision::YuvMatrix matrix_of(CVPixelBufferRef buffer, vision::YuvMatrix otherwise
          "pixel buffer: the matrix that is attached to it is neither ITU_R_601_4 nor ITU_R_709_2");
 }
 
-/// Planes as textures: where they lie in an IOSurface, else as copies.
+/// The planes of a pixel buffer as textures. They use the memory of an IOSurface if there is one, and are
+/// copies otherwise.
 class BufferTextures {
 public:
     BufferTextures(CVPixelBufferRef buffer, Device &device)
         : buffer_(buffer), device_(device), in_surface_(CVPixelBufferGetIOSurface(buffer) != nullptr) {}
 
-    /// The one of a photo without planes is number 0.
+    /// Return the texture of a plane; a buffer without planes counts as plane 0.
     id<MTLTexture> texture(MTLPixelFormat format, std::size_t width, std::size_t height, std::size_t plane,
                            bool planar) {
         require_extents("pixel buffer", width, height);
@@ -150,12 +151,12 @@ public:
         return copied(format, width, height, plane, planar);
     }
 
-    /// The command buffer keeps what its textures need, until it goes.
+    /// Let the command buffer keep the textures' memory until it completes.
     void hold_until_completed(id<MTLCommandBuffer> command_buffer) {
         if (held_.empty()) return;
         const auto held = std::make_shared<std::vector<std::shared_ptr<void>>>(std::move(held_));
         [command_buffer addCompletedHandler:^(id<MTLCommandBuffer>) {
-          (void)held; // captured for its destructor
+          (void)held; // captured so that its destructor runs with the block's
         }];
     }
 
@@ -179,7 +180,7 @@ private:
 
 // ---- Images --------------------------------------------------------------------------------------------
 
-/// RGBX in sRGB, transparent pixels on white.
+/// Return RGBX pixels in sRGB; transparent pixels are drawn on white.
 std::vector<std::uint8_t> drawn(CGImageRef image, std::size_t width, std::size_t height) {
     std::vector<std::uint8_t> pixels(4 * width * height);
     CGColorSpaceRef space = CGColorSpaceCreateWithName(kCGColorSpaceSRGB);

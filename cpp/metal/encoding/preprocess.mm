@@ -18,8 +18,8 @@ static_assert(sizeof(PreprocessParams) == 29 * sizeof(int));
 
 constexpr int max_components = 4;
 
-/// What shaders read as floats, with 1 for the largest integer; 0 for every other format. Not sRGB's, which
-/// are read as other numbers.
+/// Return the components of formats that shaders read as floats from 0 to 1, and 0 for other formats. sRGB
+/// formats are not supported, because shaders would read linear values.
 int components_of(MTLPixelFormat format) {
     switch (format) {
     case MTLPixelFormatR8Unorm:
@@ -95,7 +95,7 @@ void require_destination(MPSImage *destination, std::int64_t image, const vision
     require_image_use(destination, what, MTLTextureUsageShaderWrite, "MTLTextureUsageShaderWrite");
 }
 
-/// Only what decides which samples are taken.
+/// Only the fields that determine the samples are set.
 vision::ImageView view_of(const PhotoTextures &photo) {
     vision::ImageView view;
     view.width = static_cast<int>([photo.pixels width]);
@@ -119,7 +119,7 @@ PhotoSampling sampling_of(const PhotoTextures &photo, const vision::ImageView &v
             siting};
 }
 
-/// Of one image.
+/// Return the layout of one image.
 ImageLayout layout_of(MPSImage *image) {
     ImageLayout layout;
     layout.height = static_cast<std::int64_t>([image height]);
@@ -128,7 +128,7 @@ ImageLayout layout_of(MPSImage *image) {
     return layout;
 }
 
-/// A caller's texture may be an array although one without slices would do.
+/// A caller's texture may be an array although its size does not require one.
 std::string type_name_of(MPSImage *image) {
     const bool half = [image featureChannelFormat] == MPSImageFeatureChannelFormatFloat16,
                array = [image textureType] == MTLTextureType2DArray;

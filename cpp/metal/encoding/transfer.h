@@ -13,7 +13,7 @@
 
 namespace mpscnn::metal {
 
-/// Copies between an image and an array, by shaders/transfer.metal.
+/// Copies between an image and an array, with shaders/transfer.metal.
 class Transfer {
 public:
     enum class Direction { to_image, to_array };
@@ -23,7 +23,7 @@ public:
     const ImageLayout &layout() const { return layout_; }
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label, MPSImage *image,
                 const ArrayView &array) const;
-    /// Of images that lie one after the other in the array.
+    /// Copy several images; they are adjacent in the array.
     void encode(id<MTLCommandBuffer> command_buffer, const std::string &label,
                 std::span<MPSImage *const> images, const ArrayView &array) const;
 
@@ -32,14 +32,14 @@ private:
     std::array<id<MTLComputePipelineState>, 2> pipelines_{}; ///< for float32 and float16 arrays
 };
 
-/// One MPSImage, from one of its images on.
+/// An MPSImage, and the first of its images to use.
 struct ImagePlace {
     MPSImage *image = nil;
     std::int64_t first_image = 0;
 };
 
-/// Copies images of this layout's extents by shaders/copy.metal, whatever the formats of source and
-/// destination.
+/// Copy images that have this layout's extents, with shaders/copy.metal. Source and destination may have any
+/// format.
 void encode_copy(id<MTLCommandBuffer> command_buffer, Device &device, const std::string &label,
                  const ImageLayout &extents, const ImagePlace &source, const ImagePlace &destination);
 

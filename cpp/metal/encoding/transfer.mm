@@ -6,7 +6,7 @@
 
 namespace mpscnn::metal {
 
-/// What Metal asks of the offset of a buffer.
+/// Metal's required alignment of a buffer's offset.
 constexpr std::size_t offset_alignment = 4;
 
 static_assert(sizeof(TransferParams) == 9 * sizeof(int) && sizeof(ImageParams) == 5 * sizeof(int));
@@ -50,12 +50,12 @@ namespace {
 
 static_assert(sizeof(CopyParams) == 7 * sizeof(int));
 
-/// A caller's texture may be an array although one without slices would do.
+/// A caller's texture may be an array although its size does not require one.
 std::string texture_name_of(MPSImage *image) {
     return [image textureType] == MTLTextureType2DArray ? "texture2d_array" : "texture2d";
 }
 
-/// Unorm textures take floats as well.
+/// Unorm textures are accessed as floats as well.
 std::string element_name_of(MPSImage *image) {
     return [image featureChannelFormat] == MPSImageFeatureChannelFormatFloat16 ? "half" : "float";
 }

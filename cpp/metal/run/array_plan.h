@@ -11,7 +11,7 @@
 
 namespace mpscnn::metal {
 
-/// The steps of a network on arrays. Inputs and outputs are floats without gaps; the arrays of all other
+/// The steps of a network on arrays. Inputs and outputs are floats without gaps. The arrays of all other
 /// values share one buffer.
 class ArrayPlan : public MetalPlan {
 public:
@@ -28,28 +28,28 @@ public:
     engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
 
 private:
-    /// Where an array lies.
+    /// The place of an array.
     struct Place {
         enum class Kind { none, arena, input, output } kind = Kind::none;
-        std::size_t index = 0; ///< of the input or output; in the arena the offset
+        std::size_t index = 0; ///< number of the input or output, or offset in the arena
         DType type = DType::float32;
     };
-    /// One kernel.
+    /// A kernel with its pipeline and tables.
     struct Kernel {
         ArrayStage stage;
         id<MTLComputePipelineState> pipeline = nil;
         objc_ptr<id<MTLBuffer>> table;
     };
-    /// One node.
+    /// The step of one node.
     struct NodeStep {
         std::size_t node = 0;
-        std::vector<engine::ValueId> values; ///< arrays of the sources, then of the result
+        std::vector<engine::ValueId> values; ///< arrays of the sources and then of the result
         std::vector<Kernel> kernels;
         std::vector<std::size_t> scratch_bytes;
         std::vector<Place> scratch;
-        std::unique_ptr<const ArrayStep> array_step; ///< instead of kernels
+        std::unique_ptr<const ArrayStep> array_step; ///< used instead of kernels, if set
     };
-    /// An output that is another output's array too, or an input's.
+    /// A copy for an output whose array is also another output or an input.
     struct OutputCopy {
         engine::ValueId array;
         std::size_t output;
@@ -60,9 +60,9 @@ private:
     void bind_nodes();
     void bind_program(NodeStep &step, const engine::Node &node) const;
     void bind_layer(NodeStep &step, const LoweredLayer &layer) const;
-    /// Whether MPS computes a gradient.
+    /// Return true if an MPS kernel computes the gradient.
     bool bind_gradient(NodeStep &step, const engine::Node &node) const;
-    /// Nothing for what MPS does not compute.
+    /// Return null for gradients that MPS does not compute.
     std::unique_ptr<const ArrayStep> convolution_gradient(const engine::Node &node,
                                                           engine::ValueId result) const;
     std::unique_ptr<const ArrayStep> other_gradient(const engine::Node &node, engine::ValueId result) const;
@@ -82,7 +82,7 @@ private:
     std::shared_ptr<const ArrayNetwork> network_;
     std::vector<NodeStep> steps_;
     std::vector<OutputCopy> copies_;
-    std::vector<Place> places_; ///< by value, of those that are not renamed others
+    std::vector<Place> places_; ///< by value, for values that have their own array
     std::size_t arena_bytes_ = 0, image_bytes_ = 0;
 };
 

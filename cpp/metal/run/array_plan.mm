@@ -21,7 +21,7 @@ namespace {
 
 std::size_t index_of(ValueId value) { return static_cast<std::size_t>(value); }
 
-/// Whether each element of the result follows from those of the inputs at its place.
+/// True if each element of the result depends only on the inputs' elements at the same position.
 bool is_elementwise(const ops::Operation &operation) {
     if (const auto *neuron = std::get_if<ops::Neuron>(&operation)) return neuron->kind != NeuronKind::prelu;
     const auto *arithmetic = std::visit(
@@ -37,14 +37,15 @@ bool is_elementwise(const ops::Operation &operation) {
            arithmetic->secondary_stride_x == 1 && arithmetic->secondary_stride_channels == 1;
 }
 
-/// The largest divisor of a number that is not above `most`.
+/// Return the largest divisor of a number that is at most `most`.
 std::int64_t divisor_below(std::int64_t number, std::int64_t most) {
     std::int64_t divisor = std::min(number, most);
     while (number % divisor != 0) --divisor;
     return divisor;
 }
 
-/// One image of as many elements, in their order; the same shape where there is none.
+/// Return the shape of one image with the same elements in the same order. Return the same shape if there is
+/// none.
 Shape as_one_image(const Shape &shape) {
     const std::int64_t elements = shape.elements();
     const std::int64_t channels = divisor_below(elements, 1024);
@@ -70,7 +71,7 @@ ArrayPlan::~ArrayPlan() {
     steps_.clear();
 }
 
-/// Kernels count elements in 32 bits.
+/// Kernels use 32-bit indices.
 void ArrayPlan::require_countable() const {
     for (std::size_t i = 0; i < shapes().size(); ++i)
         if (shapes()[i].elements() > std::numeric_limits<std::uint32_t>::max())
@@ -137,7 +138,7 @@ void ArrayPlan::bind_program(NodeStep &step, const engine::Node &node) const {
 }
 
 void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
-    // Weights and moments are no batch: as one image they need one pass.
+    // Weights and moments are not a batch. As one image they need only one pass.
     const bool is_flat = is_elementwise(network_->graph.producer(layer.result).operation) &&
                          !counts_images(network_->graph, layer.result) &&
                          std::all_of(layer.inputs.begin(), layer.inputs.end(), [&](ValueId input) {
@@ -147,7 +148,7 @@ void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
     const auto port = [&](ValueId value, ValueId image) {
         const bool half = network_->halves[index_of(image)];
         step.values.push_back(array_of(network_->graph, image));
-        // A layer that rounds its result reads halves, of the network's inputs too; statistics are floats.
+        // A layer that rounds its result reads halves, also from the network's inputs. Statistics are floats.
         const bool half_image = half || (rounds && counts_images(network_->graph, value));
         const auto shape_of = [&](ValueId of) {
             return is_flat ? as_one_image(shapes()[index_of(of)]) : shapes()[index_of(of)];
@@ -162,7 +163,8 @@ void ArrayPlan::bind_layer(NodeStep &step, const LoweredLayer &layer) const {
         std::make_unique<ImageStep>(layer, sources, port(layer.result, layer.result), device()->shaders());
 }
 
-/// Gradients and weights are floats; layers in between may hand on halves.
+/// MPS's gradient kernels need floats. Gradients and weights are floats, but values between layers may be
+/// halves.
 bool ArrayPlan::are_floats(const engine::Node &node, std::initializer_list<std::size_t> inputs,
                            ValueId result) const {
     return !network_->halves[index_of(result)] &&
@@ -206,7 +208,7 @@ bool ArrayPlan::bind_gradient(NodeStep &step, const engine::Node &node) const {
     return true;
 }
 
-/// Inputs and outputs are the caller's.
+/// Inputs and outputs use the caller's memory.
 void ArrayPlan::place_arrays() {
     std::vector<engine::BufferLifetime> lifetimes(places_.size());
     for (std::size_t i = 0; i < steps_.size(); ++i) {

@@ -18,19 +18,19 @@ void require_open(id<MTLCommandBuffer> command_buffer, const Device &device) {
               ", the network to ", full_name_of(device.get())});
 }
 
-/// What steps need, until the GPU is done.
+/// Keep the objects that steps use until the GPU has finished.
 void keep(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<const engine::Plan> &plan,
           const std::shared_ptr<Device> &device) {
     const std::shared_ptr<const engine::Plan> kept = plan;
     const std::shared_ptr<Device> used = device;
     [command_buffer addCompletedHandler:^(id<MTLCommandBuffer> finished) {
-      (void)kept; // captured for its destructor
+      (void)kept; // captured so that its destructor runs with the block's
       const autorelease_scope pool;
       note_removal(finished, *used);
     }];
 }
 
-/// Throws ParameterError for a network whose tensors are no images.
+/// Return the plan. Throws ParameterError for a network whose tensors are not images.
 const ImagePlan &own_image_plan(const engine::Plan &plan) {
     const MetalPlan &own = own_plan(plan);
     const auto *on_images = dynamic_cast<const ImagePlan *>(&own);
@@ -41,7 +41,7 @@ const ImagePlan &own_image_plan(const engine::Plan &plan) {
     return *on_images;
 }
 
-/// Whether the step that makes an output can write it into the caller's image.
+/// True if the step that computes an output can write it directly to the caller's image.
 bool is_written_once(const ImagePlan &plan, const Port &port) {
     return !plan.network().graph.is_input(port.value) &&
            plan.values()[static_cast<std::size_t>(port.value)].readers == 1;
@@ -122,7 +122,7 @@ void CallerRun::encode(std::shared_ptr<const engine::Plan> given, void *commands
     const TemporaryReads reads(inputs_);
     keep(command_buffer, given, plan.network().device);
     const std::lock_guard lock(plan.network().encoding);
-    // Of hints for one command buffer MPS takes the largest: those of others in it lose nothing.
+    // MPS uses the largest hint for a command buffer, so this one does not affect larger hints.
     MPSHintTemporaryMemoryHighWaterMark(command_buffer, plan.arena_bytes());
     for (std::int64_t first_image : plan.passes()) {
         Encoding encoding(command_buffer, plan.values(), first_image);

@@ -10,15 +10,15 @@
 
 namespace mpscnn::metal {
 
-/// Copies of arrays in memory that the GPU sees, for one command buffer: every use of an array is of one
+/// Copies of arrays in memory that the GPU accesses, for one command buffer. All uses of an array share one
 /// copy.
 class StagedArrays {
 public:
-    /// Whether an array of the run shares memory with one here that has other bounds, and either is written.
+    /// True if an array of the run overlaps an array here with other bounds, and either of them is written.
     bool overlap_otherwise(const engine::CustomRun &run) const;
-    /// The copy, made at the first use.
+    /// Return the copy; it is made at the first use.
     id<MTLBuffer> add(const Device &device, std::span<std::byte> bytes, bool written);
-    /// Copies back what was written.
+    /// Copy written arrays back.
     void finish() const;
     void clear() { arrays_.clear(); }
 
@@ -31,22 +31,22 @@ private:
     std::vector<Array> arrays_;
 };
 
-// What one run of a custom kernel is, in whichever command buffer.
+// The parts of a run of a custom kernel, for any command buffer.
 
-/// Whether the GPU works on all images, and on all arrays in pages of their own, where they lie.
+/// True if the GPU can access all images and arrays of the run directly; arrays must be in separate pages.
 bool can_reach(const Device &device, const engine::CustomRun &run);
 
-/// Memory of an array.
+/// The memory of an array.
 struct BufferPlace {
     id<MTLBuffer> buffer = nil;
     std::size_t offset = 0;
 };
 
-/// Images go to the slot: written ones are its outputs. Returns where the arrays are.
+/// Put images into the slot; written ones become its outputs. Return the memory of the arrays.
 std::vector<BufferPlace> prepare(Slot &slot, const Device &device, const engine::CustomRun &run,
                                  PageBuffers &buffers, StagedArrays &arrays);
 
-/// Images become textures for the kernel, and those that it writes are copied back.
+/// Encode the run. Images are converted to textures for the kernel, and written ones are copied back.
 void encode(id<MTLCommandBuffer> command_buffer, Device &device, const engine::CustomRun &run,
             const Slot &slot, const std::vector<BufferPlace> &arrays);
 

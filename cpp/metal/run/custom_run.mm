@@ -59,7 +59,7 @@ ImageLayout layout_of(const CustomBinding &binding) {
     return {shape[0], shape[1], shape[2], shape[3], precision};
 }
 
-/// What every GPU takes as an offset of a buffer, for constant memory too.
+/// A buffer offset with this alignment is valid on every GPU, also for constant memory.
 constexpr std::size_t offset_alignment = 256;
 
 std::size_t offset_in(const PageMemory &pages, const CustomBinding &binding) {
@@ -144,7 +144,7 @@ std::vector<BufferPlace> prepare(Slot &slot, const Device &device, const engine:
         }
         const auto pages = PageMemory::containing(binding.bytes.data(), binding.bytes.size());
         if (pages && is_aligned(device, *pages, binding)) {
-            // `buffers` keeps it until the command buffer, which keeps it too, is committed.
+            // `buffers` keeps it until the command buffer is committed; then the command buffer keeps it.
             places.push_back({buffers.over(device, pages).get(), offset_in(*pages, binding)});
         } else {
             places.push_back({arrays.add(device, binding.bytes, binding.parameter->written), 0});

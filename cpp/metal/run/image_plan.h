@@ -9,7 +9,7 @@
 
 namespace mpscnn::metal {
 
-/// An input or output: its image, of one pass, and what converts that from or to an array.
+/// An input or output: the layout of its image in one pass, and the conversion between image and array.
 struct Port {
     engine::ValueId value = -1;
     Transfer transfer;
@@ -19,14 +19,16 @@ struct Port {
 
 /// The steps of a network whose tensors are images.
 ///
-/// A texture array has a limited number of slices, so a large batch takes several passes. All passes have one
-/// size; the last computes some images again rather than being smaller, so that steps know their extents.
+/// A texture array has a limited number of slices, so a large batch takes several passes. All passes have the
+/// same size, so that steps know their extents. The last pass recomputes some images instead of being
+/// smaller.
 class ImagePlan : public MetalPlan {
 public:
     ImagePlan(std::shared_ptr<const LoweredNetwork> network, const std::vector<Shape> &input_shapes);
     ~ImagePlan() override;
 
-    /// Peak of the temporary images of a pass, those within steps too; MPS shares their memory.
+    /// Return the peak size of the temporary images of a pass, including those inside steps; MPS shares their
+    /// memory.
     std::size_t arena_bytes() const override { return arena_bytes_; }
 
     const LoweredNetwork &network() const { return *network_; }
@@ -34,7 +36,7 @@ public:
     const std::vector<Port> &outputs() const { return outputs_; }
     const std::vector<StoredValue> &values() const { return values_; }
     const std::vector<std::unique_ptr<Step>> &steps() const { return steps_; }
-    /// What encode_pass() numbers.
+    /// Return the steps in the order in which encode_pass() numbers them.
     std::vector<engine::StepDescription> describe_steps() const override;
     bool are_shared(std::span<const engine::TensorView> inputs,
                     std::span<const engine::TensorView> outputs) const override;
@@ -42,7 +44,7 @@ public:
                  std::span<const engine::TensorView> outputs, PageBuffers &buffers) const override;
     void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const override;
     engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const override;
-    /// The first image of each pass.
+    /// Return the first image of each pass.
     const std::vector<std::int64_t> &passes() const { return passes_; }
 
 private:
@@ -55,7 +57,7 @@ private:
 
     std::shared_ptr<const LoweredNetwork> network_;
     std::vector<Port> inputs_, outputs_;
-    std::vector<StoredValue> values_; ///< by ValueId; those that a reshape only renames have no readers
+    std::vector<StoredValue> values_; ///< by ValueId; a value that a reshape only renames has no readers
     std::vector<std::unique_ptr<Step>> steps_;
     std::vector<std::int64_t> passes_;
     std::size_t arena_bytes_ = 0;

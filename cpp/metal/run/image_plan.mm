@@ -47,7 +47,7 @@ void ImagePlan::lay_out_values() {
     }
     for (const LoweredLayer &layer : network_->layers)
         images = std::min(images, layer.layer->max_images(operands_of(layer)));
-    // Statistics of the whole batch have one image, and need the others all together.
+    // Statistics of the whole batch have one image, and need all other images in the same pass.
     const auto is_shared = [&](const StoredValue &value) {
         return value.readers > 0 && value.shape[0] != batch;
     };
@@ -89,7 +89,7 @@ std::vector<engine::StepDescription> ImagePlan::describe_steps() const {
     const auto bytes = [&](std::size_t of_pass) { return static_cast<std::int64_t>(of_pass * passes); };
     std::vector<engine::StepDescription> steps;
     const auto add_copies = [&](const std::vector<Port> &ports, const char *kernel) {
-        for (const Port &port : ports) // the array as large as the image
+        for (const Port &port : ports) // the array has the size of the image
             steps.push_back({{}, "copy", kernel, bytes(2 * port.layout().bytes())});
     };
     add_copies(inputs_, "copy of an input");
@@ -110,7 +110,7 @@ void ImagePlan::bind_layers() {
         steps_.push_back(layer.layer->bind(operands_of(layer)));
 }
 
-/// Inputs are there before step 1; outputs are read after the last.
+/// Inputs exist before step 1; outputs are read after the last step.
 std::size_t ImagePlan::peak_bytes() const {
     const int behind = static_cast<int>(network_->layers.size()) + 1;
     std::vector<engine::BufferLifetime> lifetimes;

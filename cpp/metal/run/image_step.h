@@ -10,19 +10,19 @@
 
 namespace mpscnn::metal {
 
-/// A layer on images whose sources and result are arrays: they are copied to images and back, as many at a
-/// time as an image can hold.
+/// A layer on images whose sources and result are arrays. They are copied to images and back, in passes of as
+/// many images as fit.
 class ImageStep : public ArrayStep {
 public:
-    /// A source or the result. Shapes may differ by a reshape: one of what the layer is reported, one of its
-    /// image.
+    /// A source or the result. The two shapes may differ by a reshape: `shape` is the layer's, `image` is
+    /// that of its image.
     struct Port {
         Shape shape, image;
-        DType type = DType::float32;                              ///< of the array's elements
-        engine::Precision precision = engine::Precision::float32; ///< of the image's
+        DType type = DType::float32;                              ///< type of the array's elements
+        engine::Precision precision = engine::Precision::float32; ///< precision of the image
     };
 
-    /// Throws ShapeError for a batch that the layer needs at once and that no image holds.
+    /// Throws ShapeError if the layer needs the whole batch in one pass and no image can hold it.
     ImageStep(const LoweredLayer &layer, const std::vector<Port> &sources, const Port &result,
               ShaderLibrary &shaders);
 

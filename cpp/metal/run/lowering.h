@@ -14,25 +14,26 @@ namespace mpscnn::metal {
 
 struct LoweredLayer {
     std::string name;
-    std::vector<engine::ValueId> inputs;  ///< the node's, whose shapes count
-    std::vector<engine::ValueId> sources; ///< the values whose images hold these
+    std::vector<engine::ValueId> inputs;  ///< the node's inputs, which have the shapes
+    std::vector<engine::ValueId> sources; ///< the values whose images hold these inputs
     engine::ValueId result = -1;
     std::unique_ptr<const Layer> layer;
     std::size_t weight_bytes = 0;
 };
 
-/// Shared by all plans of a program; immutable once made, but for what `encoding` guards.
+/// A network on images. Shared by all plans of a program; immutable, except for the state that `encoding`
+/// guards.
 struct LoweredNetwork {
-    std::shared_ptr<Device> device;            ///< before the layers, which refer to it
+    std::shared_ptr<Device> device;            ///< destroyed after the layers, which use it
     engine::Graph graph;                       ///< without weights
-    std::vector<engine::Precision> precisions; ///< of the values' images
+    std::vector<engine::Precision> precisions; ///< for each value's image
     std::vector<LoweredLayer> layers;          ///< in an order in which they can be computed
     std::size_t weight_bytes = 0;
-    /// Held while steps are encoded: MPS kernels belong to one thread at a time.
+    /// Held while steps are encoded, since MPS kernels may be used by one thread at a time.
     mutable std::mutex encoding;
 };
 
-/// One node with the precision of its images. Throws as lower_network().
+/// Return the layer of one node, with this precision of its images. Throws like lower_network().
 LoweredLayer lower_node(const engine::Graph &graph, std::size_t index, engine::Precision precision,
                         engine::Sums sums, Device &device);
 
@@ -41,30 +42,31 @@ std::shared_ptr<const LoweredNetwork> lower_network(const engine::Graph &graph,
                                                     const engine::LowerOptions &options,
                                                     std::shared_ptr<Device> device);
 
-/// A network on arrays: one that is trained, or reads weights that are variables. Shared by all plans of a
-/// program; immutable once made, but for what `encoding` guards.
+/// A network on arrays: one that is trained, or one whose weights are variables. Shared by all plans of a
+/// program; immutable, except for the state that `encoding` guards.
 struct ArrayNetwork {
-    std::shared_ptr<Device> device; ///< before the layers, which refer to it
+    std::shared_ptr<Device> device; ///< destroyed after the layers, which use it
     engine::Graph graph;            ///< without weights
-    std::vector<bool> halves;       ///< by value: whether its array holds halves, else floats
-    /// By node: those that run on images, nothing for those that are kernels on arrays or rename an array.
+    std::vector<bool> halves;       ///< by value: true if its array holds halves; otherwise it holds floats
+    /// By node: the layer of a node that runs on images. Empty for a node that has kernels on arrays or only
+    /// renames an array.
     std::vector<std::optional<LoweredLayer>> layers;
     std::size_t weight_bytes = 0;
     mutable ConvolutionGradientCache convolution_gradients;
-    /// Held while steps are encoded: MPS kernels belong to one thread at a time.
+    /// Held while steps are encoded, since MPS kernels may be used by one thread at a time.
     mutable std::mutex encoding;
 };
 
-/// Whether a graph runs on arrays. Others run on images (lowering.h).
+/// True if a graph runs on arrays; all others run on images.
 bool runs_on_arrays(const engine::Graph &graph);
 
-/// Whether the first axis of a value is a batch; weights and statistics have none.
+/// True if the first axis of a value is a batch; weights and statistics have none.
 bool counts_images(const engine::Graph &graph, engine::ValueId value);
 
-/// The value whose array holds another value too: reshapes only rename it.
+/// Return the value whose array holds this value; reshapes only rename an array.
 engine::ValueId array_of(const engine::Graph &graph, engine::ValueId value);
 
-/// The kernels of an operation, which lower_arrays() has not made a layer of.
+/// Return the kernels of an operation for which lower_arrays() has not made a layer.
 ArrayProgram array_program(const ops::Operation &operation, const ArrayOperands &operands);
 
 /// Throws as lower_network().

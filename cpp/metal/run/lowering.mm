@@ -15,8 +15,8 @@ using engine::ValueId;
 
 namespace {
 
-/// Statistics, and what only moves them, are not rounding points: they stay unchanged. So does what a layer
-/// is reported to keep.
+/// Statistics, and operations that only move them, are not rounding points, so they stay floats. Other values
+/// have the precision that their layer needs.
 std::vector<Precision> image_precisions(const Graph &graph, Precision precision) {
     std::vector<Precision> result(graph.inputs().size(), precision);
     for (const Node &node : graph.nodes()) {
@@ -78,7 +78,8 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const en
     network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // another's image
+        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // a renamed image of another
+                                                                                 // value
         const bool keeps = graph.nodes()[i].keep_float32;
         network->layers.push_back(
             lower_node(graph, i, keeps ? Precision::float32 : precision,
@@ -97,8 +98,8 @@ namespace {
 
 bool is_for_training(const ops::Operation &operation) { return ops::info_of(operation).for_training; }
 
-/// In float16 precision what layers hand to each other is rounded to half. Gradients, statistics, losses,
-/// weights, inputs and outputs are floats.
+/// In float16 precision, values between layers are rounded to half. Gradients, statistics, losses, weights,
+/// inputs and outputs are floats.
 std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
     std::vector<bool> result(static_cast<std::size_t>(graph.values()), false);
     if (precision != Precision::float16) return result;
@@ -128,7 +129,7 @@ std::vector<bool> arrays_of_halves(const Graph &graph, Precision precision) {
 bool has_array_program(const Node &node) {
     return std::visit(
         [&]<class Op>(const Op &) {
-            // Layers whose weights are their own run on images, where MPS computes them.
+            // Layers with constant weights run on images, with MPS.
             return HasArrayProgram<Op> &&
                    (Op::info.for_training || Op::info.joins_images || !node.variables.empty());
         },

@@ -8,20 +8,21 @@
 
 namespace mpscnn::metal {
 
-/// Runs plans of any network of a device: one command buffer for each request.
+/// Runs plans of any network on a device, with one command buffer for each request.
 class MetalExecutor : public engine::Executor {
 public:
     MetalExecutor(std::shared_ptr<Device> device, const engine::SessionOptions &options);
-    /// Waits for what is under way.
+    /// Waits for the requests in flight.
     ~MetalExecutor() override;
 
-    /// Memory is made by the first run: which arrays need staging is not known earlier.
+    /// Does nothing: the first run makes the memory, since it depends on which arrays need staging.
     void prepare(const engine::Plan &plan) override;
     void run(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
              std::span<const engine::TensorView> outputs) override;
     void submit(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                 std::span<const engine::TensorView> outputs, engine::Completion done) override;
-    /// Times are the GPU's: of a run in one command buffer, and of its steps in command buffers of their own.
+    /// Times are measured by the GPU: for a run in one command buffer, and for its steps in separate command
+    /// buffers.
     engine::ExecutionProfile profile(const engine::Plan &plan, std::span<const engine::TensorView> inputs,
                                      std::span<const engine::TensorView> outputs, int runs) override;
 

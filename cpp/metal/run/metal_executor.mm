@@ -8,7 +8,7 @@ using engine::TensorView;
 
 namespace {
 
-/// The slot is free again before anyone hears of the end: who does may start the next request.
+/// Free the slot before `done` is called, since the caller may then start the next request.
 void finish(std::shared_ptr<Slot> slot, const engine::Completion &done, Failure failure) {
     if (!failure)
         for (const PortMemory &output : slot->outputs) output.finish();

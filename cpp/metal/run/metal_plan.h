@@ -11,17 +11,17 @@
 
 namespace mpscnn::metal {
 
-struct Slot;    // slots.h
-class Handlers; // request.h
+struct Slot;    // from slots.h
+class Handlers; // from request.h
 
-/// A network for fixed input shapes, whatever its tensors lie in. Immutable; any executor may run it.
+/// A network for fixed input shapes, on images or on arrays. Immutable; any executor may run it.
 class MetalPlan : public engine::Plan {
 public:
     MetalPlan(std::shared_ptr<Device> device, std::string name, const engine::Graph &graph,
               const std::vector<Shape> &input_shapes);
 
     const std::shared_ptr<Device> &device() const { return device_; }
-    /// Of the network: what command buffers are labelled with.
+    /// Return the network's name, with which command buffers are labelled.
     const std::string &name() const { return name_; }
     const std::vector<Shape> &input_shapes() const { return input_shapes_; }
     const std::vector<Shape> &output_shapes() const { return output_shapes_; }
@@ -29,21 +29,21 @@ public:
     void require_shapes(std::span<const engine::TensorView> inputs,
                         std::span<const engine::TensorView> outputs) const;
 
-    /// Inputs, steps, outputs.
+    /// Return inputs, steps and outputs, in this order.
     virtual std::vector<engine::StepDescription> describe_steps() const = 0;
-    /// Whether the GPU works on all of these arrays where they lie.
+    /// True if the GPU can access all of these arrays directly.
     virtual bool are_shared(std::span<const engine::TensorView> inputs,
                             std::span<const engine::TensorView> outputs) const = 0;
-    /// Makes memory for the arrays; inputs are read where they must be copied.
+    /// Make memory for the arrays. Inputs that need a copy are copied now.
     virtual void prepare(Slot &slot, std::span<const engine::TensorView> inputs,
                          std::span<const engine::TensorView> outputs, PageBuffers &buffers) const = 0;
     virtual void encode(id<MTLCommandBuffer> command_buffer, const Slot &slot) const = 0;
-    /// Runs once with every input, step and output in a command buffer of its own, waits for each and gives
-    /// the GPU's times. `duration` is left to the caller.
+    /// Run once, with every input, step and output in a separate command buffer, wait for each and return the
+    /// GPU's times. The caller sets `duration`.
     virtual engine::RunTimes run_steps_apart(Handlers &handlers, const Slot &slot) const = 0;
 
 protected:
-    /// Of all values.
+    /// Return the shapes of all values.
     const std::vector<Shape> &shapes() const { return shapes_; }
 
 private:
@@ -52,10 +52,10 @@ private:
     std::vector<Shape> input_shapes_, output_shapes_, shapes_;
 };
 
-/// The plan as this backend made it. Throws StateError for one of another backend.
+/// Return the plan as this backend's type. Throws StateError for a plan of another backend.
 const MetalPlan &own_plan(const engine::Plan &plan);
 
-/// Command buffers of their own for the parts of a run, and their times.
+/// Encodes the parts of a run into separate command buffers, and measures their times.
 class TimedRun {
 public:
     TimedRun(const std::shared_ptr<Device> &device, Handlers &handlers, std::size_t steps)
@@ -63,7 +63,7 @@ public:
         times_.steps.resize(steps);
     }
 
-    /// Calls encode(command buffer) and waits for what it encoded, step `number`.
+    /// Call encode(command buffer) for step `number`, and wait for it.
     template <class Encode> void step(std::size_t number, const std::string &name, Encode encode) {
         const autorelease_scope pool;
         id<MTLCommandBuffer> command_buffer = begin(name);
@@ -79,7 +79,7 @@ private:
     const std::shared_ptr<Device> &device_;
     Handlers &handlers_;
     engine::RunTimes times_;
-    double start_ = 0; ///< of the first command buffer, in seconds
+    double start_ = 0; ///< start of the first command buffer, in seconds
 };
 
 } // namespace mpscnn::metal

@@ -7,11 +7,11 @@
 
 namespace mpscnn::metal {
 
-// What one run of a network on images is, in whichever command buffer.
+// The encoding of a run of a network on images, for any command buffer.
 
-/// One pass. `give` makes the image of an input there, from wherever it lies, and `take` takes that of an
-/// output: both are called with the number of the port, the port and its name. All that is encoded is by
-/// `around(number, name, encode)`, with numbers as those of ImagePlan::describe_steps().
+/// Encode one pass. `give` makes the image of an input, and `take` reads the image of an output. Both are
+/// called with the number of the port, the port and its name. All commands are encoded inside calls of
+/// `around(number, name, encode)`, with the numbers of ImagePlan::describe_steps().
 template <class Give, class Take, class Around>
 void encode_pass(Encoding &encoding, const ImagePlan &plan, Give give, Take take, Around around) {
     const engine::Graph &graph = plan.network().graph;

@@ -28,7 +28,7 @@ void ImagePlan::prepare(Slot &slot, std::span<const TensorView> inputs, std::spa
 
 namespace {
 
-/// A pass on the arrays of a slot.
+/// Encode a pass on the arrays of a slot.
 template <class Around>
 void encode_pass(Encoding &encoding, const ImagePlan &plan, const Slot &slot, Around around) {
     const auto give = [&](std::size_t i, const Port &port, const std::string &name) {

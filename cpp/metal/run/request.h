@@ -14,8 +14,8 @@
 
 namespace mpscnn::metal {
 
-/// Counts completion handlers that still exist, what they captured included: Metal destroys them on a thread
-/// of its own, some time after they have run.
+/// Counts completion handlers that still exist, including the objects that they captured. Metal destroys
+/// handlers on its own thread, some time after they have run.
 class Handlers {
 public:
     Handlers() : count_(std::make_shared<Count>()) {}
@@ -23,10 +23,10 @@ public:
     Handlers(const Handlers &) = delete;
     Handlers &operator=(const Handlers &) = delete;
 
-    /// Blocks until there are none. In a forked child they never end, and nothing is waited for.
+    /// Block until there are none. In a forked child they never end, so this returns immediately.
     void wait();
 
-    /// For a handler to capture.
+    /// Return an object for a handler to capture.
     std::shared_ptr<void> ticket();
 
 private:
@@ -39,22 +39,23 @@ private:
     const unsigned process_ = platform::fork_generation();
 };
 
-/// Made so that errors name the encoder. Autoreleased. Throws DeviceError.
+/// Return an autoreleased command buffer whose errors name the encoder. Throws DeviceError.
 id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::string &label);
 
-/// Marks the device as removed if that is why the command buffer failed.
+/// If the command buffer failed because the device was removed, mark the device as removed.
 void note_removal(id<MTLCommandBuffer> command_buffer, Device &device);
 
-/// Commits. `done` is called on a thread of Metal's when the GPU is done, with a DeviceError that has the
-/// code, the label and the encoder's name if it failed. A device that is gone is marked as such.
+/// Commit. When the GPU has finished, `done` is called on one of Metal's threads. If the command buffer
+/// failed, its argument is a DeviceError with the code, the label and the encoder's name. A removed device is
+/// marked.
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
             engine::Completion done);
 
-/// Likewise; returns when the GPU is done, and throws its failure.
+/// Commit and wait until the GPU has finished. Throws its failure.
 void commit_and_wait(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device,
                      Handlers &handlers);
 
-/// When the GPU worked on a command buffer that is done, in seconds of its clock.
+/// The time in which the GPU executed a finished command buffer, in seconds of the GPU's clock.
 struct GpuTime {
     double begin, end;
 };

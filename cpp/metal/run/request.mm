@@ -12,7 +12,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// The encoder that failed, or was hit by another's failure.
+/// Return the encoder that failed, or that was affected by the failure of another one.
 std::string failed_encoder(NSError *error) {
     NSArray *encoders = [[error userInfo] objectForKey:MTLCommandBufferEncoderInfoErrorKey];
     std::string affected;
@@ -51,7 +51,8 @@ std::shared_ptr<void> Handlers::ticket() {
         const std::lock_guard lock(count_->mutex);
         ++count_->value;
     }
-    // The ticket owns the count: whoever waits may go on before the ticket has left its lock.
+    // The ticket owns the count, because the waiting thread may destroy this object before the ticket has
+    // released the lock.
     return {nullptr, [count = count_](void *) {
                 const std::lock_guard lock(count->mutex);
                 --count->value;
@@ -70,15 +71,15 @@ id<MTLCommandBuffer> make_command_buffer(id<MTLCommandQueue> queue, const std::s
 
 void commit(id<MTLCommandBuffer> command_buffer, const std::shared_ptr<Device> &device, Handlers &handlers,
             engine::Completion done) {
-    // Shared, since Metal copies blocks as it likes and `done` must be called, and may be changed, once.
+    // Shared, because Metal may copy blocks, and `done` must be called once and be modifiable.
     const auto shared_done = std::make_shared<engine::Completion>(std::move(done));
     const std::shared_ptr<void> ticket = handlers.ticket();
     const std::shared_ptr<Device> kept = device;
     [command_buffer addCompletedHandler:^(id<MTLCommandBuffer> finished) {
-      (void)ticket; // captured for its destructor
+      (void)ticket; // captured so that its destructor runs with the block's
       const autorelease_scope pool;
       Failure failure;
-      try { // Metal's thread must see no exception
+      try { // no exception may reach Metal's thread
           failure = failure_of(finished, *kept);
       } catch (...) {
           failure = Failure::current();

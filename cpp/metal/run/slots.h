@@ -11,27 +11,27 @@
 
 namespace mpscnn::metal {
 
-/// Where the GPU reads or writes one input or output: the caller's own pages where it can (PageMemory), else
-/// staging memory and a copy.
+/// The memory in which the GPU reads or writes one input or output. It is the caller's pages if possible
+/// (PageMemory). Otherwise it is staging memory and a copy.
 class PortMemory {
 public:
-    /// The GPU will read what is at `view` now, images of this layout.
+    /// Prepare for the GPU to read the array at `view`, as images with this layout.
     void read(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
               PageBuffers &buffers);
-    /// The GPU will write what `finish` leaves at `view`.
+    /// Prepare for the GPU to write; `finish` then puts the result at `view`.
     void write(const Device &device, const engine::TensorView &view, const ImageLayout &layout,
                PageBuffers &buffers);
-    /// The same, of floats without gaps, whatever the array's elements.
+    /// The same for floats without gaps in GPU memory, whatever the array's element type and strides.
     void read_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void write_floats(const Device &device, const engine::TensorView &view, PageBuffers &buffers);
     void finish() const;
 
-    /// Of floats without gaps.
+    /// Return the memory as floats without gaps.
     ArrayView floats() const;
-    /// From this image of the array on.
+    /// Return the memory from this image on.
     ArrayView array(std::int64_t first_image) const;
 
-    /// Whether the GPU works on the array where it lies.
+    /// True if the GPU can access the array directly.
     static bool is_shared(const Device &device, const engine::TensorView &view, const ImageLayout &layout);
     static bool are_floats_shared(const Device &device, const engine::TensorView &view);
 
@@ -42,7 +42,7 @@ private:
                bool as_floats = false);
 
     Staging staging_;
-    const PageMemory *pages_ = nullptr; ///< which `pages_buffer_` keeps
+    const PageMemory *pages_ = nullptr; ///< kept alive by `pages_buffer_`
     objc_ptr<id<MTLBuffer>> pages_buffer_;
     engine::TensorView view_;
     Pitches pitches_;
@@ -50,13 +50,13 @@ private:
     std::size_t offset_ = 0;
 };
 
-/// Memory of the GPU alone for what lies between inputs and outputs.
+/// GPU-only memory for values between inputs and outputs.
 class ArenaMemory {
 public:
-    /// At least this much; what it held is lost.
+    /// Provide at least this many bytes; the previous contents are lost.
     void reserve(const Device &device, std::size_t bytes) {
         if (bytes <= bytes_) return;
-        buffer_.reset(); // first, so that both need not fit at once
+        buffer_.reset(); // release first, so that both need not fit at the same time
         bytes_ = 0;
         buffer_ = device.make_private_buffer(bytes);
         bytes_ = bytes;
@@ -68,21 +68,21 @@ private:
     std::size_t bytes_ = 0;
 };
 
-/// Memory of one request under way.
+/// The memory of one request in flight.
 struct Slot {
     std::vector<PortMemory> inputs, outputs;
     ArenaMemory arena;
 };
 
-/// A session's slots: as many requests may be under way.
+/// A session's slots. Their number limits the requests in flight.
 class Slots {
 public:
     explicit Slots(int count);
 
-    /// One that is free; blocks until there is one. Letting go of it frees it; all must be free before this
-    /// is destroyed.
+    /// Return a free slot; block until there is one. It is freed when the pointer is released. All slots must
+    /// be free before this object is destroyed.
     std::shared_ptr<Slot> take();
-    /// Releases their memory.
+    /// Release their memory.
     void clear() { slots_.clear(); }
 
 private:
@@ -91,7 +91,7 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::vector<std::unique_ptr<Slot>> slots_;
-    std::vector<Slot *> free_; ///< the one used last behind: its memory is warm
+    std::vector<Slot *> free_; ///< the most recently used one is last, since its memory is in the caches
 };
 
 } // namespace mpscnn::metal

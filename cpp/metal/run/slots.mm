@@ -14,14 +14,15 @@ std::size_t offset_in(const PageMemory &pages, const TensorView &view) {
     return static_cast<std::size_t>(static_cast<const std::byte *>(view.data) - pages.data());
 }
 
-/// The pages that hold all of an array, if the GPU can work on it there.
+/// Return the pages that hold all of an array, if the GPU can access it there.
 std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::optional<Pitches> &pitches) {
     if (!pitches) return nullptr;
     auto pages = PageMemory::containing(view.data, span_of(view));
-    return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr; // what Metal asks of an offset
+    return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr; // Metal's required alignment of
+                                                                        // offsets
 }
 
-/// Where nobody asks for pitches.
+/// The array is used as floats without gaps, so any pitches will do.
 std::optional<Pitches> pitches_of_floats(const TensorView &view) {
     return view.type == DType::float32 && view.is_dense() ? std::optional(Pitches{}) : std::nullopt;
 }
