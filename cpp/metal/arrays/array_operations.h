@@ -6,7 +6,8 @@
 
 namespace mpscnn::metal {
 
-// What an operation is on arrays. An operation without a function here runs on images (metal/layers).
+// Makes the kernels of each operation on arrays. An operation without a function here runs on images
+// (metal/layers).
 
 void make_program(ArrayProgram &program, const ops::AdaptiveUpdate &operation);
 void make_program(ArrayProgram &program, const ops::BatchNormalization &operation);

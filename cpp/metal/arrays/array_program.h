@@ -1,7 +1,7 @@
 #pragma once
 
-// Operations on arrays: what a network that is trained has instead of layers on images. Kernels are those of
-// shaders/array_*.metal.
+// Operations on arrays, for networks that are trained; other networks have layers on images. The kernels are
+// those of shaders/array_*.metal.
 
 #include <cstddef>
 #include <initializer_list>
@@ -15,26 +15,27 @@
 
 namespace mpscnn::metal {
 
-/// A tensor without gaps in memory of the GPU.
+/// A tensor without gaps in GPU memory.
 struct ArrayOperand {
     Shape shape;
-    bool half = false; ///< holds halves, else floats
+    bool half = false; ///< true: halves; false: floats
 
     std::size_t bytes() const { return static_cast<std::size_t>(shape.elements()) * (half ? 2 : 4); }
 };
 
-/// What an operation reads and writes.
+/// The tensors that an operation reads and writes.
 struct ArrayOperands {
     std::vector<ArrayOperand> sources;          ///< the inputs, then the weights
-    std::map<std::string, std::size_t> weights; ///< numbers of sources, by role
+    std::map<std::string, std::size_t> weights; ///< index of the source, by role
     ArrayOperand result;
     ops::Neuron activation; ///< attached to the operation
 };
 
-/// Extents as of images; axes beyond these count as rows.
+/// Return the extents as of an image; with more than four axes, all axes between the batch and the last two
+/// are rows.
 ArrayImage array_image(const Shape &shape);
 
-/// One kernel. Arrays are numbers: the sources', then the result's, then those of scratch arrays.
+/// One kernel. `arrays` are indices: the sources come first, then the result, then scratch arrays.
 struct ArrayStage {
     std::string shader;
     NeuronKind activation = NeuronKind::none;
@@ -44,7 +45,7 @@ struct ArrayStage {
     std::int64_t threads = 0;
 };
 
-/// The kernels of one operation, in their order.
+/// The kernels of one operation, in order.
 class ArrayProgram {
 public:
     explicit ArrayProgram(const ArrayOperands &operands) : operands_(&operands) {}
@@ -52,26 +53,27 @@ public:
     const ArrayOperands &operands() const { return *operands_; }
     const Shape &shape(std::size_t source) const { return operands_->sources[source].shape; }
     std::size_t result() const { return operands_->sources.size(); }
-    /// A new array of floats, which lives while the operation runs.
+    /// Add an array of floats, which lives while the operation runs. Return its index.
     std::size_t add_scratch(std::int64_t elements);
-    /// The number of the weight, or nothing.
+    /// Return the index of the weight, or null.
     const std::size_t *weight(const std::string &role) const;
 
-    /// A kernel with parameters of which the first is `run`, which is set here. The last array is written.
+    /// Add a kernel with parameters. Their first field is `run`, which is set here. The kernel writes the
+    /// last array.
     template <class Params>
     ArrayStage &add(std::string shader, Params params, std::vector<std::size_t> arrays,
                     std::int64_t threads) {
         params.run = run_of(arrays, threads);
         return add_stage(std::move(shader), std::as_bytes(std::span(&params, 1)), std::move(arrays), threads);
     }
-    /// A kernel that is reported nothing else.
+    /// Add a kernel without other parameters.
     void add(std::string shader, std::vector<std::size_t> arrays, std::int64_t threads) {
         const ArrayRun run = run_of(arrays, threads);
         add_stage(std::move(shader), std::as_bytes(std::span(&run, 1)), std::move(arrays), threads);
     }
 
     const std::vector<ArrayStage> &stages() const { return stages_; }
-    /// Bytes of the scratch arrays.
+    /// Return the bytes of the scratch arrays.
     const std::vector<std::size_t> &scratch() const { return scratch_; }
 
 private:
@@ -84,18 +86,18 @@ private:
     std::vector<std::size_t> scratch_;
 };
 
-/// How sums of `elements` numbers are cut, with `results` of them at once: shapes alone decide. Each thread
-/// adds `part` numbers.
+/// The division of sums of `elements` numbers each, where `results` sums are computed together. It depends on
+/// shapes only. Each thread adds `part` numbers.
 struct SumParts {
     std::int64_t count = 1, part = 1;
 
     SumParts(std::int64_t results, std::int64_t elements);
 };
 
-/// Sums of a source over the axes along which `kept` has one element, times a factor, to an array.
+/// Add kernels that sum a source over the axes where `kept` has extent 1, times a factor, into an array.
 void add_sum(ArrayProgram &program, std::size_t source, const ArrayImage &from, std::size_t to,
              const ArrayImage &kept, float factor = 1.0f, bool squares = false);
-/// Parts of sums, one after the other, to an array of `results` numbers.
+/// Add kernels that sum the parts of sums into an array of `results` numbers.
 void add_parts(ArrayProgram &program, std::size_t parts, const SumParts &of, std::size_t to,
                std::int64_t results, float factor = 1.0f);
 

@@ -30,7 +30,7 @@ ArrayRun ArrayProgram::run_of(const std::vector<std::size_t> &arrays, std::int64
         const bool half = arrays[i] < result()    ? operands_->sources[arrays[i]].half
                           : arrays[i] == result() ? operands_->result.half
                                                   : false;
-        if (half) run.halves |= 2u << i; // buffer 0 has the parameters
+        if (half) run.halves |= 2u << i; // bit 0 stands for buffer 0, the parameters
     }
     return run;
 }
@@ -46,7 +46,7 @@ ArrayStage &ArrayProgram::add_stage(std::string shader, std::span<const std::byt
     return stages_.back();
 }
 
-/// Enough threads for a large GPU, but no more parts than a thread adds well.
+/// Use enough threads for a large GPU, but only as many parts as one thread can add quickly.
 SumParts::SumParts(std::int64_t results, std::int64_t elements) {
     constexpr std::int64_t threads = 1 << 17, least = 256, most = 1024;
     const std::int64_t wanted = std::clamp<std::int64_t>(threads / results, 1, most);

@@ -20,7 +20,7 @@ ArrayConvolutionParams convolution_params(const ops::Convolution &convolution, c
     return params;
 }
 
-/// `weight` and, if there is one, `bias` are sources.
+/// `weight` and the optional `bias` are sources.
 void add_convolution(ArrayProgram &program, ArrayConvolutionParams params) {
     const ops::Neuron &neuron = program.operands().activation;
     const Activation activation = activation_of(neuron);
@@ -40,7 +40,7 @@ void make_program(ArrayProgram &program, const ops::Convolution &operation) {
                     convolution_params(operation, program.shape(0), program.operands().result.shape));
 }
 
-/// A convolution of one pixel that has all inputs as its channels.
+/// A dense layer is a convolution of one pixel whose channels are all inputs.
 void make_program(ArrayProgram &program, const ops::FullyConnected &operation) {
     const Shape &input = program.shape(0);
     ops::Convolution pixel;

@@ -26,7 +26,7 @@ void make_program(ArrayProgram &program, const ops::NeuronGradient &operation) {
 void make_program(ArrayProgram &program, const ops::StepDropout &operation) {
     const ArrayImage image = array_image(program.shape(0));
     ops::Dropout dropout = operation.dropout;
-    dropout.training = true; // as its only use has it
+    dropout.training = true; // step_dropout is only used in training
     const DropoutMask mask(dropout, image.width, image.height, image.channels);
     const ArrayDropoutParams params{{},
                                     image,

@@ -9,7 +9,8 @@ static_assert(sizeof(ArrayGatherParams) == 5 * sizeof(int));
 
 namespace {
 
-/// Where the copies of each of `extent` positions begin in the list behind these numbers, and the list.
+/// Return `extent` + 1 numbers and then a list of copies. The numbers are the indices in the list at which
+/// the copies of each position begin.
 std::vector<int> copies_of_positions(const std::vector<std::int64_t> &indices, std::int64_t extent) {
     std::vector<int> table(static_cast<std::size_t>(extent + 1), 0);
     for (const std::int64_t position : indices) ++table[static_cast<std::size_t>(position + 1)];

@@ -53,7 +53,7 @@ ArrayLossParams loss_params(const ops::LossFields &loss, const ArrayProgram &pro
     return params;
 }
 
-/// What sums are divided by, where no weights are counted.
+/// Return the divisor of sums if weights are not counted.
 float divisor_of(const ops::LossFields &loss, const Shape &prediction, bool counts_pixels) {
     const bool is_mean =
         loss.reduction != ops::LossReduction::none && loss.reduction != ops::LossReduction::sum;

@@ -7,10 +7,10 @@ namespace {
 
 static_assert(sizeof(ArrayMultiboxParams) == 8 * sizeof(int));
 
-/// Arrays that the loss and its gradient need: with a number for each anchor, and one for all.
+/// The arrays of the loss and its gradient: with one number for each anchor, and with one number in all.
 struct Multibox {
     ArrayMultiboxParams params;
-    std::int64_t images, anchors; ///< of all images
+    std::int64_t images, anchors; ///< of all images together
     std::size_t boxes, errors, choice, count;
 };
 

@@ -12,13 +12,13 @@ static_assert(sizeof(ArrayChannelParams) == 11 * sizeof(int));
 static_assert(sizeof(ArrayUnitParams) == 15 * sizeof(int));
 static_assert(sizeof(ArrayNeighboursParams) == 8 * sizeof(int));
 
-/// A weight's number, or another array's where there is none.
+/// Return the index of a weight, or `otherwise` if it does not exist.
 std::size_t weight_or(const ArrayProgram &program, const char *role, std::size_t otherwise) {
     const std::size_t *weight = program.weight(role);
     return weight ? *weight : otherwise;
 }
 
-// ---- By the statistics of a batch ----
+// ---- With the statistics of a batch ----
 
 ArrayChannelParams channel_params(const Shape &image, float epsilon) {
     ArrayChannelParams params{};
@@ -28,7 +28,7 @@ ArrayChannelParams channel_params(const Shape &image, float epsilon) {
     return params;
 }
 
-/// Two sums of each channel, by a kernel that adds parts of the pixels.
+/// Add two sums for each channel. The kernel adds parts of the pixels.
 void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelParams params,
                       std::vector<std::size_t> sources, std::size_t to) {
     const SumParts parts(params.channels, params.pixels);
@@ -43,7 +43,8 @@ void add_channel_sums(ArrayProgram &program, const char *shader, ArrayChannelPar
 
 } // namespace
 
-/// The mean first, then deviations from it: variances are small next to squares of means.
+/// Compute the mean first, and then deviations from it: a variance may be small compared with the square of
+/// the mean.
 void make_program(ArrayProgram &program, const ops::BatchStatistics &) {
     const Shape &image = program.shape(0);
     const ArrayChannelParams params = channel_params(image, 0.0f);
@@ -81,11 +82,11 @@ void make_program(ArrayProgram &program, const ops::BatchNormalizationGradient &
                 program.shape(0).elements());
 }
 
-// ---- By the statistics of units ----
+// ---- With the statistics of units ----
 
 namespace {
 
-/// Groups of channels of each image.
+/// A unit is a group of channels of an image.
 ArrayUnitParams group_params(const Shape &shape, const ops::GroupNormalization &operation) {
     const std::int64_t channels = shape.back(), image = shape.with_batch(1).elements();
     ArrayUnitParams params{};
@@ -98,7 +99,7 @@ ArrayUnitParams group_params(const Shape &shape, const ops::GroupNormalization &
     return params;
 }
 
-/// All channels of each pixel.
+/// A unit is all channels of a pixel.
 ArrayUnitParams pixel_params(const Shape &shape, const ops::LayerNormalization &operation) {
     ArrayUnitParams params{};
     params.groups = params.pixels = 1;
@@ -133,7 +134,7 @@ void add_normalization(ArrayProgram &program, ArrayUnitParams params) {
         .activation = activation.kind;
 }
 
-/// Of the gradient of the result, the input and, if any, gamma.
+/// The sources are the gradient of the result, the input and optionally gamma.
 void add_unit_gradient(ArrayProgram &program, ArrayUnitParams params) {
     const Shape &shape = program.shape(1);
     const std::int64_t units = units_of(shape, params);

@@ -16,7 +16,8 @@ ArrayUpdateParams update_params(ArrayUpdateKind kind) {
     return params;
 }
 
-/// Of the first two sources, a third one and numbers: others again where there is none.
+/// Add an update of the first two sources, a third one and numbers. Missing sources are replaced by another
+/// one.
 void add_update(ArrayProgram &program, const ArrayUpdateParams &params, std::size_t third,
                 std::size_t numbers) {
     program.add("array_update", params, {0, 1, third, numbers, program.result()},

@@ -72,7 +72,7 @@ private:
     id<MTLCommandBuffer> command_buffer_;
     const std::vector<StoredValue> &values_;
     std::int64_t first_image_;
-    bool keeps_images_ = false; ///< true if the next command buffer reads images of this one
+    bool keeps_images_ = false; ///< images live on in the next command buffer
     std::vector<Image> images_;
 };
 

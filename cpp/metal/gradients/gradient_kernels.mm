@@ -25,7 +25,7 @@ GradientKernels made(Forward *forward, Gradient *gradient, const GradientSource 
     return kernels;
 }
 
-/// No gradient of MPS.
+/// MPS has no gradient for other operations.
 template <class Op> std::optional<GradientKernels> kernels_of(const Op &, const GradientSource &) {
     return std::nullopt;
 }
@@ -40,8 +40,8 @@ std::optional<GradientKernels> kernels_of(const ops::SoftmaxGradient &operation,
                 [[MPSCNNSoftMaxGradient alloc] initWithDevice:device], source);
 }
 
-/// Averages alone: of equal maxima MPS does not say which takes the gradient, and it has no gradient of
-/// norms. Its first pixel is the first that a window holds, which must be the image's.
+/// Only averages: MPS does not specify which of equal maxima gets the gradient, and it has no gradient of
+/// norms. The gradient's first pixel is the first one of a window, so that must be the image's first pixel.
 std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
                                           const GradientSource &source) {
     const ops::Pooling &pooling = operation.pooling;
@@ -82,7 +82,8 @@ std::optional<GradientKernels> kernels_of(const ops::PoolingGradient &operation,
     return kernels;
 }
 
-/// By which whole number an axis is enlarged if each position is repeated; else nothing.
+/// Return the whole factor by which an axis is enlarged, if each position is repeated. Otherwise return
+/// nothing.
 std::optional<NSUInteger> repeats(const ops::Resize &resize, const ops::ResizeAxis &axis,
                                   std::int64_t outputs, std::int64_t size) {
     if (outputs % size != 0) return std::nullopt;
@@ -93,7 +94,7 @@ std::optional<NSUInteger> repeats(const ops::Resize &resize, const ops::ResizeAx
     return static_cast<NSUInteger>(factor);
 }
 
-/// Where pixels are repeated. Where MPS samples otherwise differs between systems.
+/// Only resizes that repeat pixels: other sampling positions of MPS differ between systems.
 std::optional<GradientKernels> kernels_of(const ops::ResizeGradient &operation,
                                           const GradientSource &source) {
     const ops::Resize &resize = operation.resize;

@@ -11,36 +11,36 @@
 
 namespace mpscnn::metal {
 
-/// What gradient kernels are reported of the forward kernel: one state for each image, or for all the same.
-/// Throws DeviceError where MPS makes none.
+/// Return the states that the forward kernel gives to gradient kernels: one for each image, or the same one
+/// for all. Throws DeviceError if MPS makes none.
 MPSStateBatch *make_states(MPSCNNKernel *forward, const ImageBatch &sources, const ImageBatch &results,
                            const std::string &name);
 
-/// An array that holds images of this layout without gaps.
+/// Return an array that holds images with this layout without gaps.
 ArrayView dense(ArrayView array, const ImageLayout &layout);
 
-/// A gradient kernel of MPS without weights and the forward kernel that makes its states.
+/// An MPS gradient kernel without weights, and the forward kernel that makes its states.
 struct GradientKernels {
     objc_ptr<MPSCNNKernel *> forward;
     objc_ptr<MPSCNNGradientKernel *> gradient;
-    bool reads_source = true; ///< else only the size of the forward kernel's source counts
+    bool reads_source = true; ///< false: only the size of the forward kernel's source is used
 };
 
-/// MPS' kernels for a gradient; nothing where it has none that means the same. Sources are the gradient of
-/// the result and the forward kernel's source, or its result for softmax. Throws DeviceError.
+/// Return MPS's kernels for a gradient, or nothing if it has none with the same meaning. Sources are the
+/// gradient of the result and the forward kernel's source, or its result for softmax. Throws DeviceError.
 std::optional<GradientKernels> gradient_kernels(const ops::Operation &operation, const Shape &gradient,
                                                 const Shape &source, const std::string &name, Device &device);
 
-/// Runs them in one batch of images.
+/// Runs the kernels on one batch of images.
 class GradientStep : public ArrayStep {
 public:
     struct Shapes {
         Shape gradient, source;
-        bool halves = false; ///< the source's array holds halves
+        bool halves = false; ///< true if the source's array holds halves
     };
     GradientStep(std::string name, GradientKernels kernels, const Shapes &shapes, Device &device);
 
-    /// The first two sources count.
+    /// `arrays` may have more sources; only the first two are read.
     void encode(id<MTLCommandBuffer> command_buffer, std::span<const ArrayView> arrays) const override;
     std::string kernel() const override;
     std::size_t bytes() const override;
@@ -49,7 +49,7 @@ private:
     std::string name_;
     GradientKernels kernels_;
     std::int64_t images_;
-    ImageLayout gradient_, source_, result_; ///< of one image
+    ImageLayout gradient_, source_, result_; ///< layouts of one image
     Transfer gradient_to_image_, source_to_image_, result_to_array_;
 };
 

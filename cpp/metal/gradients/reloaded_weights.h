@@ -8,18 +8,18 @@
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
 
-/// What MPS makes a convolution from whose weights lie on the GPU: zeros, until the kernel is reported to
-/// reload its weights. Classes have no namespace.
+/// The data source of an MPS convolution whose weights are in GPU memory. It supplies zeros, and later the
+/// kernel reloads its weights. Objective-C classes have no namespace.
 @interface MpscnnReloadedWeights : NSObject <MPSCNNConvolutionDataSource> {
 @private
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;
     NSUInteger elements_;
-    std::mutex mutex_; // MPS may load from a thread of its own
+    std::mutex mutex_; // MPS may load on another thread
     int loads_;
     std::vector<float> zeros_;
 }
 
-/// `elements`: of the weights that the descriptor means.
+/// `elements` is the number of weights.
 - (instancetype)initWithDescriptor:(MPSCNNConvolutionDescriptor *)descriptor elements:(NSUInteger)elements;
 
 @end

@@ -13,7 +13,7 @@
     return self;
 }
 
-/// Nothing of it changes, so that one object serves all copies of a kernel.
+/// The object is immutable, so all copies of a kernel can share it.
 - (id)copyWithZone:(NSZone *)zone {
     (void)zone;
     return [self retain];
@@ -23,7 +23,7 @@
     return MPSDataTypeFloat32;
 }
 
-/// Without this MPS would hold the weights as halves.
+/// By default MPS would keep the weights as halves.
 - (MPSDataType)kernelWeightsDataType {
     return MPSDataTypeFloat32;
 }
@@ -46,7 +46,7 @@
         if (loads_ == 0) zeros_.assign(elements_, 0.0f);
         ++loads_;
         return YES;
-    } catch (const std::exception &) { // MPS fails to make the kernel then; exceptions must not reach it
+    } catch (const std::exception &) { // MPS then fails to make the kernel; no exception may reach it
         return NO;
     }
 }

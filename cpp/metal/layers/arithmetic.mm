@@ -17,8 +17,8 @@ ArithmeticOperand operand(const ImageLayout &image, std::int64_t step_x, std::in
 
 } // namespace
 
-/// An own shader and not MPSCNNArithmetic: an activation must come before the result is rounded, infinities
-/// must pass the limits that MPS has by default, and steps may be longer than 1.
+/// This is a shader instead of MPSCNNArithmetic for three reasons: the activation must come before the result
+/// is rounded, infinities must pass MPS's default limits, and source strides may be larger than 1.
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device) {
     const Activation activation = activation_of(source);

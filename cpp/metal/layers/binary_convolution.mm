@@ -11,8 +11,8 @@ static_assert(sizeof(BinaryConvolutionParams) == 24 * sizeof(int));
 
 constexpr std::size_t word_bits = 32;
 
-/// Signs of [out][tap][in] as [slice][tap][word][lane]: bit f % 32 of word f / 32 is set for channel f where
-/// the weight is not negative.
+/// Convert the signs of [out][tap][in] to bits [slice][tap][word][lane]. Bit f % 32 of word f / 32 is set for
+/// channel f if its weight is not negative.
 std::vector<std::uint32_t> bits_in_slices(const std::vector<float> &weights, const Shape &shape) {
     const auto outputs = static_cast<std::size_t>(shape[0]), inputs = static_cast<std::size_t>(shape.back());
     const std::size_t taps = weights.size() / (outputs * inputs);
@@ -28,7 +28,8 @@ std::vector<std::uint32_t> bits_in_slices(const std::vector<float> &weights, con
     return bits;
 }
 
-/// An own shader: what MPSCNNBinaryConvolution makes of pixels outside the image is not documented.
+/// This is a shader, because MPSCNNBinaryConvolution's treatment of pixels outside the image is not
+/// documented.
 class BinaryConvolution : public Layer {
 public:
     BinaryConvolution(const ops::Window &window, ops::BinaryKind kind, bool beta_scaling,
@@ -77,8 +78,8 @@ private:
     ShaderMaker shaders_;
     Activation activation_;
     objc_ptr<id<MTLBuffer>> bits_;
-    objc_ptr<id<MTLBuffer>> inputs_; ///< biases of the input channels, after them their factors
-    objc_ptr<id<MTLBuffer>> terms_;  ///< biases, after them factors and the slopes of a PReLU
+    objc_ptr<id<MTLBuffer>> inputs_; ///< biases of the input channels and then their factors
+    objc_ptr<id<MTLBuffer>> terms_;  ///< biases, then factors, then the slopes of a PReLU
 };
 
 } // namespace

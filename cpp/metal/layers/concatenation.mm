@@ -11,7 +11,7 @@ namespace {
 
 static_assert(sizeof(ConcatenationParams) == 11 * sizeof(int));
 
-/// Writes the parts one after the other into the whole.
+/// Copies the parts into the result, one after another.
 class ConcatenationStep : public Step {
 public:
     ConcatenationStep(std::vector<ShaderCall> calls, Operands operands)
@@ -38,7 +38,8 @@ DType element_type(const ImageLayout &image) {
     return image.precision == engine::Precision::float16 ? DType::float16 : DType::float32;
 }
 
-/// Parts that share slices of the whole, by way of an array: no kernel can write half a pixel of a texture.
+/// Concatenates parts that share slices of the result. They are combined in an array, since no kernel can
+/// write half a pixel of a texture.
 class ChannelConcatenationStep : public Step {
 public:
     ChannelConcatenationStep(std::string name, Operands operands, Device &device)
@@ -52,10 +53,10 @@ public:
     void encode(Encoding &encoding) const override {
         const ImageLayout &whole = operands_.destination.layout;
         const DType type = element_type(whole);
-        // Metal keeps uses of a buffer in order within one queue only.
+        // Metal orders uses of a buffer only within one queue.
         const bool is_own_queue = [encoding.command_buffer() commandQueue] == device_.queue();
         const auto array = is_own_queue ? array_ : make_array();
-        std::size_t offset = 0; // of the part's first channel in the first pixel
+        std::size_t offset = 0; // offset of the part's first channel in the first pixel
         for (std::size_t i = 0; i < from_parts_.size(); ++i) {
             const Operand &part = operands_.sources[i];
             from_parts_[i].encode(encoding.command_buffer(), name_, encoding.image(part.value),
@@ -84,8 +85,8 @@ private:
     objc_ptr<id<MTLBuffer>> array_;
 };
 
-/// Blocks of rows of which each holds the rows of one part after those of the other: the axes before the one
-/// that is joined, as far as they count as rows.
+/// Return the number of blocks of rows. Each block has the rows of one part after those of another. Blocks
+/// are the axes before the concatenated one that count as rows.
 std::int64_t blocks_before(int from_end, const Shape &shape) {
     std::int64_t blocks = 1;
     for (int axis = 1; axis < std::min(shape.rank() - from_end, shape.rank() - 2); ++axis)
@@ -95,7 +96,7 @@ std::int64_t blocks_before(int from_end, const Shape &shape) {
 
 class ConcatenationLayer : public Layer {
 public:
-    /// `from_end`: which axis is joined, 1 for channels, 2 for columns.
+    /// `from_end` is the axis to concatenate: 1 for channels, 2 for columns.
     ConcatenationLayer(int from_end, const LayerSource &source, Device &device)
         : shaders_(source, device), from_end_(from_end) {}
 

@@ -9,7 +9,7 @@ static_assert(sizeof(ConstantParams) == 5 * sizeof(int));
 std::unique_ptr<Layer> make_layer(const ops::Constant &, const LayerSource &source, Device &device) {
     std::vector<float> values = source.node.weights.at("value").values();
     require_weights_fit(values, source.precision, source.name());
-    values.resize((values.size() + 3) / 4 * 4); // whole vectors
+    values.resize((values.size() + 3) / 4 * 4); // pad to whole vectors
     const auto bind = [buffer = device.make_buffer(values)](const Operands &operands) {
         return ShaderArguments(ConstantParams{operands.destination.layout.params()}, {buffer});
     };

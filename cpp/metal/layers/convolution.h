@@ -7,15 +7,16 @@
 
 namespace mpscnn::metal {
 
-/// What convolves, for all operations that do: MPSCNNConvolution, or a shader where the channels of groups
-/// are not multiples of 4 and for pointwise convolutions whose activation MPS does not apply.
+/// Computes the convolution of any operation that contains one. It uses MPSCNNConvolution, or a shader in two
+/// cases: groups whose channels are not multiples of 4, and pointwise convolutions whose activation MPS does
+/// not apply.
 class Convolver {
 public:
     /// `shape` is that of the weights: [out][kernel height][kernel width][in / groups].
     Convolver(const Shape &shape, std::int64_t groups, const ops::Window &window,
               const std::optional<ops::Neuron> &neuron, const LayerSource &source, Device &device);
 
-    /// The convolution of the step's source, without the activation where it is not `fused`.
+    /// Return the convolution of the step's source. If the activation is not `fused`, it is not included.
     Stage stage(const ImageLayout &from, const ImageLayout &to, const ops::CanonicalWindow &window) const;
     bool fused() const { return fused_; }
 
@@ -26,8 +27,8 @@ private:
     objc_ptr<MPSCNNConvolution *> kernel_;
 };
 
-/// Whether the weights of a layer stay 8-bit integers: those with ranges that MPSCNNConvolution multiplies.
-/// Own shaders read them as floats or halves.
+/// True if the weights of a layer remain 8-bit integers: those with ranges that MPSCNNConvolution multiplies.
+/// Shaders read weights as floats or halves.
 bool keeps_bytes(const LayerSource &source);
 
 } // namespace mpscnn::metal

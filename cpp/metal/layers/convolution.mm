@@ -6,17 +6,17 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// Whether groups of MPSCNNConvolution may have this many channels.
+/// True if MPSCNNConvolution supports groups with this many channels.
 bool has_groups_of_four(const Shape &shape, std::int64_t groups) {
     return groups == 1 || (shape[3] % 4 == 0 && shape[0] / groups % 4 == 0);
 }
 
-/// The shader that convolves; nullptr: MPSCNNConvolution.
+/// Return the shader that convolves; nullptr selects MPSCNNConvolution.
 const char *shader_for(const Shape &shape, std::int64_t groups, const std::optional<ops::Neuron> &neuron,
                        const LayerSource &source) {
     if (!has_groups_of_four(shape, groups)) return "convolution";
-    // MPS would write a float image and a second kernel read it again, which costs more than a single tap's
-    // products. Not so in a dense layer: its one pixel gives few threads work.
+    // With MPS, a second kernel would read a float image again for the activation. That costs more than the
+    // products of a single tap. A dense layer is different: a shader would use few threads for its one pixel.
     const bool pointwise =
         shape[1] == 1 && shape[2] == 1 && std::holds_alternative<ops::Convolution>(source.node.operation);
     return pointwise && !is_fusible(neuron) ? "pointwise" : nullptr;
@@ -58,8 +58,8 @@ public:
         : window_(operation.window), convolver_(source.node.weights.at("weight").shape(), operation.groups,
                                                 operation.window, source.node.activation, source, device),
           activation_(source, device) {}
-    /// With one window, the whole image. Not MPSCNNFullyConnected, whose headers disagree on the order of
-    /// rows and columns in the weights.
+    /// One window covers the whole image. MPSCNNFullyConnected is not used, because its headers disagree on
+    /// the order of rows and columns in the weights.
     Convolution(const ImageLayout &image, std::int64_t outputs, const LayerSource &source, Device &device)
         : window_{.kernel_height = image.height, .kernel_width = image.width},
           convolver_({outputs, image.height, image.width, image.channels}, 1, window_, source.node.activation,

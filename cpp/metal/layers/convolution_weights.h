@@ -13,33 +13,33 @@
 
 namespace mpscnn::metal {
 
-/// What an MPS convolution is made from.
+/// The data from which an MPS convolution is made.
 struct ConvolutionWeights {
     engine::WeightTensor weight;
     std::vector<float> bias;
     std::string label;
-    engine::Precision given = engine::Precision::float32; ///< as which MPS gets the weights
-    engine::Precision held = engine::Precision::float32;  ///< as which it keeps them
-    bool rotated = false;                                 ///< by 180 degrees
-    std::vector<vector_float2> ranges; ///< of each output channel, if MPS gets the weights as 8-bit integers
+    engine::Precision given = engine::Precision::float32; ///< type in which MPS gets the weights
+    engine::Precision held = engine::Precision::float32;  ///< type in which MPS keeps them
+    bool rotated = false;                                 ///< true: rotated by 180 degrees
+    std::vector<vector_float2> ranges; ///< one per output channel, if MPS gets the weights as 8-bit integers
 
-    /// Those of a layer, as its network holds them.
+    /// Take the weights of a layer.
     explicit ConvolutionWeights(const LayerSource &source);
     std::vector<float> values() const;
-    /// The network's own memory where that holds them as MPS gets them, else null.
+    /// Return the network's own memory if its layout and type are those that MPS gets, otherwise null.
     const std::byte *in_place() const;
 };
 
 } // namespace mpscnn::metal
 
-/// Hands weights to MPS, the network's own where they lie as MPS wants them; others are made when MPS loads
-/// them and freed when it has packed its own. It may load them again at any time, so that the network's
-/// memory, shared and not copied, stays. Classes have no namespace.
+/// Supplies weights to MPS. They are the network's own memory if that has the right layout and type.
+/// Otherwise they are computed when MPS loads them, and freed when MPS has packed them. MPS may load them
+/// again at any time, so the network's memory is shared and kept. Objective-C classes have no namespace.
 @interface MpscnnConvolutionWeights : NSObject <MPSCNNConvolutionDataSource> {
 @protected
     mpscnn::metal::objc_ptr<MPSCNNConvolutionDescriptor *> descriptor_;
     std::unique_ptr<mpscnn::metal::ConvolutionWeights> source_;
-    std::mutex mutex_; // MPS may load from a thread of its own
+    std::mutex mutex_; // MPS may load on another thread
     int loads_;
     mpscnn::metal::DeviceWeights weights_;
 }
@@ -49,14 +49,14 @@ struct ConvolutionWeights {
 
 @end
 
-/// The same for 8-bit integers with ranges, which MPS makes numbers of. A class of its own, so that MPS finds
-/// no ranges where there are none.
+/// Supplies 8-bit integers with ranges, which MPS converts to numbers. This is a separate class, because MPS
+/// must not find the method for ranges in the other one.
 @interface MpscnnByteWeights : MpscnnConvolutionWeights <MPSCNNConvolutionDataSource>
 @end
 
 namespace mpscnn::metal {
 
-/// The data source for them.
+/// Return the data source for these weights.
 objc_ptr<MpscnnConvolutionWeights *> data_source(MPSCNNConvolutionDescriptor *descriptor,
                                                  const ConvolutionWeights &weights);
 

@@ -51,7 +51,7 @@ MPSDataType data_type(Precision precision) {
     return self;
 }
 
-/// Weights never change, so that one object serves all copies of a kernel.
+/// Weights never change, so all copies of a kernel can share this object.
 - (id)copyWithZone:(NSZone *)zone {
     (void)zone;
     return [self retain];
@@ -61,7 +61,7 @@ MPSDataType data_type(Precision precision) {
     return mpscnn::metal::data_type(source_->given);
 }
 
-/// Without this MPS would hold float32 weights as halves.
+/// By default MPS would keep float32 weights as halves.
 - (MPSDataType)kernelWeightsDataType {
     return mpscnn::metal::data_type(source_->held);
 }
@@ -71,7 +71,7 @@ MPSDataType data_type(Precision precision) {
 }
 
 - (void *)weights {
-    // MPS only reads, though its protocol does not say const.
+    // MPS only reads the memory, although its protocol lacks const.
     if (const std::byte *lying = source_->in_place()) return const_cast<std::byte *>(lying);
     return weights_.data();
 }
@@ -86,7 +86,7 @@ MPSDataType data_type(Precision precision) {
         if (loads_ == 0 && !source_->in_place()) weights_ = DeviceWeights(source_->values(), source_->given);
         ++loads_;
         return YES;
-    } catch (const std::exception &) { // MPS fails to make the kernel then; exceptions must not reach it
+    } catch (const std::exception &) { // MPS then fails to make the kernel; no exception may reach it
         return NO;
     }
 }
@@ -108,7 +108,7 @@ MPSDataType data_type(Precision precision) {
     return MPSDataTypeUInt8;
 }
 
-/// All that MPS allows for 8-bit weights.
+/// The only type that MPS allows for 8-bit weights.
 - (MPSDataType)kernelWeightsDataType {
     return MPSDataTypeFloat16;
 }

@@ -14,18 +14,19 @@ namespace {
 
 static_assert(sizeof(WindowParams) == 8 * sizeof(int) && sizeof(DepthwiseParams) == 23 * sizeof(int));
 
-/// Which shader of shaders/depthwise.metal computes a convolution, and how its threads lie.
+/// The shader of shaders/depthwise.metal that computes a convolution, and the arrangement of its threads.
 struct DepthwiseShader {
-    const char *name = "depthwise"; ///< windows of any size, a thread for each result
-    std::int64_t spacing = 1;       ///< columns between the results of a thread
-    std::int64_t width;             ///< threads of a row
+    const char *name = "depthwise"; ///< for windows of any size; one thread for each result
+    std::int64_t spacing = 1;       ///< distance in columns of the results of a thread
+    std::int64_t width;             ///< threads per row
 
     DepthwiseShader(const ops::CanonicalWindow &window, const ImageLayout &from, const ImageLayout &to)
         : width(to.width) {
         const ops::WindowAxis &columns = window.horizontal;
         const std::int64_t common = std::gcd(columns.stride, columns.dilation),
                            step = columns.stride / common;
-        // A window that is dilated wider than any image shares nothing, and its columns may be beyond int.
+        // Only 3 x 3 windows have a special shader. A window whose dilation exceeds the image shares no
+        // pixels with others, and its columns may not fit an int.
         if (columns.kernel != 3 || window.vertical.kernel != 3 || from.channels != to.channels || step > 2 ||
             columns.dilation > ops::metal_limits::extent)
             return;
@@ -36,7 +37,7 @@ struct DepthwiseShader {
     }
 };
 
-/// An own shader: MPS knows no channel multiplier on a Mac.
+/// This is a shader, because MPS has no channel multiplier on a Mac.
 class Depthwise : public Layer {
 public:
     Depthwise(const ops::Convolution &operation, const LayerSource &source, Device &device)

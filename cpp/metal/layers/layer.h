@@ -1,6 +1,7 @@
 #pragma once
 
-// A layer as this engine runs it: made once for a program, bound once for each combination of input shapes.
+// Layers of this engine. A layer is made once for a program, and bound once for each combination of input
+// shapes.
 
 #include <concepts>
 #include <limits>
@@ -15,7 +16,7 @@
 
 namespace mpscnn::metal {
 
-/// A value with its extents in one pass.
+/// A value and its extents in one pass.
 struct Operand {
     engine::ValueId value = -1;
     ImageLayout layout;
@@ -29,15 +30,16 @@ struct Operands {
     const Operand &source() const { return sources[0]; }
 };
 
-/// A layer with fixed extents. Immutable; but MPS kernels take their properties at each encode, so only one
-/// thread at a time may encode steps of a program.
+/// A layer with fixed extents. It is immutable. But MPS kernels get their properties at each encode, so only
+/// one thread at a time may encode steps of a program.
 class Step {
 public:
     virtual ~Step() = default;
     virtual void encode(Encoding &encoding) const = 0;
-    /// For people: the kernels of MPS and the shaders that it runs.
+    /// Return the names of the MPS kernels and shaders that it runs, for display.
     virtual std::string kernel() const = 0;
-    /// Of temporary images of the step's own, which it holds next to its sources and its result.
+    /// Return the bytes of the temporary images that the step holds in addition to its sources and its
+    /// result.
     virtual std::size_t scratch_bytes() const { return 0; }
 };
 
@@ -45,29 +47,31 @@ class Layer {
 public:
     virtual ~Layer() = default;
     virtual std::unique_ptr<Step> bind(Operands operands) const = 0;
-    /// How many images a pass may have for the sake of what lies between the layer's kernels.
+    /// Return the largest number of images in a pass for which the images between the layer's kernels are
+    /// possible.
     virtual std::int64_t max_images(const Operands &) const {
         return std::numeric_limits<std::int64_t>::max();
     }
 };
 
-/// All that a layer is made from.
+/// The data from which a layer is made.
 struct LayerSource {
     const engine::Graph &graph;
     const engine::Node &node;
     engine::Precision precision;
-    engine::Sums sums; ///< of MPS' convolutions and dense layers; those of own shaders are float32
+    engine::Sums sums; ///< of MPS's convolutions and dense layers; shaders always sum in float32
 
     const std::string &name() const { return node.name; }
 };
 
-/// Most reshapes make no image: their result is the image of the value that they reshape.
+/// Return the value whose image holds this value. Most reshapes only rename an image.
 engine::ValueId image_of(const engine::Graph &graph, engine::ValueId value);
-/// What a fully connected layer reads: its elements in row-major order are those of its input.
+/// Return the layout that a fully connected layer reads: its elements in row-major order are those of its
+/// input.
 ImageLayout dense_input(const LayerSource &source);
 
-// The layer of each operation. An operation without one here is for the CPU engine only: the table of
-// unsupported features (ops/unsupported.h) must say so, and then no program asks for its layer.
+// The layer of each operation. An operation without a layer here is for the CPU engine only. The table of
+// unsupported features (ops/unsupported.h) must contain it, so that no program asks for its layer.
 
 std::unique_ptr<Layer> make_arithmetic_layer(const ops::Arithmetic &operation, ArithmeticKind kind,
                                              const LayerSource &source, Device &device);

@@ -11,8 +11,8 @@ namespace {
 
 static_assert(sizeof(WindowNormalizationParams) == 27 * sizeof(int));
 
-/// MPSCNNSpatialNormalization, MPSCNNLocalContrastNormalization and MPSCNNCrossChannelNormalization have
-/// these properties but no common class with them.
+/// MPSCNNSpatialNormalization, MPSCNNLocalContrastNormalization and MPSCNNCrossChannelNormalization share
+/// these properties, but no base class declares them.
 template <class Kernel>
 objc_ptr<Kernel *> configured(Kernel *allocated, const PowerParams &power, const LayerSource &source) {
     auto kernel = adopt(allocated);
@@ -25,7 +25,7 @@ objc_ptr<Kernel *> configured(Kernel *allocated, const PowerParams &power, const
     return kernel;
 }
 
-/// A layer that is one MPS kernel, whatever the extents.
+/// A layer that is one MPS kernel for all extents.
 class KernelLayer : public Layer {
 public:
     KernelLayer(MPSCNNKernel *kernel, const MPSOffset &offset) : kernel_(share(kernel)), offset_(offset) {}
@@ -39,8 +39,8 @@ private:
     MPSOffset offset_;
 };
 
-/// Windows that are not square are not windows of MPS, and what it does at the edges with windows of an even
-/// size or with clamped edges is not documented.
+/// MPS only has square windows. Its behaviour at edges is not documented for windows of even size and for
+/// clamped edges.
 bool is_window_of_mps(const ops::CentredWindow &window) {
     return window.kernel_height == window.kernel_width && window.kernel_width % 2 == 1 &&
            window.edge == ops::EdgeRule::zero;
@@ -54,7 +54,7 @@ template <class Op> PowerParams power_of(const Op &operation) {
     return {operation.alpha, operation.beta, operation.delta};
 }
 
-/// As the windows of other operations: from floor(size / 2) before its centre.
+/// Return the axis in the form of other operations: the window starts floor(size / 2) before its centre.
 ops::WindowAxis centred_axis(std::int64_t kernel, std::int64_t offset) {
     ops::WindowAxis axis;
     axis.kernel = kernel;

@@ -7,7 +7,7 @@ namespace mpscnn::metal {
 
 static_assert(sizeof(PaddingParams) == 14 * sizeof(int));
 
-/// An own shader: MPSNNPad does not say what negative amounts mean.
+/// This is a shader, because MPSNNPad does not document negative amounts.
 std::unique_ptr<Layer> make_layer(const ops::Padding &padding, const LayerSource &source, Device &device) {
     const auto bind = [padding, &device](const Operands &operands) {
         const ImageLayout &result = operands.destination.layout;
@@ -25,7 +25,7 @@ namespace {
 
 static_assert(sizeof(ReshapeParams) == 10 * sizeof(int));
 
-/// Whether a reshape's result is the image that holds `given`.
+/// True if a reshape's result is the image that holds `given`.
 bool is_same_image(const engine::Graph &graph, const Shape &given, engine::ValueId result) {
     if (!given.with_batch(1).fixed()) return false;
     return image_extents(given) == image_extents(graph.shape(result)) || graph.only_dense_layers_read(result);

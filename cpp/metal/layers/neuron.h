@@ -12,26 +12,25 @@
 
 namespace mpscnn::metal {
 
-/// An activation as the engine's shaders apply it.
+/// An activation with the parameters that shaders read.
 struct Activation {
     NeuronKind kind = NeuronKind::none;
     ActivationParams params{};
 };
 Activation activation_of(const ops::Neuron &neuron);
-/// The one that is attached to a layer.
+/// Return the activation that is attached to a layer.
 Activation activation_of(const LayerSource &source);
 
-/// Whether MPSCNNConvolution applies it: where the formula in Apple's headers is right for all finite
-/// numbers. Others overflow (softplus as a * log(1 + e^(b * x))), cancel (ELU, GeLU) or lose NaN (a clamp),
-/// and the headers contradict themselves where a PReLU is attached and where a function has a third
-/// parameter.
+/// True if MPSCNNConvolution may apply it: the formula in Apple's headers is right for all finite numbers.
+/// Other formulas overflow (softplus as a * log(1 + e^(b * x))), cancel (ELU, GeLU) or lose NaN (a clamp).
+/// The headers contradict themselves about attached PReLUs and functions with a third parameter.
 bool is_fusible(const std::optional<ops::Neuron> &neuron);
-/// As MPS applies it within a convolution; nil without one.
+/// Return the activation for MPS to apply inside a convolution; nil without one.
 MPSNNNeuronDescriptor *fused_neuron(const std::optional<ops::Neuron> &neuron);
 
-/// Values for all lanes of all slices, zero where there is no feature channel.
+/// Return the values for all lanes of all slices, with zeros where there is no feature channel.
 std::vector<float> in_slices(const std::vector<float> &values);
-/// A PReLU's slopes, a single slice of zeros without one.
+/// Return a PReLU's slopes, or a single slice of zeros without one.
 std::vector<float> slopes_in_slices(const LayerSource &source);
 
 } // namespace mpscnn::metal

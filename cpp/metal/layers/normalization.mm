@@ -23,7 +23,7 @@ std::size_t channels_of(const LayerSource &source) {
     return static_cast<std::size_t>(source.graph.shape(source.node.inputs[0]).back());
 }
 
-/// gamma, beta and the slopes of a PReLU, in slices.
+/// Return gamma, beta and the slopes of a PReLU, in slices.
 Buffer normalization_terms(const LayerSource &source, Device &device) {
     std::vector<float> terms;
     append_in_slices(terms, source.node.weight_or("gamma", channels_of(source), 1.0f));
@@ -32,7 +32,8 @@ Buffer normalization_terms(const LayerSource &source, Device &device) {
     return device.make_buffer(terms);
 }
 
-/// The moments of an image's rows, statistics of its channels, both float whatever the network is.
+/// The layouts of the moments of an image's rows and of the statistics of its channels. Both are float in any
+/// precision.
 ImageLayout moments_layout(const ImageLayout &image) {
     return {image.images, image.height, 4, image.channels, engine::Precision::float32};
 }
@@ -41,7 +42,7 @@ ImageLayout statistics_layout(const ImageLayout &image) {
     return {image.images, 4, 1, image.channels, engine::Precision::float32};
 }
 
-/// What is normalized and how.
+/// The kind and parameters of a normalization.
 class Normalization {
 public:
     Normalization(float epsilon, const LayerSource &source, Device &device)
@@ -64,7 +65,7 @@ private:
     Buffer terms_;
 };
 
-/// Image 0 to the moments of its rows.
+/// Compute the moments of the rows of image 0.
 Stage moments_stage(const ShaderMaker &shaders, const ImageLayout &image) {
     const ImageLayout moments = moments_layout(image);
     ShaderCall call = shaders.call("row_moments", {&image, 1}, moments,
@@ -74,7 +75,7 @@ Stage moments_stage(const ShaderMaker &shaders, const ImageLayout &image) {
     return shader_stage(std::move(call), {0}, moments, rows);
 }
 
-/// `source` to statistics, a thread for each slice.
+/// Compute statistics from image `source`, with a thread for each slice.
 Stage statistics_stage(const ShaderMaker &shaders, const char *shader, std::size_t source,
                        const ImageLayout &from, const ImageLayout &to, std::int64_t group) {
     const StatisticsParams params{from.params(), to.params(),
@@ -124,7 +125,7 @@ private:
     ShaderMaker shaders_;
 };
 
-/// Of each pixel's channels.
+/// Normalizes the channels of each pixel.
 class LayerNormalization : public Layer {
 public:
     LayerNormalization(const ops::LayerNormalization &operation, const LayerSource &source, Device &device)
@@ -155,7 +156,7 @@ private:
     Buffer terms_;
 };
 
-/// By the second input.
+/// Normalizes with statistics that are the second input.
 class NormalizationByStatistics : public Layer {
 public:
     NormalizationByStatistics(const ops::BatchNormalization &operation, const LayerSource &source,
@@ -172,7 +173,7 @@ private:
     Normalization normalization_;
 };
 
-/// One product and one sum, whose numbers are rounded once, from double.
+/// One product and one sum, with constants that are computed in double and rounded once.
 std::unique_ptr<Layer> make_scale_shift(const ops::BatchNormalization &operation, const LayerSource &source,
                                         Device &device) {
     const auto weight = [&](const char *role, float otherwise) {
@@ -194,7 +195,8 @@ std::unique_ptr<Layer> make_scale_shift(const ops::BatchNormalization &operation
 
 } // namespace
 
-/// Own shaders: what MPS divides a variance by, and which channels make a group, is not documented.
+/// These are shaders, because MPS does not document its divisor of a variance, nor which channels form a
+/// group.
 std::unique_ptr<Layer> make_layer(const ops::GroupNormalization &operation, const LayerSource &source,
                                   Device &device) {
     return std::make_unique<GroupNormalization>(operation, source, device);

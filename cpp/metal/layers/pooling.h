@@ -10,17 +10,17 @@
 
 namespace mpscnn::metal {
 
-/// Positions of one axis that an average counts.
+/// The positions of one axis that an average counts.
 struct Counted {
     int first, behind;
 };
 
-/// `zero_pad` is the pooling's for the axis, `size` the image's extent.
+/// `zero_pad` is the pooling's for the axis; `size` is the image's extent.
 Counted counted(const ops::Pooling &operation, const ops::WindowAxis &axis, std::int64_t zero_pad,
                 std::int64_t size);
 
-/// The edge mode with which MPS computes a pooling, if there is one. It has no dilation that ends at the
-/// image, and does not say what a norm with clamped edges is.
+/// Return the edge mode with which MPS computes a pooling, if it can. MPS has no dilated window that ends at
+/// the image, and does not document norms with clamped edges.
 std::optional<MPSImageEdgeMode> mps_edge_mode(const ops::Pooling &operation,
                                               const ops::CanonicalWindow &window, const ImageLayout &source);
 

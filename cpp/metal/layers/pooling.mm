@@ -26,12 +26,13 @@ using ops::PoolingKind;
 
 bool overhangs(const ops::WindowAxis &axis) { return axis.after > axis.padding_after; }
 
-/// Where every window touches the image, Clamp means "the window ends there" to a maximum.
+/// If every window touches the image, Clamp and a window that ends at the image have the same maximum.
 MPSImageEdgeMode maximum_edge(const Pooling &operation) {
     return operation.edge == EdgeRule::zero ? MPSImageEdgeModeZero : MPSImageEdgeModeClamp;
 }
 
-/// Zero divides by all taps of the window, which is right unless some lie in neither image nor padding.
+/// Zero divides by the number of taps in the window. That is right unless some taps lie in neither image nor
+/// padding.
 std::optional<MPSImageEdgeMode> average_edge(const Pooling &operation, const CanonicalWindow &window) {
     if (operation.edge == EdgeRule::zero) return MPSImageEdgeModeZero;
     if (!operation.count_padding) return MPSImageEdgeModeClamp;

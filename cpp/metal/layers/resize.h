@@ -8,7 +8,7 @@
 
 namespace mpscnn::metal {
 
-/// What each of `outputs` rows or columns samples of `size` ones.
+/// Return the samples of each of `outputs` rows or columns among `size` source rows or columns.
 std::vector<ResizeTap> resize_taps(const ops::Resize &resize, const ops::ResizeAxis &axis,
                                    std::int64_t outputs, std::int64_t size);
 

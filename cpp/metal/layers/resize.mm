@@ -20,7 +20,7 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
         (static_cast<double>(output) + axis.centre) * axis.numerator / axis.denominator + axis.offset;
     const ops::NearestRule rule = resize.nearest_rule();
     if (nearest) position += rule.bias;
-    // Two positions beyond each end nothing but zeros is read.
+    // At two or more positions beyond an end, only zeros are read.
     const double low = zero ? -2.0 : 0.0, high = static_cast<double>(size) - 1.0 - low;
     position = std::clamp(position, low, high);
     const double first = nearest && rule.up ? std::ceil(position) : std::floor(position);
@@ -32,7 +32,7 @@ ResizeTap tap_at(const ops::Resize &resize, const ops::ResizeAxis &axis, std::in
     return {index(first), index(first + 1.0), static_cast<float>(position - first)};
 }
 
-/// What rows or columns of Lanczos' filter add up.
+/// Append the rows or columns that each output of Lanczos' filter sums up.
 void append_spans(const ops::Resize &resize, const ops::ResizeAxis &axis, std::int64_t outputs,
                   std::int64_t size, std::vector<ResizeSpan> &spans, std::vector<float> &weights) {
     const auto taps = static_cast<std::size_t>(ops::lanczos_taps(axis, size));
@@ -47,15 +47,16 @@ void append_spans(const ops::Resize &resize, const ops::ResizeAxis &axis, std::i
     }
 }
 
-/// MPSImageLanczosScale does not say how wide its filter is, what it does to weights at borders and where an
-/// image shrinks, and takes four channels of one image: an own shader with the weights of ops::lanczos_weights.
+/// This is a shader with the weights of ops::lanczos_weights. MPSImageLanczosScale does not document the
+/// width of its filter, nor its weights at borders and for smaller results, and it supports only four
+/// channels of one image.
 ShaderArguments lanczos_arguments(const ops::Resize &resize, const Operands &operands, Device &device) {
     const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;
     std::vector<ResizeSpan> spans;
     std::vector<float> weights;
     append_spans(resize, resize.horizontal(from.width, to.width), to.width, from.width, spans, weights);
     append_spans(resize, resize.vertical(from.height, to.height), to.height, from.height, spans, weights);
-    if (weights.empty()) weights.push_back(0.0f); // all lies outside; a buffer has bytes
+    if (weights.empty()) weights.push_back(0.0f); // all samples are outside; a buffer may not be empty
     return ShaderArguments(ResizeParams{to.params()},
                            {device.make_buffer(spans), device.make_buffer(weights)});
 }
@@ -70,7 +71,7 @@ std::vector<ResizeTap> resize_taps(const ops::Resize &resize, const ops::ResizeA
     return taps;
 }
 
-/// An own shader: where MPS samples differs between systems, see shaders/resize.metal.
+/// This is a shader, because the sampling positions of MPS differ between systems; see shaders/resize.metal.
 std::unique_ptr<Layer> make_layer(const ops::Resize &resize, const LayerSource &source, Device &device) {
     const auto bind = [resize, &device](const Operands &operands) {
         const ImageLayout &from = operands.source().layout, &to = operands.destination.layout;

@@ -11,18 +11,19 @@
 
 namespace mpscnn::metal {
 
-/// [out][kernel height][kernel width][in / groups], rotated by 180 degrees.
+/// Rotate [out][kernel height][kernel width][in / groups] by 180 degrees.
 std::vector<float> rotated(const std::vector<float> &weights, const Shape &shape);
 
-/// Convolutions that MPS has not, by a shader of shaders/convolution.metal: "convolution", "pointwise" or
-/// "transposed_convolution". `weights` have the given shape, [out][kernel height][kernel width][in / groups].
+/// Computes convolutions that MPS lacks with a shader of shaders/convolution.metal: "convolution",
+/// "pointwise" or "transposed_convolution". `weights` have the given shape, [out][kernel height][kernel
+/// width][in / groups].
 class ShaderConvolution {
 public:
     ShaderConvolution(const char *shader, const std::vector<float> &weights, const Shape &shape,
                       std::int64_t groups, const Activation &activation, const LayerSource &source,
                       Device &device);
 
-    /// The convolution of the step's source.
+    /// Return the convolution of the step's source.
     Stage stage(const ImageLayout &from, const ImageLayout &to, const WindowParams &window) const;
 
 private:
@@ -34,12 +35,12 @@ private:
     SliceWeights weights_;
 };
 
-/// The activation after a convolution that does not apply it itself.
+/// Applies the activation after a convolution that cannot apply it.
 class ActivationBehind {
 public:
     ActivationBehind(const LayerSource &source, Device &device);
 
-    /// For the result of the stage before, the step's first one, which is not rounded.
+    /// Return the stage for the result of the step's first stage, which is not rounded.
     Stage stage(const ImageLayout &from, const ImageLayout &to) const;
 
 private:

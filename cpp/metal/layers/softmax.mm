@@ -5,7 +5,7 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// MPSCNNSoftMax or MPSCNNLogSoftMax.
+/// Uses MPSCNNSoftMax or MPSCNNLogSoftMax.
 class Softmax : public Layer {
 public:
     Softmax(MPSCNNKernel *allocated, const LayerSource &source, Device &device)

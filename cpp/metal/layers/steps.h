@@ -1,6 +1,6 @@
 #pragma once
 
-// What steps are made of: MPS kernels and shaders of the engine's own.
+// The kernels of steps: MPS kernels and the engine's shaders.
 
 #include <functional>
 #include <span>
@@ -11,7 +11,7 @@
 
 namespace mpscnn::metal {
 
-/// What a shader gets next to images: its parameters as buffer 0, then other buffers.
+/// The arguments of a shader in addition to images: its parameters as buffer 0, then other buffers.
 struct ShaderArguments {
     std::vector<std::byte> params;
     std::vector<objc_ptr<id<MTLBuffer>>> buffers;
@@ -25,14 +25,14 @@ struct ShaderArguments {
     }
 };
 
-/// A shader ready to run, in the variant for its images.
+/// A shader that is ready to run, in the variant for its images.
 struct ShaderCall {
     std::string label;
     id<MTLComputePipelineState> pipeline = nil;
     ShaderArguments arguments;
-    std::string shader; ///< its name, for all kinds of images
+    std::string shader; ///< its name without the variant
 
-    /// The destination is the last of the images; a thread for each pixel of each slice of `grid`.
+    /// The last of the images is the destination. There is one thread for each pixel of each slice of `grid`.
     void encode(id<MTLCommandBuffer> command_buffer, std::span<MPSImage *const> images,
                 const ImageLayout &grid) const;
 };
@@ -55,27 +55,28 @@ private:
     Device *device_;
 };
 
-/// One kernel of a step. Its sources are numbers of images: first the step's own sources, then the results of
-/// the stages before.
+/// One kernel of a step. `sources` are indices of images: the step's sources come first, then the results of
+/// earlier stages.
 struct Stage {
     std::function<void(Encoding &, std::span<MPSImage *const> images)> encode; ///< the destination comes last
-    bool is_mps = false; ///< an MPS kernel, which lowers the read counts of its sources itself
+    bool is_mps = false; ///< true for an MPS kernel, which decrements the read counts of its sources itself
     std::vector<std::size_t> sources;
     ImageLayout result;
-    std::string kernel; ///< of MPS, or the shader's name
+    std::string kernel; ///< the MPS kernel's or the shader's name
 };
-/// A kernel with one source. `offset` depends on the extents, which the kernel itself does not know.
+/// Return a stage for a kernel with one source. `offset` depends on the extents, which the kernel itself does
+/// not know.
 Stage mps_stage(MPSCNNKernel *kernel, const MPSOffset &offset, std::size_t source, const ImageLayout &result);
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result);
 Stage shader_stage(ShaderCall call, std::vector<std::size_t> sources, const ImageLayout &result,
                    const ImageLayout &grid);
 
-/// The last stage's result is the step's.
+/// Return a step whose result is that of the last stage.
 std::unique_ptr<Step> staged_step(std::vector<Stage> stages, Operands operands);
 std::unique_ptr<Step> mps_step(MPSCNNKernel *kernel, Operands operands, const MPSOffset &offset);
 std::unique_ptr<Step> shader_step(ShaderCall call, Operands operands);
 
-/// A layer that is one shader; `bind` says what it gets for images with given extents.
+/// Return a layer that is one shader. `bind` returns its arguments for images with given extents.
 using BindShader = std::function<ShaderArguments(const Operands &)>;
 std::unique_ptr<Layer> shader_layer(const LayerSource &source, Device &device, std::string shader,
                                     BindShader bind, NeuronKind activation = NeuronKind::none);

@@ -7,7 +7,7 @@ namespace {
 
 static_assert(sizeof(SubpixelParams) == 15 * sizeof(int));
 
-/// Channels become blocks of pixels.
+/// Rearranges channels to blocks of pixels.
 class Rearrangement {
 public:
     Rearrangement(std::int64_t scale, ops::SubpixelOrder order, const LayerSource &source, Device &device)
@@ -44,8 +44,8 @@ private:
     Rearrangement rearrangement_;
 };
 
-/// Not MPSCNNSubPixelConvolutionDescriptor: it knows one order of channels, and with groups only multiples of
-/// four.
+/// MPSCNNSubPixelConvolutionDescriptor is not used: it supports only one order of channels, and with groups
+/// only multiples of four.
 class SubpixelConvolution : public Layer {
 public:
     SubpixelConvolution(const ops::SubpixelConvolution &operation, const LayerSource &source, Device &device)
@@ -69,7 +69,7 @@ private:
     ops::CanonicalWindow window_for(const ImageLayout &from) const {
         return operation_.window.canonical(ops::SubpixelConvolution::info, from.height, from.width);
     }
-    /// The convolution's result; an activation must come before it is rounded.
+    /// Return the layout of the convolution's result. It is not rounded, because the activation comes first.
     ImageLayout convolved_layout(const Operands &operands) const {
         const ops::CanonicalWindow window = window_for(operands.source().layout);
         return {operands.destination.layout.images, window.vertical.output, window.horizontal.output,

@@ -23,13 +23,14 @@ TakeParams take_all(const Operands &operands) {
 objc_ptr<id<MTLBuffer>> index_buffer(Device &device, const std::vector<std::int64_t> &indices) {
     std::vector<int> numbers(indices.begin(), indices.end());
     numbers.resize(
-        std::max<std::size_t>(numbers.size(), 1)); // one that nobody reads, for a shader's argument
+        std::max<std::size_t>(numbers.size(), 1)); // at least one element, since a shader's argument may not
+                                                   // be empty
     return device.make_buffer(numbers.data(), numbers.size() * sizeof(int));
 }
 
 } // namespace
 
-/// An own shader: MPSNNSlice begins at every fourth channel and has no strides.
+/// This is a shader, because MPSNNSlice only begins at every fourth channel and has no strides.
 std::unique_ptr<Layer> make_layer(const ops::Slice &slice, const LayerSource &source, Device &device) {
     const auto bind = [slice, indices = index_buffer(device, {})](const Operands &operands) {
         const ops::Slice::Origin origin = slice.origin(operands.source().shape);

@@ -17,7 +17,7 @@ std::unique_ptr<Layer> make_layer(const ops::Transpose &transpose, const LayerSo
         std::fill(params.extents, params.extents + 5, 1u);
         const Shape &input = operands.source().shape;
         const int rank = input.rank();
-        std::vector<unsigned int> steps(static_cast<std::size_t>(rank), 1u); // of the source's axes
+        std::vector<unsigned int> steps(static_cast<std::size_t>(rank), 1u); // strides of the source's axes
         for (int axis = rank - 2; axis > 0; --axis)
             steps[static_cast<std::size_t>(axis)] =
                 steps[static_cast<std::size_t>(axis) + 1] * static_cast<unsigned int>(input[axis + 1]);

@@ -6,8 +6,8 @@ namespace mpscnn::metal {
 
 namespace {
 
-/// MPSCNNConvolutionTranspose lays its kernel as it is over the spread input; its header does not say that
-/// groups or dilation work, nor whether an attached neuron is applied.
+/// MPSCNNConvolutionTranspose applies its kernel to the spread input without rotating it. Its header does not
+/// document groups, dilation and attached neurons.
 class MpsTransposedConvolution : public Layer {
 public:
     MpsTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
@@ -30,7 +30,7 @@ private:
     static Kernel make_kernel(const ops::TransposedConvolution &operation, const LayerSource &source,
                               Device &device) {
         ConvolutionWeights weights(source);
-        weights.given = engine::Precision::float32; // the header names no other
+        weights.given = engine::Precision::float32; // the header mentions no other type
         weights.rotated = operation.kernel_use == ops::KernelUse::scatter;
         require_weights_fit(weights.weight.values(), source.precision, source.name());
         const Shape &shape = weights.weight.shape();
@@ -53,7 +53,7 @@ private:
         return kernel;
     }
 
-    /// Of the output's first position in the spread input: ops::TransposedAxis.
+    /// Return the offset of the output's first position in the spread input; see ops::TransposedAxis.
     static NSInteger kernel_offset(const ops::TransposedAxis &axis) {
         return static_cast<NSInteger>(axis.before - (axis.kernel - 1) + axis.kernel / 2);
     }
@@ -77,7 +77,7 @@ private:
     Kernel kernel_;
 };
 
-/// With groups or dilation.
+/// For groups or dilation.
 class GroupedTransposedConvolution : public Layer {
 public:
     GroupedTransposedConvolution(const ops::TransposedConvolution &operation, const LayerSource &source,
@@ -93,7 +93,7 @@ public:
     }
 
 private:
-    /// The shader spreads its input.
+    /// The shader spreads each input with the kernel (scatter), so weights for gather are rotated.
     static std::vector<float> weights_of(const ops::TransposedConvolution &operation,
                                          const LayerSource &source) {
         const engine::WeightTensor &weight = source.node.weights.at("weight");

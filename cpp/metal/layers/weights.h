@@ -10,7 +10,7 @@
 
 namespace mpscnn::metal {
 
-/// Weights as a GPU reads them: halves in float16 networks, floats in float32 ones.
+/// Weights in the GPU's type: halves in float16 networks, floats in float32 ones.
 class DeviceWeights {
 public:
     DeviceWeights() = default;
@@ -27,16 +27,18 @@ private:
     std::vector<float> floats_;
 };
 
-/// Throws WeightsError naming the layer for a weight that float16 cannot hold in a network of that precision.
+/// Throws WeightsError, with the layer's name, for a weight that float16 cannot hold in a network of that
+/// precision.
 void require_weights_fit(const std::vector<float> &values, engine::Precision precision,
                          const std::string &layer);
 
-/// What the engine's own shaders read of a convolution, for the four output channels of each slice.
+/// A convolution's buffers for shaders, with the four output channels of each slice together.
 struct SliceWeights {
     objc_ptr<id<MTLBuffer>> weights; ///< [slice][product][lane], in the network's precision
-    objc_ptr<id<MTLBuffer>> terms;   ///< biases, after them the slopes of a PReLU
+    objc_ptr<id<MTLBuffer>> terms;   ///< biases and then the slopes of a PReLU
 
-    /// `values` are [output channel][product]. Throws WeightsError for one that does not fit the precision.
+    /// `values` are [output channel][product]. Throws WeightsError for a weight that does not fit the
+    /// precision.
     SliceWeights(const std::vector<float> &values, std::int64_t outputs, const LayerSource &source,
                  Device &device);
 };

@@ -8,9 +8,9 @@
 
 namespace mpscnn::metal {
 
-/// Where the centre tap of an MPS kernel's first window lies.
+/// Return the position of the centre tap of an MPS kernel's first window.
 MPSOffset mps_offset(const ops::CanonicalWindow &window);
-/// For the engine's own shaders.
+/// Return the parameters for shaders.
 WindowParams window_params(const ops::CanonicalWindow &window);
 WindowParams window_params(const ops::CanonicalTransposedWindow &window);
 
