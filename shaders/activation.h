@@ -11,12 +11,12 @@ using namespace metal;
 /// A layer's activation, a NeuronKind, is compiled into its shader.
 constant int activation_kind [[function_constant(0)]];
 
-// NaN passes these, unlike max and min.
+// These keep NaN, unlike max and min.
 inline float4 at_least(float4 x, float low) { return select(x, float4(low), x < float4(low)); }
 inline float4 at_most(float4 x, float high) { return select(x, float4(high), x > float4(high)); }
 
-/// x^c as C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for -infinity. But NaN^0 is
-/// NaN.
+/// Return x^c like C's pow: NaN for a finite negative x and a fractional c, infinity or 0 for -infinity. The
+/// exception is NaN^0, which is NaN.
 inline float4 signed_power(float4 x, float c) {
     const float4 magnitude = pow(fabs(x), float4(c));
     if (c != trunc(c)) return select(magnitude, float4(NAN), x < float4(0.0f) && x > float4(-INFINITY));
@@ -46,7 +46,8 @@ inline float4 activate_smoothly(float4 x, constant ActivationParams &activation)
         return times_sigmoid(x, b * x);
     case NeuronKind::mish:
         return mish(x);
-    case NeuronKind::gelu_tanh: // (1 + tanh y) / 2 is the sigmoid of 2 y; 2 sqrt(2 / pi) times 1 and 0.044715
+    case NeuronKind::gelu_tanh: // (1 + tanh y) / 2 is the sigmoid of 2 y. The constants are 2 sqrt(2 / pi)
+                                // times 1 and 0.044715.
         return times_sigmoid(x, x * (1.59576912f + 0.0713548163f * (x * x)));
     case NeuronKind::erf:
         return erf(x);
@@ -55,8 +56,8 @@ inline float4 activate_smoothly(float4 x, constant ActivationParams &activation)
     }
 }
 
-/// The activation of four feature channels. Comparisons are such that NaN passes; a negative slope of zero
-/// gives zero for -infinity too.
+/// Apply the activation to four feature channels. Comparisons are written so that NaN passes. A negative
+/// slope of zero gives zero for -infinity too.
 inline float4 activate(float4 x, constant ActivationParams &activation, float4 slopes) {
     const float a = activation.a, b = activation.b;
     const float4 zero = float4(0.0f), one = float4(1.0f);
@@ -95,7 +96,7 @@ inline float4 activate(float4 x, constant ActivationParams &activation, float4 s
     }
 }
 
-/// The slopes of a PReLU follow `count` other terms of the same slices.
+/// Return the slopes of a PReLU, which follow `count` other terms of all slices.
 inline float4 slopes_of(const device float4 *terms, uint count, uint slice, uint slices) {
     return static_cast<NeuronKind>(activation_kind) == NeuronKind::prelu ? terms[count * slices + slice]
                                                                          : float4(0.0f);

@@ -1,4 +1,5 @@
-// Elementwise operations of two images with one rounding: the activation is applied to the unrounded result.
+// Elementwise operations of two images with one rounding: the activation is applied before the result is
+// rounded.
 
 #include <metal_stdlib>
 
@@ -17,7 +18,7 @@ inline float4 read_operand(Image image, constant ArithmeticOperand &operand, uin
     return float4(operand.scale * fetch(image, pixel, first)[0]);
 }
 
-/// As pow of C, but NaN where either is.
+/// Return x^y like C's pow, except that the result is NaN if either operand is NaN.
 inline float4 power_of(float4 x, float4 y) {
     const float4 magnitude = pow(fabs(x), y), zero = float4(0.0f), half_y = 0.5f * y;
     const float4 odd = select(magnitude, -magnitude, y == trunc(y) && half_y != trunc(half_y));

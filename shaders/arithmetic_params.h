@@ -4,11 +4,11 @@
 #include "arithmetic_kind.h"
 #include "image_params.h"
 
-/// How one operand is read: pixel (x, y) of the result reads its pixel (x * step_x, y * step_y).
+/// Steps through one operand: pixel (x, y) of the result reads its pixel (x * step_x, y * step_y).
 struct ArithmeticOperand {
     ImageParams image;
     unsigned int step_x, step_y;
-    unsigned int step_channels; ///< 1, or 0: its first channel for all channels
+    unsigned int step_channels; ///< 1; or 0: all channels of the result read its first channel
     float scale;
 };
 

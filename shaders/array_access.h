@@ -6,12 +6,12 @@
 
 using namespace metal;
 
-// Tensors of a network that is trained are arrays of floats or halves without gaps: a texture array has too
-// few slices for a batch whose images depend on each other, and for weights. Sums are float.
+// Tensors of a network that is trained are arrays of floats or halves without gaps. A texture array has too
+// few slices for weights, and for a batch whose images depend on each other. Sums are float.
 
 inline bool holds_halves(constant ArrayRun &run, uint number) { return (run.halves >> number & 1u) != 0u; }
 
-/// Element i of the array that is buffer `number`.
+/// Return element i of the array in buffer `number`.
 inline float load(const device float *array, uint i, constant ArrayRun &run, uint number) {
     return holds_halves(run, number) ? float(reinterpret_cast<const device half *>(array)[i]) : array[i];
 }
@@ -27,7 +27,7 @@ struct ArrayPlace {
     uint image, y, x, channel;
 };
 
-/// Of element i.
+/// Return the position of element i.
 inline ArrayPlace array_place(uint i, constant ArrayImage &extents) {
     ArrayPlace place;
     place.channel = i % extents.channels;
@@ -39,12 +39,12 @@ inline ArrayPlace array_place(uint i, constant ArrayImage &extents) {
     return place;
 }
 
-/// Index of a pixel's first channel.
+/// Return the index of a pixel's first channel.
 inline uint array_pixel(uint image, uint y, uint x, constant ArrayImage &extents) {
     return ((image * extents.height + y) * extents.width + x) * extents.channels;
 }
 
-/// Blocks of numbers, whose sums are added with what rounding took from the total (Kahan 1965).
+/// Sums numbers in blocks. The blocks are added to the total with its rounding error (Kahan 1965).
 struct LongSum {
     float total, lost, block;
     uint count;
@@ -59,7 +59,7 @@ struct LongSum {
     void settle() {
         const float given = block - lost, sum = total + given;
         const float error = (sum - total) - given;
-        lost = error == error ? error : 0.0f; // infinity less infinity
+        lost = error == error ? error : 0.0f; // infinity minus infinity
         total = sum;
         block = 0.0f;
         count = 0u;

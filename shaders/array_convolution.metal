@@ -1,4 +1,4 @@
-// Convolutions by weights that are tensors of the network, and their gradients.
+// Convolutions whose weights are tensors of the network, and their gradients.
 
 #include <metal_stdlib>
 
@@ -13,14 +13,14 @@ inline uint array_weight(uint output, uint row, uint column, constant ArrayConvo
            params.group_inputs;
 }
 
-/// The position of the window that has `position` as its tap `tap`; -1 where there is none.
+/// Return the window whose tap `tap` is at `position`; -1 if there is none.
 inline int window_of(int position, int tap, int stride, int dilation, int before, uint windows) {
     const int start = position + before - tap * dilation;
     if (start < 0 || start % stride != 0 || start / stride >= int(windows)) return -1;
     return start / stride;
 }
 
-/// Sums over one tap's channels are apart, in blocks, so that long sums lose less.
+/// The channels of each tap are summed separately, in blocks, which reduces the rounding error of long sums.
 kernel void array_convolution(constant ArrayConvolutionParams &params [[buffer(0)]],
                               const device float *source [[buffer(1)]],
                               const device float *weight [[buffer(2)]],
@@ -53,7 +53,7 @@ kernel void array_convolution(constant ArrayConvolutionParams &params [[buffer(0
     store(result, activated[0], i, params.run, 4);
 }
 
-/// What each element of the input gets from the results that it is part of.
+/// Compute the gradient of each element of the input, from the results that it contributes to.
 kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                 const device float *gradient [[buffer(1)]],
                                 const device float *weight [[buffer(2)]], device float *result [[buffer(3)]],
@@ -85,7 +85,7 @@ kernel void array_data_gradient(constant ArrayConvolutionParams &params [[buffer
     store(result, sum, i, params.run, 3);
 }
 
-/// A weight's sum over one part of the pixels of all images; `array_sum_parts` adds the parts.
+/// Sum a weight's gradient over one part of the pixels of all images; `array_sum_parts` adds the parts.
 kernel void array_weight_gradient(constant ArrayConvolutionParams &params [[buffer(0)]],
                                   const device float *source [[buffer(1)]],
                                   const device float *gradient [[buffer(2)]],

@@ -4,14 +4,14 @@
 #include "array_params.h"
 #include "window_params.h"
 
-/// A convolution, whose weights are [output][row][column][input of the group], or one of its gradients.
+/// A convolution, or one of its gradients. Weights are [output][row][column][input of the group].
 struct ArrayConvolutionParams {
     ArrayRun run;
     ArrayImage input, output; ///< of the convolution
     WindowParams window;
     unsigned int group_inputs, group_outputs; ///< channels of a group
-    unsigned int weights;                     ///< how many
-    unsigned int part;                        ///< weight gradient: pixels that a thread adds
+    unsigned int weights;                     ///< number of weights
+    unsigned int part;                        ///< for the weight gradient: pixels that a thread sums
     int has_bias;
     ActivationParams activation;
 };

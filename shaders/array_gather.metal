@@ -1,4 +1,4 @@
-// Gradients of gathers: each position collects those of its copies.
+// Gradients of gathers: each position sums the gradients of its copies.
 
 #include <metal_stdlib>
 
@@ -7,8 +7,8 @@
 
 using namespace metal;
 
-/// `copies`: for each position where its copies begin in the list behind, one more for the end, then that
-/// list.
+/// `copies` begins with the index of each position's first copy in the list, and one index for the list's
+/// end. Then comes the list.
 kernel void array_gather_gradient(constant ArrayGatherParams &params [[buffer(0)]],
                                   const device float *gradient [[buffer(1)]],
                                   device float *result [[buffer(2)]], const device int *copies [[buffer(3)]],

@@ -2,7 +2,7 @@
 
 #include "array_params.h"
 
-/// `extent` positions were gathered from, `count` times in all; `inner` elements belong to each.
+/// The gather took `count` positions from an axis of `extent` positions, each with `inner` elements.
 struct ArrayGatherParams {
     ArrayRun run;
     unsigned int extent, count, inner;

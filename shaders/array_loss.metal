@@ -1,5 +1,5 @@
-// Losses of elements and their gradients. A thread has the channels of a pixel, since cross entropy needs
-// all.
+// Elementwise losses and their gradients. A thread computes the channels of a pixel, since cross entropy
+// needs all of them.
 
 #include <metal_stdlib>
 
@@ -9,12 +9,12 @@
 
 using namespace metal;
 
-/// t * log(x), 0 where t is 0.
+/// Return t * log(x), or 0 where t is 0.
 inline float times_logarithm(float t, float x) { return t == 0.0f ? 0.0f : t * log(x); }
 
 inline float sign_or_nan(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : x; }
 
-/// Of a prediction y, of cross entropy the logarithm of its softmax, and a label t.
+/// Return the loss of a prediction y and a label t. For cross entropy, y is the log-softmax.
 inline float loss_of_element(float y, float t, constant ArrayLossParams &params) {
     const float difference = y - t, size = fabs(difference);
     switch (params.kind) {
@@ -48,7 +48,7 @@ inline float loss_of_element(float y, float t, constant ArrayLossParams &params)
     }
 }
 
-/// Of cross entropy y is the softmax.
+/// Return the gradient; for cross entropy, y is the softmax.
 inline float gradient_of_element(float y, float t, constant ArrayLossParams &params) {
     const float difference = y - t;
     switch (params.kind) {
@@ -129,7 +129,7 @@ kernel void array_loss(constant ArrayLossParams &params [[buffer(0)]],
     }
 }
 
-/// By at least 1.
+/// The divisor is at least 1.
 kernel void array_quotient(constant ArrayRun &run [[buffer(0)]], const device float *first [[buffer(1)]],
                            const device float *second [[buffer(2)]], device float *result [[buffer(3)]],
                            uint i [[thread_position_in_grid]]) {

@@ -2,7 +2,7 @@
 
 #include "array_params.h"
 
-/// Losses of elements that kernels tell apart.
+/// The elementwise losses that kernels distinguish.
 enum class ArrayLossKind : int {
     absolute,
     squared,
@@ -18,14 +18,14 @@ enum class ArrayLossKind : int {
 };
 
 struct ArrayLossParams {
-    ArrayRun run; ///< a thread for each pixel
+    ArrayRun run; ///< one thread for each pixel
     unsigned int channels;
     ArrayLossKind kind;
     int is_gradient, has_weights;
-    int sums_labels;   ///< the factor of cross entropy's softmax is the sum of a pixel's weighted labels
-    int counts_pixels; ///< of the channels of a pixel only the first one is counted, if any weight is not 0
-    float factor;      ///< of every element
-    float kept, share; ///< a label t counts as t * kept + share
+    int sums_labels;   ///< 1: the factor of cross entropy's softmax is the sum of a pixel's weighted labels
+    int counts_pixels; ///< 1: only the first channel of a pixel is counted, if any of its weights is not 0
+    float factor;      ///< factor of every element
+    float kept, share; ///< a label t is replaced by t * kept + share
     float epsilon, delta;
-    float start; ///< of cosine: what each element adds to its loss
+    float start; ///< for the cosine loss: a constant that each element adds
 };

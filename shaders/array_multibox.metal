@@ -1,5 +1,5 @@
-// The loss of a single-shot detector and its gradient: what each anchor is, how wrong it is, whether it
-// counts, and then its loss. A thread has an anchor.
+// The loss of a single-shot detector and its gradient. Kernels find the anchors with boxes, the errors of all
+// anchors, the anchors that count, and then the losses. A thread computes one anchor.
 
 #include <metal_stdlib>
 
@@ -10,7 +10,7 @@ using namespace metal;
 
 constant uint box_numbers = 4u;
 
-/// Of the classes of an anchor the logits' maximum and the logarithm of the sum of their powers next to it.
+/// The maximum of an anchor's logits, and the logarithm of the sum of e^(logit - maximum).
 struct LogarithmicSum {
     float largest, logarithm;
 };
@@ -32,7 +32,7 @@ inline LogarithmicSum logarithmic_sum(const device float *prediction, uint first
     return found;
 }
 
-/// 1 where an anchor has a box: its labels have a class but the background.
+/// Write 1 for anchors with a box: their label is a class other than the background.
 kernel void array_multibox_boxes(constant ArrayMultiboxParams &params [[buffer(0)]],
                                  const device float *labels [[buffer(1)]], device float *boxes [[buffer(2)]],
                                  uint i [[thread_position_in_grid]]) {
@@ -43,7 +43,7 @@ kernel void array_multibox_boxes(constant ArrayMultiboxParams &params [[buffer(0
     store(boxes, sum > 0.0f ? 1.0f : 0.0f, i, params.run, 2);
 }
 
-/// The cross entropy of each anchor; NaN where a logit is, without a label too.
+/// Compute the cross entropy of each anchor. It is NaN if a logit is NaN, even without a label.
 kernel void array_multibox_errors(constant ArrayMultiboxParams &params [[buffer(0)]],
                                   const device float *prediction [[buffer(1)]],
                                   const device float *labels [[buffer(2)]],
@@ -65,11 +65,11 @@ inline bool is_background(const device float *labels, const device float *boxes,
            load(labels, i * params.channels + box_numbers, params.run, 1) > 0.0f;
 }
 
-/// NaN counts as infinity.
+/// Return the error for comparisons; NaN counts as infinity.
 inline float rank_of(float error) { return error == error ? error : INFINITY; }
 
-/// 1 where the class of an anchor counts: it has a box, or it is among those of the background that are the
-/// most wrong in its image. `of_images` has their numbers of boxes.
+/// Write 1 for anchors whose class counts: those with a box, and the background anchors with the largest
+/// errors in each image. `of_images` holds the images' numbers of boxes.
 kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(0)]],
                                   const device float *labels [[buffer(1)]],
                                   const device float *errors [[buffer(2)]],
@@ -81,7 +81,7 @@ kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(
     if (is_background(labels, boxes, i, params)) {
         const uint image = i / params.anchors, first = image * params.anchors;
         const float own = rank_of(load(errors, i, params.run, 2));
-        uint before = 0u; // of the background, in the order of their errors
+        uint before = 0u; // number of background anchors with a larger error
         for (uint k = first; k < first + params.anchors; ++k) {
             if (!is_background(labels, boxes, k, params)) continue;
             const float other = rank_of(load(errors, k, params.run, 2));
@@ -94,8 +94,8 @@ kernel void array_multibox_choice(constant ArrayMultiboxParams &params [[buffer(
     store(choice, counts, i, params.run, 5);
 }
 
-/// What does not count is multiplied by 0 rather than left out: NaN shows up in the loss. `count`: the number
-/// of boxes of all images.
+/// An anchor that does not count is multiplied by 0 instead of being skipped, so that NaN appears in the
+/// loss. `count` is the number of boxes in all images.
 kernel void array_multibox_loss(constant ArrayMultiboxParams &params [[buffer(0)]],
                                 const device float *prediction [[buffer(1)]],
                                 const device float *labels [[buffer(2)]],

@@ -1,5 +1,5 @@
-// Gradients of activation functions: what comes back times the derivative, which follows from the function's
-// input or, where that is exact, from its result. The activation is compiled in.
+// Gradients of activation functions: the gradient of the result times the derivative. The derivative is
+// computed from the function's input, or from its result where that is exact. The activation is compiled in.
 
 #include <metal_stdlib>
 
@@ -9,14 +9,14 @@
 
 using namespace metal;
 
-/// e^(-x^2 / 2).
+/// Return e^(-x^2 / 2).
 inline float4 bell(float4 x) {
-    const float4 z = min(float4(15.0f), fabs(x)); // beyond, the result is zero
+    const float4 z = min(float4(15.0f), fabs(x)); // beyond 15 the result is zero
     const float4 half_z = -0.5f * z, square = z * half_z, lost = fma(z, half_z, -square);
     return exp(square) * (float4(1.0f) + lost);
 }
 
-/// The normal distribution up to x, plus x times its density.
+/// Return the normal distribution function at x, plus x times its density.
 inline float4 gelu_derivative(float4 x) {
     const float4 limited = clamp(x, float4(-15.0f), float4(15.0f)), power = bell(limited);
     const float4 tail = normal_tail(fabs(limited)) * power;
@@ -24,42 +24,43 @@ inline float4 gelu_derivative(float4 x) {
     return fma(limited * 0.398942280f, power, below); // 1 / sqrt(2 pi)
 }
 
-/// Of x * sigmoid(t), where dt is t's derivative: s + x * dt * s * (1 - s).
+/// Return the derivative of x * sigmoid(t), where dt is t's derivative: s + x * dt * s * (1 - s).
 inline float4 times_sigmoid_derivative(float4 x, float4 t, float4 dt) {
     const float4 s = sigmoid(t);
     return fma(x * dt * sigmoid(-t), s, s);
 }
 
-/// tanh(ln(1 + e^x)) + x * (1 - its square) * sigmoid(x), in z = e^-|x| as in mish() of exponentials.h.
+/// tanh(ln(1 + e^x)) + x * (1 - its square) * sigmoid(x), written in z = e^-|x| like mish() in
+/// exponentials.h.
 inline float4 mish_derivative(float4 x) {
     const float4 one = float4(1.0f), z = exp(-fabs(x));
     const float4 zero = float4(0.0f);
     const float4 sum = select(2.0f * z + one, z * (z + 2.0f), x < zero);
     const float4 divisor = select(2.0f * z * (z + one) + one, z * (z + 2.0f) + 2.0f, x < zero);
     const float4 factor = 4.0f * (z + one) * select(z * z, z, x < zero);
-    // Infinity times the exponential's zero would be NaN.
+    // Infinity times an exponential that is zero would be NaN.
     const float4 limited = clamp(x, float4(-1e30f), float4(1e30f));
     return fma(limited, factor / divisor, sum) / divisor;
 }
 
-/// `inside` where x is between two limits.
+/// Return `inside` where x is between two limits, otherwise 0.
 inline float4 inside_limits(float4 x, float low, float high, float inside) {
     return select(float4(0.0f), float4(inside), x > float4(low) && x < float4(high));
 }
 
-/// With the slope at and below zero, up to a limit of the result.
+/// For functions with `slope` at and below zero, up to a limit of the result.
 inline float4 leaky_derivative(float4 x, float slope, float high, bool from_result) {
     const float4 zero = float4(0.0f), factor = select(float4(slope), float4(1.0f), x > zero);
     const float4 result = from_result ? x : factor * x;
     return select(zero, factor, result < float4(high));
 }
 
-/// What a thread finds at its four elements.
+/// The values at a thread's four elements.
 struct NeuronPoint {
     float4 x, slopes;
 };
 
-/// From what the function made of its input.
+/// Return the derivative, computed from the function's result.
 inline float4 derivative_of_result(float4 y, constant ActivationParams &activation) {
     const float a = activation.a, b = activation.b, c = activation.c;
     const float4 one = float4(1.0f);
@@ -81,7 +82,7 @@ inline float4 derivative_of_result(float4 y, constant ActivationParams &activati
     }
 }
 
-/// From the function's input.
+/// Return the derivative, computed from the function's input.
 inline float4 derivative_of_input(float4 x, constant ActivationParams &activation) {
     const float a = activation.a, b = activation.b, c = activation.c;
     const float4 zero = float4(0.0f), one = float4(1.0f);
@@ -122,7 +123,7 @@ inline float4 derivative_of_input(float4 x, constant ActivationParams &activatio
     }
     case NeuronKind::erf: // 2 / sqrt pi times e^(-x^2)
         return 1.12837917f * bell(1.41421356f * x);
-    default: // sign, floor, ceil and round, which are flat but where they jump
+    default: // sign, floor, ceil and round: the derivative is 0 except at the jumps
         return zero;
     }
 }
@@ -165,7 +166,7 @@ kernel void array_neuron_gradient(constant ArrayNeuronParams &params [[buffer(0)
         if (has_slopes) at.slopes[lane] = load(slopes, (first + lane) % params.channels, params.run, 3);
     }
     const float4 derivative = derivative_of_neuron(at, params);
-    // What does not pass is zero, be it infinite.
+    // Where the derivative is 0, the result is 0 even if the gradient is infinite.
     const float4 passed =
         select(given * derivative, float4(0.0f), derivative == float4(0.0f) && given == given);
     for (uint lane = 0; lane < count; ++lane) store(result, passed[lane], first + lane, params.run, 4);

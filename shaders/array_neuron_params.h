@@ -4,8 +4,8 @@
 #include "array_params.h"
 
 struct ArrayNeuronParams {
-    ArrayRun run; ///< a thread for each four elements
+    ArrayRun run; ///< one thread for four elements
     unsigned int elements, channels;
-    int from_result; ///< the second array is the function's result
+    int from_result; ///< 1: the second array is the function's result
     ActivationParams activation;
 };

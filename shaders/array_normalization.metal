@@ -8,9 +8,9 @@
 
 using namespace metal;
 
-// ---- By the statistics of a batch: the means of all channels, then the variances ----
+// ---- With the statistics of a batch: the means of all channels, then the variances ----
 
-/// Of one part of the pixels the sums of a channel's squared deviations from a mean, then of the deviations.
+/// For one part of the pixels, sum each channel's squared deviations from a mean, and then the deviations.
 kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *source [[buffer(1)]],
                                      const device float *means [[buffer(2)]],
@@ -32,7 +32,7 @@ kernel void array_channel_deviations(constant ArrayChannelParams &params [[buffe
     result[first + params.channels] = deviations.result();
 }
 
-/// Of all pixels' sums. What rounding took from the mean shows in the deviations.
+/// Combine the sums of all parts. The sum of the deviations shows the rounding error of the mean.
 kernel void array_channel_statistics(constant ArrayChannelParams &params [[buffer(0)]],
                                      const device float *means [[buffer(1)]],
                                      const device float *sums [[buffer(2)]],
@@ -67,7 +67,7 @@ kernel void array_batch_normalization(constant ArrayChannelParams &params [[buff
     store(result, activated[0], i, params.run, 5);
 }
 
-/// Of one part of the pixels the sums of a channel's gradients, and of these times the normalized input.
+/// For one part of the pixels, sum each channel's gradients, and the gradients times the normalized input.
 kernel void array_batch_sums(constant ArrayChannelParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
@@ -107,20 +107,20 @@ kernel void array_batch_gradient(constant ArrayChannelParams &params [[buffer(0)
     store(result, rest * inverse * (params.has_gamma != 0 ? gamma[channel] : 1.0f), i, params.run, 6);
 }
 
-// ---- By the statistics of units ----
+// ---- With the statistics of units ----
 
 inline uint unit_begin(uint unit, constant ArrayUnitParams &params) {
     return unit / params.groups * params.image + unit % params.groups * params.channels;
 }
 
-/// Of element i.
+/// Return the unit of element i.
 inline uint unit_of(uint i, constant ArrayUnitParams &params) {
     return i / params.image * params.groups + i % params.pitch / params.channels;
 }
 
-/// Numbers of a unit: its elements are multiplied by the factor, a power of two, before the mean and the
-/// rest, which rounding took from the mean, are subtracted and the inverse of the norm multiplies them. The
-/// steepness is the norm over what its root alone is, or 0 where epsilon alone decides it.
+/// The numbers of a unit. Its elements are multiplied by the factor, a power of two. Then the mean and its
+/// rounding error, the rest, are subtracted, and the result is multiplied by the inverse of the norm. The
+/// steepness is the norm divided by its square root term, or 0 if the norm is epsilon.
 enum UnitNumber {
     unit_mean = 0,
     unit_inverse = 1,
@@ -136,14 +136,14 @@ inline bool is_centred(constant ArrayUnitParams &params) {
 inline bool adds_magnitudes(constant ArrayUnitParams &params) {
     return VectorNorm(params.norm) == VectorNorm::l1_norm;
 }
-/// By which sums of a unit's elements are divided in its norm.
+/// Return the divisor of the sum in a unit's norm.
 inline float unit_divisor(constant ArrayUnitParams &params) {
     const VectorNorm norm = VectorNorm(params.norm);
     const bool averages = norm == VectorNorm::deviation || norm == VectorNorm::root_mean_square;
     return averages ? float(params.pixels * params.channels) : 1.0f;
 }
 
-/// Stores a unit's numbers for a factor and returns the norm.
+/// Store a unit's numbers for a factor, and return the norm.
 inline float unit_statistics(const device float *source, device float *result, uint unit, float factor,
                              constant ArrayUnitParams &params) {
     const uint begin = unit_begin(unit, params);
@@ -185,7 +185,7 @@ inline float unit_statistics(const device float *source, device float *result, u
     return norm;
 }
 
-/// The numbers of each unit. Squares that are too large or too small for float are those of scaled elements.
+/// Compute the numbers of each unit. If squares overflow or underflow a float, the elements are scaled first.
 kernel void array_unit_statistics(constant ArrayUnitParams &params [[buffer(0)]],
                                   const device float *source [[buffer(1)]],
                                   device float *result [[buffer(2)]], uint unit [[thread_position_in_grid]]) {
@@ -221,7 +221,7 @@ kernel void array_unit_normalization(constant ArrayUnitParams &params [[buffer(0
     store(result, activated[0], i, params.run, 5);
 }
 
-/// Of each unit the means of gradient * gamma, and of that times the normalized input.
+/// For each unit, compute the means of gradient * gamma, and of that times the normalized input.
 kernel void array_unit_means(constant ArrayUnitParams &params [[buffer(0)]],
                              const device float *gradient [[buffer(1)]],
                              const device float *source [[buffer(2)]],
@@ -267,7 +267,7 @@ kernel void array_unit_gradient(constant ArrayUnitParams &params [[buffer(0)]],
 
 // ---- Across channels ----
 
-/// The base of the power of a channel.
+/// Return the base of a channel's power.
 inline float neighbours_base(const device float *source, uint first, int channel,
                              constant ArrayNeighboursParams &params) {
     const int begin = max(channel - params.before, 0),
@@ -288,7 +288,7 @@ kernel void array_neighbours_gradient(constant ArrayNeighboursParams &params [[b
     if (i >= params.run.threads) return;
     const int channel = int(i % params.channels);
     const uint first = i - uint(channel);
-    // The channels whose windows hold this one.
+    // The channels whose windows include this one.
     const int begin = max(channel - params.after, 0),
               end = min(channel + params.before, int(params.channels) - 1);
     float owed = 0.0f, own = 0.0f;

@@ -4,26 +4,26 @@
 #include "array_params.h"
 #include "kinds.h"
 
-/// Statistics of each channel over all pixels of all images.
+/// For statistics of each channel over all pixels of all images.
 struct ArrayChannelParams {
     ArrayRun run;
     unsigned int pixels, channels;
-    unsigned int part; ///< pixels that a thread adds
+    unsigned int part; ///< pixels that a thread sums
     float epsilon;
     int has_gamma, has_beta;
     ActivationParams activation;
 };
 
-/// Statistics of units: of each image's groups of channels, or of each pixel's channels.
+/// For statistics of units. A unit is a group of channels of an image, or all channels of a pixel.
 struct ArrayUnitParams {
     ArrayRun run;
     unsigned int groups;   ///< units of an image
-    unsigned int image;    ///< elements from one image to the next
-    unsigned int pixels;   ///< of a unit
-    unsigned int pitch;    ///< elements from one pixel to the next
-    unsigned int channels; ///< of a unit
-    int norm;              ///< VectorNorm
-    int epsilon_rule;      ///< EpsilonRule
+    unsigned int image;    ///< distance in elements from one image to the next
+    unsigned int pixels;   ///< in a unit
+    unsigned int pitch;    ///< distance in elements from one pixel to the next
+    unsigned int channels; ///< in a unit
+    int norm;              ///< a VectorNorm
+    int epsilon_rule;      ///< an EpsilonRule
     float epsilon;
     int has_gamma, has_beta;
     ActivationParams activation;
@@ -33,7 +33,7 @@ struct ArrayUnitParams {
 struct ArrayNeighboursParams {
     ArrayRun run;
     unsigned int channels;
-    int before, after; ///< channels of a window
-    float scale;       ///< of the sum of squares
+    int before, after; ///< channels before and after a channel in its window
+    float scale;       ///< factor of the sum of squares
     float beta, delta;
 };

@@ -1,14 +1,14 @@
 #pragma once
 
-// Shared by shaders and host: numbers have the same size and order on both sides.
+// Shared by shaders and host, so fields have the same size and order on both sides.
 
-/// What every kernel on arrays is reported.
+/// The parameters that every kernel on arrays has.
 struct ArrayRun {
     unsigned int threads; ///< the grid is rounded up to whole threadgroups
-    unsigned int halves;  ///< bit i: the array that is buffer i holds halves, else floats
+    unsigned int halves;  ///< bit i: the array in buffer i holds halves; otherwise floats
 };
 
-/// Extents of an array without gaps, row-major.
+/// The extents of a row-major array without gaps.
 struct ArrayImage {
     unsigned int images, height, width, channels;
 };

@@ -1,4 +1,4 @@
-// Gradients of poolings: each pixel collects from the windows that have read it.
+// Gradients of poolings: each pixel sums the contributions of the windows that have read it.
 
 #include <metal_stdlib>
 
@@ -8,7 +8,8 @@
 
 using namespace metal;
 
-/// How often a window that begins at `start` reads a position along an axis, with how it walks (window_taps.h).
+/// Return how many times a window that begins at `start` reads a position along an axis; see window_taps.h
+/// for its loop.
 inline float reads_of(int position, int start, int kernel_size, int dilation, int size, EdgeRule edge) {
     const WindowTaps taps = window_taps(start, kernel_size, dilation, size, edge);
     const int tap = (position - start) / dilation;
@@ -29,7 +30,7 @@ inline WindowRange windows_over(int position, int stride, int kernel_size, int d
     WindowRange range;
     range.first = 0;
     range.behind = int(windows);
-    // Whatever lies outside reads the border.
+    // All taps outside the image read the border.
     if (edge == EdgeRule::clamp && (position == 0 || position == size - 1)) return range;
     const int last = position + before, first = last - (kernel_size - 1) * dilation;
     if (first > 0) range.first = (first + stride - 1) / stride;
@@ -42,14 +43,14 @@ inline float counted_by_average(int first, int behind, int start, int kernel_siz
                  taps_before(first, start, kernel_size, dilation));
 }
 
-/// Whether a window's maximum is met at a pixel before (y, x), row by row, as its taps go.
+/// True if a window's maximum also occurs at a pixel before (y, x), in the row-major order of its taps.
 inline bool is_met_before(const device float *source, float largest, int y, int x, int top, int left,
                           uint image, uint channel, constant ArrayPoolingParams &params) {
     const int height = int(params.input.height), width = int(params.input.width);
     const int bottom = top + (params.window.kernel_height - 1) * params.window.dilation_y,
               right = left + (params.window.kernel_width - 1) * params.window.dilation_x;
     const bool clamps = params.edge == EdgeRule::clamp;
-    // Taps outside read the border, which is the first or the last pixel on the way.
+    // Taps outside the image read the border, which is the first or the last pixel of the loop.
     for (int row = top; row <= bottom; row += params.window.dilation_y) {
         const int at_y = clamps ? clamp(row, 0, height - 1) : row;
         if (at_y < 0 || at_y >= height) continue;
@@ -111,7 +112,7 @@ kernel void array_pooling_gradient(constant ArrayPoolingParams &params [[buffer(
                 continue;
             }
             if (value != of) continue;
-            // A zero outside is the maximum too: nothing takes the gradient then.
+            // If a zero outside the image equals the maximum, no pixel gets the gradient.
             const bool reaches_outside =
                 top < 0 || left < 0 ||
                 top + (params.window.kernel_height - 1) * params.window.dilation_y >= height ||

@@ -11,5 +11,5 @@ struct ArrayPoolingParams {
     PoolingKind kind;
     EdgeRule edge;
     int counted_left, counted_top;     ///< the first position that an average counts
-    int counted_right, counted_bottom; ///< the first one after those
+    int counted_right, counted_bottom; ///< the first position after those that an average counts
 };

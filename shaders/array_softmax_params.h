@@ -3,7 +3,7 @@
 #include "array_params.h"
 
 struct ArraySoftmaxParams {
-    ArrayRun run; ///< a thread for each pixel
+    ArrayRun run; ///< one thread for each pixel
     unsigned int channels;
     int logarithm;
 };

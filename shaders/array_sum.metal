@@ -1,4 +1,4 @@
-// Sums over axes: parts of each sum by threads of their own, then these. And copies.
+// Sums over axes, and copies. Separate threads sum the parts of each sum, and then the parts are added.
 
 #include <metal_stdlib>
 

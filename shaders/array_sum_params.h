@@ -2,17 +2,17 @@
 
 #include "array_params.h"
 
-/// Sums over the axes along which `kept` has one element and the source has more.
+/// Sums over the axes in which `kept` has extent 1 and the source more.
 struct ArraySumParams {
     ArrayRun run;
     ArrayImage source, kept;
-    unsigned int results; ///< elements of `kept`
-    unsigned int part;    ///< elements that a thread adds
+    unsigned int results; ///< number of elements of `kept`
+    unsigned int part;    ///< number of elements that a thread sums
     int squares;
     float factor;
 };
 
-/// Sums of `parts` arrays, one after the other.
+/// Sums of `parts` arrays, which are adjacent in memory.
 struct ArrayPartsParams {
     ArrayRun run;
     unsigned int parts;

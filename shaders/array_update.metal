@@ -1,4 +1,4 @@
-// What optimisers compute of each weight: a gradient made ready, moments, new weights.
+// The elementwise computations of optimisers: preparing gradients, moments, and new weights.
 
 #include <metal_stdlib>
 
@@ -7,13 +7,13 @@
 
 using namespace metal;
 
-/// Limits as C's fmin and fmax have them lose NaN; these keep it.
+/// Clamp x and keep NaN, which C's fmin and fmax would lose.
 inline float limited(float x, float low, float high) { return x < low ? low : x > high ? high : x; }
 
 inline float sign_or_zero(float x) { return x > 0.0f ? 1.0f : x < 0.0f ? -1.0f : 0.0f; }
 
-/// `numbers` are the learning rate and the size of a step, or a factor; arrays that a kind has not are others
-/// again.
+/// `numbers` are the learning rate and the size of a step, or a factor. Arrays that a kind does not have are
+/// replaced by another one.
 kernel void array_update(constant ArrayUpdateParams &params [[buffer(0)]],
                          const device float *first [[buffer(1)]], const device float *second [[buffer(2)]],
                          const device float *third [[buffer(3)]], const device float *numbers [[buffer(4)]],

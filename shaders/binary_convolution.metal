@@ -1,5 +1,5 @@
-// Convolutions with weights of one bit. What MPSCNNBinaryConvolution makes of channels beyond the last one
-// and of pixels outside the image is not documented.
+// Convolutions with weights of one bit. MPSCNNBinaryConvolution does not document its treatment of channels
+// after the last one and of pixels outside the image.
 
 #include <metal_stdlib>
 
@@ -9,16 +9,16 @@
 
 using namespace metal;
 
-/// What the taps of a window add up to.
+/// The sums over the taps of a window.
 struct BinarySums {
-    uint4 counts;     ///< bits that differ (xnor) or that both have (and)
-    float4 products;  ///< of real inputs with signs
-    float magnitudes; ///< of |x|
+    uint4 counts;     ///< number of bits that differ (xnor), or that are set in both (and)
+    float4 products;  ///< sums of real inputs times signs
+    float magnitudes; ///< sum of |x|
     bool nan;
 };
 
-/// 32 input channels of one tap. `inputs` are the biases of all slices and after them their factors; a pixel
-/// that is outside the image (x < 0) is zeros like any other.
+/// Add 32 input channels of one tap. `inputs` are the biases of all slices and then their factors. A pixel
+/// outside the image (x < 0) counts as zeros.
 template <typename Source>
 inline BinarySums add_word(BinarySums sums, Source source, int2 pixel, uint word, uint4 weights,
                            const device float4 *inputs, SliceOfImage place,
@@ -67,8 +67,8 @@ inline BinarySums add_binary_window(Source source, const device uint4 *weights, 
     return sums;
 }
 
-/// `weights` are [slice][kernel height][kernel width][word], a component for each output channel. `terms` are
-/// the biases of all slices, after them the factors, then the slopes of a PReLU.
+/// `weights` are [slice][kernel height][kernel width][word], with a component for each output channel.
+/// `terms` are the biases of all slices, then the factors, then the slopes of a PReLU.
 template <typename Source, typename Destination>
 inline void convolve_bits(Source source, Destination destination, constant BinaryConvolutionParams &params,
                           const device uint4 *weights, const device float4 *inputs,

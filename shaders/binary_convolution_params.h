@@ -8,8 +8,8 @@
 struct BinaryConvolutionParams {
     ImageParams source, destination;
     WindowParams window;
-    unsigned int words; ///< of 32 channels each, of a pixel
+    unsigned int words; ///< words of 32 channels in a pixel
     BinaryKind kind;
-    int beta_scaling; ///< whether results are multiplied by the mean of |x| over the window
+    int beta_scaling; ///< 1: results are multiplied by the mean of |x| over the window
     ActivationParams activation;
 };

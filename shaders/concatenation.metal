@@ -1,4 +1,4 @@
-// Writes one part of a concatenation into the whole.
+// Copies one part of a concatenation to its place in the result.
 
 #include <metal_stdlib>
 

@@ -2,10 +2,10 @@
 
 #include "image_params.h"
 
-/// Where a part begins in the whole.
+/// The place of a part in the result.
 struct ConcatenationParams {
     ImageParams part;
-    unsigned int whole_slices; ///< of one image
+    unsigned int whole_slices; ///< slices of one image
     unsigned int x, y, slice;
-    unsigned int part_rows, whole_rows; ///< axes before the rows make blocks of this many rows
+    unsigned int part_rows, whole_rows; ///< axes before the rows form blocks with this number of rows
 };

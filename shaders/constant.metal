@@ -1,4 +1,4 @@
-// A tensor that is a weight, for each image.
+// Copies a weight to each image of a tensor.
 
 #include <metal_stdlib>
 
@@ -7,7 +7,7 @@
 
 using namespace metal;
 
-/// `values` are those of one image in NHWC order. The source is not read.
+/// `values` are one image in NHWC order. The source is not read.
 template <typename Source, typename Destination>
 inline void write_constant(Source, Destination destination, constant ConstantParams &params,
                            const device float4 *values, uint3 position) {

@@ -1,5 +1,5 @@
-// Convolutions that MPS has not: groups whose channels are not multiples of 4, pointwise ones with
-// activations that MPS does not apply, and transposed ones with groups, dilation or a kernel as it lies.
+// Convolutions that MPS lacks: groups whose channels are not multiples of 4, pointwise ones with activations
+// that MPS does not apply, and transposed ones with groups, dilation or a kernel that is not rotated.
 
 #include <metal_stdlib>
 
@@ -9,7 +9,7 @@
 
 using namespace metal;
 
-/// Adds what the four output channels of a slice get from one pixel. `weights` are those of one tap,
+/// Add one pixel's contribution to the four output channels of a slice. `weights` are those of one tap,
 /// [input channel of a group][lane].
 template <typename Source, typename Weights>
 inline float4 add_tap(float4 sum, Source source, uint2 pixel, SliceOfImage place,
@@ -30,13 +30,14 @@ inline float4 add_tap(float4 sum, Source source, uint2 pixel, SliceOfImage place
     return sum;
 }
 
-/// Where the weights of a tap begin among [slice][kernel height][kernel width][input channel of a group].
+/// Return the index of a tap's first weight in [slice][kernel height][kernel width][input channel of a
+/// group].
 inline uint first_weight(uint slice, int row, int column, constant ConvolutionParams &params) {
     const uint height = uint(params.window.kernel_height), width = uint(params.window.kernel_width);
     return ((slice * height + uint(row)) * width + uint(column)) * params.group_inputs;
 }
 
-/// `terms` are the biases of all slices and after them the slopes of a PReLU.
+/// `terms` are the biases of all slices and then the slopes of a PReLU.
 template <typename Destination>
 inline void store_convolved(Destination destination, float4 sum, constant ConvolutionParams &params,
                             const device float4 *terms, uint slice, uint3 position) {
@@ -66,14 +67,14 @@ inline void convolve(Source source, Destination destination, constant Convolutio
     store_convolved(destination, sum, params, terms, place.slice, position);
 }
 
-/// The input position that an output reads without a window, -1: padding.
+/// Return the input position that an output of a pointwise convolution reads; -1: padding.
 inline int pointwise_source(uint output, int stride, int pad, uint size) {
     const int input = int(output) * stride - pad;
     return input < int(size) ? input : -1;
 }
 
-/// A window of one tap, groups of multiples of 4. A thread computes pointwise_results pixels side by side, so
-/// that it reads weights once for all of them. `weights` are [slice][input channel of a group][lane].
+/// A window of one tap, and groups of multiples of 4 channels. A thread computes pointwise_results adjacent
+/// pixels, so it reads weights once for all of them. `weights` are [slice][input channel of a group][lane].
 template <typename Source, typename Destination, typename Weight>
 inline void pointwise(Source source, Destination destination, constant ConvolutionParams &params,
                       const device Weight *weights, const device float4 *terms, uint3 position) {
@@ -89,7 +90,7 @@ inline void pointwise(Source source, Destination destination, constant Convoluti
     float4 sums[pointwise_results];
     for (uint i = 0; i < pointwise_results; ++i) sums[i] = terms[place.slice];
     for (uint slice = 0; slice < slices; ++slice) {
-        // After the last input channel there are no weights; the lanes without a channel are zero.
+        // There are no weights after the last input channel; lanes without a channel are zero.
         float4 columns[4];
         for (uint lane = 0; lane < 4; ++lane) columns[lane] = float4(own[min(4 * slice + lane, last)]);
         for (uint i = 0; i < pointwise_results; ++i) {
@@ -107,8 +108,8 @@ inline void pointwise(Source source, Destination destination, constant Convoluti
     }
 }
 
-/// The input position that adds to output position `o` by a tap, -1: none. `pad` are the outputs before the
-/// one that the first tap of the first input reaches.
+/// Return the input position that contributes to output position `o` through a tap; -1: none. `pad` is the
+/// number of outputs before the one that the first tap of the first input reaches.
 inline int transposed_source(int o, int tap, int stride, int dilation, int pad, uint size) {
     const int distance = o + pad - tap * dilation;
     if (distance < 0 || distance % stride != 0 || distance / stride >= int(size)) return -1;

@@ -4,7 +4,7 @@
 #include "image_params.h"
 #include "window_params.h"
 
-/// Pixels of one row that a thread of the pointwise convolution computes.
+/// The number of adjacent pixels that a thread of the pointwise convolution computes.
 enum { pointwise_results = 4 };
 
 struct ConvolutionParams {

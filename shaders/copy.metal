@@ -1,5 +1,5 @@
-// Images of a caller's to images of a network's, and back: formats, kinds of texture and the number of images may
-// differ.
+// Copies between images of the caller and images of a network. Formats, texture types and numbers of images
+// may differ.
 
 #include <metal_stdlib>
 

@@ -2,8 +2,8 @@
 
 #include "image_params.h"
 
-/// Some images of one MPSImage and their place in another.
+/// A range of images in one MPSImage, and its place in another.
 struct CopyParams {
     ImageParams image;
-    unsigned int source_slice, destination_slice; ///< the first
+    unsigned int source_slice, destination_slice; ///< first slices
 };

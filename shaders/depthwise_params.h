@@ -4,13 +4,13 @@
 #include "image_params.h"
 #include "window_params.h"
 
-/// Results of one row that a thread of depthwise_3x3 computes.
+/// The number of results in one row that a thread of depthwise_3x3 computes.
 enum { depthwise_results = 4 };
 
 struct DepthwiseParams {
     ImageParams source, destination;
     WindowParams window;
     unsigned int multiplier; ///< output channel o reads input channel o / multiplier
-    unsigned int spacing;    ///< columns between the results of a thread of depthwise_3x3
+    unsigned int spacing;    ///< distance in columns of the results of a thread of depthwise_3x3
     ActivationParams activation;
 };

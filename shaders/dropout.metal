@@ -8,7 +8,7 @@
 
 using namespace metal;
 
-/// The random word of the mask's element `offset` after the first image's first one.
+/// Return the random word of the mask's element `offset`, counted from the first image's first element.
 inline uint dropout_word(uint offset, constant DropoutParams &params) {
     const uint low = params.first_element_low + offset;
     const uint high = params.first_element_high + (low < offset ? 1u : 0u);

@@ -4,17 +4,17 @@
 
 using namespace metal;
 
-// What the standard library has not, or not to the last places.
+// Functions that the Metal standard library lacks or computes less accurately.
 
-/// e^x - 1 for x <= 0. Kahan: the rounding error of e^x is the same in e^x - 1 and ln(e^x). Below 2^-25 there
-/// is no difference to -1 that would show.
+/// Return e^x - 1 for x <= 0. Kahan's method: the rounding error of e^x is the same in e^x - 1 and ln(e^x).
+/// If e^x is below 2^-25, the result rounds to -1.
 inline float4 expm1(float4 x) {
     const float4 one = float4(1.0f), power = exp(x), less_one = power - one;
     const float4 corrected = select(less_one * x / log(power), less_one, power < float4(2.98023224e-8f));
     return select(corrected, x, power == one);
 }
 
-/// ln(1 + x) for x >= 0, the same way.
+/// Return ln(1 + x) for x >= 0, with the same method.
 inline float4 log1p(float4 x) {
     const float4 one = float4(1.0f), sum = one + x;
     return select(log(sum) * x / (sum - one), x, sum == one);
@@ -25,12 +25,12 @@ inline float4 sigmoid(float4 x) {
     return select(result, power * result, x < float4(0.0f));
 }
 
-/// ln(1 + e^x).
+/// Return ln(1 + e^x).
 inline float4 softplus(float4 x) { return max(x, float4(0.0f)) + log1p(exp(-fabs(x))); }
 
-/// The normal distribution's tail from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
+/// Return the tail of the normal distribution from z on, without its factor e^(-z^2 / 2); 0 <= z <= 15.
 inline float4 normal_tail(float4 z) {
-    // g(t) / (z + 4), t = (z - 4) / (z + 4); g with the least maximal relative error.
+    // g(t) / (z + 4), t = (z - 4) / (z + 4). g minimizes the maximum relative error.
     const float4 one = float4(1.0f), inverse = one / (z + 4.0f), t = fma(float4(-8.0f), inverse, one);
     float4 g = float4(-1.324347301e-4f);
     g = fma(g, t, float4(1.783696465e-4f));
@@ -45,7 +45,7 @@ inline float4 normal_tail(float4 z) {
     return float4(g * inverse);
 }
 
-/// x / 2 * (1 + erf(x / sqrt 2)); NaN at -infinity, as the formula.
+/// Return x / 2 * (1 + erf(x / sqrt 2)). It is NaN at -infinity, like the formula.
 inline float4 gelu(float4 x) {
     // Beyond 15 the tail is zero.
     const float4 one = float4(1.0f), z = min(float4(15.0f), fabs(x));
@@ -54,11 +54,11 @@ inline float4 gelu(float4 x) {
     return select(x * (one - tail), x * tail, x < float4(0.0f));
 }
 
-/// 2 / sqrt pi times the integral of e^(-t^2) from 0 to x.
+/// Return erf(x), 2 / sqrt pi times the integral of e^(-t^2) from 0 to x.
 inline float4 erf(float4 x) {
     // Beyond 10 the result rounds to 1.
     const float4 y = min(float4(10.0f), fabs(x)), w = y * y;
-    // Up to 1: x p(x^2), p with the least maximal relative error.
+    // For |x| <= 1: x p(x^2). p minimizes the maximum relative error.
     float4 p = float4(7.853860734e-5f);
     p = fma(p, w, float4(-8.010193706e-4f));
     p = fma(p, w, float4(5.188327748e-3f));
@@ -70,18 +70,18 @@ inline float4 erf(float4 x) {
     return select(select(rest, -rest, x < float4(0.0f)), x * p, y < float4(1.0f));
 }
 
-/// x / (1 + e^-t); NaN for t = -infinity and an infinite x, as the formula.
+/// Return x / (1 + e^-t). It is NaN for t = -infinity and infinite x, like the formula.
 inline float4 times_sigmoid(float4 x, float4 t) {
-    // The root of e^-|t|, which multiplies x twice, so that x e^t is not rounded before the end.
+    // The square root of e^-|t| multiplies x twice, so that x e^t is not rounded before the end.
     const float4 one = float4(1.0f), root = exp(-0.5f * fabs(t));
     const float4 factor = select(one, root, t < float4(0.0f));
     return x * factor * factor / fma(root, root, one);
 }
 
-/// x tanh(ln(1 + e^x)); NaN at -infinity, as the formula.
+/// Return x tanh(ln(1 + e^x)). It is NaN at -infinity, like the formula.
 inline float4 mish(float4 x) {
-    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1), and for x < 0 z (z + 2) / (z^2 + 2 z +
-    // 2).
+    // With z = e^-|x| the tangent is (2 z + 1) / (2 z^2 + 2 z + 1) for x >= 0, and z (z + 2) / (z^2 + 2 z +
+    // 2) for x < 0.
     const float4 one = float4(1.0f), root = exp(-0.5f * fabs(x)), z = root * root;
     const float4 of_positive = x * (2.0f * z + one) / (2.0f * z * (z + one) + one);
     const float4 of_negative = x * root * root * (z + 2.0f) / (z * (z + 2.0f) + 2.0f);

@@ -6,10 +6,10 @@
 
 using namespace metal;
 
-// One image of at most four feature channels is a texture2d, every other MPSImage a texture2d_array. These
-// overloads let one body serve both. Whatever a texture holds is read as float, which half fits into; sums
-// are float; a half image takes each result rounded to nearest even here, since what a float write does to a
-// half texture is the device's choice.
+// An MPSImage of one image with at most four feature channels is a texture2d, and every other one is a
+// texture2d_array. These overloads let one function body serve both. Texels are read as floats, which
+// represent halves exactly, and sums are floats. Results for half images are rounded to nearest even here,
+// because the rounding of a float write to a half texture depends on the device.
 
 inline float4 fetch(texture2d<float, access::read> image, uint2 position, uint) {
     return image.read(position);
@@ -18,7 +18,7 @@ inline float4 fetch(texture2d_array<float, access::read> image, uint2 position, 
     return image.read(position, slice);
 }
 
-/// Zeros where a position is negative.
+/// Return zeros if a position is negative.
 template <typename Image> inline float4 fetch_or_zero(Image image, int x, int y, uint slice) {
     return x < 0 || y < 0 ? float4(0.0f) : fetch(image, uint2(uint(x), uint(y)), slice);
 }
@@ -36,13 +36,13 @@ inline void store(texture2d_array<float, access::write> image, float4 value, uin
     image.write(value, position, slice);
 }
 
-/// The grid is rounded up to whole threadgroups.
+/// True for threads outside the image: the grid is rounded up to whole threadgroups.
 inline bool outside(uint3 position, constant ImageParams &image) {
     return position.x >= image.width || position.y >= image.height ||
            position.z >= image.slices * image.images;
 }
 
-/// What a thread computes: a slice of four feature channels of one of the images.
+/// The work of a thread: a slice of four feature channels of one of the images.
 struct SliceOfImage {
     uint slice, image;
 };
@@ -54,28 +54,28 @@ inline SliceOfImage slice_of_image(uint3 position, constant ImageParams &layout)
     return place;
 }
 
-/// One feature channel of one image.
+/// Return one feature channel of one image.
 template <typename Image>
 inline float fetch_channel(Image image, uint2 position, uint number, uint channel,
                            constant ImageParams &layout) {
     return fetch(image, position, number * layout.slices + channel / 4)[channel % 4];
 }
 
-/// The feature channels of a slice.
+/// Return the feature channels of a slice.
 inline uint4 channels_of(uint slice) { return uint4(0u, 1u, 2u, 3u) + uint4(4 * slice); }
 
-/// How many of a slice's lanes have a feature channel.
+/// Return the number of a slice's lanes that have a feature channel.
 inline uint used_lanes(uint slice, constant ImageParams &image) {
     return min(4u, image.channels - 4 * slice);
 }
 
-/// Zeros where `slice` has no feature channels: MPS asks for finite numbers there.
+/// Set lanes without a feature channel to zero, because MPS requires finite numbers there.
 inline float4 without_unused_lanes(float4 value, uint slice, constant ImageParams &image) {
     return select(float4(0.0f), value, channels_of(slice) < uint4(image.channels));
 }
 
-// Every kernel is there for both element types of its destination and for both kinds of texture of each
-// image: <operation>_<type>_<source texture>..._<destination texture>.
+// Make a kernel for both element types of its destination and for both texture types of each image:
+// <operation>_<type>_<source texture>..._<destination texture>.
 #define FOR_EACH_IMAGE_TYPE(KERNEL)                                                                          \
     KERNEL(half, texture2d)                                                                                  \
     KERNEL(half, texture2d_array)                                                                            \
@@ -108,7 +108,8 @@ inline float4 without_unused_lanes(float4 value, uint slice, constant ImageParam
     KERNEL(float, texture2d_array, texture2d_array, texture2d)                                               \
     KERNEL(float, texture2d_array, texture2d_array, texture2d_array)
 
-/// A kernel NAME with one source, whose function BODY takes source, destination, params and the position.
+/// Define the kernel NAME with one source. Its function BODY takes source, destination, params and the
+/// position.
 #define IMAGE_KERNEL(NAME, BODY, PARAMS, TYPE, SOURCE, DESTINATION)                                          \
     kernel void NAME##_##TYPE##_##SOURCE##_##DESTINATION(                                                    \
         SOURCE<float, access::read> source [[texture(0)]],                                                   \
@@ -116,7 +117,7 @@ inline float4 without_unused_lanes(float4 value, uint slice, constant ImageParam
         uint3 position [[thread_position_in_grid]]) {                                                        \
         BODY(source, destination, params, position);                                                         \
     }
-/// The same with one array more, of what belongs to the feature channels of each slice.
+/// Define a kernel with an additional array of values for the feature channels of each slice.
 #define IMAGE_KERNEL_WITH_TERMS(NAME, BODY, PARAMS, TYPE, SOURCE, DESTINATION)                               \
     kernel void NAME##_##TYPE##_##SOURCE##_##DESTINATION(                                                    \
         SOURCE<float, access::read> source [[texture(0)]],                                                   \
@@ -124,7 +125,7 @@ inline float4 without_unused_lanes(float4 value, uint slice, constant ImageParam
         const device float4 *terms [[buffer(1)]], uint3 position [[thread_position_in_grid]]) {              \
         BODY(source, destination, params, terms, position);                                                  \
     }
-/// The same with two sources.
+/// Define such a kernel with two sources.
 #define IMAGES_KERNEL_WITH_TERMS(NAME, BODY, PARAMS, TYPE, FIRST, SECOND, DESTINATION)                       \
     kernel void NAME##_##TYPE##_##FIRST##_##SECOND##_##DESTINATION(                                          \
         FIRST<float, access::read> first [[texture(0)]], SECOND<float, access::read> second [[texture(1)]],  \

@@ -1,15 +1,16 @@
 #pragma once
 
-// Enumerations that operations, the CPU engine's kernels and shaders share. Each table has an enumerator and
-// its name in model files and interfaces.
+// Enumerations that operations, the CPU engine's kernels and shaders share. Each row of a table has an
+// enumerator and its name in model files and interfaces.
 
-/// What pooling makes of a window; l2_norm is the square root of the sum of squares, without a division.
+/// The function that a pooling applies to a window; l2_norm is the square root of the sum of squares, without
+/// a division.
 #define FOR_EACH_POOLING_KIND(ENTRY)                                                                         \
     ENTRY(max, "max")                                                                                        \
     ENTRY(average, "average")                                                                                \
     ENTRY(l2_norm, "l2_norm")
 
-/// What a border holds:
+/// The contents of a border:
 /// constant_         a value (`constant` is a keyword of Metal)
 /// clamp             the nearest pixel: a a | a b c | c c
 /// mirror            reflected, the border pixel once: c b | a b c | b a
@@ -20,22 +21,22 @@
     ENTRY(mirror, "mirror")                                                                                  \
     ENTRY(mirror_with_edge, "mirror_with_edge")
 
-/// What taps outside the input read: 0, the nearest pixel of the input, or nothing (they do not take part).
+/// The values of taps outside the input: 0, the nearest pixel of the input, or none (such taps are skipped).
 #define FOR_EACH_EDGE_RULE(ENTRY)                                                                            \
     ENTRY(zero, "zero")                                                                                      \
     ENTRY(clamp, "clamp")                                                                                    \
     ENTRY(exclude, "exclude")
 
-/// What the inputs x' = (x + input_bias) * input_scale and the weights' signs are multiplied as:
+/// The products of inputs x' = (x + input_bias) * input_scale and the weights' signs:
 /// binary_weights  x' times -1 or +1
 /// xnor            the sign of x' (+1 for zero) times -1 or +1
-/// and_            counts where both are positive: 1 for x' >= 0 times 1 for weights >= 0
+/// and_            1 if x' >= 0 and the weight is >= 0, otherwise 0
 #define FOR_EACH_BINARY_KIND(ENTRY)                                                                          \
     ENTRY(binary_weights, "binary_weights")                                                                  \
     ENTRY(xnor, "xnor")                                                                                      \
     ENTRY(and_, "and")
 
-/// What a reduction makes of an axis:
+/// The result of a reduction along an axis:
 /// l2_norm         the square root of the sum of squares
 /// sum_of_squares  the sum of squares
 /// variance        the mean of the squared differences from the mean
@@ -53,7 +54,7 @@
     ENTRY(deviation, "deviation")                                                                            \
     ENTRY(log_sum_exp, "log_sum_exp")
 
-/// What a normalization divides a vector by:
+/// The divisor of a normalized vector:
 /// deviation         the square root of the variance; the mean is subtracted before
 /// root_mean_square  the square root of the mean of squares
 /// l2_norm           the square root of the sum of squares
@@ -64,8 +65,8 @@
     ENTRY(l2_norm, "l2_norm")                                                                                \
     ENTRY(l1_norm, "l1_norm")
 
-/// How epsilon keeps a norm away from zero:
-/// inside   added to what the root is taken of, or to an L1 norm
+/// The use of epsilon, which keeps a norm from being zero:
+/// inside   added to the argument of the square root, or to an L1 norm
 /// outside  added to the norm
 /// minimum  the norm is at least epsilon
 #define FOR_EACH_EPSILON_RULE(ENTRY)                                                                         \

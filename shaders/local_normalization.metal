@@ -1,4 +1,4 @@
-// Normalizations by the pixels around each element, where MPS does not say what it does.
+// Normalizations by the pixels around each element, for cases that MPS does not document.
 
 #include <metal_stdlib>
 
@@ -12,7 +12,7 @@ inline float4 divided_by_power(float4 x, float4 spread, constant PowerParams &po
     return x * pow(fma(spread, float4(power.alpha), float4(power.delta)), float4(-power.beta));
 }
 
-/// Sums over a window of x, or of the squares of x - centre.
+/// Sum x, or the squares of x - centre, over a window.
 template <typename Source>
 inline float4 sum_window(Source source, constant WindowNormalizationParams &params, uint3 position,
                          bool squares, float4 centre) {
@@ -34,7 +34,7 @@ inline float4 sum_window(Source source, constant WindowNormalizationParams &para
     return total;
 }
 
-/// The element in the middle of the window.
+/// Return the element in the middle of the window.
 template <typename Source>
 inline float4 window_centre(Source source, constant WindowNormalizationParams &params, uint3 position) {
     const int x = int(position.x) + params.offset_x, y = int(position.y) + params.offset_y;

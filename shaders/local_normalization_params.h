@@ -11,9 +11,9 @@ struct PowerParams {
 
 struct WindowNormalizationParams {
     ImageParams source, destination;
-    WindowParams window;    ///< of stride and dilation 1
-    int offset_x, offset_y; ///< the centre of the first window
+    WindowParams window;    ///< with stride 1 and dilation 1
+    int offset_x, offset_y; ///< position of the centre of the first window
     EdgeRule edge;          ///< zero or clamp
     PowerParams power;
-    float p0, pm, ps; ///< of local contrast normalization
+    float p0, pm, ps; ///< for local contrast normalization
 };

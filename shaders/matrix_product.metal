@@ -1,5 +1,5 @@
-// Products of two images: each row of pixels is a matrix of pixels x feature channels.
-// MPSMatrixMultiplication takes buffers, not images.
+// Products of two images: each row of pixels is a matrix [pixels][feature channels]. MPSMatrixMultiplication
+// takes buffers, not images.
 
 #include <metal_stdlib>
 
@@ -8,8 +8,8 @@
 
 using namespace metal;
 
-/// Four neighbours in a row of the first factor, from column 4 * block on, zeros after the last one. Lanes
-/// without a feature channel may hold anything.
+/// Return four adjacent values in a row of the first factor, from column 4 * block on, with zeros after the
+/// last one. Lanes without a feature channel may hold any value.
 template <typename First>
 inline float4 fetch_first(First first, constant MatrixProductParams &params, uint row, uint y, uint block,
                           uint image) {

@@ -4,7 +4,7 @@
 
 struct MatrixProductParams {
     ImageParams first, second, destination;
-    unsigned int depth; ///< columns of the first factor as it is multiplied
+    unsigned int depth; ///< columns of the first factor, after it is transposed
     int transpose_first, transpose_second;
     float scale;
 };

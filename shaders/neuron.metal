@@ -1,4 +1,5 @@
-// Activations that stand alone or that MPS does not apply, and products and sums for each feature channel.
+// Standalone activations, activations that MPS does not apply, and a scale and shift for each feature
+// channel.
 
 #include <metal_stdlib>
 
@@ -18,7 +19,7 @@ inline void neuron(Source source, Destination destination, constant NeuronParams
     store(destination, without_unused_lanes(result, slice, params.image), position.xy, position.z);
 }
 
-/// `terms` are the factors of all slices and after them the summands, then the slopes of a PReLU.
+/// `terms` are the factors of all slices, then the summands, then the slopes of a PReLU.
 template <typename Source, typename Destination>
 inline void scale_shift(Source source, Destination destination, constant NeuronParams &params,
                         const device float4 *terms, uint3 position) {

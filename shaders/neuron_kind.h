@@ -1,8 +1,8 @@
 #pragma once
 
-/// THE table of activation functions. Operations, the CPU engine's kernels and shaders all take it from here.
-/// The first sixteen have Apple's names and numbering (MPSCNNNeuronType) and the meaning of a, b and c there;
-/// Metal Performance Shaders has no others.
+/// The table of activation functions. The operations, the CPU engine's kernels and the shaders are all made
+/// from it. The first sixteen have the names, numbers, and meanings of a, b and c of Apple's
+/// MPSCNNNeuronType; Metal Performance Shaders has no others.
 // clang-format off
 #define FOR_EACH_NEURON(NEURON)                                                                              \
     NEURON(none)         /* x */                                                                             \

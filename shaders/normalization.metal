@@ -1,5 +1,6 @@
-// Normalization by statistics of the data: moments of the rows of images, their union (Chan, Golub and
-// LeVeque 1979), scale and shift. Whether MPS divides variances by the number of elements is not documented.
+// Normalization by statistics of the data: moments of the rows of images, their combination (Chan, Golub and
+// LeVeque 1979), scale and shift. MPS does not document whether it divides variances by the number of
+// elements.
 
 #include <metal_stdlib>
 
@@ -9,8 +10,8 @@
 
 using namespace metal;
 
-/// Mean and variance of numbers of which the mean is roughly known. The variance is that of the numbers times
-/// `factor`, a power of two: 1 unless squares are beyond float.
+/// Mean and variance of numbers whose approximate mean is known. The variance is that of the numbers times
+/// `factor`, a power of two. The factor is 1 unless squares overflow or underflow a float.
 struct Statistics {
     float4 mean, variance, rest, factor;
 };
@@ -30,19 +31,20 @@ inline void store_statistics(Image image, Statistics of, bool with_rest, uint2 f
     store(image, of.factor, first + uint(statistics_factor) * step, position.z);
 }
 
-/// A power of two that brings a magnitude near 1; 1 for 0, an infinity and a NaN.
+/// Return a power of two that scales a magnitude to about 1. Return 1 for 0, infinity and NaN.
 inline float4 factor_for(float4 magnitude) {
     const float4 exponent = clamp(floor(log2(magnitude)), float4(-126.0f), float4(126.0f));
     const float4 one = float4(1.0f), factor = select(one, exp2(-exponent), magnitude > float4(0.0f));
     return select(factor, one, magnitude == float4(INFINITY));
 }
 
-/// The mean of a row first, then the deviations, which also show what rounding took from the mean.
+/// Compute the mean of the row first, and then the deviations, from which the mean's rounding error is
+/// computed as well.
 template <typename Source>
 inline Statistics moments_of_row(Source source, uint row, uint slice, uint width, float4 factor) {
     const float size = float(width);
     float4 sum = float4(0.0f), deviations = float4(0.0f), squares = float4(0.0f);
-    // Differences to a number of the row: the sum of a constant one is then exact.
+    // Sum differences from one number of the row, so that the sum for a constant row is exact.
     const float4 first = fetch(source, uint2(0u, row), slice) * factor;
     const float4 pivot = select(float4(0.0f), first, fabs(first) < float4(INFINITY));
     for (uint x = 0; x < width; ++x) sum += fetch(source, uint2(x, row), slice) * factor - pivot;
@@ -54,7 +56,7 @@ inline Statistics moments_of_row(Source source, uint row, uint slice, uint width
     }
     const float4 rest = deviations / size;
     Statistics result;
-    // About mean + rest instead of mean.
+    // Correct it to deviations from mean + rest.
     result.variance = at_least(squares - deviations * rest, 0.0f) / size;
     result.mean = mean / factor;
     result.rest = rest / factor;
@@ -62,7 +64,7 @@ inline Statistics moments_of_row(Source source, uint row, uint slice, uint width
     return result;
 }
 
-/// Whether float holds the squares of a row. Zeros have none.
+/// True if floats can hold the squares of a row's elements. Zeros have none.
 inline bool holds_squares(Statistics row) {
     for (uint lane = 0; lane < 4; ++lane) {
         const float variance = row.variance[lane], mean = fabs(row.mean[lane]);
@@ -95,8 +97,8 @@ template <typename Source> inline Statistics fetch_moments(Source moments, uint 
     return result;
 }
 
-/// Of all rows of the images that are united; the rows have one length. Their factors become the smallest
-/// one.
+/// Combine the statistics of all rows of the united images; all rows have the same length. The smallest
+/// factor applies to all.
 template <typename Source, typename Destination>
 inline void unite_rows(Source moments, Destination statistics, constant StatisticsParams &params,
                        uint3 position) {
@@ -128,7 +130,7 @@ inline void unite_rows(Source moments, Destination statistics, constant Statisti
     store_statistics(statistics, all, with_rest, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// Mean, variance, rest and factor of a channel's group, of the statistics of its channels.
+/// Return mean, variance, rest and factor of a channel's group, from the statistics of its channels.
 template <typename Source>
 inline float4 unite_group(Source channels, uint image, uint first, uint count, constant ImageParams &layout) {
     const float size = float(count);
@@ -173,7 +175,7 @@ inline void unite_channels(Source channels, Destination statistics, constant Sta
     store_statistics(statistics, united, true, uint2(0u, 0u), uint2(0u, 1u), position, params.statistics);
 }
 
-/// `terms` are gamma of all slices, after them beta, then the slopes of a PReLU.
+/// `terms` are gamma of all slices, then beta, then the slopes of a PReLU.
 template <typename Source, typename Moments, typename Destination>
 inline void normalize(Source source, Moments statistics, Destination destination,
                       constant NormalizationParams &params, const device float4 *terms, uint3 position) {
@@ -195,7 +197,7 @@ inline void normalize(Source source, Moments statistics, Destination destination
     store(destination, without_unused_lanes(result, place.slice, params.image), position.xy, position.z);
 }
 
-/// Mean, norm and rest of a pixel's channels times `factor`, and that.
+/// Return the mean, norm and rest of a pixel's channels times `factor`, and the factor.
 template <typename Source>
 inline float4 scaled_statistics(Source source, uint2 at, uint first, constant PixelStatisticsParams &params,
                                 float factor) {
@@ -230,7 +232,7 @@ inline float4 scaled_statistics(Source source, uint2 at, uint first, constant Pi
     return float4(mean, length, rest, factor);
 }
 
-/// The factor for the largest magnitude of a pixel.
+/// Return the factor for the largest magnitude of a pixel.
 template <typename Source>
 inline float pixel_factor(Source source, uint2 at, uint first, constant ImageParams &layout) {
     float4 largest = float4(0.0f);
@@ -240,7 +242,7 @@ inline float pixel_factor(Source source, uint2 at, uint first, constant ImagePar
     return factor_for(float4(magnitude))[0];
 }
 
-/// Squares that are too large or too small for float are those of scaled channels.
+/// If squares overflow or underflow a float, the channels are scaled first.
 template <typename Source, typename Destination>
 inline void pixel_statistics(Source source, Destination statistics, constant PixelStatisticsParams &params,
                              uint3 position) {
@@ -254,7 +256,7 @@ inline void pixel_statistics(Source source, Destination statistics, constant Pix
     store(statistics, result, position.xy, position.z);
 }
 
-/// `terms` are gamma of all slices, after them beta, then the slopes of a PReLU.
+/// `terms` are gamma of all slices, then beta, then the slopes of a PReLU.
 template <typename Source, typename Moments, typename Destination>
 inline void normalize_pixels(Source source, Moments statistics, Destination destination,
                              constant LayerNormalizationParams &params, const device float4 *terms,

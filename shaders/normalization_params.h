@@ -4,13 +4,14 @@
 #include "image_params.h"
 #include "kinds.h"
 
-// Statistics are images with a row for each of these, of one pixel; moments have a column for each, and a row
-// for each row of the image that they are of.
+// Statistics are images of one pixel per row, with these rows. Moments have these as columns, and a row for
+// each row of their image.
 enum StatisticsRow {
     statistics_mean = 0,
     statistics_variance = 1,
-    statistics_rest = 2,  ///< what rounding took from the mean; not there in the statistics of a network
-    statistics_factor = 3 ///< a power of two: the variance is that of the image times it; not there either
+    statistics_rest = 2,  ///< rounding error of the mean; not in statistics that are a tensor of the network
+    statistics_factor = 3 ///< a power of two: the variance is that of the image times this; not in such
+                          ///< tensors either
 };
 
 struct MomentsParams {
@@ -19,8 +20,8 @@ struct MomentsParams {
 
 struct StatisticsParams {
     ImageParams source, statistics;
-    unsigned int united_images; ///< how many images have one statistics
-    unsigned int group;         ///< how many consecutive channels have one statistics
+    unsigned int united_images; ///< number of images with common statistics
+    unsigned int group;         ///< number of consecutive channels with common statistics
 };
 
 struct NormalizationParams {
@@ -29,12 +30,12 @@ struct NormalizationParams {
     ActivationParams activation;
 };
 
-/// Statistics of each pixel's channels: one slice of mean, norm and what rounding took from the mean, of the
-/// channels times the last number, a power of two.
+/// Statistics of each pixel's channels are one slice: mean, norm, the mean's rounding error, and a power of
+/// two by which the channels are multiplied first.
 struct PixelStatisticsParams {
     ImageParams source, statistics;
-    int norm;         ///< VectorNorm
-    int epsilon_rule; ///< EpsilonRule
+    int norm;         ///< a VectorNorm
+    int epsilon_rule; ///< an EpsilonRule
     float epsilon;
 };
 

@@ -7,13 +7,13 @@
 
 using namespace metal;
 
-/// The remainder that is not negative.
+/// Return the non-negative remainder.
 inline int padding_modulo(int i, int period) {
     const int remainder = i % period;
     return remainder < 0 ? remainder + period : remainder;
 }
 
-/// Which position of `size` stands for position i, -1: the constant. Reflections repeat.
+/// Return the position in [0, size) that position i reads; -1: the constant. Reflections repeat.
 inline int padding_position(int i, int size, PaddingMode mode) {
     if (i >= 0 && i < size) return i;
     if (mode == PaddingMode::constant_) return -1;

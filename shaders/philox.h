@@ -5,7 +5,7 @@
 using namespace metal;
 
 // The random numbers of core/philox.h: Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel Random
-// Numbers: As Easy as 1, 2, 3" (2011). Integers alone, so that all engines drop the same elements.
+// Numbers: As Easy as 1, 2, 3" (2011). It uses integers only, so that all engines drop the same elements.
 
 inline uint4 philox(uint2 counter, uint2 key) {
     uint4 x = uint4(counter.x, counter.y, 0u, 0u);
@@ -18,7 +18,7 @@ inline uint4 philox(uint2 counter, uint2 key) {
     return x;
 }
 
-/// The random word of an element whose number's lower and upper half are given, as of a key.
+/// Return the random word of an element for a key. The element's number is given as its lower and upper half.
 inline uint random_word(uint low, uint high, uint2 key) {
     const uint4 words = philox(uint2(low >> 2 | high << 30, high >> 2), key);
     return words[low & 3u];

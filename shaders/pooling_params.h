@@ -7,7 +7,7 @@
 struct PoolingParams {
     ImageParams source, destination;
     WindowParams window;
-    EdgeRule edge;                     ///< of maxima and norms
+    EdgeRule edge;                     ///< for maxima and norms
     int counted_left, counted_top;     ///< the first position that an average counts
-    int counted_right, counted_bottom; ///< the first one after those
+    int counted_right, counted_bottom; ///< the first position after those that an average counts
 };

@@ -1,5 +1,5 @@
-// A photo to a network's input, as docs/preprocessing.md defines it: the host says which samples of the photo make
-// each column and row, so that orientation, crop, place and filter are all in these taps.
+// Converts a photo to a network's input, as docs/preprocessing.md defines it. The host determines the samples
+// of the photo for each column and row. So these taps include orientation, crop, position and filter.
 
 #include <metal_stdlib>
 
@@ -10,10 +10,10 @@ using namespace metal;
 
 using Photo = texture2d<float, access::read>;
 
-/// What a thread computes: a pixel of the destination, and where its taps are.
+/// The work of a thread: a pixel of the destination, and the indices of its taps.
 struct PreprocessPlace {
     bool shows_photo;
-    uint column, row; ///< of the stored photo's resize
+    uint column, row; ///< in the resize of the stored photo
 };
 
 inline PreprocessPlace place_of(uint3 position, constant PreprocessParams &params) {
@@ -32,7 +32,8 @@ inline uint columns_of(constant PreprocessParams &params) {
 
 inline float3 triple(constant float *values) { return float3(values[0], values[1], values[2]); }
 
-/// Weighted sum in the texture's units. A sample next to the taps is not read: it may be NaN.
+/// Return a weighted sum in the texture's units. Samples outside the taps are not read, because they may be
+/// NaN.
 inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, const device float *weights,
                       bool over_white) {
     float4 sum = float4(0.0f);
@@ -48,7 +49,7 @@ inline float4 resized(Photo photo, PreprocessTaps column, PreprocessTaps row, co
     return sum;
 }
 
-/// Normalises red, green and blue in 0..255, of which a gray photo has one.
+/// Normalise red, green and blue in 0..255; a gray photo has one channel.
 template <typename Destination>
 inline void finish(float3 rgb, bool is_gray, Destination destination, uint3 position,
                    constant PreprocessParams &params) {

@@ -2,21 +2,22 @@
 
 #include "image_params.h"
 
-/// What the photo's samples add to one column or row of the destination: `count` of them from `first` on, by
-/// weights[weight], ...
+/// The samples of the photo for one column or row of the destination: `count` samples from `first` on, with
+/// weights[weight], weights[weight + 1] and so on.
 struct PreprocessTaps {
     unsigned int first, count, weight;
 };
 
-/// After the photo's taps, for columns and then for rows as they are stored, lie those of a chroma plane.
+/// Taps are those of columns and then of rows of the photo as it is stored. The taps of a chroma plane follow
+/// them.
 struct PreprocessParams {
-    ImageParams destination;               ///< one image
-    unsigned int image;                    ///< which of the destination's
-    unsigned int left, top, width, height; ///< of the destination that the photo fills
-    unsigned int transposed;               ///< whether a row of the destination shows a stored column
+    ImageParams destination;               ///< of one image
+    unsigned int image;                    ///< number of the image in the destination
+    unsigned int left, top, width, height; ///< the part of the destination that the photo fills
+    unsigned int transposed;               ///< 1: a row of the destination shows a column of the stored photo
     unsigned int gray_photo, uses_alpha, bgr;
-    float bar;               ///< around the photo, in 0..255
-    float mean[3], scale[3]; ///< of red, green and blue, or of gray
+    float bar;               ///< value around the photo, in 0..255
+    float mean[3], scale[3]; ///< for red, green and blue, or for gray
     // RGB in 0..255 = (luma - black) * luma_factor + (blue - 128) * blue_factors + (red - 128) * red_factors
     float black, luma_factor, blue_factors[3], red_factors[3];
 };

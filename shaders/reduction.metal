@@ -1,5 +1,5 @@
-// Reductions along one axis. Which of equal elements MPS calls the largest, and what it makes of NaN, is not
-// documented: here it is the first one, and the first NaN.
+// Reductions along one axis. MPS does not document which of equal elements it returns as the largest, nor its
+// treatment of NaN. Here the first one is returned, and the first NaN if there is any.
 
 #include <metal_stdlib>
 
@@ -8,7 +8,7 @@
 
 using namespace metal;
 
-/// Whether x takes the place of the best so far.
+/// True if x replaces the best element so far.
 inline bool is_better(float x, float best, ReductionKind kind) {
     if (best != best) return false;
     return x != x || (kind == ReductionKind::min ? x < best : x > best);
@@ -24,10 +24,10 @@ inline bool is_spread(ReductionKind kind) {
 inline bool takes_root(ReductionKind kind) {
     return kind == ReductionKind::l2_norm || kind == ReductionKind::deviation;
 }
-/// What a sum or product begins with.
+/// Return the start value of a sum or product.
 inline float neutral(ReductionKind kind) { return kind == ReductionKind::product ? 1.0f : 0.0f; }
 
-/// Two sums, products or extremes as one.
+/// Combine two sums, products or extremes.
 inline float4 joined(float4 so_far, float4 x, ReductionKind kind) {
     if (kind == ReductionKind::product) return so_far * x;
     if (!is_extreme(kind)) return so_far + x;
@@ -37,7 +37,7 @@ inline float4 joined(float4 so_far, float4 x, ReductionKind kind) {
     return result;
 }
 
-/// With an element more. Some kinds compare it with a pivot, which an earlier pass found.
+/// Add an element. Some kinds compare it with a pivot, which an earlier pass found.
 inline float4 reduced(float4 so_far, float4 x, float4 pivot, ReductionKind kind) {
     if (kind == ReductionKind::log_sum_exp) return so_far + exp(x - pivot);
     if (is_spread(kind)) x -= pivot;
@@ -46,8 +46,8 @@ inline float4 reduced(float4 so_far, float4 x, float4 pivot, ReductionKind kind)
     return squares ? fma(x, x, so_far) : joined(so_far, x, kind);
 }
 
-/// What a sum of this many elements, or the best of them, means. A spread has another sum, that of the
-/// deviations from a rounded mean, the pivot.
+/// Compute the result from the sum of the elements, or from the best of them. A variance also uses the sum of
+/// the deviations from the pivot, which is the rounded mean.
 inline float4 finished(float4 value, float4 deviations, float4 pivot, constant ReductionParams &params,
                        uint count) {
     const ReductionKind kind = kind_of(params);
@@ -65,22 +65,22 @@ inline float4 finished(float4 value, float4 deviations, float4 pivot, constant R
     return kind == ReductionKind::sum ? params.factor * value : value;
 }
 
-/// A power of two that brings a magnitude near 1; 1 for 0, an infinity and a NaN.
+/// Return a power of two that scales a magnitude to about 1. Return 1 for 0, infinity and NaN.
 inline float4 scale_for(float4 magnitude) {
     const float4 exponent = clamp(floor(log2(magnitude)), float4(-126.0f), float4(126.0f));
     const float4 one = float4(1.0f), scale = select(one, exp2(-exponent), magnitude > float4(0.0f));
     return select(scale, one, magnitude == float4(INFINITY));
 }
 
-/// Whether float holds the squares of norms: if not, elements are scaled by powers of two first.
+/// True if floats can hold the squares for a norm. Otherwise elements are first scaled by powers of two.
 inline bool are_in_range(float4 norm, uint lanes) {
     for (uint lane = 0; lane < lanes; ++lane)
         if (!(norm[lane] >= 1e-15f && norm[lane] < INFINITY)) return false;
     return true;
 }
 
-/// Along a row or column: `step` is where the next element lies. Each is multiplied by `scale` first.
-/// Elements are added up in blocks: the rounding error then grows with the size and the number of blocks.
+/// Reduce a row or column; `step` leads to the next element. Each element is first multiplied by `scale`.
+/// Elements are summed in blocks, so that the rounding error grows with the size and the number of blocks.
 template <typename Source>
 inline float4 reduce_line(Source source, uint2 first, uint2 step, uint count, uint slice, ReductionKind kind,
                           float4 pivot, float4 scale) {
@@ -97,7 +97,7 @@ inline float4 reduce_line(Source source, uint2 first, uint2 step, uint count, ui
     return value;
 }
 
-/// All passes over a line.
+/// Make all passes over a row or column.
 template <typename Source>
 inline float4 finish_line(Source source, uint2 first, uint2 step, uint count, uint slice,
                           constant ReductionParams &params, float4 scale) {
@@ -146,7 +146,7 @@ inline void reduce_columns(Source source, Destination destination, constant Redu
     store(destination, without_unused_lanes(value, slice, params.destination), position.xy, position.z);
 }
 
-/// The channels of one pixel, multiplied by `scale`, to one number; before what it means is found out.
+/// Reduce the channels of one pixel, multiplied by `scale`, to one number, which is not yet the result.
 template <typename Source>
 inline float reduce_pixel(Source source, uint2 at, uint first, constant ReductionParams &params,
                           ReductionKind kind, float pivot, float scale) {

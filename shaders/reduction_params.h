@@ -5,11 +5,11 @@
 
 struct ReductionParams {
     ImageParams source, destination;
-    int kind;     ///< ReductionKind
-    float factor; ///< of a sum or variance
+    int kind;     ///< a ReductionKind
+    float factor; ///< for a sum or variance
 };
 
 struct WeightedReductionParams {
     ImageParams source, weights, destination;
-    int mean; ///< whether sums are divided by the number of weights that are not zero
+    int mean; ///< 1: sums are divided by the number of weights that are not zero
 };

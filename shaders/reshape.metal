@@ -1,5 +1,4 @@
-// The same elements in NHWC order in an image of other extents. In which order MPSNNReshape takes them is not
-// documented.
+// Copies the elements in NHWC order to an image with other extents. MPSNNReshape does not document its order.
 
 #include <metal_stdlib>
 

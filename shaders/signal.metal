@@ -6,13 +6,13 @@
 
 using namespace metal;
 
-/// The sample that a window's position stands for; -1 where there is none.
+/// Return the sample that a window's position reads; -1 if there is none.
 inline int signal_sample(int position, int size, constant SignalParams &params) {
     if (params.clamp != 0) return clamp(position, 0, size - 1);
     return position < size ? max(position, -1) : -1;
 }
 
-/// One row of a window. Its sum is apart, so that long sums lose less.
+/// Sum one row of a window. Separate sums for rows reduce the rounding error of long sums.
 inline float signal_row(const device float *samples, const device float *taps, int first,
                         constant SignalParams &params) {
     const int width = int(params.width), count = int(params.kernel_width);
@@ -24,7 +24,7 @@ inline float signal_row(const device float *samples, const device float *taps, i
     return sum;
 }
 
-/// A thread for each result of each signal.
+/// There is a thread for each result of each signal.
 kernel void signal_convolution(const device float *signals [[buffer(0)]],
                                const device float *taps [[buffer(1)]], device float *results [[buffer(2)]],
                                constant SignalParams &params [[buffer(3)]],

@@ -6,7 +6,7 @@ struct SignalParams {
     unsigned int kernel_height, kernel_width;
     unsigned int result_height, result_width;
     unsigned int signals;
-    int before_rows, before_columns; ///< of the first result's window
-    int clamp;                       ///< 1: the nearest sample lies outside, 0: nothing
-    int correlate;                   ///< 0: the kernel is reversed
+    int before_rows, before_columns; ///< samples before the first one in the first result's window
+    int clamp;                       ///< 1: positions outside read the nearest sample; 0: they are skipped
+    int correlate;                   ///< 0: convolution, the kernel is reversed; 1: correlation
 };

@@ -1,4 +1,4 @@
-// Feature channels become blocks of pixels.
+// Rearranges feature channels to blocks of pixels.
 
 #include <metal_stdlib>
 

@@ -1,4 +1,4 @@
-// Rows, columns and feature channels of an image at any positions: slices, gathers and tiles.
+// Takes rows, columns and feature channels of an image at any positions: slices, gathers and tiles.
 
 #include <metal_stdlib>
 

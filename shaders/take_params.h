@@ -2,8 +2,8 @@
 
 #include "image_params.h"
 
-/// Position i of the result takes position first + i * step of the source, i within a period unless that is
-/// 0; or the one that indices[i] names.
+/// Position i of the result takes position first + i * step of the source. If there is a period, i is reduced
+/// modulo it. With indices, it takes position indices[i] instead.
 struct TakenAxis {
     int first, step;
     unsigned int period;

@@ -1,4 +1,4 @@
-// Between arrays in NHWC order and images in slices of four feature channels.
+// Copies between arrays in NHWC order and images in slices of four feature channels.
 
 #include <metal_stdlib>
 
@@ -7,7 +7,7 @@
 
 using namespace metal;
 
-/// Index of the first feature channel of a slice; the host gives no array that reaches further than 2^32.
+/// Return the index of a slice's first feature channel. The host refuses arrays whose indices exceed 32 bits.
 inline uint first_element(uint3 position, constant TransferParams &params) {
     const SliceOfImage place = slice_of_image(position, params.image);
     return params.first + place.image * params.image_pitch + position.y * params.row_pitch +

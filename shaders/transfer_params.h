@@ -2,10 +2,10 @@
 
 #include "image_params.h"
 
-/// An image and its place in an array: elements from one column, row and image to the next. Channels lie side
-/// by side.
+/// An image and its place in an array: the distances in elements from one column, row and image to the next.
+/// Channels are contiguous.
 struct TransferParams {
     ImageParams image;
     unsigned int column_pitch, row_pitch, image_pitch;
-    unsigned int first; ///< element of the first pixel
+    unsigned int first; ///< index of the first pixel's first element
 };

@@ -1,4 +1,4 @@
-// Axes in another order. MPSNDArray's transposes are for another kind of data.
+// Transposes axes. MPSNDArray's transposes work on another kind of data.
 
 #include <metal_stdlib>
 

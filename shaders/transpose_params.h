@@ -2,11 +2,12 @@
 
 #include "image_params.h"
 
-/// Axes after the batch, outermost first; unused ones in front have extent 1.
+/// Axes after the batch, outermost first; unused leading ones have extent 1.
 struct TransposeParams {
     ImageParams source, destination;
-    unsigned int extents[5]; ///< of the result
-    unsigned int steps[5];   ///< elements of the source, in NHWC order, from one position to the next
+    unsigned int extents[5]; ///< extents of the result
+    unsigned int steps[5];   ///< distance in elements of the source, in NHWC order, from one position to the
+                             ///< next
 };
 
 struct ChannelShuffleParams {

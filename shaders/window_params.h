@@ -1,6 +1,6 @@
 #pragma once
 
-/// Input position of tap t at output position o: o * stride - pad + t * dilation.
+/// Tap t of output position o reads input position o * stride - pad + t * dilation.
 struct WindowParams {
     int kernel_width, kernel_height;
     int stride_x, stride_y;

@@ -7,16 +7,18 @@
 
 using namespace metal;
 
-/// The taps of a window along one axis: [first, behind) lie in the image, `before` and `after` outside of it.
+/// The taps of a window along one axis: [first, behind) are in the image. `before` and `after` are the
+/// numbers of taps on either side of it.
 struct WindowTaps {
     int first, behind, before, after;
 
-    /// Of a walk over what is read: a step for each tap inside and one for all on either side.
+    /// A loop over the positions that a window reads has one step for each tap inside, and one step for all
+    /// taps on either side.
     int begin() { return first - min(before, 1); }
     int end() { return behind + min(after, 1); }
 };
 
-/// How many taps of a window that begins at `start` lie before position `limit`.
+/// Return the number of taps before position `limit` in a window that begins at `start`.
 inline int taps_before(int limit, int start, int kernel_size, int dilation) {
     return limit <= start ? 0 : min(kernel_size, (limit - start - 1) / dilation + 1);
 }
@@ -30,7 +32,7 @@ inline WindowTaps window_taps(int start, int kernel_size, int dilation, int size
     return taps;
 }
 
-/// One step of the walk.
+/// One step of the loop.
 struct WindowPosition {
     int position; ///< -1: zeros
     float times;
