@@ -1,5 +1,5 @@
-// CGImage and a bitmap context that draws it without scaling. From general knowledge of Apple's public
-// documentation.
+// CGImage, and a bitmap context that draws it without scaling. Written from general knowledge of Apple's
+// public documentation.
 #import <CoreGraphics/CoreGraphics.h>
 
 #include "metal/violations.h"

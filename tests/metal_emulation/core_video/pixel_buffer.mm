@@ -1,5 +1,5 @@
-// CVPixelBuffer: 8-bit BGRA, and NV12 in video and full range. Rows are longer than their pixels, as Apple's
-// often are. From general knowledge of Apple's public documentation.
+// CVPixelBuffer: 8-bit BGRA, and NV12 in video and full range. Rows have padding after their pixels, as
+// Apple's often do. Written from general knowledge of Apple's public documentation.
 #import "core_video/surface.h"
 
 #import <CoreVideo/CoreVideo.h>
@@ -125,7 +125,7 @@ IOSurfaceRef CVPixelBufferGetIOSurface(CVPixelBufferRef buffer) {
 }
 
 void CVBufferSetAttachment(CVBufferRef buffer, CFStringRef key, CFTypeRef value, CVAttachmentMode) {
-    buffer->attachments[key] = value; // constants only, which nobody releases
+    buffer->attachments[key] = value; // attachments are constants, so they are not retained
 }
 CFTypeRef CVBufferGetAttachment(CVBufferRef buffer, CFStringRef key, CVAttachmentMode *) {
     const auto found = buffer->attachments.find(key);

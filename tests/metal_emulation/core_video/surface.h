@@ -1,4 +1,4 @@
-// What an IOSurface of the emulation is: planes in one piece of memory.
+// The emulation's IOSurface: planes in one block of memory.
 #pragma once
 
 #import <IOSurface/IOSurfaceRef.h>

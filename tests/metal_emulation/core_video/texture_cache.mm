@@ -1,5 +1,5 @@
-// CVMetalTextureCache: textures in the memory of an IOSurface. From general knowledge of Apple's public
-// documentation.
+// CVMetalTextureCache: textures in the memory of an IOSurface. Written from general knowledge of Apple's
+// public documentation.
 #import "core_video/surface.h"
 
 #import <CoreVideo/CoreVideo.h>
@@ -8,7 +8,7 @@
 
 using namespace metal_emulation;
 
-/// Its pixels are the surface's.
+/// A texture whose pixels are the surface's.
 @interface SurfaceTexture : EmulatedTexture {
 @private
     msl::TextureView surface_view_;
@@ -39,7 +39,7 @@ using namespace metal_emulation;
 @interface EmulatedTextureCache : EmulatedObject {
 @public
     id<MTLDevice> device_;
-    NSMutableArray *textures_; // those made since the last flush, and those in use then
+    NSMutableArray *textures_; // textures made since the last flush, and those that were in use then
 }
 @end
 

@@ -1,4 +1,4 @@
-// Copying blocks by hand, as on a Mac. The functions are in runtime/blocks.mm.
+// Manual copies of blocks, as on a Mac. The functions are in runtime/blocks.mm.
 #pragma once
 
 #ifdef __cplusplus

@@ -116,7 +116,7 @@ void copy_rows(const Rows &from, const Rows &to) {
        destinationSlice:(NSUInteger)destinationSlice
        destinationLevel:(NSUInteger)destinationLevel
       destinationOrigin:(MTLOrigin)destinationOrigin {
-    (void)sourceBytesPerImage; // one image: depth is 1
+    (void)sourceBytesPerImage; // not needed for one image: depth is 1
     auto *source = static_cast<EmulatedBuffer *>(sourceBuffer);
     auto *destination = static_cast<EmulatedTexture *>(destinationTexture);
     if (![self accepts:"copyFromBuffer:"] || ![self acceptsRegionOf:destination
@@ -142,7 +142,7 @@ void copy_rows(const Rows &from, const Rows &to) {
            destinationOffset:(NSUInteger)destinationOffset
       destinationBytesPerRow:(NSUInteger)destinationBytesPerRow
     destinationBytesPerImage:(NSUInteger)destinationBytesPerImage {
-    (void)destinationBytesPerImage; // one image: depth is 1
+    (void)destinationBytesPerImage; // not needed for one image: depth is 1
     auto *source = static_cast<EmulatedTexture *>(sourceTexture);
     auto *destination = static_cast<EmulatedBuffer *>(destinationBuffer);
     if (![self accepts:"copyFromTexture:"] || ![self acceptsRegionOf:source

@@ -1,4 +1,4 @@
-// Queues and command buffers. Commands run in order on the queue's own thread, as late as Metal may run them.
+// Queues and command buffers. Commands run in order on the queue's thread, as late as Metal may run them.
 #pragma once
 
 #import "metal/resource.h"
@@ -17,16 +17,16 @@
 
 namespace metal_emulation {
 
-/// What a queue and its thread share; the thread may outlive the queue object.
+/// The state that a queue and its thread share; the thread may outlive the queue object.
 struct QueueState {
     std::mutex mutex;
     std::condition_variable changed;
-    std::deque<EmulatedCommandBuffer *> order; // those that are committed hold themselves
+    std::deque<EmulatedCommandBuffer *> order; // committed command buffers retain themselves
     bool closed = false;
     bool has_thread = false;
 };
 
-/// Whether a switch says so.
+/// Return true if the switch removed_device names this device.
 bool is_removed(id<MTLDevice> device);
 
 } // namespace metal_emulation
@@ -38,7 +38,7 @@ bool is_removed(id<MTLDevice> device);
     std::shared_ptr<metal_emulation::QueueState> state_;
 }
 - (instancetype)initWithDevice:(id<MTLDevice>)device;
-/// Takes a place in the queue, or gives it up.
+/// Add the command buffer to the queue, or remove it from there.
 - (void)place:(EmulatedCommandBuffer *)commandBuffer;
 - (void)remove:(EmulatedCommandBuffer *)commandBuffer;
 - (void)wake;
@@ -56,11 +56,12 @@ bool is_removed(id<MTLDevice> device);
     std::set<EmulatedResource *> resources_; // retained
     std::vector<MTLCommandBufferHandler> scheduled_;
     std::vector<MTLCommandBufferHandler> completed_;
-    std::vector<std::pair<std::string, std::size_t>> encoders_; // labels, and commands until their end
+    std::vector<std::pair<std::string, std::size_t>> encoders_; // for each encoder its label and the number
+                                                                // of commands until its end
     MTLCommandBufferErrorOption errorOptions_;
     id openEncoder_;
     NSUInteger announcedBytes_; // 0: nothing was announced
-    NSUInteger temporaryBytes_; // of temporary images alive at this point of the encoding
+    NSUInteger temporaryBytes_; // bytes of temporary images that are alive at this point of the encoding
     BOOL handlersDone_;
     BOOL unretained_;
     CFTimeInterval started_;
@@ -68,17 +69,17 @@ bool is_removed(id<MTLDevice> device);
 }
 - (instancetype)initWithQueue:(EmulatedCommandQueue *)queue
                  errorOptions:(MTLCommandBufferErrorOption)errorOptions;
-/// Whether commands may be added: before the commit and, but for an encoder's own, while no encoder is open.
+/// True if commands may be added: before the commit, and only from the encoder that is open, if any.
 - (BOOL)acceptsCommands:(const char *)action fromEncoder:(id)encoder;
 - (void)append:(std::function<void()>)command;
 - (void)useResource:(EmulatedResource *)resource written:(BOOL)written;
 - (void)encoderEnded:(id)encoder;
-/// What temporary images may take at once, and what each takes and gives back.
+/// Record the announced peak of temporary images, and the bytes that each takes and releases.
 - (void)announceTemporaryBytes:(NSUInteger)bytes;
 - (void)takeTemporaryBytes:(NSUInteger)bytes;
 - (void)returnTemporaryBytes:(NSUInteger)bytes;
-/// Makes it one of commandBufferWithUnretainedReferences, by what it says of itself.
+/// Make it behave like one of commandBufferWithUnretainedReferences. Only its property changes.
 - (void)setUnretained;
-/// On the queue's thread.
+/// Called on the queue's thread.
 - (void)run;
 @end

@@ -62,7 +62,7 @@ NSString *const MTLCommandBufferEncoderInfoErrorKey = @"MTLCommandBufferEncoderI
 
 namespace {
 
-// Float denormals are flushed on Apple's GPUs; half denormals are kept.
+// Apple's GPUs flush float denormals to zero, but keep half denormals.
 void flush_denormals() {
     _MM_SET_FLUSH_ZERO_MODE(_MM_FLUSH_ZERO_ON);
     _MM_SET_DENORMALS_ZERO_MODE(_MM_DENORMALS_ZERO_ON);
@@ -78,7 +78,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     flush_denormals();
     std::unique_lock lock(state->mutex);
     while (true) {
-        // A command buffer that is only enqueued holds up those behind it.
+        // A command buffer that is enqueued but not committed blocks the ones after it.
         state->changed.wait(lock, [&] {
             return state->closed || (!state->order.empty() &&
                                      [state->order.front() status] == MTLCommandBufferStatusCommitted);
@@ -192,7 +192,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     [super dealloc];
 }
 
-// Lets go of everything that was kept for the commands.
+// Release everything that was kept for the commands.
 - (void)forget {
     commands_.clear();
     for (EmulatedResource *resource : resources_) [resource release];
@@ -369,7 +369,7 @@ void work_off(const std::shared_ptr<QueueState> &state) {
     finished_.notify_all();
 }
 
-// What became of each encoder when command `failed` did not succeed.
+// Return the state of each encoder if command `failed` did not succeed.
 - (NSArray *)encoderInfosAt:(std::size_t)failed {
     NSMutableArray *infos = [NSMutableArray array];
     bool faulted = false;
@@ -430,8 +430,8 @@ void work_off(const std::shared_ptr<QueueState> &state) {
         handlersDone_ = YES;
     }
     finished_.notify_all();
-    // The handlers, and what they captured, die after who waited went on: so it is on a Mac, which does not
-    // say when.
+    // Handlers, and the objects that they captured, are destroyed after the waiting thread has continued. A
+    // Mac does the same, at an unspecified time.
     if (!switches().keep_handlers) [self forget];
 }
 @end

@@ -1,4 +1,4 @@
-// newLibraryWithSource: runs the same script as the build, and keeps what it made.
+// Implements newLibraryWithSource: it runs the same script as the build, and caches the result.
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -48,7 +48,8 @@ std::string name_of(std::string_view contents) {
     return name;
 }
 
-// Source, options, flags and the compiler itself: a change of any makes another library.
+// Return a key of source, options, flags and the compiler itself. A change of any of them needs another
+// library.
 std::string key_of(const std::string &source, const std::vector<std::string> &options) {
     std::string all = source + '\0' + METAL_EMULATION_CXX + '\0' + METAL_EMULATION_FLAGS;
     for (const std::string &option : options) all += '\0' + option;
@@ -88,8 +89,8 @@ std::string compile_source(const std::string &source, const std::vector<std::str
     const fs::path library = cache_directory() / (key_of(source, options) + ".metallib");
     if (fs::exists(library)) return library;
 
-    // Compiled in an empty directory: an include of a file beside the shader, which a Mac would not find,
-    // fails here too.
+    // Compile in an empty directory. A Mac would not find included files next to the shader, so such includes
+    // must fail here as well.
     char name[] = "/tmp/metal_emulation_XXXXXX";
     if (!mkdtemp(name)) throw std::runtime_error("no temporary directory for the compiler");
     const fs::path work = name;
@@ -114,7 +115,7 @@ std::string library_file(std::span<const std::byte> bytes) {
     const std::string_view contents(reinterpret_cast<const char *>(bytes.data()), bytes.size());
     const fs::path library = cache_directory() / (name_of(contents) + ".metallib");
     if (fs::exists(library)) return library;
-    // Complete before it has its name: other processes may look for it now.
+    // Rename the file when it is complete: other processes may look for it.
     std::string unfinished = library.string() + "-XXXXXX";
     const int file = mkstemp(unfinished.data());
     if (file < 0) throw std::runtime_error("no temporary file for a library");

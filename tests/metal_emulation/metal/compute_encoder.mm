@@ -211,7 +211,7 @@ constexpr NSUInteger max_threadgroup_bytes = 32768;
                         "kernel %s: %lu bytes of threadgroup memory", kernel.name, threadgroup_bytes);
 }
 
-// What a kernel gets, kept until it has run.
+// A kernel's arguments, kept until it has run.
 struct Launch {
     msl::Bindings bindings{};
     std::vector<std::shared_ptr<std::vector<unsigned char>>> bytes;
@@ -265,7 +265,7 @@ struct Launch {
     grid.reverse = switches().reverse_threads != 0;
     const msl::Kernel &kernel = *[[pipeline_ function] kernel];
     if (![self acceptsArguments:kernel grid:grid]) return;
-    // The command buffer lets go of its commands before it lets go of what they use.
+    // The command buffer releases its commands before it releases the objects that they use.
     std::shared_ptr<EmulatedFunction> function([[pipeline_ function] retain],
                                                [](EmulatedFunction *used) { [used release]; });
     [commandBuffer_ append:[function, launch = [self launchFor:kernel], grid] {

@@ -21,7 +21,8 @@ struct DeviceFacts {
     bool unified, low_power, headless, removable;
 };
 
-// The first is the system's default; the last two differ by registry id only, as two cards of one kind do.
+// The first one is the system's default. The last two differ only by registry id, like two cards of the same
+// model.
 const DeviceFacts device_facts[] = {
     {@"Emulated Metal device", 0x100000abcull, true, false, false, false},
     {@"Emulated external GPU", 0x100000defull, false, false, false, true},
@@ -51,7 +52,7 @@ bool accepts_descriptor(MTLTextureDescriptor *descriptor, bool unified) {
 }
 } // namespace
 
-// Made once for a process, never deallocated and not counted.
+// Made once for a process and never deallocated. It is not counted as a live object.
 @interface EmulatedDevice : NSObject <MTLDevice> {
 @private
     const DeviceFacts *facts_;
@@ -265,7 +266,7 @@ bool is_listed(std::size_t index) {
 } // namespace
 
 bool metal_emulation::is_removed(id<MTLDevice> device) {
-    const auto removed = static_cast<std::size_t>(switches().removed_device.load()); // from 1
+    const auto removed = static_cast<std::size_t>(switches().removed_device.load()); // counted from 1
     return removed > 0 && removed <= max_devices &&
            [device registryID] == device_facts[removed - 1].registry_id;
 }

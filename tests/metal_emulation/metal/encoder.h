@@ -1,4 +1,4 @@
-// Encoders: what a command needs is checked when it is encoded, from the shader's own table.
+// Encoders. The arguments of a command are checked when it is encoded, with the shader's own table.
 #pragma once
 
 #import "metal/command_buffer.h"
@@ -19,7 +19,7 @@ namespace metal_emulation {
 struct BoundBuffer {
     EmulatedBuffer *buffer = nil;
     NSUInteger offset = 0;
-    std::shared_ptr<std::vector<unsigned char>> bytes; // of setBytes:
+    std::shared_ptr<std::vector<unsigned char>> bytes; // bytes of setBytes:
 };
 
 } // namespace metal_emulation
@@ -31,7 +31,7 @@ struct BoundBuffer {
     metal_emulation::BoundBuffer buffers_[msl::max_buffers];
     EmulatedTexture *textures_[msl::max_textures];
     NSUInteger threadgroupLengths_[msl::max_threadgroup_arguments];
-    // What is bound lives as long as the encoder.
+    // Bound objects live as long as the encoder.
     NSMutableArray *retained_;
 }
 - (instancetype)initWithCommandBuffer:(EmulatedCommandBuffer *)commandBuffer

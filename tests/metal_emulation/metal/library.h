@@ -14,7 +14,7 @@
 
 namespace metal_emulation {
 
-/// A loaded shared object; its function constants are global variables, hence the mutex.
+/// A loaded shared object. The mutex protects its function constants, which are global variables.
 class LoadedLibrary {
 public:
     explicit LoadedLibrary(const std::string &path);
@@ -33,17 +33,17 @@ private:
 
 using ConstantBytes = std::map<const msl::FunctionConstant *, std::vector<unsigned char>>;
 
-/// Compiles shading language to a shared object and returns its path. Throws std::runtime_error with the
-/// messages.
+/// Compile shading language to a shared object and return its path. Throws std::runtime_error with the
+/// compiler's messages.
 std::string compile_source(const std::string &source, const std::vector<std::string> &options);
 
-/// Path of a file with these bytes, for the loader, which takes no others.
+/// Return the path of a file with these bytes, because the loader only reads files.
 std::string library_file(std::span<const std::byte> bytes);
 
 } // namespace metal_emulation
 
 @interface MTLFunctionConstantValues (Emulation)
-/// The bytes given for a constant, or nil; *type says as what.
+/// Return the bytes for a constant, or nil; *type is set to their type.
 - (NSData *)bytesForIndex:(int)index name:(const char *)name type:(NSUInteger *)type;
 @end
 
@@ -71,7 +71,7 @@ std::string library_file(std::span<const std::byte> bytes);
                         kernel:(const msl::Kernel *)kernel
                      constants:(metal_emulation::ConstantBytes)constants;
 - (const msl::Kernel *)kernel;
-/// Whether it has values for all of its constants.
+/// True if all its constants have values.
 - (BOOL)isComplete;
 - (void)run:(const msl::Bindings &)bindings grid:(const msl::Grid &)grid;
 @end

@@ -62,7 +62,8 @@ LoadedLibrary::~LoadedLibrary() { dlclose(handle_); }
     return names;
 }
 
-/// Calls visit(program, kernel) for the kernel of this name, if there is one, and returns what it returns.
+/// Call visit(program, kernel) for the kernel of this name, and return its result. Return nil if there is no
+/// such kernel.
 template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSString *name, Visit visit) {
     const msl::Library &library = loaded.contents();
     for (int p = 0; p < library.program_count; ++p) {
@@ -73,7 +74,7 @@ template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSStri
     return nil;
 }
 
-// One that uses function constants can be asked for them, but makes no pipeline.
+// A function with unset constants can be inspected, but no pipeline can be made from it.
 - (id<MTLFunction>)newFunctionWithName:(NSString *)name {
     return with_kernel(*loaded_, name, [&](const msl::Program &program, const msl::Kernel &kernel) {
         return [[EmulatedFunction alloc] initWithDevice:device_
@@ -109,7 +110,7 @@ template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSStri
     return function;
 }
 
-// Metal demands the constants that a function uses; here all of its file.
+// Metal requires the constants that a function uses. The emulation requires all constants of its file.
 - (BOOL)takeConstants:(ConstantBytes &)constants
                    of:(const msl::Program &)program
                  from:(MTLFunctionConstantValues *)values
@@ -170,7 +171,7 @@ template <class Visit> static id with_kernel(const LoadedLibrary &loaded, NSStri
     return constants_.size() == static_cast<std::size_t>(program_->constant_count);
 }
 
-// Metal lists the constants that a function uses; here all of its file.
+// Metal lists the constants that a function uses. The emulation lists all constants of its file.
 - (NSDictionary<NSString *, MTLFunctionConstant *> *)functionConstantsDictionary {
     NSMutableDictionary *constants = [NSMutableDictionary dictionary];
     for (int i = 0; i < program_->constant_count; ++i) {
@@ -246,7 +247,7 @@ METAL_EMULATION_COUNT_OBJECTS
     return copy;
 }
 
-/// Of scalars and vectors, whose numbers follow each other. A vector of three takes the room of four.
+/// Return the size of a scalar or vector. A vector of three takes as much as one of four.
 static NSUInteger size_of(MTLDataType type) {
     for (const auto &[scalar, size] :
          {std::pair(MTLDataTypeFloat, 4), std::pair(MTLDataTypeHalf, 2), std::pair(MTLDataTypeInt, 4),

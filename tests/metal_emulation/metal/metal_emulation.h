@@ -1,61 +1,68 @@
-// What tests see of the emulation: misuse it noticed, objects still alive, and switches that make it fail on
-// purpose. Plain C, so that ctypes reaches it in the process where the engine runs.
+// The interface of the emulation for tests: recorded violations of rules, live objects, and switches that
+// cause failures. It is plain C, so that ctypes can call it in the process where the engine runs.
 #pragma once
 
 #ifdef __cplusplus
 extern "C" {
 #endif
 
-/// Number of violations of Metal's and MPS's rules since the last reset, and the text of each.
+/// Return the number of violations of Metal's and MPS's rules since the last reset, and the text of each.
 int metal_emulation_violation_count(void);
 const char *metal_emulation_violation(int index);
 
-/// Forgets the violations and puts every switch back.
+/// Forget all violations and reset all switches.
 void metal_emulation_reset(void);
 
-/// Returns when every committed command buffer has run and its handlers have been destroyed.
+/// Return when every committed command buffer has run and its handlers have been destroyed.
 void metal_emulation_wait_idle(void);
 
-/// Objects of Metal and MPS alive now, the device itself left out; and what they are, as "MTLBuffer 2,
-/// MPSImage 1".
+/// Return the number of live objects of Metal and MPS, without the device. Their names are a text like
+/// "MTLBuffer 2, MPSImage 1".
 int metal_emulation_live_objects(void);
 const char *metal_emulation_live_object_names(void);
 
-/// Sets a switch, one of those below; returns 0, or -1 for a name that is none. Counters ("next ...") count
-/// down. The environment variable METAL_EMULATION_SWITCHES sets them from the beginning:
+/// Set a switch. Return 0, or -1 for an unknown name. Switches for the next n calls (n is their value) count
+/// down. The environment variable METAL_EMULATION_SWITCHES sets switches when the process starts:
 /// "wrong_results=1,devices=2".
 ///   no_device                1: there is no device
-///   devices                  so many of: the default, an external GPU, two headless GPUs of one name
-///   removed_device           that one of them (from 1) is gone: not listed, its command buffers fail
+///   devices                  the number of devices, in this order: the default,
+///                            an external GPU, two headless GPUs with the same name
+///   removed_device           this device (from 1) is removed: it is not listed, and its
+///                            command buffers fail
 ///   unsupported_device       1: MPSSupportsMTLDevice says no
-///   successes_first          so many that those called fail_... would let fail succeed first
-///   fail_queues              the next so many command queues cannot be made
-///   fail_libraries           the next so many libraries cannot be made
-///   fail_functions           the next so many functions with constants cannot be made
-///   fail_buffers             the next so many buffers, contexts and locks of pixels cannot be made
-///   fail_textures            the next so many textures cannot be made
-///   fail_texture_caches      the next so many caches of textures, and textures of them, cannot be made
-///   fail_pipelines           the next so many pipelines cannot be made
-///   fail_kernels             the next so many kernels of MPS cannot be made
-///   fail_command_buffers     the next so many command buffers cannot be made
-///   fail_encoders            the next so many compute and blit encoders cannot be made
-///   command_buffer_error     the next command buffer to run ends in this MTLCommandBufferError
-///   worker_delay_ms          every command buffer takes at least so long
-///   keep_handlers            1: handlers die with their command buffer, not when it is done
-///   wrong_results            1: MPS kernels answer wrongly (each value times two, plus one); 2: with zeros
-///   end_process              encoding a kernel of MPS ends the process by the signal of this number
-///   broken_rule              1: encoding a kernel of MPS breaks a rule
+///   successes_first          n calls succeed before the switches fail_... take effect
+///   fail_queues              the next n command queues cannot be made
+///   fail_libraries           the next n libraries cannot be made
+///   fail_functions           the next n functions with constants cannot be made
+///   fail_buffers             the next n buffers, contexts and locks of pixels cannot be made
+///   fail_textures            the next n textures cannot be made
+///   fail_texture_caches      the next n caches of textures, and textures of them, cannot be made
+///   fail_pipelines           the next n pipelines cannot be made
+///   fail_kernels             the next n kernels of MPS cannot be made
+///   fail_command_buffers     the next n command buffers cannot be made
+///   fail_encoders            the next n compute and blit encoders cannot be made
+///   command_buffer_error     the next command buffer to run ends with this MTLCommandBufferError
+///   worker_delay_ms          every command buffer takes at least this time
+///   keep_handlers            1: handlers are destroyed with their command buffer, not when
+///                            it has finished
+///   wrong_results            1: MPS kernels return each value times two, plus one;
+///                            2: they return zeros
+///   end_process              encoding an MPS kernel ends the process with this signal
+///   broken_rule              1: encoding an MPS kernel breaks a rule
 ///   reverse_threads          1: threads of a threadgroup and threadgroups run last to first
-///   thread_execution_width   32 unless told
-///   max_threads              most threads of a threadgroup, 1024 unless told
-///   max_buffer_bytes         the device's maxBufferLength, 4 GiB unless told
-///   purge_first              1: MPS purges a convolution's weights before it loads them, too
-///   buffers_made             counts up: buffers with memory of their own
+///   thread_execution_width   default 32
+///   max_threads              the maximum of a threadgroup, default 1024
+///   max_buffer_bytes         the device's maxBufferLength, default 4 GiB
+///   purge_first              1: MPS also purges a convolution's weights before it loads
+///                            them
+///   buffers_made             counts up: buffers with new memory
 ///   no_copy_buffers_made     counts up: buffers over the caller's memory
-///   texture_caches_made      counts up: of Core Video
-///   announced_bytes          what MPS was told last of a command buffer's temporary images
-///   bytes_of_weights         counts up: of the weights that convolutions loaded
-///   discrete_memory          1: a device without unified memory and with Mac2 as its only family
+///   texture_caches_made      counts up: Core Video's texture caches
+///   announced_bytes          the last announced bytes of a command buffer's temporary
+///                            images
+///   bytes_of_weights         counts up: bytes of weights that convolutions have loaded
+///   discrete_memory          1: the device has no unified memory, and Mac2 is its only
+///                            family
 int metal_emulation_set(const char *name, long value);
 long metal_emulation_get(const char *name);
 

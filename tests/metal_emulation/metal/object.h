@@ -1,15 +1,15 @@
-// What the emulation's own Objective-C classes share.
+// The common base of the emulation's Objective-C classes.
 #pragma once
 
 #import <Metal/Metal.h>
 
 #include "metal/violations.h"
 
-/// A counted object: tests ask that none is left.
+/// An object that is counted, because tests check that none is left.
 @interface EmulatedObject : NSObject
 @end
 
-/// For classes whose superclass is Apple's to choose: counts as EmulatedObject does. Their -dealloc calls
+/// Makes a class count its objects like EmulatedObject if its superclass must be Apple's. Its -dealloc calls
 /// object_died(object_getClassName(self)).
 #define METAL_EMULATION_COUNT_OBJECTS                                                                        \
     +(id)allocWithZone : (NSZone *)zone {                                                                    \
@@ -21,7 +21,7 @@ namespace metal_emulation {
 
 NSError *make_error(NSString *domain, NSInteger code, const std::string &text);
 
-/// Sets *error, if the caller wants to know.
+/// Set *error, unless `error` is null.
 void report_error(NSError **error, NSString *domain, NSInteger code, const std::string &text);
 
 inline std::string utf8(NSString *text) { return text ? [text UTF8String] : "(null)"; }

@@ -1,4 +1,4 @@
-// How the pixel formats lie in memory.
+// The memory layouts of pixel formats.
 #pragma once
 
 #import <Metal/Metal.h>
@@ -19,7 +19,7 @@ struct PixelLayout {
     int bytes() const { return components * channel_bytes; }
 };
 
-/// Nothing for formats the emulation does not have.
+/// Return nothing for formats that the emulation lacks.
 std::optional<PixelLayout> pixel_layout(MTLPixelFormat format);
 
 } // namespace metal_emulation

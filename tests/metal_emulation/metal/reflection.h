@@ -1,4 +1,4 @@
-// How the emulation makes Apple's objects that describe functions.
+// Functions that make Apple's objects that describe functions.
 #pragma once
 
 #import "metal/object.h"

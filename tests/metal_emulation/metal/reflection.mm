@@ -1,4 +1,4 @@
-// What a pipeline tells of its function's parameters.
+// A pipeline's description of its function's parameters.
 #import "metal/reflection.h"
 
 #import <objc/runtime.h>

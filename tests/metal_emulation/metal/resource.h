@@ -1,4 +1,4 @@
-// Buffers and textures: memory of the processor and of the device, and who may touch it when.
+// Buffers and textures: their memory on the processor and on the device, and checks of conflicting accesses.
 #pragma once
 
 #import "metal/object.h"
@@ -10,7 +10,8 @@
 
 namespace metal_emulation {
 
-/// Bytes between two guards whose change shows that a kernel wrote outside. Filled with NaN (all bits set).
+/// Bytes between two guard areas, which reveal writes outside. The bytes are initialised with NaN (all bits
+/// set).
 class GuardedMemory {
 public:
     explicit GuardedMemory(std::size_t length);
@@ -19,7 +20,7 @@ public:
     bool intact() const;
 
 private:
-    static constexpr std::size_t guard = 256; // keeps the alignment that Metal promises for offsets
+    static constexpr std::size_t guard = 256; // keeps the alignment that Metal guarantees for offsets
     struct Free {
         void operator()(unsigned char *bytes) const { ::operator delete[](bytes, std::align_val_t(guard)); }
     };
@@ -35,21 +36,21 @@ private:
     MTLResourceOptions options_;
     NSString *label_;
     std::unique_ptr<metal_emulation::GuardedMemory> device_memory_;
-    /// Managed storage keeps a copy of its own for the processor; otherwise nothing.
+    /// The processor's copy, for managed storage only.
     std::unique_ptr<metal_emulation::GuardedMemory> processor_memory_;
     std::atomic<int> in_flight_;
     std::atomic<bool> ahead_;
     std::atomic<bool> recycled_;
 }
 - (instancetype)initWithDevice:(id<MTLDevice>)device options:(MTLResourceOptions)options;
-/// Committed work that uses it has begun or ended.
+/// Called when committed work that uses the resource begins or ends.
 - (void)beginFlight;
 - (void)endFlight;
-/// A command of the device wrote to it.
+/// Called after a command of the device has written to it.
 - (void)wasWritten;
-/// The device's memory becomes the processor's; without managed storage nothing happens.
+/// Copy the device's memory to the processor's; does nothing without managed storage.
 - (void)synchronize;
-/// The storage of a temporary image was given to another: no more use.
+/// Forbid further use, because the storage of this temporary image now belongs to another one.
 - (void)recycle;
 - (void)fillWithNaN;
 - (BOOL)isRecycled;
@@ -71,7 +72,7 @@ private:
                        options:(MTLResourceOptions)options
                    deallocator:(void (^)(void *, NSUInteger))deallocator;
 - (void)setBytes:(const void *)bytes;
-/// As the device sees it.
+/// Return the device's memory.
 - (unsigned char *)deviceBytes;
 @end
 
@@ -81,6 +82,6 @@ private:
     msl::TextureView view_;
 }
 - (instancetype)initWithDevice:(id<MTLDevice>)device descriptor:(MTLTextureDescriptor *)descriptor;
-/// As the device sees it.
+/// Return the device's view.
 - (const msl::TextureView *)view;
 @end

@@ -171,7 +171,7 @@ bool GuardedMemory::intact() const {
 }
 
 - (void)setBytes:(const void *)bytes {
-    if (length_ == 0) return; // of nothing, which may lie nowhere
+    if (length_ == 0) return; // an empty array may have any address
     std::memcpy(device_memory_->data(), bytes, length_);
     if (processor_memory_) std::memcpy(processor_memory_->data(), bytes, length_);
 }
@@ -257,7 +257,7 @@ bool GuardedMemory::intact() const {
     return nil;
 }
 
-// Where a region's row begins, or nothing for a region outside or rows that overlap.
+// Return the beginning of a region's row, or record a violation if the region is outside or rows overlap.
 - (BOOL)acceptsRegion:(MTLRegion)region
                 slice:(NSUInteger)slice
                 level:(NSUInteger)level
@@ -319,7 +319,7 @@ bool GuardedMemory::intact() const {
         const auto *row = static_cast<const unsigned char *>(pixelBytes) + y * bytesPerRow;
         const NSUInteger at =
             slice * view_.slice_bytes + (region.origin.y + y) * view_.row_bytes + region.origin.x * pixel;
-        // Metal brings a managed texture's new pixels to the device by itself.
+        // Metal itself copies new pixels of a managed texture to the device.
         std::memcpy(processor + at, row, region.size.width * pixel);
         std::memcpy(view_.pixels + at, row, region.size.width * pixel);
     }

@@ -14,11 +14,11 @@
 namespace metal_emulation {
 namespace {
 
-// Never destroyed: the workers may outlive main().
+// The object is never destroyed, because worker threads may outlive main().
 struct State {
     std::mutex mutex;
     std::condition_variable idle;
-    std::deque<std::string> violations; // a deque, so that the texts handed out stay where they are
+    std::deque<std::string> violations; // a deque keeps the addresses of the returned texts valid
     std::map<std::string, int> live;
     std::string live_text;
     int working = 0;
@@ -81,7 +81,7 @@ std::atomic<long> *find_switch(const char *name) {
     return member ? &(switches().*member) : nullptr;
 }
 
-/// As the environment says, for processes that no test can reach: "wrong_results=1,devices=2".
+/// Read switches from the environment, for processes that no test can call: "wrong_results=1,devices=2".
 Switches *initial_switches() {
     auto *made = new Switches;
     const char *text = std::getenv("METAL_EMULATION_SWITCHES");
@@ -101,7 +101,8 @@ Switches *initial_switches() {
     return made;
 }
 
-/// For tests/check_rules.py, which asks whether the emulation's own tests have broken every rule.
+/// Record a broken rule for tests/check_rules.py, which checks that the emulation's own tests break every
+/// rule.
 void note_broken(const char *rule) {
     const char *path = std::getenv("METAL_EMULATION_BROKEN_RULES");
     std::FILE *file = path ? std::fopen(path, "a") : nullptr;

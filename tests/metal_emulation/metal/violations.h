@@ -1,4 +1,5 @@
-// Records misuse and counts objects. Misuse is recorded, not thrown: the code under test cannot swallow it.
+// Records violations and counts objects. Violations are recorded instead of thrown, so that the code under
+// test cannot hide them.
 #pragma once
 
 #include <atomic>
@@ -7,17 +8,18 @@
 
 namespace metal_emulation {
 
-/// Records a violation. With METAL_EMULATION_ABORT=1 in the environment the process aborts, for a debugger.
+/// Record a violation. If the environment contains METAL_EMULATION_ABORT=1, the process aborts, for
+/// debugging.
 __attribute__((format(printf, 1, 2))) void violation(const char *format, ...);
 
-/// `condition`, recording a violation where it is false.
+/// Return `condition`, and record a violation if it is false.
 #define METAL_EXPECT(condition, ...) ((condition) ? true : (::metal_emulation::violation(__VA_ARGS__), false))
 
-/// Counts live objects by class; called by +allocWithZone: and -dealloc.
+/// Count live objects by class; called by +allocWithZone: and -dealloc.
 void object_born(const char *class_name);
 void object_died(const char *class_name);
 
-/// Command buffers between their commit and the destruction of their handlers.
+/// Count command buffers from their commit to the destruction of their handlers.
 void work_began();
 void work_ended();
 
@@ -57,7 +59,7 @@ struct Switches {
 };
 Switches &switches();
 
-/// True, and one less to go, while a counting switch is set.
+/// If a counting switch is above 0, decrement it and return true.
 bool take_one(std::atomic<long> &counter);
 
 } // namespace metal_emulation

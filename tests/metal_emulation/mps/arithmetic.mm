@@ -6,7 +6,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// How one of the two sources is read.
+/// The steps through one of the two sources.
 struct Operand {
     MPSOffset offset;
     NSInteger stride_x, stride_y;
@@ -18,7 +18,7 @@ struct Operand {
             edge_index(offset.x + stride_x * static_cast<NSInteger>(x), source.width, edge);
         const NSInteger from_y =
             edge_index(offset.y + stride_y * static_cast<NSInteger>(y), source.height, edge);
-        // A source of too few channels is a violation, after which the command goes on.
+        // Too few channels in a source are a violation, after which the command continues.
         if (from_x < 0 || from_y < 0 || c * channel_stride >= source.channels) return 0;
         return source.at(static_cast<NSUInteger>(from_x),
                          static_cast<NSUInteger>(from_y))[c * channel_stride];

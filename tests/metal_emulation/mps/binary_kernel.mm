@@ -62,7 +62,7 @@ using namespace metal_emulation;
     return channels_from(image, secondarySourceFeatureChannelOffset_, secondarySourceFeatureChannelMaxCount_);
 }
 
-// A source of one channel, or one read with a channel stride of 0, is spread over the channels of the other.
+// A source with one channel, or with a channel stride of 0, is broadcast over the channels of the other.
 - (NSUInteger)resultChannelsFor:(MPSImage *)primary secondary:(MPSImage *)secondary {
     return std::max([self primaryChannelsIn:primary], [self secondaryChannelsIn:secondary]);
 }
@@ -94,7 +94,7 @@ using namespace metal_emulation;
     MPSImage *secondary = [sourceImages objectAtIndex:1];
     const MPSNNPaddingMethod method = [padding_ paddingMethod];
     check_padding_method(method);
-    // With a stride of 0 the image is read in one place only, and the other gives the size.
+    // With a stride of 0 the image is read at one position only, and the other image determines the size.
     MPSImage *wide = primaryStrideInPixelsX_ ? primary : secondary;
     MPSImage *high = primaryStrideInPixelsY_ ? primary : secondary;
     const NSUInteger stride_x = std::max(primaryStrideInPixelsX_, NSUInteger{1});

@@ -1,4 +1,4 @@
-// Convolution: its descriptor's hidden half.
+// Convolution: the private part of its descriptor.
 #pragma once
 
 #import "mps/kernel.h"
@@ -6,8 +6,8 @@
 
 namespace metal_emulation {
 
-/// All that a convolution computes with. Weights: [group][row][column][input of the group][output of the
-/// group].
+/// The parameters and weights of a convolution. Weights are [group][row][column][input of the group][output
+/// of the group].
 struct ConvolutionPlan {
     NSInteger x0, y0, stride_x, stride_y, dilation_x, dilation_y;
     NSUInteger kernel_width, kernel_height, inputs, outputs, groups;
@@ -27,7 +27,7 @@ struct ConvolutionPlan {
 
 float rounded_to_half(float value);
 
-/// Adds to the sums of all outputs what one source pixel gives by one tap.
+/// Add the contribution of one source pixel through one tap to the sums of all outputs.
 void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSUInteger column, float *sums);
 
 } // namespace metal_emulation
@@ -36,17 +36,17 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
 - (NSData *)batchNormalizationScale;
 - (NSData *)batchNormalizationShift;
 - (BOOL)isDepthwise;
-/// Records what MPS refuses.
+/// Record a violation for parameters that MPS refuses.
 - (BOOL)isValid;
 @end
 
 @interface MPSCNNConvolution (Emulation)
-/// Of the window of result (0, 0), and the distances between windows.
+/// Position of the window of result (0, 0), and the distances between windows.
 - (NSInteger)firstColumn;
 - (NSInteger)firstRow;
 - (BOOL)acceptsSource:(MPSImage *)source;
 - (MPSCNNConvolutionDescriptor *)descriptor;
-/// As which it keeps weights; otherwise they become halves.
+/// True if weights are kept as float32; otherwise they are rounded to halves.
 - (BOOL)holdsFloat32;
 - (std::shared_ptr<metal_emulation::ConvolutionPlan>)plan;
 @end
@@ -55,7 +55,8 @@ void add_tap(const ConvolutionPlan &plan, const float *from, NSUInteger row, NSU
 - (instancetype)initWithConvolution:(MPSCNNConvolution *)convolution
                         sourceImage:(MPSImage *)sourceImage
                    destinationImage:(MPSImage *)destinationImage;
-/// Records what a gradient kernel of these weights and images may not use; takes the state for its batch.
+/// Record a violation if a gradient kernel with these weights and images may not use the state; otherwise
+/// mark it as used by its batch.
 - (BOOL)isTakenBy:(MPSCNNConvolutionDescriptor *)descriptor
          gradient:(MPSImage *)gradient
            source:(MPSImage *)source;

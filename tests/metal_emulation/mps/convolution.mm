@@ -66,7 +66,7 @@ std::size_t bytes_of(MPSDataType type) {
     return type == MPSDataTypeFloat32 ? 4 : type == MPSDataTypeFloat16 ? 2 : 1;
 }
 
-/// UInt8 weights from 0 to 1 become those of their channels' ranges.
+/// Map UInt8 weights from 0..1 to their channels' ranges.
 BOOL stretch(std::vector<float> &weights, const vector_float2 *ranges, std::size_t outputs) {
     const std::size_t size = weights.size() / outputs;
     for (std::size_t i = 0; i < weights.size(); ++i) {
@@ -121,7 +121,7 @@ std::vector<float> floats_of(NSData *data) {
     [super dealloc];
 }
 
-// The data source is asked between load and purge only.
+// The data source may only be called between load and purge.
 - (BOOL)loadWeights {
     if (switches().purge_first) [dataSource_ purge];
     if (![dataSource_ load]) return NO;
@@ -179,7 +179,7 @@ std::vector<float> floats_of(NSData *data) {
     return YES;
 }
 
-// A depthwise convolution is one whose groups have one channel.
+// A depthwise convolution has one channel in each group.
 - (NSUInteger)groupCount {
     return [descriptor_ isDepthwise] ? [descriptor_ inputFeatureChannels] : [descriptor_ groups];
 }
@@ -333,7 +333,7 @@ std::vector<float> floats_of(NSData *data) {
     return [super initWithDevice:device weights:weights];
 }
 
-// The kernel is the whole source; the offset is ignored.
+// The kernel covers the whole source; the offset is ignored.
 - (NSInteger)firstColumn {
     return 0;
 }

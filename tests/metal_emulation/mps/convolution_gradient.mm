@@ -4,7 +4,7 @@
 
 using namespace metal_emulation;
 
-/// Weights as the device holds them: [output][row][column][input of the group]. Commands keep them.
+/// Weights in device memory: [output][row][column][input of the group]. Commands retain them.
 @interface EmulatedWeights : EmulatedObject {
 @public
     std::shared_ptr<std::vector<float>> values_;
@@ -16,7 +16,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// What both gradients are computed with.
+/// The parameters of both gradients.
 struct GradientPlan {
     std::shared_ptr<ConvolutionPlan> forward;
     MPSOffset primary, secondary;
@@ -40,7 +40,8 @@ std::vector<float> in_order_of_outputs(const ConvolutionPlan &plan) {
     return values;
 }
 
-/// The pixel at a position of the gradient spread out with stride - 1 zeros between its pixels, or null.
+/// Return the pixel at a position of the gradient after stride - 1 zeros are inserted between its pixels, or
+/// null for a zero.
 const float *spread_gradient(const ConvolutionPlan &plan, const Pixels &gradient, NSInteger x, NSInteger y) {
     if (x < 0 || y < 0 || x % plan.stride_x != 0 || y % plan.stride_y != 0) return nullptr;
     const auto column = static_cast<NSUInteger>(x / plan.stride_x),
@@ -48,7 +49,7 @@ const float *spread_gradient(const ConvolutionPlan &plan, const Pixels &gradient
     return column < gradient.width && row < gradient.height ? gradient.at(column, row) : nullptr;
 }
 
-/// A correlation of the spread gradient with the weights rotated by 180 degrees.
+/// Correlate the spread gradient with the weights, rotated by 180 degrees.
 void data_gradient(const GradientPlan &plan, const std::vector<float> &weights, const Pixels &gradient,
                    Pixels &result) {
     const ConvolutionPlan &forward = *plan.forward;
@@ -125,7 +126,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
 
 } // namespace
 
-// Weights are loaded as a convolution's.
+// Weights are loaded like those of a convolution.
 @implementation MPSCNNConvolutionGradient
 @synthesize gradientOption = gradientOption_;
 
@@ -289,7 +290,7 @@ void write(const std::vector<double> &sums, id<MTLBuffer> buffer) {
                       sources:sourceImages];
     for (NSUInteger i = 0; i < [sourceGradients count]; ++i) {
         if (wants_data)
-            [self encodeDataOf:[sourceGradients objectAtIndex:i] // lowers its read count
+            [self encodeDataOf:[sourceGradients objectAtIndex:i] // this decrements its read count
                  commandBuffer:commandBuffer
                         result:[destinationGradients objectAtIndex:i]];
         else

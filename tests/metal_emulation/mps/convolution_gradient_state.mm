@@ -24,7 +24,8 @@ bool have_one_shape(MPSCNNConvolutionDescriptor *a, MPSCNNConvolutionDescriptor 
                    destinationImage:(MPSImage *)destinationImage {
     self = [super initWithKernel:convolution sourceImage:sourceImage destinationImage:destinationImage];
     const auto plan = [convolution plan];
-    const auto buffer = [&](NSUInteger floats) { // MPS' own, not one that the program asked the device for
+    const auto buffer = [&](NSUInteger floats) { // this buffer is MPS's own, so it does not count as the
+                                                 // program's
         return [[EmulatedBuffer alloc] initWithDevice:[convolution device]
                                                length:floats * sizeof(float)
                                               options:MTLResourceStorageModeShared];

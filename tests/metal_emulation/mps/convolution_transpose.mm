@@ -6,8 +6,8 @@ using namespace metal_emulation;
 
 namespace {
 
-/// Pixel of the source that lies at a position of the source spread out with stride - 1 zeros between its
-/// pixels, or null.
+/// Return the source pixel at a position of the source after stride - 1 zeros are inserted between its
+/// pixels, or null for a zero.
 const float *spread_pixel(const ConvolutionPlan &plan, const Pixels &source, NSInteger x, NSInteger y) {
     if (x < 0 || y < 0 || x % plan.stride_x != 0 || y % plan.stride_y != 0) return nullptr;
     const auto column = static_cast<NSUInteger>(x / plan.stride_x),
@@ -15,7 +15,7 @@ const float *spread_pixel(const ConvolutionPlan &plan, const Pixels &source, NSI
     return column < source.width && row < source.height ? source.at(column, row) : nullptr;
 }
 
-/// A correlation of stride 1 with the spread source; x0 and y0 are positions there.
+/// Correlate with stride 1 over the spread source; x0 and y0 are positions there.
 void convolve_spread(const ConvolutionPlan &plan, const Pixels &source, Pixels &result) {
     for (NSUInteger y = 0; y < result.height; ++y)
         for (NSUInteger x = 0; x < result.width; ++x) {
@@ -33,7 +33,7 @@ void convolve_spread(const ConvolutionPlan &plan, const Pixels &source, Pixels &
 
 } // namespace
 
-// The weights are those of a convolution, used as they lie.
+// The weights are used like those of a convolution, without rotation.
 @implementation MPSCNNConvolutionTranspose
 @synthesize kernelOffsetX = kernelOffsetX_, kernelOffsetY = kernelOffsetY_;
 

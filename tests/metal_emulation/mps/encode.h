@@ -1,4 +1,4 @@
-// What every kernel does with its images: checks, unpacking, and writing of the result.
+// The common part of all kernels: checks, unpacking of sources, and writing of the result.
 #pragma once
 
 #import "mps/image.h"
@@ -25,24 +25,24 @@ struct Target {
     NSUInteger channels;
 };
 
-/// Computes a result of the clip rectangle's size. Result (0, 0) is the clip rectangle's origin.
+/// Compute a result of the clip rectangle's size. Result (0, 0) is the clip rectangle's origin.
 using Compute = std::function<void(const std::vector<Pixels> &sources, Pixels &result)>;
 
-/// Appends a kernel to a command buffer, once for each image of the clip region; lowers the sources' read
+/// Append a kernel to a command buffer, once for each image of the clip region. Decrements the sources' read
 /// counts.
 void encode(id<MTLCommandBuffer> command_buffer, const std::vector<Source> &sources, const Target &target,
             const Compute &compute);
 
-/// Channels from `first`, no more than `most`; at least one.
+/// Return the number of channels from `first` on, at most `most` and at least one.
 NSUInteger channels_from(MPSImage *image, NSUInteger first, NSUInteger most);
 
-/// Source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) * dilation
-/// + 1.
+/// Return the source index of the window's first tap for result 0, along one axis. `extent` is (taps - 1) *
+/// dilation + 1.
 inline NSInteger window_start(NSInteger offset, NSUInteger extent) {
     return offset - static_cast<NSInteger>(extent >> 1);
 }
 
-/// The index that is read under an edge mode, or -1 for "reads as zero".
+/// Return the index that an edge mode reads, or -1 for zero.
 inline NSInteger edge_index(NSInteger index, NSUInteger size, MPSImageEdgeMode mode) {
     const auto last = static_cast<NSInteger>(size) - 1;
     if (index >= 0 && index <= last) return index;
@@ -50,7 +50,7 @@ inline NSInteger edge_index(NSInteger index, NSUInteger size, MPSImageEdgeMode m
     return index < 0 ? 0 : last;
 }
 
-/// Modes other than zero and clamp are for padding alone.
+/// Return false for edge modes other than zero and clamp, which are for padding kernels only.
 bool accepts_edge_mode(MPSImageEdgeMode mode);
 
 } // namespace metal_emulation

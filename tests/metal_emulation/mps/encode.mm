@@ -40,7 +40,7 @@ bool accepts_target(const Target &target, EmulatedCommandBuffer *command_buffer)
                         target.first_channel + target.channels);
 }
 
-// The part of the clip rectangle that lies in the image. MPSRectNoClip is as large as numbers go.
+// Return the part of the clip rectangle inside the image. MPSRectNoClip has the largest possible extents.
 MTLRegion clipped(MTLRegion clip, MPSImage *image) {
     const auto part = [](NSUInteger &origin, NSUInteger &size, NSUInteger limit) {
         origin = std::min(origin, limit);
@@ -76,7 +76,8 @@ namespace {
 
 void end_process(int number) {
     if (number == SIGABRT) std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);
-    std::signal(number, SIG_DFL); // a sanitizer has a handler of its own, which ends with a status
+    std::signal(number, SIG_DFL); // remove a sanitizer's handler, which would end the process with a status
+                                  // instead of the signal
     std::raise(number);
 }
 

@@ -4,7 +4,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// All images of a batch have one description.
+/// True if all images of a batch have the same description.
 bool is_uniform(MPSImageBatch *batch) {
     MPSImage *first = [batch count] ? [batch objectAtIndex:0] : nil;
     for (MPSImage *image in batch)

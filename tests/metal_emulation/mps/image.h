@@ -1,4 +1,4 @@
-// What the emulated kernels see of images.
+// The emulated kernels' access to images.
 #pragma once
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
@@ -11,14 +11,14 @@
 namespace metal_emulation {
 
 constexpr NSUInteger channels_per_slice = 4;
-/// What MPS may leave in a slice's channels that belong to no feature channel: any finite number.
+/// The value of unused lanes in a slice. MPS may leave any finite number there.
 constexpr float unused_lane = 7.0f;
 
 inline NSUInteger slices_of(NSUInteger channels) {
     return (channels + channels_per_slice - 1) / channels_per_slice;
 }
 
-/// Pixels of one image with all channels of a pixel together, as float.
+/// The pixels of one image as floats, with all channels of a pixel together.
 struct Pixels {
     NSUInteger width = 0;
     NSUInteger height = 0;
@@ -31,11 +31,11 @@ struct Pixels {
     const float *at(NSUInteger x, NSUInteger y) const { return values.data() + (y * width + x) * channels; }
 };
 
-/// Channels `first` ... `first + count - 1` of an image's texture. Unused lanes must be finite.
+/// Read channels `first` ... `first + count - 1` of an image's texture. Unused lanes must be finite.
 Pixels unpack(const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image, NSUInteger first,
               NSUInteger count);
 
-/// Writes pixels at a place, as MPS does: whole slices, with anything in lanes that hold no channel.
+/// Write pixels at a position. Like MPS, it writes whole slices, with arbitrary values in unused lanes.
 void pack(const Pixels &pixels, const msl::TextureView &texture, NSUInteger image_channels, NSUInteger image,
           NSUInteger first, NSUInteger x, NSUInteger y);
 
@@ -43,7 +43,7 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
 
 } // namespace metal_emulation
 
-/// What a kernel without another allocator makes its results with.
+/// The allocator for results of kernels without another allocator.
 @interface EmulatedImageAllocator : NSObject <MPSImageAllocator> {
 @private
     Class imageClass_;
@@ -53,13 +53,13 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
 
 @interface MPSImage (Emulation)
 - (EmulatedTexture *)emulatedTexture;
-/// Called for each use as a source or destination; records what is wrong.
+/// Called for each use as a source or destination; records violations.
 - (BOOL)acceptsUseOn:(EmulatedCommandBuffer *)commandBuffer;
 /// Called after each kernel that reads the image.
 - (void)wasRead;
 @end
 
-/// Between the image and memory of the processor.
+/// Copies between the image and processor memory.
 @interface MPSImage (Transfer)
 - (BOOL)acceptsRegion:(MTLRegion)region
              channels:(MPSImageReadWriteParams)channels
@@ -73,6 +73,6 @@ MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger c
          channels:(MPSImageReadWriteParams)channels
        imageIndex:(NSUInteger)imageIndex
           writing:(BOOL)writing;
-/// Bytes of a row of the whole image.
+/// Return the bytes of a row of the whole image.
 - (NSUInteger)denseRow:(MPSDataLayout)dataLayout;
 @end

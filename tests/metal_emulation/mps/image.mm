@@ -152,7 +152,7 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
            [self numberOfImages];
 }
 
-// Made at the first use.
+// The texture is made at first use.
 - (id<MTLTexture>)texture {
     if (texture_) return texture_;
     MTLTextureDescriptor *descriptor = [[MTLTextureDescriptor alloc] init];
@@ -220,7 +220,7 @@ static MPSImageFeatureChannelFormat channel_format_of(MTLPixelFormat format) {
         !METAL_EXPECT(end % channels_per_slice == 0 || end == [self featureChannels],
                       "writeBytes: of only some channels of a pixel"))
         return;
-    // Only read, for it is the source here.
+    // The bytes are only read, since they are the source here.
     [self transfer:static_cast<unsigned char *>(const_cast<void *>(dataBytes))
            dataLayout:dataLayout
           bytesPerRow:bytesPerRow

@@ -1,4 +1,4 @@
-// Between images and memory of the processor.
+// Copies between images and processor memory.
 #import "mps/image.h"
 
 #import "metal/pixel_format.h"
@@ -10,7 +10,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// Where channels lie in the caller's memory.
+/// The layout of channels in the caller's memory.
 struct HostLayout {
     std::size_t channel;
     std::size_t pixel;
@@ -27,7 +27,7 @@ HostLayout host_layout(MPSDataLayout layout, std::size_t channel_bytes, std::siz
             bytes_per_image ? bytes_per_image : bytes_per_row * size.height * channels};
 }
 
-/// The lane that MPS writes where there is no channel, in the texture's format.
+/// Return the value that MPS writes to unused lanes, in the texture's format.
 std::vector<unsigned char> unused_lane_bytes(const PixelLayout &layout) {
     switch (layout.type) {
     case msl::ChannelType::float16: {
@@ -124,7 +124,7 @@ std::vector<unsigned char> unused_lane_bytes(const PixelLayout &layout) {
         }
 }
 
-// Dense data of a whole image.
+// For dense data of a whole image.
 - (NSUInteger)denseRow:(MPSDataLayout)dataLayout {
     const NSUInteger channels =
         dataLayout == MPSDataLayoutHeightxWidthxFeatureChannels ? [self featureChannels] : 1;

@@ -7,7 +7,7 @@ using namespace metal_emulation;
 namespace metal_emulation {
 
 MTLPixelFormat pixel_format_of(MPSImageFeatureChannelFormat format, NSUInteger channels) {
-    // One, two or four components; three channels take four.
+    // Choose a format with one, two or four components; three channels use four.
     const auto choose = [channels](MTLPixelFormat one, MTLPixelFormat two, MTLPixelFormat four) {
         return channels == 1 ? one : channels == 2 ? two : four;
     };

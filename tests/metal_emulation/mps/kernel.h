@@ -1,19 +1,19 @@
-// What subclasses of the emulated kernels override.
+// The methods that subclasses of the emulated kernels override.
 #pragma once
 
 #import "mps/encode.h"
 
 @interface MPSKernel (Emulation)
-/// Records that an initialiser that Apple marks unavailable was called, and returns nil.
+/// Record the call of an initialiser that Apple marks unavailable, and return nil.
 - (id)refuse:(const char *)selector;
 @end
 
 @interface MPSCNNKernel (Emulation)
-/// The computation with the properties as they are now.
+/// Return the computation with the current properties.
 - (metal_emulation::Compute)computeForSource:(MPSImage *)source;
-/// Feature channels read from an image.
+/// Return the number of feature channels that are read from an image.
 - (NSUInteger)sourceChannelsIn:(MPSImage *)source;
-/// Feature channels of the result.
+/// Return the number of feature channels of the result.
 - (NSUInteger)resultChannelsFor:(MPSImage *)source;
 @end
 
@@ -29,23 +29,24 @@
                    sourceImage:(MPSImage *)sourceImage
               destinationImage:(MPSImage *)destinationImage;
 - (MPSCNNKernel *)kernel;
-/// Records images of other sizes than the forward kernel's.
+/// Record a violation if image sizes differ from the forward kernel's.
 - (BOOL)acceptsGradient:(MPSImage *)gradient source:(MPSImage *)source;
-/// Records what differs from the forward kernel.
+/// Record a violation if properties differ from the forward kernel's.
 - (BOOL)acceptsOffset:(MPSOffset)offset edgeMode:(MPSImageEdgeMode)edgeMode;
 @end
 
 @interface MPSCNNGradientKernel (Emulation)
 /// The class of the forward kernel.
 - (Class)forwardClass;
-/// Records a state of another kernel, or of one with other properties.
+/// Record a violation for a state of another kernel or of a kernel with other properties.
 - (BOOL)acceptsState:(MPSState *)state gradient:(MPSImage *)gradient source:(MPSImage *)source;
-/// One image, whose state was accepted. Reads both images; lowers their read counts.
+/// Encode the gradient of one image, whose state was accepted. Reads both images and decrements their read
+/// counts.
 - (void)encodeGradient:(MPSImage *)gradient
                 source:(MPSImage *)source
                 result:(MPSImage *)result
          commandBuffer:(id<MTLCommandBuffer>)commandBuffer;
-/// Records batches of different lengths, or of images that differ.
+/// Record a violation for batches of different lengths or with different images.
 - (BOOL)acceptsGradients:(MPSImageBatch *)gradients
                  sources:(MPSImageBatch *)sources
                   states:(MPSStateBatch *)states
@@ -54,7 +55,7 @@
 
 namespace metal_emulation {
 
-/// A kernel's window along one axis, as the rules of automatic sizing need it.
+/// A kernel's window along one axis, for the rules of automatic sizing.
 struct WindowAxis {
     NSUInteger kernel;
     NSUInteger stride;
@@ -63,7 +64,7 @@ struct WindowAxis {
     NSUInteger extent() const { return (kernel - 1) * dilation + 1; }
 };
 
-/// Size of the result and the offset that a padding policy asks for.
+/// The result's size and the offset that a padding policy determines.
 struct PlacedAxis {
     NSUInteger size;
     NSInteger offset;
@@ -71,10 +72,10 @@ struct PlacedAxis {
 PlacedAxis place(MPSNNPaddingMethod method, const WindowAxis &window, NSUInteger source_size,
                  bool remainder_before);
 
-/// Records use of alignments whose meaning only a Mac can tell.
+/// Record a violation for alignments whose meaning is only known on a Mac.
 void check_padding_method(MPSNNPaddingMethod method);
 
-/// Remainder bits: whether the odd pixel of padding comes first along x or y.
+/// Remainder bits: true if the odd pixel of padding comes first along x or y.
 bool remainder_left(MPSNNPaddingMethod method);
 bool remainder_top(MPSNNPaddingMethod method);
 

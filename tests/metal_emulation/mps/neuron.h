@@ -1,4 +1,4 @@
-// Activation functions, shared by the neuron kernel and by convolutions.
+// Activation functions, shared by the neuron kernel and convolutions.
 #pragma once
 
 #import "mps/kernel.h"
@@ -8,9 +8,9 @@ namespace metal_emulation {
 struct Neuron {
     MPSCNNNeuronType type = MPSCNNNeuronTypeNone;
     float a = 0, b = 0, c = 0;
-    std::vector<float> per_channel; // of PReLU
+    std::vector<float> per_channel; // for PReLU
 
-    /// A descriptor's parameters, checked for a number of feature channels.
+    /// Return a descriptor's parameters after a check against the number of feature channels.
     static Neuron from(MPSNNNeuronDescriptor *descriptor, NSUInteger channels);
     float operator()(float x, NSUInteger channel) const;
 };

@@ -26,8 +26,8 @@ Neuron Neuron::from(MPSNNNeuronDescriptor *descriptor, NSUInteger channels) {
     return neuron;
 }
 
-// As MPSCNNNeuron.h and MPSCNNNeuronType.h write them, in float, with a GPU's min, max and clamp, which give
-// the number beside a NaN. So large arguments overflow on the way, and NaN and infinities need not pass.
+// The formulas of MPSCNNNeuron.h and MPSCNNNeuronType.h in float. min, max and clamp are a GPU's: of a number
+// and a NaN they return the number. So large arguments overflow, and NaN and infinities may be lost.
 float Neuron::operator()(float x, NSUInteger channel) const {
     const float base = c == -1 ? std::exp(1.0f) : c;
     switch (type) {

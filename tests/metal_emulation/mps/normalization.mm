@@ -14,9 +14,9 @@ struct Power {
     float divide(float x, float mean) const { return x / std::pow(delta + alpha * mean, beta); }
 };
 
-/// The window of the headers' adjoint: it begins floor(size / 2) before its centre.
+/// The window of the headers: it begins floor(size / 2) before its centre.
 struct CentredWindow {
-    NSInteger x0, y0; // of result (0, 0)
+    NSInteger x0, y0; // position of the window of result (0, 0)
     NSInteger width, height;
     MPSOffset centre;
     MPSImageEdgeMode edge;
@@ -28,7 +28,8 @@ struct CentredWindow {
         return source.at(static_cast<NSUInteger>(from_x), static_cast<NSUInteger>(from_y))[c];
     }
 
-    /// The mean of term(value) over the window of result (x, y). What is outside counts.
+    /// Return the mean of term(value) over the window of result (x, y). Positions outside the image count in
+    /// the divisor.
     template <class Term>
     float mean(const Pixels &source, NSUInteger x, NSUInteger y, NSUInteger c, Term term) const {
         float sum = 0;
@@ -50,7 +51,7 @@ template <class Function> void for_each_element(Pixels &result, Function functio
             for (NSUInteger c = 0; c < result.channels; ++c) result.at(x, y)[c] = function(x, y, c);
 }
 
-/// Edges have been measured with odd windows and edge mode Zero only.
+/// Refuse other windows: edges have been measured on a Mac only with odd windows and edge mode Zero.
 bool accepts_window(const char *kernel, NSUInteger width, NSUInteger height, MPSImageEdgeMode edge) {
     return METAL_EXPECT(width == height, "%s: a window of %lu x %lu, which is not square", kernel, width,
                         height) &&

@@ -50,7 +50,7 @@ METAL_EMULATION_COUNT_OBJECTS
     return [[[self alloc] initWithMethod:method] autorelease];
 }
 
-// The headers contradict each other on the remainder; TensorFlow's own rule is bottom right.
+// The headers contradict each other about the remainder; TensorFlow's own rule is bottom right.
 + (instancetype)paddingForTensorflowAveragePooling {
     return [[[self alloc] initWithMethod:MPSNNPaddingMethodCustom | MPSNNPaddingMethodSizeSame |
                                          MPSNNPaddingMethodAddRemainderToBottomRight] autorelease];

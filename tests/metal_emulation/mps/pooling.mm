@@ -7,15 +7,15 @@ using namespace metal_emulation;
 
 namespace {
 
-/// Window of a pooling kernel, without dilation.
+/// The window of a pooling kernel, without dilation.
 struct Window {
-    NSInteger x0, y0; // of result (0, 0)
+    NSInteger x0, y0; // position of the window of result (0, 0)
     NSInteger width, height;
     NSInteger stride_x, stride_y;
     MPSImageEdgeMode edge;
 };
 
-/// Calls reduce(source, left, top) for each result; it gives the value of a channel.
+/// Call reduce(source, left, top) for each result; it returns a function of the channel.
 template <class Reduce>
 void for_each_window(const Window &window, const Pixels &source, Pixels &result, Reduce reduce) {
     for (NSUInteger y = 0; y < result.height; ++y)
@@ -41,7 +41,7 @@ float maximum(const Window &window, const Pixels &source, NSInteger left, NSInte
     return best;
 }
 
-/// Padding that counts in the divisor, with edge mode clamp only.
+/// Padding that counts in the divisor; used with edge mode clamp only.
 struct ZeroPadding {
     NSInteger x, y;
 };
@@ -54,7 +54,7 @@ float mean(const Window &window, ZeroPadding padding, const Pixels &source, NSIn
         for (NSInteger x = std::max<NSInteger>(left, 0); x < std::min(left + window.width, width); ++x)
             sum += source.at(static_cast<NSUInteger>(x), static_cast<NSUInteger>(y))[c];
     if (window.edge == MPSImageEdgeModeZero) return sum / static_cast<float>(window.width * window.height);
-    // The window shrinks to the image and its padding.
+    // The window is cut off at the border of the image and its padding.
     const NSInteger counted_x = std::min(left + window.width, width + padding.x) - std::max(left, -padding.x);
     const NSInteger counted_y = std::min(top + window.height, height + padding.y) - std::max(top, -padding.y);
     return counted_x > 0 && counted_y > 0 ? sum / static_cast<float>(counted_x * counted_y) : 0.0f;

@@ -8,18 +8,18 @@ namespace {
 
 /// One axis of the forward kernel's windows.
 struct Axis {
-    NSInteger first, extent, stride; // of the first window, of each window
+    NSInteger first, extent, stride; // of the first window; of each window; between windows
     NSInteger size, padding;         // of the forward kernel's source
-    bool counts_all;                 // edge mode zero: what lies outside counts
+    bool counts_all;                 // edge mode zero: positions outside count
 
-    /// Positions that an average is divided by.
+    /// Return the number of positions that an average is divided by.
     NSInteger counted(NSInteger window) const {
         const NSInteger begin = first + window * stride, end = begin + extent;
         return counts_all ? extent : std::min(end, size + padding) - std::max(begin, -padding);
     }
 };
 
-/// Each pixel gets its part of the gradients of all windows that hold it.
+/// Each pixel gets its share of the gradients of all windows that include it.
 void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradient, Pixels &result) {
     std::vector<double> sums(result.values.size());
     for (NSUInteger y = 0; y < gradient.height; ++y)
@@ -104,7 +104,7 @@ void average_gradient(const Axis &columns, const Axis &rows, const Pixels &gradi
                         "the emulation has gradients of all of a pooling's result only");
 }
 
-// Of the source image only the size counts.
+// Only the size of the source image is used.
 - (void)encodeGradient:(MPSImage *)gradient
                 source:(MPSImage *)source
                 result:(MPSImage *)result

@@ -7,7 +7,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// Where the source pixel of a result lies; zeros outside.
+/// Return the source pixel of a result, or zeros outside.
 const float *source_pixel(const Pixels &source, MPSOffset offset, NSUInteger x, NSUInteger y) {
     const NSInteger from_x = offset.x + static_cast<NSInteger>(x),
                     from_y = offset.y + static_cast<NSInteger>(y);
@@ -19,14 +19,14 @@ const float *source_pixel(const Pixels &source, MPSOffset offset, NSUInteger x, 
 
 void softmax(const float *from, float *to, NSUInteger channels, bool logarithm) {
     const float highest = *std::max_element(from, from + channels);
-    double exact = 0; // a thousand roundings of a float's sum would be more than the bound of the tests allows
+    double exact = 0; // in float, a thousand roundings would exceed the bound of the tests
     for (NSUInteger c = 0; c < channels; ++c) exact += static_cast<double>(std::exp(from[c] - highest));
     const auto sum = static_cast<float>(exact);
     for (NSUInteger c = 0; c < channels; ++c)
         to[c] = logarithm ? from[c] - highest - std::log(sum) : std::exp(from[c] - highest) / sum;
 }
 
-/// From the forward kernel's result.
+/// Compute the gradient from the forward kernel's result.
 void softmax_gradient(const float *gradient, const float *result, float *to, NSUInteger channels,
                       bool logarithm) {
     double sum = 0;

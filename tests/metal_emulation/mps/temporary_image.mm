@@ -55,7 +55,7 @@ using namespace metal_emulation;
         return;
     readCount_ = readCount;
     if (readCount > 0 || !texture_) return;
-    // Its memory goes to another image from here on.
+    // From here on another image may use its memory.
     auto *texture = static_cast<EmulatedTexture *>(texture_);
     auto *commandBuffer = static_cast<EmulatedCommandBuffer *>(commandBuffer_);
     [commandBuffer returnTemporaryBytes:[self resourceSize]];

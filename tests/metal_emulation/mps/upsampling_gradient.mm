@@ -4,7 +4,7 @@ using namespace metal_emulation;
 
 namespace {
 
-/// Each pixel gets the gradients of all its copies.
+/// Each pixel gets the sum of the gradients of its copies.
 void sum_copies(NSUInteger factor_x, NSUInteger factor_y, const Pixels &gradient, Pixels &result) {
     for (NSUInteger y = 0; y < result.height; ++y)
         for (NSUInteger x = 0; x < result.width; ++x)
@@ -66,7 +66,7 @@ void sum_copies(NSUInteger factor_x, NSUInteger factor_y, const Pixels &gradient
                         "the emulation has gradients of whole enlarged images only");
 }
 
-// Of the source image only the size counts.
+// Only the size of the source image is used.
 - (void)encodeGradient:(MPSImage *)gradient
                 source:(MPSImage *)source
                 result:(MPSImage *)result

@@ -1,7 +1,7 @@
-// The run-time half of blocks, as laid down in clang's "Block Implementation Specification". GNUstep's own
-// _Block_copy does not run C++ copy constructors and Debian's libBlocksRuntime does not retain captured
-// objects; a Mac does both. Everything is hidden: each shared object with blocks links its own copy, and
-// GNUstep keeps what it has.
+// The blocks runtime, as defined in clang's "Block Implementation Specification". It replaces two others that
+// differ from a Mac: GNUstep's _Block_copy does not run C++ copy constructors, and Debian's libBlocksRuntime
+// does not retain captured objects. All symbols are hidden. Each shared object with blocks links its own
+// copy, and GNUstep keeps using its own.
 #import <Foundation/Foundation.h>
 
 #include <cstdlib>
@@ -37,7 +37,7 @@ struct Block {
     Descriptor *descriptor;
 };
 
-// Where a __block variable lives: on the stack at first, on the heap once a block that names it is copied.
+// A __block variable. It is on the stack at first, and moves to the heap when a block that uses it is copied.
 struct ByReference {
     void *isa;
     ByReference *forwarding;
@@ -58,7 +58,8 @@ ByReference *copy_variable(ByReference *source) {
     auto *copy = static_cast<ByReference *>(std::malloc(static_cast<size_t>(variable->size)));
     std::memcpy(copy, variable, static_cast<size_t>(variable->size));
     copy->forwarding = copy;
-    // One reference for the copied block, one for the stack frame, which gives it up when it is left.
+    // One reference is for the copied block. The other is for the stack frame, which releases it when it
+    // ends.
     copy->flags = (variable->flags & ~refcount_mask) | needs_free | 2;
     variable->forwarding = copy;
     if (variable->flags & has_copy_dispose) variable->keep(copy, variable);

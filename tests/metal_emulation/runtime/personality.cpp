@@ -1,7 +1,7 @@
-// Clang gives every Objective-C++ function of the GNU runtime this personality, and libobjc's own cannot
-// handle C++ exceptions: the first one thrown would end the process. C++'s personality serves both languages
-// here, for NSException is thrown as a foreign exception that `catch (...)` and destructors see. Hidden, so
-// that GNUstep keeps its own.
+// Clang gives every Objective-C++ function of the GNU runtime this personality routine. libobjc's own version
+// cannot handle C++ exceptions: the first one would end the process. Here C++'s personality routine serves
+// both languages, because NSException is thrown as a foreign exception, which `catch (...)` and destructors
+// handle. It is hidden, so GNUstep keeps using its own.
 #include <unwind.h>
 
 extern "C" _Unwind_Reason_Code __gxx_personality_v0(int version, _Unwind_Action actions,

@@ -1,4 +1,5 @@
-// Metal's words in C++ for OpenCL, for lint_metal.py. Declarations only: nothing is compiled from this.
+// Metal's vocabulary in C++ for OpenCL, for lint_metal.py. It has declarations only, since nothing is
+// compiled from it.
 #pragma OPENCL EXTENSION cl_khr_fp16 : enable
 
 #define kernel
@@ -60,7 +61,7 @@ template <class V> V tanh(V);
 } // namespace precise
 namespace fast = precise;
 
-// Whether the parts fit is seen when the shader is compiled.
+// The types of the parts are checked when the shader is compiled.
 template <class V, class... Parts> V make(Parts...);
 #define char2(...) make<char2>(__VA_ARGS__)
 #define char3(...) make<char3>(__VA_ARGS__)

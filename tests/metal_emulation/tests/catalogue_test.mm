@@ -1,5 +1,5 @@
-// Normalizations, norms, enlarging and transposed convolutions of the emulation: numbers measured on a Mac,
-// definitions, and the rules that are theirs.
+// The emulation's normalizations, norms, upsampling and transposed convolutions, compared with numbers that
+// were measured on a Mac and with their definitions. Their rules are tested as well.
 #import "convolution_weights.h"
 
 #include "emulation_check.h"
@@ -78,10 +78,10 @@ CLEAN_TEST(upsampling_repeats_pixels) {
 CLEAN_TEST(transposed_convolution_correlates_with_the_spread_source) {
     MPSCNNConvolutionTranspose *kernel = transposed({1, 10, 100}, 3, 2);
     CHECK([kernel isBackwards]);
-    // 5 0 7 under a window whose centre begins at position 0.
+    // The result is 5 0 7 with a window whose centre begins at position 0.
     CHECK(result_of(kernel, image_of(2, 1, 1, {5, 7}), image(4, 1, 1)) ==
           std::vector<float>({50, 705, 70, 7}));
-    // The offsets of PyTorch's transposed convolution, without padding: the kernel, rotated, from its end.
+    // The offsets of PyTorch's transposed convolution without padding. The kernel is rotated.
     [kernel setKernelOffsetX:-1];
     CHECK(result_of(kernel, image_of(2, 1, 1, {5, 7}), image(5, 1, 1)) ==
           std::vector<float>({500, 50, 705, 70, 7}));

@@ -1,11 +1,12 @@
-// Gradients of convolutions: their answers, and every rule of theirs broken once and noticed.
+// Gradients of convolutions: tests of their results, and of every rule, which is broken once and must be
+// noticed.
 #include "emulation_check.h"
 
 #import "convolution_weights.h"
 
 namespace {
 
-/// One row of pixels, a window of two columns, unless told otherwise.
+/// One row of pixels and a window of two columns, unless set otherwise.
 struct Case {
     NSUInteger inputs = 1, outputs = 1, width = 2, stride = 1;
     NSUInteger images = 1;
@@ -36,10 +37,10 @@ template <class Kernel = MPSCNNConvolution> Kernel *convolution(const Case &give
     return owned([[Kernel alloc] initWithDevice:device() weights:weights_of(given)]);
 }
 
-/// With offsets for a forward convolution without padding.
+/// Use the offsets for a forward convolution without padding.
 template <class Kernel = MPSCNNConvolutionGradient> Kernel *gradient_kernel(const Case &given) {
     Kernel *kernel = owned([[Kernel alloc] initWithDevice:device() weights:weights_of(given)]);
-    const auto offset = static_cast<NSInteger>(given.width / 2); // the forward kernel's
+    const auto offset = static_cast<NSInteger>(given.width / 2); // the forward kernel's offset
     [kernel setKernelOffsetX:static_cast<NSInteger>(given.width % 2 == 0) - offset];
     [kernel setGradientOption:given.option];
     return kernel;
@@ -120,7 +121,7 @@ CLEAN_TEST(offsets_are_those_of_the_forward_kernel) {
     const Case given{.gradient = {1, 1, 1}};
     const Encoding encoding(given);
     MPSCNNConvolutionGradient *kernel = gradient_kernel(given);
-    [kernel setKernelOffsetX:1]; // of offset 0: a column of padding at the left
+    [kernel setKernelOffsetX:1]; // for offset 0: a column of padding on the left
     [kernel setSecondaryOffset:MPSOffset{-1, 0, 0}];
     encoding.run(kernel);
     CHECK(pixels_of([encoding.results objectAtIndex:0]) == std::vector<float>({11, 11, 10}));

@@ -1,4 +1,4 @@
-// Every rule of MPS's convolutions and of what they are made from is broken once, and noticed.
+// Breaks every rule of MPS's convolutions, descriptors and data sources once, and checks that it is noticed.
 #include "emulation_check.h"
 
 #import "convolution_weights.h"
@@ -28,7 +28,7 @@ MPSCNNConvolutionDescriptor *convolution_descriptor(NSUInteger inputs, NSUIntege
                                    outputFeatureChannels:outputs];
 }
 
-/// The integers 0 and 255 for two outputs of one input.
+/// Weights 0 and 255 for two outputs and one input.
 TestWeights *byte_weights(std::vector<vector_float2> ranges) {
     TestWeights *source = weights_for(convolution_descriptor(1, 2), 2);
     source->type_ = MPSDataTypeUInt8;

@@ -1,4 +1,4 @@
-// A data source of weights for tests, as an application writes one.
+// A data source of weights for tests, written as in an application.
 #pragma once
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
@@ -16,7 +16,7 @@
     BOOL refuses_;
     MPSDataType type_;
     MPSDataType kernelType_;
-    std::vector<std::uint8_t> integers_; // in place of weights_, if there are any
+    std::vector<std::uint8_t> integers_; // used instead of weights_ if not empty
     std::vector<vector_float2> ranges_;
     MPSCNNWeightsQuantizationType quantization_;
     BOOL hasNoLabel_;

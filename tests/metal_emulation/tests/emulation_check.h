@@ -1,4 +1,4 @@
-// What the emulation's own tests share.
+// Helpers of the emulation's own tests.
 #pragma once
 
 #import <MetalPerformanceShaders/MetalPerformanceShaders.h>
@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-/// An autorelease pool that an exception drains as well.
+/// An autorelease pool that is also drained when an exception is thrown.
 struct Pool {
     NSAutoreleasePool *pool = [[NSAutoreleasePool alloc] init];
     ~Pool() { [pool drain]; }
@@ -28,7 +28,7 @@ inline std::string violations() {
     return all;
 }
 
-/// The action breaks exactly the rule whose text contains `part`.
+/// Check that the action breaks exactly the rule whose text contains `part`.
 template <class Action> void breaks(const char *part, Action action, const char *file, int line) {
     metal_emulation_reset();
     {
@@ -46,7 +46,7 @@ template <class Action> void breaks(const char *part, Action action, const char 
     breaks(                                                                                                  \
         part, [&] { __VA_ARGS__; }, __FILE__, __LINE__)
 
-/// A test that must break no rule and leave no object.
+/// Define a test that must break no rule and leave no object.
 #define CLEAN_TEST(name)                                                                                     \
     static void name##_body();                                                                               \
     TEST(name) {                                                                                             \
@@ -76,7 +76,7 @@ inline std::vector<float> floats_in(id<MTLBuffer> buffer) {
     return {first, first + [buffer length] / sizeof(float)};
 }
 
-/// The library of tests/shaders, built by CMake.
+/// Return the library of tests/shaders, built by CMake.
 inline id<MTLLibrary> test_library() {
     NSError *error = nil;
     id<MTLLibrary> library = owned([device() newLibraryWithFile:[NSString stringWithUTF8String:TEST_METALLIB]
@@ -161,7 +161,7 @@ inline MPSTemporaryImage *temporary(id<MTLCommandBuffer> commands, NSUInteger ch
                                            imageDescriptor:describe(2, 2, channels, MTLStorageModePrivate)];
 }
 
-/// Encodes, runs and reads the result.
+/// Encode and run the kernel, and return the result.
 inline std::vector<float> result_of(MPSCNNKernel *kernel, MPSImage *source, MPSImage *destination) {
     id<MTLCommandBuffer> commands = command_buffer();
     [kernel encodeToCommandBuffer:commands sourceImage:source destinationImage:destination];

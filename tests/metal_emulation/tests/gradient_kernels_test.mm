@@ -1,5 +1,5 @@
-// Gradients of softmax, average poolings and upsampling: their answers, and every rule of theirs broken once
-// and noticed.
+// Gradients of softmax, average poolings and upsampling: tests of their results, and of every rule, which is
+// broken once and must be noticed.
 #include "emulation_check.h"
 
 #include <cmath>
@@ -14,7 +14,7 @@ MPSCNNPoolingAverage *average(NSUInteger width = 2, NSUInteger stride = 1) {
                                               strideInPixelsY:1]);
 }
 
-/// Without padding.
+/// The pooling has no padding.
 MPSCNNPoolingAverage *forward_average(NSUInteger width = 2, NSUInteger stride = 1) {
     MPSCNNPoolingAverage *kernel = average(width, stride);
     [kernel setOffset:MPSOffset{1, 0, 0}];
@@ -77,7 +77,7 @@ CLEAN_TEST(averages_at_the_edge_are_divided_by_what_they_count) {
     const auto run = [](MPSImageEdgeMode mode, NSUInteger padding) {
         MPSCNNPoolingAverage *forward = average(3);
         MPSCNNPoolingAverageGradient *back = average_gradient(3);
-        [back setSecondaryOffset:MPSOffset{0, 0, 0}]; // a column outside at both ends
+        [back setSecondaryOffset:MPSOffset{0, 0, 0}]; // a column outside the image at both ends
         [forward setEdgeMode:mode];
         [back setSecondaryEdgeMode:mode];
         [forward setZeroPadSizeX:padding];

@@ -1,4 +1,5 @@
-// What the emulated MPS kernels answer, against formulas written again here and numbers measured on a Mac.
+// Compares the results of the emulated MPS kernels with formulas that are written again here, and with
+// numbers that were measured on a Mac.
 #import "convolution_weights.h"
 
 #include "emulation_check.h"
@@ -50,8 +51,8 @@ MPSCNNConvolutionDescriptor *describe(const ConvolutionCase &c) {
     return descriptor;
 }
 
-// A correlation with weights in OHWI order; depthwise weights are [channel][row][column], the same for one
-// input.
+// Correlate with weights in OHWI order. Depthwise weights are [channel][row][column], which is the same for
+// one input.
 double expected(const ConvolutionCase &c, const std::vector<float> &x, NSInteger width, NSInteger height,
                 const std::vector<float> &w, const std::vector<float> &bias, MPSOffset offset, NSInteger ox,
                 NSInteger oy, NSUInteger o) {
@@ -252,7 +253,7 @@ CLEAN_TEST(neurons) {
     CHECK(result_of(neuron, image_of(1, 1, 2, {-4, -4}), image(1, 1, 2)) == std::vector<float>({-2, -8}));
 }
 
-// What an engine must not rely on, since the headers' formulas do not give it.
+// Values for which the formulas of Apple's headers fail, so an engine must not rely on them.
 CLEAN_TEST(neurons_of_large_values) {
     const float infinity = HUGE_VALF, nan = std::nanf("");
     struct Case {
@@ -317,7 +318,7 @@ CLEAN_TEST(automatic_sizing_and_temporary_results) {
     MPSImage *source = image_of(4, 4, 1, noise(16));
     MPSImage *between = [pooling encodeToCommandBuffer:commands sourceImage:source];
     CHECK([between width] == 2 && [between height] == 2 && [between isKindOfClass:[MPSTemporaryImage class]]);
-    CHECK([pooling offset].x == 1 && [pooling offset].y == 1); // the first window begins at 0
+    CHECK([pooling offset].x == 1 && [pooling offset].y == 1); // the first window begins at position 0
     MPSCNNSoftMax *softmax = owned([[MPSCNNSoftMax alloc] initWithDevice:device()]);
     MPSImage *result = image(2, 2, 1);
     [softmax encodeToCommandBuffer:commands sourceImage:between destinationImage:result];

@@ -1,5 +1,5 @@
-// What the tests of mpscnn/metal.h share: networks whose numbers are exact in halves and floats, and images
-// of the caller's.
+// Helpers of the tests of mpscnn/metal.h: networks whose numbers are exact in halves and floats, and images
+// of the caller.
 #pragma once
 
 #include "emulation_check.h"
@@ -18,7 +18,7 @@ inline std::size_t elements_of(const Shape &shape) {
     return elements;
 }
 
-/// Quarters from -1 to 1, in no order.
+/// Return quarters from -1 to 1 in a scrambled order.
 inline std::vector<float> quarters(std::size_t count, std::size_t seed) {
     std::vector<float> values(count);
     for (std::size_t i = 0; i < count; ++i)
@@ -48,7 +48,7 @@ inline mpscnn::Value add_convolution(mpscnn::Graph &graph, const char *name, mps
     return value;
 }
 
-/// (n, 4, 5, 3) -> (n, 4, 5, 6): one kernel of MPS.
+/// A network (n, 4, 5, 3) -> (n, 4, 5, 6) with one MPS kernel.
 inline mpscnn::Graph one_convolution() {
     auto graph = mpscnn::Graph::create("one");
     const auto input = graph.add_input("image", Shape{-1, 4, 5, 3});
@@ -56,8 +56,8 @@ inline mpscnn::Graph one_convolution() {
     return graph;
 }
 
-/// An input that two layers read, feature channels that share slices, a value that is an output and is read
-/// on, an input that is an output, and a result of one pixel.
+/// A network with several special ends: an input that two layers read, feature channels that share slices, a
+/// value that is an output and is read by a layer, an input that is an output, and a result of one pixel.
 inline mpscnn::Graph several_ends() {
     auto graph = mpscnn::Graph::create("ends");
     const auto input = graph.add_input("image", Shape{-1, 4, 5, 3});
@@ -71,7 +71,7 @@ inline mpscnn::Graph several_ends() {
     return graph;
 }
 
-/// What the CPU engine answers to one input.
+/// Return the CPU engine's results for one input.
 inline std::vector<std::vector<float>> right_answers(const mpscnn::Graph &graph, const std::string &precision,
                                                      const std::vector<float> &values, const Shape &shape) {
     const auto program = graph.compile({.device = "cpu", .precision = precision});
@@ -107,7 +107,7 @@ inline MPSImage *image_of(const Shape &shape, MPSImageFeatureChannelFormat forma
     return owned([[MPSImage alloc] initWithDevice:on imageDescriptor:descriptor]);
 }
 
-/// Calls copy(values of one image, bytes of it in the image's format, number of the image).
+/// Call copy(values of one image, its bytes in the image's format, number of the image).
 template <class Copy> void for_each_image(MPSImage *image, std::size_t values, Copy copy) {
     const std::size_t images = [image numberOfImages], size = values / images;
     for (std::size_t i = 0; i < images; ++i) copy(i * size, size, static_cast<NSUInteger>(i));
@@ -152,7 +152,7 @@ template <class... Objects> NSArray *list(Objects... objects) {
     return array;
 }
 
-/// The images that the program writes without a copy.
+/// Return images that the program can write without a copy.
 inline NSArray *output_images(const mpscnn::Program &program, NSArray *inputs) {
     NSMutableArray *images = [NSMutableArray array];
     for (int i = 0; i < static_cast<int>(program.outputs().size()); ++i) {
@@ -165,7 +165,7 @@ inline NSArray *output_images(const mpscnn::Program &program, NSArray *inputs) {
 
 inline id<MTLCommandQueue> new_queue(id<MTLDevice> on = device()) { return owned([on newCommandQueue]); }
 
-/// Throws as the exception that it must be, with these words.
+/// Check that the action throws this exception, with these words.
 template <class Exception, class Action>
 void throws(Action action, std::string_view part, const char *file, int line) {
     try {

@@ -1,4 +1,4 @@
-// What the tests of photos in mpscnn/metal.h share.
+// Helpers of the tests of photos in mpscnn/metal.h.
 #pragma once
 
 #include "metal_header_check.h"

@@ -1,4 +1,4 @@
-// mpscnn/metal.h: photos in textures, in command buffers of the caller's.
+// mpscnn/metal.h: photos in textures, in the caller's command buffers.
 #include "metal_header_photo_check.h"
 
 using namespace header_test;
@@ -48,7 +48,7 @@ CLEAN_TEST(frames_of_one_size_share_what_was_computed_for_the_first) {
     id<MTLTexture> frame = texture_of(MTLPixelFormatBGRA8Unorm, 9, 7, bytes);
     const auto made_by = [&](const mpscnn::TextureOptions &options) {
         const long before = metal_emulation_get("buffers_made");
-        id<MTLCommandBuffer> commands = command_buffer(); // each on another queue
+        id<MTLCommandBuffer> commands = command_buffer(); // each one uses another queue
         mpscnn::preprocess(commands, frame, nil, settings, input, options);
         finish(commands);
         return metal_emulation_get("buffers_made") - before;
@@ -61,7 +61,7 @@ CLEAN_TEST(frames_of_one_size_share_what_was_computed_for_the_first) {
     CHECK(made_by({}) == 0);
     for (int orientation = 3; orientation <= 8; ++orientation)
         CHECK(made_by({.orientation = orientation}) == 2);
-    CHECK(made_by({}) == 0); // one of eight, used between
+    CHECK(made_by({}) == 0); // one of eight cached tables that was used in between
     CHECK(made_by({.ignore_alpha = true}) == 0);
     CHECK(alike(values_of(input), on_the_processor(mpscnn::ImageView(bytes.data(), 9, 7, MPSCNN_BGRX8)),
                 1e-4f));
@@ -134,7 +134,7 @@ CLEAN_TEST(each_thing_that_metal_cannot_make_is_an_error_and_leaves_nothing) {
         MPSImage *input = image_of(input_shape, float_format);
         id<MTLCommandBuffer> commands = command_buffer();
         const auto status = mpscnn_metal_preprocess(commands, pixels, nil, nullptr, settings, input, 0);
-        finish(commands); // nothing was encoded, so that it serves on
+        finish(commands); // nothing was encoded, so it can still be used
         return status;
     };
     for (const char *made :
@@ -144,7 +144,7 @@ CLEAN_TEST(each_thing_that_metal_cannot_make_is_an_error_and_leaves_nothing) {
             metal_emulation_set("successes_first", failures);
             metal_emulation_set(made, 1);
             const auto status = run();
-            done = metal_emulation_get(made) != 0; // there was nothing left to fail
+            done = metal_emulation_get(made) != 0; // all allocations have succeeded
             CHECK(done ? status == MPSCNN_OK : refused(status, MPSCNN_ERROR_DEVICE, "Metal"));
             metal_emulation_set(made, 0);
             metal_emulation_set("successes_first", 0);

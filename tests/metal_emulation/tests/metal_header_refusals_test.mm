@@ -1,9 +1,9 @@
-// What mpscnn/metal.h refuses. Nothing has been encoded then: the command buffer serves on.
+// Calls that mpscnn/metal.h refuses. They encode nothing, so the command buffer can still be used.
 #include "metal_header_check.h"
 
 using namespace header_test;
 
-/// A part of another image, as far as it says so itself.
+/// An image that claims to be a part of another one.
 @interface PartOfImage : MPSImage
 @end
 
@@ -25,7 +25,7 @@ id<MTLDevice> second_device() {
     throw std::runtime_error("there is one device only");
 }
 
-/// A program with images that suit it.
+/// A program with suitable images.
 struct Fixture {
     mpscnn::Program program = mpscnn::compile(one_convolution(), device(), nil, {.precision = "float32"});
     mpscnn::Session session{program};

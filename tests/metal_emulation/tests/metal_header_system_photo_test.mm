@@ -8,7 +8,7 @@ namespace {
 
 constexpr int width = 9, height = 7;
 
-/// Owned by the caller; in an IOSurface or not.
+/// Return a buffer that the caller owns, in an IOSurface if `shared`.
 CVPixelBufferRef pixel_buffer(OSType format, bool shared,
                               const std::vector<const std::vector<std::uint8_t> *> &planes) {
     NSDictionary *attributes =
@@ -32,7 +32,7 @@ CVPixelBufferRef pixel_buffer(OSType format, bool shared,
     return buffer;
 }
 
-/// The photo as the network's input; it is released before it is read.
+/// Return the photo as the network's input. The photo is released before the GPU reads it.
 std::vector<float> read(CVPixelBufferRef buffer, const mpscnn::TextureOptions &options) {
     MPSImage *input = image_of(input_shape, float_format);
     id<MTLCommandBuffer> commands = command_buffer();
@@ -42,7 +42,7 @@ std::vector<float> read(CVPixelBufferRef buffer, const mpscnn::TextureOptions &o
     return values_of(input);
 }
 
-/// Owned by the caller.
+/// Return an image that the caller owns.
 CGImageRef image_of_bytes(const std::vector<std::uint8_t> &rgba, CGImageAlphaInfo alpha) {
     CGColorSpaceRef space = CGColorSpaceCreateWithName(kCGColorSpaceSRGB);
     CGDataProviderRef provider = CGDataProviderCreateWithData(nullptr, rgba.data(), rgba.size(), nullptr);
@@ -109,7 +109,7 @@ CLEAN_TEST(a_pixel_buffer_is_read_where_it_lies) {
                         200, width * 4);
         CVPixelBufferUnlockBaseAddress(buffer, 0);
         finish(commands);
-        const auto &seen = shared ? after : before; // a copy is made when it is encoded
+        const auto &seen = shared ? after : before; // without a surface, the copy is made during encoding
         CHECK(alike(values_of(input),
                     on_the_processor(mpscnn::ImageView(seen.data(), width, height, MPSCNN_BGRX8)), 1e-4f));
         CVPixelBufferRelease(buffer);
@@ -121,7 +121,7 @@ CLEAN_TEST(a_pixel_buffer_is_copied_where_the_texture_cache_refuses_it) {
     const auto expected =
         on_the_processor(mpscnn::ImageView::nv12(luma.data(), chroma.data(), width, height, {}));
     const OSType video = kCVPixelFormatType_420YpCbCr8BiPlanarVideoRange;
-    // The cache itself, the texture of luma, that of chroma.
+    // Fail to make the cache itself, the texture of luma, and the texture of chroma.
     for (const long successes : {0, 1, 2}) {
         metal_emulation_set("successes_first", successes);
         metal_emulation_set("fail_texture_caches", 1);
@@ -140,7 +140,7 @@ CLEAN_TEST(one_texture_cache_serves_a_device) {
         metal_emulation_wait_idle();
     }
     CHECK(metal_emulation_get("texture_caches_made") == before + 1);
-    // Textures of frames that are done are given back when the next comes.
+    // Textures of finished frames are released when the next frame comes.
     const std::string alive = metal_emulation_live_object_names();
     CHECK(alive.find("EmulatedMetalTexture 1") != std::string::npos);
 }
@@ -156,7 +156,7 @@ CLEAN_TEST(images_of_core_graphics) {
         finish(commands);
         const auto expected = on_the_processor(
             mpscnn::ImageView(bytes.data(), width, height, opaque ? MPSCNN_RGBX8 : MPSCNN_RGBA8, 0, 8));
-        // Drawing on white rounds to 8 bits: half a step of the largest scale.
+        // Drawing on white rounds to 8 bits: an error of half a step, times the largest scale.
         CHECK(alike(values_of(input), expected, opaque ? 1e-4f : 0.5f * 0.03f + 1e-4f));
     }
 }

@@ -1,4 +1,4 @@
-// mpscnn/metal.h: networks in command buffers of the caller's, on its images.
+// mpscnn/metal.h: networks in the caller's command buffers, on the caller's images.
 #include "metal_header_check.h"
 
 #include "docs_example.h"
@@ -22,7 +22,7 @@ mpscnn::Program compile(const mpscnn::Graph &graph, id<MTLCommandQueue> queue,
     return mpscnn::compile(graph, nil, queue, {.precision = precision});
 }
 
-/// All outputs equal those of the CPU engine; where the caller's image is of halves, rounded.
+/// Check that all outputs equal those of the CPU engine, rounded if the caller's image holds halves.
 void check_answers(NSArray *outputs, const std::vector<std::vector<float>> &right) {
     CHECK([outputs count] == right.size());
     for (NSUInteger i = 0; i < [outputs count]; ++i) {
@@ -32,7 +32,7 @@ void check_answers(NSArray *outputs, const std::vector<std::vector<float>> &righ
     }
 }
 
-/// Bytes of a texture of 8 bits in a component.
+/// Return the bytes of a texture with 8 bits per component.
 std::vector<std::uint8_t> bytes_of(id<MTLTexture> texture) {
     std::vector<std::uint8_t> bytes(4 * [texture width] * [texture height]);
     [texture getBytes:bytes.data()
@@ -59,11 +59,11 @@ id<MTLTexture> byte_texture(MTLPixelFormat format, NSUInteger height, NSUInteger
 
 } // namespace
 
-// The first in this process to use the device, whose answers are checked then.
+// This is the first test in this process that uses the device, so the device is checked during it.
 CLEAN_TEST(runs_go_to_the_callers_queue) {
     id<MTLCommandQueue> queue = new_queue();
     id<MTLCommandBuffer> first = [queue commandBuffer];
-    [first enqueue]; // holds up whatever comes behind it on the queue
+    [first enqueue]; // blocks the command buffers after it on the queue
     const auto program = compile(one_convolution(), queue);
     auto session = program.session();
     const auto right = right_answers(one_convolution(), "float32", image_values, image_shape);
@@ -111,7 +111,7 @@ CLEAN_TEST(images_of_the_networks_format_are_not_copied) {
         CHECK([[outputs objectAtIndex:0] featureChannelFormat] == [fitting featureChannelFormat]);
         [[outputs objectAtIndex:0] texture];
         id<MTLCommandBuffer> commands = command_buffer(), failed = command_buffer();
-        // A copy needs an image of the network's own.
+        // A copy needs an image that the network makes.
         metal_emulation_set("fail_textures", 1000);
         mpscnn::encode(session, commands, list(fitting), outputs);
         THROWS(DeviceError, "cannot allocate an image",
@@ -164,7 +164,7 @@ CLEAN_TEST(read_counts_of_temporary_images_go_down_by_one) {
     const auto more = add(graph, "multiply", "more", {first, sum});
     graph.mark_output(more);
     graph.mark_output(third);
-    for (const char *precision : {"float32", "float16"}) { // read where it lies, and copied
+    for (const char *precision : {"float32", "float16"}) { // read directly, and copied
         const auto program = compile(graph, new_queue(), precision);
         auto session = program.session();
         id<MTLCommandBuffer> commands = command_buffer();
@@ -197,7 +197,7 @@ CLEAN_TEST(textures_are_images) {
     for (std::size_t i = 0; i < pixels.size(); ++i) {
         pixels[i] = static_cast<std::uint8_t>(i * 37);
         inverted[i] =
-            i % 4 == 3 ? 0 : static_cast<std::uint8_t>(255 - pixels[i]); // no feature channel is alpha
+            i % 4 == 3 ? 0 : static_cast<std::uint8_t>(255 - pixels[i]); // alpha is not a feature channel
     }
     for (const auto format : {MTLPixelFormatRGBA8Unorm, MTLPixelFormatBGRA8Unorm}) {
         id<MTLTexture> frame = byte_texture(format, 4, 5, pixels),
@@ -209,7 +209,7 @@ CLEAN_TEST(textures_are_images) {
         finish(commands);
         CHECK(bytes_of(result) == inverted);
         const auto values = values_of(floats);
-        const std::size_t red = format == MTLPixelFormatRGBA8Unorm ? 4 : 6; // of the second pixel
+        const std::size_t red = format == MTLPixelFormatRGBA8Unorm ? 4 : 6; // index of the second pixel's red
         CHECK(std::abs(values[3] - static_cast<float>(inverted[red]) / 255) < 1e-6f);
     }
 }
@@ -232,7 +232,7 @@ CLEAN_TEST(texture_arrays_hold_batches) {
 }
 
 CLEAN_TEST(a_batch_may_take_several_passes) {
-    // 600 images of five slices do not fit into a texture array.
+    // 600 images of five slices do not fit into one texture array.
     auto graph = mpscnn::Graph::create("many");
     const auto input = graph.add_input("image", Shape{-1, 1, 1, 3});
     const auto wide = add_convolution(graph, "wide", input, 3, 20, 1);
@@ -293,7 +293,7 @@ CLEAN_TEST(a_command_buffer_keeps_what_it_needs) {
         NSArray *inputs = list(filled_image(image_shape, float_format, image_values));
         outputs = output_images(program, inputs);
         mpscnn::encode(session, commands, inputs, outputs);
-        mpscnn::encode(session, command_buffer(), inputs, outputs); // which is never committed
+        mpscnn::encode(session, command_buffer(), inputs, outputs); // this one is never committed
     }
     finish(commands);
     check_answers(outputs, right_answers(several_ends(), "float32", image_values, image_shape));
@@ -350,7 +350,7 @@ CLEAN_TEST(encoding_that_fails_half_way_leaves_nothing) {
 }
 
 CLEAN_TEST(queues_of_one_device_serve_one_program) {
-    // Two command buffers at once, on queues whose order Metal does not keep.
+    // Two command buffers in flight, on queues that Metal does not order.
     const auto program = mpscnn::compile(several_ends(), device(), nil, {.precision = "float32"});
     auto session = program.session();
     const auto right = right_answers(several_ends(), "float32", image_values, image_shape);
@@ -415,7 +415,7 @@ CLEAN_TEST(the_example_of_the_documentation_works) {
     std::remove(file);
     auto session = program.session();
     std::vector<std::uint8_t> pixels(4 * 64, 255);
-    for (std::size_t i = 0; i < 32; ++i) pixels[4 * i] = 0; // half of all blues
+    for (std::size_t i = 0; i < 32; ++i) pixels[4 * i] = 0; // half of all blue values
     id<MTLTexture> frame = byte_texture(MTLPixelFormatBGRA8Unorm, 8, 8, pixels);
     id<MTLCommandBuffer> commands = [queue commandBuffer];
     MPSImage *scores = owned(encode_scores(session, program, commands, frame));

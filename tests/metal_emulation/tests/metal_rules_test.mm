@@ -1,10 +1,9 @@
-// Every rule of Metal is broken once, and noticed.
+// Breaks every rule of Metal once, and checks that it is noticed.
 #include "emulation_check.h"
 
 namespace {
 
-/// Encodes with `scale` (buffers 0 and 1, 8 bytes in 2), after what `change` does to a good encoder, and runs
-/// it.
+/// Set up an encoder for `scale` (buffers 0 and 1, 8 bytes in 2), let `change` break it, and run it.
 template <class Change> void scale_after(Change change, NSUInteger threads = 4) {
     id<MTLCommandBuffer> commands = command_buffer();
     id<MTLComputeCommandEncoder> encoder = [commands computeCommandEncoder];
@@ -40,7 +39,7 @@ template <class Action> void blit(Action action) {
     [encoder endEncoding];
 }
 
-/// Half of the small texture, which is as large as the small buffer.
+/// A copy of half of the small texture, which has the size of the small buffer.
 struct Copy {
     NSUInteger row_bytes = 32, slice = 0, level = 0, height = 2;
 };
@@ -65,7 +64,7 @@ void copy(id<MTLBuffer> source, id<MTLBuffer> destination, NSUInteger bytes) {
     });
 }
 
-/// A blit that writes to a buffer.
+/// Append a blit that writes to a buffer.
 void fill(id<MTLCommandBuffer> commands, id<MTLBuffer> buffer) {
     id<MTLBlitCommandEncoder> encoder = [commands blitCommandEncoder];
     [encoder fillBuffer:buffer range:NSMakeRange(0, [buffer length]) value:0];

@@ -1,4 +1,4 @@
-// Every rule of MPS is broken once, and noticed.
+// Breaks every rule of MPS once, and checks that it is noticed.
 #include "emulation_check.h"
 
 namespace {

@@ -1,4 +1,4 @@
-// Photos in textures become a network's input as photos in memory do.
+// Checks that photos in textures give the same input as photos in memory.
 #import "emulation_check.h"
 
 #include "core/half.h"
@@ -20,7 +20,7 @@ std::mt19937 random_numbers(7);
 int between(int low, int high) { return std::uniform_int_distribution(low, high)(random_numbers); }
 bool coin() { return between(0, 1) != 0; }
 
-/// Samples of one plane, in memory and in a texture.
+/// The samples of one plane, in memory and in a texture.
 struct Plane {
     std::vector<std::uint8_t> bytes;
     id<MTLTexture> texture;
@@ -56,7 +56,7 @@ struct Plane {
     }
 };
 
-/// One photo in both places.
+/// The same photo in memory and in textures.
 struct Photo {
     std::vector<Plane> planes;
     vision::ImageView view;
@@ -126,14 +126,14 @@ vision::Preprocess drawn_options() {
     return options;
 }
 
-/// Sums of products of values to 255 in float32, as on the processor, times the largest scale, and YUV's
-/// matrix; then one rounding to half.
+/// Return the allowed error: rounding of sums of products of values up to 255 in float32, as in the CPU
+/// engine, times the largest scale and the YUV matrix. One rounding to half may follow.
 double allowed(float expected, bool half) {
     const double sums = 3 * 255 * 80 * std::numeric_limits<float>::epsilon() / 2 / 32;
     return sums + (half ? std::abs(expected) * std::ldexp(1.0, -11) + std::ldexp(1.0, -25) : 0.0);
 }
 
-/// The photo through both, into one of the images of a destination.
+/// Convert the photo in both ways, into one of the images of a destination, and compare.
 void compare(const Photo &photo, const vision::Preprocess &options, int height, int width, bool half) {
     const int channels = options.channels(), images = between(1, 3), number = between(0, images - 1);
     std::vector<float> expected(static_cast<std::size_t>(height * width * channels));

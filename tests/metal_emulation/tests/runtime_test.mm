@@ -1,4 +1,4 @@
-// The Blocks runtime and exceptions: what GNUstep alone gets wrong.
+// Tests of the blocks runtime and of exceptions, which GNUstep alone gets wrong.
 #include "emulation_check.h"
 
 #include <future>

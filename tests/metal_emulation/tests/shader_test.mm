@@ -1,4 +1,4 @@
-// Shaders, from source and from a built library.
+// Tests of shaders from source and from a built library.
 #include "emulation_check.h"
 
 #include "shaders/basics_params.h"
@@ -173,7 +173,7 @@ std::string refusal(const char *body) {
     return error ? [[error localizedDescription] UTF8String] : "";
 }
 
-// One kernel over one buffer of floats.
+// Run a kernel on one buffer of floats.
 std::vector<float> run_source(const char *body, std::size_t count, std::size_t threads) {
     NSError *error = nil;
     id<MTLLibrary> library = compile(body, &error);

@@ -1,4 +1,4 @@
-// Failures on demand, and the order of command buffers.
+// Tests of failures on demand, and of the order of command buffers.
 #include "emulation_check.h"
 
 #import <CoreVideo/CoreVideo.h>

@@ -1,5 +1,5 @@
-// Decoded images and contexts that draw them. From general knowledge of Apple's public documentation: the
-// facts files describe Metal and MPS only.
+// Decoded images, and contexts that draw them. Written from general knowledge of Apple's public
+// documentation, since the facts files describe Metal and MPS only.
 #pragma once
 
 #import <Foundation/Foundation.h>
@@ -39,7 +39,7 @@ CGDataProviderRef CGDataProviderCreateWithData(void *info, const void *data, siz
                                                void (*releaseData)(void *info, const void *data,
                                                                    size_t size));
 void CGDataProviderRelease(CGDataProviderRef provider);
-/// Here of 8-bit RGBA.
+/// The emulation supports 8-bit RGBA.
 CGImageRef CGImageCreate(size_t width, size_t height, size_t bitsPerComponent, size_t bitsPerPixel,
                          size_t bytesPerRow, CGColorSpaceRef space, CGBitmapInfo bitmapInfo,
                          CGDataProviderRef provider, const CGFloat *decode, bool shouldInterpolate,
@@ -48,7 +48,7 @@ void CGImageRelease(CGImageRef image);
 size_t CGImageGetWidth(CGImageRef image);
 size_t CGImageGetHeight(CGImageRef image);
 
-/// Here of 8-bit RGBX in the caller's memory.
+/// The emulation supports 8-bit RGBX in the caller's memory.
 CGContextRef CGBitmapContextCreate(void *data, size_t width, size_t height, size_t bitsPerComponent,
                                    size_t bytesPerRow, CGColorSpaceRef space, uint32_t bitmapInfo);
 void CGContextRelease(CGContextRef c);

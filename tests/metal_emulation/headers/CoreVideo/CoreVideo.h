@@ -1,5 +1,5 @@
-// Photos and frames of video in memory. From general knowledge of Apple's public documentation: the facts
-// files describe Metal and MPS only.
+// Photos and video frames in memory. Written from general knowledge of Apple's public documentation, since
+// the facts files describe Metal and MPS only.
 #pragma once
 
 #import <Foundation/Foundation.h>
@@ -10,7 +10,7 @@
 extern "C" {
 #endif
 
-// CoreFoundation's, of which GNUstep has none.
+// These are CoreFoundation's types, which GNUstep lacks.
 typedef const void *CFTypeRef;
 typedef const struct __CFString *CFStringRef;
 typedef const struct __CFDictionary *CFDictionaryRef;
@@ -44,7 +44,7 @@ extern const CFStringRef kCVImageBufferYCbCrMatrix_ITU_R_709_2;
 extern const CFStringRef kCVImageBufferYCbCrMatrix_ITU_R_601_4;
 extern const CFStringRef kCVImageBufferYCbCrMatrix_SMPTE_240M_1995;
 
-/// With an IOSurface where the attributes have kCVPixelBufferIOSurfacePropertiesKey.
+/// The buffer uses an IOSurface if the attributes contain kCVPixelBufferIOSurfacePropertiesKey.
 CVReturn CVPixelBufferCreate(CFAllocatorRef allocator, size_t width, size_t height, OSType pixelFormatType,
                              CFDictionaryRef pixelBufferAttributes, CVPixelBufferRef *pixelBufferOut);
 CVPixelBufferRef CVPixelBufferRetain(CVPixelBufferRef texture);
@@ -63,7 +63,7 @@ size_t CVPixelBufferGetHeightOfPlane(CVPixelBufferRef pixelBuffer, size_t planeI
 IOSurfaceRef CVPixelBufferGetIOSurface(CVPixelBufferRef pixelBuffer);
 void CVBufferSetAttachment(CVBufferRef buffer, CFStringRef key, CFTypeRef value,
                            CVAttachmentMode attachmentMode);
-/// +0.
+/// Returns an object that the caller does not own.
 CFTypeRef CVBufferGetAttachment(CVBufferRef buffer, CFStringRef key, CVAttachmentMode *attachmentMode);
 
 // CVMetalTextureCache.h: planes of an IOSurface as textures, without a copy. The buffer and the texture
@@ -79,9 +79,9 @@ CVReturn CVMetalTextureCacheCreateTextureFromImage(CFAllocatorRef allocator,
                                                    CFDictionaryRef textureAttributes,
                                                    MTLPixelFormat pixelFormat, size_t width, size_t height,
                                                    size_t planeIndex, CVMetalTextureRef *textureOut);
-/// +0.
+/// Returns an object that the caller does not own.
 id<MTLTexture> CVMetalTextureGetTexture(CVMetalTextureRef image);
-/// The cache keeps textures that nobody else does until then.
+/// Releases textures that only the cache keeps.
 void CVMetalTextureCacheFlush(CVMetalTextureCacheRef textureCache, CVOptionFlags options);
 
 #ifdef __cplusplus

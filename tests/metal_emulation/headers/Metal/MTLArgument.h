@@ -1,4 +1,4 @@
-// What a function's parameters are.
+// Descriptions of a function's parameters.
 #pragma once
 
 #import <Metal/MTLTexture.h>

@@ -1,4 +1,4 @@
-// A function made ready for a device.
+// A function that is compiled for a device.
 #pragma once
 
 #import <Metal/MTLArgument.h>

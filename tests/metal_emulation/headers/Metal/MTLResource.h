@@ -1,4 +1,4 @@
-// What buffers and textures have in common.
+// The common base of buffers and textures.
 #pragma once
 
 #import <Metal/MTLTypes.h>

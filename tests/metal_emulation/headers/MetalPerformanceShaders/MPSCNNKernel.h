@@ -1,4 +1,4 @@
-// Kernels with one source image, kernels with two, and those that compute gradients.
+// Kernels with one source image, kernels with two, and gradient kernels.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSNeuralNetworkTypes.h>

@@ -1,4 +1,5 @@
-// Images of feature channels: four channels in a pixel, a slice of a texture array per four channels.
+// Images of feature channels. A pixel of a texture holds four channels, and each slice of a texture array
+// holds four more.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSCoreTypes.h>

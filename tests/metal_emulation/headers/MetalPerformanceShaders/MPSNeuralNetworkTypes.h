@@ -1,4 +1,4 @@
-// How a kernel sizes and places its result.
+// The rules by which a kernel sizes and places its result.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSKernel.h>

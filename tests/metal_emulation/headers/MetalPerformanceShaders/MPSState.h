@@ -1,4 +1,4 @@
-// What kernels hand to other kernels beside images.
+// Objects other than images that kernels pass to other kernels.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSImage.h>

@@ -1,4 +1,4 @@
-// The part of MPS that the engine uses, declared as Apple does, for GNUstep on Linux.
+// The part of MPS that the engine uses, with Apple's declarations, for GNUstep on Linux.
 #pragma once
 
 #import <MetalPerformanceShaders/MPSCNNConvolution.h>

@@ -1,4 +1,4 @@
-// GNUstep's headers ask for this one when the compiler knows blocks.
+// GNUstep's headers include this file if the compiler supports blocks.
 #pragma once
 
 #include <Block.h>

@@ -1,4 +1,4 @@
-// What a compiled shader library and the emulation of Metal tell each other. Included by both sides.
+// The interface between compiled shader libraries and the emulation of Metal. Both include it.
 #pragma once
 
 #include <cstddef>
@@ -11,14 +11,14 @@ constexpr int max_buffers = 31;
 constexpr int max_textures = 128;
 constexpr int max_threadgroup_arguments = 31;
 
-/// A misuse that shows only while a kernel runs. Visible, so that it is caught across shared objects.
+/// A violation that only shows while a kernel runs. Its visibility lets other shared objects catch it.
 struct __attribute__((visibility("default"))) Fault : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
 enum class ChannelType { unorm8, unorm16, float16, float32, uint8, uint16, uint32, sint32 };
 
-/// A texture's memory. Pixels lie in rows of `components` channels.
+/// A texture's memory: rows of pixels with `components` channels each.
 struct TextureView {
     unsigned char *pixels;
     bool is_array;
@@ -38,13 +38,14 @@ enum class ArgumentKind { buffer, texture, threadgroup, builtin };
 struct Argument {
     ArgumentKind kind;
     int index;
-    /// Buffers and threadgroup memory: of what the parameter points to. Builtins: of one component.
+    /// Buffers and threadgroup memory: size of the type that the parameter points to. Builtins: size of one
+    /// component.
     std::size_t size;
     std::size_t alignment;
-    /// Buffers: of a type that is not const. Textures: access::write.
+    /// True for buffers of a non-const type and for textures with access::write.
     bool written;
     bool is_array;
-    /// An MTLDataType: of what a buffer's parameter points to, of a texture's channels.
+    /// The MTLDataType of the type that a buffer's parameter points to, or of a texture's channels.
     int data_type;
 };
 
@@ -55,14 +56,14 @@ struct Bindings {
     std::size_t threadgroup_length[max_threadgroup_arguments];
 };
 
-/// A dispatch. With `threads` no multiple of `group_size` the last groups are smaller.
+/// A dispatch. If `threads` is not a multiple of `group_size`, the last groups are smaller.
 struct Grid {
     unsigned threads[3];
     unsigned groups[3];
     unsigned group_size[3];
     unsigned simd_width;
-    /// Last thread and last group first: a kernel that needs an order, or lacks a barrier, then answers
-    /// differently.
+    /// Run the last thread and the last group first. The results of a kernel that depends on the order, or
+    /// lacks a barrier, then change.
     bool reverse;
 };
 
@@ -71,12 +72,12 @@ struct Kernel {
     const Argument *arguments;
     const char *const *argument_names;
     int argument_count;
-    /// It waits at barriers.
+    /// True if it waits at barriers.
     bool cooperative;
     void (*run)(const Bindings &bindings, const Grid &grid);
 };
 
-/// A value given when a function is taken from its library, kept in a global variable of the program.
+/// A value that is set when a function is taken from its library. It is a global variable of the program.
 struct FunctionConstant {
     int index;
     const char *name;

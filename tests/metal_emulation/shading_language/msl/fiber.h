@@ -1,5 +1,5 @@
-// The threads of a threadgroup, as fibers of one thread: at a barrier a fiber waits until all others have
-// come to the same one. That they do is checked, and so is that none has returned meanwhile.
+// The threads of a threadgroup, as fibers in one thread. At a barrier a fiber waits until all others have
+// reached the same one. It is checked that they do, and that none has returned earlier.
 #pragma once
 
 #include "msl/abi.h"
@@ -27,15 +27,15 @@ namespace {
 constexpr std::size_t stack_bytes = 64 * 1024;
 constexpr std::size_t guard_bytes = 4096;
 
-// Stores the registers a function must keep on this stack, leaves the stack pointer in *save, and goes on at
-// `to`.
+// Push the registers that a function must preserve onto this stack, store the stack pointer in *save, and
+// continue at `to`.
 __attribute__((naked, noinline)) void switch_stack([[maybe_unused]] void **save, [[maybe_unused]] void *to) {
     asm("pushq %rbp\n pushq %rbx\n pushq %r12\n pushq %r13\n pushq %r14\n pushq %r15\n"
         "movq %rsp, (%rdi)\n movq %rsi, %rsp\n"
         "popq %r15\n popq %r14\n popq %r13\n popq %r12\n popq %rbx\n popq %rbp\n ret\n");
 }
 
-/// Memory of a fiber's stack above a page that cannot be touched.
+/// The memory of a fiber's stack, with an inaccessible page below it.
 class Stack {
 public:
     Stack() {
@@ -66,7 +66,7 @@ public:
         return group;
     }
 
-    /// Calls body(0) ... body(count - 1), each on a stack of its own.
+    /// Call body(0) ... body(count - 1), each with its own stack.
     void run(unsigned count, bool reverse, const Body &body) {
         body_ = &body;
         failure_ = nullptr;
@@ -107,8 +107,8 @@ private:
     };
 
     void prepare(unsigned i) {
-        // What switch_stack takes off: six registers, then the address to go to; above it a zero keeps the
-        // alignment that a function expects at its entry.
+        // The stack contents that switch_stack pops: six registers and then the address to continue at. The
+        // zero above them gives the alignment that a function expects at its entry.
         auto *top = reinterpret_cast<void **>(stacks_[i].top());
         *--top = nullptr;
         *--top = reinterpret_cast<void *>(&entry);
@@ -168,7 +168,7 @@ private:
         return {};
     }
 
-    // The waiting fibers are resumed with an exception, so that their stacks are unwound.
+    // Resume the waiting fibers with an exception, so that their stacks are unwound.
     void give_up() {
         abandon_ = true;
         const std::exception_ptr failure = failure_;

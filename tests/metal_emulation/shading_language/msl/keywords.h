@@ -1,4 +1,4 @@
-// Words that C++ lacks. Included last: the standard library has names like `thread`.
+// Words that C++ lacks. This file is included last, because the standard library uses names like `thread`.
 #pragma once
 
 #define kernel [[maybe_unused]] static
@@ -6,7 +6,8 @@
 #define thread
 #define threadgroup
 
-// Construction of vectors. These are macros with arguments: `float4 v` and `vec<float, 4>` are left alone.
+// Construction of vectors. These are macros with arguments, so `float4 v` and `vec<float, 4>` are not
+// affected.
 #define char2(...) ::msl::make<::metal::char2>(__VA_ARGS__)
 #define char3(...) ::msl::make<::metal::char3>(__VA_ARGS__)
 #define char4(...) ::msl::make<::metal::char4>(__VA_ARGS__)

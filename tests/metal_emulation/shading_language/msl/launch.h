@@ -1,5 +1,5 @@
-// From a kernel's own parameter types and the attributes the translator found: what each argument must be,
-// how it is handed over, and the loops over a grid.
+// Derives from a kernel's parameter types and the attributes that the translator found: the required
+// arguments, how they are passed, and the loops over a grid.
 #pragma once
 
 #include "msl/abi.h"
@@ -14,12 +14,12 @@
 
 namespace msl {
 
-/// Where one thread stands.
+/// The position of a thread.
 struct Position {
     metal::uint3 in_grid;
     metal::uint3 in_group;
     metal::uint3 group;
-    metal::uint3 group_size; // smaller than asked for at the end of a grid that the groups do not fill
+    metal::uint3 group_size; // smaller than requested at the end of a grid that the groups do not fill
     const Grid *grid;
 };
 
@@ -75,7 +75,8 @@ template <class T> constexpr int scalar_data_type() {
         return data_type_struct;
 }
 
-/// The MTLDataType of a scalar or vector, whose numbers follow each other; everything else is a struct.
+/// Return the MTLDataType of a scalar or vector; numbers of consecutive types are consecutive. All other types
+/// are structs.
 template <class T> constexpr int data_type() {
     if constexpr (is_vector<T>)
         return scalar_data_type<Element<T>>() + Shape<T>::size - 1;
@@ -154,7 +155,7 @@ template <class... Parameters, class... Attributes> struct Signature<void (*)(Pa
     }
 };
 
-/// Calls `visit` for 0 ... count - 1, or the other way round.
+/// Call `visit` for 0 ... count - 1, or in reverse order.
 template <class Visit> void in_order(unsigned count, bool reverse, Visit visit) {
     for (unsigned i = 0; i < count; ++i) visit(reverse ? count - 1 - i : i);
 }
@@ -174,7 +175,7 @@ template <auto function, bool cooperative, class... Attributes> struct Entry {
 
 private:
     static void run_group(const Bindings &bindings, const Grid &grid, metal::uint3 group) {
-        // Threadgroup memory holds nothing in particular at first: NaN shows who relies on it.
+        // Threadgroup memory is undefined at first. It is filled with NaN to reveal kernels that read it.
         for (int i = 0; i < max_threadgroup_arguments; ++i)
             if (bindings.threadgroup[i])
                 std::memset(bindings.threadgroup[i], 0xff, bindings.threadgroup_length[i]);

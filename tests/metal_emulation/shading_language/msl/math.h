@@ -1,6 +1,6 @@
 // The functions of <metal_math>, <metal_common>, <metal_geometric>, <metal_relational> and <metal_integer>
-// that are common in compute kernels. Each demands arguments of one type: Metal refuses a mixture as
-// ambiguous.
+// that are common in compute kernels. All arguments must have the same type, because Metal refuses mixed
+// types as ambiguous.
 #pragma once
 
 #include "msl/vector.h"
@@ -9,7 +9,7 @@
 
 namespace metal {
 
-// In half precision: computed in float and rounded once, which is exact for the basic operations.
+// Half precision: computed in float and rounded once, which is exact for the basic operations.
 #define MSL_UNARY(NAME, EXPRESSION)                                                                          \
     template <class V>                                                                                       \
         requires msl::is_float<V>                                                                            \
@@ -73,8 +73,8 @@ template <class V> V abs(V value) {
     });
 }
 
-// Of a number and a NaN these answer the number, as fmax and fmin do: who wants a NaN to pass must write a
-// comparison.
+// Of a number and a NaN these functions return the number, like fmax and fmin. Code that must keep NaN needs
+// a comparison.
 template <class V> V max(V first, V second) {
     if constexpr (msl::is_float<V>)
         return fmax(first, second);
@@ -116,7 +116,8 @@ template <class T, int N> T dot(vec<T, N> first, vec<T, N> second) {
     return sum;
 }
 
-// Comparisons of vectors give integers, 0 or -1, where Metal gives bool: any, all and select take them.
+// Comparisons of vectors give integers, 0 or -1; in Metal they give bools. any, all and select accept the
+// integers.
 template <class T>
     requires std::is_arithmetic_v<T> || std::is_same_v<T, half>
 bool isnan(T value) {
@@ -157,12 +158,12 @@ V popcount(V value) {
             __builtin_popcount(static_cast<unsigned>(msl::component(value, i))));
     });
 }
-/// The upper half of a product.
+/// Return the upper half of a product.
 inline uint mulhi(uint first, uint second) {
     return static_cast<uint>((static_cast<std::uint64_t>(first) * second) >> 32);
 }
 
-// One precision here: both namespaces of Metal hold the same functions.
+// The emulation has one precision: both namespaces of Metal contain the same functions.
 namespace precise {
 using metal::cos;
 using metal::exp;

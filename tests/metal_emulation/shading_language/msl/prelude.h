@@ -1,4 +1,4 @@
-// All that a translated shader needs, included ahead of it.
+// Everything that a translated shader needs; it is included before the shader.
 #pragma once
 
 #include "msl/fiber.h"

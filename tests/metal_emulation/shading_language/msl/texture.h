@@ -1,4 +1,5 @@
-// Textures. A read or write outside is a fault, never "gives 0": what a GPU does there is not promised.
+// Textures. A read or write outside is a fault and does not return 0, because Metal does not define what a
+// GPU does there.
 #pragma once
 
 #include "msl/abi.h"
@@ -53,7 +54,7 @@ inline void store_channel(unsigned char *pixel, ChannelType type, int channel, f
     }
 }
 
-/// Where a pixel has red, green, blue and alpha.
+/// Return the position of red, green, blue or alpha in a pixel.
 inline int place_of(const TextureView &view, int channel) {
     return view.blue_first && channel < 3 ? 2 - channel : channel;
 }

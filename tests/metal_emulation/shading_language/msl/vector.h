@@ -1,5 +1,5 @@
-// Scalars and vectors. Clang's extended vectors are what Metal's own are made of: the same swizzles, the same
-// operators, the same refusal to convert implicitly. Only construction, `float4(a, b)`, is not C++: see
+// Scalars and vectors. Metal's own vectors are clang's extended vectors as well. So swizzles, operators and
+// the lack of implicit conversions are the same. Only the construction `float4(a, b)` is not C++: see
 // keywords.h.
 #pragma once
 
@@ -64,7 +64,7 @@ template <class V> constexpr Element<V> component(const V &value, int i) {
         return value;
 }
 
-/// The vector of f(component 0), f(component 1), ...
+/// Return the vector of f(component 0), f(component 1), ...
 template <class V, class Function> constexpr V each(Function f) {
     if constexpr (is_vector<V>)
         return [&]<std::size_t... I>(std::index_sequence<I...>) {
@@ -74,7 +74,7 @@ template <class V, class Function> constexpr V each(Function f) {
         return f(0);
 }
 
-/// What `float4(a, b)` means: one scalar fills the vector; one vector is converted; else the components are
+/// Implements `float4(a, b)`: one scalar fills the vector, one vector is converted, and several parts are
 /// joined.
 template <class V, class... Parts> constexpr V make(const Parts &...parts) {
     using T = Element<V>;
@@ -100,7 +100,7 @@ template <class To, class From> To as_type(const From &value) {
     return __builtin_bit_cast(To, value);
 }
 
-// Metal's own suffix of half literals, as in 0.5h.
+// Metal's suffix of half literals, as in 0.5h.
 #pragma clang diagnostic push
 #pragma clang diagnostic ignored "-Wuser-defined-literals"
 constexpr half operator""h(long double value) { return static_cast<half>(value); }
