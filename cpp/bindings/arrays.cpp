@@ -51,13 +51,13 @@ mpscnn_tensor tensor_of(const py::array &array, const ElementType &type, const s
     if (array.ndim() > MPSCNN_MAX_RANK)
         throw ShapeError(what + ": " + std::to_string(array.ndim()) + " axes, at most " +
                          std::to_string(MPSCNN_MAX_RANK) + " are possible");
-    // To the C interface strides that are all zero mean "without gaps".
+    // The C interface takes strides that are all zero as "without gaps".
     const bool one_element = std::all_of(array.strides(), array.strides() + array.ndim(),
                                          [](py::ssize_t stride) { return stride == 0; });
     if (one_element && array.size() > 1)
         throw ParameterError(what + ": all elements of the array are one in memory; pass a copy");
     mpscnn_tensor tensor{};
-    // The C struct serves inputs and outputs; whoever wants to write has checked that the array allows it.
+    // The C struct is for inputs and outputs. Callers that write have checked that the array is writeable.
     tensor.data = const_cast<void *>(array.data());
     tensor.dtype = type.type;
     tensor.rank = static_cast<std::int32_t>(array.ndim());
@@ -96,7 +96,7 @@ std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access) {
 
 void float_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors) {
     for (const py::handle array : arrays) {
-        const std::optional<mpscnn_tensor> plain = plain_tensor(array, access); // quicker
+        const std::optional<mpscnn_tensor> plain = plain_tensor(array, access); // faster
         tensors.push_back(plain ? *plain : float_tensor(array, what, access));
     }
 }
@@ -119,7 +119,8 @@ mpscnn_tensor signal_tensor(const py::array &array, const std::string &what) {
         throw ShapeError(what + ": expected a C-contiguous float32 or float64 array, got " +
                          type_name(dtype));
     mpscnn_tensor tensor = tensor_of(array, *type, what);
-    std::fill_n(tensor.strides, tensor.rank, 0); // numpy leaves those of axes with one element undefined
+    std::fill_n(tensor.strides, tensor.rank, 0); // numpy does not define the stride of an axis with one
+                                                 // element
     return tensor;
 }
 

@@ -19,12 +19,12 @@ namespace py = pybind11;
 
 enum class Access { read, write };
 
-/// The memory of a float32 or float16 numpy array as it lies, without a copy. Throws mpscnn's errors,
-/// beginning with `what`, for anything else.
+/// Return the memory of a float32 or float16 numpy array, without a copy. For anything else throws one of
+/// mpscnn's errors, whose message begins with `what`.
 mpscnn_tensor float_tensor(py::handle array, const std::string &what, Access access);
 
-/// Tensors for a call. The object itself has room for a usual number of tensors, since a run must not
-/// allocate memory.
+/// Tensors for a call. The object has room for the usual number of tensors, since a run must not allocate
+/// memory.
 class Tensors {
 public:
     void push_back(const mpscnn_tensor &tensor) {
@@ -41,38 +41,38 @@ public:
 private:
     static constexpr std::size_t few = 8;
 
-    mpscnn_tensor few_[few]; // filled as needed
+    mpscnn_tensor few_[few]; // not initialised
     std::vector<mpscnn_tensor> many_;
     std::size_t count_ = 0;
 };
 
-/// Appends that of each array.
+/// Append the tensor of each array.
 void float_tensors(const py::list &arrays, const std::string &what, Access access, Tensors &tensors);
 
-/// Likewise for weights, which may be uint8 as well.
+/// The same for weights, which may also be uint8.
 mpscnn_tensor weight_tensor(py::handle array, const std::string &what);
 
-/// The memory of a float32 numpy array that lies aligned, without gaps and, if asked, writable: nothing for
-/// any other object, and no time lost on why.
+/// Return the memory of an aligned float32 numpy array without gaps; it is writeable if `access` requires it.
+/// Return nothing for any other object, without finding out the reason.
 std::optional<mpscnn_tensor> plain_tensor(py::handle object, Access access);
 
-/// The memory of a float32 or float64 array without gaps.
+/// Return the memory of a float32 or float64 array without gaps.
 mpscnn_tensor signal_tensor(const py::array &array, const std::string &what);
 
-/// A new array with a copy of the tensor's elements, which lie without gaps.
+/// Return a new array with a copy of the tensor's elements, which have no gaps.
 py::array copy_of(const mpscnn_tensor &tensor);
 
-/// The memory of a C-contiguous float32 array with `rank` axes.
+/// Return the memory of a C-contiguous float32 array with `rank` axes.
 std::span<float> writable_floats(py::array &array, int rank, const std::string &what);
 
 py::tuple tuple_of(const Shape &shape);
 
 bool is_native(const py::dtype &type);
 
-/// "float32", "byte-swapped uint16"
+/// Return a name like "float32" or "byte-swapped uint16".
 std::string type_name(const py::dtype &type);
 
-/// "(2, 3)"
+/// Return the shape as text: "(2, 3)".
 std::string text_of(const py::array &array);
 
 } // namespace mpscnn::bindings

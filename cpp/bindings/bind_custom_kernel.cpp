@@ -9,7 +9,7 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// Shading language's name of a dtype, numpy's for one that it lacks; empty for structs.
+/// Return the shading language's name of a dtype, or numpy's if the language lacks it; empty for structs.
 std::string element_of(const py::dtype &type) {
     if (type.kind() == 'V') return "";
     struct Entry {
@@ -25,7 +25,7 @@ std::string element_of(const py::dtype &type) {
     return py::str(type);
 }
 
-/// Arrays that a command buffer uses, for a thread without the GIL to let go of.
+/// Arrays that a command buffer uses. A thread without the GIL may release them.
 struct KeptArrays {
     std::vector<py::array> arrays;
 
@@ -45,7 +45,7 @@ CustomKernel::Argument argument_of(const std::string &name, py::array &array) {
     return {std::span(static_cast<const std::byte *>(array.data()), bytes), name, element};
 }
 
-/// Images and arrays are (name, object); an empty name is the next parameter of its kind.
+/// Images and arrays are (name, object). An empty name stands for the next parameter of its kind.
 void encode(const CustomKernel &kernel, CommandBuffer &commands,
             const std::vector<std::pair<std::string, Image *>> &images,
             std::vector<std::pair<std::string, py::array>> arrays,
@@ -68,7 +68,7 @@ void bind_custom_kernel(py::module_ &module) {
     py::class_<CustomKernel>(module, "CustomKernel", "A kernel of the user's for Metal.")
         .def(py::init<const std::string &, const std::string &, const std::string &, const std::string &>(),
              py::arg("source"), py::arg("function"), py::arg("constants"), py::arg("device"),
-             py::call_guard<GilReleased>()) // it compiles, for as long as Metal likes
+             py::call_guard<GilReleased>()) // it compiles, which may take long
         .def("description", &CustomKernel::description, py::call_guard<Exclusive>())
         .def("encode", &encode, py::arg("commands"), py::arg("images"), py::arg("arrays"), py::arg("grid"),
              py::arg("threadgroup"), py::call_guard<Exclusive>());

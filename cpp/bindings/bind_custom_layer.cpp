@@ -30,7 +30,7 @@ public:
         try {
             call(inputs, output);
         } catch (py::error_already_set &error) {
-            // Python's objects go while the GIL is held.
+            // Python objects must be released while the GIL is held.
             const std::string message = py::str(error.type().attr("__name__")).cast<std::string>() + ": " +
                                         py::str(error.value()).cast<std::string>();
             throw ParameterError(message);
@@ -38,14 +38,14 @@ public:
     }
 
 private:
-    /// An array of the memory, which is the layer's only as long as the function runs.
+    /// Return an array that uses the memory, which is valid only while the function runs.
     static py::array_t<float> array_of(const mpscnn_tensor &tensor, const py::object &owner) {
         const std::vector<py::ssize_t> shape(tensor.shape, tensor.shape + tensor.rank);
         return py::array_t<float>(shape, static_cast<float *>(tensor.data), owner);
     }
 
     void call(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &output) const {
-        // Whoever keeps an array, or a part of one, keeps this.
+        // An array, or a view of it, that outlives the call keeps a reference to this capsule.
         const py::capsule owner(this, [](void *) {});
         const Py_ssize_t references = Py_REFCNT(owner.ptr());
         {
@@ -70,7 +70,8 @@ private:
     py::function function_;
 };
 
-/// `shape`: extents of the result after the batch, -1: that of the first input; empty: as the first input.
+/// `shape` has the result's extents after the batch; -1 means that of the first input. Empty: the first
+/// input's shape.
 Value add_custom(Graph &graph, const std::string &name, const std::vector<Value> &inputs,
                  py::function function, const std::vector<std::int64_t> &shape) {
     const auto owned = std::make_shared<LayerFunction>(std::move(function));

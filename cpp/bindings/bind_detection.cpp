@@ -10,7 +10,7 @@ namespace {
 
 using Floats = py::array_t<float, py::array::c_style>;
 
-/// The memory of a C-contiguous float32 array (rows, columns), 0 columns: any.
+/// Return the memory of a C-contiguous float32 array (rows, columns); 0 columns means any number.
 std::span<const float> rows(const Floats &array, py::ssize_t columns, const std::string &what) {
     if (array.ndim() != 2 || (columns != 0 && array.shape(1) != columns))
         throw ShapeError(what + ": expected the shape (boxes, " +

@@ -11,7 +11,7 @@ namespace py = pybind11;
 
 namespace {
 
-/// Names in mpscnn.errors.
+/// Return the name of a class in mpscnn.errors.
 const char *class_name(mpscnn_status status) {
     switch (status) {
     case MPSCNN_ERROR_SHAPE:
@@ -32,11 +32,12 @@ const char *class_name(mpscnn_status status) {
 }
 
 py::object class_of(const Error &error) {
-    // Imported here and not with this module: mpscnn.errors belongs to the package that imports us.
+    // Imported here and not with this module, because mpscnn.errors is part of the package that imports this
+    // module.
     return py::module_::import("mpscnn.errors").attr(class_name(error.status()));
 }
 
-/// The message. It may hold the name of a file, which need not be Unicode.
+/// Return the message. It may contain a file name that is not Unicode.
 py::str message_of(const std::exception &error) {
     const std::string_view text = error.what();
     const auto size = static_cast<Py_ssize_t>(text.size());

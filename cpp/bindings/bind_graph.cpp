@@ -13,7 +13,7 @@ void set_weight(Graph &graph, const std::string &layer, const std::string &role,
     graph.set_weight(layer, role, weight_tensor(array, layer + "." + role), {scales, zero_points});
 }
 
-/// A copy: the graph's memory may go when the weight is set again.
+/// Return a copy: the graph's memory may be freed when the weight is set again.
 py::tuple get_weight(const Graph &graph, const std::string &layer, const std::string &role) {
     const Weight weight = graph.weight(layer, role);
     return py::make_tuple(copy_of(weight.tensor), weight.quantization.scales,

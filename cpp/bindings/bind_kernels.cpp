@@ -51,7 +51,7 @@ py::tuple fields_of(const ImageDescriptor &descriptor) {
                           descriptor.number_of_images, name);
 }
 
-/// The image's memory as an array that keeps the image alive.
+/// Return the image's memory as an array, which keeps the image alive.
 py::array memory_array(const py::object &object, bool slices) {
     const auto &image = object.cast<const Image &>();
     const ImageDescriptor size = image.descriptor();
@@ -151,7 +151,7 @@ void bind_images(py::module_ &module) {
 }
 
 void bind_queues(py::module_ &module) {
-    // Destructors wait for work whose handlers may want the GIL.
+    // Destructors wait for work whose handlers may need the GIL, so they run without it.
     py::class_<CommandBuffer, std::unique_ptr<CommandBuffer, DeleteUnlocked>>(module, "CommandBuffer",
                                                                               "Work for a queue.")
         .def(

@@ -30,7 +30,7 @@ py::array floats(const py::array &halves) {
     return result;
 }
 
-/// The array keeps its pages; so does a device that works on them.
+/// The array keeps its pages alive, and so does a device that uses them.
 py::array pages(const std::vector<py::ssize_t> &shape, const py::dtype &type) {
     std::size_t bytes = static_cast<std::size_t>(type.itemsize());
     for (py::ssize_t extent : shape) bytes *= static_cast<std::size_t>(extent);

@@ -44,7 +44,7 @@ py::list detect(const ModelFile &model, Session &session, const Pixels &image, f
     return detection_list(found);
 }
 
-/// (n, 4), or None where the file stores none.
+/// Return the anchors (n, 4), or None if the file has none.
 py::object anchors(const ModelFile &model) {
     const std::span<const float> numbers = model.anchors();
     if (numbers.empty()) return py::none();

@@ -15,12 +15,12 @@ void run(Session &session, const py::list &inputs, const py::list &outputs) {
     Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
-    // The caller's lists keep the arrays alive meanwhile.
+    // The caller's lists keep the arrays alive during this time.
     const GilReleased unlocked;
     session.run(sources, destinations);
 }
 
-/// (profile, trace), both JSON.
+/// Return (profile, trace), both as JSON.
 py::tuple profile(Session &session, const py::list &inputs, const py::list &outputs, int runs) {
     Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);
@@ -32,17 +32,17 @@ py::tuple profile(Session &session, const py::list &inputs, const py::list &outp
     return py::make_tuple(profile.json, profile.trace);
 }
 
-/// The caller keeps the arrays until the request is done.
+/// The caller must keep the arrays until the request is done.
 Request submit(Session &session, const py::list &inputs, const py::list &outputs) {
     Tensors sources, destinations;
     float_tensors(inputs, "input", Access::read, sources);
     float_tensors(outputs, "output", Access::write, destinations);
-    const GilReleased unlocked; // it may have to wait for an earlier request
+    const GilReleased unlocked; // it may wait for an earlier request
     return session.submit(sources, destinations);
 }
 
-/// `objects`, which are `count` plain arrays in a list or tuple, or the one: whoever holds the result keeps
-/// them alive. Nothing if they are anything else.
+/// Read `objects`: `count` plain arrays in a list or tuple, or a single plain array. The returned object
+/// keeps them alive. Return null if they are anything else.
 py::object read_plain(py::handle objects, std::size_t count, Access access, Tensors &tensors) {
     const auto add = [&](py::handle object) {
         const std::optional<mpscnn_tensor> tensor = plain_tensor(object, access);
@@ -58,8 +58,7 @@ py::object read_plain(py::handle objects, std::size_t count, Access access, Tens
     return {};
 }
 
-/// The usual case, in which Python need not look at anything: runs if all inputs and outputs are plain arrays
-/// and returns whether it did.
+/// The usual case, without work in Python: if all inputs and outputs are plain arrays, run and return true.
 bool run_plain(Session &session, py::handle inputs, std::size_t input_count, py::handle outputs,
                std::size_t output_count) {
     Tensors sources, destinations;
@@ -72,7 +71,7 @@ bool run_plain(Session &session, py::handle inputs, std::size_t input_count, py:
     return true;
 }
 
-/// By name; None for what is free.
+/// Return shapes by name; None stands for a free extent.
 py::dict dict_of(const std::vector<Port> &ports) {
     py::dict result;
     for (const auto &[name, shape] : ports) {
@@ -98,7 +97,8 @@ py::tuple output_shapes(const Program &program, const std::vector<Shape> &inputs
 
 void bind_program(py::module_ &module) {
     py::class_<Program>(module, "Program", "A graph compiled for a device; may be used from several threads.")
-        // The GIL is kept, or what does its work: another thread must not change the graph meanwhile.
+        // The GIL, or Exclusive without a GIL, stays locked: another thread must not change the graph during
+        // the call.
         .def_static(
             "compile",
             [](const Graph &graph, const std::string &device, const std::string &precision,

@@ -26,16 +26,16 @@ int permits_of(const Runner &runner) {
     return py::module_::import("json").attr("loads")(runner.describe())["permits"].cast<int>();
 }
 
-/// A runner whose frames are Python's.
+/// A runner whose frames are Python objects.
 struct FrameRunner {
     FrameRunner(const Program &program, const RunnerOptions &options)
         : runner(program, options), permits(std::make_shared<Permits>(permits_of(runner))) {}
 
-    Runner runner; ///< waits, without the GIL, until every frame has been handed out
+    Runner runner; ///< its destructor waits, without the GIL, until every frame has been delivered
     std::shared_ptr<Permits> permits;
 
-    /// `submit` takes a handler, without the GIL. In one step: a signal's exception, or a refusal, leaves the
-    /// frame as it was.
+    /// Submit a frame. `submit` gets a handler and runs without the GIL. This is one step: if a signal
+    /// handler raises, or the runner refuses the frame, the frame is unchanged.
     template <class Submit> void take(const std::shared_ptr<Frame> &frame, Frame::Use use, Submit submit) {
         frame->begin(permits, std::move(use));
         std::optional<Runner::FrameNumber> number;
@@ -49,8 +49,7 @@ struct FrameRunner {
         frame->be_taken(number);
     }
 
-    /// The same with a handler that is given what was found, which `convert` makes Python's where it is
-    /// wanted.
+    /// The same for handlers with a result. `convert` turns it into a Python object when one is needed.
     template <class Result, class Convert, class Submit>
     void take(const std::shared_ptr<Frame> &frame, Frame::Use use, Convert convert, Submit submit) {
         take(frame, std::move(use), [&](const Runner::Handler &) {
@@ -79,7 +78,7 @@ void submit_arrays(FrameRunner &self, const std::shared_ptr<Frame> &frame, const
                    const py::list &outputs, py::object result, Told told) {
     const auto sources = tensors_of(inputs, "input", Access::read);
     const auto destinations = tensors_of(outputs, "output", Access::write);
-    const bool brief = !told; // then its end takes no GIL
+    const bool brief = !told; // without a callback the end of the frame needs no GIL
     self.take(
         frame,
         {.needed = py::make_tuple(inputs, outputs), .result = std::move(result), .told = std::move(told)},
@@ -140,7 +139,7 @@ void segment_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const
                             });
 }
 
-/// A frame that is not run, since something is wrong with it.
+/// Submit a frame that is not run because it is invalid.
 void submit_failure(FrameRunner &self, const std::shared_ptr<Frame> &frame, py::object failure, Told told) {
     self.take(frame, {.failure = std::move(failure), .told = std::move(told)}, [&](Runner::Handler handler) {
         self.runner.mark(std::move(handler));
@@ -161,23 +160,23 @@ void close_runner(FrameRunner &self, bool cancel_waiting) {
 }
 
 void wait_until_closed(FrameRunner &self) {
-    self.permits->wait_until_idle(); // which a signal interrupts
+    self.permits->wait_until_idle(); // a signal interrupts this
     const GilReleased unlocked;
     self.runner.wait();
 }
 
 py::object or_none(const py::object &object) { return object ? object : py::none(); }
 
-/// Whether there is something in an object. Its memory is the collector's to see before it has a layout,
-/// which the first object of a class allocates memory for.
+/// True if the object has been constructed. The garbage collector may see its memory before that, because
+/// pybind11 allocates memory during the construction of a class's first object.
 bool is_made(PyObject *self) {
     const auto *instance = reinterpret_cast<const py::detail::instance *>(self);
     const bool has_layout = instance->simple_layout || instance->nonsimple.values_and_holders != nullptr;
     return has_layout && py::detail::is_holder_constructed(self);
 }
 
-/// Has Python's garbage collector look into objects of a class: an exception's traceback may lead back to
-/// them.
+/// Let Python's garbage collector traverse objects of a class, because an exception's traceback may refer
+/// back to them.
 template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
     return py::custom_type_setup([](PyHeapTypeObject *heap_type) {
         PyTypeObject &type = heap_type->ht_type;
@@ -196,7 +195,7 @@ template <class Holder> py::custom_type_setup seen_by_garbage_collector() {
 struct FrameObject {
     static int traverse(PyObject *self, visitproc visit, void *arg) {
         const auto frame = py::cast<std::shared_ptr<Frame>>(py::handle(self));
-        constexpr long own = 2; // the object's and this one; a third would be the core's
+        constexpr long own = 2; // the object's reference and this one; a third would be the core's
         return frame.use_count() == own ? frame->traverse(visit, arg) : 0;
     }
     static void clear(PyObject *self) { py::cast<Frame &>(py::handle(self)).clear(); }

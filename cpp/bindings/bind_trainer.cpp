@@ -10,7 +10,8 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// Writes the loss when the step is made: what a signal's handler raises then does not hide that it was.
+/// Write the loss after the step. If a signal handler then raises, the loss still shows that the step was
+/// made.
 void step(Trainer &trainer, const py::list &inputs, const py::array &labels, float learning_rate,
           const py::object &prediction, py::array_t<double> loss) {
     Tensors sources;
@@ -23,7 +24,7 @@ void step(Trainer &trainer, const py::list &inputs, const py::array &labels, flo
     found = trainer.step(sources, wanted, learning_rate, prediction.is_none() ? nullptr : &made);
 }
 
-/// (profile, trace), both JSON.
+/// Return (profile, trace), both as JSON.
 py::tuple profile_steps(Trainer &trainer, const py::list &inputs, const py::array &labels, int runs) {
     Tensors sources;
     float_tensors(inputs, "input", Access::read, sources);

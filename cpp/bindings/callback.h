@@ -11,11 +11,11 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-/// Owns a Python callable, to be called at most once, for threads of the library's. Once the interpreter ends
-/// it is not called any more.
+/// Owns a Python callable that one of the library's threads calls at most once. It is not called once the
+/// interpreter shuts down.
 class Callback {
 public:
-    /// An exception of the callable goes to sys.unraisablehook, with `place` as its origin.
+    /// If the callable raises, the exception goes to sys.unraisablehook, with `place` as its origin.
     Callback(py::function function, const char *place) : function_(std::move(function)), place_(place) {}
     Callback(const Callback &) = delete;
     Callback &operator=(const Callback &) = delete;
@@ -27,11 +27,12 @@ public:
             function_.release();
     }
 
-    /// `make_arguments`, which gives a tuple, is called with the GIL held.
+    /// `make_arguments` returns a tuple. It is called with the GIL held.
     template <class MakeArguments> void operator()(MakeArguments make_arguments) {
         const ForeignGil locked;
         if (!locked) return;
-        // It goes while the GIL is held: to get it once more may take as long as Python's switch interval.
+        // Release it while the GIL is held, since acquiring the GIL again may take as long as Python's switch
+        // interval.
         const py::function function = std::exchange(function_, py::function());
         try {
             call_python(function, make_arguments());

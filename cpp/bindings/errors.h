@@ -8,8 +8,8 @@
 
 namespace mpscnn::bindings {
 
-/// The Python exception for what the library, or Python, threw; concurrent.futures.CancelledError for a frame
-/// that was cancelled. With the GIL held.
+/// Return the Python exception for an exception of the library or of Python. It is
+/// concurrent.futures.CancelledError for a cancelled frame. Needs the GIL.
 pybind11::object exception_object(const std::exception_ptr &failure);
 
 } // namespace mpscnn::bindings

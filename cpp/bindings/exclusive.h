@@ -15,17 +15,17 @@ class Exclusive {
 public:
     Exclusive() : section_(shared()) {}
 
-    /// Once, when the module is imported.
+    /// Called once, when the module is imported.
     static void share(const py::module_ &module);
 
 private:
-    /// All objects have one, since they hold each other.
+    /// All objects share one lock, because they refer to each other.
     static py::handle shared();
 
     py::scoped_critical_section section_;
 };
 
-/// For properties, whose call guards pybind11 does not heed.
+/// For properties, whose call guards pybind11 ignores.
 template <class Function> py::cpp_function exclusively(Function function) {
     return py::cpp_function(function, py::call_guard<Exclusive>());
 }

@@ -17,7 +17,7 @@ Frame::~Frame() {
     bool holds_any = static_cast<bool>(convert_);
     for (const py::object *object : objects) holds_any = holds_any || *object;
     if (!holds_any) return;
-    const ForeignGil locked; // the runner's thread was the last: nobody wants the result
+    const ForeignGil locked; // the runner's thread held the last reference, so the result is not needed
     for (py::object *object : objects) {
         if (!locked) object->release();
         *object = py::object();
@@ -80,14 +80,15 @@ void Frame::end(const std::exception_ptr &failure, std::function<py::object()> c
     ended_at_ = std::chrono::steady_clock::now();
     std::optional<Permit> permit = std::move(permit_);
     permit->give_back();
-    // Whoever waits may let go of the frame, and of this, once it is done.
+    // A waiting thread may release the frame, and so destroy this object, once it is done.
     const std::unique_ptr<Callback> told = std::move(told_);
     if (told) permit->permits().note_delivery();
     done_ = true;
     PyThread_release_lock(open_);
     if (!told) return;
     (*told)([this] {
-        ForeignGil::keep_thread_state(); // a runner has one thread for this, which ends without the GIL
+        ForeignGil::keep_thread_state(); // this is the runner's only thread that needs a thread state, and it
+                                         // ends without the GIL
         const Exclusive exclusive;
         needed_ = py::object();
         return py::tuple();
@@ -98,7 +99,7 @@ void Frame::wait() {
     if (!done()) {
         if (open_ == nullptr) throw StateError("the frame was not submitted");
         acquire_interruptibly(open_);
-        PyThread_release_lock(open_); // for others that wait
+        PyThread_release_lock(open_); // for other waiting threads
     }
     needed_ = py::object();
 }
@@ -116,8 +117,8 @@ py::object Frame::found() {
 Frame::Outcome Frame::give_away() {
     Outcome outcome{exception(), py::none()};
     if (outcome.failure.is_none()) outcome.found = found();
-    // Who lets go of the frame last needs no GIL then; and an exception, whose traceback may lead back here,
-    // is not a cycle that Python cannot see.
+    // Clear now, so that releasing the last reference needs no GIL. Also an exception's traceback may refer
+    // back to this frame, and Python could not see that cycle.
     clear();
     return outcome;
 }

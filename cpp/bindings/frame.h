@@ -18,9 +18,9 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-/// One frame of a runner's, from before it is taken until its result has been given away: who holds it knows
-/// how far it is, whatever interrupts him. With the GIL held, or what stands for it (exclusive.h), but for
-/// `end`.
+/// One frame of a runner, from before it is submitted until its result is delivered. Its state is always
+/// consistent, even after a signal handler has raised. All functions except `end` need the GIL, or the lock
+/// of exclusive.h.
 class Frame {
 public:
     Frame() = default;
@@ -28,54 +28,54 @@ public:
     Frame &operator=(const Frame &) = delete;
     ~Frame();
 
-    /// Python objects that belong to the frame, or null. `given` is the stream's frame until it is submitted.
-    /// `finish` makes the result from the core's output. `ended` is the future of a caller that waits in an
-    /// event loop.
+    /// Python objects of the frame, or null. `given` is the stream's item until it is submitted. `finish`
+    /// makes the result from the core's output. `ended` is the future of a caller that waits in an event
+    /// loop.
     py::object given, finish, ended;
 
-    /// Asks for a permit; returns whether it has one. If not, `told` is called when it has one, or never
-    /// will.
+    /// Request a permit; return true if there is one. Otherwise `told` is called when there is one, or when
+    /// there never will be.
     bool reserve(const std::shared_ptr<Permits> &permits, py::function told);
-    /// Gives up what `reserve` did.
+    /// Withdraw the request of `reserve`.
     void give_up();
 
     struct Use {
         py::object needed{};                ///< kept until the frame is done
-        py::object result{};                ///< null where the core finds it
-        py::object failure{};               ///< null, or what is wrong with a frame that is not run
-        std::optional<py::function> told{}; ///< called when it is handed out
+        py::object result{};                ///< null if the core supplies it
+        py::object failure{};               ///< null, or the error of a frame that is not run
+        std::optional<py::function> told{}; ///< called when the frame is delivered
     };
-    /// The first half of its being taken: waits for a permit. A signal's exception leaves the frame as it
-    /// was.
+    /// First half of the submission: wait for a permit. If a signal handler raises, the frame is unchanged.
     void begin(const std::shared_ptr<Permits> &permits, Use use);
-    /// The other half: the core has taken it, with a number unless it is not run; or has refused it.
+    /// Second half: record that the core has accepted the frame, with a number unless it is not run; or that
+    /// the core has refused it.
     void be_taken(std::optional<std::uint64_t> number);
     void be_refused();
     bool taken() const { return taken_; }
     std::optional<std::uint64_t> number() const { return number_; }
 
-    /// By the core, once, in a frame's turn; `convert` is called later, if at all, and makes what the core
-    /// found.
+    /// Called once by the core, in the frame's turn. `convert` makes a Python object of the core's result; it
+    /// is called later, or never.
     void end(const std::exception_ptr &failure, std::function<py::object()> convert);
-    /// Whether it has been handed out, or has failed before it was taken.
+    /// True if the frame has been delivered, or has failed before it was submitted.
     bool done() const { return done_.load(); }
-    /// A signal's exception interrupts it.
+    /// Wait until the frame is done. A signal handler's exception interrupts this.
     void wait();
 
-    /// The exception, or None, and what was found, or None.
+    /// The exception or None, and the core's result or None.
     struct Outcome {
         py::object failure, found;
     };
 
-    // Only for a frame that is done.
+    // For frames that are done only. Returns None without an exception.
     py::object exception();        ///< or None
-    py::object found();            ///< what the core found, or the result
-    double milliseconds() const;   ///< from its getting a permit until its turn
-    Outcome give_away();           ///< what it then does not keep any more
-    void settle(py::object value); ///< gives it its result
-    void fail(py::object error);   ///< in place of a result, or of being taken
+    py::object found();            ///< the core's result, or the final one
+    double milliseconds() const;   ///< from its permit to its turn
+    Outcome give_away();           ///< the frame no longer keeps these objects
+    void settle(py::object value); ///< set the final result
+    void fail(py::object error);   ///< fail instead of having a result or being submitted
 
-    /// For Python's garbage collector, of a frame that only Python holds.
+    /// For Python's garbage collector, if only Python refers to the frame.
     int traverse(visitproc visit, void *arg) const;
     void clear();
 
@@ -90,7 +90,7 @@ private:
     std::exception_ptr failure_;
     std::function<py::object()> convert_;
     std::atomic<bool> done_ = false;
-    PyThread_type_lock open_ = nullptr; ///< of a frame that was taken: taken until it is done
+    PyThread_type_lock open_ = nullptr; ///< locked from the submission until the frame is done
 };
 
 } // namespace mpscnn::bindings

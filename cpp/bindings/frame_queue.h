@@ -13,38 +13,38 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-/// The frames of a stream in their order, from the stream until their results have been given away, for an
-/// iterator that is derived from it. Each of its functions is one step: no handler of a signal runs in it but
-/// in the stream's own code, so that whatever interrupts the iterator, no frame is lost or repeated. With the
-/// GIL held, or what stands for it (exclusive.h).
+/// The frames of a stream, in order, until their results are delivered. An iterator class derives from it.
+/// Each function is one step in which no signal handler runs, except inside the stream's own code. So no
+/// frame is lost or repeated when the iterator is interrupted. Needs the GIL, or the lock of exclusive.h.
 class FrameQueue {
 public:
     FrameQueue(std::size_t most, bool return_exceptions)
         : max_(most), return_exceptions_(return_exceptions) {}
 
-    /// Frames that were taken and whose results have not been given away.
+    /// Return the number of submitted frames whose results have not been delivered.
     std::size_t size();
-    /// Whether one more frame is wanted: at least one for each result; more while the next result is not
-    /// there yet.
+    /// True if another frame should be read from the stream: at least one for each result, and more while the
+    /// next result is not ready.
     bool wants_frame(bool has_asked);
-    /// The one of the stream that is not taken yet; None if there is none.
+    /// Return the frame that has been read but not submitted, or None.
     py::object in_hand();
-    /// Asks the stream for its next frame, which it has in hand then; what the stream raises passes.
+    /// Read the stream's next frame; in_hand() then returns it. Exceptions of the stream propagate.
     void take_from(const py::iterator &stream);
-    /// Has in hand what a stream has given.
+    /// Set the frame that has been read.
     void put(py::object given);
-    /// The first frame; None if there is none.
+    /// Return the first frame, or None.
     py::object first();
-    /// No more frames are wanted.
+    /// Read no more frames.
     void end() { ended_ = true; }
-    /// Has `error` raised after the results of the frames so far.
+    /// Raise `error` after the results of the frames so far.
     void fail(py::object error);
-    /// Gives the first frame's result away, or raises its exception; stops at the end. The frame is done.
+    /// Return the first frame's result, or raise its exception; raise StopIteration at the end. The frame
+    /// must be done.
     py::object hand_out();
 
-    /// `__next__`: takes frames from `self._frames`, has `self._submit(frame, given)` submit them and
-    /// `self._end_by` treat what the stream raised, waits for the first one, once `self._require_end` allows
-    /// that, makes its result by `self._finish` and hands that out.
+    /// Implements `__next__`. It reads frames from `self._frames`, and `self._submit(frame, given)` submits
+    /// them. `self._end_by` handles an exception of the stream. It waits for the first frame if
+    /// `self._require_end` allows that. Then `self._finish` makes the result, which it returns.
     static py::object next(const py::object &self);
 
     /// For Python's garbage collector.
@@ -52,7 +52,7 @@ public:
     void clear();
 
 private:
-    /// Frames are held as objects of Python's, so that its garbage collector sees all who hold one.
+    /// References to frames are Python objects, so that the garbage collector sees all of them.
     struct Held {
         py::object object;
         Frame *frame = nullptr;
@@ -64,7 +64,7 @@ private:
 
     const std::size_t max_;
     const bool return_exceptions_;
-    std::deque<Held> frames_; ///< taken ones
+    std::deque<Held> frames_; ///< submitted frames
     Held in_hand_;
     py::object failure_;
     bool ended_ = false, advancing_ = false;

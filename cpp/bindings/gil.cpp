@@ -37,10 +37,10 @@ namespace {
     here.passed();
 }
 
-/// Threads of the library's that have the GIL or wait for it, and whether more may come.
+/// The number of library threads that have the GIL or wait for it, and a bit that admits no more of them.
 constexpr std::uint32_t closed = 1u << 31;
 std::atomic<std::uint32_t> entrance = 0;
-PyThread_type_lock all_left = nullptr; ///< taken until the last one leaves the closed entrance
+PyThread_type_lock all_left = nullptr; ///< locked until the last one has left after the entrance was closed
 
 std::atomic<unsigned> forks_so_far = 0;
 
@@ -56,13 +56,13 @@ void leave() {
     if (entrance.fetch_sub(1) == (closed | 1u)) PyThread_release_lock(all_left);
 }
 
-/// A signal's exception ends the waiting: whoever is still inside then is held by NoUnwinding.
+/// A signal handler's exception ends the wait. Threads that are still inside are then stopped by NoUnwinding.
 void close_entrance() {
     if (entrance.fetch_or(closed) == 0) return;
     acquire_interruptibly(all_left);
 }
 
-/// Keeps the Python thread state of one of the library's threads.
+/// Keeps the Python thread state of a library thread.
 class KeptThreadState {
 public:
     void keep() {

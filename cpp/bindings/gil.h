@@ -11,14 +11,14 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-// While the interpreter ends, a thread that asks for the GIL does not get it. Up to Python 3.13 pthread_exit
-// ends the thread, which unwinds its stack as an exception would: through destructors that may not throw,
-// which ends the process, and through those of Python objects, without the GIL. From Python 3.14 on the
-// thread stays where it is for ever. Here it does so with every Python.
+// While the interpreter shuts down, a thread that asks for the GIL does not get it. Up to Python 3.13,
+// pthread_exit then ends the thread and unwinds its stack like an exception. That runs destructors that may
+// not throw, which ends the process, and destructors of Python objects without the GIL. From Python 3.14 on,
+// the thread blocks forever. This header makes it block in every version of Python.
 
-/// Keeps a thread that Python ends inside of this scope from being unwound any further; exceptions pass. For
-/// a function that is not noexcept and not inlined into one: compilers leave out what happens on the way to
-/// std::terminate.
+/// If Python ends a thread inside this scope, its stack is not unwound further; ordinary exceptions pass. The
+/// function must not be noexcept, nor be inlined into one that is, because compilers omit destructors on the
+/// way to std::terminate.
 class NoUnwinding {
 public:
     NoUnwinding() : exceptions_(std::uncaught_exceptions()) {}
@@ -26,15 +26,15 @@ public:
     NoUnwinding &operator=(const NoUnwinding &) = delete;
     ~NoUnwinding();
 
-    /// At the end of the scope: the thread goes on.
+    /// Call at the end of the scope, if the thread continues.
     void passed() { passed_ = true; }
 
 private:
-    const int exceptions_; ///< what is not an exception is the end of the thread
+    const int exceptions_; ///< an unwinding that is not an exception is the end of the thread
     bool passed_ = false;
 };
 
-/// Other threads of Python run meanwhile. May be a pybind11 call guard.
+/// Releases the GIL, so that other Python threads can run. May be a pybind11 call guard.
 class GilReleased {
 public:
     GilReleased() : state_(PyEval_SaveThread()) {}
@@ -46,13 +46,13 @@ private:
     PyThreadState *state_;
 };
 
-/// A new lock of Python's, which is taken: unlike those of C++, a wait for it is interrupted by signals.
+/// Return a new Python lock that is locked. Unlike a C++ lock, a wait for it can be interrupted by signals.
 PyThread_type_lock taken_lock();
 
-/// Takes the lock, without the GIL meanwhile. A signal's exception interrupts it.
+/// Lock it, without the GIL while waiting. A signal handler's exception interrupts the wait.
 void acquire_interruptibly(PyThread_type_lock lock);
 
-/// A pybind11 holder's deleter for what waits when it is destroyed.
+/// A pybind11 holder's deleter for objects whose destructor waits; it runs without the GIL.
 struct DeleteUnlocked {
     template <class Waiting> void operator()(Waiting *waiting) const {
         const GilReleased unlocked;
@@ -60,17 +60,17 @@ struct DeleteUnlocked {
     }
 };
 
-/// Calls a function that may be Python's own, in which Python may end the thread.
+/// Call a function that may be Python code, in which Python may end the thread.
 py::object call_python(const py::object &function, const py::tuple &arguments = py::tuple());
 
-/// The next of an iterator, which may be Python's own as well; null at its end.
+/// Return the next item of an iterator, which may also be Python code; null at its end.
 py::object next_of(const py::iterator &iterator);
 
-/// How often this process was forked off another since the module was imported.
+/// Return the number of forks between the import of the module and this process.
 unsigned forks();
 
-/// The GIL for a thread of the library's. At the end of the process Python waits until none has it and then
-/// lets none in: such a thread is waited for, so it may not stay where it is for ever.
+/// The GIL for a library thread. At the end of the process Python waits until no such thread has it, and then
+/// admits none. These threads are joined, so they must not block forever.
 class ForeignGil {
 public:
     ForeignGil();
@@ -78,18 +78,18 @@ public:
     ForeignGil &operator=(const ForeignGil &) = delete;
     ~ForeignGil();
 
-    /// Whether it has the GIL. If not, no object of Python's may be touched any more, nor be released.
+    /// True if it has the GIL. If not, no Python object may be accessed or released any more.
     explicit operator bool() const { return locked_.has_value(); }
 
-    /// Leaves what Python knows of this thread until the thread ends: to make it again maps and unmaps
-    /// memory, which interrupts all threads of the process. With the GIL. The thread must not be joined by
-    /// one that has it.
+    /// Keep Python's state of this thread until the thread ends. Making it again would map and unmap memory,
+    /// which interrupts all threads of the process. Needs the GIL. The thread must not be joined by a thread
+    /// that holds the GIL.
     static void keep_thread_state();
 
-    /// Whether the end has come: no thread of the library's is let in any more.
+    /// True once the shutdown has begun: no library thread gets the GIL any more.
     static bool is_closed();
 
-    /// Once, when the module is imported. Also begins to count forks.
+    /// Called once, when the module is imported. It also begins to count forks.
     static void close_at_exit();
 
 private:

@@ -27,8 +27,8 @@ PYBIND11_MODULE(mpscnn_bindings, module, pybind11::mod_gil_not_used()) {
 
 namespace {
 
-/// Threads of the library's take the GIL of the main interpreter, and so does pybind11, which would wait for
-/// ever here.
+/// Library threads take the GIL of the main interpreter, and so does pybind11, which would deadlock in
+/// another interpreter.
 int require_main_interpreter(PyObject *) {
     if (PyInterpreterState_Get() == PyInterpreterState_Main()) return 0;
     PyErr_SetString(
@@ -38,8 +38,8 @@ int require_main_interpreter(PyObject *) {
     return -1;
 }
 
-/// pybind11's, which begin with the module's creation and say that other interpreters are not supported,
-/// after a check of ours: Python does not ask for that where an interpreter shares the main one's GIL.
+/// Return pybind11's slots with our check before them. They declare that other interpreters are not
+/// supported, but Python ignores that for interpreters that share the main one's GIL.
 std::array<PyModuleDef_Slot, 8> checked_slots(const PyModuleDef_Slot *slots) {
     std::array<PyModuleDef_Slot, 8> checked{};
     std::size_t count = 0;
@@ -51,7 +51,7 @@ std::array<PyModuleDef_Slot, 8> checked_slots(const PyModuleDef_Slot *slots) {
 
 } // namespace
 
-/// Up to Python 3.12 called in the interpreter that imports, later in the main one.
+/// Up to Python 3.12 it is called in the importing interpreter, and later in the main one.
 extern "C" PYBIND11_EXPORT PyObject *PyInit__core() {
     if (require_main_interpreter(nullptr) != 0) return nullptr;
     auto *definition = reinterpret_cast<PyModuleDef *>(PyInit_mpscnn_bindings());

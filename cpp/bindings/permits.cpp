@@ -85,7 +85,7 @@ void Permits::give_back() {
         line_.pop_front();
         next->state_ = PermitRequest::State::has_permit;
         told = std::move(next->told_);
-        PyThread_release_lock(next->answered_); // the request cannot go before the mutex is free
+        PyThread_release_lock(next->answered_); // the request cannot be destroyed before the mutex is free
     }
     if (told) (*told)([] { return py::tuple(); });
 }

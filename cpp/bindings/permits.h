@@ -21,20 +21,20 @@ namespace py = pybind11;
 class Permit;
 class PermitRequest;
 
-/// The permits of a runner, given to whoever has waited longest, and its frames under way. The core counts
-/// permits, too, but whoever waits for one there is not interrupted by signals.
+/// The permits of a runner, granted in the order of requests, and the number of its frames in flight. The
+/// core counts permits as well, but signals do not interrupt a wait there.
 class Permits {
 public:
     explicit Permits(int count);
 
-    /// If there is one that nobody waits for.
+    /// Return a permit if one is free and no request waits.
     static std::optional<Permit> take_free(const std::shared_ptr<Permits> &permits);
-    /// With the GIL: blocks until no frame is under way; a signal's exception interrupts it.
+    /// Block until no frame is in flight. Needs the GIL; a signal handler's exception interrupts the wait.
     void wait_until_idle();
-    /// Nobody gets a permit any more.
+    /// Grant no more permits.
     void close();
 
-    /// Said by the thread that calls the callbacks of frames, and asked by any.
+    /// Record the thread that calls frames' callbacks; any thread may ask whether it is that one.
     void note_delivery() { delivery_ = std::this_thread::get_id(); }
     bool in_delivery() const { return delivery_.load() == std::this_thread::get_id(); }
 
@@ -47,10 +47,10 @@ private:
     void give_back();
     void end_frame();
 
-    const unsigned process_; ///< in a forked child the mutex may be locked for ever
+    const unsigned process_; ///< in a forked child the mutex may be locked forever
     const int count_;
     std::atomic<std::thread::id> delivery_;
-    std::mutex mutex_; ///< of everything below
+    std::mutex mutex_; ///< protects everything below
     int free_, under_way_ = 0;
     bool closed_ = false;
     std::deque<PermitRequest *> line_;
@@ -79,16 +79,16 @@ private:
 /// destroyed.
 class PermitRequest {
 public:
-    /// `told`, which may be null, is called when there is a permit after waiting, or when there will never be
-    /// one.
+    /// `told` may be null. It is called when a permit is granted after a wait, or when none will ever be.
     explicit PermitRequest(std::shared_ptr<Permits> permits, std::unique_ptr<Callback> told = nullptr);
     PermitRequest(const PermitRequest &) = delete;
     PermitRequest &operator=(const PermitRequest &) = delete;
     ~PermitRequest();
 
     bool waits() const;
-    /// With the GIL: blocks until it has a permit; a signal's exception interrupts it. Throws StateError
-    /// where the permits are closed, and in a callback of the runner's, which would wait for itself.
+    /// Block until it has a permit. Needs the GIL; a signal handler's exception interrupts the wait. Throws
+    /// StateError if the permits are closed. Also throws it in a callback of the runner, which would wait for
+    /// itself.
     Permit take();
 
 private:
@@ -97,8 +97,8 @@ private:
 
     std::shared_ptr<Permits> permits_;
     std::unique_ptr<Callback> told_;
-    State state_ = State::waiting;          ///< of the permits' mutex
-    PyThread_type_lock answered_ = nullptr; ///< taken while it waits
+    State state_ = State::waiting;          ///< protected by the permits' mutex
+    PyThread_type_lock answered_ = nullptr; ///< locked while it waits
 };
 
 } // namespace mpscnn::bindings

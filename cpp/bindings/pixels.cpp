@@ -56,7 +56,7 @@ void require_pixels(const py::array &pixels, const PixelFormat &format, const st
     const bool dense_samples = gray || pixels.shape(2) == 1 || pixels.strides(2) == format.sample_bytes;
     const bool dense_pixels =
         pixels.shape(1) == 1 || pixels.strides(1) == format.samples * format.sample_bytes;
-    // A row_bytes of 0 means "without gaps" to the C interface.
+    // The C interface takes a row_bytes of 0 as "without gaps".
     const bool one_row = pixels.shape(0) > 1 && pixels.strides(0) == 0;
     if (!dense_samples || !dense_pixels || one_row)
         throw ParameterError(what +
@@ -65,7 +65,7 @@ void require_pixels(const py::array &pixels, const PixelFormat &format, const st
                              what + ")");
 }
 
-/// numpy leaves the stride of an axis with one element undefined.
+/// numpy does not define the stride of an axis with one element.
 std::ptrdiff_t row_bytes(const py::array &pixels) { return pixels.shape(0) > 1 ? pixels.strides(0) : 0; }
 
 ImageView view_of(const py::array &pixels, const std::string &name, int orientation) {

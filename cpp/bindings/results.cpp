@@ -6,7 +6,7 @@ namespace mpscnn::bindings {
 
 namespace {
 
-/// An array that owns the numbers.
+/// Return an array that owns the numbers.
 template <class Number>
 py::array_t<Number> array_of(std::vector<Number> numbers, const std::vector<py::ssize_t> &shape) {
     auto owned = std::make_unique<std::vector<Number>>(std::move(numbers));

@@ -14,13 +14,13 @@ namespace mpscnn::bindings {
 
 namespace py = pybind11;
 
-/// (label, index, probability) of each class.
+/// Return a list of (label, index, probability).
 py::list prediction_list(const Predictions &predictions);
 
-/// (label, index, score, (left, top, right, bottom), anchor) of each.
+/// Return a list of (label, index, score, (left, top, right, bottom), anchor).
 py::list detection_list(const std::vector<Detection> &detections);
 
-/// The class of every pixel, and all scores or None; in the same memory.
+/// Return the class of every pixel, and all scores or None. The arrays own the memory of the segmentation.
 py::tuple label_arrays(Segmentation segmentation);
 
 } // namespace mpscnn::bindings

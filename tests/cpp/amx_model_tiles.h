@@ -1,6 +1,6 @@
 #pragma once
 
-// A software model of AMX's tiles, so that kernels for these can be tested where there are none.
+// A software model of AMX's tiles, to test kernels for them on other processors.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,8 +10,8 @@
 namespace mpscnn::cpu {
 namespace {
 
-/// HardwareTiles in software, bit for bit but for which of several NaNs a result is. A misuse that would end
-/// in an invalid-opcode exception is a trap here.
+/// HardwareTiles in software. Results have the same bits, except which of several NaNs they are. A misuse
+/// that would raise an invalid-opcode exception is a trap here.
 struct ModelTiles {
     struct State {
         TileConfiguration configuration;
@@ -64,7 +64,7 @@ struct ModelTiles {
             __builtin_memcpy(sum, &result, sizeof(result));
         });
     }
-    /// Sums wrap.
+    /// Sums wrap around.
     template <int Sums, int A, int B> static void multiply_bytes() {
         each_sum<Sums, A, B>([](std::uint8_t *sum, const std::uint8_t *a, const std::uint8_t *b, int quads) {
             std::uint32_t total;
@@ -78,7 +78,7 @@ struct ModelTiles {
     static void release() { state().configured = false; }
 
 private:
-    /// Calls add(sum, row of a, column of b, rows of b) for each 32-bit sum.
+    /// Call add(sum, row of a, column of b, rows of b) for each 32-bit sum.
     template <int Sums, int A, int B, class Add> static void each_sum(Add add) {
         State &own = state();
         const TileConfiguration &tiles = own.configuration;
@@ -103,7 +103,7 @@ private:
     static float flushed(float x) {
         return __builtin_fabsf(x) < smallest_normal ? __builtin_copysignf(0, x) : x;
     }
-    /// Rounded once; a result is a zero if it is too small after it was rounded to 24 bits.
+    /// Return a * b + c, rounded once. A result that is subnormal after rounding to 24 bits is zero.
     static float multiply_add(float a, float b, float c) {
         a = flushed(a), b = flushed(b), c = flushed(c);
         const float result = __builtin_fmaf(a, b, c);

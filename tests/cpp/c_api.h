@@ -1,6 +1,6 @@
 #pragma once
 
-// What the tests of the C interface share: a tiny classifier, as a graph and as a model file.
+// Helpers of the tests of the C interface: a tiny classifier, as a graph and as a model file.
 
 #include <cstdint>
 #include <cstdio>
@@ -13,7 +13,7 @@
 
 namespace c_api_test {
 
-/// Whether the call failed with this status and a message that contains `part`.
+/// True if the call failed with this status and a message that contains `part`.
 inline bool refused(mpscnn_status status, mpscnn_status expected, std::string_view part) {
     const std::string_view message = mpscnn_last_error();
     if (status == expected && message.find(part) != std::string_view::npos) return true;

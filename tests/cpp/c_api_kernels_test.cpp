@@ -1,4 +1,4 @@
-// Raw kernels, images and command buffers as a C program sees them.
+// Raw kernels, images and command buffers, as a C program uses them.
 
 #include <atomic>
 #include <cstring>
@@ -92,7 +92,7 @@ TEST(a_kernel_runs_when_its_buffer_is_committed) {
     void *memory = nullptr;
     std::int64_t strides[4];
     CHECK(succeeded(mpscnn_feature_image_memory(result, &memory, strides)));
-    CHECK(strides[2] == 16 && strides[3] == 4); // three channels lie in a slice of four
+    CHECK(strides[2] == 16 && strides[3] == 4); // three channels are stored in a slice of four
     const auto *pixels = static_cast<const float *>(memory);
     CHECK(pixels[0] == 15 && pixels[1] == 16 && pixels[2] == 17 && pixels[3] == 0 && pixels[4] == 21);
     std::vector<float> planes(6);
@@ -223,7 +223,8 @@ TEST(a_kernel_without_its_weights_is_refused) {
     mpscnn_kernel_release(kernel);
 }
 
-/// Of beta and gamma, for a gradient of 1 at the first pixel and channel: normalized it is -0.5.
+/// Check the gradients of beta and gamma for a gradient of 1 at the first pixel and channel, whose normalized
+/// value is -0.5.
 void check_sums_of_gradients(const mpscnn_feature_image *source,
                              const mpscnn_batch_normalization_state *state, mpscnn_queue *queue) {
     mpscnn_command_buffer *commands = nullptr;

@@ -1,4 +1,4 @@
-// The C interface: what is allocated when, and by whom; the log.
+// The C interface: allocations, custom allocators, and the log.
 
 #include <atomic>
 #include <cstddef>
@@ -26,7 +26,7 @@ void *counted(std::size_t bytes, std::size_t alignment) {
 
 } // namespace
 
-// Of this program and of the library, which is linked statically.
+// Counts the allocations of this program and of the library, which is linked statically.
 void *operator new(std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
 void *operator new(std::size_t bytes, const std::nothrow_t &) noexcept { return operator new(bytes); }
 void *operator new[](std::size_t bytes) { return counted(bytes, alignof(std::max_align_t)); }
@@ -47,7 +47,7 @@ void operator delete[](void *memory, std::size_t, std::align_val_t) noexcept { s
 
 namespace {
 
-/// An allocator that keeps books.
+/// An allocator that records its blocks.
 struct Books {
     std::map<void *, std::size_t> blocks;
     int taken = 0, mistakes = 0;

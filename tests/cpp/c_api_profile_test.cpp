@@ -1,4 +1,4 @@
-// The C interface: what every step takes.
+// The C interface: the times of steps.
 
 #include <string>
 #include <vector>

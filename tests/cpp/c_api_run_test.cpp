@@ -18,7 +18,7 @@ namespace {
 
 constexpr std::size_t image_floats = std::size_t{side} * side * 3;
 
-/// A photo of one color.
+/// A photo of a single color.
 struct Photo {
     std::vector<std::uint8_t> pixels;
     mpscnn_image image{};
@@ -81,7 +81,7 @@ TEST(options_of_older_and_newer_callers) {
     newer.added = 1;
     CHECK(refused(mpscnn_session_create(program, &newer.known, &session), MPSCNN_ERROR_UNSUPPORTED,
                   "mpscnn_session_options"));
-    // Only the size: what follows must not be read.
+    // Set only the size: the library must not read the fields after it.
     mpscnn_session_options options{};
     options.size = sizeof options.size;
     options.threads = -5;
@@ -139,7 +139,7 @@ TEST(program_tells_its_ports) {
 TEST(session_runs) {
     mpscnn_program *program = classifier_program();
     mpscnn_session *session = session_of(program);
-    mpscnn_program_release(program); // the session keeps it
+    mpscnn_program_release(program); // the session keeps it alive
     std::vector<float> image(2 * image_floats);
     for (std::size_t i = 0; i < image.size(); ++i) image[i] = static_cast<float>(i % 3);
     float result[2 * classes];
@@ -201,7 +201,8 @@ TEST(run_refuses_what_does_not_fit) {
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_PARAMETER, "overlaps"));
     inside = floats(result, {1, classes + 1});
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_SHAPE, "'logits'"));
-    CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1))); // the refusals left it usable
+    CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1))); // it is still usable after the
+                                                                          // refusals
     mpscnn_session_release(session);
 }
 
@@ -239,7 +240,8 @@ TEST(memory_has_a_limit) {
         CHECK(refused(mpscnn_program_compile(graph, &limits, &program), MPSCNN_ERROR_PARAMETER,
                       "options.size must be sizeof(mpscnn_compile_options)"));
     }
-    limits.size = offsetof(mpscnn_compile_options, max_memory); // a caller that does not know the field
+    limits.size = offsetof(mpscnn_compile_options, max_memory); // an older caller that does not know the
+                                                                // field
     CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
     mpscnn_program_release(program);
     mpscnn_graph_release(graph);
@@ -259,7 +261,8 @@ TEST(tables_of_wide_results_count) {
     CHECK(succeeded(mpscnn_graph_mark_output(graph, value)));
     mpscnn_compile_options limits{};
     limits.size = sizeof limits;
-    limits.max_memory = 100 << 20; // the arena takes 50 MB, tables of 48 bytes a column would take 600
+    limits.max_memory = 100 << 20; // the arena takes 50 MB; tables of 48 bytes for each column would take 600
+                                   // MB
     mpscnn_program *program = nullptr;
     CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
     const mpscnn_tensor input = floats(nullptr, {1, 1, 1 << 22, 1});
@@ -274,7 +277,7 @@ TEST(session_serves_one_caller_at_a_time) {
     mpscnn_program *program = classifier_program();
     mpscnn_session *session = session_of(program);
     mpscnn_program_release(program);
-    constexpr std::int64_t batch = 4096; // long enough for the other thread to meet it
+    constexpr std::int64_t batch = 4096; // long enough that the other thread calls during the run
     const std::vector<float> image(batch * image_floats, 1.0f);
     std::atomic<int> finished{0}, refusals{0}, others{0};
     const auto caller = [&] {
@@ -422,7 +425,7 @@ TEST(infinite_logits_are_not_ranked) {
     mpscnn_predictions *predictions = nullptr;
     CHECK(refused(mpscnn_model_classify(model, session, &photo.image, 1, &predictions),
                   MPSCNN_ERROR_PARAMETER, "cannot be ranked"));
-    // In any order: a session keeps its program.
+    // The order of releases does not matter: a session keeps its program alive.
     mpscnn_program_release(program);
     mpscnn_model_release(model);
     mpscnn_session_release(session);
@@ -465,7 +468,7 @@ TEST(yuv_photos_are_preprocessed) {
     std::vector<float> output(3), same(3);
     const auto run = [&] { return mpscnn_preprocess(&image, "\"none\"", 1, 1, 3, output.data()); };
     CHECK(succeeded(run()));
-    CHECK(output[0] > 254.0f && output[1] < 1.0f && output[2] < 1.0f); // BT.601's red
+    CHECK(output[0] > 254.0f && output[1] < 1.0f && output[2] < 1.0f); // red by BT.601
     image.format = MPSCNN_NV12;
     chroma.blue = pairs.data();
     chroma.red = nullptr;
@@ -486,7 +489,7 @@ TEST(yuv_photos_are_preprocessed) {
     image.chroma = nullptr;
     CHECK(refused(run(), MPSCNN_ERROR_PARAMETER, "chroma of a photo of nv12"));
 
-    // A caller whose struct ends before `chroma` has anything there.
+    // An older caller's struct ends before `chroma`, and other data follows.
     image.format = MPSCNN_GRAY8;
     image.chroma = reinterpret_cast<const mpscnn_chroma *>(std::uintptr_t{8});
     CHECK(succeeded(run()));

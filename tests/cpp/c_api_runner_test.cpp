@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::size_t image_floats = std::size_t{side} * side * 3;
 
-/// What a handler was told.
+/// The arguments that a handler received.
 struct Told {
     int times = 0;
     mpscnn_status status = MPSCNN_ERROR_INTERNAL;
@@ -59,7 +59,7 @@ struct Shot {
 TEST(frames_are_handed_out_in_order) {
     mpscnn_program *program = classifier_program();
     mpscnn_runner *runner = runner_of(program, 3, 0.001);
-    mpscnn_program_release(program); // the runner keeps it
+    mpscnn_program_release(program); // the runner keeps it alive
     std::vector<int> order;
     std::vector<std::unique_ptr<Shot>> shots;
     for (int i = 0; i < 200; ++i) {
@@ -117,7 +117,7 @@ TEST(photos_are_classified_as_by_the_model) {
         }
         mpscnn_predictions_release(ranked);
     }
-    // The same ranked by the runner; by the handler's time it is there.
+    // The runner ranks classes as well; the result exists when the handler is called.
     mpscnn_predictions *best = nullptr;
     Told ranked;
     CHECK(succeeded(mpscnn_runner_classify(runner, model, &photo, 1, &best, tell, &ranked, nullptr)));
@@ -128,7 +128,7 @@ TEST(photos_are_classified_as_by_the_model) {
     CHECK(succeeded(mpscnn_predictions_get(best, 0, &b)));
     CHECK(a.index == b.index && a.probability == b.probability);
     mpscnn_predictions_release(best);
-    // And preprocessed as the caller says.
+    // It also preprocesses with the caller's options.
     const mpscnn_tensor first = floats(results[0], {1, classes}), second = floats(results[1], {1, classes});
     CHECK(succeeded(
         mpscnn_runner_submit_photo(runner, &photo, R"("unit")", &first, 1, tell, &told[0], nullptr)));
@@ -144,7 +144,7 @@ TEST(photos_are_classified_as_by_the_model) {
     mpscnn_predictions_release(expected);
     told[0].times = 1;
 
-    photo.width = 0; // what is wrong with a photo is its own failure
+    photo.width = 0; // an invalid photo fails only itself
     const mpscnn_tensor output = floats(results[0], {1, classes});
     CHECK(succeeded(mpscnn_runner_submit_image(runner, model, &photo, &output, 1, tell, &told[0], nullptr)));
     CHECK(succeeded(mpscnn_runner_wait(runner)));
@@ -185,7 +185,7 @@ TEST(runners_refuse_what_does_not_fit) {
     std::string bytes = model_bytes();
     const std::string preprocess = R"("mpscnn.preprocess": "\"unit\"",)";
     bytes.replace(bytes.find(preprocess), preprocess.size(), preprocess.size(), ' ');
-    mpscnn_model *plain = parsed(bytes); // without it
+    mpscnn_model *plain = parsed(bytes); // without preprocessing
     const auto submit = [&](const mpscnn_tensor *input, mpscnn_frame_handler handler) {
         return mpscnn_runner_submit(runner, input, 1, &shot.output, 1, handler, &shot.told, nullptr);
     };

@@ -1,4 +1,4 @@
-// The C interface: the class of every pixel.
+// The C interface: segmentation, the class of every pixel.
 
 #include <cmath>
 #include <string>
@@ -29,7 +29,7 @@ struct Photo {
     }
 };
 
-/// (n, 8, 8, 3) -> 1 x 1 convolution "scores" that swaps red and blue.
+/// A network (n, 8, 8, 3) -> 1 x 1 convolution "scores" that swaps red and blue.
 mpscnn_program *swapping_program(float weight_of_red) {
     mpscnn_graph *graph = nullptr;
     CHECK(succeeded(mpscnn_graph_create("swap", &graph)));

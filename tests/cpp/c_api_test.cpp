@@ -1,4 +1,4 @@
-// The C interface as a C program sees it: the library itself and building networks.
+// The C interface as a C program uses it: functions of the library itself, and building networks.
 
 #include <cstring>
 #include <string>
@@ -154,7 +154,7 @@ TEST(graphs_are_copied) {
     mpscnn_text *text = nullptr;
     CHECK(succeeded(mpscnn_graph_to_json(graph, &text)));
     const std::string structure = taken(text);
-    // The copy changes alone, and stays when the original goes.
+    // Changes of the copy do not affect the original, and it stays valid after the original is released.
     CHECK(succeeded(mpscnn_graph_keep_float32(copy, 1, 1)));
     CHECK(succeeded(mpscnn_graph_set_learning(copy, 1, 0)));
     CHECK(succeeded(mpscnn_graph_quantize(copy, 0, "int8", 0.5f, -3)));

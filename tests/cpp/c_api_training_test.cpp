@@ -1,4 +1,4 @@
-// Training by the C interface: a classifier and a detector learn, and what is refused.
+// Training with the C interface: a classifier and a detector learn, and bad arguments are refused.
 
 #include <algorithm>
 #include <cmath>
@@ -14,7 +14,7 @@ namespace {
 
 constexpr std::int64_t images = 6;
 
-/// Images of one bright channel; the class is the next one, which the network does not know yet.
+/// Images with one bright channel. The class is the next channel, which the network has yet to learn.
 struct Batch {
     std::vector<float> pixels, labels;
 
@@ -215,7 +215,8 @@ const char *const detection = R"({"version": 1, "boxes": {"order": "xy"}, "score
 
 constexpr std::int64_t anchors = 8, columns = 3, row = 4 + columns;
 
-/// (n, 8, 8, 3) -> convolutions for 2 x 2 cells with two anchors each: "boxes" (n, 8, 4), "scores" (n, 8, 3).
+/// A network (n, 8, 8, 3) -> convolutions for 2 x 2 cells with two anchors each: "boxes" (n, 8, 4), "scores"
+/// (n, 8, 3).
 mpscnn_graph *detector_graph() {
     mpscnn_graph *graph = nullptr;
     CHECK(succeeded(mpscnn_graph_create("detector", &graph)));
@@ -258,7 +259,7 @@ TEST(a_detector_learns) {
     const float box[] = {0.05f, 0.1f, 0.4f, 0.5f};
     const int label = 1;
     std::vector<float> labels(images * anchors * row), made(labels.size());
-    for (std::int64_t i = 0; i < images; ++i) // nothing on the first image
+    for (std::int64_t i = 0; i < images; ++i) // the first image has no object
         CHECK(succeeded(mpscnn_detector_targets(detector, box, &label, i == 0 ? 0 : 1, columns, 0.5f,
                                                 labels.data() + i * anchors * row)));
     mpscnn_graph *graph = detector_graph();
@@ -275,7 +276,7 @@ TEST(a_detector_learns) {
         if (i == 0) first = last;
     }
     CHECK(last < 0.5 * first);
-    std::vector<float> codes, scores; // of the last image
+    std::vector<float> codes, scores; // for the last image
     for (auto at = made.end() - anchors * row; at != made.end(); at += row) {
         codes.insert(codes.end(), at, at + 4);
         scores.insert(scores.end(), at + 4, at + row);

@@ -8,8 +8,8 @@
 
 #include "core/error.h"
 
-/// The whole test framework: TEST(name) { ... } defines a test, CHECK and CHECK_THROWS check, and each test
-/// file is one executable whose exit status is 1 when a test fails or checks nothing.
+/// The test framework. TEST(name) { ... } defines a test; CHECK and CHECK_THROWS check conditions. Each test
+/// file is an executable. Its exit status is 1 if a test fails or checks nothing.
 namespace check {
 
 struct Test {
@@ -18,7 +18,7 @@ struct Test {
 };
 
 inline std::vector<Test> tests;
-inline std::atomic<int> checks = 0, failures = 0; // of the test that is running, whose threads may check too
+inline std::atomic<int> checks = 0, failures = 0; // of the running test, whose threads may check as well
 inline const char *skip_reason = nullptr;
 
 inline bool add(const char *name, void (*run)()) {
@@ -55,11 +55,11 @@ void throws(Action action, mpscnn::ErrorKind kind, std::string_view part, const 
 
 #define CHECK(...) check::that(static_cast<bool>(__VA_ARGS__), __FILE__, __LINE__, #__VA_ARGS__, "is false")
 
-/// The statement must throw mpscnn::Error of this kind, and the message must contain `part`.
+/// Check that the statement throws an mpscnn::Error of this kind with a message that contains `part`.
 #define CHECK_THROWS(statement, kind, part)                                                                  \
     check::throws([&] { static_cast<void>(statement); }, kind, part, __FILE__, __LINE__, #statement)
 
-/// Ends a test that cannot run here.
+/// End a test that cannot run here.
 #define SKIP(reason) return static_cast<void>(check::skip_reason = reason)
 
 int main() {

@@ -1,4 +1,4 @@
-// Limits of control groups, by folders of files that stand for systems.
+// Limits of control groups, with folders of files that imitate systems.
 
 #include "core/control_groups.h"
 
@@ -18,7 +18,7 @@ using platform::processor_quota;
 
 namespace {
 
-/// A system's files, below a directory of their own.
+/// The files of an imitated system, in a temporary directory.
 class System {
 public:
     System(const std::string &groups, const std::string &mounts,
@@ -46,7 +46,7 @@ private:
     std::filesystem::path root_;
 };
 
-// Mounts as kernels write them, among others.
+// Mount tables in the kernel's format, with unrelated mounts.
 const std::string version_2 =
     "22 1 254:1 / / rw,relatime shared:1 - ext4 /dev/vda1 rw\n"
     "30 22 0:26 / /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw,nsdelegate\n";
@@ -67,13 +67,13 @@ TEST(version_2_has_one_tree) {
         {"/a/memory.max", "1073741824\n"},   {"/a/b/memory.max", "max\n"}};
     CHECK(System("0::/\n", version_2, files).quota() == 0);
     CHECK(System("0::/a\n", version_2, files).quota() == 1.5);
-    CHECK(System("0::/a/b\n", version_2, files).quota() == 1.5);     // the group above is stricter
-    CHECK(System("0::/a/c\n", version_2, files).quota() == 0.5);     // the process's own is
-    CHECK(System("0::/a/b/c/d\n", version_2, files).quota() == 1.5); // groups without such files
+    CHECK(System("0::/a/b\n", version_2, files).quota() == 1.5);     // the parent group is stricter
+    CHECK(System("0::/a/c\n", version_2, files).quota() == 0.5);     // the process's own group is stricter
+    CHECK(System("0::/a/b/c/d\n", version_2, files).quota() == 1.5); // the inner groups have no such files
     CHECK(System("0::/elsewhere\n", version_2, files).quota() == 0);
     CHECK(System("0::/ab\n", version_2, files).quota() == 0);
     CHECK(System("0::/a/b\n", version_2, files).memory() == 1u << 30);
-    CHECK(System("0::/a/b\n", "", files).quota() == 1.5); // the usual place, for want of mountinfo
+    CHECK(System("0::/a/b\n", "", files).quota() == 1.5); // without mountinfo, the usual place
 }
 
 TEST(version_1_has_a_tree_for_each_controller) {
@@ -95,7 +95,7 @@ TEST(version_1_has_a_tree_for_each_controller) {
     CHECK(System("4:cpuacct:/docker/x\n", version_1("/"), files).quota() == 0);
 }
 
-/// A container without a namespace of groups: it is told the host's paths, and sees only its own group's
+/// A container without a control group namespace: its paths are the host's, but it sees only its own group's
 /// files.
 TEST(a_container_sees_its_group_as_the_top) {
     const std::vector<std::pair<std::string, std::string>> files{
@@ -109,7 +109,7 @@ TEST(a_container_sees_its_group_as_the_top) {
     CHECK(System("0::/docker/x/inner\n", unified, {{"/inner/cpu.max", "25000 50000"}}).quota() == 0.5);
 }
 
-/// With a namespace its own group is "/", and what lies outside of it begins with "/..".
+/// In a control group namespace, the own group is "/", and paths outside begin with "/..".
 TEST(a_namespace_of_groups_has_paths_of_its_own) {
     const std::vector<std::pair<std::string, std::string>> files{{"/cpu.max", "70000 100000\n"},
                                                                  {"/sub/cpu.max", "30000 100000\n"}};
@@ -118,11 +118,11 @@ TEST(a_namespace_of_groups_has_paths_of_its_own) {
     };
     CHECK(System("0::/\n", below("/"), files).quota() == 0.7);
     CHECK(System("0::/sub\n", below("/"), files).quota() == 0.3);
-    CHECK(System("0::/\n", below("/.."), files).quota() == 0.7);       // a group above is mounted
-    CHECK(System("0::/\n", below("/../../.."), files).quota() == 0.7); // far above
+    CHECK(System("0::/\n", below("/.."), files).quota() == 0.7);       // a parent group is mounted
+    CHECK(System("0::/\n", below("/../../.."), files).quota() == 0.7); // a distant ancestor is mounted
     CHECK(System("0::/../sub\n", below("/.."), files).quota() ==
-          0.3); // and the process is beside the namespace
-    CHECK(System("0::/../sub\n", below("/"), files).quota() == 0.7); // which is not mounted here
+          0.3); // the process is outside of the namespace
+    CHECK(System("0::/../sub\n", below("/"), files).quota() == 0.7); // this group is not mounted here
     CHECK(System("0::/../../sub\n", below("/.."), files).quota() == 0.7);
 }
 
@@ -142,7 +142,7 @@ TEST(mounts_may_be_anywhere) {
     CHECK(system.quota() == 0);
     system.write("/mnt/my groups/a b/cpu.max", "250000 100000\n");
     CHECK(system.quota() == 2.5);
-    // Of two places the one that has the process's group decides.
+    // If two places are mounted, the one with the process's group is used.
     const System two("0::/a\n",
                      "30 22 0:26 /b /other rw - cgroup2 none rw\n"
                      "31 22 0:26 / /sys/fs/cgroup rw - cgroup2 none rw\n",
@@ -170,7 +170,7 @@ TEST(what_is_not_a_limit_is_none) {
 TEST(threads_are_cores_within_the_quota) {
     using platform::threads_for;
     CHECK(threads_for(8, 0) == 8);
-    CHECK(threads_for(8, 0.1) == 1); // less than one processor is one thread
+    CHECK(threads_for(8, 0.1) == 1); // less than one processor gives one thread
     CHECK(threads_for(8, 1) == 1);
     CHECK(threads_for(8, 1.5) == 2);
     CHECK(threads_for(8, 64) == 8);

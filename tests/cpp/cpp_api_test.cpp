@@ -11,7 +11,7 @@
 
 #include <sys/stat.h>
 
-// Before the header, which has an Error of its own.
+// Included before mpscnn.hpp, which has another class named Error.
 #include "check.h"
 
 #include "mpscnn/mpscnn.hpp"
@@ -21,7 +21,8 @@ namespace {
 using mpscnn::Value;
 namespace layer = mpscnn::layer;
 
-/// What `action` throws of this class, or "" and a failed check.
+/// Return the message of the exception of this class that `action` throws. If it throws none, return "" and
+/// fail a check.
 template <class Expected, class Action> std::string thrown(Action action) {
     try {
         action();
@@ -34,7 +35,7 @@ template <class Expected, class Action> std::string thrown(Action action) {
 
 bool holds(const std::string &text, std::string_view part) { return text.find(part) != text.npos; }
 
-/// Scores of the amounts of red, green and blue: the first class is red.
+/// A network that scores the amounts of red, green and blue: the first class is red.
 mpscnn::Graph colors() {
     auto graph = mpscnn::Graph::create("colors");
     const Value image = graph.add_input("image", mpscnn::Shape{-1, 8, 8, 3});
@@ -52,7 +53,7 @@ mpscnn::Graph colors() {
     return graph;
 }
 
-/// A folder that goes with the test.
+/// A temporary folder that the destructor removes.
 struct Folder {
     Folder() : path(std::filesystem::temp_directory_path() / ("mpscnn_cpp_api_" + std::to_string(number()))) {
         std::filesystem::create_directory(path);
@@ -129,7 +130,7 @@ TEST(kernels_are_made_of_structs) {
     const mpscnn::Kernel typed(mpscnn::kernel::PoolingMax{
         .kernel_width = 3, .stride_x = 2, .edge_mode = mpscnn::kernel::EdgeMode::clamp});
     CHECK(plain.properties() == typed.properties());
-    // A class's own neuron is kept where none is given.
+    // Without a given neuron, the class's own one is kept.
     CHECK(mpscnn::Kernel(mpscnn::kernel::NeuronReLU{}).properties() ==
           mpscnn::Kernel("NeuronReLU").properties());
     const mpscnn::Kernel leaky(mpscnn::kernel::NeuronReLU{
@@ -172,7 +173,7 @@ TEST(a_saved_network_is_loaded_with_what_it_says) {
     model.save(folder.file("again.safetensors"));
     const auto again = mpscnn::ModelFile::load(folder.file("again.safetensors"));
     CHECK(again.content() == model.file().content());
-    CHECK(folder.files() == 2); // nothing is left of what was written on the way
+    CHECK(folder.files() == 2); // no temporary file is left
 }
 
 TEST(a_saved_network_takes_the_place_of_what_a_link_names) {

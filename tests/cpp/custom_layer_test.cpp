@@ -11,7 +11,7 @@
 #include <thread>
 #include <vector>
 
-// Before the header, which has an Error of its own.
+// Included before mpscnn.hpp, which has another class named Error.
 #include "check.h"
 
 #include "mpscnn/mpscnn.hpp"
@@ -122,7 +122,7 @@ TEST(a_c_function_is_released_once) {
         int value = 0;
         CHECK(mpscnn_graph_add_custom(graph.get(), "image", &image, 1, &layer, &value) ==
               MPSCNN_ERROR_PARAMETER);
-        CHECK(released == 0); // the name is taken: it still belongs to the caller
+        CHECK(released == 0); // the name exists, so the data still belongs to the caller
         CHECK(mpscnn_graph_add_custom(graph.get(), "mine", &image, 1, &layer, &value) == MPSCNN_OK);
         graph.mark_output(value);
         const mpscnn::Program program = graph.compile({.device = "cpu"});

@@ -1,5 +1,5 @@
-// Detection where Python does not reach: the vector exponential, score tables, and the C interface's own
-// checks.
+// Parts of detection that Python cannot call: the vector exponential, score tables, and checks of the C
+// interface.
 
 #include <algorithm>
 #include <cmath>

@@ -21,14 +21,14 @@ struct Bar {
     double x, y, width, height;
 };
 
-/// The share of pixel (x, y) that a bar covers.
+/// Return the share of pixel (x, y) that a bar covers.
 double covered(const Bar &bar, int x, int y) {
     const double across = std::min(x + 1.0, bar.x + bar.width) - std::max<double>(x, bar.x);
     const double down = std::min(y + 1.0, bar.y + bar.height) - std::max<double>(y, bar.y);
     return std::max(0.0, across) * std::max(0.0, down);
 }
 
-/// A seven of two bars: `unit` pixels thick, 8 units wide, 14 high.
+/// Return a seven of two bars, `unit` pixels thick, 8 units wide and 14 high.
 std::vector<Bar> seven(double x, double y, double unit) {
     return {{x, y, 8 * unit, unit}, {x + 7 * unit, y + unit, unit, 13 * unit}};
 }
@@ -68,7 +68,7 @@ const std::vector<float> &expected() {
     return digit;
 }
 
-/// Two renderings of one drawing differ by the blur of their edges.
+/// The largest difference of two renderings of one drawing, which differ in the blur of their edges.
 constexpr double alike = 30.0;
 
 } // namespace
@@ -129,7 +129,7 @@ TEST(pieces_of_one_digit_stay_together) {
     const std::vector<Bar> bars = seven(60, 80, 10);
     draw(photo, {bars[0], {bars[1].x, bars[1].y + 6, bars[1].width, bars[1].height - 6}}, 40.0f);
     const std::vector<float> digit = placed(photo);
-    float strongest = 0.0f; // left of the stroke, where the bar on top is
+    float strongest = 0.0f; // left of the stroke, where only the top bar is
     for (int y = 0; y < side / 2; ++y)
         for (int x = 0; x < side / 2; ++x)
             strongest = std::max(strongest, digit[static_cast<std::size_t>(y * side + x)]);
@@ -173,7 +173,7 @@ TEST(extreme_aspect_ratios) {
     draw(wide, seven(4000, 3, 1), 255.0f);
     CHECK(largest_difference(expected(), placed(narrow)) < 3 * alike);
     CHECK(largest_difference(expected(), placed(wide)) < 3 * alike);
-    GrayPlane stroke(40, 12000); // reaches over most of it
+    GrayPlane stroke(40, 12000); // the stroke covers most of it
     draw(stroke, {{10, 100, 20, 11800}}, 255.0f);
     CHECK(placed(stroke)[14 * side + 14] > 250.0f);
 }
@@ -195,7 +195,7 @@ TEST(as_preprocessing) {
     }
     CHECK(largest_difference(expected(), digit) < alike);
 
-    // Lying on its side as stored, upright as seen.
+    // The stored pixels are rotated, and the orientation turns them upright.
     std::vector<std::uint8_t> turned(pixels.size());
     for (int y = 0; y < 400; ++y)
         for (int x = 0; x < 600; ++x)

@@ -1,8 +1,8 @@
 #pragma once
 
-// Memory and threads that fail on demand, for a program that the library is linked with statically: operator
-// new, the library's own allocator, and where the program may replace functions of glibc (the build says so)
-// also mmap as the library calls it, malloc, calloc and pthread_create as the C and C++ libraries do.
+// Memory and threads that fail on demand, for a program that links the library statically. It replaces
+// operator new and the library's allocator. If the build allows replacing functions of glibc, it also
+// replaces the library's mmap, and the malloc, calloc and pthread_create of the C and C++ libraries.
 
 #include <atomic>
 #include <cstddef>
@@ -28,8 +28,8 @@ extern "C" void *__libc_calloc(std::size_t count, std::size_t bytes);
 
 namespace failing {
 
-/// Which of the attempts to get something fail: the one at `position`, counted from 1, and with `for_ever`
-/// all behind it too. Any thread may try.
+/// Chooses the attempts that fail: attempt number `position`, counted from 1, and with `for_ever` all later
+/// ones. Any thread may make attempts.
 class Source {
 public:
     void begin(long position, bool for_ever) {
@@ -38,7 +38,7 @@ public:
         position_ = position;
     }
     void end() { position_ = never; }
-    /// Stops what began, until `resume`.
+    /// Let all attempts succeed until `resume`.
     long pause() { return position_.exchange(never); }
     void resume(long position) { position_ = position; }
     long tried() const { return tried_; }
@@ -57,7 +57,7 @@ private:
 };
 
 inline Source memory, threads;
-/// Blocks that operator new and the library's allocator gave and that were not released; bytes of mmap's.
+/// The number of live blocks of operator new and the library's allocator, and the live bytes of mmap.
 inline std::atomic<long> live{0}, mapped{0};
 
 inline void *plain_malloc(std::size_t bytes) {

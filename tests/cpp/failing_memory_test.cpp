@@ -1,6 +1,6 @@
-// Memory that fails at every position once, and for ever from each position on, and threads that do not
-// start: every call gives an error, nothing leaks, and the objects go on. MPSCNN_TEST_EVERY_POSITION=1 tries
-// all positions, otherwise some hundred.
+// Lets memory fail once at every position, and forever from each position on, and threads fail to start.
+// Every call must return an error, leak nothing and leave its objects usable. MPSCNN_TEST_EVERY_POSITION=1
+// tests all positions; the default is some hundred.
 
 #include "tests/cpp/failing_memory.h"
 
@@ -24,7 +24,7 @@ bool every_position() {
     return value && std::strcmp(value, "1") == 0;
 }
 
-/// How often the work asks `source` for something.
+/// Return the number of attempts that the work makes at `source`.
 template <class Work> long positions_of(failing::Source &source, Work work) {
     constexpr long behind_all = 1L << 40;
     Trial none(source, behind_all, false);
@@ -33,8 +33,8 @@ template <class Work> long positions_of(failing::Source &source, Work work) {
     return source.tried();
 }
 
-/// Calls attempt(position), which returns how many calls failed, for positions from 1 to `last`: all of them,
-/// or some `few`.
+/// Call attempt(position), which returns the number of failed calls, for positions from 1 to `last`: for all,
+/// or for `few` of them.
 template <class Attempt> void try_positions(const char *what, long last, long few, Attempt attempt) {
     const long stride = every_position() ? 1 : std::max(1L, last / few);
     long tried = 0, failures = 0;
@@ -43,7 +43,7 @@ template <class Attempt> void try_positions(const char *what, long last, long fe
     CHECK(failures > 0);
 }
 
-/// In this process, where what is made once is there after the first time.
+/// Try in this process, where objects that are made once exist after the first time.
 template <class Work> void try_work(const char *what, failing::Source &source, Work work) {
     positions_of(source, work);
     for (const bool for_ever : {false, true}) {
@@ -62,7 +62,7 @@ template <class Work> void try_work(const char *what, failing::Source &source, W
     }
 }
 
-/// What a child of this process returns of `work`, or -1 where a signal ended it.
+/// Return the result of `work` in a child process, or -1 if a signal ended it.
 template <class Work> int in_child(Work work) {
     std::fflush(stdout);
     const pid_t child = fork();
@@ -77,7 +77,7 @@ template <class Work> int in_child(Work work) {
     return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
 }
 
-/// Everything of the library that outlives its users is there.
+/// Makes all library objects that live until the process ends.
 struct Allocator {
     Allocator() { CHECK(succeeded(failing::use_as_allocator())); }
     ~Allocator() { CHECK(succeeded(mpscnn_set_allocator(nullptr, nullptr, nullptr))); }
@@ -85,7 +85,7 @@ struct Allocator {
 
 } // namespace
 
-/// Before any other, so that no table of the library is there yet.
+/// This test comes first, so that none of the library's tables exists yet.
 TEST(memory_fails_where_a_process_uses_the_library_first) {
     const Fixture fixture;
     const auto work = [&](Trial &trial) {

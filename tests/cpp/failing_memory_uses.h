@@ -1,7 +1,6 @@
 #pragma once
 
-// What a user does with the library, step by step, where memory and threads may fail
-// (failing_memory_test.cpp).
+// Uses of the library, step by step, for failing_memory_test.cpp, in which memory and threads may fail.
 
 #include "tests/cpp/failing_memory.h"
 
@@ -18,10 +17,10 @@ namespace {
 
 using namespace c_api_test;
 
-/// What a user does. Each step is repeated with memory enough where it failed: it must pass then.
+/// Calls of a user. A step that fails is repeated with enough memory and must then succeed.
 class Trial {
 public:
-    /// For `source`, at its `position`.
+    /// Attempt number `position` at `source` fails.
     Trial(failing::Source &source, long position, bool for_ever) : source_(source) {
         source_.begin(position, for_ever);
     }
@@ -36,7 +35,7 @@ public:
         again(name, status, message, call);
     }
 
-    /// The same for what failed elsewhere, with this status and message.
+    /// The same for a call whose failure appears elsewhere, with this status and message.
     template <class Call>
     void again(const char *name, mpscnn_status status, std::string_view message, Call call) {
         const long position = source_.pause();
@@ -61,7 +60,7 @@ private:
 
 constexpr std::size_t image_floats = std::size_t{side} * side * 3;
 
-/// What a frame's handler was told, without memory of its own.
+/// The arguments that a frame's handler received, without allocated memory.
 struct Told {
     std::atomic<int> times{0};
     mpscnn_status status = MPSCNN_OK;
@@ -75,7 +74,7 @@ void tell(mpscnn_status status, const char *message, void *context) {
     ++told.times;
 }
 
-/// Made before anything fails.
+/// Objects that are made before anything fails.
 struct Fixture {
     std::string bytes = model_bytes();
     std::filesystem::path file = std::filesystem::temp_directory_path() /
@@ -121,7 +120,7 @@ mpscnn_status described(mpscnn_status status, mpscnn_text *&text) {
     return status;
 }
 
-/// A network built by calls: layers with work for two threads, weights, what is asked of it.
+/// Build a network by calls: it has layers with work for two threads, weights, and queries of its properties.
 mpscnn_graph *built(Trial &trial) {
     mpscnn_graph *graph = nullptr;
     trial.step("graph", [&] { return mpscnn_graph_create("small", &graph); });
@@ -243,7 +242,7 @@ void run_runner(Trial &trial, const Fixture &fixture, mpscnn_program *program, c
         if (i % 3 == 2) CHECK(mpscnn_predictions_count(predictions[i]) == 2);
         mpscnn_predictions_release(predictions[i]);
     }
-    // Frames in their handlers' turn: the first keeps the others waiting until they are cancelled.
+    // Frames with handlers: the first handler blocks the others until they are cancelled.
     for (int i = 0; i < 3; ++i) {
         std::uint64_t number = 0;
         const mpscnn_tensor output = output_of(results[0], 1);

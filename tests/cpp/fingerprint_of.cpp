@@ -1,5 +1,5 @@
-// fingerprint_of PRECISION FILE...: the fingerprints of model files, a line each, on the CPU of this
-// processor or of an emulated one.
+// Usage: fingerprint_of PRECISION FILE... Prints the fingerprints of model files, one per line, on this
+// processor or an emulated one.
 #include <cinttypes>
 #include <cstdio>
 #include <exception>

@@ -1,4 +1,4 @@
-// The fixed-point arithmetic of int8 networks beside its definition in exact numbers.
+// Compares the fixed-point arithmetic of int8 networks with its definition in exact numbers.
 
 #include "cpu/kernels/tasks/fixed_point.h"
 
@@ -16,7 +16,7 @@ using mpscnn::cpu::rounding_shift;
 
 __extension__ using Wide = __int128;
 
-/// floor(x / 2^bits).
+/// Return floor(x / 2^bits).
 std::int64_t floor_of(Wide x, int bits) {
     const Wide unit = static_cast<Wide>(1) << bits;
     return static_cast<std::int64_t>(x >= 0 ? x / unit : -((-x + unit - 1) / unit));
@@ -32,7 +32,7 @@ constexpr std::int32_t multipliers[] = {1 << 30, (1 << 30) + 1, 1256584746, 1672
                                         std::numeric_limits<std::int32_t>::max()};
 constexpr std::int64_t least = std::numeric_limits<std::int32_t>::min(), greatest = -(least + 1);
 
-/// How many sums all over the 32 bits, and around zero, are wrong.
+/// Return the number of wrong results, for sums across the 32-bit range and around zero.
 template <class IsRight> int count_wrong(std::int64_t step, IsRight is_right) {
     int wrong = 0;
     for (std::int64_t x = least; x <= greatest; x += step)
@@ -55,7 +55,7 @@ TEST(shifts_round_away_from_zero) {
               }) == 0);
 }
 
-/// Of sums that the shift to the left leaves within 32 bits.
+/// Test sums that fit 32 bits after the left shift.
 TEST(requantisation_is_that_of_its_definition) {
     for (const std::int32_t m : multipliers)
         for (int shift = -31; shift <= 8; ++shift)

@@ -40,7 +40,7 @@ std::uint32_t bits_of(float value) {
 
 bool is_nan_half(std::uint32_t half) { return (half & 0x7fff) > 0x7c00; }
 
-/// IEEE 754's definition of binary16, in double arithmetic; not for NaN.
+/// Return the value of a half by IEEE 754's definition of binary16, in double arithmetic; not for NaN.
 double value_of_half(std::uint32_t half) {
     const int exponent = static_cast<int>((half >> 10) & 31);
     const int mantissa = static_cast<int>(half & 1023);
@@ -50,8 +50,8 @@ double value_of_half(std::uint32_t half) {
     return half & 0x8000 ? -magnitude : magnitude;
 }
 
-/// The value of the half nearest to a number that is not NaN, by scaling to whole multiples of the spacing
-/// there.
+/// Return the value of the half nearest to a number that is not NaN, by scaling to whole multiples of the
+/// spacing.
 double nearest_half(double value) {
     if (std::isinf(value) || value == 0) return value;
     int exponent;
@@ -70,7 +70,8 @@ bool converts_correctly(std::uint32_t bits) {
     return !is_nan_half(half) && same_value_and_sign(value_of_half(half), nearest_half(float_of_bits(bits)));
 }
 
-/// Floats where rounding changes: each half, the midpoints between neighbours, and two floats on either side.
+/// Return floats at which rounding changes: each half, the midpoints between neighbours, and two floats on
+/// either side.
 std::vector<std::uint32_t> boundary_floats() {
     std::vector<std::uint32_t> result;
     for (std::uint32_t half = 0; half < 0x7c00; ++half) {

@@ -24,7 +24,7 @@ std::string round_trip(std::string_view text) { return to_text(parse_json(text))
 
 bool same_bits(double a, double b) { return std::memcmp(&a, &b, sizeof a) == 0; }
 
-/// Whether the number survives being written and read, bit for bit.
+/// True if the number is the same, bit for bit, after it is written and read.
 bool survives(double number) { return same_bits(parse_json(to_text(number)).get<double>(), number); }
 
 } // namespace
@@ -262,7 +262,7 @@ TEST(doubles_come_back) {
     CHECK(survives(std::numeric_limits<double>::max()) && survives(-std::numeric_limits<double>::min()));
     std::uint64_t state = 1;
     for (int i = 0; i < 2000; ++i) {
-        state = state * 6364136223846793005u + 1442695040888963407u; // Knuth, MMIX
+        state = state * 6364136223846793005u + 1442695040888963407u; // Knuth's MMIX generator
         double number;
         std::memcpy(&number, &state, sizeof number);
         if (std::isfinite(number)) CHECK(survives(number));

@@ -1,6 +1,7 @@
 #pragma once
 
-// Judging a kernel: every element, what lies around the result, and the same bits for any number of threads.
+// Checks of kernels: every element of the result, the memory around it, and equal bits for any number of
+// threads.
 
 #include <string>
 
@@ -14,7 +15,7 @@ inline Size random_size(Random &random) {
             pick(random, 1, random() % 3 ? 40 : 150)};
 }
 
-/// Says which case failed, then counts it.
+/// Print the case that failed, and count it.
 inline void check_kernel(bool right, const KernelTable &table, const std::string &what) {
     if (!right) std::printf("%s: %s\n", table.name, what.c_str());
     CHECK(right);
@@ -26,8 +27,8 @@ inline std::string text(const View &view) {
            std::to_string(view.pixel_stride) + ", writable " + std::to_string(view.writable_channels);
 }
 
-/// Runs a task, requires agrees(value, n, y, x, channel) of every element, intact neighbours, and the same
-/// bits for any number of threads.
+/// Run a task. Require agrees(value, n, y, x, channel) for every element, unchanged memory around the result,
+/// and equal bits for any number of threads.
 template <class Task, class Agrees>
 void check_task(Random &random, const KernelTable &table, const char *name, const Task &task,
                 const Memory &destination, Agrees agrees) {

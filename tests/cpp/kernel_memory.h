@@ -1,6 +1,6 @@
 #pragma once
 
-// What the kernel tests share: random numbers and strided tensors surrounded by guard values, random items.
+// Helpers of the kernel tests: random numbers, strided tensors surrounded by guard values, and random items.
 
 #include <algorithm>
 #include <bit>
@@ -36,8 +36,8 @@ struct Size {
     std::int64_t batch = 1, height = 1, width = 1, channels = 1;
 };
 
-/// A tensor whose pixels, rows and images may have space between them. All memory is `fill` at first: NaN
-/// around a source shows reads, the guard around a destination shows writes that do not belong to it.
+/// A tensor whose pixels, rows and images may have gaps between them. All memory is `fill` at first. NaN
+/// around a source reveals reads outside; a guard value around a destination reveals writes outside.
 struct Memory {
     std::vector<float> floats;
     View view;
@@ -49,7 +49,7 @@ struct Memory {
         view.row_stride = size.width * view.pixel_stride + (random() % 3 ? 0 : pick(random, 1, 9));
         view.image_stride = size.height * view.row_stride + (random() % 3 ? 0 : pick(random, 1, 9));
         view.writable_channels = random() % 2 ? view.pixel_stride : size.channels;
-        // Nothing behind what the view covers: a sanitizer sees reads past the last pixel's channels.
+        // There is no memory after the view, so a sanitizer detects reads past the last pixel's channels.
         const std::int64_t last = (size.batch - 1) * view.image_stride + (size.height - 1) * view.row_stride +
                                   (size.width - 1) * view.pixel_stride + view.writable_channels;
         floats.assign(static_cast<std::size_t>(margin + last), fill);
@@ -63,13 +63,13 @@ struct Memory {
     float *at(std::int64_t n, std::int64_t y, std::int64_t x) const {
         return view.data + n * view.image_stride + y * view.row_stride + x * view.pixel_stride;
     }
-    /// action(n, y, x) for each pixel.
+    /// Call action(n, y, x) for each pixel.
     template <class Action> void each_pixel(Action action) const {
         for (std::int64_t n = 0; n < view.batch; ++n)
             for (std::int64_t y = 0; y < view.height; ++y)
                 for (std::int64_t x = 0; x < view.width; ++x) action(n, y, x);
     }
-    /// action(float &) for each element.
+    /// Call action(float &) for each element.
     template <class Action> void each(Action action) const {
         each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
             std::for_each_n(at(n, y, x), view.channels, action);
@@ -78,7 +78,7 @@ struct Memory {
     void randomise(Random &random) {
         each([&](float &value) { value = uniform(random); });
     }
-    /// Whether only floats that may be written differ from the guard.
+    /// True if only floats that may be written differ from the guard.
     bool guarded() const {
         std::vector<char> allowed(floats.size(), 0);
         each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
@@ -88,9 +88,9 @@ struct Memory {
             if (!allowed[i] && floats[i] != guard) return false;
         return true;
     }
-    /// Whether the elements (not what lies between them) of the images from `first_image` on have the bits of
-    /// another tensor. All NaN count as equal: the compiler chooses the order of a sum's operands, which
-    /// decides the sign of a NaN, and may choose differently in each instance of a kernel.
+    /// True if the elements (without the gaps) of the images from `first_image` on have the same bits as
+    /// another tensor. All NaNs count as equal. The compiler chooses the order of a sum's operands, which
+    /// decides the sign of a NaN, and the choice may differ in each instance of a kernel.
     bool same_bits(const Memory &other, std::int64_t first_image = 0) const {
         const auto same_number = [](float a, float b) {
             return std::bit_cast<std::uint32_t>(a) == std::bit_cast<std::uint32_t>(b) ||
@@ -111,8 +111,8 @@ inline Memory random_source(Random &random, const Size &size) {
     return memory;
 }
 
-/// Runs all items of a task in random order, one by one, as if by `threads` threads. False if there are none
-/// or the kernel wrote behind its scratch memory.
+/// Run all items of a task one by one in random order, as if by `threads` threads. Return false if there are
+/// none or the kernel wrote past its scratch memory.
 template <class Task>
 bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int threads) {
     PlanMemory memory;
@@ -120,7 +120,7 @@ bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int
     std::vector<std::int64_t> order(static_cast<std::size_t>(work.items));
     std::iota(order.begin(), order.end(), 0);
     std::shuffle(order.begin(), order.end(), random);
-    constexpr std::byte untouched{0xff}; // four of them are a NaN
+    constexpr std::byte untouched{0xff}; // four of these bytes are a NaN
     AlignedBuffer<std::byte> scratch(work.scratch_bytes + 64);
     std::fill_n(scratch.data(), scratch.size(), untouched);
     Worker worker{scratch.data()};
@@ -129,7 +129,7 @@ bool run_items(Random &random, const Task &task, const Kernel<Task> &kernel, int
                                          [](std::byte value) { return value == untouched; });
 }
 
-/// The same task for several threads writes the same bits, and nothing else.
+/// Check that the task for several threads writes the same bits, and nothing else.
 template <class Task>
 bool same_for_any_threads(Random &random, Task task, const Memory &expected, const Kernel<Task> &kernel) {
     for (const int threads : {2, 6, 16, 64}) {
@@ -174,7 +174,7 @@ inline double activated(const Activation &activation, double x, std::int64_t cha
     }
 }
 
-/// Distance of halves around x.
+/// Return the distance between halves around x.
 inline double half_spacing(double x) {
     return std::ldexp(1.0, std::max(std::ilogb(std::fabs(x) + 1e-30), -14) - 10);
 }
@@ -199,8 +199,8 @@ struct RandomEpilogue {
     }
     RandomEpilogue(const RandomEpilogue &) = delete;
 
-    /// Whether `got` is the epilogue of a sum known to `error`. Activations here stretch an error by 1.5 at
-    /// most.
+    /// True if `got` is the epilogue of a sum that is known to within `error`. The activations used here
+    /// increase an error by a factor of 1.5 at most.
     bool agrees(float got, double sum, double error, std::int64_t n, std::int64_t y, std::int64_t x,
                 std::int64_t channel) const {
         double expected = activated(epilogue.activation, sum, channel);

@@ -1,5 +1,5 @@
-// Arithmetic and dropout kernels of every instruction set that this machine has, for any steps, strides
-// between pixels and numbers of threads.
+// Arithmetic and dropout kernels of every instruction set of this machine, for any steps, pixel strides and
+// numbers of threads.
 
 #include "cpu/isa/kernels.h"
 
@@ -18,13 +18,14 @@ Size random_size(Random &random) {
             pick(random, 1, random() % 3 ? 40 : 150)};
 }
 
-/// 0 or 1 for channels, up to 3 for rows and pixels; all 1 in every other case.
+/// Return steps of 0 or 1 for channels, and up to 3 for rows and pixels. In half of the cases all steps are
+/// 1.
 SourceSteps random_steps(Random &random) {
     if (random() % 2) return {};
     return {pick(random, 0, 3), pick(random, 0, 3), pick(random, 0, 1)};
 }
 
-/// A source of which a destination of `size` reads everything.
+/// Return a source of which a destination of `size` reads every element.
 Memory source_for(Random &random, const Size &size, const SourceSteps &steps) {
     return random_source(random, {size.batch, (size.height - 1) * steps.y + 1, (size.width - 1) * steps.x + 1,
                                   (size.channels - 1) * steps.channels + 1});
@@ -40,12 +41,12 @@ double combined(ArithmeticKind kind, double a, double b) {
         return a * b;
     case ArithmeticKind::divide:
         return a / b;
-    default: // tests/ops has all of them
+    default: // tests/ops tests all other kinds
         return 0;
     }
 }
 
-/// One random task, compared with double.
+/// Compare one random task with double arithmetic.
 bool arithmetic_agrees(Random &random, const KernelTable &table) {
     const Size size = random_size(random);
     ArithmeticTask task;
@@ -54,7 +55,9 @@ bool arithmetic_agrees(Random &random, const KernelTable &table) {
     task.second_steps = random_steps(random);
     const Memory a = source_for(random, size, task.source_steps),
                  b = source_for(random, size, task.second_steps);
-    b.each([](float &value) { value = std::copysign(0.5f + std::fabs(value), value); }); // divisors
+    b.each([](float &value) {
+        value = std::copysign(0.5f + std::fabs(value), value);
+    }); // divisors must not be near zero
     const Memory destination(random, size, guard);
     const RandomEpilogue epilogue(random, size);
     task.source = a.view, task.second = b.view, task.destination = destination.view;

@@ -1,5 +1,5 @@
-// Kernels for bfloat16 numbers against a plain computation in double, and those that sum in blocks bit for
-// bit against their definition. Those for AMX run on a software model of its tiles everywhere else.
+// Compares kernels for bfloat16 numbers with plain arithmetic in double. Kernels that sum in blocks are
+// compared with their definition bit for bit. Without AMX, its kernels run on a software model of its tiles.
 
 #include <algorithm>
 #include <bit>
@@ -16,7 +16,7 @@
 
 using namespace kernel_test;
 
-#if defined(MPSCNN_WITH_AMX_MODEL) // and AVX-512's kernels
+#if defined(MPSCNN_WITH_AMX_MODEL) // the model needs AVX-512's kernels too
 namespace mpscnn::cpu::amx_model_bf16 {
 void get(Bfloat16Kernels &);
 }
@@ -27,10 +27,10 @@ void get(Bfloat16Kernels &);
 
 namespace {
 
-/// A tensor of either element, whose pixels, rows and images may have space between them. The space, and all
-/// of a destination at first, holds a pattern that no result has.
+/// A tensor of either element type, whose pixels, rows and images may have gaps between them. The gaps, and
+/// all of a destination at first, hold a pattern that no result has.
 struct Tensor {
-    static constexpr std::uint32_t guard_bits = 0x7fc07fc1; // a NaN of either element
+    static constexpr std::uint32_t guard_bits = 0x7fc07fc1; // a NaN of either element type
     std::vector<std::uint32_t> words;
     View view;
 
@@ -72,7 +72,7 @@ struct Tensor {
         else
             std::memcpy(bytes + 2 * at, &bits, 2);
     }
-    /// action(n, y, x, channel, place of the element)
+    /// Call action(n, y, x, channel, index of the element).
     template <class Action> void each(Action action) const {
         for (std::int64_t n = 0; n < view.batch; ++n)
             for (std::int64_t y = 0; y < view.height; ++y)
@@ -82,7 +82,7 @@ struct Tensor {
     void randomise(Random &random) {
         each([&](auto, auto, auto, auto, std::int64_t at) { set(at, uniform(random)); });
     }
-    /// Whether nothing but elements and what may be overwritten has changed.
+    /// True if only elements and memory that may be overwritten have changed.
     bool guarded() const {
         std::vector<char> allowed(words.size() * 4, 0);
         const std::int64_t size = size_of(view.element);
@@ -106,7 +106,7 @@ struct Tensor {
     }
 };
 
-/// Runs a task that writes to `destination`; false unless several threads write the same.
+/// Run a task that writes to `destination`. Return false unless several threads write the same.
 template <class Task> bool runs(Random &random, Task task, Tensor &destination, const Kernel<Task> &kernel) {
     const Tensor fresh = destination;
     task.destination = destination.view;
@@ -120,7 +120,7 @@ template <class Task> bool runs(Random &random, Task task, Tensor &destination, 
     return true;
 }
 
-/// Those of this processor, and others that it runs though it has faster ones.
+/// Return this processor's table, and others that it can run besides its fastest.
 std::vector<KernelTable> tables_with_bfloat16() {
     std::vector<KernelTable> tables;
     for (const KernelTable *table : available_kernels()) {
@@ -187,7 +187,7 @@ void check_convolution(Random &random, const KernelTable &table, bool depthwise)
         plain_convolution(table, {outputs, kernel, kernel, inputs}, groups, Element::bfloat16));
     Tensor source(random, size, Element::bfloat16), residual(random, result, Element::bfloat16);
     source.randomise(random), residual.randomise(random);
-    const bool wide = !depthwise && random() % 3 == 0; // float results
+    const bool wide = !depthwise && random() % 3 == 0; // the results are floats
     Tensor destination(random, result, wide ? Element::float32 : Element::bfloat16);
     const ConstView residual_view = residual.view;
     ConvolutionTask task;
@@ -240,22 +240,22 @@ void check_convolution(Random &random, const KernelTable &table, bool depthwise)
     CHECK(right);
 }
 
-/// Subnormal numbers are zeros.
+/// Return x, with subnormal numbers replaced by zero.
 float flushed(float x) {
     return std::fabs(x) < std::numeric_limits<float>::min() ? std::copysign(0.0f, x) : x;
 }
 
-/// a * b + c, rounded once, a zero where that is too small after it was rounded to 24 bits.
+/// Return a * b + c, rounded once. A result that is subnormal after rounding to 24 bits is zero.
 float multiply_add(float a, float b, float c) {
     a = flushed(a), b = flushed(b), c = flushed(c);
     const float result = std::fma(a, b, c);
-    const double exact = static_cast<double>(a) * b + c; // exact where the result is that small
+    const double exact = static_cast<double>(a) * b + c; // exact for results this small
     const bool tiny =
         std::fabs(result) <= std::numeric_limits<float>::min() && std::fabs(exact) < 0x1p-126 * (1 - 0x1p-25);
     return tiny ? std::copysign(0.0f, result) : result;
 }
 
-/// Adds a kernel position's products: each 32 inputs an even and an odd chain.
+/// Add the products of a kernel position: every 32 inputs are an even and an odd chain.
 float add_blocks(const std::vector<float> &inputs, const std::vector<float> &weights, float sum) {
     for (std::size_t first = 0; first < inputs.size(); first += 32) {
         float even = 0, odd = 0;
@@ -268,7 +268,7 @@ float add_blocks(const std::vector<float> &inputs, const std::vector<float> &wei
     return sum;
 }
 
-/// Of every size, some of them subnormal, and rarely infinite or none.
+/// Return a number of any magnitude: some are subnormal, few are infinite or NaN.
 float any_number(Random &random) {
     const float infinity = std::numeric_limits<float>::infinity();
     if (random() % 500 == 0) return random() % 2 ? infinity : std::nanf("");
@@ -292,7 +292,7 @@ void check_block_sums(Random &random, const KernelTable &table) {
     std::vector<float> weights(static_cast<std::size_t>(outputs * kernel * kernel * inputs)),
         bias(static_cast<std::size_t>(outputs));
     const bool any = random() % 2;
-    for (float &weight : weights) { // which are finite
+    for (float &weight : weights) { // weights are finite
         weight = any ? any_number(random) : round_to_bfloat16(uniform(random));
         if (!std::isfinite(weight)) weight = 1;
     }
@@ -330,7 +330,7 @@ void check_block_sums(Random &random, const KernelTable &table) {
                 sum = add_blocks(pixel, factors, sum);
             }
         const float got = destination.get(at);
-        // A tap outside of the source may be left out, which a sum of -0 shows.
+        // A tap outside of the source may be skipped, which changes the sign of a sum of -0.
         right = right &&
                 (std::isnan(sum) ? std::isnan(got)
                                  : std::bit_cast<std::uint32_t>(got) == std::bit_cast<std::uint32_t>(sum) ||
@@ -352,11 +352,11 @@ TEST(rounding_is_to_nearest_even) {
     CHECK(bfloat16_from_float(std::bit_cast<float>(0x3f808001u)) == 0x3f81);
     CHECK(bfloat16_from_float(std::bit_cast<float>(0x7f7fffffu)) == 0x7f80);
     CHECK(bfloat16_from_float(std::bit_cast<float>(0x807fffffu)) == 0x8000); // subnormal
-    CHECK(bfloat16_from_float(std::bit_cast<float>(0xff800001u)) == 0xffc0); // a NaN stays one
+    CHECK(bfloat16_from_float(std::bit_cast<float>(0xff800001u)) == 0xffc0); // a NaN stays a NaN
 }
 
 TEST(conversions_round_as_the_core_does) {
-    constexpr std::uint32_t step = 1'000'003; // prime: every exponent with many endings
+    constexpr std::uint32_t step = 1'000'003; // a prime, so that every exponent occurs with many low bits
     for_each_table(4, [&](Random &random, const KernelTable &table) {
         const std::int64_t channels = pick(random, 1, 40), added = channels % 2;
         const Size size{2, 7, (std::int64_t{1} << 32) / step / 14 / channels, channels};
@@ -393,7 +393,7 @@ TEST(photos_get_a_fourth_channel) {
     for_each_table(20, [&](Random &random, const KernelTable &table) {
         const Size size{pick(random, 1, 2), pick(random, 1, 9), pick(random, 1, 40), 3};
         Tensor source(random, size, Element::float32);
-        source.view.pixel_stride = 3; // as callers' photos have it
+        source.view.pixel_stride = 3; // like photos of a caller
         source.view.row_stride = 3 * size.width, source.view.image_stride = size.height * 3 * size.width;
         source.randomise(random);
         Tensor result(random, {size.batch, size.height, size.width, 4}, Element::bfloat16);

@@ -1,5 +1,5 @@
-// A chain of convolutions has the bits of its stages computed one after the other, whatever its bands, panels
-// and threads.
+// A chain of convolutions must have the bits of its stages computed one after another, for all bands, panels
+// and numbers of threads.
 
 #include <memory>
 
@@ -10,7 +10,7 @@ using namespace kernel_test;
 
 namespace {
 
-/// One stage with what its task points to.
+/// One stage, with the objects that its task points to.
 struct Stage {
     PackedConvolution packed;
     std::unique_ptr<RandomEpilogue> epilogue;
@@ -36,7 +36,7 @@ WindowAxis random_axis(Random &random, const StageKind &kind, std::int64_t exten
     return {kind.kernel, kind.stride, kind.dilation, before};
 }
 
-/// As many outputs as have a tap inside, up to a window's reach behind the end.
+/// Return an extent whose outputs have a tap inside the source, or are up to a window's reach after its end.
 std::int64_t random_extent(Random &random, const WindowAxis &axis, std::int64_t extent) {
     if (axis.kernel == 1 && axis.stride == 1) return extent;
     const std::int64_t reach = (axis.kernel - 1) * axis.dilation;
@@ -90,16 +90,18 @@ std::vector<Stage> random_stages(Random &random, const KernelTable &table, const
     std::vector<Stage> stages;
     Size size = source;
     for (StageKind kind : kinds) {
-        if (size.channels == 1) kind = {false, 1, 1, 1}; // a group of its own is not a depthwise convolution
+        if (size.channels == 1)
+            kind = {false, 1, 1, 1}; // one channel with its own group does not count as
+                                     // depthwise
         stages.push_back(make_stage(random, table, kind, size));
-        stages.back().task.packed = nullptr; // set when the stages stay where they are
+        stages.back().task.packed = nullptr; // set later, when the vector no longer moves its stages
         size = stages.back().size;
     }
     for (Stage &stage : stages) stage.task.packed = &stage.packed;
     return stages;
 }
 
-/// The stages one by one. Their residuals are those of `residuals`, which point to memory of the stages.
+/// Run the stages one by one. `residuals` are copies of residuals in the memory of the stages.
 Memory run_stages(Random &random, const KernelTable &table, const std::vector<Stage> &stages,
                   const Memory &source) {
     Memory last = source;
@@ -116,7 +118,7 @@ Memory run_stages(Random &random, const KernelTable &table, const std::vector<St
     return last;
 }
 
-/// Items in their order, as one thread has them, with what the last one left in scratch.
+/// Run items in order, like a single thread, so that each one finds the scratch memory of the item before it.
 bool run_in_order(const ChainTask &task, const Kernel<ChainTask> &kernel, int threads) {
     PlanMemory memory;
     const Prepared work = prepare(kernel, task, {.threads = threads, .caches = {}, .memory = &memory});
@@ -127,7 +129,7 @@ bool run_in_order(const ChainTask &task, const Kernel<ChainTask> &kernel, int th
     return true;
 }
 
-/// The rows of the thread that has the most, of items dealt out as one contiguous part for each.
+/// Return the largest number of rows of a thread, if each thread gets one contiguous part of the items.
 std::int64_t max_rows_of_a_thread(const ChainBands &bands, std::int64_t height, std::int64_t threads) {
     std::int64_t most = 0;
     for (std::int64_t thread = 0; thread < threads; ++thread) {

@@ -1,6 +1,6 @@
-// Depthwise convolutions of every instruction set that this machine has. The order of operations is part of
-// the kernels' contract (bias, then the taps inside the source, row by row), so a plain computation in that
-// order must give the same bits, whatever strips, tiles and items an element falls into.
+// Depthwise convolutions of every instruction set of this machine. The order of operations is part of the
+// kernels' contract: bias, then the taps inside the source, row by row. So plain code in that order must give
+// the same bits, whatever strips, tiles and items an element belongs to.
 
 #include "cpu/isa/kernels.h"
 
@@ -65,7 +65,7 @@ struct Problem {
                std::to_string(c.multiplier) + ", vertical " + ::text(c.vertical) + ", horizontal " +
                ::text(c.horizontal);
     }
-    /// visit(value, weight) for each tap inside the source, in the order of the contract.
+    /// Call visit(value, weight) for each tap inside the source, in the order of the contract.
     template <class Visit>
     void each_tap(std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output, Visit visit) const {
         const float *w = weights.data() + output * c.vertical.kernel * c.horizontal.kernel;
@@ -79,7 +79,7 @@ struct Problem {
             }
         }
     }
-    /// action(got, n, y, x, output) for each element.
+    /// Call action(got, n, y, x, output) for each element.
     template <class Action> void each_output(Action action) const {
         destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
             for (std::int64_t output = 0; output < outputs(); ++output)
@@ -88,7 +88,8 @@ struct Problem {
     }
 };
 
-/// The contract's arithmetic. The volatile product keeps this compiler from fusing the two operations.
+/// The arithmetic of the contract. The volatile product prevents this compiler from fusing the two
+/// operations.
 float multiply_add(const KernelTable &table, float a, float b, float c) {
     if (table.has_fma) return std::fma(a, b, c);
     volatile float product = a * b;

@@ -1,5 +1,5 @@
-// Convolutions whose sums are halves: each instruction set's kernels, and those of instructions for halves
-// where the processor has such, beside one product after the other.
+// Compares convolutions whose sums are halves with one product after another. It tests each instruction set's
+// kernels, and those with half-precision instructions if the processor has them.
 
 #include "cpu/plan/half_sums.h"
 #include "kernel_check.h"
@@ -8,7 +8,7 @@ using namespace kernel_test;
 
 namespace {
 
-/// The half nearest to `x`: a float that keeps in its last bit whether anything was lost, then a half.
+/// Return the half nearest to `x`. The float in between keeps in its last bit whether rounding lost anything.
 float half_nearest_to(double x) {
     float nearest = static_cast<float>(x);
     if (std::isfinite(nearest) && static_cast<double>(nearest) != x &&
@@ -19,7 +19,7 @@ float half_nearest_to(double x) {
 
 struct Case {
     std::int64_t outputs, inputs_per_group, groups, kernel, stride, dilation, before;
-    float scale; ///< of inputs
+    float scale; ///< of the inputs
 };
 
 std::vector<float> random_halves(Random &random, std::int64_t count, float scale) {

@@ -1,5 +1,5 @@
-// Convolutions and dense layers of integers, in every order of weights and by every kernel, bit for bit
-// beside plain sums. Kernels for AMX run on a software model of its tiles.
+// Compares convolutions and dense layers of integers with plain sums, bit for bit, for every order of weights
+// and every kernel. Kernels for AMX run on a software model of its tiles.
 
 #include <algorithm>
 #include <cmath>
@@ -23,7 +23,7 @@ using engine::Quantization;
 using engine::WeightTensor;
 using engine::WeightType;
 
-#if defined(MPSCNN_WITH_MODELS) // and AVX-512's kernels
+#if defined(MPSCNN_WITH_MODELS) // the models need AVX-512's kernels too
 namespace mpscnn::cpu::amx_model_int8 {
 void get(Kernel<IntegerConvolutionTask> &);
 }
@@ -42,7 +42,7 @@ template <class T> WeightTensor tensor_of(const Shape &shape, WeightType type, c
     return WeightTensor(shape, type, std::shared_ptr<const std::byte>(bytes, bytes.get()));
 }
 
-/// Bytes of a tensor with spaces between pixels, rows and images, and nothing behind the last.
+/// The bytes of a tensor with gaps between pixels, rows and images, and no memory after the last one.
 struct Bytes {
     static constexpr std::uint8_t space = 0xa5;
     std::vector<std::uint8_t> memory;
@@ -64,7 +64,7 @@ struct Bytes {
     std::int64_t offset(std::int64_t n, std::int64_t y, std::int64_t x) const {
         return n * view.image_stride + y * view.row_stride + x * view.pixel_stride;
     }
-    /// action(n, y, x, channel, byte)
+    /// Call action(n, y, x, channel, byte).
     template <class Action> void each(Action action) {
         for (std::int64_t n = 0; n < view.batch; ++n)
             for (std::int64_t y = 0; y < view.height; ++y)
@@ -79,7 +79,7 @@ enum class Kind { convolution, pointwise, depthwise, groups, dense };
 /// A layer with random integers.
 struct Layer {
     Size size;
-    std::int64_t groups = 1, inputs = 1, outputs = 1; ///< the latter two of a group
+    std::int64_t groups = 1, inputs = 1, outputs = 1; ///< inputs and outputs of one group
     ops::Window window;
     Graph graph;
     std::vector<std::uint8_t> weights; ///< [output][row][column][input of its group]
@@ -153,7 +153,7 @@ private:
         graph.quantize(result, any_quantization(random, scale, is_signed));
         weights.resize(index(all * taps * inputs));
         for (std::uint8_t &weight : weights) weight = static_cast<std::uint8_t>(random());
-        // At the ends of the range weights need more than 8 bits.
+        // At the ends of the range, weights need more than 8 bits.
         const bool symmetric = random() % 2;
         const auto zero_point = static_cast<float>(symmetric ? 128 : pick(random, 1, 255));
         zero_points.assign(index(all), zero_point);
@@ -170,7 +170,7 @@ private:
     }
 };
 
-/// The sum of an output before its requantisation.
+/// Return the sum of an output before its requantisation.
 std::int32_t plain_sum(const Layer &layer, const IntegerConvolutionTask &task, Bytes &source, std::int64_t n,
                        std::int64_t y, std::int64_t x, std::int64_t output) {
     std::uint32_t sum = static_cast<std::uint32_t>(layer.bias[index(output)]);
@@ -201,7 +201,7 @@ public:
         zero_ = own.zero_point + (own.is_signed ? 128 : 0);
     }
 
-    /// `quads`: the kernels that the weights are packed for; null: those of pairs.
+    /// `quads` are the kernels for which the weights are packed; null: those of pairs.
     void check(const char *name, const KernelTable &table, const QuadKernels *quads) {
         const std::shared_ptr<const IntegerLayer> integers = lower_to_integers(layer_.graph, 0, quads);
         Size size = layer_.size;
@@ -251,7 +251,7 @@ public:
 private:
     std::uint8_t requantised(const IntegerConvolutionTask &task, std::int32_t sum, std::int64_t output) {
         const Requantization &to = task.requantization;
-        // Panels of a group are whole.
+        // A group has whole panels.
         const std::int64_t panel = IntegerWeights::panel, panels = (layer_.outputs + panel - 1) / panel,
                            place = task.weights.is_depthwise()
                                        ? output
@@ -266,7 +266,7 @@ private:
     Layer layer_;
     Bytes source_;
     std::int32_t zero_;
-    std::vector<std::int32_t> sums_; ///< of all results
+    std::vector<std::int32_t> sums_; ///< the sums of all results
 };
 
 void check_layers(Kind kind, int count) {

@@ -1,5 +1,5 @@
-// Requantisation by the kernels of every instruction set that this machine has: sums at and around each
-// border between two results, for all shifts, beside the definition of the reference kernels.
+// Compares requantisation in the kernels of every instruction set of this machine with the definition of the
+// reference kernels. It uses sums at and around each border between two results, for all shifts.
 
 #include <algorithm>
 #include <cmath>
@@ -16,7 +16,7 @@ using namespace kernel_test;
 
 namespace {
 
-/// Sums, each with what it is multiplied by.
+/// Sums with the same factor.
 struct Sums {
     AlignedBuffer<std::int32_t> sums, multipliers, shifts;
     std::int64_t count;
@@ -36,7 +36,7 @@ struct Case {
     std::int32_t sum, multiplier, shift;
 };
 
-/// Three sums on either side of each border of results from -260 to 260, and others.
+/// Return three sums on either side of each border between results from -260 to 260, and others.
 std::vector<Case> cases() {
     Random random(5);
     std::vector<Case> found;
@@ -60,7 +60,7 @@ std::vector<Case> cases() {
 
 enum class Layer { pairs, quads, depthwise, depthwise_quads };
 
-/// The results of a layer whose weights are zero, so that the biases are its sums.
+/// Return the results of a layer whose weights are zero, so that its sums are the biases.
 std::vector<std::uint8_t> requantised(Random &random, const Kernel<IntegerConvolutionTask> &kernel,
                                       Layer layer, const Sums &sums, const Requantization &to) {
     const bool depthwise = layer == Layer::depthwise || layer == Layer::depthwise_quads,
@@ -93,7 +93,7 @@ std::vector<std::uint8_t> requantised(Random &random, const Kernel<IntegerConvol
     return result;
 }
 
-/// How many results are not those of the definition.
+/// Return the number of results that differ from the definition.
 std::int64_t count_wrong(const std::vector<std::uint8_t> &found, const Sums &sums, const Requantization &to) {
     std::int64_t wrong = 0;
     for (std::int64_t i = 0; i < sums.count; ++i) {
@@ -112,7 +112,7 @@ TEST(requantisation_has_the_bits_of_its_definition) {
     Random random(6);
     const std::vector<Case> all = cases();
     constexpr std::int64_t outputs = 32 * 1024;
-    // Limits below the zero point, at it, above it, and a narrow range.
+    // Limits below, at and above the zero point, and a narrow range.
     const Requantization kinds[] = {{.zero_point = 128},
                                     {.zero_point = 128, .low = 128},
                                     {.zero_point = 0},

@@ -1,5 +1,5 @@
-// The functions of neurons on every instruction set of this processor, against double: their errors in units
-// in the last place, and what they make of zeros, infinities, subnormals and NaN.
+// Neuron functions of every instruction set of this processor, compared with double: their errors in units in
+// the last place, and their results for zeros, infinities, subnormal numbers and NaN.
 
 #include <bit>
 #include <functional>
@@ -18,7 +18,7 @@ struct Case {
     Activation activation;
     std::function<double(double)> reference;
     double allowed;    ///< in units in the last place
-    double lost = 0.0; ///< besides
+    double lost = 0.0; ///< allowed in addition
 };
 
 Activation function(NeuronKind which, float a, float b, double c = 0.0) {
@@ -28,7 +28,7 @@ Activation function(NeuronKind which, float a, float b, double c = 0.0) {
     return activation;
 }
 
-// The functions of a * x + b compute with a sum, so that of -0 and 0 they make 0.
+// The functions of a * x + b compute a sum, so their result for -0 + 0 is 0.
 
 Case power_case(float c) {
     return {"power " + std::to_string(c), function(NeuronKind::power, 1, 0, c),
@@ -43,7 +43,7 @@ Case logarithm_case(double base) {
             [base](double x) { return std::log(x + 0.0) / std::log(base); }, 1.0};
 }
 
-/// x / (1 + e^-x), without an overflow.
+/// Return x / (1 + e^-x), without overflow.
 double swish(double x) { return x < 0 ? x * std::exp(x) / (1 + std::exp(x)) : x / (1 + std::exp(-x)); }
 
 std::vector<Case> cases() {
@@ -87,7 +87,7 @@ std::vector<Case> cases() {
     return all;
 }
 
-/// Values of every magnitude and sign, many of the usual ones, and all that are special.
+/// Return values of every magnitude and sign, many of usual size, and all special ones.
 std::vector<float> arguments(Random &random) {
     std::vector<float> values{
         0.0f,        -0.0f,         1.0f,          -1.0f,      infinity,        -infinity,
@@ -103,14 +103,14 @@ std::vector<float> arguments(Random &random) {
     return values;
 }
 
-/// Distance in units in the last place of the reference, beyond `lost`; 0 if both are the same infinity or
-/// NaN.
+/// Return the distance in units in the last place of the reference, beyond `lost`. Return 0 if both are the
+/// same infinity or NaN.
 double distance(float got, double expected, double lost) {
     if (std::isnan(expected) || std::isnan(got))
         return std::isnan(expected) == std::isnan(got) ? 0 : infinity;
     const auto nearest = static_cast<float>(expected);
     if (std::isinf(nearest) || std::isinf(got)) {
-        // One unit beyond the largest float is still its neighbour.
+        // The number one unit after the largest float counts as its neighbour.
         const float bound = std::copysign(0x1.fffffep127f, nearest);
         return got == nearest || (std::isinf(nearest) ? got : nearest) == bound ? 0 : infinity;
     }

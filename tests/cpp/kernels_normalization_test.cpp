@@ -1,4 +1,5 @@
-// Normalization kernels of every instruction set that this machine has, against plain computations in double.
+// Compares the normalization kernels of every instruction set of this machine with plain arithmetic in
+// double.
 
 #include <functional>
 
@@ -8,7 +9,7 @@ using namespace kernel_test;
 
 namespace {
 
-/// Values with a mean far from zero: what a careless variance loses.
+/// Return values whose mean is far from zero, for which a careless variance loses its digits.
 Memory offset_source(Random &random, const Size &size) {
     Memory source = random_source(random, size);
     const float offset = random() % 2 ? 1000.0f : 0.0f;
@@ -20,7 +21,7 @@ struct Moments {
     double mean = 0, variance = 0;
 };
 
-/// Of the values that `each` hands to its argument.
+/// Return the moments of the values for which `each` calls its argument.
 Moments moments_of(const std::function<void(const std::function<void(double)> &)> &each) {
     Moments moments;
     double count = 0;
@@ -35,7 +36,7 @@ bool is_close(double got, double expected, double allowed) {
     return std::fabs(got - expected) <= allowed + 0x1p-22 * std::fabs(expected);
 }
 
-/// Moments of a source in `parts` parts.
+/// Return the moments of a source in `parts` parts.
 Memory moments_memory(Random &random, const KernelTable &table, const Memory &source, std::int64_t parts) {
     const View &from = source.view;
     Memory moments(random, {from.batch, parts, moments_rows, from.channels}, guard);
@@ -47,7 +48,7 @@ Memory moments_memory(Random &random, const KernelTable &table, const Memory &so
     return moments;
 }
 
-/// Of channels [first, last) of one image, or of all for image -1.
+/// Return the moments of channels [first, last) of one image, or of all images for image -1.
 Moments expected_moments(const Memory &source, std::int64_t image, std::int64_t first, std::int64_t last) {
     return moments_of([&](const std::function<void(double)> &take) {
         source.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
@@ -163,7 +164,7 @@ TEST(cross_channel_agrees_with_double) {
     });
 }
 
-/// Value of a source that is surrounded by zeros or by copies of its border.
+/// Return a value of a source that is surrounded by zeros or by copies of its border.
 double at_or_outside(const Memory &source, bool clamps, std::int64_t n, std::int64_t y, std::int64_t x,
                      std::int64_t c) {
     const std::int64_t row = std::clamp<std::int64_t>(y, 0, source.view.height - 1),
@@ -209,7 +210,7 @@ TEST(window_normalization_agrees_with_double) {
                 const double factor = 2.0 / std::sqrt(0.25 + 0.75 * window.variance);
                 const double expected = 0.125 + factor * (centre - 0.5 * window.mean);
                 const double magnitude = std::fabs(centre) + std::fabs(window.mean);
-                // Rounding the means shows in the deviations from them.
+                // Rounding of the means affects the deviations from them.
                 const double relative =
                     1e-6 + 1e-6 * std::fabs(window.mean) / (0.5 + std::sqrt(window.variance));
                 return epilogue.agrees(got, expected, relative * factor * magnitude + 1e-6, n, y, x, c);

@@ -1,4 +1,4 @@
-// Reduction kernels of every instruction set that this machine has, against plain computations in double.
+// Compares the reduction kernels of every instruction set of this machine with plain arithmetic in double.
 
 #include "kernel_check.h"
 
@@ -17,7 +17,7 @@ Size reduced_size(const Size &size, ReductionAxis axis) {
     }
 }
 
-/// The elements that one element of the result is made of.
+/// Return the elements that are reduced to one element of the result.
 std::vector<double> elements_of(const Memory &source, ReductionAxis axis, std::int64_t n, std::int64_t y,
                                 std::int64_t x, std::int64_t c) {
     std::vector<double> values;
@@ -52,7 +52,7 @@ bool agrees(const ReductionTask &task, const std::vector<double> &values, float 
 TEST(reductions_agree_with_double) {
     for_each_table(400, [](Random &random, const KernelTable &table) {
         Size size = random_size(random);
-        if (random() % 10 == 0) size.width = 200; // several pieces
+        if (random() % 10 == 0) size.width = 200; // long enough for several pieces
         Memory source = random_source(random, size);
         const auto rarity = static_cast<std::uint32_t>(pick(random, 1, 200));
         source.each([&](float &value) {
@@ -93,7 +93,7 @@ TEST(extremes_of_infinities) {
     });
 }
 
-/// As numpy: the first NaN, otherwise the first extreme.
+/// Return the index like numpy: the first NaN, otherwise the first extreme.
 std::int64_t expected_argument(const std::vector<double> &values, bool of_maximum) {
     std::size_t best = 0;
     for (std::size_t i = 0; i < values.size(); ++i) {

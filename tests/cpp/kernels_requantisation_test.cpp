@@ -1,6 +1,5 @@
-// The requantisation of each instruction set's kernels beside TensorFlow Lite's definition, sum by sum:
-// around every border between two results and all over the 32 bits. MPSCNN_TEST_EVERY_SUM=1 takes all 2^32
-// sums.
+// Compares each instruction set's requantisation with TensorFlow Lite's definition, sum by sum: around every
+// border between two results, and across the 32-bit range. MPSCNN_TEST_EVERY_SUM=1 tests all 2^32 sums.
 
 #include <algorithm>
 #include <atomic>
@@ -22,7 +21,7 @@ using namespace kernel_test;
 
 namespace {
 
-// Where compilers can choose a function's instructions as it is called: all sums take half as long.
+// Where the compiler can choose a function's instructions at load time, testing all sums takes half as long.
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
 #define MPSCNN_VECTORISED __attribute__((target_clones("avx512f", "avx2", "default")))
 #else
@@ -41,12 +40,13 @@ struct Factor {
     int shift;
 };
 
-/// Left, none, one bit, as networks have them, the last that kernels of tiles take, the most.
+/// A left shift, none, one bit, those of usual networks, the largest that kernels of tiles support, and the
+/// largest.
 constexpr Factor factors[] = {{1672461947, 1},      {std::numeric_limits<std::int32_t>::max(), 0},
                               {1672461947, -1},     {1256584746, -8},
                               {(1 << 30) + 1, -22}, {1 << 30, -31}};
 
-/// Both roundings; ties below the zero point count, or are all clamped.
+/// Both roundings, with limits that keep or clamp ties below the zero point.
 constexpr Requantization kinds[] = {
     {.zero_point = 128}, {.zero_point = 3, .low = 3, .high = 250}, {.zero_point = 128, .once = true}};
 
@@ -139,7 +139,7 @@ private:
     AlignedBuffer<std::byte> scratch_;
 };
 
-/// Of all kernels of this machine, by the instruction set's name and the order of weights.
+/// A kernel with the names of its instruction set and of its order of weights.
 struct NamedKernel {
     std::string name;
     const Kernel<IntegerConvolutionTask> *kernel;
@@ -158,7 +158,7 @@ std::vector<NamedKernel> all_kernels() {
     return found;
 }
 
-/// First sums, of 256 each: those around each border from -260 to 260, and some all over.
+/// Return the first sums of blocks of 256: around each border from -260 to 260, and some across the range.
 std::vector<std::int32_t> some_sums(const Factor &factor) {
     constexpr std::int64_t least = std::numeric_limits<std::int32_t>::min(), greatest = -(least + 1);
     std::set<std::int64_t> first;

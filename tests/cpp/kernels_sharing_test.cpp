@@ -1,4 +1,4 @@
-// How evenly threads share a matrix product of which each computes one contiguous part of the items.
+// Tests how evenly threads share a matrix product if each computes one contiguous part of the items.
 
 #include "cpu/isa/kernels.h"
 
@@ -47,7 +47,7 @@ struct Product {
     }
 };
 
-/// The results that the busiest of some threads computes, as a multiple of an even share.
+/// Return the results that the busiest thread computes, as a multiple of an even share.
 double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, int threads) {
     PlanMemory memory;
     const Prepared work =
@@ -65,17 +65,17 @@ double busiest_share(Product &product, const Kernel<ConvolutionTask> &kernel, in
     return static_cast<double>(most * threads) / static_cast<double>(product.destination.size());
 }
 
-/// What the busiest thread may have: little more than the others, unless there are too few tiles and panels
-/// to share out evenly. Tiles of half as many pixels, of which the engine takes a tenth more time for
-/// granted, make shares more even where many sums are in registers. NEON's tiles and panels are few: where
-/// one of each takes little time, larger shares cost less than more items (thread_cuts.h).
+/// Return the largest allowed share: little more than even, unless there are too few tiles and panels to
+/// divide evenly. Tiles with half as many pixels make shares more even if many sums are in registers; the
+/// engine accepts that they take 10% longer. NEON has few tiles and panels. If one of each takes little time,
+/// larger shares cost less than more items (thread_cuts.h).
 double largest_share(const KernelTable &table, std::int64_t size, std::int64_t inputs, std::int64_t outputs,
                      int threads) {
     const std::int64_t width = table.vector_width;
     const bool neon = std::string_view(table.name) == "neon";
     const std::int64_t panel = (neon ? 3 : 2) * width,
                        panels = neon ? divide_up(outputs, panel) : outputs / panel;
-    const auto evenly = [&](std::int64_t tile_pixels) { // of gemm_tile.h
+    const auto evenly = [&](std::int64_t tile_pixels) { // from gemm_tile.h
         const auto parts = static_cast<double>(divide_up(size * size, tile_pixels) * panels);
         return std::ceil(parts / threads) * threads / parts;
     };

@@ -1,5 +1,5 @@
-// Pooling, elementwise, softmax, resize, padding and half conversion kernels of every instruction set that
-// this machine has, against plain computations in double.
+// Compares pooling, elementwise, softmax, resize, padding and half conversion kernels of every instruction
+// set of this machine with plain arithmetic in double.
 
 #include "cpu/isa/kernels.h"
 
@@ -102,7 +102,7 @@ TEST(pooling_agrees_with_double) {
                    [&](float got, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t channel) {
                        const Pooled expected = pooled(task, source, n, y, x, channel);
                        if (task.kind == PoolingKind::max) {
-                           // A window without any pixel: the maximum of nothing.
+                           // A window without any pixel has no maximum.
                            if (std::isinf(expected.maximum)) return true;
                            return epilogue.agrees(got, expected.maximum, 0, n, y, x, channel);
                        }
@@ -229,8 +229,8 @@ void check_softmax(Random &random, const KernelTable &table, const Memory &sourc
                    for (std::int64_t c = 0; c < from.channels; ++c) sum += std::exp(pixel[c] - maximum);
                    const double expected = std::exp(pixel[channel] - maximum) / sum;
                    if (std::isnan(expected)) return std::isnan(got);
-                   // The difference is rounded before its exponential is taken; one rounding for each
-                   // addition of the sum; a few more; the last term is for subnormal results.
+                   // Errors: the difference is rounded before its exponential is taken; each addition of the
+                   // sum rounds once; a few more. The last term is for subnormal results.
                    const double distance = expected > 0 ? maximum - pixel[channel] : 0;
                    const auto terms = static_cast<double>(from.channels);
                    double allowed = 0x1p-24 * (distance + terms + 8) * expected + 1e-44;
@@ -331,7 +331,7 @@ TEST(resizing_agrees_with_double) {
     });
 }
 
-/// Sums of up to four positions, the weights by output and position; none for every fifth output.
+/// Sums of up to four positions, with weights by output and position; every fifth output has none.
 std::int64_t some_weights(const ResizePositions &, std::int64_t size, bool, std::int64_t output,
                           std::int32_t &first, float *weights) {
     if (output % 5 == 4) return 0;
@@ -410,7 +410,7 @@ TEST(padding_copies_crops_and_fills) {
     });
 }
 
-// Several threads share a row, as of the scores of many anchors.
+// Several threads share one row, for example the scores of many anchors.
 TEST(padding_shares_long_rows) {
     for_each_table(8, [](Random &random, const KernelTable &table) {
         const Size size{1, 1, pick(random, 900, 1300), pick(random, 70, 100)}; // enough for two threads
@@ -478,7 +478,7 @@ TEST(every_half_becomes_the_float_of_core_half) {
 TEST(floats_become_the_halves_of_core_half) {
     for_each_table(1, [](Random &random, const KernelTable &table) {
         std::vector<float> floats;
-        // Around every half: its neighbours, and the ties between halves with theirs.
+        // Floats around every half: its neighbours, and the ties between halves with their neighbours.
         for (std::uint32_t half = 0; half < 0x10000; ++half) {
             const auto bits = std::bit_cast<std::uint32_t>(float_from_half(static_cast<std::uint16_t>(half)));
             for (const int distance : {-1, 0, 1, 0xfff, 0x1000, 0x1001})

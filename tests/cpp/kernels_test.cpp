@@ -1,5 +1,5 @@
-// Convolutions of every instruction set against a plain computation in double. Sources are surrounded by NaN
-// and destinations by a guard value, so that reading or writing a neighbour shows.
+// Compares the convolutions of every instruction set with plain arithmetic in double. Sources are surrounded
+// by NaN and destinations by a guard value, which reveals reads and writes outside.
 
 #include "cpu/isa/kernels.h"
 
@@ -33,8 +33,8 @@ struct ConvolutionCase {
     std::int64_t depth() const { return vertical.kernel * horizontal.kernel * group_inputs; }
 };
 
-/// Any small convolution: pointwise, dense, grouped, depthwise with a multiplier, one window over the whole
-/// image, or one of many inputs and few outputs.
+/// Return a small random convolution: pointwise, dense, grouped, depthwise with a multiplier, with one window
+/// over the whole image, or with many inputs and few outputs.
 ConvolutionCase random_case(Random &random) {
     ConvolutionCase c{};
     const auto kind = random() % 7;
@@ -70,7 +70,7 @@ ConvolutionCase random_winograd_case(Random &random) {
             .winograd = true};
 }
 
-/// Output size that keeps each window's first tap before the end of the padded source.
+/// Return an output size for which each window's first tap is before the end of the padded source.
 std::int64_t output_extent(Random &random, const WindowAxis &axis, std::int64_t extent) {
     const std::int64_t after = axis.before ? pick(random, 0, axis.kernel) : 0;
     const std::int64_t span = (axis.kernel - 1) * axis.dilation + 1;
@@ -124,7 +124,8 @@ void run(Random &random, const KernelTable &table, const ConvolutionTask &task, 
 }
 
 struct Sum {
-    double value, magnitude; ///< magnitude: of the terms, for the bound of rounding errors
+    double value, magnitude; ///< `magnitude` is the sum of the terms' magnitudes, for the bound of rounding
+                             ///< errors
 };
 
 Sum convolved(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output) {
@@ -151,8 +152,8 @@ Sum convolved(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, 
 
 bool agrees(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output) {
     const Sum sum = convolved(p, n, y, x, output);
-    // What transforms round is in proportion to a tile, even where only few of its products belong to this
-    // sum: with a 3x3 kernel to 36 inputs, of which a sum reads 9.
+    // The rounding errors of transforms are proportional to a whole tile, of which this sum may use few
+    // products. With a 3x3 kernel a tile has 36 inputs, and a sum uses 9.
     const bool few_of_tile = p.c.winograd && p.c.vertical.kernel == 3;
     const double transforms = few_of_tile ? 16 : 0;
     const double terms = static_cast<double>(p.c.depth()) + 4 + transforms;
@@ -184,7 +185,7 @@ void check_problem(Random &random, const KernelTable &table, Problem &p) {
     CHECK(guarded);
 }
 
-/// The same convolution for some threads, and for the last image alone.
+/// Run the convolution for several threads, and for the last image alone.
 void check_bits(Random &random, const KernelTable &table, Problem &p) {
     run(random, table, p.task, 1);
     CHECK(same_for_any_threads(random, p.task, p.destination, table.kernel<ConvolutionTask>()));
@@ -221,7 +222,7 @@ TEST(bits_do_not_depend_on_threads_or_batch) {
     }
 }
 
-/// Those that have Winograd's algorithm.
+/// Return the tables that have Winograd's algorithm.
 std::vector<const KernelTable *> kernels_with_winograd() {
     std::vector<const KernelTable *> found;
     for (const KernelTable *table : available_kernels())
@@ -229,7 +230,7 @@ std::vector<const KernelTable *> kernels_with_winograd() {
     return found;
 }
 
-// Within a bound of error that is nearly that of sums in order: see agrees().
+// The error bound is nearly that of sums in order: see agrees().
 TEST(random_winograd_convolutions_agree_with_double) {
     const auto tables = kernels_with_winograd();
     if (tables.empty()) SKIP("no kernels here have Winograd's algorithm");
@@ -243,7 +244,7 @@ TEST(random_winograd_convolutions_agree_with_double) {
     }
 }
 
-/// The same convolution by plain products.
+/// Return the result with plain products.
 Memory multiplied_plainly(Random &random, const KernelTable &table, const Problem &p) {
     Memory result = p.destination;
     ConvolutionTask task = p.task;
@@ -253,7 +254,8 @@ Memory multiplied_plainly(Random &random, const KernelTable &table, const Proble
     return result;
 }
 
-// Plain products compute what they do not keep finite, and nothing else becomes like it.
+// Results that are not finite are recomputed with plain products, and other results must not become infinite
+// or NaN.
 TEST(winograd_convolutions_spread_nothing) {
     const auto tables = kernels_with_winograd();
     if (tables.empty()) SKIP("no kernels here have Winograd's algorithm");
@@ -272,7 +274,7 @@ TEST(winograd_convolutions_spread_nothing) {
             p.destination.each_pixel([&](std::int64_t n, std::int64_t y, std::int64_t x) {
                 for (std::int64_t o = 0; o < p.c.outputs(); ++o) {
                     const float found = p.destination.at(n, y, x)[o], expected = plain.at(n, y, x)[o];
-                    // Each rounding to half may move the two apart by a spacing of halves.
+                    // Each rounding to half may move the two apart by one spacing of halves.
                     const double roundings = p.task.epilogue.rounds + p.task.epilogue.residual_rounds;
                     const double size = std::fabs(expected) + 1;
                     const double distance =
@@ -288,7 +290,7 @@ TEST(winograd_convolutions_spread_nothing) {
     }
 }
 
-// Large enough to be cut into several blocks of pixels and of channels.
+// Large enough for several blocks of pixels and of channels.
 TEST(layers_of_many_blocks) {
     const ConvolutionCase cases[] = {
         {.batch = 1, .height = 28, .width = 28, .group_inputs = 192, .group_outputs = 40, .groups = 1},
@@ -312,7 +314,7 @@ TEST(layers_of_many_blocks) {
          .groups = 2,
          .vertical = {3, 1, 2, 2},
          .horizontal = {3, 1, 2, 2}},
-        // As many regions as there can be, and more.
+        // As many regions as possible, and more.
         {.batch = 2,
          .height = 13,
          .width = 9,
@@ -379,7 +381,7 @@ TEST(nan_passes_through_every_activation) {
     }
 }
 
-// Through a convolution that multiplies by one; the sweep meets every exponent with many endings.
+// Uses a convolution that multiplies by one. The sweep covers every exponent with many low bits.
 TEST(rounding_to_half_is_that_of_the_core) {
     constexpr std::uint32_t step = 1'000'003; // prime
     std::vector<float> values;

@@ -1,5 +1,5 @@
-// Apple's padding policies: every small case against the formulas' meaning, found by trying, and against
-// TensorFlow.
+// Apple's padding policies: every small case is compared with the meaning of the formulas, found by search,
+// and with TensorFlow.
 
 #include "ops/padding_policy.h"
 
@@ -29,8 +29,7 @@ template <class Visit> void for_each_policy(Visit visit) {
             for (bool odd_before : {false, true}) visit(AxisPolicy{size, alignment, odd_before});
 }
 
-/// Outputs by counting: centres (first taps, for valid and full) at every stride-th position that the size
-/// allows.
+/// Count outputs: centres (for valid and full: first taps) at every stride-th position that the size allows.
 std::int64_t counted_size(Size size, const WindowAxis &kernel, std::int64_t input) {
     const std::int64_t reach = kernel.reach();
     const std::int64_t first = size == Size::full ? 1 - reach : 0;
@@ -40,8 +39,8 @@ std::int64_t counted_size(Size size, const WindowAxis &kernel, std::int64_t inpu
     return count;
 }
 
-/// Whether `before` of the padding on both sides together lies where the policy wants it. Whole division of a
-/// negative odd sum by two goes towards zero there as in the headers' sample code.
+/// True if `before`, of the total padding on both sides, is where the policy wants it. Dividing a negative
+/// odd sum by two rounds towards zero, as in the headers' sample code.
 bool well_placed(const AxisPolicy &policy, std::int64_t before, std::int64_t after) {
     if (policy.alignment == Alignment::top_left) return after == 0;
     if (policy.alignment == Alignment::bottom_right) return before == 0;
@@ -49,8 +48,8 @@ bool well_placed(const AxisPolicy &policy, std::int64_t before, std::int64_t aft
     if (sum >= 0)
         return policy.odd_before ? before == after || before == after + 1
                                  : before == after || after == before + 1;
-    // Unread pixels: -before of them at the start. The sample code's rounding prefers the start of the image
-    // for the policy whose odd pixel comes first.
+    // Unread pixels: -before of them are at the start. With its rounding, the sample code prefers the start
+    // of the image for the policy whose odd pixel comes first.
     const std::int64_t unread_before = -before, unread = -sum;
     return unread_before == (policy.odd_before ? (unread - 1) / 2 : unread / 2);
 }
@@ -80,7 +79,7 @@ TEST(apples_window_and_the_explicit_one_read_the_same_taps) {
                 const std::int64_t left = offset + kernel.stride * o - (kernel.reach() >> 1);
                 CHECK(o * window.stride - window.before == left);
             }
-            // As a user states it: explicit padding of these amounts gives the same window.
+            // Explicit padding by these amounts must give the same window.
             Window stated;
             stated.kernel_width = kernel.kernel, stated.stride_x = kernel.stride;
             stated.dilation_x = kernel.dilation, stated.padding = PaddingPolicy::explicit_;
@@ -116,7 +115,7 @@ TEST(known_placements) {
             place(any, AxisPolicy::horizontal(PaddingMethod::from_bits(bits)), axis, input);
         return -placed_window(axis, placed.offset, placed.size, input).before;
     };
-    // Four pixels, two taps at stride 3: two pixels stay unread.
+    // Four pixels, two taps at stride 3: two pixels are not read.
     CHECK(start(0xC, 4, 2, 3) == 1);
     CHECK(start(0x0, 4, 2, 3) == 0);
     CHECK(start(0x1C, 6, 2, 2) == 0);
@@ -135,7 +134,7 @@ TEST(a_transposed_kernel_undoes_a_forward_one) {
             }
             const AxisPlacement placed = place_transposed(any, policy, kernel, input);
             CHECK(placed.size == expected);
-            // The opposite policy leads back, and every input pixel takes part.
+            // The opposite policy leads back to the input's size, and every input pixel is read.
             const AxisPolicy opposite{static_cast<Size>(2 - static_cast<int>(policy.size)), policy.alignment,
                                       policy.odd_before};
             CHECK(place(any, opposite, kernel, placed.size).size == input);

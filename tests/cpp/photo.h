@@ -1,5 +1,5 @@
-/// Photos of random samples in every pixel format, and what is seen of them, sample by sample in double
-/// precision.
+/// Photos of random samples in every pixel format, and the colours that are seen in them, computed for each
+/// sample in double.
 #pragma once
 
 #include <array>
@@ -23,10 +23,10 @@ using mpscnn::vision::SampleType;
 
 inline int sample_bytes(const FormatInfo &format) { return mpscnn::vision::sample_bytes(format.sample); }
 
-/// Formats of one plane come first.
+/// Formats with one plane come first.
 inline constexpr int plain_formats = static_cast<int>(PixelFormat::rgba16f) + 1;
 
-/// Owns its pixels. Rows are padded with bytes that are NaN as floats.
+/// A photo that owns its pixels. Rows are padded with bytes that are NaN as floats.
 class Photo {
 public:
     Photo(PixelFormat format, int width, int height, int orientation)
@@ -65,7 +65,7 @@ private:
     std::vector<std::byte> bytes_;
 };
 
-/// A stored sample in 0..255; float photos are scaled in float, as the definition says.
+/// Return a stored sample in 0..255; float photos are scaled in float, as the definition requires.
 inline double stored_sample(const ImageView &image, int x, int y, int index) {
     const FormatInfo &info = format_info(image.format);
     const auto *place = static_cast<const std::byte *>(image.pixels) + y * image.row_bytes +
@@ -86,7 +86,7 @@ inline double stored_sample(const ImageView &image, int x, int y, int index) {
     return static_cast<double>(fraction * 255.0f);
 }
 
-/// Red, green and blue in 0..255, over white, of a stored pixel.
+/// Return red, green and blue in 0..255 of a stored pixel, over white.
 inline std::array<double, 3> stored_color(const ImageView &image, int x, int y) {
     const FormatInfo &info = format_info(image.format);
     const double alpha = info.alpha ? stored_sample(image, x, y, info.samples - 1) / 255 : 1.0;
@@ -98,8 +98,9 @@ inline std::array<double, 3> stored_color(const ImageView &image, int x, int y) 
     return color;
 }
 
-/// The pixel at column x and row y of the photo as seen. EXIF names where the stored first row and column
-/// lie: 6 is "right, top", so that the first row is seen as the rightmost column, from the top.
+/// Return the pixel at column x and row y of the upright photo. An EXIF orientation states where the stored
+/// first row and column are: 6 is "right, top". So the first row is seen as the rightmost column, from top to
+/// bottom.
 inline std::array<double, 3> seen_color(const ImageView &image, int x, int y) {
     const int right = image.width - 1, bottom = image.height - 1;
     switch (image.orientation) {

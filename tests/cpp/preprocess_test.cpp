@@ -32,10 +32,10 @@ std::vector<float> run(const ImageView &image, const Preprocess &options, int he
     return result;
 }
 
-/// Weights of all inputs for one output, straight from the filter's definition.
+/// Return the weights of all inputs for one output, directly from the filter's definition.
 std::vector<double> dense_weights(Filter filter, int inputs, double center, double scale) {
     std::vector<double> weights(static_cast<std::size_t>(inputs), 0.0);
-    // Bilinear sees the edge sample repeated; virtual inputs beyond the edge count for it.
+    // Bilinear sees the edge sample repeated, so virtual inputs outside add their weights to it.
     const int beyond = filter == Filter::bilinear ? inputs : 0;
     double sum = 0;
     for (int i = -beyond; i < inputs + beyond; ++i) {
@@ -51,7 +51,7 @@ std::vector<double> dense_weights(Filter filter, int inputs, double center, doub
     return weights;
 }
 
-/// Where the photo lies in the output and which part of it, along one axis.
+/// The position of the photo in the output, and the part of the photo, along one axis.
 struct Span {
     double start, length;
     int first, outputs;
@@ -99,7 +99,7 @@ std::array<double, 3> reference_color(const ImageView &image, const Preprocess &
     return sum;
 }
 
-/// The definition in double precision, by a full double sum for each output.
+/// The definition in double precision, with a sum over all inputs for each output.
 std::vector<double> reference(const ImageView &image, const Preprocess &options, int height, int width) {
     const auto spans =
         reference_spans(image.oriented_width(), image.oriented_height(), options, height, width);
@@ -117,7 +117,7 @@ std::vector<double> reference(const ImageView &image, const Preprocess &options,
     return result;
 }
 
-/// Largest difference; infinite when only one of two values is NaN.
+/// Return the largest difference; it is infinite if only one of two values is NaN.
 double difference(const std::vector<float> &got, const std::vector<double> &expected) {
     double largest = got.size() == expected.size() ? 0.0 : HUGE_VAL;
     for (std::size_t i = 0; i < std::min(got.size(), expected.size()); ++i) {
@@ -318,8 +318,8 @@ TEST(nan_reaches_only_the_outputs_that_cover_it) {
     for (std::size_t i = 0; i < same.size(); ++i) CHECK(std::isnan(same[i]) == (i == 3 * 8 + 5));
     options.filter = Filter::bilinear_antialias;
     const auto half = run(image, options, 4, 4);
-    // Output k reaches over the open interval (2k - 1, 2k + 3): pixel centre 3.5 lies in that of 1 and 2,
-    // 5.5 in that of 2 and 3.
+    // Output k covers the open interval (2k - 1, 2k + 3). Pixel centre 3.5 is inside that of 1 and 2, 5.5
+    // inside that of 2 and 3.
     for (std::size_t i = 0; i < half.size(); ++i) {
         const std::size_t row = i / 4, column = i % 4;
         CHECK(std::isnan(half[i]) == ((row == 1 || row == 2) && column >= 2));
@@ -342,7 +342,7 @@ TEST(extreme_sizes) {
 }
 
 TEST(transform_leads_from_output_to_photo) {
-    const Photo photo(PixelFormat::gray8, 200, 100, 6); // seen as 100 x 200
+    const Photo photo(PixelFormat::gray8, 200, 100, 6); // 100 x 200 when upright
     Preprocess options;
     Transform stretch = output_to_photo(photo.view(), options, 50, 50);
     CHECK(stretch.photo_x(50) == 100 && stretch.photo_y(50) == 200 && stretch.photo_x(0) == 0);
@@ -404,7 +404,7 @@ TEST(bad_photos_are_refused) {
 }
 
 TEST(bad_colour_differences_are_refused) {
-    const std::vector<std::uint8_t> samples(5 * 4, 128); // luma of 5 x 3 and differences of 3 x 2
+    const std::vector<std::uint8_t> samples(5 * 4, 128); // luma of 5 x 3 and chroma of 3 x 2
     const auto refused = [&](PixelFormat format, auto change, ErrorKind kind, const char *part) {
         ImageView image{samples.data(), 5, 3, 5, format, 1};
         image.chroma = {samples.data(), samples.data(), format == PixelFormat::nv12 ? 6 : 3};
@@ -436,7 +436,7 @@ TEST(bad_colour_differences_are_refused) {
         PixelFormat::i420, [](Chroma &c) { c.red = nullptr; }, ErrorKind::parameter, "is null");
 }
 
-/// Rows of many megapixels take several blocks of columns, and as many rows as they need.
+/// Rows of many megapixels take several blocks of columns, and all the rows that they need.
 TEST(large_photos_follow_the_definition) {
     for (const PixelFormat format : {PixelFormat::rgb8, PixelFormat::gray16, PixelFormat::rgba16f}) {
         const Photo photo(format, 3001, 23, 1);
@@ -444,7 +444,7 @@ TEST(large_photos_follow_the_definition) {
     }
 }
 
-/// A row that is opaque takes another way to the same result.
+/// Opaque rows use other code with the same result.
 TEST(opaque_rows_among_transparent_ones) {
     for (const PixelFormat format : {PixelFormat::rgba8, PixelFormat::bgra8}) {
         Photo photo(format, 9, 31, 1);

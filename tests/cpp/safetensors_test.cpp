@@ -30,7 +30,7 @@ std::string with_length(std::uint64_t length, const std::string &rest) {
     return result + rest;
 }
 
-/// A file with this header and data bytes 0, 1, 2, ...
+/// Return a file with this header and data bytes 0, 1, 2, ...
 std::string file_of(const std::string &header, std::size_t data_size = 0) {
     std::string data(data_size, '\0');
     for (std::size_t i = 0; i < data_size; ++i) data[i] = static_cast<char>(i);
@@ -49,12 +49,12 @@ std::string tensor(const std::string &dtype, const std::string &shape, const std
     return R"({"dtype":")" + dtype + R"(","shape":)" + shape + R"(,"data_offsets":)" + offsets + "}";
 }
 
-/// A header with the one tensor "a".
+/// Return a header with the single tensor "a".
 std::string one(const std::string &dtype, const std::string &shape, const std::string &offsets) {
     return R"({"a":)" + tensor(dtype, shape, offsets) + "}";
 }
 
-/// A header of uint8 tensors "t0", "t1", ... at these offsets.
+/// Return a header with uint8 tensors "t0", "t1", ... at these offsets.
 std::string spans(const std::vector<std::pair<int, int>> &offsets) {
     std::string header = "{";
     for (std::size_t i = 0; i < offsets.size(); ++i) {
@@ -74,7 +74,7 @@ bool holds(const SafetensorsFile &file, const char *name, std::size_t first, std
     return tensor.size == count;
 }
 
-/// A directory of its own that goes with the object.
+/// A temporary directory that the destructor removes.
 class TemporaryDirectory {
 public:
     TemporaryDirectory() {
@@ -241,7 +241,7 @@ TEST(hostile_shapes_are_refused) {
     CHECK_THROWS(parse(one("U8", large + ",0]", "[0,0]"), 0), weights, "has too many elements.");
     CHECK_THROWS(parse(one("U8", "[0," + large.substr(1) + "]", "[0,0]"), 0), weights,
                  "has too many elements.");
-    // 2^62 elements fit 63 bits, their 2^64 bytes would count as 0.
+    // 2^62 elements fit 63 bits, but their 2^64 bytes would wrap around to 0.
     CHECK_THROWS(parse(one("F32", "[1073741824,1073741824,4]", "[0,0]"), 0), weights,
                  "has too many elements.");
     CHECK_THROWS(parse(one("U8", "[2147483647,2147483647]", "[0,2]"), 2), weights,
@@ -306,7 +306,7 @@ TEST(every_damaged_byte_is_refused_or_harmless) {
                 ++refused;
             }
         }
-    CHECK(accepted > 12 * 8 && refused > 300); // every change of the data is harmless
+    CHECK(accepted > 12 * 8 && refused > 300); // changes of the data are always accepted
 }
 
 TEST(files_are_read_into_memory) {
@@ -347,7 +347,7 @@ TEST(unreadable_files_are_refused) {
     CHECK_THROWS(SafetensorsFile::read(directory.path("loop")), weights,
                  "loop cannot be read: Too many levels");
     std::filesystem::permissions(path, std::filesystem::perms::none);
-    const bool privileged = std::ifstream(path).is_open(); // root may read it
+    const bool privileged = std::ifstream(path).is_open(); // root can read it
     CHECK_THROWS(SafetensorsFile::read(path), weights,
                  privileged ? "is not a model file" : path + " cannot be read: Permission denied.");
 }
@@ -359,7 +359,7 @@ TEST(large_promises_are_refused_before_allocation) {
     CHECK_THROWS(SafetensorsFile::read(path), weights,
                  "weights.bin is not a model file: it does not begin as one does");
     directory.write("weights.bin", with_length(1'200'000'000, "{}"));
-    std::filesystem::resize_file(path, 1'300'000'000); // sparse: takes no room on the disk
+    std::filesystem::resize_file(path, 1'300'000'000); // sparse: takes no space on the disk
     CHECK_THROWS(SafetensorsFile::read(path), weights,
                  "a header of 1200000000 bytes, at most 64 MB are allowed.");
     directory.write("weights.bin", with_length(2, "{}"));
@@ -369,7 +369,8 @@ TEST(large_promises_are_refused_before_allocation) {
 }
 
 TEST(shortened_files_are_refused) {
-    // Linux: sysfs files claim a page and give a line, as a file does that is cut while it is read.
+    // Linux: sysfs files report the size of a page but have one line, like a file that is truncated while it
+    // is read.
     for (const char *path : {"/sys/kernel/fscaps", "/sys/kernel/profiling", "/sys/kernel/uevent_seqnum"})
         if (std::error_code error; std::filesystem::file_size(path, error) > 8 && !error) {
             CHECK_THROWS(SafetensorsFile::read(path), weights, " bytes were read: it was changed meanwhile.");

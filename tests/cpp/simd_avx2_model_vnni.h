@@ -1,7 +1,7 @@
 #pragma once
 
-// AVX2 with products of four bytes as AVX512_VNNI has them for vectors of 256 bits: the kernels of AVX-VNNI,
-// whose instructions do the same, for processors without it. Contract: cpu/isa/simd.h.
+// AVX2 with AVX512_VNNI's products of four bytes for 256-bit vectors. These instructions compute the same as
+// AVX-VNNI's, so they test its kernels on processors without it. Contract: cpu/isa/simd.h.
 
 #include "cpu/isa/simd_avx2.h"
 

@@ -20,14 +20,14 @@ using namespace mpscnn;
 using cpu::ThreadPool;
 
 #if defined(__SANITIZE_THREAD__)
-// ThreadSanitizer would end a forked child that starts threads.
+// By default ThreadSanitizer ends a forked child that starts threads.
 extern "C" const char *__tsan_default_options();
 extern "C" const char *__tsan_default_options() { return "die_after_fork=0"; }
 #endif
 
 namespace {
 
-/// Whether a job of `items` calls every item once, with sensible workers and ranges.
+/// True if a job of `items` calls every item once, with valid workers and ranges.
 bool covers(ThreadPool &pool, std::int64_t items, std::int64_t chunk) {
     std::vector<std::atomic<int>> calls(static_cast<std::size_t>(items));
     std::atomic<bool> sensible{true};
@@ -69,7 +69,9 @@ TEST(as_many_threads_as_wanted_share_the_jobs) {
     for (int job = 0; job < 4000; ++job) {
         pool.use(1 + job * 7 % 4);
         CHECK(pool.threads() == 1 + job * 7 % 4);
-        if (job % 500 == 0) std::this_thread::sleep_for(std::chrono::milliseconds(2)); // they fall asleep
+        if (job % 500 == 0)
+            std::this_thread::sleep_for(std::chrono::milliseconds(2)); // the threads fall
+                                                                       // asleep
         CHECK(covers(pool, 1 + job % 40, 1));
     }
     CHECK(pool.size() == 4);
