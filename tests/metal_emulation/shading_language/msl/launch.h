@@ -75,8 +75,8 @@ template <class T> constexpr int scalar_data_type() {
         return data_type_struct;
 }
 
-/// Return the MTLDataType of a scalar or vector; numbers of consecutive types are consecutive. All other types
-/// are structs.
+/// Return the MTLDataType of a scalar or vector; numbers of consecutive types are consecutive. All other
+/// types are structs.
 template <class T> constexpr int data_type() {
     if constexpr (is_vector<T>)
         return scalar_data_type<Element<T>>() + Shape<T>::size - 1;
