@@ -20,29 +20,34 @@ from processes import mobilenet_v2
 TEXT = """\
 # Performance
 
-The CPU engine beside LiteRT (XNNPACK), OpenVINO, onnxruntime, ncnn, MNN and torch, on the same networks with the same
-random weights and inputs. Every engine runs in a process of its own with the settings that were fastest for it
-([engines.py](../python/mpscnn/apps/benchmark/engines.py)), interleaved, so that all meet the same machine. Its
-outputs are compared with mpscnn's and refused where they differ. Ratios are mpscnn's time over the fastest peer's:
-below 1 mpscnn is the faster one. A round takes about a second, rows are minutes apart: the ratio of the median round is
-the one to go by, since minima may have met different states of the machine. Figures of single operations are in
-[benchmarks/README.md](../benchmarks/README.md).
+This page compares the time, start, memory and size of mpscnn's CPU engine with other engines:
+LiteRT (XNNPACK), OpenVINO, onnxruntime, ncnn, MNN and torch.
+All run the same networks with the same random weights and inputs.
+Each engine runs in a separate process with its fastest settings
+([engines.py](../python/mpscnn/apps/benchmark/engines.py)).
+The processes take turns, so all see the same state of the machine.
+An engine whose outputs differ from mpscnn's is left out.
+
+A ratio is the time of mpscnn divided by that of the fastest peer, so mpscnn is faster below 1.
+Prefer the median of the rounds: a round takes about a second,
+while minima may come from different states of the machine.
+[benchmarks/README.md](../benchmarks/README.md) has figures of single operations.
 
 This page is written by `{command}`, {date}.
 
 ## Networks
 {networks}
 
-![Minimum of each engine over mpscnn's]({picture})
+![Minimum time of each engine relative to mpscnn]({picture})
 
 ## Start
-Milliseconds from the start of a process to MobileNetV2's first answer, with the network's file in the system's cache,
-and to `import numpy` alone; {threads} threads.
+The table shows milliseconds from the start of a process to the first result of MobileNetV2, with {threads} threads.
+The file of the network is in the system's cache. The row `import numpy` is a process that does only that.
 
 {start}
 
 ## Memory
-The most that such a process ever has resident, when it runs the network {runs} times; MB are millions of bytes.
+The table shows the peak resident memory of such a process that runs the network {runs} times. MB are millions of bytes.
 
 {memory}
 """
