@@ -93,8 +93,6 @@ engine::CompileOptions compile_options(const mpscnn_compile_options *given) {
     if (raw.accumulate) options.accumulate = raw.accumulate;
     options.winograd = raw.no_winograd == 0;
     require_array(raw.outputs, raw.output_count, "outputs");
-    if (raw.fast_matmul != 0)
-        fail(ErrorKind::unsupported, "mpscnn_compile_options." MPSCNN_FAST_MATMUL_REMOVED);
     options.max_memory = raw.max_memory;
     for (int i = 0; i < raw.output_count; ++i) options.outputs.emplace_back(text(raw.outputs[i], "outputs"));
     return options;

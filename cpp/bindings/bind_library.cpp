@@ -42,7 +42,6 @@ py::array pages(const std::vector<py::ssize_t> &shape, const py::dtype &type) {
 } // namespace
 
 void bind_library(py::module_ &module) {
-    module.attr("FAST_MATMUL_REMOVED") = MPSCNN_FAST_MATMUL_REMOVED;
     module.def("version", &version, "Version of the library.");
     module.def("build_config", &build_config, "How the library was built, as JSON.");
     module.def("operations", &operations, "All operations with their parameters, as JSON.");

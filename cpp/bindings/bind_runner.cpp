@@ -14,7 +14,7 @@ namespace mpscnn::bindings {
 
 namespace {
 
-using Told = std::optional<py::function>;
+using EndCallback = std::optional<py::function>;
 
 Tensors tensors_of(const py::list &arrays, const std::string &what, Access access) {
     Tensors tensors;
@@ -75,13 +75,13 @@ std::unique_ptr<FrameRunner, DeleteUnlocked> make_runner(const Program &program,
 }
 
 void submit_arrays(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::list &inputs,
-                   const py::list &outputs, py::object result, Told told) {
+                   const py::list &outputs, py::object result, EndCallback on_end) {
     const auto sources = tensors_of(inputs, "input", Access::read);
     const auto destinations = tensors_of(outputs, "output", Access::write);
-    const bool brief = !told; // without a callback the end of the frame needs no GIL
+    const bool brief = !on_end; // without a callback the end of the frame needs no GIL
     self.take(
         frame,
-        {.needed = py::make_tuple(inputs, outputs), .result = std::move(result), .told = std::move(told)},
+        {.needed = py::make_tuple(inputs, outputs), .result = std::move(result), .on_end = std::move(on_end)},
         [&](Runner::Handler handler) {
             return brief ? self.runner.submit_brief(sources, destinations, std::move(handler))
                          : self.runner.submit(sources, destinations, std::move(handler));
@@ -89,25 +89,25 @@ void submit_arrays(FrameRunner &self, const std::shared_ptr<Frame> &frame, const
 }
 
 void submit_photo(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &image,
-                  const std::string &preprocess, const py::list &outputs, Told told) {
+                  const std::string &preprocess, const py::list &outputs, EndCallback on_end) {
     const ImageView &photo = image.cast<const Pixels &>().view();
     const auto destinations = tensors_of(outputs, "output", Access::write);
-    self.take(frame, {.needed = py::make_tuple(image, outputs), .told = std::move(told)},
+    self.take(frame, {.needed = py::make_tuple(image, outputs), .on_end = std::move(on_end)},
               [&](Runner::Handler handler) {
                   return self.runner.submit(photo, preprocess, destinations, std::move(handler));
               });
 }
 
 /// Keep the model and the image alive while the frame needs them.
-Frame::Use use_of(const py::object &model, const py::object &image, Told told) {
-    return {.needed = py::make_tuple(model, image), .told = std::move(told)};
+Frame::Use use_of(const py::object &model, const py::object &image, EndCallback on_end) {
+    return {.needed = py::make_tuple(model, image), .on_end = std::move(on_end)};
 }
 
 void classify_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
-                    const py::object &image, int top, Told told) {
+                    const py::object &image, int top, EndCallback on_end) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
-    self.take<Predictions>(frame, use_of(model, image, std::move(told)), prediction_list,
+    self.take<Predictions>(frame, use_of(model, image, std::move(on_end)), prediction_list,
                            [&](Runner::ResultHandler<Predictions> handler) {
                                return self.runner.classify(file, photo, top, std::move(handler));
                            });
@@ -115,11 +115,11 @@ void classify_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, cons
 
 void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
                   const py::object &image, float score_threshold, float iou_threshold, int max_detections,
-                  Told told) {
+                  EndCallback on_end) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
     using Found = std::vector<Detection>;
-    self.take<Found>(frame, use_of(model, image, std::move(told)), detection_list,
+    self.take<Found>(frame, use_of(model, image, std::move(on_end)), detection_list,
                      [&](Runner::ResultHandler<Found> handler) {
                          return self.runner.detect(file, photo,
                                                    {.score_threshold = score_threshold,
@@ -130,21 +130,23 @@ void detect_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const 
 }
 
 void segment_frame(FrameRunner &self, const std::shared_ptr<Frame> &frame, const py::object &model,
-                   const py::object &image, int classes, Told told) {
+                   const py::object &image, int classes, EndCallback on_end) {
     const auto &file = model.cast<const ModelFile &>();
     const ImageView &photo = image.cast<const Pixels &>().view();
-    self.take<Segmentation>(frame, use_of(model, image, std::move(told)), label_arrays,
+    self.take<Segmentation>(frame, use_of(model, image, std::move(on_end)), label_arrays,
                             [&](Runner::ResultHandler<Segmentation> handler) {
                                 return self.runner.segment(file, photo, classes, std::move(handler));
                             });
 }
 
 /// Submit a frame that is not run because it is invalid.
-void submit_failure(FrameRunner &self, const std::shared_ptr<Frame> &frame, py::object failure, Told told) {
-    self.take(frame, {.failure = std::move(failure), .told = std::move(told)}, [&](Runner::Handler handler) {
-        self.runner.mark(std::move(handler));
-        return std::optional<Runner::FrameNumber>();
-    });
+void submit_failure(FrameRunner &self, const std::shared_ptr<Frame> &frame, py::object failure,
+                    EndCallback on_end) {
+    self.take(frame, {.failure = std::move(failure), .on_end = std::move(on_end)},
+              [&](Runner::Handler handler) {
+                  self.runner.mark(std::move(handler));
+                  return std::optional<Runner::FrameNumber>();
+              });
 }
 
 bool cancel_frame(FrameRunner &self, const Frame &frame) {
@@ -254,7 +256,7 @@ void bind_frame(py::module_ &module) {
 void bind_runner(py::module_ &module) {
     bind_frame(module);
     const py::arg frame("frame");
-    const py::arg_v told("told", py::none());
+    const py::arg_v on_end("on_end", py::none());
     py::class_<FrameRunner, std::unique_ptr<FrameRunner, DeleteUnlocked>>(
         module, "Runner", "Runs many frames, several at once, in their order.")
         .def(py::init(&make_runner), py::arg("program"), py::arg("inflight"), py::arg("threads"),
@@ -267,18 +269,19 @@ void bind_runner(py::module_ &module) {
             [](const FrameRunner &self, Frame &given, py::function function) {
                 return given.reserve(self.permits, std::move(function));
             },
-            frame, py::arg("told"), py::call_guard<Exclusive>())
-        .def("submit", &submit_arrays, frame, py::arg("inputs"), py::arg("outputs"), py::arg("result"), told,
-             py::call_guard<Exclusive>())
+            frame, py::arg("on_permit"), py::call_guard<Exclusive>())
+        .def("submit", &submit_arrays, frame, py::arg("inputs"), py::arg("outputs"), py::arg("result"),
+             on_end, py::call_guard<Exclusive>())
         .def("submit_photo", &submit_photo, frame, py::arg("image"), py::arg("preprocess"),
-             py::arg("outputs"), told, py::call_guard<Exclusive>())
-        .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), told,
+             py::arg("outputs"), on_end, py::call_guard<Exclusive>())
+        .def("classify", &classify_frame, frame, py::arg("model"), py::arg("image"), py::arg("top"), on_end,
              py::call_guard<Exclusive>())
         .def("detect", &detect_frame, frame, py::arg("model"), py::arg("image"), py::arg("score_threshold"),
-             py::arg("iou_threshold"), py::arg("max_detections"), told, py::call_guard<Exclusive>())
-        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), told,
+             py::arg("iou_threshold"), py::arg("max_detections"), on_end, py::call_guard<Exclusive>())
+        .def("segment", &segment_frame, frame, py::arg("model"), py::arg("image"), py::arg("classes"), on_end,
              py::call_guard<Exclusive>())
-        .def("submit_failure", &submit_failure, frame, py::arg("failure"), told, py::call_guard<Exclusive>())
+        .def("submit_failure", &submit_failure, frame, py::arg("failure"), on_end,
+             py::call_guard<Exclusive>())
         .def("cancel", &cancel_frame, frame, py::call_guard<Exclusive>())
         .def(
             "in_delivery", [](const FrameRunner &self) { return self.permits->in_delivery(); },

@@ -25,10 +25,10 @@ Frame::~Frame() {
     convert_ = nullptr;
 }
 
-bool Frame::reserve(const std::shared_ptr<Permits> &permits, py::function told) {
+bool Frame::reserve(const std::shared_ptr<Permits> &permits, py::function on_permit) {
     if (!request_)
         request_ = std::make_unique<PermitRequest>(
-            permits, std::make_unique<Callback>(std::move(told), "a permit of mpscnn.Runner"));
+            permits, std::make_unique<Callback>(std::move(on_permit), "a permit of mpscnn.Runner"));
     return !request_->waits();
 }
 
@@ -46,8 +46,9 @@ void Frame::begin(const std::shared_ptr<Permits> &permits, Use use) {
             permit_.emplace(request_->take());
             request_.reset();
         }
-        if (use.told)
-            told_ = std::make_unique<Callback>(std::move(*use.told), "the end of a frame of mpscnn.Runner");
+        if (use.on_end)
+            on_end_ =
+                std::make_unique<Callback>(std::move(*use.on_end), "the end of a frame of mpscnn.Runner");
         if (open_ == nullptr) open_ = taken_lock();
     } catch (...) {
         be_refused();
@@ -69,7 +70,7 @@ void Frame::be_taken(std::optional<std::uint64_t> number) {
 void Frame::be_refused() {
     request_.reset();
     permit_.reset();
-    told_.reset();
+    on_end_.reset();
     needed_ = found_ = error_ = py::object();
     being_taken_ = false;
 }
@@ -81,12 +82,12 @@ void Frame::end(const std::exception_ptr &failure, std::function<py::object()> c
     std::optional<Permit> permit = std::move(permit_);
     permit->give_back();
     // A waiting thread may release the frame, and so destroy this object, once it is done.
-    const std::unique_ptr<Callback> told = std::move(told_);
-    if (told) permit->permits().note_delivery();
+    const std::unique_ptr<Callback> on_end = std::move(on_end_);
+    if (on_end) permit->permits().note_delivery();
     done_ = true;
     PyThread_release_lock(open_);
-    if (!told) return;
-    (*told)([this] {
+    if (!on_end) return;
+    (*on_end)([this] {
         ForeignGil::keep_thread_state(); // this is the runner's only thread that needs a thread state, and it
                                          // ends without the GIL
         const Exclusive exclusive;

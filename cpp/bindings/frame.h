@@ -33,17 +33,17 @@ public:
     /// loop.
     py::object given, finish, ended;
 
-    /// Request a permit; return true if there is one. Otherwise `told` is called when there is one, or when
-    /// there never will be.
-    bool reserve(const std::shared_ptr<Permits> &permits, py::function told);
+    /// Request a permit; return true if there is one. Otherwise `on_permit` is called when there is one, or
+    /// when there never will be.
+    bool reserve(const std::shared_ptr<Permits> &permits, py::function on_permit);
     /// Withdraw the request of `reserve`.
     void give_up();
 
     struct Use {
-        py::object needed{};                ///< kept until the frame is done
-        py::object result{};                ///< null if the core supplies it
-        py::object failure{};               ///< null, or the error of a frame that is not run
-        std::optional<py::function> told{}; ///< called when the frame is delivered
+        py::object needed{};                  ///< kept until the frame is done
+        py::object result{};                  ///< null if the core supplies it
+        py::object failure{};                 ///< null, or the error of a frame that is not run
+        std::optional<py::function> on_end{}; ///< called when the frame is delivered
     };
     /// First half of the submission: wait for a permit. If a signal handler raises, the frame is unchanged.
     void begin(const std::shared_ptr<Permits> &permits, Use use);
@@ -83,7 +83,7 @@ private:
     py::object needed_, found_, error_;
     std::unique_ptr<PermitRequest> request_;
     std::optional<Permit> permit_;
-    std::unique_ptr<Callback> told_;
+    std::unique_ptr<Callback> on_end_;
     std::optional<std::uint64_t> number_;
     bool being_taken_ = false, taken_ = false;
     std::chrono::steady_clock::time_point begun_, ended_at_;

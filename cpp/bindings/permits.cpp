@@ -58,23 +58,23 @@ void Permits::wait_until_idle() {
 }
 
 void Permits::close() {
-    std::vector<std::unique_ptr<Callback>> told;
+    std::vector<std::unique_ptr<Callback>> on_permit;
     {
         const Lock lock(mutex_);
         closed_ = true;
         for (PermitRequest *request : line_) {
             request->state_ = PermitRequest::State::refused;
-            if (request->told_) told.push_back(std::move(request->told_));
+            if (request->on_permit_) on_permit.push_back(std::move(request->on_permit_));
             PyThread_release_lock(request->answered_);
         }
         line_.clear();
     }
-    for (const auto &callback : told) (*callback)([] { return py::tuple(); });
+    for (const auto &callback : on_permit) (*callback)([] { return py::tuple(); });
 }
 
 void Permits::give_back() {
     if (!is_of_this_process()) return;
-    std::unique_ptr<Callback> told;
+    std::unique_ptr<Callback> on_permit;
     {
         const Lock lock(mutex_);
         if (line_.empty()) {
@@ -84,10 +84,10 @@ void Permits::give_back() {
         PermitRequest *next = line_.front();
         line_.pop_front();
         next->state_ = PermitRequest::State::has_permit;
-        told = std::move(next->told_);
+        on_permit = std::move(next->on_permit_);
         PyThread_release_lock(next->answered_); // the request cannot be destroyed before the mutex is free
     }
-    if (told) (*told)([] { return py::tuple(); });
+    if (on_permit) (*on_permit)([] { return py::tuple(); });
 }
 
 void Permits::end_frame() {
@@ -108,8 +108,8 @@ void Permit::give_back() {
     if (std::exchange(has_permit_, false)) permits_->give_back();
 }
 
-PermitRequest::PermitRequest(std::shared_ptr<Permits> permits, std::unique_ptr<Callback> told)
-    : permits_(std::move(permits)), told_(std::move(told)) {
+PermitRequest::PermitRequest(std::shared_ptr<Permits> permits, std::unique_ptr<Callback> on_permit)
+    : permits_(std::move(permits)), on_permit_(std::move(on_permit)) {
     const Permits::Lock lock(permits_->mutex_);
     if (permits_->closed_) {
         state_ = State::refused;

@@ -79,8 +79,9 @@ private:
 /// destroyed.
 class PermitRequest {
 public:
-    /// `told` may be null. It is called when a permit is granted after a wait, or when none will ever be.
-    explicit PermitRequest(std::shared_ptr<Permits> permits, std::unique_ptr<Callback> told = nullptr);
+    /// `on_permit` may be null. It is called when a permit is granted after a wait, or when none will ever
+    /// be.
+    explicit PermitRequest(std::shared_ptr<Permits> permits, std::unique_ptr<Callback> on_permit = nullptr);
     PermitRequest(const PermitRequest &) = delete;
     PermitRequest &operator=(const PermitRequest &) = delete;
     ~PermitRequest();
@@ -96,7 +97,7 @@ private:
     enum class State { waiting, has_permit, refused, taken };
 
     std::shared_ptr<Permits> permits_;
-    std::unique_ptr<Callback> told_;
+    std::unique_ptr<Callback> on_permit_;
     State state_ = State::waiting;          ///< protected by the permits' mutex
     PyThread_type_lock answered_ = nullptr; ///< locked while it waits
 };

@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from mpscnn._private.literals import ImageFormatName
 
-FAST_MATMUL_REMOVED: str
-
 def add_custom(
     graph: Graph, name: str, inputs: Sequence[int], function: Callable[..., None], shape: Sequence[int]
 ) -> int: ...
@@ -229,7 +227,7 @@ class Model:
         self, session: Session, image: Pixels, classes: int = 0
     ) -> tuple[NDArray[np.uint8], NDArray[np.float32] | None]: ...
 
-_Told = Callable[[], object] | None
+_EndCallback = Callable[[], object] | None
 
 class Frame:
     finish: Callable[[Any, float], Any] | None
@@ -273,19 +271,26 @@ class Runner:
         max_memory: int = 0,
     ) -> None: ...
     def describe(self) -> str: ...
-    def reserve(self, frame: Frame, told: Callable[[], object]) -> bool: ...
+    def reserve(self, frame: Frame, on_permit: Callable[[], object]) -> bool: ...
     def submit(
         self,
         frame: Frame,
         inputs: list[NDArray[Any]],
         outputs: list[NDArray[Any]],
         result: Any,
-        told: _Told = None,
+        on_end: _EndCallback = None,
     ) -> None: ...
     def submit_photo(
-        self, frame: Frame, image: Pixels, preprocess: str, outputs: list[NDArray[Any]], told: _Told = None
+        self,
+        frame: Frame,
+        image: Pixels,
+        preprocess: str,
+        outputs: list[NDArray[Any]],
+        on_end: _EndCallback = None,
     ) -> None: ...
-    def classify(self, frame: Frame, model: Model, image: Pixels, top: int, told: _Told = None) -> None: ...
+    def classify(
+        self, frame: Frame, model: Model, image: Pixels, top: int, on_end: _EndCallback = None
+    ) -> None: ...
     def detect(
         self,
         frame: Frame,
@@ -294,12 +299,12 @@ class Runner:
         score_threshold: float,
         iou_threshold: float,
         max_detections: int,
-        told: _Told = None,
+        on_end: _EndCallback = None,
     ) -> None: ...
     def segment(
-        self, frame: Frame, model: Model, image: Pixels, classes: int, told: _Told = None
+        self, frame: Frame, model: Model, image: Pixels, classes: int, on_end: _EndCallback = None
     ) -> None: ...
-    def submit_failure(self, frame: Frame, failure: BaseException, told: _Told = None) -> None: ...
+    def submit_failure(self, frame: Frame, failure: BaseException, on_end: _EndCallback = None) -> None: ...
     def cancel(self, frame: Frame) -> bool: ...
     def in_delivery(self) -> bool: ...
     def close(self, cancel: bool = False) -> None: ...

@@ -53,7 +53,6 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         device: str
         precision: PrecisionName
         threads: int | Literal["auto"]
-        fast_matmul: bool
         max_memory: int | None
         weights: WeightsName
         accumulate: AccumulateName
@@ -82,7 +81,6 @@ def load(
     device: str = "auto",
     precision: PrecisionName = "auto",
     threads: int | Literal["auto"] = "auto",
-    fast_matmul: bool = False,
     max_memory: int | None = None,
     weights: WeightsName = "auto",
     accumulate: AccumulateName = "auto",
@@ -99,7 +97,6 @@ def load(
         precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have them) or
             "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
         threads: threads for each prediction, "auto": as many as this process may use.
-        fast_matmul: was removed; True is an UnsupportedError.
         max_memory, weights, accumulate, winograd: as for `Network.compile`.
         fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
 
@@ -113,7 +110,6 @@ def load(
         device=device,
         precision=precision,
         threads=threads,
-        fast_matmul=fast_matmul,
         max_memory=max_memory,
         weights=weights,
         accumulate=accumulate,
@@ -223,7 +219,6 @@ class Model(Generic[Answer]):
         device: str = "auto",
         precision: PrecisionName = "auto",
         threads: int | Literal["auto"] = "auto",
-        fast_matmul: bool = False,
         max_memory: int | None = None,
         weights: WeightsName = "auto",
         accumulate: AccumulateName = "auto",
@@ -235,7 +230,6 @@ class Model(Generic[Answer]):
             core.graph(),
             device=device,
             precision=precision,
-            fast_matmul=fast_matmul,
             max_memory=max_memory,
             weights=weights,
             accumulate=accumulate,

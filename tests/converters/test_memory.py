@@ -18,9 +18,9 @@ from converters.torch_writer import safetensors_file, state_dict_file, state_of
 
 import mpscnn
 from mpscnn import models
+from mpscnn.apps.benchmark.peer_files.tflite_writer import write_tflite
 from mpscnn.converters import export_onnx
 from mpscnn.converters.file_bytes import FileBytes
-from mpscnn.converters.peers.tflite_writer import write_tflite
 
 _PROGRAM = """
 import os, sys

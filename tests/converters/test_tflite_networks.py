@@ -16,7 +16,7 @@ pytest.importorskip("ai_edge_litert", reason="needs ai-edge-litert")
 
 from ai_edge_litert.interpreter import Interpreter
 
-from mpscnn.converters.peers.tflite_writer import write_tflite
+from mpscnn.apps.benchmark.peer_files.tflite_writer import write_tflite
 
 NETWORKS: dict[str, Callable[..., Any]] = {
     "mobilenet_v3_small": models.mobilenet_v3_small,

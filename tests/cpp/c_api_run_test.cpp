@@ -49,10 +49,6 @@ TEST(compile_refuses_what_it_cannot_do) {
     options.precision = "float8";
     CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "float8"));
     options.precision = nullptr;
-    options.fast_matmul = 1;
-    CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_UNSUPPORTED,
-                  "mpscnn_compile_options.fast_matmul was removed"));
-    options.fast_matmul = 0;
     options.output_count = 1;
     CHECK(refused(mpscnn_program_compile(graph, &options, &program), MPSCNN_ERROR_PARAMETER, "outputs"));
     const char *unknown[] = {"pol"}, *null[] = {nullptr};

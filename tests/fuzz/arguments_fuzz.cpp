@@ -245,7 +245,6 @@ private:
         given.precision = choices_.yes() ? nullptr : text();
         given.outputs = choices_.yes() ? names : nullptr;
         given.output_count = choices_.below(4) == 0 ? -1 : choices_.up_to(2);
-        given.fast_matmul = integer();
         given.max_memory = choices_.yes() ? 1 << 26 : static_cast<std::uint64_t>(choices_.number());
         if (given.max_memory == 0 || given.max_memory > 1 << 26) given.max_memory = 1 << 26;
         mpscnn_program *program = nullptr;

@@ -11,12 +11,14 @@ import pytest
 from models.drawn_digits import draw_page
 from numpy.typing import NDArray
 from PIL import Image
+from training_scripts import script
 
 import mpscnn
-from mpscnn.apps.cli.train_pages import ANNOTATIONS, write_pages
 from mpscnn.registry.catalogue import BUNDLED_DETECTOR
-from mpscnn.training.digit_pages import PAGE_SIDE, DigitPages
 from mpscnn.training.digits import read_digits
+
+digit_pages, train_pages = script("digit_pages"), script("train_pages")
+PAGE_SIDE = digit_pages.PAGE_SIDE
 
 LARGEST_FILE = 300_000
 ROWS = ("023", "4567", "89")
@@ -81,12 +83,12 @@ def test_pages_without_digits(model: mpscnn.Model[Any]) -> None:
 
 
 @pytest.fixture(scope="module")
-def held_out(shared: Path) -> DigitPages:
+def held_out(shared: Path) -> Any:
     test = read_digits(shared / "data/mnist", "t10k")
-    return DigitPages(test.images, test.labels, pages=100, seed=77, views=False)
+    return digit_pages.DigitPages(test.images, test.labels, pages=100, seed=77, views=False)
 
 
-def test_held_out_pages(model: mpscnn.Model[Any], held_out: DigitPages) -> None:
+def test_held_out_pages(model: mpscnn.Model[Any], held_out: Any) -> None:
     """At the model's own thresholds: what is found is right, and most is found."""
     right = found = wanted = 0
     for number in range(len(held_out)):
@@ -102,14 +104,14 @@ def test_held_out_pages(model: mpscnn.Model[Any], held_out: DigitPages) -> None:
     assert right / wanted > 0.85
 
 
-def test_mean_average_precision(model: mpscnn.Model[Any], held_out: DigitPages, tmp_path: Path) -> None:
+def test_mean_average_precision(model: mpscnn.Model[Any], held_out: Any, tmp_path: Path) -> None:
     pytest.importorskip("pycocotools", reason="pycocotools is not installed")
-    write_pages(tmp_path, held_out)
+    train_pages.write_pages(tmp_path, held_out)
     assert len(list(tmp_path.glob("*.png"))) == len(held_out)
-    dataset = json.loads((tmp_path / ANNOTATIONS).read_text())
+    dataset = json.loads((tmp_path / train_pages.ANNOTATIONS).read_text())
     with Image.open(tmp_path / dataset["images"][3]["file_name"]) as page:
         assert page.size == (PAGE_SIDE, PAGE_SIDE)
-    result = mpscnn.evaluate_detector(model, tmp_path, tmp_path / ANNOTATIONS)
+    result = mpscnn.evaluate_detector(model, tmp_path, tmp_path / train_pages.ANNOTATIONS)
     print(result)
     assert result.missing == ()
     assert result.map50 > 0.92

@@ -5,10 +5,15 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from training_scripts import script
 
 import mpscnn
-from mpscnn.training.digit_pages import BOX_MARGIN, PAGE_SIDE, DigitPages, Page
-from mpscnn.training.page_detector import page_detector
+
+digit_pages = script("digit_pages")
+page_detector = script("page_detector").page_detector
+DigitPages, Page, BOX_MARGIN, PAGE_SIDE = (
+    getattr(digit_pages, name) for name in ("DigitPages", "Page", "BOX_MARGIN", "PAGE_SIDE")
+)
 
 COUNT = 60
 

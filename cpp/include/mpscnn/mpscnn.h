@@ -209,9 +209,6 @@ typedef struct mpscnn_program mpscnn_program;
 typedef struct mpscnn_session mpscnn_session;
 typedef struct mpscnn_request mpscnn_request;
 
-#define MPSCNN_FAST_MATMUL_REMOVED                                                                           \
-    "fast_matmul was removed, since hardly any network gained by it; leave it out"
-
 typedef struct mpscnn_compile_options {
     size_t size;           /* sizeof(mpscnn_compile_options) */
     const char *device;    /* "auto", "cpu", "metal", "metal:NAME OR REGISTRY ID"; NULL: "auto" */
@@ -220,7 +217,6 @@ typedef struct mpscnn_compile_options {
      * need are left out. NULL: the graph's outputs. */
     const char *const *outputs;
     int output_count;
-    int fast_matmul; /* 0; anything else is MPSCNN_ERROR_UNSUPPORTED */
     /* Bytes that packed weights and the intermediate results of one session may take together: what takes
      * more is refused with MPSCNN_ERROR_SHAPE when it is compiled, or first run with such shapes. 0: the
      * memory of the machine, or what the process's control group leaves of it */

@@ -287,7 +287,6 @@ class Network(
         device: str = "auto",
         precision: PrecisionName = "auto",
         outputs: Sequence[str | Tensor] | None = None,
-        fast_matmul: bool = False,
         max_memory: int | None = None,
         weights: WeightsName = "auto",
         accumulate: AccumulateName = "auto",
@@ -301,7 +300,6 @@ class Network(
             precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have
                 them: `mpscnn.devices()`) or "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
             outputs: layers whose results are wanted instead of the network's outputs; the rest is not computed.
-            fast_matmul: was removed; True is an UnsupportedError.
             max_memory: bytes that packed weights and the intermediate results of one session may take together; None:
                 the memory of the machine, or what the process's control group (its container) leaves of it.
             weights: "auto": weights are kept in the precision. "int8": those of convolutions and dense layers are kept
@@ -324,7 +322,6 @@ class Network(
             device=device,
             precision=precision,
             outputs=wanted,
-            fast_matmul=fast_matmul,
             max_memory=max_memory,
             weights=weights,
             accumulate=accumulate,

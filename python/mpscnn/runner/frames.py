@@ -19,7 +19,7 @@ from mpscnn.graph.features import FeatureExtractor, is_network_input
 from mpscnn.model import Model
 from mpscnn.runtime.program import Program
 from mpscnn.vision.photo import Photo, kept, open_photo
-from mpscnn.vision.photo_tasks import TASKS, PhotoTask, Told, option_names
+from mpscnn.vision.photo_tasks import TASKS, EndCallback, PhotoTask, option_names
 
 __all__ = ["FrameRun", "Frames", "finish_frame", "frames_of"]
 
@@ -28,7 +28,7 @@ class FrameRun(ABC):
     """One frame, ready to be run."""
 
     @abstractmethod
-    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+    def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
         """Has the core take it as `slot`, whose `finish` makes the result of what the core finds."""
 
 
@@ -92,8 +92,8 @@ class _ArrayRun(FrameRun):
     outputs: list[NDArray[Any]]
     result: Any
 
-    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
-        core.submit(slot, self.inputs, self.outputs, self.result, told)
+    def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
+        core.submit(slot, self.inputs, self.outputs, self.result, on_end)
 
 
 class _Arrays(Frames):
@@ -122,9 +122,9 @@ class _PhotoRun(FrameRun):
     preparation: float
     """Milliseconds."""
 
-    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+    def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
         slot.finish = self._finish
-        self.task.submit(core, slot, self.photo.core, told)
+        self.task.submit(core, slot, self.photo.core, on_end)
 
     def _finish(self, found: Any, milliseconds: float) -> Any:
         return self.task.result(found, self.photo, self.preparation + milliseconds, self.given)
@@ -167,9 +167,9 @@ class _FeatureRun(FrameRun):
     preprocess: str
     outputs: list[NDArray[Any]]
 
-    def submit(self, core: _core.Runner, slot: _core.Frame, told: Told) -> None:
+    def submit(self, core: _core.Runner, slot: _core.Frame, on_end: EndCallback) -> None:
         slot.finish = self._finish
-        core.submit_photo(slot, self.photo.core, self.preprocess, self.outputs, told)
+        core.submit_photo(slot, self.photo.core, self.preprocess, self.outputs, on_end)
 
     def _finish(self, _found: Any, _milliseconds: float) -> Any:
         return self.extractor._named(self.outputs)

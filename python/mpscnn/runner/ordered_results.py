@@ -13,7 +13,7 @@ from mpscnn.errors import ParameterError, StateError
 from mpscnn.runner.frames import finish_frame
 
 if TYPE_CHECKING:
-    from mpscnn.vision.photo_tasks import Told
+    from mpscnn.vision.photo_tasks import EndCallback
 
     Frames = Iterable[Any] | AsyncIterable[Any]
 
@@ -26,7 +26,7 @@ class FrameRunner(Protocol):
 
     permits: int
 
-    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, told: Told) -> None: ...
+    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, on_end: EndCallback) -> None: ...
     async def _reserve(self, slot: _core.Frame) -> None: ...
     def _require_end(self) -> None: ...
 
@@ -111,9 +111,9 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
             raise error
         self.fail(error)
 
-    def _submit(self, slot: _core.Frame, given: Any, told: Told = None) -> None:
+    def _submit(self, slot: _core.Frame, given: Any, on_end: EndCallback = None) -> None:
         try:
-            self._runner._take(slot, given, self._wanted, told)
+            self._runner._take(slot, given, self._wanted, on_end)
         except StateError as error:
             self.end()
             self._end_by(error)

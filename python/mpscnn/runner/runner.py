@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.features import FeatureExtractor
     from mpscnn.model import Model
     from mpscnn.runner.ordered_results import Frames
-    from mpscnn.vision.photo_tasks import Told
+    from mpscnn.vision.photo_tasks import EndCallback
 
     class _Options(TypedDict, total=False):
         threads: int | str
@@ -319,18 +319,18 @@ class Runner(NoCopies, Generic[Result]):
         threads = "" if self.program.device != "cpu" else f", {self.sessions} x {self.threads} threads"
         return f"<Runner of {self.program!r}: {state}{threads}>"
 
-    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, told: Told) -> None:
+    def _take(self, slot: _core.Frame, frame: Any, wanted: Any, on_end: EndCallback) -> None:
         """Has the core take a frame as `slot`, which says whether it has done so whatever interrupts this.
 
         What is wrong with the frame keeps the frame's turn.
         """
         self._require_open()
         try:
-            self._frames.prepare(frame, wanted).submit(self._core, slot, told)
+            self._frames.prepare(frame, wanted).submit(self._core, slot, on_end)
         except Exception as error:
             if slot.taken() or isinstance(error, StateError) or raised_by_signal_handler(error):
                 raise
-            self._core.submit_failure(slot, error, told)
+            self._core.submit_failure(slot, error, on_end)
 
     async def _reserve(self, slot: _core.Frame) -> None:
         """Waits for a permit without blocking the event loop."""

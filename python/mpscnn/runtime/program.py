@@ -22,7 +22,7 @@ from mpscnn._private.arguments import (
 )
 from mpscnn._private.arrays import FLOAT32, as_input, check_output, is_plain
 from mpscnn._private.copies import NoCopies, reduce_graph
-from mpscnn.errors import Error, ParameterError, UnsupportedError
+from mpscnn.errors import Error, ParameterError
 
 if TYPE_CHECKING:  # what a program that only runs a network does not wait for is imported where it is used
     from typing import Literal, TypedDict
@@ -469,7 +469,6 @@ def compile_graph(
     device: str,
     precision: str,
     outputs: Sequence[str] = (),
-    fast_matmul: bool = False,
     max_memory: int | None = None,
     weights: WeightsName = "auto",
     accumulate: AccumulateName = "auto",
@@ -478,8 +477,6 @@ def compile_graph(
     """See `Network.compile`."""
     named = require_text("device", device), require_text("precision", precision)
     numbers = require_text("weights", weights), require_text("accumulate", accumulate)
-    if require_bool("fast_matmul", fast_matmul):
-        raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
     # A copy, which shares the weights' memory: the network may change afterwards.
     return _compiled(
         graph.copy(),

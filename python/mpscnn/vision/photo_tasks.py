@@ -20,10 +20,19 @@ if TYPE_CHECKING:
     from mpscnn.runtime.program import Program
     from mpscnn.vision.photo import Photo
 
-__all__ = ["TASKS", "PhotoTask", "Result", "Told", "classifying", "detecting", "option_names", "segmenting"]
+__all__ = [
+    "TASKS",
+    "EndCallback",
+    "PhotoTask",
+    "Result",
+    "classifying",
+    "detecting",
+    "option_names",
+    "segmenting",
+]
 
-Told = Callable[[], object] | None
-"""Called when a frame is handed out."""
+EndCallback = Callable[[], object] | None
+"""A function that is called when the result of a frame is handed out."""
 
 Result = TypeVar("Result")
 
@@ -48,7 +57,7 @@ class PhotoTask(Generic[Result]):
 
     run: Callable[[_core.Session, _core.Pixels], Any]
     """Run the core on a photo."""
-    submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, Told], None]
+    submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, EndCallback], None]
     """The same on a runner's threads."""
     result: Callable[[Any, Photo, float, Any], Result]
     """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it."""
@@ -64,7 +73,7 @@ def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Class
 
     return PhotoTask(
         run=lambda session, photo: core.classify(session, photo, count),
-        submit=lambda runner, slot, photo, told: runner.classify(slot, core, photo, count, told),
+        submit=lambda runner, slot, photo, on_end: runner.classify(slot, core, photo, count, on_end),
         result=result,
     )
 
@@ -91,7 +100,7 @@ def detecting(
 
     return PhotoTask(
         run=lambda session, photo: core.detect(session, photo, *wanted),
-        submit=lambda runner, slot, photo, told: runner.detect(slot, core, photo, *wanted, told),
+        submit=lambda runner, slot, photo, on_end: runner.detect(slot, core, photo, *wanted, on_end),
         result=result,
     )
 
@@ -126,7 +135,7 @@ def segmenting(model: PhotoModel, *, scores: bool = False) -> PhotoTask[Segmenta
 
     return PhotoTask(
         run=lambda session, photo: core.segment(session, photo, scored),
-        submit=lambda runner, slot, photo, told: runner.segment(slot, core, photo, scored, told),
+        submit=lambda runner, slot, photo, on_end: runner.segment(slot, core, photo, scored, on_end),
         result=result,
     )
 

@@ -30,8 +30,8 @@ from mpscnn.apps.benchmark import (
     subject,
     worker,
 )
+from mpscnn.apps.benchmark.peer_files.layer import peer_layers
 from mpscnn.apps.benchmark.peers import network_file
-from mpscnn.converters.peers.layer import peer_layers
 
 
 @pytest.fixture
@@ -68,14 +68,6 @@ def test_options_reach_the_network(model: str) -> None:
         measure(open_subject(model), device="other", runs=1)
     with pytest.raises(mpscnn.Error, match="device must be auto"):
         measure_runner(open_subject(model), device="other", runs=1)
-
-
-@pytest.mark.parametrize("command", ["benchmark", "explain", "profile"])
-def test_the_commands_refuse_fast_matmul(
-    monkeypatch: pytest.MonkeyPatch, model: str, capfd: Any, command: str
-) -> None:
-    assert call(monkeypatch, command, model, "--fast-matmul") != 0
-    assert "fast_matmul was removed, since hardly any network gained by it" in capfd.readouterr().err
 
 
 def test_measuring_with_litert(shared: Path) -> None:

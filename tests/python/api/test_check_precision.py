@@ -1,4 +1,4 @@
-"""`mpscnn.check_precision`, `mpscnn check` and layers that stay float32 in float16 networks."""
+"""`mpscnn.check_precision`, `mpscnn check-precision` and layers that stay float32 in float16 networks."""
 
 from __future__ import annotations
 
@@ -194,27 +194,27 @@ def test_command(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest
     for colour in ("red", "gray"):
         save_photo(photos / f"{colour}.png", colour)
     before = path.read_bytes()
-    assert call(monkeypatch, "check", str(path), "--images", str(photos)) == 1
+    assert call(monkeypatch, "check-precision", str(path), "--images", str(photos)) == 1
     shown = capsys.readouterr().out
     assert "over 2 images" in shown
     assert "relu" in shown
     assert path.read_bytes() == before
     changed = tmp_path / "changed.safetensors"
     options = ("--images", str(photos), "--keep-float32", "auto", "--json")
-    assert call(monkeypatch, "check", str(path), *options, "--output", str(changed)) == 0
+    assert call(monkeypatch, "check-precision", str(path), *options, "--output", str(changed)) == 0
     keep = json.loads(capsys.readouterr().out)["keep"]
     assert "relu" in keep
-    assert call(monkeypatch, "check", str(changed), "--images", str(photos)) == 0
+    assert call(monkeypatch, "check-precision", str(changed), "--images", str(photos)) == 0
     model = mpscnn.load(changed)
     assert model.labels == list("abcd")
     for name, values in mpscnn.load(path).network.weights.items():
         np.testing.assert_array_equal(model.network.weights[name], values)
     # Named ones, in place.
-    assert call(monkeypatch, "check", str(path), "--keep-float32", "first,third") == 0
+    assert call(monkeypatch, "check-precision", str(path), "--keep-float32", "first,third") == 0
     nodes = mpscnn.load(path).network.to_dict()["nodes"]
     assert [node["name"] for node in nodes if node.get("keep_float32")] == ["first", "third"]
     capsys.readouterr()
-    assert call(monkeypatch, "check", "cifar10_mobilenet_v2", "--keep-float32", "auto") == 2
+    assert call(monkeypatch, "check-precision", "cifar10_mobilenet_v2", "--keep-float32", "auto") == 2
     assert "--output" in capsys.readouterr().err
 
 
@@ -224,7 +224,7 @@ def test_layers_are_kept_in_float16_only(
     path = tmp_path / "model.safetensors"
     network_with_large_numbers().save(path, dtype="float32")
     before = path.read_bytes()
-    arguments = ("check", str(path), "--precision", "bfloat16", "--keep-float32", "auto")
+    arguments = ("check-precision", str(path), "--precision", "bfloat16", "--keep-float32", "auto")
     assert call(monkeypatch, *arguments) == 2
     assert "in float16 only" in " ".join(capsys.readouterr().err.split())
     assert path.read_bytes() == before
@@ -234,9 +234,9 @@ def test_the_command_takes_the_precisions_that_it_looks_at(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     network_with_large_numbers().save(path := tmp_path / "model.safetensors")
-    assert call(monkeypatch, "check", str(path), "--precision", "int8") == 2
+    assert call(monkeypatch, "check-precision", str(path), "--precision", "int8") == 2
     assert "'float16', 'bfloat16'" in capsys.readouterr().err
-    assert call(monkeypatch, "check", "--help") == 0
+    assert call(monkeypatch, "check-precision", "--help") == 0
     assert "--precision [float16|bfloat16]" in capsys.readouterr().out
 
 
@@ -253,7 +253,7 @@ def test_several_inputs_are_refused_in_words_of_the_command(
     network.output(network.add(*network.inputs, name="sum"))
     path = tmp_path / "two.safetensors"
     network.save(path)
-    assert call(monkeypatch, "check", str(path)) == 1
+    assert call(monkeypatch, "check-precision", str(path)) == 1
     assert "two.safetensors has 2 inputs; a network with one can be checked" in capsys.readouterr().err
     with pytest.raises(
         mpscnn.ParameterError, match="a photo becomes the only input, and network 'two' has 2"

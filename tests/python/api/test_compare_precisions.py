@@ -1,4 +1,4 @@
-"""`mpscnn.compare_precisions` and `mpscnn precision`."""
+"""`mpscnn.compare_precisions` and `mpscnn compare-precisions`."""
 
 from __future__ import annotations
 
@@ -161,20 +161,38 @@ def test_on_the_command_line(
         for k in range(3):
             Image.new("RGB", (64, 64), (90 * i, 60 * k, 80)).save(tmp_path / label / f"{k}.png")
     assert (
-        call(monkeypatch, "precision", "cifar10_mobilenet_v2", "--images", str(tmp_path), "--runs", "1") == 0
+        call(
+            monkeypatch,
+            "compare-precisions",
+            "cifar10_mobilenet_v2",
+            "--images",
+            str(tmp_path),
+            "--runs",
+            "1",
+        )
+        == 0
     )
     out = capsys.readouterr().out
     assert "6 photos" in out
     assert "accuracy" in out
     assert "float16, weights int8" in out
     arguments = ("--images", str(tmp_path / labels[0]), "--most", "1", "--runs", "1", "--json")
-    assert call(monkeypatch, "precision", "cifar10_mobilenet_v2", *arguments) == 0
+    assert call(monkeypatch, "compare-precisions", "cifar10_mobilenet_v2", *arguments) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["images"] == 1
     assert shown["rows"][0]["accuracy"] in (0.0, 1.0)
     (tmp_path / labels[0]).rename(tmp_path / "holiday")
     assert (
-        call(monkeypatch, "precision", "cifar10_mobilenet_v2", "--images", str(tmp_path), "--runs", "1") == 0
+        call(
+            monkeypatch,
+            "compare-precisions",
+            "cifar10_mobilenet_v2",
+            "--images",
+            str(tmp_path),
+            "--runs",
+            "1",
+        )
+        == 0
     )
     assert "accuracy" not in capsys.readouterr().out
 
@@ -182,9 +200,9 @@ def test_on_the_command_line(
 def test_without_photos_it_says_so(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    assert call(monkeypatch, "precision", "digits", "--runs", "1") == 0
+    assert call(monkeypatch, "compare-precisions", "digits", "--runs", "1") == 0
     shown = capsys.readouterr()
     assert "4 random inputs" in shown.out
     assert "--images" in shown.err
-    assert call(monkeypatch, "precision", "digits", "--images", str(tmp_path)) == 2
+    assert call(monkeypatch, "compare-precisions", "digits", "--images", str(tmp_path)) == 2
     assert "no photo" in capsys.readouterr().err

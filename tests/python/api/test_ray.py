@@ -277,7 +277,7 @@ def test_damage_within_a_parquet_file_is_told_in_a_line(
 def test_the_example_runs(
     cluster: Any, project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    example = runpy.run_path(str(project / "examples" / "python" / "many_machines.py"))
+    example = runpy.run_path(str(project / "examples" / "python" / "ray_cluster.py"))
     example["main"](str(project / "examples" / "images"), str(tmp_path / "out"))
     counted, *found = capsys.readouterr().out.splitlines()
     assert counted == "1 photos, 0 failed"

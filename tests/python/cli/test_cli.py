@@ -286,7 +286,8 @@ def test_a_size_is_for_the_inputs_that_leave_it_free(
 
 
 @pytest.mark.parametrize(
-    "command", ["info", "explain", "fingerprint", "benchmark", "profile", "precision", "check"]
+    "command",
+    ["info", "explain", "fingerprint", "benchmark", "profile", "compare-precisions", "check-precision"],
 )
 def test_a_free_extent_that_is_no_image_s(
     command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -28,7 +28,7 @@ def test_help_of_all_commands_is_whole(command: Command, monkeypatch: pytest.Mon
     assert "..." not in help_text.partition("Commands:")[2]
     for entry in app.registered_commands:
         assert entry.callback is not None
-        name = entry.name or entry.callback.__name__
+        name = entry.name or entry.callback.__name__.replace("_", "-")
         assert re.search(rf"^  {name} ", help_text, re.MULTILINE), name
         text = command(name, "--help").stdout
         assert not re.search(r"<(list|str|int|Path)", text), text

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from command_line import call, run
-from idx_files import save_idx
+from idx_files import save_idx, write_drawn_digits
 from models.drawn_digits import draw
 
 import mpscnn
@@ -16,18 +16,8 @@ import mpscnn
 
 @pytest.fixture(scope="module")
 def mnist(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with MNIST's names: drawn digits, each many times, moved about."""
     folder = tmp_path_factory.mktemp("mnist")
-    drawn = [mpscnn.preprocess(draw(digit), (28, 28), "mnist", channels=1)[0, ..., 0] for digit in range(10)]
-    random = np.random.default_rng(0)
-    for part, count in (("train", 640), ("t10k", 40)):
-        labels = random.integers(0, 10, count).astype(np.uint8)
-        pixels = np.empty((count, 28, 28), np.uint8)
-        for i, label in enumerate(labels):
-            moved = np.roll(drawn[label], random.integers(-2, 3, 2), (0, 1))
-            pixels[i] = np.rint(np.clip(moved + random.normal(0, 0.05, moved.shape), 0, 1) * 255)
-        save_idx(folder / f"{part}-images-idx3-ubyte.gz", pixels)
-        save_idx(folder / f"{part}-labels-idx1-ubyte.gz", labels)
+    write_drawn_digits(folder)
     return folder
 
 
@@ -74,80 +64,6 @@ def test_the_small_reader_learns_from_views(mnist: Path, tmp_path: Path) -> None
     assert made.network.to_dict() == bundled.network.to_dict()
     assert made.preprocess == bundled.preprocess
     assert made.labels == bundled.labels
-
-
-def test_it_trains_a_detector_of_digits_on_pages(mnist: Path, tmp_path: Path) -> None:
-    """As the bundled one was made, in a small: the same seed, the same file, whatever the threads."""
-    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
-    files = []
-    for number, (seed, threads) in enumerate((("3", "1"), ("3", "2"), ("4", "2"))):
-        files.append(tmp_path / f"{number}.safetensors")
-        options = ["--epochs", "2", "--page-count", "24", "--batch-size", "8", "--seed", seed]
-        pages = ["--report", str(tmp_path / "pages")] if number == 0 else []
-        result = run(
-            "train", "--pages", str(mnist), *options, *pages, "--threads", threads, "-o", str(files[-1])
-        )
-        assert result.returncode == 0, result.stderr
-        lines = result.stdout.splitlines()
-        assert [line.split(":")[0] for line in lines[:2]] == [f"epoch {i} of 2" for i in (1, 2)]
-        assert re.fullmatch(r"24 pages of test images: mAP [\d.]+, [\d.]+ at IoU 0.5", lines[2])
-        assert lines[3] == f"written: {files[-1]}"
-        assert f"mpscnn detect --model {files[-1]}" in result.stderr
-    first, second, other = (path.read_bytes() for path in files)
-    assert first == second
-    assert first != other
-    bundled, made = mpscnn.load("page_digits"), mpscnn.load(files[0])
-    assert made.network.to_dict() == bundled.network.to_dict()
-    assert (made.preprocess, made.labels) == (bundled.preprocess, bundled.labels)
-    assert re.search(
-        r"mAP 0\.\d{3} \(COCO\), 0\.\d{3} at IoU 0\.5, on 24 pages", made.information["description"]
-    )
-    pages_of = str(tmp_path / "pages")
-    result = run(
-        "evaluate", pages_of, "--model", str(files[0]), "--annotations", f"{pages_of}/annotations.json"
-    )
-    assert result.returncode == 0, result.stderr
-    assert "mAP" in result.stdout
-
-
-def test_what_does_not_go_with_pages(
-    mnist: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    folder = str(mnist)
-    for arguments, message in (
-        (["--pages", folder, "--digits", folder], "expected either FOLDER, --digits DIR or --pages DIR"),
-        (["--pages", folder, "--augment"], "--augment: does not go with --pages"),
-        (["--pages", folder, "--model", "digits"], "--model: does not go with --pages"),
-        (["--digits", folder, "--page-count", "3"], "--page-count: does not go with --digits"),
-    ):
-        assert call(monkeypatch, "train", *arguments) == 2
-        assert message in " ".join(capsys.readouterr().err.replace("│", " ").split())
-    assert call(monkeypatch, "train", "--pages", folder, "--epochs", "0") == 2
-    assert "--epochs: pages need 1 or more" in capsys.readouterr().err
-
-
-def test_pages_of_a_folder_without_digits(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
-    assert call(monkeypatch, "train", "--pages", str(tmp_path)) == 1
-    assert "there is neither train-images-idx3-ubyte" in capsys.readouterr().err
-
-
-def test_pages_that_cannot_be_written_are_found_at_the_start(
-    mnist: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    pytest.importorskip("pycocotools", reason="pycocotools is not installed")
-
-    def trained(*given: object, **options: object) -> None:
-        raise AssertionError("the training has begun")
-
-    monkeypatch.setattr("mpscnn.apps.cli.train_pages.train_pages", trained)
-    command = ["train", "--pages", str(mnist), "-o", str(tmp_path / "mine.safetensors"), "--page-count", "2"]
-    for name in ("0001.png", "annotations.json"):
-        (tmp_path / name / name).mkdir(parents=True)
-        assert call(monkeypatch, *command, "--report", str(tmp_path / name)) == 2
-        assert f"{name}: cannot be written: Is a directory" in capsys.readouterr().err
 
 
 def test_labels_that_are_no_digits(

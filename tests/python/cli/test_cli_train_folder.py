@@ -301,7 +301,7 @@ def test_a_class_whose_name_is_no_text(
     assert r"the name of the class 'caf\udce9' is not UTF-8 text" in said.replace("\\\\", "\\")
 
 
-@pytest.mark.parametrize("kind", ["FOLDER", "--digits", "--pages"])
+@pytest.mark.parametrize("kind", ["FOLDER", "--digits"])
 def test_an_output_that_cannot_be_written_is_found_at_the_start(
     photos: Path,
     backbone: Path,
@@ -410,15 +410,15 @@ def test_a_stopped_run_is_not_deleted_unasked(
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        ([], "expected either FOLDER, --digits DIR or --pages DIR"),
-        (["photos", "--digits", "mnist"], "expected either FOLDER, --digits DIR or --pages DIR"),
+        ([], "expected either FOLDER or --digits DIR"),
+        (["photos", "--digits", "mnist"], "expected either FOLDER or --digits DIR"),
         (["photos", "-o", "mine.onnx"], "must end in .safetensors"),
-        (["photos", "--augment", "--page-count", "3"], "--page-count, --augment: do not go with FOLDER"),
+        (["photos", "--augment"], "--augment: does not go with FOLDER"),
         (["--digits", "mnist", "--resume", "--restart"], "--resume, --restart: do not go with --digits"),
         (["--digits", "mnist", "--report", "report"], "--report: does not go with --digits"),
         *[
             ([*kind, *option], f"{option[0]}: does not go with {kind[0]}")
-            for kind in (["--digits", "mnist"], ["--pages", "mnist"])
+            for kind in (["--digits", "mnist"],)
             for option in (
                 ["--validation", "0.2"],
                 ["--layers", "7"],
@@ -431,12 +431,9 @@ def test_a_stopped_run_is_not_deleted_unasked(
         (["--digits", "mnist", "--model", "colours"], "must be deep_mnist or digits"),
         *[
             ([*kind, ""], "an empty name is not a folder")
-            for kind in ([], ["--digits"], ["--pages"], ["photos", "--report"])
+            for kind in ([], ["--digits"], ["photos", "--report"])
         ],
-        *[
-            ([*kind, "--seed", str(2**63)], "'--seed'")
-            for kind in (["photos"], ["--digits", "mnist"], ["--pages", "mnist"])
-        ],
+        *[([*kind, "--seed", str(2**63)], "'--seed'") for kind in (["photos"], ["--digits", "mnist"])],
     ],
 )
 def test_wrong_usage(

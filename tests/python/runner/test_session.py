@@ -233,10 +233,6 @@ def test_devices_precisions_and_threads_are_checked() -> None:
         network.compile(precision=None)  # type: ignore[arg-type]
     with pytest.raises(mpscnn.ParameterError, match="device must be a name, got None"):
         mpscnn.CommandQueue(None)  # type: ignore[arg-type]
-    with pytest.raises(mpscnn.ParameterError, match="fast_matmul must be True or False, got 'no'"):
-        network.compile(fast_matmul="no")  # type: ignore[arg-type]
-    with pytest.raises(mpscnn.UnsupportedError, match="fast_matmul was removed"):
-        network.compile(fast_matmul=True)
     with pytest.raises(mpscnn.ParameterError, match="check_finite must be True or False, got 1"):
         network.compile(device="cpu").session(check_finite=1)  # type: ignore[arg-type]
     for threads in (0, -1, 2.0, "two", True):

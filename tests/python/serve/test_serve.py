@@ -77,7 +77,7 @@ def test_options_of_the_query_are_those_of_the_model(
 ) -> None:
     one = service.request("/v1/classify?top=1&model=classification", photo).json
     assert one["predictions"] == found(models["classification"].classify(photo, top=1))["predictions"]
-    options = "threshold=0.06&iou_threshold=0.3&max_detections=3&classes=red,1"
+    options = "score_threshold=0.06&iou_threshold=0.3&max_detections=3&classes=red,1"
     boxes = service.request(f"/v1/detect?{options}", photo).json
     expected = models["detection"].detect(
         photo, score_threshold=0.06, iou_threshold=0.3, max_detections=3, classes=["red", 1]
@@ -170,8 +170,8 @@ def refused(answer: Answer, status: int, kind: str, message: str) -> None:
     [
         ("/v1/classify?top=0", 400, "ParameterError", "top must be"),
         ("/v1/classify?top=many", 400, "ParameterError", "top: expected integer, got 'many'"),
-        ("/v1/classify?threshold=0.5", 400, "ParameterError", "there is no option 'threshold'"),
-        ("/v1/detect?threshold=2", 400, "ParameterError", "score_threshold must be"),
+        ("/v1/classify?score_threshold=0.5", 400, "ParameterError", "there is no option 'score_threshold'"),
+        ("/v1/detect?score_threshold=2", 400, "ParameterError", "score_threshold must be"),
         ("/v1/detect?classes=blu", 400, "ParameterError", "'blue'"),
         ("/v1/classify?model=clasification", 404, "UnknownModel", "'classification'"),
         ("/v1/classify?model=detection", 422, "UnsupportedError", "is for detection"),

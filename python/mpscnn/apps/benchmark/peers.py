@@ -11,9 +11,9 @@ from pathlib import Path
 
 from mpscnn import _core
 from mpscnn._private.child_python import code_command, inherited_environment
+from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, peer_layers
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.converters.cached import kept_type
-from mpscnn.converters.peers.layer import PeerLayer, peer_layers
 from mpscnn.errors import Error, ParameterError, UnsupportedError
 
 
@@ -61,7 +61,7 @@ def _onnx(subject: Subject, path: Path) -> None:
 
 def _tflite(subject: Subject, path: Path) -> None:
     _refuse_integers("litert", subject)
-    from mpscnn.converters.peers.tflite_writer import write_tflite
+    from mpscnn.apps.benchmark.peer_files.tflite_writer import write_tflite
 
     write_tflite(subject.network, subject.input_shape, path)
 
@@ -74,7 +74,7 @@ def _refuse_integers(engine: str, subject: Subject) -> None:
 
 def _torch(subject: Subject, path: Path) -> None:
     _refuse_integers("torch", subject)
-    from mpscnn.converters.peers.torch_writer import write_torch
+    from mpscnn.apps.benchmark.peer_files.torch_writer import write_torch
 
     write_torch(subject.network, subject.input_shape, path)
 

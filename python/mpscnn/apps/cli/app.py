@@ -9,11 +9,13 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn.apps.cli.benchmark import benchmark
-from mpscnn.apps.cli.check import check
+from mpscnn.apps.cli.check_precision import check_precision
 from mpscnn.apps.cli.classify import classify
 from mpscnn.apps.cli.compare import compare
+from mpscnn.apps.cli.compare_precisions import compare_precisions
 from mpscnn.apps.cli.convert import convert
 from mpscnn.apps.cli.detect import detect
 from mpscnn.apps.cli.devices import devices
@@ -32,7 +34,6 @@ from mpscnn.apps.cli.package import (
     print_pkg_config_directory,
     print_version,
 )
-from mpscnn.apps.cli.precision import precision
 from mpscnn.apps.cli.profile import profile
 from mpscnn.apps.cli.quantize import quantize
 from mpscnn.apps.cli.segment import segment
@@ -45,6 +46,11 @@ _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
 class _Commands(TyperGroup):
+    def resolve_command(self, ctx: Any, args: list[str]) -> Any:
+        if not args or self.get_command(ctx, args[0]) is not None:
+            return super().resolve_command(ctx, args)
+        raise _UsageError(f"No such command {args[0]!r}{_similar(args[0], self.list_commands(ctx))}", ctx)
+
     def make_context(self, *args: Any, **kwargs: Any) -> Any:
         with _printable_usage():
             return super().make_context(*args, **kwargs)
@@ -53,6 +59,16 @@ class _Commands(TyperGroup):
         # Inside Typer, whose own handling of interrupts and broken pipes is silent.
         with leave_cleanly(), _printable_usage():
             return super().invoke(ctx)
+
+
+def _similar(name: str, commands: list[str]) -> str:
+    """Return a suggestion for an unknown command: those that have it as a part of their name, or similar ones."""
+    found = [
+        command for command in commands if any(part.startswith(name) for part in command.split("-")) and name
+    ]
+    if not found:
+        return did_you_mean(name, commands)
+    return f"; did you mean {' or '.join(map(repr, found))}?"
 
 
 @contextmanager
@@ -84,8 +100,8 @@ for command in (
     features,
     convert,
     compare,
-    check,
-    precision,
+    check_precision,
+    compare_precisions,
     quantize,
     info,
     explain,

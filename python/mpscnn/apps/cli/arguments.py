@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from mpscnn.apps.benchmark.subject import ARCHITECTURES
-from mpscnn.errors import UnsupportedError
 from mpscnn.model import Model, load
 from mpscnn.runtime.library import devices
 
@@ -134,17 +133,6 @@ MaxMemoryOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-def _refuse_fast_matmul(given: bool) -> bool:
-    if given:
-        from mpscnn import _core
-
-        raise UnsupportedError(_core.FAST_MATMUL_REMOVED)
-    return given
-
-
-RemovedFastMatmul = Annotated[bool, typer.Option("--fast-matmul", hidden=True, callback=_refuse_fast_matmul)]
 ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(

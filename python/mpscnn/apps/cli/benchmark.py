@@ -19,7 +19,6 @@ from mpscnn.apps.cli.arguments import (
     Precision,
     PrecisionOption,
     RandomWeightsOption,
-    RemovedFastMatmul,
     ThreadsOption,
     Weights,
     WeightsOption,
@@ -43,7 +42,6 @@ def benchmark(
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
     winograd: WinogradOption = True,
-    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each engine.")] = 50,
     compare: Annotated[
         str,

@@ -65,6 +65,8 @@ def classify(
     output: Annotated[
         Path | None,
         typer.Option(
+            "--output",
+            "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write NAME_classes.png, the photo with its classes below; of a video one like it, such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",

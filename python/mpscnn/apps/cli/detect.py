@@ -76,9 +76,12 @@ def detect(
     score_threshold: Annotated[
         float | None,
         typer.Option(
+            "--score-threshold",
+            "--threshold",
+            "--conf",
             max=1.0,
             callback=_above_zero,
-            help="Leave out what is less probable, above 0 up to 1; default: as the model says.",
+            help="Leave out objects with a lower probability, above 0 up to 1; default: the model's own.",
             show_default=False,
         ),
     ] = None,
@@ -89,27 +92,33 @@ def detect(
             "--iou",
             max=1.0,
             callback=_above_zero,
-            help="Count boxes of a class that overlap by more (intersection / union) as one; default: as in the model.",
+            help="Count boxes of a class that overlap by more (intersection over union) as one object; default: the "
+            "model's own.",
             show_default=False,
         ),
     ] = None,
     max_detections: Annotated[
         int | None,
         typer.Option(
-            min=1, metavar="N", help="At most so many; default: as the model says.", show_default=False
+            min=1,
+            metavar="N",
+            help="The largest number of objects; default: the model's own.",
+            show_default=False,
         ),
     ] = None,
     classes: Annotated[
         str | None,
         typer.Option(
             metavar="NAME,...",
-            help="Only objects of these classes, by name or number; default: all.",
+            help="Show only objects of these classes, by name or number; default: all.",
             show_default=False,
         ),
     ] = None,
     output: Annotated[
         Path | None,
         typer.Option(
+            "--output",
+            "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write NAME_detections.png, the photo with boxes and labels; of a video one like it, such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",

@@ -74,7 +74,9 @@ def digits(
     model: ModelOption = DIGITS.name,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Write NAME_digit.png, the photo with its digits below."),
+        typer.Option(
+            "--output", "-o", metavar="DIR", help="Write NAME_digit.png, the photo with its digits below."
+        ),
     ] = None,
     idx: Annotated[
         Path | None,

@@ -75,7 +75,8 @@ def evaluate_classifier(
         ),
     ] = None,
     output: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Write the confusion matrix as a picture.")
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE.png", help="Write the confusion matrix as a picture."),
     ] = None,
     inflight: InflightOption = 3,
     device: DeviceOption = AUTO_DEVICE,

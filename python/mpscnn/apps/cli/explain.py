@@ -12,7 +12,6 @@ from mpscnn.apps.cli.arguments import (
     Precision,
     PrecisionOption,
     RandomWeightsOption,
-    RemovedFastMatmul,
     ThreadsOption,
     Weights,
     WeightsOption,
@@ -31,7 +30,6 @@ def explain(
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
     winograd: WinogradOption = True,
-    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     random_weights: RandomWeightsOption = False,
     as_json: JsonOption = False,
 ) -> None:

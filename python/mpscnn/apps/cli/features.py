@@ -79,6 +79,8 @@ def features(
     output: Annotated[
         Path | None,
         typer.Option(
+            "--output",
+            "-o",
             metavar="DIR|FILE",
             help="DIR: write NAME_LAYER.png, the channels of each layer as a picture. FILE.npz: write the arrays. "
             "FILE.jsonl or .csv: a line for each photo or frame; with --ray FILE.jsonl or .parquet.",

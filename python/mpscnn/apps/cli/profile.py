@@ -23,7 +23,6 @@ from mpscnn.apps.cli.arguments import (
     Precision,
     PrecisionOption,
     RandomWeightsOption,
-    RemovedFastMatmul,
     ThreadsOption,
     Weights,
     WeightsOption,
@@ -56,7 +55,6 @@ def profile(
     weights: WeightsOption = Weights.auto,
     accumulate: AccumulateOption = Accumulate.auto,
     winograd: WinogradOption = True,
-    fast_matmul: RemovedFastMatmul = False,  # noqa: ARG001
     runs: Annotated[int, typer.Option(min=1, max=100_000, metavar="N", help="Measured runs.")] = 20,
     photo: Annotated[
         str,

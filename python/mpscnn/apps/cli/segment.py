@@ -60,6 +60,8 @@ def segment(
     output: Annotated[
         Path | None,
         typer.Option(
+            "--output",
+            "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
             "whose pixels are class numbers; of a video one with the classes in colours, such as out.mp4; "

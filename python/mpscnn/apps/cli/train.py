@@ -12,13 +12,11 @@ from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.train_output import own_output
 from mpscnn.errors import ParameterError
-from mpscnn.training.page_detector import PageOptions
 from mpscnn.training.trainer import Epoch
 
 _DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
 _DIGIT_BATCH, _PHOTO_BATCH = 64, 32
 _MAX_SEED = 2**63 - 1  # of `mpscnn.Trainer`
-_PAGES = PageOptions()
 _INFORMATION = {
     "license": "Apache-2.0",
     "source": "mpscnn train --digits; trained on MNIST (LeCun, Cortes, Burges 1998)",
@@ -26,11 +24,9 @@ _INFORMATION = {
 
 
 #: Options that not every kind of training has, and those that have them.
-_FOLDER, _DIGITS, _PAGES_OF = "FOLDER", "--digits", "--pages"
+_FOLDER, _DIGITS = "FOLDER", "--digits"
 _KINDS = {
-    "page_count": (_PAGES_OF,),
-    "model": (_FOLDER, _DIGITS),
-    "report": (_FOLDER, _PAGES_OF),
+    "report": (_FOLDER,),
     "resume": (_FOLDER,),
     "restart": (_FOLDER,),
     "validation": (_FOLDER,),
@@ -52,23 +48,6 @@ def train(
         typer.Option(
             metavar="DIR",
             help="Instead of FOLDER: the four IDX files of MNIST, plain or gzipped.",
-            show_default=False,
-        ),
-    ] = None,
-    pages: Annotated[
-        str | None,
-        typer.Option(
-            metavar="DIR",
-            help="Instead of FOLDER: the same files; a detector learns to find and read digits on pages made of them.",
-            show_default=False,
-        ),
-    ] = None,
-    page_count: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="N",
-            help=f"With --pages: new pages of an epoch (default {_PAGES.pages:,}).",
             show_default=False,
         ),
     ] = None,
@@ -94,8 +73,7 @@ def train(
         str | None,
         typer.Option(
             metavar="DIR",
-            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes. With --pages: "
-            "the pages that measure the detector, and annotations.json for `mpscnn evaluate`.",
+            help="Write confusion.png, curves.png and mistakes.html, the photos with the worst mistakes.",
             show_default=False,
         ),
     ] = None,
@@ -115,7 +93,7 @@ def train(
             min=0,
             metavar="N",
             help=f"Passes over the photos by the last blocks, at most (default {_PHOTO_EPOCHS}; 0: the last layer "
-            f"alone learns); over digits (default {_DIGIT_EPOCHS}), over pages (default {_PAGES.epochs}).",
+            f"alone learns); over digits (default {_DIGIT_EPOCHS}).",
             show_default=False,
         ),
     ] = None,
@@ -124,7 +102,7 @@ def train(
         typer.Option(
             min=1,
             metavar="N",
-            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}, of pages {_PAGES.batch_size}).",
+            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}).",
             show_default=False,
         ),
     ] = None,
@@ -152,7 +130,7 @@ def train(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
 ) -> None:
-    """Make a classifier of your photos; or a reader or a detector of handwritten digits.
+    """Train a classifier on your photos, or a reader of handwritten digits.
 
     FOLDER has a folder of photos for each class, named like it. The features that the model computes are kept, a new
     last layer learns on them, then the last blocks. The best epoch by the validation's photos is written; Ctrl-C
@@ -162,44 +140,24 @@ def train(
 
     Example: mpscnn classify --model mine.safetensors photo.jpg
 
-    --digits trains Deep MNIST, the network of the article, --pages a small SSDLite.
+    --digits trains Deep MNIST, the network of the article.
 
     Example: mpscnn train --digits mnist/ --output mine.safetensors
-
-    Example: mpscnn train --pages mnist/ --output finder.safetensors
     """
-    if [folder, digits, pages].count(None) != 2:
-        raise typer.BadParameter(
-            "expected either FOLDER, --digits DIR or --pages DIR", param_hint="FOLDER | --digits | --pages"
-        )
+    if (folder is None) == (digits is None):
+        raise typer.BadParameter("expected either FOLDER or --digits DIR", param_hint="FOLDER | --digits")
     if report == "":
         raise typer.BadParameter("an empty name is not a folder", param_hint="--report")
     report_folder = None if report is None else Path(report)
-    if "" in (folder, digits, pages):  # as a path it would be the current folder
-        raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits | --pages")
-    _require_kind(context, _FOLDER if folder is not None else _DIGITS if digits is not None else _PAGES_OF)
+    if "" in (folder, digits):  # as a path it would be the current folder
+        raise typer.BadParameter("an empty name is not a folder", param_hint="FOLDER | --digits")
+    _require_kind(context, _DIGITS if folder is None else _FOLDER)
     if resume and restart:
         raise typer.BadParameter("exclude each other", param_hint="--resume, --restart")
     if output.suffix != ".safetensors":
         raise typer.BadParameter(f"the name must end in .safetensors, got {output}", param_hint="--output")
     with own_output(output):
-        if pages is not None:
-            from mpscnn.apps.cli.train_pages import train_page_detector
-
-            train_page_detector(
-                Path(pages),
-                output,
-                PageOptions(
-                    epochs=_PAGES.epochs if epochs is None else epochs,
-                    pages=page_count or _PAGES.pages,
-                    batch_size=batch_size or _PAGES.batch_size,
-                    seed=seed,
-                ),
-                report=report_folder,
-                device=device,
-                threads=threads or "auto",
-            )
-        elif digits is not None:
+        if digits is not None:
             _train_digits(
                 Path(digits),
                 output,
@@ -277,7 +235,7 @@ def _train_digits(
         raise ParameterError("--epochs: digits need 1 or more")
     training, test = read_digits(folder, "train"), read_digits(folder, "t10k")
 
-    def told(epoch: Epoch) -> None:
+    def show_epoch(epoch: Epoch) -> None:
         show(
             f"epoch {epoch.index} of {epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, "
             f"{epoch.seconds:.1f} s"
@@ -293,7 +251,7 @@ def _train_digits(
         threads=threads or "auto",
         architecture=architecture,
         augment=augment,
-        report=told,
+        report=show_epoch,
     )
     labels = [str(digit) for digit in range(10)]
     network.save(output, labels=labels, preprocess="mnist", information=_INFORMATION)

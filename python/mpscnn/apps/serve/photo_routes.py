@@ -25,7 +25,6 @@ __all__ = ["add_photo_routes"]
 class _Option:
     """One option of the query."""
 
-    name: str
     parse: Callable[[str], Any]
     schema: dict[str, Any]
     about: str
@@ -37,28 +36,24 @@ def _numbers_and_names(text: str) -> list[str]:
 
 _FRACTION = {"type": "number", "exclusiveMinimum": 0, "maximum": 1}
 _COUNT = {"type": "integer", "minimum": 1}
-_MODEL = _Option("model", str, {"type": "string"}, "Default: the first one for this task.")
+_MODEL = _Option(str, {"type": "string"}, "Default: the first one for this task.")
 _TOP = 5
 
-# The options by their names in the query. `name` is the name that the model's method has for it.
+# The options by their names, which are those of the model's methods.
 _TASKS: dict[str, tuple[str, str, dict[str, _Option]]] = {
     "/v1/classify": (
         "classification",
         "The most probable classes of a photo.",
-        {"top": _Option("top", int, {**_COUNT, "default": _TOP}, "How many classes.")},
+        {"top": _Option(int, {**_COUNT, "default": _TOP}, "How many classes.")},
     ),
     "/v1/detect": (
         "detection",
         "The objects on a photo, boxes in pixels of the photo as seen.",
         {
-            "threshold": _Option("score_threshold", float, _FRACTION, "Least probability."),
-            "iou_threshold": _Option(
-                "iou_threshold", float, _FRACTION, "Boxes that overlap by more are one."
-            ),
-            "max_detections": _Option("max_detections", int, _COUNT, "At most so many."),
-            "classes": _Option(
-                "classes", _numbers_and_names, {"type": "string"}, "Names or numbers, with commas."
-            ),
+            "score_threshold": _Option(float, _FRACTION, "The smallest probability."),
+            "iou_threshold": _Option(float, _FRACTION, "Boxes that overlap by more count as one object."),
+            "max_detections": _Option(int, _COUNT, "The largest number of objects."),
+            "classes": _Option(_numbers_and_names, {"type": "string"}, "Names or numbers, with commas."),
         },
     ),
     "/v1/segment": (
@@ -162,7 +157,7 @@ def _wanted(request: Request, options: dict[str, _Option]) -> dict[str, Any]:
             raise ParameterError(f"there is no option {name[:100]!r}; options are {known}")
         option = options[name]
         try:
-            wanted[option.name] = option.parse(text)
+            wanted[name] = option.parse(text)
         except ValueError:
             expected = option.schema["type"]
             raise ParameterError(f"{name}: expected {expected}, got {text[:100]!r}") from None

@@ -37,7 +37,7 @@ export async function look(model, picture, { score, signal } = {}) {
   const name = encodeURIComponent(model.name);
   let query = `${PATHS[model.task]}?model=${name}`;
   if (model.task === "classification") query += `&top=${TOP}`;
-  if (model.task === "detection" && score !== null) query += `&threshold=${score}`;
+  if (model.task === "detection" && score !== null) query += `&score_threshold=${score}`;
   const found = { task: model.task, mask: null, milliseconds: null };
   const segments = model.task === "segmentation";
   const response = await ask(query, { body: picture, accept: segments ? "image/png" : "application/json", signal });

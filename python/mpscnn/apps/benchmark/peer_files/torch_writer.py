@@ -11,8 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch.nn import functional
 
+from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, Shape, peer_layers
 from mpscnn.converters.onnx_writer.builder import NCHW_FROM_NHWC, NHWC_FROM_NCHW
-from mpscnn.converters.peers.layer import PeerLayer, Shape, peer_layers
 from mpscnn.graph.network import Network
 
 _NEURONS: dict[str, Callable[..., Any]] = {

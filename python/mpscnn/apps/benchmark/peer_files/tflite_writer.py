@@ -14,8 +14,8 @@ import numpy as np
 from ai_edge_litert import schema_py_generated as schema
 from numpy.typing import NDArray
 
+from mpscnn.apps.benchmark.peer_files.layer import PeerLayer, Shape, peer_layers
 from mpscnn.converters.onnx_writer.window import Axis
-from mpscnn.converters.peers.layer import PeerLayer, Shape, peer_layers
 from mpscnn.graph.network import Network
 
 _ENGINE = "LiteRT"

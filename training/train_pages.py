@@ -1,40 +1,41 @@
-"""`mpscnn train --pages`: a detector of handwritten digits, and the pages that measure it."""
+"""Train a detector of handwritten digits on pages, and measure it on pages of MNIST's test images.
+
+python training/train_pages.py mnist/ --output finder.safetensors --report pages/
+"""
 
 from __future__ import annotations
 
+import argparse
 import json
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from digit_pages import PAGE_SIDE, DigitPages
+from page_detector import PageOptions, train_pages
 
 from mpscnn._private.files import replacing, require_folder_for, writing
-from mpscnn._private.shell import in_command
-from mpscnn.apps.cli.output import hint, show
-from mpscnn.errors import ParameterError
+from mpscnn.errors import Error, ParameterError
 from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector, require_pycocotools
 from mpscnn.graph.network import Network
 from mpscnn.model import load
-from mpscnn.training.digit_pages import PAGE_SIDE, DigitPages
 from mpscnn.training.digits import read_digits
-from mpscnn.training.page_detector import PageOptions, train_pages
 from mpscnn.training.trainer import Epoch
-
-__all__ = ["ANNOTATIONS", "measure_and_save", "train_page_detector", "write_pages"]
 
 ANNOTATIONS = "annotations.json"
 _HELD_OUT_PAGES, _HELD_OUT_SEED = 1_000, 1_000_003
 _INFORMATION = {
     "license": "Apache-2.0",
-    "source": "mpscnn train --pages; trained on MNIST (LeCun, Cortes, Burges 1998)",
+    "source": "training/train_pages.py; trained on MNIST (LeCun, Cortes, Burges 1998)",
 }
 
 
 def train_page_detector(
     folder: Path, output: Path, options: PageOptions, *, report: Path | None, device: str, threads: int | str
 ) -> None:
-    """Trains, measures on pages of test images, and writes the model."""
+    """Train the detector, measure it on pages of test images, and write the model."""
     if options.epochs < 1:
         raise ParameterError("--epochs: pages need 1 or more")
     require_pycocotools()
@@ -49,31 +50,32 @@ def train_page_detector(
     if report is not None:
         require_folder_for(report, [*map(_page_name, range(len(held_out))), ANNOTATIONS], ParameterError)
 
-    def told(epoch: Epoch) -> None:
-        show(
+    def show_epoch(epoch: Epoch) -> None:
+        print(
             f"epoch {epoch.index} of {options.epochs}: loss {epoch.loss:.4f}, accuracy {epoch.accuracy:.2%}, "
-            f"{epoch.seconds:.1f} s"
+            f"{epoch.seconds:.1f} s",
+            flush=True,
         )
 
-    network = train_pages(training, options=options, device=device, threads=threads, report=told)
+    network = train_pages(training, options=options, device=device, threads=threads, report=show_epoch)
     result = measure_and_save(network, output, held_out, report)
-    show(
+    print(
         f"{result.images:,} pages of test images: mAP {result.map:.3f}, {result.map50:.3f} at IoU 0.5",
         f"written: {output}",
+        sep="\n",
     )
-    hint(f"Try it: mpscnn detect --model {in_command(output)} PHOTO...")
 
 
 def measure_and_save(
     network: Network, output: Path, held_out: DigitPages, report: Path | None
 ) -> DetectorEvaluation:
-    """Writes the model; its description says how well it finds the digits of these pages."""
+    """Write the model with a description that says how well it finds the digits of these pages."""
     with tempfile.TemporaryDirectory() as temporary:
         pages = Path(temporary) / "pages" if report is None else report
         write_pages(pages, held_out)
         unmeasured = Path(temporary) / output.name
         network.save(unmeasured)
-        # On the CPU, whose answers have the same bits everywhere: so has the file.
+        # The CPU computes the same bits everywhere. So the description, and with it the file, is the same, too.
         model = load(unmeasured, device="cpu", precision="float32")
         result = evaluate_detector(model, pages, pages / ANNOTATIONS)
     description = (
@@ -89,7 +91,7 @@ def _page_name(number: int) -> str:
 
 
 def write_pages(folder: Path, pages: DigitPages) -> None:
-    """PNG files, and annotations.json in COCO's format, as `mpscnn evaluate` takes them."""
+    """Write PNG files, and annotations.json in COCO's format for `mpscnn evaluate`."""
     from PIL import Image
 
     images: list[dict[str, Any]] = []
@@ -117,3 +119,34 @@ def write_pages(folder: Path, pages: DigitPages) -> None:
     dataset = {"images": images, "annotations": annotations, "categories": categories}
     with replacing(folder / ANNOTATIONS, ParameterError) as file:
         file.write(json.dumps(dataset).encode())
+
+
+def main() -> None:
+    defaults = PageOptions()
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", type=Path, help="the four IDX files of MNIST, plain or gzipped")
+    parser.add_argument("-o", "--output", type=Path, required=True, help="the model file that is written")
+    parser.add_argument("--report", type=Path, help="a folder for the test pages and annotations.json")
+    parser.add_argument("--epochs", type=int, default=defaults.epochs)
+    parser.add_argument("--page-count", type=int, default=defaults.pages, help="new pages of an epoch")
+    parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
+    parser.add_argument("--seed", type=int, default=defaults.seed)
+    parser.add_argument("--device", default="auto")
+    parser.add_argument("--threads", type=int, help="default: the number that the machine allows")
+    given = parser.parse_args()
+    options = PageOptions(given.epochs, given.page_count, given.batch_size, given.seed)
+    try:
+        train_page_detector(
+            given.folder,
+            given.output,
+            options,
+            report=given.report,
+            device=given.device,
+            threads=given.threads or "auto",
+        )
+    except Error as error:
+        sys.exit(f"error: {error}")
+
+
+if __name__ == "__main__":
+    main()

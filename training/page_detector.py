@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from digit_pages import PAGE_SIDE, DigitPages
+
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
-from mpscnn.training.digit_pages import PAGE_SIDE, DigitPages
 from mpscnn.training.digits import DigitData
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.schedules import cosine, warm_up

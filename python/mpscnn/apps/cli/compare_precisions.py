@@ -1,4 +1,4 @@
-"""`mpscnn precision`."""
+"""`mpscnn compare-precisions`."""
 
 from __future__ import annotations
 
@@ -24,18 +24,18 @@ from mpscnn.model import described_network, model_path, open_model
 _RANDOM_INPUTS = 4
 
 
-def precision(
+def compare_precisions(
     model: ModelArgument,
     images: Annotated[
         list[str] | None,
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Photos, or folders of them. Where all lie in folders named like the model's classes, accuracy is "
-            "shown, too.",
+            help="Photos, or folders of them. If all lie in folders named like the model's classes, the table shows "
+            "the accuracy, too.",
         ),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, metavar="N", help="Look at N images at most.")] = 64,
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 64,
     accumulate: AccumulateOption = Accumulate.auto,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each precision.")] = 20,
     threads: ThreadsOption = None,
@@ -43,15 +43,16 @@ def precision(
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show all precisions of a model side by side: which one to take.
+    """Compare all precisions of a model by error, accuracy, time and memory.
 
-    For each: the error of the results against float32, how often the answer is the same, accuracy where the classes of
-    the photos are known, time, memory, and the fingerprint of the answers to fixed inputs. float32 and float16 are
-    shown with weights in 8 bits, too; --accumulate half adds float16 with sums in halves.
+    The table has for each precision the error of the results against float32, how often the answer is the same,
+    the accuracy where the classes of the photos are known, the time, the memory, and the fingerprint of the answers to
+    fixed inputs. It shows float32 and float16 with 8-bit weights, too. --accumulate half adds float16 with sums in
+    float16.
 
-    Example: mpscnn precision mobilenet_v2 --images photos/
+    Example: mpscnn compare-precisions mobilenet_v2 --images photos/
     """
-    from mpscnn.comparison import compare_precisions
+    from mpscnn import comparison
 
     core = open_model(model_path(model))
     network, _ = described_network(core)
@@ -61,7 +62,7 @@ def precision(
         )
     check_size(network, size)
     paths = photos_of(images, most) if images else []
-    found = compare_precisions(
+    found = comparison.compare_precisions(
         network,
         inputs_of_photos(core, network, paths, size)
         if paths

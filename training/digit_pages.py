@@ -10,11 +10,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from paper import blank_paper
 
 from mpscnn.errors import ParameterError
 from mpscnn.training.batches import EpochData
 from mpscnn.training.digit_views import random_views
-from mpscnn.training.paper import blank_paper
 
 __all__ = ["BOX_MARGIN", "PAGE_SIDE", "DigitPages", "Page"]
 

@@ -1,6 +1,6 @@
 """Photos in Parquet files, their classes out, on the machines of a Ray cluster.
 
-python examples/python/many_machines.py examples/images classes [ADDRESS]
+python examples/python/ray_cluster.py examples/images classes [ADDRESS]
 """
 
 from __future__ import annotations

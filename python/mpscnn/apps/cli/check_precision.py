@@ -1,4 +1,4 @@
-"""`mpscnn check`."""
+"""`mpscnn check-precision`."""
 
 from __future__ import annotations
 
@@ -34,16 +34,16 @@ class Lower(str, Enum):
     bfloat16 = "bfloat16"
 
 
-def check(
+def check_precision(
     model: ModelArgument,
     precision: Annotated[
-        Lower, typer.Option(help="What the layers are looked at in; for int8 there is mpscnn quantize.")
+        Lower, typer.Option(help="The precision to check. For int8 use `mpscnn quantize`.")
     ] = Lower.float16,
     images: Annotated[
         list[str] | None,
         typer.Option("--images", metavar="DIR", help="Photos, or folders of them; default: random inputs."),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, metavar="N", help="Look at N images at most.")] = 16,
+    most: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 16,
     tolerance: Annotated[
         float, typer.Option(min=1e-9, metavar="SHARE", help="Allowed error of the network's results.")
     ] = 0.01,
@@ -51,8 +51,8 @@ def check(
         str | None,
         typer.Option(
             metavar="auto|LAYER,...",
-            help="Write a model that keeps these layers in float32 when it computes in float16; auto: those that "
-            "this command finds.",
+            help="Write a model that keeps these layers in float32 when it computes in float16. auto: the layers "
+            "that this command finds.",
         ),
     ] = None,
     output: Annotated[
@@ -61,24 +61,24 @@ def check(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Where to write it; default: the file that was given.",
+            help="Where to write the model; default: the given file.",
         ),
     ] = None,
     device: DeviceOption = AUTO_DEVICE,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say what a lower precision does to each layer of a network.
+    """Show what a lower precision does to each layer of a network.
 
-    For each layer: the largest magnitude, results that overflow, the share that is so small that digits are lost, and
-    the error against float32, in the network and by itself. The exit code is 1 if the network's results are beyond the
-    tolerance and nothing was kept in float32.
+    The table has for each layer the largest magnitude, the results that overflow, the share of results so small that
+    they lose digits, and the error against float32: in the network, and of the layer alone. The exit code is 1 if the
+    error of the network's results is above the tolerance and no layer was kept in float32.
 
-    Example: mpscnn check mobilenet_v2 --images photos/
+    Example: mpscnn check-precision mobilenet_v2 --images photos/
 
-    Example: mpscnn check model.safetensors --keep-float32 auto
+    Example: mpscnn check-precision model.safetensors --keep-float32 auto
     """
-    from mpscnn.comparison import check_precision
+    from mpscnn import comparison
 
     if keep_float32 is not None and precision is not Lower.float16:
         raise typer.BadParameter(
@@ -100,7 +100,7 @@ def check(
         if images
         else [noise(network, i, size) for i in range(4)]
     )
-    found = check_precision(
+    found = comparison.check_precision(
         network,
         given,
         precision=precision.value,
