@@ -89,7 +89,7 @@ def compare_counts(most: int, runs: int, networks: str) -> None:
         shape = (case.batch, *(extent or 1 for extent in network.input.shape[1:]))
         x = np.random.default_rng(0).normal(size=shape).astype(np.float32)
         program = network.compile(device="cpu", precision="float32")
-        for what, pause in (("at once", 0.0), ("with pauses", PAUSE)):
+        for what, pause in (("without pauses", 0.0), ("with pauses", PAUSE)):
             subjects = [Timed(program.session(threads=count), x) for count in counts]
             for turn in range(1 + runs // 5):
                 for i in range(len(subjects)):
