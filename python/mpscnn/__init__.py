@@ -238,7 +238,7 @@ def __getattr__(name: str) -> Any:
 
 
 def _hint(name: str) -> str:
-    """What a complaint about an unknown name ends with: where a class of Apple's is, or what it is called here."""
+    """Return a hint for an error about an unknown name: where one of Apple's classes is, or its name here."""
     from mpscnn import kernels, nodes
 
     own = name.removeprefix("MPS").removeprefix("MTL")

@@ -59,7 +59,7 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         winograd: bool
         fold: bool
 
-    # What `predict` gives; Any where it is not known before the file is read.
+    # The result of `predict`; Any if it is not known before the file is read.
     Answer = TypeVar("Answer", default=Any)
 else:
     from typing import TypeVar  # which has no defaults before Python 3.13
@@ -96,7 +96,7 @@ def load(
         device: "auto", "cpu" or "metal".
         precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have them) or
             "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
-        threads: threads for each prediction, "auto": as many as this process may use.
+        threads: threads for each prediction; "auto": all that this process may use.
         max_memory, weights, accumulate, winograd: as for `Network.compile`.
         fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
 
@@ -152,13 +152,13 @@ def open_model(path: str) -> _core.Model:
     return _core.Model.load(name)
 
 
-#: Of a model's properties those that may be assigned.
+#: The properties of a model that can be assigned.
 _ASSIGNED = ("labels", "preprocess", "information")
 
 
 def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]) -> Model:
     device, precision, threads, max_memory, *newer = options
-    # What pickles of earlier versions do not have.
+    # Pickles of earlier versions lack these.
     weights: WeightsName = newer[0] if newer else "auto"
     accumulate: AccumulateName = newer[1] if len(newer) > 1 else "auto"
     winograd = newer[2] if len(newer) > 2 else True
@@ -272,7 +272,7 @@ class Model(Generic[Answer]):
 
     @cached_property
     def information(self) -> dict[str, str]:
-        """What the file says of itself: licence, source and the like."""
+        """The file's information about itself, such as licence and source."""
         return self._description["information"]
 
     @cached_property
@@ -285,9 +285,9 @@ class Model(Generic[Answer]):
 
     @cached_property
     def network(self) -> Network:
-        """What the file describes, to look at or to build on; the compiled program stays unchanged."""
+        """The network in the file, to inspect or to build on. The compiled program does not change with it."""
         network, _ = described_network(self._core)
-        # Of several threads that ask at once, all get the first one's.
+        # If several threads ask at the same time, all get the network of the first.
         made: Network = self.__dict__.setdefault("network", network)
         return made
 
@@ -303,9 +303,9 @@ class Model(Generic[Answer]):
 
     @property
     def task(self) -> str:
-        """What `predict` does: "detection", "segmentation" or "classification".
+        """The task of `predict`: "detection", "segmentation" or "classification".
 
-        It is detection where the file says how the outputs become boxes, and segmentation for one output
+        It is "detection" if the file has the settings that turn outputs into boxes, and "segmentation" for one output
         (n, height, width, classes).
         """
         return task_of(self._detection is not None, list(self.program.outputs.values()))
@@ -357,11 +357,11 @@ class Model(Generic[Answer]):
     @overload
     def predict(self, photo: Any, **options: Any) -> Answer: ...
     def predict(self, photo: Any, **options: Any) -> Any:
-        """What the model is for: `classify`, `detect` or `segment`, by its `task`.
+        """Run the method for the model's `task`: `classify`, `detect` or `segment`.
 
         Args:
-            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. Of a list of
-                them the result is a list; `Runner.map` takes streams, and works on several photos at once.
+            photo: path, bytes of an image file, Pillow image, or array: see `mpscnn.photo.open_photo`. A list of
+                photos gives a list of results. `Runner.map` takes streams and works on several photos at a time.
             options: those of the method. Type checkers know the result by them, or by the name that `load` was given;
                 of other files `classify`, `detect` and `segment` say it.
 

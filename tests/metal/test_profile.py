@@ -52,7 +52,7 @@ def test_every_layer_is_done_once(precision: str) -> None:
         assert step.minimum >= 0
         assert (step.peak_share, step.lost) == (None, None)
     assert profile.minimum > 0
-    assert "steps have command buffers of their own" in repr(profile)
+    assert "each step has its own command buffer" in repr(profile)
 
 
 @pytest.mark.gpu

@@ -1,1 +1,1 @@
-"""What the package's modules share and users do not need."""
+"""Helpers that modules of the package share. Users do not need them."""

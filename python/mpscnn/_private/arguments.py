@@ -1,4 +1,4 @@
-"""What callers give, with Python's numbers or numpy's, as the core reads it."""
+"""Check arguments, and convert numbers of Python or numpy to those that the core reads."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ _LARGEST_INPUT_SIDE = 16_384  # docs/preprocessing.md; the core has the same lim
 
 
 def is_finite_number(value: object) -> TypeGuard[float]:
-    """Whether it is a real number, neither infinite nor NaN, and no integer beyond what a float holds."""
+    """Return True for a finite real number that a float can hold."""
     if not isinstance(value, (int, float, np.integer, np.floating)) or isinstance(value, bool):
         return False
     try:
@@ -47,7 +47,7 @@ def is_whole_number(value: object) -> TypeGuard[int]:
 def whole_number(
     what: str, value: object, least: int = 1, most: int | None = None, *, otherwise: str = ""
 ) -> int:
-    """The number as Python's, where it lies in its range.
+    """Return the number as an int if it lies in its range.
 
     `otherwise` is what the argument may be instead, for the message.
     """

@@ -24,7 +24,7 @@ class NoCopies:
 
 
 def reduce_graph(graph: _core.Graph) -> tuple[Any, ...]:
-    """A graph as `pickle` takes it: its structure, and its weights as they are stored."""
+    """Return a graph for `pickle`: its structure and its stored weights."""
     import json
 
     require_no_functions(graph, "copied or pickled")

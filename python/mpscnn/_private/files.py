@@ -1,4 +1,4 @@
-"""What to say of files that cannot be read or written."""
+"""Turn failures to read or write files into errors of mpscnn."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What `mpscnn.load` makes of the text that it is given, and weights by name for modules below it."""
+"""Tell names of models from paths, for `mpscnn.load` and the modules that it uses."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ __all__ = ["DEFAULT_MODEL", "MODEL_SUFFIX", "hand_in_weights", "holds_network", 
 #: The registry name of the model that is taken where none is named; it comes with the package.
 DEFAULT_MODEL = "cifar10_mobilenet_v2"
 
-#: Of model files. Other frameworks keep weights in files of this format, too.
+#: The suffix of model files. Other frameworks keep weights in files of this format, too.
 MODEL_SUFFIX = ".safetensors"
 
-# Of a safetensors file's header; longer ones are refused by its readers.
+# The largest header of a safetensors file in bytes. Its readers refuse longer ones.
 _MAX_HEADER = 100_000_000
 
 

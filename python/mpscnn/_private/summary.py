@@ -86,14 +86,14 @@ def _narrow(lines: Sequence[Sequence[str]], widths: list[int], columns: Sequence
     least = {
         column: max(len(word) for line in lines for word in line[column].split(" ")) for column in columns
     }
-    # Then longer words are broken, names in the first column only where that is not enough.
+    # Then break long words. Words in the first column are broken only if that is not enough.
     for broken in (columns[1:], columns[:1]):
         for _ in range(sum(least[column] for column in broken)):
             widest = max(broken, key=lambda column: least[column])
             if sum(least.values()) <= available or least[widest] <= _LEAST_COLUMN:
                 break
             least[widest] -= 1
-    # What is left goes to those that need more than that, as far as they do.
+    # Distribute the remaining width among the columns that need more, in proportion to their need.
     space = max(available - sum(least.values()), 0)
     needed = sum(widths[column] - least[column] for column in columns)
     for column in columns:

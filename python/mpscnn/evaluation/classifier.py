@@ -38,7 +38,7 @@ _MOST_COLUMNS = 20
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a classifier made of photos whose classes are known."""
+    """The answers of a classifier to photos whose classes are known."""
 
     labels: tuple[str, ...]
     """The classes of the model."""
@@ -139,7 +139,7 @@ def evaluate(
         samples: photos (see `mpscnn.photo.open_photo`) with the numbers of their classes.
         preprocess: how photos become the input, where not as the model file says (docs/preprocessing.md); they are then
             classified one by one.
-        inflight: photos under way at once, see `mpscnn.Runner`.
+        inflight: photos in flight, see `mpscnn.Runner`.
         failed: called with a photo that cannot be classified, which then does not count; None: the error is raised.
 
     Raises:
@@ -181,14 +181,12 @@ def _checked(samples: Iterable[Sample], classes: int, name: str) -> Iterator[Sam
             raise ParameterError(f"expected pairs of a photo and its class, got {sample!r}")
         photo, true = sample
         if not is_whole_number(true) or not 0 <= true < classes:
-            raise ParameterError(
-                f"{name} has the classes 0 to {classes - 1}, a photo is said to have {true!r}"
-            )
+            raise ParameterError(f"{name} has the classes 0 to {classes - 1}, a photo has the label {true!r}")
         yield photo, int(true)
 
 
 def number_of_classes(model: Model) -> int:
-    """Of a classifier. ShapeError: the model is none."""
+    """Return the number of classes. Raise ShapeError if the model is not a classifier."""
     shapes = list(model.program.outputs.values())
     if len(shapes) != 1 or len(shapes[0]) != 2:
         raise ShapeError(

@@ -86,8 +86,8 @@ def evaluate_detector(
         photos: the folder with the photos.
         annotations: a JSON file with "images" (id, file_name), "categories" (id, name) and "annotations" (image_id,
             category_id, bbox: left, top, width, height; area and iscrowd, if there are any).
-        score_threshold: what is less probable is left out; COCO's measures want nearly all.
-        inflight: photos under way at once, see `mpscnn.Runner`.
+        score_threshold: the smallest probability. COCO's measures need nearly all detections.
+        inflight: photos in flight, see `mpscnn.Runner`.
         failed: called with a photo that cannot be read, which then does not count; None: the error is raised.
 
     Raises:

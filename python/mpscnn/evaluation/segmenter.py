@@ -44,7 +44,7 @@ class SegmenterEvaluation:
 
     @property
     def ious(self) -> NDArray[np.float64]:
-        """Of each class intersection / union of the true pixels and those found; NaN where there are neither."""
+        """Intersection over union of the true and the found pixels of each class; NaN if there are neither."""
         both = np.diagonal(self.confusion).astype(np.float64)
         union = self.confusion.sum(axis=1) + self.confusion[:, :-1].sum(axis=0) - both
         ratios: NDArray[np.float64] = np.divide(both, union, out=np.full(len(both), np.nan), where=union > 0)
@@ -89,7 +89,7 @@ def evaluate_segmenter(
         model: a segmenter.
         samples: photos (see `mpscnn.photo.open_photo`) with their masks: paths of pictures whose pixels are class
             numbers, as Pascal VOC's, or uint8 arrays (height, width) of them; 255 is a pixel that does not count.
-        inflight: photos under way at once, see `mpscnn.Runner`.
+        inflight: photos in flight, see `mpscnn.Runner`.
         failed: called with a photo that cannot be read, or whose mask cannot, which then does not count; None: the
             error is raised.
 

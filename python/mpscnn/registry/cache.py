@@ -1,4 +1,4 @@
-"""Where published and converted models are kept on this machine, and how they get there undamaged."""
+"""The cache of published and converted models on this machine."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ _CHUNK = 1 << 20
 
 
 def cache_directory() -> Path:
-    """MPSCNN_CACHE, or the place that the platform has for caches. It need not exist."""
+    """Return MPSCNN_CACHE or the platform's folder for caches. It need not exist."""
     if override := os.environ.get("MPSCNN_CACHE"):
         return _expanded(override).absolute()
     if sys.platform == "darwin":
@@ -42,7 +42,7 @@ def cache_directory() -> Path:
 
 
 def model_directories() -> list[Path]:
-    """The directories of MPSCNN_MODELS, in order."""
+    """Return the directories of MPSCNN_MODELS, in order."""
     listed = os.environ.get("MPSCNN_MODELS", "").split(os.pathsep)
     return [_expanded(directory) for directory in listed if directory]
 
@@ -57,12 +57,12 @@ def _expanded(path: str) -> Path:
 
 
 def source_path(file: PublishedFile) -> Path:
-    """Where the publisher's file is cached: under its own name, next to no other version of it."""
+    """Return where a publisher's file is cached: under its own name, in a folder for this version of the file."""
     return cache_directory() / "sources" / file.digest[:16] / file.name
 
 
 def first_file(paths: Iterable[Path]) -> Path | None:
-    """The first of the paths that is a file. A directory that cannot be searched is an error, not a miss."""
+    """The first of the paths that is a file. Raise WeightsError for a directory that cannot be searched."""
     for path in paths:
         try:
             if stat.S_ISREG(path.stat().st_mode):
@@ -75,7 +75,7 @@ def first_file(paths: Iterable[Path]) -> Path | None:
 
 
 def instructions(file: PublishedFile) -> str:
-    """How to provide a published file by hand: its identity and the places where it is looked for."""
+    """Return how to provide a published file by hand: its identity and the places where mpscnn looks for it."""
     directories = model_directories()
     listed = ", ".join(
         str(path) + ("" if is_folder(path) else " (no such directory)") for path in directories
@@ -89,7 +89,7 @@ def instructions(file: PublishedFile) -> str:
 
 
 def difference(path: Path, file: PublishedFile) -> str | None:
-    """What tells the local file from the published one, or None if they are the same."""
+    """Return how the local file differs from the published one, or None if they are the same."""
     size = path.stat().st_size
     if file.size is not None and size != file.size:
         return f"{size} bytes instead of {file.size}"
@@ -139,7 +139,7 @@ def exclusive(path: Path) -> Iterator[None]:
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary file next to `path` that takes its place, complete and on disk, when the block succeeds.
 
-    The caller holds the lock of `path`, so a leftover of a killed process can be overwritten.
+    The caller holds the lock of `path`. So a file that a killed process left can be overwritten.
     """
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
     with _explained(path):
@@ -155,7 +155,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def _explained(path: Path) -> Iterator[None]:
-    """Turn a failure of the file system into an error that says which setting helps."""
+    """Turn a failure of the file system into an error that names the setting that helps."""
     try:
         yield
     except DownloadError:

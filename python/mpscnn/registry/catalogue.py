@@ -68,7 +68,7 @@ def _detector(name: str, resolution: int, file: str, git_blob: str, labels: Publ
 
 
 def _bundled(name: str, resolution: int) -> Entry:
-    """Of ten classes; its file states everything else."""
+    """Return the entry of a bundled model with ten classes. Its file has everything else."""
     return Entry(
         name=name,
         aliases=(),

@@ -77,8 +77,8 @@ class Client:
     def download(self, file: PublishedFile, destination: Path) -> None:
         """Fetch the file to `destination`, whose lock the caller holds.
 
-        What has arrived stays in `destination` + ".part" when the transfer fails or is interrupted, and the
-        next call goes on from there. Raises DownloadError, also for a file without size or SHA-256 to check.
+        If the transfer fails or is interrupted, the received bytes stay in `destination` + ".part", and the next call
+        continues there. Raises DownloadError, also for a file without size or SHA-256 to check.
         """
         if not file.downloadable:
             raise DownloadError(

@@ -144,7 +144,7 @@ def _obtain_all(
         try:
             paths[file] = paths.get(file) or _obtain(file, client)
         except DownloadError as error:
-            # Whoever brings the file from elsewhere should learn at once which others to bring.
+            # Users who get one file by hand need the names of the other missing files, too.
             others = [other for other in _missing(entry, provided) if other != file]
             raise DownloadError("\n".join([str(error), *map(instructions, others)])) from error
     return paths

@@ -16,7 +16,7 @@ __all__ = ["progress_bar"]
 def progress_bar(description: str, total: int | None) -> Iterator[Callable[[int], None]]:
     """Give a function that takes the number of bytes done so far; draw on stderr if it is a terminal.
 
-    Without rich a line says what is fetched.
+    Without rich, one line names the file.
     """
     if not sys.stderr.isatty():
         yield lambda _completed: None

@@ -18,7 +18,7 @@ class PublishedFile:
     git_blob: str = ""
     """Instead of it the name that git gives the content: SHA-1 of "blob SIZE", a zero byte and the content.
 
-    It tells versions of a file from each other, but SHA-1 does not tell a file from one made to look like it.
+    It distinguishes versions of a file. SHA-1 does not protect against forged files.
     """
 
     @property

@@ -1,4 +1,4 @@
-"""What a runner makes of the frames it is given: runs of its program, and results."""
+"""How a runner turns frames into runs of its program, and outputs into results."""
 
 from __future__ import annotations
 
@@ -67,11 +67,11 @@ class Frames(ABC):
 
     @abstractmethod
     def prepare(self, frame: Any, wanted: Any) -> FrameRun:
-        """Raises what is wrong with the frame."""
+        """Check a frame, and return its run. Raise an error for an invalid frame."""
 
 
 def frames_of(model: Model | FeatureExtractor | Program) -> Frames:
-    """By what a runner is given. Raises ParameterError for anything else."""
+    """Return the kind of frames for a model, an extractor or a program. Raise ParameterError for anything else."""
     if isinstance(model, Model):
         return _Photos(model)
     if isinstance(model, FeatureExtractor):
@@ -160,7 +160,7 @@ class _Photos(Frames):
 
 @dataclass(frozen=True, eq=False)
 class _FeatureRun(FrameRun):
-    """Of a photo."""
+    """One photo to extract features from."""
 
     extractor: FeatureExtractor
     photo: Photo

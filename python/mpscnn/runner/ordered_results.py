@@ -1,4 +1,4 @@
-"""What `Runner.map` gives: an iterator over results, for threads and for event loops."""
+"""The iterator that `Runner.map` returns, for threads and for event loops."""
 
 from __future__ import annotations
 
@@ -106,7 +106,10 @@ class OrderedResults(_core.FrameQueue, Generic[Result_co]):
             self._end_by(error)
 
     def _end_by(self, error: Exception) -> None:
-        """What the stream raised comes after the results of the frames before, and then it is asked again."""
+        """Deliver an exception of the stream after the results of the earlier frames.
+
+        The stream is asked again later.
+        """
         if raised_by_signal_handler(error):
             raise error
         self.fail(error)

@@ -66,7 +66,7 @@ class FrameFuture(NoCopies, Future[Result]):
         self._condition = SafeCondition()  # the thread that hands out all frames' results takes it, too
         self._runner: Runner[Result] | None = runner
         self._slot = _core.Frame()
-        # Not those of the base class, which calls them at once where a frame is cancelled.
+        # The base class would call its callbacks as soon as a frame is cancelled. These wait for the frame's turn.
         self._callbacks: list[Callable[[FrameFuture[Result]], object]] | None = []
         self._lock = runner._callbacks_lock
 
@@ -81,7 +81,7 @@ class FrameFuture(NoCopies, Future[Result]):
         return self.cancelled()
 
     def add_done_callback(self, fn: Callable[[FrameFuture[Result]], object]) -> None:
-        """Has `fn` called with the future in the frame's turn; at once, if that has come."""
+        """Call `fn` with the future when it is the frame's turn, or now if the turn has come."""
         with self._lock:
             if self._callbacks is not None:
                 self._callbacks.append(fn)
@@ -176,7 +176,8 @@ class Runner(NoCopies, Generic[Result]):
         model: a `Model`: frames are photos, results those of `Model.predict`. Or a `FeatureExtractor`: frames are
             single photos, or floats (n, height, width, channels), results those of its `run`. Or a `Program`: frames
             are its input arrays, (n, height, width, channels), results those of `Session.run`.
-        inflight: requests that may be under way at once, 1 to 32. A GPU has as many queued. The CPU works on as many at
+        inflight: the largest number of requests in flight, 1 to 32. A GPU has as many queued. The CPU works on as
+            many at
             once as its cores allow, one core for each, and has the others ready.
         threads: threads of the CPU for each request; "auto": its cores are shared out among the requests.
         max_batch: images that may be gathered into one request, 1 to 1024. Frames of another size are requests of their
@@ -239,7 +240,7 @@ class Runner(NoCopies, Generic[Result]):
         self.threads: int = described["threads"]
         self.permits: int = described["permits"]
         self._callbacks_lock = threading.RLock()
-        """Of all futures' callbacks; a signal's handler may take it once more."""
+        """Guards the callbacks of all futures. It is reentrant, because a signal handler may take it again."""
         self._closed = False
         self._process = os.getpid()
         _runners.add(self)
@@ -247,8 +248,8 @@ class Runner(NoCopies, Generic[Result]):
     def submit(self, frame: Any, **options: Any) -> FrameFuture[Result]:
         """Takes a frame and returns while it is worked on.
 
-        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. What is wrong
-        with the frame, a photo that cannot be read included, is raised by the future's `result`.
+        With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. An invalid
+        frame, such as a photo that cannot be read, raises its error in the future's `result`.
 
         Args:
             frame: a photo, see `mpscnn.photo.open_photo`; or array(s), see `Session.run`. Arrays must not be written
@@ -322,7 +323,7 @@ class Runner(NoCopies, Generic[Result]):
     def _take(self, slot: _core.Frame, frame: Any, wanted: Any, on_end: EndCallback) -> None:
         """Has the core take a frame as `slot`, which says whether it has done so whatever interrupts this.
 
-        What is wrong with the frame keeps the frame's turn.
+        The error of an invalid frame keeps the frame's turn.
         """
         self._require_open()
         try:
@@ -355,7 +356,7 @@ class Runner(NoCopies, Generic[Result]):
                 "submitted it only"
             )
         if self._core.in_delivery():
-            raise StateError("a callback of a frame cannot wait for the frames behind it")
+            raise StateError("a callback of a frame cannot wait for later frames")
 
     def _require_open(self) -> None:
         if os.getpid() != self._process:

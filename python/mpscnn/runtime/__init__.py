@@ -1,1 +1,1 @@
-"""What runs networks and kernels: programs, sessions, command queues, images, profiles."""
+"""Programs, sessions, command queues, images and profiles: they run networks and kernels."""

@@ -1,4 +1,4 @@
-"""What the CPU engine does with each layer, and why: `Program.explain`."""
+"""The result of `Program.explain`: how the CPU engine computes each layer, and why."""
 
 from __future__ import annotations
 
@@ -66,7 +66,8 @@ class ExplainedTensor:
         pixel_pitch: elements from one pixel to the next in the arena, at least the channels: more where vectors are
             padded, or where the tensor lies within a wider one. None elsewhere.
         within: the tensor whose memory it is a part of, or shares; None for memory of its own.
-        rows: that a chain keeps at once; None elsewhere, and where the pooling of a result decides.
+        rows: the rows that a chain keeps in memory; None outside of chains, and where the pooling of a result
+            decides.
         panel_channels: about this many channels of these rows at a time; None for all.
     """
 

@@ -1,4 +1,4 @@
-"""Images of feature channels: what raw kernels read and write."""
+"""Images of feature channels, which raw kernels read and write."""
 
 from __future__ import annotations
 
@@ -262,8 +262,8 @@ class Image(NoCopies):
 class TemporaryImage(Image):
     """An image for one command buffer, as MPSTemporaryImage: between kernels, never seen by the program.
 
-    `read_count` begins at 1 and says how many kernels will read the image; each one takes one away, and at 0 the
-    memory is used for something else and the image is no longer usable (StateError).
+    `read_count` is the number of kernels that will still read the image. It begins at 1, and each read subtracts one.
+    At 0 the memory is reused, and the image cannot be used any more (StateError).
     """
 
     def __init__(

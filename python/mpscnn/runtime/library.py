@@ -1,4 +1,4 @@
-"""What the core says about itself, and its photo preprocessing."""
+"""Information about the core and its devices, and its preprocessing of photos."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def devices() -> list[dict[str, Any]]:
 
 
 def precisions_of(device: str) -> list[PrecisionName]:
-    """Those that a device computes in, as `devices` lists them, by the name that is given to `Network.compile`."""
+    """Return the precisions of a device, as `devices` lists them. The name is one for `Network.compile`."""
     kind = "cpu" if device == "auto" else device.partition(":")[0]
     listed = next((entry for entry in devices() if entry["name"].partition(":")[0] == kind), {})
     return list(listed.get("precisions", ())) or ["float32", "float16"]
@@ -59,7 +59,7 @@ def slow_precision(precision: str, device: str) -> str | None:
 
 
 def empty(shape: int | Sequence[int], dtype: DTypeLike = np.float32) -> NDArray[Any]:
-    """An array in memory pages of its own, zeros at first: a GPU reads and writes it where it lies.
+    """Return an array of zeros in its own memory pages. A GPU reads and writes it without a copy.
 
     For inputs and `out` of `Session.run` and `Session.submit`, whole or cut along the batch; views with gaps are copied
     as any other array is. On the CPU it is an array as any other.

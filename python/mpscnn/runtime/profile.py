@@ -1,4 +1,4 @@
-"""What every step of a network takes: `Session.profile`."""
+"""The result of `Session.profile`: the time of each step of a network."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class ProfileStep:
     kind: str
     """The kind of kernel: "pointwise", "depthwise", "pooling", ..."""
     kernel: str
-    """The kernel: "depthwise 3x3/2" has a stride of 2; what is in parentheses tells its variants apart."""
+    """The kernel: "depthwise 3x3/2" has a stride of 2; parentheses name the variant."""
     flops: int
     """FLOPs by the layers' definitions. A multiply-accumulate counts as two; folded batch normalization has none."""
     bytes: int
-    """Of the tensors that it reads and writes and of its weights as they are packed, each counted once."""
+    """Bytes of the tensors that the step reads and writes and of its packed weights, each counted once."""
     milliseconds: tuple[float, ...]
     """In each run."""
     share: float
@@ -115,7 +115,7 @@ class KindTotal:
 class Profile:
     """The time of every step of a network in several consecutive runs.
 
-    In each run the steps' times add up to the run's, but for what lies between them: handing a step to the threads.
+    In each run, the time outside of the steps is the time that it takes to hand steps to the threads.
     Checking the arguments, Python and the memory for outputs are not part of a run. On a GPU steps are measured apart
     from the run, and may add up to more.
     """
@@ -134,7 +134,7 @@ class Profile:
     """The same of all of the session's threads together: what `peak_share` compares with."""
     input_shapes: tuple[tuple[int, ...], ...]
     milliseconds: tuple[float, ...]
-    """Of each run, from before the first step until behind the last."""
+    """The time of each run, from before the first step until after the last."""
     steps: tuple[ProfileStep, ...]
     """In the order in which they run."""
     layers_without_step: tuple[str, ...]
@@ -255,7 +255,7 @@ class Profile:
             f"a run takes {self.minimum:.3f} ms, median {self.median:.3f} ms of {runs}"
         )
         if self.threads is None:
-            return f"{title} of the GPU; steps have command buffers of their own"
+            return f"{title} of the GPU; each step has its own command buffer"
         return title if self.peak is None else f"{title}; FMA peak {self.peak:.1f} GFLOP/s"
 
     def _kinds_table(self) -> str:

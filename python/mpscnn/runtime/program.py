@@ -88,12 +88,15 @@ class Program:
         self.outputs = program.outputs()
         """Shapes by name; None is free."""
         self._known_shapes: tuple[tuple[int, ...], list[tuple[int, ...]]] | None = None
-        """Of one input, the last one, and of its outputs: frames of a stream are of one size."""
+        """The shapes of the last input and of its outputs.
+
+        Frames of a stream have one size, so this saves a lookup.
+        """
         if warning := program.warning():
             _warn_once(warning)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        """Compiled again where it is unpickled, from the network as it was."""
+        """Pickle the network and the options. Unpickling compiles it again."""
         graph, *options = self._source
         return _compiled, (graph, *options)
 
@@ -152,7 +155,7 @@ class Program:
 
     @property
     def weight_bytes(self) -> int:
-        """What the packed weights take."""
+        """Bytes of the packed weights."""
         return self._description["weight_bytes"]
 
     @property
@@ -176,14 +179,14 @@ class Program:
         inflight: int = 3,
         max_memory: int | None = None,
     ) -> Session:
-        """A way to run this program, for one caller at a time.
+        """Return a session, which runs this program for one caller at a time.
 
         Args:
-            threads: how many threads compute, the calling one included; "auto": at most as many as this process may
-                use (its CPU affinity and its container's quota), and fewer where the times of runs show that to be
-                better, as while other processes hold some of them up.
+            threads: the number of threads that compute, the calling one included. "auto": at most the number that
+                this process may use (its CPU affinity and its container's quota), and fewer if runs are then faster,
+                for example while other processes use some cores.
             check_finite: raise an error naming the first layer whose result has a NaN or an infinity.
-            inflight: requests of `Session.submit` that may be under way at once, 1 to 32; each has memory of its own
+            inflight: the largest number of requests of `Session.submit` in flight, 1 to 32. Each has its own memory
                 on a GPU. The CPU works on one at a time, whatever is given.
             max_memory: bytes that packed weights and this session's intermediate results may take; None: the
                 program's `max_memory`. A run that needs more raises ShapeError.
@@ -204,11 +207,11 @@ class Program:
         return arena
 
     def explain(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> Explanation:
-        """How a session computes each layer on the CPU, alone or fused with others, and why.
+        """Explain how a session computes each layer on the CPU, alone or fused with others.
 
         Args:
             input_shapes: of the inputs, batch included; without them one image of the network's own size.
-            threads: those of the session; "auto": as many as this process may use.
+            threads: those of the session; "auto": all that this process may use.
 
         Raises UnsupportedError for a program on a GPU, and ShapeError where the network leaves its size free and no
         shapes are given.
@@ -219,7 +222,7 @@ class Program:
         return explanation(self.name, self.numbers, self._program.explain(shapes, thread_count(threads)))
 
     def fingerprint(self, *input_shapes: Sequence[int], threads: int | str = "auto") -> str:
-        """A hash of what this computes from fixed inputs, 16 hexadecimal digits.
+        """Return a hash of the results for fixed inputs, 16 hexadecimal digits.
 
         Programs with the same fingerprint compute the same bits: compare it between machines, or with one that was
         written down. docs/precision.md says for which processors the same one is promised. The inputs are noise in
@@ -228,7 +231,7 @@ class Program:
 
         Args:
             input_shapes: of the inputs, batch included; without them one image of the network's own size.
-            threads: with which it runs; they change nothing. "auto": as many as this process may use.
+            threads: with which it runs; they change nothing. "auto": all that this process may use.
 
         Raises ShapeError where the network leaves its size free and no shapes are given.
         """
@@ -314,7 +317,7 @@ class Session(NoCopies):
     @overload
     def run(self, x: Any, *, out: Given) -> Given: ...
     def run(self, x: Any, *, out: Any = None) -> Any:
-        """Computes the outputs for `x`.
+        """Compute the outputs for `x`.
 
         float32 and float16 arrays are read in place, whatever their strides. float64, byte-swapped and
         unaligned arrays are converted once to float32; one number that `numpy.broadcast_to` repeats is copied.
@@ -344,7 +347,7 @@ class Session(NoCopies):
     __call__ = run
 
     def submit(self, x: Any, *, out: Any = None) -> Request:
-        """Starts `run` and returns while the device works on it, so that the next can be prepared meanwhile.
+        """Start `run` and return while the device works, so that the next input can be prepared meanwhile.
 
         With as many requests under way as the session may have (`inflight`) it first waits for one of them. The CPU
         engine is done when this returns: all of its threads work for one request.
@@ -364,7 +367,7 @@ class Session(NoCopies):
         return request
 
     def profile(self, x: Any, *, runs: int = 20) -> Profile:
-        """What every step takes: its kernel, time, GFLOP/s, share of the processor's peak, bytes.
+        """Measure every step: its kernel, time, GFLOP/s, share of the processor's peak, and bytes.
 
         Runs once without measuring, then `runs` times one after the other. The first profile of a process also measures
         the peak, which takes some hundredths of a second. Other runs are not slowed down by it.
@@ -386,7 +389,7 @@ class Session(NoCopies):
     def encode(
         self, commands: CommandBuffer, images: Image | Sequence[Image] | Mapping[str, Image]
     ) -> Image | dict[str, Image]:
-        """Appends the whole network to a command buffer, between raw kernels.
+        """Append the whole network to a command buffer, between raw kernels.
 
         Args:
             commands: it runs the network with this session when its turn comes; until then the session is free.

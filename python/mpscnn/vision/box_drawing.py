@@ -12,11 +12,14 @@ if TYPE_CHECKING:
 
     from mpscnn.vision.box import Box
 
-_COLORS = 64  # classes beyond take the same colours again
+_COLORS = 64  # more classes repeat these colours
 
 
 def with_boxes(picture: PillowImage.Image, entries: Sequence[tuple[Box, str, int]]) -> PillowImage.Image:
-    """A copy of the picture with boxes and their texts, the first one on top; classes have colours of their own."""
+    """Return a copy of the picture with boxes and their texts, the first one on top.
+
+    Each class has its own colour.
+    """
     from PIL import ImageDraw
 
     result = picture.copy()

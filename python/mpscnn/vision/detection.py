@@ -22,7 +22,7 @@ __all__ = ["Detection", "Detections"]
 
 @dataclass(frozen=True)
 class Detection:
-    """An object: its class, how probable it is (0 to 1) and where it lies."""
+    """An object: its class, its probability (0 to 1) and its box."""
 
     label: str
     score: float

@@ -61,7 +61,7 @@ class YuvImage:
     """A frame as cameras and video decoders give it: luma, and colour differences of each 2 x 2 pixels.
 
     Accepted wherever a photo is. The arrays are read in place if the pixels of their rows lie side by side.
-    docs/preprocessing.md says how RGB is made of it.
+    docs/preprocessing.md describes the conversion to RGB.
 
     Args:
         y: luma, uint8 (height, width).
@@ -134,7 +134,7 @@ class Photo:
     """Decoded pixels (height, width, channels), not yet turned as `orientation` (EXIF, 1 to 8) says."""
 
     pixels: NDArray[Any]
-    """Of a YuvImage the luma."""
+    """The luma plane of a YuvImage."""
     format: str
     orientation: int
     name: str
@@ -148,7 +148,7 @@ class Photo:
 
     @property
     def core(self) -> _core.Pixels:
-        """What the core reads; it keeps the arrays."""
+        """The pixels for the core. They keep the arrays alive."""
         if self.yuv is not None:
             return self.yuv._core()
         return _core.Pixels(self.pixels, self.format, self.orientation)

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 __all__ = ["FORMATS", "MAX_PIXELS", "MAX_SIDE", "TooManyPixelsError", "load_given", "read_image", "suffixes"]
 
-#: What the largest cameras make. A small file can claim any size, and decoding it would take all memory.
+#: The number of pixels of the largest cameras. A small file can claim any size, and decoding it would take all
+#: memory.
 MAX_PIXELS = 200_000_000
 #: JPEG's limit. Each row takes memory besides its pixels, so a narrow picture may take far more than its size says.
 MAX_SIDE = 65_535
@@ -118,7 +119,7 @@ def read_image(
 
 
 def _identified(source: _Source) -> ImageFile | None:
-    """What Image.open does, for our formats only.
+    """Open an image as Image.open does, but only in the formats of FORMATS.
 
     Without Image.open's limit of pixels, which is a global of the process and below ours.
     """
@@ -233,7 +234,7 @@ def _check_scans(stream: IO[bytes]) -> None:
 
 
 def _check_tiles(image: ImageFile, size: int) -> None:
-    """Of a picture of any size a decoder takes memory for a whole tile."""
+    """Raise ImageError for large tiles. A decoder needs memory for a whole tile even if the picture is small."""
     width, height = (image.tag_v2.get(tag, 1) for tag in _TILE_SIZE)  # type: ignore[attr-defined]
     if not isinstance(width, int) or not isinstance(height, int) or width * height > _free_pixels(size):
         raise ImageError(
@@ -243,7 +244,7 @@ def _check_tiles(image: ImageFile, size: int) -> None:
 
 
 def _check_comments(stream: IO[bytes]) -> None:
-    """For each comment among numbers in letters the decoder copies a block."""
+    """Raise ImageError for a PPM file with too many comments. The decoder copies a block for each of them."""
     stream.seek(0)
     content = stream.read()
     comments = content.count(b"#")
@@ -252,15 +253,15 @@ def _check_comments(stream: IO[bytes]) -> None:
 
 
 class _DamagedError(Exception):
-    """Of no kind that a decoder catches."""
+    """An error that no decoder catches."""
 
 
 class _Source:
     """A file for Pillow's decoders, whose end is an error once pixels are read: some would make them up.
 
-    It has no descriptor, which decoders would pass to C libraries together with a position of their own. What comes
-    before the pixels is read so often and no more: the entries of a TIFF file's directory may all refer to the same
-    bytes.
+    It has no file descriptor, because decoders would pass that to C libraries, which have their own position in the
+    file. The number of reads before the pixels is limited, because all entries of a TIFF file's directory may refer
+    to the same bytes.
     """
 
     _READINGS = 4
@@ -300,7 +301,7 @@ class _Source:
 
 
 class _ShortExif:
-    """Of a long EXIF block a decoder sees the beginning, where the orientation is.
+    """A decoder sees the beginning of a long EXIF block. The orientation is there.
 
     Its entries, too, may all refer to the same bytes. JPEG files can have several segments of it, other formats any
     amount.

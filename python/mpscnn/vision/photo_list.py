@@ -1,4 +1,4 @@
-"""From what callers name to photos: folders and patterns become the photos that they stand for."""
+"""Find photos by the names, folders and patterns that callers give."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def photo_paths(arguments: Sequence[str]) -> tuple[list[str], list[ImageError]]:
     """The photos of files, folders and patterns in order, and what has none or cannot be read.
 
     A folder stands for the image files in it and in its subfolders, by name; hidden ones are left out, and links to
-    folders are not followed. A pattern, such as "photos/*.jpg" or "photos/**/*.jpg", stands for what it matches,
-    where the shell has left it as it is.
+    folders are not followed. A pattern that the shell has not expanded, such as "photos/*.jpg" or "photos/**/*.jpg",
+    stands for the matching files.
     """
     photos: list[str] = []
     failures: list[ImageError] = []

@@ -1,4 +1,4 @@
-"""What the results of all tasks have: as dictionaries, JSON and CSV."""
+"""The base class of the results of all tasks: as dictionaries, JSON and CSV."""
 
 from __future__ import annotations
 

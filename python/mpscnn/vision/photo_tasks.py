@@ -1,4 +1,4 @@
-"""What models do with one photo: classify, detect, segment; by a session that waits for it, or by a runner."""
+"""Classify, detect or segment one photo, by a session that waits or by a runner."""
 
 from __future__ import annotations
 
@@ -53,14 +53,15 @@ class PhotoModel(Protocol):
 
 @dataclass(frozen=True)
 class PhotoTask(Generic[Result]):
-    """One of them with its options, for any number of photos."""
+    """A task with its options, for any number of photos."""
 
     run: Callable[[_core.Session, _core.Pixels], Any]
     """Run the core on a photo."""
     submit: Callable[[_core.Runner, _core.Frame, _core.Pixels, EndCallback], None]
-    """The same on a runner's threads."""
+    """Run the core on a runner's threads."""
     result: Callable[[Any, Photo, float, Any], Result]
-    """What the user gets: of what the core found, the photo, milliseconds, and the photo to be kept in it."""
+    """Build the user's result from the core's result, the photo, milliseconds, and the photo to keep in the result.
+    """
 
 
 def classifying(model: PhotoModel, *, top: int | None = None) -> PhotoTask[Classification]:
@@ -89,7 +90,7 @@ def detecting(
     """`Model.detect`."""
     score, overlap, most = limits(score_threshold, iou_threshold, max_detections)
     shown_classes = None if classes is None else _class_numbers(model, classes)
-    # Objects of other classes do not count: there may be as many as the model says.
+    # Objects of other classes do not count. So the core looks for the model's own number of objects.
     core, wanted = model._core, (score, overlap, most if shown_classes is None else 0)
 
     def result(found: Any, photo: Photo, milliseconds: float, shown: Any) -> Detections:

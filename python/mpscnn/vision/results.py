@@ -1,4 +1,4 @@
-"""What predictions look like."""
+"""The results of classifiers and their display."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Classification(PhotoResult, Sequence[Prediction]):
 
     @property
     def probabilities(self) -> NDArray[np.float32]:
-        """Those of `predictions`, the largest first."""
+        """The probabilities of `predictions`, the largest first."""
         return np.array([entry.probability for entry in self.predictions], np.float32)
 
     @property

@@ -31,7 +31,7 @@ class Area:
     index: int
     pixels: int
     fraction: float
-    """Of the whole photo, 0 to 1."""
+    """Share of the whole photo, 0 to 1."""
 
 
 @dataclass(frozen=True, eq=False)

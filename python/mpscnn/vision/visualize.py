@@ -24,7 +24,8 @@ Color = tuple[int, int, int]
 
 _BAR = (160, 200, 255)
 _AXES = ("true", "found")
-#: Of pictures of feature channels: pixels of a channel's longer side at least, and between channels.
+#: Pictures of feature channels: the smallest length of a channel's longer side, and the gap between channels, in
+#: pixels.
 _LEAST_CELL = 24
 _GAP = 1
 _GAP_SHADE = 96
@@ -99,7 +100,7 @@ def class_colors(count: int) -> NDArray[np.uint8]:
 
 
 def with_legend(picture: PillowImage.Image, entries: Sequence[tuple[str, Color]]) -> PillowImage.Image:
-    """The picture with a strip below that names colours; as it is when there is nothing to name."""
+    """Return the picture with a strip below that names the colours, or the picture itself if there are no names."""
     from PIL import Image, ImageDraw
 
     if not entries:
@@ -185,7 +186,7 @@ def html_result(result: _Drawable, table: str) -> str:
 
 
 def channels_picture(values: NDArray[Any]) -> PillowImage.Image:
-    """What a layer sees, channel next to channel: the layer's least value black, its greatest white.
+    """Return a picture of a layer's channels. The layer's smallest value is black, its largest is white.
 
     Args:
         values: (height, width, channels) of one photo, or another shape with the channels last.

@@ -99,10 +99,10 @@ def test_photos_that_fail(model_file: str) -> None:
     result = mpscnn.evaluate(model, samples, failed=lambda photo, error: failed.append((photo, str(error))))
     assert result.images == 1
     assert failed == [(b"", "image bytes: is empty (0 bytes)")]
-    with pytest.raises(mpscnn.ParameterError, match="classes 0 to 2, a photo is said to have 3"):
+    with pytest.raises(mpscnn.ParameterError, match="classes 0 to 2, a photo has the label 3"):
         mpscnn.evaluate(model, [(colour("red"), 3)])
     for wrong in (-1, True, 1.0, "red", None):
-        with pytest.raises(mpscnn.ParameterError, match=f"a photo is said to have {wrong!r}"):
+        with pytest.raises(mpscnn.ParameterError, match=f"a photo has the label {wrong!r}"):
             mpscnn.evaluate(model, [(colour("red"), wrong)])  # type: ignore[list-item]
     for sample in ("red.png", (colour("red"), 0, 1), 5):
         with pytest.raises(mpscnn.ParameterError, match="expected pairs of a photo and its class"):

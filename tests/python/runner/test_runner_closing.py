@@ -220,7 +220,7 @@ def test_a_callback_cannot_wait_for_a_map() -> None:
     with mpscnn.Runner(doubling_program(), inflight=2) as runner:
         in_callback(runner, misuse)
         assert ended.wait(60)
-    assert refused == ["a callback of a frame cannot wait for the frames behind it"]
+    assert refused == ["a callback of a frame cannot wait for later frames"]
 
 
 # ---- Callbacks ----------------------------------------------------------------------------------------------------
@@ -280,7 +280,7 @@ def test_callbacks_that_would_wait_for_ever_are_refused() -> None:
         in_callback(runner, misuse)
         assert ended.wait(60)
     assert len(refusals) == 3
-    assert all("cannot wait for the frames behind it" in refusal for refusal in refusals)
+    assert all("cannot wait for later frames" in refusal for refusal in refusals)
     assert "all 1 permits of the runner are taken" in refusals[2]
 
 
