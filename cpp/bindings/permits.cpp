@@ -143,8 +143,8 @@ Permit PermitRequest::take() {
         if (permits_->in_delivery())
             throw StateError(
                 "all " + std::to_string(permits_->count_) +
-                " permits of the runner are taken, and a callback of a frame cannot wait for the "
-                "frames behind it");
+                " permits of the runner are taken, and a callback of a frame cannot wait for "
+                "later frames");
         acquire_interruptibly(answered_);
     }
     const Permits::Lock lock(permits_->mutex_);

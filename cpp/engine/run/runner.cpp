@@ -123,7 +123,7 @@ struct Runner::Crew {
             if (!ready() && in_delivery())
                 fail(ErrorKind::state, {"all ", permits(),
                                         " permits of the runner are taken, and the handler of a frame "
-                                        "cannot wait for the frames behind it"});
+                                        "cannot wait for later frames"});
             permit.wait(lock, ready);
             if (closed) fail(ErrorKind::state, "the runner is closed");
             journey->latest_begin = Clock::now() + options.max_wait;

@@ -66,7 +66,7 @@ class FeatureExtractor:
         layers, pooling: as for `extractor_network`.
         preprocess: how a photo becomes the input, as in a model file; None: only arrays can be given.
         device, precision, max_memory, weights, accumulate, winograd: as for `Network.compile`.
-        threads: for each run, "auto": as many as this process may use.
+        threads: for each run; "auto": all that this process may use.
     """
 
     def __init__(
@@ -111,7 +111,7 @@ class FeatureExtractor:
         Args:
             image: a photo (path, bytes, Pillow image, array (height, width[, channels]), see
                 `mpscnn.photo.open_photo`); a list or a uint8 array (n, height, width, channels) of photos; or a numpy
-                array of floats (n, height, width, channels), which is the network's input as it is.
+                array of floats (n, height, width, channels), which is the network's input.
             channel_order: of photos that are arrays, such as "bgr": as for `open_photo`.
 
         Returns:
@@ -169,7 +169,7 @@ class FeatureExtractor:
 
 
 def is_network_input(image: Any) -> bool:
-    """Whether it is the network's input as it is, and no photo."""
+    """Return True for an array of the network's input, False for a photo."""
     return isinstance(image, np.ndarray) and image.dtype.kind == "f" and image.ndim not in (2, 3)
 
 

@@ -13,7 +13,7 @@ _IN_PLACE = ("neuron", "dropout")
 
 
 def flattened_images(graph: _core.Graph) -> dict[str, tuple[int, int, int]]:
-    """Height, width and channels of the images that dense layers read, flattened or as they are, by layer.
+    """Return height, width and channels of the image that each dense layer reads, flattened or not, by layer.
 
     Images whose axes a layer has moved are none of these: their elements are in an order of the caller's.
     """

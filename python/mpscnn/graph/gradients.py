@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 __all__ = ["GradientCheck", "check_gradients", "gradients"]
 
 _SUFFIX = ".gradient"
-#: Of a loss in float32, times 100: differences by rounding alone are errors of 1%.
+#: The rounding error of a loss in float32, times 100. So differences by rounding alone count as errors of 1%.
 _LOSS_ERROR = 3e-5
 
 
@@ -48,7 +48,7 @@ class _Differentiated:
         self.weights = {name: np.asarray(value, np.float32) for name, value in network.weights.items()}
 
     def targets(self, inputs: Mapping[str, NDArray[Any]], labels: Any) -> NDArray[np.float32]:
-        """In the shape of the prediction, of which extents may be free."""
+        """Return the labels in the shape of the prediction, whose extents may be free."""
         batch = len(next(iter(inputs.values())))
         if is_object_list(labels):
             raise ParameterError(
@@ -101,7 +101,7 @@ def gradients(
     seed: int = 0,
     threads: int | str = "auto",
 ) -> tuple[float | None, dict[str, NDArray[np.float32]]]:
-    """What `Network.gradients` returns."""
+    """Compute the gradients; see `Network.gradients`."""
     if (labels is None) == (output_gradient is None):
         given = "none of them" if labels is None else "both"
         raise ParameterError(f"gradients need either labels or output_gradient, got {given}")
@@ -127,7 +127,7 @@ def gradients(
 
 @dataclass(frozen=True)
 class GradientCheck:
-    """How far a gradient is from the loss's differences.
+    """The error of a gradient, compared with differences of the loss.
 
     `error` is the difference of the two slopes in a random direction, as a share of the gradient's norm, or of what
     rounded losses can tell apart where that is more.
@@ -148,7 +148,7 @@ def check_gradients(
     step: float = 3e-3,
     seed: int = 0,
 ) -> list[GradientCheck]:
-    """Compares each gradient of `Network.gradients` with differences of the loss, in a random direction.
+    """Compare each gradient of `Network.gradients` with differences of the loss in a random direction.
 
     Losses are computed in float32: errors of some 1e-3 are those of the differences. Activations with kinks (relu) and
     maxima add some where a step crosses them.

@@ -56,7 +56,7 @@ def description(
     preprocess: str | Mapping[str, Any] | None,
     information: Mapping[str, str] | None,
 ) -> dict[str, str]:
-    """The metadata of a file besides the network, by name."""
+    """Return the metadata of a file by name, without the network."""
     entries: dict[str, str] = {}
     if labels is not None:
         entries["mpscnn.labels"] = as_json("labels", name_list("labels", labels))
@@ -80,7 +80,10 @@ def _stored(
     scales: Sequence[float] | NDArray[np.float32],
     zero_points: Sequence[float] | NDArray[np.float32],
 ) -> dict[str, Tensor]:
-    """A weight as it is stored: integers have a scale and a zero point for each index of the first axis, or one."""
+    """Return the stored tensors of a weight.
+
+    Integers have a scale and a zero point for each index of the first axis, or one.
+    """
     arrays = {name: values}
     if len(scales):
         arrays[f"{name}.scale"] = np.asarray(scales, np.float32)
@@ -117,7 +120,7 @@ def change_metadata(
 
 @dataclass(frozen=True)
 class Tensor:
-    """A tensor as it goes into a file. Elements of large ones are made when they are written."""
+    """A tensor that is written to a file. Its elements are computed when they are written."""
 
     dtype: str
     shape: tuple[int, ...]
@@ -129,7 +132,7 @@ def _kept(array: NDArray[Any]) -> Tensor:
 
 
 def has_integers(network: NetworkStructure) -> bool:
-    """Whether some of its weights, inputs or layers are 8-bit integers."""
+    """Return True if some weights, inputs or layers of the network are 8-bit integers."""
     structure = network.to_dict()
     return any(
         "quantization" in described for described in [*structure["inputs"], *structure["nodes"]]
@@ -141,7 +144,7 @@ def has_integers(network: NetworkStructure) -> bool:
 
 
 def stored_tensors(network: NetworkStructure, dtype: str | None) -> dict[str, Tensor]:
-    """The network's weights by tensor name."""
+    """Return the network's weights by tensor name."""
     tensors: dict[str, Tensor] = {}
     kept = {node["name"] for node in network.to_dict()["nodes"] if node.get("keep_float32")}
     of_floats = dtype or "float16"
@@ -210,7 +213,7 @@ def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mappi
 
 
 def _padded(header: bytes) -> bytes:
-    """So that the data begins on a multiple of 8."""
+    """Pad the header so that the data begins at a multiple of 8."""
     return header + b" " * (-len(header) % 8)
 
 

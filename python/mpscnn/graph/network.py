@@ -76,11 +76,12 @@ class Network(
 ):
     """A convolutional network: layers, their weights, its inputs and outputs.
 
-    Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every
-    method that adds a layer checks shapes at once and raises ShapeError or ParameterError with the layer's name.
+    Layers mean exactly what the layers of the same name mean in TensorFlow and PyTorch; images are NHWC. Every method
+    that adds a layer checks the shapes and raises ShapeError or ParameterError with the layer's name.
 
-    Its `detection`, of a detector's network only, says how the outputs become boxes. Its `preprocess`, a preset's name
-    or a mapping (`mpscnn.preprocess`), says how a photo becomes the input; None: nobody said. `save` keeps both.
+    Its `detection` has the settings that turn a detector's outputs into boxes; it is None for other networks. Its
+    `preprocess`, a preset's name or a mapping (`mpscnn.preprocess`), turns a photo into the input; None: not known.
+    `save` keeps both.
 
     Its `notes` are sentences of a converter about what it left out or changed, its `labels` names of the classes that
     a converted file holds, its `source_ends` the file's tensors that its outputs are made of, where these are not the
@@ -172,7 +173,7 @@ class Network(
     def add_custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
     ) -> Tensor:
-        """What `custom` calls."""
+        """Add the layer of `custom`."""
         for tensor in inputs:
             self._require_own(tensor)
         if name is not None and not isinstance(name, str):
@@ -373,8 +374,8 @@ class Network(
 
         Args:
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
-                that are kept in float32; weights that are such integers already stay unchanged). None: as they are in
-                a network that has 8-bit integers, so that it computes the same in every precision; else "float16".
+                that are kept in float32; weights that are such integers already stay unchanged). None: unchanged in a
+                network with 8-bit integers, so that it computes the same in every precision; else "float16".
                 Biases and batch norms stay float32.
             labels: names of the classes; None: the network's own, if it has any.
             preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.

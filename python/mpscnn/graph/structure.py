@@ -1,4 +1,4 @@
-"""The inputs, outputs and layers of a network, as they are read."""
+"""The inputs, outputs and layers of a network, for modules that read them."""
 
 from __future__ import annotations
 

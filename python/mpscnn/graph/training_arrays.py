@@ -1,4 +1,4 @@
-"""What training and gradients are given, as the core takes it: inputs, labels, weights of losses, losses."""
+"""Convert inputs, labels, weights of losses, and losses to the arrays and settings that the core takes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from mpscnn.graph.structure import NetworkStructure
 
 
-#: Of a box before the classes of an anchor, in predictions and targets of detectors.
+#: The numbers of a box before the classes of each anchor, in predictions and targets of detectors.
 BOX_NUMBERS = 4
 
 
@@ -26,7 +26,7 @@ def is_object_list(labels: Any) -> bool:
 
 
 def array_of(what: str, value: Any) -> NDArray[Any]:
-    """As numpy sees it, tensors of other frameworks too."""
+    """Return the value as a numpy array. Tensors of other frameworks are taken, too."""
     array = as_array(what, value)
     if array.dtype.hasobject:
         raise ParameterError(f"{what} must be an array of numbers, got {type(value).__name__}")
@@ -45,7 +45,7 @@ def images_of(value: Any) -> NDArray[Any]:
 
 
 def _axes(value: Any) -> int:
-    """Of an array, or of numbers in lists."""
+    """Return the number of axes of an array or of nested lists."""
     count = getattr(value, "ndim", None)
     if count is None and isinstance(value, (list, tuple)):
         return 1 + (_axes(value[0]) if value else 0)
@@ -53,9 +53,9 @@ def _axes(value: Any) -> int:
 
 
 def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
-    """An array for each of the network's inputs; several are a list or tuple, or a mapping by their names.
+    """Return an array for each of the network's inputs.
 
-    Of one input a list or tuple may be its images, too.
+    Several inputs are a list, a tuple, or a mapping by their names. For a network with one input, a list or tuple may hold its images, too.
     """
     if isinstance(value, Mapping):
         names = [tensor.name for tensor in network.inputs]

@@ -46,8 +46,8 @@ class GraphWeights:
                 PyTorch. None: "OHWI", and of PyTorch's tensors the one that fits.
 
         Raises:
-            WeightsError: a name that the network does not have, a weight that stays missing, a wrong shape, a tensor of
-                PyTorch whose shape fits both layouts while none is said, or a value that is not finite.
+            WeightsError: a name that the network does not have, a weight that stays missing, a wrong shape, a tensor
+                of PyTorch whose shape fits both layouts while `layout` is None, or a value that is not finite.
             ParameterError: another layout, or no mapping of names to arrays.
         """
         self.set_weights(weights, layout=layout)
@@ -197,7 +197,7 @@ class GraphWeights:
         self.graph.set_weight(spec["layer"], spec["role"], array)
 
 
-#: What other libraries call roles.
+#: The names of roles in other libraries.
 _OTHER_ROLES = {
     "kernel": "weight",
     "weights": "weight",
@@ -210,7 +210,7 @@ _OTHER_ROLES = {
 
 
 def _suggestion(name: str, known: Iterable[str]) -> str:
-    """How a complaint about an unknown weight ends: the weight's name here, those of its layer, or similar ones."""
+    """Return a hint for an error about an unknown weight: its name here, the weights of its layer, or similar names."""
     layer, _, role = name.rpartition(".")
     same = f"{layer}.{_OTHER_ROLES.get(role, '')}"
     names = list(known)
@@ -255,7 +255,7 @@ def _dequantized(values: NDArray[Any], scales: Sequence[float], zero_points: Seq
 
 
 def _numbers(given: Any) -> list[float]:
-    """Of one scale or zero point, or of several."""
+    """Return one or several scales or zero points as a list."""
     try:
         numbers = np.asarray(given, np.float32)
     except (TypeError, ValueError) as error:

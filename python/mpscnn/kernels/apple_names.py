@@ -19,7 +19,7 @@ _OTHERS = {
 
 
 def property_hint(name: str, known: Sequence[str]) -> str:
-    """What a complaint about an unknown property ends with: ours for Apple's name, else those most like it."""
+    """Return a hint for an error about an unknown property: our name for Apple's, or similar names."""
     snake_case = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
     for own in (snake_case, snake_case.replace("_in_pixels", "")):
         if own in known:

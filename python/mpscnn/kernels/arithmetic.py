@@ -83,7 +83,7 @@ class Compare(ArithmeticKernel):
 
     apple_class = "MPSNNCompare"
 
-    comparison_type = Text("What is asked of primary and secondary source.")
+    comparison_type = Text("The comparison of primary and secondary source.")
     threshold = Number("The largest difference of values that count as equal.")
 
     def __init__(

@@ -92,7 +92,9 @@ class BatchNormalization(ScaledNormalization, UnaryKernel):
         *,
         batch_normalization_state: BatchNormalizationState | None = None,
     ) -> Image:
-        """As `UnaryKernel.encode`, with the statistics of a state when one is given: as they are when the work runs.
+        """Encode as `UnaryKernel.encode` does.
+
+        If a state is given, the kernel uses the statistics that it has when the work runs.
 
         Raises StateError when no statistics have been encoded for the state, and when it belongs to another queue.
         """
@@ -196,7 +198,7 @@ class BatchNormalizationState(NoCopies):
         return self._gradients
 
     def reset(self) -> None:
-        """Statistics that are encoded from now on begin anew; what has been encoded before is not touched."""
+        """Statistics that are encoded from now on begin at zero. Work that was encoded before does not change."""
         self._state.reset()
         self._gradients = None
 

@@ -22,7 +22,10 @@ if TYPE_CHECKING:
 
 
 class _BatchGradient(Kernel):
-    """What both gradient kernels have; they take whole images, and gamma, beta and epsilon from the state's kernel."""
+    """The base of both gradient kernels.
+
+    They take whole images, and gamma, beta and epsilon from the state's kernel.
+    """
 
     number_of_feature_channels = Integer("Feature channels of the source.")
     fused_neuron_descriptor = Descriptor("The neuron that the forward kernel applied to the result.")

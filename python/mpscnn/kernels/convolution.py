@@ -132,7 +132,7 @@ class WeightedKernel(Kernel):
     def reload_weights_and_biases(self, state: ConvolutionWeightsAndBiasesState) -> None:
         """Other weights and bias terms of the same shapes, for what is encoded from now on; no biases are zeros.
 
-        What has been encoded before keeps its weights, in the same command buffer too, as with
+        Work that was encoded before keeps its weights, also in the same command buffer, as with
         reloadWeightsAndBiasesWithCommandBuffer:state:.
 
         Raises WeightsError for other shapes and for values that are not finite; then nothing has changed.
@@ -167,7 +167,7 @@ class WindowedKernel(UnaryKernel):
 
 
 class ConvolutionProperties(Kernel):
-    """What convolutions and their gradients have from their descriptor."""
+    """The properties that convolutions and their gradients take from their descriptor."""
 
     kernel_width = Integer("Columns of the filter.")
     kernel_height = Integer("Rows of the filter.")
@@ -245,7 +245,7 @@ def _plain_properties(kernel: str, descriptor: object) -> dict[str, Any]:
 
 
 class FullyConnectedProperties(Kernel):
-    """What fully connected kernels and their gradients have from their descriptor."""
+    """The properties that fully connected kernels and their gradients take from their descriptor."""
 
     kernel_width = Integer("Width of the source.")
     kernel_height = Integer("Height of the source.")
@@ -298,7 +298,7 @@ class FullyConnected(FullyConnectedProperties, WeightedKernel, DifferentiableKer
 
 
 class ConvolutionTransposeProperties(Kernel):
-    """What transposed convolutions and their gradients have from their descriptor."""
+    """The properties that transposed convolutions and their gradients take from their descriptor."""
 
     kernel_width = Integer("Columns of the filter.")
     kernel_height = Integer("Rows of the filter.")
@@ -324,8 +324,8 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
     """Transposed convolution, as MPSCNNConvolutionTranspose.
 
     A correlation of stride 1 over the source with stride - 1 zeros between its pixels; its window begins at
-    offset * stride + kernel_offset + position - (((kernel - 1) * dilation + 1) >> 1). Weights are used as they are: for
-    the layer of TensorFlow and PyTorch rotate them by 180 degrees. Results that the kernel makes itself have
+    offset * stride + kernel_offset + position - (((kernel - 1) * dilation + 1) >> 1). Weights are not rotated. For
+    the layer of TensorFlow and PyTorch, rotate them by 180 degrees. Results that the kernel makes itself have
     (n - 1) * stride + (kernel - 1) * dilation + 1 pixels.
 
     Args:

@@ -114,7 +114,8 @@ class FullyConnectedGradient(FullyConnectedProperties, _WithSizes):
 class ConvolutionTransposeGradient(ConvolutionTransposeProperties, _WithSizes):
     """Gradients of a transposed convolution's source, weights and bias terms, as MPSCNNConvolutionTransposeGradient.
 
-    That of the source is a convolution of the gradient with the forward kernel's strides: the window's centre is at
+    The gradient of the source is a convolution of the given gradient with the forward kernel's strides: the window's
+    centre is at
     primary_offset + kernel_offset + stride * position.
 
     Args:

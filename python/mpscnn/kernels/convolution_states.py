@@ -1,4 +1,4 @@
-"""What convolutions leave behind: the sizes of their sources, their weights, and gradients of these."""
+"""States of convolutions: the sizes of their sources, their weights, and the gradients of the weights."""
 
 from __future__ import annotations
 
@@ -18,7 +18,8 @@ Weights = NDArray[Any]
 class ConvolutionWeightsAndBiasesState:
     """Weights and bias terms of a convolution as an object, as MPSCNNConvolutionWeightsAndBiasesState.
 
-    Those that an optimiser makes are there once its command buffer is completed; before they raise StateError.
+    Weights that an optimiser computes are available once its command buffer has completed; before, they raise
+    StateError.
     """
 
     def __init__(
@@ -76,7 +77,7 @@ class ConvolutionGradientState(WeightGradientState):
 
     @property
     def gradient_for_weights_layout(self) -> str:
-        """Of `gradient_for_weights`: "ohwi", [output][kernel height][kernel width][input], Apple's only one."""
+        """The layout of `gradient_for_weights`: "ohwi", [output][kernel height][kernel width][input]."""
         return "ohwi"
 
     @property

@@ -22,17 +22,18 @@ if TYPE_CHECKING:
 
 
 class Dropout(DifferentiableKernel):
-    """Each element kept with a probability and divided by it, otherwise 0, as MPSCNNDropout.
+    """Keep each element with a probability and divide it by that, or set it to 0, as MPSCNNDropout.
 
-    The same seed gives the same mask on every engine; it is the one of the network layer `dropout`. The mask belongs to
-    the pixels and channels that are written, and begins anew with every `encode`: several images in one `Image` have
-    masks of their own, those of `encode_batch` the same. A `DropoutGradientState` shows it.
+    The same seed gives the same mask on every engine; the network layer `dropout` has the same mask, too. The mask
+    belongs to
+    the pixels and channels that are written, and starts from the beginning with every `encode`. Several images in one
+    `Image` have different masks; those of `encode_batch` have the same mask. A `DropoutGradientState` shows it.
     """
 
     apple_class = "MPSCNNDropout"
 
     keep_probability = Number("Share of the elements that are kept, above 0, below 1.")
-    seed = Integer("Of the random numbers.")
+    seed = Integer("The seed of the random numbers.")
     mask_stride_in_pixels = Size(
         "(x, y, channels): 1, or 0 where the whole axis shares one element of the mask."
     )
@@ -57,7 +58,7 @@ class Dropout(DifferentiableKernel):
             state._mask = DeviceArray(commands, self._encode_mask(commands, source, result))
 
     def _encode_mask(self, commands: CommandBuffer, source: Image, result: Image) -> Image:
-        """The result for ones, as many as the mask has elements."""
+        """Encode the dropout of an image of ones with the size of the mask."""
         size = result.descriptor
         x, y, z, width, height, depth = self.clip_rect or (0, 0, 0, *3 * [UNBOUNDED])
         stride_x, stride_y, stride_channels = self.mask_stride_in_pixels
@@ -101,7 +102,7 @@ class DropoutGradient(GradientKernel):
     forward_class = Dropout
 
     keep_probability = Number("Share of the elements that are kept, above 0, below 1.")
-    seed = Integer("Of the random numbers.")
+    seed = Integer("The seed of the random numbers.")
     mask_stride_in_pixels = Size(
         "(x, y, channels): 1, or 0 where the whole axis shares one element of the mask."
     )

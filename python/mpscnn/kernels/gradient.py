@@ -1,4 +1,4 @@
-"""What all gradient kernels share, and states that get gradients of weights."""
+"""The base of all gradient kernels, and states that receive gradients of weights."""
 
 from __future__ import annotations
 
@@ -149,7 +149,8 @@ class GradientKernel(BinaryKernel):
     """A kernel that computes a gradient, as MPSCNNGradientKernel.
 
     The primary source is the gradient of the forward kernel's result, the secondary source its source. A pixel of the
-    result belongs to the pixel of the source `secondary_offset` behind it. With stride - 1 zeros between the pixels of
+    result belongs to the pixel of the source that is `secondary_offset` after it. With stride - 1 zeros between the
+    pixels of
     the primary source, the window's centre is at primary_offset * stride + kernel_offset + position there. A state of
     the forward kernel sets all of these, and what the kernel computes.
     """
@@ -161,7 +162,9 @@ class GradientKernel(BinaryKernel):
     kernel_offset_x = Integer(
         "Columns by which the window is moved over the primary source with stride - 1 zeros between its pixels."
     )
-    kernel_offset_y = Integer("Rows by which the window is moved likewise.")
+    kernel_offset_y = Integer(
+        "Rows by which the window is moved over the primary source with stride - 1 zeros between its pixels."
+    )
     gradient_of = Text("'source', or the weight whose gradient is the result.")
 
     if TYPE_CHECKING:
@@ -181,7 +184,7 @@ class GradientKernel(BinaryKernel):
         Args:
             source_gradient: of the forward kernel's result.
             source_image: the forward kernel's source.
-            gradient_state: of the forward kernel, encoded before; without one the properties count as they are.
+            gradient_state: of the forward kernel, encoded before. None: the kernel's own properties count.
             destination: as large as the source image; made if there is none.
 
         Raises:

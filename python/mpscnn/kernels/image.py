@@ -50,13 +50,14 @@ class ImageScale(UnaryKernel):
     """Base of the kernels that resample an image, as MPSImageScale.
 
     Without a `scale_transform` the whole source becomes the whole destination. A result that the kernel makes has
-    `resize_width` x `resize_height` pixels, or, where these are 0, as many as the source times the scales, rounded. The
+    `resize_width` x `resize_height` pixels. Where these are 0, its size is that of the source times the scales,
+    rounded. The
     first pixel written is the first of the scaled image, also with a clip rectangle; `offset` must be (0, 0, z).
     `edge_mode` is "clamp" unless it is set.
 
     Raises:
-        ParameterError: a scale below 1/16777216 (of Lanczos' filter: 1/256) or above 16777216; a result that nothing
-            says the size of.
+        ParameterError: a scale below 1/16777216 (of Lanczos' filter: 1/256) or above 16777216; a result without a
+            known size.
     """
 
     apple_class = "MPSImageScale"
@@ -109,7 +110,7 @@ class ImageConversion(UnaryKernel):
             "alpha_is_one" the source's alpha is not looked at, and the destination's is 1.
         background_color: in the source's colour space, a number for each colour channel; empty: zeros.
         source_color_space, destination_color_space: in place of a CGColorConversionInfo: "srgb", "linear_srgb",
-            "gray_gamma_2_2" or "linear_gray"; "none", both: colours stay as they are.
+            "gray_gamma_2_2" or "linear_gray"; "none" for both: colours do not change.
 
     Raises:
         ParameterError: another colour space, or one without the other. ShapeError: channels that the colour space does
@@ -120,7 +121,7 @@ class ImageConversion(UnaryKernel):
 
     source_alpha = Text('"non_premultiplied", "alpha_is_one" or "premultiplied".')
     destination_alpha = Text('"non_premultiplied", "alpha_is_one" or "premultiplied".')
-    background_color = Numbers("What lies behind a source that becomes opaque, in its colour space.")
+    background_color = Numbers("The background of a source that becomes opaque, in its colour space.")
     source_color_space = Text('"srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray" or "none".')
     destination_color_space = Text('"srgb", "linear_srgb", "gray_gamma_2_2", "linear_gray" or "none".')
 

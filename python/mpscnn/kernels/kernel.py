@@ -1,4 +1,4 @@
-"""What all raw kernels share: properties, encoding."""
+"""The base of all raw kernels: properties and encoding."""
 
 from __future__ import annotations
 
@@ -235,7 +235,7 @@ class PlacedKernel(Kernel):
 
     clip_rect = ClipRect(
         "(x, y, z, width, height, depth), or (x, y, width, height) of all images: the part of the destination that may "
-        "be written. What reaches beyond the destination is cut off. None: all of it."
+        "be written. The part outside of the destination is cut off. None: all of it."
     )
     destination_feature_channel_offset = Integer("First channel written, a multiple of 4.")
     padding = Padding("Size and place of results that the kernel makes itself: a DefaultPadding.")
@@ -250,7 +250,7 @@ class UnaryKernel(PlacedKernel):
         "(x, y, z): position in the source of the first pixel written, for a kernel with a window of its centre tap; "
         "z is the first image."
     )
-    edge_mode = Text("What reads outside the source give: 'zero' or 'clamp' (the nearest pixel).")
+    edge_mode = Text("The value of reads outside the source: 'zero' or 'clamp' (the nearest pixel).")
     source_feature_channel_offset = Integer("First channel read, a multiple of 4.")
     source_feature_channel_max_count = Integer("Most channels read.")
 
@@ -276,7 +276,10 @@ class UnaryKernel(PlacedKernel):
         return self._encode_batch(commands, [sources], destinations)
 
     def destination_image_descriptor(self, source: Image) -> ImageDescriptor:
-        """What the padding policy makes of this source. Sets `offset`, as Apple's kernels do."""
+        """Return the destination that the padding policy gives for this source.
+
+        Sets `offset`, as Apple's kernels do.
+        """
         return self._destination_descriptor([source])
 
     def source_region(self, width: int, height: int) -> Region:
@@ -294,8 +297,8 @@ class BinaryKernel(PlacedKernel):
 
     primary_offset = Offset("(x, y, z): position in the primary source of the first pixel written.")
     secondary_offset = Offset("(x, y, z): position in the secondary source of the first pixel written.")
-    primary_edge_mode = Text("What reads outside the primary source give: 'zero' or 'clamp'.")
-    secondary_edge_mode = Text("What reads outside the secondary source give: 'zero' or 'clamp'.")
+    primary_edge_mode = Text("The value of reads outside the primary source: 'zero' or 'clamp'.")
+    secondary_edge_mode = Text("The value of reads outside the secondary source: 'zero' or 'clamp'.")
     primary_source_feature_channel_offset = Integer(
         "First channel read of the primary source, a multiple of 4."
     )
@@ -326,7 +329,10 @@ class BinaryKernel(PlacedKernel):
         return self._encode_batch(commands, [primary, secondary], destinations)
 
     def destination_image_descriptor(self, primary: Image, secondary: Image) -> ImageDescriptor:
-        """What the padding policy makes of these sources. Sets the offsets, as Apple's kernels do."""
+        """Return the destination that the padding policy gives for these sources.
+
+        Sets the offsets, as Apple's kernels do.
+        """
         return self._destination_descriptor([primary, secondary])
 
     def primary_source_region(self, width: int, height: int) -> Region:

@@ -113,7 +113,7 @@ class LossLabels(NoCopies):
 
     Args:
         labels: a `LossDataDescriptor` or an `Image`, as large as the prediction.
-        weights: likewise; a factor of each element of the loss.
+        weights: a descriptor or an image of the same size, with a factor for each element of the loss.
     """
 
     _instead = "commands of a device write its loss; make another of the same images"
@@ -165,11 +165,13 @@ _SYMMETRIC = ("mean_absolute_error", "mean_squared_error", "huber", "cosine_dist
 
 class _LossKernel(Kernel):
     loss_type = Text("How each element's loss is computed.")
-    reduction_type = Text("What becomes of the elements' losses.")
+    reduction_type = Text("How the losses of the elements are combined.")
     reduce_across_batch = Flag("Whether there is one loss for all images of a batch, or one for each.")
     weight = Number("Factor of every element.")
     label_smoothing = Number("Share of each label that all classes get, 0 to 1.")
-    number_of_classes = Integer("Between which softmax_cross_entropy shares it.")
+    number_of_classes = Integer(
+        "The number of classes that share `label_smoothing` in softmax_cross_entropy."
+    )
     epsilon = Number("log: added before logarithms.")
     delta = Number("huber: where the parabola ends.")
 

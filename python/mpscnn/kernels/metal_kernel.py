@@ -63,7 +63,8 @@ class MetalKernel:
         with mpscnn.CommandQueue("metal").command_buffer() as commands:
             blur.encode(commands, image, result)
 
-    The source is compiled at once, for version 2.3 of the language and without fast math; the same source, function
+    The constructor compiles the source, for version 2.3 of the language and without fast math; the same source,
+    function
     and constants are compiled once for all kernels of a device that are alive. Immutable and safe to use from several
     threads.
 
@@ -138,7 +139,7 @@ class MetalKernel:
 
     @property
     def parameters(self) -> tuple[MetalParameter, ...]:
-        """What the function takes, as its compiler says: images, then buffers, each by their indices."""
+        """The parameters of the function by the compiler's reflection: images, then buffers, each by their indices."""
         fields = MetalParameter.__dataclass_fields__
         return tuple(
             MetalParameter(**{name: entry[name] for name in fields})
@@ -173,7 +174,7 @@ class MetalKernel:
             grid: threads, (width, height, depth), (width, height) or width. Without it there is one for each pixel of
                 each slice of the last image that is written. It is rounded up to whole threadgroups, so the function
                 must return where its position lies outside.
-            threadgroup: threads of a threadgroup, likewise; chosen for the device unless given.
+            threadgroup: threads of a threadgroup, in the same form. None: chosen for the device.
 
         An image of at most four feature channels is a texture2d; one of more channels, or several images, are a
         texture2d_array: slice s of image i is at i * slices + s. Lanes without a channel are not kept. "float16" images
@@ -181,7 +182,7 @@ class MetalKernel:
         what they hold.
 
         Arrays lie without gaps and must not change until the command buffer is completed; then those that the function
-        writes hold its results. `mpscnn.empty` makes arrays that the GPU uses where they lie, others are copied. A
+        writes hold its results. The GPU uses arrays of `mpscnn.empty` in place; others are copied. A
         number becomes an array of one element of the parameter's type.
 
         Raises:

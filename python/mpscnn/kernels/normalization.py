@@ -34,7 +34,8 @@ if TYPE_CHECKING:
 class NormalizationGammaAndBetaState:
     """gamma and beta of a normalization as an object, as MPSCNNNormalizationGammaAndBetaState: [channels] each.
 
-    Those that an optimiser makes are there once its command buffer is completed; before they raise StateError.
+    Weights that an optimiser computes are available once its command buffer has completed; before, they raise
+    StateError.
     """
 
     def __init__(
@@ -182,9 +183,9 @@ class CrossChannelNormalization(DifferentiableKernel):
 
 
 class _WindowNormalization(DifferentiableKernel):
-    """Windows of neighbouring pixels: from floor(k / 2) before a pixel to floor((k - 1) / 2) behind it."""
+    """Windows of neighbouring pixels: from floor(k / 2) before a pixel to floor((k - 1) / 2) after it."""
 
-    kernel_width = Integer("Columns of the window, as many as rows.")
+    kernel_width = Integer("Columns of the window, which is square.")
     kernel_height = Integer("Rows of the window.")
     alpha = Number("Factor of the mean square or variance.")
     beta = Number("Exponent.")
@@ -296,7 +297,7 @@ class CrossChannelNormalizationGradient(GradientKernel):
 class _WindowNormalizationGradient(GradientKernel):
     """Gradients of normalizations by windows of neighbouring pixels."""
 
-    kernel_width = Integer("Columns of the window, as many as rows.")
+    kernel_width = Integer("Columns of the window, which is square.")
     kernel_height = Integer("Rows of the window.")
     alpha = Number("Factor of the mean square or variance.")
     beta = Number("Exponent.")

@@ -33,7 +33,7 @@ S = TypeVar("S", ConvolutionWeightsAndBiasesState, NormalizationGammaAndBetaStat
 
 @dataclass
 class OptimizerDescriptor(NamedFields):
-    """What all optimisers do with a gradient before they use it, as MPSNNOptimizerDescriptor.
+    """The changes that all optimisers make to a gradient before they use it, as MPSNNOptimizerDescriptor.
 
     It is limited to gradient_clip_min to gradient_clip_max if `apply_gradient_clipping`, multiplied with
     `gradient_rescale`, and gets the gradient of the regularization: regularization_scale times the weight ("l2") or its
@@ -74,7 +74,7 @@ class Optimizer(Kernel):
     apple_class = "MPSNNOptimizer"
 
     result = Text("Which result is computed: 'values', or one of the moments.")
-    learning_rate = Number("Of the step, at least 0.")
+    learning_rate = Number("The size of the step, at least 0.")
     gradient_rescale = Number("Factor of the gradient, once it is clipped.")
     apply_gradient_clipping = Flag("Whether the gradient is limited.")
     gradient_clip_min = Number("Its lower limit.")
@@ -171,8 +171,8 @@ class Optimizer(Kernel):
 
         Args:
             gradient_state: that of the gradient kernel, encoded before.
-            source_state: the weights as they are.
-            moments: of this layer; brought up to date.
+            source_state: the current weights.
+            moments: of this layer; they are updated.
 
         Returns:
             A state like `source_state`, whose arrays are there once the command buffer is completed. Reload the layer's

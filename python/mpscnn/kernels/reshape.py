@@ -47,9 +47,10 @@ class Reshape(DifferentiableKernel):
 
 
 class Pad(DifferentiableKernel):
-    """A border around an image and its channels, as MPSNNPad.
+    """Add a border around an image and its channels, as MPSNNPad.
 
-    `edge_mode` says what it holds: "zero", "clamp" (the nearest pixel), "mirror" and "mirror_with_edge" (reflections,
+    `edge_mode` is the content of the border: "zero", "clamp" (the nearest pixel), "mirror" and "mirror_with_edge"
+    (reflections,
     as often as needed, the border pixel once or twice) or "constant". With a destination given, rows and columns follow
     from `offset` (minus what lies before) and from what is written; channels are always those of the padding sizes.
     `source_feature_channel_offset` need not be a multiple of 4.
@@ -82,7 +83,7 @@ class Slice(UnaryKernel):
 class ReshapeGradient(GradientKernel):
     """The elements of each gradient in the shape of the image that was reshaped, as MPSNNReshapeGradient.
 
-    The whole gradient is read, as it is: as many elements as the source image has. All offsets must be 0.
+    The kernel reads the whole gradient, which has the number of elements of the source image. All offsets must be 0.
     """
 
     apple_class = "MPSNNReshapeGradient"
@@ -119,7 +120,7 @@ class ReshapeGradient(GradientKernel):
 
 
 class PadGradient(GradientKernel):
-    """What the border took from an image comes back to it, as MPSNNPadGradient.
+    """Add the gradient of the border to the pixels that it was copied from, as MPSNNPadGradient.
 
     Gradients of a border that repeats pixels (`secondary_edge_mode` "clamp", "mirror" and "mirror_with_edge") are added
     to those of the pixels that it shows; those of other borders are dropped. A state of the `Pad` sets the padding

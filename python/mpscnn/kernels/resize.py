@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 class Upsampling(DifferentiableKernel):
     """Base of the upsampling kernels, as MPSCNNUpsampling: an image scale_factor times as large.
 
-    The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). What would lie outside the
-    source reads as its nearest pixel, whatever `edge_mode` says; Apple's bilinear classes obey it (docs/kernels.md).
+    The first pixel written is the first of the enlarged image; `offset` must be (0, 0, z). Reads outside of the
+    source give its nearest pixel for every `edge_mode`. Apple's bilinear classes use the mode (docs/kernels.md).
     """
 
     apple_class = "MPSCNNUpsampling"

@@ -1,4 +1,4 @@
-"""What kernels of one, two or more sources leave behind for their gradient kernels."""
+"""States that kernels with one, two or more sources make for their gradient kernels."""
 
 from __future__ import annotations
 
@@ -75,7 +75,7 @@ class BinaryGradientState(KernelState):
 
 
 class MultiaryGradientState(KernelState):
-    """What a kernel of one's own with any number of sources leaves for its gradient, as MPSNNMultiaryGradientState.
+    """The state of your own kernel with any number of sources, as MPSNNMultiaryGradientState.
 
     Neither MPS nor this package has such kernels, so a program fills the state: where it encodes one, such as a
     `MetalKernel`, with the sources and values that the gradient needs.

@@ -60,14 +60,15 @@ class YOLOLoss(Kernel):
     - Where there is an object: scale_xy, scale_wh and scale_class times the losses of these channels, and scale_object
       times that of the confidence, which shall be the IOU of predicted box and label, or 1 without `rescore`.
     - Elsewhere, with the largest IOU of the predicted box and any label of the image: above
-      `min_iou_for_object_presence` scale_object times the loss of the confidence likewise; below
-      `max_iou_for_object_absence` scale_no_object times its loss to 0; between them nothing.
+      `min_iou_for_object_presence` scale_object times the same loss of the confidence; below
+      `max_iou_for_object_absence` scale_no_object times the loss of the confidence against 0; between the two,
+      nothing.
 
-    "mean" divides by the number of the prediction's elements. Gradients are not divided. What the confidence shall be
-    is a constant to them. The time and memory taken grow with the square of the number of boxes of an image.
+    "mean" divides by the number of the prediction's elements. Gradients are not divided. They treat the target of the
+    confidence as a constant. The time and memory taken grow with the square of the number of boxes of an image.
 
     Args:
-        descriptor: what it consists of.
+        descriptor: the settings of the loss.
     """
 
     apple_class = "MPSCNNYOLOLoss"

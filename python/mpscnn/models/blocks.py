@@ -1,4 +1,4 @@
-"""What the networks of PyTorch's collections have in common: padding, the squeeze, the end of a classifier."""
+"""Blocks that networks of PyTorch's collections share: padding, squeeze and excitation, the end of a classifier."""
 
 from __future__ import annotations
 

@@ -42,8 +42,8 @@ def ssd_mobilenet_v1(
     Six feature maps: pointwise11, pointwise13 and extra1 ... extra4, each half as large as the one before. For each
     map m from 1 to 6 there are the convolutions box<m> and score<m>. Outputs, the raw heads: boxes (n, anchors, 4), the
     numbers y, x, height, width relative to the anchor, and scores (n, anchors, classes + 1), logits, the background
-    first. 300 x 300 pixels have 1917 anchors. The network's `detection` says how they become boxes, and
-    `Network.save` keeps it.
+    first. 300 x 300 pixels have 1917 anchors. The network's `detection` has the settings that turn them into boxes,
+    and `Network.save` keeps it.
 
     Args:
         weights: None (to be loaded later), a mapping as `Network.load_weights` takes, or a model file or registry

@@ -30,8 +30,8 @@ def ssdlite320_mobilenet_v3_large(
     to the expansion of block 13, backbone.features.1.<b> those after it, backbone.extra.<m>, and for each of six maps
     head.classification_head.module_list.<m> and head.regression_head.module_list.<m>. Outputs, the raw heads: boxes
     (n, anchors, 4), the numbers x, y, width, height relative to the anchor, and scores (n, anchors, classes + 1),
-    logits, the background first. 320 x 320 pixels have 3234 anchors. The network's `detection` says how they become
-    boxes, with torchvision's settings, and `Network.save` keeps it.
+    logits, the background first. 320 x 320 pixels have 3234 anchors. The network's `detection` turns them into boxes,
+    with torchvision's settings, and `Network.save` keeps it.
 
     Args:
         weights: as for `resnet18`.

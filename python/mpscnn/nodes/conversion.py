@@ -1,4 +1,4 @@
-"""What layer of a network a node becomes: the properties of its kernel as parameters of an operation."""
+"""Convert nodes to layers of a network: the properties of a kernel become parameters of an operation."""
 
 from __future__ import annotations
 

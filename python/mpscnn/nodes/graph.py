@@ -41,7 +41,7 @@ class MPSNNGraph:
         nodes, self.source_images = _in_order(wanted)
         labels = [image.label for image in self.source_images]
         if len(set(labels)) != len(labels):
-            raise ParameterError(f"MPSNNGraph: inputs must have names of their own (label=), got {labels}")
+            raise ParameterError(f"MPSNNGraph: inputs must have different names (label=), got {labels}")
         shapes = {image.label: image.shape or () for image in self.source_images}
         self.network = Network(shapes, name=name)
         tensors = {

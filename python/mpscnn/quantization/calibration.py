@@ -1,4 +1,4 @@
-"""What the numbers of a network are like on some images."""
+"""Measure the range and distribution of a network's numbers on some images."""
 
 from __future__ import annotations
 

@@ -86,9 +86,9 @@ def _along_inputs(weight: NDArray[Any], factors: NDArray[np.float64]) -> NDArray
 
 
 def _exponents(weight: NDArray[Any], largest: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Of two, for each channel: so that the channel's range and that of the weights that read it get closer.
+    """Return an exponent of two for each channel.
 
-    Weights of a depthwise layer have a scale for each channel, so only the results' ranges matter there.
+    It brings the channel's range closer to that of the weights that read it. Weights of a depthwise layer have a scale for each channel, so only the results' ranges matter there.
     """
     if weight.shape[-1] == len(largest):
         flat = np.abs(weight.astype(np.float64))

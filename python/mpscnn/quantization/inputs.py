@@ -1,4 +1,4 @@
-"""What quantisation gives a network to compute: arrays for each of its inputs, or photos."""
+"""The inputs of a network that is quantised: arrays for each input, or photos."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from mpscnn.runtime.library import preprocess
 Array = NDArray[np.float32]
 Given = Mapping[str, Array]
 """Some images: an array for each input of the network."""
-#: Elements of the images that are computed at once: small ones, which alone would cost more than their layers.
+#: The number of elements of images that run as one batch. Each small image alone would cost more than its layers.
 _BATCH = 1 << 17
 
 
 def inputs_of(network: Network, images: Iterable[Any], what: str) -> list[Given]:
-    """What a user gives, `what` it is begins errors. Raises as `mpscnn.quantize`."""
+    """Convert the images that a user gives. Errors begin with `what`. Raises as `mpscnn.quantize`."""
     if isinstance(images, (str, bytes, Mapping)) or not isinstance(images, Iterable):
         raise ParameterError(f"quantize: {what} must be a list of arrays or photos, got {images!r}")
     found = [_inputs(network, image) for image in images]

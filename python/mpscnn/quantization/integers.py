@@ -23,7 +23,7 @@ def is_kept(node: Node) -> bool:
 
 
 def scales_of(network: Network, seen: Mapping[str, Seen]) -> dict[str, Scale]:
-    """Of the input and each layer: with the least mean squared error over the images that were seen."""
+    """Return the integers of the input and of each layer with the smallest mean squared error over the images."""
     nodes = network.to_dict()["nodes"]
     first = {name: name for name in network.layer_names()}
     for node in nodes:

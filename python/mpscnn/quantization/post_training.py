@@ -40,9 +40,8 @@ def quantize(
 
     Args:
         network: of floats, with its weights. It stays unchanged.
-        images: inputs (n, height, width, channels) or what the network takes, or photos where it says how a photo
-            becomes its input (`Network.preprocess`). Of a network of several inputs mappings by their names, or
-            sequences, of such.
+        images: inputs (n, height, width, channels) or of the network's shape, or photos if the network has a
+            `Network.preprocess`. For a network with several inputs: mappings by their names, or sequences, of inputs.
         test_images: on which to compare the answers before and after; None: on `images`.
         test_classes: the right class of each of these, for the accuracy of a classifier.
         keep_float: layers to keep in float32, besides those that the network keeps in float32 already
@@ -161,7 +160,7 @@ def _quantized(
 def _answers(
     network: Network, quantized: Network, images: Sequence[Given], answers: Answers
 ) -> tuple[AnswersSeen, AnswersSeen]:
-    """Of the network in float32 and of the quantised one in int8."""
+    """Return the results of the network in float32 and of the quantised one in int8."""
     seen = AnswersSeen(answers), AnswersSeen(answers)
     sessions = [
         network.compile(device="cpu", precision="float32").session(),

@@ -27,13 +27,13 @@ def is_limit(neuron: Mapping[str, Any]) -> bool:
 
 
 def prepare(network: Network, keep_float: Sequence[str] = ()) -> tuple[Network, dict[str, str]]:
-    """A network that computes the same, with as few results as possible, each of which gets integers of its own.
+    """Return a network that computes the same with the smallest number of results. Each result gets its own integers.
 
     Batch normalizations become part of the convolution or dense layer before them, others a depthwise 1x1 convolution.
     Relu, relu6 and clamp become the activation of the layer before them. Dropout is left out. A layer that takes over
     others keeps its name, except that outputs of the network keep theirs; it stays in float32 where one of them does.
-    Of a layer with another activation the activation becomes a layer, which keeps the name, unless the layer is in
-    `keep_float` or kept in float32 already.
+    Any other activation becomes a separate layer, which keeps the name, unless its layer is in `keep_float` or kept
+    in float32 already.
 
     Returns the network, and for each layer of the given one the layer of it, or the input, that has its result now.
 

@@ -1,4 +1,4 @@
-"""What quantising a network did to it."""
+"""The effect of quantising a network, layer by layer."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ _SHOWN = 8  # layers in a line
 
 @dataclass(frozen=True)
 class QuantizedLayer:
-    """What integers do to one layer.
+    """The range and error of one layer in integers.
 
     Args:
         name: the layer's.
         operation: what it computes.
-        lowest: the least number that its integers stand for.
+        lowest: the smallest number that its integers represent.
         highest: the greatest one.
         own_error: L2 norm of the difference of its results from those in float32 over the norm of these, this layer
             alone in integers, reading what float32 gives, as integers.
@@ -34,7 +34,7 @@ class QuantizedLayer:
 
 @dataclass(frozen=True)
 class QuantizationReport:
-    """What quantising a network did to it. Printing it shows the layers that lose most.
+    """The outcome of a quantisation. Printing it shows the layers that lose most.
 
     Args:
         name: the network's.
@@ -87,7 +87,7 @@ class QuantizationReport:
         return text_table(headers, rows, right=(2, 3, 4, 5), width=width)
 
     def verdict(self) -> str:
-        """What came out, in a few words."""
+        """Return the outcome in a few words."""
         found = [f"error of the results {self.error:.2g}"]
         if self.agreement is not None:
             found.append(f"the same answer for {self.agreement:.1%} of {self.compared}")

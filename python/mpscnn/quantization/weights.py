@@ -22,7 +22,7 @@ _FINER = 2.0**-8
 
 @dataclass(frozen=True)
 class IntegerWeights:
-    """What `Network.set_quantized_weight` takes. All scales are float32 numbers, one for each output."""
+    """The arguments of `Network.set_quantized_weight`. All scales are float32 numbers, one for each output."""
 
     values: NDArray[np.uint8]
     scales: NDArray[np.float32]
@@ -72,7 +72,7 @@ def integer_weights(
         sums = 255.0 * np.abs(steps).sum(axis=1) + np.abs(bias_steps)
         if (sums <= _LARGEST_SUM).all():
             break
-        # Sums of many products: coarser weights, as many as keep them within 32 bits.
+        # Coarser weights keep sums of many products within 32 bits.
         scales = (wide * np.maximum(sums / (_LARGEST_SUM * 0.99), 1.0)).astype(np.float32)
     values = (steps + _STORED_ZERO).astype(np.uint8).reshape(weight.shape)
     bias_scales = (scales.astype(np.float64) * source.scale).astype(np.float32)

@@ -58,7 +58,7 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
 
 
 def _array(name: str, member: Any, size: int) -> NDArray[Any]:
-    """One array, whose header says how much of the member's bytes it takes: all of them."""
+    """Read one array. Its header must describe all bytes of the member."""
     content = bytearray(size)
     read = member.readinto(content) if size else 0
     while read < size and (more := member.readinto(memoryview(content)[read:])):

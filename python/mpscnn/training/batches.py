@@ -36,7 +36,7 @@ class EpochData(ABC):
 
         Args:
             size: elements of a batch; the last may be smaller.
-            epoch: counted from 0; None: as they are and in order, for `evaluate`.
+            epoch: counted from 0; None: unchanged and in order, for `evaluate`.
         """
 
 
@@ -48,7 +48,7 @@ Batch = tuple[list[NDArray[Any]], Any, NDArray[Any] | None]
 
 
 def _parts(network: Network, given: Any, what: str) -> Batch:
-    """Of a tuple of arrays."""
+    """Check a tuple of arrays: inputs, labels, and weights or None."""
     if not isinstance(given, (tuple, list)) or len(given) not in (2, 3):
         count = f"{len(given)} parts" if isinstance(given, (tuple, list)) else type(given).__name__
         raise ParameterError(f"{what} must be (inputs, labels) or (inputs, labels, weights), got {count}")
@@ -62,7 +62,7 @@ def _parts(network: Network, given: Any, what: str) -> Batch:
 
 
 def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
-    """Those of some images."""
+    """Return the labels of some images."""
     if not isinstance(labels, list):
         return labels[chosen]
     return [labels[int(i)] for i in np.arange(len(labels))[chosen]]

@@ -27,7 +27,7 @@ class BuiltTrainer:
     def of(
         cls, network: Network, options: Mapping[str, Any], frozen: FrozenLayers, device: str, threads: int
     ) -> BuiltTrainer:
-        """With the network's weights, and moments of zeros. `threads`: 0 for as many as the process may use."""
+        """With the network's weights, and moments of zeros. `threads`: 0 stands for all that the process may use."""
         text = json.dumps({**options, "frozen": list(frozen.names), "missed_updates": dict(frozen.missed)})
         core = _core.Trainer(network.graph, text, device, threads)
         return cls(core, json.loads(core.describe()), frozen)

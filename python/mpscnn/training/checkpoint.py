@@ -61,7 +61,7 @@ def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[
 
 @contextmanager
 def made_of_checkpoint(path: str | os.PathLike[str]) -> Iterator[None]:
-    """What settings and arrays of a file that was changed raise within becomes a WeightsError."""
+    """Turn errors within the block into a WeightsError, because settings or arrays of the file were changed."""
     try:
         yield
     except Error:

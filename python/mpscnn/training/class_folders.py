@@ -53,7 +53,7 @@ def list_class_folders(folder: str | os.PathLike[str]) -> ClassFolders:
         )
     if beside:
         raise ImageError(
-            f"{top}: {shown_names(beside)} lies beside the folders of the classes; move it into one of them"
+            f"{top}: {shown_names(beside)} lies next to the folders of the classes; move it into one of them"
         )
     _require_text(top, [entry.name for entry in folders])
     _require_distinct(top, [entry.name for entry in folders])

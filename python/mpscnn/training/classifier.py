@@ -43,7 +43,7 @@ class ClassifierOptions:
     Args:
         epochs: of the last blocks, at most.
         batch_size: of these.
-        views: of each photo, the first as it is.
+        views: the number of views of each photo; the first is the unchanged photo.
         learning: the last blocks have at least this many layers with weights; 0: the last layer alone learns.
         patience: epochs without a better one after which a phase ends.
         seed: of order, views and the split.
@@ -298,13 +298,13 @@ class ClassifierTraining:
             if _json(path) != description:
                 raise ParameterError(
                     f"{self._folder}: the run had other photos, another model or other options; --restart deletes it "
-                    "and begins anew"
+                    "and starts again"
                 )
             return
         if not restart and any(path.exists() for path in self._results()):
             raise ParameterError(
                 f"{self._folder}: has what a run learnt that was stopped; --resume goes on with it, --restart deletes "
-                "it and begins anew"
+                "it and starts again"
             )
         self.remove()
         with writing(self._folder, WeightsError):
@@ -317,7 +317,7 @@ class ClassifierTraining:
         return [*(self._folder / name for name in _RESULTS), *stored]
 
     def _fingerprint(self) -> str:
-        """Of all that decides the result."""
+        """Return a hash of everything that determines the result."""
         digest = hashlib.sha256()
         for photos in (self._training, self.validation):
             for photo, label in zip(photos.paths, photos.classes.tolist(), strict=True):

@@ -1,4 +1,4 @@
-"""What a detector's network learns of images: the boxes and classes of their objects."""
+"""The labels of a detector's network: the boxes and classes of objects."""
 
 from __future__ import annotations
 

@@ -58,7 +58,7 @@ class DigitViews(EpochData):
 
 
 def random_views(images: Images, random: np.random.Generator) -> Images:
-    """Of each image (n, height, width, 1) one view: another hand, then another pen."""
+    """Return one view of each image (n, height, width, 1), as of another hand and another pen."""
     moved = _sampled(images[..., 0], *_positions(images.shape[:3], random))
     views: Images = _other_pen(moved, random)[..., None]
     return views

@@ -85,7 +85,7 @@ def train_digits(
     augment: bool = False,
     report: Callable[[Epoch], None] = lambda _: None,
 ) -> tuple[Network, Evaluated]:
-    """Deep MNIST with new weights, and what it makes of the test images, which are looked at once, at the end.
+    """Train Deep MNIST. Return the network and its results on the test images, which it sees once, at the end.
 
     Adam with dropout before the last layer; the learning rate rises to 0.001 and falls along a cosine. The same
     arguments give the same weights, whatever the threads.

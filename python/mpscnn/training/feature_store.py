@@ -1,4 +1,4 @@
-"""What a backbone makes of photos, computed once and kept in a file."""
+"""The features of photos that a backbone computes once and that a file keeps."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class StoredFeatures(EpochData):
     def batches(
         self, size: int, *, epoch: int | None = None, first: int = 0
     ) -> Iterator[tuple[NDArray[np.float32], NDArray[np.int64]]]:
-        """As `EpochData` says; without an epoch the photos as they are."""
+        """Return batches as `EpochData` describes; without an epoch, those of the unchanged photos."""
         views, count = self._arrays.shape[:2]
         order: NDArray[np.int64] = np.arange(count)
         view: NDArray[np.int64] = np.zeros(count, np.int64)
@@ -69,7 +69,7 @@ def store_features(
     Yields the number of views that came to be.
 
     Args:
-        photos: the first view is of the photos as they are.
+        photos: the first view is the unchanged photos.
         network: its outputs are kept, or its input.
         paths: of the files, by the names of these.
 

@@ -1,4 +1,4 @@
-"""What a trainer keeps of layers while they are frozen, so that they go on where they were."""
+"""The state of frozen layers that a trainer keeps, so that they continue where they were."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class FrozenLayers:
             network.set_weights({name: value.reshape(shapes[name]) for name, value in averages.items()})
 
     def settings(self) -> dict[str, Any]:
-        """Of a checkpoint."""
+        """Return the settings for a checkpoint."""
         return {
             "frozen": list(self.names),
             "seen_updates": dict(self.seen),
@@ -61,14 +61,14 @@ class FrozenLayers:
         }
 
     def arrays(self) -> dict[str, NDArray[np.float32]]:
-        """Of a checkpoint."""
+        """Return the arrays for a checkpoint."""
         return {PREFIX + name: value for name, value in self.variables.items()}
 
     @classmethod
     def of_checkpoint(
         cls, settings: Mapping[str, Any], arrays: Mapping[str, NDArray[np.float32]]
     ) -> FrozenLayers:
-        """What `settings` and `arrays` of one have said."""
+        """Restore the state from the `settings` and `arrays` of a checkpoint."""
         variables = {
             name.removeprefix(PREFIX): array for name, array in arrays.items() if name.startswith(PREFIX)
         }

@@ -35,8 +35,8 @@ class UnreadablePhotosError(ImageError):
 class ImageFolder(EpochData):
     """Photos of a folder that has one folder for each class: data for `Trainer.fit` and `Trainer.evaluate`.
 
-    Photos are decoded by threads while the network computes, two batches ahead. What an epoch has depends on the seed
-    and the epoch's number alone: not on threads, nor on what was read before.
+    Photos are decoded by threads while the network computes, two batches ahead. The content of an epoch depends only
+    on the seed and the epoch's number, not on threads or earlier reads.
 
     Args:
         path: the folder. Classes are numbered by the order of their names.
@@ -44,7 +44,7 @@ class ImageFolder(EpochData):
         preprocess: how photos become inputs (`mpscnn.preprocess`); best what the model file says.
         augment: each epoch sees other views of the photos: True, or how they differ as an `Augmentation`.
         seed: of the order and of the views.
-        threads: that decode, "auto": as many as the process may use.
+        threads: the number of threads that decode; "auto": all that the process may use.
         channels: of the inputs: 3, or 1 for gray.
 
     Raises:
@@ -139,7 +139,7 @@ class ImageFolder(EpochData):
 
         Args:
             size: photos of a batch; the last may have fewer.
-            epoch: counted from 0, shuffled and augmented; None: as they are, in order.
+            epoch: counted from 0, shuffled and augmented; None: unchanged and in order.
 
         Raises:
             ParameterError: a number out of range. ImageError: a photo cannot be read; it is named.
@@ -158,7 +158,9 @@ class ImageFolder(EpochData):
         )
 
     def view(self, number: int, size: int) -> Iterator[Batch]:
-        """Batches of one view of each photo, in order: 0 is the photo as it is, each other number another view.
+        """Return batches of one view of each photo, in order.
+
+        View 0 is the unchanged photo, each other number another view.
 
         Raises:
             ParameterError: a number out of range. ImageError: a photo cannot be read; it is named.
@@ -202,7 +204,7 @@ class ImageFolder(EpochData):
                         future.cancel()
 
     def __iter__(self) -> Iterator[Batch]:
-        """Batches of 32 photos as they are, in order; `batches` has more choices."""
+        """Iterate over batches of 32 unchanged photos, in order. `batches` has more options."""
         return self.batches(32)
 
     def _read(self, index: int, epoch: int | None, row: NDArray[np.float32]) -> None:

@@ -16,22 +16,22 @@ from mpscnn.training.detector_labels import DetectorLabels, learnt_answers
 
 #: Losses whose labels are 0 to 1. Floats are not checked for that, since it would take time.
 _OF_SHARES = ("sigmoid_cross_entropy", "hinge", "log")
-#: What the multibox loss is reported next to the parameters of its operation.
+#: Settings of the multibox loss that are not parameters of its operation.
 _OF_NETWORKS = ("kind", "boxes", "scores")
 
 
 def loss_of_core(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """Of `loss_settings`, without what matches objects with anchors, which the core does not do."""
+    """Return the settings without those for matching objects with anchors. The core does not do that."""
     matching = {"iou_threshold"} if settings["kind"] == "multibox" else set()
     return {name: value for name, value in settings.items() if name not in matching}
 
 
 class Objective:
-    """What a trainer makes smaller.
+    """The loss that a trainer minimizes.
 
     Args:
         network: what it trains.
-        settings: of the loss, as of `loss_settings`.
+        settings: of the loss, from `loss_settings`.
         described: by the core: "prediction", the prediction's shape, and "prediction_layers".
         weighted: whether losses have weights.
     """
@@ -70,7 +70,7 @@ class Objective:
         return targets
 
     def counted(self, targets: NDArray[np.float32], weights: Any) -> int:
-        """What the loss of a batch is divided by, so that losses of several can become one."""
+        """Return the divisor of a batch's loss, so that losses of several batches can be combined."""
         if self._detector is not None:
             return int(targets[..., BOX_NUMBERS + 1 :].any(-1).sum())  # anchors with an object
         reduction = self._settings.get("reduction", "mean")

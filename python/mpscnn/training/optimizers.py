@@ -15,7 +15,7 @@ __all__ = ["Adam", "Optimizer", "RmsProp", "Schedule", "Sgd"]
 
 @dataclass(frozen=True, kw_only=True)
 class _Gradient:
-    """What becomes of each gradient first: it is clipped, rescaled, and gets the regularization's."""
+    """The first changes of each gradient: it is clipped and rescaled, and the regularization's gradient is added."""
 
     clip: bool = False
     minimum: float = -1.0

@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 class Evaluated:
     """The loss of all data, reduced as the trainer's loss is, and the share of elements whose class is right.
 
-    That is the label's largest class. Of detectors the share of the anchors that have an object; NaN where none has.
+    That is the label's largest class. For detectors, the accuracy over the anchors that have an object; NaN if none
+    has.
     """
 
     loss: float

@@ -80,7 +80,7 @@ class Trainer:
         optimizer: `mpscnn.training.optimizers`' Sgd, RmsProp or Adam.
         device: "auto", "cpu", "metal" or a name of `mpscnn.devices()`.
         precision: "float32"; or, on "metal", "float16": what layers hand to each other is rounded to it.
-        threads: a number, or "auto": as many as the process may use. Bits do not depend on it.
+        threads: a number; "auto": all that the process may use. Bits do not depend on it.
         seed: of the order of the data and of dropout.
         frozen: layers whose weights stay, as names or patterns ("block_*").
         accumulate: this many batches make one change of the weights, by the mean of their gradients.
@@ -156,9 +156,9 @@ class Trainer:
         Args:
             inputs: float32 or float16 of the network's input shape, a list for several inputs.
             labels: class numbers (n,), or floats of the prediction's shape (n, ...); of a prediction with one channel
-                whole numbers and booleans are values as well. Of a detector a list with a mapping for each image:
-                "boxes" (k, 4), left, top, right and bottom in fractions of the input, and "classes" (k,), numbers from
-                0 on; or what `Detector.targets` makes of them.
+                whole numbers and booleans are values as well. For a detector, a list with a mapping for each image:
+                "boxes" (k, 4), left, top, right and bottom in fractions of the input, and "classes" (k,), numbers
+                from 0 on; or the results of `Detector.targets`.
             weights: of the losses, if the trainer is `weighted`: (n,), or with more axes of the prediction.
 
         Raises:
@@ -167,7 +167,7 @@ class Trainer:
         return self._step(inputs, labels, weights)
 
     def profile(self, inputs: Any, labels: Any, weights: Any = None, *, runs: int = 20) -> Profile:
-        """What every part of such a step takes: forward, backward, new weights. None of the steps is taken over.
+        """Measure each part of such a step: forward, backward, new weights. None of the steps is taken over.
 
         With `accumulate` it is what each batch takes, without the new weights.
 
@@ -283,10 +283,10 @@ class Trainer:
         return self._built.frozen.names
 
     def freeze(self, *patterns: str) -> None:
-        """Layers of these names or patterns ("block_*") keep their weights from now on.
+        """Keep the weights of layers with these names or patterns ("block_*") from now on.
 
-        What the optimiser has of them stays, too, and so do moving averages and gradients that were added: with
-        `accumulate` a layer's next change divides the sum of all that it has by `accumulate`, however many these are.
+        The optimiser's state, moving averages and accumulated gradients of these layers stay, too. With `accumulate`,
+        the next change of a layer divides its sum of gradients by `accumulate`, whatever their number.
         """
         with self._one_at_a_time:
             self._refreeze({*self.frozen, *self._matching(_one_by_one(patterns))})
@@ -346,7 +346,7 @@ class Trainer:
             optimizer: None: that of the trainer that saved it. Another one must be like it but for the learning rate;
                 one is needed where that was a function other than `mpscnn.training.schedules`.
             device: None: that of the trainer that saved it.
-            threads: None: as many as that had.
+            threads: None: the number that the saved trainer had.
 
         Raises:
             WeightsError: the file is missing, damaged or no checkpoint. ParameterError: another optimiser, or
@@ -468,7 +468,7 @@ class Trainer:
     def _step_arrays(
         self, inputs: Any, labels: Any, weights: Any
     ) -> tuple[list[NDArray[Any]], NDArray[np.float32]]:
-        """What the core reads: inputs and weights of the losses, and labels in the shape of the prediction."""
+        """Return the arrays for the core: inputs, weights of the losses, labels in the prediction's shape."""
         given = inputs_of(self._original, inputs)
         if given[0].ndim == 0 or len(given[0]) == 0:
             raise ParameterError(f"a step takes at least one image, got inputs of the shape {given[0].shape}")

@@ -129,7 +129,7 @@ class ArithmeticLayers(LayerMaker):
     ) -> Tensor:
         """a where the condition is not 0, else b: the sum of `mask` and `mask_out`, of which one is 0.
 
-        Elements that are not chosen may be NaN or infinite. The layers before the sum have names of their own.
+        Elements that are not chosen may be NaN or infinite. The layers before the sum have other names.
         """
         return self.add(
             self.mask(condition, a), self.mask_out(condition, b), activation=activation, name=name

@@ -31,11 +31,13 @@ class CustomLayers(LayerMaker):
         """A layer that a Python function computes on the processor: `function(*inputs, out)` writes to `out`.
 
         The arguments are float32 arrays, batch first, in the network's own memory: inputs are read only, and none may
-        be kept. The function runs in the thread that runs the session, in several at once where several sessions run,
-        and must not run that session itself. With `precision="float16"` it computes in float32 as well. It has no
+        be kept. The function runs in the thread that runs the session. If several sessions run, it runs in several
+        threads at the same time. It must not run that session itself. With `precision="float16"` it computes in
+        float32 as well. It has no
         gradient.
 
-        What it raises comes out of the run as a ParameterError that names the layer. A network with such a layer can
+        An exception of the function becomes a ParameterError of the run that names the layer. A network with such a
+        layer can
         be compiled and run, but not saved, pickled, copied or exported: UnsupportedError.
 
         Args:

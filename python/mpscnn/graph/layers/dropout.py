@@ -19,10 +19,10 @@ class DropoutLayers(LayerMaker):
         training: bool = False,
         name: str | None = None,
     ) -> Tensor:
-        """Sets a share of the elements to zero and divides the others by 1 - rate (Srivastava et al. 2014).
+        """Set a share of the elements to zero and divide the others by 1 - rate (Srivastava et al. 2014).
 
-        At inference, that is without `training`, the result is x; compiling leaves the layer out. What a kept element
-        is multiplied by, and 0 elsewhere, is the result for ones: so the mask can be had.
+        At inference, that is without `training`, the result is x; compiling leaves the layer out. To get the mask,
+        use an input of ones: the result is the factor of each kept element, and 0 elsewhere.
 
         Args:
             rate: share that is dropped, at least 0 and below 1.

@@ -1,4 +1,4 @@
-"""What every family of layer methods is built on."""
+"""The base class of the families of layer methods."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Activation functions as layers of their own."""
+"""Methods for activation functions as separate layers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 
 class NeuronLayers(LayerMaker):
-    """Activation functions as layers of their own."""
+    """Methods for activation functions as separate layers."""
 
     def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
         """A function of each element as a layer of its own; the shape stays.

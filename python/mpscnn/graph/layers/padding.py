@@ -32,12 +32,13 @@ class PaddingLayers(LayerMaker):
         Args:
             padding: one number for all sides, (vertical, horizontal) or ((top, bottom), (left, right)); negative
                 numbers crop.
-            channels: (before the first, behind the last).
+            channels: (number before the first channel, number after the last).
             mode: "constant", "clamp" (the nearest pixel), "mirror" (reflected without the border pixel) or
                 "mirror_with_edge" (with it). Reflections repeat where the border is wider than the image.
             value: of a constant border: a number, or one for each channel of the result.
 
-        Raises ShapeError when nothing is left of the image, ParameterError for values that are not as many as channels.
+        Raises ShapeError when nothing is left of the image, and ParameterError if the number of values is not the
+        number of channels.
         """
         if isinstance(padding, str):
             raise ParameterError(f"pad: padding must be numbers, got {padding!r}")

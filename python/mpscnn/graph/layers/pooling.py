@@ -31,7 +31,7 @@ class PoolingLayers(LayerMaker):
             edge: what taps outside the image read: "exclude" nothing (frameworks), "zero", or "clamp" the nearest
                 pixel.
 
-        Raises ShapeError for a window that covers nothing but padding, unless `edge` says what it holds.
+        Raises ShapeError for a window that covers only padding, unless `edge` gives the padding's values.
         """
         attributes = window_attributes(
             pool_size, pool_size if strides is None else strides, padding, dilation

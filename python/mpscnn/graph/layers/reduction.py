@@ -12,17 +12,18 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 Axes = str | int | Sequence[str | int]
 
 _NAMES = ("channels", "width", "height")
-"""Of the last axis, the one before and the one before that."""
+"""The names of the last axis, the second and the third last."""
 _POOLINGS = {"max": "max", "mean": "average", "l2_norm": "l2_norm"}
 _WHOLE = frozenset({"sum_of_squares", "variance", "deviation", "log_sum_exp"})
-"""These reduce several axes as one: one axis after the other would round between, or give another number."""
+"""These reduce several axes in one layer. One axis after the other would round in between, or give another number."""
 
 
 class ReductionLayers(LayerMaker):
     """Reductions of axes, which stay with extent 1 unless `keepdims` is False.
 
     An axis is "height", "width", "channels" or its number, counted from the batch (1, 2, 3) or from the end; several
-    are a sequence of such. Sums of squares, variances, deviations and log-sum-exps reduce several axes at once. Others
+    are a sequence of such. Sums of squares, variances, deviations and log-sum-exps reduce several axes in one layer.
+    Others
     reduce one after the other, height and width together where a pooling can, so that a float16 network rounds after
     each. The batch cannot be reduced. NaN passes through.
     """

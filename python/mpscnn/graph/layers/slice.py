@@ -13,7 +13,7 @@ from mpscnn.graph.layers.layer_maker import LayerMaker, Tensor
 
 Part = slice | tuple[int | None, int | None] | None
 
-# Of the last axis, the one before and the one before that: method's argument, first position, number, step.
+# For the last axis, the second and the third last: the method's argument, first position, number, step.
 _AXES = (
     ("channels", "front", "channels", "stride_channels"),
     ("columns", "left", "width", "stride_x"),
@@ -59,7 +59,7 @@ class SliceLayers(LayerMaker):
         """Slices one behind the other along `axis`, of which the CPU engine copies none.
 
         Args:
-            parts: how many of one size, or the size of each.
+            parts: the number of parts of equal size, or the size of each part.
             axis: any but the batch, of a tensor of at most 4 axes, with an extent that the network knows.
             name: of the first slice; "_1", "_2", ... follow it in those of the others.
 
