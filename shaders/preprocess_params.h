@@ -8,8 +8,7 @@ struct PreprocessTaps {
     unsigned int first, count, weight;
 };
 
-/// Taps are those of columns and then of rows of the photo as it is stored. The taps of a chroma plane follow
-/// them.
+/// Taps are those of columns and then of rows of the stored photo. The taps of a chroma plane follow them.
 struct PreprocessParams {
     ImageParams destination;               ///< of one image
     unsigned int image;                    ///< number of the image in the destination

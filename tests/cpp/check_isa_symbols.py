@@ -4,8 +4,8 @@
 
 A function that the compiler emits as a weak symbol in several objects (an inline function of a header, a
 template) is kept once by the linker, perhaps in the version with instructions that the processor lacks. So each
-of these objects may define no symbol that others see but mpscnn::cpu::<set>::get(...), and nothing weak. What they need
-from elsewhere must be C functions of the system.
+of these objects may define no symbol that others see but mpscnn::cpu::<set>::get(...), and nothing weak. All other
+functions that they call must be C functions of the system.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def symbols(nm: str, path: Path) -> list[tuple[str, str]]:
 
 
 def problems(path: Path, found: list[tuple[str, str]]) -> list[str]:
-    """What is wrong with one object file."""
+    """Return the problems of one object file."""
     instruction_set = next((name for name in SETS if f"mpscnn_kernels_{name}.dir" in path.parts), None)
     if instruction_set is None:
         return [f"not in mpscnn_kernels_<set>.dir for any set of {', '.join(SETS)}"]

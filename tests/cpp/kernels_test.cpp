@@ -314,7 +314,7 @@ TEST(layers_of_many_blocks) {
          .groups = 2,
          .vertical = {3, 1, 2, 2},
          .horizontal = {3, 1, 2, 2}},
-        // As many regions as possible, and more.
+        // The largest possible number of regions, and more.
         {.batch = 2,
          .height = 13,
          .width = 9,

@@ -104,11 +104,11 @@ const Prepared &CpuExecutor::prepared_for(const CpuPlan &plan, const Step &step)
     if (!step.touches_ports) return step.prepared[0];
     const PortUse use = port_use(step, plan.storages(), bindings_);
     if (use.is_foreseen) return step.prepared[use.index()];
-    return prepare_anew(plan, step);
+    return prepare_unforeseen(plan, step);
 }
 
 /// Prepare a step for strides that the plan does not expect, unless they are those of the last run.
-const Prepared &CpuExecutor::prepare_anew(const CpuPlan &plan, const Step &step) {
+const Prepared &CpuExecutor::prepare_unforeseen(const CpuPlan &plan, const Step &step) {
     const auto bound_alike = [](const Binding &a, const Binding &b) {
         return a.strides == b.strides && a.own == b.own;
     };

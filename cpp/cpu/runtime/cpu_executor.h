@@ -48,7 +48,7 @@ private:
     /// Return the plan's preparation of a step for `bindings_`, or prepare it again for strides that the plan
     /// does not expect.
     const Prepared &prepared_for(const CpuPlan &plan, const Step &step);
-    const Prepared &prepare_anew(const CpuPlan &plan, const Step &step);
+    const Prepared &prepare_unforeseen(const CpuPlan &plan, const Step &step);
 
     /// Check the arguments and set bindings_ for a run with them.
     void bind(const CpuPlan &plan, std::span<const engine::TensorView> inputs,

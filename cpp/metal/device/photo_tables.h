@@ -18,7 +18,7 @@ class Device;
 /// All settings that decide which samples of a photo's textures a destination's pixels read, and with which
 /// weights.
 struct PhotoSampling {
-    vision::Axis columns, rows; ///< of the photo as it is stored
+    vision::Axis columns, rows; ///< of the stored photo
     vision::Filter filter;
     bool mirrored, upside_down;
     std::optional<vision::ChromaSiting> siting; ///< for photos with chroma planes

@@ -15,8 +15,8 @@ namespace mpscnn::metal {
 /// require. Their read counts are 1.
 class ImageBatch {
 public:
-    /// True if a batch can hold a tensor: its images must not exceed the largest texture. There must not be
-    /// so many of them that making them takes longer than the computation.
+    /// True if a batch can hold a tensor. Its images must not exceed the largest texture, and making them
+    /// must not take longer than the computation.
     static bool can_hold(const Shape &shape);
 
     /// An image whose size is all that is used gets no memory.

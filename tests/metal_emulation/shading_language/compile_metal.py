@@ -33,11 +33,11 @@ STRICT = [
 
 
 class CompileError(Exception):
-    """The compiler's own words."""
+    """Messages of the compiler."""
 
 
 def call(command: list[str], directory: str | None = None) -> str:
-    """Runs the compiler and returns its standard output."""
+    """Run the compiler and return its standard output."""
     # A preloaded sanitizer belongs to the program that asked, not to the compiler.
     environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}
     result = subprocess.run(
@@ -49,7 +49,7 @@ def call(command: list[str], directory: str | None = None) -> str:
 
 
 def preprocess(arguments: argparse.Namespace, source: Path, depfile: Path) -> str:
-    """The text of a shader after its own preprocessor directives; Metal's headers are empty."""
+    """Preprocess a shader; Metal's headers are empty files here."""
     command = [arguments.compiler, "-E", "-x", "c++", "-std=c++14", "-nostdinc", "-DMSL_REFLECT", *PREDEFINED]
     command += [f"-I{directory}" for directory in arguments.include]
     command += [f"-D{definition}" for definition in arguments.define]
@@ -59,7 +59,7 @@ def preprocess(arguments: argparse.Namespace, source: Path, depfile: Path) -> st
 
 
 def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: Path) -> Path:
-    """One .metal file to an object file."""
+    """Compile a .metal file to an object file."""
     text = preprocess(arguments, source, work / f"{index}.d")
     translated = work / f"{index}.cpp"
     translated.write_text(translate(text), encoding="utf-8")
@@ -83,7 +83,7 @@ def compile_file(arguments: argparse.Namespace, source: Path, index: int, work: 
 
 
 def index_source(count: int) -> str:
-    """C++ that names all translation units of a library; the only symbol that it shows."""
+    """Return C++ code that lists all translation units of a library, in its only exported symbol."""
     programs = [f"msl_program_{i}" for i in range(count)]
     lines = ['#include "msl/abi.h"']
     lines += [f"extern const msl::Program {program};" for program in programs]
@@ -95,7 +95,7 @@ def index_source(count: int) -> str:
 
 
 def write_depfile(arguments: argparse.Namespace, work: Path) -> None:
-    """What make and ninja need to know."""
+    """Write the dependencies for make and ninja."""
     found: list[str] = []
     for part in sorted(work.glob("*.d")):
         found += re.sub(r"\\\n", " ", part.read_text(encoding="utf-8").split(":", 1)[1]).split()
@@ -104,7 +104,7 @@ def write_depfile(arguments: argparse.Namespace, work: Path) -> None:
 
 
 def build(arguments: argparse.Namespace) -> None:
-    """All files to one library."""
+    """Compile all files to one library."""
     with tempfile.TemporaryDirectory() as directory:
         work = Path(directory)
         with ThreadPoolExecutor(2) as pool:
@@ -130,7 +130,7 @@ def build(arguments: argparse.Namespace) -> None:
 
 
 def main() -> int:
-    """Exit status 1 and the messages on standard error when a shader is wrong."""
+    """Read the command line. If a shader is wrong, print the messages and return 1."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

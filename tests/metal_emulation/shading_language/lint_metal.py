@@ -26,7 +26,7 @@ OPTIONS += ["-target", "spir64", "-Wno-unused-value"]
 
 
 def as_opencl(text: str) -> str:
-    """The preprocessed shader with Metal's attributes taken away; lint.h maps the other words."""
+    """Return the preprocessed shader without Metal's attributes; lint.h maps the other words."""
     tokens = tokenize(text)
     in_attribute, braces = False, 0
     for i, token in enumerate(tokens):
@@ -44,13 +44,13 @@ def as_opencl(text: str) -> str:
 
 
 def declares_variable(tokens: list[Token]) -> bool:
-    """Whether a declaration is of a variable, and not of a pointer or a parameter."""
+    """Return true if a declaration is of a variable, and not of a pointer or a parameter."""
     ends = (token.text for token in tokens if token.text in ("*", "&", "(", ")", ";"))
     return next(ends, "") == ";"
 
 
 def lint(text: str, compiler: str, path: Path) -> None:
-    """Raises ShaderError with clang's messages."""
+    """Check a shader. Raises ShaderError with clang's messages."""
     path.write_text(f'#include "{HEADER}"\n{as_opencl(text)}', encoding="utf-8")
     result = subprocess.run([compiler, *OPTIONS, str(path)], capture_output=True, text=True, check=False)
     if result.returncode:

@@ -33,7 +33,7 @@ BUILTINS = {
 POSITIONS = BUILTINS - {"thread_index_in_threadgroup", "threads_per_simdgroup"}
 OPEN, CLOSE = {"(": ")", "{": "}", "[": "]", "[[": "]]"}, {")", "}", "]", "]]"}
 LIMITS = {"buffer": 31, "texture": 128, "threadgroup": 31}
-# What the language has not, or the emulation does not know.
+# Words that the language lacks, or that the emulation does not support.
 REFUSED = {
     "double": "there is no double",
     "goto": "there is no goto",
@@ -64,7 +64,7 @@ class Token:
     out: str = ""
 
     def error(self, message: str) -> ShaderError:
-        """An error at this place."""
+        """Return an error at this position."""
         return ShaderError(f"{self.file}:{self.line}:{self.column}: error: {message}")
 
 
@@ -79,7 +79,7 @@ class Kernel:
 
 
 def tokenize(text: str) -> list[Token]:
-    """All tokens, white space included, with their places in the original files."""
+    """Return all tokens, including white space, with their positions in the original files."""
     tokens, file, line, column = [], "", 1, 1
     for match in TOKEN.finditer(text):
         kind = str(match.lastgroup)
@@ -95,12 +95,12 @@ def tokenize(text: str) -> list[Token]:
 
 
 def blank(token: Token) -> None:
-    """Takes a token away without moving what follows."""
+    """Remove a token without moving the ones after it."""
     token.out = re.sub(r"[^\n]", " ", token.text)
 
 
 class Translator:
-    """One translation unit."""
+    """Translates one translation unit."""
 
     def __init__(self, text: str) -> None:
         self.all = tokenize(text)
@@ -122,7 +122,7 @@ class Translator:
 
     @property
     def text(self) -> str:
-        """The C++ text."""
+        """Return the C++ text."""
         return '#include "msl/prelude.h"\n' + "".join(t.out for t in self.all) + self._table()
 
     def _match_brackets(self) -> dict[int, int]:
@@ -230,7 +230,7 @@ class Translator:
             )
 
     def _split(self, start: int, end: int) -> list[tuple[int, int]]:
-        """The parameters between two parentheses, as ranges of tokens."""
+        """Return the parameters between two parentheses, as ranges of tokens."""
         parts, first, i, angles = [], start + 1, start + 1, 0
         while i < end:
             text = self.tokens[i].text
@@ -257,7 +257,7 @@ class Translator:
             i += 1
 
     def _pointers(self) -> None:
-        """Every pointer and reference names its address space; in C++ none has one, so that it must be asked here."""
+        """Require that every pointer and reference names its address space. C++ has none, so it is checked here."""
         previous = {";", "{", "}", "(", ","}
         for i, token in enumerate(self.tokens):
             if token.text not in "*&" or i == 0 or self.tokens[i + 1].kind != "name":
@@ -276,7 +276,7 @@ class Translator:
                 raise token.error("a pointer or reference needs an address space")
 
     def _is_parameter_list(self, at: int) -> bool:
-        """Whether the token lies in the parentheses of a function's definition."""
+        """Return true if the token is in the parentheses of a function's definition."""
         opening = at
         while opening >= 0 and not (opening in self.close and self.close[opening] > at):
             opening -= 1
@@ -292,7 +292,7 @@ class Translator:
                     blank(inner)
 
     def _table(self) -> str:
-        """The description of this translation unit, appended to it."""
+        """Return the description of this translation unit, which is appended to it."""
         lines = ["", '# 1 "table of kernels"', "namespace {"]
         for kernel in self.kernels:
             entry = ", ".join([kernel.name, str(kernel.cooperative).lower(), *kernel.attributes])
@@ -318,5 +318,5 @@ class Translator:
 
 
 def translate(text: str) -> str:
-    """Preprocessed shading language to C++; raises ShaderError."""
+    """Translate preprocessed shading language to C++. Raises ShaderError."""
     return Translator(text).text

@@ -1,9 +1,10 @@
-"""Whether the emulation's tests broke every rule that it knows.
+"""Check that the emulation's tests break every rule that it knows.
 
     python check_rules.py FOLDER BROKEN
 
-FOLDER holds the emulation's sources, BROKEN the rules that tests broke, as the emulation wrote them where
-METAL_EMULATION_BROKEN_RULES told it to. Ends with 1 if a rule is missing, since nothing shows then that it bites.
+FOLDER holds the emulation's sources. BROKEN is the file of broken rules that the emulation wrote, which
+METAL_EMULATION_BROKEN_RULES names. The exit status is 1 if a rule was never broken, since then nothing shows that it
+works.
 """
 
 from __future__ import annotations
@@ -14,14 +15,14 @@ from collections.abc import Iterator
 from pathlib import Path
 
 STRING = re.compile(r'"((?:[^"\\]|\\.)*)"')
-#: What the emulation does not have, in words that begin so, is not a rule of Apple's.
+#: Texts that begin like this describe limits of the emulation, not rules of Apple.
 LIMIT = "the emulation "
-#: A shader's fault, whose text is in shading_language/; and what a command buffer prevents by keeping what it uses.
+#: A shader's fault, whose text is in shading_language/, and a rule that command buffers keep by retaining objects.
 EXEMPT = {"%s", "%s is deallocated while the device works with it"}
 
 
 def arguments_of(text: str, begin: int) -> str:
-    """What lies between the parenthesis before `begin` and the one that closes it."""
+    """Return the text between the parenthesis before `begin` and the one that closes it."""
     depth, position = 1, begin
     while depth > 0:
         literal = STRING.match(text, position)
@@ -34,7 +35,7 @@ def arguments_of(text: str, begin: int) -> str:
 
 
 def rules_of(text: str) -> Iterator[str]:
-    """The formats of all violations that a source reports."""
+    """Yield the formats of all violations that a source reports."""
     joined = re.sub(r'"\s*\n\s*"', "", text)
     for call in re.finditer(r"\b(METAL_EXPECT|violation)\s*\(", joined):
         literal = STRING.search(arguments_of(joined, call.end()))
@@ -43,7 +44,7 @@ def rules_of(text: str) -> Iterator[str]:
 
 
 def main() -> int:
-    """Reads the command line."""
+    """Read the command line, and print the rules that no test broke."""
     folder, broken = Path(sys.argv[1]), set(Path(sys.argv[2]).read_text("utf-8").splitlines())
     sources = (
         path for part in ("metal", "mps", "core_video") for path in sorted((folder / part).rglob("*.mm"))

@@ -1,11 +1,11 @@
-// Convolutions and dense layers of integers by AMX's tiles of bytes: two tiles of up to 16 pixels times two
-// of 16 outputs, 64 inputs at a time, TDPBUSD, which does not saturate. What is read, and where, is what
-// integer_quads.h reads: 16 steps of a panel's weights are a tile.
+// Convolutions and dense layers of integers with AMX's tiles of bytes: two tiles of up to 16 pixels times two
+// tiles of 16 outputs, for 64 inputs at a time. TDPBUSD does not saturate. Inputs and weights have the layout
+// of integer_quads.h: 16 steps of a panel's weights are a tile.
 //
-// The inputs of a block of pixels stay in L1 while the weights pass, which are loaded such that they do not
-// displace them. Registers: four tiles of sums, one of inputs and one of weights for 64 inputs, another two
+// The inputs of a block of pixels stay in L1 while all weights are loaded, with instructions that do not
+// displace L1. Registers: four tiles of sums, one of inputs and one of weights for 64 inputs. Two more are
 // for the last inputs of a run, whose rows are shorter. Sums begin with the bias and pass through L1 to the
-// requantisation, by which few inputs are bound.
+// requantisation, which is the bound if there are few inputs.
 
 #include "cpu/isa/amx_tiles.h"
 #include "cpu/isa/instance.h"
@@ -19,7 +19,7 @@ namespace {
 constexpr std::int64_t tile_pixels = 16, tile_steps = 16;
 constexpr QuadBlock tile_block{tile_pixels, 2};
 
-/// Sums of pixels x panels in tiles that have been configured.
+/// Sums of pixels x panels in configured tiles.
 template <class V> class TileSums {
     using Tiles = typename V::Tiles;
     static constexpr int whole_inputs = 4, whole_weights = 5, last_inputs = 6, last_weights = 7;
@@ -28,7 +28,7 @@ template <class V> class TileSums {
 public:
     explicit TileSums(const IntegerWeights &weights) : weights_(weights) {}
 
-    /// For tiles of that many pixels.
+    /// Configure tiles for this number of pixels.
     void configure(std::int64_t pixels) {
         TileConfiguration wanted;
         for (int sums = 0; sums < 4; ++sums) wanted.set(sums, pixels, 4 * lanes);
@@ -42,13 +42,13 @@ public:
         Tiles::configure(configuration_ = wanted);
         is_configured_ = true;
     }
-    /// What a thread must not keep: others wait for these registers to be saved.
+    /// Release the registers, because the system saves them at each switch to another thread.
     void release() const {
         if (is_configured_) Tiles::release();
     }
 
-    /// Of the tiles whose first pixels are at `first`, for the panels from `panel` on, [pixel][panel][16]
-    /// each.
+    /// Compute the tiles whose first pixels are at `first`, for the panels from `panel` on:
+    /// [pixel][panel][16].
     template <int count, int panels>
     void multiply(const QuadRows &rows, const std::int64_t (&first)[count], std::int64_t panel,
                   std::int32_t *const (&sums)[count]) const {
@@ -81,7 +81,7 @@ private:
         if constexpr (count == 2 && panels == 2) Tiles::template load<3>(bias + lanes, 0);
     }
 
-    /// Each tile of inputs is loaded once, that of weights again for the second tile of pixels.
+    /// Each tile of inputs is loaded once, and the tile of weights again for the second tile of pixels.
     template <int count, int panels, int own_inputs, int own_weights>
     MPSCNN_INLINE void add(const std::uint8_t *const (&inputs)[count], std::ptrdiff_t pitch,
                            std::ptrdiff_t offset, const std::int8_t *weights) const {
@@ -116,7 +116,7 @@ private:
     bool is_configured_ = false;
 };
 
-/// What 8 bits of weights do not hold, for `pixels` pixels from `first` on.
+/// Add the remainders of weights that do not fit 8 bits, for `pixels` pixels from `first` on.
 template <int panels>
 MPSCNN_INLINE void add_rests(const QuadRows &rows, std::int64_t first, std::int64_t pixels,
                              const IntegerWeights &weights, std::int64_t panel, std::int32_t *sums) {
@@ -133,8 +133,7 @@ MPSCNN_INLINE void add_rests(const QuadRows &rows, std::int64_t first, std::int6
         }
 }
 
-/// Of a block for one or two panels, in tiles of equal sizes, of which the last may begin within the one
-/// before it.
+/// Compute a block for one or two panels, in tiles of equal size. The last one may overlap the one before it.
 template <class V, int panels>
 void multiply_block(const IntegerConvolutionTask &task, const QuadRows &rows, std::int64_t panel,
                     std::int64_t pixels, const TileSums<V> &tiles) {

@@ -2,9 +2,9 @@
 
 // Weight gradients of depthwise convolutions. A kernel processes a strip of pixels and one vector of channels
 // at a time. Each pixel's gradient is multiplied by the inputs of its window, and the sums stay in registers
-// for the strip. The next vectors of channels follow at once, while their cache lines are still in L1. Inputs
-// that a batch normalization has computed are recomputed, some rows at a time, and read from L2. Bound by
-// memory: 8 bytes for each element.
+// for the strip. The next vectors of channels follow immediately, while their cache lines are still in L1.
+// Inputs that a batch normalization has computed are recomputed, some rows at a time, and read from L2. Bound
+// by memory: 8 bytes for each element.
 
 #include "cpu/kernels/elementwise/recomputed_normalization.h"
 #include "cpu/kernels/training/weight_gradient.h"

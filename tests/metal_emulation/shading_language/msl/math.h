@@ -73,7 +73,7 @@ template <class V> V abs(V value) {
     });
 }
 
-// Of a number and a NaN these functions return the number, like fmax and fmin. Code that must keep NaN needs
+// For a number and a NaN these functions return the number, like fmax and fmin. Code that must keep NaN needs
 // a comparison.
 template <class V> V max(V first, V second) {
     if constexpr (msl::is_float<V>)
