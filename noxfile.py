@@ -24,6 +24,7 @@ from session_steps import (
     configure_cpp,
     emulated_tests,
     emulation_environment,
+    environments_of_this_process,
     install_build_tools,
     install_package,
     install_system_packages,
@@ -37,6 +38,7 @@ from session_steps import (
 
 nox.needs_version = ">=2024.4.15"
 nox.options.sessions = ["lint", "tests"]
+nox.options.envdir = environments_of_this_process()
 
 ALONE = "-DCMAKE_UNITY_BUILD=OFF"
 # The formatter's versions disagree, so every machine uses this one.

@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import nox
+from folder_lock import free_folder, hold, locked
 
 ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
@@ -25,6 +26,14 @@ OLDEST_CMAKE = (3, 21)
 LIBCLANG = "libclang==16.0.6"
 # Foundation and the Objective-C runtime for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
+
+
+def environments_of_this_process() -> str:
+    """Return the folder for environments: .nox, or .nox-2 and so on while another nox runs in this tree.
+
+    Nox makes the environment of each session again, which would destroy one that another nox uses.
+    """
+    return str(free_folder(ROOT / ".nox"))
 
 
 def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
@@ -117,23 +126,29 @@ def install_package(session: nox.Session) -> None:
 def built_wheel(session: nox.Session) -> Path:
     """The wheel of the sources as they are, with all instruction sets, built by whichever session needs it first."""
     directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
-    if not list(directory.glob("*.whl")):
-        command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
-        # Not by session.run, which would let pip find the session's CMake, not that of `pip install .`: with the same
-        # one, ccache knows what was compiled then.
-        session.log(f"building {directory}")
-        built = subprocess.run(
-            [*command, "--wheel-dir", str(directory), "."],
-            cwd=ROOT,
-            env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},  # sessions try each, valgrind knows some
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        if built.returncode != 0:
-            session.error(f"no wheel:\n{built.stdout}\n{built.stderr}")
+    with locked(directory, session.warn):
+        if not list(directory.glob("*.whl")):
+            build_wheel(session, directory)
     (wheel,) = directory.glob("*.whl")
     return wheel
+
+
+def build_wheel(session: nox.Session, directory: Path) -> None:
+    """Build the wheel into this folder."""
+    command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
+    # Not by session.run, which would let pip find the session's CMake, not that of `pip install .`: with the same
+    # one, ccache knows what was compiled then.
+    session.log(f"building {directory}")
+    built = subprocess.run(
+        [*command, "--wheel-dir", str(directory), "."],
+        cwd=ROOT,
+        env={**os.environ, "MPSCNN_INSTRUCTION_SETS": "all"},  # sessions try each, valgrind knows some
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if built.returncode != 0:
+        session.error(f"no wheel:\n{built.stdout}\n{built.stderr}")
 
 
 def digest_of_sources(python: object) -> str:
@@ -177,6 +192,7 @@ def build_emulation(session: nox.Session, name: str, *options: str, **environmen
     found = session.run("python", "-m", "pybind11", "--cmakedir", silent=True)
     assert isinstance(found, str)
     build = BUILD / name
+    hold(build, session.warn)
     general = ("-G", "Ninja", AT_ONCE, "-DMPSCNN_BUILD_PYTHON=ON", f"-Dpybind11_DIR={found.strip()}")
     preset = ("cmake", "--preset", "metal-emulation", "-B", str(build))
     session.run(*preset, *general, *options, external=True, silent=True)
@@ -220,7 +236,8 @@ def clang(*flags: str) -> list[str]:
 
 
 def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Lets CMake prepare build/<name>."""
+    """Let CMake prepare build/<name>. Another nox that needs this folder waits until this one is done with it."""
+    hold(BUILD / name, session.warn)
     command = ("cmake", "-S", ".", "-B", str(BUILD / name), "-G", "Ninja", *options)
     session.run(*command, external=True, silent=True)
 

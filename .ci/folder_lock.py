@@ -1,0 +1,85 @@
+"""Locks of folders that processes in one tree share: build folders, wheels, environments.
+
+A lock is a file next to the folder, locked by flock. So it ends with the process that holds it, even if that is killed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO
+
+# The locks that this process holds until it ends, and the one of hold().
+_kept: list[IO[str]] = []
+_current: tuple[Path, IO[str]] | None = None
+
+
+@contextmanager
+def locked(folder: Path, report: Callable[[str], object]) -> Iterator[None]:
+    """Hold the lock of a folder. While another process holds it, report that once and wait."""
+    with _acquire(folder, report):
+        yield
+
+
+def hold(folder: Path, report: Callable[[str], object]) -> None:
+    """Take the lock of a folder until this process ends or takes that of another folder.
+
+    Holding one lock at a time, two processes cannot wait for each other.
+    """
+    global _current
+    if _current is not None and _current[0] == folder:
+        return
+    if _current is not None:
+        _current[1].close()
+        _current = None
+    _current = folder, _acquire(folder, report)
+
+
+def free_folder(first: Path) -> Path:
+    """Return `first`, or the first of `first`-2, `first`-3 and so on that no process holds, and keep its lock."""
+    number = 1
+    folder = first
+    while (lock := _try(folder)) is None:
+        number += 1
+        folder = first.with_name(f"{first.name}-{number}")
+    _kept.append(lock)
+    return folder
+
+
+def _acquire(folder: Path, report: Callable[[str], object]) -> IO[str]:
+    lock = _try(folder)
+    if lock is None:
+        lock = _open(folder)
+        report(f"waiting for process {lock.read()}, which uses {folder}")
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        _sign(lock)
+    return lock
+
+
+def _try(folder: Path) -> IO[str] | None:
+    lock = _open(folder)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        return None
+    _sign(lock)
+    return lock
+
+
+def _open(folder: Path) -> IO[str]:
+    path = folder.with_name(folder.name + ".lock")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.touch()
+    return path.open("r+", encoding="utf-8")
+
+
+def _sign(lock: IO[str]) -> None:
+    """Write the holder's process id, which others report while they wait."""
+    lock.seek(0)
+    lock.truncate()
+    lock.write(str(os.getpid()))
+    lock.flush()
