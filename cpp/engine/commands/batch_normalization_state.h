@@ -11,16 +11,17 @@ namespace mpscnn::engine {
 
 class CommandBuffer;
 
-/// Mean and variance of the elements of each channel, as command buffers have left them.
+/// Mean and variance of each channel over the elements that command buffers have added.
 class BatchMoments : public Resource {
 public:
     explicit BatchMoments(std::int64_t channels);
 
     std::int64_t channels() const { return static_cast<std::int64_t>(mean_.size()); }
-    /// Takes in the means, then the variances, of `elements` more elements of each channel. Another
-    /// generation than before begins again.
+    /// Add the means and then the variances of `elements` more elements of each channel. A new generation
+    /// begins with empty statistics.
     void add(std::int64_t generation, std::int64_t elements, const std::vector<float> &statistics);
-    /// The means, then the variances. Throws StateError when nothing of this generation has been added.
+    /// Return the means and then the variances. Throws StateError if nothing of this generation has been
+    /// added.
     std::vector<float> statistics(std::int64_t generation) const;
 
 private:
@@ -39,15 +40,15 @@ public:
     /// Start new statistics for commands that are encoded from now on. Commands that are already encoded keep
     /// theirs.
     void reset();
-    /// The means, then the variances. Throws StateError before there are any, and while a committed command
-    /// buffer uses the state.
+    /// Return the means and then the variances. Throws StateError before there are any, and while a committed
+    /// command buffer uses the state.
     std::vector<float> statistics() const;
 
     /// Throws StateError or ShapeError unless `commands` may write the statistics of this many channels, or
     /// read them.
     void require_usable(const CommandBuffer &commands, const std::string &kernel, std::int64_t channels,
                         bool reads) const;
-    /// Statistics have been encoded into `commands`.
+    /// Record that statistics have been encoded into `commands`.
     void written_by(const CommandBuffer &commands);
     std::int64_t generation() const { return generation_; }
     const std::shared_ptr<BatchMoments> &moments() const { return moments_; }
@@ -56,9 +57,9 @@ private:
     explicit BatchNormalizationState(std::int64_t feature_channels)
         : moments_(std::make_shared<BatchMoments>(feature_channels)) {}
 
-    std::shared_ptr<BatchMoments> moments_; ///< encoded commands keep them
+    std::shared_ptr<BatchMoments> moments_; ///< kept by encoded commands
     std::weak_ptr<const void> queue_;
-    std::int64_t generation_ = 1; ///< of the statistics that are encoded now
+    std::int64_t generation_ = 1; ///< of the statistics that are encoded at present
     bool encoded_ = false;        ///< statistics of this generation have been encoded
 };
 

@@ -27,7 +27,7 @@ enum class CommandStatus {
 
 const char *name_of(CommandStatus status);
 
-/// Why a command buffer failed; codes are those of MTLCommandBufferError.
+/// The reason why a command buffer failed; codes are those of MTLCommandBufferError.
 struct CommandError {
     static constexpr int internal = 1, out_of_memory = 8;
 
@@ -35,8 +35,8 @@ struct CommandError {
     std::string message;
 };
 
-/// Work for a device, MTLCommandBuffer: kernels are encoded into it, then it is committed; nothing runs
-/// before. One thread encodes; status and waiting are for all. Kernels' properties are copied when they are
+/// Work for a device, MTLCommandBuffer. Kernels are encoded into it, and nothing runs before it is committed.
+/// One thread encodes; any thread may read the status and wait. Kernels' properties are copied when they are
 /// encoded.
 class CommandBuffer {
 public:
@@ -51,14 +51,15 @@ public:
     /// Reserves this buffer's place among those of its queue.
     virtual void enqueue() = 0;
     virtual void commit() = 0;
-    /// Returns once the work is done and the handlers have run; throws what went wrong. StateError unless
-    /// committed.
+    /// Return once the work is done and the handlers have run; throws if the work failed. Throws StateError
+    /// unless it is committed.
     virtual void wait_until_completed() = 0;
-    /// Called when the work is done or has failed, on a thread of the queue's. StateError once committed.
+    /// Call the handler when the work is done or has failed, on one of the queue's threads. Throws StateError
+    /// once committed.
     virtual void add_completed_handler(Handler handler) = 0;
 
-    /// Appends a kernel. Temporary images lose a read for each time the kernel reads them. With a `state`,
-    /// its statistics are used.
+    /// Append a kernel. A temporary image's read count decreases by the number of times that the kernel reads
+    /// it. With a `state`, the kernel uses its statistics.
     void encode(Kernel &kernel, std::span<const ImagePointer> sources, const ImagePointer &destination,
                 const BatchNormalizationStatePointer &state = nullptr);
     /// Appends a kernel that adds statistics of the source to a state.

@@ -29,9 +29,9 @@ struct CustomParameter {
     std::string name;
     int index = 0; ///< of its attribute, [[texture(index)]] or [[buffer(index)]]
     bool read = true, written = false;
-    bool is_array = false; ///< of an image: texture2d_array
-    std::string element;   ///< of a buffer: "float", "half", "int", ...; empty for structs
-    std::size_t bytes = 0; ///< of a buffer: of what it refers to
+    bool is_array = false; ///< for an image: texture2d_array
+    std::string element;   ///< for a buffer: "float", "half", "int", ...; empty for structs
+    std::size_t bytes = 0; ///< for a buffer: size of the type that it refers to
 
     /// "texture 0 'source'"
     std::string text() const;
@@ -40,7 +40,7 @@ struct CustomParameter {
 /// Width, height, depth.
 using GridSize = std::array<std::int64_t, 3>;
 
-/// A kernel of the user's, compiled. Immutable and safe to use from several threads.
+/// A user's kernel after compilation. Immutable; several threads may use it.
 class CustomKernel {
 public:
     virtual ~CustomKernel() = default;
@@ -68,7 +68,7 @@ struct CustomRun {
     std::shared_ptr<const CustomKernel> kernel;
     std::vector<CustomBinding> bindings;
     GridSize grid{1, 1, 1};              ///< threads
-    std::optional<GridSize> threadgroup; ///< nothing: as the backend likes
+    std::optional<GridSize> threadgroup; ///< nothing: the backend chooses
 };
 
 } // namespace mpscnn::engine

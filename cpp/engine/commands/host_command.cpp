@@ -9,8 +9,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Programs of the graphs that a kernel's encodings are: one for each device and geometry, with weights
-/// packed once.
+/// The programs for a kernel's encodings: one for each device and geometry, with weights packed once.
 class HostKernelState : public KernelState {
 public:
     std::shared_ptr<Program> program_for(const Kernel &kernel, const kernels::Encoding &encoding, Graph graph,
@@ -27,7 +26,9 @@ std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, cons
     if (const auto found = programs_.find(key); found != programs_.end()) return found->second;
     set_weights(graph, kernel, encoding);
     auto program = Program::compile(graph, target.choice);
-    if (programs_.size() >= max_programs) programs_.clear(); // encoded commands keep theirs
+    if (programs_.size() >= max_programs)
+        programs_.clear(); // encoded commands keep the programs that they
+                           // use
     programs_.emplace(std::move(key), program);
     return program;
 }
@@ -45,7 +46,7 @@ std::vector<TensorView> views_of(const std::vector<RegionTensor> &tensors) {
     return views;
 }
 
-/// Some have a normalised format, which the processor converts.
+/// True if some have a normalised format, which the processor converts.
 bool are_converted(const std::vector<HostRegion> &regions) {
     return std::any_of(regions.begin(), regions.end(), [](const HostRegion &region) {
         const ImageFormat format = region.memory->descriptor().format;
@@ -53,7 +54,7 @@ bool are_converted(const std::vector<HostRegion> &regions) {
     });
 }
 
-/// Loads the inputs, calls run(input views, output views), stores the outputs.
+/// Load the inputs, call run(input views, output views), and store the outputs.
 template <class Run>
 void run_on(HostRunner &runner, const std::vector<HostRegion> &inputs, const std::vector<HostRegion> &outputs,
             Run run) {
@@ -64,7 +65,7 @@ void run_on(HostRunner &runner, const std::vector<HostRegion> &inputs, const std
     for (RegionTensor &result : results) result.store();
 }
 
-/// Means, then variances, as a tensor that has the same for every image.
+/// Return means and then variances as a tensor that has the same values for every image.
 TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) {
     const auto channels = static_cast<std::int64_t>(statistics.size() / 2);
     TensorView view = TensorView::dense(statistics.data(), DType::float32,
@@ -73,7 +74,7 @@ TensorView statistics_view(std::vector<float> &statistics, std::int64_t images) 
     return view;
 }
 
-/// A kernel's program for the shapes of one encoding, with what it reads besides images.
+/// A kernel's program for the shapes of one encoding, with its inputs other than images.
 class PlannedProgram {
 public:
     PlannedProgram(Kernel &kernel, const kernels::Encoding &encoding, const KernelTarget &target) {
@@ -93,7 +94,8 @@ public:
     }
 
     int output_rank() const { return program_->outputs()[0].shape.rank(); }
-    /// `images`: those of the sources, in their order. `statistics`: of a state, if it is read.
+    /// `images` are those of the sources, in order. `statistics` are those of a state, if the kernel reads
+    /// them.
     void run(HostRunner &runner, std::span<const TensorView> images, std::span<const TensorView> outputs,
              std::vector<float> statistics = {}) {
         statistics_ = std::move(statistics);
@@ -114,13 +116,13 @@ private:
     struct Given {
         std::size_t source; ///< EncodedSource::image
         Shape shape;
-        std::vector<float> values; ///< of numbers and weights
+        std::vector<float> values; ///< of the numbers and weights
     };
 
     std::shared_ptr<Program> program_;
     std::shared_ptr<const Program::Planned> planned_;
     std::vector<Given> inputs_;
-    std::vector<float> statistics_; ///< of the last run
+    std::vector<float> statistics_; ///< for the current run
 };
 
 /// Runs a kernel. If it has a state, it uses the state's statistics at the time when the command runs.
@@ -196,7 +198,7 @@ private:
     std::vector<HostRegion> inputs_, outputs_;
 };
 
-/// A kernel of the user's. Its parameters begin with the images.
+/// A user's kernel. Its parameters begin with the images.
 class CustomCommand : public HostCommand {
 public:
     CustomCommand(CustomRun run, std::vector<HostRegion> images)
@@ -227,7 +229,7 @@ HostRegion whole(const ImagePointer &image, int rank) {
             rank};
 }
 
-/// The images as tensors of the shapes that a program's ports have.
+/// Return the images as tensors with the shapes of a program's ports.
 std::vector<HostRegion> whole_images(const std::vector<Port> &ports, std::span<const ImagePointer> images,
                                      const char *role) {
     if (images.size() != ports.size())

@@ -23,7 +23,7 @@ public:
     void run(std::unique_ptr<HostCommand> command);
     /// Returns once all commands have run.
     void finish();
-    /// Forgets commands that have not begun to run.
+    /// Drop commands that have not begun to run.
     void discard();
 
     // For commands.
@@ -31,7 +31,7 @@ public:
     void run(const LoweredGraph &lowered, const Plan &plan, std::span<const TensorView> inputs,
              std::span<const TensorView> outputs);
     void run(const CustomRun &run) { recording_->run(run); }
-    /// Whether it runs the plan among its own.
+    /// True if the device records the plan.
     bool records(const Plan &plan) const { return recording_ && recording_->takes(plan); }
 
 private:
@@ -39,7 +39,7 @@ private:
     std::unique_ptr<Recording> recording_;
     std::vector<std::unique_ptr<HostCommand>> recorded_;
     std::unique_ptr<Executor>
-        executor_; ///< one for all kernels: their arenas are small and follow each other
+        executor_; ///< one for all kernels: their arenas are small, and they run one after another
     const Plan *prepared_ = nullptr;
 };
 
@@ -49,7 +49,7 @@ struct KernelTarget {
         : choice(std::move(chosen)), identity(choice.backend->identity()) {}
 
     BackendChoice choice;
-    std::string identity; ///< the backend's, which takes time to find out
+    std::string identity; ///< of the backend, which takes time to compute it
 };
 
 /// A region of an image that a command reads or writes; keeps the memory alive.
@@ -59,17 +59,19 @@ struct HostRegion {
     int rank = 4;
 };
 
-/// An encoded command with copies of all it needs.
+/// An encoded command with copies of all that it needs.
 class HostCommand {
 public:
     virtual ~HostCommand() = default;
     virtual void run(HostRunner &runner) = 0;
 };
 
-/// The memory of an image, which must be main memory. Throws StateError for one that a device has.
+/// Return the memory of an image, which must be main memory. Throws StateError for an image in a device's
+/// memory.
 std::shared_ptr<HostImageMemory> host_memory(const Image &image);
 
-/// The same for the program: StateError for a temporary image and one that a committed command buffer uses.
+/// The same for access by the program. Throws StateError for a temporary image and for one that a committed
+/// command buffer uses.
 std::shared_ptr<HostImageMemory> accessible_host_memory(const Image &image);
 
 std::unique_ptr<HostCommand> make_kernel_command(Kernel &kernel, const kernels::Encoding &encoding,

@@ -8,10 +8,10 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// A kernel of the CPU may read one whole vector past the end.
+/// Kernels of the CPU may read one whole vector past the end.
 constexpr std::size_t spare_bytes = 64;
 
-/// Calls visit(image, y, x) for the pixels of a region, counted from its own corner.
+/// Call visit(image, y, x) for the pixels of a region, counted from the region's corner.
 template <class Visit> void for_each_pixel(const ImageRegion &region, Visit visit) {
     for (std::int64_t image = 0; image < region.images; ++image)
         for (std::int64_t y = 0; y < region.height; ++y)
@@ -37,7 +37,7 @@ template <class Element> float normalised(const std::byte *at) {
     return static_cast<float>(value) / static_cast<float>(std::numeric_limits<Element>::max());
 }
 
-/// To the nearest value, ties to even, NaN to 0, as a texture of normalised integers stores.
+/// Round to the nearest value, ties to even, NaN to 0, like a texture of normalised integers.
 template <class Element> void store_normalised(float value, std::byte *at) {
     constexpr auto largest = static_cast<float>(std::numeric_limits<Element>::max());
     const float clamped = value > 0.0f ? std::min(value, 1.0f) : 0.0f;

@@ -21,11 +21,11 @@ public:
 
     const ImageDescriptor &descriptor() const { return descriptor_; }
     std::byte *data() const;
-    /// Channels from one pixel to the next.
+    /// Return the number of channels from one pixel to the next.
     std::int64_t pitch() const { return descriptor_.slices() * ImageDescriptor::slice_channels; }
 
-    /// Element of the first pixel and channel of a region, and strides in bytes of images, rows, columns,
-    /// channels.
+    /// Return the element of a region's first pixel and channel, and strides in bytes of images, rows,
+    /// columns, channels.
     std::byte *first(const ImageRegion &region) const;
     std::array<std::ptrdiff_t, 4> strides() const;
 

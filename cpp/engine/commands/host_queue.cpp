@@ -32,8 +32,8 @@ struct QueueState {
     const KernelTarget target;
 
     const unsigned generation = platform::fork_generation();
-    /// Whether this process made the queue, and not one that it was forked from: there its thread is gone,
-    /// and the mutex may be locked for ever.
+    /// True if this process made the queue. In a forked child the thread does not exist, and the mutex may be
+    /// locked forever.
     bool alive() const { return generation == platform::fork_generation(); }
     void require_alive() const {
         if (!alive())
@@ -44,7 +44,7 @@ struct QueueState {
     std::mutex mutex;
     std::condition_variable work, done;
     std::deque<Slot> slots;
-    bool stopping = false; ///< the queue is gone: what is committed still runs
+    bool stopping = false; ///< the queue is being destroyed; committed buffers still run
     bool busy = false;
     std::thread::id thread;
     HostRunner runner; ///< used by the thread only
@@ -66,7 +66,7 @@ public:
     void wait_until_completed() override;
     void add_completed_handler(Handler handler) override;
 
-    /// On the queue's thread.
+    /// Called on the queue's thread.
     void execute();
 
     std::weak_ptr<const void> queue() const override { return state_; }
@@ -89,7 +89,7 @@ private:
     std::shared_ptr<QueueState> state_;
     std::atomic<CommandStatus> status_{CommandStatus::not_enqueued};
     bool finished_ = false; ///< the handlers have run; guarded by the queue's mutex
-    Failure failure_;       ///< once it is over
+    Failure failure_;       ///< set when it has ended
     std::vector<Handler> handlers_;
     std::deque<std::unique_ptr<HostCommand>> commands_;
     std::set<std::shared_ptr<Resource>> used_;
@@ -97,7 +97,7 @@ private:
 
 HostCommandBuffer::~HostCommandBuffer() {
     if (!state_->alive()) {
-        keep_for_ever(state_); // its destructor would wait for a thread that is gone
+        keep_for_ever(state_); // its destructor would wait for a thread that does not exist
         return;
     }
     if (status_ != CommandStatus::enqueued) return;
@@ -165,7 +165,7 @@ void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &e
     use(sources);
     use({&destination, 1});
     if (state) used_.insert(state->moments());
-    commands_.push_back(std::move(command)); // last: what failed before is not encoded
+    commands_.push_back(std::move(command)); // last, so that a failure before it encodes nothing
 }
 
 void HostCommandBuffer::encode_kernel(Kernel &kernel, const kernels::Encoding &encoding,
@@ -233,7 +233,7 @@ void HostCommandBuffer::execute() {
     finished_ = true;
 }
 
-/// The queue's thread: runs committed buffers in their order until the queue goes and none is left.
+/// The queue's thread: run committed buffers in order, until the queue is destroyed and none is left.
 void work_until_stopped(const std::shared_ptr<QueueState> &state) {
     std::unique_lock lock(state->mutex);
     for (;;) {
@@ -254,8 +254,8 @@ void work_until_stopped(const std::shared_ptr<QueueState> &state) {
     }
 }
 
-/// For kernels that run through graphs on images in main memory, on one thread of its own (and those of the
-/// executor that it keeps busy). A backend whose device has memory of its own copies the images.
+/// A queue for kernels that run as graphs on images in main memory. It has one thread, and the executor's
+/// threads. A backend whose device has separate memory copies the images.
 class HostQueue : public CommandQueue {
 public:
     HostQueue(BackendChoice choice, int threads)
@@ -271,7 +271,7 @@ public:
 
     ~HostQueue() override {
         if (!state_->alive()) {
-            keep_for_ever(state_); // neither it nor the thread can be destroyed here
+            keep_for_ever(state_); // neither the state nor the thread can be destroyed here
             return;
         }
         {
@@ -280,7 +280,7 @@ public:
             state_->work.notify_all();
         }
         if (thread_->get_id() == std::this_thread::get_id())
-            thread_->detach(); // released by a completed handler
+            thread_->detach(); // a completed handler has released the queue
         else
             thread_->join();
         delete thread_;

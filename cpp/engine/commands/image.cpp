@@ -9,7 +9,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Rows of a box along one axis lie within the image.
+/// Require that a region along one axis lies within the image.
 void require_within(const Image &image, const char *axis, std::int64_t begin, std::int64_t size,
                     std::int64_t extent) {
     if (begin < 0 || size < 1 || size > extent - begin)
@@ -17,7 +17,7 @@ void require_within(const Image &image, const char *axis, std::int64_t begin, st
                                     ", got ", size, " from ", begin, " on"});
 }
 
-/// Neither rows nor images outside the image lie on one another, and every address fits into 64 bits.
+/// Require that rows and images in memory do not overlap, and that every address fits 64 bits.
 void require_strides(const Image &image, const ImageRegion &region, const ImageData &data) {
     const bool planar = data.layout == DataLayout::chw;
     const auto refuse = [&](const char *field, std::int64_t least, std::int64_t given) {

@@ -18,7 +18,7 @@ using kernels::ImageRegion;
 /// Order of an image's elements in memory outside it (MPSDataLayout).
 enum class DataLayout { hwc = 0, chw = 1 };
 
-/// Where the elements of a region lie outside the image, in the image's format.
+/// The place and layout of a region's elements in memory, in the image's format.
 struct ImageData {
     void *data = nullptr;
     DataLayout layout = DataLayout::hwc;
@@ -26,7 +26,7 @@ struct ImageData {
     std::ptrdiff_t image_bytes = 0; ///< between images; 0: without gaps
 };
 
-/// Memory after an image on one kind of device. Made at the image's first use.
+/// Memory of an image on one kind of device. It is made at the image's first use.
 class ImageMemory : public Resource {
 public:
     virtual const char *device() const = 0;
@@ -34,9 +34,10 @@ public:
     virtual void write(const ImageRegion &region, const ImageData &from) = 0;
 };
 
-/// An image of feature channels, MPSImage. Made by `create`, or as a temporary image, MPSTemporaryImage, for
-/// one command buffer: its read count begins at 1, every kernel that reads it takes one away, and at 0 its
-/// memory goes. Programs cannot look into temporary images.
+/// An image of feature channels, MPSImage. `create` makes it, possibly as a temporary image,
+/// MPSTemporaryImage, for one command buffer. A temporary image has a read count, which starts at 1. Every
+/// kernel that reads it decrements the count, and at 0 its memory is freed. Programs cannot access the
+/// contents of temporary images.
 class Image {
 public:
     static std::shared_ptr<Image> create(const ImageDescriptor &descriptor);
@@ -53,7 +54,7 @@ public:
 
     /// 0 for an image that is not temporary.
     std::int64_t read_count() const { return read_count_; }
-    /// Temporary images whose count is not 0 yet; 0 gives the memory back.
+    /// For temporary images whose count is not 0 yet; 0 frees the memory.
     void set_read_count(std::int64_t count);
 
     /// Throws StateError for a temporary image, and while a committed command buffer uses the image.
@@ -66,11 +67,11 @@ public:
         if (!memory_) memory_ = make();
         return memory_;
     }
-    /// Throws StateError unless the program may look into the image now.
+    /// Throws StateError unless the program may access the image now.
     void require_accessible() const { static_cast<void>(accessible_memory()); }
-    /// Throws StateError unless `commands` may read the image `reads` times, or write it, which is 0 times.
+    /// Throws StateError unless `commands` may read the image `reads` times, or write it (0 times).
     void require_usable(const CommandBuffer &commands, const char *role, std::int64_t reads) const;
-    /// Takes from a temporary image's read count.
+    /// Decrement a temporary image's read count.
     void count_reads(std::int64_t reads);
     /// "image 'relu1' (640 x 480 x 3)"
     std::string text() const;

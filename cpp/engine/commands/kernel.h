@@ -29,14 +29,14 @@ public:
 
     /// Checks role, shape and that all values are finite.
     void set_weight(const std::string &role, WeightTensor tensor);
-    /// nullptr for one that is not set.
+    /// Return nullptr if the weight is not set.
     const WeightTensor *weight(const std::string &role) const;
-    /// As if it had never been set.
+    /// Unset the weight.
     void remove_weight(const std::string &role);
     /// Throws WeightsError unless all required weights that the encoding uses are set.
     void require_complete(const kernels::Encoding &encoding) const;
 
-    /// This device's preparation, made at first use and again after a weight has changed.
+    /// Return this device's prepared state. It is made at first use, and again after a weight has changed.
     template <class State> State &state() {
         for (const auto &entry : states_)
             if (auto *own = dynamic_cast<State *>(entry.get())) return *own;

@@ -37,8 +37,8 @@ private:
     const kernels::Encoding &encoding_;
     std::string name_;
     KernelGraph result_;
-    static constexpr ValueId unset = -1; ///< of a weight that the kernel does not have
-    std::vector<ValueId> values_;        ///< of the encoding's
+    static constexpr ValueId unset = -1; ///< for a weight that the kernel does not have
+    std::vector<ValueId> values_;        ///< by value of the encoding
 };
 
 void KernelGraphMaker::add_sources() {
@@ -67,7 +67,7 @@ ValueId KernelGraphMaker::add_nodes() {
             if (value_of(value) != unset) variables.emplace(role, value_of(value));
         const std::string name = last ? name_ : concat({name_, " step ", i});
         if (std::holds_alternative<ops::TransposedConvolution>(node.operation) && !variables.empty()) {
-            // As operations that have gradients.
+            // Use operations that have gradients.
             result = add_trained_layer(graph(), name, node.operation, std::move(inputs), variables);
         } else {
             result = graph().add_node(name, node.operation, std::move(inputs), node.activation);

@@ -7,15 +7,15 @@
 
 namespace mpscnn::engine {
 
-/// The graph that an encoding of a raw kernel is.
+/// The graph for an encoding of a raw kernel.
 struct KernelGraph {
     Graph graph;
-    /// The encoding's source that is each input. Weights that the kernel does not have are none.
+    /// For each input of the graph, the encoding's source. Weights that the kernel lacks are not sources.
     std::vector<std::size_t> sources;
 };
 
-/// Without weights that are no sources: set_weights. Throws UnsupportedError for a derivative that there is
-/// not.
+/// Make the graph without weights, except those that are sources; see set_weights. Throws UnsupportedError
+/// for a derivative that does not exist.
 KernelGraph make_kernel_graph(const Kernel &kernel, const kernels::Encoding &encoding);
 void set_weights(Graph &graph, const Kernel &kernel, const kernels::Encoding &encoding);
 

@@ -13,7 +13,7 @@ namespace {
 
 constexpr std::size_t max_labels = 1'000'000;
 
-/// A function that takes each weight after it was read.
+/// A function that is called with each weight after it is read.
 using TakeWeight = void (*)(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor);
 
 void keep_weight(Graph &graph, std::size_t node, const std::string &role, WeightTensor &&tensor) {
@@ -24,7 +24,7 @@ void check_weight(Graph &graph, std::size_t node, const std::string &role, Weigh
     require_weight(graph.weight_specs(node), "layer " + quoted(graph.nodes()[node].name), role, tensor);
 }
 
-/// Reads one model out of a safetensors file; every complaint names the file.
+/// Reads a model from a safetensors file. Every error message names the file.
 class ModelReader {
 public:
     ModelReader(const SafetensorsFile &file, TakeWeight take_weight)

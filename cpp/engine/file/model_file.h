@@ -15,19 +15,20 @@ struct ModelFile {
 
     Graph graph;
     std::vector<std::string> labels;   ///< empty: none
-    std::optional<Json> preprocess;    ///< as vision/preprocess.h reads it
-    std::optional<Json> detection;     ///< as vision/detection.h reads it
-    std::vector<float> anchors;        ///< of a detector that stores them, four numbers for each
+    std::optional<Json> preprocess;    ///< in the format of vision/preprocess.h
+    std::optional<Json> detection;     ///< in the format of vision/detection.h
+    std::vector<float> anchors;        ///< for a detector that stores anchors: four numbers for each
     Json information = Json::object(); ///< free text members: license, source, description
 
-    /// Throws WeightsError naming the file and what is wrong with it. Weights are copied out of the file.
+    /// Load a file. Weights are copied, so the file may change later. Throws WeightsError that names the file
+    /// and its problem.
     static ModelFile load(const std::string &path);
     /// As `load`, but free each weight after it was checked. The graph has no weights.
     static ModelFile check(const std::string &path);
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin);
 
-    /// Return the bytes of a model file with all of this. Weights keep their type. Throws WeightsError for a
-    /// weight that is missing.
+    /// Return the bytes of a model file with this content. Weights keep their type. Throws WeightsError for a
+    /// missing weight.
     std::string content() const;
 };
 

@@ -13,7 +13,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// A tensor of the file. The bytes belong to the model.
+/// A tensor to write. Its bytes belong to the model.
 struct WrittenTensor {
     std::string name;
     const char *dtype;
@@ -55,7 +55,7 @@ void add_weight(std::vector<WrittenTensor> &tensors, const std::string &name, co
     tensors.push_back(of_floats(name + ".zero_point", Shape{count}, weight.zero_points()));
 }
 
-/// Ordered by falling element size, which keeps all of them aligned.
+/// Order tensors by decreasing element size, which keeps all of them aligned.
 std::vector<WrittenTensor> tensors_to_write(const ModelFile &model) {
     std::vector<WrittenTensor> tensors;
     for (std::size_t i = 0; i < model.graph.nodes().size(); ++i) {

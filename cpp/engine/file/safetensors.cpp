@@ -163,7 +163,7 @@ std::vector<TensorEntry> read_entries(const std::string &origin, const Json::Obj
     return entries;
 }
 
-/// The format demands that the tensors cover the data exactly, so that nothing can hide in a file.
+/// The format requires that the tensors cover the data exactly, so a file cannot contain hidden data.
 void check_coverage(const std::string &origin, const std::vector<TensorEntry> &entries,
                     std::uint64_t data_size) {
     std::vector<const TensorEntry *> sorted;

@@ -39,8 +39,8 @@ struct StoredTensor {
     std::string name;
     StoredType type;
     Shape shape;         ///< rank 0 to Shape::max_rank, no free extents
-    std::uint64_t begin; ///< of its elements in the file's data: little-endian, row-major
-    std::size_t size;    ///< of its elements in bytes
+    std::uint64_t begin; ///< position of its elements in the file's data: little-endian, row-major
+    std::size_t size;    ///< size of its elements in bytes
 };
 
 /// The contents of a safetensors file, whose header is checked. Copies share the memory. Everything that is
@@ -51,22 +51,23 @@ struct StoredTensor {
 /// data, which the tensors cover without gaps or overlaps.
 class SafetensorsFile {
 public:
-    /// Holds everything in memory: what happens to the file afterwards does not matter.
+    /// Read the whole file into memory. Later changes of the file have no effect.
     static SafetensorsFile read(const std::string &path);
-    /// Holds the header, and the file open; a tensor is read when it is asked for.
+    /// Read the header and keep the file open; each tensor is read on demand.
     static SafetensorsFile open(const std::string &path);
-    /// `origin` takes the place of the file's name in messages. The bytes are copied.
+    /// Parse a copy of these bytes. `origin` replaces the file's name in messages.
     static SafetensorsFile parse(std::span<const std::byte> bytes, std::string origin);
 
     const std::string &origin() const { return origin_; }
     const std::map<std::string, std::string, std::less<>> &metadata() const { return metadata_; }
     /// In the header's order.
     const std::vector<StoredTensor> &tensors() const { return tensors_; }
-    /// nullptr when there is no tensor of this name.
+    /// Return nullptr if there is no tensor with this name.
     const StoredTensor *find(std::string_view name) const;
     /// As find, but a missing tensor is an error.
     const StoredTensor &at(std::string_view name) const;
-    /// The tensor's bytes, kept alive without this object; not necessarily aligned for their type.
+    /// Return the tensor's bytes, which do not need this object to stay alive. They may not be aligned for
+    /// their type.
     std::shared_ptr<const std::byte> share(const StoredTensor &tensor) const;
 
 private:
@@ -81,7 +82,7 @@ private:
     std::map<std::string, std::size_t, std::less<>> index_;
     std::uint64_t data_begin_ = 0, data_size_ = 0;
     Read read_;
-    std::shared_ptr<const std::byte[]> data_; ///< everything, or null where tensors are read one by one
+    std::shared_ptr<const std::byte[]> data_; ///< all bytes, or null if tensors are read one by one
 };
 
 /// "999 bytes", "4 MB", "1.2 GB": decimal units, two significant digits below 10, whole numbers above.

@@ -12,7 +12,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Gradients of all values, from the last to the first.
+/// Computes the gradients of all values, from the last to the first.
 class BackwardPass {
 public:
     BackwardPass(Graph &graph, const std::vector<ValueId> &wanted)
@@ -32,23 +32,23 @@ public:
 
     void run(ValueId value, ValueId gradient);
     bool depends(ValueId value) const { return depends_[index(value)]; }
-    /// The sum of all that was given to a value.
+    /// Return the sum of all gradients that were given to a value.
     std::optional<ValueId> gradient_of(ValueId value);
     void give(ValueId value, ValueId gradient) { gradients_[index(value)].push_back(gradient); }
     Graph &graph() { return graph_; }
-    /// Named after the value whose gradient it is part of.
+    /// Add an operation; it is named after the value to whose gradient it contributes.
     ValueId add(ValueId owner, ops::Operation operation, std::vector<ValueId> inputs);
 
 private:
     static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
 
     Graph &graph_;
-    std::vector<bool> depends_;                   ///< on something wanted
-    std::vector<std::vector<ValueId>> gradients_; ///< what other nodes gave
+    std::vector<bool> depends_;                   ///< true: depends on a wanted value
+    std::vector<std::vector<ValueId>> gradients_; ///< gradients that other nodes have contributed
     int added_ = 0;
 };
 
-/// One node, as its operation sees it.
+/// The view of one node that its operation's gradient rules get.
 class NodeGradients final : public ops::GradientBuilder {
 public:
     NodeGradients(BackwardPass &pass, Node node, ValueId result, ValueId gradient)
@@ -87,7 +87,7 @@ public:
                                       " cannot be trained through: ", what, " has no gradient here"});
     }
 
-    /// Through an attached activation, whose derivative follows from its result.
+    /// Pass the gradient through an attached activation, whose derivative is computed from its result.
     void pass_activation() {
         if (!node_.activation) return;
         if (!ops::NeuronGradient::follows_from_result(*node_.activation)) refuse("its activation");

@@ -7,10 +7,10 @@
 
 namespace mpscnn::engine {
 
-/// Adds to a graph what computes gradients: from that of `value`, which is `gradient`, those of the wanted
-/// values, which are inputs or variables. Gradients that no wanted value needs are not computed. Weights that
-/// gradients pass through have to be variables. Throws UnsupportedError naming the layer for an operation
-/// that training does not reach.
+/// Add the computation of gradients to a graph. It starts from `gradient`, the gradient of `value`, and
+/// returns those of the wanted values, which are inputs or variables. Gradients that no wanted value needs
+/// are not computed. Weights that gradients pass through must be variables. Throws UnsupportedError, with the
+/// layer's name, for an operation without a gradient.
 std::map<ValueId, ValueId> differentiate(Graph &graph, ValueId value, ValueId gradient,
                                          const std::vector<ValueId> &wanted);
 

@@ -9,7 +9,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Numbers in the order of their bytes from the lowest, whatever the machine's.
+/// Hashes numbers byte by byte, the lowest byte first on every machine.
 class Hash {
 public:
     template <class Number> void add(Number number) {

@@ -10,16 +10,16 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Far beyond any network. Planning memory takes time quadratic in the number of values.
+/// Limits far beyond any real network. The time for planning memory is quadratic in the number of values.
 constexpr std::size_t max_nodes = 10'000, max_inputs = 1'000;
-/// Each may become a step, which has a copy of its layer's name.
+/// Each value may become a step with a copy of its layer's name.
 constexpr std::size_t max_arguments = 100'000, longest_name = 1'000;
 /// The largest number of elements in one image's tensor with fixed extents: 4 GiB of float32.
 constexpr std::int64_t max_image_elements = std::int64_t{1} << 30;
-/// Leaves room to count the bytes and the FLOPs of every element in 64 bits.
+/// So the bytes and the FLOPs of every element fit 64 bits.
 constexpr std::int64_t max_elements = std::int64_t{1} << 56;
 
-/// Runs `body`, putting the layer's name before the message of whatever it throws.
+/// Run `body`; if it throws, put the layer's name before the message.
 template <class Body> decltype(auto) in_layer(const std::string &name, Body &&body) {
     try {
         return body();
@@ -28,7 +28,7 @@ template <class Body> decltype(auto) in_layer(const std::string &name, Body &&bo
     }
 }
 
-/// A file of some bytes must not ask for any amount of memory. `shape`'s batch is free.
+/// Limit the memory that a small file can request. The batch of `shape` is free.
 void require_affordable(const std::string &owner, const Shape &shape) {
     const Shape image = shape.with_batch(1);
     if (image.fixed() && image.elements() > max_image_elements)
@@ -50,7 +50,8 @@ void require_input_shape(const std::string &name, const Shape &shape) {
     require_affordable("input " + quoted(name), shape);
 }
 
-/// Shape of the operation's result. Extents stay so small that no later operation's can exceed 64 bits.
+/// Return the shape of the operation's result. Extents are limited so that no later operation's result
+/// exceeds 64 bits.
 Shape result_shape(const ops::Operation &operation, const ops::InputShapes &inputs) {
     constexpr std::int64_t largest_extent = std::numeric_limits<std::int32_t>::max();
     ops::check(operation, inputs);
@@ -66,7 +67,7 @@ void require_countable(const Shape &shape) {
         fail(ErrorKind::shape, {"shape ", shape.text(), " has too many elements"});
 }
 
-/// For one more element.
+/// Reserve room for one more element.
 template <class T> void make_room(std::vector<T> &elements) {
     if (elements.size() == elements.capacity()) elements.reserve(2 * elements.size() + 1);
 }
@@ -118,7 +119,8 @@ ValueId Graph::add_input_value(Input input) {
     if (inputs_.size() >= max_inputs)
         fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
     make_room(inputs_);
-    const ValueId value = add_value(input.name, input.shape); // the last that memory can fail for
+    const ValueId value = add_value(input.name, input.shape); // this is the last call that can fail for lack
+                                                              // of memory
     inputs_.push_back(std::move(input));
     return value;
 }
@@ -334,7 +336,7 @@ std::vector<LayerSummary> Graph::summary(const std::vector<Shape> &input_shapes)
 }
 
 Graph Graph::without_weights() const {
-    Graph copy = *this; // which shares their memory
+    Graph copy = *this; // it shares their memory
     for (Node &node : copy.nodes_) node.weights.clear();
     return copy;
 }

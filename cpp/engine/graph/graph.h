@@ -19,8 +19,9 @@ using ValueId = int;
 
 struct Input {
     std::string name;
-    Shape shape; ///< batch always free; other extents free where the network takes any size
-    /// A tensor that is the network's own: its extents are fixed, and its first axis counts no images.
+    Shape shape; ///< the batch is always free; other extents are free if the network accepts any size
+    /// True for a tensor that belongs to the network: its extents are fixed, and its first axis is not a
+    /// batch.
     bool is_variable = false;
     std::optional<Quantization> quantization = std::nullopt; ///< of its integers in int8 networks
 };
@@ -35,8 +36,9 @@ struct Node {
     /// Weights that are tensors of the graph, by role: those of a network that is trained. A node has either
     /// these or `weights`.
     std::map<std::string, ValueId> variables;
-    bool keep_float32 = false; ///< in float16 and int8 networks: computed in float32
-    /// Whether training changes the weights. Nothing: as the operation has it, where all do but constants.
+    bool keep_float32 = false; ///< in float16 and int8 networks: this layer is computed in float32
+    /// Whether training changes the weights. Nothing means the operation's default: all weights are trained,
+    /// except constants.
     std::optional<bool> learns = std::nullopt;
     std::optional<Quantization> quantization = std::nullopt; ///< of the result's integers in int8 networks
 
@@ -58,8 +60,8 @@ struct LayerSummary {
     ops::Cost cost;
 };
 
-/// The spec for `role` that `tensor` fulfils. Throws WeightsError "<where>, <role>: ..." for an unknown role,
-/// another shape, and values that are not finite or too small.
+/// Return the spec of role `role`, which `tensor` must fulfil. Throws WeightsError "<where>, <role>: ..." for
+/// an unknown role, another shape, and values that are not finite or too small.
 const ops::WeightSpec &require_weight(const ops::WeightSpecs &specs, const std::string &where,
                                       std::string_view role, const WeightTensor &tensor);
 
@@ -91,11 +93,10 @@ public:
     void keep_float32(ValueId value, bool keep);
     /// See Node. Throws ParameterError for an input, which has no weights.
     void set_learning(ValueId value, bool learns);
-    /// How integers stand for a value in int8 networks; other precisions do not look at it. Throws
-    /// ParameterError for a quantization that is not valid and for a variable.
+    /// Set the quantization of a value in int8 networks; other precisions ignore it. Throws ParameterError
+    /// for an invalid quantization and for a variable.
     void quantize(ValueId value, const Quantization &quantization);
-    /// Nothing where the value has none.
-    /// No value has integers any more.
+    /// Remove the quantizations of all values.
     void forget_quantizations();
     const std::optional<Quantization> &quantization(ValueId value) const {
         return is_input(value) ? inputs_[static_cast<std::size_t>(value)].quantization
@@ -103,7 +104,7 @@ public:
     }
     /// Checks role, shape and that all values are finite.
     void set_weight(std::string_view node, std::string_view role, WeightTensor tensor);
-    /// Weights that set_weight of another graph has checked for the same node.
+    /// Set weights that set_weight of another graph has checked for the same node.
     void adopt_weights(ValueId node, std::map<std::string, WeightTensor> weights) {
         own_node(node).weights = std::move(weights);
     }
@@ -118,12 +119,12 @@ public:
     }
     const std::string &value_name(ValueId value) const;
     bool is_output(ValueId value) const { return uses_[static_cast<std::size_t>(value)].output; }
-    /// Whether a value goes to fully_connected layers and operations of training alone, which take the
-    /// elements of any shape in order.
+    /// True if a value is only read by fully_connected layers and by operations for training, which accept
+    /// the elements of any shape in order.
     bool only_dense_layers_read(ValueId value) const {
         return !is_output(value) && !uses_[static_cast<std::size_t>(value)].by_layer_of_images;
     }
-    /// Throws ParameterError naming similar layers when there is none.
+    /// Throws ParameterError, with similar names, if there is no such layer.
     ValueId find(std::string_view name) const;
     /// Shape with free extents.
     const Shape &shape(ValueId value) const { return shapes_[static_cast<std::size_t>(value)]; }
@@ -136,7 +137,7 @@ public:
     void require_complete() const;
     std::vector<LayerSummary> summary(const std::vector<Shape> &input_shapes) const;
 
-    /// The structure alone; shapes, but no weights.
+    /// Return the same graph without its weights; shapes are kept.
     Graph without_weights() const;
 
     /// Structure without weights: {"name", "inputs", "nodes", "outputs"}, see docs/model_format.md.

@@ -11,13 +11,13 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Calls visit(value) for all that a node reads.
+/// Call visit(value) for each value that a node reads.
 template <class Visit> void for_each_argument(const Node &node, Visit visit) {
     for (ValueId value : node.inputs) visit(value);
     for (const auto &variable : node.variables) visit(variable.second);
 }
 
-/// A graph with the inputs of `graph` and those of `nodes`, which take the place of its own, that are kept.
+/// Copy a graph with its inputs and those of `nodes` that are kept. `nodes` replace the graph's own.
 Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::vector<bool> &kept,
                 const std::vector<ValueId> &outputs) {
     Graph result(graph.name());
@@ -47,14 +47,14 @@ Graph copy_kept(const Graph &graph, const std::vector<Node> &nodes, const std::v
     return result;
 }
 
-/// Whether each output channel has weights of its own, the first axis of the operation's "weight".
+/// True if each output channel has its own weights, along the first axis of the operation's "weight".
 bool has_weights_of_each_output(const ops::Operation &operation) {
     return std::holds_alternative<ops::Convolution>(operation) ||
            std::holds_alternative<ops::FullyConnected>(operation) ||
            std::holds_alternative<ops::TransposedConvolution>(operation);
 }
 
-/// Whether a neuron is limits within which all of the integers lie.
+/// True if a neuron is a clamp whose limits contain all of the integers.
 bool lets_pass_all(const ops::Neuron &neuron, const Quantization &integers) {
     if (!ops::has_limits_only(neuron)) return false;
     if (neuron.kind == ops::NeuronKind::none) return true;
@@ -99,7 +99,7 @@ public:
 private:
     static std::size_t index(ValueId value) { return static_cast<std::size_t>(value); }
 
-    /// The node whose result only node i reads, when it can still take something over.
+    /// Return the node whose single consumer is node i, if it can still absorb something.
     Node *sole_producer(std::size_t i) {
         const ValueId value = nodes_[i].inputs[0];
         if (graph_.is_input(value) || uses_[index(value)] != 1) return nullptr;
@@ -135,19 +135,20 @@ private:
     const Merging merging_;
     std::vector<Node> nodes_;
     std::vector<bool> merged_;
-    std::vector<ValueId> alias_; ///< where each value of the graph is found now
+    std::vector<ValueId> alias_; ///< for each value of the graph, the value that replaces it
     std::vector<int> uses_;
     std::map<std::string, std::vector<std::string>> names_;
 };
 
-/// Outside of training dropout does nothing. One whose result is an output stays: its input may be one too.
+/// Outside of training dropout does nothing. A dropout whose result is an output is kept, because its input
+/// may be an output too.
 bool Merger::drop_dropout(std::size_t i) const {
     const auto *dropout = std::get_if<ops::Dropout>(&nodes_[i].operation);
     return dropout && !dropout->training && !graph_.is_output(graph_.result_of(i));
 }
 
-/// A neuron that changes nothing: one of no function, which only gives integers another scale, among numbers;
-/// limits that are the integers' own among integers.
+/// A neuron that changes nothing: for numbers it has no function and only changes the scale of integers; for
+/// integers it is a clamp with the integers' own limits.
 bool Merger::drop_identity(std::size_t i) const {
     const Node &node = nodes_[i];
     const auto *neuron = std::get_if<ops::Neuron>(&node.operation);

@@ -7,18 +7,18 @@
 
 namespace mpscnn::engine {
 
-/// How 8-bit integers stand for the numbers of a tensor: number = (integer - zero_point) * scale.
+/// The meaning of a tensor's 8-bit integers: number = (integer - zero_point) * scale.
 struct Quantization {
     float scale = 1.0f;
     int zero_point = 0;
-    bool is_signed = false; ///< int8, else uint8
+    bool is_signed = false; ///< true: int8; false: uint8
 
     int lowest() const { return is_signed ? -128 : 0; }
     int highest() const { return is_signed ? 127 : 255; }
     const char *type() const { return is_signed ? "int8" : "uint8"; }
 
-    /// Throws ParameterError "<where>: ..." unless the scale is a positive number and the zero point one of
-    /// the integers.
+    /// Throws ParameterError "<where>: ..." unless the scale is a positive number and the zero point is one
+    /// of the integers.
     void require_valid(const std::string &where) const;
 
     /// {"type": "uint8", "scale": 0.5, "zero_point": 128}
@@ -28,8 +28,8 @@ struct Quantization {
     friend bool operator==(const Quantization &, const Quantization &) = default;
 };
 
-/// By the name of its integers. Throws ParameterError "<where>: ..." for another than "uint8" and "int8", and
-/// as require_valid.
+/// Make a quantization from the name of its integers. Throws ParameterError "<where>: ..." for names other
+/// than "uint8" and "int8", and like require_valid.
 Quantization make_quantization(std::string_view type, float scale, int zero_point, const std::string &where);
 
 } // namespace mpscnn::engine

@@ -13,7 +13,7 @@ bool is_reshape(const Node &node) { return std::holds_alternative<ops::Reshape>(
     fail(ErrorKind::unsupported, {what, " on device ", quoted(engine), ": ", reason});
 }
 
-/// Asks about one graph for one engine.
+/// Looks up the features of one graph for one engine.
 class Inquiry {
 public:
     Inquiry(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
@@ -42,8 +42,9 @@ private:
         return ops::why_unsupported(engine_, shape(value));
     }
 
-    /// Whether a tensor is images, as the table's rows about tensors have them. Variables and what training
-    /// makes are not, nor is what dense layers and training alone read: they take elements in their order.
+    /// True if a tensor holds images in the sense of the table's rows about tensors. Variables and tensors
+    /// that training makes do not. Neither do values that only dense layers and training read, which take
+    /// elements in order.
     bool is_batch(ValueId value) const {
         if (graph_.shape(value)[0] != Shape::any) return false;
         if (graph_.is_input(value)) return true;
@@ -62,7 +63,7 @@ private:
             inputs.push_back(shape(value));
             quantized &= !reads || graph_.quantization(value).has_value();
         }
-        // Functions of the program are not computed in a precision.
+        // The precision does not apply to functions of the program.
         const bool kept = node.keep_float32 && !std::holds_alternative<ops::Custom>(node.operation);
         return ops::why_unsupported(engine_, ops::LayerUse{.operation = node.operation,
                                                            .inputs = inputs,

@@ -8,8 +8,8 @@
 namespace mpscnn::engine {
 
 /// Throws UnsupportedError for the first value or layer of a canonical graph that the table of unsupported
-/// features (ops/unsupported.h) has for the engine. `shapes` are those of all values, with free extents or
-/// without.
+/// features (ops/unsupported.h) contains for the engine. `shapes` are those of all values; extents may be
+/// free.
 void require_supported(const Graph &graph, const std::vector<Shape> &shapes, const std::string &engine,
                        Precision precision);
 
@@ -20,8 +20,8 @@ void require_supported(const Backend &backend, Precision precision, bool winogra
 /// The same for a session of the program `network`.
 void require_supported(const SessionOptions &options, const std::string &network, const std::string &engine);
 
-/// Whether the backend's runs occupy threads of the processor. Then more parallel runs than cores gain
-/// nothing.
+/// True if the backend's runs occupy threads of the processor. Then more parallel runs than cores are
+/// useless.
 bool uses_processor(const Backend &backend);
 
 } // namespace mpscnn::engine

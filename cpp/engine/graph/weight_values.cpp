@@ -8,7 +8,7 @@
 
 namespace mpscnn::engine {
 
-// In whole numbers, of which compilers compare several at a time.
+// Compare as integers, which compilers vectorize.
 
 bool any_not_finite(std::span<const float> values) {
     constexpr std::int32_t magnitude = 0x7fffffff, infinity = 0x7f800000;

@@ -9,16 +9,16 @@
 
 namespace mpscnn::engine {
 
-/// Whether a value is NaN or infinite.
+/// True if a value is NaN or infinite.
 bool any_not_finite(std::span<const float> values);
 bool any_not_finite(std::span<const std::uint16_t> halves);
 /// Multiplies in double and rounds once.
 void scale(std::span<float> values, double factor);
-/// target[i] becomes (stored[i] - zero_point) * scale.
+/// Set target[i] to (stored[i] - zero_point) * scale.
 void dequantize(const std::byte *stored, float scale, float zero_point, std::span<float> target);
-/// As WeightTensor::set_ranges says. Each of the three operations rounds to a float.
+/// Compute the values of WeightTensor::set_ranges. Each of the three operations rounds to a float.
 void dequantize_range(const std::byte *stored, float low, float high, std::span<float> target);
-/// The integers, 0 to 255, whose numbers in the range lie nearest to `values`; ties up.
+/// Store the integers from 0 to 255 whose numbers in the range are nearest to `values`; ties round up.
 void quantize_range(std::span<const float> values, float low, float high, std::byte *stored);
 
 } // namespace mpscnn::engine

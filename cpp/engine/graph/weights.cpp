@@ -24,8 +24,8 @@ template <class T> std::span<const T> elements_of(const std::byte *aligned, std:
     return {reinterpret_cast<const T *>(aligned), count};
 }
 
-/// Calls work(channel, values) for the parts of `target`, the values from `first` on, that are of one of
-/// `channels`.
+/// Call work(channel, values) for each part of `target` that belongs to one of `channels`. `target` holds the
+/// values from `first` on.
 template <class Work>
 void for_each_channel(std::int64_t elements, std::size_t channels, std::size_t first, std::span<float> target,
                       Work work) {
@@ -152,7 +152,7 @@ std::optional<WeightValue> WeightTensor::find_forbidden(float lowest) const {
         if (const std::byte *halves = in_place(WeightType::float16))
             if (!any_not_finite(elements_of<std::uint16_t>(halves, count))) return std::nullopt;
     }
-    std::array<float, 2048> values; // some at a time: a copy of all would take longer than to look at them
+    std::array<float, 2048> values; // in blocks, since a copy of all weights would take longer than the check
     for (std::size_t first = 0; first < count; first += values.size()) {
         const std::span block(values.data(), std::min(values.size(), count - first));
         read(first, block);

@@ -12,11 +12,11 @@
 
 namespace mpscnn::engine {
 
-/// How weights are stored. uint8 and int32 weights are (value - zero_point) * scale, per tensor or per output
-/// channel; the latter are the biases of quantised layers.
+/// The storage types of weights. uint8 and int32 weights mean (value - zero_point) * scale, per tensor or per
+/// output channel; int32 is for the biases of quantised layers.
 enum class WeightType { float32, float16, uint8, int32 };
 
-/// The values of the integers 0 and 255 in an output channel's weights.
+/// The numbers that the integers 0 and 255 mean in an output channel's weights.
 struct WeightRange {
     float low, high;
     bool operator==(const WeightRange &) const = default;
@@ -28,8 +28,8 @@ struct WeightValue {
     float value;
 };
 
-/// A weight tensor as it came from its file or caller: immutable, sharing its memory with copies of the
-/// graph. Its values are computed whenever they are read.
+/// A weight tensor in the form in which its file or caller provided it. It is immutable and shares its memory
+/// with copies of the graph. Its values are computed each time they are read.
 class WeightTensor {
 public:
     WeightTensor() = default;
@@ -40,8 +40,9 @@ public:
     /// uint8 and int32 only: one entry, or one for each index of the first axis.
     void set_quantization(std::vector<float> scales, std::vector<float> zero_points);
 
-    /// uint8 only, one for each index of the first axis: values are what MPSCNNConvolution makes of such
-    /// weights and keeps, the halves nearest to integer / 255 * (high - low) + low.
+    /// For uint8 only: set one range for each index of the first axis. Values are then those that
+    /// MPSCNNConvolution computes from such weights: the halves nearest to integer / 255 * (high - low) +
+    /// low.
     void set_ranges(std::vector<WeightRange> ranges) { ranges_ = std::move(ranges); }
     const std::vector<WeightRange> &ranges() const { return ranges_; }
 
@@ -70,7 +71,7 @@ public:
     std::vector<float> values() const;
     /// Copy values to `target` until it is full, beginning with number `first`.
     void read(std::size_t first, std::span<float> target) const;
-    /// The elements, if they lie in memory as values of this type; else null.
+    /// Return the elements if their memory already holds values of this type, otherwise null.
     const std::byte *in_place(WeightType type) const;
 
     /// The first value that is NaN, infinite or below `lowest`.

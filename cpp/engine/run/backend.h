@@ -18,12 +18,12 @@
 
 namespace mpscnn::engine {
 
-/// Arithmetic of a program, see docs/architecture.md, "Numbers".
+/// The arithmetic of a program; see docs/architecture.md, "Numbers".
 enum class Precision {
     float32,
     float16,  ///< half weights, float32 sums, results rounded to half at the rounding points
-    bfloat16, ///< bf16 dot products, float32 sums, results that products follow rounded to such
-    int8      ///< quantised networks in their integers, as TensorFlow Lite's reference kernels compute them
+    bfloat16, ///< bf16 dot products, float32 sums; results that products read are rounded to bfloat16
+    int8      ///< quantised networks with integers, like TensorFlow Lite's reference kernels
 };
 
 inline constexpr std::array all_precisions{Precision::float32, Precision::float16, Precision::bfloat16,
@@ -31,10 +31,10 @@ inline constexpr std::array all_precisions{Precision::float32, Precision::float1
 
 const char *name_of(Precision precision);
 
-/// The numbers in which products of convolutions and dense layers are summed.
+/// The number type in which products of convolutions and dense layers are summed.
 enum class Sums {
     float32,
-    float16 ///< for Precision::float16: what a phone's GPU may do
+    float16 ///< for Precision::float16; a phone's GPU may do the same
 };
 
 /// Addresses of a tensor's first byte and of the one after its last.
@@ -42,17 +42,17 @@ struct MemoryRange {
     std::uintptr_t first, behind;
 };
 
-/// Memory of a tensor handed in or out by the caller. Strides are in bytes, one for each axis.
+/// The caller's memory of an input or output. Strides are in bytes, one for each axis.
 struct TensorView {
     void *data = nullptr;
     DType type = DType::float32; ///< float32 or float16; signals: float32 or float64
     Shape shape;
     std::array<std::ptrdiff_t, Shape::max_rank> strides{};
 
-    /// Row-major without gaps.
+    /// Return a row-major view without gaps.
     static TensorView dense(void *data, DType type, const Shape &shape);
     bool is_dense() const;
-    /// Nothing where strides lead beyond what addresses can say. Extents must be at least 1.
+    /// Return nothing if strides lead outside the address space. Extents must be at least 1.
     std::optional<MemoryRange> memory_range() const;
 };
 
@@ -64,31 +64,32 @@ struct Port {
 
 struct LowerOptions {
     Precision precision = Precision::float32;
-    std::uint64_t max_memory = UINT64_MAX; ///< bytes, for packed weights, a plan's tables and its arena
+    std::uint64_t max_memory = UINT64_MAX; ///< limit in bytes for packed weights, a plan's tables and its
+                                           ///< arena
     Sums sums = Sums::float32;
-    bool winograd = true; ///< whether convolutions may take Winograd's algorithm, where that takes less time
+    bool winograd = true; ///< true: convolutions may use Winograd's algorithm if it is faster
 };
 
 struct SessionOptions {
-    int threads = 0; ///< 0: one for each core that the process may use
-    bool check_finite =
-        false;        ///< a NaN or infinity in a layer's result is an error naming the first such layer
-    int inflight = 3; ///< requests in flight, where a device works on its own
-    std::uint64_t max_memory = 0; ///< as of the program; 0: its own limit
+    int threads = 0;           ///< 0: one for each core that the process may use
+    bool check_finite = false; ///< true: a NaN or infinity in a layer's result is an error that names the
+                               ///< first such layer
+    int inflight = 3;             ///< requests in flight, for devices that work asynchronously
+    std::uint64_t max_memory = 0; ///< like the program's; 0: the program's limit
 };
 
 /// A backend's preparation for one combination of input shapes: memory layout, kernel choices. Immutable.
 class Plan {
 public:
     virtual ~Plan() = default;
-    /// Bytes of intermediate results that live in a session's arena.
+    /// Return the bytes of a session's arena for intermediate results.
     virtual std::size_t arena_bytes() const = 0;
     /// Explain how a session with this many threads (0: the best number) computes each layer; see
     /// mpscnn_program_explain. Throws UnsupportedError unless the backend chooses on its own.
     virtual Json explain(int threads) const;
 };
 
-/// Called once when a request is done, from any thread: with nothing, or with what went wrong. Must not
+/// Called once when a request has ended, from any thread. The argument is the failure, or none. Must not
 /// throw.
 using Completion = std::function<void(Failure failure)>;
 
@@ -110,12 +111,12 @@ public:
         run(plan, inputs, outputs);
         call({});
     }
-    /// A WorkSharing for what comes before and after a run. Here: by the calling thread.
+    /// Share work before and after a run among threads. The default runs it on the calling thread.
     virtual void share(std::int64_t items, std::int64_t chunk, const RangeWork &work) {
         share_with_nobody(items, chunk, work);
     }
-    /// Runs at least once without hook, then `runs` times, and returns how long each step took. The outputs
-    /// are written. Throws UnsupportedError unless a backend can do it.
+    /// Run at least once without a profiler hook and then `runs` times, and return the time of each step. The
+    /// outputs are written. Throws UnsupportedError unless the backend supports it.
     virtual ExecutionProfile profile(const Plan &plan, std::span<const TensorView> inputs,
                                      std::span<const TensorView> outputs, int runs);
 };
@@ -124,22 +125,22 @@ struct CustomKernelSource; // custom_kernel.h
 class CustomKernel;
 struct CustomRun;
 
-/// Runs that a device does one after the other without the processor between them. Each sees what those
-/// before it wrote. One thread uses it; plans, kernels and memory must not change until `finish` or
-/// `discard`. A run on memory that the device cannot reach has finished, with all before it, when its call
-/// returns.
+/// Runs that a device executes one after another without waiting for the processor. Each run sees the results
+/// of earlier ones. One thread uses it; plans, kernels and memory must not change until `finish` or
+/// `discard`. If a run uses memory that the device cannot access, it and all earlier runs have finished when
+/// its call returns.
 class Recording {
 public:
     virtual ~Recording() = default;
-    /// Whether the plan is for this device.
+    /// True if the plan belongs to this device.
     virtual bool takes(const Plan &plan) const = 0;
-    /// As Executor::run, but may return before anything has run.
+    /// Like Executor::run, but it may return before anything has run.
     virtual void run(const Plan &plan, std::span<const TensorView> inputs,
                      std::span<const TensorView> outputs) = 0;
     virtual void run(const CustomRun &run) = 0;
-    /// Blocks until all has run, and begins again. Throws what went wrong.
+    /// Block until all runs have finished, and begin a new recording. Throws their failure.
     virtual void finish() = 0;
-    /// Forgets what has not begun to run.
+    /// Drop runs that have not begun.
     virtual void discard() = 0;
 };
 
@@ -156,51 +157,54 @@ public:
     virtual std::size_t weight_bytes() const = 0;
 };
 
-/// An engine that runs graphs. It sees only canonical graphs (engine/graph/passes.h): weights complete,
-/// windows in window.h's form, batch normalization folded where possible, activations attached, and nothing
-/// that the table of unsupported features (ops/unsupported.h) has under its name.
+/// An engine that runs graphs. It gets canonical graphs only (engine/graph/passes.h): weights are complete,
+/// windows have the form of window.h, batch normalization is folded where possible, and activations are
+/// attached. They contain nothing that the table of unsupported features (ops/unsupported.h) lists under its
+/// name.
 class Backend {
 public:
     static constexpr const char *no_bfloat16 = "it computes in float32 and float16";
 
     virtual ~Backend() = default;
-    /// "cpu" or "metal": a literal.
+    /// Return "cpu" or "metal", a string literal.
     virtual const char *name() const = 0;
-    /// The device it runs on, to be shown: "AMD EPYC, avx2", "Apple M2".
+    /// Return the device's name for display: "AMD EPYC, avx2", "Apple M2".
     virtual std::string device_name() const = 0;
-    /// Why its device cannot run programs in bfloat16 precision; empty where it can.
+    /// Return why the device cannot run programs in bfloat16 precision; empty if it can.
     virtual std::string why_no_bfloat16() const { return no_bfloat16; }
-    /// How its products of bfloat16 numbers are summed (docs/precision.md); empty without any.
+    /// Return how products of bfloat16 numbers are summed (docs/precision.md); empty if there are none.
     virtual std::string bfloat16_sums() const { return {}; }
-    /// Why the device computes slower than it could, where its user can change that; else empty.
+    /// Return why the device is slower than it could be, if the user can change that; otherwise empty.
     virtual std::string warning() const { return {}; }
-    /// Changes whenever answers might: with the device, the system and what is compiled at run time.
+    /// Return a text that changes whenever results might: with the device, the system and code that is
+    /// compiled at run time.
     virtual std::string identity() const { return device_name(); }
     virtual std::unique_ptr<LoweredGraph> lower(const Graph &graph, const LowerOptions &options) const = 0;
-    /// For a device that need not wait for the processor between runs; nothing for one that is the calling
-    /// thread's.
+    /// Return a recording, if the device need not wait for the processor between runs. Return null if runs
+    /// use the calling thread.
     virtual std::unique_ptr<Recording> record() const { return nullptr; }
     /// Throws ParameterError with the compiler's message, and UnsupportedError unless the backend's device
-    /// runs kernels of users'.
+    /// supports users' kernels.
     virtual std::shared_ptr<const CustomKernel> compile(const CustomKernelSource &source) const;
     /// `inputs` are images of the program that embeds mpscnn, one for each of the ports. Throws
     /// ParameterError or ShapeError for images that cannot be a network's inputs, and UnsupportedError unless
     /// the backend's device has images.
     virtual std::unique_ptr<NativeRun> native_run(void *inputs, std::span<const Port> ports) const;
-    /// Tensors are without gaps, of one type (float32 or float64), checked, and do not overlap. Throws
-    /// UnsupportedError unless a backend can do it.
+    /// Tensors are checked: they have no gaps and one type (float32 or float64), and do not overlap. Throws
+    /// UnsupportedError unless the backend supports it.
     virtual void convolve(const ops::SignalConvolution &convolution, const TensorView &signal,
                           const TensorView &kernel, const TensorView &result) const;
 };
 
 /// A device that programs can be compiled for, or the reason why there is none.
 struct DeviceDescription {
-    std::string name;                 ///< what a user asks for: "cpu", "metal", "metal:0x100000abc"
-    std::string description;          ///< to be shown: "Apple M2"
+    std::string name;                 ///< the name by which users select it: "cpu", "metal",
+                                      ///< "metal:0x100000abc"
+    std::string description;          ///< for display: "Apple M2"
     std::string reason;               ///< why it cannot be used; empty when it can
     std::string no_bfloat16 = {};     ///< Backend::why_no_bfloat16()
     std::string bfloat16_sums = {};   ///< Backend::bfloat16_sums()
-    Json properties = Json::object(); ///< what its backend knows of it
+    Json properties = Json::object(); ///< further properties that its backend reports
 };
 
 /// The backend that a user's choice ("auto", "cpu", "metal", "metal:Apple M2") resolves to, with the reason.
@@ -208,7 +212,7 @@ struct BackendChoice {
     std::shared_ptr<const Backend> backend;
     Precision precision;
     std::string reason;
-    /// Why a device that is there was not chosen, or Backend::warning(), where somebody should know.
+    /// The reason why an existing device was not chosen, or Backend::warning(), if users should know.
     std::string warning = {};
 };
 
@@ -218,20 +222,21 @@ std::vector<std::string> built_backends();
 /// All devices of this machine, "cpu" first; at least one entry for each backend that mpscnn has anywhere.
 std::vector<DeviceDescription> list_devices();
 
-/// The one place that knows which backends exist. "auto": what the environment variable MPSCNN_DEVICE names,
-/// else Metal where a device of it is trusted (device_trust.h), else the CPU, with what kept it from Metal as
-/// the reason. Throws DeviceError with the remedy for a device that is not there or that answered wrongly,
-/// and ParameterError for an unknown name.
+/// Choose a backend; this is the only function that knows which backends exist. "auto" is the device that the
+/// environment variable MPSCNN_DEVICE names, or Metal if one of its devices is trusted (device_trust.h), or
+/// the CPU, with the reason against Metal. Throws DeviceError with a remedy for a device that does not exist
+/// or that gave wrong results, and ParameterError for an unknown name.
 BackendChoice choose_backend(const std::string &device, const std::string &precision);
 
-/// Compares a device's answers with the CPU engine's in this process, whatever is on record, and puts right
-/// ones there. Returns what a check program writes then (device_trust.h). Throws DeviceError for a device
-/// that is not there or answers wrongly, and ParameterError for "auto", "cpu" and unknown names.
+/// Compare a device's results with the CPU engine's in this process, even if a result is on record. Record
+/// the device if they agree. Return the text that a check program prints (device_trust.h). Throws DeviceError
+/// for a device that does not exist or gives wrong results, and ParameterError for "auto", "cpu" and unknown
+/// names.
 std::string check_device(const std::string &device);
 
-/// A device and a queue of the program that embeds mpscnn: an id<MTLDevice> and an id<MTLCommandQueue>, of
-/// which one may be null. Throws UnsupportedError where there is no Metal engine, ParameterError for a queue
-/// of another device, and DeviceError for a device that cannot run networks or that answered wrongly.
+/// Choose the Metal backend for an id<MTLDevice> and an id<MTLCommandQueue> of the program that embeds
+/// mpscnn; one of them may be null. Throws UnsupportedError if there is no Metal engine, ParameterError for a
+/// queue of another device, and DeviceError for a device that cannot run networks or that gave wrong results.
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision);
 
 } // namespace mpscnn::engine

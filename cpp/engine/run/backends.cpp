@@ -28,7 +28,7 @@ std::shared_ptr<const Backend> make_metal_backend(const std::string &wanted) {
     require_right_answers(*backend, *cpu::make_cpu_backend());
     return backend;
 }
-/// Without a right answer on record the device is checked in a process of its own.
+/// If no correct result is on record, the device is checked in a separate process.
 AutomaticBackend make_automatic_backend() {
     auto backend = metal::make_metal_backend("");
     if (auto why_not = why_not_trusted(*backend, installed_check_program("metal")))
@@ -44,7 +44,7 @@ std::string check_metal_device(const std::string &wanted) {
 }
 std::shared_ptr<const Backend> make_native_backend(void *device, void *queue) {
     auto backend = metal::make_native_backend(device, queue);
-    // Not on the queue, which may wait for work that is not committed yet.
+    // Do not check on the caller's queue, which may wait for work that is not committed yet.
     void *asked = device ? device : metal::device_of(queue);
     require_right_answers(*metal::make_native_backend(asked, nullptr), *cpu::make_cpu_backend());
     return backend;
@@ -67,7 +67,7 @@ std::shared_ptr<const Backend> make_native_backend(void *, void *) {
 std::vector<DeviceDescription> list_metal_devices() { return {{"metal", "", why_not_metal}}; }
 #endif
 
-/// "metal:Apple M2" is the device "Apple M2" of "metal".
+/// The parts of a name: "metal:Apple M2" is the device "Apple M2" of backend "metal".
 struct DeviceName {
     std::string backend, wanted;
 
@@ -101,7 +101,7 @@ BackendChoice choice_of(AutomaticBackend found, const std::string &precision) {
     return {std::move(found.backend), chosen, std::move(found.reason), std::move(found.warning)};
 }
 
-/// Throws ParameterError for names that are none, whatever this machine has.
+/// Throws ParameterError for invalid names, whichever devices this machine has.
 DeviceName require_device_name(const std::string &device) {
     DeviceName name(device);
     if ((device != "cpu" && name.backend != "metal") || device.ends_with(':'))
@@ -197,13 +197,14 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     const std::string device = instead && *instead ? instead : asked;
     if (device == "auto") return choice_of(automatic_backend(), precision);
     const DeviceName name = require_device_name(device);
-    precision_for(name.backend, precision); // a wrong one is an error before any device is looked for
+    precision_for(name.backend, precision); // an invalid precision is an error before any device is looked
+                                            // for
     return choice_of({make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says", ""},
                      precision);
 }
 
 BackendChoice choose_native_backend(void *device, void *queue, const std::string &precision) {
-    precision_for("metal", precision); // before the device is looked at
+    precision_for("metal", precision); // before the device is used
     return choice_of({make_native_backend(device, queue), "the Metal device that was given", ""}, precision);
 }
 

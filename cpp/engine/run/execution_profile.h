@@ -11,46 +11,45 @@
 
 namespace mpscnn::engine {
 
-/// One step of a plan: what a backend does at a time, mostly one kernel call.
+/// One step of a plan: usually one kernel call.
 struct StepDescription {
-    /// Nodes of the canonical graph that it computes, or a part of; several where they are fused, none for a
-    /// copy of an input or output.
+    /// The nodes of the canonical graph that it computes, or a part of one. Several if they are fused, none
+    /// for a copy of an input or output.
     std::vector<std::string> layers;
-    std::string kind; ///< "depthwise", "pointwise", "pooling", ...: a few for all networks
-    std::string
-        kernel; ///< the kind, and which of its kernels: "depthwise 3x3/2", "convolution 3x3 (gathered)"
-    std::int64_t bytes = 0; ///< of the tensors that it reads and writes and of its weights
-    /// A batch may be computed in parts whose steps differ; this one belongs to such a part and computes so
-    /// much of the batch.
+    std::string kind;       ///< "depthwise", "pointwise", "pooling", ...: a small fixed set
+    std::string kernel;     ///< the kind with its variant: "depthwise 3x3/2", "convolution 3x3 (gathered)"
+    std::int64_t bytes = 0; ///< of its tensors and weights
+    /// A batch may be computed in parts whose steps differ. This step belongs to such a part, and computes
+    /// this share of the batch.
     std::size_t part = 0;
     double share_of_batch = 1;
 };
 
-/// Nanoseconds since the run began.
+/// A time span in nanoseconds since the run began.
 struct TimeSpan {
     std::int64_t begin = 0, end = 0;
 
     std::int64_t duration() const { return end - begin; }
 };
 
-/// Time spent on a step at a stretch, by one thread or by all of them together.
+/// A continuous span of work on a step, by one thread or by all threads together.
 struct WorkSpan {
     static constexpr int all_threads = -1;
 
     std::size_t step = 0;
-    int thread = all_threads; ///< 0 is the calling one
+    int thread = all_threads; ///< 0 is the calling thread
     TimeSpan time;
 };
 
 struct RunTimes {
     std::int64_t duration = 0; ///< from before the first step until after the last
-    /// Nanoseconds of each step. Where threads compute apart from each other, the mean over all threads: so
-    /// the steps' times add up to the run's, but for waiting.
+    /// Nanoseconds of each step. If threads compute separately, this is the mean over all threads. So the
+    /// steps' times add up to the run's, except for waiting.
     std::vector<double> steps;
-    std::vector<WorkSpan> work; ///< kept of the fastest run only
+    std::vector<WorkSpan> work; ///< kept for the fastest run only
 };
 
-/// Floating-point operations per second that the processor reaches by FMAs alone.
+/// The floating-point operations per second that the processor reaches with FMAs alone.
 struct Peak {
     double one_thread = 0, all_threads = 0;
 };
@@ -58,12 +57,12 @@ struct Peak {
 struct ExecutionProfile {
     std::vector<StepDescription> steps;
     std::vector<RunTimes> runs;
-    std::size_t fastest = 0;     ///< of the runs
-    int threads = 0;             ///< of the session; 0 where they are not the backend's
-    std::string instruction_set; ///< "avx512"; empty where there is none
-    std::optional<Peak> peak;    ///< where it can be measured
+    std::size_t fastest = 0;     ///< index of the fastest run
+    int threads = 0;             ///< of the session; 0 if the device does not use the processor's threads
+    std::string instruction_set; ///< "avx512"; empty if it does not apply
+    std::optional<Peak> peak;    ///< if it can be measured
 
-    /// Adds a run, and forgets the work of all but the fastest.
+    /// Add a run, and drop the work spans of all runs except the fastest.
     void add(RunTimes run) {
         const bool best = runs.empty() || run.duration < runs[fastest].duration;
         if (!best) run.work = {};
@@ -73,7 +72,7 @@ struct ExecutionProfile {
     }
 };
 
-/// Without steps that no run did, in the order in which they began.
+/// Return the profile in the order in which steps began, without steps that no run executed.
 ExecutionProfile in_order(const ExecutionProfile &profile);
 
 } // namespace mpscnn::engine

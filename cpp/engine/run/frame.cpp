@@ -63,7 +63,7 @@ std::vector<Failure> FrameSession::run(std::span<const Frame *const> frames) {
             inputs_.reserve(frames[i]->inputs, images);
             place(*frames[i], first);
         });
-        if (failures[i]) continue; // the next one takes its place
+        if (failures[i]) continue; // the next frame then uses its place in the batch
         members.push_back({i, first});
         first += frames[i]->images();
     }

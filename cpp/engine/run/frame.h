@@ -10,23 +10,23 @@
 
 namespace mpscnn::engine {
 
-/// One run that a runner is asked for: a photo, or a batch.
+/// A run that is requested from a runner: a photo, or a batch.
 struct Frame {
-    /// Writes the inputs, or makes a result of the outputs. They lie without gaps, and are the session's own;
-    /// called on the session's thread, which `share` lets its others help. The frame fails with what is
-    /// thrown.
+    /// Functions that write the inputs, or make a result from the outputs. These tensors belong to the
+    /// session and have no gaps. They are called on the session's thread; `share` distributes work to its
+    /// other threads. If they throw, the frame fails.
     using Fill = std::function<void(std::span<const TensorView> inputs, const WorkSharing &share)>;
     using Read = std::function<void(std::span<const TensorView> outputs)>;
 
-    std::vector<TensorView> inputs;  ///< with `fill` their shapes and types only
-    std::vector<TensorView> outputs; ///< with `read` in the same way
-    Fill fill;                       ///< none: the inputs are in memory of the caller's
-    Read read;                       ///< none: the outputs are
-    Completion done;                 ///< a runner's
-    bool brief = false;              ///< `done` blocks nowhere and leaves the runner alone: see Runner
+    std::vector<TensorView> inputs;  ///< with `fill`, only their shapes and types
+    std::vector<TensorView> outputs; ///< with `read`, only their shapes and types
+    Fill fill;                       ///< if not set, the inputs are in the caller's memory
+    Read read;                       ///< if not set, the outputs are in the caller's memory
+    Completion done;                 ///< called by the runner
+    bool brief = false;              ///< `done` neither blocks nor calls the runner; see Runner
 
     std::int64_t images() const { return inputs.front().shape[0]; }
-    /// Whether both could be parts of one batch.
+    /// True if both frames can be parts of one batch.
     bool goes_with(const Frame &other) const;
 };
 
@@ -40,7 +40,7 @@ public:
     std::vector<Failure> run(std::span<const Frame *const> frames);
 
 private:
-    /// Tensors for a batch, in memory that is used again.
+    /// Tensors for a batch, in memory that is reused.
     class Staging {
     public:
         void reserve(std::span<const TensorView> images, std::int64_t count);
@@ -55,13 +55,13 @@ private:
         };
         std::vector<Tensor> tensors_;
     };
-    /// A frame's place in the batch.
+    /// The position of a frame in the batch.
     struct Member {
         std::size_t frame;
         std::int64_t first;
     };
 
-    /// Refuses what the session would, before memory is taken for this many images.
+    /// Throw the errors that the session would throw, before memory is allocated for this many images.
     void prepare(const Frame &frame, std::int64_t images);
     void place(const Frame &frame, std::int64_t first);
     void run_alone(const Frame &frame, std::int64_t first);

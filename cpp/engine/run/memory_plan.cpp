@@ -30,7 +30,8 @@ bool overlap(const BufferLifetime &a, const BufferLifetime &b) {
     return a.first <= b.last && b.first <= a.last;
 }
 
-/// Places buffers one after the other, each into the smallest gap that holds it between those placed before.
+/// Places buffers one after another, each into the smallest sufficient gap between buffers with overlapping
+/// lifetimes.
 class BestFit {
 public:
     explicit BestFit(const std::vector<BufferLifetime> &buffers) : buffers_(buffers) {
@@ -71,7 +72,8 @@ private:
 } // namespace
 
 std::size_t peak_live_bytes(const std::vector<BufferLifetime> &buffers) {
-    std::map<int, std::pair<std::size_t, std::size_t>> changes; // at a step: bytes that begin, bytes that end
+    std::map<int, std::pair<std::size_t, std::size_t>> changes; // by step: bytes that become live, and bytes
+                                                                // that end
     for (const BufferLifetime &buffer : buffers) {
         auto &begin = changes[buffer.first].first;
         begin = sum(begin, aligned(buffer.bytes));
@@ -104,8 +106,8 @@ MemoryPlan plan_memory(const std::vector<BufferLifetime> &buffers) {
     const auto length = [&](std::size_t i) {
         return static_cast<std::int64_t>(buffers[i].last) - buffers[i].first;
     };
-    // Long-lived buffers first, those of one length still by size: a skip connection that crosses many steps
-    // lies at the bottom.
+    // Long-lived buffers first, and buffers of equal lifetime by size: a skip connection across many steps is
+    // then at the bottom.
     try_order([&](auto a, auto b) { return length(a) > length(b); });
     try_order([&](auto a, auto b) { return buffers[a].first < buffers[b].first; });
     return best;

@@ -8,14 +8,14 @@
 
 namespace mpscnn::engine {
 
-/// An image that a tensor fits into.
+/// The description of an image that can hold a tensor.
 struct NativeImage {
     DType type = DType::float32; ///< or float16
     Shape shape;                 ///< (images, height, width, feature channels)
 };
 
-/// A run on images of the program that embeds mpscnn, as a part of its own work. Each `void *` is an object
-/// of the device's interface, which the header for such programs names (mpscnn/metal.h).
+/// A run on images of the program that embeds mpscnn, in that program's commands. Each `void *` is an object
+/// of the device's API; the header for such programs defines which (mpscnn/metal.h).
 class NativeRun {
 public:
     virtual ~NativeRun() = default;
@@ -23,9 +23,9 @@ public:
     virtual const std::vector<Shape> &input_shapes() const = 0;
     /// The images that receive the plan's results without a copy.
     virtual std::vector<NativeImage> output_images(const Plan &plan) const = 0;
-    /// Appends the run to the program's commands, which keep the plan until they are done. `outputs` are
-    /// images, one for each of the ports. Throws for commands that take no more, and for images that cannot
-    /// hold the results; nothing has been appended then.
+    /// Append the run to the program's commands, which keep the plan until they have finished. `outputs` are
+    /// images, one for each of the ports. Throws for commands that can take no more work, and for images that
+    /// cannot hold the results; nothing is appended then.
     virtual void encode(std::shared_ptr<const Plan> plan, void *commands, void *outputs,
                         std::span<const Port> ports) = 0;
 };

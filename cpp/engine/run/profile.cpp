@@ -20,7 +20,7 @@ std::map<std::string, std::vector<std::size_t>> steps_by_layer(const std::vector
     return computing;
 }
 
-/// Exact for the whole batch.
+/// Return the part of the FLOPs; for the whole batch it is exact.
 std::int64_t part_of(std::int64_t flops, double share) {
     return share == 1 ? flops : std::llround(static_cast<double>(flops) * share);
 }

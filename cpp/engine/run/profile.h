@@ -15,25 +15,26 @@ namespace mpscnn::engine {
 /// Floating-point operations and layers of a program's steps, next to its backend's measurements.
 struct Profile {
     struct Step {
-        std::vector<std::string> layers; ///< of the network as it was defined, folded ones too, that are done
-        std::vector<std::string> part_of; ///< those that a later step completes
-        std::int64_t flops = 0;           ///< of `layers`
+        std::vector<std::string> layers;  ///< layers of the original network that this step completes,
+                                          ///< including folded ones
+        std::vector<std::string> part_of; ///< layers that a later step completes
+        std::int64_t flops = 0;           ///< FLOPs of `layers`
     };
 
     std::string network, device, device_name, precision;
     std::vector<Shape> input_shapes;
     ExecutionProfile execution;
     std::vector<Step> steps;                      ///< one for each of execution.steps
-    std::vector<std::string> layers_without_step; ///< nothing is computed for them: other views of memory
+    std::vector<std::string> layers_without_step; ///< layers without computation: views of memory
 };
 
-/// `execution` is of a plan of the program's for these inputs.
+/// `execution` is the profile of one of the program's plans, for these inputs.
 Profile make_profile(const Program &program, const std::vector<Shape> &input_shapes,
                      ExecutionProfile execution);
 
-/// All of it, times in milliseconds for each run; see mpscnn_session_profile.
+/// Return all of it, with times in milliseconds for each run; see mpscnn_session_profile.
 Json to_json(const Profile &profile);
-/// The fastest run in Chrome's trace event format: a row of steps, and one of work for each thread.
+/// Return the fastest run in Chrome's trace event format: one row for steps, and one for each thread.
 Json chrome_trace(const Profile &profile);
 
 } // namespace mpscnn::engine

@@ -10,7 +10,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Bounds what a caller with ever changing shapes makes a program keep.
+/// The limit of plans that a program keeps, in case its caller always uses new shapes.
 constexpr std::size_t max_plans = 64;
 
 std::vector<ValueId> wanted_values(const Graph &graph, const std::vector<std::string> &outputs) {
@@ -26,7 +26,8 @@ std::vector<Shape> free_shapes(const Graph &graph) {
     return shapes;
 }
 
-/// "3 feature channels, not 4", "rank 4, not 3": the part of a wrong shape that the user has to look at.
+/// Return the part of a wrong shape that the user should look at: "3 feature channels, not 4", "rank 4, not
+/// 3".
 std::string difference(const Shape &expected, const Shape &given) {
     if (expected.rank() != given.rank()) return concat({expected.rank(), " axes, not ", given.rank()});
     if (given[0] < 1) return concat({"a batch of at least 1, not ", given[0]});
@@ -41,7 +42,7 @@ std::string difference(const Shape &expected, const Shape &given) {
     return "another shape";
 }
 
-/// CompileOptions::accumulate.
+/// Return the meaning of CompileOptions::accumulate.
 Sums sums_of(const std::string &accumulate, Precision precision) {
     if (accumulate == "auto" || accumulate == "float") return Sums::float32;
     if (accumulate != "half")
@@ -60,7 +61,7 @@ void require_constant_weights(const Graph &graph) {
                  {"layer ", quoted(node.name), ": sums in halves are for constant weights"});
 }
 
-/// Asked for once: raw kernels are programs, too.
+/// Computed once, since raw kernels compile many programs.
 std::uint64_t default_max_memory() {
     static const std::uint64_t bytes = platform::usable_memory();
     return bytes;
@@ -89,7 +90,8 @@ std::shared_ptr<Program> Program::compile(const Graph &graph, BackendChoice choi
     wanted.require_complete();
     const Merging merging = choice.precision == Precision::int8 ? Merging::of_integers : Merging::of_numbers;
     std::shared_ptr<Program> program(new Program(canonicalise(wanted, merging), std::move(choice), options));
-    // Ports are named as in the graph given; merged layers would show the name of what they merged into.
+    // Ports have the names of the original graph; merged layers would have the name of the layer that they
+    // were merged into.
     for (const Input &input : wanted.inputs()) program->inputs_.push_back({input.name, input.shape});
     for (ValueId value : wanted.outputs())
         program->outputs_.push_back({wanted.value_name(value), wanted.shape(value)});
@@ -124,7 +126,7 @@ void Program::check_inputs(const std::vector<Shape> &shapes) const {
     if (shapes.size() != inputs_.size())
         fail(ErrorKind::shape,
              {"network ", quoted(name()), " takes ", inputs_.size(), " inputs, got ", shapes.size()});
-    const Shape *batch = nullptr; // of the inputs that have one
+    const Shape *batch = nullptr; // shape of an input with a batch
     for (std::size_t i = 0; i < shapes.size(); ++i) {
         if (!inputs_[i].shape.admits(shapes[i]))
             fail(ErrorKind::shape,

@@ -22,31 +22,32 @@ struct CompileOptions {
     std::string accumulate = "auto";  ///< "half": Sums::float16, "float": Sums::float32, which is "auto"
     bool winograd = true;             ///< LowerOptions::winograd
     std::vector<std::string> outputs; ///< layers whose results are wanted; empty: the graph's outputs
-    /// Bytes that packed weights and one session's arena may take together; 0: what this process may use
+    /// Maximum bytes of packed weights and one session's arena together; 0: the memory that this process may
+    /// use
     std::uint64_t max_memory = 0;
 };
 
-/// A network compiled for a device: immutable for its users, safe to use from several threads. Plans are kept
-/// per input shape (batch included).
+/// A network compiled for a device. It is immutable for its users, and several threads may use it. It keeps a
+/// plan for each combination of input shapes (batch included).
 class Program {
 public:
     static std::shared_ptr<Program> compile(const Graph &graph, const CompileOptions &options);
-    /// With a backend of the caller's, whatever device and precision the options name.
+    /// Compile for this backend; the options' device and precision are ignored.
     static std::shared_ptr<Program> compile(const Graph &graph, BackendChoice choice,
                                             const CompileOptions &options = {});
 
     const std::string &name() const { return graph_.name(); }
     const Backend &backend() const { return *choice_.backend; }
     Precision precision() const { return choice_.precision; }
-    /// The numbers that weights of convolutions and dense layers are kept as: "int8", or the precision's
-    /// name.
+    /// Return the type in which weights of convolutions and dense layers are stored: "int8", or the
+    /// precision's name.
     const char *weight_type() const { return weights_in_bytes_ ? "int8" : name_of(precision()); }
-    /// The numbers that products of convolutions and dense layers are summed in.
+    /// Return the type in which products of convolutions and dense layers are summed.
     Sums sums() const { return sums_; }
     /// LowerOptions::winograd.
     bool winograd() const { return winograd_; }
     std::uint64_t max_memory() const { return max_memory_; }
-    /// Why this device and precision.
+    /// Return the reason for this device and precision.
     const std::string &reason() const { return choice_.reason; }
     /// BackendChoice::warning.
     const std::string &warning() const { return choice_.warning; }
@@ -54,7 +55,8 @@ public:
     const std::vector<Port> &outputs() const { return outputs_; }
     const LoweredGraph &lowered() const { return *lowered_; }
     const Graph &graph() const { return graph_; }
-    /// Layers of the network as it was defined that a node of graph() computes, its own first.
+    /// Return the layers of the original network that a node of graph() computes; the node's own layer comes
+    /// first.
     std::vector<std::string> layers_of(const std::string &node) const;
 
     struct Planned {
@@ -64,16 +66,16 @@ public:
     /// The plan for these input shapes, made at first use. Throws ShapeError naming the input, and for a plan
     /// beyond max_memory().
     std::shared_ptr<const Planned> plan_for(const std::vector<Shape> &input_shapes);
-    /// Throws ShapeError with both numbers when weights and the plan's arena take more than `most` bytes.
+    /// Throws ShapeError, with both numbers, if weights and the plan's arena take more than `most` bytes.
     void require_memory(const Planned &planned, std::uint64_t most) const;
-    /// For results of these inputs; see Backend::native_run.
+    /// Return the images for results of these inputs; see Backend::native_run.
     std::vector<NativeImage> output_images(void *inputs);
 
 private:
     Program(const Canonical &canonical, BackendChoice choice, const CompileOptions &options);
     void check_inputs(const std::vector<Shape> &shapes) const;
 
-    Graph graph_; ///< canonical, only what the outputs need; the backend has the weights
+    Graph graph_; ///< canonical, and only the part that the outputs need; the backend has the weights
     std::map<std::string, std::vector<std::string>> merged_; ///< as in Canonical
     BackendChoice choice_;
     bool weights_in_bytes_;
@@ -88,24 +90,24 @@ private:
 
 struct Profile; // profile.h
 
-/// One caller's way to run a program. Concurrent use is a StateError.
+/// A caller's state for running a program. Concurrent use throws StateError.
 class Session {
 public:
     Session(std::shared_ptr<Program> program, const SessionOptions &options);
 
     const std::shared_ptr<Program> &program() const { return program_; }
-    /// Reads the inputs, writes the outputs. Allocates nothing when the shapes are those of the run before.
+    /// Read the inputs and write the outputs. Allocates nothing if the shapes are those of the previous run.
     void run(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
-    /// Likewise, but may return before the outputs are written; see Executor::submit.
+    /// The same, but it may return before the outputs are written; see Executor::submit.
     std::shared_ptr<Request> submit(std::span<const TensorView> inputs, std::span<const TensorView> outputs);
-    /// Makes ready for runs with inputs of these shapes, whose memory is not looked at. Throws what such a
-    /// run would throw for its shapes.
+    /// Prepare runs with inputs of these shapes; their memory is not accessed. Throws the errors of such a
+    /// run for its shapes.
     void prepare(std::span<const TensorView> inputs);
-    /// A WorkSharing: between the threads that its last run had.
+    /// A WorkSharing that uses the threads of the last run.
     void share(std::int64_t items, std::int64_t chunk, const RangeWork &work);
-    /// Runs `runs` times with a profiler hook, and returns how long every step took. The outputs are written.
+    /// Run `runs` times with a profiler hook, and return the time of every step. The outputs are written.
     Profile profile(std::span<const TensorView> inputs, std::span<const TensorView> outputs, int runs);
-    /// Appends a run to commands of the program that embeds mpscnn; see NativeRun.
+    /// Append a run to commands of the program that embeds mpscnn; see NativeRun.
     void encode(void *commands, void *inputs, void *outputs);
 
 private:

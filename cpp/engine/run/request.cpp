@@ -8,11 +8,12 @@ void Request::finish(Failure failure) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
     done_ = true;
-    changed_.notify_all(); // under the lock: whoever waits may destroy this right afterwards
+    changed_.notify_all(); // under the lock, because the waiting thread may destroy this object right
+                           // afterwards
 }
 
 bool Request::wait_for(std::chrono::nanoseconds time) const {
-    require_same_process(); // before the lock, which a thread of the parent may hold for ever
+    require_same_process(); // before the lock, which a thread of the parent process may hold forever
     std::unique_lock lock(mutex_);
     return changed_.wait_for(lock, time, [&] { return done_; });
 }

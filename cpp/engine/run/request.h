@@ -9,15 +9,15 @@
 
 namespace mpscnn::engine {
 
-/// A run that may still be under way. For any number of threads.
+/// A run that may still be in flight. Any number of threads may use it.
 class Request {
 public:
-    /// Once; by whoever ran it.
+    /// Called once, by the thread that ran it.
     void finish(Failure failure);
 
-    /// Whether it is done, after that time at most.
+    /// Wait for this time at most, and return true if it has ended.
     bool wait_for(std::chrono::nanoseconds time) const;
-    /// Blocks until it is done. Throws DeviceError in a forked child, which its end cannot reach.
+    /// Block until it has ended. Throws DeviceError in a forked child, which is never notified.
     void wait() const;
     /// Return the error of a request that is done, or none.
     Failure failure() const;

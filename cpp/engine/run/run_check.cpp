@@ -14,7 +14,7 @@ bool repeats_elements(const TensorView &view) {
     return false;
 }
 
-/// Messages are made only when something is wrong: a run must not allocate.
+/// Messages are only made for errors, because a run must not allocate.
 void require_floats(const char *role, const std::vector<Port> &ports, std::span<const TensorView> views) {
     for (std::size_t i = 0; i < std::min(ports.size(), views.size()); ++i) {
         const TensorView &view = views[i];
@@ -25,7 +25,7 @@ void require_floats(const char *role, const std::vector<Port> &ports, std::span<
     }
 }
 
-/// Memory of an input or output.
+/// The memory of an input or output.
 struct PortRange {
     MemoryRange memory;
     std::size_t index;
@@ -40,12 +40,12 @@ MemoryRange range_of(const char *role, const Port &port, const TensorView &view)
     return *range;
 }
 
-/// Inputs may overlap each other. In the order of their beginnings each range is compared with those that
-/// reach farthest: with tens of thousands of outputs all pairs would take longer than a run.
+/// Inputs may overlap each other. Ranges are sorted by their beginnings, and each one is compared with those
+/// that reach farthest. With tens of thousands of outputs, comparing all pairs would take longer than a run.
 void require_apart(std::span<PortRange> ranges, const std::vector<Port> &outputs) {
     std::sort(ranges.begin(), ranges.end(),
               [](const PortRange &a, const PortRange &b) { return a.memory.first < b.memory.first; });
-    const PortRange *farthest[2] = {}; // of the inputs, of the outputs
+    const PortRange *farthest[2] = {}; // among inputs and among outputs
     const auto reaches = [&](bool output, const PortRange &range) {
         return farthest[output] && farthest[output]->memory.behind > range.memory.first;
     };

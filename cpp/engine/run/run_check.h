@@ -6,7 +6,7 @@
 
 namespace mpscnn::engine {
 
-/// Throws unless inputs and outputs have memory of a type that networks read and write.
+/// Throws unless inputs and outputs have element types that networks support.
 void check_elements(const Program &program, std::span<const TensorView> inputs,
                     std::span<const TensorView> outputs);
 

@@ -13,12 +13,13 @@
 
 namespace mpscnn::engine {
 
-/// A frame on its way.
+/// A submitted frame and its state.
 struct Journey {
     enum class State { waiting, running, over };
 
     Frame frame;
-    std::chrono::steady_clock::time_point latest_begin; ///< until then it may wait for others
+    std::chrono::steady_clock::time_point latest_begin; ///< the latest time until which it waits for others
+                                                        ///< to form a batch
     State state = State::waiting;
     Failure failure;
 };
@@ -34,7 +35,7 @@ using Clock = std::chrono::steady_clock;
 
 bool is_waiting(const std::unique_ptr<Journey> &journey) { return journey->state == Journey::State::waiting; }
 
-/// The first layer whose result for one image depends on the others of its batch.
+/// Return the first layer whose result for one image depends on other images of the batch.
 const Node *layer_over_the_batch(const Graph &graph) {
     for (const Node &node : graph.nodes()) {
         const auto *dropout = std::get_if<ops::Dropout>(&node.operation);
@@ -79,8 +80,8 @@ struct Runner::Crew {
 
     using Group = std::vector<Journey *>;
 
-    /// A session, its thread and the frames that it runs. The thread asks for memory only where a failure
-    /// becomes those frames'.
+    /// A session, its thread and the frames that it runs. The thread only allocates memory where a failure
+    /// can be reported as those frames' failure.
     struct Worker {
         Worker(std::shared_ptr<Session> runs, int max_batch) : session(std::move(runs)) {
             group.reserve(static_cast<std::size_t>(max_batch));
@@ -96,12 +97,12 @@ struct Runner::Crew {
     const Division division;
     std::vector<Worker> workers;
     std::thread deliverer;
-    std::once_flag delivered;     ///< the deliverer's end was waited for
-    std::shared_ptr<Crew> itself; ///< of one that must never be destroyed
+    std::once_flag delivered;     ///< whether join_deliverer() has waited for its end
+    std::shared_ptr<Crew> itself; ///< keeps the crew alive if it must never be destroyed
 
-    std::mutex mutex; ///< of everything below
+    std::mutex mutex; ///< protects everything below
     std::condition_variable work, over, permit, idle;
-    std::deque<std::unique_ptr<Journey>> journeys; ///< in order of submission; the first is handed out next
+    std::deque<std::unique_ptr<Journey>> journeys; ///< in order of submission; the first is delivered next
     FrameNumber first_number = 0;
     std::size_t waiting = 0; ///< journeys that have not begun
     bool handing_out = false, closed = false;
@@ -131,7 +132,7 @@ struct Runner::Crew {
             waiting += to_run ? 1 : 0;
             number = first_number + journeys.size() - 1;
         }
-        // Whoever is woken with the lock taken would only wait again.
+        // A thread that wakes while the lock is held would have to wait again.
         (to_run ? work : over).notify_one();
         return number;
     }
@@ -154,7 +155,7 @@ struct Runner::Crew {
         return images;
     }
 
-    /// Blocks until there is something to run; false once there will never be.
+    /// Block until there are frames to run; return false if there will never be any.
     bool next_group(Group &group) {
         Lock lock(mutex);
         for (;;) {
@@ -197,8 +198,8 @@ struct Runner::Crew {
             last_ones = waiting < workers.size();
         }
         if (deliver) over.notify_one();
-        // Workers keep all cores busy. Who hands out results and brings new frames needs one before they run
-        // dry.
+        // Workers keep all cores busy. The thread that delivers results and submits new frames needs a core
+        // before they run out of work.
         if (last_ones) std::this_thread::yield();
     }
 
@@ -207,7 +208,7 @@ struct Runner::Crew {
     }
     bool at_end() const { return closed && journeys.empty(); }
 
-    /// `next_is_over`. Without the lock while the handler is called.
+    /// Requires `next_is_over`. The lock is released while the handler is called.
     void hand_out_next(Lock &lock) {
         std::unique_ptr<Journey> journey = std::move(journeys.front());
         journeys.pop_front();
@@ -231,7 +232,7 @@ struct Runner::Crew {
         }
     }
 
-    /// With the lock, for a waiting one.
+    /// Cancel a waiting frame; requires the lock.
     void cancel(Journey &journey) {
         journey.failure = Failure::cancelled();
         journey.state = Journey::State::over;
@@ -249,7 +250,7 @@ struct Runner::Crew {
         permit.notify_all();
     }
 
-    /// The threads, which keep the crew. Called once.
+    /// Start the threads, which keep the crew alive. Called once.
     static void start(const std::shared_ptr<Crew> &crew) {
         const platform::BlockedSignals blocked;
         try {
@@ -267,20 +268,20 @@ struct Runner::Crew {
         }
     }
 
-    /// Waits for the deliverer of a closed crew, which has handed out everything.
+    /// Wait for the deliverer of a closed crew, which has delivered everything.
     void join_deliverer() {
         std::call_once(delivered, [&] {
             if (deliverer.joinable()) deliverer.join();
         });
     }
 
-    /// Closes and ends the threads; what was submitted is still run and handed out.
+    /// Close and end the threads; submitted frames are still run and delivered.
     void finish() {
         close(false);
         for (Worker &worker : workers)
             if (worker.thread.joinable()) worker.thread.join();
         if (in_delivery())
-            deliverer.detach(); // it hands out the rest, which keeps the crew
+            deliverer.detach(); // it delivers the rest and keeps the crew alive
         else
             join_deliverer();
     }
@@ -295,7 +296,7 @@ Runner::~Runner() {
     if (process_ == platform::fork_generation())
         crew_->finish();
     else
-        crew_->itself = crew_; // its threads are gone and its mutex may be locked
+        crew_->itself = crew_; // its threads do not exist, and its mutex may be locked
 }
 
 void Runner::require_alive() const {
@@ -306,7 +307,7 @@ void Runner::require_alive() const {
 Runner::FrameNumber Runner::submit(Frame frame) {
     require_alive();
     const std::shared_ptr<Crew> crew = crew_;  // a handler may release the runner before this returns
-    std::span<const TensorView> read, written; // what lies in memory of the caller's
+    std::span<const TensorView> read, written; // memory of the caller
     if (!frame.fill) read = frame.inputs;
     if (!frame.read) written = frame.outputs;
     check_elements(*crew->program, read, written);
@@ -331,7 +332,8 @@ Runner::FrameNumber Runner::mark(Completion done) {
 bool Runner::cancel(FrameNumber frame) {
     require_alive();
     const std::lock_guard lock(crew_->mutex);
-    const FrameNumber index = frame - crew_->first_number; // huge for one that has been handed out
+    const FrameNumber index = frame - crew_->first_number; // a huge number for a frame that has been
+                                                           // delivered
     if (index >= crew_->journeys.size()) return false;
     if (!is_waiting(crew_->journeys[index])) return false;
     crew_->cancel(*crew_->journeys[index]);
@@ -351,7 +353,7 @@ void Runner::wait() {
     crew_->idle.wait(lock, [&] { return crew_->journeys.empty() && !crew_->handing_out; });
     const bool closed = crew_->closed;
     lock.unlock();
-    if (closed) crew_->join_deliverer(); // what its handlers left behind, it lets go when it ends
+    if (closed) crew_->join_deliverer(); // it releases thread-local objects of its handlers when it ends
 }
 
 int Runner::sessions() const { return crew_->division.sessions; }

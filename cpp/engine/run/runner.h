@@ -10,45 +10,46 @@ namespace mpscnn::engine {
 
 struct RunnerOptions {
     int inflight = 3;                     ///< the largest number of requests in flight
-    int threads = 0;                      ///< of the processor for each request; 0: all cores are shared out
-    int max_batch = 1;                    ///< images that may be gathered into one request
-    std::chrono::nanoseconds max_wait{0}; ///< for how long a frame may wait for others to be gathered with
+    int threads = 0;                      ///< processor threads for each request; 0: all cores are divided
+                                          ///< among the requests
+    int max_batch = 1;                    ///< maximum number of images that are gathered into one request
+    std::chrono::nanoseconds max_wait{0}; ///< the time for which a frame may wait for others to form a batch
     bool check_finite = false;
-    std::uint64_t max_memory = 0; ///< of each session, see SessionOptions
+    std::uint64_t max_memory = 0; ///< for each session; see SessionOptions
 };
 
-/// Keeps a device busy: runs frames in several sessions in parallel and hands their results out in the order
-/// of submission, each exactly once. Any number of threads may use it.
+/// Keeps a device busy. It runs frames in several sessions in parallel and delivers their results in the
+/// order of submission, each exactly once. Any number of threads may use it.
 ///
-/// A frame has one of `permits()` permits from its submission until its turn to be handed out. Its `done` is
-/// called on one thread of the runner's, one frame after the other, and may submit; it must not throw. A
-/// `brief` one is called, in its turn too, on the thread that ended a frame, which spares short frames a
-/// thread's being woken for each.
+/// A frame holds one of `permits()` permits from its submission until its turn to be delivered. `done` is
+/// called on one of the runner's threads, for one frame after another. It may submit frames; it must not
+/// throw. If it is `brief`, it is called on the thread that ended a frame, also in order. This avoids waking
+/// a thread for each short frame.
 class Runner {
 public:
     Runner(std::shared_ptr<Program> program, const RunnerOptions &options);
-    /// Waits until every frame has been handed out, unless called by a frame's `done`.
+    /// Waits until every frame has been delivered, unless a frame's `done` calls it.
     ~Runner();
     Runner(const Runner &) = delete;
     Runner &operator=(const Runner &) = delete;
 
     using FrameNumber = std::uint64_t;
 
-    /// Memory of the frame must stay until its `done` is called. Blocks while all permits are taken. Throws
-    /// StateError where `done` would wait for itself, and after the runner is closed. Errors in the frame's
-    /// arrays are thrown here; later errors are passed to `done`.
+    /// Submit a frame; its memory must stay valid until its `done` is called. Blocks while all permits are
+    /// taken. Throws StateError if `done` would wait for itself, and after the runner is closed. Errors in
+    /// the frame's arrays are thrown here; later errors are passed to `done`.
     FrameNumber submit(Frame frame);
-    /// A frame without a run, which is handed out in its turn.
+    /// Submit a frame without a run; `done` is called in its turn.
     FrameNumber mark(Completion done);
-    /// Whether the frame had not begun: then its `done` gets `Cancelled` in its turn.
+    /// Return true if the frame had not begun. Then its `done` gets `Cancelled` in its turn.
     bool cancel(FrameNumber frame);
-    /// Takes no more frames; cancels those that have not begun, if asked to.
+    /// Accept no more frames; if `cancel`, cancel those that have not begun.
     void close(bool cancel);
-    /// Blocks until every frame has been handed out. Not for a frame's `done`.
+    /// Block until every frame has been delivered. A frame's `done` must not call this.
     void wait();
 
     int sessions() const;
-    int threads() const; ///< of the processor, for each session
+    int threads() const; ///< processor threads for each session
     int permits() const;
 
 private:

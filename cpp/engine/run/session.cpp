@@ -9,7 +9,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Holds a session for one caller; a second one is refused rather than made to wait.
+/// Marks a session as used by one caller; a second caller gets an error instead of waiting.
 class Occupation {
 public:
     explicit Occupation(std::atomic<bool> &busy) : busy_(busy) {

@@ -19,7 +19,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Layers that run one after the other: a subgraph of the backend's, or functions of the program.
+/// Consecutive layers: a subgraph for the backend, or functions of the program.
 struct Stage {
     std::vector<std::size_t> nodes;
     std::vector<ValueId> inputs, outputs;  ///< of a subgraph, as values of the whole graph
@@ -28,7 +28,7 @@ struct Stage {
 
 bool computed_by_program(const Node &node) { return std::holds_alternative<ops::Custom>(node.operation); }
 
-/// Cuts a graph: stages with even numbers are subgraphs, the others functions.
+/// Divides a graph: stages with even numbers are subgraphs, the others are functions.
 class Cutter {
 public:
     explicit Cutter(const Graph &graph)
@@ -73,11 +73,12 @@ private:
 
     const Graph &graph_;
     std::vector<std::size_t> stage_of_; ///< by value
-    std::vector<bool> leaves_;          ///< whether another stage, a function or the caller reads it
+    std::vector<bool> leaves_;          ///< by value: whether another stage, a function or the caller reads
+                                        ///< it
     std::size_t count_ = 0;
 };
 
-/// The subgraph of a stage, whose inputs it notes.
+/// Return the subgraph of a stage, and record its inputs.
 Graph subgraph_of(const Graph &graph, Stage &stage) {
     Graph part(graph.name());
     std::vector<ValueId> value_of(static_cast<std::size_t>(graph.values()), -1);
@@ -117,7 +118,7 @@ struct StagedNetwork {
     std::vector<Stage> stages;
 };
 
-/// Both have the same shape; types and strides may differ.
+/// Copy a tensor. Both have the same shape; types and strides may differ.
 void copy_tensor(const TensorView &from, const TensorView &to) {
     if (from.type == to.type) return copy_elements(from, to);
     const auto count = static_cast<std::size_t>(from.shape.elements());
@@ -150,7 +151,7 @@ public:
             parts.push_back(std::move(part));
             for (const ValueId value : stage.outputs) reserve(value);
         }
-        // Functions read dense float32 tensors, which the caller's may not be.
+        // Functions read dense float32 tensors, and the caller's tensors may be different.
         for (const Stage &stage : network.stages)
             for (const std::size_t node : stage.nodes)
                 for (const ValueId value : network.graph.nodes()[node].inputs)
@@ -159,8 +160,8 @@ public:
 
     std::size_t arena_bytes() const override { return arena_ + bytes; }
 
-    std::vector<Shape> shapes;                      ///< of all values
-    std::vector<std::optional<std::size_t>> places; ///< of values in the executor's memory
+    std::vector<Shape> shapes;                      ///< for each value
+    std::vector<std::optional<std::size_t>> places; ///< for values in the executor's memory
     std::vector<std::unique_ptr<Plan>> parts;       ///< by stage; null for functions
     std::size_t bytes = 0;
 
@@ -247,7 +248,7 @@ private:
     ops::CustomTensor dense_floats(const StagedPlan &plan, ValueId value) {
         const auto index = static_cast<std::size_t>(value);
         TensorView &given = views_[index];
-        const auto &place = plan.places[index]; // everything that functions read has one
+        const auto &place = plan.places[index]; // every value that functions read has a place
         if (place && (given.type != DType::float32 || !given.is_dense())) {
             const TensorView own =
                 TensorView::dense(memory_.data() + *place, DType::float32, plan.shapes[index]);
@@ -269,7 +270,7 @@ private:
     bool check_finite_;
     std::vector<std::unique_ptr<Executor>> executors_; ///< by stage; null for functions
     AlignedBuffer<std::byte> memory_;
-    std::vector<TensorView> views_, stage_inputs_, stage_outputs_; ///< of the run that is under way
+    std::vector<TensorView> views_, stage_inputs_, stage_outputs_; ///< for the current run
     std::vector<ops::CustomTensor> tensors_;
 };
 

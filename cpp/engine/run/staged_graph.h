@@ -6,7 +6,7 @@
 
 namespace mpscnn::engine {
 
-/// Whether functions of the program compute some of the layers (ops/custom.h).
+/// True if functions of the program compute some of the layers (ops/custom.h).
 bool has_custom_layers(const Graph &graph);
 
 /// Lower a canonical graph with custom layers. The backend lowers the subgraphs between those layers and does

@@ -7,7 +7,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// The first axis from which on elements lie without gaps, in row-major order.
+/// Return the first axis from which on elements are contiguous in row-major order.
 int first_dense_axis(const TensorView &view) {
     auto stride = static_cast<std::ptrdiff_t>(size_of(view.type));
     int axis = view.shape.rank();

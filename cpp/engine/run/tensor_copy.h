@@ -4,7 +4,7 @@
 
 namespace mpscnn::engine {
 
-/// Copies all elements. Both have the same shape and type, and any strides; they must not overlap.
+/// Copy all elements. Both tensors have the same shape and type, and any strides; they must not overlap.
 void copy_elements(const TensorView &from, const TensorView &to);
 
 } // namespace mpscnn::engine

@@ -11,7 +11,7 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// Whole numbers up to here are exact as floats, which the graph reads the step's number as.
+/// Integers up to this are exact as floats; the graph reads the step's number as a float.
 constexpr std::int64_t max_steps = std::int64_t{1} << 24;
 
 std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions device,
@@ -20,7 +20,8 @@ std::shared_ptr<Program> compile_training(const Graph &graph, CompileOptions dev
         fail(ErrorKind::unsupported,
              {"training: on the CPU precision must be float32, got ", quoted(options.precision)});
     device.precision = options.precision;
-    if (options.check_finite && device.device == "auto") device.device = "cpu"; // which looks into steps
+    if (options.check_finite && device.device == "auto")
+        device.device = "cpu"; // which can check results of steps
     return Program::compile(graph, device);
 }
 
@@ -40,7 +41,7 @@ TensorView dense(AlignedBuffer<float> &buffer, const Shape &shape) {
 bool is_statistics(const TrainingVariable &variable) {
     return !variable.layer.empty() && variable.changes() && variable.role == statistics_role;
 }
-/// A weight of the network's that learns.
+/// True for a trained weight of the network.
 bool is_weight(const TrainingVariable &variable) {
     return !variable.layer.empty() && variable.changes() && variable.role != statistics_role;
 }
@@ -68,13 +69,13 @@ Trainer::Trainer(const Graph &network, const TrainingOptions &options, const Com
         values_.emplace_back(variable);
         if (variable.first.empty() && !variable.layer.empty())
             weight_of(variable).read(0, values_.back().now());
-        // Which `network` replaces: there the network's own memory need not be kept.
+        // `network` replaces these weights, so the original memory need not be kept.
         if (is_weight(variable))
             network_.set_weight(variable.layer, variable.role,
                                 values_.back().weight(weight_of(variable).shape()));
         std::vector<float>().swap(variable.first); // an assignment would keep the memory
     }
-    network_.forget_quantizations(); // which were those of the first weights
+    network_.forget_quantizations(); // they were valid for the original weights
 }
 
 WeightTensor Trainer::Values::weight(const Shape &shape) const {
@@ -127,7 +128,7 @@ void Trainer::require_finite_loss(double loss, std::span<const TensorView> input
                                   std::span<const TensorView> outputs) {
     if (std::isfinite(loss)) return;
     std::string where;
-    try { // once more, looking at each layer, on the CPU, which can
+    try { // repeat the step on the CPU with a check of each layer
         CompileOptions cpu;
         cpu.device = "cpu";
         cpu.precision = "float32";
@@ -164,13 +165,13 @@ void Trainer::require_step(std::span<const TensorView> inputs, const TensorView 
     if (options_.weighted) require_prediction("weights", inputs.back().shape);
 }
 
-/// Takes over new values.
+/// Make the new values of variables the current ones.
 void Trainer::swap_values(int TrainingVariable::*output) {
     for (std::size_t i = 0; i < values_.size(); ++i)
         if (training_.variables[i].*output >= 0) values_[i].swap();
 }
 
-/// With check_finite, what is not finite is an error of the session.
+/// With check_finite, a result that is not finite is an error of the session.
 void Trainer::run_step(std::span<const TensorView> given, std::span<const TensorView> made) {
     try {
         session_.run(given, made);
@@ -180,7 +181,7 @@ void Trainer::run_step(std::span<const TensorView> given, std::span<const Tensor
     }
 }
 
-/// From sums of gradients, which begin again then.
+/// Compute new weights from the sums of gradients, which then start again.
 void Trainer::update_weights(Session &update) {
     std::vector<TensorView> given, made;
     give_rates(given);
@@ -192,7 +193,7 @@ void Trainer::update_weights(Session &update) {
     try {
         update.run(given, made);
     } catch (const Error &error) {
-        swap_values(&TrainingVariable::output); // back to the sums of before
+        swap_values(&TrainingVariable::output); // back to the previous sums
         if (error.kind() != ErrorKind::parameter || !options_.check_finite) throw;
         fail_step(concat({": ", error.what()}));
     }
@@ -227,7 +228,7 @@ Profile Trainer::profile(std::span<const TensorView> inputs, const TensorView &l
     set_rates(0.0f);
     float loss = 0.0f;
     const auto [given, made] = step_tensors(inputs, labels, nullptr, loss);
-    return session_.profile(given, made, runs); // what it makes is not taken over
+    return session_.profile(given, made, runs); // its new values are discarded
 }
 
 double Trainer::step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,

@@ -17,26 +17,26 @@
 
 namespace mpscnn::engine {
 
-/// Trains a network: owns its weights and their moments. A step reads one set of them and writes another one,
-/// which takes its place only when the step was good. One caller at a time.
+/// Trains a network. It owns the weights and their moments. A step reads one set of them and writes another,
+/// which becomes current only if the step succeeded. One caller at a time.
 class Trainer {
 public:
     Trainer(const Graph &network, const TrainingOptions &options, const CompileOptions &device,
             const SessionOptions &session);
 
-    /// One step: inputs of the network and, where batches are weighted, weights of the losses; labels. Labels
-    /// and weights have the prediction's shape. Writes the prediction of before the step where `prediction`
-    /// has memory. Returns the loss. Throws StateError, with all as it was before, for a loss that is not
-    /// finite.
+    /// Make one step. `inputs` are those of the network and, if batches are weighted, the weights of the
+    /// losses. Labels and weights have the prediction's shape. If `prediction` has memory, the prediction
+    /// before the step is written there. Return the loss. For a loss that is not finite it throws StateError
+    /// and changes nothing.
     double step(std::span<const TensorView> inputs, const TensorView &labels, float learning_rate,
                 const TensorView *prediction);
 
-    /// Makes such a step `runs` times and takes none of them over: what every part of it took.
+    /// Make such a step `runs` times without keeping its results, and return the times of its parts.
     Profile profile(std::span<const TensorView> inputs, const TensorView &labels, int runs);
 
-    /// How many have been made. Where gradients are added over several batches, each is a step.
+    /// Return the number of steps. If gradients are added over several batches, each batch is a step.
     std::int64_t steps() const { return steps_; }
-    /// How often new weights have been made.
+    /// Return the number of updates of the weights.
     std::int64_t updates() const { return steps_ / options_.accumulate; }
     void set_steps(std::int64_t steps);
     const std::vector<TrainingVariable> &variables() const { return training_.variables; }
@@ -46,8 +46,8 @@ public:
     /// The layers of the network that compute the prediction; a detector has one for boxes and one for
     /// scores.
     const std::vector<std::string> &prediction_layers() const { return training_.prediction_layers; }
-    /// The network with its present weights, or with their moving averages, which ParameterError refuses
-    /// where there are none.
+    /// Return the network with its current weights, or with their moving averages. Throws ParameterError if
+    /// there are no averages.
     Graph network(bool averaged) const;
 
 private:
@@ -69,7 +69,7 @@ private:
         }
 
         std::size_t count_;
-        std::shared_ptr<PageMemory> now_, next_; ///< next: of what changes
+        std::shared_ptr<PageMemory> now_, next_; ///< next_: for variables that change
     };
 
     /// The inputs and outputs of a step. They are in the memory of the caller and of the trainer.
@@ -95,12 +95,12 @@ private:
     TrainingOptions options_;
     TrainingGraph training_;
     Shape prediction_shape_;
-    std::vector<Values> values_; ///< of the variables
+    std::vector<Values> values_; ///< one for each variable
     AlignedBuffer<float> rates_, step_{1}, prediction_;
     std::shared_ptr<Program> program_;
     SessionOptions session_options_;
     Session session_;
-    std::optional<Session> update_; ///< where gradients are added over several batches
+    std::optional<Session> update_; ///< used if gradients are added over several batches
     std::int64_t steps_ = 0;
 };
 

@@ -15,14 +15,14 @@ namespace mpscnn::engine {
 
 namespace {
 
-/// A seed of each layer's own: FNV-1a of its name.
+/// Return a seed for each layer: a hash (FNV-1a) of its name.
 std::int64_t seed_of(std::int64_t seed, const std::string &layer) {
     std::uint64_t hash = 14695981039346656037ull ^ static_cast<std::uint64_t>(seed);
     for (const char letter : layer) hash = (hash ^ static_cast<unsigned char>(letter)) * 1099511628211ull;
     return static_cast<std::int64_t>(hash >> 2);
 }
 
-/// Whether a layer is a batch normalization whose statistics are weights.
+/// True if a layer is a batch normalization whose statistics are weights.
 bool keeps_statistics(const Node &layer) {
     return std::holds_alternative<ops::BatchNormalization>(layer.operation) && layer.inputs.size() == 1;
 }
@@ -82,17 +82,18 @@ private:
     const Graph &network_;
     const TrainingOptions &options_;
     TrainingGraph result_;
-    const MultiboxOptions *detector_ = nullptr; ///< if that is the loss
-    std::vector<ValueId> predictions_;          ///< of the network
-    Shape labels_shape_;                        ///< of all predictions side by side
+    const MultiboxOptions *detector_ = nullptr; ///< set for a detector's loss
+    std::vector<ValueId> predictions_;          ///< outputs of the network that are predictions
+    Shape labels_shape_;                        ///< of all predictions concatenated
     std::vector<bool> needed_, trained_, reads_variables_;
-    std::vector<bool> is_fixed_;  ///< batch normalizations that do not learn after layers that do
-    std::vector<ValueId> copies_; ///< of the network's values
+    std::vector<bool> is_fixed_;  ///< by value: batch normalizations that are not trained, after layers that
+                                  ///< are
+    std::vector<ValueId> copies_; ///< for each value of the network
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_;           ///< those that are trained
-    std::vector<ValueId> inputs_;                ///< copies of the network's
-    std::map<std::string, std::int64_t> missed_; ///< updates that moments have not seen, by weight
-    std::map<std::int64_t, ValueId> rates_;      ///< by missed updates
+    std::vector<ValueId> inputs_;                ///< copies of the network's inputs
+    std::map<std::string, std::int64_t> missed_; ///< by weight: updates that its moments have missed
+    std::map<std::int64_t, ValueId> rates_;      ///< by number of missed updates
     ValueId labels_ = -1, label_weights_ = -1, step_ = -1, prediction_ = -1, loss_ = -1;
 };
 
@@ -142,7 +143,7 @@ void TrainingGraphMaker::find_predictions() {
     for (const ValueId value : predictions_) result_.prediction_layers.push_back(network_.value_name(value));
 }
 
-/// `of_inputs`: gradients of the network's inputs are wanted.
+/// `of_inputs`: true if gradients of the network's inputs are wanted.
 void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     network_.require_complete();
     find_predictions();
@@ -156,7 +157,8 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     trained_.assign(count, false);
     is_fixed_.assign(count, false);
     reads_variables_.assign(count, false);
-    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false); // on what is wanted
+    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false); // on a value whose
+                                                                                   // gradient is wanted
     std::fill_n(depends.begin(), inputs, of_inputs);
     bool any = of_inputs;
     for (std::size_t i = 0; i < count; ++i) {
@@ -320,7 +322,7 @@ ValueId TrainingGraphMaker::copy_activation(std::size_t i, const ops::Neuron &ac
     return add_trained_layer(result_.graph, node(i).name, activation, {before}, weights);
 }
 
-/// An activation becomes a layer of its own: passes join it again unless what lies before it is needed.
+/// Copy a layer. Its activation becomes a separate layer. Passes attach it again unless its input is needed.
 void TrainingGraphMaker::copy_layer(std::size_t i) {
     const Node &layer = node(i);
     std::vector<ValueId> inputs;
@@ -362,7 +364,7 @@ void TrainingGraphMaker::add_prediction() {
     prediction_ = detector_ ? add("training.prediction", ops::Concatenation{}, parts) : parts[0];
 }
 
-/// 1 / the number of weights of the losses that are not 0, as `loss` counts them.
+/// Return 1 / the number of loss weights that are not 0, as `loss` counts them.
 ValueId TrainingGraphMaker::add_share_of_weights(const ops::Loss &loss) {
     ops::Greater above_zero;
     above_zero.secondary_scale = 0.0f;
@@ -487,7 +489,7 @@ TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &o
 }
 
 Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output) {
-    TrainingOptions plain = options; // nothing is kept from one step to the next
+    TrainingOptions plain = options; // moments are not needed
     plain.optimizer = {};
     plain.optimizer.kind = OptimizerKind::sgd;
     plain.accumulate = 1;

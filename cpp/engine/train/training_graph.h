@@ -9,50 +9,51 @@
 
 namespace mpscnn::engine {
 
-/// Role of the mean and variance of a batch normalization that is trained, which are one variable.
+/// The role of the mean and variance of a trained batch normalization, which are one variable.
 inline constexpr const char *statistics_role = "statistics";
 
-/// A tensor that steps read and, but for frozen weights, write again.
+/// A tensor that steps read and, except for frozen weights, write.
 struct TrainingVariable {
     std::string name; ///< "conv1.weight", "conv1.weight.first_moment"
     Shape shape;
-    std::string layer, role;  ///< the weight that it is; of a moment no layer
-    std::vector<float> first; ///< what it begins as; empty: the layer's weight, or zeros
-    int output = -1;          ///< index of its new value among the graph's outputs; -1: it stays
-    int update_output = -1;   ///< the same of the update's
+    std::string layer, role;  ///< of the weight; a moment has no layer
+    std::vector<float> first; ///< its initial values; empty: the layer's weight, or zeros
+    int output = -1;          ///< index of its new value among the graph's outputs; -1: it does not change
+    int update_output = -1;   ///< the same for the outputs of `update`
 
     bool changes() const { return output >= 0 || update_output >= 0; }
 };
 
-/// One step of training as a graph. Inputs: those of the network, labels in the shape of the prediction and,
-/// if batches have them, weights of the losses; the rates, (1, 2) each (ops/optimizer.h), the step's number
-/// (1, 1), and the variables. Outputs: the loss, the prediction that it compares with the labels (of a
-/// detector boxes and scores side by side), and new values of the variables.
+/// One step of training as a graph. Its inputs are those of the network, labels in the shape of the
+/// prediction, optionally weights of the losses, the rates, (1, 2) each (ops/optimizer.h), the step's number
+/// (1, 1), and the variables. Its outputs are the loss, the prediction that it compares with the labels (for
+/// a detector boxes and scores, concatenated), and new values of the variables.
 ///
-/// Where gradients are added over several batches, the graph makes new sums of gradients, and `update` the
-/// weights from these. Its inputs are the rates and all variables.
+/// If gradients are added over several batches, the graph computes new sums of gradients, and `update`
+/// computes the weights from these. The inputs of `update` are the rates and all variables.
 struct TrainingGraph {
     Graph graph{"training"};
     std::optional<Graph> update;
     std::size_t network_inputs = 0;
-    /// For each of the rates: how many updates the moments that it corrects have not seen.
+    /// For each of the rates: the number of updates that the moments which it corrects have missed.
     std::vector<std::int64_t> missed_updates;
-    std::vector<std::string> prediction_layers; ///< of the network, of which the prediction is made
+    std::vector<std::string> prediction_layers; ///< layers of the network that compute the prediction
     std::vector<TrainingVariable> variables;    ///< in the order of the inputs
 };
 
-/// Throws ParameterError for a network without exactly one output, or of a detector's loss without the two
-/// that it names, for an unknown layer among the frozen and a network where nothing can be trained,
-/// ShapeError for outputs that are no detector's, WeightsError where weights are missing, UnsupportedError
-/// naming the layer that training does not reach.
+/// Make the graph. Throws ParameterError for a network without exactly one output, or for a detector's loss
+/// without the two outputs that it names, for an unknown frozen layer, and for a network without trainable
+/// weights. Throws ShapeError for outputs that do not fit a detector, WeightsError for missing weights, and
+/// UnsupportedError with the layer's name for an operation without a gradient.
 TrainingGraph make_training_graph(const Graph &network, const TrainingOptions &options);
 
-/// After the name of an input or weight: its gradient.
+/// The suffix of a gradient's name, after the name of its input or weight.
 inline constexpr const char *gradient_suffix = ".gradient";
 
-/// Gradients of a network's inputs and weights as a graph, whose inputs are those of a TrainingGraph without
-/// what an optimiser keeps. Its outputs: the loss, the prediction, and what gradients there are, by name.
-/// With `of_output` there is no loss, and the gradient of the prediction takes the place of the labels.
+/// Return a graph for the gradients of a network's inputs and weights. Its inputs are those of a
+/// TrainingGraph without the optimiser's variables. Its outputs are the loss, the prediction, and the
+/// gradients, by name. With `of_output` there is no loss, and the gradient of the prediction replaces the
+/// labels.
 Graph make_gradient_graph(const Graph &network, const TrainingOptions &options, bool of_output);
 
 } // namespace mpscnn::engine

@@ -21,8 +21,8 @@ ValueId add_reading(Graph &graph, const std::string &name, const ops::Operation 
     return value;
 }
 
-/// relu(x) + slope * (x - relu(x)), with the product as a depthwise convolution of single pixels. At 0 the
-/// derivative is the slope, as PyTorch's.
+/// relu(x) + slope * (x - relu(x)), with the product as a depthwise convolution with 1x1 windows. At 0 the
+/// derivative is the slope, as in PyTorch.
 ValueId add_prelu(Graph &graph, const std::string &name, ValueId x, ValueId slope) {
     const Shape given = graph.shape(x);
     std::vector<std::int64_t> extents(given.begin() + 1, given.end());
@@ -49,7 +49,7 @@ ValueId add_prelu(Graph &graph, const std::string &name, ValueId x, ValueId slop
     return is_image ? result : graph.add_node(name, ops::Reshape{.shape = extents}, {result});
 }
 
-/// A convolution, whose channels become pixels.
+/// A convolution whose channels are rearranged to pixels.
 ValueId add_subpixel(Graph &graph, const std::string &name, const ops::SubpixelConvolution &subpixel,
                      std::vector<ValueId> inputs, const std::map<std::string, ValueId> &weights) {
     ops::Convolution convolution;
@@ -66,7 +66,7 @@ ValueId add_subpixel(Graph &graph, const std::string &name, const ops::SubpixelC
                           {pixels});
 }
 
-/// An axis with zeros between its elements.
+/// Insert zeros between the elements of an axis.
 ValueId spread_out(Graph &graph, const std::string &name, ValueId x, int axis, std::int64_t stride) {
     if (stride == 1) return x;
     const std::int64_t extent = graph.shape(x)[axis];
@@ -77,7 +77,7 @@ ValueId spread_out(Graph &graph, const std::string &name, ValueId x, int axis, s
     return graph.add_node(concat({name, ".spread.", axis}), std::move(zeros), {x});
 }
 
-/// The kernel rotated by 180 degrees.
+/// Rotate the kernel by 180 degrees.
 ValueId rotated(Graph &graph, const std::string &name, ValueId weight) {
     for (const int axis : {1, 2}) {
         ops::Gather backward;
@@ -89,7 +89,7 @@ ValueId rotated(Graph &graph, const std::string &name, ValueId weight) {
     return weight;
 }
 
-/// A convolution of the input with zeros between its pixels, with the rotated kernel.
+/// A convolution with the rotated kernel, of the input with zeros between its pixels.
 ValueId add_transposed(Graph &graph, const std::string &name, const ops::TransposedConvolution &transposed,
                        ValueId x, std::map<std::string, ValueId> weights) {
     const Shape input = graph.shape(x);
@@ -123,7 +123,7 @@ ValueId add_transposed(Graph &graph, const std::string &name, const ops::Transpo
     return add_reading(graph, name, convolution, {x}, weights);
 }
 
-/// An elementwise operation whose second input has one number for each channel.
+/// Return an elementwise operation whose second input has one number for each channel.
 template <class Op> Op of_channels(const Shape &shape) {
     Op operation;
     if (shape.rank() > 2) operation.secondary_stride_x = 0;
@@ -213,7 +213,7 @@ ValueId add_trained_layer(Graph &graph, const std::string &name, const ops::Oper
     if (const auto *constant = std::get_if<ops::Constant>(&operation))
         return add_learnt_constant(graph, name, *constant, inputs[0], weights.at(value_role));
     std::map<std::string, ValueId> own = weights;
-    own.erase(slope_role); // of the activation after it
+    own.erase(slope_role); // it belongs to the activation after it
     if (const auto *subpixel = std::get_if<ops::SubpixelConvolution>(&operation))
         return add_subpixel(graph, name, *subpixel, std::move(inputs), own);
     if (const auto *transposed = std::get_if<ops::TransposedConvolution>(&operation))

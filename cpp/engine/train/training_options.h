@@ -24,7 +24,8 @@ template <> struct mpscnn::ops::EnumNames<mpscnn::engine::OptimizerKind> {
 
 namespace mpscnn::engine {
 
-/// How gradients become new weights: MPSNNOptimizers. The learning rate comes with each step.
+/// The optimiser: the rule that computes new weights from gradients, as in MPSNNOptimizers. The learning rate
+/// is an argument of each step.
 struct OptimizerOptions {
     OptimizerKind kind = OptimizerKind::adam;
     float momentum = 0.0f;
@@ -53,7 +54,7 @@ struct OptimizerOptions {
     }
 };
 
-/// The loss of a single-shot detector, and which outputs of the network it compares with labels.
+/// The loss of a single-shot detector, and the outputs of the network that it compares with labels.
 struct MultiboxOptions {
     static constexpr const char *name = "multibox";
 
@@ -74,24 +75,25 @@ struct MultiboxOptions {
 struct TrainingOptions {
     std::variant<ops::LossFields, MultiboxOptions> loss;
     OptimizerOptions optimizer;
-    std::vector<std::string> frozen; ///< layers whose weights stay
+    std::vector<std::string> frozen; ///< layers whose weights do not change
     /// For layers that were frozen for a while: the number of updates that their moments have missed. Adam's
     /// correction does not count these.
     std::map<std::string, std::int64_t> missed_updates;
-    std::int64_t seed = 0;             ///< of dropout
-    double statistics_rate = 0.9;      ///< share of running statistics that each batch leaves
-    std::int64_t accumulate = 1;       ///< batches whose mean gradient makes new weights
-    double average_rate = 0.0;         ///< share of the weights' moving average that stays; 0: there is none
-    bool weighted = false;             ///< whether each batch has weights of its losses
-    bool check_finite = false;         ///< whether each step looks at all that it computes
-    std::string precision = "float32"; ///< of what layers hand to each other; all else is float32
+    std::int64_t seed = 0;             ///< for dropout
+    double statistics_rate = 0.9;      ///< share of running statistics that remains after each batch
+    std::int64_t accumulate = 1;       ///< number of batches whose mean gradient updates the weights
+    double average_rate = 0.0;         ///< share of the weights' moving average that remains after an update;
+                                       ///< 0: no average
+    bool weighted = false;             ///< true: each batch has weights of its losses
+    bool check_finite = false;         ///< true: each step checks all its results
+    std::string precision = "float32"; ///< of values between layers; everything else is float32
 
     bool accumulates() const { return accumulate > 1; }
     bool averages() const { return average_rate > 0.0; }
 
     /// {"loss": {...}, "optimizer": {...}, "frozen": [...], "missed_updates": {layer: n}, "seed": n,
     /// "statistics_rate": x, "accumulate": n, "average_rate": x, "weighted": b, "check_finite": b,
-    /// "precision": s}; what is left out keeps its default.
+    /// "precision": s}. Omitted members keep their defaults.
     static TrainingOptions from_json(const Json &json);
 };
 

@@ -33,17 +33,17 @@ private:
     const TrainingOptions &options_;
     const OptimizerOptions &optimizer_;
     const UpdateValues &values_;
-    ValueId factor_ = -1; ///< of all gradients; -1: none
+    ValueId factor_ = -1; ///< factor of all gradients; -1: none
 };
 
-/// limit / norm where the norm of all gradients is above the limit, else 1.
+/// Compute the factor: limit / norm if the norm of all gradients is above the limit, otherwise 1.
 void UpdateMaker::limit(const NamedGradients &gradients) {
     ValueId sum = -1;
     for (const auto &[weight, gradient] : gradients) {
         const ValueId own = add(concat({weight, ".squared_sum"}), ops::SquaredSum{}, {gradient});
         sum = sum < 0 ? own : add(concat({weight, ".squared_sums"}), ops::Addition{}, {sum, own});
     }
-    // The limit is for the mean gradient; the sum over several batches has a limit that many times as large.
+    // The limit is for the mean gradient, so it is multiplied by the number of batches for their sum.
     const auto batches = static_cast<float>(options_.accumulate);
     const float limit = optimizer_.global_norm * batches;
     using ops::NeuronKind;
@@ -56,7 +56,7 @@ void UpdateMaker::limit(const NamedGradients &gradients) {
                   ops::Neuron{.kind = NeuronKind::power, .a = 1.0f, .b = 0.0f, .c = -0.5f}, {sum});
 }
 
-/// A gradient as the optimiser takes it.
+/// Prepare a gradient for the optimiser.
 ValueId UpdateMaker::ready(const std::string &weight, ValueId gradient) {
     const ops::OptimizerGradient &own = optimizer_.gradient;
     const bool changes = own.clip || own.rescale != 1.0f || own.regularization != ops::Regularization::none;

@@ -10,9 +10,9 @@
 
 namespace mpscnn::engine {
 
-/// Names, after that of a weight, of what an optimiser keeps of it: it begins at zero.
+/// Return the suffixes of the names of an optimiser's variables for each weight; they are zero at first.
 std::vector<std::string> moments_of(const OptimizerOptions &optimizer);
-/// After a weight's name: its moving average, and the sum of its gradients.
+/// Suffixes of a weight's name: its moving average, and the sum of its gradients.
 inline constexpr const char *average_suffix = ".average", *sum_suffix = ".gradient_sum";
 
 /// Gradients by the names of their weights, in the order of the layers.
@@ -24,7 +24,7 @@ struct UpdateValues {
     std::map<std::string, ValueId> variables;
 };
 
-/// Adds to a graph what makes new weights of gradients. Returns the new values of variables, by name.
+/// Add the computation of new weights from gradients to a graph. Return the new values of variables, by name.
 std::map<std::string, ValueId> add_updates(Graph &graph, const TrainingOptions &options,
                                            const UpdateValues &values, const NamedGradients &gradients);
 
