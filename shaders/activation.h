@@ -46,8 +46,8 @@ inline float4 activate_smoothly(float4 x, constant ActivationParams &activation)
         return times_sigmoid(x, b * x);
     case NeuronKind::mish:
         return mish(x);
-    case NeuronKind::gelu_tanh: // (1 + tanh y) / 2 is the sigmoid of 2 y. The constants are 2 sqrt(2 / pi)
-                                // times 1 and 0.044715.
+    // (1 + tanh y) / 2 is the sigmoid of 2 y. The constants are 2 sqrt(2 / pi) times 1 and 0.044715.
+    case NeuronKind::gelu_tanh:
         return times_sigmoid(x, x * (1.59576912f + 0.0713548163f * (x * x)));
     case NeuronKind::erf:
         return erf(x);

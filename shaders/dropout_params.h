@@ -5,8 +5,8 @@
 struct DropoutParams {
     ImageParams image;
     unsigned int mask_width, mask_height, mask_channels; ///< extents of the mask; 1 where it is shared
-    unsigned int first_element_low, first_element_high;  ///< number of the mask's first element in the first
-                                                         ///< image, in two halves
+    /// Number of the mask's first element in the first image, in two halves.
+    unsigned int first_element_low, first_element_high;
     unsigned int seed_low, seed_high;
     unsigned int last_kept; ///< the largest random word of an element that is kept
     float factor;           ///< factor of elements that are kept

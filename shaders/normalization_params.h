@@ -9,9 +9,9 @@
 enum StatisticsRow {
     statistics_mean = 0,
     statistics_variance = 1,
-    statistics_rest = 2,  ///< rounding error of the mean; not in statistics that are a tensor of the network
-    statistics_factor = 3 ///< a power of two: the variance is that of the image times this; not in such
-                          ///< tensors either
+    statistics_rest = 2, ///< rounding error of the mean; not in statistics that are a tensor of the network
+    /// A power of two: the variance is that of the image times this; not in such tensors either.
+    statistics_factor = 3
 };
 
 struct MomentsParams {

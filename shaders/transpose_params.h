@@ -6,8 +6,8 @@
 struct TransposeParams {
     ImageParams source, destination;
     unsigned int extents[5]; ///< extents of the result
-    unsigned int steps[5];   ///< distance in elements of the source, in NHWC order, from one position to the
-                             ///< next
+    /// Distance in elements of the source, in NHWC order, from one position to the next.
+    unsigned int steps[5];
 };
 
 struct ChannelShuffleParams {

@@ -119,8 +119,8 @@ mpscnn_tensor signal_tensor(const py::array &array, const std::string &what) {
         throw ShapeError(what + ": expected a C-contiguous float32 or float64 array, got " +
                          type_name(dtype));
     mpscnn_tensor tensor = tensor_of(array, *type, what);
-    std::fill_n(tensor.strides, tensor.rank, 0); // numpy does not define the stride of an axis with one
-                                                 // element
+    // numpy does not define the stride of an axis with one element.
+    std::fill_n(tensor.strides, tensor.rank, 0);
     return tensor;
 }
 

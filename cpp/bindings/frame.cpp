@@ -88,8 +88,8 @@ void Frame::end(const std::exception_ptr &failure, std::function<py::object()> c
     PyThread_release_lock(open_);
     if (!on_end) return;
     (*on_end)([this] {
-        ForeignGil::keep_thread_state(); // this is the runner's only thread that needs a thread state, and it
-                                         // ends without the GIL
+        // This is the runner's only thread that needs a thread state, and it ends without the GIL.
+        ForeignGil::keep_thread_state();
         const Exclusive exclusive;
         needed_ = py::object();
         return py::tuple();

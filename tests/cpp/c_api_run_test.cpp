@@ -197,8 +197,8 @@ TEST(run_refuses_what_does_not_fit) {
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_PARAMETER, "overlaps"));
     inside = floats(result, {1, classes + 1});
     CHECK(refused(mpscnn_session_run(session, &input, 1, &inside, 1), MPSCNN_ERROR_SHAPE, "'logits'"));
-    CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1))); // it is still usable after the
-                                                                          // refusals
+    // It is still usable after the refusals.
+    CHECK(succeeded(mpscnn_session_run(session, &input, 1, &output, 1)));
     mpscnn_session_release(session);
 }
 
@@ -236,8 +236,8 @@ TEST(memory_has_a_limit) {
         CHECK(refused(mpscnn_program_compile(graph, &limits, &program), MPSCNN_ERROR_PARAMETER,
                       "options.size must be sizeof(mpscnn_compile_options)"));
     }
-    limits.size = offsetof(mpscnn_compile_options, max_memory); // an older caller that does not know the
-                                                                // field
+    // An older caller that does not know the field.
+    limits.size = offsetof(mpscnn_compile_options, max_memory);
     CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
     mpscnn_program_release(program);
     mpscnn_graph_release(graph);
@@ -257,8 +257,8 @@ TEST(tables_of_wide_results_count) {
     CHECK(succeeded(mpscnn_graph_mark_output(graph, value)));
     mpscnn_compile_options limits{};
     limits.size = sizeof limits;
-    limits.max_memory = 100 << 20; // the arena takes 50 MB; tables of 48 bytes for each column would take 600
-                                   // MB
+    // The arena takes 50 MB; tables of 48 bytes for each column would take 600 MB.
+    limits.max_memory = 100 << 20;
     mpscnn_program *program = nullptr;
     CHECK(succeeded(mpscnn_program_compile(graph, &limits, &program)));
     const mpscnn_tensor input = floats(nullptr, {1, 1, 1 << 22, 1});

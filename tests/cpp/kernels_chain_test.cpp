@@ -91,8 +91,8 @@ std::vector<Stage> random_stages(Random &random, const KernelTable &table, const
     Size size = source;
     for (StageKind kind : kinds) {
         if (size.channels == 1)
-            kind = {false, 1, 1, 1}; // one channel with its own group does not count as
-                                     // depthwise
+            // One channel with its own group does not count as depthwise.
+            kind = {false, 1, 1, 1};
         stages.push_back(make_stage(random, table, kind, size));
         stages.back().task.packed = nullptr; // set later, when the vector no longer moves its stages
         size = stages.back().size;

@@ -124,8 +124,8 @@ void run(Random &random, const KernelTable &table, const ConvolutionTask &task, 
 }
 
 struct Sum {
-    double value, magnitude; ///< `magnitude` is the sum of the terms' magnitudes, for the bound of rounding
-                             ///< errors
+    /// `magnitude` is the sum of the terms' magnitudes, for the bound of rounding errors.
+    double value, magnitude;
 };
 
 Sum convolved(const Problem &p, std::int64_t n, std::int64_t y, std::int64_t x, std::int64_t output) {

@@ -70,8 +70,8 @@ TEST(as_many_threads_as_wanted_share_the_jobs) {
         pool.use(1 + job * 7 % 4);
         CHECK(pool.threads() == 1 + job * 7 % 4);
         if (job % 500 == 0)
-            std::this_thread::sleep_for(std::chrono::milliseconds(2)); // the threads fall
-                                                                       // asleep
+            // The threads fall asleep.
+            std::this_thread::sleep_for(std::chrono::milliseconds(2));
         CHECK(covers(pool, 1 + job % 40, 1));
     }
     CHECK(pool.size() == 4);

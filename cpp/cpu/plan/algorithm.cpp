@@ -43,9 +43,9 @@ bool gains_by_winograd(const ops::Convolution &convolution, const Shape &weights
     };
     if (kernel == 5) return both_at_least(4);
     // The weights of a 3x3 kernel grow by a factor of four, those of a 5x5 kernel by 1.5.
-    constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024;       // for each tap
-    const bool any_size = result[1] == Shape::any || result[2] == Shape::any; // a few pixels do not matter
-                                                                              // among others
+    constexpr std::int64_t min_pixels = 96, cached_weights = 32 * 1024; // for each tap
+    // A few pixels do not matter among others.
+    const bool any_size = result[1] == Shape::any || result[2] == Shape::any;
     return kernel == 3 && both_at_least(7) &&
            ((!any_size && result[1] * result[2] >= min_pixels) || outputs * inputs <= cached_weights);
 }

@@ -51,8 +51,8 @@ private:
         if (own.reads_gamma) own.gamma = bind(step_.others[next++]).data;
         if (own.reads_beta) own.beta = bind(step_.others[next]).data;
     }
-    void bind_others(StatisticsTask &own) { // statistics of a batch never read the image again, so there is
-                                            // no other tensor
+    // Statistics of a batch never read the image again, so there is no other tensor.
+    void bind_others(StatisticsTask &own) {
         if (!step_.others.empty()) own.second = bind(step_.others[0]);
     }
     void bind_others(WeightedReductionTask &own) { own.second = bind(step_.others[0]); }

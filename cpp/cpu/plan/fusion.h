@@ -10,16 +10,16 @@ namespace mpscnn::cpu {
 
 /// The nodes of a graph that one kernel computes together with this node. Indices are those of nodes.
 struct NodeFusion {
-    bool absorbed = false;                ///< computed by the kernel of another node
-    std::optional<std::size_t> border;    ///< the zero padding before this convolution
-    std::optional<std::size_t> addition;  ///< the addition after this convolution, which its kernel computes
-    std::optional<std::size_t> constant;  ///< the weight that is the second operand of this elementwise
-                                          ///< operation
-    std::optional<std::size_t> joined;    ///< the concatenation of two halves before this channel shuffle
-    std::optional<std::size_t> broadcast; ///< the resize that broadcasts one pixel to this convolution's
-                                          ///< first inputs
-    std::optional<std::size_t> gate;      ///< the multiplication of this convolution's inputs by one pixel
-    std::optional<std::size_t> mask;      ///< the gradient of the activation after this normalization
+    bool absorbed = false;               ///< computed by the kernel of another node
+    std::optional<std::size_t> border;   ///< the zero padding before this convolution
+    std::optional<std::size_t> addition; ///< the addition after this convolution, which its kernel computes
+    /// The weight that is the second operand of this elementwise operation.
+    std::optional<std::size_t> constant;
+    std::optional<std::size_t> joined; ///< the concatenation of two halves before this channel shuffle
+    /// The resize that broadcasts one pixel to this convolution's first inputs.
+    std::optional<std::size_t> broadcast;
+    std::optional<std::size_t> gate; ///< the multiplication of this convolution's inputs by one pixel
+    std::optional<std::size_t> mask; ///< the gradient of the activation after this normalization
     /// The batch normalization whose result this weight gradient recomputes from the normalization's source.
     std::optional<std::size_t> normalization;
 };

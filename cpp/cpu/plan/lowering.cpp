@@ -75,8 +75,8 @@ private:
     /// should begin a large one when the others are done.
     void fuse_all(const std::vector<std::size_t> &kept, const std::vector<NodeFusion> &fusions,
                   std::vector<FusedOperation> &operations) const {
-        constexpr std::size_t worth_a_thread = 1 << 18; // minimum number of weights for each thread; fewer
-                                                        // take less time than starting it
+        // Minimum number of weights for each thread; fewer take less time than starting it.
+        constexpr std::size_t worth_a_thread = 1 << 18;
         std::size_t all = 0, largest = 0;
         for (const std::size_t index : kept) {
             all += weights_of(index);
@@ -85,8 +85,8 @@ private:
         const auto most = static_cast<std::size_t>(ThreadPool::automatic_threads());
         ThreadPool pool(static_cast<int>(std::clamp<std::size_t>(all / worth_a_thread, 1, most)));
 
-        const bool halves = precision_ == Precision::float16 && kernels_.has_fma; // true for most networks in
-                                                                                  // float16
+        // True for most networks in float16.
+        const bool halves = precision_ == Precision::float16 && kernels_.has_fma;
         WeightMemory packed(all * (halves ? sizeof(std::uint16_t) : sizeof(float)));
         std::vector<AlignedBuffer<float>> unpacked(static_cast<std::size_t>(pool.threads()));
         pool.run(static_cast<std::int64_t>(kept.size()),

@@ -49,9 +49,9 @@ struct FusedOperation {
 
     Element element = Element::float32; ///< of the result before a residual is added
     OwnedActivation activation, residual_activation;
-    bool rounds = false, residual_rounds = false; ///< to half; with a residual, to bfloat16 before the
-                                                  ///< addition
-    bool multiplies = false;                      ///< multiplies weights by inputs, both rounded
+    /// To half; with a residual, to bfloat16 before the addition.
+    bool rounds = false, residual_rounds = false;
+    bool multiplies = false; ///< multiplies weights by inputs, both rounded
     PackedConvolution packed;
     /// Weights by role that are tensors of the graph. A gradient that recomputes a normalization also has the
     /// normalization's weights here.

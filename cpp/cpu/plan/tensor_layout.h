@@ -44,8 +44,8 @@ Strides arena_strides(const Extents &extents, bool contiguous, std::int64_t vect
 struct Storage {
     enum class Home {
         arena,
-        input, ///< the caller's memory if kernels support it, otherwise the arena, filled before the first
-               ///< step
+        /// The caller's memory if kernels support it, otherwise the arena, filled before the first step.
+        input,
         output ///< the caller's memory if kernels support it, otherwise the arena, copied after the last step
     };
     Home home = Home::arena;
@@ -71,8 +71,8 @@ struct Binding {
 struct Region {
     int storage = -1;
     Extents extents;
-    Extents whole; ///< the extents as which the storage is viewed; they differ from the storage's after a
-                   ///< reshape
+    /// The extents as which the storage is viewed; they differ from the storage's after a reshape.
+    Extents whole;
     std::int64_t y = 0, x = 0, channel = 0;     ///< the position where the region begins
     std::int64_t row_step = 1, column_step = 1; ///< the distance of the region's rows and columns
 

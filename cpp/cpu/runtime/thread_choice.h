@@ -44,9 +44,9 @@ private:
     std::size_t run_ = 0;    ///< runs so far with the current number
     std::int64_t runs_left_; ///< until the next trial
     std::int64_t pause_;     ///< runs between two trials
-    double usual_ = 0;       ///< usual microseconds of a run, from the last trial; before the first trial the
-                             ///< minimum
-    int late_runs_ = 0;      ///< number of recent late runs minus runs in time
+    /// Usual microseconds of a run, from the last trial; before the first trial the minimum.
+    double usual_ = 0;
+    int late_runs_ = 0; ///< number of recent late runs minus runs in time
 };
 
 } // namespace mpscnn::cpu

@@ -61,8 +61,8 @@ private:
     Team &team();
 
     int threads_, active_;
-    std::atomic<Team *> team_{nullptr}; ///< There is no lock, because a fork might leave it locked in the
-                                        ///< child.
+    /// There is no lock, because a fork might leave it locked in the child.
+    std::atomic<Team *> team_{nullptr};
 };
 
 } // namespace mpscnn::cpu

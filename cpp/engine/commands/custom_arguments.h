@@ -11,8 +11,8 @@ namespace mpscnn::engine {
 
 /// An argument of a custom kernel for one encode: an image or memory of the caller.
 struct CustomArgument {
-    std::string name;   ///< name of its parameter; empty: the next parameter of its kind without a named
-                        ///< argument
+    /// Name of its parameter; empty: the next parameter of its kind without a named argument.
+    std::string name;
     ImagePointer image; ///< or:
     std::span<std::byte> bytes;
     std::string element; ///< type of the memory: "float", "half", ...; empty: untyped bytes

@@ -27,8 +27,8 @@ std::shared_ptr<Program> HostKernelState::program_for(const Kernel &kernel, cons
     set_weights(graph, kernel, encoding);
     auto program = Program::compile(graph, target.choice);
     if (programs_.size() >= max_programs)
-        programs_.clear(); // encoded commands keep the programs that they
-                           // use
+        // Encoded commands keep the programs that they use.
+        programs_.clear();
     programs_.emplace(std::move(key), program);
     return program;
 }

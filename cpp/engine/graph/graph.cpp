@@ -119,8 +119,8 @@ ValueId Graph::add_input_value(Input input) {
     if (inputs_.size() >= max_inputs)
         fail(ErrorKind::parameter, {"a network has at most ", max_inputs, " inputs"});
     make_room(inputs_);
-    const ValueId value = add_value(input.name, input.shape); // this is the last call that can fail for lack
-                                                              // of memory
+    // This is the last call that can fail for lack of memory.
+    const ValueId value = add_value(input.name, input.shape);
     inputs_.push_back(std::move(input));
     return value;
 }

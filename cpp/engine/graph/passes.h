@@ -20,8 +20,9 @@ struct Canonical {
 /// The layers that `canonicalise` merges into one.
 enum class Merging {
     of_numbers, ///< batch normalization and neurons as well; only the last result is rounded
-    of_integers ///< only layers without computation, because the result of each layer of an int8 network has
-                ///< its own scale
+    /// Only layers without computation, because the result of each layer of an int8 network has its own
+    /// scale.
+    of_integers
 };
 
 /// Return the same network in the form that backends take. Batch normalization is folded into the convolution

@@ -64,16 +64,16 @@ struct Port {
 
 struct LowerOptions {
     Precision precision = Precision::float32;
-    std::uint64_t max_memory = UINT64_MAX; ///< limit in bytes for packed weights, a plan's tables and its
-                                           ///< arena
+    /// Limit in bytes for packed weights, a plan's tables and its arena.
+    std::uint64_t max_memory = UINT64_MAX;
     Sums sums = Sums::float32;
     bool winograd = true; ///< true: convolutions may use Winograd's algorithm if it is faster
 };
 
 struct SessionOptions {
-    int threads = 0;           ///< 0: one for each core that the process may use
-    bool check_finite = false; ///< true: a NaN or infinity in a layer's result is an error that names the
-                               ///< first such layer
+    int threads = 0; ///< 0: one for each core that the process may use
+    /// True: a NaN or infinity in a layer's result is an error that names the first such layer.
+    bool check_finite = false;
     int inflight = 3;             ///< requests in flight, for devices that work asynchronously
     std::uint64_t max_memory = 0; ///< like the program's; 0: the program's limit
 };
@@ -198,8 +198,8 @@ public:
 
 /// A device that programs can be compiled for, or the reason why there is none.
 struct DeviceDescription {
-    std::string name;                 ///< the name by which users select it: "cpu", "metal",
-                                      ///< "metal:0x100000abc"
+    /// The name by which users select it: "cpu", "metal", "metal:0x100000abc".
+    std::string name;
     std::string description;          ///< for display: "Apple M2"
     std::string reason;               ///< why it cannot be used; empty when it can
     std::string no_bfloat16 = {};     ///< Backend::why_no_bfloat16()

@@ -197,8 +197,8 @@ BackendChoice choose_backend(const std::string &asked, const std::string &precis
     const std::string device = instead && *instead ? instead : asked;
     if (device == "auto") return choice_of(automatic_backend(), precision);
     const DeviceName name = require_device_name(device);
-    precision_for(name.backend, precision); // an invalid precision is an error before any device is looked
-                                            // for
+    // An invalid precision is an error before any device is looked for.
+    precision_for(name.backend, precision);
     return choice_of({make_backend(name), device == asked ? "as asked" : "as MPSCNN_DEVICE says", ""},
                      precision);
 }

@@ -72,8 +72,8 @@ private:
 } // namespace
 
 std::size_t peak_live_bytes(const std::vector<BufferLifetime> &buffers) {
-    std::map<int, std::pair<std::size_t, std::size_t>> changes; // by step: bytes that become live, and bytes
-                                                                // that end
+    // By step: bytes that become live, and bytes that end.
+    std::map<int, std::pair<std::size_t, std::size_t>> changes;
     for (const BufferLifetime &buffer : buffers) {
         auto &begin = changes[buffer.first].first;
         begin = sum(begin, aligned(buffer.bytes));

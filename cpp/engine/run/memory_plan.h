@@ -13,8 +13,8 @@ struct BufferLifetime {
 
 /// Places of buffers in one arena.
 struct MemoryPlan {
-    static constexpr std::size_t alignment = 64; ///< alignment of every offset: a cache line, the widest
-                                                 ///< vector
+    /// Alignment of every offset: a cache line, the widest vector.
+    static constexpr std::size_t alignment = 64;
 
     std::vector<std::size_t> offsets; ///< one for each buffer, in bytes
     std::size_t bytes = 0;            ///< size of the arena

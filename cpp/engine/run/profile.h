@@ -15,8 +15,8 @@ namespace mpscnn::engine {
 /// Floating-point operations and layers of a program's steps, next to its backend's measurements.
 struct Profile {
     struct Step {
-        std::vector<std::string> layers;  ///< layers of the original network that this step completes,
-                                          ///< including folded ones
+        /// Layers of the original network that this step completes, including folded ones.
+        std::vector<std::string> layers;
         std::vector<std::string> part_of; ///< layers that a later step completes
         std::int64_t flops = 0;           ///< FLOPs of `layers`
     };

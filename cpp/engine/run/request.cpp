@@ -8,8 +8,8 @@ void Request::finish(Failure failure) {
     const std::lock_guard lock(mutex_);
     failure_ = std::move(failure);
     done_ = true;
-    changed_.notify_all(); // under the lock, because the waiting thread may destroy this object right
-                           // afterwards
+    // Under the lock, because the waiting thread may destroy this object right afterwards.
+    changed_.notify_all();
 }
 
 bool Request::wait_for(std::chrono::nanoseconds time) const {

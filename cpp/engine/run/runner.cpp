@@ -18,8 +18,8 @@ struct Journey {
     enum class State { waiting, running, over };
 
     Frame frame;
-    std::chrono::steady_clock::time_point latest_begin; ///< the latest time until which it waits for others
-                                                        ///< to form a batch
+    /// The latest time until which it waits for others to form a batch.
+    std::chrono::steady_clock::time_point latest_begin;
     State state = State::waiting;
     Failure failure;
 };
@@ -332,8 +332,8 @@ Runner::FrameNumber Runner::mark(Completion done) {
 bool Runner::cancel(FrameNumber frame) {
     require_alive();
     const std::lock_guard lock(crew_->mutex);
-    const FrameNumber index = frame - crew_->first_number; // a huge number for a frame that has been
-                                                           // delivered
+    // A huge number for a frame that has been delivered.
+    const FrameNumber index = frame - crew_->first_number;
     if (index >= crew_->journeys.size()) return false;
     if (!is_waiting(crew_->journeys[index])) return false;
     crew_->cancel(*crew_->journeys[index]);

@@ -9,9 +9,9 @@
 namespace mpscnn::engine {
 
 struct RunnerOptions {
-    int inflight = 3;                     ///< the largest number of requests in flight
-    int threads = 0;                      ///< processor threads for each request; 0: all cores are divided
-                                          ///< among the requests
+    int inflight = 3; ///< the largest number of requests in flight
+    /// Processor threads for each request; 0: all cores are divided among the requests.
+    int threads = 0;
     int max_batch = 1;                    ///< maximum number of images that are gathered into one request
     std::chrono::nanoseconds max_wait{0}; ///< the time for which a frame may wait for others to form a batch
     bool check_finite = false;

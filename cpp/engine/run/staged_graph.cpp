@@ -73,8 +73,8 @@ private:
 
     const Graph &graph_;
     std::vector<std::size_t> stage_of_; ///< by value
-    std::vector<bool> leaves_;          ///< by value: whether another stage, a function or the caller reads
-                                        ///< it
+    /// By value: whether another stage, a function or the caller reads it.
+    std::vector<bool> leaves_;
     std::size_t count_ = 0;
 };
 

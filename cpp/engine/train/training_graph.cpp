@@ -86,8 +86,8 @@ private:
     std::vector<ValueId> predictions_;          ///< outputs of the network that are predictions
     Shape labels_shape_;                        ///< of all predictions concatenated
     std::vector<bool> needed_, trained_, reads_variables_;
-    std::vector<bool> is_fixed_;  ///< by value: batch normalizations that are not trained, after layers that
-                                  ///< are
+    /// By value: batch normalizations that are not trained, after layers that are.
+    std::vector<bool> is_fixed_;
     std::vector<ValueId> copies_; ///< for each value of the network
     std::map<std::string, ValueId> by_name_;
     std::vector<std::string> weights_;           ///< those that are trained
@@ -157,8 +157,8 @@ void TrainingGraphMaker::look_at_layers(bool of_inputs) {
     trained_.assign(count, false);
     is_fixed_.assign(count, false);
     reads_variables_.assign(count, false);
-    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false); // on a value whose
-                                                                                   // gradient is wanted
+    // On a value whose gradient is wanted.
+    std::vector<bool> depends(static_cast<std::size_t>(network_.values()), false);
     std::fill_n(depends.begin(), inputs, of_inputs);
     bool any = of_inputs;
     for (std::size_t i = 0; i < count; ++i) {

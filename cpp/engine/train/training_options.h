@@ -79,11 +79,11 @@ struct TrainingOptions {
     /// For layers that were frozen for a while: the number of updates that their moments have missed. Adam's
     /// correction does not count these.
     std::map<std::string, std::int64_t> missed_updates;
-    std::int64_t seed = 0;             ///< for dropout
-    double statistics_rate = 0.9;      ///< share of running statistics that remains after each batch
-    std::int64_t accumulate = 1;       ///< number of batches whose mean gradient updates the weights
-    double average_rate = 0.0;         ///< share of the weights' moving average that remains after an update;
-                                       ///< 0: no average
+    std::int64_t seed = 0;        ///< for dropout
+    double statistics_rate = 0.9; ///< share of running statistics that remains after each batch
+    std::int64_t accumulate = 1;  ///< number of batches whose mean gradient updates the weights
+    /// Share of the weights' moving average that remains after an update; 0: no average.
+    double average_rate = 0.0;
     bool weighted = false;             ///< true: each batch has weights of its losses
     bool check_finite = false;         ///< true: each step checks all its results
     std::string precision = "float32"; ///< of values between layers; everything else is float32

@@ -23,8 +23,8 @@ TakeParams take_all(const Operands &operands) {
 objc_ptr<id<MTLBuffer>> index_buffer(Device &device, const std::vector<std::int64_t> &indices) {
     std::vector<int> numbers(indices.begin(), indices.end());
     numbers.resize(
-        std::max<std::size_t>(numbers.size(), 1)); // at least one element, since a shader's argument may not
-                                                   // be empty
+        // At least one element, since a shader's argument may not be empty.
+        std::max<std::size_t>(numbers.size(), 1));
     return device.make_buffer(numbers.data(), numbers.size() * sizeof(int));
 }
 

@@ -78,8 +78,8 @@ std::shared_ptr<const LoweredNetwork> lower_network(const Graph &graph, const en
     network->graph = graph.without_weights();
     network->precisions = image_precisions(graph, precision);
     for (std::size_t i = 0; i < graph.nodes().size(); ++i) {
-        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue; // a renamed image of another
-                                                                                 // value
+        // A renamed image of another value.
+        if (image_of(graph, graph.result_of(i)) != graph.result_of(i)) continue;
         const bool keeps = graph.nodes()[i].keep_float32;
         network->layers.push_back(
             lower_node(graph, i, keeps ? Precision::float32 : precision,

@@ -18,8 +18,8 @@ std::size_t offset_in(const PageMemory &pages, const TensorView &view) {
 std::shared_ptr<PageMemory> shareable_pages(const TensorView &view, const std::optional<Pitches> &pitches) {
     if (!pitches) return nullptr;
     auto pages = PageMemory::containing(view.data, span_of(view));
-    return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr; // Metal's required alignment of
-                                                                        // offsets
+    // Metal's required alignment of offsets.
+    return pages && offset_in(*pages, view) % 4 == 0 ? pages : nullptr;
 }
 
 /// The array is used as floats without gaps, so any pitches will do.

@@ -56,8 +56,8 @@ bool is_removed(id<MTLDevice> device);
     std::set<EmulatedResource *> resources_; // retained
     std::vector<MTLCommandBufferHandler> scheduled_;
     std::vector<MTLCommandBufferHandler> completed_;
-    std::vector<std::pair<std::string, std::size_t>> encoders_; // for each encoder its label and the number
-                                                                // of commands until its end
+    // For each encoder its label and the number of commands until its end.
+    std::vector<std::pair<std::string, std::size_t>> encoders_;
     MTLCommandBufferErrorOption errorOptions_;
     id openEncoder_;
     NSUInteger announcedBytes_; // 0: nothing was announced

@@ -24,8 +24,8 @@ bool have_one_shape(MPSCNNConvolutionDescriptor *a, MPSCNNConvolutionDescriptor 
                    destinationImage:(MPSImage *)destinationImage {
     self = [super initWithKernel:convolution sourceImage:sourceImage destinationImage:destinationImage];
     const auto plan = [convolution plan];
-    const auto buffer = [&](NSUInteger floats) { // this buffer is MPS's own, so it does not count as the
-                                                 // program's
+    // This buffer is MPS's own, so it does not count as the program's.
+    const auto buffer = [&](NSUInteger floats) {
         return [[EmulatedBuffer alloc] initWithDevice:[convolution device]
                                                length:floats * sizeof(float)
                                               options:MTLResourceStorageModeShared];

@@ -76,8 +76,8 @@ namespace {
 
 void end_process(int number) {
     if (number == SIGABRT) std::fputs("MPSKernel.mm:1: failed assertion `as told'\n", stderr);
-    std::signal(number, SIG_DFL); // remove a sanitizer's handler, which would end the process with a status
-                                  // instead of the signal
+    // Remove a sanitizer's handler, which would end the process with a status instead of the signal.
+    std::signal(number, SIG_DFL);
     std::raise(number);
 }
 

@@ -23,8 +23,8 @@ template <int sources> struct ElementRuns {
         std::ptrdiff_t image, row, pixel;
     };
     std::int64_t images, rows, pixels, length; ///< `length` elements in each run
-    std::int64_t writable;                     ///< elements of the destination that may be overwritten, from
-                                               ///< a run's first one on
+    /// Elements of the destination that may be overwritten, from a run's first one on.
+    std::int64_t writable;
     Steps steps[sources + 1];
     WorkSplit split; ///< items are rows of runs
 

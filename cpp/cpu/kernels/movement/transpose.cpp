@@ -26,8 +26,8 @@ struct TransposePlan {
     WorkSplit split; ///< items: positions on the outer axes, times blocks of `across`
     int outer_count;
     TransposedAxis outer[TransposeTask::max_axes];
-    TransposedAxis inner, across; ///< if across.extent is 1, the elements of `inner` have a constant distance
-                                  ///< in the source
+    /// If across.extent is 1, the elements of `inner` have a constant distance in the source.
+    TransposedAxis inner, across;
     std::int64_t across_block;
 };
 

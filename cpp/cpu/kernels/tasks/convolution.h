@@ -12,10 +12,10 @@ namespace mpscnn::cpu {
 /// The algorithm of a convolution. The order of its packed weights depends on it. cpu/plan/algorithm.h
 /// chooses.
 enum class Algorithm {
-    gemm,          ///< a matrix product of windows and weights; windows are read in place or gathered:
-                   ///< convolution_gemm.h
-    dot,           ///< a matrix product for few outputs of many inputs; inputs fill the vectors:
-                   ///< gemm_dot_tile.h
+    /// A matrix product of windows and weights; windows are read in place or gathered: convolution_gemm.h.
+    gemm,
+    /// A matrix product for few outputs of many inputs; inputs fill the vectors: gemm_dot_tile.h.
+    dot,
     packed_groups, ///< a matrix product for narrow groups; several groups share a vector: gemm_group_tile.h
     depthwise,     ///< one input for each output: convolution_depthwise.h
     winograd       ///< dense 3x3 or 5x5 without stride or dilation, transformed: convolution_winograd.h
@@ -90,10 +90,10 @@ struct PackTask {
     ConvolutionShape shape;
     bool has_bias = false;
     bool is_adjoint = false;
-    std::int64_t groups = 1;       ///< groups of the convolution, if adjoint
-    TapSelection rows, columns;    ///< taps that are packed, if adjoint
-    std::int64_t weights_size = 0; ///< floats of the packed weights in the destination; the bias comes after
-                                   ///< them
+    std::int64_t groups = 1;    ///< groups of the convolution, if adjoint
+    TapSelection rows, columns; ///< taps that are packed, if adjoint
+    /// Floats of the packed weights in the destination; the bias comes after them.
+    std::int64_t weights_size = 0;
     std::int64_t bias_size = 0;
 
     const char *kernel_name() const { return "pack"; }
@@ -151,8 +151,8 @@ struct ConvolutionPart {
 struct InterleavedConvolutionTask {
     ConstView source;
     View destination;
-    WindowAxis vertical{}, horizontal{}; ///< the window of all parts, except the kernel size, which each part
-                                         ///< has itself
+    /// The window of all parts, except the kernel size, which each part has itself.
+    WindowAxis vertical{}, horizontal{};
     std::int64_t step_y = 1, step_x = 1;
     const ConvolutionPart *parts = nullptr;
     std::int64_t part_count = 0;
@@ -171,8 +171,8 @@ struct DepthToSpaceTask {
     ConstView source;
     View destination;
     std::int64_t scale = 1;
-    bool channel_major = false; ///< source channels are ordered by destination channel, and then by pixel of
-                                ///< the block
+    /// Source channels are ordered by destination channel, and then by pixel of the block.
+    bool channel_major = false;
 
     const char *kernel_name() const { return "depth to space"; }
 };

@@ -70,8 +70,8 @@ struct DropoutTask {
     bool reads_step = false; ///< true if `step` is used
     std::uint32_t last_kept = 0;
     float scale = 1.0f;
-    bool varies_y = true, varies_x = true, varies_channels = true; ///< true if the mask varies along this
-                                                                   ///< axis
+    /// True if the mask varies along this axis.
+    bool varies_y = true, varies_x = true, varies_channels = true;
     bool round_to_half = false;
 
     const char *kernel_name() const { return "dropout"; }

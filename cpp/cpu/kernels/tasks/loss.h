@@ -25,8 +25,8 @@ enum class ElementLoss {
 /// weight.
 struct LossTask {
     ElementLoss kind = ElementLoss::squared;
-    ConstView source, labels, weights; ///< all have one shape; without weights, `weights` is the same tensor
-                                       ///< as `labels`
+    /// All have one shape; without weights, `weights` is the same tensor as `labels`.
+    ConstView source, labels, weights;
     View destination;
     bool is_gradient = false, has_weights = false;
     float factor = 1.0f;

@@ -13,8 +13,8 @@ struct TransposeTask {
     View destination;
     int count = 0;                       ///< number of axes after the batch
     std::int64_t extents[max_axes] = {}; ///< the source's extents
-    int axes[max_axes] = {};             ///< for each axis of the destination, the source's axis, counted
-                                         ///< from 0
+    /// For each axis of the destination, the source's axis, counted from 0.
+    int axes[max_axes] = {};
     /// If not 0, channels are shuffled instead: channel k * groups + g comes from g * (channels / groups) +
     /// k.
     std::int64_t groups = 0;

@@ -77,9 +77,9 @@ struct StatisticsTask {
     ConstView source;
     View destination;
     std::int64_t pixels = 1; ///< pixels of one image
-    std::int64_t groups = 0; ///< number of groups of consecutive channels with common statistics; 0: each
-                             ///< channel has its own
-    float epsilon = 0.0f;    ///< added to the variance by the normalization
+    /// Number of groups of consecutive channels with common statistics; 0: each channel has its own.
+    std::int64_t groups = 0;
+    float epsilon = 0.0f; ///< added to the variance by the normalization
     ConstView second{};
 
     const char *kernel_name() const { return "statistics"; }

@@ -67,8 +67,8 @@ Step &add_loss(StepBuilder &builder, const FusedOperation &fused, LossTask task,
     Step &step = builder.begin_with_inputs(fused, task);
     step.source = prediction;
     if (!task.has_weights)
-        step.others.push_back(builder.input(fused, 1)); // the kernel expects a tensor here
-                                                        // but does not use it
+        // The kernel expects a tensor here but does not use it.
+        step.others.push_back(builder.input(fused, 1));
     return step;
 }
 
