@@ -16,7 +16,7 @@ namespace {
 constexpr std::size_t image_floats = std::size_t{side} * side * 3;
 
 /// The arguments that a handler received.
-struct Told {
+struct Received {
     int times = 0;
     mpscnn_status status = MPSCNN_ERROR_INTERNAL;
     std::string message;
@@ -25,11 +25,11 @@ struct Told {
 };
 
 void tell(mpscnn_status status, const char *message, void *context) {
-    auto &told = *static_cast<Told *>(context);
-    ++told.times;
-    told.status = status;
-    told.message = message;
-    if (told.order) told.order->push_back(told.number);
+    auto &received = *static_cast<Received *>(context);
+    ++received.times;
+    received.status = status;
+    received.message = message;
+    if (received.order) received.order->push_back(received.number);
 }
 
 mpscnn_runner *runner_of(mpscnn_program *program, int max_batch = 0, double max_wait = 0) {
@@ -47,7 +47,7 @@ struct Shot {
     std::vector<float> image = std::vector<float>(image_floats);
     float result[classes] = {};
     mpscnn_tensor input = floats(image.data(), {1, side, side, 3}), output = floats(result, {1, classes});
-    Told told;
+    Received received;
 
     explicit Shot(float value) { image.assign(image_floats, value); }
     Shot(const Shot &) = delete;
@@ -64,19 +64,19 @@ TEST(frames_are_handed_out_in_order) {
     std::vector<std::unique_ptr<Shot>> shots;
     for (int i = 0; i < 200; ++i) {
         Shot &shot = *shots.emplace_back(std::make_unique<Shot>(static_cast<float>(i)));
-        shot.told.order = &order;
-        shot.told.number = i;
+        shot.received.order = &order;
+        shot.received.number = i;
         const auto submit = i % 3 == 0 ? mpscnn_runner_submit_brief : mpscnn_runner_submit;
-        CHECK(succeeded(submit(runner, &shot.input, 1, &shot.output, 1, tell, &shot.told, nullptr)));
+        CHECK(succeeded(submit(runner, &shot.input, 1, &shot.output, 1, tell, &shot.received, nullptr)));
     }
-    Told marked;
+    Received marked;
     CHECK(succeeded(mpscnn_runner_mark(runner, tell, &marked)));
     CHECK(succeeded(mpscnn_runner_wait(runner)));
     CHECK(order.size() == 200 && std::is_sorted(order.begin(), order.end()));
     CHECK(marked.times == 1 && marked.status == MPSCNN_OK && marked.message.empty());
     for (int i = 0; i < 200; ++i) {
         const Shot &shot = *shots[static_cast<std::size_t>(i)];
-        CHECK(shot.told.times == 1 && shot.told.status == MPSCNN_OK);
+        CHECK(shot.received.times == 1 && shot.received.status == MPSCNN_OK);
         CHECK(shot.result[0] == 10.0f * static_cast<float>(i));
     }
     mpscnn_runner_release(runner);
@@ -94,17 +94,17 @@ TEST(photos_are_classified_as_by_the_model) {
     photo.height = 1;
     photo.format = MPSCNN_RGB8;
     float results[2][classes];
-    Told told[2];
+    Received received[2];
     for (int i = 0; i < 2; ++i) {
         const mpscnn_tensor output = floats(results[i], {1, classes});
         CHECK(succeeded(
-            mpscnn_runner_submit_image(runner, model, &photo, &output, 1, tell, &told[i], nullptr)));
+            mpscnn_runner_submit_image(runner, model, &photo, &output, 1, tell, &received[i], nullptr)));
     }
     CHECK(succeeded(mpscnn_runner_wait(runner)));
     mpscnn_predictions *expected = nullptr;
     CHECK(succeeded(mpscnn_model_classify(model, session, &photo, 0, &expected)));
     for (int i = 0; i < 2; ++i) {
-        CHECK(told[i].status == MPSCNN_OK);
+        CHECK(received[i].status == MPSCNN_OK);
         const mpscnn_tensor output = floats(results[i], {1, classes});
         mpscnn_predictions *ranked = nullptr;
         CHECK(succeeded(mpscnn_model_rank(model, program, &output, 0, &ranked)));
@@ -119,7 +119,7 @@ TEST(photos_are_classified_as_by_the_model) {
     }
     // The runner ranks classes as well; the result exists when the handler is called.
     mpscnn_predictions *best = nullptr;
-    Told ranked;
+    Received ranked;
     CHECK(succeeded(mpscnn_runner_classify(runner, model, &photo, 1, &best, tell, &ranked, nullptr)));
     CHECK(succeeded(mpscnn_runner_wait(runner)));
     CHECK(ranked.times == 1 && ranked.status == MPSCNN_OK && mpscnn_predictions_count(best) == 1);
@@ -131,24 +131,25 @@ TEST(photos_are_classified_as_by_the_model) {
     // It also preprocesses with the caller's options.
     const mpscnn_tensor first = floats(results[0], {1, classes}), second = floats(results[1], {1, classes});
     CHECK(succeeded(
-        mpscnn_runner_submit_photo(runner, &photo, R"("unit")", &first, 1, tell, &told[0], nullptr)));
-    CHECK(succeeded(
-        mpscnn_runner_submit_photo(runner, &photo, R"("tensorflow")", &second, 1, tell, &told[1], nullptr)));
+        mpscnn_runner_submit_photo(runner, &photo, R"("unit")", &first, 1, tell, &received[0], nullptr)));
+    CHECK(succeeded(mpscnn_runner_submit_photo(runner, &photo, R"("tensorflow")", &second, 1, tell,
+                                               &received[1], nullptr)));
     CHECK(succeeded(mpscnn_runner_wait(runner)));
     for (int i = 0; i < classes; ++i)
         CHECK(std::fabs(results[1][i] - (2.0f * results[0][i] - 10.0f)) < 1e-4f);
-    CHECK(refused(mpscnn_runner_submit_photo(runner, &photo, "{", &first, 1, tell, &told[0], nullptr),
+    CHECK(refused(mpscnn_runner_submit_photo(runner, &photo, "{", &first, 1, tell, &received[0], nullptr),
                   MPSCNN_ERROR_PARAMETER, "JSON"));
-    CHECK(refused(mpscnn_runner_submit_photo(runner, &photo, nullptr, &first, 1, tell, &told[0], nullptr),
+    CHECK(refused(mpscnn_runner_submit_photo(runner, &photo, nullptr, &first, 1, tell, &received[0], nullptr),
                   MPSCNN_ERROR_PARAMETER, "preprocess"));
     mpscnn_predictions_release(expected);
-    told[0].times = 1;
+    received[0].times = 1;
 
     photo.width = 0; // an invalid photo fails only itself
     const mpscnn_tensor output = floats(results[0], {1, classes});
-    CHECK(succeeded(mpscnn_runner_submit_image(runner, model, &photo, &output, 1, tell, &told[0], nullptr)));
+    CHECK(succeeded(
+        mpscnn_runner_submit_image(runner, model, &photo, &output, 1, tell, &received[0], nullptr)));
     CHECK(succeeded(mpscnn_runner_wait(runner)));
-    CHECK(told[0].times == 2 && told[0].status != MPSCNN_OK && !told[0].message.empty());
+    CHECK(received[0].times == 2 && received[0].status != MPSCNN_OK && !received[0].message.empty());
     mpscnn_runner_release(runner);
     mpscnn_model_release(model);
     mpscnn_session_release(session);
@@ -187,7 +188,7 @@ TEST(runners_refuse_what_does_not_fit) {
     bytes.replace(bytes.find(preprocess), preprocess.size(), preprocess.size(), ' ');
     mpscnn_model *plain = parsed(bytes); // without preprocessing
     const auto submit = [&](const mpscnn_tensor *input, mpscnn_frame_handler handler) {
-        return mpscnn_runner_submit(runner, input, 1, &shot.output, 1, handler, &shot.told, nullptr);
+        return mpscnn_runner_submit(runner, input, 1, &shot.output, 1, handler, &shot.received, nullptr);
     };
     CHECK(refused(submit(nullptr, tell), MPSCNN_ERROR_PARAMETER, "input"));
     CHECK(refused(submit(&shot.input, nullptr), MPSCNN_ERROR_PARAMETER, "handler"));
@@ -230,13 +231,13 @@ TEST(runners_refuse_what_does_not_fit) {
     CHECK(refused(mpscnn_runner_describe(nullptr, &text), MPSCNN_ERROR_PARAMETER, "runner"));
     CHECK(refused(mpscnn_runner_wait(nullptr), MPSCNN_ERROR_PARAMETER, "runner"));
     CHECK(refused(mpscnn_runner_close(nullptr, 0), MPSCNN_ERROR_PARAMETER, "runner"));
-    CHECK(shot.told.times == 0);
+    CHECK(shot.received.times == 0);
     CHECK(succeeded(mpscnn_runner_cancel(runner, 5, &cancelled)));
     CHECK(cancelled == 0);
     CHECK(succeeded(submit(&shot.input, tell)));
     CHECK(succeeded(mpscnn_runner_close(runner, 0)));
     CHECK(succeeded(mpscnn_runner_wait(runner)));
-    CHECK(shot.told.times == 1 && shot.told.status == MPSCNN_OK);
+    CHECK(shot.received.times == 1 && shot.received.status == MPSCNN_OK);
     CHECK(refused(submit(&shot.input, tell), MPSCNN_ERROR_STATE, "the runner is closed"));
     mpscnn_model_release(plain);
     mpscnn_runner_release(runner);

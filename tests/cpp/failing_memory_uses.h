@@ -61,17 +61,17 @@ private:
 constexpr std::size_t image_floats = std::size_t{side} * side * 3;
 
 /// The arguments that a frame's handler received, without allocated memory.
-struct Told {
+struct Received {
     std::atomic<int> times{0};
     mpscnn_status status = MPSCNN_OK;
     char message[200] = "";
 };
 
 void tell(mpscnn_status status, const char *message, void *context) {
-    auto &told = *static_cast<Told *>(context);
-    told.status = status;
-    std::snprintf(told.message, sizeof told.message, "%s", message);
-    ++told.times;
+    auto &received = *static_cast<Received *>(context);
+    received.status = status;
+    std::snprintf(received.message, sizeof received.message, "%s", message);
+    ++received.times;
 }
 
 /// Objects that are made before anything fails.
@@ -214,31 +214,31 @@ void run_runner(Trial &trial, const Fixture &fixture, mpscnn_program *program, c
     options.threads = 1;
     trial.step("runner", [&] { return mpscnn_runner_create(program, &options, &runner); });
     constexpr int frames = 6;
-    Told told[frames];
+    Received received[frames];
     float results[frames][classes] = {};
     mpscnn_predictions *predictions[frames] = {};
     const mpscnn_tensor input = fixture.input(1);
     const auto submit = [&](int i) {
         const mpscnn_tensor output = output_of(results[i], 1);
         if (i % 3 == 2)
-            return mpscnn_runner_classify(runner, model, &fixture.photo, 2, &predictions[i], tell, &told[i],
-                                          nullptr);
+            return mpscnn_runner_classify(runner, model, &fixture.photo, 2, &predictions[i], tell,
+                                          &received[i], nullptr);
         const auto plain = i % 3 == 0 ? mpscnn_runner_submit : mpscnn_runner_submit_brief;
-        return plain(runner, &input, 1, &output, 1, tell, &told[i], nullptr);
+        return plain(runner, &input, 1, &output, 1, tell, &received[i], nullptr);
     };
     for (int i = 0; i < frames; ++i) trial.step("submit", [&] { return submit(i); });
-    Told marked, cancelled;
+    Received marked, cancelled;
     trial.step("mark", [&] { return mpscnn_runner_mark(runner, tell, &marked); });
     trial.step("wait", [&] { return mpscnn_runner_wait(runner); });
     CHECK(marked.times == 1 && marked.status == MPSCNN_OK);
     for (int i = 0; i < frames; ++i) {
-        CHECK(told[i].times == 1);
-        if (told[i].status != MPSCNN_OK)
-            trial.again("frame", told[i].status, told[i].message, [&] {
+        CHECK(received[i].times == 1);
+        if (received[i].status != MPSCNN_OK)
+            trial.again("frame", received[i].status, received[i].message, [&] {
                 const mpscnn_status status = submit(i);
                 return status == MPSCNN_OK ? mpscnn_runner_wait(runner) : status;
             });
-        CHECK(told[i].status == MPSCNN_OK);
+        CHECK(received[i].status == MPSCNN_OK);
         if (i % 3 == 2) CHECK(mpscnn_predictions_count(predictions[i]) == 2);
         mpscnn_predictions_release(predictions[i]);
     }
@@ -305,7 +305,7 @@ void use_kernels(Trial &trial) {
     trial.step("kernel", [&] {
         return mpscnn_kernel_create("PoolingMax", R"({"kernel_width": 3, "kernel_height": 3})", &kernel);
     });
-    Told told;
+    Received received;
     mpscnn_command_buffer *commands = nullptr;
     const auto record = [&] {
         mpscnn_command_buffer_release(commands);
@@ -315,13 +315,14 @@ void use_kernels(Trial &trial) {
             trial.step("encode", [&] { return mpscnn_kernel_encode(kernel, commands, &source, 1, result); });
         trial.step("handler", [&] {
             return mpscnn_command_buffer_add_completed_handler(
-                commands, [](void *context) { ++static_cast<Told *>(context)->times; }, &told, nullptr);
+                commands, [](void *context) { ++static_cast<Received *>(context)->times; }, &received,
+                nullptr);
         });
         trial.step("commit", [&] { return mpscnn_command_buffer_commit(commands); });
         return mpscnn_command_buffer_wait(commands);
     };
     trial.step("commands run", record);
-    CHECK(told.times >= 1);
+    CHECK(received.times >= 1);
     mpscnn_command_buffer_release(commands);
     mpscnn_kernel_release(kernel);
     mpscnn_feature_image_release(source);
