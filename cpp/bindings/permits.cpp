@@ -141,10 +141,9 @@ bool PermitRequest::waits() const {
 Permit PermitRequest::take() {
     if (waits()) {
         if (permits_->in_delivery())
-            throw StateError(
-                "all " + std::to_string(permits_->count_) +
-                " permits of the runner are taken, and a callback of a frame cannot wait for "
-                "later frames");
+            throw StateError("all " + std::to_string(permits_->count_) +
+                             " permits of the runner are taken, and a callback of a frame cannot wait for "
+                             "later frames");
         acquire_interruptibly(answered_);
     }
     const Permits::Lock lock(permits_->mutex_);

@@ -55,7 +55,8 @@ def _axes(value: Any) -> int:
 def inputs_of(network: NetworkStructure, value: Any) -> list[NDArray[Any]]:
     """Return an array for each of the network's inputs.
 
-    Several inputs are a list, a tuple, or a mapping by their names. For a network with one input, a list or tuple may hold its images, too.
+    Several inputs are a list, a tuple, or a mapping by their names. For a network with one input, a list or tuple may
+    hold its images, too.
     """
     if isinstance(value, Mapping):
         names = [tensor.name for tensor in network.inputs]

@@ -88,7 +88,8 @@ def _along_inputs(weight: NDArray[Any], factors: NDArray[np.float64]) -> NDArray
 def _exponents(weight: NDArray[Any], largest: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return an exponent of two for each channel.
 
-    It brings the channel's range closer to that of the weights that read it. Weights of a depthwise layer have a scale for each channel, so only the results' ranges matter there.
+    It brings the channel's range closer to that of the weights that read it. Weights of a depthwise layer have a
+    scale for each channel, so only the results' ranges matter there.
     """
     if weight.shape[-1] == len(largest):
         flat = np.abs(weight.astype(np.float64))
