@@ -1,5 +1,10 @@
-"""What a file uses of the standard library it gets from a header that it includes, itself or through our own headers:
-which other standard headers bring it along differs between C++ libraries and their versions."""
+"""Each file of cpp/ includes the standard headers that it uses, directly or through headers of the project.
+
+Other standard headers may include them as well, but that differs between C++ libraries and their versions.
+
+misc-include-cleaner of clang-tidy (17 and later) cannot replace this test. It does not count headers that a file's own
+header includes, and reports 5 to 35 findings in each file of cpp/. It also reads no file of the Metal engine.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ from pathlib import Path
 CPP = Path(__file__).resolve().parent.parent / "cpp"
 SOURCES = sorted(path for path in CPP.rglob("*") if path.suffix in {".h", ".hpp", ".cpp", ".mm"})
 
-# Names of std by header, as far as cpp/ uses them; [(<] follows those of <algorithm>, which are common words.
+# The names of std that cpp/ uses, by header. The names of <algorithm> are common words, so [(<] must follow them.
 NAMES = {
     "algorithm": r"(?:all_of|any_of|clamp|copy|copy_n|count|count_if|equal|fill|fill_n|find|find_if|lower_bound|max"
     r"|max_element|min|min_element|minmax_element|none_of|nth_element|partial_sort|partition|ranges::\w+|remove_if"
@@ -57,7 +62,7 @@ NAMES = {
     "variant": r"(?:get_if|holds_alternative|monostate|variant|visit)",
     "vector": r"vector",
 }
-# What the standard says that a header includes or declares besides.
+# Other headers that a header includes or whose names it declares, by the standard.
 BESIDES = {
     "condition_variable": {"chrono", "mutex"},
     "memory": {"exception"},
@@ -71,7 +76,7 @@ USES = {header: re.compile(rf"\bstd::{names}\b") for header, names in NAMES.item
 
 @cache
 def standard_headers(path: Path) -> frozenset[str]:
-    """Those that a file includes, itself or through headers of the project."""
+    """Return the standard headers that a file includes, directly or through headers of the project."""
     found: set[str] = set()
     waiting, seen = [path], {path}
     while waiting:
