@@ -1,4 +1,4 @@
-// A photo, a model, its session: the most probable classes.
+// Classification of a photo with a model and its session: the most probable classes.
 
 #include <algorithm>
 #include <cmath>
@@ -36,7 +36,7 @@ void require_classifier(const engine::Program &program, const mpscnn_model &mode
     c_api::require_labels(program, model, output[1]);
 }
 
-/// Whether the values of an output are probabilities already.
+/// True if the values of an output are probabilities already.
 bool ends_in_softmax(const engine::Graph &graph) {
     engine::ValueId value = graph.outputs()[0];
     while (!graph.is_input(value) && std::holds_alternative<ops::Reshape>(graph.producer(value).operation))
@@ -52,7 +52,7 @@ void softmax(std::vector<float> &values) {
         value = static_cast<float>(std::exp(static_cast<double>(value) - largest) / sum);
 }
 
-/// Indices of the `count` greatest; of equal ones the lower index comes first.
+/// Return the indices of the `count` largest; among equal ones the lower index comes first.
 std::vector<int> top_k(const std::vector<float> &probabilities, std::size_t count) {
     std::vector<int> order(probabilities.size());
     std::iota(order.begin(), order.end(), 0);
@@ -66,11 +66,11 @@ std::vector<int> top_k(const std::vector<float> &probabilities, std::size_t coun
     return order;
 }
 
-/// The classes of probabilities, or of logits.
+/// Rank the classes by their probabilities, which are computed from logits if necessary.
 std::unique_ptr<mpscnn_predictions> rank(const mpscnn_model &model, const engine::Program &program,
                                          std::vector<float> probabilities, int top) {
     if (!ends_in_softmax(program.graph())) softmax(probabilities);
-    // Infinite logits have no softmax either.
+    // Softmax is undefined for infinite logits as well.
     if (std::any_of(probabilities.begin(), probabilities.end(),
                     [](float value) { return std::isnan(value); }))
         fail(ErrorKind::parameter, {"network ", quoted(program.name()),

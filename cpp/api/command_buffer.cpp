@@ -26,7 +26,7 @@ engine::QueueOptions queue_options(const mpscnn_queue_options *given) {
     return options;
 }
 
-/// A handler's context, released with the last copy of the handler.
+/// Return a handler's context, which is released with the last copy of the handler.
 std::shared_ptr<void> owned_context(void *context, void (*release)(void *)) {
     return {context, [release](void *given) {
                 if (release) release(given);
@@ -116,7 +116,8 @@ mpscnn_status mpscnn_command_buffer_add_completed_handler(mpscnn_command_buffer 
     return guarded([&] {
         require(commands, "commands");
         require(reinterpret_cast<const void *>(handler), "handler");
-        commands->commands->require_recording(); // until here the context remains the caller's
+        // Until this call succeeds, the context belongs to the caller.
+        commands->commands->require_recording();
         commands->commands->add_completed_handler(
             [handler, owned = owned_context(context, release)] { handler(owned.get()); });
     });

@@ -51,7 +51,7 @@ public:
         if (owns_ && layer_.release) layer_.release(layer_.context);
     }
 
-    /// From now on the context is released with it.
+    /// From now on the destructor releases the context.
     void own() { owns_ = true; }
 
     Shape output_shape(const ops::InputShapes &inputs) const override {

@@ -1,4 +1,4 @@
-// A photo, a model, its session: boxes on the photo.
+// Detection on a photo with a model and its session: boxes in pixels of the photo.
 
 #include <algorithm>
 
@@ -13,7 +13,7 @@ using c_api::require;
 
 namespace {
 
-/// Which of the program's outputs has this name.
+/// Return the index of the program's output with this name.
 std::size_t output_named(const engine::Program &program, const std::string &name) {
     const auto &outputs = program.outputs();
     const auto found =
@@ -35,7 +35,7 @@ const vision::Detector &require_detector(const engine::Program &program, const m
     return *model.detector;
 }
 
-/// From fractions of the network's input to pixels of the photo, limited to it.
+/// Convert a box from fractions of the network's input to pixels of the photo, and clip it to the photo.
 vision::Box on_photo(const vision::Box &box, const Shape &input, const vision::ImageView &view,
                      const vision::Transform &mapping) {
     const auto limited = [](double value, int size) {

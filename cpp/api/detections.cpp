@@ -1,4 +1,4 @@
-// Boxes as callers get them.
+// Options of detection, and boxes in the form that callers get.
 
 #include "api/detections.h"
 
@@ -30,9 +30,9 @@ vision::Suppression with_options(vision::Suppression settings, const mpscnn_dete
 
 namespace {
 
-constexpr const char *subject = "detection: "; // that the detector's complaints begin with
+constexpr const char *subject = "detection: "; // the prefix of the detector's error messages
 
-/// The shape of the output `name`, which must be (n, boxes, columns).
+/// Return the shape of the output `name`, which must be (n, boxes, columns).
 Shape head_shape(const engine::Graph &graph, const std::string &name, const JsonView &json) {
     for (const engine::ValueId output : graph.outputs()) {
         if (graph.value_name(output) != name) continue;

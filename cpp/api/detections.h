@@ -22,11 +22,11 @@ struct mpscnn_detections {
 
 namespace mpscnn::c_api {
 
-/// The model's suppression with what the caller wants otherwise. Throws for numbers out of range.
+/// Return the model's suppression settings with the caller's changes. Throws for numbers out of range.
 vision::Suppression with_options(vision::Suppression settings, const mpscnn_detect_options *options);
 
-/// How the model's outputs become boxes; nothing where the file says nothing of it. Throws WeightsError,
-/// beginning with `origin`, when what it says does not fit the network or its labels.
+/// Return the detector that the model file describes, or nothing if it describes none. Throws WeightsError,
+/// beginning with `origin`, if the description does not fit the network or its labels.
 std::optional<vision::Detector> detector_of(const engine::ModelFile &file, const std::string &origin);
 
 } // namespace mpscnn::c_api

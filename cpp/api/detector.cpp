@@ -1,4 +1,4 @@
-// Boxes from heads that the caller computed.
+// Detection from the outputs of heads that the caller computed.
 
 #include <algorithm>
 

@@ -55,7 +55,8 @@ void require_array(const void *array, std::int64_t count, const char *name) {
 
 void check_options(const void *options, std::size_t size, std::size_t known_size, std::size_t alignment,
                    const char *type) {
-    constexpr std::size_t max_unknown = 1024; // what is given as the size of more is not a struct's
+    // A larger difference cannot be the size of a newer caller's struct.
+    constexpr std::size_t max_unknown = 1024;
     if (size < sizeof size || size % alignment != 0 || size > known_size + max_unknown)
         fail(ErrorKind::parameter, {"options.size must be sizeof(", type, "), got ", size});
     if (size <= known_size) return;

@@ -1,6 +1,6 @@
 #pragma once
 
-// The border between exceptions inside and status codes outside.
+// Conversion of exceptions, which the library uses, to status codes, which callers get.
 
 #include <cstddef>
 #include <cstdint>
@@ -15,10 +15,10 @@ namespace mpscnn::c_api {
 
 mpscnn_status status_of(const Failure &failure) noexcept;
 
-/// The status of the exception being handled, whose message becomes this thread's last error.
+/// Return the status of the current exception. Its message becomes this thread's last error.
 mpscnn_status record_current_exception() noexcept;
 
-/// Runs `body`; nothing is thrown across the C interface.
+/// Run `body` and return its status; no exception crosses the C interface.
 template <class Body> mpscnn_status guarded(Body &&body) noexcept {
     try {
         body();
@@ -28,21 +28,22 @@ template <class Body> mpscnn_status guarded(Body &&body) noexcept {
     }
 }
 
-/// Throws a ParameterError naming the argument when it is NULL.
+/// Throws a ParameterError that names the argument if it is NULL.
 void require(const void *argument, const char *name);
 
-/// Likewise; the text of a required argument.
+/// Return the text of a required argument. Throws like `require`.
 std::string_view text(const char *argument, const char *name);
 
-/// Throws a ParameterError unless 0 <= count, and `array` is not NULL when there is something to read.
+/// Throws a ParameterError unless count >= 0, and `array` is not NULL if count is above 0.
 void require_array(const void *array, std::int64_t count, const char *name);
 
-/// Throws unless `size`, as an options struct states it, can be one of ours, and unless whatever a newer
-/// caller's struct has beyond ours is zero, which means its default.
+/// Check an options struct of the caller. `size`, which it contains, must be a possible size. If it is a
+/// newer, larger struct, then its additional fields must be zero, which means their defaults.
 void check_options(const void *options, std::size_t size, std::size_t known_size, std::size_t alignment,
                    const char *type);
 
-/// The caller's options, with zero for the fields that an older caller does not know. NULL: all zero.
+/// Return the caller's options, with zero for fields that an older caller does not know. For NULL all fields
+/// are zero.
 template <class Options> Options read_options(const Options *given, const char *type) {
     Options options{};
     if (given) {
@@ -52,13 +53,13 @@ template <class Options> Options read_options(const Options *given, const char *
     return options;
 }
 
-/// Gives the caller a text.
+/// Give a text to the caller, who must release it.
 void give(std::string value, mpscnn_text **text);
 
-/// The calling thread's last error; "" when it has had none. Valid until the thread's next one.
+/// Return the calling thread's last error, or "" if it had none. It is valid until the thread's next error.
 const char *last_error() noexcept;
 
-/// Keeps a copy of the text, or says instead that there was no memory for it.
+/// Keep a copy of the text. If there is no memory for it, a fixed message takes its place.
 void set_last_error(const char *text) noexcept;
 
 } // namespace mpscnn::c_api

@@ -17,7 +17,7 @@ struct mpscnn_json {
 
 namespace {
 
-// A value of the interface is the Json itself.
+// The interface's handle of a value is the Json object itself.
 const mpscnn_json_value *handle_of(const Json &value) {
     return reinterpret_cast<const mpscnn_json_value *>(&value);
 }
@@ -37,7 +37,7 @@ mpscnn_json_kind kind_behind(const Json &value) {
     return MPSCNN_JSON_NULL;
 }
 
-/// Number of elements; throws for a value that has none.
+/// Return the number of elements; throws for a value without elements.
 std::size_t elements_behind(const Json &value) {
     if (!value.get_if<Json::Array>() && !value.get_if<Json::Object>())
         fail(ErrorKind::parameter, {"JSON: expected an array or an object, got ", value.type_name()});

@@ -13,7 +13,7 @@ struct mpscnn_queue {
 };
 
 struct mpscnn_command_buffer {
-    /// Destroyed after the buffer.
+    /// Declared first, so that it is destroyed after the buffer.
     std::shared_ptr<mpscnn::engine::CommandQueue> queue;
     std::shared_ptr<mpscnn::engine::CommandBuffer> commands;
 };
@@ -40,7 +40,7 @@ std::vector<engine::ImagePointer> images_of(const mpscnn_feature_image *const *i
                                             const char *name);
 
 engine::ImageDescriptor descriptor_of(const mpscnn_image_descriptor *given);
-/// Fills in what the caller's struct has room for; its size must be set.
+/// Fill in the fields that the caller's struct has; its size must be set.
 void give_descriptor(const engine::ImageDescriptor &descriptor, mpscnn_image_descriptor *to);
 
 } // namespace mpscnn::c_api

@@ -14,9 +14,9 @@ namespace {
 
 constexpr char no_memory[] = "out of memory while an error was reported";
 
-/// A thread's message is a block of malloc's, held by a key of the C library's. It is not a thread_local: a
-/// thread's first use of one takes memory, and the process ends where there is none. `free` releases the
-/// block when its thread ends, also after this library was unloaded, which is why the key is never deleted.
+/// A thread's message is a malloc block, stored under a key of the C library. It is not thread_local: a
+/// thread's first use of that allocates memory, and the process ends if there is none. `free` releases the
+/// block when its thread ends. That may be after this library was unloaded, so the key is never deleted.
 struct Key {
     Key() : made(pthread_key_create(&key, std::free) == 0) {}
 
@@ -29,12 +29,12 @@ const Key &key() {
     return instance;
 }
 
-/// Some thread had an error and no memory for its first message.
+/// True if some thread had an error and no memory for its first message.
 std::atomic<bool> message_lost{false};
 
 char *block() { return key().made ? static_cast<char *>(pthread_getspecific(key().key)) : nullptr; }
 
-/// A block in place of the thread's own, or null.
+/// Replace the thread's block by a new one. Return null if there is no memory.
 char *new_block(std::size_t bytes) {
     if (!key().made) return nullptr;
     void *made = std::malloc(std::max(bytes, sizeof no_memory));

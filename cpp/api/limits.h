@@ -1,16 +1,16 @@
 #pragma once
 
-// How many threads and requests a caller may ask for.
+// Limits of the numbers of threads and requests that a caller may request.
 
 #include "core/failure.h"
 
 namespace mpscnn::c_api {
 
 inline constexpr int max_threads = 1024;
-/// Each has staging memory of its own, and a Metal queue has 64 command buffers.
+/// Each request has separate staging memory, and a Metal queue has 64 command buffers.
 inline constexpr int max_inflight = 32;
 
-/// `given`, or `automatic` where that is 0. Throws ParameterError unless 0 <= given <= most.
+/// Return `given`, or `automatic` if `given` is 0. Throws ParameterError unless 0 <= given <= most.
 inline int number_or(int automatic, int given, int most, const char *field) {
     if (given < 0 || given > most)
         fail(ErrorKind::parameter, {field, " must be 0 (automatic) to ", most, ", got ", given});

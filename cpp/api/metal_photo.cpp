@@ -1,4 +1,4 @@
-// Photos in textures, which become inputs in command buffers of the caller's.
+// Conversion of photos in textures to inputs, in command buffers of the caller.
 
 #include "mpscnn/metal.h"
 

@@ -38,7 +38,7 @@ void save(const engine::ModelFile &file, const std::string &path) {
     const auto check = [&](const std::string &temporary) {
         try {
             model_of(engine::ModelFile::check(temporary), temporary);
-        } catch (const Error &error) { // beginning with the file's name
+        } catch (const Error &error) { // the message begins with the file's name
             const std::string_view message = error.what();
             fail(ErrorKind::weights,
                  {"model for ", path,
@@ -49,7 +49,7 @@ void save(const engine::ModelFile &file, const std::string &path) {
     if (!reason.empty()) fail(ErrorKind::weights, {path, ": cannot be written: ", reason});
 }
 
-/// A model file of a network and of what `description` says.
+/// Make a model file from a network and the caller's `description`.
 engine::ModelFile described(const engine::Graph &graph, const char *description) {
     engine::ModelFile file;
     file.graph = graph;

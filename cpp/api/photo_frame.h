@@ -1,6 +1,6 @@
 #pragma once
 
-// A photo through a model's network, by a session that waits for it or by a runner.
+// Frames that run a model's network on a photo, for a session or a runner.
 
 #include <string>
 
@@ -10,30 +10,31 @@
 
 namespace mpscnn::c_api {
 
-/// Throws unless the program has one image input of a fixed size. `doing` begins the complaint:
+/// Throws unless the program has a single image input of a fixed size. `doing` is the start of the message:
 /// "classifying".
 void require_image_input(const engine::Program &program, const std::string &doing);
-/// Throws unless a photo can become the program's only input: in the same way, and preprocessing is stated.
+/// Throws unless a photo can be the program's only input, and the model describes its preprocessing.
 void require_photo_input(const engine::Program &program, const mpscnn_model &model, const std::string &doing);
 
-/// Throws unless each class has a label, or none has.
+/// Throws unless all classes have labels, or none has.
 void require_labels(const engine::Program &program, const mpscnn_model &model, std::int64_t classes);
 
-/// "class 17" where there are no labels.
+/// Return the label of a class, or "class 17" if there are no labels.
 std::string label_of(const mpscnn_model &model, int index);
 
-/// A photo that is preprocessed when the frame is run; the program must have passed require_image_input.
-/// Outputs are left to the caller.
+/// Return a frame that preprocesses a photo when it is run. The program must have passed require_image_input.
+/// The caller sets the outputs.
 engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
                           const vision::Preprocess &preprocess);
-/// The same, whose outputs are read; they must be of fixed shapes for one image.
+/// The same with a function that reads the outputs. The outputs must have fixed shapes for one image.
 engine::Frame photo_frame(const engine::Program &program, const vision::ImageView &photo,
                           const vision::Preprocess &preprocess, engine::Frame::Read read);
 
-/// Throws what went wrong. A session serves one photo at a time: a second one is refused.
+/// Run a frame in a session; throws its failure. A session runs one photo at a time, and a second one is an
+/// error.
 void run(mpscnn_session &session, const engine::Frame &frame);
 
-/// The caller's photo as the vision code sees it, which also checks it.
+/// Check the caller's photo, and return it as a view for the vision code.
 vision::ImageView image_view(const mpscnn_image &image);
 
 } // namespace mpscnn::c_api

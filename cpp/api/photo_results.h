@@ -11,14 +11,14 @@ namespace mpscnn::c_api {
 
 using Read = engine::Frame::Read;
 
-/// The `top` best classes, all when 0.
+/// Return a reader for the `top` best classes; 0: all classes.
 Read into_predictions(const engine::Program &program, const mpscnn_model &model, int top,
                       mpscnn_predictions **predictions);
-/// The objects, boxes in pixels of the photo as seen. `options` may be NULL.
+/// Return a reader for detections. Boxes are in pixels of the upright photo. `options` may be NULL.
 Read into_detections(const engine::Program &program, const mpscnn_model &model,
                      const vision::ImageView &photo, const mpscnn_detect_options *options,
                      mpscnn_detections **detections);
-/// The class of every pixel; `scores` of `classes` each, or NULL.
+/// Return a reader for the class of every pixel. `scores` has `classes` scores for each pixel, or is NULL.
 Read into_labels(const engine::Program &program, const mpscnn_model &model, const vision::ImageView &photo,
                  std::uint8_t *labels, float *scores, int classes);
 

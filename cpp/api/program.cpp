@@ -62,7 +62,7 @@ Json describe(const engine::Program &program) {
     result.set("accumulate", program.sums() == engine::Sums::float16 ? "half" : "float");
     result.set("winograd", program.winograd());
     result.set("weight_bytes", program.lowered().weight_bytes());
-    // More than JSON's integers hold is not a limit either.
+    // JSON integers cannot hold more, so a larger limit counts as none.
     constexpr std::uint64_t most = std::numeric_limits<std::int64_t>::max();
     result.set("max_memory", std::min(program.max_memory(), most));
     return result;
@@ -251,7 +251,7 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
         require(request, "request");
         require(done, "done");
         *done = 0;
-        constexpr double most = 1e9; // what the clock's nanoseconds can count
+        constexpr double most = 1e9; // limit of the clock's nanoseconds
         if (std::isnan(seconds)) fail(ErrorKind::parameter, "seconds must be a number, got NaN");
         if (seconds < 0) request->request->wait();
         const std::chrono::duration<double> time(seconds < 0 ? 0 : std::min(seconds, most));
@@ -264,7 +264,7 @@ mpscnn_status mpscnn_request_wait(mpscnn_request *request, double seconds, int *
 
 void mpscnn_request_release(mpscnn_request *request) {
     if (!request) return;
-    // In a forked child there is nothing to wait for.
+    // In a forked child there is nothing to wait for, so `wait` throws.
     guarded([&] { request->request->wait(); });
     delete request;
 }

@@ -9,7 +9,7 @@ namespace mpscnn::c_api {
 
 engine::CompileOptions compile_options(const mpscnn_compile_options *given);
 
-/// Gives the caller a program, and a note of it to the log.
+/// Give a program to the caller, and write a line to the log.
 void give(std::shared_ptr<engine::Program> compiled, mpscnn_program **program);
 
 } // namespace mpscnn::c_api

@@ -27,7 +27,7 @@ struct mpscnn_runner {
 namespace {
 
 constexpr int max_batch = 1024;
-constexpr double max_wait = 1e6; // seconds; what a clock's nanoseconds can count, and more than anybody waits
+constexpr double max_wait = 1e6; // seconds; within the clock's nanoseconds, and longer than anyone waits
 
 engine::RunnerOptions runner_options(const mpscnn_runner_options *given) {
     const auto raw = c_api::read_options(given, "mpscnn_runner_options");
@@ -69,7 +69,7 @@ engine::Frame array_frame(const Tensors &inputs, const Tensors &outputs) {
     return frame;
 }
 
-/// Where a frame's end is reported, and its number.
+/// The caller's handler for the end of a frame, and where the frame's number is stored.
 struct Receiver {
     mpscnn_frame_handler handler;
     void *context;
@@ -82,7 +82,8 @@ void submit(mpscnn_runner &runner, engine::Frame frame, const Receiver &receiver
     if (receiver.number) *receiver.number = taken;
 }
 
-/// `make_reader(program, photo)` gives what reads the outputs; `result` is where it writes.
+/// Submit a photo. `make_reader(program, photo)` returns the function that reads the outputs; `result` is
+/// where that function stores its result.
 template <class MakeReader>
 mpscnn_status submit_photo(mpscnn_runner *runner, const mpscnn_model *model, const mpscnn_image *image,
                            const void *result, const char *result_name, const Receiver &receiver,

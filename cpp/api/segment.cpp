@@ -1,4 +1,4 @@
-// A photo, a model, its session: the class of every pixel.
+// Segmentation of a photo with a model and its session: the class of every pixel.
 
 #include <algorithm>
 #include <cmath>
@@ -15,7 +15,7 @@ using c_api::require;
 
 namespace {
 
-/// The scores' shape, with a batch of 1.
+/// Return the shape of the scores, with a batch of 1.
 Shape require_segmenter(const engine::Program &program, const mpscnn_model &model) {
     c_api::require_photo_input(program, model, "segmenting");
     const std::string what = concat({"network ", quoted(program.name()), " is not a segmenter: "});

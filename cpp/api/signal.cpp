@@ -19,7 +19,7 @@ template <class Enum> Enum chosen(int value, const char *field) {
          {"mpscnn_convolve_options: ", field, " must be 0 to ", known.size() - 1, ", got ", value});
 }
 
-/// A tensor without gaps of float32 or float64.
+/// Return a view of a float32 or float64 tensor without gaps.
 engine::TensorView signal_view(const mpscnn_tensor *tensor, const char *what) {
     require(tensor, what);
     const engine::TensorView view = view_of(*tensor, what);
@@ -40,7 +40,7 @@ bool overlap(const engine::TensorView &a, const engine::TensorView &b) {
     return begin(a) < end(b) && begin(b) < end(a);
 }
 
-/// The CPU's is kept: it costs more than a short signal.
+/// The CPU backend is kept, since making it takes longer than a short signal.
 std::shared_ptr<const engine::Backend> backend_for(const std::string &device) {
     static const std::shared_ptr<const engine::Backend> cpu = engine::choose_backend("cpu", "auto").backend;
     return device == "cpu" ? cpu : engine::choose_backend(device, "float32").backend;
@@ -69,7 +69,7 @@ mpscnn_status mpscnn_convolve(const mpscnn_tensor *signal, const mpscnn_tensor *
         convolution.check(x.shape, k.shape);
         const Shape shape = convolution.output_shape(x.shape, k.shape);
         c_api::require(result, "result");
-        if (!result->data) { // the caller asks for the shape
+        if (!result->data) { // the caller only asks for the shape
             c_api::give_shape(shape, result->shape, &result->rank);
             return;
         }

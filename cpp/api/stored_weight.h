@@ -7,11 +7,12 @@
 
 namespace mpscnn::c_api {
 
-/// A copy of a weight of the caller's with its quantization, which uint8 weights and no others have.
+/// Return a copy of the caller's weight with its quantization, which uint8 weights must have and others must
+/// not.
 engine::WeightTensor weight_of(const mpscnn_tensor &tensor, const float *scales, const float *zero_points,
                                std::int64_t quantization_count, const std::string &what);
 
-/// The weight's own memory.
+/// Return a tensor that uses the weight's memory.
 mpscnn_tensor tensor_of(const engine::WeightTensor &weight);
 
 } // namespace mpscnn::c_api

@@ -12,8 +12,8 @@
 
 namespace mpscnn::c_api {
 
-/// A caller's tensors as views, for the time of a call. The object itself has room for a usual number of
-/// tensors, since a run must not allocate memory.
+/// Views of the caller's tensors during a call. The object has room for the usual number of tensors, since a
+/// run must not allocate memory.
 class TensorViews {
 public:
     TensorViews(const mpscnn_tensor *tensors, int count, const char *what) {
@@ -38,7 +38,7 @@ private:
     static constexpr std::size_t few = 8;
     static_assert(std::is_trivially_destructible_v<engine::TensorView>);
 
-    alignas(engine::TensorView) std::byte memory_[few * sizeof(engine::TensorView)]; // filled as needed
+    alignas(engine::TensorView) std::byte memory_[few * sizeof(engine::TensorView)]; // not initialised
     std::vector<engine::TensorView> many_;
     std::span<const engine::TensorView> views_;
 };

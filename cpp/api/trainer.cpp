@@ -34,7 +34,7 @@ std::span<float> values_of(mpscnn_trainer *trainer, const char *name, std::size_
     return values;
 }
 
-/// None where there is no text.
+/// Return the options; defaults if there is no text.
 engine::TrainingOptions options_of(const char *options) {
     return engine::TrainingOptions::from_json(options ? parse_json(options) : Json::object());
 }

@@ -7,14 +7,14 @@
 
 namespace mpscnn {
 
-/// Allocation of `count` elements on a 64-byte boundary (a cache line and the widest vector), with 64 spare
-/// bytes after the end so that a kernel may read one whole vector past it. Elements are not initialised.
+/// `count` uninitialised elements on a 64-byte boundary (a cache line and the widest vector). There are 64
+/// spare bytes after the end, so a kernel may read one whole vector past it.
 template <class T> class AlignedBuffer {
 public:
     AlignedBuffer() = default;
     explicit AlignedBuffer(std::size_t count) : size_(count) {
         constexpr std::size_t all =
-            static_cast<std::size_t>(-1); // which no memory has: allocate_memory() throws
+            static_cast<std::size_t>(-1); // no machine has this much, so allocate_memory() throws
         data_ = static_cast<T *>(allocate_memory(count > (all - spare_bytes) / sizeof(T) ? all : bytes()));
     }
     AlignedBuffer(AlignedBuffer &&other) noexcept

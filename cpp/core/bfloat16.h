@@ -1,5 +1,5 @@
-// bfloat16, the upper 16 bits of a float, as processors round to it: to nearest even, with numbers below
-// 2^-126, the smallest normal one, taken for zeros.
+// bfloat16, the upper 16 bits of a float, with the rounding of processors: to nearest even. Numbers below
+// 2^-126, the smallest normal one, count as zeros.
 #pragma once
 
 #include <bit>
@@ -7,8 +7,8 @@
 
 namespace mpscnn {
 
-/// The bfloat16 nearest to `value`. A NaN stays one: it is made quiet and keeps its sign and the upper bits
-/// of its payload.
+/// Return the bfloat16 nearest to `value`. A NaN stays a quiet NaN with its sign and the upper bits of its
+/// payload.
 constexpr std::uint16_t bfloat16_from_float(float value) noexcept {
     constexpr std::uint32_t infinity = 0x7f800000, smallest_normal = 0x00800000, quiet_bit = 0x0040;
     const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -19,7 +19,7 @@ constexpr std::uint16_t bfloat16_from_float(float value) noexcept {
     return static_cast<std::uint16_t>((bits + 0x7fff + odd) >> 16);
 }
 
-/// Exact.
+/// Return the exact value as a float.
 constexpr float float_from_bfloat16(std::uint16_t bits) noexcept {
     return std::bit_cast<float>(static_cast<std::uint32_t>(bits) << 16);
 }

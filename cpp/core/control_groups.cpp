@@ -15,31 +15,31 @@ namespace mpscnn::platform {
 
 namespace {
 
-/// 0 for what is not a positive number: "max", "-1".
+/// Return the number, or 0 if it is not positive: "max", "-1".
 double positive_number(std::string_view digits) {
     long long number = 0;
     std::from_chars(digits.data(), digits.data() + digits.size(), number);
     return number > 0 ? static_cast<double>(number) : 0.0;
 }
 
-/// Whether `list`, "rw,cpu,cpuacct", contains the controller.
+/// True if `list`, such as "rw,cpu,cpuacct", contains the controller.
 bool names(std::string_view list, std::string_view controller) {
     while (!list.empty())
         if (take_until(',', list) == controller) return true;
     return false;
 }
 
-// ---- Where the files of a process's groups are ----
+// ---- The directories of a process's groups ----
 
-/// A tree of groups, or a part of one, that is mounted.
+/// A mounted tree of groups, or a part of one.
 struct Mount {
     std::string root;  ///< the group whose files are in `point`
-    std::string point; ///< a directory
-    bool unified;      ///< version 2
+    std::string point; ///< the directory where it is mounted
+    bool unified;      ///< true: version 2
     std::string options;
 };
 
-/// Paths of mountinfo have spaces and the like as octal numbers: "\040".
+/// Decode a path of mountinfo, which has spaces and some other characters as octal numbers: "\040".
 std::string unescaped(std::string_view text) {
     std::string path;
     for (std::size_t i = 0; i < text.size(); ++i) {
@@ -73,7 +73,7 @@ std::optional<Mount> read_mount(std::string_view line) {
     return mount;
 }
 
-/// Where most systems mount groups, for one that does not say.
+/// Return the places where most systems mount groups, for a system without mountinfo.
 std::vector<Mount> usual_mounts(std::string_view controller) {
     return {{"/", "/sys/fs/cgroup", true, ""},
             {"/", concat({"/sys/fs/cgroup/", controller}), false, std::string(controller)}};
@@ -87,19 +87,18 @@ std::vector<Mount> read_mounts(const std::string &text, std::string_view control
     return mounts.empty() ? usual_mounts(controller) : mounts;
 }
 
-/// The group's path from a mount's root; nothing where it is not below it.
+/// Return the group's path relative to a mount's root, or nothing if it is not below it.
 std::optional<std::string> path_below(const std::string &root, const std::string &group) {
     const std::string above = root == "/" ? "" : root;
     if (!group.starts_with(above)) return std::nullopt;
     std::string rest = group.substr(above.size());
     if (!rest.empty() && rest[0] != '/') return std::nullopt;
-    // A namespace of groups writes what lies outside of it so.
+    // In a namespace of groups, paths outside of it look like this.
     if (concat({rest, "/"}).find("/../") != std::string::npos) return std::nullopt;
     return rest;
 }
 
-/// One of the groups that /proc/self/cgroup lists: "0::/path" (version 2) or "4:cpu,cpuacct:/path" (version
-/// 1).
+/// A group that /proc/self/cgroup lists: "0::/path" (version 2) or "4:cpu,cpuacct:/path" (version 1).
 struct Membership {
     std::string_view controllers, path;
     bool unified() const { return controllers.empty(); }
@@ -116,7 +115,7 @@ std::vector<Membership> read_memberships(std::string_view lines) {
     return memberships;
 }
 
-/// The directories of a process's group and of all groups above it.
+/// Return the directories of a process's group and of all groups above it.
 std::vector<std::string> directories_of(const Membership &membership, const std::vector<Mount> &mounts,
                                         std::string_view controller) {
     std::optional<std::string> path;
@@ -131,8 +130,8 @@ std::vector<std::string> directories_of(const Membership &membership, const std:
         }
     }
     if (!place) return {};
-    // A container may see its group by a name of its own. It then sees the files of that group, or of one
-    // above.
+    // A container may see its group under another name. Then the mount holds the files of that group, or of
+    // one above.
     std::string directory = place->point + path.value_or("");
     std::vector<std::string> directories{place->point};
     while (directory.size() > place->point.size()) {
@@ -142,7 +141,7 @@ std::vector<std::string> directories_of(const Membership &membership, const std:
     return directories;
 }
 
-/// The smallest limit above 0 of `limit_of(directory)`; 0 where there is none.
+/// Return the smallest positive limit of `limit_of(directory)`; 0 if there is none.
 template <class LimitOf>
 double strictest_group(const std::string &root, std::string_view controller, LimitOf limit_of) {
     const std::string groups = file_text(root + "/proc/self/cgroup");
@@ -158,7 +157,7 @@ double strictest_group(const std::string &root, std::string_view controller, Lim
     return strictest;
 }
 
-// ---- What one group allows; 0 without a limit ----
+// ---- The limits of one group; 0 without a limit ----
 
 double quota_of_group(const std::string &directory) {
     const auto share = [](std::string_view quota, std::string_view period) {

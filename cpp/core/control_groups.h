@@ -1,21 +1,20 @@
 #pragma once
 
-// Limits that Linux control groups set, of version 1, of version 2, or of both in one system. Elsewhere there
-// are none.
+// Limits of Linux control groups, version 1, version 2, or both in one system. Other systems have none.
 
 #include <cstdint>
 #include <string>
 
 namespace mpscnn::platform {
 
-/// Processors' worth of time that this process may use (1.5: one and a half); 0 without a limit. Every group
-/// from the process's own up to the highest that is mounted counts: the strictest one decides.
+/// Return the processor time that this process may use, in processors (1.5: one and a half); 0 without a
+/// limit. The strictest limit counts, from the process's own group up to the highest mounted one.
 ///
-/// /proc/self/cgroup names the groups and /proc/self/mountinfo says where their files are. `root` is a folder
-/// that stands for "/", for tests.
+/// /proc/self/cgroup names the groups, and /proc/self/mountinfo their directories. `root` is a folder that
+/// replaces "/" in tests.
 double processor_quota(const std::string &root = {});
 
-/// Bytes that this process may use, in the same way; 0 without a limit.
+/// Return the bytes that this process may use, by the same rules; 0 without a limit.
 std::uint64_t memory_limit(const std::string &root = {});
 
 } // namespace mpscnn::platform

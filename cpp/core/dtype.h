@@ -9,8 +9,8 @@ enum class DType {
     float32 = 0,
     float16 = 1,
     uint8 = 2,
-    float64 = 3, ///< signals only
-    int32 = 4    ///< weights only, with scales and zero points, as uint8
+    float64 = 3, ///< for signals only
+    int32 = 4    ///< for weights only, with scales and zero points like uint8
 };
 
 constexpr std::size_t size_of(DType type) {

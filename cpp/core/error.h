@@ -20,7 +20,7 @@ enum class ErrorKind {
     state = 6,       ///< an object is used in a state that does not allow it (two threads, closed, ...)
 };
 
-/// The one exception of the core. Messages say what was given, where, and what is allowed.
+/// The exception of the core. Messages say what was given, where, and what is allowed.
 class Error : public std::runtime_error {
 public:
     Error(ErrorKind kind, const std::string &message) : std::runtime_error(message), kind_(kind) {}
@@ -38,7 +38,7 @@ public:
     Cancelled() : Error(ErrorKind::state, message) {}
 };
 
-/// Throws an Error whose message is these pieces, or this text.
+/// Throw an Error. Its message is this text, or these pieces joined.
 [[noreturn]] void fail(ErrorKind kind, std::initializer_list<TextPart> message);
 [[noreturn]] inline void fail(ErrorKind kind, const std::string &message) { throw Error(kind, message); }
 

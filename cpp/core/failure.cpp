@@ -10,7 +10,7 @@ void fail(ErrorKind kind, std::initializer_list<TextPart> message) { throw Error
 
 namespace {
 
-// Short: a string needs no memory for them.
+// So short that a string needs no memory for it.
 constexpr const char *out_of_memory = "out of memory";
 constexpr const char *cancelled_in_short = "cancelled";
 

@@ -6,8 +6,8 @@
 
 namespace mpscnn {
 
-/// An error to report on another thread or later, or none. It keeps the text of an exception and its kind,
-/// not the exception itself: in a program with libc++, a library that was built with libstdc++ finds libc++'s
+/// An error to report later or on another thread, or none. It keeps the text and kind of an exception, not
+/// the exception itself. Reason: in a program with libc++, a library built with libstdc++ would find libc++'s
 /// functions for std::exception_ptr, which do not know its exceptions.
 class Failure {
 public:
@@ -23,9 +23,9 @@ public:
 
     explicit operator bool() const noexcept { return kind_ != Kind::none; }
     Kind kind() const noexcept { return kind_; }
-    ErrorKind error_kind() const noexcept { return error_kind_; } ///< of Kind::error
+    ErrorKind error_kind() const noexcept { return error_kind_; } ///< for Kind::error
     const char *message() const noexcept { return message_.c_str(); }
-    /// Throws it, if there is any: an Error, Cancelled, OutOfMemory, or else a std::runtime_error.
+    /// Throw the error, if there is one, as Error, Cancelled, OutOfMemory or std::runtime_error.
     void raise() const;
 
 private:

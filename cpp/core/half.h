@@ -1,8 +1,8 @@
-// IEEE 754 binary16 ("half") stored as its 16 bits.
+// IEEE 754 binary16 ("half"), stored as its 16 bits.
 //
-// The conversions use integer arithmetic only: they round to nearest even and keep subnormals whatever the
-// processor's rounding and flush-to-zero modes are, and agree bit for bit with the F16C, AVX-512 and NEON
-// instructions by which arrays are converted.
+// The conversions use integer arithmetic only. So they round to nearest even and keep subnormals in any of
+// the processor's rounding and flush-to-zero modes. They agree bit for bit with the F16C, AVX-512 and NEON
+// instructions that convert arrays.
 #pragma once
 
 #include <bit>
@@ -25,7 +25,7 @@ inline constexpr int dropped_mantissa_bits = 23 - 10;
 /// Difference of the exponent biases (127 - 15) at the place of a float's exponent.
 inline constexpr std::uint32_t rebias = (127u - 15u) << 23;
 
-/// Bits of a half from those of a finite float below 2^-14, in units of the smallest subnormal, 2^-24.
+/// Return the bits of a half for a finite float below 2^-14, in units of the smallest subnormal, 2^-24.
 constexpr std::uint32_t subnormal_half(std::uint32_t magnitude) noexcept {
     const std::uint32_t exponent = magnitude >> 23;
     // The float is significand * 2^(exponent - 150); anything below 2^-25 is nearer to zero than to 2^-24.
@@ -48,8 +48,8 @@ constexpr std::uint32_t rounded_half(std::uint32_t magnitude) noexcept {
 
 } // namespace half_detail
 
-/// The half nearest to `value`, ties to even; from 65520 on infinity. A NaN stays one: it is made quiet and
-/// keeps its sign and the upper ten bits of its payload.
+/// Return the half nearest to `value`, ties to even; infinity from 65520 on. A NaN stays a quiet NaN with its
+/// sign and the upper ten bits of its payload.
 constexpr std::uint16_t half_from_float(float value) noexcept {
     using namespace half_detail;
     const auto bits = std::bit_cast<std::uint32_t>(value);
@@ -61,7 +61,7 @@ constexpr std::uint16_t half_from_float(float value) noexcept {
     return static_cast<std::uint16_t>(sign | (is_nan ? nan : rounded_half(magnitude)));
 }
 
-/// Exact; a signalling NaN is made quiet.
+/// Return the exact value as a float; a signalling NaN is made quiet.
 constexpr float float_from_half(std::uint16_t half) noexcept {
     using namespace half_detail;
     const std::uint32_t sign = (half & 0x8000u) << 16;
@@ -82,11 +82,12 @@ constexpr float float_from_half(std::uint16_t half) noexcept {
     return std::bit_cast<float>(sign | bits);
 }
 
-/// The float nearest to `value` among those that are halves.
+/// Return the float nearest to `value` that is a half.
 constexpr float round_to_half(float value) noexcept { return float_from_half(half_from_float(value)); }
 
-/// Array conversions, the same bits by the fastest way that this processor has. Both spans have the same
-/// length (else an Error of kind shape) and do not overlap. Returns how many finite floats became infinities.
+/// Convert arrays, with the same bits, in the fastest way that this processor has. Both spans must have the
+/// same length (otherwise an Error of kind shape) and must not overlap. Return the number of finite floats
+/// that became infinities.
 std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves);
 void floats_from_halves(std::span<const std::uint16_t> halves, std::span<float> floats);
 

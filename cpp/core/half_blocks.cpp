@@ -34,8 +34,9 @@ constexpr HalfBlocks portable{"portable", portable_to_halves, portable_to_floats
 
 #if defined(__x86_64__)
 
-// Target attributes on functions, instead of a file with its own compiler flags. The functions use no inline
-// function of the C++ library: the linker could take a copy with these instructions for the whole program.
+// Target attributes select the instructions of these functions, instead of separate compiler flags for a
+// file. The functions use no inline function of the C++ library, because the linker might keep a copy with
+// these instructions for the whole program.
 
 #define MPSCNN_F16C __attribute__((target("avx2,f16c")))
 #define MPSCNN_AVX512 __attribute__((target("avx512f,avx2,f16c")))
@@ -118,7 +119,7 @@ struct Available {
 
 #else
 
-// No streaming: these processors see by themselves that whole lines are written and do not read them first.
+// No streaming stores: these processors recognise writes of whole lines and do not read the lines first.
 
 bool neon_to_halves(const float *floats, std::uint16_t *halves, std::size_t blocks, bool) {
     const uint32x4_t magnitude = vdupq_n_u32(0x7fffffff);

@@ -1,4 +1,4 @@
-// What array conversions are made of: blocks of halves in the processor's own instructions.
+// Conversion of blocks of halves with the processor's instructions.
 #pragma once
 
 #include <cstddef>
@@ -7,20 +7,20 @@
 
 namespace mpscnn {
 
-/// One variant of the conversions; all give the bits of core/half.h, if the processor computes by IEEE 754's
+/// One variant of the conversions. All give the bits of core/half.h if the processor computes with IEEE 754's
 /// defaults.
 struct HalfBlocks {
-    /// Elements of a block.
+    /// The number of elements of a block.
     static constexpr std::size_t size = 16;
 
     const char *name; ///< "avx512", "f16c", "neon", "portable"
-    /// With `stream` the results, which must lie on a multiple of a block's bytes then, use non-temporal
-    /// stores. Returns whether any float is beyond the halves, infinite or NaN.
+    /// With `stream` it uses non-temporal stores, and the results must be aligned to a block's bytes. Return
+    /// true if any float is infinite, NaN or beyond the halves.
     bool (*to_halves)(const float *floats, std::uint16_t *halves, std::size_t blocks, bool stream);
     void (*to_floats)(const std::uint16_t *halves, float *floats, std::size_t blocks, bool stream);
 };
 
-/// All that this processor can do, the fastest first, the portable one last.
+/// Return all variants that this processor supports, the fastest first, the portable one last.
 std::span<const HalfBlocks> half_blocks();
 
 } // namespace mpscnn

@@ -27,13 +27,13 @@ public:
 
     Json() noexcept;
     Json(std::nullptr_t) noexcept;
-    /// From exactly a bool: pointers must not turn into `true`.
+    /// From exactly a bool, so that pointers do not become `true`.
     template <std::same_as<bool> T> Json(T value) : value_(value) {}
-    /// From any integer; throws a ParameterError when it does not fit int64.
+    /// From any integer; throws a ParameterError if it does not fit int64.
     template <std::integral T>
         requires(!std::same_as<T, bool>)
     Json(T value) : value_(checked_integer(value)) {}
-    /// From a finite number: JSON has no infinity or NaN, so they are a ParameterError.
+    /// From a finite number. Infinity and NaN, which JSON lacks, are a ParameterError.
     Json(double value);
     Json(std::string value) noexcept;
     Json(std::string_view value);
@@ -51,20 +51,22 @@ public:
     Json &operator=(Json &&) noexcept;
     ~Json();
 
-    /// The stored alternative (bool, std::int64_t, double, std::string, Array, Object), or null.
+    /// Return the stored alternative (bool, std::int64_t, double, std::string, Array, Object), or null.
     template <class T> const T *get_if() const { return std::get_if<T>(&value_); }
     bool is_null() const { return std::holds_alternative<std::nullptr_t>(value_); }
-    /// "null", "a boolean", "an integer", "a number", "a string", "an array", "an object": for messages.
+    /// Return "null", "a boolean", "an integer", "a number", "a string", "an array" or "an object", for
+    /// messages.
     const char *type_name() const;
 
-    /// Appends to an array.
+    /// Append to an array.
     void push_back(Json value);
-    /// Adds a member to an object; a key that is already there is an error. Takes time linear in the size.
+    /// Add a member to an object; an existing key is an error. The time is linear in the object's size.
     void set(std::string key, Json value);
-    /// The member's value, or nullptr: also when this is not an object. Takes time linear in the size.
+    /// Return the member's value, or nullptr, also if this is not an object. The time is linear in the
+    /// object's size.
     const Json *find(std::string_view key) const;
 
-    /// Shorthands for JsonView(*this): see there.
+    /// Shorthands for the same functions of JsonView(*this).
     const Json &at(std::string_view key) const;
     template <class T> T get() const;
 
@@ -81,8 +83,8 @@ private:
     std::variant<std::nullptr_t, bool, std::int64_t, double, std::string, Array, Object> value_;
 };
 
-/// A value together with where it was found ("graph.nodes[3].stride"), so that every complaint names the
-/// place. It refers to the Json, which must outlive it; errors have the given kind.
+/// A value with its place in the text ("graph.nodes[3].stride"), which every error message names. It refers
+/// to the Json, which must outlive it. Errors have the given kind.
 class JsonView {
 public:
     explicit JsonView(const Json &value, std::string path = {}, ErrorKind kind = ErrorKind::parameter)
@@ -91,29 +93,29 @@ public:
     const Json &value() const { return *value_; }
     const std::string &path() const { return path_; }
 
-    /// The member of an object; its absence is an error that lists the keys there are.
+    /// Return a member of the object; if it is missing, the error lists the existing keys.
     JsonView at(std::string_view key) const;
     bool has(std::string_view key) const;
-    /// One of this object's members: for all of them in turn, where finding each by its key would take
-    /// quadratic time.
+    /// Return the view of one of this object's members. Loops over all members use it, since finding each by
+    /// its key would take quadratic time.
     JsonView of(const Json::Member &member) const;
-    /// An array's element.
+    /// Return an array's element.
     JsonView at(std::size_t index) const;
-    /// Number of elements of an array or members of an object.
+    /// Return the number of elements of an array or members of an object.
     std::size_t size() const;
     const Json::Array &array() const;
     const Json::Object &object() const;
-    /// Refuses an object with a key that is not among `known`.
+    /// Refuse an object with a key that is not in `known`.
     void allow_only(std::span<const std::string_view> known) const;
     void allow_only(std::initializer_list<std::string_view> known) const {
         allow_only(std::span(known.begin(), known.size()));
     }
 
-    /// The value as bool, an integer type (range checked), double or float (integers are accepted; too large
-    /// for a float is an error), std::string, or std::vector of these.
+    /// Return the value as bool, an integer type (with a range check), double or float (from integers too; a
+    /// number too large for a float is an error), std::string, or std::vector of these.
     template <class T> T get() const;
 
-    /// Throws "<path>: <message>".
+    /// Throw "<path>: <message>".
     [[noreturn]] void refuse(const std::string &message) const;
 
 private:
@@ -134,27 +136,28 @@ private:
 };
 
 struct JsonLimits {
-    int max_depth = 64; ///< arrays and objects inside each other; at most 256: threads can have small stacks
+    int max_depth = 64; ///< nesting of arrays and objects, at most 256, since threads may have small stacks
     std::size_t max_bytes = std::size_t{64} << 20;
-    std::size_t max_values = 2'000'000; ///< bounds the memory taken: up to 150 bytes a value
+    std::size_t max_values = 2'000'000; ///< limits memory: a value takes up to 150 bytes
 };
 
-/// Reads one JSON text (RFC 8259, nothing more: no comments, trailing commas, NaN, repeated keys or byte
-/// order mark). Errors have the given kind and name the byte offset and what was expected there.
+/// Parse a JSON text (RFC 8259 exactly: no comments, trailing commas, NaN, repeated keys or byte order mark).
+/// Errors have the given kind; they name the byte offset and what was expected there.
 Json parse_json(std::string_view text, const JsonLimits &limits = {}, ErrorKind kind = ErrorKind::parameter);
 
-/// A key that the object has twice, or nothing; in time n log n.
+/// Return a key that the object has twice, or null. It takes time n log n.
 const std::string *repeated_key(const Json::Object &members);
 
-/// Writes without spaces, the same text for the same value. A double has as many digits as bring it back, and
-/// always a point or an exponent, so that it comes back as a double. Refuses what parse_json would refuse:
-/// strings that are not UTF-8 and more than JsonLimits' 64 levels.
+/// Return the text of a value, without spaces; equal values have equal texts. A double has enough digits to
+/// be read back exactly, and always a point or an exponent, so that it is read as a double. Refuses values
+/// that parse_json would refuse: strings that are not UTF-8, and more than the 64 levels of JsonLimits.
 std::string to_text(const Json &value);
 
-/// The text as it can stand in a message: bytes of control characters, of changes of direction and of what is
-/// not UTF-8 as \xHH, and cut when longer than 100 characters.
+/// Return the text in a form that is safe in messages. Control characters, characters that change the writing
+/// direction, and bytes that are not UTF-8 become \xHH. It is cut after 100 characters.
 std::string escaped(std::string_view text);
-/// The same in quotes. An object, not a function: so lookup by argument type cannot prefer std::quoted.
+/// The same in quotes. This is an object instead of a function, so that argument-dependent lookup cannot
+/// prefer std::quoted.
 inline constexpr struct Quoted {
     std::string operator()(std::string_view text) const { return concat({"'", escaped(text), "'"}); }
 } quoted;

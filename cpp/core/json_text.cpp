@@ -15,7 +15,8 @@
 namespace mpscnn {
 namespace {
 
-/// Length of the UTF-8 sequence at `text[at]`, 0 when it is not well-formed (Unicode standard, table 3-7).
+/// Return the length of the UTF-8 sequence at `text[at]`, or 0 if it is not well-formed (Unicode standard,
+/// table 3-7).
 std::size_t utf8_length(std::string_view text, std::size_t at) {
     const auto byte = [&](std::size_t i) {
         return at + i < text.size() ? static_cast<unsigned char>(text[at + i]) : 0u;
@@ -61,9 +62,9 @@ std::string hex(unsigned char byte) {
     return {digits[byte >> 4], digits[byte & 15]};
 }
 
-/// While this object exists, its thread reads and writes numbers with a decimal point, whatever locale the
-/// program has set. Streams are not used: those of libc++ drop digits and exponents beyond 40 characters (see
-/// also core/text_file.h).
+/// While this object exists, its thread reads and writes numbers with a decimal point in any locale of the
+/// program. Streams are not used, because libc++'s drop digits and exponents after 40 characters (see also
+/// core/text_file.h).
 class PlainNumbers {
 public:
     PlainNumbers() : previous_(uselocale(c_locale())) {}
@@ -88,7 +89,7 @@ double to_double(const std::string &digits) {
 std::string to_digits(double value) {
     const PlainNumbers plain;
     char digits[32];
-    std::snprintf(digits, sizeof digits, "%.9g", value); // enough for every number that was a float
+    std::snprintf(digits, sizeof digits, "%.9g", value); // enough for every number that was stored as a float
     if (std::strtod(digits, nullptr) != value) std::snprintf(digits, sizeof digits, "%.17g", value);
     return digits;
 }
@@ -120,7 +121,7 @@ private:
                        (length ? quoted(text_.substr(position_, length)) : "the end of the text")}));
     }
 
-    /// The next byte, or 0 at the end: no valid text has a 0 where this is asked.
+    /// Return the next byte, or 0 at the end. No valid text contains a 0 at this place.
     char peek() const { return position_ < text_.size() ? text_[position_] : '\0'; }
 
     bool take(char wanted) {
@@ -397,8 +398,8 @@ std::string to_text(const Json &value) {
 
 namespace {
 
-/// Control characters, of which terminals take those from U+0080 on for escapes, too, and what separates
-/// lines or changes the direction of writing.
+/// True for control characters, including those from U+0080 on, which terminals take for escapes, and for
+/// characters that separate lines or change the writing direction.
 bool controls(std::string_view character) {
     const auto at = [&](std::size_t i) { return static_cast<unsigned char>(character[i]); };
     const auto within = [](unsigned char byte, int low, int high) { return byte >= low && byte <= high; };

@@ -22,7 +22,7 @@ void log(LogLevel level, const std::string &message) {
     LogCallback callback = nullptr;
     void *context = nullptr;
     {
-        // Called outside the lock: a callback may set another callback.
+        // Called without the lock, because a callback may set another callback.
         const std::lock_guard lock(mutex);
         callback = current_callback;
         context = current_context;

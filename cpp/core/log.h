@@ -9,10 +9,10 @@ enum class LogLevel { information = 0, warning = 1 };
 
 using LogCallback = void (*)(int level, const char *message, void *context);
 
-/// nullptr turns logging off, which is how it begins: the library never prints.
+/// Set the log callback. nullptr turns logging off, which is the default: the library never prints.
 void set_log_callback(LogCallback callback, void *context);
 
-/// Notes that are not failures.
+/// Log a message that is not a failure.
 void log(LogLevel level, const std::string &message);
 
 } // namespace mpscnn

@@ -5,18 +5,19 @@
 
 namespace mpscnn {
 
-/// Where arenas and packed weights come from.
+/// The functions that allocate arenas and packed weights.
 struct Allocator {
     void *(*allocate)(std::size_t bytes, std::size_t alignment, void *context) = nullptr;
     void (*release)(void *memory, std::size_t bytes, void *context) = nullptr;
     void *context = nullptr;
 };
 
-/// One without functions restores the default. Not for use next to other calls; throws StateError while
-/// memory of the present allocator is in use.
+/// Set the allocator; one without functions restores the default. Must not be called at the same time as
+/// other functions. Throws StateError while memory of the current allocator is in use.
 void set_allocator(const Allocator &allocator);
 
-/// Says how much was asked for; in memory of its own, since there may be none.
+/// An exception whose message says how many bytes were requested. The message is stored in the object, since
+/// there may be no memory for it.
 class OutOfMemory : public std::bad_alloc {
 public:
     explicit OutOfMemory(std::size_t bytes) noexcept;
@@ -27,7 +28,7 @@ private:
     char message_[80];
 };
 
-/// Memory on a 64-byte boundary. Throws OutOfMemory.
+/// Alignment of allocate_memory(), which throws OutOfMemory.
 inline constexpr std::size_t memory_alignment = 64;
 void *allocate_memory(std::size_t bytes);
 void release_memory(void *memory, std::size_t bytes) noexcept;

@@ -13,13 +13,14 @@ namespace mpscnn {
 
 namespace {
 
-/// All that are alive, by their first byte.
+/// All live objects, by their first byte.
 struct Register {
     std::mutex mutex;
     std::map<const std::byte *, std::weak_ptr<PageMemory>> blocks;
 };
 
-/// Never destroyed: arrays may outlive static objects. In memory that is there: destructors call this.
+/// Return the register. It is never destroyed, because arrays may outlive static objects. It needs no
+/// allocation, because destructors call this.
 Register &known() {
     alignas(Register) static std::byte memory[sizeof(Register)];
     static Register &instance = *new (memory) Register;
@@ -44,7 +45,7 @@ PageMemory::PageMemory(std::size_t bytes)
 
 std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size_t bytes) {
     const auto *first = static_cast<const std::byte *>(memory);
-    std::shared_ptr<PageMemory> found; // let go of after the lock: it may be the last share
+    std::shared_ptr<PageMemory> found; // released after the lock, since it may be the last reference
     {
         const std::lock_guard lock(known().mutex);
         const auto behind = known().blocks.upper_bound(first);
@@ -58,7 +59,7 @@ std::shared_ptr<PageMemory> PageMemory::containing(const void *memory, std::size
 PageMemory::~PageMemory() {
     const std::lock_guard lock(known().mutex);
     known().blocks.erase(data_);
-    // Under the lock: the same pages must not be registered again before they are erased here.
+    // Under the lock, because the same pages must not be registered again before they are erased here.
     platform::unmap_pages(data_, bytes_);
 }
 

@@ -6,15 +6,15 @@
 namespace mpscnn {
 
 /// Whole pages from the system, filled with zeros. A GPU can use them directly, so arrays in them need no
-/// copy. They are freed when the last shared pointer goes; a GPU buffer over them holds one too.
+/// copy. They are freed with the last shared pointer; a GPU buffer over them holds one as well.
 class PageMemory {
 public:
-    /// Every page size of Macs divides this.
+    /// A multiple of every page size of Macs.
     static constexpr std::size_t page_bytes = 16384;
 
-    /// At least `bytes`. Throws OutOfMemory.
+    /// Allocate at least `bytes`. Throws OutOfMemory.
     static std::shared_ptr<PageMemory> allocate(std::size_t bytes);
-    /// The pages in which all of [memory, memory + bytes) lies; nothing for memory from elsewhere.
+    /// Return the pages that contain all of [memory, memory + bytes), or null for other memory.
     static std::shared_ptr<PageMemory> containing(const void *memory, std::size_t bytes);
 
     ~PageMemory();

@@ -5,9 +5,9 @@
 namespace mpscnn {
 
 // Philox4x32-10 of Salmon, Moraes, Dror and Shaw, "Parallel Random Numbers: As Easy as 1, 2, 3" (2011): four
-// random words for each counter. Integers alone, no state: any engine gets any part of the stream, in any
-// order, with the same bits. Internal linkage, for kernels of different instruction sets must not share
-// functions.
+// random words for each counter. It uses integers only and has no state. So any engine can compute any part
+// of the stream, in any order, with the same bits. It has internal linkage, since kernels of different
+// instruction sets must not share functions.
 
 constexpr int philox_rounds = 10;
 
@@ -20,14 +20,14 @@ struct PhiloxKey {
 
     [[gnu::always_inline]] explicit PhiloxKey(std::uint64_t key)
         : low(static_cast<std::uint32_t>(key)), high(static_cast<std::uint32_t>(key >> 32)) {}
-    /// The key of the next round: by the golden ratio and the square root of 3.
+    /// Compute the key of the next round. The constants are the golden ratio and the square root of 3.
     [[gnu::always_inline]] void advance() {
         low += 0x9E3779B9;
         high += 0xBB67AE85;
     }
 };
 
-/// Before the first round; the upper 64 bits of the counter are 0.
+/// Return the words before the first round; the upper 64 bits of the counter are 0.
 [[gnu::always_inline]] static inline PhiloxWords philox_counter(std::uint64_t counter) {
     return {{static_cast<std::uint32_t>(counter), static_cast<std::uint32_t>(counter >> 32), 0, 0}};
 }

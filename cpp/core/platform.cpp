@@ -32,9 +32,10 @@ namespace mpscnn::platform {
 namespace {
 
 #if defined(__linux__)
-/// Numbers of the processors this process may run on; empty when the system does not say.
+/// Return the numbers of the processors that this process may run on; empty if the system does not report
+/// them.
 std::vector<int> allowed_processors() {
-    // The kernel refuses a mask shorter than its own, whose length it does not tell.
+    // The kernel refuses a mask that is shorter than its own, whose length is unknown.
     for (std::size_t words = 16; words <= 4096; words *= 2) {
         std::vector<unsigned long> mask(words);
         const std::size_t bits = 8 * sizeof(unsigned long);
@@ -51,7 +52,7 @@ std::vector<int> allowed_processors() {
     return {};
 }
 
-/// Physical cores among the processors; a processor of unknown topology counts as one.
+/// Return the number of physical cores among the processors; a processor with unknown topology counts as one.
 int cores_of(const std::vector<int> &processors) {
     std::set<std::string> cores;
     for (int processor : processors) {
@@ -64,7 +65,8 @@ int cores_of(const std::vector<int> &processors) {
 }
 #endif
 
-/// Processors and physical cores that this process may run on; 0 when the system does not say.
+/// The numbers of processors and physical cores that this process may run on; 0 if the system does not report
+/// them.
 struct Affinity {
     int processors = 0, cores = 0;
 };
@@ -76,7 +78,7 @@ Affinity affinity() {
     found = {static_cast<int>(processors.size()), cores_of(processors)};
 #elif defined(__APPLE__)
     std::size_t size = sizeof found.cores;
-    // The fast cores of processors that have two kinds; work is not shared well with the slow ones.
+    // Use the fast cores only, if there are two kinds, since the slow ones would hold up the others.
     if (sysctlbyname("hw.perflevel0.physicalcpu", &found.cores, &size, nullptr, 0) != 0 || found.cores <= 0) {
         size = sizeof found.cores;
         if (sysctlbyname("hw.physicalcpu", &found.cores, &size, nullptr, 0) != 0) found.cores = 0;
@@ -119,7 +121,7 @@ std::size_t system_number(const char *name, std::size_t otherwise) {
                                                                            : otherwise;
 }
 #elif defined(__linux__)
-/// "48K", "32M": 0 for anything else.
+/// Return the bytes of "48K" or "32M"; 0 for anything else.
 std::size_t size_in_bytes(const std::string &text) {
     std::size_t digits = 0, bytes = 0;
     while (digits < text.size() && digits < 9 && text[digits] >= '0' && text[digits] <= '9')
@@ -147,10 +149,10 @@ std::uint64_t usable_memory() {
 CacheSizes cache_sizes() {
     CacheSizes sizes;
 #if defined(__APPLE__)
-    // The caches of the performance cores, where there are two kinds of cores.
+    // The caches of the performance cores, if there are two kinds of cores.
     sizes.first = system_number("hw.perflevel0.l1dcachesize", system_number("hw.l1dcachesize", sizes.first));
     const std::size_t second = system_number("hw.perflevel0.l2cachesize", 0);
-    if (second > 0) { // several cores share one, and there is no third level
+    if (second > 0) { // several cores share it, and there is no third level
         sizes.second = second / system_number("hw.perflevel0.cpusperl2", 1);
         sizes.last = second;
     } else {
@@ -198,18 +200,20 @@ unsigned fork_generation() {
 }
 
 void *allocate(std::size_t bytes, std::size_t alignment) noexcept {
-    if (bytes > SIZE_MAX / 2) return nullptr; // rounded up, it might become little
-    // aligned_alloc takes whole multiples of the alignment only.
+    if (bytes > SIZE_MAX / 2) return nullptr; // rounding up would overflow
+    // aligned_alloc requires a multiple of the alignment.
     const auto aligned = [whole = std::max<std::size_t>(bytes, 1)](std::size_t to) {
         return std::aligned_alloc(to, (whole + to - 1) / to * to);
     };
 #if defined(MADV_HUGEPAGE)
-    constexpr std::size_t huge_page = 2 << 20; // x86-64's, and arm64's with pages of 4 KB
-    // A last page that would be mostly empty is not worth it: the end gets small ones.
+    constexpr std::size_t huge_page = 2 << 20; // of x86-64, and of arm64 with pages of 4 KB
+    // A huge page that would be mostly empty is not worth it: the rest gets small pages.
     constexpr std::size_t waste = huge_page / 2;
     if (const std::size_t advised = (bytes + waste) / huge_page * huge_page; advised > 0) {
         void *memory = aligned(std::max(huge_page, alignment));
-        if (memory) static_cast<void>(madvise(memory, advised, MADV_HUGEPAGE)); // which a system may refuse
+        if (memory)
+            // The system may refuse, which is harmless.
+            static_cast<void>(madvise(memory, advised, MADV_HUGEPAGE));
         return memory;
     }
 #endif

@@ -1,6 +1,6 @@
 #pragma once
 
-// All calls of the operating system but for files (core/text_file.h) and programs (core/child_process.h).
+// All calls of the operating system, except for files (core/text_file.h) and programs (core/child_process.h).
 
 #include <cstddef>
 #include <cstdint>
@@ -10,25 +10,26 @@
 
 namespace mpscnn::platform {
 
-/// The processors of this process, and what limits its threads.
+/// The processors of this process, and the limits of its threads.
 struct Processors {
     int cores = 1;      ///< physical cores among the processors
     int processors = 1; ///< processors that it may run on (affinity)
-    double quota = 0;   ///< processors' worth of time that its control groups leave it; 0 without a limit
-    int threads = 1;    ///< threads that pay off: one for each core, but no more than the quota, rounded up
+    double quota = 0;   ///< processor time that its control groups allow, in processors; 0 without a limit
+    int threads = 1;    ///< useful number of threads: one for each core, but at most the quota, rounded up
 };
 Processors processors();
 
-/// Threads that pay off on this many cores with such a quota (0: none). At least 1.
+/// Return the useful number of threads for this number of cores and this quota (0: none); at least 1.
 int threads_for(int cores, double quota);
 
-/// `processors().threads`: what threads="auto" means, and all else that goes by the number of cores.
+/// Return processors().threads: the meaning of threads="auto" and of all other defaults that depend on the
+/// number of cores.
 int useful_threads();
 
-/// Bytes that this process may use: the machine's memory, or less where its control groups allow less.
+/// Return the bytes that this process may use: the machine's memory, or the limit of the control groups.
 std::uint64_t usable_memory();
 
-/// The processor's name as the system gives it ("AMD EPYC 7763 64-Core Processor", "Apple M2"), else the name
+/// Return the processor's name from the system ("AMD EPYC 7763 64-Core Processor", "Apple M2"), or the name
 /// of its architecture ("aarch64").
 std::string processor_name();
 
@@ -39,21 +40,21 @@ struct CacheSizes {
 };
 CacheSizes cache_sizes();
 
-/// Changes in every forked child, whose threads are gone. Cheap; the first call installs the fork handler.
+/// Return a number that changes in every forked child, where the parent's threads do not exist. It is fast;
+/// the first call installs the fork handler.
 unsigned fork_generation();
 
-/// Memory for std::free on a multiple of `alignment`, a power of two; null when there is not enough. A large
-/// block is on huge pages where the system has them: very many page faults fewer when it is touched for the
-/// first time.
+/// Return memory for std::free, aligned to `alignment`, a power of two; null if there is not enough. A large
+/// block uses huge pages if the system has them, which avoids most page faults at first use.
 void *allocate(std::size_t bytes, std::size_t alignment) noexcept;
 
-/// Memory of the system's own, zeros, on a multiple of `alignment`, itself one of the page size; null when
-/// there is not enough.
+/// Return zeroed memory from the system, aligned to `alignment`, a multiple of the page size; null if there
+/// is not enough.
 void *map_pages(std::size_t bytes, std::size_t alignment) noexcept;
 void unmap_pages(void *memory, std::size_t bytes) noexcept;
 
-/// While alive, keeps signals from the calling thread and from those it starts, so that workers never run the
-/// handlers of the program that embeds them. Signals of faults stay, for crash reporters.
+/// While this object exists, the calling thread and threads that it starts receive no signals, so workers
+/// never run handlers of the program that embeds them. Signals of faults are excepted, for crash reporters.
 class BlockedSignals {
 public:
     BlockedSignals();

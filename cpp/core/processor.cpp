@@ -25,7 +25,7 @@ Registers cpuid(unsigned leaf, unsigned part = 0) {
     return r;
 }
 
-/// Which register states the operating system saves (XCR0).
+/// Return the register states that the operating system saves (XCR0).
 unsigned saved_states() {
     unsigned low = 0, high = 0;
     __asm__("xgetbv" : "=a"(low), "=d"(high) : "c"(0));
@@ -34,7 +34,7 @@ unsigned saved_states() {
 
 bool has(unsigned value, unsigned bits) { return (value & bits) == bits; }
 
-/// Linux gives the tiles' large registers to processes that ask for them.
+/// Linux gives the large tile registers only to processes that request them.
 bool may_use_tiles() {
 #if defined(__linux__)
     constexpr long request_permission = 0x1023, tile_data = 18; // ARCH_REQ_XCOMP_PERM, XFEATURE_XTILEDATA
@@ -105,7 +105,7 @@ namespace mpscnn {
 
 namespace {
 
-/// Whether the system reports it: macOS by the feature's name, Linux by a bit, in the first or second word.
+/// True if the system reports the feature: macOS by its name, Linux by a bit of the first or second word.
 bool has_feature([[maybe_unused]] const char *name, [[maybe_unused]] int word, [[maybe_unused]] int bit) {
 #if defined(__APPLE__)
     int has = 0;
@@ -120,7 +120,7 @@ bool has_feature([[maybe_unused]] const char *name, [[maybe_unused]] int word, [
 
 } // namespace
 
-// Linux's numbers of HWCAP_ASIMDHP, HWCAP_ASIMDDP, HWCAP2_I8MM and HWCAP2_BF16, which older headers lack.
+// Bits of HWCAP_ASIMDHP, HWCAP_ASIMDDP, HWCAP2_I8MM and HWCAP2_BF16 in Linux, which older headers lack.
 bool has_arm_bfloat16() { return has_feature("hw.optional.arm.FEAT_BF16", 2, 14); }
 bool has_arm_fp16() { return has_feature("hw.optional.arm.FEAT_FP16", 1, 10); }
 bool has_arm_dot_products() { return has_feature("hw.optional.arm.FEAT_DotProd", 1, 20); }

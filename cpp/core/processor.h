@@ -3,33 +3,33 @@
 namespace mpscnn {
 
 #if defined(__x86_64__)
-/// Whether this processor has AVX2, FMA and half conversion (F16C), and the system keeps their registers.
+/// True if this processor has AVX2, FMA and half conversion (F16C), and the system saves their registers.
 bool has_avx2();
-/// AVX-512 F, DQ, BW and VL besides.
+/// True if it also has AVX-512 F, DQ, BW and VL.
 bool has_avx512();
-/// AVX512_BF16 besides.
+/// True if it also has AVX512_BF16.
 bool has_avx512_bf16();
-/// Whether that multiplies more numbers than FMAs do: AMD's processors, not Intel's.
+/// True if AVX512_BF16 multiplies more numbers than FMAs do: on AMD's processors, not on Intel's.
 bool has_fast_bfloat16_pairs();
-/// AMX with bfloat16 and AVX512_BF16 besides, and the system lets this process use its registers, which the
-/// first call asks for.
+/// True if it also has AMX for bfloat16 and AVX512_BF16, and the system lets this process use the registers.
+/// The first call requests them.
 bool has_amx_bf16();
-/// AMX with bytes and AVX512_VNNI, in the same way.
+/// The same for AMX for bytes and AVX512_VNNI.
 bool has_amx_int8();
-/// AVX512_VNNI besides.
+/// True if it also has AVX512_VNNI.
 bool has_avx512_vnni();
-/// AVX512_FP16 besides: arithmetic of halves.
+/// True if it also has AVX512_FP16, arithmetic of halves.
 bool has_avx512_fp16();
-/// AVX2 and AVX-VNNI, the same with vectors of 256 bits.
+/// True if it has AVX2 and AVX-VNNI, the same with 256-bit vectors.
 bool has_avx_vnni();
 #elif defined(__aarch64__)
-/// Whether this processor has bfloat16 instructions (FEAT_BF16).
+/// True if this processor has bfloat16 instructions (FEAT_BF16).
 bool has_arm_bfloat16();
-/// Whether it has arithmetic of halves (FEAT_FP16).
+/// True if it has arithmetic of halves (FEAT_FP16).
 bool has_arm_fp16();
-/// Whether it has dot products of four bytes (FEAT_DotProd).
+/// True if it has dot products of four bytes (FEAT_DotProd).
 bool has_arm_dot_products();
-/// Whether it has those of unsigned by signed bytes (FEAT_I8MM).
+/// True if it has dot products of unsigned by signed bytes (FEAT_I8MM).
 bool has_arm_int8_matrices();
 #endif
 

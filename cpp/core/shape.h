@@ -9,8 +9,8 @@
 
 namespace mpscnn {
 
-/// Extents of a tensor, outermost first: (batch, height, width, channels) for images, (batch, features)
-/// for vectors. A free extent, known only when a network runs, is `any`.
+/// Extents of a tensor, outermost first: (batch, height, width, channels) for images, (batch, features) for
+/// vectors. A free extent is only known when a network runs; its value is `any`.
 class Shape {
 public:
     static constexpr int max_rank = 6;
@@ -28,15 +28,16 @@ public:
     const std::int64_t *begin() const { return extents_.data(); }
     const std::int64_t *end() const { return extents_.data() + rank_; }
 
-    /// True when no extent is free.
+    /// True if no extent is free.
     bool fixed() const;
-    /// Number of elements; throws ShapeError when an extent is free or the product overflows.
+    /// Return the number of elements; throws ShapeError if an extent is free or the product overflows.
     std::int64_t elements() const;
-    /// The same shape with another batch size.
+    /// Return the same shape with another batch size.
     Shape with_batch(std::int64_t batch) const;
-    /// Whether `given`, a fixed shape, is an instance of this one.
+    /// True if `given`, a fixed shape, is an instance of this one.
     bool admits(const Shape &given) const;
-    /// "(n, 224, 224, 3)": the batch is written `n` and other free extents `any` when free.
+    /// Return a text like "(n, 224, 224, 3)". A free batch is written as `n`, and other free extents as
+    /// `any`.
     std::string text() const;
 
     friend bool operator==(const Shape &a, const Shape &b);

@@ -9,8 +9,8 @@
 
 namespace mpscnn {
 
-/// A piece of a text: characters that outlive it, or a number as std::to_string writes it. Trivial, so that a
-/// message of many pieces costs the function that might send it few instructions and nothing to destroy.
+/// A piece of a text: characters that outlive it, or a number in the format of std::to_string. It is trivial,
+/// so a message of many pieces costs few instructions and no destructors in the function that may send it.
 class TextPart {
 public:
     TextPart(const char *characters) : TextPart(std::string_view(characters)) {}
@@ -31,7 +31,7 @@ public:
     void append_to(std::string &text) const;
 
 private:
-    /// No text is as long as these, which say what else the value is.
+    /// Impossible lengths, which mark numbers.
     static constexpr std::size_t signed_integer = ~std::size_t{0}, unsigned_integer = signed_integer - 1,
                                  real = signed_integer - 2;
 
@@ -44,7 +44,7 @@ private:
     std::size_t length_;
 };
 
-/// The pieces one after the other.
+/// Join the pieces.
 std::string concat(std::initializer_list<TextPart> parts);
 
 } // namespace mpscnn

@@ -52,12 +52,12 @@ bool write_text_file(const std::string &path, std::string_view text) {
     File file = open_file(path, "wb");
     if (!file) return false;
     const bool written = std::fwrite(text.data(), 1, text.size(), file.get()) == text.size();
-    return std::fclose(file.release()) == 0 && written; // what is left in the buffer is written here
+    return std::fclose(file.release()) == 0 && written; // this writes the rest of the buffer
 }
 
 namespace {
 
-/// The file that a link names, and what is no link itself.
+/// Follow links, and return the file at their end.
 std::string behind_links(const std::string &path) {
     const std::unique_ptr<char, decltype(&std::free)> found(realpath(path.c_str(), nullptr), &std::free);
     return found ? found.get() : path;
@@ -70,7 +70,7 @@ std::string replace_file(const std::string &path, std::string_view content,
     static std::atomic<unsigned> count{0};
     const std::string target = behind_links(path);
     struct Temporary {
-        ~Temporary() { std::remove(name.c_str()); } // which is nothing once it has its place
+        ~Temporary() { std::remove(name.c_str()); } // has no effect after the file was renamed
         std::string name;
     } const temporary{concat({target, ".", static_cast<std::int64_t>(getpid()), "-", ++count, ".part"})};
     struct stat present;

@@ -8,11 +8,11 @@ namespace mpscnn {
 /// Does the items [begin, end) of some work.
 using RangeWork = std::function<void(std::int64_t begin, std::int64_t end)>;
 
-/// Has ranges that cover [0, items) done, of `chunk` items each where several threads share them, and returns
-/// when all are. Throws what the work throws.
+/// Distributes work: calls it for ranges that cover [0, items), with `chunk` items each if several threads
+/// share them. Returns when all are done. Throws the work's exceptions.
 using WorkSharing = std::function<void(std::int64_t items, std::int64_t chunk, const RangeWork &work)>;
 
-/// All by the calling thread.
+/// Do all work on the calling thread.
 inline void share_with_nobody(std::int64_t items, std::int64_t, const RangeWork &work) { work(0, items); }
 
 } // namespace mpscnn
