@@ -1,5 +1,5 @@
-/// The boxes that a single-shot detector's numbers are relative to: for each cell of each of its feature
-/// maps, row by row, one anchor for each shape of that map.
+/// Anchors: the boxes to which a single-shot detector's numbers are relative. Each cell of each feature map
+/// has one anchor for each shape of that map; cells are ordered row by row.
 #pragma once
 
 #include <array>
@@ -10,59 +10,59 @@
 
 namespace mpscnn::vision {
 
-/// TensorFlow's generator for SSD. Map i of n has boxes of scale s_i = min + (max - min) i / (n - 1), after
-/// the last comes scale 1; a box of scale s and aspect ratio a is s sqrt(a) wide and s / sqrt(a) high, in
-/// units of the input's shorter side. Each map has a box for every aspect ratio and one of scale sqrt(s_i
-/// s_i+1). Centres lie in the middle of the map's cells.
+/// TensorFlow's anchor generator for SSD. Map i of n has boxes of scale s_i = min + (max - min) i / (n - 1);
+/// the scale after the last is 1. A box of scale s and aspect ratio a is s sqrt(a) wide and s / sqrt(a) high,
+/// in units of the input's shorter side. Each map has a box for every aspect ratio and one of scale sqrt(s_i
+/// s_i+1). Centres are in the middle of the map's cells.
 struct ScaleAnchors {
     std::vector<int> strides{16, 32, 64, 128, 256, 512};
     double min_scale = 0.2, max_scale = 0.95;
     std::vector<double> aspect_ratios{1.0, 2.0, 0.5, 3.0, 0.3333}; ///< width / height
-    /// The first map has three boxes only: scale 0.1 with aspect ratio 1, and s_0 with 2 and 1 / 2.
+    /// The first map has only three boxes: scale 0.1 with aspect ratio 1, and s_0 with 2 and 1 / 2.
     bool reduce_lowest = true;
-    double interpolated_ratio = 1.0; ///< aspect ratio of the box between two scales; 0: there is none
+    double interpolated_ratio = 1.0; ///< aspect ratio of the box between two scales; 0: no such box
 
     friend bool operator==(const ScaleAnchors &, const ScaleAnchors &) = default;
 };
 
-/// Where a cell's centre lies in an input whose side is not a multiple of the stride.
+/// The position of a cell's centre in an input whose side is not a multiple of the stride.
 enum class CenterRule {
     stride, ///< (i + 0.5) * stride pixels
-    grid,   ///< (i + 0.5) / cells of the input's side
+    grid,   ///< (i + 0.5) / cells, as a fraction of the input's side
 };
 
-/// Sizes given for each map, as SSD's Caffe models and UltraFace have them.
+/// Sizes are given for each map, as in SSD's Caffe models and UltraFace.
 struct SizeAnchors {
     std::vector<int> strides;
     std::vector<std::vector<std::array<double, 2>>>
-        sizes; ///< for each map, of its boxes: width, height in pixels
+        sizes; ///< for each map the width and height of its boxes in pixels
     CenterRule centers = CenterRule::stride;
-    bool clip = false; ///< centres and sizes are limited to 0..1
+    bool clip = false; ///< centres and sizes are clamped to 0..1
 
     friend bool operator==(const SizeAnchors &, const SizeAnchors &) = default;
 };
 
-/// The model brings its anchors along.
+/// The model file contains its anchors.
 struct StoredAnchors {
     friend bool operator==(const StoredAnchors &, const StoredAnchors &) = default;
 };
 
-/// The network's numbers are edges already.
+/// The network outputs edges, so no anchors are needed.
 struct NoAnchors {
     friend bool operator==(const NoAnchors &, const NoAnchors &) = default;
 };
 
 using AnchorRule = std::variant<ScaleAnchors, SizeAnchors, StoredAnchors, NoAnchors>;
 
-/// A map of stride s has ceil(height / s) rows and ceil(width / s) columns, as convolutions with SAME padding
-/// leave.
+/// Return the rows or columns of a map with this stride: ceil(side / stride), the result of convolutions with
+/// SAME padding.
 inline int cells(int side, int stride) { return (side + stride - 1) / stride; }
 
-/// Throws Error(parameter) for a rule that makes no sense.
+/// Throws Error(parameter) for an invalid rule.
 void check(const AnchorRule &rule);
 
-/// For an input of this size; `stored` is what StoredAnchors gives. Throws Error(parameter) also for more
-/// than a million anchors.
+/// Make the anchors for an input of this size; `stored` are those of StoredAnchors. Throws Error(parameter),
+/// also for more than a million anchors.
 Anchors make_anchors(const AnchorRule &rule, int input_height, int input_width, const Anchors &stored = {});
 
 } // namespace mpscnn::vision

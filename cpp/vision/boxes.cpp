@@ -10,7 +10,7 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// The index of the first bad number is looked for only where there is one.
+/// Search for the first bad number only if there is one.
 void check_finite(std::span<const float> numbers) {
     Mask4 wrong{};
     for_vectors(numbers.data(), numbers.size(), 0.0f,
@@ -22,7 +22,7 @@ void check_finite(std::span<const float> numbers) {
                                         ", boxes must be finite"});
 }
 
-/// The same number of several boxes, which are four numbers each.
+/// Load the same number of several boxes, which have four numbers each.
 Float4 load_of_boxes(const float *numbers, std::size_t count) {
     Float4 result{};
     for (std::size_t i = 0; i < lanes && i < count; ++i) result[i] = numbers[4 * i];
@@ -33,7 +33,8 @@ struct AxisAnchors {
     const std::vector<float> &centers, &sizes;
 };
 
-/// One axis of all boxes: `codes` is its centre's number of the first box, that of its size comes two later.
+/// Decode one axis of all boxes. `codes` is the first box's number for the centre; the one for the size is
+/// two later.
 void decode_axis(const float *codes, float center_variance, float size_variance, const AxisAnchors &anchors,
                  std::vector<float> &low, std::vector<float> &high) {
     const std::size_t size = anchors.centers.size();

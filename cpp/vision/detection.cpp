@@ -30,7 +30,7 @@ void keep_best_of_all(CandidateLists &lists, std::size_t most) {
         lists[static_cast<std::size_t>(candidate.label)].push_back(candidate);
 }
 
-/// The pairs of box and class that are probable enough, one list for each class.
+/// Return the pairs of box and class whose probability is at least `least`, one list for each class.
 CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t most) {
     CandidateLists lists(static_cast<std::size_t>(table.classes()));
     for (std::size_t box = 0; box < table.boxes(); ++box) {
@@ -47,12 +47,11 @@ CandidateLists candidates_by_class(ScoreTable &table, float least, std::size_t m
     return lists;
 }
 
-/// A score that some twenty times as many pairs of box and class reach as may be told, by a sample; at least
-/// settings.score_threshold.
+/// Estimate from a sample a score that some twenty times as many pairs of box and class reach as can be
+/// detections. It is at least settings.score_threshold.
 float likely_floor(ScoreTable &table, const Suppression &settings) {
     constexpr std::size_t step = 32, pairs_for_each = 20;
-    constexpr float most =
-        0.999f; // logits tell probabilities close to 1 apart no better than rounding lets them
+    constexpr float most = 0.999f; // close to 1, rounding of logits limits the accuracy of probabilities
     const std::size_t wanted = static_cast<std::size_t>(settings.max_detections) * pairs_for_each / step;
     std::vector<float> sample;
     for (std::size_t box = 0; box < table.boxes(); box += step)
@@ -64,7 +63,7 @@ float likely_floor(ScoreTable &table, const Suppression &settings) {
     return std::clamp(*floor, settings.score_threshold, std::max(settings.score_threshold, most));
 }
 
-/// The score that a detection must reach to be among the best: known once as many are found.
+/// The score that a detection must reach to be among the best. It is known once enough detections are found.
 class Floor {
 public:
     Floor(float least, int most) : min_(least), max_(static_cast<std::size_t>(most)) {}
@@ -81,11 +80,11 @@ public:
 private:
     float min_;
     std::size_t max_;
-    std::vector<float> best_; ///< heap of the best scores, the lowest in front
+    std::vector<float> best_; ///< heap of the best scores, the lowest first
 };
 
-/// A class's detections come with falling scores, and no score rises: candidates below the floor change
-/// nothing.
+/// A class's detections come with decreasing scores, and no score increases. So candidates below the floor
+/// have no effect.
 std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppression settings) {
     std::vector<Candidate> kept;
     Floor floor(settings.score_threshold, settings.max_detections);
@@ -101,7 +100,7 @@ std::vector<Candidate> detect_above(ScoreTable &table, const Boxes &boxes, Suppr
     return kept;
 }
 
-/// For the same reason, candidates below a higher threshold change nothing where enough detections reach it.
+/// For the same reason, candidates below a higher threshold have no effect if enough detections reach it.
 std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, const Suppression &settings) {
     Suppression raised = settings;
     raised.score_threshold = likely_floor(table, settings);
@@ -114,7 +113,7 @@ std::vector<Candidate> detect_per_class(ScoreTable &table, const Boxes &boxes, c
     return detect_above(table, boxes, settings);
 }
 
-/// The box's best classes, probable enough, with what suppression left of their probability.
+/// Add the box's best classes with sufficient probability, scaled like the score that suppression reduced.
 void add_classes(std::vector<Candidate> &found, std::span<const float> row, const Candidate &kept,
                  const Suppression &settings) {
     const float factor = kept.score / row[static_cast<std::size_t>(kept.label)];

@@ -1,4 +1,4 @@
-/// From the raw heads of a single-shot detector to boxes with classes.
+/// Detection: converts the raw heads of a single-shot detector to boxes with classes.
 #pragma once
 
 #include <span>
@@ -28,29 +28,29 @@ struct DetectionHead {
 void check(const DetectionHead &head);
 
 struct Detection {
-    Box box; ///< in fractions of the network's input, not limited to it
+    Box box; ///< as fractions of the network's input, not clipped to it
     float score;
-    int label;  ///< class, the background not counted
+    int label;  ///< class; the background is not counted
     int anchor; ///< row of the heads
 };
 
-/// A head for one input size. Immutable: any number of threads may use it.
+/// A detection head for one input size. Immutable; any number of threads may use it.
 class Detector {
 public:
-    /// `stored` are the anchors of AnchorRule StoredAnchors. Throws Error(parameter).
+    /// `stored` are the anchors for StoredAnchors. Throws Error(parameter).
     Detector(DetectionHead head, int input_height, int input_width, const Anchors &stored = {});
 
     const DetectionHead &head() const { return head_; }
-    /// None with NoAnchors.
+    /// Return the anchors; there are none with NoAnchors.
     const Anchors &anchors() const { return anchors_; }
 
-    /// Throws Error(shape) when heads of this many boxes do not fit the anchors.
+    /// Throws Error(shape) if heads with this number of boxes do not fit the anchors.
     void check_box_count(std::size_t boxes) const;
 
-    /// The boxes that the numbers of the heads mean. Throws Error(shape) or Error(parameter).
+    /// Return the boxes that the heads' numbers encode. Throws Error(shape) or Error(parameter).
     Boxes decode(std::span<const float> codes) const;
 
-    /// The detections of one image, the best first. `settings` replaces the head's suppression. Throws
+    /// Return the detections of one image, the best first. `settings` replaces the head's suppression. Throws
     /// Error(shape) for heads that do not fit the anchors or each other, Error(parameter) for numbers that
     /// are not finite.
     std::vector<Detection> detect(std::span<const float> codes, std::span<const float> scores, int columns,

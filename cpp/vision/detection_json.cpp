@@ -41,7 +41,7 @@ void fields(auto &visit, SizeAnchors &rule) {
 void fields(auto &, StoredAnchors &) {}
 void fields(auto &, NoAnchors &) {}
 
-/// Its alternative is the one that "rule" names.
+/// The member "rule" selects the alternative.
 void fields(auto &visit, AnchorRule &rule) {
     std::size_t index = rule.index();
     visit.required("rule", Named{index, rule_names});

@@ -5,10 +5,10 @@
 
 namespace mpscnn::vision {
 
-/// The JSON of a model file's "mpscnn.detection" (docs/model_format.md), every field filled in.
+/// Return the JSON of a model file's "mpscnn.detection" (docs/model_format.md), with every field.
 Json to_json(const DetectionHead &head);
 
-/// Reads the same object. Absent keys mean the defaults, except "version" and "anchors"; unknown keys and
+/// Read the same object. Absent keys mean the defaults, except "version" and "anchors". Unknown keys and
 /// values that `check` refuses are errors.
 DetectionHead detection_from_json(const JsonView &json);
 

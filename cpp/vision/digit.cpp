@@ -13,21 +13,21 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Sides of MNIST's digits and images.
+/// The sides of MNIST's digits and images.
 constexpr double box_side = 20.0, image_side = 28.0;
-/// MNIST puts the centre of mass into the middle of pixel 14, counted from 0.
+/// MNIST's centre of mass is in the middle of pixel 14, counted from 0.
 constexpr double mass_behind_middle = 0.5;
 
 constexpr int min_side = 5;
 constexpr int max_widths_per_height = 3;
 /// A mark is dust if its mass is less than this fraction of the largest mark's mass.
 constexpr double min_mass = 0.05;
-/// Pieces of one digit are nearer than this part of its longer side.
+/// The largest gap between parts of one digit, as a fraction of its longer side.
 constexpr double largest_gap = 0.35;
-/// Ink paler than this part of the strokes is ground, seen through the blur of their edges.
+/// Ink below this fraction of the strokes' ink is background, seen through their blurred edges.
 constexpr float palest = 0.1f;
 
-/// Pixels [left, right) x [top, bottom).
+/// The pixels [left, right) x [top, bottom).
 struct PixelBox {
     int left, top, right, bottom;
 
@@ -42,7 +42,7 @@ struct PixelBox {
     }
 };
 
-/// Connected pixels of ink, corners included.
+/// Connected pixels of ink; pixels that touch at corners are connected.
 struct Mark {
     PixelBox box;
     double mass;
@@ -50,10 +50,10 @@ struct Mark {
 
 struct Marks {
     std::vector<Mark> marks;
-    std::vector<std::int32_t> labels; ///< by pixel: the number of its mark, 0 for none; the first mark is 1
+    std::vector<std::int32_t> labels; ///< by pixel: the number of its mark, counted from 1; 0 for none
 };
 
-/// The mark that a pixel belongs to, found pixel by pixel.
+/// Find the pixels of the mark that contains this pixel.
 Mark trace(const GrayPlane &ink, float threshold, int x, int y, std::int32_t label,
            std::vector<std::int32_t> &labels) {
     Mark mark{{x, y, x + 1, y + 1}, 0.0};
@@ -90,7 +90,8 @@ bool touches_edge(const PixelBox &box, const GrayPlane &plane) {
     return box.left == 0 || box.top == 0 || box.right == plane.width || box.bottom == plane.height;
 }
 
-/// The heaviest mark; one at the photo's edge, as a shadow may be, only where no other is near its mass.
+/// Return the heaviest mark. A mark at the photo's edge, which may be a shadow, is returned only if no other
+/// has a similar mass.
 const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
     const auto rank = [&](const Mark &mark) {
         return touches_edge(mark.box, ink) ? min_mass * mark.mass : mark.mass;
@@ -99,7 +100,7 @@ const Mark &main_mark(const Marks &found, const GrayPlane &ink) {
                              [&](const Mark &a, const Mark &b) { return rank(a) < rank(b); });
 }
 
-/// Pixels between two boxes.
+/// Return the number of pixels between two boxes.
 int gap(const PixelBox &a, const PixelBox &b) {
     const int across = std::max({0, a.left - b.right, b.left - a.right});
     const int down = std::max({0, a.top - b.bottom, b.top - a.bottom});
@@ -107,7 +108,7 @@ int gap(const PixelBox &a, const PixelBox &b) {
 }
 
 struct Character {
-    std::vector<bool> labels; ///< whether the mark of this label is a part of it
+    std::vector<bool> labels; ///< true if the mark with this label is a part of it
     PixelBox box;
 };
 
@@ -147,7 +148,7 @@ float median_ink(const GrayPlane &ink, const Marks &found, const Character &char
     return *middle;
 }
 
-/// The character's ink, 0 to 1, in a part of the photo that holds it and the soft edges of its strokes.
+/// Return the character's ink, 0 to 1, in a part of the photo that includes the soft edges of its strokes.
 GrayPlane strokes_of(const Ink &ink, const Marks &found, const Character &character) {
     const PixelBox &box = character.box;
     const int margin = std::max(2, box.side() / 20);
@@ -171,7 +172,7 @@ struct Point {
     double x, y;
 };
 
-/// In pixels of the plane; pixel i covers [i, i + 1).
+/// Return the centre in pixels of the plane; pixel i covers [i, i + 1).
 Point centre_of_mass(const GrayPlane &plane) {
     double mass = 0.0, across = 0.0, down = 0.0;
     for (int y = 0; y < plane.height; ++y)
@@ -184,10 +185,10 @@ Point centre_of_mass(const GrayPlane &plane) {
     return {across / mass, down / mass};
 }
 
-/// The taps of an axis whose outputs may lie beyond the plane: there is nothing there.
+/// The taps of an axis whose outputs may be outside the plane, where there is no ink.
 class Window {
 public:
-    /// `outputs` samples, `scale` inputs apart, around the input position `centre`.
+    /// For `outputs` samples, `scale` inputs apart, around the input position `centre`.
     Window(double centre, double scale, int outputs) {
         const double middle = outputs / 2.0 + mass_behind_middle;
         const double start = centre - middle * scale;
@@ -198,7 +199,7 @@ public:
         axis_ = {inputs, start + before_, outputs * scale, outputs};
     }
 
-    /// Calls use(input, weight) for the inputs in 0..count that make up an output.
+    /// Call use(input, weight) for the inputs in 0..count that contribute to an output.
     template <class Use> void for_each(int output, int count, Use use) {
         compute_taps(axis_, Filter::bilinear_antialias, output, taps_);
         for (std::size_t tap = 0; tap < taps_.weights.size(); ++tap) {
@@ -208,7 +209,7 @@ public:
     }
 
 private:
-    int before_; ///< inputs before the plane
+    int before_; ///< number of inputs before the plane
     Axis axis_{};
     Taps taps_;
 };
@@ -245,7 +246,7 @@ std::vector<float> placed_digit(const GrayPlane &photo, int height, int width) {
     const GrayPlane strokes = strokes_of(ink, found, character);
     const double scale = character.box.side() / (box_side / image_side * std::min(height, width));
     std::vector<float> digit = resampled(strokes, centre_of_mass(strokes), scale, height, width);
-    // Strokes thinner than a pixel of the result become pale; MNIST's are white.
+    // Strokes thinner than a pixel of the result become pale, so scale the result: MNIST's strokes are white.
     const float brightest = *std::max_element(digit.begin(), digit.end());
     for (float &value : digit) value *= 255.0f / brightest;
     return digit;

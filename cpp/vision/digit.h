@@ -1,5 +1,5 @@
-/// The one character of a photo or scan, cut out and placed as the digits of MNIST are: white strokes on
-/// black, the longer side of their box 20/28 of the image's, their centre of mass in its middle (LeCun et
+/// Finds the single character of a photo or scan and places it like the digits of MNIST: white strokes on
+/// black, the longer side of its box 20/28 of the image's, and its centre of mass in the middle (LeCun et
 /// al., "Gradient-based learning applied to document recognition", 1998, section III.A).
 #pragma once
 
@@ -8,7 +8,7 @@
 
 namespace mpscnn::vision {
 
-/// A gray photo as seen, row by row, 0..255.
+/// An upright gray photo, row by row, 0..255.
 struct GrayPlane {
     int width, height;
     std::vector<float> values;
@@ -22,9 +22,9 @@ struct GrayPlane {
     float at(int x, int y) const { return values[index(x, y)]; }
 };
 
-/// The character of `photo`, height x width, 0 for the ground to 255 for its strokes, dark or light as they
-/// may be. Throws Error(parameter) where nothing stands out from the photo's ground, where that is no
-/// character by its size or shape, and for pixels that are not finite.
+/// Return the character of `photo` as height x width pixels, 0 for the background to 255 for its strokes; the
+/// photo's strokes may be dark or light. Throws Error(parameter) if nothing stands out from the background,
+/// if that is not a character by its size or shape, and for pixels that are not finite.
 std::vector<float> placed_digit(const GrayPlane &photo, int height, int width);
 
 } // namespace mpscnn::vision

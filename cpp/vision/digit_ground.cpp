@@ -12,17 +12,17 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Less cannot be told from the traces of a JPEG's compression.
+/// A smaller contrast cannot be distinguished from artefacts of JPEG compression.
 constexpr float min_contrast = 20.0f;
-/// A contrast of this many standard deviations stands out from noise: less than one of a million normally
+/// A contrast of this many standard deviations stands out from noise: less than one in a million normally
 /// distributed pixels is that far from the mean.
 constexpr float min_contrast_in_noise = 5.0f;
-/// The contrast is measured at the strongest pixels: in a square photo, one of this many pixels. A small
-/// digit's strokes cover more.
+/// The contrast is measured at the strongest pixels, which are one in this number. A small digit's strokes
+/// cover more of a square photo.
 constexpr std::size_t pixels_per_strongest = 10000;
 /// A quarter of the absolute values of a normal distribution is below this many standard deviations.
 constexpr float quarter_deviation = 0.3186f;
-/// Half of them is below the deviation divided by this.
+/// Half of the absolute values is below the deviation divided by this.
 constexpr double half_deviation = 1.4826;
 
 /// a + b x + c y, with x and y from -1 to 1 over the photo.
@@ -36,8 +36,9 @@ double place(int index, int count) { return (2.0 * index + 1.0) / count - 1.0; }
 
 double height_at(const Slope &slope, double x, double y) { return slope[0] + slope[1] * x + slope[2] * y; }
 
-/// The photo's edge, where a character seldom covers the ground, and as many pixels from all over it: a bold
-/// digit may fill most of a photo but not of its edge, a tightly cut 7 most of the edge but not of the photo.
+/// Return samples of the photo's edge, and as many from all of it. A character seldom covers the edge. A bold
+/// digit may fill most of the photo but not of its edge, and a tightly cropped 7 most of the edge but not of
+/// the photo.
 std::vector<Sample> ground_samples(const GrayPlane &photo) {
     std::vector<Sample> samples;
     const auto add = [&](int x, int y) {
@@ -47,7 +48,7 @@ std::vector<Sample> ground_samples(const GrayPlane &photo) {
     for (int y = 0; y < photo.height; ++y) {
         const bool whole_row = y < depth || y >= photo.height - depth;
         for (int x = 0; x < photo.width; ++x) {
-            // From the left edge to the right one.
+            // Jump from the left edge to the right one.
             if (!whole_row && x == depth) x = std::max(x, photo.width - depth);
             add(x, y);
         }
@@ -67,7 +68,7 @@ template <class Values> auto quantile(Values values, std::size_t rank) {
     return *middle;
 }
 
-/// Solves the symmetric, positive definite system of three equations (right sides in the last column).
+/// Solve a symmetric, positive definite system of three equations; the right sides are in the last column.
 Slope solve(std::array<std::array<double, 4>, 3> rows) {
     for (std::size_t pivot = 0; pivot < 3; ++pivot)
         for (std::size_t row = 0; row < 3; ++row) {
@@ -79,7 +80,8 @@ Slope solve(std::array<std::array<double, 4>, 3> rows) {
     return {rows[0][3] / rows[0][0], rows[1][3] / rows[1][1], rows[2][3] / rows[2][2]};
 }
 
-/// One step of the reweighted fit: samples far from `slope`, as strokes at the edge are, count little.
+/// Make one step of the reweighted fit. Samples far from `slope`, such as strokes at the edge, have a low
+/// weight.
 Slope refit(const std::vector<Sample> &samples, const Slope &slope) {
     std::vector<double> distances;
     for (const Sample &sample : samples)
@@ -94,7 +96,7 @@ Slope refit(const std::vector<Sample> &samples, const Slope &slope) {
             for (std::size_t column = 0; column < 4; ++column)
                 rows[row][column] += weight * terms[row] * terms[column];
     }
-    // Keeps the system regular for photos of one row or column.
+    // This keeps the system regular for photos of one row or column.
     for (std::size_t row = 1; row < 3; ++row) rows[row][row] += 1e-3 * rows[0][0];
     return solve(rows);
 }
@@ -108,7 +110,7 @@ Slope ground_of(const GrayPlane &photo) {
     return slope;
 }
 
-/// Differences from the ground: negative where the photo is darker.
+/// Return the differences from the background; they are negative where the photo is darker.
 GrayPlane differences(const GrayPlane &photo) {
     const Slope slope = ground_of(photo);
     GrayPlane result(photo.width, photo.height);
@@ -120,7 +122,7 @@ GrayPlane differences(const GrayPlane &photo) {
     return result;
 }
 
-/// Whether what stands out most is darker than the ground.
+/// True if the pixels that stand out most are darker than the background.
 bool is_dark(const GrayPlane &difference) {
     double dark = 0.0, light = 0.0;
     for (const float value : difference.values) (value < 0.0f ? dark : light) += double{value} * value;

@@ -4,15 +4,15 @@
 
 namespace mpscnn::vision {
 
-/// How far each pixel stands out from the photo's ground, 0 where it does not.
+/// The amount by which each pixel stands out from the photo's background; 0 where it does not.
 struct Ink {
     GrayPlane plane;
     float contrast; ///< of the strongest pixels
-    float noise;    ///< standard deviation of the ground
+    float noise;    ///< standard deviation of the background
 };
 
-/// Lifts the strokes, darker or lighter, from a ground whose brightness may rise evenly to one side. Throws
-/// Error(parameter) where nothing stands out.
+/// Separate the strokes, which may be dark or light, from a background whose brightness may change evenly
+/// across the photo. Throws Error(parameter) if nothing stands out.
 Ink ink_of(const GrayPlane &photo);
 
 } // namespace mpscnn::vision

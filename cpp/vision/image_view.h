@@ -7,8 +7,8 @@
 namespace mpscnn::vision {
 
 /// Order and type of the samples of one pixel. 8-bit samples mean 0..255, 16-bit integers (native byte order)
-/// 0..65535, floats 0..1 (not clamped). The x of rgbx8 and bgrx8 means nothing. nv12 and i420 have a plane of
-/// 8-bit luma, and blue and red differences for each 2 x 2 pixels, see Chroma.
+/// 0..65535, floats 0..1 (not clamped). The x of rgbx8 and bgrx8 is ignored. nv12 and i420 have a plane of
+/// 8-bit luma, and blue and red chroma for each 2 x 2 pixels; see Chroma.
 enum class PixelFormat {
     gray8,
     gray_alpha8,
@@ -33,15 +33,15 @@ enum class SampleType { uint8, uint16, float16, float32 };
 
 int sample_bytes(SampleType type);
 
-/// Where the colour differences of YUV photos lie: in pairs (blue, red) in one plane, or in two planes.
+/// The layout of the chroma of YUV photos: pairs (blue, red) in one plane, or two planes.
 enum class ChromaPlanes { none, interleaved, separate };
 
-/// The layout of a PixelFormat. Alpha, where there is one, is the last sample and not premultiplied.
+/// The layout of a PixelFormat. Alpha, if there is one, is the last sample and not premultiplied.
 struct FormatInfo {
     const char *name;
     SampleType sample;
-    int samples; ///< of a pixel, in the first plane
-    int colors;  ///< 1 or 3 that the photo has, alpha not counted
+    int samples; ///< per pixel, in the first plane
+    int colors;  ///< 1 or 3 colours of the photo, without alpha
     bool alpha;
     bool blue_first;
     ChromaPlanes chroma;
@@ -52,17 +52,18 @@ struct FormatInfo {
 /// Throws Error(parameter) for a value outside the enumeration.
 const FormatInfo &format_info(PixelFormat format);
 
-/// Which red, green and blue a YUV photo's luma is made of.
+/// The standard that defines luma as a sum of red, green and blue.
 enum class YuvMatrix { bt601, bt709 };
 
-/// video: luma 16..235, differences 16..240; full: 0..255.
+/// video: luma 16..235, chroma 16..240; full: 0..255.
 enum class YuvRange { video, full };
 
-/// Where the one difference of 2 x 2 pixels was taken. Vertically between the two rows; horizontally `left`,
-/// at the left column's centre, as in H.264 and HEVC, or `center`, between the columns, as in JPEG.
+/// The position of the chroma sample of 2 x 2 pixels. Vertically it is between the two rows. Horizontally it
+/// is at the left column's centre (`left`), as in H.264 and HEVC, or between the columns (`center`), as in
+/// JPEG.
 enum class ChromaSiting { left, center };
 
-/// The colour differences of an nv12 or i420 photo: (width + 1) / 2 for each of (height + 1) / 2 rows.
+/// The chroma of an nv12 or i420 photo: (width + 1) / 2 samples for each of (height + 1) / 2 rows.
 struct Chroma {
     const void *blue = nullptr; ///< Cb, U; nv12: the first pair
     const void *red = nullptr;  ///< Cr, V; not read with nv12
@@ -76,13 +77,14 @@ struct Chroma {
 struct ImageView {
     const void *pixels = nullptr; ///< first sample of the first stored row
     int width = 0, height = 0;    ///< as stored, before the orientation is applied
-    /// From one row to the next; negative when later rows lie before earlier ones.
+    /// Bytes from one row to the next; negative if later rows have lower addresses.
     std::ptrdiff_t row_bytes = 0;
     PixelFormat format = PixelFormat::rgb8;
-    int orientation = 1; ///< EXIF 1..8: how to turn the stored photo to the photo as seen
-    Chroma chroma{};     ///< of nv12 and i420 only
+    int orientation = 1; ///< EXIF 1..8: the rotation or reflection that makes the stored photo upright
+    Chroma chroma{};     ///< for nv12 and i420 only
 
-    /// Whether a row as seen is a stored column, and in which direction the stored ones are run through.
+    /// True if a row of the upright photo is a stored column. The other functions give the direction along
+    /// each stored axis.
     bool transposed() const { return orientation >= 5; }
     bool columns_reversed() const {
         return orientation == 2 || orientation == 3 || orientation == 7 || orientation == 8;
@@ -90,23 +92,23 @@ struct ImageView {
     bool rows_reversed() const {
         return orientation == 3 || orientation == 4 || orientation == 6 || orientation == 7;
     }
-    /// Size of the photo as seen.
+    /// Return the size of the upright photo.
     int oriented_width() const { return transposed() ? height : width; }
     int oriented_height() const { return transposed() ? width : height; }
 };
 
-/// Extent of the planes of colour differences next to `extent` of luma.
+/// Return the extent of chroma planes for `extent` of luma.
 constexpr int chroma_extent(int extent) { return extent / 2 + extent % 2; }
 
 /// Throws Error(parameter) for a value outside its enumeration.
 void check_yuv(YuvMatrix matrix, YuvRange range, ChromaSiting siting);
 
-/// Throws Error(shape) for empty, negative or overflowing sizes and rows shorter than their pixels,
-/// Error(parameter) for null pixels, an unknown format, orientation, matrix, range or siting.
+/// Throws Error(shape) for empty, negative or overflowing sizes and for rows shorter than their pixels.
+/// Throws Error(parameter) for null pixels and for an unknown format, orientation, matrix, range or siting.
 void check_image(const ImageView &image);
 
 /// RGB in 0..255 = (luma - black) luma_factor + (blue - 128) blue_factors + (red - 128) red_factors, for
-/// samples in 0..255. YUV has values that no colour has: the result is to be limited to 0..255.
+/// samples in 0..255. Some YUV values are outside of RGB, so the result must be clamped to 0..255.
 struct YuvToRgb {
     float black, luma_factor;
     std::array<float, 3> blue_factors, red_factors;

@@ -12,15 +12,15 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Where the centre of one row or column of the photo lies among the grid's.
+/// The position of the centre of a row or column of the photo between the grid's points.
 struct Blend {
     int first, second;
-    float fraction; ///< the second's share
+    float fraction; ///< weight of the second point
     bool seen;
 };
 
-/// One axis of the photo and what became of it: photo = input * scale + offset, of the centred `fraction` of
-/// it.
+/// One axis of the photo, and its preprocessing: photo = input * scale + offset, for the centred `fraction`
+/// of the photo.
 struct PhotoAxis {
     int photo, input;
     double scale, offset, fraction;
@@ -31,7 +31,7 @@ std::vector<Blend> samples_of(const PhotoAxis &axis, int points) {
     const auto to_grid = [&](double position) {
         return (position - axis.offset) / axis.scale * points_per_input;
     };
-    // The grid's part that shows the photo; with bars around it that is not all.
+    // The part of the grid that shows the photo; bars around the photo are excluded.
     const double begin = std::max(0.0, to_grid(axis.photo * (1.0 - axis.fraction) / 2)),
                  end = std::min<double>(points, to_grid(axis.photo * (1.0 + axis.fraction) / 2));
     const double lowest = std::min(begin + 0.5, (begin + end) / 2), highest = std::max(end - 0.5, lowest);
@@ -74,7 +74,7 @@ public:
                 leave_out(labels, scores, 1);
             else if (scores || top_k(column.first) != top_k(column.second))
                 *labels = label_between(column, scores ? scores : pixel_.data());
-            else // the greatest at both ends is the greatest between them
+            else // the class that is best at both ends is also best between them
                 *labels = top_k(column.first);
             ++labels;
             if (scores) scores += grid_.classes;
@@ -107,8 +107,8 @@ private:
     const ScoreGrid grid_;
     const std::vector<Blend> columns_;
     const std::ptrdiff_t row_length_;
-    std::vector<float> blended_;     ///< the scores at the height of the row
-    std::vector<std::uint8_t> best_; ///< the class of each of the blended points
+    std::vector<float> blended_;     ///< scores interpolated at the height of the row
+    std::vector<std::uint8_t> best_; ///< the best class of each interpolated point
     std::vector<float> pixel_;
 };
 

@@ -18,13 +18,14 @@ struct ScoreGrid {
 inline constexpr std::uint8_t unseen_label = 255;
 inline constexpr int max_label_classes = 255;
 
-/// For each pixel of the photo as seen the class of the greatest score at its centre, the first of equals;
-/// scores between the grid's points are bilinear, those beyond its outer points the points' own.
+/// For each pixel of the upright photo, find the class with the largest score at its centre; among equal
+/// scores the first. Scores between the grid's points are interpolated bilinearly, and outside of the outer
+/// points they are those of the nearest point.
 ///
-/// `labels` has room for oriented_height x oriented_width; `scores` for as many times the classes, NaN where
-/// a pixel is unseen, or is null. `input_height` and `input_width` are what `options` made of the photo.
-/// Throws Error(shape) or Error(parameter) as preprocess does, and for a grid without points or with more
-/// classes than labels hold.
+/// `labels` has room for oriented_height x oriented_width values, and `scores` for that times the number of
+/// classes, or it is null. Scores of pixels that the network did not see are NaN. `input_height` and
+/// `input_width` are the size of the network's input. Throws Error(shape) or Error(parameter) like
+/// preprocess, and for a grid without points or with more classes than labels can hold.
 void label_photo(const ScoreGrid &grid, const ImageView &image, const Preprocess &options, int input_height,
                  int input_width, std::uint8_t *labels, float *scores);
 

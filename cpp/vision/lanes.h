@@ -1,8 +1,7 @@
 #pragma once
 
-// Four floats in a register, on every processor that mpscnn has kernels for: loops that compilers do not turn
-// into vector instructions on their own. GCC's and clang's vector types; a comparison gives a mask of -1 and
-// 0.
+// Four floats in a register, on every processor for which mpscnn has kernels, for loops that compilers do not
+// vectorize themselves. They are vector types of GCC and clang. A comparison gives a mask of -1 and 0.
 
 #include <cstddef>
 #include <cstdint>
@@ -28,7 +27,7 @@ inline Float4 load(const float *p) {
 
 inline void store(float *p, Float4 x) { std::memcpy(p, &x, sizeof x); }
 
-/// The first `count` lanes from memory, `fill` in the others.
+/// Load the first `count` lanes from memory and set the others to `fill`.
 inline Float4 load_partial(const float *p, std::size_t count, float fill) {
     Float4 result = splat(fill);
     std::memcpy(&result, p, (count < lanes ? count : lanes) * sizeof(float));
@@ -39,14 +38,14 @@ inline void store_partial(float *p, Float4 x, std::size_t count) {
     std::memcpy(p, &x, (count < lanes ? count : lanes) * sizeof(float));
 }
 
-/// Runs `step(index, vector)` over `count` floats; `fill` stands in the lanes after the last one.
+/// Call `step(index, vector)` over `count` floats; lanes after the last one are `fill`.
 template <class Step> void for_vectors(const float *p, std::size_t count, float fill, Step step) {
     std::size_t i = 0;
     for (; i + lanes <= count; i += lanes) step(i, load(p + i));
     if (i < count) step(i, load_partial(p + i, count - i, fill));
 }
 
-/// The other operand where `x` is NaN.
+/// Return the larger number; where `x` is NaN, the other operand.
 inline Float4 maximum(Float4 x, Float4 other) { return x > other ? x : other; }
 inline Float4 minimum(Float4 x, Float4 other) { return x < other ? x : other; }
 
@@ -64,7 +63,7 @@ inline float largest(Float4 x) {
     return a > b ? a : b;
 }
 
-/// e^x to about 1 unit in the last place, for x limited to -87 .. 88; NaN stays.
+/// Return e^x to about 1 unit in the last place, with x clamped to -87 .. 88; NaN stays.
 inline Float4 exponential(Float4 x) {
     x = x < -87.0f ? splat(-87.0f) : x;
     x = x > 88.0f ? splat(88.0f) : x;
@@ -74,7 +73,7 @@ inline Float4 exponential(Float4 x) {
     const Float4 shifted = x * 1.44269504f + shift;
     const Float4 n = shifted - shift;
     const Float4 r = (x - n * 0.693359375f) + n * 2.12194440e-4f;
-    // e^r = 1 + r + r^2 q(r): q of degree 4 with the least maximal relative error over |r| <= ln 2 / 2.
+    // e^r = 1 + r + r^2 q(r). q has degree 4 and minimizes the maximum relative error over |r| <= ln 2 / 2.
     Float4 q = splat(1.381459879e-3f);
     q = q * r + 8.368716575e-3f;
     q = q * r + 4.166838899e-2f;

@@ -15,8 +15,8 @@ float length(float low, float high) { return high > low ? high - low : 0.0f; }
 
 float area(const Box &box) { return length(box.left, box.right) * length(box.top, box.bottom); }
 
-/// Boxes that are compared with one box at a time, in vectors of four. Empty boxes, which overlap nothing,
-/// fill the last vector.
+/// Boxes that are compared with one box in vectors of four. The last vector is filled with empty boxes, which
+/// overlap nothing.
 class ComparedBoxes {
 public:
     void resize(std::size_t count) {
@@ -33,7 +33,7 @@ public:
     struct Overlap {
         Float4 intersection, all;
     };
-    /// Areas of the intersections and unions of `box` with those from `index` on.
+    /// Return the areas of the intersections and unions of `box` with the boxes from `index` on.
     Overlap overlap(std::size_t index, const Box &box, float box_area) const {
         const Float4 width = minimum(load(&edges_.right[index]), splat(box.right)) -
                              maximum(load(&edges_.left[index]), splat(box.left));
@@ -49,14 +49,14 @@ private:
     std::vector<float> areas_;
 };
 
-/// The boxes that stay, for hard suppression.
+/// The boxes that hard suppression keeps.
 class KeptBoxes {
 public:
     bool overlap(const Box &box, float threshold) const {
         const float own = area(box);
         for (std::size_t i = 0; i < boxes_.size(); i += lanes) {
             const auto [intersection, all] = boxes_.overlap(i, box, own);
-            // No division: an empty union has an empty intersection.
+            // This avoids a division: an empty union has an empty intersection.
             if (any(intersection > all * threshold)) return true;
         }
         return false;
@@ -71,7 +71,7 @@ private:
     std::size_t count_ = 0;
 };
 
-/// Few of the candidates are usually looked at: a heap gives the best ones without sorting all.
+/// Usually few of the candidates are needed, and a heap finds the best ones without sorting all.
 std::vector<Candidate> suppress_hard(std::vector<Candidate> &heap, const Boxes &boxes, float threshold,
                                      std::size_t most) {
     const auto worse = [](const Candidate &a, const Candidate &b) { return better(b, a); };
@@ -120,7 +120,7 @@ public:
     }
 
 private:
-    /// Below every score, and no factor changes that.
+    /// Lower than every score, even after multiplication with a factor.
     static constexpr float taken = -1.0f;
 
     void decay(const Box &box) {

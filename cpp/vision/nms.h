@@ -1,4 +1,4 @@
-/// Non-maximum suppression: of boxes that overlap, the best one stays.
+/// Non-maximum suppression: among boxes that overlap, only the best one is kept.
 #pragma once
 
 #include <cstddef>
@@ -9,24 +9,26 @@
 namespace mpscnn::vision {
 
 enum class SuppressionMethod {
-    hard,     ///< what overlaps a better box by more than iou_threshold is left out
-    linear,   ///< instead its score is multiplied by 1 - IoU
-    gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma), whatever iou_threshold
+    hard,     ///< a box that overlaps a better box by more than iou_threshold is removed
+    linear,   ///< the score of such a box is multiplied by 1 - IoU
+    gaussian, ///< every overlap multiplies the score by exp(-IoU^2 / sigma); iou_threshold is ignored
 };
 
-/// IoU: area of the intersection / area of the union. The soft methods are those of Bodla et al. 2017,
-/// "Soft-NMS".
+/// The IoU is the area of the intersection / area of the union. The soft methods are those of Bodla et al.
+/// 2017, "Soft-NMS".
 struct Suppression {
     SuppressionMethod method = SuppressionMethod::hard;
     bool per_class =
-        true; ///< false: boxes of different classes suppress each other, a box counts by its best class
+        true; ///< false: boxes of different classes suppress each other, and a box has its best class
     float iou_threshold = 0.6f;
     float sigma = 0.5f;
-    float score_threshold = 0.01f; ///< what is, or becomes, less probable is left out
-    int max_candidates = 0;  ///< this many best boxes of a class are looked at; 0: all, see candidate_limit()
-    int max_per_class = 100; ///< at most this many of a class stay; with per_class only
-    int max_detections = 100; ///< at most this many boxes stay
-    int classes_per_box = 1;  ///< of each box this many best classes are reported; without per_class only
+    float score_threshold = 0.01f; ///< boxes below this score, before or after suppression, are removed
+    /// Number of best boxes of a class that are compared; 0: all, see candidate_limit().
+    int max_candidates = 0;
+    int max_per_class = 100;  ///< maximum number of boxes of a class; with per_class only
+    int max_detections = 100; ///< maximum number of boxes
+    /// Number of best classes that are reported for each box; without per_class only.
+    int classes_per_box = 1;
 
     friend bool operator==(const Suppression &, const Suppression &) = default;
 };
@@ -37,7 +39,8 @@ struct Candidate {
     int box, label;
 };
 
-/// Whether a comes before b: the higher score; of equal ones the lower box, then the lower label.
+/// True if a comes before b: it has the higher score; for equal scores the lower box, and then the lower
+/// label.
 bool better(const Candidate &a, const Candidate &b);
 
 /// Throws Error(parameter) for numbers out of range or not finite.
@@ -51,12 +54,12 @@ constexpr std::size_t candidate_limit(SuppressionMethod method) {
     return method == SuppressionMethod::hard ? 30'000 : 5'000;
 }
 
-/// Leaves the best `most` of the candidates, in any order.
+/// Keep the best `most` candidates, in any order.
 void keep_best(std::vector<Candidate> &candidates, std::size_t most);
 
-/// At most `most` of the candidates, which suppress each other whatever their labels; the best first, with
-/// the scores that soft suppression left them. `boxes` is indexed by Candidate::box; each box occurs once. A
-/// box whose edges are in the wrong order is empty.
+/// Return at most `most` of the candidates after they suppress each other, regardless of their labels. The
+/// best comes first; scores are those after soft suppression. Candidate::box is an index into `boxes`; each
+/// box occurs once. A box whose edges are in the wrong order is empty.
 std::vector<Candidate> suppress(std::vector<Candidate> candidates, const Boxes &boxes,
                                 const Suppression &settings, int most);
 

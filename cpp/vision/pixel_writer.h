@@ -9,7 +9,7 @@
 
 namespace mpscnn::vision {
 
-/// A sample of a row's first pixel; those of the next pixels are `pitch` floats apart each.
+/// Points to a sample of a row's first pixel; the samples of adjacent pixels are `pitch` floats apart.
 struct ResizedSamples {
     const float *first = nullptr;
     std::ptrdiff_t pitch = 0;
@@ -19,19 +19,19 @@ struct ResizedSamples {
 
 /// The resized samples of a row.
 struct ResizedRow {
-    ResizedSamples color;         ///< gray, the pixel's colours side by side with one more float, or luma
-    ResizedSamples blue{}, red{}; ///< colour differences of YUV photos only
+    ResizedSamples color;         ///< gray, all colours of a pixel (contiguous, and one more float), or luma
+    ResizedSamples blue{}, red{}; ///< chroma, for YUV photos only
 };
 
-/// From the resized samples of a photo's pixels to the output's channels.
+/// Converts the resized samples of a photo's pixels to the output's channels.
 class PixelWriter {
 public:
     PixelWriter(const ImageView &image, const Preprocess &options);
 
-    /// Written to out, out + pitch, ...
+    /// Write pixels to out, out + pitch, ...
     void write(const ResizedRow &row, std::size_t count, float *out, std::ptrdiff_t pitch) const;
 
-    /// One output pixel of a letterbox bar; `value` is in 0..255.
+    /// Write one output pixel of a letterbox bar; `value` is in 0..255.
     void write_bar(float value, float *out) const;
 
 private:
@@ -56,7 +56,7 @@ private:
     const int channels_;
     float range_factor_ = 1.0f, range_divisor_ = 1.0f;
     Float4 mean_{}, scale_{}; ///< in the order of the output's channels
-    const FromYuv yuv_;       ///< of YUV photos only
+    const FromYuv yuv_;       ///< for YUV photos only
 };
 
 } // namespace mpscnn::vision

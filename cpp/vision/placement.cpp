@@ -11,7 +11,8 @@ Axis centred_axis(int inputs, double extent, int outputs) {
     return {inputs, (inputs - extent) / 2, extent, outputs};
 }
 
-/// round(length * numerator / denominator), at least 1. The arguments are below 2^31 and 2^14 and above 0.
+/// Return round(length * numerator / denominator), at least 1. The arguments are above 0 and below 2^31 or
+/// 2^14.
 int scaled_length(int length, int numerator, int denominator) {
     const std::int64_t product = std::int64_t{length} * numerator;
     return static_cast<int>(std::max<std::int64_t>(1, (2 * product + denominator) / (2LL * denominator)));
@@ -21,7 +22,7 @@ int scaled_length(int length, int numerator, int denominator) {
 
 Placement place(const ImageView &image, const Preprocess &options, int out_height, int out_width) {
     const int width = image.oriented_width(), height = image.oriented_height();
-    // Wider or narrower than the output: width / height against out_width / out_height.
+    // Compare the aspect ratios width / height and out_width / out_height.
     const std::int64_t wide = std::int64_t{width} * out_height, narrow = std::int64_t{height} * out_width;
     double used_width = width, used_height = height;
     int inner_width = out_width, inner_height = out_height;
@@ -42,7 +43,7 @@ Placement place(const ImageView &image, const Preprocess &options, int out_heigh
 
 double chroma_shift(ChromaSiting siting) { return siting == ChromaSiting::left ? 0.25 : 0.0; }
 
-/// A difference's interval is that of its two pixels, [2 j, 2 j + 2), whose last one may be beyond the edge.
+/// A chroma sample covers its two pixels, [2 j, 2 j + 2); the last one may be outside of the photo.
 Axis chroma_axis(const Axis &luma, double siting, bool reversed) {
     const int inputs = chroma_extent(luma.inputs);
     const double shift = reversed ? inputs - luma.inputs / 2.0 - siting : siting;

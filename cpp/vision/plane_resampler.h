@@ -8,29 +8,30 @@
 
 namespace mpscnn::vision {
 
-/// One axis of a resize, in the photo as seen, and whether the stored photo runs along it the other way.
+/// One axis of a resize of the upright photo, and whether the stored photo runs along it in the opposite
+/// direction.
 struct StoredAxis {
     Axis axis;
     bool reversed;
 };
 
-/// Resizes a plane of a photo, a band of rows at a time: vectors of four hold a pixel of four samples or of
-/// three, or a pixel of fewer samples for several rows. Where columns are copied, the sums of rows are the
-/// outputs.
+/// Resizes a plane of a photo, a band of rows at a time. A vector of four holds a pixel of three or four
+/// samples, or pixels of fewer samples from several rows. If columns are only copied, the sums of rows are
+/// the outputs.
 class PlaneResampler {
 public:
     static constexpr int band_rows = 4;
 
-    /// The plane is of a checked photo and must outlive this. Its columns and rows become the outputs'.
-    /// Copies are cheap before the first resample().
+    /// The plane must belong to a checked photo, which must outlive this object. The plane's columns and rows
+    /// become those of the output. Copying is cheap before the first resample().
     PlaneResampler(const Plane &plane, const StoredAxis &columns, const StoredAxis &rows, Filter filter);
 
-    /// Computes the outputs of rows [first, first + count), count at most band_rows. NaN and infinities reach
-    /// the outputs whose filter covers them, and no others.
+    /// Compute the outputs of rows [first, first + count), with count at most band_rows. NaN and infinities
+    /// only affect the outputs whose filter covers them.
     void resample(int first, int count);
 
-    /// A sample of the pixels of a row of the band, 0 to count - 1. The pixel's other samples lie next to it
-    /// if it has three or four, and one float at least after them.
+    /// Return a sample of the pixels of a row of the band, 0 to count - 1. If a pixel has three or four
+    /// samples, its other samples follow, and at least one more float.
     ResizedSamples samples(int row, int index) const;
 
 private:
@@ -45,12 +46,12 @@ private:
     RowSums sums_;
     const RowKernels &kernels_;
     const int rows_per_group_;
-    const std::size_t group_samples_; ///< of a pixel that is resampled: 3 or 4
-    const std::size_t row_floats_;    ///< from one row of sums to the next
-    const std::size_t group_floats_;  ///< from one group's outputs to the next one's
-    std::vector<float> rows_of_sums_; ///< rows_per_group_ of them, or the band's where columns are copied
-    std::vector<float> interleaved_;  ///< these as one row of pixels of four; not for one row
-    std::vector<float> outputs_;      ///< of the band's groups of rows, unless columns are copied
+    const std::size_t group_samples_; ///< of a pixel during resampling: 3 or 4
+    const std::size_t row_floats_;    ///< floats from one row of sums to the next
+    const std::size_t group_floats_;  ///< floats from one group's outputs to the next one's
+    std::vector<float> rows_of_sums_; ///< rows_per_group_ rows, or all rows of the band if columns are copied
+    std::vector<float> interleaved_;  ///< these rows as one row of pixels of four; not used for one row
+    std::vector<float> outputs_;      ///< for the band's groups of rows, unless columns are copied
     Taps taps_;
 };
 

@@ -46,7 +46,7 @@ void check_normalisation(float value, const char *name) {
         fail(ErrorKind::parameter, {"preprocess: ", name, " is ", value, ", expected a finite number"});
 }
 
-/// Where a character lies and what it is resampled with follow from MNIST, not from options.
+/// The position and filter for a character follow from MNIST, so these options must not be set.
 void check_digit(const Preprocess &options) {
     if (options.fit != Fit::digit) return;
     if (options.order != ChannelOrder::gray || options.filter != Filter::bilinear_antialias ||
@@ -80,7 +80,7 @@ Plane chroma_plane(const ImageView &image, const void *samples, int per_pixel) {
             false};
 }
 
-/// A photo's planes, resized together. A copy shares nothing.
+/// Resizes a photo's planes together. Copies are independent.
 class Resizer {
 public:
     Resizer(const ImageView &image, const StoredAxis &columns, const StoredAxis &rows, Filter filter)
@@ -121,11 +121,11 @@ private:
     std::vector<PlaneResampler> planes_;
 };
 
-/// Outputs' rows that one thread makes before it takes more.
+/// The number of output rows that a thread computes at a time.
 constexpr std::int64_t rows_at_once = 28;
 
-/// Works in the stored photo's coordinates, whose rows and columns the orientation leads to other places of
-/// the output: the photo is read in the order of its memory whatever its orientation.
+/// This works in the stored photo's coordinates: the orientation determines the output positions of stored
+/// rows and columns. So the photo is always read in the order of its memory.
 void resize(const ImageView &image, const Placement &placement, Filter filter, const PixelWriter &writer,
             const Output &output, const WorkSharing &share) {
     float *const first = output.data + placement.across.first_output * output.pixel_pitch +
@@ -150,10 +150,10 @@ void resize(const ImageView &image, const Placement &placement, Filter filter, c
     });
 }
 
-/// More are not needed to find a character and to draw its strokes.
+/// More pixels are not needed to find a character and its strokes.
 constexpr double max_gray_pixels = 1 << 20;
 
-/// The photo as seen, in 0..255, made smaller where it is large.
+/// Return the upright photo in 0..255, reduced if it is large.
 GrayPlane gray_plane(const ImageView &image) {
     const double width = image.oriented_width(), height = image.oriented_height();
     const double reduction = std::max({1.0, std::sqrt(width / max_gray_pixels * height),

@@ -20,7 +20,8 @@ void fields(auto &visit, Preprocess &options) {
     visit("fit", Named{options.fit, fit_names});
     visit("crop_fraction", options.crop_fraction);
     visit("filter", Named{options.filter, filter_names});
-    visit("order", Named{options.order, channel_order_names}); // sets the number of channels
+    // First, because it sets the number of channels.
+    visit("order", Named{options.order, channel_order_names});
     const auto channels = static_cast<std::size_t>(options.channels());
     visit("mean", First{options.mean, channels});
     visit("scale", First{options.scale, channels});

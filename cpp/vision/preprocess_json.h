@@ -10,8 +10,9 @@ namespace mpscnn::vision {
 /// of Preprocess, with one mean and scale per channel (one for gray).
 Json to_json(const Preprocess &options);
 
-/// Reads the same object. Absent keys mean the defaults; unknown keys and values that `check` refuses are
-/// errors. A string is the name of a preset, Preprocess::named, for a network input of `channels`.
+/// Read the same object. Absent keys mean the defaults; unknown keys and values that `check` refuses are
+/// errors. A string is the name of a preset, Preprocess::named, for a network input with this number of
+/// channels.
 Preprocess preprocess_from_json(const JsonView &json, int channels = 3);
 
 } // namespace mpscnn::vision

@@ -7,13 +7,13 @@
 
 namespace mpscnn::vision {
 
-/// How an output sample is made from the photo's samples along one axis. Pixel i covers [i, i + 1), so that
-/// its centre is i + 0.5.
+/// Filters along one axis of a photo. Pixel i covers [i, i + 1), so its centre is i + 0.5.
 enum class Filter {
-    bilinear_antialias, ///< triangle as wide as the downscale factor (two samples when enlarging), as
-                        ///< Pillow's BILINEAR; samples beyond the photo's edge do not count
-    bilinear,           ///< the two samples around the centre, whatever the scale; the edge sample repeats
-    nearest,            ///< the sample in which the centre lies
+    /// A triangle as wide as the downscale factor (two samples when enlarging), like Pillow's BILINEAR;
+    /// samples outside the photo are ignored.
+    bilinear_antialias,
+    bilinear, ///< the two samples around the centre at any scale; the edge sample repeats
+    nearest,  ///< the sample that contains the centre
 };
 
 /// One axis of a resize: `outputs` samples spread evenly over [start, start + extent) of `inputs` samples.
@@ -25,21 +25,21 @@ struct Axis {
     friend bool operator==(const Axis &, const Axis &) = default;
 };
 
-/// Whether resampling only copies, with any filter: every output equals one input, and the next output the
-/// next input.
+/// True if resampling with any filter only copies: every output equals one input, and adjacent outputs are
+/// adjacent inputs.
 bool is_copy(const Axis &axis);
 
-/// The inputs first, first + 1, ... of one output, with weights that sum to 1 and start and end with one that
-/// is not zero: a NaN next to the samples in use stays there.
+/// The inputs first, first + 1, ... of one output, with weights whose sum is 1. The first and the last weight
+/// are not zero, so a NaN next to these inputs has no effect.
 struct Taps {
     int first = 0;
     std::vector<float> weights;
 };
 
-/// Computes the taps of output `index` into `taps`, whose memory is reused.
+/// Compute the taps of output `index` into `taps`, whose memory is reused.
 void compute_taps(const Axis &axis, Filter filter, int index, Taps &taps);
 
-/// Makes the taps those of the same output when the inputs are stored in opposite order.
+/// Change the taps to those of the same output if the inputs are stored in reverse order.
 void mirror(const Axis &axis, Taps &taps);
 
 /// The taps of all outputs of an axis, to resample many rows of interleaved pixels.
@@ -49,13 +49,13 @@ public:
 
     std::size_t outputs() const { return firsts_.size(); }
     std::size_t inputs() const { return static_cast<std::size_t>(end_input_ - first_input_); }
-    /// The inputs [first_input, end_input) are all that the outputs depend on.
+    /// The outputs only depend on the inputs [first_input, end_input).
     int first_input() const { return first_input_; }
     int end_input() const { return end_input_; }
-    /// The most taps of an output.
+    /// Return the largest number of taps of an output.
     std::size_t stride() const { return stride_; }
 
-    /// Counted from first_input, for the kernels.
+    /// Return the table for the kernels; positions are counted from first_input.
     RowTaps view() const {
         return {firsts_.data(), counts_.data(), weights_.data(), stride_, firsts_.size()};
     }

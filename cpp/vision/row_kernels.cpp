@@ -5,14 +5,14 @@
 #include "core/processor.h"
 #include "vision/lanes.h"
 
-// Inlined into a function for each instruction set, by which they are compiled.
+// Functions are inlined into one function for each instruction set, which determines their instructions.
 #define MPSCNN_INLINE inline __attribute__((always_inline))
 
 namespace mpscnn::vision {
 
 namespace {
 
-/// The caller's pixels need not be aligned to their samples.
+/// The caller's pixels may not be aligned to their samples.
 template <class Sample> MPSCNN_INLINE float load_sample(const std::byte *samples, std::size_t index) {
     Sample sample;
     std::memcpy(&sample, samples + index * sizeof(Sample), sizeof sample);
@@ -29,8 +29,8 @@ MPSCNN_INLINE void add_sweep(const std::byte *const *samples, const float *weigh
     }
 }
 
-/// In blocks of columns whose sums stay in the first cache. Few rows start with zeros there, which spares a
-/// loop for each number of them.
+/// Rows are summed in blocks of columns whose sums stay in L1. The first rows start with zeros, which avoids
+/// a loop for each number of rows.
 template <class Sample>
 MPSCNN_INLINE void add_rows(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
                             std::size_t length, float *sums) {
@@ -138,7 +138,7 @@ MPSCNN_INLINE Float4 weighted(const float *inputs, const RowTaps &taps, std::siz
     return sum;
 }
 
-/// Two outputs at a time, since every addition waits for the one before it.
+/// Two outputs at a time, since each addition waits for the one before it.
 template <std::size_t samples>
 MPSCNN_INLINE void weighted_pair(const float *inputs, const RowTaps &taps, std::size_t output,
                                  float *outputs) {
@@ -150,7 +150,7 @@ MPSCNN_INLINE void weighted_pair(const float *inputs, const RowTaps &taps, std::
         sum += load(first) * splat(weights[t]);
         other += load(second) * splat(others[t]);
     }
-    store(outputs, sum); // of pixels of three the last lane is written again
+    store(outputs, sum); // for pixels of three samples, the next pixel overwrites the last lane
     store(outputs + samples, other);
 }
 

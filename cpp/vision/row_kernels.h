@@ -1,7 +1,7 @@
 #pragma once
 
-// The inner loops of a resize. They are compiled for AVX2 too where the processor family has it; either way
-// every result is the same sum, product by product in the same order.
+// The inner loops of a resize. They are also compiled for AVX2 where the processor family has it. Either way
+// every result is the same sum, in the same order of products.
 
 #include <cstddef>
 #include <cstdint>
@@ -10,7 +10,7 @@
 
 namespace mpscnn::vision {
 
-/// Horizontal resampling works on vectors of four: a pixel, or one of three samples and the float after it.
+/// Horizontal resampling uses vectors of four: one pixel, or a pixel of three samples and the float after it.
 inline constexpr std::size_t pixel_lanes = 4;
 
 /// The weights of all outputs of an axis: output i is the sum of weights[i * stride + t] times pixel
@@ -23,7 +23,8 @@ struct RowTaps {
 };
 
 struct RowKernels {
-    /// sums[i] = (start ? 0 : sums[i]) + sum over the `count` rows of weight times sample i, in their order.
+    /// Compute sums[i] = (start ? 0 : sums[i]) + sum over the `count` rows of weight times sample i, in
+    /// order.
     template <class Sample>
     using AddRows = void(const std::byte *const *rows, const float *weights, std::size_t count, bool start,
                          std::size_t length, float *sums);
@@ -31,28 +32,28 @@ struct RowKernels {
     AddRows<std::uint16_t> *add_rows_uint16;
     AddRows<float> *add_rows_float32;
 
-    /// Samples as floats; not of float16.
+    /// Convert samples to floats, except float16.
     void (*convert)(const std::byte *samples, SampleType type, std::size_t length, float *result);
-    /// Whether all `pixels` of four bytes have 255 as the last one.
+    /// Return true if the last byte of all `pixels` of four bytes is 255.
     bool (*opaque)(const std::byte *samples, std::size_t pixels);
     /// Compute (255 - x) alpha for pixels of four bytes: 255 times the amount by which they darken white.
     void (*shade)(const std::byte *samples, std::size_t pixels, std::uint16_t *result);
-    /// In place, of pixels of four: x alpha / white + white (1 - alpha / white). A fourth sample is left that
-    /// means nothing.
+    /// Composite pixels of four samples in place: x alpha / white + white (1 - alpha / white). The fourth
+    /// sample then has no meaning.
     void (*composite)(float *samples, std::size_t pixels, float white);
 
-    /// Pixels of 1 sample from four rows, or of 2 from two rows, to pixels of four.
+    /// Interleave pixels of 1 sample from four rows, or of 2 from two rows, to pixels of four.
     void (*interleave1)(const float *const *rows, std::size_t pixels, float *result);
     void (*interleave2)(const float *const *rows, std::size_t pixels, float *result);
 
-    /// `inputs` are pixels of `samples`, 3 or 4, with stride pixels and one float of any finite value behind
-    /// the last; `outputs` in the same way, with one float that is written after the last. All taps to their
-    /// stride where `exact` is false.
+    /// Resample a row. `inputs` has stride pixels of `samples` samples, 3 or 4, and one more float with any
+    /// finite value. `outputs` has the same layout, with one more float that is overwritten. If `exact` is
+    /// false, all taps up to the stride are used.
     void (*resample)(const float *inputs, std::size_t samples, const RowTaps &taps, bool exact,
                      float *outputs);
 };
 
-/// The best for this processor.
+/// Return the best kernels for this processor.
 const RowKernels &row_kernels();
 
 } // namespace mpscnn::vision

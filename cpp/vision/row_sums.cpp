@@ -10,7 +10,7 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// The largest sample, which as alpha means opaque.
+/// Return the largest sample; as alpha it means opaque.
 float white(SampleType type) {
     return type == SampleType::uint8 ? 255.0f : type == SampleType::uint16 ? 65535.0f : 1.0f;
 }
@@ -42,7 +42,7 @@ const std::byte *RowSums::stored_row(int row) const {
     return plane_.samples + row * plane_.row_bytes + std::ptrdiff_t{plane_.pixel_bytes()} * first_column_;
 }
 
-/// Most photos with alpha are opaque, and rows that are need no compositing to give the same sums.
+/// Most photos with alpha are opaque, and opaque rows have the same sums without compositing.
 bool RowSums::is_opaque(const Taps &taps) {
     for (int row = taps.first; row < taps.first + static_cast<int>(taps.weights.size()); ++row) {
         Opacity &opacity = opacity_[static_cast<std::size_t>(row)];
@@ -53,7 +53,7 @@ bool RowSums::is_opaque(const Taps &taps) {
     return true;
 }
 
-/// x alpha + white (1 - alpha) = white - (white - x) alpha, of which 16 bits hold 255 times the last term.
+/// x alpha + white (1 - alpha) = white - (white - x) alpha. 16 bits hold 255 times the last term.
 void RowSums::sum_of_shades(const Taps &taps, float *sums) {
     const std::size_t length = columns_ * samples_, total = taps.weights.size();
     for (std::size_t begin = 0; begin < total; begin += sweep_rows) {
@@ -69,7 +69,7 @@ void RowSums::sum_of_shades(const Taps &taps, float *sums) {
     for (std::size_t i = 0; i < length; ++i) sums[i] = white - sums[i] * (1.0f / 255.0f);
 }
 
-/// By way of a copy: the photo may not be aligned.
+/// Uses a copy, because the photo may not be aligned.
 void RowSums::convert_halves(const std::byte *samples, std::span<float> result) {
     halves_.resize(result.size());
     std::memcpy(halves_.data(), samples, result.size() * sizeof(std::uint16_t));

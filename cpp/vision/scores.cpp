@@ -11,7 +11,7 @@ namespace mpscnn::vision {
 
 namespace {
 
-/// Allowance for rounding, where a logit is compared instead of its probability.
+/// Allowance for rounding when a logit is compared instead of its probability.
 constexpr float margin = 1e-3f;
 
 /// Return the lowest score of the best class whose probability can reach `least`. Most boxes are background;
@@ -106,7 +106,7 @@ void ScoreTable::compute_sigmoid(std::span<const float> logits) {
 bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &range) {
     float *const result = probabilities_.data();
     Float4 sums{};
-    // Lanes beyond the columns add nothing: e^-87 is less than the last bit of a sum of at least 1.
+    // Lanes after the last column add nothing: e^-87 is less than the last bit of a sum of at least 1.
     for_vectors(logits.data(), columns_, -std::numeric_limits<float>::infinity(),
                 [&](std::size_t i, Float4 x) {
                     const Float4 power = exponential(x - range.of_all);
@@ -114,7 +114,8 @@ bool ScoreTable::compute_softmax(std::span<const float> logits, const Range &ran
                     sums += power;
                 });
     const float factor = 1.0f / sum(sums);
-    // Rounding may put another class before the one with the largest logit, by less than the margin.
+    // After rounding, another class may be better than the one with the largest logit, by less than the
+    // margin.
     const float best = exponential(splat(range.of_classes - range.of_all))[0] * factor;
     if (best < min_ * (1.0f - margin)) return false;
     for (std::size_t i = 0; i < columns_; i += lanes) store(result + i, load(result + i) * factor);

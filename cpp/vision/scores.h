@@ -9,28 +9,29 @@ namespace mpscnn::vision {
 /// The kind of a network's scores.
 enum class ScoreKind {
     probability, ///< probabilities already
-    sigmoid,     ///< logits of each class on its own
-    softmax,     ///< logits of which each box has one class, the background among them
+    sigmoid,     ///< logits; each class is independent
+    softmax,     ///< logits; each box has one class, and the background is one of them
 };
 
 /// A detector's scores, boxes x columns, as probabilities of its classes.
 class ScoreTable {
 public:
-    /// `values` must outlive this. With `background` the first column is not a class, yet counts for the
-    /// softmax. Probabilities below `least` are not asked for. Throws Error(shape) unless there are whole
+    /// `values` must outlive this object. With `background` the first column is not a class, but it is part
+    /// of the softmax. Probabilities below `least` are not needed. Throws Error(shape) unless there are whole
     /// rows with at least one class.
     ScoreTable(std::span<const float> values, int columns, ScoreKind kind, bool background, float least);
 
     std::size_t boxes() const { return values_.size() / columns_; }
     int classes() const { return static_cast<int>(columns_ - first_class_); }
 
-    /// From now on probabilities below `least` are not asked for.
+    /// From now on probabilities below `least` are not needed.
     void set_least(float least);
 
-    /// The probabilities of a box's classes, or nothing where all are below `least`; one below it may be told
-    /// as 0. Valid until the next call. Throws Error(parameter) for a score that is NaN or infinite.
+    /// Return the probabilities of a box's classes, or nothing if all are below `least`. A probability below
+    /// it may be returned as 0. Valid until the next call. Throws Error(parameter) for a score that is NaN or
+    /// infinite.
     std::span<const float> row(std::size_t box);
-    /// The same for scores that nobody has checked: where one is NaN or infinite, any numbers.
+    /// The same for unchecked scores: if one is NaN or infinite, the numbers are arbitrary.
     std::span<const float> unchecked_row(std::size_t box);
 
 private:
@@ -40,15 +41,15 @@ private:
     [[noreturn]] void refuse(std::size_t box) const;
     std::span<const float> row(std::size_t box, const Range &range);
     void compute_sigmoid(std::span<const float> logits);
-    /// False where all classes are below what is asked for.
+    /// Return false if the probabilities of all classes are below the needed minimum.
     bool compute_softmax(std::span<const float> logits, const Range &range);
 
     std::span<const float> values_;
     std::size_t columns_, first_class_;
     ScoreKind kind_;
     float min_ = 0.0f;
-    float bound_ = 0.0f;               ///< what a box's best class must reach
-    std::vector<float> probabilities_; ///< whole vectors
+    float bound_ = 0.0f;               ///< the score that a box's best class must reach
+    std::vector<float> probabilities_; ///< padded to whole vectors
 };
 
 } // namespace mpscnn::vision

@@ -1,4 +1,4 @@
-/// What a single-shot detector shall answer for an image whose objects are known.
+/// Training targets of a single-shot detector for an image with known objects.
 #pragma once
 
 #include <span>
@@ -7,7 +7,7 @@
 
 namespace mpscnn::vision {
 
-/// An object: its box in fractions of the network's input, and its class, the background not counted.
+/// An object: its box as fractions of the network's input, and its class; the background is not counted.
 struct LabelledBox {
     Box box;
     int label;
@@ -16,15 +16,15 @@ struct LabelledBox {
 /// The largest number of score columns of an anchor.
 inline constexpr int max_columns = 1 << 20;
 
-/// Which anchors learn which objects (Liu et al. 2016): each object's anchor of the largest IoU, and all
-/// others whose IoU with one reaches `iou_threshold`, of several objects that of the largest. Objects whose
-/// best anchor overlaps them more come first; one whose anchor is taken gets the best of the others. Ties go
-/// to the lower anchor and the lower object. An object that no anchor overlaps is not learnt.
+/// Match anchors and objects (Liu et al. 2016). Each object gets the anchor with the largest IoU. Other
+/// anchors get the object with the largest IoU if that reaches `iou_threshold`. Objects with a larger IoU
+/// with their best anchor come first; an object whose anchor is taken gets the best of the others. For ties
+/// the lower anchor and the lower object win. An object that overlaps no anchor is not learnt.
 ///
-/// Writes for each anchor the code of its object's box and then, of `columns` classes with the background
-/// first, 1 for its class; without an object zeros and the background. Throws Error(parameter) for boxes
-/// that are not in the image or have no area, classes beyond the columns, a threshold that is not above 0 and
-/// at most 1, and anchors without area; Error(shape) for another size of `targets`.
+/// Write for each anchor the code of its object's box, and then 1 for its class among `columns` classes,
+/// where the background is the first. An anchor without an object gets zeros and the background. Throws
+/// Error(parameter) for boxes outside the image or without area, classes beyond the columns, a threshold that
+/// is not above 0 and at most 1, and anchors without area. Throws Error(shape) for another size of `targets`.
 void write_targets(const Anchors &anchors, const BoxCoding &coding, std::span<const LabelledBox> objects,
                    int columns, float iou_threshold, std::span<float> targets);
 
