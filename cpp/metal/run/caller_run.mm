@@ -3,7 +3,6 @@
 #include "core/text.h"
 #include "metal/device/device_list.h"
 #include "metal/encoding/transfer.h"
-#include "metal/run/network_run.h"
 #include "metal/run/request.h"
 
 namespace mpscnn::metal {
