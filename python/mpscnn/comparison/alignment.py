@@ -12,7 +12,7 @@ from mpscnn.comparison.trace import Array, Trace, Value
 
 # Values that two layers are compared by before it is known whether they belong together.
 _SAMPLES = 2048
-# What speaks for a pair. Equal values weigh more than equal kinds: one engine's layer may be several of another's.
+# The scores of a pair. Equal values count more than equal kinds: one engine's layer may be several of another's.
 _SAME_NAME = 4.0
 _SAME_VALUES = 3.0
 _SAME_KIND = 1.0
@@ -105,7 +105,7 @@ def _paired_outputs(first: Trace, second: Trace) -> Pairs:
 
 
 def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray[np.float64]:
-    """What speaks for each pair; 0 for pairs that cannot be."""
+    """Return the score of each pair; 0 for impossible pairs."""
     found = np.zeros((len(a), len(b)))
     named_first, named_second = ({value.name for value in side} for side in (a, b))
     for i, x in enumerate(a):
@@ -125,7 +125,7 @@ def _scores(a: Sequence[Value], b: Sequence[Value], tolerance: float) -> NDArray
 
 
 def _known(value: Value) -> frozenset[str]:
-    """What the layer is called, as far as the other side has all of it."""
+    """Return the names of the layer that the other side could have, too."""
     return value.aliases if value.part else value.names
 
 

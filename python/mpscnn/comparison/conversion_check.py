@@ -25,7 +25,7 @@ def prove(
 ) -> tuple[Comparison | None, str]:
     """Compares a converted network with its source on random input.
 
-    Of a detector, the tensors of the source are compared that its boxes and scores are made of.
+    For a detector, the tensors of the source that its boxes and scores are computed from are compared.
 
     Args:
         network: what was made of the source.
@@ -75,7 +75,7 @@ def _without_wrong_pairs(found: Comparison, outputs: int) -> Comparison:
     """Where all outputs are equal, layers within that differ were taken for others of the same shape."""
     results = [layer for layer in found.layers if layer.output]
     if len(results) == outputs:
-        # What the source computes of them is left out on purpose, such as the place of the largest: a note reports it.
+        # Later operators of the source, such as an argmax, are left out on purpose. A note reports that.
         found = replace(found, uncompared=())
     if found.equal or len(results) != outputs or not all(map(found.is_equal, results)):
         return found

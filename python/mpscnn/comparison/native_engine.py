@@ -15,7 +15,8 @@ from mpscnn.runtime.library import operations
 # Layers whose result has the elements of their input, or some of them.
 _MOVING = {"dropout", "reshape", "slice", "transpose"}
 _KINDS = {"fully_connected": "dense", "neuron": "activation"}
-# What becomes a part of the layer before it when the network is compiled, by the operations that take it over.
+# Operations that become a part of the layer before them when the network is compiled, with the operations that
+# include them.
 _TAKEN_OVER_BY = {
     "neuron": frozenset(entry["name"] for entry in operations() if entry["takes_activation"]),
     "batch_normalization": frozenset({"convolution", "fully_connected", "transposed_convolution"}),
@@ -64,8 +65,8 @@ def whole_layers(network: Network) -> list[dict[str, Any]]:
     """The nodes of a network that compute something and stay when it is compiled.
 
     A convolution with its batch normalization and its activation is one: the last of the nodes, with the operation of
-    the first. "parts" has the names of the others. Operations that take no activation over, such as reductions, round
-    a result of their own, so they and the activation after them are two.
+    the first. "parts" has the names of the others. Operations that cannot include an activation, such as reductions,
+    round their own result. So they and the activation after them are two layers.
     """
     structure = network.to_dict()
     nodes = {node["name"]: {**node, "parts": []} for node in structure["nodes"]}

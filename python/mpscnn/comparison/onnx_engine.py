@@ -136,7 +136,7 @@ class OnnxEngine:
             results = dict(zip(names, session.run(names, given), strict=True))
         except Exception as error:  # onnxruntime has exceptions of its own, without a common base
             raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
-        # What such a file transposes for its end has the order of its beginning.
+        # The inputs of such a file are NHWC, and the results of its transpositions at the end are, too.
         kept = any(order.to_file is _as_it_is and len(order.shape) == 4 for order in self._orders)
         as_is = {node.output[0] for node in nodes if kept and node.op_type == "Transpose"}
         values = [

@@ -1,4 +1,4 @@
-"""What a lower precision does to a network, layer by layer: `mpscnn.check_precision`."""
+"""Measure the effect of a lower precision on each layer: `mpscnn.check_precision`."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _LIMITS = {
 
 @dataclass(frozen=True)
 class LayerPrecision:
-    """What happens to one layer: a convolution with its batch normalization and activation is one.
+    """The effect on one layer. A convolution with its batch normalization and activation is one layer.
 
     Args:
         name: the layer's.
@@ -57,17 +57,17 @@ class LayerPrecision:
 
 @dataclass(frozen=True)
 class PrecisionReport:
-    """What a lower precision does to a network. Printing it shows a table.
+    """The effect of a lower precision on a network. Printing it shows a table.
 
     Args:
         name: the network's.
         precision: "float16" or "bfloat16".
-        images: how many were looked at.
+        images: the number of images.
         layers: in order.
         tolerance: allowed error of the network's results.
-        error: largest of the errors of the network's results, as it is.
-        keep: layers to keep in float32: all whose results or weights overflow, and then those with the largest errors
-            of their own until the network's results are within the tolerance. Empty where none needs it.
+        error: the largest error of the unchanged network's results.
+        keep: layers to keep in float32: all whose results or weights overflow, then those with the largest errors of
+            the layer alone, until the network's results are within the tolerance. Empty where none needs it.
         kept_error: largest error of the network's results with these in float32.
     """
 
@@ -100,7 +100,7 @@ class PrecisionReport:
         return text_table(headers, rows, right=(1, 2, 3, 4, 5, 6, 7), width=width)
 
     def verdict(self) -> str:
-        """What came out, in a sentence or two."""
+        """Return the outcome in a sentence or two."""
         allowed = f"allowed {self.tolerance:.2g}"
         images = "1 image" if self.images == 1 else f"{self.images} images"
         found = f"{self.precision}: error of the results {self.error:.2g}, {allowed}, over {images}"
@@ -124,7 +124,7 @@ class PrecisionReport:
 
 @dataclass
 class _Seen:
-    """What was measured of one layer so far."""
+    """The measurements of one layer so far."""
 
     largest: float = 0.0
     overflows: int = 0
@@ -244,7 +244,7 @@ class _Pieces:
 
 
 def _folded_weights(network: Network, layers: Sequence[dict[str, Any]]) -> dict[str, Array]:
-    """The weights of each layer as it is compiled: batch normalization scales output channels. Empty without any."""
+    """Return the weights of each compiled layer. Batch normalization scales output channels. Empty without any."""
     given = network.weights
     nodes = {node["name"]: node for node in network.to_dict()["nodes"]}
     folded = {}

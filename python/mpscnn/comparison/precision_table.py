@@ -32,7 +32,7 @@ class PrecisionFigures:
 
     Args:
         precision: its name.
-        numbers: `Program.numbers`, which tells it from the rows of the same precision.
+        numbers: `Program.numbers`. It distinguishes rows of the same precision.
         error: L2 norm of the difference of the results from those in float32 over the norm of these, the largest of
             the network's outputs.
         agreement: how often the answer is that of float32: the share of images with the same most probable class, of
@@ -133,7 +133,7 @@ def compare_precisions(
         precisions: compared with float32; None: all that the device has, and float32 and float16 with weights
             in 8 bits.
         accumulate: "half" adds float16 with sums in halves, which most processors compute slowly.
-        threads: of each session; None: as many as this process may use.
+        threads: of each session; None: all that this process may use.
         runs: timed runs of each precision, interleaved.
 
     Raises:
@@ -195,7 +195,7 @@ def compare_precisions(
 def _compared(
     device: str, precisions: Sequence[PrecisionName] | None, accumulate: AccumulateName
 ) -> dict[str, dict[str, Any]]:
-    """What `Network.compile` is reported for each row, by what `Program.numbers` is then."""
+    """Return the arguments of `Network.compile` for each row, by the row's `Program.numbers`."""
     chosen = dict.fromkeys(["float32", *(precisions_of(device) if precisions is None else precisions)])
     compared: dict[str, dict[str, Any]] = {name: {"precision": name} for name in chosen}
     if precisions is None:
@@ -241,7 +241,7 @@ def right_classes(what: str, network: Network, classes: Sequence[int], count: in
 
 
 class Answers:
-    """What the outputs of a network say, as things that can be the same or not."""
+    """The answers of a network, which two precisions have in common or not: classes of images or pixels, or objects."""
 
     def __init__(self, network: Network, input_shape: tuple[int, ...]) -> None:
         self._names = [tensor.name for tensor in network.outputs]
@@ -255,7 +255,7 @@ class Answers:
             self.counted = "pixels"
 
     def classes(self, outputs: Outputs) -> Array | None:
-        """Of each image or pixel; None where the only output does not have classes."""
+        """Return the class of each image or pixel; None if the only output does not have classes."""
         scores = outputs[self._names[0]]
         if len(self._names) > 1 or scores.ndim not in (2, 4) or scores.shape[-1] < 2:
             return None
@@ -280,7 +280,7 @@ class Answers:
 
 
 class AnswersSeen:
-    """What was seen of one precision so far."""
+    """The measurements of one precision so far."""
 
     def __init__(self, answers: Answers) -> None:
         self._answers = answers

@@ -217,7 +217,7 @@ def _photo(given: Any, shape: tuple[int, ...], sides: tuple[Side, Side]) -> Arra
     )
     if settings is None:
         raise UnsupportedError(
-            "compare: neither side says how a photo becomes its input: convert one with --preprocess, or give an array"
+            "compare: neither side has a preprocessing for photos: convert one with --preprocess, or give an array"
         )
     made: Array = preprocess(given, (shape[1], shape[2]), settings, channels=shape[3])
     return np.repeat(made, shape[0], axis=0)

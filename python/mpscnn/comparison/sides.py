@@ -1,4 +1,4 @@
-"""From what a user names to a network with its engine."""
+"""Open the sides of a comparison: a network with its engine for the text or object that a user gives."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ DEVICES = ("cpu", "metal")
 PRECISIONS: tuple[PrecisionName, ...] = ("float32", "float16", "bfloat16")
 ENGINES = ("mpscnn", "onnxruntime")
 
-# What PyTorch's weights come in.
+# The suffixes of files with PyTorch's weights.
 _STATE_DICTS = (".pth", ".pt", ".safetensors")
 
 
@@ -58,7 +58,7 @@ class Side:
         *,
         size: tuple[int, int] | None = None,
     ) -> Engine:
-        """What runs it.
+        """The engine that runs it.
 
         Args:
             shapes: of the other side's inputs, for what does not say its own.
@@ -85,7 +85,7 @@ class Side:
 
 
 def side_of(given: Any) -> Side:
-    """What `mpscnn.compare` takes on each side: a text is a model's name or a file, with "@" and options after it."""
+    """Open a side of `mpscnn.compare`. A text is a model's name or a file, with "@" and options after it."""
     if isinstance(given, Side):
         return given
     if isinstance(given, Network):
@@ -152,7 +152,7 @@ def missing_engine(path: Path) -> str | None:
             "the result with your module: mpscnn.compare(module, model)"
         )
     if path.suffix.lower() not in OWN_ENGINES:
-        return f"files with the suffix {path.suffix or '(none)'} have no engine of their own"
+        return f"there is no engine for files with the suffix {path.suffix or '(none)'}"
     module, package = OWN_ENGINES[path.suffix.lower()]
     if importlib.util.find_spec(module.partition(".")[0]) is None:
         return f"{package} is not installed: pip install {package}"

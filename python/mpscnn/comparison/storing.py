@@ -1,4 +1,4 @@
-"""What rounding a network's weights for its file does to its results."""
+"""Measure the effect on a network's results of rounding its weights for a file."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class StoringCost:
         """For people: `stored` is the type of the weights in the file."""
         if self.error == 0.0:
             return f"{path}, which stores weights in {stored}, gives the same results to the bit"
-        advice = "" if stored == "float32" else "; --dtype float32 stores weights as they are"
+        advice = "" if stored == "float32" else "; --dtype float32 stores weights unchanged"
         return (
             f"{path} itself, with weights rounded to {stored}, differs from that by {self.error:.2g} of the largest "
             f"magnitude of {self.output}{advice}"

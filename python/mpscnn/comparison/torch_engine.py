@@ -136,7 +136,7 @@ class TorchEngine:
 
 
 class _Notes:
-    """What was computed so far, and of what."""
+    """The values computed so far, and the values that each was computed from."""
 
     def __init__(self) -> None:
         self.values: dict[str, Value] = {}

@@ -1,4 +1,4 @@
-"""What an engine computed for one input: the result of every layer."""
+"""The results of all layers that an engine computed for one input."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float32]
 
-#: What follows a layer in place: the last of them has the layer's result.
+#: Kinds of layers that count as a part of the layer before them. The last of them has the layer's result.
 ACTIVATION = "activation"
 NORMALIZATION = "batch_normalization"
 
@@ -68,15 +68,15 @@ class Engine(Protocol):
 
     @property
     def ranges(self) -> dict[str, tuple[float, float]]:
-        """Of inputs that are stored as integers: the least and the greatest number that they can stand for."""
+        """For inputs that are stored as integers, the smallest and largest numbers that they can represent."""
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
         """Runs the network once, on arrays as of `Value.array`."""
 
 
-#: What share of a layer's largest magnitude its result may differ by, if nobody says otherwise: sums in another order
-#: and roundings to the format, through many layers. For integers it is a share of the L2 norm: they cut off what lies
-#: outside a layer's range.
+#: The default tolerances, as shares of a layer's largest magnitude. They allow for sums in another order and
+#: roundings to the format through many layers. For integers it is a share of the L2 norm, because integers clip
+#: values outside of a layer's range.
 TOLERANCES = {"float32": 1e-3, "float16": 2e-2, "bfloat16": 1e-1, "int8": 0.35}
 
 

@@ -71,7 +71,7 @@ def test_convert_writes_nothing_that_differs(
     assert call(monkeypatch, "convert", str(path), str(output)) == 3
     assert output.read_bytes() == b"before"
     assert call(monkeypatch, "convert", str(path), str(output), "--force") == 0
-    assert "is written since --force says so" in capsys.readouterr().err
+    assert "is written because of --force" in capsys.readouterr().err
     assert mpscnn.load(output).network.to_dict()["nodes"][-1]["attributes"]["kind"] == "relun"
     assert call(monkeypatch, "convert", str(path), str(output), "--no-check") == 0
 

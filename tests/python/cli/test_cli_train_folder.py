@@ -218,7 +218,7 @@ def test_a_full_disk_leaves_what_there_is(
     assert call(monkeypatch, *command) == 1
     said = capsys.readouterr().err
     assert "No space left on device" in said
-    assert "--resume goes on from there" in said
+    assert "--resume continues it" in said
     assert output.read_bytes() == trained.read_bytes()
 
 
@@ -236,7 +236,7 @@ def test_a_loss_that_is_not_finite_is_an_error(
     assert call(monkeypatch, *arguments(photos, backbone, output)) == 1
     said = capsys.readouterr().err
     assert "the weights are those of before the step" in said
-    assert "--resume goes on from there" in said
+    assert "--resume continues it" in said
     assert output.read_bytes() == b"an older model"
     monkeypatch.undo()
     assert call(monkeypatch, *arguments(photos, backbone, output), "--restart") == 0

@@ -1,4 +1,4 @@
-"""What is measured: mpscnn and the engines next to it, each on a network's file, all with the same few methods.
+"""The engines that are measured: mpscnn and others, each on a network's file, all with the same methods.
 
 Only worker.py imports this, by its file name and in a process for one engine. Each engine is given what favours it:
 images in the order of its own kernels, the settings that were faster, memory for its results beforehand.
@@ -276,7 +276,7 @@ def _pixels(array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _numbers(setup: dict[str, Any]) -> str:
-    """Of a graph whose layers are integers where mpscnn's are asked for, else floats."""
+    """Return the numbers of a graph: int8 if that precision is set, else float32."""
     return "int8" if setup["precision"] == "int8" else "float32"
 
 

@@ -96,7 +96,7 @@ def measure(
     Args:
         subject: the network.
         peers: of PEERS.
-        threads: for each engine; None: as many as this process may use.
+        threads: for each engine; None: all that this process may use.
         device: of mpscnn, as in `Network.compile`.
         precision, weights, accumulate, winograd, max_memory: of mpscnn, as in `Network.compile`.
         runs: timed runs of each engine.
@@ -135,7 +135,7 @@ def measure(
 
 @dataclass(frozen=True)
 class EngineSetup:
-    """What an engine is reported."""
+    """The settings of an engine."""
 
     path: Path
     """The network, as `network_file` writes it."""
@@ -143,7 +143,7 @@ class EngineSetup:
     """A .npy file."""
     threads: int
     device: str = "cpu"
-    """Of mpscnn, as are the following; the peers heed bfloat16 alone."""
+    """For mpscnn, as are the following. Other engines use only the precision bfloat16."""
     precision: PrecisionName = "float32"
     weights: WeightsName = "auto"
     accumulate: AccumulateName = "auto"

@@ -1,4 +1,4 @@
-"""The engines that are measured next to mpscnn: what each needs, and how it gets the network."""
+"""The engines that are measured next to mpscnn: the packages that each needs, and how its file is written."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Peer:
     """An engine and its file of a network."""
 
     modules: tuple[str, ...]
-    """That must be installed."""
+    """The modules that must be installed."""
     install: str
     """The packages that pip installs."""
     distribution: str
@@ -30,7 +30,7 @@ class Peer:
     file: str
     """Name of the file that the engine reads."""
     write: Callable[[Subject, Path], None]
-    """Writes it, and what belongs to it beside it."""
+    """Writes this file, and files that belong to it, into the same folder."""
     bfloat16: bool = False
     """Whether it can compute with bf16 dot products."""
 
@@ -67,7 +67,10 @@ def _tflite(subject: Subject, path: Path) -> None:
 
 
 def _refuse_integers(engine: str, subject: Subject) -> None:
-    """Of a quantised network, for engines that are given floats: a comparison with them would be another one."""
+    """Raise UnsupportedError for a quantised network.
+
+    The engine would compute in floats, which is no fair comparison.
+    """
     if subject.is_quantized:
         raise UnsupportedError(f"{engine}: mpscnn does not write networks of integers for it")
 

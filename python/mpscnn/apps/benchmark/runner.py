@@ -33,9 +33,9 @@ class RunnerMeasurement:
     max_batch: int
     sessions: int
     threads: int
-    """Of each session."""
+    """Threads of each session."""
     session_rates: tuple[float, ...]
-    """Images per second of the session of one thread, for each turn."""
+    """Images per second of the session with one thread, for each round."""
     runner_rates: tuple[float, ...]
     """With a future for each image."""
     map_rates: tuple[float, ...]
@@ -45,22 +45,22 @@ class RunnerMeasurement:
 
     @property
     def images_per_second(self) -> float:
-        """Of the runner, median of the turns."""
+        """The runner's images per second, median of the rounds."""
         return float(np.median(self.runner_rates))
 
     @property
     def speedup(self) -> float:
-        """The runner's images per second over those of the session, median of the turns."""
+        """The runner's images per second over those of the session, median of the rounds."""
         return float(np.median(np.divide(self.runner_rates, self.session_rates)))
 
     @property
     def map_images_per_second(self) -> float:
-        """Of `Runner.map`, median of the turns."""
+        """Images per second of `Runner.map`, median of the rounds."""
         return float(np.median(self.map_rates))
 
     @property
     def map_speedup(self) -> float:
-        """Those of `Runner.map` over those of the session, median of the turns."""
+        """Images per second of `Runner.map` over those of the session, median of the rounds."""
         return float(np.median(np.divide(self.map_rates, self.session_rates)))
 
     def latency(self, percentile: float) -> float:

@@ -1,4 +1,4 @@
-"""What is measured: a network, and the file it came from where another engine reads that itself."""
+"""The network that is measured, and its source file if another engine can read that."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Subject:
     name: str
     network: Network
     tflite: Path | None = None
-    """The TensorFlow Lite file it was read from, which LiteRT runs as it is; without one a file is written."""
+    """The TensorFlow Lite file that the network was read from, for LiteRT. None: a file is written for LiteRT."""
     batch: int = 1
     """Images or vectors of one run."""
 

@@ -73,7 +73,7 @@ def _timed(engine: Engine, runs: int) -> list[float]:
 
 
 def peak_bytes() -> int:
-    """The most memory that this process ever had resident."""
+    """Return the peak of this process's resident memory in bytes."""
     try:
         # getrusage would count what the parent had before this process became its own program.
         for line in Path("/proc/self/status").read_text().splitlines():

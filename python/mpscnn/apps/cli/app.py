@@ -73,7 +73,7 @@ def _similar(name: str, commands: list[str]) -> str:
 
 @contextmanager
 def _printable_usage() -> Iterator[None]:
-    """What Typer says of wrong arguments, with which file names come, too."""
+    """Make Typer's messages about wrong arguments printable. They may contain names of files."""
     try:
         yield
     except _UsageError as error:

@@ -17,7 +17,7 @@ AUTO_DEVICE = "auto"
 
 
 def parse_device(text: str) -> str:
-    """What `Network.compile` takes as a device; whether there is a Metal device of that name it finds out itself."""
+    """Check the name of a device. `Network.compile` checks whether a Metal device of that name exists."""
     listed = devices()
     if text == AUTO_DEVICE or text.startswith("metal:") or text in [device["name"] for device in listed]:
         return text
@@ -101,7 +101,7 @@ WeightsOption = Annotated[
 AccumulateOption = Annotated[
     Accumulate,
     typer.Option(
-        help="Numbers that products are summed in: half, for float16, shows what a GPU that does so would answer."
+        help="Number format of the sums of products. half, for float16, gives the results of a GPU that sums in halves."
     ),
 ]
 WinogradOption = Annotated[
@@ -129,25 +129,23 @@ MaxMemoryOption = Annotated[
     typer.Option(
         min=1,
         metavar="BYTES",
-        help="What weights and intermediate results may take together; default: the memory of the machine.",
+        help="Limit for weights and intermediate results together; default: the memory of the machine.",
         show_default=False,
     ),
 ]
 ChannelOrderOption = Annotated[
     ChannelOrder | None,
     typer.Option(
-        help="Of photos that are arrays (.npy files) in another order than gray, RGB or RGBA.",
+        help="Channel order of photos that are arrays (.npy files); default: gray, RGB or RGBA.",
         show_default=False,
     ),
 ]
-InflightOption = Annotated[
-    int, typer.Option(min=1, max=32, metavar="N", help="Photos or images under way at once.")
-]
+InflightOption = Annotated[int, typer.Option(min=1, max=32, metavar="N", help="Photos or images in flight.")]
 RandomWeightsOption = Annotated[
     bool,
     typer.Option(
         "--random-weights",
-        help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; nothing is read.",
+        help=f"MODEL is an architecture: {', '.join(ARCHITECTURES)}; no file is read.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON for other programs instead of a table.")]

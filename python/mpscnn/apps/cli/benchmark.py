@@ -54,7 +54,11 @@ def benchmark(
     random_weights: RandomWeightsOption = False,
     runner: Annotated[
         bool,
-        typer.Option("--runner", help="Measure a runner, several images at once, beside one thread."),
+        typer.Option(
+            "--runner",
+            help="Measure a runner, which computes several images in parallel, and compare "
+            "it with one thread.",
+        ),
     ] = False,
     inflight: Annotated[
         int | None,
@@ -62,7 +66,7 @@ def benchmark(
             min=1,
             max=32,
             metavar="N",
-            help="Of the runner: requests at once. Default: 3.",
+            help="With --runner: requests in flight. Default: 3.",
             show_default=False,
         ),
     ] = None,
@@ -72,7 +76,7 @@ def benchmark(
             min=1,
             max=1024,
             metavar="N",
-            help="Of the runner: images in a request. Default: 1.",
+            help="With --runner: images in a request. Default: 1.",
             show_default=False,
         ),
     ] = None,

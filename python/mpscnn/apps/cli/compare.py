@@ -19,13 +19,15 @@ def compare(
     first: Annotated[
         str,
         typer.Argument(
-            metavar="A", help=_SIDE + "@cpu, @metal, @float16, @bfloat16 behind it: as mpscnn runs it."
+            metavar="A", help=_SIDE + "Add @cpu, @metal, @float16 or @bfloat16 to run it in mpscnn."
         ),
     ],
-    second: Annotated[str, typer.Argument(metavar="B", help="The other one, likewise; or A@onnxruntime.")],
+    second: Annotated[
+        str, typer.Argument(metavar="B", help="The other one, in the same form; or A@onnxruntime.")
+    ],
     given: Annotated[
         str,
-        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="What both run on."),
+        typer.Option("--input", metavar="PHOTO|random|FILE.npy", help="The input of both."),
     ] = "random",
     layers: Annotated[bool, typer.Option("--layers", help="List all layers, not only outputs.")] = False,
     tolerance: Annotated[

@@ -77,12 +77,12 @@ def convert(
         WeightType | None,
         typer.Option(
             help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16, of "
-            "quantised networks as they are; in ONNX files float32.",
+            "quantised networks keep their integers; in ONNX files float32.",
             show_default=False,
         ),
     ] = None,
     layout: Annotated[
-        Layout, typer.Option(help="Of images at inputs and outputs of an ONNX file that is written.")
+        Layout, typer.Option(help="Layout of images at inputs and outputs of an ONNX file that is written.")
     ] = Layout.nchw,
     size: SizeOption = None,
     architecture: Annotated[
@@ -245,7 +245,7 @@ def convert(
         show(cost_of_storing(network, output, size or any_size(network)).sentence(output, stored))
     if different:
         warn(
-            f"{output} is written since --force says so, but does not compute what {sources[0]} does; see mpscnn "
+            f"{output} is written because of --force, but does not compute what {sources[0]} does; see mpscnn "
             "compare --layers"
         )
 

@@ -144,8 +144,8 @@ def detect(
 
     Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
 
-    Without --model it finds and reads handwritten digits on a page. docs/detection.md says how to get models for
-    faces and other objects.
+    Without --model it finds and reads handwritten digits on a page. See docs/detection.md for models of faces and
+    other objects.
 
     Example: mpscnn detect page.png --output out/
 

@@ -64,7 +64,9 @@ def evaluate_classifier(
     labels: Annotated[Path | None, typer.Option(metavar="FILE", help="IDX file of their classes.")] = None,
     annotations: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.json", help="Of a detector: the objects on the photos, in COCO's format."),
+        typer.Option(
+            metavar="FILE.json", help="For a detector: the objects on the photos, in COCO's format."
+        ),
     ] = None,
     masks: Annotated[
         Path | None,
@@ -88,7 +90,7 @@ def evaluate_classifier(
     cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how well a model does on photos of which all is known.
+    """Measure the accuracy of a model on labelled photos.
 
     The folders in DIR are named like the model's labels (one of several names suffices), or by the numbers of
     its classes. Prints how often the right class is the most probable (top-1) and among the five most probable
@@ -96,7 +98,7 @@ def evaluate_classifier(
 
     Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
 
-    Of a detector it prints COCO's mean average precision, of a segmenter the mean intersection over union.
+    For a detector it prints COCO's mean average precision, for a segmenter the mean intersection over union.
 
     Example: mpscnn evaluate val2017/ --model detector.safetensors --annotations instances_val2017.json
 

@@ -25,7 +25,7 @@ __all__ = ["LINES", "PHOTOS", "TIMES", "Archive", "Features", "FrameLines", "Mom
 
 #: The array next to those of the layers: where each row comes from.
 PHOTOS = "photos"
-#: Of a video the array of the frames' times.
+#: The array with the times of a video's frames.
 TIMES = "times"
 #: Endings of files with a line for each photo or frame.
 LINES = (".jsonl", ".csv")
@@ -35,7 +35,7 @@ Features = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Moment:
-    """Which frame of a video."""
+    """The position of a frame in a video."""
 
     video: str
     frame: int
@@ -44,22 +44,22 @@ class Moment:
 
 
 class Output(Protocol):
-    """Where features go."""
+    """A file or folder for features."""
 
     def add(self, photo: str, features: Features, moment: Moment | None, /) -> None:
-        """Those of one photo, or of a video's frame."""
+        """Add the features of one photo, or of a video's frame."""
 
     def finish(self) -> None:
-        """Writes what had to wait for the last photo. A file takes its place, of which everything was written."""
+        """Write everything that had to wait for the last photo, and put the complete file in its place."""
 
     def close(self) -> None:
-        """Leaves nothing behind of what is not finished."""
+        """Remove files that are not finished."""
 
     def fields(self) -> dict[str, Any]:
-        """What was written, for JSON."""
+        """Return what was written, for JSON."""
 
     def lines(self) -> list[str]:
-        """What was written, as text."""
+        """Return what was written, as text."""
 
 
 class Archive:
@@ -72,7 +72,7 @@ class Archive:
         self._rows: dict[str, list[NDArray[Any]]] = {}
 
     def add(self, photo: str, features: Features, moment: Moment | None, /) -> None:
-        """Those of one photo or frame."""
+        """Add the features of one photo or frame."""
         self._photos.append(photo)
         if moment is not None:
             self._times.append(moment.time)
@@ -95,11 +95,11 @@ class Archive:
         """Nothing is written before the end."""
 
     def fields(self) -> dict[str, Any]:
-        """What was written, for JSON."""
+        """Return what was written, for JSON."""
         return {"file": str(self._path)}
 
     def lines(self) -> list[str]:
-        """What was written, as text."""
+        """Return what was written, as text."""
         return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
 
 
@@ -111,7 +111,7 @@ class Pictures:
         self._written: list[dict[str, str]] = []
 
     def add(self, photo: str, features: Features, _moment: Moment | None, /) -> None:
-        """Those of one photo or frame."""
+        """Add the features of one photo or frame."""
         from mpscnn.vision.visualize import channels_picture
 
         self._written.append(
@@ -128,11 +128,11 @@ class Pictures:
         """Pictures stay, each of which is complete."""
 
     def fields(self) -> dict[str, Any]:
-        """What was written, for JSON."""
+        """Return what was written, for JSON."""
         return {"pictures": self._written}
 
     def lines(self) -> list[str]:
-        """What was written, as text."""
+        """Return what was written, as text."""
         return [f"  {file}" for files in self._written for file in files.values()]
 
 
@@ -151,7 +151,7 @@ class FrameLines:
         self._begun = self._failed = False
 
     def add(self, photo: str, features: Features, moment: Moment | None, /) -> None:
-        """Those of one photo or frame."""
+        """Add the features of one photo or frame."""
         origin: dict[str, Any] = {"image": photo} if moment is None else asdict(moment)
         numbers = {layer: value.reshape(-1).tolist() for layer, value in features.items()}
         if self._as_json:
@@ -161,7 +161,7 @@ class FrameLines:
             head = [] if self._begun else [(*origin, *columns)]
             text = csv_text([*head, (*origin.values(), *chain.from_iterable(numbers.values()))])
         with self._writing():
-            self._file.write(text)  # at once, so that Ctrl-C leaves whole lines
+            self._file.write(text)  # in one call, so that Ctrl-C leaves whole lines
         self._begun = True
 
     @contextmanager
@@ -187,11 +187,11 @@ class FrameLines:
         self._temporary.unlink(missing_ok=True)
 
     def fields(self) -> dict[str, Any]:
-        """What was written, for JSON."""
+        """Return what was written, for JSON."""
         return {"file": str(self._path)}
 
     def lines(self) -> list[str]:
-        """What was written, as text."""
+        """Return what was written, as text."""
         return [f"  {self._path}, {bytes_text(self._path.stat().st_size)}"]
 
 

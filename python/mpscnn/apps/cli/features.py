@@ -104,12 +104,12 @@ def features(
     cluster: RayOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Compute what layers inside a network see in photos or a video's frames; prints the shapes and what is written.
+    """Compute the results of layers inside a network for photos or a video's frames, and print their shapes.
 
     FILE.npz has for each layer an array (photos, height, width, channels), or (photos, channels) when pooled,
-    and "photos" with the paths. Of a video these are its name with the frame's number, and "times" has seconds.
-    Lines have the numbers of each layer row by row, channels last, and of a video the frame and its time.
-    Pictures are as dark as a channel's values are small. Layers after the last wanted one are not computed.
+    and "photos" with the paths. For a video these are its name with the frame's number, and "times" has seconds.
+    Lines have the numbers of each layer row by row, channels last. Lines of a video have the frame and its time, too.
+    In pictures, small values of a channel are dark. Layers after the last one of --layers are not computed.
 
     Example: mpscnn features cat.jpg --model mobilenet_v1 --layers pointwise11,pointwise13 --output features.npz
 

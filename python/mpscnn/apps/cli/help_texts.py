@@ -59,5 +59,5 @@ def with_address(args: list[str]) -> list[str]:
 
 
 def short_help(command: Callable[..., object]) -> str:
-    """The first sentence of what a command says of itself, whole; Typer would cut it."""
+    """Return the first sentence of a command's docstring. Typer would shorten it."""
     return (inspect.getdoc(command) or "").partition("\n\n")[0].replace("\n", " ").removesuffix(".")

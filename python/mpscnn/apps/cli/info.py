@@ -42,7 +42,7 @@ def info(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show a model's layers, input, labels and licence; or change what its file says of photos and classes.
+    """Show a model's layers, input, labels and licence, or change its preprocessing and labels.
 
     For each layer: its operation, the shape of its output, its parameters and multiply-accumulates (MACs).
 

@@ -25,8 +25,8 @@ def models(
 ) -> None:
     """List the models that are known by name.
 
-    Those that are not on this machine are fetched from their publisher when they are used for the first time, and
-    checked by size and SHA-256. Where these are not known the file must be got by hand; using it says from where.
+    A model that is not on this machine is fetched from its publisher at its first use, and checked by size and
+    SHA-256. Where these are not known the file must be got by hand; using it says from where.
     The model files in the directories of MPSCNN_MODELS are found by their names, too.
 
     Example: mpscnn models

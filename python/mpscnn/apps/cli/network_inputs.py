@@ -1,4 +1,4 @@
-"""What commands give a network to compute that look at its numbers: photos prepared for it, or noise."""
+"""Inputs for the commands that inspect a network's numbers: photos, or noise."""
 
 from __future__ import annotations
 

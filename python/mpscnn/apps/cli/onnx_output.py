@@ -81,7 +81,7 @@ def write_onnx(
     if check:
         show(verdict)
     if different:
-        warn(f"{output} is written since --force says so, but {different}")
+        warn(f"{output} is written because of --force, but {different}")
 
 
 def _compare_integers(network: Network, output: Path, _: Size | None) -> tuple[str, str]:

@@ -31,7 +31,7 @@ def show_json(value: object) -> None:
 
 
 def report(message: object) -> None:
-    """Prints an error on stderr, on one line. Instructions for a download, and layers, have lines of their own."""
+    """Prints an error on stderr, on one line. Instructions for a download, and layers, take several lines."""
     own = isinstance(message, DownloadError) or getattr(message, "layers", None) is not None
     _to_stderr("error: ", *(str(message).split("\n") if own else [str(message)]))
 

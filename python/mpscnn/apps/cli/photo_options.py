@@ -1,4 +1,4 @@
-"""What the commands that take photos share: reading the arguments, and the loop."""
+"""The arguments of the commands that take photos, and their loop over photos."""
 
 from __future__ import annotations
 

@@ -54,7 +54,8 @@ def quantize(
         typer.Option(
             "--keep-float",
             metavar="LAYER,...",
-            help="Layers to keep in float32: those that lose most. Those that integers do not have are kept anyway.",
+            help="Layers to keep in float32: those that lose most. Layers that integers cannot compute are kept "
+            "anyway.",
             show_default=False,
         ),
     ] = "",

@@ -1,4 +1,4 @@
-"""What the commands do with --ray."""
+"""The option --ray of the commands."""
 
 from __future__ import annotations
 

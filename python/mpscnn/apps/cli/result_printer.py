@@ -54,7 +54,10 @@ class Answers:
         written: Mapping[str, str],
         moment: Mapping[str, float] | None = None,
     ) -> None:
-        """Prints what was found on a photo, and which files were written; of a video's frame `moment` says which."""
+        """Print the result for a photo and the files that were written.
+
+        `moment` is the position of a video's frame.
+        """
         kind, at = ("image", {}) if moment is None else ("video", moment)
         if self._form is Form.json:
             show_json({kind: path, **at, "model": self._model.name, **result.to_dict(), **written})

@@ -1,4 +1,4 @@
-"""What `mpscnn benchmark --runner` prints."""
+"""The output of `mpscnn benchmark --runner`."""
 
 from __future__ import annotations
 

@@ -65,16 +65,18 @@ def serve(
             min=1,
             max=32,
             metavar="N",
-            help="Compute so many requests at once (default: one for each core, and two more).",
+            help="Number of requests computed in parallel (default: the number of cores, plus two).",
             show_default=False,
         ),
     ] = None,
     batch: Annotated[
         int,
-        typer.Option(min=1, max=1_024, metavar="N", help="Compute up to so many waiting requests as one."),
+        typer.Option(
+            min=1, max=1_024, metavar="N", help="Largest number of waiting requests computed as one batch."
+        ),
     ] = 1,
     queue: Annotated[
-        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Let so many requests wait.")
+        int, typer.Option(min=0, max=1_000_000, metavar="N", help="Largest number of waiting requests.")
     ] = 64,
     deadline: Annotated[
         float,

@@ -39,7 +39,7 @@ def require_task(model: Model, given: str, task: str) -> None:
 
 
 def command_that_says(given: str, what: str, value: str) -> str:
-    """The command that says of a model what it does not: files of other formats are converted first."""
+    """Return the command that adds a missing setting to a model. Files of other formats are converted first."""
     if is_path(given) and not given.endswith(MODEL_SUFFIX):
         return f"mpscnn convert {in_command(given)} -o model{MODEL_SUFFIX} --{what} {value}"
     return f"mpscnn info {in_command(given)} --set {what}={value}"

@@ -79,12 +79,12 @@ def train(
     ] = None,
     resume: Annotated[
         bool,
-        typer.Option("--resume", help="Go on with a run of the same photos and options that was stopped."),
+        typer.Option("--resume", help="Continue a stopped run with the same photos and options."),
     ] = False,
     restart: Annotated[
         bool,
         typer.Option(
-            "--restart", help="Delete what a run with this output learnt that was stopped; begin anew."
+            "--restart", help="Delete the state of a stopped run with this output, and start again."
         ),
     ] = False,
     epochs: Annotated[
@@ -107,25 +107,28 @@ def train(
         ),
     ] = None,
     validation: Annotated[
-        float, typer.Option(metavar="SHARE", help="Of each class: photos that judge and do not train.")
+        float,
+        typer.Option(metavar="SHARE", help="Share of each class's photos that validate and do not train."),
     ] = 0.2,
     layers: Annotated[
-        int, typer.Option(min=0, metavar="N", help="The last blocks have at least so many layers.")
+        int, typer.Option(min=0, metavar="N", help="Train the last blocks with at least N layers.")
     ] = 7,
     views: Annotated[
-        int, typer.Option(min=1, max=64, metavar="N", help="Of each photo: parts, mirrored, in other light.")
+        int,
+        typer.Option(
+            min=1, max=64, metavar="N", help="Views of each photo: cropped, mirrored, in other light."
+        ),
     ] = 4,
     patience: Annotated[
-        int, typer.Option(min=1, metavar="N", help="Stop after so many epochs without a better one.")
+        int, typer.Option(min=1, metavar="N", help="Stop after N epochs without a better one.")
     ] = 5,
     augment: Annotated[
-        bool, typer.Option("--augment", help="With --digits: each epoch sees other views of the images.")
+        bool,
+        typer.Option("--augment", help="With --digits: train on other views of the images in each epoch."),
     ] = False,
     seed: Annotated[
         int,
-        typer.Option(
-            min=0, max=_MAX_SEED, metavar="N", help="Of weights, order and views: the same, the same file."
-        ),
+        typer.Option(min=0, max=_MAX_SEED, metavar="N", help="Seed of weights, order and views."),
     ] = 0,
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,

@@ -96,8 +96,8 @@ def train_folder(
         interrupted = True
     except Error as error:
         if trained.has_result:
-            damaged = "; if its files are damaged, --restart begins anew" if resume else ""
-            hint(f"What was learnt before is in {run}; --resume goes on from there{damaged}.")
+            damaged = "; if its files are damaged, --restart starts again" if resume else ""
+            hint(f"The state of the training is in {run}; --resume continues it{damaged}.")
         if isinstance(error, UnreadablePhotosError):
             for failure in error.failures.values():
                 tell_error(failure)

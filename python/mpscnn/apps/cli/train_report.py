@@ -1,4 +1,4 @@
-"""What `mpscnn train --report` writes: a confusion matrix, curves, and a page of the worst mistakes."""
+"""The files of `mpscnn train --report`: a confusion matrix, curves, and a page of the worst mistakes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the commands that take photos do with a video, a camera or a stream."""
+"""Videos, cameras and streams as inputs of the commands that take photos."""
 
 from __future__ import annotations
 
@@ -40,15 +40,19 @@ _INFLIGHT = 3
 
 EveryOption = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Of a video: compute each N-th frame.", show_default=False),
+    typer.Option(min=1, metavar="N", help="For a video: use every N-th frame.", show_default=False),
 ]
 FromOption = Annotated[
     float | None,
-    typer.Option("--from", min=0, metavar="SECONDS", help="Of a video: begin there.", show_default=False),
+    typer.Option(
+        "--from", min=0, metavar="SECONDS", help="For a video: the time to begin at.", show_default=False
+    ),
 ]
 ToOption = Annotated[
     float | None,
-    typer.Option("--to", min=0, metavar="SECONDS", help="Of a video: end there.", show_default=False),
+    typer.Option(
+        "--to", min=0, metavar="SECONDS", help="For a video: the time to end at.", show_default=False
+    ),
 ]
 VideoInflightOption = Annotated[
     int | None,

@@ -29,7 +29,7 @@ _SETTINGS = b"\x04"
 
 def import_ray() -> Any:
     """Ray with Ray Data. Raises UnsupportedError where either is not installed."""
-    # Of a cluster that this process starts: nothing is reported to Ray's makers.
+    # Settings of a cluster that this process starts. Nothing is reported to Ray's makers.
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray
@@ -129,7 +129,7 @@ def explained(ray: Any) -> Iterator[None]:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong on a machine, in one line, without the way that it took through Ray."""
+    """Return an error of a machine in one line, without Ray's part of the traceback."""
     while isinstance(cause := getattr(error, "cause", None), BaseException):
         error = cause
     return " ".join(str(error).split())

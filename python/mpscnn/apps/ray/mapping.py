@@ -45,8 +45,8 @@ def map(  # noqa: A001 - as Ray's datasets call it
         rows.write_parquet("classes/")
 
     Each machine has one process with one program, to which all of its CPUs feed photos. The model's file is sent to
-    each machine once, so that these need mpscnn and Ray, and the photos. What a machine or process that dies had under
-    way is computed again elsewhere; every photo is one row.
+    each machine once, so that these need mpscnn and Ray, and the photos. If a machine or process dies, its photos are
+    computed again elsewhere. Every photo is one row.
 
     Args:
         source: a folder, files or patterns, as the commands take them, on a file system that all machines have; Parquet
@@ -56,7 +56,8 @@ def map(  # noqa: A001 - as Ray's datasets call it
         layers: compute these layers' results (`Model.features`) instead of what the model is for.
         pooling: of `layers`: None or "global".
         device, precision, max_memory: as for `mpscnn.load`, on each machine.
-        threads: photos that each machine computes at once, at most; None: as many as it gives CPUs to the cluster.
+        threads: the largest number of photos that each machine computes in parallel; None: the number of its CPUs in
+            the cluster.
         address: of the cluster: HOST:PORT, "auto" (on this machine) or "local" (started here); None:
             the one that this process has joined, or that RAY_ADDRESS names, or else "local".
         photo_column: of Parquet files and datasets; None: the only one with bytes, or a struct of "bytes" and "path".
@@ -68,8 +69,8 @@ def map(  # noqa: A001 - as Ray's datasets call it
         Columns: "image" (the name; "(no name)" for null), the source's other columns ("source_NAME" where NAME is among
         those that follow), "model", "device", "precision", "milliseconds", what
         `to_dict` of the result has ("predictions"; "width", "height" and "detections" or "areas"), or a list of floats
-        for each layer, row by row and channels last. Of a photo that cannot be read these are null, and "error" and
-        "error_kind" (a class of `mpscnn.errors`) say why.
+        for each layer, row by row and channels last. For a photo that cannot be read these are null, and "error" and
+        "error_kind" (a class of `mpscnn.errors`) have the reason.
 
     Raises:
         UnsupportedError: Ray is not installed, or the model takes no photos. DeviceError: the cluster does not answer.
@@ -100,7 +101,7 @@ class Mapped:
         self.dataset = dataset
         self.job = job
         self.schema = schema
-        """Of the results' columns."""
+        """The schema of the results."""
 
 
 def mapped(
@@ -114,7 +115,7 @@ def mapped(
     threads: int | None = None,
     mask: str | None = None,
 ) -> Mapped:
-    """The results of a source's photos. `mask`: of a segmenter, the column with paths of masks to compare with."""
+    """Return the results of a source's photos. `mask`: for a segmenter, the column with the paths of true masks."""
     if threads is not None:
         whole_number("threads", threads)
     checked = _checked(model, options, layers, pooling)
@@ -122,7 +123,7 @@ def mapped(
     schema = result_columns(task, layers)
     work = Work(task, checked, threads, source.columns, layers, pooling, mask)
     job = Job(f"mpscnn-{uuid.uuid4().hex}", ray.put(pickle.dumps(model)), work)
-    # Two batches at once for each machine: while the last photos of one are computed, the next has begun.
+    # Each machine works on two batches, so that the next has begun while the last photos of one are computed.
     least = min(node["Resources"]["CPU"] for node in nodes(ray))
     dataset = source.dataset.map_batches(
         partial(on_this_machine, job),

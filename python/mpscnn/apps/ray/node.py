@@ -1,4 +1,4 @@
-"""What a machine of the cluster does: one process holds the program, and every task on that machine asks it."""
+"""The work of a machine of the cluster: one process holds the program, and every task on the machine asks it."""
 
 from __future__ import annotations
 
@@ -33,12 +33,12 @@ _ATTEMPTS = 4
 
 @dataclass(frozen=True)
 class Work:
-    """What is computed of each photo."""
+    """The task for each photo."""
 
     task: str
     """As for `result_columns`."""
     options: Mapping[str, Any]
-    """Of the model's task."""
+    """The options of the model's task."""
     threads: int | None
     """Sessions of each machine at most; None: one for each of its CPUs."""
     columns: Columns
@@ -106,7 +106,7 @@ def _name(job: str, node: str) -> str:
 
 
 def end_programs(ray: Any, job: str) -> None:
-    """Ends the machines' processes at once; otherwise they end when they have been idle for a while."""
+    """End the machines' processes. Without this they end after some idle time."""
     for node in ray.nodes():
         try:
             ray.kill(ray.get_actor(_name(job, node["NodeID"]), namespace=_NAMESPACE))
@@ -134,7 +134,7 @@ class _NodeProgram:
         """A row for each photo."""
         with self._lock:
             self._running += 1
-            if self._compute is None:  # not when it is made: what fails here is reported as it is
+            if self._compute is None:  # not in the constructor, so that a failure here is reported unchanged
                 self._compute = _Compute(self._pickled, self._work)
         try:
             return self._compute.table(table, self._pool)

@@ -32,7 +32,7 @@ __all__ = [
 IMAGE = "image"
 #: Stands there where the source has null.
 NO_NAME = "(no name)"
-#: Those of a photo that cannot be computed: the message, and the class in `mpscnn.errors`.
+#: Columns of a photo that cannot be computed: the message, and the class in `mpscnn.errors`.
 ERROR, KIND = "error", "error_kind"
 
 
@@ -92,7 +92,7 @@ def record_of(result: PhotoResult) -> dict[str, Any]:
 
 @dataclass(frozen=True, eq=False)
 class Areas(PhotoResult):
-    """Of a segmentation what a row has: no pixels."""
+    """The part of a segmentation that a row holds: areas without pixels."""
 
     size: tuple[int, int]
     areas: tuple[Area, ...]
@@ -126,7 +126,7 @@ def result_of(row: Mapping[str, Any]) -> PhotoResult:
 
 
 def error_of(row: Mapping[str, Any]) -> errors.Error | None:
-    """What went wrong with a row's photo; None: nothing."""
+    """Return the error of a row's photo, or None."""
     if row[KIND] is None:
         return None
     kind: type[errors.Error] = getattr(errors, row[KIND])

@@ -17,15 +17,15 @@ from mpscnn.vision.photo_list import STDIN, photo_paths
 
 __all__ = ["Columns", "Source", "columns_of", "from_paths", "open_source"]
 
-#: Of a source of paths the column with a path's bytes: names of files need not be text.
+#: The column with the bytes of a path. Names of files need not be text.
 _PATH = "path of the photo"
 _PARQUET = ".parquet"
-#: What a column with names is usually called.
+#: The usual names of a column with names.
 _NAMES = (IMAGE, "name", "path", "file_name", "filename", "key", "id")
-#: Of a batch: names of files, or photos themselves, which may be large.
+#: The largest number of rows of a batch: names of files, or photos, which may be large.
 _MOST_NAMES = 256
 _MOST_PHOTOS = 64
-#: Files that are opened at once, since those of a network take their time.
+#: The number of files that are opened in parallel, because files on a network are slow.
 _READERS = 16
 
 
@@ -68,20 +68,20 @@ class Source:
     dataset: Any
     columns: Columns
     names: tuple[str, ...] | None
-    """Of the photos in order, where they are known."""
+    """The names of the photos in order, if they are known."""
     rows: int | None
-    """Of a batch; None: as the blocks of the dataset are."""
+    """Rows of a batch; None: the blocks of the dataset."""
     unread: tuple[ImageError, ...] = ()
-    """Folders without photos and patterns that match none, beside others."""
+    """Errors of folders without photos and of patterns without matches, if other sources have photos."""
 
 
 def open_source(
     ray: Any, source: Any, photo_column: str | None, name_column: str | None, machines: int
 ) -> Source:
-    """Of what `mpscnn.ray.map` takes.
+    """Open a source of `mpscnn.ray.map`.
 
     Raises:
-        ImageError: there is no photo, or a file is no Parquet. ParameterError: columns that cannot be told.
+        ImageError: there is no photo, or a file is no Parquet. ParameterError: columns that cannot be found.
     """
     if isinstance(source, ray.data.Dataset):
         schema = source.schema()
@@ -95,7 +95,9 @@ def open_source(
         try:
             dataset = ray.data.read_parquet(files)
         except (TypeError, ValueError) as error:  # pyarrow's own are such
-            raise ParameterError(f"{files[0]} and those behind it are not of one table: {error}") from error
+            raise ParameterError(
+                f"{files[0]} and the files after it are not parts of one table: {error}"
+            ) from error
         return Source(dataset, columns, None, _MOST_PHOTOS)
     if photo_column is not None or name_column is not None:
         raise ParameterError("photo_column and name_column are for Parquet files and datasets")

@@ -1,5 +1,6 @@
 """Models over HTTP: `mpscnn serve`, and what it is made of.
 
-`mpscnn.apps.serve.packages.require_packages` says what is missing; the other modules import FastAPI and uvicorn, which
+`mpscnn.apps.serve.packages.require_packages` names missing packages. The other modules import FastAPI and uvicorn,
+which
 `pip install "mpscnn[serve]"` brings.
 """

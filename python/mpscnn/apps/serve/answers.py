@@ -34,11 +34,11 @@ __all__ = [
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 _JPEG_SIDE = 65_500  # libjpeg's limit
-_BUFFERED = 65_536  # bytes that a connection takes at once
-_PART = 262_144  # bytes that are given to a connection at a time
-_AT_ONCE = 8_192  # numbers that are written as JSON at a time
+_BUFFERED = 65_536  # the size of a connection's send buffer in bytes
+_PART = 262_144  # bytes that are sent to a connection at a time
+_AT_ONCE = 8_192  # the number of array elements that are encoded as JSON at a time
 
-#: The most bytes of an output's number in JSON, with a comma: as -1.1754943508222875e-38, all of float64's 17 digits.
+#: The largest number of bytes of an output's number in JSON with a comma, such as -1.1754943508222875e-38.
 JSON_NUMBER = 24
 
 _TYPE_NAMES = {dtype: name for name, dtype in TYPES.items()}
@@ -135,7 +135,7 @@ def json_bytes(value: Any) -> bytes:
 def answer_bytes(
     head: dict[str, Any], outputs: Mapping[str, NDArray[Any]], request: InferRequest
 ) -> tuple[bytes, int | None]:
-    """Return a response's body, and how many of its bytes are JSON; None: all. `head` has its other members.
+    """Return a response's body, and the number of its bytes that are JSON; None: all. `head` has its other members.
 
     Raises:
         UnsupportedError: numbers that JSON does not have.

@@ -1,4 +1,4 @@
-"""Errors as HTTP answers: a status, and JSON that says what is wrong."""
+"""Errors as HTTP answers: a status, and JSON with the kind and the message."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ class _FileEnd(Exception):
 
 
 class _Form:
-    """What the parser tells about a form, until its first file ends."""
+    """Collect the parser's events of a form until its first file ends."""
 
     def __init__(self) -> None:
         self.file = bytearray()

@@ -47,7 +47,7 @@ class Compiled:
                 "threads": self.threads_of_a_request,
             }
         )
-        """What requests are computed by, as JSON for the header of answers."""
+        """The settings that compute requests, as JSON for the header of answers."""
         try:
             self._photos = Runner(model, inflight, threads=threads, max_batch=batch)
         except UnsupportedError as error:
@@ -55,7 +55,7 @@ class Compiled:
 
     @property
     def takes_photos(self) -> bool:
-        """Return whether the model says how a photo becomes its input."""
+        """Return True if the model has the preprocessing for photos."""
         return self._photos is not None
 
     @property

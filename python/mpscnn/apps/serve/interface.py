@@ -29,13 +29,13 @@ _ABOUT_FAILURES = {
     504: "DeadlineExceeded: the request had come, but there was no result in time.",
 }
 _OF_ALL = (400, 403, 408, 421, 431, 503)
-_PARAMETERS = {"name": "Of a model that is served.", "version": "Each model has the version 1."}
+_PARAMETERS = {"name": "The name of a model that is served.", "version": "Each model has the version 1."}
 _FAILURE = {
     "type": "object",
     "required": ["error"],
     "properties": {
-        "error": {"type": "string", "description": "The kind; under /v2 what is wrong, for people."},
-        "message": {"type": "string", "description": "What is wrong, for people; not under /v2."},
+        "error": {"type": "string", "description": "The kind; under /v2 the message for people."},
+        "message": {"type": "string", "description": "The message for people; not under /v2."},
         "kind": {"type": "string", "description": "The kind, under /v2."},
     },
 }
@@ -43,7 +43,7 @@ _TOKEN = "token"
 
 
 #: An answer with a JSON object.
-JSON_ANSWER = {"description": "What is asked for.", "content": {JSON: {"schema": {"type": "object"}}}}
+JSON_ANSWER = {"description": "The requested information.", "content": {JSON: {"schema": {"type": "object"}}}}
 
 
 def failures(*statuses: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ class RequestQueue:
     """A bounded queue for the slots of a service: first come, first served. It belongs to one event loop.
 
     Args:
-        slots: how many requests are computed at once.
+        slots: the number of requests that are computed in parallel.
         capacity: how many requests may wait.
     """
 

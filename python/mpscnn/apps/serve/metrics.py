@@ -37,7 +37,7 @@ class Metrics:
             buckets=_SECONDS,
             registry=registry,
         )
-        self.received = Counter("mpscnn_received_bytes", "Of requests' bodies.", registry=registry)
+        self.received = Counter("mpscnn_received_bytes", "Bytes of requests' bodies.", registry=registry)
         self.refused = Counter(
             "mpscnn_refused",
             f"Requests given up, by reason: {', '.join(_REASONS)}.",
@@ -50,11 +50,13 @@ class Metrics:
         waiting.set_function(lambda: queue.waiting)
         inside = Gauge("mpscnn_computing", "Requests that are computed.", registry=registry)
         inside.set_function(lambda: queue.computing)
-        held = Gauge("mpscnn_held_bytes", "Of bodies whose requests are not answered yet.", registry=registry)
+        held = Gauge(
+            "mpscnn_held_bytes", "Bytes of bodies whose requests are not answered yet.", registry=registry
+        )
         held.set_function(lambda: bodies.used)
         arrays = Gauge(
             "mpscnn_held_tensor_bytes",
-            "Of tensors that are computed, and of answers that are not taken yet.",
+            "Bytes of tensors that are computed, and of answers that clients have not read yet.",
             registry=registry,
         )
         arrays.set_function(lambda: tensors.used)

@@ -32,7 +32,8 @@ _OPTIONS_SCHEMA: dict[str, Any] = {
         "accumulate": {"type": "string", "default": "auto"},
         "winograd": {"type": "boolean", "default": True},
         "threads": {
-            "description": "Of each request, at most the cores of this machine; auto: the cores are shared out.",
+            "description": "Threads of each request, at most the cores of this machine; auto: the cores are "
+            "divided among the requests.",
             "oneOf": [{"type": "integer"}, {"const": "auto"}],
             "default": "auto",
         },

@@ -162,7 +162,7 @@ class _Inference:
         return input_arrays(compiled, wanted.inputs, settings.max_pixels)
 
     def finish(self, result: Any) -> tuple[bytes, int | None]:
-        """Return the answer, and how many of its bytes are JSON; None: all."""
+        """Return the answer, and the number of its bytes that are JSON; None: all."""
         wanted = self._wanted
         assert wanted is not None
         outputs = self._hosted.compiled.model.program.outputs

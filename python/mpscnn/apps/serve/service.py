@@ -248,7 +248,7 @@ class _Progress:
             frame.cancel()
 
     def give_up(self, task: asyncio.Task[Any], held: ExitStack | None) -> None:
-        """Leave the queue. What has begun goes on, and keeps what is held until its end."""
+        """Leave the queue. A request that has begun continues, and keeps its memory until its end."""
         self.given_up = True
         kept = ExitStack() if held is None else held.pop_all()
 

@@ -13,7 +13,7 @@ __all__ = ["Settings", "check_threads", "default_inflight", "is_loopback"]
 
 
 def default_inflight() -> int:
-    """Return how many requests are computed at once: one for each core, and two that are decoded."""
+    """Return the default number of requests in progress: one for each core, and two that are decoded."""
     return min(available_processors() + 2, 32)
 
 
@@ -44,9 +44,9 @@ class Settings:
     allowed_hosts: tuple[str, ...] = ()
     """More names by which browsers may call the service."""
     inflight: int = 0
-    """Requests computed at once; 0: `default_inflight`."""
+    """Requests computed in parallel; 0: `default_inflight`."""
     batch: int = 1
-    """Up to so many requests that wait are computed as one."""
+    """The largest number of waiting requests that are computed as one batch."""
     queue: int = 64
     """The number of requests that may wait."""
     deadline: float = 30.0
@@ -89,7 +89,7 @@ class Settings:
 
     @property
     def memory_budget(self) -> int:
-        """Return the limit of all bodies at once."""
+        """Return the limit of the bytes of all bodies together."""
         return self.max_held_bytes or 16 * self.max_bytes
 
     @property
@@ -99,12 +99,12 @@ class Settings:
 
     @property
     def slots(self) -> int:
-        """Return how many requests are under way at once."""
+        """Return the largest number of requests in progress."""
         return self.runs * self.batch
 
     @property
     def runs(self) -> int:
-        """Return how many runs of a network are under way at once."""
+        """Return the largest number of runs of a network in progress."""
         return self.inflight or default_inflight()
 
 

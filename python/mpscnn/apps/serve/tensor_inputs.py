@@ -58,7 +58,7 @@ def tensor_bytes(compiled: Compiled, wanted: InferRequest, most: int) -> int:
             HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
             "TooManyTensorBytes",
             f"the request's tensors would take {total:,} bytes: inputs {inputs:,}, outputs {outputs:,}, "
-            f"the answer up to {answer:,}; {most:,} are allowed (--max-tensor-bytes): send less at once"
+            f"the answer up to {answer:,}; {most:,} are allowed (--max-tensor-bytes): send a smaller batch"
             + (", or ask for binary data" if as_text else ""),
         )
     return total

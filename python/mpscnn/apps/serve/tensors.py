@@ -114,7 +114,7 @@ class Input:
 
 @dataclass(frozen=True)
 class InferRequest:
-    """What a client asks for."""
+    """A client's request: inputs and the wanted outputs."""
 
     id: str | None
     inputs: dict[str, Input]

@@ -3,8 +3,8 @@
     report = mpscnn.apps.verify.verify("metal")
     print(report.table())
 
-Every operation, raw kernel and layer of the bundled networks is run on the device, in processes of their own, and
-compared with the CPU engine. How far they may lie apart is said in `mpscnn.apps.verify.promise`, and only there.
+Every operation, raw kernel and layer of the bundled networks is run on the device, in separate processes, and
+compared with the CPU engine. `mpscnn.apps.verify.promise` defines the allowed differences.
 """
 
 from __future__ import annotations

@@ -53,15 +53,15 @@ class Failure:
 
 @dataclass
 class Row:
-    """One subject: what is shown of it."""
+    """The results of one subject."""
 
     subject: str
     cases: int = 0
     error: float = 0.0
-    """Of the worst result: the one that uses most of what is allowed."""
+    """The error of the worst result: the one with the largest share of its allowed error."""
     allowed: float = 0.0
     used: float = 0.0
-    """The worst error as a part of what is allowed there; infinite where nothing is."""
+    """The worst error divided by the allowed error; infinite where no error is allowed."""
     seconds: float = 0.0
     refused: list[str] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
@@ -69,7 +69,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Sides:
-    """What is compared, and how each is run: a device and variables of the environment."""
+    """The two sides of the comparison: a device, and environment variables for each side."""
 
     device: str
     subject: dict[str, str]
@@ -79,7 +79,7 @@ class Sides:
 def compare(
     cases: Sequence[Case], sides: Sides, *, time_limit: float, progress: Callable[[str], None]
 ) -> Iterator[Row]:
-    """A row for each subject, as soon as it is known."""
+    """Yield a row for each subject when its cases have run."""
     progress("the CPU engine")
     with_reference = [case for case in cases if "self_check" not in case.recipe]
     right = dict(
@@ -98,7 +98,7 @@ def compare(
 
 
 def compare_case(row: Row, case: Case, expected: Outcome, outcome: Outcome, device: str) -> None:
-    """Adds a case to its row. `device` says what is promised."""
+    """Add a case to its row. The allowed error depends on the `device`."""
     row.cases += 1
     row.seconds += outcome.seconds
     if outcome.refused:

@@ -14,7 +14,7 @@ from mpscnn.apps.verify.promise import FLOAT32_EPS, Promise
 
 
 def kernel_bounds(recipe: dict[str, Any], right: Arrays, promises: Sequence[Promise]) -> Arrays:
-    """How far results may lie from `right`. The recipe's "bound" says what kind of operation it is."""
+    """How far results may lie from `right`. The recipe's "bound" is the kind of operation."""
     kind = recipe["bound"]
     if kind == "exact":
         return {name: np.zeros_like(values) for name, values in right.items()}
@@ -91,9 +91,10 @@ class _Moving:
 
 
 def _loss(recipe: dict[str, Any], right: Arrays, promise: Promise) -> Arrays:
-    """Of gradients and losses of elements, and of their sums: the errors of the terms, and of adding them up.
+    """Return the bound of gradients and losses of elements, and of their sums.
 
-    The recipe's "terms" are what a sum adds, by a loss that is not reduced; without them the loss is not.
+    It holds the errors of the terms and of the additions.     The recipe's "terms" are what a sum adds, by a loss
+    that is not reduced; without them the loss is not.
     """
     rounding = _rounding("function", promise)
     bounds = dict(_moved(recipe, right, rounding))

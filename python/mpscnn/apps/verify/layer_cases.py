@@ -259,7 +259,7 @@ _CASES: dict[str, list[tuple[str, _Shapes, dict[str, Any]]]] = {
         ("broadcast", [_IMAGE, (1, 1, 6)], {"secondary_stride_y": 0, "secondary_stride_x": 0}),
     ],
     "subtract": [("with a bias", [_IMAGE, _IMAGE], {"bias": 0.25})],
-    # Of noise no two numbers are equal, and none is 0.
+    # In noise, no two numbers are equal and none is 0.
     "equal": [("everywhere", [_IMAGE, _IMAGE], {"primary_scale": 0.0, "secondary_scale": 0.0})],
     "mask_out": [("by zeros", [_IMAGE, _IMAGE], {"primary_scale": 0.0})],
     # Small exponents, so that no half overflows.

@@ -83,7 +83,7 @@ def _bound(
     sums: NDArray[np.float32] | None,
     precision: PrecisionName,
 ) -> Any:
-    """Of one engine's distance from the exact result, rounded to half where `precision` reports it."""
+    """Return the bound of one engine's distance from the exact result, which is rounded to half in that `precision`."""
     operation = node["operation"]
     bound: Any = _plain_bound(promise, node, reads, plain, sums)
     result: NDArray[Any] = plain

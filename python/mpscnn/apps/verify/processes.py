@@ -1,4 +1,4 @@
-"""Cases in processes of their own: a crash or a hang of one is a finding, not the end."""
+"""Run cases in separate processes, so that a crash or a hang is a result like others."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ WORKER: tuple[str, ...] = module_command("mpscnn.apps.verify.worker")
 
 @dataclass
 class Outcome:
-    """What became of one case."""
+    """The outcome of one case."""
 
     results: Arrays = field(default_factory=dict)
     seconds: float = 0.0
@@ -80,7 +80,7 @@ class _Process:
             json.dump(cases, self._process.stdin)
             self._process.stdin.close()
         except BrokenPipeError:
-            pass  # it ended already, which its status tells
+            pass  # the process has ended already; `finish` reads its status
 
     def finish(self, outcomes: list[Outcome | None], time_limit: float) -> bool:
         """Fills in what is known when the process has ended. False where it was killed since it took too long."""

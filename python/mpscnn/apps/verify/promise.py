@@ -28,12 +28,12 @@ _LANCZOS_MAGNITUDE = 1.55**2
 
 @dataclass(frozen=True)
 class Promise:
-    """What one engine promises of its float32 arithmetic."""
+    """The accuracy of float32 arithmetic that one engine promises."""
 
     # Rounding errors of a sum of n float32 products grow with n in the worst case and with its square root in practice;
     # four covers every draw of the tests' sizes with room, and a wrong tap is thousands of times larger.
     linear_factor: float = 4.0
-    #: Of the layer's largest sum of magnitudes, for sums that MPS computes.
+    #: The share of the layer's largest sum of magnitudes that is allowed for sums that MPS computes.
     largest_part: float = 0.0
     softmax_ulps: float = 8.0  # the exponential's 2 ulp, the sum's, the division's
     elementwise_ulps: float = 2.0

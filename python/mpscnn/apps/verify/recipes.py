@@ -1,4 +1,4 @@
-"""What recipes of raw kernels are made of: plain JSON."""
+"""Build recipes of raw kernels, as plain JSON."""
 
 from __future__ import annotations
 

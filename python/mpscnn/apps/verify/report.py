@@ -24,7 +24,7 @@ _VIRTUAL = "Paravirtual"
 
 @dataclass
 class Report:
-    """What came out. `not_tested` says why nothing did; `rows` are empty then."""
+    """The report of a verification. `not_tested` says why nothing did; `rows` are empty then."""
 
     device: dict[str, Any]
     compared_with: str
@@ -135,7 +135,7 @@ def _described(device: str) -> dict[str, Any]:
 
 
 def _other_names(entry: dict[str, Any]) -> list[str]:
-    """What programs take for a Metal device besides its name: description, and registry id in both notations."""
+    """Return the other names of a Metal device: its description, and its registry id in both notations."""
     if "registry_id" not in entry:
         return []
     number = entry["registry_id"]
@@ -144,7 +144,7 @@ def _other_names(entry: dict[str, Any]) -> list[str]:
 
 def _sides(device: str) -> Sides:
     if device != "cpu":
-        # Each case says what is wrong; the self-check is one of them.
+        # The self-check is one of the cases, so it must not stop the others.
         return Sides(device, {"MPSCNN_SKIP_SELF_CHECK": "1"}, {})
     config = build_config()
     used, simplest = config["instruction_set"], config["instruction_sets"][0]

@@ -55,7 +55,7 @@ _NEURONS: dict[str, tuple[float, ...]] = {
 
 
 def _pair(gradient: list[int], recipe: dict[str, Any]) -> dict[str, Any]:
-    """Of a gradient of this shape and the image that the forward kernel read."""
+    """Add the sources: a gradient of this shape, and the image that the forward kernel reads."""
     return recipe | {"sources": [gradient, IMAGE]}
 
 
@@ -197,7 +197,7 @@ def _one_loss(kind: str, reduction: str, *across_batch: bool) -> list[Listed]:
 
 
 def _optimizers() -> list[Listed]:
-    """Of gradients, values and moments, of which those of squares are positive."""
+    """Return gradients, values and moments. The second moments are positive."""
     descriptor = made("OptimizerDescriptor", 0.1)
     plain, rms, adam = (
         made(f"Optimizer{kind}", descriptor) for kind in ("StochasticGradientDescent", "RMSProp", "Adam")
@@ -214,5 +214,5 @@ def _optimizers() -> list[Listed]:
 
 
 def _step(recipe: dict[str, Any], *results: str) -> dict[str, Any]:
-    """Of a gradient, the values and their moments: all results of the optimiser."""
+    """Return all results of the optimiser for a gradient: the values and their moments."""
     return recipe | {"sources": [IMAGE] * (1 + len(results)), "run": "optimizer", "results": list(results)}

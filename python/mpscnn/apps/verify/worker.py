@@ -42,7 +42,7 @@ def serve(device: str, folder: Path, cases: list[Any], replies: IO[str]) -> None
 
 
 if __name__ == "__main__":
-    # What frameworks print goes to stderr, so that the pipe holds replies only.
+    # Output of frameworks goes to stderr, so that the pipe holds only replies.
     pipe = os.dup(1)
     os.dup2(2, 1)
     serve(sys.argv[1], Path(sys.argv[2]), json.load(sys.stdin), os.fdopen(pipe, "w", encoding="utf-8"))

@@ -1,4 +1,4 @@
-"""A decoded frame's planes as a photo, where they lie."""
+"""A decoded frame's planes as a photo, without a copy."""
 
 from __future__ import annotations
 

@@ -53,7 +53,7 @@ class VideoFrame:
     time: float
     """Seconds since the video's beginning, of a live source since its first frame."""
     photo: YuvImage | Photo
-    """What the model gets, accepted wherever a photo is."""
+    """The image for the model, accepted wherever a photo is."""
     decoded_at: float
     """`time.perf_counter()` when it was decoded."""
     pixel_aspect: Fraction = Fraction(1)
@@ -69,9 +69,9 @@ class VideoSource(ABC):
     of_photos: bool = False
     """Frames are photos, each of its own size."""
     rate: Fraction | None = None
-    """Frames per second, where the source says so; on average, where they vary."""
+    """Frames per second if the source has them, as an average if they vary."""
     duration: float | None = None
-    """Seconds, where the source says so."""
+    """Seconds, if the source has the duration."""
 
     @abstractmethod
     def frames(self) -> Iterator[VideoFrame]:
@@ -154,7 +154,7 @@ class _PhotoFolder(VideoSource):
 
 
 def _camera(number: int) -> tuple[str, str, dict[str, str]]:
-    """What FFmpeg calls a camera: name, format and options."""
+    """Return a camera in FFmpeg's terms: name, format and options."""
     if sys.platform == "darwin":
         return str(number), "avfoundation", {"framerate": "30"}
     if sys.platform.startswith("linux"):
@@ -250,7 +250,7 @@ class _AvSource(VideoSource):
         return f"is cut off after {decoded} frames: {missing}"
 
     def _missing(self) -> str | None:
-        """What of a file's end is not there, when all has been decoded; None where nothing tells of any."""
+        """Return which part of the file's end is missing after decoding; None if nothing is known to be missing."""
         if self.live:
             return None
         form = self._container.format.name
@@ -273,7 +273,7 @@ class _AvSource(VideoSource):
             if frames is not None:
                 yield from frames
                 return
-            # What failed to seek may stand anywhere, and not every format can go back.
+            # After a failed seek the position is unknown, and not every format can go back.
             self._container.close()
             self._open()
         yield from self._pictures()
@@ -332,7 +332,7 @@ class _Clock:
         self._next = 0.0
 
     def seconds(self, given: float | None) -> float:
-        """Of the next frame, whose time the source reports it."""
+        """Return the time of the next frame, from the time that the source gives."""
         if given is None:
             seconds = self._next
         else:

@@ -1,4 +1,4 @@
-"""A video through a model: decoded in a thread of its own, several frames computed at once, results in order."""
+"""Run a model on a video: a separate thread decodes, several frames are computed in parallel, results are in order."""
 
 from __future__ import annotations
 
@@ -106,15 +106,15 @@ def video(
         for frame, result in mpscnn.video("clip.mp4", model):
             print(frame.time, result.top(1))
 
-    Frames come in order, each once. Those of 8-bit NV12 and I420, which most videos are, go to the model as `YuvImage`
-    with the stream's colour matrix and range; others are converted to RGB first. Rotated videos are seen upright.
+    Frames come in order, each once. Frames in 8-bit NV12 and I420, as in most videos, go to the model as `YuvImage`
+    with the stream's colour matrix and range. Others are converted to RGB first. Rotated videos are seen upright.
     A live source never waits: frames beyond what can be computed are dropped, the oldest first, and counted.
 
     Args:
         source: a video file; a folder, whose photos are frames in the order of their names, 25 a second; "camera:N" for
             the N-th camera of this machine; or an address with rtsp:// or rtsps://.
         model: a `Model`, whose results are those of `Model.predict`, or a `FeatureExtractor`.
-        inflight: frames computed at once, 1 to 32, see `Runner`.
+        inflight: frames in flight, 1 to 32, see `Runner`.
         every: of this many frames the first is taken, and the others are only decoded.
         start: seconds since the video's beginning (of a live source since its first frame) before which frames are left
             out.

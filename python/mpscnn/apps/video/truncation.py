@@ -1,7 +1,7 @@
-"""Whether the end of a video file is missing, as its container says it.
+"""Find out whether the end of a video file is missing, from the lengths in its container.
 
-FFmpeg ends without a word where many formats are cut off. What a container says of its own length is exact, where
-times are not: pictures of a variable rate last as long as they please.
+For many formats, FFmpeg reports no error where a file is cut off. The lengths in a container are exact. Times are
+not, because pictures of a variable rate may last any time.
 """
 
 from __future__ import annotations
@@ -16,9 +16,9 @@ from mpscnn.errors import ImageError
 
 __all__ = ["cut_off"]
 
-#: Bytes at an end of the file that are looked at where there is no chain of lengths.
+#: The number of bytes that are searched at the start and at the end of a file without a chain of lengths.
 _WINDOW = 1 << 20
-#: Of a part's head as many bytes as any format needs.
+#: The number of bytes of a part's header that is enough for all formats.
 _HEAD = 32
 #: Parts of an MP4 file without which pictures are missing.
 _NEEDED_BOXES = (b"moov", b"moof", b"mdat")
@@ -32,7 +32,7 @@ _ASF_BROADCAST = 1
 
 
 def cut_off(path: str, form: str) -> str | None:
-    """What is missing of a file in a format of FFmpeg's. None: nothing, or the container does not tell.
+    """Return which part of a file in one of FFmpeg's formats is missing. None: nothing, or it cannot be known.
 
     Raises ImageError where the file cannot be read.
     """
@@ -50,7 +50,10 @@ def _short_of(length: int, size: int) -> str | None:
 # ---- Chains of parts with their lengths ----------------------------------------------------------------------------
 
 _Step = Callable[[bytes, int], int | None]
-"""Of a part's head and the bytes from there to the file's end: the bytes to the next one. None: it is no part."""
+"""From a part's header and the number of bytes until the file's end, compute the number of bytes to the next part.
+
+None: it is no part.
+"""
 
 
 def _chain(step: _Step, begin: int = 0) -> Callable[[BinaryIO, int], str | None]:

@@ -23,7 +23,7 @@ _USUAL_RATE = Fraction(25)
 _SQUARE = Fraction(1)
 #: Formats that keep the time of each picture, by their endings; those of AVI and MPEG-2 have a fixed rate.
 _ENDINGS = (".flv", ".m4v", ".mkv", ".mov", ".mp4", ".webm", ".wmv")
-#: Of these PyAV does not write the pixels' shape.
+#: Formats for which PyAV does not write the shape of pixels.
 _SQUARE_PIXELS = (".flv", ".webm")
 
 

@@ -1,1 +1,1 @@
-"""Networks as files of other engines, for comparisons with them. ONNX has a writer of its own, for users, too."""
+"""Write networks as files of other engines, for comparisons. ONNX has another writer, which users can call."""

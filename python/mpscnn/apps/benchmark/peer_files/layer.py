@@ -1,4 +1,4 @@
-"""A network's layers as what writes them for other engines wants them."""
+"""A network's layers in the form that the writers for other engines need."""
 
 from __future__ import annotations
 

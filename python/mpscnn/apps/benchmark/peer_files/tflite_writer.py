@@ -96,7 +96,7 @@ class _File:
 
 
 def _versions(code: int) -> int:
-    """Of an operator: the first that has the options used here."""
+    """The version of an operator: the first that has the options used here."""
     operators = schema.BuiltinOperator
     dilated_or_aligned = (
         operators.DEPTHWISE_CONV_2D,

@@ -51,7 +51,7 @@ def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
 
 
 def _is_fused_rightly(traced: Any, image: Any) -> bool:
-    """Whether oneDNN's graph compiler leaves the answers as they are.
+    """Return True if oneDNN's graph compiler does not change the results.
 
     With torch 2.13 it does not where a sum is computed in place of one of its operands and that is read again.
     """
