@@ -188,7 +188,7 @@ def test_onnx_files_that_differ_are_not_written(
     assert "is not written: it does not compute what the network does" in capsys.readouterr().err
     assert not output.exists()
     assert call(monkeypatch, "convert", str(source), str(output), "--force") == 0
-    assert "since --force says so" in capsys.readouterr().err
+    assert "because of --force" in capsys.readouterr().err
     assert output.exists()
 
 
