@@ -18,15 +18,15 @@ inline namespace api {
 /// A layer that functions of the program compute; see mpscnn_custom_layer. If they throw, the call that runs
 /// the layer throws a ParameterError with the layer's name. Several threads may call them concurrently.
 struct CustomLayer {
-    /// Fills in the output's data.
+    /// Write the output's data.
     std::function<void(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &output)> run;
-    /// Fills in the output's rank and shape; extents may be -1. Empty: the shape of the first input.
+    /// Set the output's rank and shape; extents may be -1. If not set, the shape is that of the first input.
     std::function<void(std::span<const mpscnn_tensor> inputs, mpscnn_tensor &output)> shape{};
 };
 
 namespace detail {
 
-/// Whether `action` failed, with what it threw as the message.
+/// Run `action`. Return 1 if it throws, with the exception's text as the message.
 template <class Action> int failed(char *message, std::size_t capacity, Action action) noexcept {
     try {
         action();
@@ -43,7 +43,7 @@ inline std::span<const mpscnn_tensor> tensors(const mpscnn_tensor *data, int ten
     return {data, static_cast<std::size_t>(tensor_count)};
 }
 
-/// Calls add(&layer) with the C struct of a copy, which then belongs to the graph.
+/// Call add(&layer) with the C struct of a copy, which then belongs to the graph.
 template <class Add> void with_custom_layer(CustomLayer layer, Add add) {
     if (!layer.run) throw ParameterError("a custom layer needs the function 'run'");
     const bool has_shape = static_cast<bool>(layer.shape);

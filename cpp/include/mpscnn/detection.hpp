@@ -1,5 +1,5 @@
-/// Boxes from the raw heads of single-shot detectors for C++20: an owning class over mpscnn/detection.h. Part
-/// of mpscnn.hpp, which includes this file. Model::detect does all of it for a photo.
+/// Boxes from the raw heads of single-shot detectors, for C++20: an owning class over mpscnn/detection.h.
+/// Part of mpscnn.hpp, which includes this file. For photos, Model::detect includes all of these steps.
 #pragma once
 
 #include <span>
@@ -12,10 +12,10 @@
 namespace mpscnn {
 inline namespace api {
 
-/// A detector's settings and anchors for one input size. May be used from several threads.
+/// A detector's settings and anchors for one input size. Several threads may use it.
 class Detector {
 public:
-    /// See mpscnn_detector_create; `anchors` has four numbers for each.
+    /// See mpscnn_detector_create; `anchors` has four numbers for each anchor.
     Detector(const std::string &settings, int input_height, int input_width,
              std::span<const float> anchors = {}) {
         require_fours(anchors, "anchors");
@@ -26,17 +26,17 @@ public:
         handle_.reset(handle);
     }
 
-    /// The settings with every field filled in, JSON.
+    /// Return the settings with every field, as JSON.
     std::string describe() const { return detail::text_of(mpscnn_detector_describe, get()); }
 
-    /// Centre x, centre y, width and height of each.
+    /// Return centre x, centre y, width and height of each anchor.
     std::vector<float> anchors() const {
         std::vector<float> result(4 * static_cast<std::size_t>(mpscnn_detector_anchor_count(get())));
         detail::check(mpscnn_detector_anchors(get(), result.data()));
         return result;
     }
 
-    /// Left, top, right and bottom of each, as fractions of the network's input.
+    /// Return left, top, right and bottom of each box, as fractions of the network's input.
     std::vector<float> decode(std::span<const float> codes) const {
         require_fours(codes, "codes");
         std::vector<float> result(codes.size());
@@ -45,8 +45,8 @@ public:
         return result;
     }
 
-    /// The detections of one image, the most probable first. `codes` has four numbers for each box, `scores`
-    /// equally many for each.
+    /// Return the detections of one image, the most probable first. `codes` has four numbers for each box,
+    /// and `scores` one number for each box and class.
     std::vector<Detection> run(std::span<const float> codes, std::span<const float> scores,
                                const DetectOptions &options = {}) const {
         require_fours(codes, "codes");

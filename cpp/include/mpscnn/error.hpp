@@ -1,4 +1,4 @@
-/// Errors as exceptions, and what every class over the C interface needs. Part of mpscnn.hpp, which includes
+/// Errors as exceptions, and helpers for all classes over the C interface. Part of mpscnn.hpp, which includes
 /// this file.
 #pragma once
 
@@ -16,10 +16,11 @@
 #include "mpscnn.h"
 
 namespace mpscnn {
-// The library's own classes live in mpscnn:: too; linked statically, names of both must differ.
+// The library's own classes are in namespace mpscnn too. If it is linked statically, the names of both must
+// differ.
 inline namespace api {
 
-/// A call that failed. MPSCNN_ERROR_MEMORY is thrown as OutOfMemory instead.
+/// The error of a failed call. MPSCNN_ERROR_MEMORY is thrown as OutOfMemory instead.
 class Error : public std::runtime_error {
 public:
     Error(mpscnn_status status, const std::string &message) : std::runtime_error(message), status_(status) {}
@@ -29,7 +30,7 @@ private:
     mpscnn_status status_;
 };
 
-/// One status as a class of its own.
+/// The class of one status.
 template <mpscnn_status Status> class StatusError : public Error {
 public:
     explicit StatusError(const std::string &message) : Error(Status, message) {}
@@ -43,7 +44,7 @@ using UnsupportedError = StatusError<MPSCNN_ERROR_UNSUPPORTED>;
 using StateError = StatusError<MPSCNN_ERROR_STATE>;
 using CancelledError = StatusError<MPSCNN_ERROR_CANCELLED>;
 
-/// Holds the message itself, since there may be no memory for it.
+/// The message is stored in the object, since there may be no memory for it.
 class OutOfMemory : public std::bad_alloc {
 public:
     explicit OutOfMemory(const char *message) noexcept {
@@ -95,7 +96,7 @@ inline std::string string_of(const Text &text) {
     return std::string(mpscnn_text_data(text.get()), mpscnn_text_size(text.get()));
 }
 
-/// The text that `function(arguments..., mpscnn_text **)` writes.
+/// Return the text that `function(arguments..., mpscnn_text **)` writes.
 template <class Function, class... Arguments> std::string text_of(Function function, Arguments... arguments) {
     mpscnn_text *raw = nullptr;
     check(function(arguments..., &raw));
@@ -108,7 +109,7 @@ inline int count(std::size_t size) {
     return static_cast<int>(size);
 }
 
-/// For the library, where a NUL ends the text.
+/// Return the text as a C string. A NUL would end it early, so it is an error.
 inline const char *c_string(const std::string &text) {
     if (const std::size_t position = text.find('\0'); position != text.npos)
         throw ParameterError("the text '" + text.substr(0, position) + "...' has a NUL at position " +

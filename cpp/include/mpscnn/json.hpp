@@ -1,5 +1,5 @@
-/// Option structs to the JSON texts that the library takes, and its JSON texts to typed results. Part of
-/// mpscnn.hpp, which includes this file.
+/// Conversion of option structs to JSON texts for the library, and of its JSON texts to typed results. Part
+/// of mpscnn.hpp, which includes this file.
 #pragma once
 
 #include <array>
@@ -35,7 +35,8 @@ inline std::string json_text(std::string_view text) {
     return quoted + '"';
 }
 
-/// A finite number; the C library writes the decimal point of the program's language.
+/// Return the text of a finite number. It does not use the C library, whose decimal point depends on the
+/// program's locale.
 inline std::string json_text(double value) {
     if (value - value != 0.0) throw ParameterError("numbers must be finite, got " + std::to_string(value));
     char digits[40];
@@ -74,7 +75,7 @@ template <class T> std::string json_of(const T &value) {
     }
 }
 
-/// The fields of an option struct; those without a value are left out.
+/// Return the fields of an option struct as a JSON object; fields without a value are omitted.
 template <HasFields Options> std::string json_object(const Options &options) {
     std::string object = "{";
     const auto add = [&](const char *name, const auto &value) {
@@ -90,7 +91,7 @@ template <HasFields Options> std::string json_object(const Options &options) {
     return object + "}";
 }
 
-/// A text as an argument of a template.
+/// A text as a template argument.
 template <std::size_t size> struct ClassName {
     consteval ClassName(const char (&name)[size]) {
         for (std::size_t i = 0; i < size; ++i) text[i] = name[i];
@@ -108,7 +109,7 @@ public:
         check(mpscnn_json_member(handle_, name, &member));
         return JsonValue(member);
     }
-    /// Whether it is an object with such a member.
+    /// Return true if it is an object with this member.
     bool has(const char *name) const {
         bool found = false;
         for_each(
@@ -129,7 +130,7 @@ public:
         return std::string(data, size);
     }
 
-    /// Calls function(name, value) for each; `name` of an array's elements is null.
+    /// Call function(name, value) for each member or element; `name` is null for an array's elements.
     template <class Function> void for_each(Function function) const {
         std::size_t count = 0;
         check(mpscnn_json_count(handle_, &count));

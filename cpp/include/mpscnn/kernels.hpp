@@ -54,7 +54,7 @@ public:
         detail::check(mpscnn_feature_image_descriptor(get(), &raw));
         return from_raw(raw);
     }
-    /// All pixels and channels.
+    /// Return the region of all pixels and channels.
     mpscnn_image_region whole() const {
         const ImageDescriptor size = descriptor();
         return {0, 0, 0, 0, size.number_of_images, size.height, size.width, size.feature_channels};
@@ -72,7 +72,7 @@ public:
         detail::check(mpscnn_feature_image_set_read_count(get(), count));
     }
 
-    /// `data.size` is filled in.
+    /// Read a region; `data.size` is set here.
     void read(const mpscnn_image_region &region, mpscnn_image_data data) const {
         data.size = sizeof data;
         detail::check(mpscnn_feature_image_read(get(), &region, &data));
@@ -86,7 +86,7 @@ public:
         void *data;
         std::array<std::int64_t, 4> strides; ///< in bytes: images, rows, columns, channels
     };
-    /// The image's own memory, see mpscnn_feature_image_memory.
+    /// Return the image's own memory; see mpscnn_feature_image_memory.
     Memory memory() const {
         Memory memory{};
         detail::check(mpscnn_feature_image_memory(get(), &memory.data, memory.strides.data()));
@@ -116,7 +116,7 @@ private:
 
 namespace detail {
 
-/// Calls function(handles, count) with the handles of `images`.
+/// Call function(handles, count) with the handles of `images`.
 template <class Function> void with_handles(std::span<const Image *const> images, Function function) {
     std::vector<mpscnn_feature_image *> handles;
     for (const Image *image : images) handles.push_back(image->get());
@@ -125,7 +125,7 @@ template <class Function> void with_handles(std::span<const Image *const> images
 
 } // namespace detail
 
-/// Work for a queue. One thread encodes; status and waiting are for all.
+/// Work for a queue. One thread encodes; any thread may read the status and wait.
 class CommandBuffer {
 public:
     explicit CommandBuffer(mpscnn_command_buffer *handle) : handle_(handle) {}
@@ -136,7 +136,7 @@ public:
         return status;
     }
     struct Failure {
-        int code; ///< 0: none
+        int code; ///< 0: no error
         std::string message;
     };
     Failure error() const {
@@ -149,7 +149,7 @@ public:
     }
     void enqueue() { detail::check(mpscnn_command_buffer_enqueue(get())); }
     void commit() { detail::check(mpscnn_command_buffer_commit(get())); }
-    /// Throws what the work threw.
+    /// Wait until the work is done. Throws its error.
     void wait() { detail::check(mpscnn_command_buffer_wait(get())); }
 
     /// `handler` must not throw.
@@ -161,7 +161,7 @@ public:
         static_cast<void>(owned.release());
     }
 
-    /// A whole network between kernels.
+    /// Encode a whole network between kernels.
     void encode(Session &session, std::span<const Image *const> inputs,
                 std::span<const Image *const> outputs) {
         detail::with_handles(inputs, [&](auto *sources, int source_count) {
@@ -185,7 +185,7 @@ inline Image Image::temporary(const CommandBuffer &commands, const ImageDescript
     return Image(handle);
 }
 
-/// Runs command buffers one after the other.
+/// Runs command buffers one after another.
 class CommandQueue {
 public:
     explicit CommandQueue(const QueueOptions &options = {}) {
@@ -208,7 +208,7 @@ public:
         detail::check(mpscnn_command_buffer_create(get(), &handle));
         return CommandBuffer(handle);
     }
-    /// Until every committed buffer is completed.
+    /// Wait until every committed buffer is completed.
     void wait() { detail::check(mpscnn_queue_wait(get())); }
 
     mpscnn_queue *get() const noexcept { return handle_.get(); }
@@ -217,8 +217,8 @@ private:
     detail::Handle<mpscnn_queue, mpscnn_queue_release> handle_;
 };
 
-/// Statistics of batches: BatchNormalizationStatistics writes them, BatchNormalization uses them. One thread
-/// at a time.
+/// Statistics of batches: BatchNormalizationStatistics writes them, BatchNormalization uses them. Only one
+/// thread at a time may use it.
 class BatchNormalizationState {
 public:
     explicit BatchNormalizationState(std::int64_t feature_channels) {
@@ -232,7 +232,7 @@ public:
         detail::check(mpscnn_batch_normalization_state_feature_channels(get(), &channels));
         return channels;
     }
-    /// Later encodes begin again.
+    /// Start new statistics for later encodes.
     void reset() { detail::check(mpscnn_batch_normalization_state_reset(get())); }
 
     struct Statistics {
@@ -252,10 +252,10 @@ private:
     detail::Handle<mpscnn_batch_normalization_state, mpscnn_batch_normalization_state_release> handle_;
 };
 
-/// JSON, see mpscnn_kernels.
+/// Return the kernels as JSON; see mpscnn_kernels.
 inline std::string kernels() { return detail::text_of(mpscnn_kernels); }
 
-/// A raw kernel of one of Apple's classes. One thread at a time.
+/// A raw kernel of one of Apple's classes. Only one thread at a time may use it.
 class Kernel {
 public:
     explicit Kernel(const std::string &name, const std::string &properties = {}) {
@@ -264,18 +264,18 @@ public:
         handle_.reset(handle);
     }
 
-    /// With the properties of one of the structs of kernel_options.hpp.
+    /// Make a kernel with the properties of a struct of kernel_options.hpp.
     template <detail::HasFields Options>
     explicit Kernel(const Options &options) : Kernel(Options::kernel_class, detail::json_object(options)) {}
 
-    /// JSON objects.
+    /// Set properties from a JSON object.
     void set(const std::string &properties) {
         detail::check(mpscnn_kernel_set(get(), detail::c_string(properties)));
     }
     std::string properties() const { return detail::text_of(mpscnn_kernel_get, get()); }
-    /// All weights, set or not.
+    /// Return all weights, also those that are not set.
     std::vector<WeightInfo> weights() const { return detail::weights_of(weights_json()); }
-    /// JSON, see mpscnn_kernel_weights.
+    /// Return the weights as JSON; see mpscnn_kernel_weights.
     std::string weights_json() const { return detail::text_of(mpscnn_kernel_weights, get()); }
     void set_weight(const std::string &role, const mpscnn_tensor &tensor,
                     const Quantization &quantization = {}) {
@@ -285,18 +285,18 @@ public:
                                                quantization.scales.data(), quantization.zero_points.data(),
                                                detail::count(quantization.scales.size())));
     }
-    /// As if it had never been set.
+    /// Unset the weight.
     void remove_weight(const std::string &role) {
         detail::check(mpscnn_kernel_remove_weight(get(), detail::c_string(role)));
     }
-    /// Refers to memory of the kernel, until the weight is set again or removed.
+    /// Return a tensor in the kernel's memory. It is valid until the weight is set again or removed.
     mpscnn_tensor weight(const std::string &role) const {
         mpscnn_tensor tensor{};
         detail::check(mpscnn_kernel_get_weight(get(), detail::c_string(role), &tensor));
         return tensor;
     }
 
-    /// By the padding policy; sets the offset.
+    /// Return the destination that the padding policy determines, and set the offset.
     ImageDescriptor destination(std::span<const Image *const> sources) {
         mpscnn_image_descriptor raw{};
         raw.size = sizeof raw;
@@ -320,13 +320,13 @@ public:
         const Image *sources[] = {&source};
         encode(commands, sources, destination);
     }
-    /// With the statistics of a state.
+    /// Encode with the statistics of a state.
     void encode(CommandBuffer &commands, const Image &source, const BatchNormalizationState &state,
                 const Image &destination) {
         detail::check(mpscnn_kernel_encode_with_state(get(), commands.get(), source.get(), state.get(),
                                                       destination.get()));
     }
-    /// The same with several sources: gradients of a batch normalization.
+    /// Encode with a state and several sources: gradients of a batch normalization.
     void encode(CommandBuffer &commands, std::span<const Image *const> sources,
                 const BatchNormalizationState &state, const Image &destination) {
         detail::with_handles(sources, [&](auto *handles, int count) {
@@ -334,11 +334,11 @@ public:
                                                                    state.get(), destination.get()));
         });
     }
-    /// Adds statistics of the source to a state.
+    /// Encode a kernel that adds statistics of the source to a state.
     void encode(CommandBuffer &commands, const Image &source, BatchNormalizationState &state) {
         detail::check(mpscnn_kernel_encode_statistics(get(), commands.get(), source.get(), state.get()));
     }
-    /// To an image that the padding policy asks for.
+    /// Encode into a new image, as the padding policy determines.
     Image encode(CommandBuffer &commands, const Image &source) {
         const Image *sources[] = {&source};
         Image result(destination(sources));
@@ -352,10 +352,10 @@ private:
     detail::Handle<mpscnn_kernel, mpscnn_kernel_release> handle_;
 };
 
-/// A kernel function of the caller's in Metal's shading language, see mpscnn_custom_kernel_create.
+/// A user's kernel function in Metal's shading language; see mpscnn_custom_kernel_create.
 class CustomKernel {
 public:
-    /// `constants`: a JSON object.
+    /// `constants` is a JSON object.
     CustomKernel(const std::string &source, const std::string &function, const std::string &constants = {},
                  const std::string &device = "metal") {
         mpscnn_custom_kernel *handle = nullptr;
@@ -365,14 +365,14 @@ public:
         handle_.reset(handle);
     }
 
-    /// JSON, see mpscnn_custom_kernel_describe.
+    /// Return a description as JSON; see mpscnn_custom_kernel_describe.
     std::string description() const { return detail::text_of(mpscnn_custom_kernel_describe, get()); }
 
-    /// An argument for the next parameter of its kind, or for the one named.
+    /// An argument for the next parameter of its kind, or for a named one.
     struct Argument {
         Argument(const Image &given, std::string parameter = {})
             : name(std::move(parameter)), image(&given) {}
-        /// `element`: "float", ...; empty: not checked.
+        /// `element` is "float", ...; empty: not checked.
         Argument(std::span<std::byte> given, std::string parameter = {}, std::string element_type = {})
             : name(std::move(parameter)), data(given), element(std::move(element_type)) {}
         Argument(std::span<const std::byte> given, std::string parameter = {}, std::string element_type = {})
@@ -381,7 +381,7 @@ public:
 
         std::string name;
         const Image *image = nullptr;
-        std::span<std::byte> data; ///< stays until the command buffer is completed
+        std::span<std::byte> data; ///< must stay valid until the command buffer is completed
         std::string element;
         bool read_only = false;
     };

@@ -183,7 +183,7 @@ inline void encode(Session &session, id<MTLCommandBuffer> commands, NSArray *inp
     detail::check(mpscnn_metal_session_encode(session.get(), commands, inputs, outputs));
 }
 
-/// How a photo in textures is meant, see mpscnn_metal_photo_options.
+/// The meaning of a photo in textures; see mpscnn_metal_photo_options.
 struct TextureOptions {
     int orientation = 1;
     bool ignore_alpha = false;
@@ -205,7 +205,7 @@ inline mpscnn_metal_photo_options c_options(const TextureOptions &options) {
 
 } // namespace detail
 
-/// See mpscnn_metal_preprocess. `chroma` is nil but for luma.
+/// See mpscnn_metal_preprocess. `chroma` is nil unless `pixels` is luma.
 inline void preprocess(id<MTLCommandBuffer> commands, id<MTLTexture> pixels, id<MTLTexture> chroma,
                        const std::string &preprocess, MPSImage *destination,
                        const TextureOptions &options = {}, int image = 0) {
@@ -230,7 +230,7 @@ inline void preprocess(id<MTLCommandBuffer> commands, CGImageRef photo, const st
                                                 destination, image));
 }
 
-/// For the image of output `index`, see mpscnn_metal_output_image.
+/// Return a descriptor for the image of output `index`; see mpscnn_metal_output_image.
 inline MPSImageDescriptor *output_descriptor(const Program &program, NSArray *inputs, int index = 0) {
     mpscnn_image_descriptor image{};
     image.size = sizeof image;

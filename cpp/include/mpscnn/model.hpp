@@ -21,7 +21,7 @@ inline namespace api {
 // ---- Photos
 // ------------------------------------------------------------------------------------------------
 
-/// How the planes of a YUV photo are meant, see mpscnn.h. Rows of 0 bytes: without gaps.
+/// The meaning of the planes of a YUV photo; see mpscnn.h. Rows of 0 bytes have no gaps.
 struct YuvOptions {
     mpscnn_yuv_matrix matrix = MPSCNN_BT601;
     mpscnn_yuv_range range = MPSCNN_VIDEO_RANGE;
@@ -33,7 +33,8 @@ struct YuvOptions {
 /// A photo in the caller's memory.
 class ImageView {
 public:
-    /// `row_bytes` 0: rows without gaps. `orientation`: EXIF 1 to 8. Not of MPSCNN_NV12 and MPSCNN_I420.
+    /// With `row_bytes` 0, rows have no gaps. `orientation` is EXIF 1 to 8. Not for MPSCNN_NV12 and
+    /// MPSCNN_I420.
     ImageView(const void *pixels, int width, int height, mpscnn_pixel_format format,
               std::ptrdiff_t row_bytes = 0, int orientation = 1)
         : image_{pixels, width, height, row_bytes, format, orientation, nullptr} {}
@@ -46,12 +47,12 @@ public:
     }
     ~ImageView() = default;
 
-    /// Luma, and pairs of blue and red differences.
+    /// Make a photo from luma, and pairs of blue and red chroma.
     static ImageView nv12(const std::uint8_t *luma, const std::uint8_t *chroma, int width, int height,
                           const YuvOptions &options = {}) {
         return ImageView(MPSCNN_NV12, luma, chroma, nullptr, width, height, options);
     }
-    /// Luma, blue and red differences.
+    /// Make a photo from luma, blue chroma and red chroma.
     static ImageView i420(const std::uint8_t *luma, const std::uint8_t *blue, const std::uint8_t *red,
                           int width, int height, const YuvOptions &options = {}) {
         return ImageView(MPSCNN_I420, luma, blue, red, width, height, options);
@@ -73,7 +74,7 @@ public:
         return ImageView(pixels, width, height, MPSCNN_BGRA8, row_bytes);
     }
 
-    /// Size of the photo as seen: orientations 5 to 8 lay it on its side.
+    /// Return the size of the upright photo: orientations 5 to 8 exchange width and height.
     int oriented_width() const noexcept { return image_.orientation >= 5 ? image_.height : image_.width; }
     int oriented_height() const noexcept { return image_.orientation >= 5 ? image_.width : image_.height; }
 
@@ -91,10 +92,11 @@ private:
     }
 
     mpscnn_image image_;
-    mpscnn_chroma chroma_{}; ///< which image_ points to
+    mpscnn_chroma chroma_{}; ///< image_ points to it
 };
 
-/// Fills `output`, (height, width, channels), from a photo. `preprocess` as in mpscnn_preprocess.
+/// Write the network's input, (height, width, channels), for a photo to `output`. `preprocess` is as in
+/// mpscnn_preprocess.
 inline void preprocess(const ImageView &image, const std::string &preprocess, int height, int width,
                        int channels, std::span<float> output) {
     const std::int64_t needed = std::int64_t{height} * width * channels;
@@ -105,7 +107,7 @@ inline void preprocess(const ImageView &image, const std::string &preprocess, in
         mpscnn_preprocess(image.get(), detail::c_string(preprocess), height, width, channels, output.data()));
 }
 
-/// The description `preprocess`, for a network input of 1 or 3 channels, with every field filled in, checked.
+/// Check the description `preprocess` for a network input of 1 or 3 channels. Return it with every field.
 inline std::string describe_preprocess(const std::string &preprocess, int channels = 3) {
     return detail::text_of(mpscnn_preprocess_describe, detail::c_string(preprocess), channels);
 }
@@ -117,7 +119,7 @@ inline std::string describe_preprocess(const std::string &preprocess, int channe
 struct Prediction {
     std::string label;
     float probability;
-    int index; ///< of the class
+    int index; ///< index of the class
 
     template <std::size_t I> const auto &get() const noexcept {
         if constexpr (I == 0)
@@ -127,7 +129,7 @@ struct Prediction {
     }
 };
 
-/// Classes, the most probable first.
+/// Classes in the order of their probabilities, the most probable first.
 class Predictions {
 public:
     explicit Predictions(mpscnn_predictions *handle) : handle_(handle) {}
@@ -138,7 +140,7 @@ public:
         detail::check(mpscnn_predictions_get(handle_.get(), rank, &raw));
         return {raw.label, raw.probability, raw.index};
     }
-    /// The `count` best, or all when there are fewer.
+    /// Return the `count` best, or all if there are fewer.
     std::vector<Prediction> top(int count) const {
         std::vector<Prediction> best;
         for (int rank = 0; rank < count && rank < size(); ++rank) best.push_back((*this)[rank]);
@@ -149,13 +151,13 @@ private:
     detail::Handle<mpscnn_predictions, mpscnn_predictions_release> handle_;
 };
 
-/// The class of every pixel of a photo as seen, row by row; 255 for those that the preprocessing crops away.
+/// The class of every pixel of the upright photo, row by row; 255 for pixels that the preprocessing crops.
 struct Segmentation {
     int height, width, classes;
     std::vector<std::uint8_t> labels;
-    std::vector<float> scores; ///< of every class of every pixel, where wanted
+    std::vector<float> scores; ///< scores of every class for every pixel, if requested
 
-    /// With memory for a photo; `classes` 0: without scores.
+    /// Make one with memory for a photo; with `classes` 0 it has no scores.
     static Segmentation for_photo(const ImageView &photo, int classes) {
         Segmentation result{photo.oriented_height(), photo.oriented_width(), classes, {}, {}};
         const std::size_t pixels =
@@ -170,10 +172,10 @@ struct Segmentation {
 /// An object on a photo.
 struct Detection {
     std::string label;
-    int index; ///< of the class, the background not counted
+    int index; ///< index of the class; the background is not counted
     float score;
     float left, top, right, bottom;
-    int anchor; ///< which of the network's boxes it is
+    int anchor; ///< index of the network's box
 };
 
 using DetectOptions = mpscnn_detect_options;
@@ -194,7 +196,7 @@ inline std::vector<Detection> detections_of(mpscnn_detections *raw) {
 
 } // namespace detail
 
-/// The contents of a model file: a network, its preprocessing and labels. May be used from several threads.
+/// The content of a model file: a network, its preprocessing and labels. Several threads may use it.
 class ModelFile {
 public:
     static ModelFile load(const std::string &path) {
@@ -204,7 +206,7 @@ public:
     }
     /// See mpscnn_model_check.
     static void check(const std::string &path) { detail::check(mpscnn_model_check(detail::c_string(path))); }
-    /// From memory, which is copied; `origin` names it in messages.
+    /// Parse a copy of these bytes; `origin` names them in messages.
     static ModelFile parse(std::span<const std::byte> bytes, const std::string &origin) {
         mpscnn_model *handle = nullptr;
         detail::check(mpscnn_model_parse(bytes.data(), bytes.size(), detail::c_string(origin), &handle));
@@ -216,22 +218,22 @@ public:
         detail::check(mpscnn_model_graph(get(), &graph));
         return Graph(graph);
     }
-    /// The network's name.
+    /// Return the network's name.
     std::string name() const {
         const detail::JsonDocument about(describe());
         return about.root()["name"].string();
     }
-    /// The names of the classes, in the order of the outputs; empty where the file has none.
+    /// Return the names of the classes, in the order of the outputs; empty if the file has none.
     std::vector<std::string> labels() const {
         const detail::JsonDocument about(describe());
         const detail::JsonValue labels = about.root()["labels"];
         return labels.is_null() ? std::vector<std::string>() : labels.strings();
     }
-    /// The layers for one image; `height` and `width` where the inputs leave them free.
+    /// Return the layers for one image. `height` and `width` are needed if the inputs' size is free.
     std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
         return graph().layers(height, width);
     }
-    /// The file's information on itself: license, source and the like.
+    /// Return the file's metadata: license, source and others.
     std::map<std::string, std::string> information() const {
         const detail::JsonDocument about(describe());
         std::map<std::string, std::string> result;
@@ -239,37 +241,37 @@ public:
             [&](const char *key, detail::JsonValue text) { result.emplace(key, text.string()); });
         return result;
     }
-    /// JSON, see mpscnn_model_describe.
+    /// Return a description as JSON; see mpscnn_model_describe.
     std::string describe() const { return detail::text_of(mpscnn_model_describe, get()); }
 
-    /// Writes a model file with all of it, see mpscnn_model_save.
+    /// Write a model file with this content; see mpscnn_model_save.
     void save(const std::string &path) const {
         detail::check(mpscnn_model_save(get(), detail::c_string(path)));
     }
-    /// The bytes that `save` writes and `parse` takes.
+    /// Return the bytes that `save` writes and `parse` reads.
     std::string content() const { return detail::text_of(mpscnn_model_content, get()); }
 
-    /// The `top` best classes, all when 0.
+    /// Return the `top` best classes; 0: all classes.
     Predictions classify(Session &session, const ImageView &image, int top = 0) const {
         mpscnn_predictions *predictions = nullptr;
         detail::check(mpscnn_model_classify(get(), session.get(), image.get(), top, &predictions));
         return Predictions(predictions);
     }
-    /// The same from a run's output, see mpscnn_model_rank.
+    /// Rank the classes of a run's output; see mpscnn_model_rank.
     Predictions rank(const Program &program, const mpscnn_tensor &output, int top = 0) const {
         mpscnn_predictions *predictions = nullptr;
         detail::check(mpscnn_model_rank(get(), program.get(), &output, top, &predictions));
         return Predictions(predictions);
     }
 
-    /// The objects on the photo, the most probable first, boxes in its pixels.
+    /// Return the objects on the photo, the most probable first. Boxes are in pixels of the photo.
     std::vector<Detection> detect(Session &session, const ImageView &image,
                                   const DetectOptions &options = {}) const {
         mpscnn_detections *detections = nullptr;
         detail::check(mpscnn_model_detect(get(), session.get(), image.get(), &options, &detections));
         return detail::detections_of(detections);
     }
-    /// Anchors that the file stores, see mpscnn_model_anchors.
+    /// Return the anchors that the file stores; see mpscnn_model_anchors.
     std::span<const float> anchors() const {
         const float *data = nullptr;
         std::int64_t count = 0;
@@ -277,14 +279,14 @@ public:
         return {data, 4 * static_cast<std::size_t>(count)};
     }
 
-    /// The class of every pixel, and their scores where `classes` is the network's number of them; 0:
-    /// without.
+    /// Return the class of every pixel. If `classes` is the network's number of classes, return their scores
+    /// as well; 0: no scores.
     Segmentation segment(Session &session, const ImageView &image, int classes = 0) const {
         Segmentation result = Segmentation::for_photo(image, classes);
         segment(session, image, result.labels.data(), result.score_data(), classes);
         return result;
     }
-    /// Into memory of the caller, see mpscnn_model_segment.
+    /// Write the result to memory of the caller; see mpscnn_model_segment.
     void segment(Session &session, const ImageView &image, std::uint8_t *labels, float *scores,
                  int classes) const {
         detail::check(mpscnn_model_segment(get(), session.get(), image.get(), labels, scores, classes));
@@ -304,7 +306,7 @@ struct ModelOptions {
     int threads = 0;                 ///< 0: one for each core that this process may use
     std::string weights = "auto";    ///< mpscnn_compile_options.weights
     std::string accumulate = "auto"; ///< mpscnn_compile_options.accumulate
-    bool winograd = true;            ///< mpscnn_compile_options.no_winograd is its opposite
+    bool winograd = true;            ///< the opposite of mpscnn_compile_options.no_winograd
 };
 
 /// Sessions that callers borrow, so that a program serves any number of threads. The pool keeps the largest
@@ -316,7 +318,7 @@ public:
 
     const Program &program() const noexcept { return program_; }
 
-    /// Calls function(session) with a session that no other caller has.
+    /// Call function(session) with a session that no other caller uses.
     template <class Function> auto lend(Function function) {
         struct Loan {
             ~Loan() { pool.give_back(std::move(session)); }
@@ -330,7 +332,7 @@ private:
     std::unique_ptr<Session> take() {
         {
             const std::lock_guard lock(mutex_);
-            // Room for all that are lent, so that giving back allocates nothing.
+            // Reserve room for all sessions that are lent, so that returning one allocates nothing.
             idle_.reserve(++lent_ + idle_.size());
             if (!idle_.empty()) {
                 std::unique_ptr<Session> session = std::move(idle_.back());
@@ -360,8 +362,8 @@ private:
     std::vector<std::unique_ptr<Session>> idle_;
 };
 
-/// A model file compiled for a device. May be used from several threads: there is one program, and a session
-/// for each call that is under way.
+/// A model file compiled for a device. Several threads may use it: it has one program, and a session for each
+/// concurrent call.
 class Model {
 public:
     static Model load(const std::string &path, const ModelOptions &options = {}) {
@@ -379,7 +381,7 @@ public:
     const ModelFile &file() const noexcept { return file_; }
     const Program &program() const noexcept { return sessions_->program(); }
 
-    /// As those of the file.
+    /// The same functions as the file's.
     std::string name() const { return file_.name(); }
     std::vector<std::string> labels() const { return file_.labels(); }
     std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
@@ -396,14 +398,14 @@ public:
     Segmentation segment(const ImageView &image, int classes = 0) const {
         return sessions_->lend([&](Session &session) { return file_.segment(session, image, classes); });
     }
-    /// Calls function(session) with a session that no other caller has: for networks that take no photos.
+    /// Call function(session) with a session that no other caller uses, for networks that take no photos.
     template <class Function> auto with_session(Function function) const {
         return sessions_->lend(std::move(function));
     }
 
 private:
     ModelFile file_;
-    std::unique_ptr<SessionPool> sessions_; ///< which stays where it is when a model is moved
+    std::unique_ptr<SessionPool> sessions_; ///< its address stays the same when a model is moved
 };
 
 } // namespace api

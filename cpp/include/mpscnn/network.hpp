@@ -26,27 +26,27 @@ inline namespace api {
 // -------------------------------------------------------------------------------------------
 
 inline std::string version() { return mpscnn_version(); }
-/// JSON texts: see the C functions of the same names.
+/// These return JSON texts; see the C functions of the same names.
 inline std::string build_config() { return detail::text_of(mpscnn_build_config); }
 inline std::string operations() { return detail::text_of(mpscnn_operations); }
 inline std::string unsupported_features() { return detail::text_of(mpscnn_unsupported_features); }
-/// See mpscnn_pages_allocate; to be released with mpscnn_pages_release.
+/// See mpscnn_pages_allocate. The memory must be released with mpscnn_pages_release.
 inline void *allocate_pages(std::size_t bytes) {
     void *memory = nullptr;
     detail::check(mpscnn_pages_allocate(bytes, &memory));
     return memory;
 }
-/// JSON, see mpscnn_devices.
+/// Return the devices as JSON; see mpscnn_devices.
 inline std::string devices_json() { return detail::text_of(mpscnn_devices); }
-/// JSON, see mpscnn_processors.
+/// Return the processors as JSON; see mpscnn_processors.
 inline std::string processors_json() { return detail::text_of(mpscnn_processors); }
 
-/// A device that can be named in options; see mpscnn_devices.
+/// A device that options may name; see mpscnn_devices.
 struct Device {
     std::string name; ///< "cpu", "metal", "metal:0x100000abc"
     bool available;
-    std::string description;             ///< empty where it is not available
-    std::string reason;                  ///< why it is not available, else empty
+    std::string description;             ///< empty if it is not available
+    std::string reason;                  ///< why it is not available, otherwise empty
     std::vector<std::string> precisions; ///< "float32", ...
 };
 
@@ -72,7 +72,7 @@ inline std::string check_device(const std::string &device) {
 // ---- Tensors
 // -----------------------------------------------------------------------------------------------
 
-/// Extents, batch first; -1 where free.
+/// Extents, batch first; a free extent is -1.
 using Shape = std::vector<std::int64_t>;
 
 namespace detail {
@@ -83,7 +83,7 @@ mpscnn_tensor dense(Element *data, mpscnn_dtype type, std::span<const std::int64
         throw ShapeError(std::to_string(shape.size()) + " axes, at most " + std::to_string(MPSCNN_MAX_RANK) +
                          " are possible");
     mpscnn_tensor tensor{};
-    // The C struct serves inputs and outputs; the library writes to outputs only.
+    // The C struct is for inputs and outputs; the library only writes to outputs.
     tensor.data = const_cast<std::remove_const_t<Element> *>(data);
     tensor.dtype = type;
     tensor.rank = static_cast<int>(shape.size());
@@ -95,20 +95,22 @@ inline Shape shape_of(const std::int64_t *extents, int rank) { return Shape(exte
 
 } // namespace detail
 
-/// Memory of the caller, row-major without gaps. For other strides fill in an mpscnn_tensor.
+/// Return a tensor in the caller's memory, row-major without gaps. For other strides, fill in an
+/// mpscnn_tensor.
 inline mpscnn_tensor tensor(const float *data, std::span<const std::int64_t> shape) {
     return detail::dense(data, MPSCNN_FLOAT32, shape);
 }
-/// The same with IEEE halves in their 16 bits.
+/// The same for IEEE halves as 16-bit integers.
 inline mpscnn_tensor half_tensor(const std::uint16_t *data, std::span<const std::int64_t> shape) {
     return detail::dense(data, MPSCNN_FLOAT16, shape);
 }
-/// Quantised weights.
+/// Return a tensor of quantised weights.
 inline mpscnn_tensor uint8_tensor(const std::uint8_t *data, std::span<const std::int64_t> shape) {
     return detail::dense(data, MPSCNN_UINT8, shape);
 }
 
-/// Round to nearest even; both have the same length. Returns how many finite floats became infinities.
+/// Round to nearest even; both spans have the same length. Return the number of finite floats that became
+/// infinities.
 inline std::size_t halves_from_floats(std::span<const float> floats, std::span<std::uint16_t> halves) {
     if (floats.size() != halves.size())
         throw ShapeError("halves_from_floats: source and destination differ in length");
@@ -129,11 +131,11 @@ enum class ConvolveMode { full = 0, same = 1, valid = 2 };
 enum class ConvolveBoundary { zero = 0, clamp = 1 };
 
 struct ConvolveOptions {
-    int axes = 1; ///< 1 or 2 of the signal's last axes; those before them count signals
+    int axes = 1; ///< the last 1 or 2 axes are those of a signal; the axes before them count signals
     ConvolveMode mode = ConvolveMode::full;
     ConvolveBoundary boundary = ConvolveBoundary::zero;
-    bool correlate = false;     ///< the kernel is not reversed
-    std::string device = "cpu"; ///< or "metal", which has float32 only
+    bool correlate = false;     ///< true: the kernel is not reversed
+    std::string device = "cpu"; ///< or "metal", which supports float32 only
 };
 
 namespace detail {
@@ -157,7 +159,7 @@ inline Shape convolved_shape(const mpscnn_tensor &signal, const mpscnn_tensor &k
     return detail::shape_of(result.shape, result.rank);
 }
 
-/// result[i] = sum of kernel[t] * signal[i - t]; `result` has the shape that convolved_shape gives.
+/// Compute result[i] = sum of kernel[t] * signal[i - t]. `result` must have the shape of convolved_shape.
 inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, mpscnn_tensor result,
                      const ConvolveOptions &options = {}) {
     if (!result.data) throw ParameterError("result: data must not be null");
@@ -171,14 +173,15 @@ inline void convolve(const mpscnn_tensor &signal, const mpscnn_tensor &kernel, m
 struct CompileOptions {
     std::string device = "auto";
     std::string precision = "auto";
-    std::vector<std::string> outputs{}; ///< layers whose results are wanted; empty: the network's outputs
+    std::vector<std::string> outputs{}; ///< layers whose results are the outputs; empty: the network's
+                                        ///< outputs
     std::uint64_t max_memory = 0;       ///< mpscnn_compile_options.max_memory
     std::string weights = "auto";       ///< mpscnn_compile_options.weights
     std::string accumulate = "auto";    ///< mpscnn_compile_options.accumulate
-    bool winograd = true;               ///< mpscnn_compile_options.no_winograd is its opposite
+    bool winograd = true;               ///< the opposite of mpscnn_compile_options.no_winograd
 };
 
-/// Like the other options that are plain numbers it is the C struct: Session(program, {.threads = 2}).
+/// Like other options that are plain numbers, this is the C struct: Session(program, {.threads = 2}).
 using SessionOptions = mpscnn_session_options;
 
 /// Name and shape of an input or output.
@@ -189,16 +192,17 @@ struct Port {
 
 class Session;
 
-/// A network compiled for a device. May be used from several threads.
+/// A network compiled for a device. Several threads may use it.
 class Program {
 public:
     explicit Program(mpscnn_program *handle) : handle_(handle) {}
 
     Session session(const SessionOptions &options = {}) const;
 
-    /// "cpu" or "metal".
+    /// Return "cpu" or "metal".
     std::string device() const { return mpscnn_program_device(get()); }
-    /// Why "auto" did not choose a device that is there, else empty: see mpscnn_program_warning.
+    /// Return why "auto" did not choose an existing device, otherwise an empty text; see
+    /// mpscnn_program_warning.
     std::string warning() const { return mpscnn_program_warning(get()); }
     std::vector<Port> inputs() const {
         return ports(mpscnn_program_input_count(get()), mpscnn_program_input);
@@ -206,18 +210,19 @@ public:
     std::vector<Port> outputs() const {
         return ports(mpscnn_program_output_count(get()), mpscnn_program_output);
     }
-    /// JSON, see mpscnn_program_describe.
+    /// Return a description as JSON; see mpscnn_program_describe.
     std::string describe() const { return detail::text_of(mpscnn_program_describe, get()); }
 
     struct Planned {
         std::vector<Shape> outputs;
         std::size_t arena_bytes;
     };
-    /// Shapes of the outputs, and bytes of intermediate results, for these shapes of the inputs.
+    /// Return the shapes of the outputs and the bytes of intermediate results, for these shapes of the
+    /// inputs.
     Planned plan(std::span<const Shape> inputs) const;
-    /// JSON, see mpscnn_program_explain.
+    /// Return an explanation as JSON; see mpscnn_program_explain.
     std::string explain(std::span<const Shape> inputs, int threads = 0) const;
-    /// A hash of what it computes from fixed noise of these shapes: see mpscnn_program_fingerprint.
+    /// Return a hash of the outputs for fixed noise of these shapes; see mpscnn_program_fingerprint.
     std::uint64_t fingerprint(std::span<const Shape> inputs, int threads = 0) const;
 
     mpscnn_program *get() const noexcept { return handle_.get(); }
@@ -238,17 +243,17 @@ private:
     detail::Handle<mpscnn_program, mpscnn_program_release> handle_;
 };
 
-/// A run that may still be under way. Its destructor waits.
+/// A run that may still be in flight. Its destructor waits for it.
 class Request {
 public:
     explicit Request(mpscnn_request *handle) : handle_(handle) {}
 
-    /// Throws what the run threw.
+    /// Wait for it. Throws the run's error.
     void wait() {
         int done = 0;
         detail::check(mpscnn_request_wait(get(), -1.0, &done));
     }
-    /// Whether it is done, after that time at most; throws what the run threw.
+    /// Wait for this time at most, and return true if it has ended. Throws the run's error.
     bool wait_for(double seconds) {
         int done = 0;
         detail::check(mpscnn_request_wait(get(), seconds < 0 ? 0.0 : seconds, &done));
@@ -261,13 +266,13 @@ private:
     detail::Handle<mpscnn_request, mpscnn_request_release> handle_;
 };
 
-/// The time of every step of a program, both JSON; see mpscnn_session_profile.
+/// The times of every step of a program, both as JSON; see mpscnn_session_profile.
 struct Profile {
     std::string json;
     std::string trace; ///< for chrome://tracing and Perfetto
 };
 
-/// One caller's way to run a program, which it keeps alive. Only one thread at a time may use it.
+/// A caller's state for running a program, which it keeps alive. Only one thread at a time may use it.
 class Session {
 public:
     explicit Session(const Program &program, const SessionOptions &options = {})
@@ -277,7 +282,7 @@ public:
         handle_.reset(handle);
     }
 
-    /// For networks with one input and one output whose only free extent is the batch: it follows from the
+    /// For networks with one input and one output whose only free extent is the batch, which follows from the
     /// input's length. Allocates nothing after the first run of a batch size.
     void run(std::span<const float> input, std::span<float> output) {
         if (inputs_.size() != 1 || outputs_.size() != 1)
@@ -289,13 +294,13 @@ public:
         run({&source, 1}, {&destination, 1});
     }
 
-    /// Any number of inputs and outputs, float32 or float16, any strides.
+    /// Run any number of inputs and outputs, in float32 or float16, with any strides.
     void run(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
         detail::check(mpscnn_session_run(get(), inputs.data(), detail::count(inputs.size()), outputs.data(),
                                          detail::count(outputs.size())));
     }
 
-    /// Runs this many times, 0: 20, and returns how long every step took. The outputs are written.
+    /// Run this many times (0: 20), and return the time of every step. The outputs are written.
     Profile profile(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
                     int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
@@ -307,7 +312,8 @@ public:
         return {detail::string_of(json), detail::string_of(trace)};
     }
 
-    /// Memory of inputs and outputs must stay until the request is done. See mpscnn_session_submit.
+    /// Submit a run; the memory of inputs and outputs must stay valid until it has ended. See
+    /// mpscnn_session_submit.
     Request submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs) {
         mpscnn_request *request = nullptr;
         detail::check(mpscnn_session_submit(get(), inputs.data(), detail::count(inputs.size()),
@@ -318,7 +324,7 @@ public:
     mpscnn_session *get() const noexcept { return handle_.get(); }
 
 private:
-    /// Elements of one image.
+    /// Return the number of elements of one image.
     static std::int64_t elements_of(const Port &port) {
         std::int64_t elements = 1;
         for (std::size_t axis = 1; axis < port.shape.size(); ++axis) {
@@ -407,7 +413,7 @@ inline std::uint64_t Program::fingerprint(std::span<const Shape> inputs, int thr
 // ---- Building a network
 // ------------------------------------------------------------------------------------
 
-/// Number by which layers name an input or an earlier layer's result.
+/// The number with which layers refer to an input or to an earlier layer's result.
 using Value = int;
 
 /// uint8 weights mean (value - zero_point) * scale; one entry, or one for each index of the first axis.
@@ -421,19 +427,19 @@ struct Weight {
     Quantization quantization;
 };
 
-/// The work of a layer for one image.
+/// The computational cost of a layer for one image.
 struct Layer {
     std::string name, operation;
     Shape output;
     std::int64_t parameters, macs, flops;
 };
 
-/// A weight that a layer or a kernel has, set or not. `layer` is empty for a kernel's.
+/// A weight of a layer or kernel, which may not be set yet. `layer` is empty for a kernel.
 struct WeightInfo {
     std::string layer, role;
     Shape shape;
     bool required, set;
-    std::string dtype; ///< "float32", "float16", "uint8"; empty while it is not set, and for a kernel's
+    std::string dtype; ///< "float32", "float16", "uint8"; empty if it is not set, and for kernels
 };
 
 namespace detail {
@@ -453,10 +459,11 @@ inline std::vector<WeightInfo> weights_of(const std::string &json) {
 
 } // namespace detail
 
-/// The metadata of a model file besides the network.
+/// The metadata of a model file, in addition to the network.
 struct SaveOptions {
     std::vector<std::string> labels{};                ///< names of the classes; empty: none
-    std::string preprocess{};                         ///< as for mpscnn_preprocess; empty: takes no photos
+    std::string preprocess{};                         ///< as in mpscnn_preprocess; empty: the network takes
+                                                      ///< no photos
     std::map<std::string, std::string> information{}; ///< license, source, description
 };
 
@@ -474,7 +481,7 @@ public:
         detail::check(mpscnn_graph_from_json(json.data(), json.size(), &handle));
         return Graph(handle);
     }
-    /// A graph of its own, which shares the memory of weights with this one.
+    /// Return an independent graph that shares the memory of weights with this one.
     Graph copy() const {
         mpscnn_graph *handle = nullptr;
         detail::check(mpscnn_graph_copy(get(), &handle));
@@ -496,7 +503,7 @@ public:
     void use_variable(Value layer, const std::string &role, Value variable) {
         detail::check(mpscnn_graph_use_variable(get(), layer, detail::c_string(role), variable));
     }
-    /// `attributes` and `activation` are JSON objects; empty: defaults, no activation.
+    /// Add a layer; `attributes` and `activation` are JSON objects. Empty means defaults and no activation.
     Value add_node(const std::string &operation, const std::string &name, std::span<const Value> inputs,
                    const std::string &attributes = {}, const std::string &activation = {}) {
         Value value = 0;
@@ -505,7 +512,7 @@ public:
             detail::count(inputs.size()), detail::or_null(attributes), detail::or_null(activation), &value));
         return value;
     }
-    /// A layer as one of the structs of layer.hpp: graph.add(layer::Pooling{.kernel_height = 2}, "pool1", x).
+    /// Add a layer from a struct of layer.hpp: graph.add(layer::Pooling{.kernel_height = 2}, "pool1", x).
     template <detail::HasFields Options>
     Value add(const Options &options, const std::string &name, std::span<const Value> inputs,
               const std::optional<layer::Neuron> &activation = {}) {
@@ -522,7 +529,7 @@ public:
               const std::optional<layer::Neuron> &activation = {}) {
         return add(options, name, std::span(&input, 1), activation);
     }
-    /// A layer that functions of the program compute.
+    /// Add a layer that functions of the program compute.
     Value add_custom(const std::string &name, std::span<const Value> inputs, CustomLayer layer) {
         Value value = 0;
         detail::with_custom_layer(std::move(layer), [&](const mpscnn_custom_layer *raw) {
@@ -532,16 +539,15 @@ public:
         return value;
     }
     void mark_output(Value value) { detail::check(mpscnn_graph_mark_output(get(), value)); }
-    /// Whether a layer stays float32 when the network computes in float16 or int8.
+    /// Set whether a layer stays float32 if the network computes in float16 or int8.
     void keep_float32(Value value, bool keep = true) {
         detail::check(mpscnn_graph_keep_float32(get(), value, keep));
     }
-    /// Whether training changes a layer's weights.
+    /// Set whether training changes a layer's weights.
     void set_learning(Value value, bool learns) {
         detail::check(mpscnn_graph_set_learning(get(), value, learns));
     }
-    /// How integers of `type`, "uint8" or "int8", stand for a value's numbers when the network computes in
-    /// int8.
+    /// Set the meaning of a value's integers of `type`, "uint8" or "int8", for networks that compute in int8.
     void quantize(Value value, const std::string &type, float scale, int zero_point) {
         detail::check(mpscnn_graph_quantize(get(), value, detail::c_string(type), scale, zero_point));
     }
@@ -553,7 +559,7 @@ public:
         return detail::shape_of(extents.data(), rank);
     }
 
-    /// Copies the tensor.
+    /// Set a weight to a copy of the tensor.
     void set_weight(const std::string &layer, const std::string &role, const mpscnn_tensor &tensor,
                     const Quantization &quantization = {}) {
         if (quantization.scales.size() != quantization.zero_points.size())
@@ -575,11 +581,11 @@ public:
     }
 
     std::string to_json() const { return detail::text_of(mpscnn_graph_to_json, get()); }
-    /// JSON, see mpscnn_graph_describe.
+    /// Return a description as JSON; see mpscnn_graph_describe.
     std::string describe(std::int64_t height = 0, std::int64_t width = 0) const {
         return detail::text_of(mpscnn_graph_describe, get(), height, width);
     }
-    /// The layers for one image; `height` and `width` where the inputs leave them free.
+    /// Return the layers for one image. `height` and `width` are needed if the inputs' size is free.
     std::vector<Layer> layers(std::int64_t height = 0, std::int64_t width = 0) const {
         const detail::JsonDocument document(describe(height, width));
         std::vector<Layer> result;
@@ -590,12 +596,12 @@ public:
         });
         return result;
     }
-    /// All weights, set or not.
+    /// Return all weights, also those that are not set.
     std::vector<WeightInfo> weights() const { return detail::weights_of(weights_json()); }
-    /// JSON, see mpscnn_graph_weights.
+    /// Return the weights as JSON; see mpscnn_graph_weights.
     std::string weights_json() const { return detail::text_of(mpscnn_graph_weights, get()); }
 
-    /// Writes a model file, see mpscnn_graph_save.
+    /// Write a model file; see mpscnn_graph_save.
     void save(const std::string &path, const SaveOptions &options = {}) const {
         std::string description = "{\"labels\":" + detail::json_of(options.labels) + ",\"information\":{";
         for (const auto &[key, text] : options.information)
@@ -605,7 +611,7 @@ public:
         detail::check(mpscnn_graph_save(get(), detail::c_string(description), detail::c_string(path)));
     }
 
-    /// The program does not need the graph any more.
+    /// Compile the network. The program does not need the graph any more.
     Program compile(const CompileOptions &options = {}) const {
         return detail::compile(options, [&](const mpscnn_compile_options *raw, mpscnn_program **program) {
             return mpscnn_program_compile(get(), raw, program);

@@ -25,14 +25,14 @@ inline namespace api {
 
 using RunnerOptions = mpscnn_runner_options;
 
-/// Takes many frames, runs several at a time and hands them out in their order. For any number of threads.
-/// Its destructor waits until every frame has been handed out.
+/// Runs frames, several at a time, and delivers them in order. Any number of threads may use it. Its
+/// destructor waits until every frame has been delivered.
 class Runner {
 public:
-    /// The failure of a frame, or nothing; CancelledError where it never began. Called once, in the
-    /// order of submission, on a thread of the runner's; must not throw.
+    /// Called with the error of a frame, or nothing; CancelledError if the frame never began. It is called
+    /// once, in the order of submission, on one of the runner's threads. It must not throw.
     using Handler = std::function<void(std::exception_ptr failure)>;
-    /// Likewise with what was found, which is empty where something went wrong.
+    /// The same with the result, which is empty if there is an error.
     template <class Result> using ResultHandler = std::function<void(std::exception_ptr failure, Result)>;
     using FrameNumber = std::uint64_t;
 
@@ -42,10 +42,11 @@ public:
         handle_.reset(handle);
     }
 
-    /// JSON, see mpscnn_runner_describe.
+    /// Return a description as JSON; see mpscnn_runner_describe.
     std::string describe() const { return detail::text_of(mpscnn_runner_describe, get()); }
 
-    /// Memory of inputs and outputs must stay until the handler is called. See mpscnn_runner_submit.
+    /// Submit a run. Memory of inputs and outputs must stay valid until the handler is called. See
+    /// mpscnn_runner_submit.
     FrameNumber submit(std::span<const mpscnn_tensor> inputs, std::span<const mpscnn_tensor> outputs,
                        Handler done) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
@@ -66,7 +67,8 @@ public:
         return promised([&](Handler done) { submit_brief(inputs, outputs, std::move(done)); });
     }
 
-    /// A photo, whose pixels must stay until the handler is called. See mpscnn_runner_submit_image.
+    /// Submit a photo, whose pixels must stay valid until the handler is called. See
+    /// mpscnn_runner_submit_image.
     FrameNumber submit(const ModelFile &model, const ImageView &photo, std::span<const mpscnn_tensor> outputs,
                        Handler done) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
@@ -88,8 +90,8 @@ public:
         });
     }
 
-    /// As the model's functions of these names. The model and the photo's pixels must stay until the handler
-    /// is called. See mpscnn_runner_classify.
+    /// Do the same as the model's function of this name. The model and the photo's pixels must stay valid
+    /// until the handler is called. See mpscnn_runner_classify.
     FrameNumber classify(const ModelFile &model, const ImageView &photo, int top,
                          ResultHandler<Predictions> done) {
         const auto found = std::make_shared<mpscnn_predictions *>(nullptr);
@@ -128,7 +130,7 @@ public:
             detect(model, photo, options, std::move(done));
         });
     }
-    /// Into memory of the caller, see mpscnn_model_segment.
+    /// Write the result to memory of the caller; see mpscnn_model_segment.
     FrameNumber segment(const ModelFile &model, const ImageView &photo, std::uint8_t *labels, float *scores,
                         int classes, Handler done) {
         return hand_over(std::move(done), [&](void *context, FrameNumber *number) {
@@ -149,22 +151,22 @@ public:
             [&](ResultHandler<Segmentation> done) { segment(model, photo, classes, std::move(done)); });
     }
 
-    /// The handler is called when all frames before have been handed out.
+    /// Call the handler when all earlier frames have been delivered.
     void mark(Handler done) {
         hand_over(std::move(done), [&](void *context, FrameNumber *) {
             return mpscnn_runner_mark(get(), handle_frame, context);
         });
     }
 
-    /// Whether the frame had not begun.
+    /// Cancel a frame; return true if it had not begun.
     bool cancel(FrameNumber frame) {
         int cancelled = 0;
         detail::check(mpscnn_runner_cancel(get(), frame, &cancelled));
         return cancelled != 0;
     }
-    /// Takes no more frames; cancels those that have not begun, if asked to.
+    /// Accept no more frames; if `cancel`, cancel those that have not begun.
     void close(bool cancel = false) { detail::check(mpscnn_runner_close(get(), cancel ? 1 : 0)); }
-    /// Returns once every frame has been handed out.
+    /// Return once every frame has been delivered.
     void wait() { detail::check(mpscnn_runner_wait(get())); }
 
     mpscnn_runner *get() const noexcept { return handle_.get(); }
@@ -181,7 +183,7 @@ private:
         (*done)(std::move(failure));
     }
 
-    /// The handler is the library's once the frame was taken.
+    /// The handler belongs to the library once the frame is accepted.
     template <class Call> static FrameNumber hand_over(Handler done, Call call) {
         auto owned = std::make_unique<Handler>(std::move(done));
         FrameNumber number = 0;

@@ -15,10 +15,10 @@
 namespace mpscnn {
 inline namespace api {
 
-/// Owns copies of a network's weights and changes them step by step. One caller at a time.
+/// Owns copies of a network's weights and changes them step by step. Only one thread at a time may use it.
 class Trainer {
 public:
-    /// `options` as JSON, see mpscnn_trainer_create.
+    /// `options` is JSON; see mpscnn_trainer_create.
     explicit Trainer(const Graph &network, const std::string &options = {},
                      const std::string &device = "auto", int threads = 0) {
         mpscnn_trainer *handle = nullptr;
@@ -27,7 +27,7 @@ public:
         handle_.reset(handle);
     }
 
-    /// The loss of before the step. `prediction` may be null.
+    /// Make a step and return the loss before it. `prediction` may be null.
     double step(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, float learning_rate,
                 const mpscnn_tensor *prediction = nullptr) {
         double loss = 0;
@@ -36,7 +36,8 @@ public:
         return loss;
     }
 
-    /// The time of every part of a step, see mpscnn_trainer_profile. `runs`: how many are measured; 0: 20.
+    /// Return the times of the parts of a step; see mpscnn_trainer_profile. `runs` is the number of measured
+    /// runs; 0: 20.
     Profile profile(std::span<const mpscnn_tensor> inputs, const mpscnn_tensor &labels, int runs = 0) {
         const mpscnn_profile_options options{sizeof options, runs};
         mpscnn_text *raw_json = nullptr, *raw_trace = nullptr;
@@ -46,7 +47,7 @@ public:
         return {detail::string_of(json), detail::string_of(trace)};
     }
 
-    /// JSON, see mpscnn_trainer_describe.
+    /// Return a description as JSON; see mpscnn_trainer_describe.
     std::string describe() const { return detail::text_of(mpscnn_trainer_describe, get()); }
     void read(const std::string &name, std::span<float> values) const {
         detail::check(mpscnn_trainer_read(get(), detail::c_string(name), values.data(), values.size()));
@@ -56,14 +57,14 @@ public:
     }
     void set_steps(std::int64_t steps) { detail::check(mpscnn_trainer_set_steps(get(), steps)); }
 
-    /// The network with its present weights.
+    /// Return the network with its current weights.
     Graph network() const {
         mpscnn_graph *graph = nullptr;
         detail::check(mpscnn_trainer_network(get(), &graph));
         return Graph(graph);
     }
 
-    /// With the weights' moving averages.
+    /// Return the network with the weights' moving averages.
     Graph averages() const {
         mpscnn_graph *graph = nullptr;
         detail::check(mpscnn_trainer_averages(get(), &graph));
@@ -76,7 +77,7 @@ private:
     detail::Handle<mpscnn_trainer, mpscnn_trainer_release> handle_;
 };
 
-/// Gradients of a network as a graph, see mpscnn_gradient_graph.
+/// Return the gradients of a network as a graph; see mpscnn_gradient_graph.
 inline Graph gradient_graph(const Graph &network, const std::string &options = {}, bool of_output = false) {
     mpscnn_graph *graph = nullptr;
     detail::check(mpscnn_gradient_graph(network.get(), detail::or_null(options), of_output ? 1 : 0, &graph));
