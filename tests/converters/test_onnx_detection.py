@@ -223,7 +223,7 @@ def test_boxes_that_lie_nowhere_stay_raw() -> None:
     network = read(g.model(["output"]))
     assert network.detection is None
     assert [output.shape for output in network.outputs] == [(None, COUNT, 5 + CLASSES)]
-    assert "could not be told" in network.notes[0]
+    assert "could not be found" in network.notes[0]
 
 
 def test_a_network_whose_boxes_are_anywhere_is_noted() -> None:
@@ -233,7 +233,7 @@ def test_a_network_whose_boxes_are_anywhere_is_noted() -> None:
             g.constants[tensor] = g.constants[tensor] * 0  # no cells
     network = read(g.model(["output"]))
     assert network.detection is None
-    assert "could not be told" in network.notes[0]
+    assert "could not be found" in network.notes[0]
 
 
 def test_maps_that_nothing_has_decoded_stay_raw() -> None:

@@ -432,7 +432,7 @@ def refusal(tmp_path: Path, content: bytes) -> str:
         ("SVDF", "recurrent layers"),
         ("UNIDIRECTIONAL_SEQUENCE_LSTM", "recurrent layers"),
         ("WHILE", "control flow"),
-        ("BATCH_TO_SPACE_ND", "only behind a convolution"),
+        ("BATCH_TO_SPACE_ND", "it is supported only after a convolution"),
     ],
 )
 def test_refused_by_name(tmp_path: Path, kind: str, reason: str) -> None:

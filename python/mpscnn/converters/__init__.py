@@ -118,8 +118,7 @@ def convert_files(
         size, shapes, outputs, architecture, fold: as for `read_network`.
         approve: is asked about the network before it is written; False: no file is written.
 
-    Raises:
-        What `read_network` and `Network.save` raise. WeightsError: labels of another number than classes.
+    Raises: As `read_network` and `Network.save` do. WeightsError: labels of another number than classes.
         ParameterError: another name of the output than .safetensors; settings that make no sense.
     """
     if Path(output).suffix != ".safetensors":
@@ -178,7 +177,10 @@ def export_onnx(
 
 
 def _without_wrong_labels(network: Network) -> Network:
-    """The network, without labels of the file's own that are not as many as its classes: a note then reports it."""
+    """Return the network without labels of the file whose number is not the number of classes.
+
+    A note then reports it.
+    """
     if network.labels is not None and len(network.labels) != (classes := labelled_classes(network)):
         count, network.labels = len(network.labels), None
         network.notes.append(f"the file's own {count} labels are left out: the network has {classes} classes")

@@ -77,7 +77,10 @@ class Arranger:
         return self.physical(value, (height, width, channels))
 
     def image_in_any_order(self, value: Value) -> tuple[Tensor, NDArray[np.int64] | None]:
-        """As `image`, but the channels may lie in another order: the number of each, None where they lie in order."""
+        """As `image`, but the channels may have another order.
+
+        Return the number of each channel, or None if they are in order.
+        """
         height, width, channels = image_axes(value)
         tail = value.order[len(height + width) :]
         if value.order[: len(height + width)] != height + width or tail == channels:
@@ -162,7 +165,7 @@ class Arranger:
         return self._shaped(tensor, extents, shape)
 
     def _shaped(self, tensor: Tensor, extents: Sequence[int], shape: tuple[int | None, ...]) -> Tensor:
-        """Of a reshaped tensor the one before is taken."""
+        """Reshape a tensor. If it was reshaped before, start from the tensor before that."""
         tensor = self._origin.get(tensor.index, tensor)
         if tensor.shape[1:] == shape:
             return tensor
@@ -263,7 +266,7 @@ class Arranger:
             while value.order[same] is order[same]:
                 same += 1
             wanted, present = order[same], value.order[same]
-            # What is brought behind may have to come forward again.
+            # Parts that are moved to the end may have to be moved to the front again.
             if _is_short(present) and not (_is_short(wanted) and wanted.high <= 2 * present.high):
                 value = self._brought_behind(value, same)
             elif _is_short(wanted):
@@ -377,7 +380,7 @@ def image_rows(atoms: Axis) -> tuple[Axis, Axis]:
 
 
 def surroundings(value: Value, atoms: Axis) -> tuple[Axis, Axis]:
-    """What lies before and behind these atoms; everything before, where they do not lie in one piece."""
+    """Return the atoms before and after these atoms. If these are not contiguous, all others count as before."""
     first = min((value.order.index(atom) for atom in atoms), default=len(value.order))
     last = first + len(atoms)
     if value.order[first:last] == atoms:

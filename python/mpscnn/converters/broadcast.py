@@ -28,7 +28,7 @@ class Aligned:
     order: Axis
 
     def result(self, tensor: Tensor) -> Value:
-        """What arithmetic made of the two."""
+        """Return the result of the arithmetic of the two."""
         return Value(tensor, self.axes, self.order)
 
 
@@ -172,7 +172,7 @@ def _own(axis: Axis) -> Axis:
 
 
 def _total(axis: Axis) -> object:
-    """What must agree. Free extents are compared by the network that is made."""
+    """Return the extents that must agree. The converted network compares free extents when it runs."""
     return product(_own(axis))
 
 

@@ -34,7 +34,7 @@ _OBJECTS_FREE, _BYTES_PER_OBJECT = 1 << 18, 8
 
 @dataclass(frozen=True)
 class Cost:
-    """What it takes to compute a constant.
+    """The cost of computing a constant.
 
     Attributes:
         elements: of the results, and of what is in memory next to them meanwhile.
@@ -56,7 +56,7 @@ class Cost:
 
 
 class Budget:
-    """What one file may still cost.
+    """The remaining budget of one file.
 
     Args:
         size: the file's size in bytes; called where the part that every file has does not suffice.

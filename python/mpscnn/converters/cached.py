@@ -37,8 +37,8 @@ def converted(name: str, *, fold: bool = True) -> str:
     network it is. So is one whose result in the cache was cut short. Weights are kept as float32.
 
     Raises:
-        UnsupportedError: layers that mpscnn lacks, a package that is missing, or a format that is not read; the message
-            says what helps. WeightsError: a file is missing or
+        UnsupportedError: layers that mpscnn lacks, a missing package, or an unknown format; the message has the
+            remedy. WeightsError: a file is missing or
             damaged. DownloadError: the cache cannot be written.
     """
     path = Path(name)
@@ -113,7 +113,7 @@ def _digest(paths: Sequence[Path], name: str) -> str:
 
 
 def kept_type(network: Network) -> StoredTypeName | None:
-    """How to save a network's weights as they are: integers, which precision "int8" needs, and floats."""
+    """Return the type that saves a network's weights unchanged: integers, which precision "int8" needs, or floats."""
     from mpscnn.graph.model_file import has_integers
 
     return None if has_integers(network) else "float32"

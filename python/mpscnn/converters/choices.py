@@ -1,4 +1,4 @@
-"""What a user says of a network and its file does not: preprocessing, labels, and how outputs become boxes.
+"""Settings of a network that a user gives because the file lacks them: preprocessing, labels, and detection.
 
 Each is given by name, as JSON, or as a file.
 """
@@ -203,7 +203,7 @@ def _settings(what: str, choice: str | PathLike[str]) -> dict[str, Any]:
 
 
 def _json(origin: str, content: str | bytes) -> Any:
-    """What it says. Bytes may be of any kind."""
+    """Parse JSON. Raise ParameterError for bytes that are none."""
     try:
         return json.loads(content.decode() if isinstance(content, bytes) else content)
     except ValueError as error:

@@ -66,7 +66,7 @@ def _surroundings(a: Arranger, model: Value, axis: int) -> tuple[list[Axis], int
             return groups, groups.index(atoms)
         before, behind = surroundings(model, atoms)
         return _axes(before, behind)
-    # Of extent 1: where an image has it, else by the order of the axes.
+    # An axis of extent 1 goes where an image has it, or else follows the order of the axes.
     place = {1: 2, 2: 0, 3: 1}[axis] if model.rank == _IMAGE_RANK and 1 <= axis <= 3 else -1
     if groups and len(groups) == 3 and place >= 0 and not groups[place]:
         return groups, place

@@ -1,4 +1,4 @@
-"""What a file is that has no suffix of ours: told by its first bytes or its suffix, with what to do about it."""
+"""Recognise a file with an unknown suffix by its first bytes or its suffix, and say what to do with it."""
 
 from __future__ import annotations
 
@@ -108,7 +108,7 @@ def refuse_other_contents(path: Path) -> None:
 
 
 def format_by_contents(path: Path) -> tuple[str, str] | None:
-    """What a file of a format that is read is, and the suffix that it should have; None where its bytes do not tell.
+    """Return the format and the right suffix of a file in a known format; None if its bytes show no known format.
 
     Raises WeightsError for a file that cannot be read.
     """

@@ -50,7 +50,7 @@ _WHOLE = frozenset({"sum_of_squares", "log_sum_exp", "variance", "deviation"})
 
 
 def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True) -> Value:
-    """The value without these atoms. Those that lie in one piece are reduced by one layer.
+    """The value without these atoms. Contiguous axes are reduced by one layer.
 
     Where several reductions, one after the other, would be another number or round a large one, all atoms are brought
     into one piece.

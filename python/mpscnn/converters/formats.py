@@ -21,8 +21,8 @@ Reader = Callable[[list[Path], ReadOptions], "Network"]
 def reader_of(paths: Sequence[Path]) -> Reader:
     """The reader of these files.
 
-    Raises UnsupportedError for an unknown suffix, for several formats at once, and for a file that is of another format
-    than its suffix says; WeightsError for one that cannot be read.
+    Raises UnsupportedError for an unknown suffix, for several formats together, and for a file in another format than
+    that of its suffix; WeightsError for one that cannot be read.
     """
     suffixes = {path.suffix.lower() for path in paths}
     readers = {_READERS.get(suffix) for suffix in suffixes}
@@ -130,7 +130,7 @@ _READERS: dict[str, Reader] = {
     ".caffemodel": _read_caffe,
     ".prototxt": _read_caffe,
 }
-# Of formats with more than one file: which others belong to one.
+# For formats with more than one file: the other files that belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {
     ".onnx": _external_data,
     ".caffemodel": _caffe_files,

@@ -8,7 +8,7 @@ Extents = tuple[int | None, ...]
 
 
 def with_size(extents: Extents, size: tuple[int, int] | None, where: str) -> Extents:
-    """The extents (batch first) of an image with the height and width that are wanted; others as they are.
+    """Return the extents (batch first) of an image with the wanted height and width. Other extents do not change.
 
     Raises ParameterError for a file that has another size; `where` begins the message.
     """

@@ -31,7 +31,7 @@ def with_whole_norms(network: Network) -> Network:
     """The network with a layer for each normalization by parts, or as it was where there is none."""
     structure = network.to_dict()
     if any("quantization" in node for node in structure["nodes"]):
-        return network  # whose parts have integers of their own
+        return network  # the parts of a normalization have their own integers there
     nodes = structure["nodes"]
     layers = _Layers(network, nodes)
     writer = _Writer(layers, structure)
@@ -82,7 +82,7 @@ class _Layers:
             self._nodes[name] = {"operation": "neuron", "inputs": [base], "attributes": activation}
 
     def maker(self, value: str) -> Node | None:
-        """What computes a value; None for an input."""
+        """Return the node that computes a value; None for an input."""
         return self._nodes.get(value)
 
     def made_by(self, value: str, operation: str) -> Node | None:
@@ -275,12 +275,12 @@ def _squared(layers: _Layers, value: str) -> str | None:
 
 
 def _keeps_norms(step: Mapping[str, Any]) -> bool:
-    """Whether a function leaves numbers as they are that are not below zero."""
+    """Return True if a function does not change numbers that are at least zero."""
     return bool(step["kind"] == "clamp" and step["a"] <= 0.0 and step["b"] > _LARGEST)
 
 
 def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> _Length | None:
-    """What functions, one after the other, make of sums."""
+    """Apply functions to sums, one after the other."""
     is_inverse = False
     inside = 0.0
     for step in steps:
@@ -361,7 +361,7 @@ def _normalization(layers: _Layers, name: str) -> _Norm | None:
 
 
 def _centred(layers: _Layers, value: str, lines: _Lines) -> str | None:
-    """What the mean of these lines is subtracted of."""
+    """Return the value from which the mean of these lines is subtracted."""
     node = layers.made_by(value, "subtract")
     if node is None or not _is_plain(node):
         return None

@@ -1,4 +1,4 @@
-"""What a caller may say about a file of another framework."""
+"""Options for reading a file of another framework."""
 
 from __future__ import annotations
 

@@ -141,7 +141,7 @@ def _segmenters(common: dict[str, Any]) -> Iterator[Network]:
 
 
 def _signature(network: Network, reading: Reading) -> list[Any]:
-    """What the layers compute and how they are connected, without names; activations as a reading says."""
+    """Return the layers' operations and connections without names. Activations are interpreted by a reading."""
     nodes = _nodes_in_order(network)
     names = [tensor.name for tensor in network.inputs] + [node["name"] for node in nodes]
     number = {name: i for i, name in enumerate(names)}
@@ -155,8 +155,8 @@ def _signature(network: Network, reading: Reading) -> list[Any]:
 
 
 def _meaning(node: Mapping[str, Any], shape: tuple[int | None, ...], reading: Reading) -> tuple[Any, ...]:
-    """What a layer computes of its inputs."""
-    # Of a reshape the shape tells all: [-1] or [1001].
+    """Return the operation of a layer on its inputs."""
+    # The shape of a reshape is enough: [-1] or [1001].
     attributes = None if node["operation"] == "reshape" else node["attributes"]
     return node["operation"], attributes, reading.get(node["name"], node.get("activation")), shape
 
@@ -252,7 +252,9 @@ def _with_backbone_names(network: Network, size: tuple[int, int], reading: Readi
 
 
 def _layers_by_meaning(network: Network, numbers: dict[Any, int], reading: Reading) -> dict[int, str]:
-    """Layers by a number that says what they compute of the photo, weights aside; of several alike none.
+    """Return layers by a hash of their computation from the photo, without weights.
+
+    Layers that share a hash are left out.
 
     `numbers` are those given so far: the same layer of another network gets the same one.
     """

@@ -46,7 +46,7 @@ def _changed(
     operation: str,
     attributes: Callable[[int], dict[str, Any]],
 ) -> Value:
-    """What an operation makes of one axis: `new` are the atoms that it has then.
+    """The effect of an operation on one axis. `new` are the atoms of the axis after it.
 
     `attributes` gets the axis of the operation's image: 0 rows, 1 columns, 2 channels.
     """

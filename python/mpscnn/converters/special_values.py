@@ -15,7 +15,7 @@ from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 Named = Callable[[str], str]
-"""Gives a layer's name for what is behind it: nothing for the last layer of several."""
+"""Give the name of a layer for its suffix. The last of several layers has an empty suffix."""
 
 _LARGEST = float(np.finfo(np.float32).max)
 _BELOW_ZERO: Activation = {"kind": "clamp", "a": -1.0, "b": _LARGEST}

@@ -2,7 +2,7 @@
 
 A file writes a norm as a square, a sum, a root and a division, or a reader makes several layers of one operator. The
 square of 300 is beyond float16, and so is that of 1e-4, though the result is not. Such layers keep float32 in a float16
-network. Those of a file are found on the network, so that it does not matter which format it was read from.
+network. They are found in the network, so the format of the file does not matter.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def keep_middles(network: Network) -> Network:
     structure = network.to_dict()
     nodes = structure["nodes"]
     if any("quantization" in node for node in nodes):
-        return network  # whose parts have integers of their own
+        return network  # the parts have their own integers there
     degrees: dict[str, float] = {}
     for node in nodes:
         degrees[node["name"]] = _after_activation(node, _degree(node, degrees))
@@ -57,7 +57,7 @@ def keep_middles(network: Network) -> Network:
 
 
 class Operators:
-    """Remembers which layers each operator of a file became, and keeps what lies between them in float32.
+    """Remember the layers of each operator of a file, and keep the results between them in float32.
 
     Args:
         network: gets the layers.

@@ -1,4 +1,4 @@
-"""What of a file cannot be converted, in one error that names all of it."""
+"""Collect all parts of a file that cannot be converted, for one error that names them."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class UnsupportedLayers:
             if free_size:
                 self.add(kind, name, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
                 return False
-            # What the layer asks for is the file's fault. Most messages name it.
+            # The layer's error is the file's fault. Most messages name it.
             named = str(error).startswith("layer ")
             raise WeightsError(f"{self._origin if named else where}: {error}") from error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:

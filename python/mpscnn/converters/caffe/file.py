@@ -110,7 +110,10 @@ def _text(path: Path) -> Any:
 
 
 def unquoted(text: str) -> str:
-    """The same with values of enumerations (`pool: MAX`) as texts: versions of Caffe have names of their own."""
+    """Return the text with values of enumerations (`pool: MAX`) as strings.
+
+    Each version of Caffe has other names for them.
+    """
 
     def quoted(found: re.Match[str]) -> str:
         _, colon, word, field, number = found.groups()
@@ -163,7 +166,8 @@ def _layer(entry: Any, blobs: list[Blob]) -> CaffeLayer:
     bottoms, tops = list(entry.bottom), list(entry.top)
     if kind == "SoftmaxWithLoss":  # what is left of it without labels
         kind, bottoms, tops = "Softmax", bottoms[:1], tops[:1]
-    # Convolutions of one channel each have names of their own in some versions, a transposed one the same parameters.
+    # Depthwise convolutions have other names in some versions of Caffe. Transposed convolutions have the same
+    # parameters.
     fields = {
         "Bias": "Scale",
         "ConvolutionDepthwise": "Convolution",

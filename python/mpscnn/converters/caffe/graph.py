@@ -40,7 +40,7 @@ class Graph:
         self._current: dict[str, str] = {}
         self._read: set[str] = set()
         self.shapes: dict[str, Shape | None] = {}
-        """Shapes of tensors, as far as they are known."""
+        """Known shapes of tensors."""
         for name, shape in file.inputs.items():
             if not 2 <= len(shape) <= 4 or min(shape) < 1:
                 raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")

@@ -1,4 +1,4 @@
-"""What Caffe's layers are as operators of ONNX: one function for each type, and the types that are refused."""
+"""Convert Caffe's layers to operators of ONNX: one function for each type, and the types that are refused."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _REASONS = {
     "changes the batch": "BatchReindex Filter",
     "lookups of words are not supported": "Embed",
     "blobs that are weights alone are not supported": "Parameter",
-    "poolings of several sizes at once are not supported: write them as layers of their own": "SPP",
+    "poolings of several sizes in one layer are not supported: write them as separate layers": "SPP",
     "windows as columns are not supported": "Im2col",
     "writes files": "HDF5Output",
 }

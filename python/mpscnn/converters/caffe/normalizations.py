@@ -25,7 +25,7 @@ def _batch_norm(g: Graph, layer: CaffeLayer) -> None:
     if not value(layer.parameters, "use_global_stats", True):
         raise UnsupportedError("it normalises with the statistics of the batch (use_global_stats: false)")
     if len(layer.blobs) > 3:
-        raise UnsupportedError("it has factors and offsets of its own: move them to a Scale layer behind it")
+        raise UnsupportedError("it has its own factors and offsets: move them to a Scale layer after it")
     mean, variance = (blob(layer, place, "statistics").array().reshape(-1) for place in (0, 1))
     total = float(blob(layer, 2, "scale factor").array().reshape(-1)[0])
     factor = np.float32(0.0 if total == 0.0 else 1.0 / total)

@@ -1,4 +1,4 @@
-"""What the functions for all types of Caffe's layers read: parameters, inputs and weights.
+"""Read the parameters, inputs and weights of Caffe's layers, for the functions of all types.
 
 They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
 """
@@ -70,7 +70,7 @@ def simple(kind: str, **attributes: Any) -> Handler:
 
 
 def same(g: Graph, layer: CaffeLayer) -> None:
-    """The input as it is, for each of the results."""
+    """Return the unchanged input for each result."""
     x, shape = single(g, layer)
     for top in layer.tops:
         g.node("Identity", layer.name, [x], [g.result(top, shape)])

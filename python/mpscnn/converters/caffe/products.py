@@ -127,7 +127,7 @@ def _largest(g: Graph, layer: CaffeLayer) -> None:
 
 
 def _reduction(g: Graph, layer: CaffeLayer) -> None:
-    """Of all axes from one on, times a factor."""
+    """Reduce all axes from the given one on, and multiply by a factor."""
     x, shape = known(g, layer)
     p = layer.parameters
     kinds = {"SUM": "ReduceSum", "ASUM": "ReduceL1", "SUMSQ": "ReduceSumSquare", "MEAN": "ReduceMean"}

@@ -84,7 +84,7 @@ def _add(graph: Graph, priors: Priors, layer: CaffeLayer, unsupported: Unsupport
 
 
 def _preprocess(transform: Any, network: Network, origin: str) -> dict[str, object] | None:
-    """What a layer that reads photos says of them: Caffe's have the order BGR, and so do its means."""
+    """Return the preprocessing of a layer that reads photos. Caffe's photos and means have the order BGR."""
     if transform is None or not takes_photos(network) or transform.mean_file:
         return None
     channels = network.input.shape[-1] or 0

@@ -1,6 +1,7 @@
-"""Those of Caffe's messages that are needed, as a schema for the protobuf package.
+"""The messages of Caffe that are needed, as a schema for the protobuf package.
 
-Of a .caffemodel only names and weights are read, by the numbers of their fields in Caffe's caffe.proto. A .prototxt is
+From a .caffemodel, only names and weights are read, by the numbers of their fields in Caffe's caffe.proto. A
+.prototxt is
 text, in which fields have names: their numbers here are only their places.
 """
 

@@ -217,7 +217,7 @@ _TENSORFLOW = {
 
 
 def function_handler(kind: str) -> Callable[[Applied], Tensor] | None:
-    """What converts a function of keras.ops."""
+    """The converters of functions of keras.ops."""
     return _OPERATORS.get(kind)
 
 

@@ -29,7 +29,7 @@ class KerasFile:
     model: KerasModel
     weights: WeightSource
     generation: int
-    """Of Keras: 1, 2 or 3. Some functions changed."""
+    """The major version of Keras: 1, 2 or 3. Some functions changed."""
 
 
 def read_keras(path: Path) -> KerasFile:
@@ -93,7 +93,7 @@ def _member(archive: zipfile.ZipFile, name: str, most: int) -> bytes:
 
 
 def _weights(archive: zipfile.ZipFile, content: FileBytes, most: int) -> Content:
-    """The weights' file where it lies in the archive, or unpacked if it is packed, as Keras does not."""
+    """Return the file of weights in the archive. It is unpacked if it is compressed, which Keras does not do."""
     name = "model.weights.h5"
     entry = _entry(archive, name, most)
     if entry.compress_type != zipfile.ZIP_STORED or entry.compress_size != entry.file_size:

@@ -47,7 +47,7 @@ _NEURONS: dict[str, Activation] = {
     "sparse_sigmoid": {"kind": "hard_sigmoid", "a": 0.5, "b": 0.5},
     "hard_tanh": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
-# Of Klambauer et al. 2017, "Self-Normalizing Neural Networks".
+# The constants of Klambauer et al. 2017, "Self-Normalizing Neural Networks".
 _SELU_ALPHA, _SELU_SCALE = 1.6732632423543772, 1.0507009873554805
 
 

@@ -1,7 +1,7 @@
 """The objects of an HDF5 file: headers with their messages, and the links of groups.
 
-libhdf5 ends the process or never ends on some damaged files, so it is not used. What Keras writes is a small part of
-the format, whose specification is docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html; other parts are refused.
+libhdf5 ends the process or never ends on some damaged files, so it is not used. Keras uses a small part of the
+format; other parts are refused. The specification is docs.hdfgroup.org/documentation/hdf5/latest/_f_m_t3.html.
 """
 
 from __future__ import annotations
@@ -231,7 +231,7 @@ def _unpacked(form: str, data: bytes, offset: int = 0) -> tuple[int, ...]:
 
 
 def _indexed_elsewhere(data: bytes, counter: int) -> bool:
-    """Whether links or attributes are in a heap of their own, as many of them are in newer files.
+    """Return True if links or attributes are in a separate heap, as in newer files with many of them.
 
     Its address is after a counter of this many bytes, which need not be there.
     """

@@ -1,4 +1,4 @@
-"""What Keras's layers are as ours: one function for each class.
+"""Convert Keras's layers: one function for each class.
 
 They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
 """
@@ -109,7 +109,7 @@ def _same(c: Applied) -> Tensor:
     return c.x()
 
 
-# What only training does.
+# Layers that act only in training.
 _NOTHING = (
     "ActivityRegularization", "AlphaDropout", "AugMix", "Dropout", "GaussianDropout", "GaussianNoise", "Identity",
     "RandAugment", "RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomContrast",

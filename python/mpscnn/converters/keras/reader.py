@@ -105,7 +105,7 @@ def _extents(layer: KerasLayer, where: str) -> tuple[int | None, ...]:
 
 
 def _preprocess(network: Network) -> str | None:
-    """How a photo becomes the input: a network that begins by scaling samples takes them as they are."""
+    """Return the preprocessing of photos. A network that begins with a scaling of samples takes unscaled samples."""
     if not takes_photos(network):
         return None
     readers = [node for node in network.to_dict()["nodes"] if network.input.name in node["inputs"]]

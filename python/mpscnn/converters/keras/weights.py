@@ -145,7 +145,10 @@ def _has_weights(layer: KerasLayer) -> bool:
 
 
 def _numbered(place: str, number: int, role: str, is_early: bool) -> str:
-    """Where an array is: those of a layer within the layer have a group of their own, named after its attribute."""
+    """Return the place of an array.
+
+    Arrays of an inner layer have their own group, named after the layer's attribute.
+    """
     part, _, own = role.rpartition("/")
     if not part:
         return f"{place}/{number}"

@@ -137,7 +137,7 @@ def _with_constant(c: Context, node: Node, name: str, constant_name: str, *, con
 def _with_numbers(
     c: Context, node: Node, x: Value, constant: NDArray[np.float32], *, constant_first: bool
 ) -> bool:
-    """Numbers for so many elements that they are no channels: a tensor that lies as the value does.
+    """Handle a constant with more than a number for each channel: as a tensor with the value's memory order.
 
     False where it varies along too many parts of the value's memory.
     """

@@ -1,6 +1,6 @@
 """Values of an ONNX graph that do not depend on its inputs, computed while converting.
 
-What is computed of shapes is computed twice, with both numbers that stand for each free extent (`layout.Atom`).
+Values that depend on shapes are computed twice, with both numbers that stand for each free extent (`layout.Atom`).
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _OF_LIST = 8, 64
 _MOST_EVALUATORS = 256
 # The kinds of NumPy's types for text.
 _TEXT = "OSU"
-# What moves the elements of a constant.
+# Operators that move the elements of a constant.
 _ARRANGING = frozenset({"Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})
 
 
@@ -53,7 +53,10 @@ class Constant:
 
 @dataclass(frozen=True)
 class StoredIntegers:
-    """What DequantizeLinear makes floats of: (values - zero point) * scale, one for all or along an axis."""
+    """The integers that DequantizeLinear reads.
+
+    The floats are (values - zero point) * scale, with one scale for all or one for each index of an axis.
+    """
 
     values: Array
     scales: NDArray[np.float32]
@@ -172,7 +175,10 @@ class Constants:
         return self._listed(constant.low), self._listed(constant.high)
 
     def integers_of(self, name: str) -> StoredIntegers | None:
-        """What a constant of floats is made of, arranged otherwise or not; None where that is not integers."""
+        """Return the integers that a constant of floats is computed from, rearranged or not.
+
+        None if it is not made of integers.
+        """
         node = self._dequantized_before(name)
         if node is None:
             return None
@@ -245,7 +251,7 @@ class Constants:
         return self.budget.run(cost_of(node, operands), lambda: self._evaluated(node, operands))
 
     def _evaluated(self, node: Node, operands: list[Array | None]) -> list[Array]:
-        """What the package onnx computes, by one evaluator for all nodes that do the same."""
+        """Compute a node with the package onnx. All nodes that do the same share one evaluator."""
         import onnx
         from onnx.reference import ReferenceEvaluator
 

@@ -1,4 +1,4 @@
-"""What the operators of an ONNX file have in common: the network in the making, and what its layers are made of."""
+"""The state of a conversion that the operators of an ONNX file share: the network that is built, and its sources."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ Integers = tuple[float, int]
 
 @dataclass(frozen=True)
 class Quantized:
-    """What a QuantizeLinear reads.
+    """The value that a QuantizeLinear reads.
 
     Attributes:
         value: what is quantised.
@@ -49,7 +49,7 @@ class Quantized:
 
 
 class Context:
-    """A network in the making.
+    """The network that is built, with the values and constants of the file.
 
     Args:
         network: gets the layers.
@@ -101,7 +101,7 @@ class Context:
     # ---- Operands and results --------------------------------------------------------------------------------------
 
     def value(self, name: str | None, *, whole_numbers: bool = False) -> Value:
-        """What the network computes for a tensor of the file, which may be integers only where that is said."""
+        """Return the network's value for a tensor of the file. It may be integers only if `whole_numbers` is True."""
         if not name:
             raise UnsupportedError("an operand is left out, which is not supported")
         if name in self.quantized:
@@ -128,7 +128,8 @@ class Context:
 
         Args:
             name: in the file.
-            rank: how many axes it gets, further ones of extent 1 in front; None: as many as it has.
+            rank: the number of axes of the result, with new ones of extent 1 in front; None: the constant's own
+                number.
             what: what messages call it.
         """
         parameter = self.parameters.made_of(name)
@@ -183,7 +184,7 @@ class Context:
         return lambda suffix: self.layer_name(node, suffix)
 
     def _inserted_name(self, suffix: str) -> str:
-        """Of a layer that only moves elements for a node."""
+        """Return the name of a layer that only moves elements for a node."""
         if self._node is None:
             return self.names.unique(suffix.strip("/"))
         before = filter(self.names.is_free, self._inserted_before(self._node, suffix))
@@ -209,7 +210,7 @@ class Context:
     def set_weight(self, layer: str, role: str, values: NDArray[np.generic], name: str | None = None) -> None:
         """A weight of a layer, in its order; `name` is that of the constant whose elements it has, if they are one's.
 
-        Each element has to be there once, and as it is in the file.
+        Each element must be there once and unchanged.
         """
         if name is not None:
             self.weights[layer, role] = name

@@ -1,7 +1,7 @@
 """The heads of detectors: YOLO's one tensor of boxes and classes, and the boxes and scores that a suppression reads.
 
-The file's own decoding stays in the network. What its four numbers of a box are, is found by looking at the boxes of
-one image: they lie in rows from the left to the right, and either two corners or a centre and a size.
+The file's own decoding stays in the network. The meaning of a box's four numbers is found from the boxes of one
+image. They are in rows from left to right, and are either two corners or a centre and a size.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Heads:
 def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[str]) -> bool:
     """Makes boxes and scores of these tensors the network's outputs; False where they are none.
 
-    `reasons` gets a sentence where they look like some, but what they mean could not be told.
+    `reasons` gets a sentence where they look like some, but their meaning could not be found.
     """
     image = c.network.inputs[0].shape
     if len(c.network.inputs) != 1 or len(image) != 4 or None in image[1:] or image[-1] not in (1, 3):
@@ -90,7 +90,7 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
     if heads is not None or _looks_like_cells(c, names):
         reasons.append(
             f"{', '.join(map(shown, names))} look like the boxes and scores of a detector, but what their numbers mean "
-            "could not be told, and they stay as they are: --detection says it (docs/detection.md)"
+            "could not be found, and they stay unchanged: give --detection (docs/detection.md)"
         )
     return False
 
@@ -109,7 +109,7 @@ def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
 
 
 def _yolo(c: Context, tail: Tail, name: str) -> Heads | None:
-    """Of (n, 4 + classes, cells), or (n, boxes, 4 + 1 + classes) with a probability that there is an object."""
+    """Handle (n, 4 + classes, cells), or (n, boxes, 4 + 1 + classes) with a probability that there is an object."""
     node, value = c.file.makers.get(name), c.values[name]
     if node is None or node.kind != "Concat" or value.rank != 3 or None in value.shape[1:]:
         return None
@@ -256,7 +256,7 @@ def _has_batch(value: Value, axis: int) -> bool:
 
 
 def _stated_limits(c: Context, tail: Tail) -> dict[str, Any]:
-    """What the file says of its suppression, where that is constant."""
+    """Return the settings of the file's suppression that are constant."""
     limits: dict[str, Any] = {}
     for node in tail.suppressions:
         if node.kind != "NonMaxSuppression":
@@ -372,7 +372,7 @@ def form_of_boxes(
     expected: NDArray[np.float64] | None,
     corners: bool | None,
 ) -> tuple[NDArray[np.float64], str] | None:
-    """What four numbers of each box are, and whether scores are probabilities.
+    """Find the meaning of each box's four numbers, and whether scores are probabilities.
 
     Args:
         numbers: (boxes, 4).

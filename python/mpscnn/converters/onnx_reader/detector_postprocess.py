@@ -20,7 +20,7 @@ SUPPRESSIONS = frozenset(
 )
 # Operators that find the top k elements, or all that are not 0: their shapes depend on the image.
 _SELECTIONS = SUPPRESSIONS | {"TopK", "NonZero"}
-# Of a detector: its boxes, and the maps that they are made of.
+# The largest number of outputs of a detector: its boxes, and the maps that they are computed from.
 _MOST_OUTPUTS = 8
 # Their results are elements of their first operand.
 _MOVES = frozenset({"Cast", "Flatten", "Identity", "Reshape", "Squeeze", "Transpose", "Unsqueeze"})

@@ -91,7 +91,7 @@ class ExternalData:
         leaves = parts.is_absolute() or PureWindowsPath(location).drive or "\\" in location
         if not location or leaves or ".." in parts.parts or "\0" in location:
             raise WeightsError(
-                f"damaged: {where}: lies in {shown(location)}, which is not a file beside the model"
+                f"damaged: {where}: is in {shown(location)}, which is not a file next to the model"
             )
         path = self._model.parent / parts
         real = os.path.realpath(path)

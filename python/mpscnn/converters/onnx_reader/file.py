@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 OLDEST_OPSET = 7
 _LARGEST_FILE = 2**31 - 1  # protobuf's
 _MAX_RANK = 64
-# Of a constant's type and shape, in our files.
+# The largest number of changes of a constant's type and shape, in files that mpscnn wrote.
 _MOST_CHANGES = 4
 
 Dimension = int | None
@@ -38,7 +38,7 @@ Dimension = int | None
 
 @dataclass(frozen=True)
 class Described:
-    """What a file says of a tensor."""
+    """The file's description of a tensor."""
 
     name: str
     type: str  # "float", "float16", "int64", ...; "sequence" and the like for what is not a tensor
@@ -86,7 +86,7 @@ class OnnxFile:
 
     @cached_property
     def stated(self) -> dict[str, Described]:
-        """What the file says of the tensors between its layers."""
+        """The file's descriptions of tensors between its layers."""
         return {info.name: _described(info) for info in self._stated}
 
     @cached_property
@@ -114,7 +114,7 @@ class OnnxFile:
         return {name: node for node in self.nodes for name in node.outputs}
 
     def layer_of(self, name: str) -> str:
-        """What a layer that stands for a tensor is called: as the tensor, unless the file is ours."""
+        """Return the name of the layer for a tensor: the tensor's, unless mpscnn wrote the file."""
         return self.makers[name].layer if self._is_ours and name in self.makers else name
 
     def constant_of(self, name: str) -> str:
@@ -129,7 +129,7 @@ class OnnxFile:
 
     @cached_property
     def bytes_with_external(self) -> int:
-        """Of this file and of those that its tensors lie in."""
+        """Bytes of this file and of the files with its tensors."""
         return self.size + sum(path.stat().st_size for path in self.external_files())
 
     def array(self, tensor: onnx.TensorProto) -> NDArray[Any]:

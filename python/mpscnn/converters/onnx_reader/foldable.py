@@ -1,7 +1,8 @@
 """The operators of ONNX that are computed where their operands are constants, and what each evaluation costs.
 
 The cost is known before anything is computed: `converters.budget` bounds the sum. Most operators are left to the
-package onnx. Those that it computes one element at a time, or wrongly for some opsets, are computed here (`folded`).
+package onnx. Operators that the package computes one element at a time, or wrongly for some opsets, are computed here
+(`folded`).
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ _RESULT = 64  # the least that counts for a node: shapes are small
 
 
 def cost_of(node: Node, operands: Operands) -> Cost:
-    """What it costs to compute a node of a kind that `FOLDABLE` names.
+    """Return the cost of computing a node of a kind in `FOLDABLE`.
 
     Raises:
         UnsupportedError: the result is text. ValueError, LookupError and the like: its operands contradict each other.

@@ -1,4 +1,4 @@
-"""How an input of an ONNX file lies in the network's."""
+"""The order of the axes of an ONNX file's input in the network's input."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 @dataclass(frozen=True)
 class InputLayout:
-    """How an input of the file lies in the network's.
+    """The order of the axes of a file's input in the network's input.
 
     Attributes:
         axes: which of the file's axes each of the network's is; a batch that the file's lacks counts as one.
@@ -23,6 +23,6 @@ class InputLayout:
     has_height: bool
 
     def arranged(self, array: NDArray[np.generic]) -> NDArray[np.generic]:
-        """An array as the file's input, as the network's."""
+        """Convert an array from the layout of the file's input to that of the network's."""
         moved: NDArray[np.generic] = (array if self.has_batch else array[np.newaxis]).transpose(self.axes)
         return moved if self.has_height else moved[:, np.newaxis]

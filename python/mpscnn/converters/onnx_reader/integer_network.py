@@ -25,7 +25,7 @@ Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 def keep_integers(c: Context) -> None:
     """States the integers of tensors and weights; layers without any, or that no engine has, stay in float32.
 
-    A network stays as it is where all its convolutions and dense layers, or else all its layers, do.
+    The network does not change if all its convolutions and dense layers, or all its layers, stay floats.
     """
     if not c.quantized:
         return
@@ -81,7 +81,7 @@ def _moves(node: Node, source: Scale) -> bool:
 
 
 class _Integers:
-    """What a file states of a network.
+    """The integers that a file states for a network.
 
     Attributes:
         names: of the network's layers; nodes: these.
@@ -106,7 +106,7 @@ class _Integers:
         self.dtype = "uint8" if c.integer_types == {"uint8"} and not several else "int8"
 
     def set_weights(self, layers: Collection[str]) -> None:
-        """Of these layers, which are none of `floats`."""
+        """Return the integers of these layers, which are none of `floats`."""
         for layer in layers:
             for name, stored in self._found.get(layer, {}).items():
                 if stored is not None:
@@ -133,7 +133,7 @@ class _Integers:
             name, source = node["name"], scales.get(node["inputs"][0])
             if name in scales or source is None or not keeps_integers(node):
                 continue
-            # What is computed again is rounded once, to the integers after it; moved elements are those before.
+            # A recomputed value is rounded once, to the integers after it. Moved elements keep the integers before.
             if _moves(node, source) or pairs.get(name, source) == source:
                 scales[name] = source
         for name, pair in pairs.items():
@@ -151,7 +151,10 @@ class _Integers:
         return None not in found.values()
 
     def _weights(self, node: Node) -> dict[str, Stored | None]:
-        """Of a product; None for those that are not integers, or not as precision "int8" wants them."""
+        """Return the integers of a product's weights.
+
+        None for weights that are not integers, or that precision "int8" cannot use.
+        """
         name = node["name"]
         weight = self._weight(name)
         found: dict[str, Stored | None] = {f"{name}.weight": weight}
@@ -174,7 +177,10 @@ class _Integers:
         return bool(sums.max(initial=0) < 2**31) and source * float(scales.max()) / result < _LARGEST_FACTOR
 
     def _weight(self, layer: str) -> Stored | None:
-        """Of its floats, as these lie in the order of the layer: with the scales of its outputs they are integers."""
+        """Return the integers of a weight.
+
+        They are computed from its floats, which have the layer's order already, with the scales of its outputs.
+        """
         stored = self._stored(layer, "weight")
         if stored is None or stored.values.dtype.itemsize > 1:
             return None

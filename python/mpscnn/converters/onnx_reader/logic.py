@@ -40,7 +40,7 @@ def are_truths(c: Context, name: str) -> bool:
 
 
 def _rank(c: Context, names: list[str], *, whole_numbers: bool) -> int:
-    """How many axes constants get: as many as the first computed operand has."""
+    """Return the number of axes for constants: that of the first computed operand."""
     for name in names:
         if not c.is_constant(name):
             return c.value(name, whole_numbers=whole_numbers).rank
@@ -99,7 +99,7 @@ def _not(c: Context, node: Node) -> None:
 def _where(c: Context, node: Node) -> None:
     """The first tensor where the condition is not 0, else the second: of two sums one is 0."""
     choices = [(node.inputs[1], c.network.mask), (node.inputs[2], c.network.mask_out)]
-    # Of zeros the sum needs nothing.
+    # Zeros add nothing to the sum.
     choices = [one for one in choices if not _is_zero(c, one[0])] or choices[:1]
     rank = _rank(c, node.inputs, whole_numbers=True)
     condition = _operand(c, node.inputs[0], rank, whole_numbers=True)

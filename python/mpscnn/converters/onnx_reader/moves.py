@@ -102,7 +102,7 @@ def _flatten(c: Context, node: Node) -> None:
 
 
 def axes_of(c: Context, node: Node) -> list[int] | None:
-    """Of Squeeze and Unsqueeze: an attribute up to opset 12, then the second input."""
+    """Return the axes of Squeeze and Unsqueeze: an attribute up to opset 12, then the second input."""
     if node.has("axes"):
         return node.integers("axes")
     return None if node.input(1) is None else c.constants.integers(node.input(1), "its axes")

@@ -1,4 +1,4 @@
-"""Functions of each element: layers of their own, or the end of the layer before them."""
+"""Functions of each element, as separate layers or as the activation of the layer before them."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def _plain(c: Context, node: Node) -> None:
 
 
 def limits(c: Context, node: Node) -> tuple[float, float]:
-    """Of Clip: attributes up to opset 10, then inputs."""
+    """Return the limits of Clip: attributes up to opset 10, then inputs."""
     if c.file.opset < 11:
         return node.number("min", -_LARGEST), node.number("max", _LARGEST)
     low, high = node.input(1), node.input(2)

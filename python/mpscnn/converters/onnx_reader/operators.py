@@ -1,4 +1,4 @@
-"""What ONNX' operators are as layers: one function for each kind.
+"""The functions that convert ONNX' operators to layers, one for each kind.
 
 They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and node.
 """

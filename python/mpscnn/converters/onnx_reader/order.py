@@ -16,7 +16,7 @@ _MOST_SHOWN = 5
 
 
 def in_order(nodes: Sequence[Node], given: Set[str], origin: str) -> list[Node]:
-    """Return the nodes, each after those that it needs, otherwise as they are listed.
+    """Return the nodes, each after the nodes that it needs, otherwise in the given order.
 
     Args:
         nodes: in any order.
@@ -66,7 +66,7 @@ def _makers(nodes: Sequence[Node], given: Set[str], origin: str) -> dict[str, in
 
 
 def _circle(nodes: Sequence[Node], makers: dict[str, int], missing: Sequence[int]) -> str:
-    """Nodes that need one another. Those that wait for others lead to them, from user to maker."""
+    """Nodes that need one another. Nodes that wait for others lead to these, from user to maker."""
     place = next(place for place, count in enumerate(missing) if count)
     passed: dict[int, None] = {}
     while place not in passed:

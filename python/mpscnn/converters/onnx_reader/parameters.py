@@ -54,7 +54,8 @@ class Parameters:
     def follow(self, node: Node) -> bool:
         """Whether a node's constant operands may be computed while converting, as far as parameters are concerned.
 
-        What arranges the elements of a parameter may be, and its result then counts as the parameter. Other operators
+        Nodes that rearrange a parameter's elements are allowed; their result then counts as the parameter. Other
+        operators
         would make numbers of it that do not learn.
         """
         learnt = self._read_by(node)

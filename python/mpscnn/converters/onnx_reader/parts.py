@@ -59,7 +59,7 @@ _NO_END = 2**31 - 1
 
 
 def _ends(c: Context, node: Node) -> list[int]:
-    """Of a free extent the end is that extent, or a large number."""
+    """Return the ends. For a free extent, the end is that extent or a large number."""
     low, high = c.constants.shapes(node.input(2), "its ends")
     if low != high:
         raise UnsupportedError(f"its ends depend on an extent that is free: {CHOOSE_SIZE}")

@@ -36,7 +36,7 @@ class Expression:
 
     @cached_property
     def size(self) -> int:
-        """Of how many expressions it consists."""
+        """The number of expressions that it consists of."""
         return 1 + sum(one.size for one in self.operands)
 
     def __str__(self) -> str:
@@ -82,7 +82,8 @@ def by_parts(c: Context, name: str, first: Node | None = None) -> tuple[Activati
 
 
 Key = tuple[int, int]
-"""Of a node that reads a value: which of the values it is, and which of the nodes that read it."""
+"""The priority of a node that reads a value: the number of the value, and the number of the node among its readers.
+"""
 
 
 class _Search:
@@ -100,7 +101,7 @@ class _Search:
         self.add(begin, _X)
 
     def add(self, value: str, expression: Expression) -> None:
-        """Makes a value known. Those that very many nodes read lead to no further ones."""
+        """Makes a value known. A value with too many readers is not followed further."""
         place = len(self.expressions)
         self.expressions[value] = expression
         for key, node in self._waiting.pop(value, ()):
@@ -131,7 +132,7 @@ class _Search:
 
 
 def _nodes_of(result: str, makers: dict[str, Node]) -> list[Node]:
-    """Those that a value is computed by, in their order."""
+    """Return the nodes that compute a value, in their order."""
     needed = {result}
     for name, node in reversed(makers.items()):
         if name in needed:
@@ -161,7 +162,7 @@ _FUNCTIONS = frozenset({"Erf", "Sigmoid", "Softplus", "Tanh"})
 
 
 def _expression(c: Context, node: Node, known: dict[str, Expression]) -> Expression | None:
-    """What a node computes; None for a node that is not part of an activation."""
+    """Return the expression of a node; None for a node that is not part of an activation."""
     operands = [known.get(name) for name in node.inputs]
     if node.kind in _FUNCTIONS and operands[0] is not None:
         return Expression(node.kind, operands=(operands[0],))

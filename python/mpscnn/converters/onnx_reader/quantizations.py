@@ -45,7 +45,7 @@ def within_integers(c: Context, activation: Activation, name: str) -> Activation
 
 
 def note_same_limits(c: Context, x: Value, name: str) -> None:
-    """Of maxima or means of x: the result has the limits of the integers that it becomes if x has those."""
+    """For maxima or means of x: the result has the limits of its integers if x has these limits."""
     user = c.only_user(name)
     if user is None or user.kind != "QuantizeLinear" or x.tensor.index not in c.integers:
         return
@@ -55,7 +55,7 @@ def note_same_limits(c: Context, x: Value, name: str) -> None:
 
 
 def note_integers(c: Context, value: Value, name: str) -> None:
-    """Those that a constant is made of, with one scale."""
+    """Note the integers that a constant is made of, with one scale."""
     stored = c.constants.integers_of(name)
     assert stored is not None
     grid = Grid(float(stored.scales[0]), int(stored.zero_points.reshape(-1)[0]), stored.values.dtype)
@@ -100,7 +100,10 @@ def _int8_of(grid: Grid) -> Integers | None:
 
 
 def _grid(c: Context, node: Node, otherwise: np.dtype[Any] | None = None) -> Grid:
-    """Of either operator; without a zero point the integers are those that it states, or `otherwise`."""
+    """Return the grid of either operator.
+
+    Without a zero point, the type is the one that the operator states, or `otherwise`.
+    """
     scale = c.constants.real(node.input(1), "its scale")
     if scale.size != 1:
         raise UnsupportedError(f"it has {scale.size} scales, one for each channel, which is not supported")

@@ -40,7 +40,7 @@ Extents = tuple[int | None, ...]
 _FLOATS = frozenset({"float", "float16", "bfloat16"})
 _TO_NHWC, _TO_NCHW = (0, 2, 3, 1), (0, 3, 1, 2)
 _MAX_RANK = 6  # of our tensors
-# What may stand between an input and the transposition that says how its images lie.
+# Operators that may come between an input and the transposition that shows the order of its axes.
 _IN_BETWEEN = frozenset(
     {"Add", "Cast", "Div", "Identity", "Mul", "Sub", "QuantizeLinear", "DequantizeLinear"}
 )
@@ -152,7 +152,7 @@ def _before_suppression(tail: Tail, wanted: list[str]) -> tuple[list[str], list[
     kept = [name for name in wanted if name not in tail.made and name not in heads]
     note = (
         f"{tail.suppressions[0].kind} and what follows it are left out: outputs are the boxes and scores that it "
-        f"reads, {', '.join(map(shown, heads))}; what they mean cannot be told from the file: --detection says it "
+        f"reads, {', '.join(map(shown, heads))}; their meaning is not in the file: give --detection "
         "(docs/detection.md)"
     )
     return [*kept, *heads], [note]
@@ -275,7 +275,7 @@ class _Outputs:
         self._marked: set[int] = {tensor.index for tensor in context.network.inputs}
         self._known_ends: dict[str, bool] = {}
         self.axes: list[tuple[int, ...]] = []
-        """Of each output: which of the file's axes each of the network's is."""
+        """For each output, the axis of the file for each axis of the network."""
 
     def mark(self, name: str) -> None:
         c = self._c

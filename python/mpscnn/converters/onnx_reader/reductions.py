@@ -32,7 +32,7 @@ _KINDS = {
 # Sums of functions of the elements, and functions of sums.
 _SUMMANDS: dict[str, Activation] = {"ReduceL1": "absolute"}
 _OF_SUMS: dict[str, Activation] = {"ReduceLogSum": "logarithm"}
-# What is made of one element, where all axes have the extent 1. Others keep it as it is.
+# The function of one element, if all axes have extent 1. Other reductions do not change the element.
 _OF_ONE: dict[str, Activation] = {
     "ReduceL2": "absolute",
     "ReduceSumSquare": {"kind": "power", "a": 1.0, "c": 2.0},
@@ -175,7 +175,7 @@ def _batch_normalization(c: Context, node: Node) -> None:
 
 
 def _instance_normalization(c: Context, node: Node) -> None:
-    """Groups of channels that were made an axis of their own are normalised as groups."""
+    """Groups of channels that have become an axis are normalised as groups."""
     x = c.value(node.inputs[0])
     scale, offset = (c.constants.real(node.input(place), "its scale or offset") for place in (1, 2))
     if not x.has_batch_first:
@@ -201,7 +201,7 @@ def _group_normalization(c: Context, node: Node) -> None:
     count = node.integer("num_groups")
     channels = x.shape[1] if x.rank > 2 else None
     if channels is None or not x.has_batch_first:
-        raise UnsupportedError(f"normalises {x.shown}, which is not an image of so many channels")
+        raise UnsupportedError(f"normalises {x.shown}, which is not an image with this number of channels")
     if count < 1 or channels % count:
         raise WeightsError(f"damaged: {count} groups for {x.shown}")
     per_channel = c.file.opset >= 21

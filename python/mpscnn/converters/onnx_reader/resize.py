@@ -49,7 +49,10 @@ def _resize(c: Context, node: Node) -> None:
 
 
 def _fraction(scale: float) -> Fraction:
-    """What a float32 factor stands for: 10 rows times 0.7 are 7, though the float32 next to 0.7 lies below it."""
+    """Return the fraction that a float32 factor stands for.
+
+    10 rows times 0.7 are 7, although the nearest float32 is below 0.7.
+    """
     if not np.isfinite(scale):
         raise WeightsError(f"damaged: it resizes by {scale}")
     near = Fraction(scale).limit_denominator(LARGEST_DENOMINATOR)

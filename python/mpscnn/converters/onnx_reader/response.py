@@ -40,7 +40,7 @@ def begins_response(c: Context, node: Node) -> bool:
 def _chain(c: Context, first: Node, again: list[Node]) -> list[Node]:
     """The nodes, each of which alone reads the one before; none if there are others.
 
-    `again` gets reshapes between them, which have to leave the shape as it is.
+    `again` gets reshapes between them, which must not change the shape.
     """
     nodes = [first]
     last = first

@@ -82,7 +82,7 @@ def _same_lower(x: Value, kernel: Pair, strides: Pair, dilation: Pair) -> dict[s
 
 
 def _weights(c: Context, node: Node, x: Value) -> NDArray[np.float32]:
-    """Of a convolution, with a height of 1 where the image has none."""
+    """Return the window of a convolution, with a height of 1 if the image has no height."""
     weight = c.constants.real(node.input(1), "its weights")
     if weight.ndim != x.rank or weight.ndim not in (3, 4):
         raise UnsupportedError(

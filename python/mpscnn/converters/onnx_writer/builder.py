@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 #: Old enough for the engines of several years.
 OPSET = 17
 IR_VERSION = 8
-#: Of files in which nodes say what layers they are parts of.
+#: The producer of files whose nodes name the layers that they are parts of.
 PRODUCER = "mpscnn"
 #: After the name of a constant layer whose numbers nodes repeat.
 VALUE = ".value"

@@ -56,7 +56,7 @@ def transposed_convolution(layer: Layer) -> str:
 
 
 def _removed(a: Any, side: str, suffix: str, first: str, size: int, output: int) -> tuple[int, int]:
-    """What is cut off before and after on one axis."""
+    """Return the numbers of elements that are cut off before and after on one axis."""
     stride = a[f"stride_{suffix}"]
     reach = (a[f"kernel_{side}"] - 1) * a[f"dilation_{suffix}"] + 1
     everything = (size - 1) * stride + reach
@@ -127,7 +127,7 @@ def _binary_weights(layer: Layer) -> NDArray[np.float32]:
 
 
 def _binary_inputs(layer: Layer, x: str) -> str:
-    """What the inputs are multiplied as."""
+    """Return the inputs of the product: with bias and scale, and as signs if the layer is binary."""
     for operation, role in (("Add", "input_bias"), ("Mul", "input_scale")):
         if (values := layer.weight(role)) is not None:
             shaped = values.reshape(-1, 1, 1) if len(layer.inputs[0].shape) == 4 else values

@@ -1,6 +1,6 @@
 """Quantised networks as ONNX nodes: each tensor goes through integers, QuantizeLinear and DequantizeLinear.
 
-Engines that know the pattern compute in integers what lies between such pairs; others compute the same in floats.
+Engines that know the pattern compute the operators between such pairs in integers; others compute the same in floats.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _STORED_ZERO = 128  # of int8 weights, which networks hold as uint8
 
 
 class Integers:
-    """What integers a network's tensors and weights have.
+    """The integers of a network's tensors and weights.
 
     Raises ParameterError for a network without any.
     """
@@ -39,17 +39,17 @@ class Integers:
             )
         self._network = network
         self._kept = {node["name"] for node in structure["nodes"] if node.get("keep_float32")}
-        #: What may be read without being rounded to integers, by layers that are kept in float32.
+        #: Values that layers in float32 read without rounding to integers.
         self._plain = self._kept | {entry["name"] for entry in structure["inputs"]}
         self._read: dict[str, str] = {}
         self._constants: dict[str, list[str]] = {}
 
     def result(self, result: str, layer: str) -> str:
-        """What others may read of a layer's result: integers as numbers, unless it is kept in float32."""
+        """Return the name of a layer's result for its readers: rounded to integers, unless the layer is in float32."""
         return result if layer in self._plain else self._through(result, layer)
 
     def read(self, result: str, value: str, layer: str) -> str:
-        """What a layer reads of an input, or of another layer's result, by its name in the ONNX graph."""
+        """Return the name in the ONNX graph of the value that a layer reads: an input, or another layer's result."""
         if layer in self._kept or value not in self._plain:
             return result
         if value not in self._read:
@@ -79,7 +79,7 @@ class Integers:
             layer: its name.
             role: "weight" or "bias".
             shape: of the result; the first axis is that of the outputs.
-            order: of its axes before it gets that shape; None: as it is.
+            order: of its axes before it gets that shape; None: unchanged.
         """
         values, scales, zero_points = self._network.graph.get_weight(layer, role)
         if not len(scales):

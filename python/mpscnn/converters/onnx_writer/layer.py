@@ -66,8 +66,8 @@ class Layer:
 
         Args:
             role: "weight" or "bias".
-            order: of its axes; None: as they are.
-            shape: what its axes then become; None: as they are.
+            order: of its axes; None: unchanged.
+            shape: the shape after that; None: unchanged.
         """
         values = self.required(role)
         values = values if order is None else values.transpose(order)

@@ -54,7 +54,10 @@ def tile(layer: Layer) -> str:
 
 
 def constant(layer: Layer) -> str:
-    """A constant of one image; for layers that do not repeat it themselves as many as the input has."""
+    """A constant of one image.
+
+    For layers that do not repeat it themselves, it is repeated for each image of the input.
+    """
     value = layer.required("value")[np.newaxis]
     if value.ndim == 4:
         value = value.transpose(NCHW_FROM_NHWC)

@@ -124,7 +124,7 @@ def _centres(layer: Layer, name: str) -> str:
 
 
 def _surrounded(layer: Layer, name: str, kernel: list[int]) -> str:
-    """What windows of this size read: the image with a border, or without what they do not reach."""
+    """Return the image that windows of this size read: with a border, or without the part that they do not reach."""
     offsets = (layer.attributes["offset_y"], layer.attributes["offset_x"])
     before = [size // 2 - offset for size, offset in zip(kernel, offsets, strict=True)]
     after = [

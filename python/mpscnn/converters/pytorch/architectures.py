@@ -155,7 +155,7 @@ def _no_member(state: StateDict, family: Family, closest: _Candidate) -> Unsuppo
 
 
 def _by_name(state: StateDict, fitting: Sequence[_Candidate]) -> _Candidate:
-    """Of several whose weights are alike the one that the file's name begins with."""
+    """If several have the same weights, the one whose name begins the file's name is chosen."""
     file = Path(state.origin).name
     named = [candidate for candidate in fitting if file.startswith(candidate.architecture.name)]
     if len(named) == 1:
@@ -204,7 +204,7 @@ _BACKBONE_EPSILON = (("backbone.", 1e-3), ("", 1e-5))
 
 
 def _epsilons(network: Classifier) -> Epsilons:
-    """What torchvision gives the batch normalizations."""
+    """The epsilon of torchvision's batch normalizations."""
     given = isinstance(network, MobileNetV3) or network.name in _WITH_TENSORFLOW_EPSILON
     return _TENSORFLOW_EPSILON if given else _DEFAULT_EPSILON
 

@@ -166,7 +166,7 @@ def _tensors(given: Any) -> tuple[Any, ...]:
 
 
 def _for_inference(module: Any, title: str) -> Any:
-    """The module itself, where it can be converted as it is; else a copy that can."""
+    """Return the module itself if it can be converted unchanged, or else a copy that can."""
     import torch
 
     training = any(part.training for part in module.modules())
@@ -210,7 +210,7 @@ def _refuse_what_is_lost(program: Any, title: str) -> None:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Without what torch's exporter says of its own affairs."""
+    """Suppress messages of torch's exporter about itself."""
     loggers = [logging.getLogger(package) for package in ("torch", "onnxscript")]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
@@ -264,7 +264,7 @@ def _name_by_modules(model: onnx.ModelProto) -> None:
 
 
 def _path_of(node: onnx.NodeProto) -> str:
-    """Of the module whose weights it has, else of the innermost one that asked for it."""
+    """The name of the module with its weights, or of the innermost module that computes it."""
     for name in node.input:
         path, _, role = name.rpartition(".")
         if role == "weight" and path:

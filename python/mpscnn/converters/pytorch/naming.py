@@ -51,7 +51,7 @@ _TIMM_BLOCKS: tuple[Mapping[str, str], ...] = (
         "attn.output.proj": "",
     },
 )
-# What multiplies the channels of a block's result, in some networks.
+# The weight that multiplies the channels of a block's result, in some networks.
 _TIMM_SCALE = "layer_scale.gamma"
 _TIMM_BEFORE = {"conv_stem": "bn1"}
 _TIMM_BEHIND = ({"conv_head": "bn2", "classifier": ""}, {"conv_head": "norm_head", "classifier": ""})

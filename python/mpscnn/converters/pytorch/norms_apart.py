@@ -1,4 +1,4 @@
-"""Batch normalizations of a state dict as layers of their own, for networks that are to be trained."""
+"""Keep batch normalizations of a state dict as separate layers, for networks that will be trained."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def with_norms_apart(
 ) -> tuple[Network, dict[str, Module], Fit]:
     """A network whose weights are not set yet, with a layer for each batch normalization that the state dict has.
 
-    The activation goes after it. A layer whose channels are multiplied once more, by a tensor of their own, stays
+    The activation goes after it. A layer whose channels are multiplied once more, by another tensor, stays
     folded: the product is no batch normalization's.
 
     Returns:

@@ -27,7 +27,7 @@ _ENTRIES = (
     "model_ema",
 )
 _MOST_NESTED = 4
-# What wrappers put before every name: DataParallel, torch.compile, training frameworks.
+# Prefixes that wrappers add to every name: DataParallel, torch.compile, training frameworks.
 _PREFIXES = ("module.", "_orig_mod.", "model.", "net.", "network.")
 # Counters of training.
 _COUNTERS = ("num_batches_tracked", "n_averaged")
@@ -59,7 +59,7 @@ class StateDict:
         return len(self._tensors)
 
     def shape(self, name: str) -> tuple[int, ...]:
-        """Of the tensor; () for one that is not there."""
+        """Return the shape of the tensor; () if it is not there."""
         return self._tensors[name].shape if name in self._tensors else ()
 
     def array(self, name: str) -> NDArray[Any]:

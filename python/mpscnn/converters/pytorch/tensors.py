@@ -66,12 +66,12 @@ class StoredTensor:
 
     @property
     def dtype(self) -> str:
-        """Of its elements, as PyTorch calls it."""
+        """PyTorch's name of the type of its elements."""
         return self.storage.dtype
 
     @property
     def bytes(self) -> int:
-        """What its elements would take as a copy."""
+        """Bytes of a copy of its elements."""
         return math.prod(self.shape) * self.storage.stored.itemsize
 
     def array(self) -> NDArray[Any]:
@@ -110,7 +110,7 @@ def tensor_view(what: str, storage: Storage, offset: object, shape: object, stri
 
 
 def contiguous_strides(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Of a tensor whose last axis changes fastest."""
+    """The strides of a tensor whose last axis changes fastest."""
     return tuple(math.prod(shape[axis + 1 :]) for axis in range(len(shape)))
 
 

@@ -16,11 +16,14 @@ from mpscnn.graph.network import Network
 
 _AFFINE = ("weight", "bias")
 _STATISTICS = ("running_mean", "running_var")
-# Of a batch normalization that is a layer by itself; the weights of other layers have our names.
+# Roles of a batch normalization that is a separate layer. The weights of other layers have mpscnn's names.
 _NAMES = dict(zip(("gamma", "beta", "mean", "variance"), (*_AFFINE, *_STATISTICS), strict=True))
 
 Epsilons = Sequence[tuple[str, float]]
-"""What batch normalizations add to variances, which files do not say: by how their paths begin; the first counts."""
+"""The epsilon of batch normalizations by the prefix of their paths, because files do not have it.
+
+The first match counts.
+"""
 
 
 @dataclass(frozen=True)
@@ -119,7 +122,7 @@ def _name(module: Module, role: str) -> str:
 def _behind(
     state: StateDict, module: Module, norm: str | None, epsilons: Epsilons, channels: int
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a module's products are multiplied by, and what is added then: by all that is after them."""
+    """Return the factor and the offset of a module's products: those of everything that follows the products."""
     scale, offset = np.ones(channels), np.zeros(channels)
     if norm is not None:
         scale, offset = _scale_and_offset(state, norm, epsilons)
@@ -166,7 +169,10 @@ def _scaled(weight: NDArray[Any], scale: NDArray[np.float64]) -> NDArray[np.floa
 def _scale_and_offset(
     state: StateDict, norm: str, epsilons: Epsilons
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """What a batch normalization multiplies by and adds; in float64, for they are products of several numbers."""
+    """Return the factor and the offset of a batch normalization in float64.
+
+    They are products of several numbers, so float32 is not enough.
+    """
     epsilon = next(value for beginning, value in epsilons if norm.startswith(beginning))
     mean, variance = (state.doubles(f"{norm}.{role}") for role in _STATISTICS)
     if not bool(np.all(variance + epsilon > 0)):

@@ -91,7 +91,7 @@ def _with_constant(
 ) -> Value | None:
     """With one number, or one for each channel; None for constants of other shapes, which become tensors.
 
-    Also those become tensors that are integers of their own among integers.
+    Also constants become tensors if they have their own integers.
     """
     kind, net = operator.kind, c.network
     if kind == "FLOOR_DIV" or values.size == 0 or values.ndim > x.rank:

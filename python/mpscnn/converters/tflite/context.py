@@ -1,4 +1,4 @@
-"""A TensorFlow Lite file's network in the making, and what of the file its layers are made of."""
+"""The network that is built from a TensorFlow Lite file, and the parts of the file that its layers come from."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _ACTIVATIONS: dict[str, Activation] = {
     "RELU_N1_TO_1": {"kind": "clamp", "a": -1.0, "b": 1.0},
 }
 
-# Of 16 bits are results of files whose weights have 8.
+# Results have 16 bits in some files whose weights have 8.
 _LIMITING = ("uint8", "int8", "int16")
 _NEGLIGIBLE = 1.001  # of a step; what is above 1 leaves room for the rounding of scales
 
@@ -45,7 +45,7 @@ Integers = tuple[str, float, int]
 
 
 class OperatorReader:
-    """A network in the making, and what of a file its layers are made of."""
+    """The network that is built, and the parts of the file that its layers come from."""
 
     def __init__(self, network: Network, file: TfliteFile, constants: Constants, names: LayerNames) -> None:
         self.network = network
@@ -63,9 +63,9 @@ class OperatorReader:
         self.heads: list[Tensor] = []
         self.results = frozenset(file.outputs)
         self.spread: dict[int, tuple[Tensor, tuple[int, int], list[int]]] = {}
-        """Of what SPACE_TO_BATCH_ND makes: the image, the block and the padding."""
+        """Results of SPACE_TO_BATCH_ND: the image, the block and the padding."""
         self.padded: dict[int, tuple[Tensor, Sides]] = {}
-        """Of what PAD makes for one convolution: the image, and the rows and columns around it."""
+        """Results of PAD that one convolution reads: the image, and the rows and columns around it."""
         self.joined: set[int] = set()
         """Results of convolutions that have a block as their dilation."""
         self._ended: set[int] = set()  # tensors of the file whose layer has the limits of their integers
@@ -75,7 +75,7 @@ class OperatorReader:
         self._named = tensor
 
     def seen(self, index: int) -> Value:
-        """What the network computes for a tensor of the file, wherever its batch is."""
+        """Return the network's value for a tensor of the file, wherever its batch is."""
         if index not in self.values:
             name = shown(self.file.tensors[index].name) if index >= 0 else "which is absent,"
             if index >= 0 and self.constants.holds(index):
@@ -268,7 +268,7 @@ class OperatorReader:
             self.values.update({index: kept[index] for index in operator.inputs if index in kept})
 
     def seen_as(self, index: int, other: int, value: Value) -> Value:
-        """What the integers of a tensor of the file stand for with the scale and zero point of another tensor."""
+        """Return the numbers of a tensor's integers with the scale and zero point of another tensor."""
         own, target = self.grid(index), self.grid(other)
         if own is None or target is None or own == target or own.dtype != target.dtype:
             return value
@@ -311,7 +311,7 @@ class OperatorReader:
         return grid.dtype.name, grid.step, grid.zero_point
 
     def name_of(self, operator: FileOperator) -> str:
-        """What the file calls an operator: its result's name, if it has one."""
+        """Return the file's name of an operator: its result's name, if it has one."""
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
     def names_of(self, operator: FileOperator) -> Callable[[str], str]:
@@ -343,7 +343,7 @@ class OperatorReader:
         return operator.options
 
     def weight_shape(self, operator: FileOperator) -> tuple[int, ...]:
-        """Of input 1, a constant."""
+        """Return the shape of the weights: input 1, which is a constant."""
         return self.constants.stored(operator.inputs[1], "its weights").shape
 
     def set_weights(

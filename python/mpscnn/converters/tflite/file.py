@@ -1,4 +1,4 @@
-"""What a TensorFlow Lite file says: tensors, operators, constants. Nothing is interpreted here.
+"""The contents of a TensorFlow Lite file: tensors, operators, constants. Nothing is interpreted here.
 
 Field numbers are those of TensorFlow's schema, tensorflow/compiler/mlir/lite/schema/schema.fbs.
 """
@@ -48,12 +48,12 @@ class Elements:
 
     @classmethod
     def of(cls, array: NDArray[np.generic]) -> Elements:
-        """Those of an array."""
+        """Return the elements of an array."""
         content = MemoryBytes(array.tobytes())
         return cls(Stretch(content, 0, len(content)), array.dtype, array.shape)
 
     def read(self) -> NDArray[np.generic]:
-        """All of them."""
+        """Return all elements as an array."""
         return np.frombuffer(self.bytes.read(), self.dtype).reshape(self.shape)
 
 
@@ -63,11 +63,11 @@ class FileTensor:
 
     name: str
     shape: tuple[int, ...]
-    """With any number, usually 1, for extents that are free."""
+    """The shape. Free extents have any number, usually 1."""
     dtype: np.dtype[np.generic]
     quantization: Quantization | None
     elements: Elements | None
-    """Of a constant, as stored."""
+    """The stored elements of a constant; None for other tensors."""
     free_axes: frozenset[int] = frozenset()
     sparsity: Sparsity | None = None
     """Where the elements lie in the tensor; None: all are stored."""
@@ -89,7 +89,7 @@ class FileOperator:
     outputs: tuple[int, ...]
     options: Table | None
     custom_options: bytes = b""
-    """Of an operator that is not TensorFlow Lite's own."""
+    """The options of an operator that is not one of TensorFlow Lite's."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +160,7 @@ def _metadata(root: Table, buffers: list[Stretch | None], content: FileBytes) ->
 
 
 def _main_subgraph(root: Table) -> Table:
-    """That of the file's signatures. Others are the bodies of operators such as WHILE."""
+    """Return the subgraph of the file's signatures. Others are the bodies of operators such as WHILE."""
     subgraphs = root.tables(2)
     if not subgraphs:
         raise WeightsError("damaged: has no subgraph")

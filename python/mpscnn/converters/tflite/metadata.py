@@ -1,7 +1,7 @@
-"""What a TensorFlow Lite file's metadata say of photos and classes.
+"""Read preprocessing and labels from a TensorFlow Lite file's metadata.
 
-They are a FlatBuffer of their own within the file, whose fields are those of tflite-support's metadata_schema.fbs; the
-labels are a text file in a zip archive after the file's end.
+The metadata are a FlatBuffer within the file, with the fields of tflite-support's metadata_schema.fbs. The labels are
+a text file in a zip archive after the end of the file.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ _LARGEST_LABELS = 16_000_000
 
 @dataclass(frozen=True)
 class Metadata:
-    """Of the first input and the outputs; empty where the file does not say."""
+    """The metadata of the first input and of the outputs; empty if the file has none."""
 
     mean: tuple[float, ...] = ()
     deviation: tuple[float, ...] = ()

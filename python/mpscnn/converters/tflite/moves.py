@@ -112,7 +112,7 @@ def _depth_to_space(c: Reader, operator: FileOperator) -> None:
 
 
 def _sides(c: Reader, operator: FileOperator, x: Tensor) -> list[list[int]]:
-    """What is added before and behind rows, columns and channels of an image, or of what `_as_image` makes."""
+    """Return the padding before and after rows, columns and channels of an image, or of the result of `_as_image`."""
     sides: list[list[int]] = np.reshape(
         c.constants.integers(operator.inputs[1], "the padding"), (-1, 2)
     ).tolist()
@@ -128,7 +128,7 @@ def _padded(
     sides: Sequence[Sequence[int]],
     pad: Callable[[Tensor], Tensor],
 ) -> None:
-    """Of fewer axes than an image has an image is made, padded, and brought back."""
+    """A tensor with fewer axes than an image becomes an image, is padded, and is reshaped back."""
     if len(x.shape) == _IMAGE_RANK:
         c.result(operator, pad(x))
         return
@@ -236,13 +236,16 @@ def _cast(c: Reader, operator: FileOperator) -> None:
 
 
 def _bytes_of(c: Reader, operator: FileOperator, x: Value) -> Value:
-    """What CAST gives for a tensor of integers that have a scale: it reads the integers, not what they stand for."""
+    """Convert CAST of a tensor of integers with a scale.
+
+    It reads the integers, not the numbers that they represent.
+    """
     index, result = operator.inputs[0], operator.outputs[0]
     grid = c.grid(index)
     if grid is None:
         return x
     if c.grid(result) is not None:
-        raise UnsupportedError("gives integers of one scale to another tensor as they are")
+        raise UnsupportedError("copies integers with one scale to a tensor with another scale")
     line: Activation = {"kind": "linear", "a": 1.0 / grid.step, "b": float(grid.zero_point)}
     y = c.network.activation(x.tensor, line, name=c.layer_name(operator, "/integers"))
     return x.holding(c.network.activation(y, "round", name=c.layer_name(operator)))

@@ -1,6 +1,6 @@
 """The names that TensorFlow Lite's schema gives to the numbers in files.
 
-Those of tensorflow/compiler/mlir/lite/schema/schema.fbs, each in the order of its numbers.
+The names of tensorflow/compiler/mlir/lite/schema/schema.fbs, in the order of their numbers.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What TensorFlow Lite's operators are as layers: one function for each kind.
+"""Convert TensorFlow Lite's operators to layers: one function for each kind.
 
 They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and layer.
 """
@@ -127,7 +127,7 @@ def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[
     x, block, pads = spread
     user = c.only_user(operator.outputs[0])
     if user is None or user.kind != "BATCH_TO_SPACE_ND":
-        raise UnsupportedError("its input are batches of blocks, which BATCH_TO_SPACE_ND must join behind it")
+        raise UnsupportedError("its input are batches of blocks, which BATCH_TO_SPACE_ND must join after it")
     crops = c.constants.integers(user.inputs[2], "the borders")
     stride, dilation = window["strides"], window["dilation"]
     if (
@@ -146,14 +146,14 @@ def _spread(c: Reader, operator: FileOperator, window: dict[str, Any]) -> tuple[
 
 def _batch_to_space(c: Reader, operator: FileOperator) -> None:
     if operator.inputs[0] not in c.joined:
-        raise UnsupportedError("only behind a convolution, as its dilation, is it supported")
+        raise UnsupportedError("it is supported only after a convolution, as its dilation")
     c.result(operator, c.value(operator.inputs[0]))
 
 
 def _root_mean_square(
     c: Reader, operator: FileOperator, x: Tensor, size: tuple[int, int], window: dict[str, Any]
 ) -> Tensor:
-    """Of each window: TensorFlow's norm divides by the number of its pixels."""
+    """Return the pooling of each window. TensorFlow's norm divides by the number of pixels in the window."""
     square, root = ({"kind": "power", "a": 1.0, "b": 0.0, "c": power} for power in (2.0, 0.5))
     y = c.network.activation(x, square, name=c.layer_name(operator, "/squares"))
     y = c.network.average_pool2d(y, size, name=c.layer_name(operator, "/mean"), **window)

@@ -66,7 +66,7 @@ _FIXED = {
 
 
 def _above(least: float) -> Callable[[Limits], Limits]:
-    """Of a function that is at least this, and at most its argument where that is positive."""
+    """Return the limits of a function that is at least `least`, and at most its argument where that is positive."""
     return lambda x: Limits(least, max(x.high, 0.0))
 
 

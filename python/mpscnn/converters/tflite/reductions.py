@@ -49,7 +49,7 @@ def _reduction(c: Reader, operator: FileOperator) -> None:
 
 
 def _total_of_integers(c: Reader, operator: FileOperator, x: Value, atoms: Axis) -> Value:
-    """A mean or sum by one layer, whose result is rounded once. Of one element it only changes the scale."""
+    """A mean or sum by one layer, whose result is rounded once. For one element it changes only the scale."""
     if not atoms:
         name = c.layer_name(operator)
         return x.holding(c.network.layer("neuron", [x.tensor], {"kind": "none"}, name=name))

@@ -1,7 +1,7 @@
 """Tensors of which a file stores only the elements that are not 0.
 
-`SparsityParameters` of TensorFlow's schema.fbs: the axes of the tensor, and of blocks that they are divided into, are
-stored in an order of their own; each is dense, or lists the positions that it has.
+The format is `SparsityParameters` of TensorFlow's schema.fbs. The axes of the tensor, and of the blocks that they are
+divided into, are stored in a stated order. Each axis is dense or lists its positions.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Sparsity:
 
 
 def read_sparsity(entry: Table, rank: int) -> Sparsity:
-    """What a tensor's table says. Raises WeightsError for what contradicts itself."""
+    """The contents of a tensor's table. Raises WeightsError for what contradicts itself."""
     order, blocks = (
         tuple(int(one) for one in entry.numbers(field, "<i4")[: 2 * rank + 1]) for field in (0, 1)
     )
@@ -72,7 +72,7 @@ def densify(values: NDArray[np.generic], sparsity: Sparsity, shape: Sequence[int
 
     Args:
         values: those that are stored, in the order of storage.
-        sparsity: where they lie.
+        sparsity: the positions of the stored values.
         shape: of the tensor.
     """
     extents, strides = _axes(sparsity, shape)

@@ -53,7 +53,7 @@ def fold(kind: str, inputs: list[Constant], options: Table | None) -> Constant:
 
 
 def cost_of(kind: str, inputs: list[Constant]) -> Cost:
-    """What `fold` costs where it does not refuse: operands have few elements, or results are views of them."""
+    """The cost of `fold` if it does not refuse: operands have few elements, or results are views of them."""
     if kind == "FILL":
         return Cost.filled(math.prod(max(int(extent), 1) for extent in inputs[0].reshape(-1)[:_MAX_ELEMENTS]))
     if kind in _NEVER_LARGER:
