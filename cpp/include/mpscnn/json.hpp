@@ -35,8 +35,7 @@ inline std::string json_text(std::string_view text) {
     return quoted + '"';
 }
 
-/// Return the text of a finite number. It does not use the C library, whose decimal point depends on the
-/// program's locale.
+/// Return the text of a finite number. snprintf writes the locale's decimal point, which is replaced.
 inline std::string json_text(double value) {
     if (value - value != 0.0) throw ParameterError("numbers must be finite, got " + std::to_string(value));
     char digits[40];
