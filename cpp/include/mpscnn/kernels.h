@@ -1,10 +1,10 @@
-/* mpscnn: raw kernels with the names and rules of Apple's MPSCNN classes, images of feature channels, command
- * queues and command buffers. Part of mpscnn.h, which includes this file; the rules stated there hold here.
+/* mpscnn: raw kernels with the names and rules of Apple's MPSCNN classes, images of feature channels,
+ * command queues and command buffers. Part of mpscnn.h, which includes this file and states general rules.
  *
- * A kernel is made by its class ("PoolingMax" for MPSCNNPoolingMax) with its properties as a JSON object, and
- * encoded into a command buffer with source and destination images. Nothing runs before the buffer is
- * committed; properties are copied at encoding, so that a kernel may be changed and used again. One thread at
- * a time may use a kernel, or encode into a command buffer.
+ * A kernel is made from its class ("PoolingMax" for MPSCNNPoolingMax) and its properties, a JSON object. It
+ * is encoded into a command buffer with source and destination images. Nothing runs before the buffer is
+ * committed. Properties are copied at encoding, so a kernel may then be changed and used again. Only one
+ * thread at a time may use a kernel, or encode into a command buffer.
  */
 #ifndef MPSCNN_KERNELS_H
 #define MPSCNN_KERNELS_H
@@ -95,24 +95,24 @@ MPSCNN_API mpscnn_status mpscnn_feature_image_create(const mpscnn_image_descript
 MPSCNN_API mpscnn_status mpscnn_feature_image_create_temporary(mpscnn_command_buffer *commands,
                                                                const mpscnn_image_descriptor *descriptor,
                                                                mpscnn_feature_image **image);
-/* Encoded commands keep what they need. */
+/* Release the image. Encoded commands keep the objects that they need. */
 MPSCNN_API void mpscnn_feature_image_release(mpscnn_feature_image *image);
 /* `descriptor->size` must be set. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_descriptor(const mpscnn_feature_image *image,
                                                          mpscnn_image_descriptor *descriptor);
-/* For messages. */
+/* Set a name for messages. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_set_label(mpscnn_feature_image *image, const char *label);
-/* 0 for images that are not temporary. */
+/* Return the read count; 0 for images that are not temporary. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_read_count(const mpscnn_feature_image *image, int64_t *count);
 MPSCNN_API mpscnn_status mpscnn_feature_image_set_read_count(mpscnn_feature_image *image, int64_t count);
 
 /* A box of an image. Channels begin at a multiple of 4. */
 typedef struct mpscnn_image_region {
-    int64_t image, y, x, channel; /* where it begins */
+    int64_t image, y, x, channel; /* first position */
     int64_t images, height, width, channels;
 } mpscnn_image_region;
 
-/* Memory of the caller's in the image's format. */
+/* Memory of the caller, in the image's format. */
 typedef struct mpscnn_image_data {
     size_t size; /* sizeof(mpscnn_image_data) */
     void *data;
@@ -121,37 +121,38 @@ typedef struct mpscnn_image_data {
     ptrdiff_t image_bytes; /* between images, at least an image's bytes; 0: without gaps */
 } mpscnn_image_data;
 
-/* Copies. MPSCNN_ERROR_STATE for temporary images and while a committed command buffer uses the image. */
+/* Copy a region. Returns MPSCNN_ERROR_STATE for temporary images, and while a committed command buffer uses
+ * the image. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_read(const mpscnn_feature_image *image,
                                                    const mpscnn_image_region *region,
                                                    const mpscnn_image_data *data);
 MPSCNN_API mpscnn_status mpscnn_feature_image_write(mpscnn_feature_image *image,
                                                     const mpscnn_image_region *region,
                                                     const mpscnn_image_data *data);
-/* The image's own memory, where it is main memory: element (image, y, x, channel) lies at data plus the sum
- * of index times stride in bytes; the channels of a pixel are rounded up to a multiple of 4. Valid as long as
- * the image. */
+/* Return the image's own memory, if it is main memory. Element (image, y, x, channel) is at data plus the
+ * sum of index times stride in bytes. The channels of a pixel are rounded up to a multiple of 4. Valid as
+ * long as the image. */
 MPSCNN_API mpscnn_status mpscnn_feature_image_memory(const mpscnn_feature_image *image, void **data,
                                                      int64_t strides[4]);
 
 /* ---- States (MPSCNNBatchNormalizationState) --------------------------------------------------------------
  */
 
-/* Mean and variance of each channel of all batches since it was made or reset. Belongs to the queue whose
- * command buffers use it first, which read and write it in the order in which they run. One thread at a time
- * may use a state. */
+/* Mean and variance of each channel over all batches since the state was made or reset. It belongs to the
+ * queue whose command buffers use it first; they read and write it in the order in which they run. Only one
+ * thread at a time may use a state. */
 typedef struct mpscnn_batch_normalization_state mpscnn_batch_normalization_state;
 
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_create(int64_t feature_channels,
                                                                  mpscnn_batch_normalization_state **state);
-/* Encoded commands keep what they need. */
+/* Release the state. Encoded commands keep the objects that they need. */
 MPSCNN_API void mpscnn_batch_normalization_state_release(mpscnn_batch_normalization_state *state);
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_feature_channels(
     const mpscnn_batch_normalization_state *state, int64_t *feature_channels);
-/* Later encodes begin again. Earlier ones are not touched. */
+/* Start new statistics for later encodes. Earlier ones are not affected. */
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_reset(mpscnn_batch_normalization_state *state);
-/* Copies `feature_channels` numbers to each. MPSCNN_ERROR_STATE before there are statistics, and while a
- * committed command buffer uses the state. */
+/* Copy `feature_channels` numbers to each array. Returns MPSCNN_ERROR_STATE before there are statistics,
+ * and while a committed command buffer uses the state. */
 MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_read(const mpscnn_batch_normalization_state *state,
                                                                float *mean, float *variance);
 
@@ -160,44 +161,46 @@ MPSCNN_API mpscnn_status mpscnn_batch_normalization_state_read(const mpscnn_batc
 
 typedef struct mpscnn_kernel mpscnn_kernel;
 
-/* All classes, as a JSON array: name, apple (the class it follows), sources (number of source images),
- * optional_sources (how many more it may be given), state
- * ("reads" or "writes" a batch normalization state, or "none"), fixed and properties (name, type, default,
- * allowed, meaning); `fixed` ones are given when the kernel is made. */
+/* Return all classes as a JSON array: name, apple (the class it follows), sources (number of source
+ * images), optional_sources (number of optional ones), state ("reads" or "writes" a batch normalization
+ * state, or "none"), fixed and properties (name, type, default, allowed, meaning). `fixed` properties can
+ * only be set when the kernel is made. */
 MPSCNN_API mpscnn_status mpscnn_kernels(mpscnn_text **json);
 
 /* `properties` is a JSON object; NULL: defaults. */
 MPSCNN_API mpscnn_status mpscnn_kernel_create(const char *name, const char *properties,
                                               mpscnn_kernel **kernel);
-/* Encoded commands keep what they need. */
+/* Release the kernel. Encoded commands keep the objects that they need. */
 MPSCNN_API void mpscnn_kernel_release(mpscnn_kernel *kernel);
-/* Changes properties: all of those given or, after a failure, none. */
+/* Set properties. If it fails, none of them is changed. */
 MPSCNN_API mpscnn_status mpscnn_kernel_set(mpscnn_kernel *kernel, const char *properties);
 MPSCNN_API mpscnn_status mpscnn_kernel_get(const mpscnn_kernel *kernel, mpscnn_text **properties);
-/* Weights that the kernel takes, as a JSON array: role, shape, required, set. */
+/* Return the weights of the kernel as a JSON array: role, shape, required, set. */
 MPSCNN_API mpscnn_status mpscnn_kernel_weights(const mpscnn_kernel *kernel, mpscnn_text **json);
-/* Copies the tensor; also replaces one that was set before. Quantization as in mpscnn_graph_set_weight. */
+/* Set a weight to a copy of the tensor. Quantization is as in mpscnn_graph_set_weight. */
 MPSCNN_API mpscnn_status mpscnn_kernel_set_weight(mpscnn_kernel *kernel, const char *role,
                                                   const mpscnn_tensor *tensor, const float *scales,
                                                   const float *zero_points, int64_t quantization_count);
-/* As if the weight had never been set. */
+/* Unset the weight. */
 MPSCNN_API mpscnn_status mpscnn_kernel_remove_weight(mpscnn_kernel *kernel, const char *role);
-/* The weight as stored, until it is set again or removed. */
+/* Return the weight as it is stored; valid until it is set again or removed. */
 MPSCNN_API mpscnn_status mpscnn_kernel_get_weight(const mpscnn_kernel *kernel, const char *role,
                                                   mpscnn_tensor *tensor);
 
-/* The destination that the kernel's padding policy asks for. Sets the kernel's offset, as Apple's
- * destinationImageDescriptorForSourceImages:sourceStates: does. `descriptor->size` must be set. */
+/* Return the destination that the kernel's padding policy determines. This sets the kernel's offset, like
+ * Apple's destinationImageDescriptorForSourceImages:sourceStates:. `descriptor->size` must be set. */
 MPSCNN_API mpscnn_status mpscnn_kernel_destination(mpscnn_kernel *kernel,
                                                    const mpscnn_feature_image *const *sources,
                                                    int source_count, mpscnn_image_descriptor *descriptor);
-/* The rows and columns of a source that a destination of this size needs; they may reach outside. */
+/* Return the rows and columns of a source that a destination of this size reads; they may extend outside
+ * the source. */
 MPSCNN_API mpscnn_status mpscnn_kernel_source_region(const mpscnn_kernel *kernel, int source, int64_t width,
                                                      int64_t height, mpscnn_image_region *region);
 MPSCNN_API mpscnn_status mpscnn_kernel_encode(mpscnn_kernel *kernel, mpscnn_command_buffer *commands,
                                               const mpscnn_feature_image *const *sources, int source_count,
                                               mpscnn_feature_image *destination);
-/* A batch normalization with the statistics of a state in place of its weights `mean` and `variance`. */
+/* Encode a batch normalization with the statistics of a state instead of its weights `mean` and `variance`.
+ */
 MPSCNN_API mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel,
                                                          mpscnn_command_buffer *commands,
                                                          const mpscnn_feature_image *source,
@@ -207,13 +210,14 @@ MPSCNN_API mpscnn_status mpscnn_kernel_encode_with_state(mpscnn_kernel *kernel,
 MPSCNN_API mpscnn_status mpscnn_kernel_encode_gradient_with_state(
     mpscnn_kernel *kernel, mpscnn_command_buffer *commands, const mpscnn_feature_image *const *sources,
     int source_count, const mpscnn_batch_normalization_state *state, mpscnn_feature_image *destination);
-/* BatchNormalizationStatistics: adds those of all images of the source to the state. */
+/* For BatchNormalizationStatistics: add the statistics of all images of the source to the state. */
 MPSCNN_API mpscnn_status mpscnn_kernel_encode_statistics(mpscnn_kernel *kernel,
                                                          mpscnn_command_buffer *commands,
                                                          const mpscnn_feature_image *source,
                                                          mpscnn_batch_normalization_state *state);
-/* A whole network between kernels: images to the program's inputs, its outputs to images, (n, features) being
- * images of one pixel. The session is busy while this runs; it may be released. */
+/* Encode a whole network between kernels. It reads images as the program's inputs and writes its outputs to
+ * images; (n, features) are images of one pixel. The session is in use while this runs; it may be released
+ * before. */
 MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
     mpscnn_command_buffer *commands, mpscnn_session *session, const mpscnn_feature_image *const *inputs,
     int input_count, mpscnn_feature_image *const *outputs, int output_count);
@@ -221,18 +225,18 @@ MPSCNN_API mpscnn_status mpscnn_command_buffer_encode_session(
 /* ---- Custom kernels --------------------------------------------------------------------------------------
  */
 
-/* A kernel function of the caller's, in Metal's shading language, for command buffers of a Metal device.
- * Immutable and safe to use from several threads. */
+/* A user's kernel function in Metal's shading language, for command buffers of a Metal device. Immutable;
+ * several threads may use it. */
 typedef struct mpscnn_custom_kernel mpscnn_custom_kernel;
 
-/* Compiles `source` for a device ("metal", "metal:Apple M2"; NULL: "metal"). `constants`: values of all
- * function constants as a JSON object: a number, a boolean, an array of two to four of them for a vector, or
- * {"type": "half", "value": 2}, which is refused unless the constant is declared with that type; NULL: none.
- * MPSCNN_ERROR_PARAMETER with the compiler's message for source that does not compile. */
+/* Compile `source` for a device ("metal", "metal:Apple M2"; NULL: "metal"). `constants` is a JSON object
+ * with the values of all function constants: a number, a boolean, an array of two to four of them for a
+ * vector, or {"type": "half", "value": 2}, which is refused unless the constant is declared with that type.
+ * NULL: none. Returns MPSCNN_ERROR_PARAMETER with the compiler's message for source that does not compile. */
 MPSCNN_API mpscnn_status mpscnn_custom_kernel_create(const char *source, const char *function,
                                                      const char *constants, const char *device,
                                                      mpscnn_custom_kernel **kernel);
-/* Encoded commands keep what they need. */
+/* Release the kernel. Encoded commands keep the objects that they need. */
 MPSCNN_API void mpscnn_custom_kernel_release(mpscnn_custom_kernel *kernel);
 /* A JSON object: function, parameters (kind "image" or "buffer", name, index, read, written; array: whether
  * an image is a texture2d_array; element: of a buffer, "float", "half", ..., "" for structs; bytes: of what a
@@ -243,19 +247,20 @@ MPSCNN_API mpscnn_status mpscnn_custom_kernel_describe(const mpscnn_custom_kerne
 /* An image or memory for one parameter. */
 typedef struct mpscnn_custom_argument {
     size_t size;      /* sizeof(mpscnn_custom_argument) */
-    const char *name; /* of the parameter; NULL: the next of its kind, by index, that none is named for */
+    const char *name; /* name of the parameter; NULL: the next one of its kind, by index, without a named
+                       * argument */
     const mpscnn_feature_image *image; /* NULL: memory */
-    void *data; /* stays, and is written by nobody else, until the command buffer is completed */
+    void *data; /* must not be changed or freed until the command buffer is completed */
     size_t bytes;
-    const char *element; /* "float", "half", "int", ...: must be the parameter's; NULL: not checked */
+    const char *element; /* "float", "half", "int", ...: must be the parameter's type; NULL: not checked */
     int32_t read_only;
 } mpscnn_custom_argument;
 
-/* Images of one slice, that is one image of at most four feature channels, are a texture2d, all others a
- * texture2d_array with the slices of each image after those of the one before. `grid`: width, height and
- * depth in threads; NULL: a thread for each pixel of each slice of the last image written. `threadgroup`:
- * threads of a threadgroup; NULL: chosen. The grid is rounded up to whole threadgroups: the function must
- * return where its position lies outside. */
+/* Encode a run. Images of one slice, that is one image of at most four feature channels, are a texture2d.
+ * All others are a texture2d_array, which has all slices of each image after those of the image before.
+ * `grid` is width, height and depth in threads; NULL: a thread for each pixel of each slice of the last
+ * written image. `threadgroup` is the size of a threadgroup; NULL: chosen. The grid is rounded up to whole
+ * threadgroups, so the function must return if its position is outside. */
 MPSCNN_API mpscnn_status mpscnn_custom_kernel_encode(const mpscnn_custom_kernel *kernel,
                                                      mpscnn_command_buffer *commands,
                                                      const mpscnn_custom_argument *const *arguments,

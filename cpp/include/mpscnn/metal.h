@@ -1,13 +1,13 @@
-/* mpscnn for programs that use Metal themselves: networks run on their device and queue, encoded into their
- * command buffers, on their MPSImages and textures. For Objective-C, Objective-C++ and Swift, with or without
- * ARC. mpscnn.h does not include this file; the rules stated there hold here.
+/* mpscnn for programs that use Metal themselves. Networks run on their device and queue, in their command
+ * buffers, on their MPSImages and textures. For Objective-C, Objective-C++ and Swift, with or without ARC.
+ * mpscnn.h does not include this file; its general rules hold here.
  *
- * - Objects are borrowed for the call, +0. Whatever a command buffer needs until it is completed, it keeps
- * itself: sessions, programs and graphs may be released before.
- * - A command buffer's end and failure are the caller's to see: in its completed handlers, its status and
+ * - Objects are borrowed for the call, +0. A command buffer keeps everything that it needs until it is
+ * completed, so sessions, programs and graphs may be released before.
+ * - The caller observes the end and the failure of a command buffer, in its completed handlers, status and
  * error.
- * - A library that was built without Metal has these functions, and they give MPSCNN_ERROR_UNSUPPORTED.
- * - An exception of Objective-C is never caught.
+ * - A library that was built without Metal has these functions, and they return MPSCNN_ERROR_UNSUPPORTED.
+ * - Objective-C exceptions are never caught.
  *
  * docs/metal.md has an example.
  */
@@ -49,14 +49,16 @@ typedef void *mpscnn_metal_drawn_image;  /* CGImageRef */
 extern "C" {
 #endif
 
-/* As mpscnn_program_compile, for this device, with this queue. One of them may be nil: then it is the queue's
- * device, or a queue of mpscnn's own. Whatever is run, submitted or classified by the program's sessions is
- * committed to the queue, and mpscnn waits for it: work that was enqueued there before must be committed
- * sooner or later. Compiling commits nothing to the queue; the first use of a device checks its answers on a
- * queue of mpscnn's own. `options->device` is NULL, "auto" or "metal".
+/* Compile like mpscnn_program_compile, for this device and this queue. One of them may be nil; then the
+ * queue's device is used, or a new queue. All work of the program's sessions is committed to the queue, and
+ * mpscnn waits for it, so work that was enqueued there before must be committed at some time. Compiling
+ * commits nothing to the queue; the check at the first use of a device uses another queue.
+ * `options->device` must be NULL, "auto" or "metal".
  *
- * MPSCNN_ERROR_PARAMETER: both are nil, or the queue is another device's. MPSCNN_ERROR_DEVICE: the device
- * cannot run Metal Performance Shaders, or answered wrongly. Else as mpscnn_program_compile. */
+ * MPSCNN_ERROR_PARAMETER: both are nil, or the queue belongs to another device. MPSCNN_ERROR_DEVICE: the
+ * device cannot run Metal Performance Shaders, or gave wrong results. Other errors are those of
+ * mpscnn_program_compile.
+ */
 MPSCNN_API mpscnn_status mpscnn_metal_program_compile(const mpscnn_graph *graph, mpscnn_metal_device device,
                                                       mpscnn_metal_queue queue,
                                                       const mpscnn_compile_options *options,
@@ -87,20 +89,20 @@ MPSCNN_API mpscnn_status mpscnn_metal_session_encode(mpscnn_session *session,
                                                      mpscnn_metal_command_buffer commands,
                                                      mpscnn_metal_images inputs, mpscnn_metal_images outputs);
 
-/* Size and format of the image that output `index` is written into without a copy, for inputs like these.
- * `output->size` must be set. */
+/* Return size and format of an image into which output `index` can be written without a copy, for inputs
+ * like these. `output->size` must be set. */
 MPSCNN_API mpscnn_status mpscnn_metal_output_image(mpscnn_program *program, mpscnn_metal_images inputs,
                                                    int index, mpscnn_image_descriptor *output);
 
-/* How a photo in textures is meant. */
+/* The meaning of a photo in textures. */
 typedef struct mpscnn_metal_photo_options {
-    size_t size;         /* sizeof(mpscnn_metal_photo_options) */
-    int32_t orientation; /* EXIF 1 to 8; 0 is taken as 1 */
-    int32_t
-        ignore_alpha; /* 0: a transparent photo is seen on white; else the fourth component means nothing */
-    int32_t matrix;   /* mpscnn_yuv_matrix; this and what follows with `chroma` only */
-    int32_t range;    /* mpscnn_yuv_range */
-    int32_t siting;   /* mpscnn_chroma_siting */
+    size_t size;          /* sizeof(mpscnn_metal_photo_options) */
+    int32_t orientation;  /* EXIF 1 to 8; 0 means 1 */
+    int32_t ignore_alpha; /* 0: a transparent photo is drawn on white; otherwise the fourth component is
+                             ignored */
+    int32_t matrix;       /* mpscnn_yuv_matrix; this and the following fields are for `chroma` only */
+    int32_t range;        /* mpscnn_yuv_range */
+    int32_t siting;       /* mpscnn_chroma_siting */
 } mpscnn_metal_photo_options;
 
 /* Appends what mpscnn_preprocess does to a command buffer and returns; nothing is committed. End encoders of
