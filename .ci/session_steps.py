@@ -1,4 +1,4 @@
-"""Steps of the sessions in noxfile.py: packages of the system, builds, what this machine can run."""
+"""Steps of the sessions in noxfile.py: system packages, builds, and the abilities of this machine."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ROOT = Path(__file__).parent.parent
 BUILD = ROOT / "build"
 JOBS = str(os.cpu_count() or 1)
 
-# Files are compiled many at a time, as for wheels: in a third of the time.
+# Many files are compiled as one, as for wheels, which takes a third of the time.
 AT_ONCE = "-DCMAKE_UNITY_BUILD=ON"
 LLVM = "16"
 OLDEST_CMAKE = (3, 21)
-# Reads what the Metal engine uses of Apple's API; of the compiler's version.
+# Finds the parts of Apple's API that the Metal engine uses. It has the compiler's version.
 LIBCLANG = "libclang==16.0.6"
-# Foundation and the Objective-C runtime for the emulation of Metal.
+# Foundation and the Objective-C runtime, for the emulation of Metal.
 GNUSTEP = (f"clang-{LLVM}", "libgnustep-base-dev", "gobjc")
 
 
@@ -37,9 +37,9 @@ def environments_of_this_process() -> str:
 
 
 def install_system_packages(session: nox.Session, *packages: str, required: bool = True) -> None:
-    """Debian packages that are missing, where that is how packages are installed.
+    """Install the Debian packages that are missing, on systems with such packages.
 
-    Of those that are not required, the ones that the system offers.
+    Packages that are not required are only installed if the system offers them.
     """
     if shutil.which("dpkg-query") is None:
         wanted = ", ".join(packages)
@@ -72,14 +72,14 @@ def install_system_packages(session: nox.Session, *packages: str, required: bool
 
 
 def is_installed(package: str) -> bool:
-    """Whether a Debian package is there."""
+    """Return true if a Debian package is installed."""
     query = ["dpkg-query", "-W", "-f=${Status}", package]
     found = subprocess.run(query, capture_output=True, text=True, check=False)
     return found.returncode == 0 and found.stdout.endswith(" installed")  # not "not-installed"
 
 
 def is_offered(package: str) -> bool:
-    """Whether the system's archives hold a package."""
+    """Return true if the system's archives contain a package."""
     query = ["apt-cache", "policy", package]
     found = subprocess.run(
         query, capture_output=True, text=True, check=False, env={**os.environ, "LC_ALL": "C"}
@@ -88,10 +88,10 @@ def is_offered(package: str) -> bool:
 
 
 def install_build_tools(session: nox.Session) -> None:
-    """CMake and Ninja where the system lacks them.
+    """Install CMake and Ninja if the system lacks them.
 
-    `pip install .` takes the system's, too: of the same CMake all commands are the same, so that ccache finds what was
-    compiled before.
+    `pip install .` uses the system's CMake as well. The same CMake writes the same commands, so ccache finds objects
+    that were compiled before.
     """
     missing = []
     if version_of("cmake") < OLDEST_CMAKE:
@@ -103,7 +103,7 @@ def install_build_tools(session: nox.Session) -> None:
 
 
 def version_of(program: str) -> tuple[int, ...]:
-    """Of a program of the system; nothing for one that is not there."""
+    """Return the version of a system program, or () if it is not installed."""
     if shutil.which(program) is None:
         return ()
     answer = subprocess.run([program, "--version"], capture_output=True, text=True, check=False)
@@ -112,19 +112,19 @@ def version_of(program: str) -> tuple[int, ...]:
 
 
 def python_has(session: nox.Session, module: str) -> bool:
-    """Whether the session's Python can import it."""
+    """Return true if the session's Python can import the module."""
     command = [str(Path(session.bin) / "python"), "-c", f"import {module}"]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
 def install_package(session: nox.Session) -> None:
-    """The package as a user installs it, with what its tests use."""
+    """Install the package like a user, with the packages that its tests need."""
     install_build_tools(session)
     session.install(f"{built_wheel(session)}[test]")
 
 
 def built_wheel(session: nox.Session) -> Path:
-    """The wheel of the sources as they are, with all instruction sets, built by whichever session needs it first."""
+    """Return a wheel of the current sources with all instruction sets. The first session that needs it builds it."""
     directory = BUILD / "wheels" / digest_of_sources(session.python or sys.version)
     with locked(directory, session.warn):
         if not list(directory.glob("*.whl")):
@@ -136,8 +136,8 @@ def built_wheel(session: nox.Session) -> Path:
 def build_wheel(session: nox.Session, directory: Path) -> None:
     """Build the wheel into this folder."""
     command = [str(Path(session.bin) / "python"), "-m", "pip", "wheel", "--no-deps"]
-    # Not by session.run, which would let pip find the session's CMake, not that of `pip install .`: with the same
-    # one, ccache knows what was compiled then.
+    # With session.run, pip would find the session's CMake instead of the one that `pip install .` uses, and ccache
+    # would not find the objects of that build.
     session.log(f"building {directory}")
     built = subprocess.run(
         [*command, "--wheel-dir", str(directory), "."],
@@ -152,7 +152,7 @@ def build_wheel(session: nox.Session, directory: Path) -> None:
 
 
 def digest_of_sources(python: object) -> str:
-    """Of the session's interpreter, what is asked of compilers, and all that wheels are made from."""
+    """Return a hash of the session's interpreter, the compilers' settings, and all files of which wheels are made."""
     asked = (os.environ.get(name, "") for name in ("CC", "CXX", "CFLAGS", "CXXFLAGS", "CMAKE_ARGS"))
     digest = hashlib.sha256("\0".join((str(python), *asked)).encode())
     for part in (
@@ -172,7 +172,7 @@ def digest_of_sources(python: object) -> str:
 
 
 def build_emulation(session: nox.Session, name: str, *options: str, **environment: str) -> Path:
-    """Builds the Metal engine with the emulation in build/<name> and runs the emulation's own tests."""
+    """Build the Metal engine with the emulation in build/<name>, and run the emulation's own tests."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         session.skip("the emulation of Metal runs on Linux on x86-64 only")
     install_system_packages(session, "ccache", *GNUSTEP)
@@ -204,12 +204,12 @@ def build_emulation(session: nox.Session, name: str, *options: str, **environmen
 
 
 def emulation_environment(build: Path) -> dict[str, str]:
-    """What lets Python find the package of that build."""
+    """Return the environment in which Python finds the package of that build."""
     return {"PYTHONPATH": str(build / "package"), "MPSCNN_CACHE": str(build / "cache")}
 
 
 def sanitizer_runtime(session: nox.Session, name: str) -> Path:
-    """The library of clang's that instrumented code calls: "asan" or "tsan"."""
+    """Return clang's library for a sanitizer, "asan" or "tsan"."""
     file = f"libclang_rt.{name}-{platform.machine()}.so"
     found = session.run(f"clang++-{LLVM}", f"-print-file-name={file}", external=True, silent=True)
     assert isinstance(found, str)
@@ -217,7 +217,7 @@ def sanitizer_runtime(session: nox.Session, name: str) -> Path:
 
 
 def link_package(package: Path, extension: list[Path]) -> None:
-    """A package of links to the sources and to the extension module of a build: the emulation is never installed."""
+    """Make a package of links to the sources and to a build's extension module. The emulation is never installed."""
     package.mkdir(parents=True, exist_ok=True)
     sources = (path for path in (ROOT / "python" / "mpscnn").iterdir() if path.name != "__pycache__")
     for target in [*sources, *extension]:
@@ -227,7 +227,7 @@ def link_package(package: Path, extension: list[Path]) -> None:
 
 
 def clang(*flags: str) -> list[str]:
-    """CMake's options for clang with these flags."""
+    """Return CMake's options for clang with these flags."""
     return [
         f"-DCMAKE_C_COMPILER=clang-{LLVM}",
         f"-DCMAKE_CXX_COMPILER=clang++-{LLVM}",
@@ -243,19 +243,19 @@ def configure_cpp(session: nox.Session, name: str, *options: str) -> None:
 
 
 def build_cpp(session: nox.Session, name: str, *options: str) -> None:
-    """Builds in build/<name>."""
+    """Build in build/<name>."""
     configure_cpp(session, name, AT_ONCE, *options)
     session.run("cmake", "--build", str(BUILD / name), "-j", JOBS, external=True)
 
 
 def run_ctest(session: nox.Session, name: str, **environment: str) -> None:
-    """Runs the C++ tests of build/<name>."""
+    """Run the C++ tests of build/<name>."""
     command = ("ctest", "--test-dir", str(BUILD / name), "--output-on-failure", "--no-tests=error")
     session.run(*command, env=environment, external=True)
 
 
 def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str) -> None:
-    """The C++ tests on an emulated processor."""
+    """Build the C++ tests and run them on an emulated processor."""
     build_cpp(
         session,
         name,
@@ -268,7 +268,7 @@ def emulated_tests(session: nox.Session, name: str, emulator: str, *options: str
 
 
 def kernels_of_this_machine() -> list[str]:
-    """The instruction sets that kernels can be built for and that run here, the one that all processors have first."""
+    """Return the instruction sets of this machine for which kernels can be built; the baseline comes first."""
     if platform.machine() in ("aarch64", "arm64"):
         return ["neon"]
     processor = Path("/proc/cpuinfo")
@@ -278,7 +278,7 @@ def kernels_of_this_machine() -> list[str]:
 
 
 def instruction_sets(session: nox.Session) -> list[str]:
-    """Those of this machine that the package is built for."""
+    """Return the instruction sets of this machine for which the package was built."""
     known = "baseline", "avx2", "avx512", "amx", "neon"
     program = "import mpscnn; print(mpscnn.build_config()['instruction_set'])"
     usable = []
@@ -294,7 +294,7 @@ def instruction_sets(session: nox.Session) -> list[str]:
 
 
 def tracked_files(*patterns: str) -> list[str]:
-    """Files of the repository whose names fit."""
+    """Return the tracked files whose names match a pattern."""
     listed = subprocess.run(
         ["git", "ls-files", "-z", "--", *patterns], cwd=ROOT, capture_output=True, text=True, check=True
     )
