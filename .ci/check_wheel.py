@@ -43,7 +43,7 @@ FORBIDDEN = ("tests/", ".mm", ".metal", ".o", ".a", "__pycache__")
 
 @dataclass
 class MachO:
-    """What the loader reads from a macOS binary."""
+    """The load commands of a macOS binary."""
 
     architecture: str
     oldest_macos: tuple[int, int] | None = None
@@ -163,7 +163,7 @@ def describe(wheel: Path) -> str:
 
 
 def check_contents(names: list[str]) -> Iterator[str]:
-    """What must and what must not be in a wheel."""
+    """The files that must and must not be in a wheel."""
     for needed in NEEDED:
         if needed not in names:
             yield f"lacks {needed}"
@@ -180,7 +180,7 @@ def check_contents(names: list[str]) -> Iterator[str]:
 
 
 def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
-    """What a macOS wheel lacks of the Metal engine's shaders; compiled ones where they are asked for."""
+    """Return the missing shaders of the Metal engine in a macOS wheel; compiled ones if they are required."""
     found = find_shaders(archive)
     if "source" not in found:
         yield "lacks the shaders' source, which is compiled where a system refuses the compiled ones"
@@ -192,7 +192,7 @@ def check_shaders(archive: zipfile.ZipFile, compiled: bool) -> Iterator[str]:
 
 
 def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
-    """What is wrong with the program that "auto" needs before it chooses a Metal device."""
+    """Return the problem of the program that "auto" needs before it chooses a Metal device."""
     if CHECK_PROGRAM not in archive.namelist():
         yield f'lacks {CHECK_PROGRAM}, without which device="auto" is always the CPU'
         return

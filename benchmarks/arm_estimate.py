@@ -40,7 +40,7 @@ COMPILERS = {
 CORES = {"apple-m1": 3, "neoverse-v1": 2}
 ITERATIONS = 200
 
-#: What a kernel computes, and a pattern of its function's name.
+#: The computation of a kernel, and a pattern of its function's name.
 KERNELS = {
     "matrix product, 8 pixels x 12 channels": r"multiply_tiles<.*Simd, 8, 3>",
     "matrix product, 8 pixels x 8 channels": r"multiply_tiles<.*Simd, 8, 2>",

@@ -2,8 +2,8 @@
 
     python benchmarks/classifier.py cifar10_jpeg.tar.gz [--model NAME_OR_FILE] [--photos 2000] [--threads N]
 
-The archive holds {train,test}/<class>/<n>.jpg. So many photos of its first half train, a fifth of them for validation;
-as many of its second half are looked at once, at the end.
+The archive holds {train,test}/<class>/<n>.jpg. N photos of its first half train, a fifth of them for validation. N
+photos of its second half are the test, which runs once, at the end.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from mpscnn.training.classifier import ClassifierOptions, ClassifierTraining
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.image_folder import ImageFolder
 
-# Of PyTorch's logistic regression: the one that is best for validation counts.
+# The penalties of PyTorch's logistic regression. The one with the best validation counts.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 
 

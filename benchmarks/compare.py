@@ -29,7 +29,7 @@ from mpscnn.apps.benchmark import PEERS, Measurement, Subject, measure, open_sub
 from mpscnn.errors import Error
 
 PRECISIONS = "float32", "bfloat16", "int8"
-"""What networks are measured with."""
+"""The options of the measurements."""
 
 BOUNDS = {"float32": 1e-4, "bfloat16": 0.25}
 """Largest difference from mpscnn's outputs, as a share of the largest of these. Engines that keep whole tensors in
@@ -44,9 +44,9 @@ class Case:
     make: Callable[[], mpscnn.Network]
     batch: int = 1
     turn: int = 5
-    """Runs in a round: of short ones more, so that a round is long beside an interruption."""
+    """Runs in a round. Short runs are repeated more often, so that a round is long compared with an interruption."""
     precisions: tuple[str, ...] = ("float32",)
-    """Those of PRECISIONS that it is measured with."""
+    """The precisions of PRECISIONS that it is measured with."""
 
 
 CASES = {

@@ -1,4 +1,4 @@
-"""What compare.py measured as Markdown, CSV and a picture."""
+"""Write the results of compare.py as Markdown, CSV and a picture."""
 
 from __future__ import annotations
 

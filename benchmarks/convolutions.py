@@ -2,7 +2,7 @@
 
     python benchmarks/convolutions.py [--runs N] [--threads N] [--only TEXT]
 
-Prints Markdown; benchmarks/README.md says what the columns mean. Another row is a line in one of the lists.
+Prints Markdown; benchmarks/README.md explains the columns. Another row is a line in one of the lists.
 """
 
 from __future__ import annotations

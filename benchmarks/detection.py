@@ -1,4 +1,4 @@
-"""What boxes cost next to their network: SSD and SSDLite at 300 x 300 pixels, one thread, in one interleaved run.
+"""Measure the time of boxes and of their network: SSD and SSDLite at 300 x 300 pixels, one thread, interleaved.
 
     python benchmarks/detection.py [--runs N]
 

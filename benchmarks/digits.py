@@ -104,7 +104,7 @@ def one_by_one(engine: Engine, images: Array) -> None:
 def seconds(
     compared: dict[str, Engine], images: Array, part: int, rounds: int, single: bool
 ) -> dict[str, float]:
-    """Of each engine's best round over all images."""
+    """Seconds of each engine's best round over all images."""
     order, random = list(compared.items()), Random(0)
     best = dict.fromkeys(compared, float("inf"))
     for engine in compared.values():

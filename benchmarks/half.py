@@ -82,7 +82,7 @@ def main() -> None:
         f"{arguments.megabytes} MB of float32, {arguments.runs} runs.\n"
     )
     print(table_head("conversion", "threads", "GB/s", "memcpy GB/s", "of a copy's speed"))
-    # As many bytes in all as a conversion reads and writes.
+    # A copy of the same number of bytes that a conversion reads and writes.
     copied, copy_result = np.ones(count * 3, np.uint8), np.ones(count * 3, np.uint8)
     with ThreadPoolExecutor(2) as pool:
         for name, (given, made, work) in conversions().items():

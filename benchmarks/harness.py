@@ -1,4 +1,4 @@
-"""What the benchmarks share: calls timed interleaved, and tables in Markdown."""
+"""Time calls interleaved, and print tables in Markdown, for all benchmarks."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     python benchmarks/operations.py [--runs N] [--threads N] [--only TEXT]
 
-Prints Markdown; benchmarks/README.md says what the columns mean. Another row is an entry in one of the lists.
+Prints Markdown; benchmarks/README.md explains the columns. Another row is an entry in one of the lists.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ Torch = Callable[..., torch.Tensor]
 
 
 def layer(method: str, /, *arguments: Any, **options: Any) -> Callable[..., mpscnn.Tensor]:
-    """What adds the layer of a method of `Network`."""
+    """Return a function that adds the layer of a method of `Network`."""
     return lambda network, *inputs: getattr(network, method)(*inputs, *arguments, **options)
 
 
@@ -217,7 +217,7 @@ def _scores(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
 
 
 def _of_heads(function: Torch) -> Torch:
-    """Of images that stand for matrices of several heads, (n, heads, tokens, features) in mpscnn."""
+    """Return the product of images that stand for matrices of several heads, (n, heads, tokens, features) in mpscnn."""
     return lambda *x: function(*(one.permute(0, 2, 3, 1) for one in x)).permute(0, 3, 1, 2)
 
 

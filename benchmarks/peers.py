@@ -54,7 +54,7 @@ class Row:
     torch: Callable[..., torch.Tensor] | None = None
     """The same, (*inputs, *parameters), with images (1, channels, height, width); None: torch does not have it."""
     parameters: Callable[[Mapping[str, Array]], Sequence[Array]] = lambda _: ()
-    """What else torch needs, of the network's weights."""
+    """The weights of the network that torch needs, too."""
     onnx: bool = True
     """False: onnxruntime does not have it."""
     values: Callable[[Shape], Array] = normal
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Subject:
-    """What is timed: by engine, a call that computes a row's result once."""
+    """Return the timed calls by engine. Each computes a row's result once."""
 
     calls: dict[str, Call]
     result: Array

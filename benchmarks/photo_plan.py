@@ -1,10 +1,10 @@
-"""What a photo costs one core, stage by stage, and what that makes of many photos on many machines.
+"""Measure the time that a photo takes on one core, stage by stage, and estimate many photos on many machines.
 
 chrt -r 1 python benchmarks/photo_plan.py --photos 1e9 --machines 20 --cores 16 --core-hour 0.04
 
 Seconds are of processor time, so that other programs count little. Photos are JPEG files of one size; the network is
-MobileNetV2 with random weights, which takes as long as a trained one. Reading is from the memory in which the system
-keeps files: what a disk or network adds is waiting, which the table tells as bytes per second.
+MobileNetV2 with random weights, which takes as long as a trained one. Photos are read from the system's file cache. A
+disk or network adds waiting time; the table has the needed bytes per second.
 """
 
 from __future__ import annotations

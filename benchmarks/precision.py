@@ -1,4 +1,5 @@
-"""What float16, with sums in float32 or in halves, and bfloat16 cost in accuracy, on photos, with published models.
+"""Measure the loss of accuracy of float16, with sums in float32 or in halves, and of bfloat16, on photos with
+published models.
 
     python benchmarks/precision.py --photos DIR --models DIR
 
@@ -44,7 +45,7 @@ Scores = NDArray[np.float32]
 
 @dataclass
 class Errors:
-    """Of one precision against float32, picture by picture."""
+    """Compare one precision with float32, picture by picture."""
 
     squares: list[float] = field(default_factory=list)
     largest: float = 0.0

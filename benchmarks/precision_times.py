@@ -1,4 +1,4 @@
-"""What float16 and bfloat16 take next to float32: whole networks in one interleaved run.
+"""Compare the times of float16, bfloat16 and float32: whole networks in one interleaved run.
 
     python benchmarks/precision_times.py [--only NAMES] [--threads N] [--rounds N]
 

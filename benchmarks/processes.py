@@ -21,7 +21,7 @@ from mpscnn.errors import Error
 _ENGINES = Path(mpscnn.__file__).parent / "benchmark"
 """Where a process finds engines.py without importing mpscnn."""
 NUMPY = "import numpy"
-"""The process beside which all others are seen."""
+"""The process that all others are compared with."""
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,7 @@ def rounds(names: list[str], count: int, measure: Callable[[str], float]) -> dic
 
 
 def first_line(code: str) -> str:
-    """What a Python process prints first, as soon as it does so."""
+    """Return the first line of a Python process as soon as it is printed."""
     with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         return process.stdout.readline()

@@ -7,8 +7,8 @@ scheduled for that many threads: statically, as one contiguous part for each, an
 is free first. Efficiency is the time with one thread over threads x predicted time; `--wait` is added for each step
 (what threads take to meet, 1 us by default). `--steps` lists those that lose most.
 
-What is not in it: caches and memory that threads share, the time for data to come from another core, and rows that
-two threads both compute where they meet in a chain.
+The estimate leaves out shared caches and memory, the time to move data from another core, and rows that two threads
+both compute where they meet in a chain.
 """
 
 from __future__ import annotations

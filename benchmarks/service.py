@@ -55,7 +55,7 @@ end
 
 @dataclass(frozen=True)
 class Turn:
-    """Of one server, for some seconds."""
+    """Measure one server for some seconds."""
 
     rate: float
     """Photos per second."""
@@ -138,7 +138,7 @@ def main() -> None:
     parser.add_argument("--without-litserve", action="store_true")
     parser.add_argument("--batches", type=int, nargs="*", default=[], help="of the runner, such as 4 8")
     parser.add_argument(
-        "--serve", action="append", help="options of mpscnn serve; more than once: one beside the other"
+        "--serve", action="append", help="options of mpscnn serve; repeat it to compare several servers"
     )
     arguments = parser.parse_args()
     processors = len(os.sched_getaffinity(0))

@@ -41,7 +41,7 @@ def request(body: bytes, path: str = INFER, **headers: str) -> tuple[str, bytes,
 
 
 def elements(count: int) -> tuple[str, bytes, dict[str, str]]:
-    """Empty elements of the type BYTES, and a shape that says how many they are."""
+    """Empty elements of the type BYTES, and a shape with their number."""
     size = 4 * (SIZE // 4)
     head = json.dumps(
         {
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--count", type=int, default=4, help="requests at once")
+    parser.add_argument("--count", type=int, default=4, help="requests in flight")
     parser.add_argument("--only", help="a part of a body's name")
     arguments = parser.parse_args()
     print(table_head("body", "answers", "seconds", "longest health in s", "largest memory in MB"))

@@ -45,7 +45,7 @@ def png(width: int, height: int) -> bytes:
 
 
 class Client:
-    """One that asks until it is reported to end. `count` says how often which answer came."""
+    """One that asks until it is reported to end. `count` has the number of each kind of answer."""
 
     def __init__(self, place: tuple[str, int], seed: int, end: threading.Event) -> None:
         self.place = place
@@ -275,7 +275,7 @@ def main() -> int:
     )
     for text in [*lost[:10], *unexpected[:10]]:
         print(text)
-    # What was aborted is counted as 499, or as what came before that was noticed.
+    # An aborted request counts as 499, or as the answer that was sent before the abort was noticed.
     agree = counted.total() <= told.total() and all(
         counted[status] >= count for status, count in told.items() if status != "aborted"
     )

@@ -59,7 +59,7 @@ def loop(x: list[float], kernel: list[float]) -> list[float]:
 
 
 def calls_for(case: Case) -> dict[str, Call]:
-    """What is timed: full convolution, by library."""
+    """Return the timed calls by library: full convolution."""
     random = np.random.default_rng(0)
     x: Array = random.normal(size=case.signal).astype(case.dtype)
     kernel: Array = random.normal(size=case.kernel).astype(case.dtype)

@@ -1,4 +1,4 @@
-"""What an engine takes on the disk: its own files, and those of the packages that it requires.
+"""Measure the disk space of an engine: its own files, and those of the packages that it requires.
 
     python benchmarks/sizes.py [--path DIRECTORY]... [PACKAGE...]
 

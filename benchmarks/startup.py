@@ -45,7 +45,7 @@ def table(processes: Processes, count: int) -> str:
 
 
 def _milliseconds_until_done(code: str) -> float:
-    """Of a process; its end is not waited for."""
+    """Return the time of a process's first answer, without waiting for its end."""
     begin = time.perf_counter()
     command = [sys.executable, "-c", f"{code}; print({_DONE!r}, flush=True)"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as process:

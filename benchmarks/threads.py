@@ -3,8 +3,8 @@
     python benchmarks/threads.py [--runs N] [--threads N] [--only auto|busy] [--networks TEXT]
                                  [--engines onnxruntime,...]
 
-"auto": every network with 1 ... N threads and with "auto", interleaved; runs that follow each other at once, and runs
-with pauses between, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and next to a
+"auto": every network with 1 ... N threads and with "auto", interleaved; runs without pauses, and runs with "
+"pauses, in which workers fall asleep. "busy": the median of MobileNetV2 with N threads alone, and next to a
 process that computes all the time with the same priority; every engine in a process of its own.
 """
 
@@ -39,7 +39,7 @@ def tiny() -> Network:
 
 @dataclass(frozen=True)
 class Case:
-    """A network, and how many images it gets at once."""
+    """A network and its batch size."""
 
     build: Callable[[], Network]
     batch: int = 1
@@ -123,7 +123,7 @@ def busy_process() -> Iterator[None]:
 def compare_neighbours(threads: int, runs: int, engines: list[str]) -> None:
     """The table of a busy neighbour."""
     subject = open_subject("mobilenet_v2", random_weights=True)
-    print(table_head("MobileNetV2", "threads", "alone", "beside a busy process", "ratio of the medians"))
+    print(table_head("MobileNetV2", "threads", "alone", "next to a busy process", "ratio of the medians"))
     for count in sorted({1, threads}):
         alone = measure(subject, peers=engines, threads=count, runs=runs)
         with busy_process():

@@ -6,8 +6,9 @@
 Peers: torch, torch_compile, tensorflow, tensorflow_xla, jax (with optax), mnn. Each engine has a process of its own,
 with as many threads and cores as the column says, since not all keep to their number of threads (Linux), and they take
 turns: a step of one, a step of the next. Batch normalization is in training mode, all layers learn, and the loss must
-fall before times count. Prints Markdown: of each engine the least time of a step in milliseconds and its process' peak
-memory, and what part of the fastest peer's time mpscnn takes. With --profile: where the time of mpscnn's step goes.
+fall before times count. Prints Markdown: the minimum time of a step of each engine in milliseconds, the peak memory
+of its process, and mpscnn's time as a share of the fastest other engine's. With --profile: where the time of mpscnn's
+step goes.
 """
 
 from __future__ import annotations

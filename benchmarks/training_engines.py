@@ -30,7 +30,7 @@ class _Weights:
         self._wrap, self._random, self._next = wrap, np.random.default_rng(0), 0
 
     def begin(self) -> None:
-        """Of a run of the network."""
+        """The outputs of a run of the network."""
         self._next = 0
 
     def take(self, make: Callable[[], np.ndarray]) -> Any:
@@ -389,7 +389,7 @@ class _Jax:
 
 
 def jax(case: Case, threads: int) -> Step:
-    """Compiled, with optax. It has no setting for threads: it takes as many as the process has cores."""
+    """Compiled, with optax. It has no setting for threads and uses one for each core of the process."""
     import jax
     import optax
 

@@ -52,7 +52,7 @@ Row = tuple[str, float, float | None, float]
 
 
 def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int) -> Row:
-    """Of a convolution with as many zeros around it as keep its size."""
+    """Return the result of a convolution with zero padding that keeps the size."""
     import torch
 
     batch, height, width, channels = shape
@@ -69,7 +69,7 @@ def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int)
         return result
 
     exact = by_taps(lambda g, part: g.astype(np.float64).T @ part.astype(np.float64))
-    # Of a few weights: all would take long.
+    # Only a few weights are checked, because all would take long.
     plain = by_taps(
         lambda g, part: np.pad(
             in_sequence(g[:, :4, None] * part[:, None, :4]), ((0, outputs - 4), (0, channels - 4))
@@ -96,7 +96,7 @@ def weight_gradient(shape: tuple[int, int, int, int], outputs: int, kernel: int)
 
 
 def batch_variance(mean: float) -> Row:
-    """Of 300,000 pixels whose mean is this many deviations away."""
+    """Return the errors for 300,000 pixels whose mean is this many deviations from zero."""
     import torch
 
     x = values(3, 250, 400, 8, mean=mean)

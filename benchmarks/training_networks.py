@@ -45,7 +45,7 @@ class Case:
     adam: bool
 
     def apply(self, layers: Layers, x: Any) -> Any:
-        """What softmax would read."""
+        """Logits: the input of softmax."""
         return _deep_mnist(layers, x) if self.adam else _mobilenet_v2(layers, x, self.classes)
 
 

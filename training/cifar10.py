@@ -322,7 +322,7 @@ def parse_arguments() -> argparse.Namespace:
 
 
 def recipes(options: argparse.Namespace) -> tuple[Recipe, Recipe, Recipe, Recipe]:
-    """Of teacher and student, first on photos alone, then with scenes."""
+    """The trainings of teacher and student, first on photos alone, then with scenes."""
     teacher = Recipe("teacher", options.teacher_epochs, 0.4, weight_decay=5e-4, size=TEACHER_SIZE)
     student = Recipe(
         "student", options.student_epochs, 0.4, weight_decay=2e-4, size=TEACHER_SIZE, label_share=0.1

@@ -20,7 +20,8 @@ __all__ = ["BOX_MARGIN", "PAGE_SIDE", "DigitPages", "Page"]
 
 #: Height and width of a page in pixels.
 PAGE_SIDE = 160
-#: Of a digit's height: what its box has around its ink on each side, so that the box of a 1 is no mere line.
+#: The margin of a box around its ink on each side, as a share of the digit's height. So the box of a 1 is not a mere
+#: line.
 BOX_MARGIN = 0.1
 
 # Heights of the digits of a page, in pixels; those of one page differ by up to this factor's logarithm.
@@ -30,7 +31,8 @@ _LOG_HEIGHT = 0.25
 _LOG_ASPECT = 0.3
 _MOST_DIGITS = 16
 _TRIES = 8
-# Of a digit's height: between neighbours of a row, and at least between any two digits' ink.
+# The gap between neighbours of a row, and the smallest gap between any two digits' ink, as shares of a digit's
+# height.
 _ROW_GAPS = (0.08, 0.7)
 _LEAST_GAP = 0.06
 _IN_ROWS = 0.6
@@ -58,8 +60,8 @@ class DigitPages(EpochData):
     """New pages in each epoch: digits of several sizes, in rows or scattered, on all kinds of paper.
 
     Batches are images (n, side, side, 1) in -1..1 (the preset "tensorflow"), and for each page "boxes" and "classes" as
-    a trainer of detectors takes them. They are made by a thread while the network computes. What a page has
-    depends on the seed, the epoch and the page's number alone.
+    a trainer of detectors takes them. They are made by a thread while the network computes. The content of a page
+    depends only on the seed, the epoch and the page's number.
 
     Args:
         images: (n, 28, 28, 1) in 0..1, light strokes on black.

@@ -96,7 +96,7 @@ def _head() -> DetectionHead:
                     for heights in _HEIGHTS
                 ],
             },
-            # Of two classes for the same ink the likelier one counts.
+            # If two classes are found for the same ink, the more probable one counts.
             "suppression": {"per_class": False, "iou_threshold": 0.45, "score_threshold": 0.5},
         }
     )

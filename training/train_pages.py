@@ -69,7 +69,7 @@ def train_page_detector(
 def measure_and_save(
     network: Network, output: Path, held_out: DigitPages, report: Path | None
 ) -> DetectorEvaluation:
-    """Write the model with a description that says how well it finds the digits of these pages."""
+    """Write the model with a description of its accuracy on these pages."""
     with tempfile.TemporaryDirectory() as temporary:
         pages = Path(temporary) / "pages" if report is None else report
         write_pages(pages, held_out)

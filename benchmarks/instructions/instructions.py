@@ -33,14 +33,14 @@ EXPECTED = HERE / "expected.json"
 TOLERANCE = 0.02
 #: Chains of convolutions wherever there can be any, cut alike: the engine's own choice follows the machine's caches.
 CHAINS = "rows=4,channels=64,stages=3"
-#: What work is cut for, whatever machine this is.
+#: The sizes of caches that work is divided for, on every machine.
 CACHES = "32768,524288,8388608"
 SETS = ("baseline", "avx2")
 
 
 @dataclass(frozen=True)
 class Inference:
-    """What is run once: a network, and a number of images."""
+    """One measurement: a network, and a number of images."""
 
     build: Callable[[], mpscnn.Network]
     batch: int = 1
@@ -93,7 +93,7 @@ def main() -> int:
 
 
 def compiler_name() -> str:
-    """Of the package: compiler and the parts of its version that change what it makes."""
+    """Return the package's compiler and the parts of its version that change the generated code."""
     config = mpscnn.build_config()
     major, minor = str(config["compiler_version"]).split(".")[:2]
     return f"{config['compiler']} {major}.{minor}"
@@ -139,7 +139,7 @@ def count(program: Path, case: Case) -> int:
 
 
 def run(command: Sequence[str], **environment: str) -> str:
-    """What the command says; ends with it where it fails."""
+    """Return the output of a command. If the command fails, exit with its output."""
     result = subprocess.run(
         command,
         env=os.environ | environment,

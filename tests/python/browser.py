@@ -54,7 +54,7 @@ def chromium() -> Iterator[Any]:
 
 
 def prefer(driver: Any, **features: str) -> None:
-    """What the person prefers, such as prefers_color_scheme="dark"; nothing: as it was."""
+    """Set the user's preferences, such as prefers_color_scheme="dark"; without arguments, reset them."""
     named = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
     driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": named})
 

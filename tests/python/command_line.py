@@ -52,7 +52,7 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
 
 @dataclass(frozen=True)
 class Ended:
-    """What the command line has said in this process."""
+    """The output of the command line in this process."""
 
     returncode: int
     stdout: str
@@ -60,7 +60,7 @@ class Ended:
 
 
 Command = Callable[..., Ended]
-"""Of the fixture `command`: the command line in this process."""
+"""The type of the fixture `command`: the command line in this process."""
 
 
 def call(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:

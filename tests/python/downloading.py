@@ -35,7 +35,7 @@ def download(client: Client, file: PublishedFile) -> None:
 
 
 def failure(client: Client, file: PublishedFile) -> str:
-    """The first line of the error, after checking that it says what to do instead."""
+    """Return the first line of the error, after checking that it has the remedy."""
     with pytest.raises(DownloadError) as caught:
         client.download(file, destination(file))
     assert not destination(file).exists()

@@ -1,4 +1,4 @@
-"""What test_failing_memory.py runs in a process whose library of allocations is failing_allocations.cpp's.
+"""The program of test_failing_memory.py. Its process uses the allocation library of failing_allocations.cpp.
 
 Every step is repeated with memory enough where it failed: it must pass then. Arguments: that library, a directory for
 files, and how many positions to try, 0 for all.

@@ -19,7 +19,7 @@ PREPROCESS = {"fit": "letterbox", "scale": [1 / 255] * 3}
 
 
 def _detector() -> mpscnn.Network:
-    """The first box is as wide as the photo is red, the second as high as it is green; scores are the colours."""
+    """The width of the first box is the photo's red, the height of the second its green; scores are the colours."""
     network = mpscnn.Network(input=(16, 24, 3), name="boxes")
     pooled = network.global_average_pool2d(network.input, name="pool")
     edges = np.zeros((8, 1, 1, 3), np.float32)
@@ -66,7 +66,7 @@ def load(directory: Path, task: str, device: str = "cpu") -> mpscnn.Model:
 
 
 def photos(count: int) -> list[NDArray[np.uint8]]:
-    """Of several sizes."""
+    """Photos of several sizes."""
     random = np.random.default_rng(5)
     made = []
     for i in range(count):

@@ -20,7 +20,7 @@ _LARGEST = 1_300  # bytes of a packet's payload
 
 
 class RtspServer:
-    """Of `rtsp://127.0.0.1:PORT/camera`, for one client after another.
+    """A server of `rtsp://127.0.0.1:PORT/camera`, for one client after another.
 
     Args:
         frames: RGB, of one size.
@@ -131,7 +131,7 @@ class RtspServer:
 
 
 def _encoded(frames: Iterator[NDArray[np.uint8]], rate: int) -> Iterator[list[bytes]]:
-    """Of each frame the units of H.264."""
+    """The H.264 units of each frame."""
     import av
 
     encoder: Any = None
@@ -148,7 +148,7 @@ def _encoded(frames: Iterator[NDArray[np.uint8]], rate: int) -> Iterator[list[by
 
 
 def _packets(unit: bytes) -> Iterator[bytes]:
-    """A unit as payloads of RTP (RFC 6184): as it is, or in fragments."""
+    """Return a unit as payloads of RTP (RFC 6184): whole, or in fragments."""
     if len(unit) <= _LARGEST:
         yield unit
         return

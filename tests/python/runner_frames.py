@@ -1,4 +1,4 @@
-"""Frames for tests of the runner: each says which one it is, and so does its result."""
+"""Frames for tests of the runner: each has its number, and so has its result."""
 
 from __future__ import annotations
 

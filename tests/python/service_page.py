@@ -57,7 +57,7 @@ class Page:
         return self.driver.execute_script(script, *arguments)
 
     def until(self, condition: Callable[[], Any], what: str, seconds: float = 15) -> Any:
-        """What a condition gives as soon as it is true."""
+        """Return the value of a condition as soon as it is true."""
         end = time.monotonic() + seconds
         while not (found := condition()):
             shown = f"notices: {self.text('notices')!r}, results: {self.text('results')!r}"
@@ -84,7 +84,7 @@ class Page:
         )
 
     def labels(self) -> list[str]:
-        """Of the results, the first one first."""
+        """Return the texts of the results in order."""
         return list(
             self.run("return [...document.querySelectorAll('.results .label')].map(e => e.textContent)")
         )

@@ -29,7 +29,7 @@ def require_packages() -> None:
 
 @dataclass(frozen=True)
 class Answer:
-    """Of HTTP."""
+    """An HTTP response."""
 
     status: int
     headers: Mapping[str, str]
@@ -49,7 +49,7 @@ class Service:
     events: queue.Queue[dict[str, Any]] = field(default_factory=queue.Queue)
     """Lines of its log that nobody has taken."""
     other_lines: list[str] = field(default_factory=list)
-    """What it has said on stderr that is not JSON."""
+    """Return the lines of stderr that are not JSON."""
     address: str = ""
 
     @property

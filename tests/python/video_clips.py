@@ -1,4 +1,4 @@
-"""Clips that the tests make, and a live source whose frames come when a test says so."""
+"""Clips for tests, and a live source whose frames come when a test sends them."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ class FakeCamera(VideoSource):
         self.closed = threading.Event()
 
     def give(self, count: int) -> None:
-        """Returns when all but the last one of so many frames are where they wait to be computed."""
+        """Return when all of N frames but the last wait to be computed."""
         for _ in range(count):
             self._wanted.release()
         for _ in range(count):

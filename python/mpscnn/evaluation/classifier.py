@@ -196,7 +196,7 @@ def number_of_classes(model: Model) -> int:
 
 
 def _ranked(model: Model, samples: Iterable[Sample], inflight: int) -> Iterator[Ranked]:
-    """Photos with their classes and the most probable ones, or what went wrong; several photos at once."""
+    """Yield photos with their classes and the most probable ones, or an error. Several photos run in parallel."""
     for photo, true, result in results_of(model, samples, inflight, top=RANKS):
         found = result if isinstance(result, BaseException) else [entry.index for entry in result]
         yield photo, true, found

@@ -174,8 +174,7 @@ def open_photo(
             a fourth channel that means nothing, of uint8; or the usual "gray", "gray_alpha", "rgb" and "rgba".
         orientation: EXIF, 1 to 8, instead of what the photo says.
 
-    Returns:
-        What is accepted wherever a photo is.
+    Returns: An image that is accepted wherever a photo is.
 
     Raises:
         ImageError: it is missing, in another format than docs/preprocessing.md lists, damaged, cut off or empty, or has

@@ -187,7 +187,10 @@ def load(image: PillowImage.Image) -> None:
 
 
 def _check_floats(image: PillowImage.Image) -> None:
-    """Of a file. Pillow's floats mean 0 to 255, by which those that others keep from 0 or -1 to 1 would be black."""
+    """Raise ImageError for floats from 0 or -1 to 1.
+
+    Pillow's floats mean 0 to 255, so these would be black.
+    """
     import numpy as np
 
     values = np.asarray(image)

@@ -170,7 +170,7 @@ def every_layer() -> mpscnn.Network:
 
 
 def gated(network: mpscnn.Network, x: mpscnn.Tensor) -> mpscnn.Tensor:
-    """What MobileNetV3, EfficientNet and ShuffleNet have beside: (3, 4, 8) -> (3, 4, 8)."""
+    """A block with the other layers of MobileNetV3, EfficientNet and ShuffleNet: (3, 4, 8) -> (3, 4, 8)."""
     halves = [network.slice(x, channels=part) for part in ((0, 4), (4, 8))]
     y = network.conv2d(halves[0], 4, 3, padding=1, activation="hard_swish")
     y = network.depthwise_conv2d(y, 3, padding=1, activation={"kind": "swish", "b": 1})
@@ -248,7 +248,7 @@ def test_layers_that_are_not_written(tmp_path: Path) -> None:
 
 def test_a_peer_that_fails_is_left_out(model: str, tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    (tmp_path / "network.onnx").write_text("not ONNX")  # taken as it is: somebody wrote it before
+    (tmp_path / "network.onnx").write_text("not ONNX")  # taken unchanged: somebody wrote it before
     failures: dict[str, mpscnn.Error] = {}
     results = measure(
         open_subject(model),

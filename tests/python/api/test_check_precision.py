@@ -138,7 +138,7 @@ def test_nothing_to_keep() -> None:
     assert 0.0 < report.error < 0.001
     assert report.layers[0].error == pytest.approx(report.error)
     assert "nothing needs to stay float32" in report.verdict()
-    # What float16 cannot reach is said, not claimed.
+    # A tolerance that float16 cannot reach is reported as such.
     report = mpscnn.check_precision(network, some_images(), tolerance=1e-6)
     assert report.keep == ("conv",)
     assert report.kept_error > 1e-6
@@ -278,7 +278,7 @@ def _beyond(network: mpscnn.Network, x: Any, operation: str) -> Any:
 @pytest.mark.parametrize("operation", ["sum", "l2", "matrix product", "weighted sum"])
 @pytest.mark.parametrize("behind", ["activation", "normalization", "two"])
 def test_layers_in_front_of_an_activation_are_proposed(operation: str, behind: str) -> None:
-    """They round a result of their own: to keep the activation alone in float32 would change nothing."""
+    """They round their own result, so keeping only the activation in float32 would change nothing."""
     network = mpscnn.Network(input=(4, 4, 64), name="net")
     squares = operation in ("matrix product", "weighted sum")
     factor = 60.0 if squares else 30_000.0 if operation == "l2" else 3_000.0

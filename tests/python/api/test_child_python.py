@@ -19,7 +19,7 @@ from mpscnn.apps.benchmark.peers import PEERS
 from mpscnn.apps.verify.case import Case
 from mpscnn.apps.verify.processes import run_cases
 
-# What the children import first, and what they import of their own: names of all kinds of packages.
+# The first imports of child processes, and their own later ones: names of all kinds of packages.
 NAMES = (
     *(
         "numpy",
@@ -86,7 +86,7 @@ def test_benchmark(mark: Path, tmp_path: Path, peer: str | None) -> None:
 def test_each_kind_of_command(
     mark: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: str
 ) -> None:
-    """What runs, with which arguments, and where it looks for modules."""
+    """The program that runs, its arguments, and its path of modules."""
     code = "import sys, json, numpy, mpscnn\nprint(json.dumps([__name__, sys.argv[1:], sys.path, mpscnn.__file__]))"
     places = tmp_path / "places"
     places.mkdir()

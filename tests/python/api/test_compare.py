@@ -151,7 +151,7 @@ def test_precisions_of_onnxruntime(model: Path, tmp_path: Path) -> None:
 
 
 def test_onnxruntime(model: Path, tmp_path: Path) -> None:
-    """Its layers have other names and activations of their own."""
+    """Its layers have other names and separate activations."""
     pytest.importorskip("onnxruntime", reason="onnxruntime is not installed")
     path = tmp_path / "renamed.onnx"
     export(small_network(name="other"), path, layout="nchw")
@@ -311,7 +311,7 @@ def test_networks_that_have_nothing_in_common() -> None:
 
 
 def test_state_dicts_have_no_proof(tmp_path: Path) -> None:
-    """And the reason says what to do instead."""
+    """The reason has the remedy."""
     network = mpscnn.Network(input=(4, 4, 3))
     for name in ("weights.pth", "weights.safetensors"):
         found, reason = prove(network, [tmp_path / name])
@@ -331,7 +331,7 @@ SHAPE = (1, 4, 4, 3)
 
 
 def of_parts(name: str, count: int, first: int, *, plain: int) -> list[Value]:
-    """What one layer becomes; the part with the number `plain` has its name, others NAME/part."""
+    """Return the parts of one layer. The part with the number `plain` has its name, others NAME/part."""
     names = [name if i == plain else f"{name}/{i}" for i in range(count)]
     return [
         Value(names[i], "", np.random.default_rng(first + i).normal(size=SHAPE).astype(np.float32))

@@ -1,4 +1,4 @@
-"""Copies and pickles: in this process, and in one that is started anew."""
+"""Copies and pickles: in this process, and in a new one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The Dockerfile says what the command line and the package know. No image is built here."""
+"""The Dockerfile agrees with the command line and the package. No image is built here."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ DOCKERFILE = PROJECT / "Dockerfile"
 
 @pytest.fixture(scope="module")
 def instructions() -> list[tuple[str, str]]:
-    """Those of the last stage, with lines put together."""
+    """The instructions of the last stage, with continued lines joined."""
     text = re.sub(r"\\\n", "", re.sub(r"^#.*\n", "", DOCKERFILE.read_text("utf-8"), flags=re.MULTILINE))
     lines = [line.partition(" ") for line in text.splitlines() if line]
     last = max(i for i, (name, _, _) in enumerate(lines) if name == "FROM")
@@ -76,7 +76,7 @@ def test_its_command_and_its_check_work(instructions: list[tuple[str, str]], tmp
 
     environment = {**os.environ, "MPSCNN_SERVE_TOKEN": "abc"}
     for more in ((), ("--host", "127.0.0.2"), ("--allow-host", "photos.example")):
-        # Whose --port 0 comes last, and counts.
+        # Its --port 0 comes last, and counts.
         with serving(*arguments, *more, environment=environment) as service:
             assert service.place[1] != int(port)
             assert healthy()

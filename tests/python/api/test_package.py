@@ -27,7 +27,8 @@ print(json.dumps(sorted({name.partition(".")[0] for name in set(sys.modules) - b
 """
 
 
-# What numpy has loaded is free. So is what the finder of an editable install brings, which may build first.
+# Modules that numpy has loaded cost nothing. So is what the finder of an editable install brings, which may build
+# first.
 PROGRAM_BEYOND_NUMPY = """
 import importlib.util, sys
 import numpy
@@ -54,7 +55,7 @@ MODULES_OF_A_RUN = {
     "mpscnn.runtime.session_pool",
 }
 
-# Of others what would cost the start milliseconds.
+# Other modules that would take milliseconds at the start.
 SLOW_MODULES = {
     "PIL",
     "asyncio",
@@ -115,7 +116,7 @@ def test_import_leaves_for_later_what_only_some_need(module: str) -> None:
 
 
 def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
-    """What a program imports."""
+    """Return the modules that a program imports."""
     result = run_python("-c", PROGRAM_BEYOND_NUMPY.format(program), *arguments)
     assert result.returncode == 0, result.stderr
     return set(ast.literal_eval(result.stdout))
@@ -123,7 +124,7 @@ def modules_beyond_numpy(program: str, *arguments: str) -> set[str]:
 
 @pytest.fixture
 def model_file(tmp_path: Path) -> str:
-    """Of a network from (4, 4, 3) to three classes."""
+    """A model file of a network from (4, 4, 3) to three classes."""
     network = mpscnn.Network((4, 4, 3), name="tiny")
     network.output(network.softmax(network.flatten(network.global_average_pool2d(network.input))))
     network.save(tmp_path / "tiny.safetensors", preprocess="unit")

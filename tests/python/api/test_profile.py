@@ -1,4 +1,4 @@
-"""What every step takes: complete, consistent, and refused clearly where it cannot be told."""
+"""Profiles are complete and consistent, and are refused with a reason where they are not possible."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def test_trace_is_complete_and_events_of_one_row_do_not_overlap(tmp_path: Path) 
         events.sort(key=lambda event: event["ts"])
         for event, following in itertools.pairwise(events):
             assert event["ts"] + event["dur"] <= following["ts"] + 1e-6
-    # What threads do lies within their steps.
+    # The work of threads lies within their steps.
     for tid, events in rows.items():
         for event in events if tid else []:
             assert any(

@@ -265,7 +265,7 @@ def test_damage_within_a_parquet_file_is_told_in_a_line(
     path = tmp_path / "a.parquet"
     pa.parquet.write_table(pa.table({"name": ["a"], "bytes": [bytes(500)]}), path, compression="none")
     content = bytearray(path.read_bytes())
-    content[4:200] = b"\xaa" * 196  # behind the first bytes, which name the format, the pages begin
+    content[4:200] = b"\xaa" * 196  # the pages begin after the first bytes, which name the format
     path.write_bytes(content)
     ended = command("classify", str(path), "--ray")
     assert ended.returncode == 1

@@ -29,7 +29,7 @@ from mpscnn.apps.verify.training_cases import training_cases
 def test_every_operation_raw_kernel_and_neuron_has_cases() -> None:
     subjects = {case.subject for case in all_cases("metal")}
     assert {entry["name"] for entry in mpscnn.operations()} <= subjects
-    # Bases of others, and kernels of users', which have no answer of their own.
+    # Base classes, and users' kernels, which have no result to compare.
     bases = {"Kernel", "UnaryKernel", "BinaryKernel", "Arithmetic", "Pooling", "Upsampling", "ReduceUnary"}
     bases |= {"ReduceBinary", "MetalKernel", "ArithmeticGradient", "GradientKernel", "PoolingGradient"}
     bases |= {"UpsamplingGradient", "ImageScale", "Optimizer"}
@@ -217,7 +217,7 @@ def test_one_wrong_number_is_a_failure_with_its_place(wrong: float) -> None:
 
 @pytest.mark.parametrize("device", ["cpu", "metal"])
 def test_a_part_in_a_hundred_in_any_result_of_training_is_a_failure(device: str) -> None:
-    """Of the largest number of each result, also of those of weights, moments and losses."""
+    """Change the largest number of each result, also of weights, moments and losses."""
     training = {(recipe["kernel"], name) for name, recipe, _ in training_cases()}
     cases = [case for case in all_cases("cpu") if (case.subject, case.name) in training]
     assert len(cases) == len(training)

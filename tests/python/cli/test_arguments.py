@@ -1,4 +1,4 @@
-"""What callers give: numpy's numbers are as good as Python's, and what is wrong is named."""
+"""Arguments: numpy's numbers are as good as Python's, and errors name what is wrong."""
 
 from __future__ import annotations
 

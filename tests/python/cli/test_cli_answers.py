@@ -1,4 +1,4 @@
-"""What `classify`, `detect` and `segment` print for other programs: JSON and CSV, of photos that fail too."""
+"""The output of `classify`, `detect` and `segment` for other programs: JSON and CSV, also for photos that fail."""
 
 from __future__ import annotations
 

@@ -132,7 +132,7 @@ def test_hints_are_not_for_programs(
 def test_the_way_to_detectors_of_other_things(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """The model that the hint names is not here: what to get, and where to put it, is told."""
+    """The model of the hint is not on this machine. The message says which file to get and where to put it."""
     monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path / "cache"))
     monkeypatch.delenv("MPSCNN_MODELS", raising=False)
     photo = str(save_photo(tmp_path / "lake.png", "blue"))

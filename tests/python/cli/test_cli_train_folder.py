@@ -229,7 +229,7 @@ def test_a_loss_that_is_not_finite_is_an_error(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    """What was learnt before stays, and a model that was there too."""
+    """The state of the training stays, and so does an older model file."""
     output = tmp_path / "mine.safetensors"
     output.write_bytes(b"an older model")
     monkeypatch.setattr(classifier, "_RATE", 3e38)

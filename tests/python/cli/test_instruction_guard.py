@@ -1,4 +1,4 @@
-"""The guard against regressions: counts beside those expected."""
+"""The guard against regressions compares counts with the expected ones."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def test_one_image_and_photos(tmp_path: Path) -> None:
 
 
 def test_activations_that_integers_have_become_layers() -> None:
-    """As in MobileNetV3: hard swish behind a convolution and behind a normalization, a gate of hard sigmoids."""
+    """As in MobileNetV3: hard swish after a convolution and after a normalization, a gate of hard sigmoids."""
     network = mpscnn.Network(SHAPE, name="gated")
     x = network.conv2d(network.input, 8, 3, padding="same", activation="hard_swish", name="stem")
     x = network.conv2d(network.pad(x, 1, name="border"), 8, 3, name="conv")
@@ -264,7 +264,7 @@ def test_resizes_by_a_scale_are_those_to_a_size(method: Any, scale: Any) -> None
 
 
 def test_several_inputs() -> None:
-    """As mappings or in order; several images at once, and of several sizes."""
+    """Inputs as mappings or in order, several images in one batch, and images of several sizes."""
     network = mpscnn.Network({"photo": SHAPE, "place": (1, 1, 4)})
     photo, place = network.inputs
     x = network.conv2d(photo, 4, 3, padding="same", activation="relu", name="conv")

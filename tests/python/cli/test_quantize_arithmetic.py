@@ -1,4 +1,4 @@
-"""What `mpscnn.quantize` computes: ranges, scales of weights, sums, equalisation and corrected biases."""
+"""The arithmetic of `mpscnn.quantize`: ranges, scales of weights, sums, equalisation and corrected biases."""
 
 from __future__ import annotations
 

@@ -154,7 +154,7 @@ def test_what_cannot_be_kept() -> None:
         mpscnn.quantize(mixed(), noise(1), keep_float=["swish"])
     with pytest.raises(mpscnn.ParameterError, match="'image' is an input, not a layer"):
         mpscnn.quantize(mixed(), noise(1), keep_float=["image"])
-    # What layers of integers read needs integers.
+    # Inputs of integer layers need integers.
     quantized, _ = mpscnn.quantize(classifier(), noise(1))
     structure = quantized.to_dict()
     for node in structure["nodes"]:

@@ -1,4 +1,4 @@
-"""What files and users say cannot control the terminal, nor pass for a line of ours."""
+"""Text from files and users can neither control the terminal nor look like a line of mpscnn's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as arrays of other libraries, in the memory where they lie."""
+"""Images as arrays of other libraries, without a copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Photos of every kind and every kind of damage, beside Pillow's own conversions."""
+"""Photos of every kind and with every kind of damage, compared with Pillow's own conversions."""
 
 from __future__ import annotations
 

@@ -180,7 +180,7 @@ ADAM7 = ((0, 0, 8, 8), (4, 0, 8, 8), (0, 4, 4, 8), (2, 0, 4, 4), (0, 2, 2, 4), (
 @pytest.mark.parametrize("height", [1, 2, 3, 4, 5, 8, 9, 13])
 @pytest.mark.parametrize("width", [1, 2, 3, 4, 5, 8, 9, 13])
 def test_interlaced_png(width: int, height: int) -> None:
-    """Black, so that nothing but the number of bytes tells a whole one."""
+    """A black photo, so that only the number of bytes shows that it is whole."""
     size = 0
     for left, top, across, down in ADAM7:
         columns, rows = len(range(left, width, across)), len(range(top, height, down))
@@ -330,7 +330,7 @@ def jpeg_with_exif(block: bytes) -> bytes:
     return content[:2] + b"".join(segments) + content[end_of_jfif:]
 
 
-# Of AVIF files Pillow reads all of the block while it opens them, and has a bound of its own from version 13 on.
+# Pillow reads the whole block of AVIF files when it opens them. It has its own limit from version 13 on.
 SHARED_BYTES = tiff_of_shared_bytes(8_000, 300_000)
 
 

@@ -1,4 +1,4 @@
-"""Every kind of samples that photo files have: the network's input beside what each format says.
+"""Every kind of samples in photo files: the network's input is what each format defines.
 
 The right values come from a PNG decoder of the tests' own, and for the other formats from the numbers that a file was
 written of.
@@ -142,7 +142,7 @@ def test_an_opened_pillow_image_stays_as_it_was() -> None:
 
 
 def test_colours_that_pillow_has_cut_are_not_compared_with_whole_ones() -> None:
-    """Of a decoded image nobody knows which pixels had the transparent colour."""
+    """In a decoded image it is unknown which pixels had the transparent colour."""
     with Image.open(io.BytesIO(png_of(16, 2, transparency=struct.pack(">3H", 1000, 2, 3)))) as image:
         image.load()
         with pytest.raises(ImageError, match=r"transparent colour \(1000, 2, 3\) has 16: give the file"):
@@ -495,7 +495,7 @@ def test_portable_floats() -> None:
 
 
 def bmp_of(rows: list[bytes], bits: int, *, colors: bytes = b"", masks: tuple[int, ...] = ()) -> bytes:
-    """A BITMAPINFOHEADER with masks behind it, or a BITMAPV4HEADER where there is one of alpha; rows upwards."""
+    """A BITMAPINFOHEADER with masks after it, or a BITMAPV4HEADER if there is a mask of alpha; rows upwards."""
     packed = b"".join(row.ljust(-(-len(row) // 4) * 4, b"\0") for row in reversed(rows))
     v4 = len(masks) == 4
     size = 108 if v4 else 40
@@ -690,7 +690,9 @@ def test_palette_images_with_alpha() -> None:
 
 
 def test_every_mode_is_walked() -> None:
-    """Those that Pillow lists, but for the other names of 16-bit gray, and modes tested above or converted alike."""
+    """The modes that Pillow lists, without the other names of 16-bit gray and modes tested above or converted in the
+    same way.
+    """
     walked = {kind.split(",")[0] for kind in PILLOW} | {"PA", "LAB"}
     assert set(Image.MODES) - {"I;16L", "I;16N", "HSV"} <= walked
 

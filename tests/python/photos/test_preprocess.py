@@ -130,7 +130,9 @@ def test_yuv(
 
 
 def test_known_colours() -> None:
-    """Those that ITU-R BT.601 names: white, black, gray, and 100% red, whose luma is 81 and differences 90 and 240."""
+    """The colours that ITU-R BT.601 names: white, black, gray, and 100% red, whose luma is 81 and differences 90 and
+    240.
+    """
     for (y, u, v), rgb in {
         (235, 128, 128): (255, 255, 255),
         (16, 128, 128): (0, 0, 0),

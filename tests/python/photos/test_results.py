@@ -1,4 +1,7 @@
-"""What results show: as text, in pictures, in notebooks. Classifications here; others beside their own tests."""
+"""The display of results: as text, in pictures, in notebooks.
+
+Classifications are tested here, others next to their own tests.
+"""
 
 from __future__ import annotations
 

@@ -250,7 +250,7 @@ def _folder(path: Path, victim: Path) -> None:
 
 @pytest.fixture
 def victim(tmp_path: Path) -> Path:
-    """A file of somebody's, which must stay as it is; it is as long as half a download."""
+    """A foreign file that must not change. It has the length of half a download."""
     path = tmp_path / "victim"
     path.write_bytes(BODY[:HALF])
     return path

@@ -156,7 +156,7 @@ MALFORMED = [
 def test_redirects_to_malformed_urls(
     server: Server, client: Client, file: PublishedFile, location: bytes, status: int
 ) -> None:
-    """Each is an error that says what to do, of a client that allows every URL as well."""
+    """Each is an error with a remedy, also for a client that allows every URL."""
 
     def answer(handler: Handler) -> None:
         handler.wfile.write(

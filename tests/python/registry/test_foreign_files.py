@@ -130,7 +130,7 @@ def test_commands(
 
 # ---- Files that are not named as their readers want them, and formats that are not read ----------------------------
 
-#: What such files begin with, and what the error says.
+#: The first bytes of such files, and the expected error.
 OTHERS = {
     "net.bin": (b"\x08\x07\x12\x07pytorch", r"is an ONNX file; named net\.onnx it is read"),
     "net.safetensors": (b"\x1c\0\0\0TFL3", r"is a TensorFlow Lite file; named net\.tflite it is read"),
@@ -244,7 +244,7 @@ def test_files_and_folders_that_look_like_names(tmp_path: Path, monkeypatch: pyt
 def test_commands_in_messages_are_quoted(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """What a message advises works as it stands."""
+    """The command in a message works unchanged."""
     monkeypatch.chdir(tmp_path)
     photo = save_photo(tmp_path / "red.png", "red")
     for name in ("my colours.tflite", "-colours.tflite"):

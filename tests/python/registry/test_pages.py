@@ -1,4 +1,4 @@
-"""Arrays in pages of their own, and requests, on the CPU; tests/metal has those of a GPU."""
+"""Arrays in their own memory pages, and requests, on the CPU; tests/metal has those of a GPU."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ ROUNDS = 60
 
 
 def at_once(work: Callable[[int], Any]) -> list[Any]:
-    """What `work` gives in each of several threads that begin together; raises what it raised."""
+    """Return the results of `work` in several threads that begin together. Raise an error of `work`."""
     begin = threading.Barrier(THREADS)
     results: list[Any] = [None] * THREADS
     failures: list[BaseException] = []

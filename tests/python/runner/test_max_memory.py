@@ -1,4 +1,4 @@
-"""`max_memory`: what a program and its sessions may take, and what is said where that is too little."""
+"""`max_memory`: the limit of a program and its sessions, and the errors if it is too small."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ import mpscnn
 
 
 def network() -> mpscnn.Network:
-    """Of any size, with 10 MB of weights."""
+    """A network of any size with 10 MB of weights."""
     made = mpscnn.Network(input=(None, None, 3), name="any_size")
     x = made.conv2d(made.input, 8, 3, padding="same", activation="relu")
     made.output(made.dense(made.global_average_pool2d(x), 300_000))

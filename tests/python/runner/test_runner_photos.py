@@ -124,7 +124,7 @@ def test_options_are_checked_when_a_frame_is_submitted(
 
 @pytest.mark.parametrize("task", photo_models.NETWORKS)
 def test_a_result_that_cannot_be_made_fails_alone(tmp_path: Path, task: str) -> None:
-    """Of a photo with NaN, gathered with others."""
+    """The error of a photo with NaN that is in a batch with others."""
     model = photo_models.load(tmp_path, task)
     photos = [photo.astype(np.float32) / 255 for photo in photo_models.photos(4)]
     photos[2][:] = np.nan

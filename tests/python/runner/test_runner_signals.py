@@ -25,7 +25,7 @@ from mpscnn._private.signal_handlers import raised_by_signal_handler
 
 
 class TimeLimit(Exception):
-    """What a handler raises to end something that takes too long."""
+    """The exception of a handler that ends something that takes too long."""
 
 
 class Storm:

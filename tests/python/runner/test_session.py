@@ -1,4 +1,4 @@
-"""Programs and sessions: memory that is used where it lies, shapes, threads, precision."""
+"""Programs and sessions: memory that is used in place, shapes, threads, precision."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 import mpscnn
 from mpscnn._private.arrays import as_input, check_output
 
-# Seconds that a busy machine gets to let two threads run at once.
+# Seconds that a busy machine gets to run two threads in parallel.
 PATIENCE = 60.0
 
 

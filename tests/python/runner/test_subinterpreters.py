@@ -1,4 +1,4 @@
-"""Imports in interpreters beside the main one are refused: they would wait for its lock for ever."""
+"""Imports in subinterpreters are refused: they would wait for the main interpreter's lock for ever."""
 
 from __future__ import annotations
 

@@ -54,7 +54,7 @@ def encoded(pixels: Any, kind: str = "PNG") -> bytes:
 
 
 def found(result: Any) -> dict[str, Any]:
-    """Of a result what does not depend on time."""
+    """Return the part of a result that does not depend on time."""
     return {name: value for name, value in result.to_dict().items() if name != "milliseconds"}
 
 

@@ -1,6 +1,6 @@
 """Hostile connections to `mpscnn serve`: what it answers itself, and what nginx before it holds.
 
-The proxy is that of examples/service/nginx.conf; docs/serve.md says which of the two holds what.
+The proxy is that of examples/service/nginx.conf. docs/serve.md lists the attacks that each of the two stops.
 """
 
 from __future__ import annotations
@@ -350,7 +350,7 @@ def test_slow_uploads_of_the_largest_body_do_not_add_up(service: Service) -> Non
 
 
 def test_one_more_client_of_another_kind_is_answered_while_bodies_are_hostile(model: Path) -> None:
-    """Four bodies of 20 MB at once: decoded without bounds they would hold health for minutes, and take 4 GB."""
+    """Four bodies of 20 MB in parallel. Decoded without limits they would block health for minutes and take 4 GB."""
     lists = b"[" + b",".join([b"[" * 900 + b"]" * 900] * 11_000) + b"]"
     tensor: dict[str, Any] = {"name": "image", "datatype": "BYTES", "shape": [1]}
     tensor["parameters"] = {"binary_data_size": 19_000_000}

@@ -185,7 +185,7 @@ def test_a_deadline_before_the_computation_is_one_of_the_service(service: Servic
 
 
 class service_connections:  # noqa: N801
-    """Connections on which nothing is said."""
+    """Connections without any request."""
 
     def __init__(self, service: Service, count: int) -> None:
         self._service = service

@@ -1,4 +1,4 @@
-"""What `mpscnn serve` keeps of requests that fail: nothing, even if Python's garbage collector never comes."""
+"""`mpscnn serve` keeps nothing of requests that fail, even if Python's garbage collector never runs."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ PHOTO = png(100, 100)
 
 
 class Client:
-    """Of a service in a thread of this process."""
+    """A service in a thread of this process."""
 
     def __init__(self, place: tuple[str, int], server: Any) -> None:
         self.place = place

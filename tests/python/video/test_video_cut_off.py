@@ -19,7 +19,7 @@ from mpscnn.apps.video.source import VideoFrame, open_source
 av: Any = pytest.importorskip("av", reason="PyAV is not installed")
 
 COUNT = 50
-#: Formats with a length of their own, by their endings; the codecs that have them.
+#: Formats that have their length, by their endings, with their codecs.
 TOLD = {
     "avi": "mjpeg",
     "flv": "flv1",
@@ -42,7 +42,7 @@ def noise(count: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def until_the_end(path: Path, **part: Any) -> tuple[list[VideoFrame], str | None]:
-    """The frames, and what is said behind them."""
+    """Return the frames and the error after them."""
     frames: list[VideoFrame] = []
     try:
         for frame in open_source(path, **part).frames():
@@ -157,7 +157,7 @@ def test_pictures_that_come_bit_by_bit_are_whole_behind_a_seek(tmp_path: Path) -
 
 
 def test_a_stream_that_is_cut_within_a_picture(tmp_path: Path) -> None:
-    """Raw streams have no lengths: what their decoder finds unfinished is told."""
+    """Raw streams have no lengths. A frame that their decoder finds unfinished is reported."""
     path = write_clip(tmp_path / "a.mpg", noise(COUNT), codec="mpeg1video")
     assert until_the_end(path)[1] is None
     frames, told = until_the_end(cut(path, path.stat().st_size * 9 // 10))

@@ -101,7 +101,7 @@ WeightsOption = Annotated[
 AccumulateOption = Annotated[
     Accumulate,
     typer.Option(
-        help="Number format of the sums of products. half, for float16, gives the results of a GPU that sums in halves."
+        help="Number format of the sums of products. half: as GPUs that sum in halves, for float16."
     ),
 ]
 WinogradOption = Annotated[
