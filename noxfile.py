@@ -41,24 +41,24 @@ nox.options.sessions = ["lint", "tests"]
 nox.options.envdir = environments_of_this_process()
 
 ALONE = "-DCMAKE_UNITY_BUILD=OFF"
-# The formatter's versions disagree, so every machine uses this one.
+# Versions of the formatter differ in their results, so every machine uses this one.
 CLANG_FORMAT = "clang-format==16.0.6"
 LIBCXX = (f"clang-{LLVM}", f"libc++-{LLVM}-dev", f"libc++abi-{LLVM}-dev")
 SANITIZERS = (f"clang-{LLVM}", f"libclang-rt-{LLVM}-dev")
-# Tests only compare with it; pinned, since it is large and some versions bring what GPUs need as well.
+# Only for comparisons in tests. Pinned, because it is large and some versions include libraries for GPUs.
 TORCH = "torch==2.13.0", "torchvision==0.28.0", "timm==1.0.31", "onnxscript==0.7.2"
-# Runs on torch; makes the models that its reader is compared with.
+# Runs on torch, and makes models for the tests of the Keras reader.
 KERAS = "keras>=3.8"
-# The page of `mpscnn serve` is tested in it.
+# For tests of the page of `mpscnn serve`.
 BROWSER = ("chromium", "chromium-driver")
-# The proxy before `mpscnn serve`, and its certificate.
+# For tests of the proxy in front of `mpscnn serve`, and its certificate.
 PROXY = ("nginx", "openssl")
 EMULATORS = ("qemu-user", "g++-aarch64-linux-gnu")
 # libFuzzer for Python; not every version of Python has a wheel.
 ATHERIS = "atheris==3.0.0"
 
-# A file's tests stay together, since they share what they set up; in the order of collection, which begins with the
-# slow builds of tests/consumer.
+# One worker runs all tests of a file, since they share fixtures. Files keep the order of collection, which begins with
+# the slow builds of tests/consumer.
 ON_ALL_CORES = ("-n", JOBS, "--dist=loadfile", "--no-loadscope-reorder")
 
 EVERYTHING = (
@@ -81,20 +81,20 @@ EVERYTHING = (
 
 @nox.session
 def tests(session: nox.Session) -> None:
-    """Build the package and the C++ tests, run both suites. Arguments go to pytest."""
+    """Build the package and the C++ tests, and run both suites. Arguments go to pytest."""
     install_system_packages(session, "g++", "ccache", *LIBCXX, *BROWSER, *PROXY, required=False)
     install_package(session)
     session.run("python", ".ci/check_wheel.py", str(built_wheel(session)))
     build_cpp(session, "tests", "-DMPSCNN_BUILD_TESTS=ON")
     everything = {"MPSCNN_TEST_EVERY_POSITION": "1", "MPSCNN_TEST_EVERY_SUM": "1"}
     run_ctest(session, "tests", **(everything if "--full" in session.posargs else {}))
-    # The session "metal" runs those, since they need its system packages.
+    # The session "metal" runs the ignored tests, since they need its system packages.
     session.run("pytest", "--ignore=tests/metal_sources", *ON_ALL_CORES, *session.posargs)
 
 
 @nox.session(python=["3.13t", "3.14t"])
 def free_threading(session: nox.Session) -> None:
-    """Threads that share objects, in each Python without a GIL that this machine has. Arguments go to pytest."""
+    """Test threads that share objects, in each Python without a GIL on this machine. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_build_tools(session)
     session.install(f"{built_wheel(session)}[cli]", "pytest", "hypothesis")
@@ -109,7 +109,7 @@ def free_threading(session: nox.Session) -> None:
 
 @nox.session
 def ray(session: nox.Session) -> None:
-    """Many machines, as a cluster of several on this one. Arguments go to pytest.
+    """Test Ray with a cluster of several nodes on this machine. Arguments go to pytest.
 
     Not among the tests, since Ray Data's wheels have 147 MB.
     """
@@ -121,7 +121,7 @@ def ray(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Formatting, style and types."""
+    """Check formatting, style and types."""
     session.install("ruff", "mypy", CLANG_FORMAT, "numpy", "pillow", "typer", "rich", "nox")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
@@ -132,7 +132,7 @@ def lint(session: nox.Session) -> None:
 
 @nox.session
 def libcxx(session: nox.Session) -> None:
-    """Compile cpp/ as on macOS, with clang and libc++, and run the C++ tests. A warning is an error.
+    """Compile cpp/ with clang and libc++, as on macOS, and run the C++ tests. Warnings are errors.
 
     Each file by itself, so that it includes what it uses.
     """
@@ -144,7 +144,7 @@ def libcxx(session: nox.Session) -> None:
 
 @nox.session
 def tidy(session: nox.Session) -> None:
-    """clang-tidy on the core, the operations, the raw kernels and the engine, with the checks of .clang-tidy."""
+    """Run clang-tidy on the core, the operations, the raw kernels, the engine and the vision code (see .clang-tidy)."""
     install_system_packages(session, f"clang-tidy-{LLVM}")
     install_build_tools(session)
     configure_cpp(session, "tidy", "-DMPSCNN_BUILD_TESTS=ON", *clang())
@@ -158,7 +158,7 @@ def tidy(session: nox.Session) -> None:
 
 @nox.session
 def isa(session: nox.Session) -> None:
-    """The suites with each instruction set that this machine has, and what these share in the objects."""
+    """Run the suites with each instruction set of this machine, and check that their objects share no function."""
     install_system_packages(session, "binutils", "ccache", "g++")
     install_package(session)
     for name in instruction_sets(session):
@@ -179,7 +179,7 @@ def isa(session: nox.Session) -> None:
 
 @nox.session
 def oracles(session: nox.Session) -> None:
-    """Single operations and converted models next to torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
+    """Compare operations and converted models with torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
     session.install(*TORCH, KERAS)
@@ -188,7 +188,7 @@ def oracles(session: nox.Session) -> None:
 
 @nox.session
 def instructions(session: nox.Session) -> None:
-    """The instructions of one inference of each network, next to those expected. `--record` makes them expected."""
+    """Compare the instruction counts of one inference of each network with the record. `--record` renews it."""
     install_system_packages(session, "ccache", "g++", "valgrind")
     install_build_tools(session)
     install_package(session)
@@ -197,7 +197,7 @@ def instructions(session: nox.Session) -> None:
 
 @nox.session
 def emulated(session: nox.Session) -> None:
-    """The suites on emulated processors: x86-64 with SSE4 and nothing newer, and arm64."""
+    """Run the suites on emulated processors: x86-64 with nothing newer than SSE4, and arm64."""
     install_system_packages(session, "ccache", "g++", *EMULATORS)
     install_package(session)
     compiler = "aarch64-linux-gnu"
@@ -210,7 +210,7 @@ def emulated(session: nox.Session) -> None:
         f"-DCMAKE_CXX_COMPILER={compiler}-g++",
         "-DCMAKE_EXE_LINKER_FLAGS=-static",
     )
-    # Without bfloat16, products of unsigned by signed bytes, and dot products and arithmetic of halves at all.
+    # Both lack bfloat16 and products of unsigned by signed bytes; the second lacks dot products and half arithmetic.
     for processor in ("cortex-a76", "cortex-a57"):
         for name in (
             "kernels_half_sums_test",
@@ -238,17 +238,17 @@ def emulated(session: nox.Session) -> None:
             "tests/ops",
             "--hypothesis-profile=quick",
             external=True,
-            # OpenBLAS, which NumPy uses, takes this processor for a Haswell, whose instructions it lacks.
+            # OpenBLAS, which NumPy uses, would take this processor for a Haswell and use instructions that it lacks.
             env={"MPSCNN_CPU": "", "OPENBLAS_CORETYPE": "Nehalem", "OPENBLAS_NUM_THREADS": "1"},
         )
 
 
 @nox.session
 def sanitize(session: nox.Session) -> None:
-    """The C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
+    """Run the C++ tests with AddressSanitizer, UndefinedBehaviorSanitizer and ThreadSanitizer."""
     install_system_packages(session, *SANITIZERS)
     install_build_tools(session)
-    # Compiling instrumented kernels takes long, so none are that cannot run here; threads share the same things in all.
+    # Instrumented kernels compile slowly, so only sets that run here are built. Threads share the same data in each.
     here = kernels_of_this_machine()
     for name, sanitizers, kernels in (("asan", "address,undefined", here), ("tsan", "thread", here[:1])):
         build_cpp(
@@ -259,19 +259,19 @@ def sanitize(session: nox.Session) -> None:
             f"-DMPSCNN_INSTRUCTION_SETS={';'.join(kernels)}",
             *clang(),
         )
-        # Some tests start threads in a child of a process that has threads, which ThreadSanitizer would refuse.
+        # Some tests start threads in a forked child, which ThreadSanitizer refuses by default.
         run_ctest(session, name, TSAN_OPTIONS="die_after_fork=0")
 
 
 @nox.session
 def metal(session: nox.Session) -> None:
-    """The Metal engine on an emulation of Metal (Linux on x86-64): shaders, rules, networks. Arguments go to pytest."""
+    """Test the Metal engine on an emulation of Metal (Linux on x86-64). Arguments go to pytest."""
     build = build_emulation(session, "metal-emulation")
     environment = emulation_environment(build)
     session.run(
         "pytest", "tests/metal", "tests/metal_sources", *ON_ALL_CORES, *session.posargs, env=environment
     )
-    # Few examples of each: the emulation is slow, and the CPU engine has many.
+    # Few examples, since the emulation is slow and the CPU engine's tests have many.
     for directory in ("tests/ops", "tests/kernels"):
         quick = "--device=metal", "--hypothesis-profile=quick", *ON_ALL_CORES
         session.run("pytest", directory, *quick, *session.posargs, env=environment)
@@ -279,14 +279,14 @@ def metal(session: nox.Session) -> None:
 
 @nox.session
 def metal_sanitize(session: nox.Session) -> None:
-    """The Metal engine, the emulation and the shaders with the sanitizers of `sanitize`. Arguments go to pytest."""
+    """Test the Metal engine, the emulation and the shaders with sanitizers. Arguments go to pytest."""
     install_system_packages(session, *SANITIZERS)
-    # Python and GNUstep keep much until they end; what the engine leaves behind is counted by the emulation.
-    # Its runtime's classes are made under two locks in either order, once, which is not a deadlock in practice.
+    # Python and GNUstep keep memory until they end, and the emulation counts objects that the engine leaks.
+    # GNUstep's runtime takes two locks in different orders, once, which is not a deadlock in practice.
     settings = {"ASAN_OPTIONS": "detect_leaks=0", "TSAN_OPTIONS": "die_after_fork=0 detect_deadlocks=0"}
     for name, sanitizers in (("asan", "address,undefined"), ("tsan", "thread")):
         runtime = sanitizer_runtime(session, name)
-        # Python is not instrumented, so the runtime is a library of its own, which it loads before all others.
+        # Python is not instrumented, so the sanitizer is a shared library that is loaded before all others.
         linked = f"-shared-libsan -Wl,-rpath,{runtime.parent}"
         kinds = ("EXE", "SHARED", "MODULE")
         build = build_emulation(
@@ -302,7 +302,7 @@ def metal_sanitize(session: nox.Session) -> None:
 
 @nox.session
 def fuzz(session: nox.Session) -> None:
-    """Each fuzzer for 60 seconds, or for as many as given."""
+    """Run each fuzzer for 60 seconds, or for the number of seconds that is given."""
     install_system_packages(session, *SANITIZERS)
     install_build_tools(session)
     seconds = session.posargs[0] if session.posargs else "60"
@@ -333,7 +333,7 @@ def fuzz(session: nox.Session) -> None:
             external=True,
         )
     install_package(session)
-    # Guided by coverage where this Python has a wheel of it.
+    # Atheris guides by coverage; not every version of Python has a wheel of it.
     session.run("python", "-m", "pip", "install", "-q", ATHERIS, success_codes=(0, 1), silent=True)
     guided = python_has(session, "atheris")
     if not guided:
@@ -351,7 +351,7 @@ def fuzz(session: nox.Session) -> None:
 
 @nox.session
 def mutation(session: nox.Session) -> None:
-    """Changes kernels, one place at a time, and says which tests notice; half an hour of one core. With arguments."""
+    """Change kernels, one place at a time, and report which tests notice (half an hour on one core)."""
     install_build_tools(session)
     session.install(
         "pybind11>=3.0", "numpy", "pillow", "rich", "typer", "pytest", "pytest-xdist", "hypothesis"
@@ -361,7 +361,7 @@ def mutation(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none")
 def full(session: nox.Session) -> None:
-    """Everything, the slow checks included."""
+    """Run everything, including the slow checks."""
     for name in EVERYTHING:
         thorough = ["--full", "--hypothesis-profile=full"]
         session.notify(name, posargs=thorough if name in ("isa", "oracles", "tests") else [])
