@@ -52,6 +52,19 @@ def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
     given.top(1)  # type: ignore[attr-defined]
 
 
+def training(network: mpscnn.Network, image: NDArray[np.float32]) -> None:
+    """`fit` returns a history, which is no generator; the loop is."""
+    trainer = mpscnn.Trainer(network)
+    history = trainer.fit((image, image), epochs=2, validation_data=(image, image), early_stopping=3)
+    history.losses.index(0.0)
+    history[-1].loss.is_integer()
+    next(trainer.fit((image, image)))  # type: ignore[call-overload]
+    next(trainer.iter_epochs((image, image), epochs=2)).loss.is_integer()
+    trainer.fit((image, image), epoch=2)  # type: ignore[call-arg]
+    trainer.fit((image, image), callbacks=[lambda epoch: epoch.los])  # type: ignore[attr-defined]
+    trainer.fit((image, image), early_stopping=mpscnn.EarlyStopping(monitor="val_loss"))  # type: ignore[arg-type]
+
+
 def streams(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.float32]) -> None:
     """Results of a runner are those of what it runs."""
     with mpscnn.Runner(model.features("pool"), max_batch=2) as extracting:

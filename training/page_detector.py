@@ -10,9 +10,10 @@ from digit_pages import PAGE_SIDE, DigitPages
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 from mpscnn.training.digits import DigitData
+from mpscnn.training.history import Epoch
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.schedules import cosine, warm_up
-from mpscnn.training.trainer import Epoch, Trainer
+from mpscnn.training.trainer import Trainer
 from mpscnn.vision.detector import DetectionHead
 
 __all__ = ["PageOptions", "page_detector", "train_pages"]
@@ -130,6 +131,6 @@ def train_pages(
         average=_AVERAGE,
     )
     data = DigitPages(training.images, training.labels, pages=options.pages, seed=options.seed)
-    for epoch in trainer.fit(data, epochs=options.epochs, batch_size=options.batch_size):
+    for epoch in trainer.iter_epochs(data, epochs=options.epochs, batch_size=options.batch_size):
         report(epoch)
     return trainer.averaged

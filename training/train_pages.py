@@ -22,7 +22,7 @@ from mpscnn.evaluation.detector import DetectorEvaluation, evaluate_detector, re
 from mpscnn.graph.network import Network
 from mpscnn.model import load
 from mpscnn.training.digits import read_digits
-from mpscnn.training.trainer import Epoch
+from mpscnn.training.history import Epoch
 
 ANNOTATIONS = "annotations.json"
 _HELD_OUT_PAGES, _HELD_OUT_SEED = 1_000, 1_000_003

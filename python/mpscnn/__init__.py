@@ -60,11 +60,13 @@ if TYPE_CHECKING:
     from mpscnn.runtime.library import build_config, devices, empty, operations, preprocess
     from mpscnn.runtime.profile import KindTotal, Profile, ProfileStep
     from mpscnn.signal import convolve1d, convolve2d, correlate1d, correlate2d
+    from mpscnn.training.early_stopping import EarlyStopping
+    from mpscnn.training.history import Epoch, History
     from mpscnn.training.image_folder import ImageFolder
     from mpscnn.training.optimizers import Adam, RmsProp, Sgd
     from mpscnn.training.photo_views import Augmentation
     from mpscnn.training.position import Evaluated
-    from mpscnn.training.trainer import Epoch, Trainer
+    from mpscnn.training.trainer import Trainer
     from mpscnn.vision import photo as photo  # for its documented functions; no part of "import *"
     from mpscnn.vision.box import Box
     from mpscnn.vision.detection import Detection, Detections
@@ -118,7 +120,9 @@ _LAZY = {
     "training.photo_views": ("Augmentation",),
     "training.optimizers": ("Adam", "RmsProp", "Sgd"),
     "training.position": ("Evaluated",),
-    "training.trainer": ("Epoch", "Trainer"),
+    "training.early_stopping": ("EarlyStopping",),
+    "training.history": ("Epoch", "History"),
+    "training.trainer": ("Trainer",),
     "vision.segmentation": ("Area", "Segmentation"),
     "signal": ("convolve1d", "convolve2d", "correlate1d", "correlate2d"),
     "graph.weights": ("unpack_binary_weights",),
@@ -148,6 +152,7 @@ __all__ = [
     "DetectorEvaluation",
     "DeviceError",
     "DownloadError",
+    "EarlyStopping",
     "Epoch",
     "Error",
     "Evaluated",
@@ -155,6 +160,7 @@ __all__ = [
     "FeatureExtractor",
     "FrameFuture",
     "GradientCheck",
+    "History",
     "Image",
     "ImageDescriptor",
     "ImageError",

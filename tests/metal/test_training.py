@@ -241,12 +241,12 @@ def test_layers_that_are_frozen_run_on_images() -> None:
 def test_evaluation_and_checkpoints(tmp_path: Path) -> None:
     data = blobs(48)
     whole = mpscnn.Trainer(quarters(), optimizer=Adam(1e-3), seed=5, device="metal", precision="float16")
-    list(whole.fit(data, epochs=2, batch_size=16))
+    list(whole.iter_epochs(data, epochs=2, batch_size=16))
     half = mpscnn.Trainer(quarters(), optimizer=Adam(1e-3), seed=5, device="metal", precision="float16")
-    next(half.fit(data, epochs=2, batch_size=16))
+    next(half.iter_epochs(data, epochs=2, batch_size=16))
     half.save(tmp_path / "run.checkpoint")
     resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-3))
-    list(resumed.fit(data, epochs=2, batch_size=16))
+    list(resumed.iter_epochs(data, epochs=2, batch_size=16))
     assert_same(weights_of(whole), weights_of(resumed))
     assert whole.evaluate(data) == resumed.evaluate(data)
 

@@ -50,7 +50,7 @@ def main() -> None:
         trainer = mpscnn.Trainer.resume(checkpoint, optimizer=optimizer)
     else:
         trainer = mpscnn.Trainer(network(), optimizer=optimizer, seed=2, threads=1)
-    for _ in trainer.fit(Noisy(), epochs=EPOCHS, batch_size=8):
+    for _ in trainer.iter_epochs(Noisy(), epochs=EPOCHS, batch_size=8):
         print("epoch", flush=True)
         trainer.save(checkpoint)
     trainer.network.save(result, dtype="float32")

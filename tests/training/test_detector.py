@@ -92,7 +92,7 @@ def test_it_finds_what_it_has_learnt() -> None:
     optimizer = Adam(schedules.cosine(5e-3, 12 * 75))
     trainer = mpscnn.Trainer(network(), loss="multibox", optimizer=optimizer, seed=3)
     before = trainer.evaluate(others)
-    epochs = list(trainer.fit(data, epochs=12, batch_size=16, validation=others))
+    epochs = list(trainer.iter_epochs(data, epochs=12, batch_size=16, validation_data=others))
     after = epochs[-1]
     assert after.loss < 0.3 * epochs[0].loss
     assert after.validation_loss is not None
@@ -173,11 +173,11 @@ def test_options_of_trainers_hold_for_detectors_too(tmp_path: Path) -> None:
     options: dict[str, Any] = {"frozen": ("conv1", "norm"), "accumulate": 2, "average": 0.9, "seed": 7}
     loss = {"kind": "multibox", "iou_threshold": 0.4}
     whole, half = (mpscnn.Trainer(network(), loss=loss, optimizer=Adam(1e-3), **options) for _ in range(2))
-    list(whole.fit((x, labels), epochs=3, batch_size=8))
-    next(half.fit((x, labels), epochs=3, batch_size=8))
+    list(whole.iter_epochs((x, labels), epochs=3, batch_size=8))
+    next(half.iter_epochs((x, labels), epochs=3, batch_size=8))
     half.save(tmp_path / "run.checkpoint")
     resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-3))
-    list(resumed.fit((x, labels), epochs=3, batch_size=8))
+    list(resumed.iter_epochs((x, labels), epochs=3, batch_size=8))
     assert_same(whole.network, resumed.network)
     assert_same(whole.averaged, resumed.averaged)
     assert resumed.evaluate((x, labels)) == whole.evaluate((x, labels))
@@ -263,7 +263,7 @@ def test_labels_of_another_shape() -> None:
     with pytest.raises(mpscnn.ShapeError, match="there are 2 images and labels of 1"):
         trainer.step(x, labels[:1])
     with pytest.raises(mpscnn.ShapeError, match="there are 2 inputs and 1 labels"):
-        list(trainer.fit((x, labels[:1]), epochs=1))
+        list(trainer.iter_epochs((x, labels[:1]), epochs=1))
     with pytest.raises(mpscnn.ShapeError, match=r"list with a mapping .* or targets, .* \(2, 40, 7\), got"):
         trainer.step(x, targets(labels)[:, :-1])
 

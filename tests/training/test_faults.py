@@ -71,14 +71,14 @@ def test_a_batch_that_does_not_fit_changes_nothing() -> None:
     with pytest.raises(mpscnn.ShapeError, match=r"labels must be whole numbers of the shape \(8,\)"):
         trainer.step(X[:8], Y[:7])
     with pytest.raises(mpscnn.ShapeError, match=r"\(8, 5, 6, 2\)"):
-        list(trainer.fit(batches, epochs=1))
+        list(trainer.iter_epochs(batches, epochs=1))
     assert trainer.steps == 5  # the first of the batches was a step
 
 
 @pytest.mark.parametrize("data", [(X[:0], Y[:0]), []])
 def test_no_data(data: Any) -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"there is no training data|the data has no batch"):
-        list(mpscnn.Trainer(network()).fit(data, epochs=1))
+        list(mpscnn.Trainer(network()).iter_epochs(data, epochs=1))
     with pytest.raises(mpscnn.ParameterError, match=r"there is no training data|the data has no batch"):
         mpscnn.Trainer(network()).evaluate(data)
 
@@ -91,7 +91,7 @@ def test_a_batch_of_no_images() -> None:
     ):
         trainer.step(X[:0], Y[:0])
     with pytest.raises(mpscnn.ParameterError, match="at least one image"):
-        list(trainer.fit([(X[:0], Y[:0])], epochs=1))
+        list(trainer.iter_epochs([(X[:0], Y[:0])], epochs=1))
     assert trainer.steps == 4
     assert_same(before, weights(trainer))
 
@@ -99,11 +99,11 @@ def test_a_batch_of_no_images() -> None:
 @pytest.mark.parametrize("data", [None, 3])
 def test_what_is_no_data(data: Any) -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"data must be a tuple of arrays .*, got (NoneType|int)"):
-        list(mpscnn.Trainer(network()).fit(data, epochs=1))
+        list(mpscnn.Trainer(network()).iter_epochs(data, epochs=1))
 
 
 def test_an_iterator_that_is_used_up() -> None:
-    epochs = trained().fit(iter([(X, Y)]), epochs=2)
+    epochs = trained().iter_epochs(iter([(X, Y)]), epochs=2)
     next(epochs)
     with pytest.raises(mpscnn.ParameterError, match="the data has no batch"):
         next(epochs)
@@ -132,14 +132,14 @@ class _Failing:
 def test_it_goes_on_after_data_that_raised(last: int, saved: bool, tmp_path: Path) -> None:
     """Behind the last batch too; weights and the epoch's loss are those of a run without the error."""
     undisturbed, trainer = trained(), trained()
-    expected = list(undisturbed.fit(_Failing(9), epochs=2))
+    expected = list(undisturbed.iter_epochs(_Failing(9), epochs=2))
     data = _Failing(last)
     with pytest.raises(OSError, match="the camera is gone"):
-        list(trainer.fit(data, epochs=2))
+        list(trainer.iter_epochs(data, epochs=2))
     if saved:
         trainer.save(tmp_path / "run.checkpoint")
         trainer = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-2))
-    found = list(trainer.fit(data, epochs=2))
+    found = list(trainer.iter_epochs(data, epochs=2))
     assert [(e.index, e.loss, e.accuracy) for e in found] == [(e.index, e.loss, e.accuracy) for e in expected]
     assert_same(weights(trainer), weights(undisturbed))
     assert trainer.steps == undisturbed.steps
@@ -149,11 +149,11 @@ def test_it_goes_on_after_data_that_raised(last: int, saved: bool, tmp_path: Pat
 def test_it_does_not_go_on_with_less_data(left: Any) -> None:
     trainer = trained()
     with pytest.raises(OSError, match="the camera is gone"):
-        list(trainer.fit(_Failing(2), epochs=1))
+        list(trainer.iter_epochs(_Failing(2), epochs=1))
     with pytest.raises(
         mpscnn.ParameterError, match=r"2 batches of this epoch were made, the data has (1|no batch)"
     ):
-        list(trainer.fit(left, epochs=1, batch_size=2))
+        list(trainer.iter_epochs(left, epochs=1, batch_size=2))
 
 
 ONE = np.broadcast_to(np.float32(0.5), (8, 6, 6, 2))
@@ -193,9 +193,9 @@ def test_what_cannot_be_read_as_arrays() -> None:
 
 def test_what_is_no_batch() -> None:
     with pytest.raises(mpscnn.ParameterError, match=r"batch 1 must be \(inputs, labels\) or .*, got 1 parts"):
-        list(mpscnn.Trainer(network()).fit([(X, Y), (X,)], epochs=1))
+        list(mpscnn.Trainer(network()).iter_epochs([(X, Y), (X,)], epochs=1))
     with pytest.raises(mpscnn.ShapeError, match="there are 48 inputs and 47 labels"):
-        list(mpscnn.Trainer(network()).fit((X, Y[:47]), epochs=1))
+        list(mpscnn.Trainer(network()).iter_epochs((X, Y[:47]), epochs=1))
 
 
 class Workers:
@@ -219,7 +219,7 @@ class Workers:
 
 def test_a_source_that_fails_in_a_worker() -> None:
     trainer = mpscnn.Trainer(network(), optimizer=Adam(1e-2), seed=2)
-    epochs = trainer.fit(Workers(), epochs=3)
+    epochs = trainer.iter_epochs(Workers(), epochs=3)
     assert next(epochs).index == 1
     with pytest.raises(OSError, match="photo 17 is damaged"):
         next(epochs)
@@ -249,10 +249,10 @@ def test_loaders_of_pytorch(workers: int) -> None:
     """Their worker processes, too; what a worker throws comes out of `fit`."""
     data = pytest.importorskip("torch.utils.data", reason="torch is not installed")
     trainer = mpscnn.Trainer(network(), optimizer=Adam(1e-2), threads=1, seed=2)
-    list(trainer.fit(data.DataLoader(Photos(), batch_size=16, num_workers=workers), epochs=1))
+    list(trainer.iter_epochs(data.DataLoader(Photos(), batch_size=16, num_workers=workers), epochs=1))
     assert_same(weights(trainer), weights(trained(3)))
     with pytest.raises(OSError, match="photo 20 is damaged"):
-        list(trainer.fit(data.DataLoader(Photos(20), batch_size=16, num_workers=workers), epochs=2))
+        list(trainer.iter_epochs(data.DataLoader(Photos(20), batch_size=16, num_workers=workers), epochs=2))
     assert trainer.steps == 4
     assert_same(weights(trainer), weights(trained(4)))
 
@@ -343,12 +343,12 @@ def test_another_thread_looks_at_a_trainer(tmp_path: Path, look: str) -> None:
     thread = threading.Thread(target=watch)
     thread.start()
     try:
-        list(trainer.fit((X, Y), epochs=40, batch_size=8))
+        list(trainer.iter_epochs((X, Y), epochs=40, batch_size=8))
     finally:
         done.set()
         thread.join()
     alone = trained(0)
-    list(alone.fit((X, Y), epochs=40, batch_size=8))
+    list(alone.iter_epochs((X, Y), epochs=40, batch_size=8))
     assert trainer.steps == alone.steps
     assert_same(weights(trainer), weights(alone))
     trainer.save(tmp_path / "last.npz")
@@ -449,12 +449,12 @@ def test_interrupts_behind_a_step_lose_nothing(saved: bool, tmp_path: Path) -> N
         return mpscnn.Trainer(network(), optimizer=Adam(0.01), seed=4, threads=1)
 
     right = fresh()
-    epochs = list(right.fit((X, Y), epochs=2, batch_size=8))
+    epochs = list(right.iter_epochs((X, Y), epochs=2, batch_size=8))
     trainer, found = fresh(), []
     core = InterruptedCore(trainer, {2, 3, 6, 7})
     for _ in range(5):
         try:
-            found += trainer.fit((X, Y), epochs=2, batch_size=8)
+            found += trainer.iter_epochs((X, Y), epochs=2, batch_size=8)
         except KeyboardInterrupt:
             if saved:
                 trainer.save(tmp_path / "run.npz")
@@ -478,13 +478,13 @@ def test_an_interrupted_step_is_counted() -> None:
 
 
 def test_validation_that_raises_does_not_lose_the_epoch() -> None:
-    right = list(mpscnn.Trainer(network(), seed=4, threads=1).fit((X, Y), epochs=2, batch_size=8))
+    right = list(mpscnn.Trainer(network(), seed=4, threads=1).iter_epochs((X, Y), epochs=2, batch_size=8))
     trainer = mpscnn.Trainer(network(), seed=4, threads=1)
-    run = trainer.fit((X, Y), epochs=2, batch_size=8, validation=((x, y) for x, y in [(X, Y)]))
+    run = trainer.iter_epochs((X, Y), epochs=2, batch_size=8, validation_data=((x, y) for x, y in [(X, Y)]))
     first = next(run)
     with pytest.raises(mpscnn.ParameterError, match=r"no batch \(an iterator gives its batches only once\)"):
         next(run)
-    (second,) = trainer.fit((X, Y), epochs=2, batch_size=8)
+    (second,) = trainer.iter_epochs((X, Y), epochs=2, batch_size=8)
     assert [(first.index, first.loss), (second.index, second.loss)] == [
         (epoch.index, epoch.loss) for epoch in right
     ]

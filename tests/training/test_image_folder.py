@@ -90,7 +90,7 @@ def test_it_trains(photos: Path) -> None:
     net.initialize_weights(seed=1)
     training, validation = ImageFolder(photos, size=16, augment=True, seed=1).split(0.3)
     trainer = mpscnn.Trainer(net, optimizer=mpscnn.Adam(5e-3), seed=1)
-    *_, last = trainer.fit(training, epochs=12, batch_size=4, validation=validation)
+    *_, last = trainer.iter_epochs(training, epochs=12, batch_size=4, validation_data=validation)
     assert last.validation_accuracy == 1.0
 
 

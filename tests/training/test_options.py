@@ -120,7 +120,7 @@ def test_weights_of_losses() -> None:
     for name, value in alone.network.weights.items():
         np.testing.assert_allclose(trainer.network.weights[name], value, rtol=1e-5, atol=1e-6)
         assert not np.array_equal(value, before[name])
-    for epoch in trainer.fit((X, Y, half), epochs=1, batch_size=8, validation=(X, Y, half)):
+    for epoch in trainer.iter_epochs((X, Y, half), epochs=1, batch_size=8, validation_data=(X, Y, half)):
         assert epoch.validation_loss == pytest.approx(trainer.evaluate((X, Y, half)).loss)
     with pytest.raises(mpscnn.ParameterError, match="weighted=True, and needed there, got none"):
         trainer.step(X, Y)
@@ -176,7 +176,7 @@ def test_added_gradients_are_carried_over_between_epochs() -> None:
     trainer = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=4)
     first = weights(trainer.network)
     changed = []
-    for _ in trainer.fit((X, Y), epochs=3, batch_size=12):
+    for _ in trainer.iter_epochs((X, Y), epochs=3, batch_size=12):
         changed.append(norm_of_change(first, weights(trainer.network)) > 0)
     assert changed == [False, True, True]
     batches = [(X[:12], Y[:12]), (X[12:24], Y[12:24]), (X[24:], Y[24:])]
@@ -185,7 +185,7 @@ def test_added_gradients_are_carried_over_between_epochs() -> None:
         for x, y in batches:
             other.step(x, y)
     by_fit = mpscnn.Trainer(network(), optimizer=Sgd(0.1), accumulate=4)
-    list(by_fit.fit(batches, epochs=2))
+    list(by_fit.iter_epochs(batches, epochs=2))
     for name, value in weights(other.network).items():
         np.testing.assert_array_equal(by_fit.network.weights[name], value)
 
@@ -197,7 +197,7 @@ def test_too_few_batches_for_one_change_are_refused() -> None:
     batches = [(X[i : i + 12], Y[i : i + 12]) for i in (0, 12, 24)]
     for data in ((X, Y), batches):
         with pytest.raises(mpscnn.ParameterError, match=message):
-            list(trainer.fit(data, epochs=2, batch_size=12))
+            list(trainer.iter_epochs(data, epochs=2, batch_size=12))
         assert trainer.steps == 0
 
     class Unknown:
@@ -205,10 +205,10 @@ def test_too_few_batches_for_one_change_are_refused() -> None:
             return iter(batches)
 
     with pytest.raises(mpscnn.ParameterError, match=message):
-        list(trainer.fit(Unknown(), epochs=2))
+        list(trainer.iter_epochs(Unknown(), epochs=2))
     assert trainer.steps == 6
-    list(trainer.fit(Unknown(), epochs=3))  # goes on
-    list(trainer.fit(batches[:1], epochs=4))
+    list(trainer.iter_epochs(Unknown(), epochs=3))  # goes on
+    list(trainer.iter_epochs(batches[:1], epochs=4))
 
 
 @pytest.mark.parametrize("reduction", ["mean", "sum", "sum_by_nonzero_weights"])
@@ -282,7 +282,7 @@ def test_networks_with_several_inputs() -> None:
     order = np.random.default_rng([5, 0]).permutation(32)
     for part in order.reshape(4, 8):
         whole.step([X[part], more[part]], Y[part])
-    list(parts.fit(([X, more], Y), epochs=1, batch_size=8))
+    list(parts.iter_epochs(([X, more], Y), epochs=1, batch_size=8))
     for name, value in whole.network.weights.items():
         np.testing.assert_array_equal(value, parts.network.weights[name])
     batches = [([X, more], Y)]
@@ -290,9 +290,9 @@ def test_networks_with_several_inputs() -> None:
     with pytest.raises(mpscnn.ParameterError, match="'two' has 2 inputs, got 1 arrays"):
         parts.step(X, Y)
     with pytest.raises(mpscnn.ParameterError, match="'two' has 2 inputs, got 1 arrays"):
-        list(parts.fit((X, Y), epochs=2))
+        list(parts.iter_epochs((X, Y), epochs=2))
     with pytest.raises(mpscnn.ShapeError, match="the inputs have 32, 31 elements"):
-        list(parts.fit(([X, more[:31]], Y), epochs=2))
+        list(parts.iter_epochs(([X, more[:31]], Y), epochs=2))
 
 
 @pytest.mark.parametrize(
@@ -372,9 +372,9 @@ def test_bad_rates(rate: Any) -> None:
 def test_bad_numbers_of_epochs_and_images() -> None:
     trainer = mpscnn.Trainer(network())
     with pytest.raises(mpscnn.ParameterError, match="epochs must be a number of at least 0, got -1"):
-        next(trainer.fit((X, Y), epochs=-1))
+        next(trainer.iter_epochs((X, Y), epochs=-1))
     with pytest.raises(mpscnn.ParameterError, match="batch_size must be a number of at least 1, got 0"):
-        next(trainer.fit((X, Y), epochs=1, batch_size=0))
+        next(trainer.iter_epochs((X, Y), epochs=1, batch_size=0))
 
 
 def test_patterns_are_those_of_layers() -> None:

@@ -57,7 +57,7 @@ def assert_same(a: dict[str, NDArray[Any]], b: dict[str, NDArray[Any]]) -> None:
 def test_it_learns(normalized: bool) -> None:
     trainer = mpscnn.Trainer(network(normalized=normalized), optimizer=Adam(3e-3), seed=2)
     before = trainer.evaluate(blobs(200, 1))
-    epochs = list(trainer.fit(blobs(600), epochs=3, batch_size=32, validation=blobs(200, 1)))
+    epochs = list(trainer.iter_epochs(blobs(600), epochs=3, batch_size=32, validation_data=blobs(200, 1)))
     assert [epoch.index for epoch in epochs] == [1, 2, 3]
     assert before.accuracy < 0.6
     last = epochs[-1]
@@ -73,7 +73,7 @@ def test_bits_do_not_depend_on_threads() -> None:
     results = []
     for threads in (1, 3):
         trainer = mpscnn.Trainer(network(normalized=True), threads=threads, seed=5)
-        list(trainer.fit(blobs(70), epochs=1, batch_size=32))
+        list(trainer.iter_epochs(blobs(70), epochs=1, batch_size=32))
         results.append(weights_of(trainer))
     assert_same(*results)
 
@@ -81,13 +81,13 @@ def test_bits_do_not_depend_on_threads() -> None:
 def test_a_checkpoint_goes_on_to_the_same_bits(tmp_path: Path) -> None:
     data = blobs(100)
     whole = mpscnn.Trainer(network(normalized=True), optimizer=Adam(1e-3), seed=5, frozen=("conv1", "norm"))
-    list(whole.fit(data, epochs=3, batch_size=30))
+    list(whole.iter_epochs(data, epochs=3, batch_size=30))
     half = mpscnn.Trainer(network(normalized=True), optimizer=Adam(1e-3), seed=5, frozen=("conv1", "norm"))
-    next(half.fit(data, epochs=3, batch_size=30))
+    next(half.iter_epochs(data, epochs=3, batch_size=30))
     half.save(tmp_path / "run.checkpoint")
     resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint", optimizer=Adam(1e-3))
     assert resumed.frozen == ("conv1", "norm")
-    list(resumed.fit(data, epochs=3, batch_size=30))
+    list(resumed.iter_epochs(data, epochs=3, batch_size=30))
     assert_same(weights_of(whole), weights_of(resumed))
 
 
@@ -132,12 +132,12 @@ def own_schedule(step: int) -> float:
 def test_a_checkpoint_knows_its_optimizer(tmp_path: Path, optimizer: Any) -> None:
     data = blobs(100)
     whole = mpscnn.Trainer(network(), optimizer=optimizer, seed=5)
-    list(whole.fit(data, epochs=2, batch_size=30))
+    list(whole.iter_epochs(data, epochs=2, batch_size=30))
     half = mpscnn.Trainer(network(), optimizer=optimizer, seed=5)
-    next(half.fit(data, epochs=2, batch_size=30))
+    next(half.iter_epochs(data, epochs=2, batch_size=30))
     half.save(tmp_path / "run.checkpoint")
     resumed = mpscnn.Trainer.resume(tmp_path / "run.checkpoint")
-    list(resumed.fit(data, epochs=2, batch_size=30))
+    list(resumed.iter_epochs(data, epochs=2, batch_size=30))
     assert_same(weights_of(whole), weights_of(resumed))
 
 
@@ -239,7 +239,7 @@ def test_other_losses_and_iterables() -> None:
     x = RANDOM.normal(size=(64, 6)).astype(np.float32)
     batches = [(x[:40], x[:40] @ wanted), (x[40:], x[40:] @ wanted)]
     trainer = mpscnn.Trainer(net, loss="mean_squared_error", optimizer=Sgd(schedules.cosine(0.5, 300)))
-    for epoch in trainer.fit(batches, epochs=150):
+    for epoch in trainer.iter_epochs(batches, epochs=150):
         last = epoch.loss
     assert last < 1e-6
     np.testing.assert_allclose(trainer.network.weights["dense.weight"], wanted.T, atol=1e-3)
@@ -355,7 +355,7 @@ def test_networks_of_one_output_have_no_accuracy() -> None:
     x = np.random.default_rng(1).normal(size=(16, 4)).astype(np.float32)
     y = (x[:, :1] > 0).astype(np.float32)
     assert np.isnan(trainer.evaluate((x, y)).accuracy)
-    assert all(np.isnan(epoch.accuracy) for epoch in trainer.fit((x, y), epochs=2))
+    assert all(np.isnan(epoch.accuracy) for epoch in trainer.iter_epochs((x, y), epochs=2))
 
 
 @pytest.mark.parametrize("kind", ["sigmoid_cross_entropy", "mean_squared_error"])
@@ -411,11 +411,11 @@ def test_the_inputs_of_fit_are_those_of_step() -> None:
     for inputs in (x, [x], list(x), x.tolist(), {"input": x}):
         assert mpscnn.Trainer(net).step(inputs, y) == expected
         for data in ((inputs, y), [(inputs, y)]):
-            (epoch,) = mpscnn.Trainer(net).fit(data, epochs=1)
+            (epoch,) = mpscnn.Trainer(net).iter_epochs(data, epochs=1)
             assert epoch.loss == expected
     for data in ((x, "abc"), (x, 3), (np.float32(1), y), (x, y, 1.0)):
         with pytest.raises(mpscnn.Error):
-            list(mpscnn.Trainer(net, weighted=len(data) == 3).fit(data, epochs=1))
+            list(mpscnn.Trainer(net, weighted=len(data) == 3).iter_epochs(data, epochs=1))
 
 
 def test_free_extents_are_those_of_the_labels() -> None:

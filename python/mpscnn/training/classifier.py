@@ -19,10 +19,11 @@ from mpscnn.graph.network import Network
 from mpscnn.training.array_archive import read_arrays
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.feature_store import StoredFeatures, store_features
+from mpscnn.training.history import Epoch
 from mpscnn.training.image_folder import ImageFolder, UnreadablePhotosError
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.schedules import cosine, warm_up
-from mpscnn.training.trainer import Epoch, Trainer
+from mpscnn.training.trainer import Trainer
 
 __all__ = ["ClassifierOptions", "ClassifierTraining", "Progress", "Record"]
 
@@ -223,7 +224,9 @@ class ClassifierTraining:
         self._best = _Best()
         data, held = self._data("training", name), self._data("validation", name)
         waited = 0
-        for epoch in trainer.fit(data, epochs=_HEAD_EPOCHS, batch_size=_HEAD_BATCH, validation=held):
+        for epoch in trainer.iter_epochs(
+            data, epochs=_HEAD_EPOCHS, batch_size=_HEAD_BATCH, validation_data=held
+        ):
             record = self._judged("last layer", epoch, trainer)
             waited = 0 if record.best else waited + 1
             yield Progress("last layer", epoch.index, _HEAD_EPOCHS, record)
@@ -253,7 +256,9 @@ class ClassifierTraining:
         if waited >= options.patience:
             return
         data, held = self._data("training", name), self._data("validation", name)
-        for epoch in trainer.fit(data, epochs=epochs, batch_size=options.batch_size, validation=held):
+        for epoch in trainer.iter_epochs(
+            data, epochs=epochs, batch_size=options.batch_size, validation_data=held
+        ):
             record = self._judged("last blocks", epoch, trainer)
             waited = 0 if record.best else waited + 1
             # In this order: whatever a stop leaves undone, the checkpoint's epoch has all that it needs.

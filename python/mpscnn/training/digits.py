@@ -15,10 +15,11 @@ from mpscnn.graph.network import Network
 from mpscnn.models.deep_mnist import deep_mnist
 from mpscnn.training.batches import Data
 from mpscnn.training.digit_views import DigitViews
+from mpscnn.training.history import Epoch
 from mpscnn.training.optimizers import Adam
 from mpscnn.training.position import Evaluated
 from mpscnn.training.schedules import cosine, warm_up
-from mpscnn.training.trainer import Epoch, Trainer
+from mpscnn.training.trainer import Trainer
 from mpscnn.vision.idx import read_labelled
 
 __all__ = ["DIGIT_NETWORKS", "DigitData", "read_digits", "train_digits"]
@@ -113,7 +114,7 @@ def train_digits(
     data: Data = (training.images, training.labels)
     if augment:
         data = DigitViews(training.images, training.labels, seed=seed)
-    for epoch in trainer.fit(data, epochs=epochs, batch_size=batch_size):
+    for epoch in trainer.iter_epochs(data, epochs=epochs, batch_size=batch_size):
         report(epoch)
     weights = dict((trainer.averaged if augment else trainer.network).weights)
     trained = deep_mnist(weights, channels=channels, hidden=hidden, name=architecture)

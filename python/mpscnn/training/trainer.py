@@ -5,9 +5,8 @@ from __future__ import annotations
 import fnmatch
 import json
 import os
-import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -20,28 +19,18 @@ from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.graph.training_arrays import inputs_of, loss_settings, prediction_shape, weights_of
 from mpscnn.runtime.profile import Profile
-from mpscnn.training.batches import Data, batch_count, batches
+from mpscnn.training.batches import Data, batches
 from mpscnn.training.built_trainer import BuiltTrainer
 from mpscnn.training.checkpoint import made_of_checkpoint, optimizer_of, read_checkpoint, write_checkpoint
+from mpscnn.training.epoch_loop import EpochLoop
 from mpscnn.training.frozen_layers import FrozenLayers
+from mpscnn.training.history import Epoch
 from mpscnn.training.objective import Objective, loss_of_core
 from mpscnn.training.optimizers import Adam, Optimizer, rate_of, settings_of, stored_optimizer
 from mpscnn.training.position import Evaluated, Position, Step, Tally
 from mpscnn.vision.detector import DetectionHead
 
-__all__ = ["Epoch", "Evaluated", "Trainer"]
-
-
-@dataclass(frozen=True)
-class Epoch:
-    """One pass over the training data. Losses and accuracies of its steps are those of before each step."""
-
-    index: int
-    loss: float
-    accuracy: float
-    validation_loss: float | None
-    validation_accuracy: float | None
-    seconds: float
+__all__ = ["Evaluated", "Trainer"]
 
 
 def _network_from(structure: Mapping[str, Any]) -> Network:
@@ -65,7 +54,7 @@ def _one_by_one(patterns: tuple[Any, ...]) -> list[str]:
     return list(patterns)
 
 
-class Trainer:
+class Trainer(EpochLoop):
     """Trains a network, on the CPU or a GPU. Weights, gradients and losses are float32.
 
     Several threads may use one, but for `fit`, of which there is one at a time: what changes it, or reads its weights,
@@ -137,6 +126,7 @@ class Trainer:
         self._device, self._threads = require_text("device", device), 0 if threads == "auto" else int(threads)
         self._original = _without_weights(network)
         self._position = Position()
+        self._made: list[Epoch] = []
         self._one_at_a_time = OneAtATime()
         self._built = self._build(network, FrozenLayers(self._matching(name_list("frozen", frozen))))
         self._objective = Objective(
@@ -182,52 +172,6 @@ class Trainer:
         given, targets = self._step_arrays(inputs, labels, weights)
         with self._one_at_a_time:
             return Profile.parsed(*self._built.core.profile(given, targets, count))
-
-    def fit(
-        self, data: Data, *, epochs: int, batch_size: int = 64, validation: Data | None = None
-    ) -> Iterator[Epoch]:
-        """Makes passes over the data until `epochs` have been made since the trainer was, and yields each.
-
-        Arrays are shuffled again for each epoch, by the seed; the order of other iterables is their own. A trainer
-        that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches. With
-        `accumulate` gradients are added beyond the end of an epoch; those that are left at the end of the last one
-        wait for further steps.
-
-        Raises:
-            ParameterError: all epochs have fewer batches than one change of the weights takes.
-        """
-        whole_number("epochs", epochs, least=0)
-        each = batch_count(data, batch_size)
-        now = self._now
-        if each and now.epoch < epochs:
-            self._require_updates(epochs, now.steps + (epochs - now.epoch) * each - now.batch)
-        while (now := self._now).epoch < epochs:
-            start = time.perf_counter()
-            given = batches(
-                self._original,
-                data,
-                batch_size,
-                shuffle=np.random.default_rng([self._options["seed"], now.epoch]),
-                epoch=now.epoch,
-                first=now.batch,
-            )
-            for inputs, labels, weights in given:
-                self._step(inputs, labels, weights, of_epoch=True)
-            now = self._now
-            done = now.tally.evaluated()
-            if now.epoch + 1 >= epochs:
-                self._require_updates(epochs, now.steps)
-            checked = self.evaluate(validation) if validation is not None else None
-            with self._one_at_a_time:
-                self._position = Position(self.steps, now.epoch + 1)
-            yield Epoch(
-                now.epoch + 1,
-                done.loss,
-                done.accuracy,
-                checked.loss if checked else None,
-                checked.accuracy if checked else None,
-                time.perf_counter() - start,
-            )
 
     def evaluate(self, data: Data, *, batch_size: int = 250, averaged: bool = False) -> Evaluated:
         """Loss and accuracy of the present weights, as the network answers when it is not trained.
@@ -303,9 +247,16 @@ class Trainer:
 
         An older one stays until it is complete.
         """
+        write_checkpoint(path, *self._state())
+
+    def _state(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         with self._one_at_a_time:
-            settings, arrays = self._stored()
-        write_checkpoint(path, settings, arrays)
+            return self._stored()
+
+    def _return_to(self, state: tuple[dict[str, Any], dict[str, NDArray[Any]]]) -> None:
+        then = Trainer._resumed(*state, "the best epoch", self._optimizer, None, None)
+        with self._one_at_a_time:
+            self._built, self._position = then._built, then._position
 
     def _stored(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
         head, now = self._original.detection, self._now
@@ -425,11 +376,6 @@ class Trainer:
         """The position, with the step that was made last."""
         return self._position.counted(self._objective)
 
-    @property
-    def _updates(self) -> int:
-        """How often the weights have changed."""
-        return int(self.steps // self._options["accumulate"])
-
     def _matching(self, patterns: Sequence[str]) -> tuple[str, ...]:
         inputs = {tensor.name for tensor in self._original.inputs}
         names = [name for name in self._original.layer_names() if name not in inputs]
@@ -478,12 +424,3 @@ class Trainer:
         if weights is not None:
             given = [*given, weights_of(weights, shape)]
         return given, targets
-
-    def _require_updates(self, epochs: int, steps: int) -> None:
-        """That this many steps, all of these epochs, change the weights."""
-        accumulate = self._options["accumulate"]
-        if steps < accumulate:
-            raise ParameterError(
-                f"accumulate is {accumulate}, and up to epoch {epochs} there are only {steps} batches: no weight "
-                "would change; take a smaller accumulate, smaller batches or more epochs"
-            )

@@ -12,7 +12,7 @@ from mpscnn.apps.cli.arguments import AUTO_DEVICE, DeviceOption, ThreadsOption
 from mpscnn.apps.cli.output import hint, show
 from mpscnn.apps.cli.train_output import own_output
 from mpscnn.errors import ParameterError
-from mpscnn.training.trainer import Epoch
+from mpscnn.training.history import Epoch
 
 _DIGIT_EPOCHS, _PHOTO_EPOCHS = 10, 15
 _DIGIT_BATCH, _PHOTO_BATCH = 64, 32

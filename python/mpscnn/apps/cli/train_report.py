@@ -13,6 +13,7 @@ from mpscnn._private.files import replacing, writing
 from mpscnn.errors import ParameterError
 from mpscnn.evaluation.classifier import Evaluation
 from mpscnn.training.classifier import ClassifierTraining, Record
+from mpscnn.training.curves import Chart, charts_picture
 
 if TYPE_CHECKING:
     from PIL import Image as PillowImage
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 _CONFUSION, _CURVES_FILE, _PAGE = REPORT_FILES = ("confusion.png", "curves.png", "mistakes.html")
 _MOST_MISTAKES = 50
 _THUMBNAIL = 200
-_CURVES = (640, 260)
-_MARGIN = 44
 
 
 def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
@@ -82,54 +81,18 @@ def _page(trained: ClassifierTraining, evaluation: Evaluation) -> str:
     )
 
 
-# ---- Curves ------------------------------------------------------------------------------------------------------
-
-
 def _curves_picture(history: Sequence[Record]) -> PillowImage.Image:
     """Losses above, accuracies below; epoch by epoch, a line where the last blocks begin to learn."""
-    from PIL import Image
-
     begin = sum(record.phase == history[0].phase for record in history)
-    losses = [[record.loss for record in history], [record.validation_loss for record in history]]
-    shares = [[record.accuracy for record in history], [record.validation_accuracy for record in history]]
-    top = max(max(values) for values in losses)
-    width, height = _CURVES
-    picture = Image.new("RGB", (width, 2 * height), "white")
-    picture.paste(_chart("loss", losses, top, f"{top:.2f}", begin), (0, 0))
-    picture.paste(_chart("accuracy", shares, 1.0, "100%", begin), (0, height))
-    return picture
-
-
-def _chart(
-    title: str, curves: Sequence[Sequence[float]], top: float, most: str, begin: int
-) -> PillowImage.Image:
-    from PIL import Image, ImageDraw
-
-    from mpscnn.vision.visualize import text_font
-
-    width, height = _CURVES
-    picture, font = Image.new("RGB", _CURVES, "white"), text_font(13)
-    draw = ImageDraw.Draw(picture)
-    left, right, upper, lower = _MARGIN, width - 12, 28, height - 24
-    count = len(curves[0])
-
-    def place(index: int, value: float) -> tuple[float, float]:
-        share = min(max(value / (top or 1.0), 0.0), 1.0)
-        return left + (right - left) * index / max(count - 1, 1), lower - (lower - upper) * share
-
-    draw.rectangle((left, upper, right, lower), outline="lightgray")
-    if 0 < begin < count:
-        x, _ = place(begin, 0)
-        draw.line((x, upper, x, lower), fill="gray")
-    for values, color in zip(curves, ("steelblue", "darkorange"), strict=True):
-        points = [place(i, value) for i, value in enumerate(values)]
-        if len(points) > 1:
-            draw.line(points, fill=color, width=2)
-        for x, y in points:
-            draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=color)
-    draw.text((left, 6), f"{title}: training", fill="steelblue", font=font)
-    draw.text((left + 160, 6), "validation", fill="darkorange", font=font)
-    draw.text((left - 4, upper), most, fill="black", font=font, anchor="rm")
-    draw.text((left - 4, lower), "0", fill="black", font=font, anchor="rm")
-    draw.text((right, lower + 4), f"epoch {count}", fill="black", font=font, anchor="ra")
-    return picture
+    losses = {
+        "training": [record.loss for record in history],
+        "validation": [record.validation_loss for record in history],
+    }
+    shares = {
+        "training": [record.accuracy for record in history],
+        "validation": [record.validation_accuracy for record in history],
+    }
+    top = max(max(values) for values in losses.values())
+    return charts_picture(
+        [Chart("loss", losses, top, f"{top:.2f}", begin), Chart("accuracy", shares, 1.0, "100%", begin)]
+    )

@@ -1,0 +1,132 @@
+"""Charts of numbers by epoch, as SVG and as pictures."""
+
+from __future__ import annotations
+
+import html
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["Chart", "charts_picture", "charts_svg"]
+
+_WIDTH, _HEIGHT = 640, 260
+_LEFT, _RIGHT, _UPPER, _LOWER = 60, _WIDTH - 12, 28, _HEIGHT - 24
+_LEGEND = 130
+_COLORS = ("steelblue", "darkorange")
+
+Point = tuple[float, float]
+
+
+@dataclass(frozen=True)
+class Chart:
+    """Lines over the epochs of a training, from 0 up to the highest number."""
+
+    title: str
+    curves: Mapping[str, Sequence[float | None]]
+    """At most two lines by their names, with a number for each epoch. None and NaN leave a gap."""
+    top: float
+    """The number at the upper edge."""
+    most: str
+    """The text of that number."""
+    begin: int = 0
+    """The first epoch of a second phase, which a vertical line marks; 0: there is none."""
+
+    @property
+    def count(self) -> int:
+        """The number of epochs."""
+        return max(map(len, self.curves.values()), default=0)
+
+    def place(self, index: int, value: float) -> Point:
+        """Return the position of a number in pixels."""
+        share = min(max(value / (self.top or 1.0), 0.0), 1.0)
+        x = _LEFT + (_RIGHT - _LEFT) * index / max(self.count - 1, 1)
+        return round(x, 1), round(_LOWER - (_LOWER - _UPPER) * share, 1)
+
+    def lines(self) -> list[tuple[str, str, list[list[Point]]]]:
+        """Return the name, the colour and the unbroken runs of points of each line."""
+        lines = []
+        for (name, values), color in zip(self.curves.items(), _COLORS, strict=False):
+            runs: list[list[Point]] = [[]]
+            for index, value in enumerate(values):
+                if value is None or not math.isfinite(value):
+                    runs.append([])
+                else:
+                    runs[-1].append(self.place(index, value))
+            lines.append((name, color, [run for run in runs if run]))
+        return lines
+
+
+def charts_svg(charts: Sequence[Chart]) -> str:
+    """Return the charts as an SVG element, one below the other."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT * len(charts)}" '
+        f'width="{_WIDTH}" height="{_HEIGHT * len(charts)}" font-family="sans-serif" font-size="13">'
+        '<rect width="100%" height="100%" fill="white"/>'
+    ]
+    for number, chart in enumerate(charts):
+        parts.append(f'<g transform="translate(0,{number * _HEIGHT})">')
+        parts.append(
+            f'<rect x="{_LEFT}" y="{_UPPER}" width="{_RIGHT - _LEFT}" height="{_LOWER - _UPPER}" '
+            'fill="none" stroke="lightgray"/>'
+        )
+        if 0 < chart.begin < chart.count:
+            x, _ = chart.place(chart.begin, 0)
+            parts.append(f'<line x1="{x}" x2="{x}" y1="{_UPPER}" y2="{_LOWER}" stroke="gray"/>')
+        for position, (name, color, runs) in enumerate(chart.lines()):
+            for run in runs:
+                points = " ".join(f"{x},{y}" for x, y in run)
+                parts.append(f'<polyline points="{points}" fill="none" stroke="{color}" stroke-width="2"/>')
+                parts += [f'<circle cx="{x}" cy="{y}" r="2" fill="{color}"/>' for x, y in run]
+            parts.append(_svg_text(_LEFT + _LEGEND * (position + 1), 18, name, color))
+        parts.append(_svg_text(_LEFT, 18, chart.title))
+        parts.append(_svg_text(_LEFT - 4, _UPPER + 5, chart.most, anchor="end"))
+        parts.append(_svg_text(_LEFT - 4, _LOWER, "0", anchor="end"))
+        parts.append(_svg_text(_RIGHT, _LOWER + 17, f"epoch {chart.count}", anchor="end"))
+        parts.append("</g>")
+    return "".join([*parts, "</svg>"])
+
+
+def _svg_text(x: float, y: float, text: str, color: str = "black", *, anchor: str = "start") -> str:
+    return f'<text x="{x}" y="{y}" fill="{color}" text-anchor="{anchor}">{html.escape(text)}</text>'
+
+
+def charts_picture(charts: Sequence[Chart]) -> PillowImage.Image:
+    """Return the same charts as a picture. Raises UnsupportedError without Pillow."""
+    from mpscnn.vision.photo import require_pillow
+
+    require_pillow("drawing")
+    from PIL import Image
+
+    picture = Image.new("RGB", (_WIDTH, _HEIGHT * len(charts)), "white")
+    for number, chart in enumerate(charts):
+        picture.paste(_chart_picture(chart), (0, number * _HEIGHT))
+    return picture
+
+
+def _chart_picture(chart: Chart) -> PillowImage.Image:
+    from PIL import Image, ImageDraw
+
+    from mpscnn.vision.visualize import text_font
+
+    picture, font = Image.new("RGB", (_WIDTH, _HEIGHT), "white"), text_font(13)
+    draw = ImageDraw.Draw(picture)
+    draw.rectangle((_LEFT, _UPPER, _RIGHT, _LOWER), outline="lightgray")
+    if 0 < chart.begin < chart.count:
+        x, _ = chart.place(chart.begin, 0)
+        draw.line((x, _UPPER, x, _LOWER), fill="gray")
+    for position, (name, color, runs) in enumerate(chart.lines()):
+        for run in runs:
+            if len(run) > 1:
+                draw.line(run, fill=color, width=2)
+            for x, y in run:
+                draw.ellipse((x - 2, y - 2, x + 2, y + 2), fill=color)
+        draw.text((_LEFT + _LEGEND * (position + 1), 6), name, fill=color, font=font)
+    draw.text((_LEFT, 6), chart.title, fill="black", font=font)
+    draw.text((_LEFT - 4, _UPPER), chart.most, fill="black", font=font, anchor="rm")
+    draw.text((_LEFT - 4, _LOWER), "0", fill="black", font=font, anchor="rm")
+    draw.text((_RIGHT, _LOWER + 4), f"epoch {chart.count}", fill="black", font=font, anchor="ra")
+    return picture

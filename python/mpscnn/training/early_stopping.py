@@ -1,0 +1,95 @@
+"""When a training ends before its last epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from mpscnn._private.arguments import is_finite_number, require_bool, whole_number
+from mpscnn.errors import ParameterError
+from mpscnn.training.history import Epoch
+
+__all__ = ["Callback", "EarlyStopping"]
+
+#: A function that is called with each epoch; True ends the training.
+Callback = Callable[[Epoch], Any]
+
+MonitorName = Literal["loss", "accuracy", "validation_loss", "validation_accuracy"]
+
+
+@dataclass(frozen=True)
+class EarlyStopping:
+    """Ends a training that does not get better.
+
+    Args:
+        patience: the training ends after so many epochs in a row that were not better than the best one.
+        monitor: the number of `Epoch` that is watched: a loss must fall, an accuracy must rise. None: the loss of the
+            validation data, or the training loss where there are none.
+        minimum_change: an epoch counts as better if it is better by more than this.
+        restore_best: in the end the trainer is as it was after the best epoch: weights, moments and steps.
+    """
+
+    patience: int = 5
+    monitor: MonitorName | None = None
+    minimum_change: float = 0.0
+    restore_best: bool = True
+
+    def __post_init__(self) -> None:
+        whole_number("EarlyStopping: patience", self.patience)
+        if self.monitor is not None and self.monitor not in get_args(MonitorName):
+            known = ", ".join(map(repr, get_args(MonitorName)))
+            raise ParameterError(f"EarlyStopping: monitor must be one of {known}, got {self.monitor!r}")
+        if not is_finite_number(self.minimum_change) or self.minimum_change < 0:
+            raise ParameterError(
+                f"EarlyStopping: minimum_change must be a number of at least 0, got {self.minimum_change!r}"
+            )
+        require_bool("EarlyStopping: restore_best", self.restore_best)
+
+
+class Watch:
+    """Compares the epochs of one call of `fit`."""
+
+    def __init__(self, stopping: EarlyStopping | int | None, *, validated: bool) -> None:
+        if stopping is not None and not isinstance(stopping, EarlyStopping):
+            if isinstance(stopping, bool) or not isinstance(stopping, int):
+                raise ParameterError(
+                    f"early_stopping must be a mpscnn.EarlyStopping or its patience, got {stopping!r}"
+                )
+            stopping = EarlyStopping(stopping)
+        self.stopping = stopping
+        self._monitor = (stopping and stopping.monitor) or ("validation_loss" if validated else "loss")
+        if self._monitor.startswith("validation") and not validated:
+            raise ParameterError(f"early stopping watches {self._monitor!r}, which needs validation_data")
+        self._best = float("inf")
+        self._waited = 0
+
+    def better(self, epoch: Epoch) -> bool:
+        """Return whether an epoch is better than all before. False without early stopping."""
+        if self.stopping is None:
+            return False
+        value = getattr(epoch, self._monitor)
+        value = -value if self._monitor.endswith("accuracy") else value
+        better = bool(
+            value < self._best - (0.0 if self._best == float("inf") else self.stopping.minimum_change)
+        )
+        self._best = value if better else self._best
+        self._waited = 0 if better else self._waited + 1
+        return better
+
+    @property
+    def ended(self) -> bool:
+        """Whether patience is at its end."""
+        return self.stopping is not None and self._waited >= self.stopping.patience
+
+
+def callback_list(callbacks: Callback | Iterable[Callback]) -> list[Callback]:
+    """Return one callback or several as a list. Raises ParameterError for what cannot be called."""
+    listed = [callbacks] if callable(callbacks) else list(callbacks)
+    for one in listed:
+        if not callable(one):
+            raise ParameterError(
+                "callbacks must be functions that take an Epoch (docs/training.md), "
+                f"got {type(one).__name__}: pass its method instead"
+            )
+    return listed

@@ -1,0 +1,203 @@
+"""Training in epochs: what `mpscnn.Trainer` does besides single steps."""
+
+from __future__ import annotations
+
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpscnn._private.arguments import whole_number
+from mpscnn.errors import ParameterError
+from mpscnn.training.batches import Data, batch_count, batches
+from mpscnn.training.early_stopping import Callback, EarlyStopping, Watch, callback_list
+from mpscnn.training.history import Epoch, History
+from mpscnn.training.optimizers import Optimizer, Schedule, rate_of
+from mpscnn.training.position import Evaluated, Position
+from mpscnn.training.progress_line import ProgressLine
+
+if TYPE_CHECKING:
+    from mpscnn._private.one_at_a_time import OneAtATime
+    from mpscnn.graph.network import Network
+
+
+class EpochLoop(ABC):
+    """A trainer that makes steps, and its passes over data."""
+
+    _original: Network
+    _optimizer: Optimizer
+    _options: dict[str, Any]
+    _position: Position
+    _one_at_a_time: OneAtATime
+    _made: list[Epoch]
+
+    @property
+    @abstractmethod
+    def _now(self) -> Position:
+        """The position, with the step that was made last."""
+
+    @abstractmethod
+    def _step(self, inputs: Any, labels: Any, weights: Any, *, of_epoch: bool = False) -> float:
+        """Make a step, and return its loss."""
+
+    @abstractmethod
+    def evaluate(self, data: Data) -> Evaluated:
+        """Return the loss and the accuracy of the present weights."""
+
+    @abstractmethod
+    def _state(self) -> Any:
+        """Return all that a checkpoint holds."""
+
+    @abstractmethod
+    def _return_to(self, state: Any) -> None:
+        """Become again what this trainer was when `_state` returned that."""
+
+    def fit(
+        self,
+        data: Data,
+        labels: Any = None,
+        *,
+        epochs: int = 1,
+        batch_size: int = 64,
+        validation_data: Data | None = None,
+        callbacks: Callback | Iterable[Callback] = (),
+        early_stopping: EarlyStopping | int | None = None,
+        progress: bool | None = None,
+    ) -> History:
+        """Train for `epochs` more epochs, and return their losses, accuracies, learning rates and seconds.
+
+        Arrays are shuffled again for each epoch, by the seed; the order of other iterables is their own. A trainer
+        that was resumed within an epoch, or whose data or callers raised there, goes on with the same batches; that
+        epoch counts as one. With `accumulate` gradients are added beyond the end of an epoch; those that are left at
+        the end of the last one wait for further steps. After an error or Ctrl-C `history` has the finished epochs.
+
+        Args:
+            data: (inputs, labels), or (inputs, labels, weights of the losses): arrays of one length; or an iterable of
+                such tuples for each batch, such as a DataLoader of PyTorch; or an `ImageFolder`.
+            labels: those of `data`, where that is an array of inputs.
+            epochs: passes over the data. Each call makes so many.
+            batch_size: for arrays and folders; the last batch of an epoch may be smaller.
+            validation_data: is evaluated after each epoch.
+            callbacks: a function, or several, called with each `Epoch`. One that returns True ends the training.
+            early_stopping: `mpscnn.EarlyStopping`, or its patience in epochs. In the end the trainer is as it was after
+                the best epoch.
+            progress: whether a line on stderr shows how far it is; None: in a terminal or a notebook.
+
+        Raises:
+            ParameterError: an option that there is not, or all epochs have fewer batches than one change of the weights
+                takes. StateError: the loss is not finite.
+        """
+        if labels is not None:
+            data = (data, labels)
+        last = self._now.epoch + whole_number("epochs", epochs, least=0)
+        watch = Watch(early_stopping, validated=validation_data is not None)
+        called = callback_list(callbacks)
+        line = ProgressLine(last, batch_count(data, batch_size), progress)
+        made: list[Epoch] = []
+        best: tuple[int, Any] | None = None
+        try:
+            for epoch in self._epochs(data, last, batch_size, validation_data, line.batch):
+                line.epoch(epoch)
+                made.append(epoch)
+                if watch.better(epoch):
+                    best = epoch.index, self._state()
+                answers = [callback(epoch) for callback in called]  # each is called, whatever the others say
+                if True in answers or watch.ended:
+                    break
+        finally:
+            line.end()
+        if best is None or watch.stopping is None or not watch.stopping.restore_best:
+            return History(tuple(made))
+        if best[0] != made[-1].index:
+            self._return_to(best[1])
+        return History(tuple(made), best[0])
+
+    def iter_epochs(
+        self, data: Data, *, epochs: int, batch_size: int = 64, validation_data: Data | None = None
+    ) -> Iterator[Epoch]:
+        """Yield each epoch of a training: the loop of `fit`, for callers who do something between epochs.
+
+        It trains while it is iterated, until `epochs` have been made since the trainer was. So the same loop goes on
+        where it was left, also with the trainer of a checkpoint. Arguments and errors are those of `fit`.
+        """
+        whole_number("epochs", epochs, least=0)
+        return self._epochs(data, epochs, batch_size, validation_data)
+
+    def _epochs(
+        self,
+        data: Data,
+        epochs: int,
+        batch_size: int,
+        validation_data: Data | None,
+        on_batch: Callable[[int, int, float], None] = lambda *_: None,
+    ) -> Iterator[Epoch]:
+        each = batch_count(data, batch_size)
+        now = self._now
+        if each and now.epoch < epochs:
+            self._require_updates(epochs, now.steps + (epochs - now.epoch) * each - now.batch)
+        while (now := self._now).epoch < epochs:
+            start = time.perf_counter()
+            given = batches(
+                self._original,
+                data,
+                batch_size,
+                shuffle=np.random.default_rng([self._options["seed"], now.epoch]),
+                epoch=now.epoch,
+                first=now.batch,
+            )
+            for number, (inputs, labels, weights) in enumerate(given, now.batch + 1):
+                loss = self._step(inputs, labels, weights, of_epoch=True)
+                on_batch(now.epoch + 1, number, loss)
+            now = self._now
+            done = now.tally.evaluated()
+            if now.epoch + 1 >= epochs:
+                self._require_updates(epochs, now.steps)
+            checked = self.evaluate(validation_data) if validation_data is not None else None
+            with self._one_at_a_time:
+                self._position = Position(self._now.steps, now.epoch + 1)
+            epoch = Epoch(
+                now.epoch + 1,
+                done.loss,
+                done.accuracy,
+                checked.loss if checked else None,
+                checked.accuracy if checked else None,
+                rate_of(self._optimizer, max(now.steps - 1, 0) // self._options["accumulate"]),
+                time.perf_counter() - start,
+            )
+            self._made.append(epoch)
+            yield epoch
+
+    @property
+    def history(self) -> History:
+        """All epochs that this object made. Checkpoints do not hold them."""
+        return History(tuple(self._made))
+
+    @property
+    def learning_rate(self) -> float:
+        """The learning rate of the next step. A number or a function of the step can be assigned."""
+        return rate_of(self._optimizer, self._updates)
+
+    @learning_rate.setter
+    def learning_rate(self, rate: float | Schedule) -> None:
+        optimizer = replace(self._optimizer, learning_rate=rate)
+        rate_of(optimizer, self._updates)  # raises
+        self._optimizer = optimizer
+
+    lr = learning_rate
+
+    @property
+    def _updates(self) -> int:
+        """How often the weights have changed."""
+        return int(self._now.steps // self._options["accumulate"])
+
+    def _require_updates(self, epochs: int, steps: int) -> None:
+        """That this many steps, all of these epochs, change the weights."""
+        accumulate = self._options["accumulate"]
+        if steps < accumulate:
+            raise ParameterError(
+                f"accumulate is {accumulate}, and up to epoch {epochs} there are only {steps} batches: no weight "
+                "would change; take a smaller accumulate, smaller batches or more epochs"
+            )

@@ -1,0 +1,146 @@
+"""What a training reports: its epochs, as numbers and as curves."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, overload
+
+from mpscnn.training.curves import Chart, charts_picture, charts_svg
+
+if TYPE_CHECKING:
+    from PIL import Image as PillowImage
+
+__all__ = ["Epoch", "History"]
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One pass over the training data. Losses and accuracies of its steps are those of before each step."""
+
+    index: int
+    """The number of the epoch, counted from 1 since the trainer was made."""
+    loss: float
+    accuracy: float
+    """NaN where the network has no classes."""
+    validation_loss: float | None
+    validation_accuracy: float | None
+    learning_rate: float
+    """The rate of the epoch's last step."""
+    seconds: float
+
+
+@dataclass(frozen=True, repr=False)
+class History(Sequence[Epoch]):
+    """The epochs of a training, in their order. Notebooks show them as curves and a table."""
+
+    epochs: tuple[Epoch, ...]
+    best_epoch: int | None = None
+    """The index of the epoch whose weights early stopping kept; None without early stopping."""
+
+    @property
+    def losses(self) -> list[float]:
+        """The training loss of each epoch."""
+        return [epoch.loss for epoch in self]
+
+    @property
+    def accuracies(self) -> list[float]:
+        """The training accuracy of each epoch, 0 to 1."""
+        return [epoch.accuracy for epoch in self]
+
+    @property
+    def validation_losses(self) -> list[float | None]:
+        """The loss of the validation data after each epoch; None without such data."""
+        return [epoch.validation_loss for epoch in self]
+
+    @property
+    def validation_accuracies(self) -> list[float | None]:
+        """The accuracy on the validation data after each epoch; None without such data."""
+        return [epoch.validation_accuracy for epoch in self]
+
+    @property
+    def learning_rates(self) -> list[float]:
+        """The learning rate of each epoch's last step."""
+        return [epoch.learning_rate for epoch in self]
+
+    @property
+    def seconds(self) -> list[float]:
+        """The seconds that each epoch took, validation included."""
+        return [epoch.seconds for epoch in self]
+
+    def to_dict(self) -> dict[str, list[Any]]:
+        """Return a list for each field of `Epoch`, as `pandas.DataFrame` takes them."""
+        return {field.name: [getattr(epoch, field.name) for epoch in self] for field in fields(Epoch)}
+
+    def plot(self) -> PillowImage.Image:
+        """Draw losses, accuracies and learning rates over the epochs, as a Pillow image.
+
+        Raises UnsupportedError without Pillow.
+        """
+        return charts_picture(self._charts())
+
+    @overload
+    def __getitem__(self, index: int) -> Epoch: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Epoch, ...]: ...
+    def __getitem__(self, index: int | slice) -> Epoch | tuple[Epoch, ...]:
+        return self.epochs[index]
+
+    def __iter__(self) -> Iterator[Epoch]:
+        return iter(self.epochs)
+
+    def __len__(self) -> int:
+        return len(self.epochs)
+
+    def __repr__(self) -> str:
+        if not self:
+            return "<History: no epochs>"
+        return f"<History: {len(self)} epoch{'s' * (len(self) > 1)}; {epoch_text(self[-1])}>"
+
+    def _repr_html_(self) -> str:
+        heads = "".join(f"<th>{field.name.replace('_', ' ')}</th>" for field in fields(Epoch))
+        rows = "".join(f"<tr>{''.join(f'<td>{cell}</td>' for cell in _cells(epoch))}</tr>" for epoch in self)
+        table = (
+            f"<details><summary>{len(self)} epochs</summary><table><tr>{heads}</tr>{rows}</table></details>"
+        )
+        return f"<div>{charts_svg(self._charts()) if self else ''}{table}</div>"
+
+    def _charts(self) -> list[Chart]:
+        losses = {"training": self.losses, "validation": self.validation_losses}
+        shares = {"training": self.accuracies, "validation": self.validation_accuracies}
+        top, rate = _highest(losses.values()), _highest([self.learning_rates])
+        charts = [Chart("loss", _shown(losses), top, f"{top:.3g}")]
+        if _shown(shares):
+            charts.append(Chart("accuracy", _shown(shares), 1.0, "100%"))
+        return [*charts, Chart("learning rate", {"": self.learning_rates}, rate, f"{rate:.2g}")]
+
+
+def _highest(curves: Any) -> float:
+    return max((value for curve in curves for value in curve if value is not None), default=0.0)
+
+
+def _shown(curves: dict[str, Any]) -> dict[str, Any]:
+    """Return the curves that have a number."""
+    return {
+        name: values
+        for name, values in curves.items()
+        if any(value is not None and math.isfinite(value) for value in values)
+    }
+
+
+def _cells(epoch: Epoch) -> list[str]:
+    values = [getattr(epoch, field.name) for field in fields(Epoch)]
+    return ["" if value is None else f"{value:.5g}" for value in values]
+
+
+def epoch_text(epoch: Epoch) -> str:
+    """Return the numbers of an epoch as a line."""
+    parts = [f"loss {epoch.loss:.4f}"]
+    if not math.isnan(epoch.accuracy):
+        parts.append(f"accuracy {epoch.accuracy:.1%}")
+    if epoch.validation_loss is not None:
+        parts.append(f"validation {epoch.validation_loss:.4f}")
+    if epoch.validation_accuracy is not None and not math.isnan(epoch.validation_accuracy):
+        parts.append(f"{epoch.validation_accuracy:.1%}")
+    return "  ".join([*parts, f"{epoch.seconds:.1f} s"])
