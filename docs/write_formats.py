@@ -11,6 +11,11 @@ from pathlib import Path
 from mpscnn.converters.caffe.detection import KINDS as CAFFE_DETECTION
 from mpscnn.converters.caffe.layers import HANDLERS as CAFFE
 from mpscnn.converters.caffe.layers import REFUSED as CAFFE_REFUSED
+from mpscnn.converters.coreml.neural.layers import HANDLERS as COREML_LAYERS
+from mpscnn.converters.coreml.neural.layers import REFUSED as COREML_LAYERS_REFUSED
+from mpscnn.converters.coreml.program.constants import CONSTEXPR
+from mpscnn.converters.coreml.program.operations import HANDLERS as COREML_OPERATIONS
+from mpscnn.converters.coreml.program.operations import REFUSED as COREML_OPERATIONS_REFUSED
 from mpscnn.converters.keras.layers import HANDLERS as KERAS
 from mpscnn.converters.keras.refused import REFUSED as KERAS_REFUSED
 from mpscnn.converters.tflite import names as tflite_names
@@ -51,6 +56,9 @@ def text() -> str:
     read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)
     lines += ["", "## Layers of Caffe", *lists(read, CAFFE_REFUSED)]
     lines += ["", "Losses, accuracies and what else only training needs are left out."]
+    lines += ["", "## Layers of Core ML's neural networks", *lists(COREML_LAYERS, COREML_LAYERS_REFUSED)]
+    operations = {*COREML_OPERATIONS, *CONSTEXPR, "classify", "const"}
+    lines += ["", "## Operations of Core ML's programs", *lists(operations, COREML_OPERATIONS_REFUSED)]
     return "\n".join(lines) + "\n"
 
 

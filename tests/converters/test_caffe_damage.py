@@ -13,9 +13,10 @@ from converters.test_caffe import random, refusal
 from patience import little_work
 
 from mpscnn import converters
+from mpscnn.converters.blobs import Place
 from mpscnn.converters.caffe.file import unquoted
 from mpscnn.converters.caffe.schema import weights_message
-from mpscnn.converters.caffe.weights import Place, read_weights
+from mpscnn.converters.caffe.weights import read_weights
 from mpscnn.converters.unsupported import UnsupportedLayersError
 
 

@@ -15,7 +15,7 @@ from mpscnn.comparison.engine_import import import_problem
 from mpscnn.comparison.keras_engine import BACKENDS, choose_backend, installed_backend
 from mpscnn.comparison.native_engine import NativeEngine
 from mpscnn.comparison.trace import Engine
-from mpscnn.converters.own_engines import OWN_ENGINES
+from mpscnn.converters.own_engines import NO_ENGINE, OWN_ENGINES
 from mpscnn.errors import ParameterError, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 from mpscnn.model import Model, model_path, open_model
@@ -151,6 +151,8 @@ def missing_engine(path: Path) -> str | None:
             "a state dict has weights, but not the network that they belong to, so torch alone cannot run it; compare "
             "the result with your module: mpscnn.compare(module, model)"
         )
+    if reason := NO_ENGINE.get(path.suffix.lower()):
+        return reason
     if path.suffix.lower() not in OWN_ENGINES:
         return f"there is no engine for files with the suffix {path.suffix or '(none)'}"
     module, package = OWN_ENGINES[path.suffix.lower()]

@@ -16,7 +16,7 @@ from mpscnn.converters.choices import (
     labelled_classes,
     read_labels,
 )
-from mpscnn.converters.formats import named_by_file, reader_of
+from mpscnn.converters.formats import is_package, named_by_file, reader_of
 from mpscnn.converters.photo_input import CAFFE_PHOTOS
 from mpscnn.converters.read_options import ReadOptions
 from mpscnn.errors import ParameterError, UnsupportedError
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 __all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "read_network"]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
-CONVERTER_VERSION = 9
+CONVERTER_VERSION = 10
 
 
 def read_network(
@@ -75,7 +75,7 @@ def read_network(
     paths = [Path(source) for source in sources]
     if not paths:
         raise ParameterError("convert: no input file given")
-    if len(paths) == 1 and is_folder(paths[0]):
+    if len(paths) == 1 and is_folder(paths[0]) and not is_package(paths[0]):
         return _read_folder(paths[0], name)
     if architecture is not None and not named_by_file(paths[0]):
         raise ParameterError(f"{paths[0]}: an architecture can be chosen for files of weights only")

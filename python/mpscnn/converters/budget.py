@@ -61,11 +61,19 @@ class Budget:
     Args:
         size: the file's size in bytes; called where the part that every file has does not suffice.
         copies_free: the bytes that copies of weights may take whatever the file's size is.
+        elements_per_byte: of computed constants for each byte of the file.
     """
 
-    def __init__(self, size: Callable[[], int], *, copies_free: int = COPIES_FREE) -> None:
+    def __init__(
+        self,
+        size: Callable[[], int],
+        *,
+        copies_free: int = COPIES_FREE,
+        elements_per_byte: int = _ELEMENTS_PER_BYTE,
+    ) -> None:
         self._size = size
         self._copies_free = copies_free
+        self._elements_per_byte = elements_per_byte
         self.elements = 0
         self.operations = 0
         self._copied = 0
@@ -76,7 +84,7 @@ class Budget:
         self.elements += cost.elements
         self.operations += cost.operations
         for used, free, rate, what in (
-            (self.elements, ELEMENTS_FREE, _ELEMENTS_PER_BYTE, "elements"),
+            (self.elements, ELEMENTS_FREE, self._elements_per_byte, "elements"),
             (self.operations, OPERATIONS_FREE, _OPERATIONS_PER_BYTE, "operations"),
         ):
             if used > free and used > free + rate * self._size():

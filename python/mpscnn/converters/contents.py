@@ -29,8 +29,14 @@ _READ = (
     (re.compile(rb"\x89HDF\r\n\x1a\n"), "an HDF5 file, as Keras writes", ".h5"),
     (re.compile(rb"\x80\x02\x8a\x0al\xfc\x9cF\xf9"), "a file of torch.save", ".pth"),
     # ir_version, then the producer's name. Core ML's files begin so, too, with a message in place of the name.
-    (re.compile(rb"\x08[\x01-\x20]\x12.[ -~]", re.DOTALL), "an ONNX file", ".onnx"),
+    (re.compile(rb"\x08[\x01-\x20]\x12[\x00-\x7f][ -~]"), "an ONNX file", ".onnx"),
     (re.compile(rb"\x08[\x01-\x20][\x3a\x42]"), "an ONNX file", ".onnx"),
+    # Its version, then the description, which begins with inputs, outputs or functions.
+    (
+        re.compile(rb"\x08[\x01-\x20]\x12[\x80-\xff]{0,4}[\x00-\x7f][\x0a\x52\xa2]"),
+        "a Core ML model",
+        ".mlmodel",
+    ),
 )
 #: By first bytes that no format that is read begins with, whatever the file's name: what they are, and what helps.
 _NEVER_READ = (
@@ -55,15 +61,12 @@ _NEVER_READ = (
 #: Others by their first bytes, which files of formats that are read may have, too.
 _OTHERS = (
     *_NEVER_READ,
-    (re.compile(rb"\x08[\x01-\x20]\x12", re.DOTALL), "a Core ML model", _FROM_ONNX),
     (re.compile(rb"\x80[\x02-\x05]"), "a pickle", "save weights by torch.save(module.state_dict(), FILE)"),
 )
 #: By their suffix: of folders, and of files whose first bytes say little.
 _SUFFIXES = {
     ".pb": ("a graph of TensorFlow", _TENSORFLOW),
-    ".mlmodel": ("a Core ML model", _FROM_ONNX),
-    ".mlpackage": ("a Core ML package", _FROM_ONNX),
-    ".mlmodelc": ("a compiled Core ML model", _FROM_ONNX),
+    ".mlmodelc": ("a compiled Core ML model", "give the .mlmodel or .mlpackage that it was compiled from"),
     ".mnn": ("a network of MNN", _FROM_ONNX),
     ".param": ("a network of ncnn", _FROM_ONNX),
     ".bin": (
@@ -145,8 +148,6 @@ def _of_file(path: Path, beginning: bytes) -> tuple[str, str] | None:
             return what, _rename(path, suffix)
     if beginning.startswith(_ARCHIVE):
         return _of_archive(path)
-    if path.suffix.lower() == ".mlmodel":
-        return _SUFFIXES[".mlmodel"]
     for pattern, what, remedy in _OTHERS:
         if pattern.match(beginning):
             return what, remedy

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mpscnn._private.files import is_folder
 from mpscnn._private.model_name import MODEL_SUFFIX, holds_network
 from mpscnn.converters.contents import format_by_contents, refuse_other_contents, refuse_other_formats
 from mpscnn.converters.read_options import ReadOptions
@@ -33,6 +34,8 @@ def reader_of(paths: Sequence[Path]) -> Reader:
         given = ", ".join(sorted(suffix or "(none)" for suffix in suffixes))
         raise UnsupportedError(f"cannot convert files with the suffix {given}; known: {', '.join(_READERS)}")
     for path in paths:
+        if is_package(path):
+            continue
         found = format_by_contents(path)
         if found is None:
             refuse_other_contents(path)
@@ -50,8 +53,15 @@ def is_foreign(path: Path) -> bool:
     return suffix in _READERS and not (suffix == MODEL_SUFFIX and holds_network(path))
 
 
+def is_package(path: Path) -> bool:
+    """Whether a path is a folder that is one model file of another framework's format."""
+    return path.suffix.lower() == _PACKAGE and is_folder(path)
+
+
 def files_of(path: Path) -> list[Path]:
     """All files that a network is read from: the one that is named, and those that belong to it."""
+    if is_package(path):
+        return _package_files(path)
     others = _COMPANIONS.get(path.suffix.lower())
     return [path, *(others(path) if others else [])]
 
@@ -108,6 +118,19 @@ def _caffe_files(path: Path) -> list[Path]:
     return companions(path)
 
 
+def _read_coreml(paths: list[Path], options: ReadOptions) -> Network:
+    from mpscnn.converters.coreml.file import read_coreml
+    from mpscnn.converters.coreml.reader import convert
+
+    return convert(read_coreml(_only(paths)), options)
+
+
+def _package_files(path: Path) -> list[Path]:
+    from mpscnn.converters.coreml.file import files_of_package
+
+    return files_of_package(path)
+
+
 def _only(paths: list[Path]) -> Path:
     """The file of a format that has one for each network."""
     if len(paths) != 1:
@@ -117,6 +140,8 @@ def _only(paths: list[Path]) -> Path:
     return paths[0]
 
 
+# The one format whose files are folders.
+_PACKAGE = ".mlpackage"
 # Imported when used: each needs its format's own package.
 _READERS: dict[str, Reader] = {
     ".onnx": _read_onnx,
@@ -129,6 +154,8 @@ _READERS: dict[str, Reader] = {
     ".keras": _read_keras,
     ".caffemodel": _read_caffe,
     ".prototxt": _read_caffe,
+    ".mlmodel": _read_coreml,
+    _PACKAGE: _read_coreml,
 }
 # For formats with more than one file: the other files that belong to one.
 _COMPANIONS: dict[str, Callable[[Path], list[Path]]] = {

@@ -10,3 +10,6 @@ OWN_ENGINES = {
     ".h5": ("keras", "keras"),
     ".hdf5": ("keras", "keras"),
 }
+
+#: By suffix: why no engine here runs such files.
+NO_ENGINE = dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only")

@@ -89,8 +89,8 @@ class SparedData:
             else:
                 take = partial(self._without_data, inner=path)
             content = take(field.start, field.end)
-            tag = _varint(field.number << 3 | LENGTH)
-            parts += [self._read(kept, field.first), tag, _varint(len(content)), content]
+            tag = varint(field.number << 3 | LENGTH)
+            parts += [self._read(kept, field.first), tag, varint(len(content)), content]
             kept = field.end
         return b"".join([*parts, self._read(kept, end)])
 
@@ -142,7 +142,8 @@ class SparedData:
         return found
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """A whole number in the wire format."""
     result = bytearray()
     while value >= 0x80:
         result.append(value & 0x7F | 0x80)

@@ -405,12 +405,10 @@ def test_convert_joins_parts(
 def test_convert_refuses_unknown_formats(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    (tmp_path / "network.mlmodel").write_bytes(b"\x08")
-    assert (
-        call(monkeypatch, "convert", str(tmp_path / "network.mlmodel"), str(tmp_path / "o.safetensors")) == 1
-    )
+    (tmp_path / "network.mnn").write_bytes(b"\x08")
+    assert call(monkeypatch, "convert", str(tmp_path / "network.mnn"), str(tmp_path / "o.safetensors")) == 1
     error = capsys.readouterr().err
-    assert "network.mlmodel: is a Core ML model; export the network it was made of as ONNX" in error
+    assert "network.mnn: is a network of MNN; export the network it was made of as ONNX" in error
     assert not (tmp_path / "o.safetensors").exists()
 
 

@@ -138,7 +138,8 @@ OTHERS = {
     "net.pth.tar": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
     "net.ckpt": (b"\x80\x02\x8a\x0al\xfc\x9cF\xf9 j\xa8P\x19.", r"torch\.save; named net\.pth it is read"),
     "frozen.pb": (b"\n\x10\n", r"graph of TensorFlow; .*tf2onnx"),
-    "net.mlmodel": (b"\x08\x01\x12\x05\n\x03abc", "is a Core ML model; export .* as ONNX"),
+    "net.model": (b"\x08\x01\x12\x05\n\x03abc", r"is a Core ML model; named net\.mlmodel it is read"),
+    "net.weights": (b"\x08\x08\x12\x85\x01\xa2\x01", r"is a Core ML model; named net\.mlmodel it is read"),
     "net.param": (b"7767517\n75 83\n", "is a network of ncnn"),
     "net.xml": (b'<?xml version="1.0"?>', "OpenVINO"),
     "net.mnn": (b"\x20\0\0\0\0\0\0\0\0\0", "is a network of MNN"),
@@ -203,7 +204,7 @@ def test_archives_are_named_by_what_they_hold(member: str, message: str, tmp_pat
 
 def test_folders_as_models(tmp_path: Path) -> None:
     for name, message in (
-        ("net.mlpackage", "a Core ML package"),
+        ("net.mlmodelc", "a compiled Core ML model; give the .mlmodel or .mlpackage"),
         ("saved", f"a SavedModel of TensorFlow; .*--saved-model {tmp_path / 'saved'} --output"),
         ("digits", f"`mpscnn convert {tmp_path / 'digits'} deep_mnist.safetensors"),
         ("other", "is a folder; expected a model file"),

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph
+from mpscnn.converters.onnx_graph import Graph
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.vision.detector import DetectionHead
 

@@ -7,7 +7,6 @@ import math
 import numpy as np
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.parameters import (
     FLOAT,
     Handler,
@@ -16,6 +15,7 @@ from mpscnn.converters.caffe.parameters import (
     simple,
     single,
 )
+from mpscnn.converters.onnx_graph import Graph
 from mpscnn.errors import WeightsError
 
 

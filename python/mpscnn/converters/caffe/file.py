@@ -11,8 +11,9 @@ from typing import Any
 
 from mpscnn._private.files import content_of
 from mpscnn._private.printable import printable
+from mpscnn.converters.blobs import Blob
 from mpscnn.converters.caffe.schema import parameter_name, text_message
-from mpscnn.converters.caffe.weights import Blob, read_weights
+from mpscnn.converters.caffe.weights import read_weights
 from mpscnn.converters.layer_names import shown
 from mpscnn.errors import UnsupportedError, WeightsError
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from mpscnn.converters.caffe.elements import ELEMENTS
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.moves import MOVES
 from mpscnn.converters.caffe.normalizations import NORMALIZATIONS
 from mpscnn.converters.caffe.parameters import Handler, same
 from mpscnn.converters.caffe.products import PRODUCTS
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_graph import Graph
 from mpscnn.errors import UnsupportedError, WeightsError
 
 STAND_IN = "caffe.Refused"

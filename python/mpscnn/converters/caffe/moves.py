@@ -8,7 +8,6 @@ from itertools import pairwise
 import numpy as np
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph, Shape
 from mpscnn.converters.caffe.parameters import (
     Handler,
     axis_of,
@@ -17,6 +16,7 @@ from mpscnn.converters.caffe.parameters import (
     single,
     value,
 )
+from mpscnn.converters.onnx_graph import Graph, Shape
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.parameters import (
     Handler,
     axis_of,
@@ -16,6 +15,7 @@ from mpscnn.converters.caffe.parameters import (
     single,
     value,
 )
+from mpscnn.converters.onnx_graph import Graph
 from mpscnn.errors import UnsupportedError, WeightsError
 
 

@@ -9,9 +9,9 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+from mpscnn.converters.blobs import Blob
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph, Shape
-from mpscnn.converters.caffe.weights import Blob
+from mpscnn.converters.onnx_graph import Graph, Shape
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Handler = Callable[[Graph, CaffeLayer], None]

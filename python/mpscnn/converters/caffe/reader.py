@@ -7,8 +7,9 @@ from typing import Any
 
 from mpscnn.converters.caffe.detection import Priors
 from mpscnn.converters.caffe.file import CaffeFile, CaffeLayer
-from mpscnn.converters.caffe.graph import Graph
 from mpscnn.converters.caffe.layers import HANDLERS, STAND_IN, refuse_twice, stand_in, unknown
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_graph import Graph
 from mpscnn.converters.onnx_reader.reader import convert as convert_onnx
 from mpscnn.converters.photo_input import CAFFE_PHOTOS, takes_photos
 from mpscnn.converters.read_options import ReadOptions
@@ -16,6 +17,7 @@ from mpscnn.converters.unsupported import UnsupportedLayers, UnsupportedLayersEr
 from mpscnn.errors import Error, UnsupportedError, WeightsError
 from mpscnn.graph.network import Network
 
+_OPSET = 13
 # Layers that say where photos come from, and layers for training only.
 _SOURCES = ("Data", "ImageData", "HDF5Data", "WindowData", "AnnotatedData", "VideoData", "DummyData")
 _TRAINING = (
@@ -40,7 +42,10 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
             each other. ParameterError: an input or output that it does not have, or another shape of it.
     """
     refuse_twice(file.layers)
-    graph, priors = Graph(file), Priors()
+    for name, shape in file.inputs.items():
+        if not 2 <= len(shape) <= 4 or min(shape) < 1:
+            raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")
+    graph, priors = Graph(file.origin, file.inputs, "Caffe files", "convert", _OPSET), Priors()
     unsupported = UnsupportedLayers(file.origin)
     transform: Any = None
     for layer in file.layers:

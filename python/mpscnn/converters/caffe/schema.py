@@ -8,10 +8,9 @@ text, in which fields have names: their numbers here are only their places.
 from __future__ import annotations
 
 from functools import cache
-from importlib import import_module
 from typing import Any
 
-from mpscnn.errors import UnsupportedError
+from mpscnn.converters.message_schema import message_class
 
 # Message: its fields as "name type" or "name type number"; a type with a star is a list.
 _WEIGHTS = {
@@ -94,38 +93,10 @@ def parameter_name(kind: str) -> str:
 @cache
 def weights_message() -> Any:
     """The class of a .caffemodel's message."""
-    return _made("mpscnn_caffe_weights", _WEIGHTS, "Weights")
+    return message_class("mpscnn_caffe_weights", _WEIGHTS, "Weights", "Caffe files", "convert")
 
 
 @cache
 def text_message() -> Any:
     """The class of a .prototxt's message. Names of enumerations are texts, see `unquoted`."""
-    return _made("mpscnn_caffe_text", _TEXT, "Net")
-
-
-def _made(package: str, messages: dict[str, str], main: str) -> Any:
-    try:
-        names = ("descriptor_pb2", "descriptor_pool", "message_factory")
-        descriptor_pb2, descriptor_pool, message_factory = (
-            import_module(f"google.protobuf.{name}") for name in names
-        )
-    except ImportError as error:
-        raise UnsupportedError('reading Caffe files needs: pip install "mpscnn[convert]"') from error
-    kinds = descriptor_pb2.FieldDescriptorProto
-    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
-    for name, fields in messages.items():
-        message = file.message_type.add(name=name)
-        for place, described in enumerate(fields.split(), start=1):
-            field, kind, *number = described.split(":")
-            listed, kind = kind.endswith("*"), kind.rstrip("*")
-            added = message.field.add(name=field, number=int(number[0]) if number else place)
-            added.label = kinds.LABEL_REPEATED if listed else kinds.LABEL_OPTIONAL
-            if kind in messages:
-                added.type, added.type_name = kinds.TYPE_MESSAGE, f".{package}.{kind}"
-            else:
-                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
-            if listed and kind in ("float", "double", "int64"):
-                added.options.packed = True
-    pool = descriptor_pool.DescriptorPool()
-    pool.Add(file)
-    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{main}"))
+    return message_class("mpscnn_caffe_text", _TEXT, "Net", "Caffe files", "convert")

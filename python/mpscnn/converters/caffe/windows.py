@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from mpscnn.converters.caffe.file import CaffeLayer
-from mpscnn.converters.caffe.graph import Graph, Shape
 from mpscnn.converters.caffe.parameters import flag
+from mpscnn.converters.onnx_graph import Graph, Shape
 from mpscnn.errors import UnsupportedError, WeightsError
 
 Pair = tuple[int, int]

@@ -1,15 +1,18 @@
-"""A Caffe network as a graph of ONNX' operators, whose reader knows how images with the channels first become ours."""
+"""A network of another format as a graph of ONNX' operators.
+
+The reader of ONNX files knows how images with the channels first become ours.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.caffe.file import CaffeFile
-from mpscnn.converters.caffe.weights import Blob, Place
+from mpscnn.converters.blobs import Blob, Place
 from mpscnn.converters.layer_names import LayerNames, shown
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
@@ -18,34 +21,43 @@ from mpscnn.errors import UnsupportedError, WeightsError
 if TYPE_CHECKING:
     import onnx
 
-_OPSET = 13
-
 Shape = tuple[int, ...]
 
 
 class Graph:
-    """Nodes in the making. A blob that a layer changes in place gets a new name."""
+    """Nodes in the making. A blob that a layer changes in place gets a new name.
 
-    def __init__(self, file: CaffeFile) -> None:
+    Args:
+        origin: the file, for messages.
+        inputs: the shapes of the inputs by name; None stands for an extent that is free.
+        needed_for: the files, for the error where the package onnx is missing.
+        extra: our extra that brings it.
+        opset: of the operators.
+    """
+
+    def __init__(
+        self, origin: str, inputs: Mapping[str, Sequence[int | None]], needed_for: str, extra: str, opset: int
+    ) -> None:
         try:
             import onnx
         except ImportError as error:
-            raise UnsupportedError('reading Caffe files needs: pip install "mpscnn[convert]"') from error
+            raise UnsupportedError(f'reading {needed_for} needs: pip install "mpscnn[{extra}]"') from error
         self._onnx = onnx
-        self._file = file
+        self._origin = origin
+        self._inputs = dict(inputs)
+        self._opset = opset
         self._names = LayerNames()
         self._nodes: list[onnx.NodeProto] = []
         self._constants: dict[str, onnx.TensorProto] = {}
+        self._weights: Path | None = None
         self._places: set[tuple[str, str]] = set()
         self._current: dict[str, str] = {}
         self._read: set[str] = set()
         self.shapes: dict[str, Shape | None] = {}
         """Known shapes of tensors."""
-        for name, shape in file.inputs.items():
-            if not 2 <= len(shape) <= 4 or min(shape) < 1:
-                raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")
+        for name, shape in inputs.items():
             self._current[name] = self._names.unique(name)
-            self.shapes[name] = shape
+            self.shapes[name] = None if None in shape else tuple(one for one in shape if one is not None)
 
     def has(self, blob: str) -> bool:
         """Whether there is such a blob at this point of the network."""
@@ -73,12 +85,17 @@ class Graph:
     def constant(self, name: str, values: NDArray[Any] | Blob) -> str:
         """A constant operand. A weight that is in its file stays there."""
         made = self._names.unique(name)
-        if isinstance(values, Blob) and isinstance(values.numbers, Place):
+        if isinstance(values, Blob) and isinstance(values.numbers, Place) and self._is_held(values.numbers):
             self._constants[made] = self._reference(made, values.shape, values.numbers)
         else:
             array = values.array() if isinstance(values, Blob) else np.ascontiguousarray(values)
             self._constants[made] = self._onnx.numpy_helper.from_array(array, made)
         return made
+
+    def _is_held(self, place: Place) -> bool:
+        """Whether a place is in the one file that tensors may stay in: that of the first weight."""
+        self._weights = self._weights or place.content.path
+        return self._weights == place.content.path
 
     def _reference(self, name: str, shape: Shape, place: Place) -> onnx.TensorProto:
         """A tensor of numbers that lie in the file of weights."""
@@ -97,7 +114,7 @@ class Graph:
     def node(
         self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> None:
-        """Adds an operator. `kind` of no operator of ONNX' own is "caffe.Kind"."""
+        """Adds an operator. The `kind` of one that is not ONNX' own has a domain, such as "caffe.Kind"."""
         domain, _, own = kind.rpartition(".")
         self._nodes.append(
             self._onnx.helper.make_node(own, inputs, outputs, name=name, domain=domain, **attributes)
@@ -113,22 +130,21 @@ class Graph:
     def outputs(self) -> list[str]:
         """The tensors of blobs that no layer reads, in the order of the file."""
         ends = [name for name in dict.fromkeys(self._current.values()) if name not in self._read]
-        return [name for name in ends if name not in self._file.inputs]
+        return [name for name in ends if name not in self._inputs]
 
     def onnx_file(self, outputs: Sequence[str]) -> OnnxFile:
         """The network up to these tensors."""
         helper, kind = self._onnx.helper, self._onnx.TensorProto.FLOAT
         graph = helper.make_graph(
             self._nodes,
-            "caffe",
-            [
-                helper.make_tensor_value_info(name, kind, list(shape))
-                for name, shape in self._file.inputs.items()
-            ],
+            "graph",
+            [helper.make_tensor_value_info(name, kind, list(shape)) for name, shape in self._inputs.items()],
             [helper.make_tensor_value_info(name, kind, None) for name in outputs],
             list(self._constants.values()),
         )
-        model: onnx.ModelProto = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET)])
+        model: onnx.ModelProto = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", self._opset)]
+        )
         size = model.ByteSize() + sum(int(length) for _, length in self._places)
-        held = ExternalData(None, (self._file.weights, self._places))
-        return OnnxFile(model, self._file.origin, size, held)
+        held = ExternalData(None, None if self._weights is None else (self._weights, self._places))
+        return OnnxFile(model, self._origin, size, held)

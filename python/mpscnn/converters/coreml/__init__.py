@@ -1,0 +1,1 @@
+"""Core ML's models as networks: neural networks (.mlmodel) and programs (.mlpackage)."""

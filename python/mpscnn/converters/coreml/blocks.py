@@ -1,0 +1,223 @@
+"""Layers of Core ML that both kinds of its models have, as operators of ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpscnn.converters.coreml.builder import FLOAT, Builder
+from mpscnn.errors import UnsupportedError, WeightsError
+
+GELU_SIGMOID = 1.702  # the factor in x * sigmoid(factor * x)
+
+
+def reduced(b: Builder, kind: str, x: str, axes: Sequence[int], *, keep: bool) -> str:
+    """A reduction over some axes."""
+    places = sorted({b.axis(x, axis) for axis in axes})
+    return b.op(kind, x, b.integers(places), keepdims=int(keep))
+
+
+def squeezed(b: Builder, x: str, axes: Sequence[int]) -> str:
+    """Without axes of extent 1."""
+    return b.op("Squeeze", x, b.integers([b.axis(x, axis) for axis in axes]))
+
+
+def expanded(b: Builder, x: str, axes: Sequence[int]) -> str:
+    """With further axes of extent 1."""
+    rank = b.rank(x) + len(axes)
+    if any(not -rank <= axis < rank for axis in axes):
+        raise WeightsError(f"damaged: adds the axes {list(axes)} to {b.rank(x)}")
+    return b.op("Unsqueeze", x, b.integers([axis % rank for axis in axes]))
+
+
+def best_place(b: Builder, kind: str, x: str, axis: int, *, keep: bool) -> str:
+    """The place of the largest (ArgMax) or smallest (ArgMin) element of an axis, as a number."""
+    place = b.op(kind, x, axis=b.axis(x, axis), keepdims=int(keep))
+    return b.op("Cast", place, to=FLOAT)
+
+
+def compared(b: Builder, kind: str, x: str, y: str, *, opposite: bool = False) -> str:
+    """1 where a comparison holds, else 0. `opposite`: the other way round."""
+    truth = b.op(kind, x, y)
+    if opposite:
+        truth = b.op("Not", truth)
+    return b.op("Cast", truth, to=FLOAT)
+
+
+def folded(b: Builder, kind: str, tensors: Sequence[str]) -> str:
+    """An operator of two operands over several, from the left to the right."""
+    result = tensors[0]
+    for tensor in tensors[1:]:
+        result = b.op(kind, result, tensor)
+    return result
+
+
+def clipped(b: Builder, x: str, low: float, high: float) -> str:
+    """A tensor limited to a range."""
+    return b.op("Clip", x, b.number(low), b.number(high))
+
+
+def tanh_of(b: Builder, x: str, alpha: float, beta: float) -> str:
+    """alpha * tanh(beta * x)."""
+    inner = b.scaled(x, beta, 0.0)
+    return b.scaled(b.op("Tanh", inner), alpha, 0.0)
+
+
+def thresholded(b: Builder, x: str, limit: float) -> str:
+    """x where it is at least the limit, else 0."""
+    return b.op("Where", b.op("Less", x, b.number(limit)), b.number(0.0), x)
+
+
+def gelu(b: Builder, x: str, mode: str) -> str:
+    """One of the three forms: exact, by tanh, by sigmoid."""
+    if mode == "SIGMOID_APPROXIMATION":
+        return b.op("Mul", x, b.op("Sigmoid", b.scaled(x, GELU_SIGMOID, 0.0)))
+    return b.op("Gelu", x, approximate="none" if mode == "EXACT" else "tanh")
+
+
+def unit(b: Builder, x: str, axes: Sequence[int], epsilon: float) -> str:
+    """x / sqrt(sum of squares + epsilon)."""
+    sums = reduced(b, "ReduceSum", b.op("Mul", x, x), axes, keep=True)
+    return b.op("Div", x, b.op("Sqrt", b.op("Add", sums, b.number(epsilon))))
+
+
+def centred(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> str:
+    """(x - mean) / sqrt(variance + epsilon); without an epsilon only the mean is taken away."""
+    difference = b.op("Sub", x, reduced(b, "ReduceMean", x, axes, keep=True))
+    if epsilon is None:
+        return difference
+    squares = b.op("Mul", difference, difference)
+    variance = reduced(b, "ReduceMean", squares, axes, keep=True)
+    return b.op("Div", difference, b.op("Sqrt", b.op("Add", variance, b.number(epsilon))))
+
+
+def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) -> str:
+    """Blocks of pixels become channels: the block's place first, or for `shuffled` the channel first."""
+    _, channels, height, width = image(b, x)
+    if block < 1 or height % block or width % block:
+        raise WeightsError(f"damaged: blocks of {block} pixels of {height} x {width}")
+    rows, columns = height // block, width // block
+    apart = b.reshaped(x, [0, channels, rows, block, columns, block])
+    order = [0, 1, 3, 5, 2, 4] if shuffled else [0, 3, 5, 1, 2, 4]
+    return b.reshaped(b.op("Transpose", apart, perm=order), [0, channels * block * block, rows, columns])
+
+
+def depth_to_space(b: Builder, x: str, block: int, *, shuffled: bool) -> str:
+    """Channels become blocks of pixels: channels are in the order of the block's place, or of the channel first."""
+    return b.op("DepthToSpace", x, blocksize=block, mode="CRD" if shuffled else "DCR")
+
+
+def image(b: Builder, x: str) -> tuple[int, int, int, int]:
+    """The shape of an image (batch, channels, height, width)."""
+    shape = b.fixed(x)
+    if len(shape) != 4:
+        raise UnsupportedError(f"its input is {shape}; supported are images")
+    return shape[0], shape[1], shape[2], shape[3]
+
+
+def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
+    """Parts of stated sizes."""
+    extent = b.extents(x)[b.axis(x, axis)]
+    if not sizes or min(sizes) < 1 or (extent is not None and sum(sizes) != extent):
+        raise WeightsError(f"damaged: divides {extent} into {list(sizes)[:5]}")
+    if len(sizes) == 1:
+        return [b.same(x)]
+    return b.ops("Split", [x, b.integers(sizes)], len(sizes), axis=b.axis(x, axis))
+
+
+def equal_parts(b: Builder, x: str, axis: int, count: int) -> list[str]:
+    """Parts of one size."""
+    extent = b.extents(x)[b.axis(x, axis)]
+    if extent is None:
+        raise UnsupportedError("divides an axis whose extent is not known")
+    if not 0 < count <= extent or extent % count:
+        raise WeightsError(f"damaged: divides {extent} into {count} parts")
+    return split(b, x, axis, [extent // count] * count)
+
+
+def interleaved(b: Builder, tensors: Sequence[str], axis: int) -> str:
+    """The elements of several tensors by turns along an axis."""
+    shape, count = list(b.fixed(tensors[0])), len(tensors)
+    if axis == 0:
+        raise UnsupportedError("takes images of the batch by turns")
+    rank, joined = len(shape), b.op("Concat", *tensors, axis=axis)
+    apart = b.reshaped(joined, [0, *shape[1:axis], count, *shape[axis:]])
+    order = [*range(axis), axis + 1, axis, *range(axis + 2, rank + 1)]
+    shape[axis] *= count
+    return b.reshaped(b.op("Transpose", apart, perm=order), [0, *shape[1:]])
+
+
+def stacked(b: Builder, tensors: Sequence[str], axis: int) -> str:
+    """Tensors of one shape along a new axis."""
+    extents = b.extents(tensors[0])
+    rank = len(extents)
+    if not -rank - 1 <= axis <= rank:
+        raise WeightsError(f"damaged: stacks along axis {axis} of {rank + 1}")
+    axis %= rank + 1
+    if 0 < axis < rank and None not in extents[1:]:
+        # Joined and then divided, since no axis within others needs to be added.
+        shape = [extent or 0 for extent in extents[1:]]
+        joined = b.op("Concat", *tensors, axis=axis)
+        return b.reshaped(joined, [0, *shape[: axis - 1], len(tensors), *shape[axis - 1 :]])
+    return b.op("Concat", *(expanded(b, tensor, [axis]) for tensor in tensors), axis=axis)
+
+
+def padded(b: Builder, x: str, amounts: Sequence[int], mode: str, value: float = 0.0) -> str:
+    """A border around the last axes: (before, after) for each of them, the first one first."""
+    rank, count = b.rank(x), len(amounts) // 2
+    if len(amounts) % 2 or count > rank or min(amounts, default=0) < 0:
+        raise WeightsError(f"damaged: a border of {list(amounts)[:16]} for {rank} axes")
+    before, after = [0] * (rank - count), [0] * (rank - count)
+    before += amounts[0::2]
+    after += amounts[1::2]
+    if not any(before + after):
+        return x
+    pads = b.integers([*before, *after])
+    if mode != "constant":
+        return b.op("Pad", x, pads, mode=mode)
+    return b.op("Pad", x, pads, b.weight("value", np.asarray(value, np.float32)), mode=mode)
+
+
+def sliced(
+    b: Builder,
+    x: str,
+    begins: Sequence[int | None],
+    ends: Sequence[int | None],
+    strides: Sequence[int],
+    removed: Sequence[int] = (),
+) -> str:
+    """A part of a tensor: None begins at the first element, and ends after the last, as the stride goes.
+
+    `removed`: axes of which one element is taken, and which are left out.
+    """
+    rank = b.rank(x)
+    if not len(begins) == len(ends) == len(strides) == rank or 0 in strides:
+        raise WeightsError(
+            f"damaged: {len(begins)} begins, {len(ends)} ends and strides {list(strides)} of {rank} axes"
+        )
+    extents, axes, starts, stops, steps = b.extents(x), [], [], [], []
+    for axis, (begin, end, step) in enumerate(zip(begins, ends, strides, strict=True)):
+        start, stop = begin, end
+        if axis in removed:
+            start = begin or 0
+            stop, step = (None if start == -1 else start + 1), 1
+        if start in (0, None) and stop is None and step == 1:
+            continue
+        if step < 0:
+            extent = extents[axis]
+            starts.append(_LAST if start is None else start)
+            stops.append(-_LAST if stop is None else stop)
+            if extent is not None and not len(range(extent)[start:stop:step]):
+                raise WeightsError(f"damaged: takes nothing of axis {axis}")
+        else:
+            starts.append(0 if start is None else start)
+            stops.append(_LAST if stop is None else stop)
+        axes.append(axis)
+        steps.append(step)
+    if axes:
+        x = b.op("Slice", x, *(b.integers(values) for values in (starts, stops, axes, steps)))
+    return squeezed(b, x, removed) if removed else x
+
+
+_LAST = 2**31 - 1

@@ -1,0 +1,189 @@
+"""A Core ML model as a graph of ONNX' operators in the making, in which each tensor's shape is known."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.blobs import Blob
+from mpscnn.converters.onnx_graph import Graph
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    import onnx
+
+OPSET = 20
+FLOAT, INT64, BOOL = 1, 7, 9
+"""ONNX' numbers for types of elements."""
+
+Extents = tuple[int | None, ...]
+_LARGEST_EXTENT = 2**31 - 1
+# Elements of a constant that may be a shape.
+_SMALL = 1024
+
+
+class Builder(Graph):
+    """Adds the operators of one layer after the other.
+
+    Args:
+        origin: the model's file, for messages.
+        inputs: the shapes of the inputs by name; None stands for an extent that is free.
+    """
+
+    def __init__(self, origin: str, inputs: Mapping[str, Extents]) -> None:
+        super().__init__(origin, inputs, "Core ML models", "coreml", OPSET)
+        self._types: dict[str, onnx.TypeProto] = {}
+        self._small: dict[str, onnx.TensorProto] = {}
+        self._layer = ""
+        self._first = 0
+        for name, extents in inputs.items():
+            self._types[self._current[name]] = self._type(FLOAT, extents)
+
+    # ---- Layers ----------------------------------------------------------------------------------------------------
+
+    def begin(self, layer: str) -> None:
+        """Operators that are added from here on belong to this layer."""
+        self._layer = layer
+        self._first = len(self._nodes)
+
+    def end(self, blob: str, tensor: str) -> None:
+        """What the layer computes for a blob. The operator that computes it gets the layer's name."""
+        made = self._names.unique(blob)
+        node = next((node for node in self._nodes[self._first :] if tensor in node.output), None)
+        if node is None:  # an input of the layer as it is
+            self._current[blob] = tensor
+            return
+        node.name = self._layer if len(node.output) == 1 else f"{self._layer}/{node.op_type.lower()}"
+        for later in self._nodes[self._first :]:
+            for names in (later.input, later.output):
+                for place, name in enumerate(names):
+                    if name == tensor:
+                        names[place] = made
+        self._types[made] = self._types.pop(tensor)
+        self._current[blob] = made
+
+    def op(self, kind: str, *inputs: str, **attributes: Any) -> str:
+        """The only result of an operator."""
+        return self.ops(kind, inputs, 1, **attributes)[0]
+
+    def ops(self, kind: str, inputs: Sequence[str], results: int, **attributes: Any) -> list[str]:
+        """The results of an operator."""
+        name = f"{self._layer}/{kind.lower()}"
+        made = [self._names.unique(name) for _ in range(results)]
+        self.node(kind, made[0], inputs, made, **attributes)
+        self._infer(self._nodes[-1])
+        return made
+
+    # ---- Shapes ----------------------------------------------------------------------------------------------------
+
+    def extents(self, tensor: str) -> Extents:
+        """The shape of a tensor. Raises UnsupportedError where its rank is not known."""
+        kind = self._types.get(tensor)
+        if kind is None or not kind.tensor_type.HasField("shape"):
+            raise UnsupportedError("the shape of its input is not known")
+        return tuple(
+            dim.dim_value if dim.HasField("dim_value") else None for dim in kind.tensor_type.shape.dim
+        )
+
+    def fixed(self, tensor: str) -> tuple[int, ...]:
+        """As `extents`, where all of them but the batch's must be known; a free batch counts as 1."""
+        extents = self.extents(tensor)
+        if None in extents[1:]:
+            raise UnsupportedError(f"needs to know the size of its input, which is free: {CHOOSE_SIZE}")
+        return tuple(1 if extent is None else extent for extent in extents)
+
+    @property
+    def has_free_size(self) -> bool:
+        """Whether an input leaves extents free besides the batch."""
+        return any(None in extents[1:] for extents in self._inputs.values())
+
+    def rank(self, tensor: str) -> int:
+        """How many axes a tensor has."""
+        return len(self.extents(tensor))
+
+    def is_whole(self, tensor: str) -> bool:
+        """Whether a tensor has whole numbers."""
+        kind = self._types.get(tensor)
+        return kind is not None and kind.tensor_type.elem_type == INT64
+
+    def is_truth(self, tensor: str) -> bool:
+        """Whether a tensor has truth values."""
+        kind = self._types.get(tensor)
+        return kind is not None and kind.tensor_type.elem_type == BOOL
+
+    def state(self, tensor: str, extents: Extents) -> None:
+        """The shape of a tensor as the file states it, where it is not known better."""
+        kind = self._types.get(tensor)
+        if kind is None or not kind.tensor_type.HasField("shape"):
+            element = FLOAT if kind is None else kind.tensor_type.elem_type or FLOAT
+            self._types[tensor] = self._type(element, extents)
+
+    def axis(self, tensor: str, axis: int) -> int:
+        """An axis counted from the front. Raises WeightsError where there is none."""
+        rank = self.rank(tensor)
+        if not -rank <= axis < rank:
+            raise WeightsError(f"damaged: axis {axis} of {rank}")
+        return axis % rank
+
+    def _type(self, element: int, extents: Extents) -> onnx.TypeProto:
+        kind: onnx.TypeProto = self._onnx.helper.make_tensor_type_proto(element, list(extents))
+        return kind
+
+    def _infer(self, node: onnx.NodeProto) -> None:
+        onnx = self._onnx
+        types = {name: self._types[name] for name in node.input if name in self._types}
+        if len(types) != len({name for name in node.input if name}) or node.domain:
+            return
+        data = {name: self._small[name] for name in node.input if name in self._small}
+        try:
+            schema = onnx.defs.get_schema(node.op_type, OPSET, node.domain)
+            found = onnx.shape_inference.infer_node_outputs(
+                schema, node, types, data, opset_imports=[onnx.helper.make_opsetid("", OPSET)]
+            )
+        except (onnx.shape_inference.InferenceError, RuntimeError) as error:
+            raise WeightsError("damaged: its inputs, settings and weights do not fit each other") from error
+        for name, kind in found.items():
+            extents = [dim.dim_value for dim in kind.tensor_type.shape.dim if dim.HasField("dim_value")]
+            if any(not 0 < extent <= _LARGEST_EXTENT for extent in extents):
+                raise WeightsError(f"damaged: its result would have the extents {extents}")
+            self._types[name] = kind
+
+    # ---- Constants -------------------------------------------------------------------------------------------------
+
+    def weight(self, role: str, values: NDArray[Any] | Blob) -> str:
+        """A constant operand of the layer."""
+        name = self.constant(f"{self._layer}/{role}", values)
+        whole = not isinstance(values, Blob) and values.dtype.kind in "iu"
+        truth = not isinstance(values, Blob) and values.dtype.kind == "b"
+        self._types[name] = self._type(INT64 if whole else BOOL if truth else FLOAT, tuple(values.shape))
+        if whole and not isinstance(values, Blob) and values.size <= _SMALL:
+            self._small[name] = self._constants[name]
+        return name
+
+    def number(self, value: float) -> str:
+        """A number as an operand."""
+        return self.weight("number", np.asarray(value, np.float32))
+
+    def integers(self, values: Sequence[int]) -> str:
+        """Whole numbers as an operand."""
+        return self.weight("integers", np.asarray(values, np.int64))
+
+    # ---- What many layers need -------------------------------------------------------------------------------------
+
+    def reshaped(self, tensor: str, extents: Sequence[int]) -> str:
+        """A tensor in another shape, in which 0 keeps an extent and -1 is what is left."""
+        return self.op("Reshape", tensor, self.integers(extents))
+
+    def scaled(self, tensor: str, factor: float, offset: float) -> str:
+        """A tensor times a factor, plus an offset."""
+        if factor != 1.0:
+            tensor = self.op("Mul", tensor, self.number(factor))
+        return self.op("Add", tensor, self.number(offset)) if offset else tensor
+
+    def same(self, tensor: str) -> str:
+        """The tensor as the result of a layer of its own."""
+        return self.op("Identity", tensor)

@@ -1,0 +1,135 @@
+"""What a model says of its inputs and outputs: shapes, images, and the names of classes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from mpscnn.converters.choices import MAX_LABELS
+from mpscnn.converters.coreml.builder import Extents
+from mpscnn.converters.layer_names import shown
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_GRAY, _RGB, _BGR, _GRAY_FLOAT16 = 10, 20, 30, 40
+ORDERS = {_GRAY: "gray", _RGB: "rgb", _BGR: "bgr", _GRAY_FLOAT16: "gray"}
+"""The order of an image's channels, by the number of its colour space."""
+_MAX_RANK = 8
+_MAX_EXTENT = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class Feature:
+    """An input or output.
+
+    Attributes:
+        name: in the file.
+        kind: "image", "array", "labels" (the probabilities of classes) or what else it is.
+        extents: of an array as the file states them, with None where several are allowed; of an image (channels,
+            height, width).
+        color: the number of an image's colour space.
+    """
+
+    name: str
+    kind: str
+    extents: Extents = ()
+    color: int = 0
+
+    @property
+    def is_float_image(self) -> bool:
+        """Whether its pixels are half floats, which are no samples of 0 to 255."""
+        return self.color == _GRAY_FLOAT16
+
+
+_OTHERS = {
+    "int64Type": "a whole number",
+    "doubleType": "a number",
+    "stringType": "a text",
+    "dictionaryType": "labels",
+    "sequenceType": "a sequence",
+    "stateType": "a state",
+}
+
+
+def feature(message: Any, origin: str) -> Feature:
+    """Reads the description of an input or output."""
+    kind, where = message.type, f"{origin}: {shown(message.name)}"
+    if kind.HasField("imageType"):
+        image = kind.imageType
+        if image.colorSpace not in ORDERS:
+            raise WeightsError(f"damaged: {where}: an image of the colour space {image.colorSpace}")
+        channels = 1 if ORDERS[image.colorSpace] == "gray" else 3
+        height, width = _side(image, "height"), _side(image, "width")
+        return Feature(message.name, "image", _checked((channels, height, width), where), image.colorSpace)
+    if kind.HasField("multiArrayType"):
+        return Feature(message.name, "array", _checked(_array(kind.multiArrayType, where), where))
+    other = next((text for name, text in _OTHERS.items() if kind.HasField(name)), "of an unknown type")
+    return Feature(message.name, other)
+
+
+def _side(image: Any, side: str) -> int | None:
+    """A side of an image; None where the file allows several."""
+    stated = int(getattr(image, side))
+    if image.HasField("enumeratedSizes"):
+        sizes = {int(getattr(size, side)) for size in image.enumeratedSizes.sizes}
+        return stated if sizes <= {stated} else None
+    if image.HasField("imageSizeRange"):
+        limits = getattr(image.imageSizeRange, f"{side}Range")
+        return stated if limits.lowerBound == limits.upperBound else None
+    return stated
+
+
+def _array(array: Any, where: str) -> Extents:
+    stated: Extents = tuple(int(extent) for extent in array.shape)
+    others: list[tuple[int | None, ...]] = []
+    if array.HasField("enumeratedShapes"):
+        others = [tuple(int(extent) for extent in one.shape) for one in array.enumeratedShapes.shapes]
+    elif array.HasField("shapeRange"):
+        ranges = array.shapeRange.sizeRanges
+        others = [tuple(None if one.lowerBound != one.upperBound else int(one.lowerBound) for one in ranges)]
+    if not stated and others:
+        stated = others[0]
+    for one in others:
+        if len(one) != len(stated):
+            raise UnsupportedError(f"{where} has shapes of {len(stated)} and of {len(one)} axes")
+        stated = tuple(a if a == b else None for a, b in zip(stated, one, strict=True))
+    return stated
+
+
+def _checked(extents: Extents, where: str) -> Extents:
+    if len(extents) > _MAX_RANK or any(
+        extent is not None and not 0 < extent <= _MAX_EXTENT for extent in extents
+    ):
+        raise WeightsError(f"damaged: {where} has the shape {extents[:_MAX_RANK]}")
+    return extents
+
+
+def class_labels(message: Any, origin: str) -> list[str] | None:
+    """The names of the classes of a classifier; numbers become text. None where there are none."""
+    for field in ("stringClassLabels", "int64ClassLabels"):
+        if message.HasField(field):
+            names = getattr(message, field).vector
+            if len(names) > MAX_LABELS:
+                raise WeightsError(f"{origin}: has {len(names)} labels; supported are {MAX_LABELS}")
+            return [str(name) for name in names] or None
+    return None
+
+
+@dataclass(frozen=True)
+class Photo:
+    """How a photo becomes an image input: sample * scale + bias, biases in the order red, green, blue, or gray's."""
+
+    order: str
+    scale: float
+    biases: Sequence[float]
+
+    def preprocess(self, origin: str) -> dict[str, object]:
+        """The same as our preprocessing (sample - mean) * scale."""
+        if not (math.isfinite(self.scale) and self.scale != 0.0) or not all(map(math.isfinite, self.biases)):
+            raise WeightsError(
+                f"damaged: {origin}: its preprocessing is x * {self.scale} + {list(self.biases)}"
+            )
+        order = {} if self.order == "rgb" else {"order": self.order}
+        means = [0.0 - bias / self.scale for bias in self.biases]
+        return {**order, "mean": means, "scale": [self.scale] * len(means)}

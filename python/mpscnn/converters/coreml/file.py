@@ -1,0 +1,136 @@
+"""The files of a Core ML model: one message (.mlmodel), or a folder with a message and its weights (.mlpackage)."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from importlib import import_module
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from mpscnn._private.files import content_of, is_folder, reading, require_regular
+from mpscnn.converters.coreml.schema import model_message, weight_places
+from mpscnn.converters.coreml.weights import Weights
+from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.skipped_bytes import SparedData
+from mpscnn.errors import WeightsError
+
+MODEL, PACKAGE = ".mlmodel", ".mlpackage"
+_MANIFEST, _DATA = "Manifest.json", "Data"
+_MAX_MANIFEST = 1 << 20
+_LARGEST_MESSAGE = 2**31 - 1  # protobuf's
+
+
+@dataclass(frozen=True)
+class CoremlFile:
+    """A model.
+
+    Attributes:
+        origin: its name, for messages.
+        path: the file with the message.
+        model: the message.
+        weights: makes the weights of its neural networks.
+        size: of all its files in bytes; limits what is made of them.
+        root: the folder that nothing is read outside of; None: there are no other files.
+    """
+
+    origin: str
+    path: Path
+    model: Any
+    weights: Weights
+    size: int
+    root: Path | None
+
+    def blob_file(self, name: str) -> Path:
+        """A file that the model refers to. Raises WeightsError for one that is not in the package."""
+        prefix = "@model_path/"
+        inner = PurePosixPath(name.removeprefix(prefix))
+        if self.root is None:
+            raise WeightsError(f"damaged: refers to {shown(name)}, but is not in a package ({PACKAGE})")
+        return _within(self.root, self.path.parent, inner, name)
+
+
+def read_coreml(path: Path) -> CoremlFile:
+    """Reads a model. Raises WeightsError for files that are missing, damaged or something else."""
+    origin = os.fspath(path)
+    with reading(path, WeightsError):
+        root = path if is_folder(path) else None
+    if root is None and path.suffix.lower() == PACKAGE:
+        raise WeightsError(
+            f"{origin}: is no folder, as a package ({PACKAGE}) is: unpack it where it is an archive"
+        )
+    file = path if root is None else message_file(root)
+    errors = import_message_errors()
+    message = model_message()()
+    with reading(file, WeightsError):
+        require_regular(file, WeightsError)
+        size = file.stat().st_size
+        stream = file.open("rb")
+    if size > _LARGEST_MESSAGE:
+        stream.close()
+        raise WeightsError(f"{origin}: it has {size} bytes; Core ML's models have at most {_LARGEST_MESSAGE}")
+    try:
+        with stream:
+            spared = SparedData(stream, size, weight_places())
+        message.ParseFromString(spared.message)
+    except (errors.DecodeError, ValueError, RecursionError) as error:
+        raise WeightsError(f"damaged: {origin}: is not a Core ML model: {error}") from error
+    if not message.HasField("description") or not message.specificationVersion:
+        raise WeightsError(
+            f"damaged: {origin}: is not a Core ML model: it states no version, or describes nothing"
+        )
+    places: dict[tuple[int, ...], None] = {
+        (data.number, data.start, data.end - data.start): None for data in spared.left_out
+    }
+    total = size if root is None else sum(part.stat().st_size for part in files_of_package(root))
+    return CoremlFile(origin, file, message, Weights(FileBytes(file), places), total, root)
+
+
+def import_message_errors() -> Any:
+    """The module with the errors of damaged messages."""
+    model_message()
+    return import_module("google.protobuf.message")
+
+
+def message_file(root: Path) -> Path:
+    """The file of a package that holds the message. Raises WeightsError where the package does not say."""
+    manifest = root / _MANIFEST
+    with reading(manifest, WeightsError):
+        require_regular(manifest, WeightsError)
+        size = manifest.stat().st_size
+    if size > _MAX_MANIFEST:
+        raise WeightsError(f"{manifest}: has {size} bytes; expected at most {_MAX_MANIFEST}")
+    try:
+        listed = json.loads(content_of(manifest, WeightsError))
+        entry = listed["itemInfoEntries"][listed["rootModelIdentifier"]]
+        inner = entry["path"]
+    except (ValueError, LookupError, TypeError, RecursionError) as error:
+        raise WeightsError(f"damaged: {manifest}: does not name the package's model") from error
+    if not isinstance(inner, str):
+        raise WeightsError(f"damaged: {manifest}: does not name the package's model")
+    return _within(root, root / _DATA, PurePosixPath(inner), inner)
+
+
+def files_of_package(root: Path) -> list[Path]:
+    """The files of a package: its manifest, the message, and those next to the message."""
+    message = message_file(root)
+    found = {root / _MANIFEST, message}
+    for folder, _, names in os.walk(message.parent):
+        found |= {Path(folder) / name for name in names}
+    return sorted(path for path in found if path.is_file())
+
+
+def _within(root: Path, folder: Path, inner: PurePosixPath, name: str) -> Path:
+    """A file of a package. Raises WeightsError for one outside of it."""
+    leaves = inner.is_absolute() or ".." in inner.parts or "\0" in name or "\\" in name
+    if leaves or not inner.parts:
+        raise WeightsError(f"damaged: {root}: names {shown(name)}, which is not a file of the package")
+    path = folder / inner
+    inside = os.path.realpath(root)
+    if os.path.commonpath([inside, os.path.realpath(path)]) != inside:
+        raise WeightsError(f"damaged: {root}: {shown(name)} leads out of the package")
+    if not os.path.isfile(path):  # noqa: PTH113 - Path.is_file raises for long names
+        raise WeightsError(f"{root}: has no file {shown(name)}: copy the whole folder again")
+    return path

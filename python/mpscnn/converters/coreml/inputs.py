@@ -1,0 +1,55 @@
+"""The inputs of a Core ML model as those of the graph, and how a photo becomes an image input."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mpscnn.converters.coreml.builder import Extents
+from mpscnn.converters.coreml.features import ORDERS, Feature, Photo
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.errors import UnsupportedError
+from mpscnn.graph.network import Network
+
+_FLOAT_PHOTO = (
+    "the image input takes half floats (GRAYSCALE_FLOAT16): the file does not say what black and white are; "
+    "--preprocess says it"
+)
+
+
+def input_shapes(
+    inputs: Sequence[tuple[Feature, Extents]], options: ReadOptions, origin: str
+) -> dict[str, Extents]:
+    """The shapes of inputs by name: as the file has them, or as the caller chose them.
+
+    Raises UnsupportedError for an input that is neither an image nor an array, and as `ReadOptions.shape_of`.
+    """
+    options.check_inputs([feature.name for feature, _ in inputs], origin)
+    shapes: dict[str, Extents] = {}
+    for feature, extents in inputs:
+        where = f"{origin}: input {shown(feature.name)}"
+        if feature.kind not in ("image", "array"):
+            raise UnsupportedError(f"{where} is {feature.kind}; supported are images and arrays")
+        chosen = options.shape_of(feature.name, extents, where) or extents
+        if len(chosen) == 4:
+            batch, channels, height, width = chosen
+            batch, height, width, channels = options.sized((batch, height, width, channels), where)
+            chosen = (batch, channels, height, width)
+        shapes[feature.name] = chosen
+    return shapes
+
+
+def plain_photo(feature: Feature) -> Photo:
+    """An image input that takes the photo's samples as they are."""
+    order = ORDERS[feature.color]
+    return Photo(order, 1.0, [0.0] * (1 if order == "gray" else 3))
+
+
+def describe_photos(network: Network, inputs: Sequence[Feature], photo: Photo | None, origin: str) -> None:
+    """Says in a network how a photo becomes its input, where that is an image."""
+    if len(inputs) != 1 or inputs[0].kind != "image" or photo is None:
+        return
+    if inputs[0].is_float_image:
+        network.notes.append(_FLOAT_PHOTO)
+        return
+    network.preprocess = photo.preprocess(origin)

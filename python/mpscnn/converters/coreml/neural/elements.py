@@ -1,0 +1,242 @@
+"""Functions of each element in neural networks, and arithmetic of blobs."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpscnn.converters.coreml.blocks import (
+    clipped,
+    compared,
+    folded,
+    gelu,
+    reduced,
+    tanh_of,
+    thresholded,
+    unit,
+)
+from mpscnn.converters.coreml.builder import FLOAT, Builder
+from mpscnn.converters.coreml.neural.layer import Handler, Layer, binary, simple
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_CURVES = (
+    "linear",
+    "ReLU",
+    "leakyReLU",
+    "thresholdedReLU",
+    "PReLU",
+    "tanh",
+    "scaledTanh",
+    "sigmoid",
+    "sigmoidHard",
+    "ELU",
+    "softsign",
+    "softplus",
+    "parametricSoftplus",
+)
+
+
+def _activation(b: Builder, layer: Layer) -> str:
+    kind = next((name for name in _CURVES if layer.p.HasField(name)), None)
+    if kind is None:
+        raise WeightsError("damaged: it does not say which function it is")
+    x, curve = layer.x, getattr(layer.p, kind)
+    if kind in ("PReLU", "parametricSoftplus"):
+        return _by_channel(b, layer, kind, curve)
+    alpha, beta = float(curve.alpha), float(curve.beta)
+    made = {
+        "linear": lambda: b.scaled(x, alpha, beta),
+        "ReLU": lambda: b.op("Relu", x),
+        "leakyReLU": lambda: b.op("LeakyRelu", x, alpha=alpha),
+        "thresholdedReLU": lambda: thresholded(b, x, alpha),
+        "tanh": lambda: b.op("Tanh", x),
+        "scaledTanh": lambda: tanh_of(b, x, alpha, beta),
+        "sigmoid": lambda: b.op("Sigmoid", x),
+        "sigmoidHard": lambda: b.op("HardSigmoid", x, alpha=alpha, beta=beta),
+        "ELU": lambda: b.op("Elu", x, alpha=alpha),
+        "softsign": lambda: b.op("Softsign", x),
+        "softplus": lambda: b.op("Softplus", x),
+    }
+    return made[kind]()
+
+
+def _by_channel(b: Builder, layer: Layer, kind: str, curve: object) -> str:
+    """Functions with a parameter for each channel, or one for all."""
+    rank = b.rank(layer.x)
+    channels = b.extents(layer.x)[-3] if rank >= 3 else None
+    if channels is None:
+        raise UnsupportedError("the number of its input's channels is not known")
+
+    def parameter(name: str) -> str:
+        weight = getattr(curve, name)
+        count = 1 if len(weight.floatValue) == 1 else channels
+        blob = layer.weights.blob(weight, (int(count or 1),), f"its {name}")
+        return b.weight(name, np.broadcast_to(blob.array().reshape(-1, 1, 1), (int(channels or 1), 1, 1)))
+
+    if kind == "PReLU":
+        return b.op("PRelu", layer.x, parameter("alpha"))
+    inner = b.op("Softplus", b.op("Mul", layer.x, parameter("beta")))
+    return b.op("Mul", inner, parameter("alpha"))
+
+
+_SQRT, _RSQRT, _INVERSE, _POWER, _EXP, _LOG, _ABS, _THRESHOLD = range(8)
+_EPSILON = 1e-6
+_VANISHING = 1e-38
+
+
+def _unary(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    x = b.scaled(layer.x, layer.positive("scale", 1.0), float(p.shift))
+    epsilon = b.number(layer.positive("epsilon", _EPSILON))
+    plain = {_SQRT: "Sqrt", _EXP: "Exp", _LOG: "Log", _ABS: "Abs"}
+    # The schema has no epsilon in a logarithm; coremltools states one where it means log(x + epsilon).
+    if p.type == _LOG and p.epsilon > _VANISHING:
+        x = b.op("Add", x, epsilon)
+    if p.type in plain:
+        return b.op(plain[p.type], x)
+    if p.type == _RSQRT:
+        return b.op("Reciprocal", b.op("Sqrt", b.op("Add", x, epsilon)))
+    if p.type == _INVERSE:
+        return b.op("Reciprocal", b.op("Add", x, epsilon))
+    if p.type == _POWER:
+        return b.op("Pow", x, b.number(p.alpha))
+    if p.type == _THRESHOLD:
+        return b.op("Max", x, b.number(p.alpha))
+    raise WeightsError(f"damaged: a function of the kind {p.type}")
+
+
+def _sum_or_product(kind: str) -> Handler:
+    """Of several blobs, or of one and a number."""
+
+    def convert(b: Builder, layer: Layer) -> str:
+        if len(layer.inputs) == 1:
+            return b.op(kind, layer.x, b.number(layer.p.alpha))
+        return folded(b, kind, layer.inputs)
+
+    return convert
+
+
+def _fold(kind: str) -> Handler:
+    return lambda b, layer: folded(b, kind, layer.inputs) if len(layer.inputs) > 1 else b.same(layer.x)
+
+
+def _average(b: Builder, layer: Layer) -> str:
+    total = folded(b, "Add", layer.inputs)
+    return b.op("Mul", total, b.number(1.0 / len(layer.inputs)))
+
+
+def _shaped(b: Builder, layer: Layer, role: str, shape: str) -> str:
+    """A weight [1], [C], [1, H, W] or [C, H, W] next to an image."""
+    extents = tuple(int(one) for one in getattr(layer.p, shape))
+    weight = layer.weight(role, extents)
+    return b.weight(role, weight.reshaped(-1, 1, 1) if len(extents) == 1 else weight)
+
+
+def _scale(b: Builder, layer: Layer) -> str:
+    result = b.op("Mul", layer.x, _shaped(b, layer, "scale", "shapeScale"))
+    return b.op("Add", result, _shaped(b, layer, "bias", "shapeBias")) if layer.p.hasBias else result
+
+
+def _bias(b: Builder, layer: Layer) -> str:
+    return b.op("Add", layer.x, _shaped(b, layer, "bias", "shape"))
+
+
+def _dot(b: Builder, layer: Layer) -> str:
+    x, y = layer.two()
+    if layer.p.cosineSimilarity:
+        x, y = unit(b, x, [-3], 0.0), unit(b, y, [-3], 0.0)
+    return reduced(b, "ReduceSum", b.op("Mul", x, y), [-3], keep=True)
+
+
+def _comparison(kind: str, *, opposite: bool = False) -> Handler:
+    def convert(b: Builder, layer: Layer) -> str:
+        given = layer.inputs if len(layer.inputs) == 2 else [layer.x, b.number(layer.p.alpha)]
+        return compared(b, kind, given[0], given[1], opposite=opposite)
+
+    return convert
+
+
+def _truth(b: Builder, x: str) -> str:
+    return b.op("Not", b.op("Equal", x, b.number(0.0)))
+
+
+def _logical(kind: str) -> Handler:
+    def convert(b: Builder, layer: Layer) -> str:
+        return b.op("Cast", b.op(kind, *(_truth(b, x) for x in layer.inputs)), to=FLOAT)
+
+    return convert
+
+
+def _where(b: Builder, layer: Layer) -> str:
+    if len(layer.inputs) != 3:
+        raise WeightsError(f"damaged: it has {len(layer.inputs)} inputs instead of three")
+    condition, x, y = layer.inputs
+    return b.op("Where", _truth(b, condition), x, y)
+
+
+def _clamped(b: Builder, layer: Layer) -> str:
+    """min(x, beta) where x is positive, min(alpha * x, beta) elsewhere."""
+    return b.op("Min", b.op("LeakyRelu", layer.x, alpha=float(layer.p.alpha)), b.number(layer.p.beta))
+
+
+_GELU = ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION")
+
+
+def _gelu(b: Builder, layer: Layer) -> str:
+    if not 0 <= layer.p.mode < len(_GELU):
+        raise WeightsError(f"damaged: its mode is {layer.p.mode}")
+    return gelu(b, layer.x, _GELU[layer.p.mode])
+
+
+def _exp2(b: Builder, layer: Layer) -> str:
+    return b.op("Exp", b.op("Mul", layer.x, b.number(float(np.log(2.0)))))
+
+
+def _floor_div(b: Builder, layer: Layer) -> str:
+    return b.op("Floor", b.op("Div", *layer.two()))
+
+
+def _clip(b: Builder, layer: Layer) -> str:
+    return clipped(b, layer.x, layer.p.minVal, layer.p.maxVal)
+
+
+ELEMENTS: dict[str, Handler] = {
+    "activation": _activation,
+    "add": _sum_or_product("Add"),
+    "addBroadcastable": binary("Add"),
+    "average": _average,
+    "bias": _bias,
+    "ceil": simple("Ceil"),
+    "clampedReLU": _clamped,
+    "clip": _clip,
+    "divideBroadcastable": binary("Div"),
+    "dot": _dot,
+    "equal": _comparison("Equal"),
+    "erf": simple("Erf"),
+    "exp2": _exp2,
+    "floor": simple("Floor"),
+    "floorDivBroadcastable": _floor_div,
+    "gelu": _gelu,
+    "greaterEqual": _comparison("GreaterOrEqual"),
+    "greaterThan": _comparison("Greater"),
+    "lessEqual": _comparison("LessOrEqual"),
+    "lessThan": _comparison("Less"),
+    "logicalAnd": _logical("And"),
+    "logicalNot": _logical("Not"),
+    "logicalOr": _logical("Or"),
+    "logicalXor": _logical("Xor"),
+    "max": _fold("Max"),
+    "maxBroadcastable": _fold("Max"),
+    "min": _fold("Min"),
+    "minBroadcastable": _fold("Min"),
+    "multiply": _sum_or_product("Mul"),
+    "multiplyBroadcastable": binary("Mul"),
+    "notEqual": _comparison("Equal", opposite=True),
+    "powBroadcastable": binary("Pow"),
+    "round": simple("Round"),
+    "scale": _scale,
+    "sign": simple("Sign"),
+    "subtractBroadcastable": binary("Sub"),
+    "tanh": simple("Tanh"),
+    "unary": _unary,
+    "whereBroadcastable": _where,
+}

@@ -1,0 +1,44 @@
+"""What the layers of Core ML's neural networks are: one function for each kind, and the kinds that are refused."""
+
+from __future__ import annotations
+
+from mpscnn.converters.coreml.neural.elements import ELEMENTS
+from mpscnn.converters.coreml.neural.layer import Handler
+from mpscnn.converters.coreml.neural.moves import MOVES
+from mpscnn.converters.coreml.neural.products import PRODUCTS
+from mpscnn.converters.coreml.neural.windows import WINDOWS
+from mpscnn.converters.coreml.schema import LAYERS
+
+_REASONS = {
+    "recurrent layers are not supported": "simpleRecurrent gru uniDirectionalLSTM biDirectionalLSTM reverseSeq",
+    "holds code of its author's app, which is not in the file": "custom",
+    "control flow is not supported": "branch loop loopBreak loopContinue",
+    "lookups of words are not supported": "embedding embeddingND",
+    "random numbers are not supported": "randomNormalLike randomNormalStatic randomNormalDynamic randomUniformLike "
+    "randomUniformStatic randomUniformDynamic randomBernoulliLike randomBernoulliStatic randomBernoulliDynamic "
+    "categoricalDistribution",
+    "images of three dimensions are not supported": "pooling3d globalPooling3d convolution3d",
+    "the shape of its result depends on what the network computes, which is not supported": "rangeDynamic "
+    "sliceDynamic fillDynamic broadcastToDynamic reshapeDynamic whereNonZero sliceBySize getShape",
+    "tables and places that the network computes are not supported": "scatter gatherND scatterND gatherAlongAxis "
+    "scatterAlongAxis oneHot topK argSort",
+    "suppression of boxes within a network is not supported: write it as a part of a pipeline, after the network": (
+        "NonMaximumSuppression"
+    ),
+    "mpscnn has no such layer": "cropResize sin cos tan asin acos atan sinh cosh asinh acosh atanh modBroadcastable "
+    "matrixBandPart lowerTriangular upperTriangular cumSum slidingWindows rangeStatic fillLike broadcastToLike "
+    "reshapeLike",
+}
+REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
+"""The reason by Core ML's name for the kind."""
+
+HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **WINDOWS}
+"""By Core ML's name for the kind: that of the field with its parameters."""
+
+_NUMBERS = {number: kind for kind, (number, _) in LAYERS.items()}
+
+
+def kind_of(layer: object) -> str | None:
+    """The kind of a layer's message; None where it does not say, or a newer Core ML has it."""
+    fields = layer.ListFields()  # type: ignore[attr-defined]
+    return next((_NUMBERS[field.number] for field, _ in fields if field.number in _NUMBERS), None)

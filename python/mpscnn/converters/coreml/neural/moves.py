@@ -1,0 +1,229 @@
+"""Layers of neural networks that take parts of blobs, join them, or lay them out in another way."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+from mpscnn.converters.coreml.blocks import (
+    depth_to_space,
+    equal_parts,
+    expanded,
+    image,
+    interleaved,
+    sliced,
+    space_to_depth,
+    split,
+    squeezed,
+    stacked,
+)
+from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _reshaped(b: Builder, x: str, wanted: Sequence[int]) -> str:
+    """To a stated shape, whose first extent may be the batch."""
+    if any(extent < -1 for extent in wanted) or list(wanted).count(-1) > 1 or not wanted:
+        raise WeightsError(f"damaged: reshapes to {list(wanted)}")
+    return b.reshaped(x, list(wanted))
+
+
+def _reshape_static(b: Builder, layer: Layer) -> str:
+    return _reshaped(b, layer.x, [int(one) for one in layer.p.targetShape])
+
+
+def _reshape(b: Builder, layer: Layer) -> str:
+    """Channels, height and width in another shape, in one of two orders of the elements."""
+    wanted = [int(one) for one in layer.p.targetShape]
+    if len(wanted) == 4:
+        if wanted[0] != 1:
+            raise UnsupportedError(f"makes sequences of {wanted[0]} images")
+        wanted = wanted[1:]
+    if len(wanted) != 3:
+        raise WeightsError(f"damaged: reshapes to {wanted}")
+    if layer.p.mode == _CHANNEL_LAST:
+        channels, height, width = wanted
+        last = b.op("Transpose", layer.x, perm=[0, 2, 3, 1])
+        return b.op("Transpose", b.reshaped(last, [0, height, width, channels]), perm=[0, 3, 1, 2])
+    return b.reshaped(layer.x, [0, *wanted])
+
+
+_CHANNEL_LAST = 1
+
+
+def _flatten(b: Builder, layer: Layer) -> str:
+    _, channels, height, width = image(b, layer.x)
+    x = b.op("Transpose", layer.x, perm=[0, 2, 3, 1]) if layer.p.mode == _CHANNEL_LAST else layer.x
+    return b.reshaped(x, [0, channels * height * width, 1, 1])
+
+
+def _flatten_to_2d(b: Builder, layer: Layer) -> str:
+    rank = b.rank(layer.x)
+    axis = int(layer.p.axis) + (rank if layer.p.axis < 0 else 0)
+    if not 0 <= axis <= rank:
+        raise WeightsError(f"damaged: its axis is {layer.p.axis}")
+    return b.op("Flatten", layer.x, axis=axis)
+
+
+def _permute(b: Builder, layer: Layer) -> str:
+    """Of sequence, channels, height and width."""
+    order = [int(one) for one in layer.p.axis] or [0, 1, 2, 3]
+    if sorted(order) != [0, 1, 2, 3]:
+        raise WeightsError(f"damaged: its order is {order}")
+    if order[0] != 0:
+        raise UnsupportedError("moves the axis of sequences")
+    return b.op("Transpose", layer.x, perm=order) if order != [0, 1, 2, 3] else b.same(layer.x)
+
+
+def _transpose(b: Builder, layer: Layer) -> str:
+    order, rank = [int(one) for one in layer.p.axes], b.rank(layer.x)
+    if sorted(order) != list(range(rank)):
+        raise WeightsError(f"damaged: its order is {order[:8]} of {rank} axes")
+    return b.op("Transpose", layer.x, perm=order)
+
+
+def _concat(b: Builder, layer: Layer) -> str:
+    if layer.p.sequenceConcat:
+        raise UnsupportedError("joins sequences")
+    return b.op("Concat", *layer.inputs, axis=b.axis(layer.inputs[0], -3))
+
+
+def _concat_nd(b: Builder, layer: Layer) -> str:
+    axis = b.axis(layer.inputs[0], int(layer.p.axis))
+    if not layer.p.interleave:
+        return b.op("Concat", *layer.inputs, axis=axis)
+    return interleaved(b, layer.inputs, axis)
+
+
+def _split(b: Builder, layer: Layer) -> list[str]:
+    return equal_parts(b, layer.x, -3, int(layer.p.nOutputs))
+
+
+def _split_nd(b: Builder, layer: Layer) -> list[str]:
+    axis = int(layer.p.axis)
+    if layer.p.splitSizes:
+        return split(b, layer.x, axis, [int(one) for one in layer.p.splitSizes])
+    return equal_parts(b, layer.x, axis, int(layer.p.numSplits) or len(layer.outputs))
+
+
+def _stack(b: Builder, layer: Layer) -> str:
+    return stacked(b, layer.inputs, int(layer.p.axis))
+
+
+def _slice(b: Builder, layer: Layer) -> str:
+    p, axis = layer.p, int(layer.p.axis) - 3
+    rank = b.rank(layer.x)
+    if not -3 <= axis < 0 or rank < -axis or p.stride > _LARGEST:
+        raise WeightsError(f"damaged: takes a part of axis {p.axis} of {rank}")
+    begins: list[int | None] = [None] * rank
+    ends: list[int | None] = [None] * rank
+    strides = [1] * rank
+    begins[axis], ends[axis], strides[axis] = int(p.startIndex), int(p.endIndex), int(p.stride) or 1
+    return sliced(b, layer.x, begins, ends, strides)
+
+
+_LARGEST = 2**31 - 1
+
+
+def _slice_static(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    if len(p.beginMasks) != len(p.beginIds) or len(p.endMasks) != len(p.endIds):
+        raise WeightsError("damaged: it has other numbers of masks than of positions")
+    begins = [None if mask else int(one) for one, mask in zip(p.beginIds, p.beginMasks, strict=True)]
+    ends = [None if mask else int(one) for one, mask in zip(p.endIds, p.endMasks, strict=True)]
+    removed = [axis for axis, mask in enumerate(p.squeezeMasks) if mask]
+    if removed and removed[-1] >= len(begins):
+        raise WeightsError("damaged: it has other numbers of masks than of positions")
+    return sliced(b, layer.x, begins, ends, [int(one) for one in p.strides], removed)
+
+
+def _reverse(b: Builder, layer: Layer) -> str:
+    flags = list(layer.p.reverseDim)
+    steps = [-1 if flag else 1 for flag in flags]
+    return sliced(b, layer.x, [None] * len(flags), [None] * len(flags), steps)
+
+
+def _tile(b: Builder, layer: Layer) -> str:
+    counts, rank = [int(one) for one in layer.p.reps], b.rank(layer.x)
+    if not 0 < len(counts) <= rank or min(counts) < 1 or max(counts) > _LARGEST:
+        raise WeightsError(f"damaged: repeats {rank} axes {counts[:8]} times")
+    return b.op("Tile", layer.x, b.integers([1] * (rank - len(counts)) + counts))
+
+
+def _broadcast(b: Builder, layer: Layer) -> str:
+    wanted = [int(one) for one in layer.p.targetShape]
+    if min(wanted, default=1) < 1 or math.prod(wanted) > _LARGEST:
+        raise WeightsError(f"damaged: spreads to {wanted[:8]}")
+    return b.op("Expand", layer.x, b.integers(wanted))
+
+
+def _gather(b: Builder, layer: Layer) -> str:
+    x, places = layer.two()
+    return b.op("Gather", x, b.op("Cast", places, to=_INT64), axis=b.axis(x, int(layer.p.axis)))
+
+
+_INT64 = 7
+
+
+def _squeeze(b: Builder, layer: Layer) -> str:
+    extents = b.extents(layer.x)
+    axes = [int(one) for one in layer.p.axes]
+    if layer.p.squeezeAll:
+        axes = [axis for axis, extent in enumerate(extents) if extent == 1]
+    if len(extents) == 1 or not axes:
+        return b.same(layer.x)
+    return squeezed(b, layer.x, axes)
+
+
+def _expand_dims(b: Builder, layer: Layer) -> str:
+    return expanded(b, layer.x, [int(one) for one in layer.p.axes])
+
+
+_SPACE_TO_DEPTH, _DEPTH_TO_SPACE, _PIXEL_SHUFFLE = range(3)
+
+
+def _reorganize(b: Builder, layer: Layer) -> str:
+    block = int(layer.p.blockSize)
+    if layer.p.mode == _SPACE_TO_DEPTH:
+        return space_to_depth(b, layer.x, block)
+    if layer.p.mode not in (_DEPTH_TO_SPACE, _PIXEL_SHUFFLE) or not 0 < block <= _LARGEST:
+        raise WeightsError(f"damaged: its mode is {layer.p.mode}, its blocks {block}")
+    return depth_to_space(b, layer.x, block, shuffled=layer.p.mode == _PIXEL_SHUFFLE)
+
+
+def _repeat(b: Builder, layer: Layer) -> str:
+    if layer.p.nRepetitions != 1:
+        raise UnsupportedError(f"repeats sequences {layer.p.nRepetitions} times")
+    return b.same(layer.x)
+
+
+def _copy(b: Builder, layer: Layer) -> str:
+    return b.same(layer.x)
+
+
+MOVES: dict[str, Handler] = {
+    "broadcastToStatic": _broadcast,
+    "concat": _concat,
+    "concatND": _concat_nd,
+    "copy": _copy,
+    "expandDims": _expand_dims,
+    "flatten": _flatten,
+    "flattenTo2D": _flatten_to_2d,
+    "gather": _gather,
+    "permute": _permute,
+    "rankPreservingReshape": _reshape_static,
+    "reorganizeData": _reorganize,
+    "reshape": _reshape,
+    "reshapeStatic": _reshape_static,
+    "reverse": _reverse,
+    "sequenceRepeat": _repeat,
+    "slice": _slice,
+    "sliceStatic": _slice_static,
+    "split": _split,
+    "splitND": _split_nd,
+    "squeeze": _squeeze,
+    "stack": _stack,
+    "tile": _tile,
+    "transpose": _transpose,
+}

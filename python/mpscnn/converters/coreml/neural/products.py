@@ -1,0 +1,211 @@
+"""Products with matrices, normalizations and reductions of neural networks."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpscnn.converters.coreml.blocks import best_place, centred, reduced, unit
+from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.coreml.neural.layer import Handler, Layer
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _inner_product(b: Builder, layer: Layer) -> str:
+    """Of the last axis, or of all features of images."""
+    p, x = layer.p, layer.x
+    inputs, outputs = int(p.inputChannels), int(p.outputChannels)
+    rank = b.rank(x)
+    is_image = rank == 4
+    if is_image:
+        x = b.op("Flatten", x, axis=1)
+    elif rank == 1:
+        x = b.reshaped(x, [1, inputs])
+    weight = layer.weight("weights", (outputs, inputs))
+    if rank == 3:
+        matrix = b.weight("weight", np.ascontiguousarray(weight.array().T))
+        x = b.op("MatMul", x, matrix)
+        return b.op("Add", x, b.weight("bias", layer.weight("bias", (outputs,)))) if p.hasBias else x
+    operands = [x, b.weight("weight", weight)]
+    if p.hasBias:
+        operands.append(b.weight("bias", layer.weight("bias", (outputs,))))
+    result = b.op("Gemm", *operands, transB=1)
+    if is_image:
+        return b.reshaped(result, [0, outputs, 1, 1])
+    return b.reshaped(result, [outputs]) if rank == 1 else result
+
+
+def _matmul(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    if p.int8DynamicQuantize:
+        raise UnsupportedError("its input is quantised while it runs")
+    if len(layer.inputs) == 1:
+        # The matrix lies in the file in the order of its columns.
+        stored = layer.weight(
+            "weights", (int(p.weightMatrixSecondDimension), int(p.weightMatrixFirstDimension))
+        )
+        first, second = layer.x, b.weight("weight", np.ascontiguousarray(stored.array().T))
+    else:
+        first, second = layer.two()
+        first = _turned(b, first) if p.transposeA else first
+        second = _turned(b, second) if p.transposeB else second
+    result = b.op("MatMul", first, second)
+    if p.hasBias and len(layer.inputs) == 1:
+        columns = int(p.weightMatrixSecondDimension)
+        result = b.op("Add", result, b.weight("bias", layer.weight("bias", (columns,))))
+    return result
+
+
+def _turned(b: Builder, x: str) -> str:
+    rank = b.rank(x)
+    if rank < 2:
+        raise WeightsError("damaged: transposes a vector")
+    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+_BATCH_EPSILON, _EPSILON = 1e-5, 1e-6
+
+
+def _batch_norm(b: Builder, layer: Layer) -> str:
+    p, x = layer.p, layer.x
+    channels, epsilon = int(p.channels), layer.positive("epsilon", _BATCH_EPSILON)
+    if b.rank(x) != 4:
+        raise UnsupportedError(f"its input has {b.rank(x)} axes; supported are images")
+    operands = [b.weight(role, layer.weight(role, (channels,))) for role in ("gamma", "beta")]
+    if p.computeMeanVar:
+        if not p.instanceNormalization and b.extents(x)[0] != 1:
+            raise UnsupportedError("its mean and variance are those of the whole batch")
+        return b.op("InstanceNormalization", x, *operands, epsilon=epsilon)
+    operands += [b.weight(role, layer.weight(role, (channels,))) for role in ("mean", "variance")]
+    return b.op("BatchNormalization", x, *operands, epsilon=epsilon)
+
+
+def _mean_variance(b: Builder, layer: Layer) -> str:
+    axes = [-3, -2, -1] if layer.p.acrossChannels else [-2, -1]
+    epsilon = layer.positive("epsilon", _EPSILON) if layer.p.normalizeVariance else None
+    return centred(b, layer.x, axes, epsilon)
+
+
+def _l2_normalize(b: Builder, layer: Layer) -> str:
+    return unit(b, layer.x, [-3, -2, -1], layer.positive("epsilon", _EPSILON))
+
+
+def _local_response(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    settings = {"size": int(p.localSize), "alpha": float(p.alpha), "beta": float(p.beta)}
+    return b.op("LRN", layer.x, bias=layer.positive("k", 1.0), **settings)
+
+
+def _layer_norm(b: Builder, layer: Layer) -> str:
+    shape = tuple(int(one) for one in layer.p.normalizedShape)
+    rank = b.rank(layer.x)
+    if not 0 < len(shape) <= rank:
+        raise WeightsError(f"damaged: normalises {len(shape)} of {rank} axes")
+    factors = [b.weight(role, layer.weight(role, shape)) for role in ("gamma", "beta")]
+    return b.op(
+        "LayerNormalization",
+        layer.x,
+        *factors,
+        axis=rank - len(shape),
+        epsilon=layer.positive("eps", _BATCH_EPSILON),
+    )
+
+
+def _softmax(b: Builder, layer: Layer) -> str:
+    if b.rank(layer.x) < 3:
+        raise WeightsError(f"damaged: its input has {b.rank(layer.x)} axes; expected 3 or more")
+    return b.op("Softmax", layer.x, axis=-3)
+
+
+def _softmax_nd(b: Builder, layer: Layer) -> str:
+    return b.op("Softmax", layer.x, axis=b.axis(layer.x, layer.p.axis))
+
+
+_MODES = (
+    "ReduceSum",
+    "ReduceMean",
+    "ReduceProd",
+    "",
+    "ReduceSumSquare",
+    "ReduceL1",
+    "ReduceL2",
+    "ReduceMax",
+    "ReduceMin",
+)
+_LOG_SUM, _ARG_MAX = 3, 9
+_AXES = ([-3, -2, -1], [-2, -1], [-3], [-2], [-1])
+
+
+def _reduce(b: Builder, layer: Layer) -> str:
+    p, x = layer.p, layer.x
+    if not (0 <= p.axis < len(_AXES) and 0 <= p.mode <= _ARG_MAX):
+        raise WeightsError(f"damaged: a reduction of the kind {p.mode} over {p.axis}")
+    axes = _AXES[p.axis]
+    if p.mode == _ARG_MAX:
+        if len(axes) != 1:
+            raise WeightsError("damaged: the place of the largest element over several axes")
+        return best_place(b, "ArgMax", x, axes[0], keep=True)
+    if p.mode == _LOG_SUM:
+        logarithms = b.op("Log", b.op("Add", x, b.number(layer.positive("epsilon", _EPSILON))))
+        return reduced(b, "ReduceSum", logarithms, axes, keep=True)
+    return reduced(b, _MODES[p.mode], x, axes, keep=True)
+
+
+def _reduce_axes(kind: str) -> Handler:
+    def convert(b: Builder, layer: Layer) -> str:
+        axes = list(range(b.rank(layer.x))) if layer.p.reduceAll else [int(axis) for axis in layer.p.axes]
+        return reduced(b, kind, layer.x, axes or list(range(b.rank(layer.x))), keep=layer.p.keepDims)
+
+    return convert
+
+
+def _best(kind: str) -> Handler:
+    return lambda b, layer: best_place(b, kind, layer.x, int(layer.p.axis), keep=not layer.p.removeDim)
+
+
+def _constant(b: Builder, layer: Layer) -> str:
+    shape = tuple(int(one) for one in layer.p.shape)
+    if layer.kind == "loadConstant":
+        if len(shape) != 3:
+            raise WeightsError(f"damaged: a constant of the shape {shape}")
+        return b.weight("value", layer.weight("data", shape).reshaped(1, *shape))
+    return b.weight("value", layer.weight("data", shape))
+
+
+def _filled(b: Builder, layer: Layer) -> str:
+    shape = tuple(int(one) for one in layer.p.targetShape)
+    if min(shape, default=1) < 1 or math.prod(shape) > _MOST_FILLED:
+        raise UnsupportedError(f"a constant of the shape {shape}")
+    return b.weight("value", np.full(shape, layer.p.value, np.float32))
+
+
+_MOST_FILLED = 1 << 20
+
+PRODUCTS: dict[str, Handler] = {
+    "argMax": _best("ArgMax"),
+    "argMin": _best("ArgMin"),
+    "batchedMatmul": _matmul,
+    "batchnorm": _batch_norm,
+    "fillStatic": _filled,
+    "innerProduct": _inner_product,
+    "l2normalize": _l2_normalize,
+    "layerNormalization": _layer_norm,
+    "loadConstant": _constant,
+    "loadConstantND": _constant,
+    "lrn": _local_response,
+    "mvn": _mean_variance,
+    "reduce": _reduce,
+    "reduceL1": _reduce_axes("ReduceL1"),
+    "reduceL2": _reduce_axes("ReduceL2"),
+    "reduceLogSum": _reduce_axes("ReduceLogSum"),
+    "reduceLogSumExp": _reduce_axes("ReduceLogSumExp"),
+    "reduceMax": _reduce_axes("ReduceMax"),
+    "reduceMean": _reduce_axes("ReduceMean"),
+    "reduceMin": _reduce_axes("ReduceMin"),
+    "reduceProd": _reduce_axes("ReduceProd"),
+    "reduceSum": _reduce_axes("ReduceSum"),
+    "reduceSumSquare": _reduce_axes("ReduceSumSquare"),
+    "softmax": _softmax,
+    "softmaxND": _softmax_nd,
+}

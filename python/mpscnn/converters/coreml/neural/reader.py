@@ -1,0 +1,179 @@
+"""Core ML's neural networks as networks of mpscnn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.coreml.builder import Builder, Extents
+from mpscnn.converters.coreml.features import ORDERS, Feature, Photo, class_labels, feature
+from mpscnn.converters.coreml.file import CoremlFile
+from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
+from mpscnn.converters.coreml.neural.layer import Layer
+from mpscnn.converters.coreml.neural.layers import HANDLERS, REFUSED, kind_of
+from mpscnn.converters.coreml.walk import Walk
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+
+_RANK_5 = 0  # the mapping of old files, in which all blobs are images
+
+
+def read_neural_network(file: CoremlFile, model: Any, net: Any, options: ReadOptions) -> Network:
+    """The network of a model.
+
+    Args:
+        file: for messages and weights.
+        model: the message of the model.
+        net: the message of its neural network.
+        options: as for all formats.
+    """
+    description = model.description
+    inputs = [feature(message, file.origin) for message in description.input]
+    old = net.arrayInputShapeMapping == _RANK_5
+    shapes = input_shapes([(one, _extents(one, old=old)) for one in inputs], options, file.origin)
+    builder = Builder(file.origin, shapes)
+    walk = Walk(builder, file.origin)
+    photo = _prepare(walk, net, inputs, old=old)
+    for message in net.layers:
+        _add(walk, file, message)
+    outputs = _outputs(walk, file, net, description, old=old)
+    network = walk.network(outputs, options)
+    describe_photos(network, inputs, photo, file.origin)
+    network.labels = class_labels(net, file.origin)
+    return network
+
+
+def _extents(one: Feature, *, old: bool) -> Extents:
+    if one.kind == "image":
+        return (1, *one.extents)
+    if not old or one.kind != "array":
+        return one.extents
+    if len(one.extents) not in (1, 3):
+        raise UnsupportedError(
+            f"input {shown(one.name)} has the shape {one.extents}; supported are 1 and 3 axes"
+        )
+    return (1, *one.extents)
+
+
+# ---- Before the first layer ----------------------------------------------------------------------------------------
+
+
+def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> Photo | None:
+    """Adds what comes before the first layer, and says how a photo becomes the only image input."""
+    images = [one for one in inputs if one.kind == "image"]
+    photo = plain_photo(images[0]) if images else None
+    for place, message in enumerate(net.preprocessing):
+        name = message.featureName or (images or list(inputs))[0].name
+        one = next((given for given in inputs if given.name == name), None)
+        if one is None or one.kind != "image":
+            raise WeightsError(f"damaged: prepares {shown(name)}, which is no image input")
+        scaler = _scaler(message, one) if message.HasField("scaler") else None
+        if scaler is not None and place == 0 and len(net.preprocessing) == 1 == len(inputs):
+            photo = scaler
+            continue
+        # Parts of the network, since our own preprocessing has no mean images.
+        walk.layer(
+            "preprocessing",
+            f"{name}/preprocessing",
+            [name],
+            [name],
+            lambda one=one, message=message, scaler=scaler: [_prepared(walk.builder, one, message, scaler)],  # type: ignore[misc]
+            None,
+        )
+    for one in inputs:
+        if old and one.kind == "array" and len(one.extents) == 1:
+            walk.layer(
+                "input",
+                f"{one.name}/image",
+                [one.name],
+                [one.name],
+                lambda one=one: [walk.builder.reshaped(walk.builder.tensor(one.name), [0, -1, 1, 1])],  # type: ignore[misc]
+                None,
+            )
+    return photo
+
+
+def _scaler(message: Any, one: Feature) -> Photo:
+    scaler, order = message.scaler, ORDERS[one.color]
+    colours = [scaler.grayBias] if order == "gray" else [scaler.redBias, scaler.greenBias, scaler.blueBias]
+    scale = scaler.channelScale if scaler.HasField("channelScale") else 1.0
+    return Photo(order, float(scale), [float(bias) for bias in colours])
+
+
+def _prepared(b: Builder, one: Feature, message: Any, scaler: Photo | None) -> str:
+    x = b.tensor(one.name)
+    if scaler is not None:
+        biases = scaler.biases if scaler.order != "bgr" else list(scaler.biases)[::-1]
+        scaled = b.op("Mul", x, b.number(scaler.scale))
+        return b.op("Add", scaled, b.weight("bias", np.asarray(biases, np.float32).reshape(-1, 1, 1)))
+    if None in one.extents:
+        raise UnsupportedError("subtracts a mean image from images of any size")
+    mean = np.asarray(message.meanImage.meanImage, np.float32)
+    channels, height, width = (extent or 0 for extent in one.extents)
+    if mean.size != channels * height * width:
+        raise WeightsError(f"damaged: a mean image of {mean.size} numbers for {one.extents}")
+    return b.op("Sub", x, b.weight("mean", mean.reshape(1, channels, height, width)))
+
+
+# ---- Layers --------------------------------------------------------------------------------------------------------
+
+
+def _add(walk: Walk, file: CoremlFile, message: Any) -> None:
+    kind = kind_of(message)
+    if kind is None:
+        walk.layer(
+            "unknown",
+            message.name,
+            message.input,
+            message.output,
+            list,
+            "is of a kind that this version of mpscnn does not know",
+        )
+        return
+
+    def convert() -> Sequence[str]:
+        b = walk.builder
+        layer = Layer(
+            kind,
+            message.name,
+            [b.tensor(blob) for blob in message.input],
+            list(message.output),
+            getattr(message, kind),
+            file.weights,
+        )
+        made = HANDLERS[kind](b, layer)
+        return [made] if isinstance(made, str) else made
+
+    refusal = None if kind in HANDLERS else REFUSED[kind]
+    if kind == "custom" and message.custom.className:
+        refusal = f"{refusal} (its class is {shown(message.custom.className)})"
+    walk.layer(kind, message.name or kind, list(message.input), list(message.output), convert, refusal)
+
+
+# ---- Outputs -------------------------------------------------------------------------------------------------------
+
+
+def _outputs(walk: Walk, file: CoremlFile, net: Any, description: Any, *, old: bool) -> list[str]:
+    """The blobs that the model gives; vectors lose the axes of images."""
+    features = [feature(message, file.origin) for message in description.output]
+    outputs = []
+    for one in features:
+        blob = one.name
+        is_classifier = one.kind == "labels" and one.name == description.predictedProbabilitiesName
+        if one.kind not in ("array", "image") and not is_classifier:
+            continue  # such as the name of the class
+        if is_classifier:
+            blob = net.labelProbabilityLayerName or blob
+            if not walk.builder.has(blob) and net.layers and net.layers[-1].output:
+                blob = net.layers[-1].output[0]
+        if is_classifier or (old and one.kind == "array" and len(one.extents) <= 1):
+            walk.flatten(blob, only_vectors=not is_classifier and not one.extents)
+        outputs.append(blob)
+    if not outputs and net.layers and net.layers[-1].output:
+        outputs.append(net.layers[-1].output[0])
+        walk.flatten(outputs[0])
+    return outputs

@@ -1,0 +1,196 @@
+"""Convolutions, poolings and resizes of neural networks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mpscnn.converters.coreml.blocks import image, padded, reduced
+from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.coreml.neural.layer import Handler, Layer, borders, pair
+from mpscnn.converters.coreml.resizing import CORNERS, FROM_EDGE, HALF_PIXEL, resized, scaled
+from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_KINDS = ("Max", "Average", "L2")
+_MAX, _AVERAGE, _L2 = range(3)
+_TOP_LEFT_HEAVY = 1
+
+
+def _padding(layer: Layer) -> dict[str, Any]:
+    """The padding of a window as attributes: explicit amounts or SAME."""
+    if layer.p.HasField("same"):
+        lower = layer.p.same.asymmetryMode == _TOP_LEFT_HEAVY
+        return {"auto_pad": "SAME_LOWER" if lower else "SAME_UPPER"}
+    top, bottom, left, right = borders(layer.p.valid.paddingAmounts)
+    return {"pads": [top, left, bottom, right]}
+
+
+def _convolution(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    if len(layer.inputs) != 1:
+        raise UnsupportedError("its weights are a blob that the network computes")
+    if b.rank(layer.x) != 4:
+        raise UnsupportedError(f"its input has {b.rank(layer.x)} axes; supported are images")
+    kernel, strides = pair(p.kernelSize, 3), pair(p.stride, 1)
+    groups, filters, channels = int(p.nGroups) or 1, int(p.outputChannels), int(p.kernelChannels)
+    if min(kernel + strides) < 1 or filters % groups:
+        raise WeightsError(
+            f"damaged: a kernel of {kernel} with strides {strides}, {filters} filters in {groups} groups"
+        )
+    attributes = _padding(layer) | {"strides": list(strides), "group": groups, "kernel_shape": list(kernel)}
+    if p.isDeconvolution:
+        kind, axis, shape = "ConvTranspose", 1, (channels, filters // groups, *kernel)
+        if p.outputShape:
+            attributes |= _of_shape(b, layer, kernel, strides)
+            attributes.pop("auto_pad", None)
+    else:
+        kind, axis, shape = "Conv", 0, (filters, channels, *kernel)
+        attributes["dilations"] = list(pair(p.dilationFactor, 1))
+    operands = [layer.x, b.weight("weight", layer.weight("weights", shape, axis=axis))]
+    if p.hasBias:
+        operands.append(b.weight("bias", layer.weight("bias", (filters,))))
+    return b.op(kind, *operands, **attributes)
+
+
+def _of_shape(b: Builder, layer: Layer, kernel: Sequence[int], strides: Sequence[int]) -> dict[str, Any]:
+    """The borders that make a deconvolution's result as large as the file states."""
+    sides = image(b, layer.x)[2:]
+    before, after = [], []
+    for side, taps, stride, wanted in zip(sides, kernel, strides, pair(layer.p.outputShape, 1), strict=True):
+        total = (side - 1) * stride + taps - wanted
+        if total < 0:
+            raise UnsupportedError(f"its result is to have {wanted} pixels, more than its windows cover")
+        before.append(total // 2)
+        after.append(total - total // 2)
+    return {"pads": [*before, *after]}
+
+
+def _pooling(b: Builder, layer: Layer) -> str:
+    p, x = layer.p, layer.x
+    if not 0 <= p.type < len(_KINDS):
+        raise WeightsError(f"damaged: a pooling of the kind {p.type}")
+    if p.globalPooling:
+        if p.type == _L2:
+            return reduced(b, "ReduceL2", x, [-2, -1], keep=True)
+        return b.op("GlobalMaxPool" if p.type == _MAX else "GlobalAveragePool", x)
+    kernel, strides = pair(p.kernelSize, 3), pair(p.stride, 1)
+    if min(kernel + strides) < 1:
+        raise WeightsError(f"damaged: a window of {kernel} with strides of {strides}")
+    attributes: dict[str, Any] = {"kernel_shape": list(kernel), "strides": list(strides)}
+    if p.HasField("includeLastPixel"):
+        attributes |= _last_pixel(b, x, kernel, strides, pair(p.includeLastPixel.paddingAmounts, 0))
+    else:
+        attributes |= _padding(layer)
+    if p.type == _AVERAGE:
+        attributes["count_include_pad"] = int(not p.avgPoolExcludePadding)
+        if "auto_pad" in attributes and not p.avgPoolExcludePadding:
+            attributes |= _same_pads(b, x, kernel, strides, attributes.pop("auto_pad"))
+    if p.type == _L2:
+        attributes["p"] = 2
+        return b.op("LpPool", x, **attributes)
+    return b.op(f"{_KINDS[p.type]}Pool", x, **attributes)
+
+
+def _same_pads(
+    b: Builder, x: str, kernel: Sequence[int], strides: Sequence[int], mode: str
+) -> dict[str, Any]:
+    before, after = [], []
+    for side, taps, stride in zip(image(b, x)[2:], kernel, strides, strict=True):
+        total = max((-(-side // stride) - 1) * stride + taps - side, 0)
+        small = total // 2
+        before.append(small if mode == "SAME_UPPER" else total - small)
+        after.append(total - small if mode == "SAME_UPPER" else small)
+    return {"pads": [*before, *after]}
+
+
+def _last_pixel(
+    b: Builder, x: str, kernel: Sequence[int], strides: Sequence[int], pads: Sequence[int]
+) -> dict[str, Any]:
+    """Sizes are rounded up as Caffe does: a last window that would begin after image and padding is left out."""
+    for side, taps, stride, pad in zip(b.extents(x)[-2:], kernel, strides, pads, strict=True):
+        if side is None:
+            raise UnsupportedError(f"its size is rounded up, and the image's is free: {CHOOSE_SIZE}")
+        count = -(-(side + 2 * pad - taps) // stride) + 1
+        if any(pads) and (count - 1) * stride >= side + pad:
+            count -= 1
+        if (count - 1) * stride >= side + pad:
+            raise UnsupportedError("its last window lies after the image")
+    return {"pads": [*pads, *pads], "ceil_mode": 1}
+
+
+def _padding_layer(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    amounts = borders(p.paddingAmounts)
+    if p.HasField("reflection"):
+        return padded(b, layer.x, amounts, "reflect")
+    if p.HasField("replication"):
+        return padded(b, layer.x, amounts, "edge")
+    return padded(b, layer.x, amounts, "constant", float(p.constant.value))
+
+
+def _constant_pad(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    if len(layer.inputs) != 1 or p.padToGivenOutputSizeMode:
+        raise UnsupportedError("its border depends on a blob or a wanted size")
+    return padded(b, layer.x, [int(one) for one in p.padAmounts], "constant", float(p.value))
+
+
+_UPSAMPLE = {0: FROM_EDGE, 1: CORNERS, 2: HALF_PIXEL}
+_NEAREST = 0
+
+
+def _upsample(b: Builder, layer: Layer) -> str:
+    p = layer.p
+    factors = [float(one) for one in p.fractionalScalingFactor or p.scalingFactor] or [1.0, 1.0]
+    if p.mode == _NEAREST:
+        return scaled(b, layer.x, factors, FROM_EDGE, nearest=True)
+    samples = _UPSAMPLE.get(p.linearUpsampleMode)
+    if samples is None:
+        raise WeightsError(f"damaged: its mode is {p.linearUpsampleMode}")
+    return scaled(b, layer.x, factors, samples)
+
+
+_SAMPLING = {0: CORNERS, 1: CORNERS, 2: FROM_EDGE}
+
+
+def _resize(b: Builder, layer: Layer) -> str:
+    method = layer.p.mode.samplingMethod
+    size = pair(layer.p.targetSize, 1)
+    samples = _SAMPLING.get(method)
+    if samples is None or (method == 1 and 1 in size):
+        raise UnsupportedError(f"its samples lie as its method {method} puts them, which is not supported")
+    return resized(b, layer.x, size, samples)
+
+
+def _crop(b: Builder, layer: Layer) -> str:
+    """Rows and columns cut off, or an image as large as a second one from an offset on."""
+    if len(layer.inputs) == 1:
+        top, bottom, left, right = borders(layer.p.cropAmounts)
+        axes = [axis for axis, cut in ((-2, top or bottom), (-1, left or right)) if cut]
+        if not axes:
+            return b.same(layer.x)
+        rank = b.rank(layer.x)
+        starts = [top if axis == -2 else left for axis in axes]
+        ends = [-(bottom if axis == -2 else right) or _LAST for axis in axes]
+        places = [axis + rank for axis in axes]
+        return b.op("Slice", layer.x, *(b.integers(values) for values in (starts, ends, places)))
+    x, like = layer.two()
+    offsets, size = pair(layer.p.offset, 0), image(b, like)[2:]
+    ends = [offset + side for offset, side in zip(offsets, size, strict=True)]
+    rank = b.rank(x)
+    return b.op("Slice", x, *(b.integers(values) for values in (offsets, ends, [rank - 2, rank - 1])))
+
+
+_LAST = 2**31 - 1
+
+
+WINDOWS: dict[str, Handler] = {
+    "constantPad": _constant_pad,
+    "convolution": _convolution,
+    "crop": _crop,
+    "padding": _padding_layer,
+    "pooling": _pooling,
+    "resizeBilinear": _resize,
+    "upsample": _upsample,
+}

@@ -1,0 +1,1 @@
+"""Core ML's programs (MIL): what their operations are as operators of ONNX."""

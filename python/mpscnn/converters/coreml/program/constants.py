@@ -1,0 +1,299 @@
+"""Constants of a program: stated in it, in its files of weights, or made of others (constexpr)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.blobs import Blob, Place
+from mpscnn.converters.budget import Budget, Cost
+from mpscnn.converters.coreml.file import CoremlFile
+from mpscnn.converters.coreml.program import types
+from mpscnn.converters.coreml.program.blob_file import BlobFile, numbers, packed_integers, unpacked
+from mpscnn.converters.file_bytes import FileBytes
+from mpscnn.errors import UnsupportedError, WeightsError
+
+Array = NDArray[Any]
+# A weight of one bit takes up to three elements while it is read: its place in a table, the table, and the number.
+_ELEMENTS_PER_BYTE = 32
+
+
+@dataclass
+class Constant:
+    """A value that does not depend on the inputs.
+
+    Attributes:
+        kind: of its numbers; None: it is text.
+        shape: its extents.
+        held: the numbers, where they lie, or texts.
+    """
+
+    kind: types.Element | None
+    shape: tuple[int, ...]
+    held: Array | Place | list[str]
+
+
+class Constants:
+    """The constants of one program.
+
+    Args:
+        file: which the program is in.
+    """
+
+    def __init__(self, file: CoremlFile) -> None:
+        self._file = file
+        self._known: dict[str, Constant] = {}
+        self._files: dict[str, BlobFile] = {}
+        self._budget = Budget(lambda: file.size, elements_per_byte=_ELEMENTS_PER_BYTE)
+
+    def holds(self, name: str) -> bool:
+        """Whether a value of this name is a constant."""
+        return name in self._known
+
+    def put(self, name: str, constant: Constant) -> None:
+        """Adds a constant."""
+        self._known[name] = constant
+
+    def named(self, name: str) -> Constant:
+        """The constant of this name."""
+        return self._known[name]
+
+    def spend(self, elements: int) -> None:
+        """Counts elements that are made of others, before they are. Raises UnsupportedError for too many."""
+        self._budget.spend(Cost(elements, elements))
+
+    def array(self, constant: Constant) -> Array:
+        """The numbers of a constant."""
+        if constant.kind is None or isinstance(constant.held, list):
+            raise WeightsError("damaged: text in place of numbers")
+        if isinstance(constant.held, Place):
+            self.spend(math.prod(constant.shape))
+            return numbers(constant.held, constant.kind, constant.shape)
+        return constant.held.reshape(constant.shape)
+
+    def weight(self, constant: Constant) -> Array | Blob:
+        """As `array`; floats that are in a file stay there."""
+        kind = constant.kind
+        if isinstance(constant.held, Place) and kind is not None and kind.name in ("fp16", "fp32"):
+            return Blob(constant.shape, constant.held)
+        return self.array(constant)
+
+    def text(self, constant: Constant) -> str:
+        """The text of a constant."""
+        if not isinstance(constant.held, list) or len(constant.held) != 1:
+            raise WeightsError("damaged: numbers in place of text")
+        return constant.held[0]
+
+    # ---- Values of the file ----------------------------------------------------------------------------------------
+
+    def value(self, message: Any) -> Constant:
+        """A value that the program states."""
+        if message.HasField("type") and message.type.HasField("listType"):
+            return self._list(message)
+        if not message.type.HasField("tensorType"):
+            raise UnsupportedError("a constant that is not a tensor")
+        tensor = message.type.tensorType
+        shape = types.fixed(tensor)
+        if tensor.dataType == types.STRING:
+            return Constant(None, shape, [str(text) for text in message.immediateValue.tensor.strings.values])
+        kind = types.element(tensor.dataType)
+        if message.HasField("blobFileValue"):
+            stated = message.blobFileValue
+            return Constant(kind, shape, self._blob_file(stated.fileName).place(stated.offset, kind, shape))
+        return Constant(kind, shape, _immediate(message.immediateValue.tensor, kind, shape))
+
+    def _list(self, message: Any) -> Constant:
+        """A list of texts or numbers, which become one constant."""
+        held = [self.value(one) for one in message.immediateValue.list.values]
+        if all(one.kind is None for one in held):
+            return Constant(None, (len(held),), [self.text(one) for one in held])
+        if any(one.kind is None or one.shape for one in held):
+            raise UnsupportedError("a list of tensors")
+        return Constant(held[0].kind, (len(held),), np.asarray([self.array(one) for one in held]))
+
+    def _blob_file(self, name: str) -> BlobFile:
+        if name not in self._files:
+            self._files[name] = BlobFile(FileBytes(self._file.blob_file(name)))
+        return self._files[name]
+
+    # ---- Made of others --------------------------------------------------------------------------------------------
+
+    def computed(self, kind: str, given: Mapping[str, Constant]) -> Constant:
+        """What a constexpr operation makes of constants.
+
+        Raises UnsupportedError for one that is not known. WeightsError where its operands do not fit each other.
+        """
+        maker = _MAKERS.get(kind)
+        if maker is None:
+            raise UnsupportedError("weights that are compressed in this way are not supported")
+        made = maker(self, given)
+        return Constant(_FLOAT, made.shape, made.astype(np.float32, copy=False))
+
+
+_FLOAT = types.element(11)
+
+
+def _immediate(tensor: Any, kind: types.Element, shape: tuple[int, ...]) -> Array:
+    count = math.prod(shape)
+    for field in ("floats", "ints", "bools", "longInts", "doubles"):
+        if tensor.HasField(field):
+            values = getattr(tensor, field).values
+            if len(values) != count:
+                raise WeightsError(f"damaged: {len(values)} numbers for the shape {shape}")
+            return np.asarray(values).astype(kind.dtype).reshape(shape)
+    content = tensor.bytes.values
+    if len(content) < -(-count * kind.bits // 8):
+        raise WeightsError(f"damaged: {len(content)} bytes for the shape {shape} of {kind.name}")
+    return unpacked(content[: -(-count * kind.bits // 8)], kind, shape)
+
+
+# ---- Compressed weights --------------------------------------------------------------------------------------------
+
+
+def _needed(given: Mapping[str, Constant], name: str) -> Constant:
+    if name not in given:
+        raise WeightsError(f"damaged: it has no {name}")
+    return given[name]
+
+
+def _affine(constants: Constants, given: Mapping[str, Constant]) -> Array:
+    """scale * (data - zero point), with one scale or one for each place of an axis."""
+    data = constants.array(_needed(given, "quantized_data"))
+    axis = int(constants.array(_needed(given, "axis")).reshape(()))
+    if not -data.ndim <= axis < data.ndim:
+        raise WeightsError(f"damaged: axis {axis} of {data.ndim}")
+
+    def along(name: str) -> Array:
+        values = constants.array(_needed(given, name)).astype(np.float32)
+        if values.size == 1:
+            return values.reshape(())
+        if values.size != data.shape[axis]:
+            raise WeightsError(f"damaged: {values.size} numbers for the axis {axis} of {data.shape}")
+        return values.reshape([-1 if place == axis % data.ndim else 1 for place in range(data.ndim)])
+
+    made: Array = (data.astype(np.float32) - along("zero_point")) * along("scale")
+    return made
+
+
+def _blockwise(constants: Constants, given: Mapping[str, Constant]) -> Array:
+    """scale * (data - offset), with a scale for each block of elements."""
+    return _block_scaled(constants, constants.array(_needed(given, "data")), given)
+
+
+def _block_scaled(constants: Constants, data: Array, given: Mapping[str, Constant]) -> Array:
+    def spread(name: str) -> Array:
+        return _spread(constants, constants.array(given[name]).astype(np.float32), data.shape)
+
+    scaled: Array = data.astype(np.float32)
+    if "offset" in given:
+        scaled = scaled - spread("offset")
+    _needed(given, "scale")
+    made: Array = scaled * spread("scale")
+    return made
+
+
+def _spread(constants: Constants, values: Array, shape: tuple[int, ...]) -> Array:
+    """Each element repeated, so that the blocks cover a shape."""
+    if values.ndim != len(shape) or any(
+        one < 1 or extent % one for one, extent in zip(values.shape, shape, strict=True)
+    ):
+        raise WeightsError(f"damaged: blocks of {values.shape} in {shape}")
+    constants.spend(math.prod(shape))
+    for axis, (one, extent) in enumerate(zip(values.shape, shape, strict=True)):
+        values = np.repeat(values, extent // one, axis)
+    return values
+
+
+def _look_up(constants: Constants, given: Mapping[str, Constant]) -> Array:
+    """Numbers of a table by their places in it."""
+    table = constants.array(_needed(given, "lut"))
+    if "shape" not in given:
+        return _look_up_blocks(constants, constants.array(_needed(given, "indices")), table, given)
+    shape = _stated_shape(constants, given)
+    bits = max(table.size - 1, 1).bit_length()
+    if table.ndim != 1 or table.size not in (2, 4, 8, 16, 64, 256):
+        raise WeightsError(f"damaged: a table of the shape {table.shape}")
+    count = math.prod(shape)
+    constants.spend(count)
+    packed = constants.array(_needed(given, "indices")).view(np.uint8)
+    places = packed[:count] if bits == 8 else packed_integers(packed, count, bits)
+    if places.size != count:
+        raise WeightsError(f"damaged: {places.size} places for the shape {shape}")
+    made: Array = table[places].reshape(shape)
+    return made
+
+
+def _look_up_blocks(
+    constants: Constants, places: Array, tables: Array, given: Mapping[str, Constant]
+) -> Array:
+    """Each block of elements has a table, whose entries are numbers, or vectors along an axis."""
+    rank = places.ndim
+    if tables.ndim != rank + 2 or places.size == 0:
+        raise WeightsError(f"damaged: tables of the shape {tables.shape} for {places.shape}")
+    entries, length = tables.shape[-2:]
+    if int(places.max()) >= entries:
+        raise WeightsError(f"damaged: place {int(places.max())} of tables with {entries} entries")
+    axis = int(constants.array(given["vector_axis"]).reshape(())) if "vector_axis" in given else 0
+    if not -rank <= axis < rank:
+        raise WeightsError(f"damaged: axis {axis} of {rank}")
+    blocks = tables.shape[:-2]
+    numbers_of = np.arange(math.prod(blocks)).reshape(blocks)
+    table_of = _spread(constants, numbers_of, places.shape)
+    constants.spend(places.size * length)
+    vectors = tables.reshape(-1, entries, length)[table_of, places]
+    made: Array = np.moveaxis(vectors, -1, axis % rank + 1)
+    shape = list(places.shape)
+    shape[axis % rank] *= length
+    return made.reshape(shape)
+
+
+def _sparse(constants: Constants, given: Mapping[str, Constant]) -> Array:
+    """Elements where a mask has ones, zeros elsewhere."""
+    return _filled(
+        constants, constants.array(_needed(given, "nonzero_data")), _mask(constants, given, "mask")
+    )
+
+
+def _mask(constants: Constants, given: Mapping[str, Constant], name: str) -> Array:
+    mask = constants.array(_needed(given, name))
+    if "shape" not in given:
+        return mask.astype(bool)
+    shape = _stated_shape(constants, given)
+    constants.spend(math.prod(shape))
+    return packed_integers(mask.view(np.uint8).reshape(-1), math.prod(shape), 1).astype(bool).reshape(shape)
+
+
+def _filled(constants: Constants, values: Array, mask: Array) -> Array:
+    if int(mask.sum()) != values.size:
+        raise WeightsError(f"damaged: {values.size} numbers for {int(mask.sum())} ones of a mask")
+    constants.spend(mask.size)
+    made = np.zeros(mask.shape, np.float32)
+    made[mask] = values.reshape(-1)
+    return made
+
+
+def _stated_shape(constants: Constants, given: Mapping[str, Constant]) -> tuple[int, ...]:
+    shape = tuple(int(one) for one in constants.array(given["shape"]).reshape(-1))
+    if not 0 < len(shape) <= 8 or min(shape) < 1:
+        raise WeightsError(f"damaged: a shape {shape[:8]}")
+    return shape
+
+
+def _cast(constants: Constants, given: Mapping[str, Constant]) -> Array:
+    return constants.array(_needed(given, "source_val")).astype(np.float32)
+
+
+_MAKERS = {
+    "constexpr_affine_dequantize": _affine,
+    "constexpr_blockwise_shift_scale": _blockwise,
+    "constexpr_cast": _cast,
+    "constexpr_lut_to_dense": _look_up,
+    "constexpr_sparse_to_dense": _sparse,
+}
+CONSTEXPR = tuple(_MAKERS)
+"""Operations that make weights of compressed ones."""

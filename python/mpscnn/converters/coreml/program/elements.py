@@ -1,0 +1,197 @@
+"""Functions of each element in programs, and arithmetic of tensors."""
+
+from __future__ import annotations
+
+import math
+
+from mpscnn.converters.coreml.blocks import clipped, gelu, tanh_of, thresholded
+from mpscnn.converters.coreml.builder import BOOL, FLOAT, INT64, Builder
+from mpscnn.converters.coreml.program.operation import Handler, Operation, binary, simple
+from mpscnn.errors import UnsupportedError, WeightsError
+
+# Smaller numbers vanish beside any float32 of a network.
+_VANISHING = 1e-38
+
+
+def _after(kind: str, default: float) -> Handler:
+    """A function of x + epsilon."""
+
+    def convert(b: Builder, op: Operation) -> str:
+        x, epsilon = op.tensor("x"), op.number("epsilon", default)
+        if abs(epsilon) > _VANISHING:
+            x = b.op("Add", x, b.number(epsilon))
+        return b.op("Reciprocal", b.op("Sqrt", x)) if kind == "Rsqrt" else b.op(kind, x)
+
+    return convert
+
+
+def _leaky(b: Builder, op: Operation) -> str:
+    return b.op("LeakyRelu", op.tensor("x"), alpha=op.number("alpha", 0.01))
+
+
+def _elu(b: Builder, op: Operation) -> str:
+    return b.op("Elu", op.tensor("x"), alpha=op.number("alpha", 1.0))
+
+
+def _relu6(b: Builder, op: Operation) -> str:
+    return clipped(b, op.tensor("x"), 0.0, 6.0)
+
+
+def _gelu(b: Builder, op: Operation) -> str:
+    mode = op.text("mode", "EXACT")
+    if mode not in ("EXACT", "TANH_APPROXIMATION", "SIGMOID_APPROXIMATION"):
+        raise WeightsError(f"damaged: its mode is {mode!r}")
+    return gelu(b, op.tensor("x"), mode)
+
+
+def _silu(b: Builder, op: Operation) -> str:
+    return b.op("Mul", op.tensor("x"), b.op("Sigmoid", op.tensor("x")))
+
+
+def _hard_sigmoid(b: Builder, op: Operation) -> str:
+    return b.op("HardSigmoid", op.tensor("x"), alpha=op.number("alpha", 0.2), beta=op.number("beta", 0.5))
+
+
+def _linear_activation(b: Builder, op: Operation) -> str:
+    return b.scaled(op.tensor("x"), op.number("alpha"), op.number("beta", 0.0))
+
+
+def _scaled_tanh(b: Builder, op: Operation) -> str:
+    return tanh_of(b, op.tensor("x"), op.number("alpha", 1.0), op.number("beta", 1.0))
+
+
+def _thresholded_relu(b: Builder, op: Operation) -> str:
+    return thresholded(b, op.tensor("x"), op.number("alpha", 1.0))
+
+
+def _threshold(b: Builder, op: Operation) -> str:
+    return b.op("Max", op.tensor("x"), b.number(op.number("alpha")))
+
+
+def _clamped(b: Builder, op: Operation) -> str:
+    low = b.op("LeakyRelu", op.tensor("x"), alpha=op.number("alpha"))
+    return b.op("Min", low, b.number(op.number("beta")))
+
+
+def _clip(b: Builder, op: Operation) -> str:
+    return clipped(b, op.tensor("x"), _limit(op, "alpha"), _limit(op, "beta"))
+
+
+def _limit(op: Operation, name: str) -> float:
+    value = float(op.array(name).reshape(-1)[0]) if op.array(name).size == 1 else math.nan
+    if math.isnan(value):
+        raise WeightsError(f"damaged: its {name} is not one number")
+    return value
+
+
+def _along_channels(b: Builder, op: Operation, name: str) -> str:
+    """A parameter for each channel, next to the input."""
+    values, rank = op.array(name), b.rank(op.tensor("x"))
+    if values.ndim > 1 or rank < 2:
+        raise WeightsError(f"damaged: its {name} has the shape {values.shape}")
+    return b.weight(name, values.astype("float32").reshape(-1, *[1] * (rank - 2)))
+
+
+def _prelu(b: Builder, op: Operation) -> str:
+    return b.op("PRelu", op.tensor("x"), _along_channels(b, op, "alpha"))
+
+
+def _softplus_parametric(b: Builder, op: Operation) -> str:
+    inner = b.op("Softplus", b.op("Mul", op.tensor("x"), _along_channels(b, op, "beta")))
+    return b.op("Mul", inner, _along_channels(b, op, "alpha"))
+
+
+def _square(b: Builder, op: Operation) -> str:
+    return b.op("Mul", op.tensor("x"), op.tensor("x"))
+
+
+def _exp2(b: Builder, op: Operation) -> str:
+    return b.op("Exp", b.op("Mul", op.tensor("x"), b.number(math.log(2.0))))
+
+
+def _floor_div(b: Builder, op: Operation) -> str:
+    quotient = b.op("Div", op.tensor("x"), op.tensor("y"))
+    return quotient if b.is_whole(quotient) else b.op("Floor", quotient)
+
+
+def _not_equal(b: Builder, op: Operation) -> str:
+    return b.op("Not", b.op("Equal", op.tensor("x"), op.tensor("y")))
+
+
+_CASTS = {
+    "bool": BOOL,
+    "fp16": FLOAT,
+    "fp32": FLOAT,
+    **dict.fromkeys(("int8", "int16", "int32", "uint8", "uint16"), INT64),
+}
+
+
+def _cast(b: Builder, op: Operation) -> str:
+    wanted, x = op.text("dtype", ""), op.tensor("x")
+    kind = _CASTS.get(wanted)
+    if kind is None:
+        raise UnsupportedError(f"casts to {wanted!r}, which is not supported")
+    if kind == FLOAT and not (b.is_whole(x) or b.is_truth(x)):
+        return b.same(x)
+    return b.op("Cast", x, to=kind)
+
+
+def _select(b: Builder, op: Operation) -> str:
+    return b.op("Where", op.tensor("cond"), op.tensor("a"), op.tensor("b"))
+
+
+ELEMENTS: dict[str, Handler] = {
+    "abs": simple("Abs"),
+    "add": binary("Add"),
+    "cast": _cast,
+    "ceil": simple("Ceil"),
+    "clamped_relu": _clamped,
+    "clip": _clip,
+    "elu": _elu,
+    "equal": binary("Equal"),
+    "erf": simple("Erf"),
+    "exp": simple("Exp"),
+    "exp2": _exp2,
+    "floor": simple("Floor"),
+    "floor_div": _floor_div,
+    "gelu": _gelu,
+    "greater": binary("Greater"),
+    "greater_equal": binary("GreaterOrEqual"),
+    "identity": simple("Identity"),
+    "inverse": _after("Reciprocal", 1e-4),
+    "leaky_relu": _leaky,
+    "less": binary("Less"),
+    "less_equal": binary("LessOrEqual"),
+    "linear_activation": _linear_activation,
+    "log": _after("Log", 1e-45),
+    "logical_and": binary("And"),
+    "logical_not": simple("Not"),
+    "logical_or": binary("Or"),
+    "logical_xor": binary("Xor"),
+    "maximum": binary("Max"),
+    "minimum": binary("Min"),
+    "mul": binary("Mul"),
+    "not_equal": _not_equal,
+    "pow": binary("Pow"),
+    "prelu": _prelu,
+    "real_div": binary("Div"),
+    "relu": simple("Relu"),
+    "relu6": _relu6,
+    "round": simple("Round"),
+    "rsqrt": _after("Rsqrt", 1e-12),
+    "scaled_tanh": _scaled_tanh,
+    "select": _select,
+    "sigmoid": simple("Sigmoid"),
+    "sigmoid_hard": _hard_sigmoid,
+    "sign": simple("Sign"),
+    "silu": _silu,
+    "softplus": simple("Softplus"),
+    "softplus_parametric": _softplus_parametric,
+    "softsign": simple("Softsign"),
+    "sqrt": simple("Sqrt"),
+    "square": _square,
+    "sub": binary("Sub"),
+    "tanh": simple("Tanh"),
+    "threshold": _threshold,
+    "thresholded_relu": _thresholded_relu,
+}

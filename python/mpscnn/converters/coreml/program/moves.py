@@ -1,0 +1,191 @@
+"""Operations of programs that take parts of tensors, join them, or lay them out in another way."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpscnn.converters.coreml.blocks import (
+    depth_to_space,
+    equal_parts,
+    expanded,
+    interleaved,
+    sliced,
+    space_to_depth,
+    split,
+    squeezed,
+    stacked,
+)
+from mpscnn.converters.coreml.builder import INT64, Builder
+from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_MOST_FILLED = 1 << 20
+
+
+def _reshape(b: Builder, op: Operation) -> str:
+    return b.op("Reshape", op.tensor("x"), op.tensor("shape"))
+
+
+def _transpose(b: Builder, op: Operation) -> str:
+    x, rank = op.tensor("x"), b.rank(op.tensor("x"))
+    order = [b.axis(x, axis) for axis in op.integers("perm")]
+    if sorted(order) != list(range(rank)):
+        raise WeightsError(f"damaged: its order is {order} of {rank} axes")
+    return b.op("Transpose", x, perm=order)
+
+
+def _expand_dims(b: Builder, op: Operation) -> str:
+    return expanded(b, op.tensor("x"), op.integers("axes"))
+
+
+def _squeeze(b: Builder, op: Operation) -> str:
+    x = op.tensor("x")
+    ones = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
+    axes = op.integers("axes", ones)
+    return squeezed(b, x, axes) if axes else b.same(x)
+
+
+def _flatten(b: Builder, op: Operation) -> str:
+    x, rank = op.tensor("x"), b.rank(op.tensor("x"))
+    axis = op.integer("axis", 1)
+    if not -rank <= axis <= rank:
+        raise WeightsError(f"damaged: its axis is {axis}")
+    return b.op("Flatten", x, axis=axis)
+
+
+def _concat(b: Builder, op: Operation) -> str:
+    tensors = op.tensors("values")
+    if all(b.rank(tensor) == 0 for tensor in tensors):  # such as the extents of a shape
+        return b.op("Concat", *(expanded(b, tensor, [0]) for tensor in tensors), axis=0)
+    axis = b.axis(tensors[0], op.integer("axis"))
+    if op.flag("interleave", False):
+        return interleaved(b, tensors, axis)
+    return b.op("Concat", *tensors, axis=axis)
+
+
+def _stack(b: Builder, op: Operation) -> str:
+    return stacked(b, op.tensors("values"), op.integer("axis"))
+
+
+def _split(b: Builder, op: Operation) -> list[str]:
+    axis = op.integer("axis")
+    if op.has("split_sizes"):
+        return split(b, op.tensor("x"), axis, op.integers("split_sizes"))
+    return equal_parts(b, op.tensor("x"), axis, op.integer("num_splits"))
+
+
+def _slice_by_index(b: Builder, op: Operation) -> str:
+    x = op.tensor("x")
+    begins, ends = op.integers("begin"), op.integers("end")
+    count = len(begins)
+    if len(ends) != count:
+        raise WeightsError(f"damaged: {count} begins and {len(ends)} ends")
+    from_first, to_last = op.flags("begin_mask", count), op.flags("end_mask", count)
+    removed = [axis for axis, flag in enumerate(op.flags("squeeze_mask", count)) if flag]
+    return sliced(
+        b,
+        x,
+        [None if flag else begin for begin, flag in zip(begins, from_first, strict=True)],
+        [None if flag else end for end, flag in zip(ends, to_last, strict=True)],
+        op.integers("stride", [1] * count),
+        removed,
+    )
+
+
+def _slice_by_size(b: Builder, op: Operation) -> str:
+    begins, sizes = op.integers("begin"), op.integers("size")
+    if len(begins) != len(sizes) or min(begins + sizes, default=0) < -1 or 0 in sizes:
+        raise WeightsError(f"damaged: takes {sizes} from {begins} on")
+    ends = [None if size == -1 else begin + size for begin, size in zip(begins, sizes, strict=True)]
+    return sliced(b, op.tensor("x"), begins, ends, [1] * len(begins))
+
+
+def _gather(b: Builder, op: Operation) -> str:
+    if op.integer("batch_dims", 0):
+        raise UnsupportedError("takes other places for each image of the batch")
+    x, indices = op.tensor("x"), op.tensor("indices")
+    if not b.is_whole(indices):
+        indices = b.op("Cast", indices, to=INT64)
+    return b.op("Gather", x, indices, axis=b.axis(x, op.integer("axis", 0)))
+
+
+def _gather_nd(b: Builder, op: Operation) -> str:
+    if op.integer("batch_dims", 0):
+        raise UnsupportedError("takes other places for each image of the batch")
+    return b.op("GatherND", op.tensor("x"), op.tensor("indices"))
+
+
+def _tile(b: Builder, op: Operation) -> str:
+    counts = op.integers("reps")
+    if len(counts) != b.rank(op.tensor("x")) or not all(1 <= count < 2**31 for count in counts):
+        raise WeightsError(f"damaged: repeats {counts[:8]} times")
+    return b.op("Tile", op.tensor("x"), b.integers(counts))
+
+
+def _reverse(b: Builder, op: Operation) -> str:
+    x, rank = op.tensor("x"), b.rank(op.tensor("x"))
+    axes = {b.axis(x, axis) for axis in op.integers("axes", list(range(rank)))}
+    steps = [-1 if axis in axes else 1 for axis in range(rank)]
+    return sliced(b, x, [None] * rank, [None] * rank, steps)
+
+
+def _block(op: Operation, name: str) -> int:
+    block = op.integer(name)
+    if not 0 < block < 2**31:
+        raise WeightsError(f"damaged: its {name} is {block}")
+    return block
+
+
+def _depth_to_space(b: Builder, op: Operation) -> str:
+    return depth_to_space(b, op.tensor("x"), _block(op, "block_size"), shuffled=False)
+
+
+def _pixel_shuffle(b: Builder, op: Operation) -> str:
+    return depth_to_space(b, op.tensor("x"), _block(op, "upscale_factor"), shuffled=True)
+
+
+def _space_to_depth(b: Builder, op: Operation) -> str:
+    return space_to_depth(b, op.tensor("x"), _block(op, "block_size"))
+
+
+def _pixel_unshuffle(b: Builder, op: Operation) -> str:
+    return space_to_depth(b, op.tensor("x"), _block(op, "downscale_factor"), shuffled=True)
+
+
+def _shape(b: Builder, op: Operation) -> str:
+    return b.op("Shape", op.tensor("x"))
+
+
+def _fill(b: Builder, op: Operation) -> str:
+    shape, value = op.integers("shape"), op.array("value") if op.has("value") else np.float32(0.0)
+    if min(shape, default=1) < 1 or math.prod(shape) > _MOST_FILLED:
+        raise UnsupportedError(f"a constant of the shape {shape[:8]}")
+    number = np.asarray(value).reshape(())
+    kind = np.int64 if number.dtype.kind in "iu" else np.float32
+    return b.weight("value", np.full(shape, number, kind))
+
+
+MOVES: dict[str, Handler] = {
+    "concat": _concat,
+    "depth_to_space": _depth_to_space,
+    "expand_dims": _expand_dims,
+    "fill": _fill,
+    "flatten2d": _flatten,
+    "gather": _gather,
+    "gather_nd": _gather_nd,
+    "pixel_shuffle": _pixel_shuffle,
+    "pixel_unshuffle": _pixel_unshuffle,
+    "reshape": _reshape,
+    "reverse": _reverse,
+    "shape": _shape,
+    "slice_by_index": _slice_by_index,
+    "slice_by_size": _slice_by_size,
+    "space_to_depth": _space_to_depth,
+    "split": _split,
+    "squeeze": _squeeze,
+    "stack": _stack,
+    "tile": _tile,
+    "transpose": _transpose,
+}

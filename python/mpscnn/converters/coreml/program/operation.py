@@ -1,0 +1,204 @@
+"""One operation of a program, and what the functions for all kinds of operations read of it.
+
+They raise UnsupportedError and WeightsError with a reason only; who calls them knows file and operation.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from mpscnn.converters.blobs import Blob
+from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.coreml.program.constants import Array, Constant, Constants
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+class Operation:
+    """An operation.
+
+    Args:
+        builder: the graph that it becomes a part of.
+        constants: of the program.
+        tensors: constants that are operands in the graph already, by name.
+        message: the operation in the file.
+
+    Attributes:
+        kind: what it does.
+        name: in the file.
+        outputs: the names of its results.
+        reads: the names of its operands that are computed.
+    """
+
+    def __init__(self, builder: Builder, constants: Constants, tensors: dict[str, str], message: Any) -> None:
+        self._b = builder
+        self._constants = constants
+        self._tensors = tensors
+        self._message = message
+        self._arguments = {entry.key: list(entry.value.arguments) for entry in message.inputs}
+        self.kind: str = message.type
+        self.outputs = [output.name for output in message.outputs]
+        named = [
+            binding.name for bindings in self._arguments.values() for binding in bindings if binding.name
+        ]
+        self.reads = [name for name in named if not constants.holds(name)]
+        self.name = self._own_name() or next(iter(self.outputs), "") or self.kind
+
+    def _own_name(self) -> str:
+        for entry in self._message.attributes:
+            if entry.key == "name":
+                texts = list(entry.value.immediateValue.tensor.strings.values)
+                return str(texts[0]) if texts else ""
+        return ""
+
+    def constants_given(self) -> Mapping[str, Constant]:
+        """All operands and attributes that are constants, by what the operation calls them."""
+        found: dict[str, Constant] = {}
+        for entry in self._message.attributes:
+            if entry.key != "name":
+                found[entry.key] = self._constants.value(entry.value)
+        for name, bindings in self._arguments.items():
+            if len(bindings) == 1 and (constant := self._constant_of(bindings[0])) is not None:
+                found[name] = constant
+        return found
+
+    def _constant_of(self, binding: Any) -> Constant | None:
+        if binding.HasField("value"):
+            return self._constants.value(binding.value)
+        return self._constants.named(binding.name) if self._constants.holds(binding.name) else None
+
+    # ---- Operands --------------------------------------------------------------------------------------------------
+
+    def has(self, name: str) -> bool:
+        """Whether an operand is given."""
+        return bool(self._arguments.get(name))
+
+    def tensor(self, name: str) -> str:
+        """An operand in the graph, constant or computed."""
+        return self._tensor(self._binding(name))
+
+    def tensors(self, name: str) -> list[str]:
+        """The operands of a list."""
+        bindings = self._arguments.get(name)
+        if not bindings:
+            raise WeightsError(f"damaged: it has no {name}")
+        return [self._tensor(binding) for binding in bindings]
+
+    def is_constant(self, name: str) -> bool:
+        """Whether an operand is a constant."""
+        return self.has(name) and self._constant_of(self._binding(name)) is not None
+
+    def _binding(self, name: str) -> Any:
+        bindings = self._arguments.get(name)
+        if not bindings or len(bindings) != 1:
+            raise WeightsError(f"damaged: it has no {name}")
+        return bindings[0]
+
+    def _tensor(self, binding: Any) -> str:
+        constant = self._constant_of(binding)
+        if constant is None:
+            return self._b.tensor(binding.name)
+        if binding.name and binding.name in self._tensors:
+            return self._tensors[binding.name]
+        made = self._b.weight(binding.name or "operand", _plain(self._constants.weight(constant)))
+        if binding.name:
+            self._tensors[binding.name] = made
+        return made
+
+    # ---- Constant operands -----------------------------------------------------------------------------------------
+
+    def _constant(self, name: str) -> Constant:
+        constant = self._constant_of(self._binding(name))
+        if constant is None:
+            raise UnsupportedError(f"its {name} is computed by the network, which is not supported")
+        return constant
+
+    def array(self, name: str) -> Array:
+        """The numbers of a constant operand."""
+        return self._constants.array(self._constant(name))
+
+    def weight(self, name: str) -> str:
+        """A constant operand in the graph; see `array`."""
+        self._constant(name)
+        return self.tensor(name)
+
+    def shape_of(self, name: str) -> tuple[int, ...]:
+        """The shape of a constant operand."""
+        return self._constant(name).shape
+
+    def integers(self, name: str, default: Sequence[int] | None = None) -> list[int]:
+        """Whole numbers."""
+        if not self.has(name) and default is not None:
+            return list(default)
+        array = self.array(name)
+        if array.dtype.kind not in "iu":
+            raise WeightsError(f"damaged: its {name} are not whole numbers")
+        if array.size > _MAX_INTEGERS:
+            raise WeightsError(f"damaged: its {name} are {array.size} numbers")
+        return [int(one) for one in array.reshape(-1)]
+
+    def integer(self, name: str, default: int | None = None) -> int:
+        """A whole number."""
+        found = self.integers(name, None if default is None else [default])
+        if len(found) != 1:
+            raise WeightsError(f"damaged: its {name} is {found[:5]}")
+        return found[0]
+
+    def number(self, name: str, default: float | None = None) -> float:
+        """A finite number."""
+        if not self.has(name) and default is not None:
+            return default
+        array = self.array(name)
+        if array.size != 1 or not math.isfinite(float(array.reshape(()))):
+            raise WeightsError(f"damaged: its {name} is {array.reshape(-1)[:5]}")
+        return float(array.reshape(()))
+
+    def flags(self, name: str, count: int) -> list[bool]:
+        """Truth values, all false where they are not given."""
+        if not self.has(name):
+            return [False] * count
+        found = [bool(one) for one in self.array(name).reshape(-1)]
+        if len(found) != count:
+            raise WeightsError(f"damaged: its {name} are {len(found)} values instead of {count}")
+        return found
+
+    def flag(self, name: str, default: bool) -> bool:
+        """A truth value."""
+        return self.flags(name, 1)[0] if self.has(name) else default
+
+    def text(self, name: str, default: str) -> str:
+        """A word."""
+        return self._constants.text(self._constant(name)) if self.has(name) else default
+
+    def texts(self, name: str) -> list[str]:
+        """The texts or numbers of a list, as texts."""
+        constant = self._constant(name)
+        if isinstance(constant.held, list):
+            return constant.held
+        return [str(one) for one in self.array(name).reshape(-1)]
+
+
+_MAX_INTEGERS = 4096
+
+Handler = Callable[[Builder, Operation], "str | list[str]"]
+"""The tensors that an operation computes, one for each of its results."""
+
+
+def _plain(values: Array | Blob) -> Array | Blob:
+    """Numbers as the graph has them: floats, whole numbers of 64 bits, truth values."""
+    if isinstance(values, Blob) or values.dtype.kind == "b":
+        return values
+    return values.astype(np.int64 if values.dtype.kind in "iu" else np.float32, copy=False)
+
+
+def simple(kind: str, **attributes: Any) -> Handler:
+    """Make one operator of the operand x."""
+    return lambda b, op: b.op(kind, op.tensor("x"), **attributes)
+
+
+def binary(kind: str) -> Handler:
+    """Make one operator of the operands x and y."""
+    return lambda b, op: b.op(kind, op.tensor("x"), op.tensor("y"))

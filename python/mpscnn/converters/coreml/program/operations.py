@@ -1,0 +1,35 @@
+"""What the operations of Core ML's programs are: one function for each kind, and the kinds that are refused."""
+
+from __future__ import annotations
+
+from mpscnn.converters.coreml.program.elements import ELEMENTS
+from mpscnn.converters.coreml.program.moves import MOVES
+from mpscnn.converters.coreml.program.operation import Handler
+from mpscnn.converters.coreml.program.products import PRODUCTS
+from mpscnn.converters.coreml.program.windows import WINDOWS
+
+_REASONS = {
+    "recurrent layers are not supported": "gru lstm rnn reverse_sequence",
+    "control flow is not supported": "cond while_loop",
+    "lists of tensors are not supported": "list_gather list_length list_read list_scatter list_write make_list",
+    "states, values that are kept between runs, are not supported": "read_state coreml_update_state slice_update "
+    "write_state",
+    "random numbers are not supported": "random_bernoulli random_categorical random_normal random_uniform",
+    "its numbers are quantised while it runs, which is not supported": "conv_quantized dequantize quantize",
+    "suppression of boxes within a network is not supported: write it as a part of a pipeline, after the network": (
+        "non_maximum_suppression"
+    ),
+    "the shape of its result depends on what the network computes, which is not supported": "non_zero range_1d "
+    "reshape_like fill_like",
+    "tables and places that the network computes are not supported": "argsort gather_along_axis one_hot scatter "
+    "scatter_along_axis scatter_nd topk",
+    "mpscnn has no such layer": "acos affine asin atan atanh band_part batch_to_space cos cosh crop_resize cumsum mod "
+    "resample sin sinh sliding_windows space_to_batch tan",
+    "weights that are compressed in this way are not supported": "constexpr_lut_to_sparse "
+    "constexpr_sparse_blockwise_shift_scale",
+}
+REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}
+"""The reason by Core ML's name for the operation."""
+
+HANDLERS: dict[str, Handler] = {**ELEMENTS, **MOVES, **PRODUCTS, **WINDOWS}
+"""By Core ML's name for the operation."""

@@ -1,0 +1,176 @@
+"""Products of matrices, normalizations and reductions of programs."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from mpscnn.converters.coreml.blocks import best_place, centred, reduced, unit
+from mpscnn.converters.coreml.builder import Builder
+from mpscnn.converters.coreml.program.operation import Handler, Operation
+from mpscnn.errors import UnsupportedError, WeightsError
+
+
+def _linear(b: Builder, op: Operation) -> str:
+    """x W^T + bias, of the last axis."""
+    x = op.tensor("x")
+    if not op.is_constant("weight"):
+        raise UnsupportedError("its weights are computed by the network, which is not supported")
+    if b.rank(x) == 2:
+        operands = [x, op.weight("weight"), *([op.weight("bias")] if op.has("bias") else [])]
+        return b.op("Gemm", *operands, transB=1)
+    weight = op.array("weight")
+    if weight.ndim != 2:
+        raise WeightsError(f"damaged: weights of the shape {weight.shape}")
+    result = b.op("MatMul", x, b.weight("weight", np.ascontiguousarray(weight.T.astype(np.float32))))
+    return b.op("Add", result, op.weight("bias")) if op.has("bias") else result
+
+
+def _turned(b: Builder, x: str) -> str:
+    rank = b.rank(x)
+    if rank < 2:
+        raise WeightsError("damaged: transposes a vector")
+    return b.op("Transpose", x, perm=[*range(rank - 2), rank - 1, rank - 2])
+
+
+def _matmul(b: Builder, op: Operation) -> str:
+    operands = []
+    for name in ("x", "y"):
+        tensor = op.tensor(name)
+        operands.append(_turned(b, tensor) if op.flag(f"transpose_{name}", False) else tensor)
+    return b.op("MatMul", *operands)
+
+
+def _attention(b: Builder, op: Operation) -> str:
+    """softmax(query key^T / sqrt(width) + mask) value."""
+    query, key = op.tensor("query"), op.tensor("key")
+    width = b.extents(query)[-1]
+    if width is None:
+        raise UnsupportedError("the width of its query is not known")
+    scaled = b.op("Mul", query, b.number(1.0 / math.sqrt(width)))
+    scores = b.op("MatMul", scaled, _turned(b, key))
+    if op.has("attn_mask"):
+        mask = op.tensor("attn_mask")
+        if b.is_truth(mask):
+            raise UnsupportedError("its mask has truth values")
+        scores = b.op("Add", scores, mask)
+    return b.op("MatMul", b.op("Softmax", scores, axis=-1), op.tensor("value"))
+
+
+def _einsum(b: Builder, op: Operation) -> str:
+    return b.op("Einsum", *op.tensors("values"), equation=op.text("equation", ""))
+
+
+# ---- Normalizations ------------------------------------------------------------------------------------------------
+
+
+def _factor(b: Builder, op: Operation, name: str, like: str, default: float) -> str:
+    """A factor for each channel, or one number for all where the file leaves it out."""
+    if op.has(name):
+        return op.weight(name)
+    return b.weight(name, np.full(op.shape_of(like), default, np.float32))
+
+
+def _batch_norm(b: Builder, op: Operation) -> str:
+    scale = [_factor(b, op, "gamma", "mean", 1.0), _factor(b, op, "beta", "mean", 0.0)]
+    operands = [op.tensor("x"), *scale, op.weight("mean"), op.weight("variance")]
+    return b.op("BatchNormalization", *operands, epsilon=op.number("epsilon", 1e-5))
+
+
+def _instance_norm(b: Builder, op: Operation) -> str:
+    channels = b.extents(op.tensor("x"))[1]
+    if channels is None:
+        raise UnsupportedError("the number of its input's channels is not known")
+
+    def factor(name: str, default: float) -> str:
+        if op.has(name):
+            return op.weight(name)
+        return b.weight(name, np.full(channels or 1, default, np.float32))
+
+    factors = [factor("gamma", 1.0), factor("beta", 0.0)]
+    return b.op("InstanceNormalization", op.tensor("x"), *factors, epsilon=op.number("epsilon", 1e-5))
+
+
+def _layer_norm(b: Builder, op: Operation) -> str:
+    x, epsilon = op.tensor("x"), op.number("epsilon", 1e-5)
+    rank = b.rank(x)
+    axes = sorted(b.axis(x, axis) for axis in op.integers("axes", list(range(rank))))
+    last = axes == list(range(rank - len(axes), rank))
+    if last and op.has("gamma"):
+        factors = [op.weight("gamma"), *([op.weight("beta")] if op.has("beta") else [])]
+        return b.op("LayerNormalization", x, *factors, axis=axes[0], epsilon=epsilon)
+    result = centred(b, x, axes, epsilon)
+    for name, kind in (("gamma", "Mul"), ("beta", "Add")):
+        if op.has(name):
+            values = op.array(name).astype(np.float32)
+            shape = [1] * rank
+            if values.ndim != len(axes):
+                raise WeightsError(f"damaged: its {name} has the shape {values.shape} for the axes {axes}")
+            for axis, extent in zip(axes, values.shape, strict=True):
+                shape[axis] = extent
+            result = b.op(kind, result, b.weight(name, values.reshape(shape)))
+    return result
+
+
+def _l2_norm(b: Builder, op: Operation) -> str:
+    return unit(b, op.tensor("x"), [-3, -2, -1], op.number("epsilon", 1e-6))
+
+
+def _local_response(b: Builder, op: Operation) -> str:
+    settings = {
+        "alpha": op.number("alpha", 1e-4),
+        "beta": op.number("beta", 0.75),
+        "bias": op.number("k", 1.0),
+    }
+    return b.op("LRN", op.tensor("x"), size=op.integer("size"), **settings)
+
+
+def _softmax(b: Builder, op: Operation) -> str:
+    x = op.tensor("x")
+    return b.op("Softmax", x, axis=b.axis(x, op.integer("axis", -1)))
+
+
+# ---- Reductions ----------------------------------------------------------------------------------------------------
+
+
+def _reduction(kind: str) -> Handler:
+    def convert(b: Builder, op: Operation) -> str:
+        x = op.tensor("x")
+        axes = op.integers("axes", list(range(b.rank(x))))
+        return reduced(b, kind, x, axes, keep=op.flag("keep_dims", False))
+
+    return convert
+
+
+def _best(kind: str) -> Handler:
+    def convert(b: Builder, op: Operation) -> str:
+        return best_place(b, kind, op.tensor("x"), op.integer("axis", -1), keep=op.flag("keep_dims", False))
+
+    return convert
+
+
+PRODUCTS: dict[str, Handler] = {
+    "batch_norm": _batch_norm,
+    "einsum": _einsum,
+    "instance_norm": _instance_norm,
+    "l2_norm": _l2_norm,
+    "layer_norm": _layer_norm,
+    "linear": _linear,
+    "local_response_norm": _local_response,
+    "matmul": _matmul,
+    "reduce_argmax": _best("ArgMax"),
+    "reduce_argmin": _best("ArgMin"),
+    "reduce_l1_norm": _reduction("ReduceL1"),
+    "reduce_l2_norm": _reduction("ReduceL2"),
+    "reduce_log_sum": _reduction("ReduceLogSum"),
+    "reduce_log_sum_exp": _reduction("ReduceLogSumExp"),
+    "reduce_max": _reduction("ReduceMax"),
+    "reduce_mean": _reduction("ReduceMean"),
+    "reduce_min": _reduction("ReduceMin"),
+    "reduce_prod": _reduction("ReduceProd"),
+    "reduce_sum": _reduction("ReduceSum"),
+    "reduce_sum_square": _reduction("ReduceSumSquare"),
+    "scaled_dot_product_attention": _attention,
+    "softmax": _softmax,
+}

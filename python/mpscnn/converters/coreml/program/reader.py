@@ -1,0 +1,170 @@
+"""Core ML's programs as networks of mpscnn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from mpscnn.converters.choices import MAX_LABELS
+from mpscnn.converters.coreml.builder import Builder, Extents
+from mpscnn.converters.coreml.features import Feature, feature
+from mpscnn.converters.coreml.file import CoremlFile
+from mpscnn.converters.coreml.inputs import describe_photos, input_shapes, plain_photo
+from mpscnn.converters.coreml.program import types
+from mpscnn.converters.coreml.program.constants import CONSTEXPR, Constants
+from mpscnn.converters.coreml.program.operation import Operation
+from mpscnn.converters.coreml.program.operations import HANDLERS, REFUSED
+from mpscnn.converters.coreml.walk import Walk
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+
+_MAIN = "main"
+
+
+def read_program(file: CoremlFile, model: Any, options: ReadOptions) -> Network:
+    """The network of a model's main function."""
+    function, description = _main_function(model)
+    features = {one.name: one for one in (feature(message, file.origin) for message in description.input)}
+    inputs = []
+    for given in function.inputs:
+        if given.type.HasField("stateType"):
+            raise UnsupportedError(
+                f"keeps the state {shown(given.name)} between runs, which is not supported"
+            )
+        if not given.type.HasField("tensorType"):
+            raise UnsupportedError(f"its input {shown(given.name)} is not a tensor")
+        extents = _input_extents(given, features.get(given.name))
+        inputs.append((features.get(given.name, Feature(given.name, "array", extents)), extents))
+    builder = Builder(file.origin, input_shapes(inputs, options, file.origin))
+    program = _Program(file, Walk(builder, file.origin))
+    block = _block_of(function)
+    for message in block.operations:
+        program.add(message)
+    outputs = program.outputs(list(block.outputs))
+    network = program.walk.network(outputs, options)
+    photos = [one for one, _ in inputs]
+    describe_photos(network, photos, plain_photo(photos[0]) if _is_photo(photos) else None, file.origin)
+    network.labels = program.labels
+    return network
+
+
+def _is_photo(inputs: Sequence[Feature]) -> bool:
+    return len(inputs) == 1 and inputs[0].kind == "image"
+
+
+def _main_function(model: Any) -> tuple[Any, Any]:
+    """The function that runs unless another one is asked for, and what the model says of its inputs and outputs."""
+    functions = {entry.key: entry.value for entry in model.mlProgram.functions}
+    description = model.description
+    name = description.defaultFunctionName or _MAIN
+    if name not in functions and len(functions) == 1:
+        name = next(iter(functions))
+    if name not in functions:
+        raise WeightsError(f"damaged: it has no function {shown(name)}")
+    described = next((one for one in description.functions if one.name == name), description)
+    if described.state:
+        raise UnsupportedError(
+            f"keeps the state {shown(described.state[0].name)} between runs, which is not supported"
+        )
+    return functions[name], described
+
+
+def _block_of(function: Any) -> Any:
+    """The operations for the function's own version of Core ML."""
+    blocks = {entry.key: entry.value for entry in function.block_specializations}
+    if function.opset in blocks:
+        return blocks[function.opset]
+    if len(blocks) == 1:
+        return next(iter(blocks.values()))
+    raise WeightsError(f"damaged: it has no operations for {shown(function.opset)}")
+
+
+def _input_extents(given: Any, described: Feature | None) -> Extents:
+    """The shape of an input; None where the model allows several extents."""
+    extents = types.extents(given.type.tensorType)
+    stated = (1, *described.extents) if described is not None and described.kind == "image" else ()
+    if described is not None and described.kind == "array":
+        stated = described.extents
+    if len(stated) != len(extents):
+        return extents
+    return tuple(None if a is None else b for a, b in zip(stated, extents, strict=True))
+
+
+class _Program:
+    """Adds the operations of a program to a graph.
+
+    Attributes:
+        walk: converts them.
+        labels: the names of the classes, where the program ends with them.
+    """
+
+    def __init__(self, file: CoremlFile, walk: Walk) -> None:
+        self.walk = walk
+        self.labels: list[str] | None = None
+        self._origin = file.origin
+        self._constants = Constants(file)
+        self._tensors: dict[str, str] = {}
+        self._classified: dict[str, str] = {}
+
+    def add(self, message: Any) -> None:
+        """Adds an operation. Raises WeightsError where it contradicts itself."""
+        operation = Operation(self.walk.builder, self._constants, self._tensors, message)
+        if operation.kind == "const":
+            self._state(operation, lambda: self._constants.value(self._stated(message)))
+        elif operation.kind in CONSTEXPR:
+            self._state(
+                operation,
+                lambda: self._constants.computed(operation.kind, operation.constants_given()),
+            )
+        elif operation.kind == "classify":
+            self._classify(operation)
+        else:
+            self._convert(operation)
+
+    @staticmethod
+    def _stated(message: Any) -> Any:
+        value = next((entry.value for entry in message.attributes if entry.key == "val"), None)
+        if value is None:
+            raise WeightsError("damaged: a constant without a value")
+        return value
+
+    def _state(self, operation: Operation, make: Any) -> None:
+        def convert() -> Sequence[str]:
+            if len(operation.outputs) != 1:
+                raise WeightsError(f"damaged: a constant with {len(operation.outputs)} results")
+            self._constants.put(operation.outputs[0], make())
+            return []
+
+        self.walk.constant(operation.kind, operation.name, operation.outputs, convert)
+
+    def _convert(self, operation: Operation) -> None:
+        handler = HANDLERS.get(operation.kind)
+        refusal = None if handler else REFUSED.get(operation.kind, "mpscnn does not know this operation")
+
+        def convert() -> Sequence[str]:
+            assert handler is not None
+            made = handler(self.walk.builder, operation)
+            return [made] if isinstance(made, str) else made
+
+        self.walk.layer(operation.kind, operation.name, operation.reads, operation.outputs, convert, refusal)
+
+    def _classify(self, operation: Operation) -> None:
+        """The end of a classifier: the names of the classes next to their probabilities."""
+        found = operation.texts("classes")
+        if len(found) > MAX_LABELS or not operation.reads:
+            raise WeightsError(f"damaged: {len(found)} classes of {len(operation.reads)} tensors")
+        self.labels = found
+        for output in operation.outputs:
+            self._classified[output] = operation.reads[0]
+
+    def outputs(self, names: Sequence[str]) -> list[str]:
+        """The values that the program gives; a classifier gives probabilities."""
+        wanted = list(dict.fromkeys(self._classified.get(name, name) for name in names))
+        for name in set(self._classified.values()):
+            self.walk.flatten(name)
+        for name in wanted:
+            if self._constants.holds(name):
+                raise UnsupportedError(f"its output {shown(name)} is a constant")
+        return wanted

@@ -1,0 +1,51 @@
+"""Core ML's models as networks of mpscnn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mpscnn.converters.coreml.file import CoremlFile
+from mpscnn.converters.coreml.neural.reader import read_neural_network
+from mpscnn.converters.coreml.program.reader import read_program
+from mpscnn.converters.coreml.schema import OTHER_MODELS
+from mpscnn.converters.read_options import ReadOptions
+from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.graph.network import Network
+
+_NETWORKS = ("neuralNetwork", "neuralNetworkClassifier", "neuralNetworkRegressor")
+_PIPELINES = ("pipeline", "pipelineClassifier", "pipelineRegressor")
+
+
+def convert(file: CoremlFile, options: ReadOptions) -> Network:
+    """The network of a model.
+
+    Raises:
+        UnsupportedError: names all layers that mpscnn cannot express, or a kind of model that is not read.
+            WeightsError: the file contradicts itself. ParameterError: an input or output that it does not have, or
+            another shape of it.
+    """
+    try:
+        return _network(file, file.model, options)
+    except (UnsupportedError, WeightsError) as error:
+        if str(error).startswith(("damaged: " + file.origin, file.origin)) or not error.args:
+            raise
+        raise type(error)(f"{file.origin}: {error}") from error
+
+
+def _network(file: CoremlFile, model: Any, options: ReadOptions) -> Network:
+    for kind in _NETWORKS:
+        if model.HasField(kind):
+            return read_neural_network(file, model, getattr(model, kind), options)
+    if model.HasField("mlProgram"):
+        return read_program(file, model, options)
+    for kind in OTHER_MODELS:
+        if model.HasField(kind):
+            raise UnsupportedError(
+                f"it is a model of the kind {kind}, not a network; supported are {_SUPPORTED}"
+            )
+    raise UnsupportedError(
+        f"it holds no network that this version of mpscnn knows; supported are {_SUPPORTED}"
+    )
+
+
+_SUPPORTED = "neural networks, programs (mlProgram), and pipelines of a network with a suppression of boxes"

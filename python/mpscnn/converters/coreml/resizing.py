@@ -1,0 +1,47 @@
+"""How Core ML enlarges and shrinks images, as ONNX' Resize."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from mpscnn.converters.coreml.builder import Builder
+from mpscnn.errors import UnsupportedError, WeightsError
+
+CORNERS, HALF_PIXEL, FROM_EDGE = "align_corners", "half_pixel", "asymmetric"
+"""Where samples lie: the corners on each other, pixel centres on each other, or the first edges on each other."""
+
+_LARGEST_SIDE = 2**31 - 1
+
+
+def resized(b: Builder, x: str, size: Sequence[int], samples: str, *, nearest: bool = False) -> str:
+    """An image (..., height, width) with another size."""
+    extents = b.extents(x)
+    if len(extents) < 3 or len(size) != 2:
+        raise WeightsError(f"damaged: resizes a tensor of {len(extents)} axes to {list(size)}")
+    if not all(0 < side <= _LARGEST_SIDE for side in size):
+        raise WeightsError(f"damaged: resizes to {list(size)}")
+    if None in extents[1:-2]:
+        raise UnsupportedError("the number of its input's channels is not known")
+    sizes = [1 if one is None else one for one in extents[:-2]] + list(size)
+    return b.op("Resize", x, "", "", b.integers(sizes), **_attributes(samples, nearest=nearest))
+
+
+def scaled(b: Builder, x: str, factors: Sequence[float], samples: str, *, nearest: bool = False) -> str:
+    """An image (..., height, width) with sides that are multiples of its own."""
+    if len(factors) != 2 or not all(math.isfinite(factor) and factor > 0 for factor in factors):
+        raise WeightsError(f"damaged: its factors are {list(factors)}")
+    sides = b.extents(x)[-2:]
+    if None not in sides:
+        size = [math.floor((side or 0) * factor + 1e-6) for side, factor in zip(sides, factors, strict=True)]
+        return resized(b, x, size, samples, nearest=nearest)
+    scales = np.asarray([1.0] * (b.rank(x) - 2) + list(factors), np.float32)
+    return b.op("Resize", x, "", b.weight("scales", scales), **_attributes(samples, nearest=nearest))
+
+
+def _attributes(samples: str, *, nearest: bool) -> dict[str, str]:
+    if not nearest:
+        return {"mode": "linear", "coordinate_transformation_mode": samples}
+    return {"mode": "nearest", "coordinate_transformation_mode": samples, "nearest_mode": "floor"}

@@ -1,0 +1,49 @@
+"""Messages of protocol buffers whose fields are written in our own tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from mpscnn.errors import UnsupportedError
+
+_PACKED = ("float", "double", "int64")
+
+
+def message_class(package: str, messages: Mapping[str, str], main: str, needed_for: str, extra: str) -> Any:
+    """The class of a message.
+
+    Args:
+        package: a name for these messages, which no others have.
+        messages: for each message its fields as "name:type" or "name:type:number", with a star after the type of a
+            list. A field without a number has that of its place.
+        main: the message.
+        needed_for: the files, for the error where the package protobuf is missing.
+        extra: our extra that brings it.
+    """
+    try:
+        names = ("descriptor_pb2", "descriptor_pool", "message_factory")
+        descriptor_pb2, descriptor_pool, message_factory = (
+            import_module(f"google.protobuf.{name}") for name in names
+        )
+    except ImportError as error:
+        raise UnsupportedError(f'reading {needed_for} needs: pip install "mpscnn[{extra}]"') from error
+    kinds = descriptor_pb2.FieldDescriptorProto
+    file = descriptor_pb2.FileDescriptorProto(name=f"{package}.proto", package=package, syntax="proto2")
+    for name, fields in messages.items():
+        message = file.message_type.add(name=name)
+        for place, described in enumerate(fields.split(), start=1):
+            field, kind, *number = described.split(":")
+            listed, kind = kind.endswith("*"), kind.rstrip("*")
+            added = message.field.add(name=field, number=int(number[0]) if number else place)
+            added.label = kinds.LABEL_REPEATED if listed else kinds.LABEL_OPTIONAL
+            if kind in messages:
+                added.type, added.type_name = kinds.TYPE_MESSAGE, f".{package}.{kind}"
+            else:
+                added.type = getattr(kinds, f"TYPE_{kind.upper()}")
+            if listed and kind in _PACKED:
+                added.options.packed = True
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.{main}"))

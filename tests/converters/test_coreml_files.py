@@ -1,0 +1,299 @@
+"""Core ML's files as the commands and `mpscnn.load` take them: packages, photos, labels, and what is refused."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from command_line import call
+from converters.coreml_writer import Program, add, array, image, model, numbers, saved, settings
+from numpy.typing import NDArray
+from PIL import Image
+
+import mpscnn
+from mpscnn import converters
+from mpscnn.converters.verdict import proven
+from mpscnn.errors import UnsupportedError, WeightsError
+
+_DRAW = np.random.default_rng(13)
+FILTERS, BIAS = _DRAW.normal(size=(4, 3, 3, 3)) * 0.01, _DRAW.normal(size=4)
+LABELS = ["cat", "dog", "house", "tree"]
+
+
+def labels(message: Any) -> None:
+    """Class labels of a neural network."""
+    message.type.dictionaryType.SetInParent()
+
+
+def classifier(*, order: int = 20, old: bool = True, scaler: bool = True) -> Any:
+    """A convolution, the mean of each channel, and a softmax over four classes."""
+    message = model({"photo": image(6, 8, order)}, {}, version=3 if old else 5)
+    message.description.output.add(name="probabilities").type.dictionaryType.SetInParent()
+    message.description.output.add(name="label").type.stringType.SetInParent()
+    message.description.predictedFeatureName = "label"
+    message.description.predictedProbabilitiesName = "probabilities"
+    net = message.neuralNetworkClassifier
+    net.arrayInputShapeMapping = net.imageInputShapeMapping = int(not old)
+    if scaler:
+        prepared = net.preprocessing.add(featureName="photo").scaler
+        prepared.channelScale, prepared.redBias, prepared.greenBias, prepared.blueBias = (
+            0.02,
+            -1.0,
+            -2.0,
+            -3.0,
+        )
+    fill = settings(
+        outputChannels=4,
+        kernelChannels=3,
+        kernelSize=[3, 3],
+        weights=FILTERS,
+        hasBias=True,
+        bias=BIAS,
+        valid={},
+    )
+    add(net, "convolution", "photo", "conv", fill)
+    add(net, "pooling", "conv", "pool", settings(type=1, globalPooling=True))
+    add(net, "softmax", "pool", "soft")
+    net.labelProbabilityLayerName = "soft"
+    net.stringClassLabels.vector.extend(LABELS)
+    return message
+
+
+def expected(
+    pixels: NDArray[Any], biases: list[float], scale: float = 0.02, *, bgr: bool = False
+) -> NDArray[Any]:
+    """The probabilities of a photo."""
+    x = pixels.astype(np.float64) * scale + biases
+    x = x[..., ::-1] if bgr else x
+    sums = np.zeros(4)
+    for row in range(4):
+        for column in range(6):
+            part = x[row : row + 3, column : column + 3].transpose(2, 0, 1)
+            sums += np.einsum("cij,ocij->o", part, FILTERS) + BIAS
+    exponentials = np.exp(sums / 24)
+    return exponentials / exponentials.sum()
+
+
+PIXELS = _DRAW.integers(0, 256, (6, 8, 3), np.uint8)
+
+
+def probabilities(path: Path) -> NDArray[Any]:
+    """What a loaded model says of the pixels."""
+    found = mpscnn.load(path, device="cpu").predict(Image.fromarray(PIXELS), top=4)
+    by_label = {one.label: one.probability for one in found}
+    return np.array([by_label[label] for label in LABELS])
+
+
+@pytest.mark.parametrize("old", [True, False])
+@pytest.mark.parametrize("order", [20, 30])
+def test_photos_become_the_input_as_the_file_says(order: int, old: bool, tmp_path: Path) -> None:
+    path = saved(classifier(order=order, old=old), tmp_path / "photos.mlmodel")
+    wanted = expected(PIXELS, [-1.0, -2.0, -3.0], bgr=order == 30)
+    np.testing.assert_allclose(probabilities(path), wanted, atol=1e-6)
+
+
+def test_a_mean_image_is_a_part_of_the_network(tmp_path: Path) -> None:
+    message = classifier()
+    mean = _DRAW.uniform(0, 2, (3, 6, 8))
+    message.neuralNetworkClassifier.preprocessing.add(featureName="photo").meanImage.meanImage.extend(
+        mean.astype(np.float32).reshape(-1).tolist()
+    )
+    wanted = expected(
+        PIXELS.astype(np.float64) * 0.02 + [-1.0, -2.0, -3.0] - mean.transpose(1, 2, 0), [0.0] * 3, 1.0
+    )
+    np.testing.assert_allclose(probabilities(saved(message, tmp_path / "mean.mlmodel")), wanted, atol=1e-6)
+
+
+def test_the_command_classifies(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = saved(classifier(), tmp_path / "photos.mlmodel")
+    photo = tmp_path / "photo.png"
+    Image.fromarray(PIXELS).save(photo)
+    assert call(monkeypatch, "classify", str(photo), "--model", str(path)) == 0
+    best = LABELS[int(expected(PIXELS, [-1.0, -2.0, -3.0]).argmax())]
+    assert best in capsys.readouterr().out.splitlines()[1]
+
+
+def program(*, blob: bool = True) -> Program:
+    """The same classifier as a program, with its weights in the package's file as halves, or as floats in the text."""
+    made = Program({"photo": (1, 3, 6, 8)})
+    made.message.description.input[0].type.Clear()
+    image(6, 8)(made.message.description.input[0].type)
+    made.add("mul", "scaled", x="%photo", y=np.float32(0.02))
+    made.add("add", "moved", x="%scaled", y=np.float32([-1.0, -2.0, -3.0]).reshape(1, 3, 1, 1))
+    if blob:
+        made.constant("filters", FILTERS.astype(np.float32).tobytes(), kind=11, stored=2, shape=FILTERS.shape)
+    else:
+        made.constant("filters", FILTERS)
+    made.constant("bias", BIAS)
+    made.add("conv", "made", x="%moved", weight="%filters", bias="%bias")
+    made.add("reduce_mean", "means", x="%made", axes=[2, 3], keep_dims=False)
+    made.add("softmax", "soft", x="%means", axis=-1)
+    operation = made.block.operations.add(type="classify")
+    for name in ("label", "probabilities"):
+        operation.outputs.add(name=name)
+    operation.inputs.add(key="probabilities").value.arguments.add(name="soft")
+    listed = operation.inputs.add(key="classes").value.arguments.add().value
+    listed.type.listType.SetInParent()
+    for label in LABELS:
+        made.value(listed.immediateValue.list.values.add(), label)
+    made.block.outputs[:] = ["label", "probabilities"]
+    return made
+
+
+@pytest.mark.parametrize("blob", [True, False])
+def test_packages(blob: bool, tmp_path: Path) -> None:
+    path = program(blob=blob).saved(tmp_path / "photos.mlpackage")
+    np.testing.assert_allclose(probabilities(path), expected(PIXELS, [-1.0, -2.0, -3.0]), atol=1e-6)
+    assert proven(path).sentence == "not checked: Core ML predicts on macOS only"
+    assert converters.read_network([path]).labels == LABELS
+
+
+def test_a_changed_package_is_converted_again(tmp_path: Path) -> None:
+    path = program().saved(tmp_path / "photos.mlpackage")
+    before = probabilities(path)
+    weights = path / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+    content = bytearray(weights.read_bytes())
+    content[128:] = bytes(len(content) - 128)
+    weights.write_bytes(content)
+    assert np.abs(probabilities(path) - before).max() > 1e-4
+
+
+def test_the_main_function_of_several_is_read(tmp_path: Path) -> None:
+    made = program()
+    other = made.message.mlProgram.functions.add(key="other").value
+    other.CopyFrom(made.function)
+    other.block_specializations[0].value.operations[-1].type = "brand_new"
+    description = made.message.description
+    described = description.functions.add(name="main")
+    described.input.add().CopyFrom(description.input[0])
+    description.defaultFunctionName = "main"
+    del description.input[:]
+    path = made.saved(tmp_path / "several.mlpackage")
+    np.testing.assert_allclose(probabilities(path), expected(PIXELS, [-1.0, -2.0, -3.0]), atol=1e-6)
+
+
+def test_states_are_refused_by_name(tmp_path: Path) -> None:
+    made = program()
+    made.message.description.state.add(name="memory").type.stateType.SetInParent()
+    with pytest.raises(UnsupportedError, match="keeps the state 'memory' between runs"):
+        converters.read_network([made.saved(tmp_path / "state.mlpackage")])
+
+
+def test_constants_of_layers(tmp_path: Path) -> None:
+    """Layers that read constants: places, factors, and tensors of one number."""
+    message = model({"x": array((1, 4, 5, 6))}, {"y": array((1, 2, 5, 6))})
+    net = message.neuralNetwork
+    net.arrayInputShapeMapping = 1
+    add(net, "loadConstantND", "", "places", settings(shape=[2], data=np.array([3.0, 1.0])))
+    add(net, "gather", "x places", "taken", settings(axis=1))
+    factors = _DRAW.uniform(1, 2, (2, 1, 1))
+    add(net, "loadConstant", "", "factors", settings(shape=[2, 1, 1], data=factors))
+    add(net, "multiplyBroadcastable", "taken factors", "scaled")
+    add(net, "fillStatic", "", "three", settings(value=3.0, targetShape=[1, 1, 5, 6]))
+    add(net, "addBroadcastable", "scaled three", "y")
+    network = converters.read_network([saved(message, tmp_path / "constants.mlmodel")])
+    x = _DRAW.normal(size=(1, 5, 6, 4)).astype(np.float32)
+    found = network.compile(device="cpu").session().run(x)
+    np.testing.assert_allclose(found, x[..., [3, 1]] * factors.reshape(-1) + 3.0, rtol=1e-5, atol=1e-5)
+
+
+def test_other_kinds_of_models_are_named(tmp_path: Path) -> None:
+    message = model({"x": array((1, 4))}, {"y": array((1, 4))})
+    message.treeEnsembleClassifier.SetInParent()
+    with pytest.raises(UnsupportedError, match="a model of the kind treeEnsembleClassifier, not a network"):
+        converters.read_network([saved(message, tmp_path / "tree.mlmodel")])
+
+
+def test_inputs_that_are_no_images_or_arrays_are_named(tmp_path: Path) -> None:
+    message = model({}, {"y": array((1, 4))})
+    message.description.input.add(name="word").type.stringType.SetInParent()
+    add(message.neuralNetwork, "tanh", "word", "y")
+    with pytest.raises(UnsupportedError, match="input 'word' is a text; supported are images and arrays"):
+        converters.read_network([saved(message, tmp_path / "text.mlmodel")])
+
+
+# ---- Files that are damaged or something else ----------------------------------------------------------------------
+
+
+def test_a_package_as_a_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "photos.mlpackage"
+    path.write_bytes(classifier().SerializeToString())
+    with pytest.raises((UnsupportedError, WeightsError), match="is no folder"):
+        converters.read_network([path])
+
+
+@pytest.mark.parametrize("name", ["photos.onnx", "photos.tflite", "photos.bin", "photos.mlmodelc"])
+def test_models_with_other_names_are_recognised(name: str, tmp_path: Path) -> None:
+    path = saved(classifier(), tmp_path / name)
+    with pytest.raises(
+        UnsupportedError, match=r"is a Core ML model; named photos(\.\w+)?\.mlmodel it is read"
+    ):
+        mpscnn.load(path)
+
+
+MANIFESTS = {
+    "nothing": "",
+    "a list": "[]",
+    "no entries": '{"rootModelIdentifier": "A"}',
+    "no path": '{"itemInfoEntries": {"A": {}}, "rootModelIdentifier": "A"}',
+    "a number": '{"itemInfoEntries": {"A": {"path": 3}}, "rootModelIdentifier": "A"}',
+    "outside": json.dumps({"itemInfoEntries": {"A": {"path": "../../secret"}}, "rootModelIdentifier": "A"}),
+    "absolute": json.dumps({"itemInfoEntries": {"A": {"path": "/etc/passwd"}}, "rootModelIdentifier": "A"}),
+    "missing": json.dumps({"itemInfoEntries": {"A": {"path": "none.mlmodel"}}, "rootModelIdentifier": "A"}),
+    "deep": "[" * 100_000,
+}
+
+
+@pytest.mark.parametrize("kind", MANIFESTS)
+def test_damaged_manifests(kind: str, tmp_path: Path) -> None:
+    path = program().saved(tmp_path / "photos.mlpackage")
+    (path / "Manifest.json").write_text(MANIFESTS[kind])
+    with pytest.raises(WeightsError, match=r"photos\.mlpackage"):
+        mpscnn.load(path)
+
+
+def test_links_out_of_a_package_are_refused(tmp_path: Path) -> None:
+    path = program().saved(tmp_path / "photos.mlpackage")
+    weights = path / "Data" / "com.apple.CoreML" / "weights"
+    shutil.move(weights / "weight.bin", tmp_path / "outside.bin")
+    (weights / "weight.bin").symlink_to(tmp_path / "outside.bin")
+    with pytest.raises(WeightsError, match="leads out of the package"):
+        converters.read_network([path])
+
+
+@pytest.mark.parametrize(
+    ("at", "content"),
+    [(0, b"short"), (4, b"\3"), (64, b"\0\0\0\0"), (68, b"\1"), (72, b"\xff" * 8), (80, b"\xff" * 8)],
+)
+def test_damaged_files_of_weights(at: int, content: bytes, tmp_path: Path) -> None:
+    made = program()
+    if content == b"short":
+        made.blobs[:] = content
+    else:
+        made.blobs[at : at + len(content)] = content
+    if at == 72:
+        made.blobs[72:80] = bytes(8)
+    with pytest.raises((UnsupportedError, WeightsError), match=r"weight\.bin"):
+        converters.read_network([made.saved(tmp_path / "photos.mlpackage")])
+
+
+def test_cut_files(tmp_path: Path) -> None:
+    content = classifier().SerializeToString()
+    path = tmp_path / "photos.mlmodel"
+    for end in (1, 7, len(content) // 2, len(content) - 1):
+        path.write_bytes(content[:end])
+        with pytest.raises((UnsupportedError, WeightsError), match=r"photos\.mlmodel"):
+            converters.read_network([path])
+
+
+def test_weights_of_other_sizes_are_refused(tmp_path: Path) -> None:
+    message = classifier()
+    numbers(message.neuralNetworkClassifier.layers[0].convolution.weights, np.ones(1))
+    with pytest.raises(WeightsError, match="109 numbers for the shape"):
+        converters.read_network([saved(message, tmp_path / "photos.mlmodel")])

@@ -1,0 +1,285 @@
+"""Models that coremltools makes of torch's modules, in all its kinds, beside torch.
+
+coremltools runs models on macOS only. So the results are compared with those of the modules that the models are made
+of, and compressed weights with what coremltools makes of them.
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from oracles.test_torch_operators import CASES, Function
+from oracles.torchvision_models import computed, randomized
+from PIL import Image
+
+import mpscnn
+from mpscnn import converters
+
+torch = pytest.importorskip("torch", reason="torch is not installed")
+coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
+
+pytestmark = [
+    pytest.mark.full,
+    # coremltools leaves its temporary folders to the end of the process.
+    pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+#: Of the largest result. Core ML's models are float32, and coremltools folds constants in float32.
+TOLERANCE = 1e-4
+KINDS = {"neuralnetwork": "iOS14", "iOS15": "iOS15", "iOS17": "iOS17", "iOS18": "iOS18"}
+# These coremltools cannot convert.
+NOT_CONVERTED = {
+    *("chunk with a rest", "tensor_split", "reshape", "crop", "interpolate, exact", "CELU", "LogSigmoid"),
+    *("addcmul", "lerp", "prod", "channel_shuffle", "local_response_norm", "attention (rows)"),
+}
+NOT_OLD = {"pixel_unshuffle"}  # which came with iOS16
+# What coremltools makes of them: it adds a small number to what it divides by.
+OTHERWISE = {"reciprocal": lambda x: 1.0 / (x.abs() + 0.5 + 1e-4)}
+
+
+def saved(module: Any, x: Any, path: Path, target: str, **settings: Any) -> Path:
+    """The module as a model of Core ML."""
+    is_network = target == "iOS14"
+    if not is_network:
+        settings.setdefault("compute_precision", coremltools.precision.FLOAT32)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        traced = torch.jit.trace(module, x, check_trace=False)
+        model = coremltools.convert(
+            traced,
+            inputs=settings.pop("inputs", [coremltools.TensorType("x", shape=x.shape)]),
+            convert_to="neuralnetwork" if is_network else "mlprogram",
+            minimum_deployment_target=None if is_network else getattr(coremltools.target, target),
+            **settings,
+        )
+        file = path / ("model.mlmodel" if is_network else "model.mlpackage")
+        model.save(str(file))
+    return file
+
+
+def images(x: NDArray[np.float32]) -> NDArray[np.float32]:
+    """An array with the channels last, if it is one of images."""
+    return np.ascontiguousarray(x.transpose(0, 2, 3, 1)) if x.ndim == 4 else x
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("name", CASES)
+def test_operators(name: str, kind: str, tmp_path: Path) -> None:
+    if name in NOT_CONVERTED or (name in NOT_OLD and kind in ("neuralnetwork", "iOS15")):
+        pytest.skip("coremltools does not convert it")
+    made, shape = CASES[name]
+    torch.manual_seed(1)
+    module = (made if isinstance(made, torch.nn.Module) else Function(made)).eval()
+    x = torch.rand((1, *shape[1:])) * 4.0 - 2.0
+    network = converters.read_network([saved(module, x, tmp_path, KINDS[kind])])
+    with torch.no_grad():
+        expected = OTHERWISE.get(name, module)(x).numpy()
+    given = images(x.numpy())
+    if len(network.inputs[0].shape) == 4 and x.ndim == 3:
+        given = x.numpy().transpose(0, 2, 1)[:, None]
+    found = computed(network, np.ascontiguousarray(given))
+    if expected.ndim == 4 and name != "permute":
+        expected = images(expected)
+    assert np.abs(found - expected.reshape(found.shape)).max() < TOLERANCE * np.abs(expected).max()
+
+
+class Block(torch.nn.Module):  # type: ignore[misc, name-defined]
+    """An inverted residual block."""
+
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
+        super().__init__()
+        nn, hidden = torch.nn, inputs * expansion
+        self.layers = nn.Sequential(
+            *(nn.Conv2d(inputs, hidden, 1, bias=False), nn.BatchNorm2d(hidden), nn.ReLU6()),
+            *(
+                nn.Conv2d(hidden, hidden, 3, stride, 1, groups=hidden, bias=False),
+                nn.BatchNorm2d(hidden),
+                nn.ReLU6(),
+            ),
+            *(nn.Conv2d(hidden, outputs, 1, bias=False), nn.BatchNorm2d(outputs)),
+        )
+        self.adds = stride == 1 and inputs == outputs
+
+    def forward(self, x: Any) -> Any:
+        return x + self.layers(x) if self.adds else self.layers(x)
+
+
+def classifier(classes: int) -> Any:
+    """A small MobileNet V2 with statistics that matter, for images of 64 x 64."""
+    nn = torch.nn
+    start = (nn.Conv2d(3, 16, 3, 2, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU6())
+    blocks = (Block(16, 16, 1, 2), Block(16, 24, 2, 6), Block(24, 24, 1, 6), Block(24, 40, 2, 6))
+    end = (nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Dropout(0.2), nn.Linear(40, classes), nn.Softmax(1))
+    return randomized(nn.Sequential(*start, *blocks, *end))
+
+
+LABELS = [f"kind {number}" for number in range(7)]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("order", ["RGB", "BGR"])
+def test_photos_are_classified(kind: str, order: str, tmp_path: Path) -> None:
+    """With the model's own preprocessing and labels, as torch does with the same pixels."""
+    module = classifier(len(LABELS))
+    image = coremltools.ImageType(
+        "photo",
+        shape=(1, 3, 64, 64),
+        scale=1 / 60.0,
+        bias=[-2.1, -2.0, -1.8],
+        color_layout=getattr(coremltools.colorlayout, order),
+    )
+    path = saved(
+        module,
+        torch.zeros(1, 3, 64, 64),
+        tmp_path,
+        KINDS[kind],
+        inputs=[image],
+        classifier_config=coremltools.ClassifierConfig(LABELS),
+    )
+    pixels = np.random.default_rng(3).integers(0, 256, (64, 64, 3), np.uint8)
+    given = pixels.astype(np.float32)
+    if order == "BGR":
+        given = given[..., ::-1]
+    given = given / 60.0 + np.float32([-2.1, -2.0, -1.8])
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.ascontiguousarray(given.transpose(2, 0, 1))[None])).numpy()[0]
+    found = mpscnn.load(path, device="cpu").predict(Image.fromarray(pixels), top=len(LABELS))
+    probabilities = {one.label: one.probability for one in found}
+    assert set(probabilities) == set(LABELS)
+    for label, probability in zip(LABELS, expected, strict=True):
+        assert abs(probabilities[label] - probability) < TOLERANCE
+
+
+def saved_classifier(path: Path, target: str, **settings: Any) -> Path:
+    """A classifier of arrays."""
+    return saved(classifier(len(LABELS)), torch.zeros(1, 3, 64, 64), path, target, **settings)
+
+
+def answer(path: Path) -> NDArray[Any]:
+    """What the network of a file makes of random numbers."""
+    x = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype(np.float32)
+    return computed(converters.read_network([path]), x)
+
+
+def compressed(kind: str) -> Any:
+    """A function of coremltools that compresses the weights of a program."""
+    optimize = coremltools.optimize.coreml
+    made: Any
+    name, *rest = kind.split()
+    if name == "linear":
+        made = optimize.OpLinearQuantizerConfig(
+            mode="linear_symmetric" if "symmetric" in rest else "linear",
+            weight_threshold=0,
+            dtype="int4" if "int4" in rest else "uint8" if "uint8" in rest else "int8",
+            granularity="per_block"
+            if "blocks" in rest
+            else "per_tensor"
+            if "tensor" in rest
+            else "per_channel",
+            block_size=8,
+        )
+        return lambda model: optimize.linear_quantize_weights(
+            model, optimize.OptimizationConfig(global_config=made)
+        )
+    if name == "table":
+        made = optimize.OpPalettizerConfig(
+            mode="uniform",
+            nbits=int(rest[0]),
+            weight_threshold=0,
+            granularity="per_grouped_channel" if "groups" in rest else "per_tensor",
+            group_size=4,
+        )
+        return lambda model: optimize.palettize_weights(
+            model, optimize.OptimizationConfig(global_config=made)
+        )
+    made = optimize.OpMagnitudePrunerConfig(target_sparsity=0.6, weight_threshold=0)
+    return lambda model: optimize.prune_weights(model, optimize.OptimizationConfig(global_config=made))
+
+
+COMPRESSED = [
+    *(("iOS16", kind) for kind in ("linear", "linear symmetric uint8", "linear tensor", "sparse")),
+    *(("iOS16", f"table {bits}") for bits in (1, 2, 4, 6, 8)),
+    *(("iOS18", kind) for kind in ("linear", "linear int4 blocks", "linear symmetric int4", "sparse")),
+    *(("iOS18", f"table {kind}") for kind in ("1", "2", "3", "4 groups", "6 groups", "8")),
+]
+
+
+@pytest.mark.parametrize(("target", "kind"), COMPRESSED)
+def test_compressed_weights_of_programs(target: str, kind: str, tmp_path: Path) -> None:
+    model = coremltools.models.MLModel(str(saved_classifier(tmp_path, target)), skip_model_load=True)
+    small = compressed(kind)(model)
+    paths = [tmp_path / "small.mlpackage", tmp_path / "large.mlpackage"]
+    small.save(str(paths[0]))
+    coremltools.optimize.coreml.decompress_weights(small).save(str(paths[1]))
+    found, expected, plain = (answer(path) for path in (*paths, tmp_path / "model.mlpackage"))
+    assert np.abs(found - expected).max() < 1e-6
+    assert np.abs(found - plain).max() > 1e-5  # what is compressed has other weights
+
+
+@pytest.mark.parametrize("bits", range(1, 9))
+@pytest.mark.parametrize("mode", ["linear", "linear_symmetric", "linear_lut"])
+def test_compressed_weights_of_neural_networks(mode: str, bits: int, tmp_path: Path) -> None:
+    if mode == "linear_symmetric" and bits != 8:
+        pytest.skip("coremltools makes symmetric integers of 8 bits only")
+    utilities = coremltools.models.neural_network.quantization_utils
+    path = saved_classifier(tmp_path, "iOS14")
+    small = utilities.quantize_weights(
+        coremltools.models.MLModel(str(path), skip_model_load=True), bits, mode
+    )
+    spec = small if not hasattr(small, "get_spec") else small.get_spec()
+    paths = [tmp_path / "small.mlmodel", tmp_path / "large.mlmodel"]
+    paths[0].write_bytes(spec.SerializeToString())
+    utilities._dequantize_nn_spec(spec.neuralNetwork)
+    paths[1].write_bytes(spec.SerializeToString())
+    found, expected = (answer(path) for path in paths)
+    assert paths[0].stat().st_size < 0.6 * paths[1].stat().st_size
+    assert np.abs(found - expected).max() < 1e-6
+
+
+def test_halves_of_neural_networks(tmp_path: Path) -> None:
+    path = saved_classifier(tmp_path, "iOS14")
+    utilities = coremltools.models.neural_network.quantization_utils
+    model = coremltools.models.MLModel(str(path), skip_model_load=True)
+    small = utilities.quantize_weights(model, 16)
+    spec = small if not hasattr(small, "get_spec") else small.get_spec()
+    (tmp_path / "small.mlmodel").write_bytes(spec.SerializeToString())
+    assert np.abs(answer(tmp_path / "small.mlmodel") - answer(path)).max() < 1e-3
+
+
+def test_programs_in_halves(tmp_path: Path) -> None:
+    """Their weights are halves, and their inputs floats that the program casts."""
+    module, shape = classifier(len(LABELS)), torch.zeros(1, 3, 64, 64)
+    path = saved(module, shape, tmp_path, "iOS17", compute_precision=coremltools.precision.FLOAT16)
+    x = np.random.default_rng(1).normal(size=(2, 64, 64, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))).numpy()
+    assert np.abs(answer(path) - expected).max() < 2e-3
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("sizes", ["range", "listed"])
+def test_images_of_several_sizes(sizes: str, kind: str, tmp_path: Path) -> None:
+    nn = torch.nn
+    module = nn.Sequential(
+        nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2), nn.Conv2d(4, 2, 1)
+    ).eval()
+    if sizes == "range":
+        side = coremltools.RangeDim(16, 64, default=32)
+        shape: Any = coremltools.Shape((1, 3, side, side))
+    else:
+        shape = coremltools.EnumeratedShapes([(1, 3, 32, 32), (1, 3, 48, 16)], default=(1, 3, 32, 32))
+    inputs = [coremltools.TensorType("x", shape=shape)]
+    path = saved(module, torch.zeros(1, 3, 32, 32), tmp_path, KINDS[kind], inputs=inputs)
+    network = converters.read_network([path])
+    assert network.input.shape == (None, None, None, 3)
+    x = np.random.default_rng(1).normal(size=(1, 48, 16, 3)).astype(np.float32)
+    with torch.no_grad():
+        expected = module(torch.from_numpy(np.ascontiguousarray(x.transpose(0, 3, 1, 2)))).numpy()
+    assert np.abs(computed(network, x) - images(expected)).max() < TOLERANCE
+    assert converters.read_network([path], size=(48, 16)).input.shape == (None, 48, 16, 3)
