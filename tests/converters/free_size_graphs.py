@@ -172,6 +172,56 @@ class RandomGraph:
         scale = self._constant(weights(shape[-1]))
         self._add("LayerNormalization", [x, scale], shape, axis=-1, epsilon=0.5)
 
+    def _divide_last(self, x: str, shape: Shape) -> None:
+        """The last axis becomes two, as the heads of an attention are made."""
+        last = shape[-1]
+        if not isinstance(last, int) or last % 2 or last == 2 or len(shape) > 4:
+            return
+        extents = (2, last // 2) if self._random.random() < 0.5 else (last // 2, 2)
+        wanted = self._constant(np.array([0] * (len(shape) - 1) + list(extents)))
+        self._add("Reshape", [x, wanted], (*shape[:-1], *extents))
+
+    def _merge_last(self, x: str, shape: Shape) -> None:
+        *before, first, second = shape
+        if not (isinstance(first, int) and isinstance(second, int)):
+            return
+        wanted = self._constant(np.array([0] * len(before) + [first * second]))
+        self._add("Reshape", [x, wanted], (*before, first * second))
+
+    def _slice(self, x: str, shape: Shape) -> None:
+        axes = [axis for axis in self._channel_axes(shape) if shape[axis] != 1]
+        if not axes:
+            return
+        axis = self._choice(axes)
+        extent = shape[axis]
+        assert isinstance(extent, int)
+        first = int(self._random.integers(extent))
+        last = int(self._random.integers(first + 1, extent + 1))
+        given = [self._constant(np.array([one])) for one in (first, last, axis)]
+        self._add("Slice", [x, *given], (*shape[:axis], last - first, *shape[axis + 1 :]))
+
+    def _tile(self, x: str, shape: Shape) -> None:
+        axes = self._channel_axes(shape)
+        if not axes:
+            return
+        axis = self._choice(axes)
+        extent = shape[axis]
+        assert isinstance(extent, int)
+        if extent > CHANNELS:
+            return
+        times = [2 if one == axis else 1 for one in range(len(shape))]
+        self._add(
+            "Tile", [x, self._constant(np.array(times))], (*shape[:axis], 2 * extent, *shape[axis + 1 :])
+        )
+
+    def _unit_length(self, x: str, shape: Shape) -> None:
+        """Of numbers from 0.5 on: onnxruntime makes 0 of squares that are below float32."""
+        if axes := self._channel_axes(shape):
+            magnitudes = self._add("Abs", [x], shape)
+            above = self._add("Add", [magnitudes, self._constant(np.float32(0.5))], shape)
+            order = int(self._random.integers(1, 3))
+            self._add("LpNormalization", [above], shape, axis=self._choice(axes), p=order)
+
     _STEPS: tuple[Callable[..., Any], ...] = (
         _reduce,
         _reduce,
@@ -188,4 +238,9 @@ class RandomGraph:
         _unsqueeze,
         _convolve,
         _layer_norm,
+        _divide_last,
+        _merge_last,
+        _slice,
+        _tile,
+        _unit_length,
     )

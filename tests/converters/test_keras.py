@@ -279,7 +279,6 @@ def test_code_is_never_executed(tmp_path: Path) -> None:
         ("CenterCrop", {"height": 9, "width": 2}, "supported are images of a fixed size"),
         ("AdaptiveMaxPooling2D", {"output_size": [3, 2]}, "of different sizes"),
         ("Embedding", {}, "lookups of words"),
-        ("BatchNormalization", {"axis": [1, 3]}, "supported is one"),
         ("UpSampling2D", {"interpolation": "bicubic"}, "'bicubic' is not supported"),
         ("TFOpLambda", {"function": "linalg.matmul"}, "TensorFlow's function 'linalg.matmul'"),
     ],
@@ -326,3 +325,38 @@ def test_published_models(shared: Path, name: str, other: str) -> None:
     judge.invoke()
     expected = judge.get_tensor(judge.get_output_details()[0]["index"])
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+
+
+@pytest.mark.parametrize("axes", [[1], [3], [1, 3], [2, 3], [3, 1], [1, 2], [1, 2, 3]])
+@pytest.mark.parametrize("epsilon", [0.0, 0.5])
+@pytest.mark.parametrize("parameters", [("beta", "gamma"), ("beta",), ()])
+def test_batch_normalization_along_several_axes(
+    tmp_path: Path, axes: list[int], epsilon: float, parameters: tuple[str, ...]
+) -> None:
+    """Keras 2 has weights for each position of the axes then, with an extent of 1 for each other axis."""
+    extents = (5, 4, 3)
+    shape = [extent if axis in axes else 1 for axis, extent in enumerate(extents, start=1)]
+    stored = shape if len(axes) > 1 else [extents[axes[0] - 1]]
+    roles = ("gamma", "beta", "moving_mean", "moving_variance")
+    values = {role: random(*shape, seed=place) for place, role in enumerate(roles)}
+    values["moving_variance"] = np.abs(values["moving_variance"]) + np.float32(0.5)
+    kept = {role: value for role, value in values.items() if role in parameters or "moving" in role}
+    settings = {"axis": axes, "epsilon": epsilon, "scale": "gamma" in kept, "center": "beta" in kept}
+    model = functional([image(*extents), layer("BatchNormalization", "norm", "image", **settings)])
+    named = {
+        f"norm/{role}": value.reshape(stored if len(axes) == 1 else (1, *stored))
+        for role, value in kept.items()
+    }
+    network = converted(tmp_path, model, {"norm": named})
+    x = random(2, *extents, seed=9)
+    normal = (x - values["moving_mean"]) / np.sqrt(values["moving_variance"].astype(np.float64) + epsilon)
+    expected = normal * kept.get("gamma", 1.0) + kept.get("beta", 0.0)
+    np.testing.assert_allclose(ran(network, x), expected, rtol=1e-5, atol=1e-5)
+
+
+def test_batch_normalization_of_positions_that_divides_by_0(tmp_path: Path) -> None:
+    settings = {"axis": [1, 2], "epsilon": 0.0, "scale": False, "center": False}
+    model = functional([image(2, 2, 3), layer("BatchNormalization", "norm", "image", **settings)])
+    weights = {f"norm/moving_{role}": np.zeros((1, 2, 2, 1), np.float32) for role in ("mean", "variance")}
+    with pytest.raises(mpscnn.UnsupportedError, match="it divides by 0"):
+        converted(tmp_path, model, {"norm": weights})

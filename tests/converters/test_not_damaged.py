@@ -31,6 +31,26 @@ def test_an_epsilon_of_0_with_a_variance_of_0() -> None:
         read(normalization(0.0, SIX * 0))
 
 
+@pytest.mark.parametrize("magnitude", [1e-12, 1.0, 1e12])
+@pytest.mark.parametrize(
+    ("kind", "settings", "scales"),
+    [
+        ("LayerNormalization", {"axis": -1}, 4),
+        ("InstanceNormalization", {}, 6),
+        ("GroupNormalization", {"num_groups": 2}, 6),
+    ],
+)
+def test_an_epsilon_of_0_in_other_norms(
+    kind: str, settings: dict[str, int], scales: int, magnitude: float
+) -> None:
+    constants = {"scale": np.linspace(0.5, 2.0, scales), "offset": np.linspace(-1.0, 1.0, scales)}
+    made = model([node(kind, ["x", *constants], epsilon=0.0, **settings)], IMAGE, constants, opset=21)
+    x = magnitude * np.random.default_rng(0).normal(0.0, 1.0, (1, 6, 4, 4)).astype(np.float32)
+    (expected,) = run_there(made, {"x": x})
+    found = read(made).compile(device="cpu", precision="float32").session().run(x.transpose(0, 2, 3, 1))
+    np.testing.assert_allclose(np.asarray(found).transpose(0, 3, 1, 2), expected, rtol=1e-4, atol=1e-4)
+
+
 CASES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
     "a Celu below zero": ([node("Celu", ["x"], alpha=-1.0)], IMAGE, {}),
     "a Gather of nothing": (

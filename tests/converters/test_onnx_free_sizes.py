@@ -10,6 +10,8 @@ from converters.free_size_graphs import CHANNELS, RandomGraph
 from converters.onnx_files import model, node, operations, read, run_there, weights
 
 import mpscnn
+from mpscnn.converters.arrange import Arranger
+from mpscnn.converters.layout import Atom, FreeExtents, Value, batch_atom
 
 SIZES = ((7, 9), (8, 5), (1, 3))
 
@@ -106,9 +108,51 @@ def attention_of_rows() -> Any:
     return model(nodes, {"x": ["n", CHANNELS, "h", "w"]})
 
 
-@pytest.mark.parametrize("make", [convnext, cbam, channels_last_norm, one_plane, attention_of_rows])
+def repeated_plane() -> Any:
+    """Channel 0 twice, although the axis of channels has one element: its place among the free sizes is open."""
+    nodes = [
+        node("Gather", ["x", "first"], "plane", axis=1),
+        node("Softmax", ["plane"], "columns", axis=2),
+        node("Gather", ["columns", "twice"], "planes", axis=1),
+        node("Softmax", ["planes"], axis=2),
+    ]
+    constants = {"first": np.array([0]), "twice": np.array([0, 0])}
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, constants)
+
+
+def norm_of_heads() -> Any:
+    """Channels as two axes, of which the first has a mean of its own: free sizes, then three kinds of axes."""
+    nodes = [
+        node("Transpose", ["x"], "last", perm=[0, 2, 3, 1]),
+        node("Reshape", ["last", "shape"], "heads"),
+        node("ReduceMean", ["heads"], "mean", axes=[3]),
+        node("Sub", ["heads", "mean"]),
+    ]
+    return model(nodes, {"x": ["n", CHANNELS, "h", "w"]}, {"shape": np.array([0, 0, 0, 3, 2])})
+
+
+@pytest.mark.parametrize(
+    "make",
+    [convnext, cbam, channels_last_norm, one_plane, attention_of_rows, repeated_plane, norm_of_heads],
+)
 def test_blocks_of_known_networks(make: Any) -> None:
     assert_like_onnxruntime(make())
+
+
+def test_the_axis_of_an_atom_is_not_guessed() -> None:
+    """(n, ?, ?) of 2 between two free sizes: the 2 may belong to either of the two axes."""
+    network = mpscnn.Network(input=(None, None, 4))
+    arranger = Arranger(network, batch_atom(None), str, lambda count: None)
+    free = FreeExtents()
+    first, last, two, half, four = free.atom(), free.atom(), Atom(2), Atom(2), Atom(4)
+
+    def grouping(*order: Atom) -> list[tuple[Atom, ...]] | None:
+        return arranger.grouping(Value(network.input, ((batch_atom(None),), order), order))
+
+    assert grouping(first, last, four) == [(first,), (last,), (four,)]
+    assert grouping(first, last, two, half) == [(first,), (last,), (two, half)]
+    assert grouping(first, last, two, four) == [(first,), (last, two), (four,)]
+    assert grouping(first, two, last, four) is None
 
 
 def test_a_mean_over_channels_moves_nothing() -> None:

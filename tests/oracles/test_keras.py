@@ -137,6 +137,20 @@ SINGLE: dict[str, Callable[[], Any]] = {
     "unit_norm": L.UnitNormalization,
     "unit_norm_axis": lambda: L.UnitNormalization(axis=2),
 }
+# With an epsilon of 0, along every axis.
+_BARE = {"epsilon": 0.0}
+SINGLE |= {
+    **{
+        f"batch_norm_bare_{axis}": lambda axis=axis: L.BatchNormalization(axis, **_BARE) for axis in (1, 2, 3)
+    },
+    **{
+        f"group_norm_bare_{axis}": lambda axis=axis: L.GroupNormalization(1, axis, **_BARE)
+        for axis in (1, 2, 3)
+    },
+    "layer_norm_of_0": lambda: L.LayerNormalization(**_BARE),
+    "layer_norm_axes_of_0": lambda: L.LayerNormalization(axis=[2, 3], **_BARE),
+    "rms_norm_of_0": lambda: L.RMSNormalization(**_BARE),
+}
 # Layers that do nothing but in training.
 IDLE = [
     "RandomBrightness", "RandomColorJitter", "RandomContrast", "RandomErasing", "RandomFlip", "RandomGaussianBlur",

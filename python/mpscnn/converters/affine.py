@@ -5,34 +5,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.errors import UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
 from mpscnn.graph.network import Network
 
 # With this variance the square root of variance + epsilon is 1 exactly.
 _EPSILON = 2.0**-10
-# The sum of the two is rounded to the variance, in double, too.
-_LEAST_EPSILON, _LEAST_VARIANCE = 2.0**-126, 2.0**-70
 
 
 def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.float32]) -> bool:
     """Whether a batch normalization is what `affine` makes: no statistics that were learnt are these to the bit."""
     return bool(epsilon == _EPSILON and not mean.any() and (variance == np.float32(1.0 - _EPSILON)).all())
-
-
-def positive_epsilon(epsilon: float, variance: NDArray[np.float32]) -> float:
-    """The epsilon of a batch normalization, above 0 as layers have it: one that no variance's sum with it shows for 0.
-
-    Raises UnsupportedError for 0 with a variance of 0, by which the file's engine divides.
-    """
-    if epsilon != 0.0:
-        return epsilon
-    if not bool((variance >= _LEAST_VARIANCE).all()):
-        raise UnsupportedError(
-            "its epsilon is 0, and so is a variance: it divides by 0, which is not supported"
-        )
-    return _LEAST_EPSILON
 
 
 def affine(

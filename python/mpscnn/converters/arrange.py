@@ -108,10 +108,27 @@ class Arranger:
                 raise
             return plain.reshaped(low, high)
 
-    def around(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
-        """The value as (n, before, atoms, behind), and what is before and behind."""
+    def image_around(self, value: Value, atoms: Axis) -> tuple[Tensor, list[Axis], int]:
+        """The value as an image of which one axis has these atoms, which lie in one piece.
+
+        Two free extents have an axis each: of their product neither could be told again.
+
+        Returns:
+            The image, its axes, and the number of the axis with the atoms.
+        """
         before, behind = surroundings(value, atoms)
-        return self.physical(value, (before, atoms, behind)), before, behind
+        fronts, backs = free_apart(before) or ((),), free_apart(behind) or ((),)
+        if len(fronts) + len(backs) > 2:
+            if before and behind:  # too many axes: the atoms come last
+                before, behind = before + behind, ()
+                value = self._moved(value, before + atoms)
+            fronts, backs = free_apart(before), free_apart(behind)
+        groups = [*fronts, atoms, *backs]
+        if len(groups) != _IMAGE_RANK - 1:
+            raise UnsupportedError(
+                f"changes {value.shown}, of which too many extents are free: {CHOOSE_SIZE}"
+            )
+        return self.physical(value, groups), groups, len(fronts)
 
     def channels_last(self, value: Value, atoms: Axis) -> tuple[Tensor, Axis, Axis]:
         """The value as (n, ..., atoms in any order); what is before the atoms, and the atoms as they lie."""
@@ -126,17 +143,12 @@ class Arranger:
         return self.physical(value, (*rows_of(rest), tail)), rest, tail
 
     def grouping(self, value: Value) -> list[Axis] | None:
-        """The atoms of each of the tensor's axes, without the batch; None if an axis divides an atom."""
-        groups: list[Axis] = []
-        atoms = list(value.order)
-        for extent in value.tensor.shape[1:]:
-            group: Axis = ()
-            while product(group) != extent or (extent is None and not group):
-                if not atoms or (extent is not None and product(group) is None):
-                    return None
-                group += (atoms.pop(0),)
-            groups.append(group)
-        return groups if not atoms else None
+        """The atoms of each of the tensor's axes, without the batch; None if an axis divides an atom.
+
+        None, too, where the free extents leave open which axis an atom belongs to.
+        """
+        found = _groupings(value.tensor.shape[1:], value.order)
+        return found[0] if len(found) == 1 else None
 
     def _regrouped(self, value: Value, groups: Sequence[Axis]) -> Tensor:
         """The value, whose atoms lie in this order, as (n, group, group, ...).
@@ -307,6 +319,19 @@ class Arranger:
 
     def _slice(self, x: Tensor, part: dict[str, int]) -> Tensor:
         return self.network.layer("slice", [x], part, name=self.name("/part"))
+
+
+def _groupings(extents: Sequence[int | None], atoms: Axis) -> list[list[Axis]]:
+    """Return the ways to make axes of these extents of atoms in this order. It may stop after the second one."""
+    if not extents:
+        return [] if atoms else [[]]
+    found: list[list[Axis]] = []
+    for count in range(len(atoms) + 1):
+        if product(atoms[:count]) == extents[0]:
+            found += [[atoms[:count], *rest] for rest in _groupings(extents[1:], atoms[count:])]
+        if len(found) > 1:
+            break
+    return found
 
 
 def _kept_extents(have: Sequence[Axis], wanted: Sequence[Axis]) -> list[int] | None:

@@ -43,6 +43,9 @@ def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
     order = _common_order(first, second)
     axes = tuple(a or b for a, b in zip(first.axes, second.axes, strict=True))
     groups = _groups(arranger, first, second, order)
+    if len(groups) > _REPEATED_AXES and set(first.order) != set(second.order):
+        order = _shared_first(first, second, order)
+        groups = _groups(arranger, first, second, order)
     return Aligned(_brought(arranger, first, groups), _brought(arranger, second, groups), axes, order)
 
 
@@ -237,6 +240,12 @@ def _common_order(first: Value, second: Value) -> Axis:
         )
 
     return next(filter(keeps, candidates), candidates[0])
+
+
+def _shared_first(first: Value, second: Value, order: Axis) -> Axis:
+    """The atoms that both operands have, then those of the first alone and of the second alone: few axes repeat."""
+    members = [set(first.order), set(second.order)]
+    return tuple(sorted(order, key=lambda atom: [atom not in member for member in members]))
 
 
 def _groups(arranger: Arranger, first: Value, second: Value, order: Axis) -> list[Axis]:

@@ -84,7 +84,8 @@ def reduced(a: Arranger, x: Value, atoms: Axis, kind: str, *, pools: bool = True
         elif image is not None and is_image and run in image and sum(atom.is_free for atom in order) > 1:
             y = _along(a, current.tensor, kind, _AXES[image.index(run)], name)
         elif behind:
-            y = _along(a, a.physical(current, (before, run, behind)), kind, "width", name)
+            tensor, _, place = a.image_around(current, run)
+            y = _along(a, tensor, kind, _AXES[place], name)
         else:
             y = _along(a, a.physical(current, (*image_rows(before), run)), kind, "channels", name)
         order = before + behind

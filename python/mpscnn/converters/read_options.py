@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from mpscnn.converters.image_size import Extents, with_size
 from mpscnn.converters.layer_names import shown
-from mpscnn.errors import ParameterError, ShapeError, UnsupportedError, WeightsError
+from mpscnn.errors import ParameterError, ShapeError, UnsupportedError
 
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
@@ -69,7 +69,7 @@ class ReadOptions:
         return tuple(chosen)
 
     def network(self, shapes: Mapping[str, Sequence[int | None]], origin: str) -> Network:
-        """A network with these inputs. Raises WeightsError where the file asks for what no network can have."""
+        """A network with these inputs. Raises UnsupportedError where the file asks for what none can have."""
         from mpscnn.graph.network import Network
 
         try:
@@ -77,7 +77,7 @@ class ReadOptions:
         except (ParameterError, ShapeError) as error:
             if self.shapes or self.size:
                 raise
-            raise WeightsError(f"{origin}: {error}") from error
+            raise UnsupportedError(f"{origin}: {error}") from error
 
     def refuse_choices(self, path: Path) -> None:
         """Raises UnsupportedError for shapes and outputs, where a reader has no use for them."""

@@ -60,8 +60,7 @@ def _changed(
     if groups and atoms in groups and (atoms or keeps_sizes):
         tensor, place = x.tensor, groups.index(atoms)
     else:
-        tensor, before, behind = a.around(x, atoms)
-        groups, place = [before, atoms, behind], 1
+        tensor, groups, place = a.image_around(x, atoms)
     order = tuple(atom for group in (*groups[:place], new, *groups[place + 1 :]) for atom in group)
     y = a.network.layer(operation, [tensor], attributes(place), name=a.name(""))
     return Value(y, axes, order)

@@ -8,9 +8,10 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn.converters.affine import affine, positive_epsilon
+from mpscnn.converters.affine import affine
 from mpscnn.converters.keras.applied import Applied
 from mpscnn.converters.keras.positions import Back, as_channels, with_last_axis
+from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layers.layer_maker import Tensor
 
@@ -36,12 +37,15 @@ def _channels(c: Applied, x: Tensor) -> tuple[Tensor, Back]:
 def _batch_normalization(c: Applied) -> Tensor:
     if c.settings.flag("renorm", False):
         raise UnsupportedError("batch renormalization is not supported")
+    axes = _axes(c, c.x())
+    if len(axes) != 1:
+        return _batch_normalization_of_positions(c, axes)
     name = c.name()
     x, back = _channels(c, c.x())
     weights = c.weights()
     epsilon = c.settings.number("epsilon", 1e-3)
     if "moving_variance" in weights:
-        epsilon = positive_epsilon(epsilon, weights["moving_variance"])
+        epsilon = batch_norm_epsilon(epsilon, weights["moving_variance"])
     y = c.network.batch_norm(x, epsilon=epsilon, name=name)
     roles = {"moving_mean": "mean", "moving_variance": "variance", "gamma": "gamma", "beta": "beta"}
     for theirs, ours in roles.items():
@@ -50,13 +54,28 @@ def _batch_normalization(c: Applied) -> Tensor:
     return back(y)
 
 
+def _batch_normalization_of_positions(c: Applied, axes: list[int]) -> Tensor:
+    """Statistics for each position of several axes, which Keras 2 has: its weights have 1 for each other axis."""
+    x, weights = c.x(), c.weights()
+    if 0 in axes:
+        raise UnsupportedError(f"it normalises the axes {axes} of {x.shape}, the batch among them")
+    mean, variance = (weights[role].astype(np.float64) for role in ("moving_mean", "moving_variance"))
+    epsilon = batch_norm_epsilon(c.settings.number("epsilon", 1e-3), weights["moving_variance"])
+    if not (variance + epsilon > 0.0).all():
+        raise WeightsError("damaged: its variance is below 0")
+    scale = weights.get("gamma", np.float32(1.0)) / np.sqrt(variance + epsilon)
+    offset = weights.get("beta", np.float32(0.0)) - mean * scale
+    shape = [(x.shape[axis] or 0) if axis in axes else 1 for axis in range(1, len(x.shape))]
+    return _times_and_plus(c, x, _shaped(scale, shape), _shaped(offset, shape))
+
+
 def _group_normalization(c: Applied) -> Tensor:
     groups, name = c.settings.whole("groups", 32), c.name()
     x, back = _channels(c, c.x())
     y = c.network.group_norm(
         x,
         (x.shape[-1] or 1) if groups == -1 else groups,
-        epsilon=c.settings.number("epsilon", 1e-3),
+        epsilon=group_norm_epsilon(c.settings.number("epsilon", 1e-3)),
         name=name,
     )
     weights = c.weights()
@@ -128,7 +147,8 @@ def _layer_normalization(c: Applied) -> Tensor:
     if len(axes) > 1:
         x = c.network.reshape(x, [*before, count], name=c.name("/rows"))
     name = c.name()
-    y = c.network.layer_norm(x, epsilon=c.settings.number("epsilon", 1e-3), name=name)
+    epsilon, rule = layer_norm_epsilon(c.settings.number("epsilon", 1e-3))
+    y = c.network.layer_norm(x, epsilon=epsilon, epsilon_rule=rule, name=name)
     weights = c.weights()
     for role in ("gamma", "beta"):
         if role in weights:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from mpscnn.converters.affine import is_affine, positive_epsilon
+from mpscnn.converters.affine import is_affine
 from mpscnn.converters.arrange import surroundings
 from mpscnn.converters.contractions import reduced
 from mpscnn.converters.layout import Axis, Value, positions, product
@@ -15,6 +15,7 @@ from mpscnn.converters.onnx_reader.fused_activation import ending
 from mpscnn.converters.onnx_reader.node import Node
 from mpscnn.converters.slicing import part
 from mpscnn.converters.unsupported import CHOOSE_SIZE
+from mpscnn.converters.zero_epsilon import batch_norm_epsilon, group_norm_epsilon, layer_norm_epsilon
 from mpscnn.errors import UnsupportedError, WeightsError
 from mpscnn.graph.layer_arguments import Activation
 from mpscnn.graph.layers.layer_maker import Tensor
@@ -154,12 +155,11 @@ def _batch_normalization(c: Context, node: Node) -> None:
     activation, result = ending(c, node.outputs[0])
     own = bool(node.integer("training_mode", 0))
     inputs = [tensor]
-    attributes: dict[str, Any] = {"epsilon": node.number("epsilon", 1e-5)}
-    if not own:
-        attributes["epsilon"] = positive_epsilon(attributes["epsilon"], weights[3])
+    epsilon = batch_norm_epsilon(node.number("epsilon", 1e-5), None if own else weights[3])
+    attributes: dict[str, Any] = {"epsilon": epsilon}
     if own:
         inputs.append(c.network.batch_statistics(tensor, name=c.layer_name(node, "/statistics")))
-    elif is_affine(attributes["epsilon"], *weights[2:]):
+    elif is_affine(epsilon, *weights[2:]):
         attributes["fixed"] = True
     y = c.network.layer("batch_normalization", inputs, attributes, activation=activation, name=name)
     order = positions(x.axes[1], tail)
@@ -238,11 +238,9 @@ def _group_norm(
         tensor = c.arranger.physical(x, ((), before, channels + behind))
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
-    return (
-        c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name),
-        name,
-        result,
-    )
+    epsilon = group_norm_epsilon(epsilon)
+    y = c.network.group_norm(tensor, groups, epsilon=epsilon, activation=activation, name=name)
+    return y, name, result
 
 
 def _layer_normalization(c: Context, node: Node) -> None:
@@ -259,6 +257,7 @@ def _layer_normalization(c: Context, node: Node) -> None:
         raise UnsupportedError(f"normalises {x.shown} along its batch or a free axis")
     scale = c.constants.real(node.input(1), "its scale")
     function = c.network.rms_norm if node.kind == "RMSNormalization" else c.network.layer_norm
+    epsilon, rule = layer_norm_epsilon(node.number("epsilon", 1e-5))
     offset = None if node.input(2) is None else c.constants.real(node.input(2), "its offset")
     for values in (scale, offset):
         if values is not None and values.size not in (1, count):
@@ -266,7 +265,7 @@ def _layer_normalization(c: Context, node: Node) -> None:
     tensor, rest, tail = c.arranger.channels_last(x, atoms)
     name = c.layer_name(node)
     activation, result = ending(c, node.outputs[0])
-    y = function(tensor, epsilon=node.number("epsilon", 1e-5), activation=activation, name=name)
+    y = function(tensor, epsilon=epsilon, epsilon_rule=rule, activation=activation, name=name)
     order = positions(atoms, tail)
     factors = {"gamma": (scale, node.input(1)), "beta": (offset, node.input(2))}
     c.set_factors(

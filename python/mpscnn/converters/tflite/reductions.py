@@ -80,7 +80,7 @@ def _argument(c: Reader, operator: FileOperator) -> None:
 
 
 def _softmax(c: Reader, operator: FileOperator) -> None:
-    x, beta = c.plain(c.seen(operator.inputs[0])), c.options(operator).number(0, "f", 1.0)
+    x, beta = c.plain(c.seen(operator.inputs[0])), c.options(operator).number(0, "f")
     if not math.isfinite(beta):
         raise WeightsError(f"damaged: its beta is {beta}")
     if beta != 1.0:
