@@ -176,7 +176,7 @@ def test_on_the_command_line(
     assert "6 photos" in out
     assert "accuracy" in out
     assert "float16, weights int8" in out
-    arguments = ("--images", str(tmp_path / labels[0]), "--most", "1", "--runs", "1", "--json")
+    arguments = ("--images", str(tmp_path / labels[0]), "--max-images", "1", "--runs", "1", "--json")
     assert call(monkeypatch, "compare-precisions", "cifar10_mobilenet_v2", *arguments) == 0
     shown = json.loads(capsys.readouterr().out)
     assert shown["images"] == 1

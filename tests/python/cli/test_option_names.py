@@ -28,7 +28,7 @@ NAMES = {
     "compare": "compare two models",
     "check-precision": "lower precision does to each layer",
     "compare-precisions": "compare all precisions",
-    "verify": "device",
+    "verify": "test whether a device",
     "convert": "convert",
 }
 

@@ -151,7 +151,7 @@ def options(
         ),
     ] = False,
 ) -> None:
-    """Classify and segment photos, and find objects on them, with convolutional networks, on the CPU or through Metal.
+    """Run convolutional networks on photos, on the CPU or through Metal: classify, detect objects, segment.
 
     Example: mpscnn classify cat.jpg
 

@@ -84,8 +84,8 @@ DeviceOption = Annotated[
         "--device",  # typer 0.27 names options with a parser by their metavar
         parser=parse_device,
         metavar="DEVICE",
-        help="Where to compute: auto (a GPU that answers rightly, else the CPU), cpu, metal (the default GPU), or a "
-        "GPU by name or registry id, such as 'metal:Apple M2'.",
+        help="Where to compute: auto (a GPU whose self-check succeeds, else the CPU), cpu, metal (the default GPU), "
+        "or a GPU by name or registry id, such as 'metal:Apple M2'.",
     ),
 ]
 PrecisionOption = Annotated[
@@ -94,22 +94,20 @@ PrecisionOption = Annotated[
 WeightsOption = Annotated[
     Weights,
     typer.Option(
-        help="Numbers that weights of convolutions and dense layers are kept as, in float32 and float16: the "
-        "precision's, or integers with a range for each output channel."
+        help="Number format of the weights of convolutions and dense layers in float32 and float16. auto: that "
+        "of the precision; int8: 8-bit integers with a range for each output channel."
     ),
 ]
 AccumulateOption = Annotated[
     Accumulate,
-    typer.Option(
-        help="Number format of the sums of products. half: as GPUs that sum in halves, for float16."
-    ),
+    typer.Option(help="Number format of the sums of products. half: sums in float16, as some GPUs do."),
 ]
 WinogradOption = Annotated[
     bool,
     typer.Option(
         "--winograd/--no-winograd",
-        help="Whether large 3x3 and 5x5 convolutions take Winograd's algorithm: faster, less exact beside very large "
-        "values.",
+        help="Whether large 3x3 and 5x5 convolutions use Winograd's algorithm. It is faster, but "
+        "less exact next to very large values.",
     ),
 ]
 ThreadsOption = Annotated[

@@ -83,14 +83,14 @@ def benchmark(
     max_memory: MaxMemoryOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Measure how fast a network runs here.
+    """Measure the speed of a network on this machine.
 
-    Prints times for one image, images per second, GFLOP/s (both at the median) and the peak memory. With
-    --runner prints images per second of a runner and of one thread, interleaved, and percentiles of the runner's
+    Prints the times of one image, images per second and GFLOP/s at the median time, and the peak memory. --runner
+    prints images per second of a runner and of one thread, measured interleaved, and percentiles of the runner's
     latency.
 
-    MODEL may also be a TensorFlow Lite file. Every engine runs in a process of its own, interleaved, on the same
-    random input; "difference" is the largest one between its outputs and those of mpscnn. The other engines
+    MODEL may also be a TensorFlow Lite file. Each engine runs in its own process, interleaved with the others, on
+    the same random input. "difference" is the largest difference from mpscnn's outputs. The other engines
     are installed by: pip install "mpscnn[bench]"
 
     Example: mpscnn benchmark mobilenet_v2 --threads 2 --compare onnxruntime

@@ -43,7 +43,7 @@ def check_precision(
         list[str] | None,
         typer.Option("--images", metavar="DIR", help="Photos, or folders of them; default: random inputs."),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 16,
+    max_images: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 16,
     tolerance: Annotated[
         float, typer.Option(min=1e-9, metavar="SHARE", help="Allowed error of the network's results.")
     ] = 0.01,
@@ -96,7 +96,7 @@ def check_precision(
         network[name]  # raises
     target = _target(model, path, output) if keep_float32 is not None else None
     given = (
-        inputs_of_photos(core, network, photos_of(images, most), size)
+        inputs_of_photos(core, network, photos_of(images, max_images), size)
         if images
         else [noise(network, i, size) for i in range(4)]
     )

@@ -61,14 +61,15 @@ def classify(
     device: DeviceOption = AUTO_DEVICE,
     threads: ThreadsOption = None,
     max_memory: MaxMemoryOption = None,
-    top: Annotated[int, typer.Option(min=1, metavar="K", help="How many classes to print.")] = 5,
+    top: Annotated[int, typer.Option(min=1, metavar="K", help="Number of classes to print.")] = 5,
     output: Annotated[
         Path | None,
         typer.Option(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_classes.png, the photo with its classes below; of a video one like it, such as out.mp4; "
+            help="Write NAME_classes.png, the photo with its classes below. For a video: a video with its "
+            "classes, such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,

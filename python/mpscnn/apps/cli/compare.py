@@ -47,7 +47,8 @@ def compare(
 ) -> None:
     """Compare two models, files, engines or precisions on the same input, layer by layer.
 
-    Layers are aligned by name, structure and values. The exit code is 1 if one differs.
+    It prints the first layer that differs. Layers are aligned by name, structure and values. The exit code is 1 if
+    one differs.
 
     Example: mpscnn compare model.safetensors model.onnx --layers
 

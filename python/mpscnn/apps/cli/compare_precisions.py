@@ -35,7 +35,7 @@ def compare_precisions(
             "the accuracy, too.",
         ),
     ] = None,
-    most: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 64,
+    max_images: Annotated[int, typer.Option(min=1, metavar="N", help="Use at most N images.")] = 64,
     accumulate: AccumulateOption = Accumulate.auto,
     runs: Annotated[int, typer.Option(min=1, metavar="N", help="Timed runs of each precision.")] = 20,
     threads: ThreadsOption = None,
@@ -61,7 +61,7 @@ def compare_precisions(
             f"{model} has {len(network.inputs)} inputs; a network with one can be compared"
         )
     check_size(network, size)
-    paths = photos_of(images, most) if images else []
+    paths = photos_of(images, max_images) if images else []
     found = comparison.compare_precisions(
         network,
         inputs_of_photos(core, network, paths, size)

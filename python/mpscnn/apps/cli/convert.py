@@ -61,23 +61,24 @@ def convert(
         typer.Option(
             metavar="NAME_OR_JSON",
             help="How photos become the input: tensorflow (-1 to 1), caffe, torch, unit, none, mnist, or settings as "
-            "docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a .json file. Needed where the "
-            "file does not say; files with an input of 8-bit integers do.",
+            "docs/preprocessing.md lists them: '{\"mean\": [127, 127, 127]}', or a .json file. Needed if the "
+            "file lacks it. Files with an input of 8-bit integers have it.",
         ),
     ] = None,
     detection: Annotated[
         str | None,
         typer.Option(
             metavar="NAME_OR_JSON",
-            help="Of a detector that ends in raw boxes and scores, how they become boxes: ultraface, ssd, ssd-softmax, "
+            help="For a detector that ends in raw boxes and scores, how they become boxes: ultraface, ssd, "
+            "ssd-softmax, "
             "or settings as docs/detection.md lists them, as JSON or a .json file.",
         ),
     ] = None,
     dtype: Annotated[
         WeightType | None,
         typer.Option(
-            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16, of "
-            "quantised networks keep their integers; in ONNX files float32.",
+            help="How weights are stored; uint8 keeps the integers of quantised networks. Default: float16; "
+            "quantised networks keep their integers; ONNX files have float32.",
             show_default=False,
         ),
     ] = None,
@@ -89,7 +90,7 @@ def convert(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Which network a file of PyTorch weights belongs to, where names and shapes fit several.",
+            help="The network of a file of PyTorch weights, if names and shapes fit several.",
         ),
     ] = None,
     fold: Annotated[
@@ -118,7 +119,7 @@ def convert(
         str | None,
         typer.Option(
             metavar="A,B",
-            help="Tensors of the file to stop at instead of its outputs, for a tail that cannot be converted.",
+            help="Tensors of the file to use as outputs, for a file whose last layers cannot be converted.",
         ),
     ] = None,
     report: Annotated[
@@ -135,7 +136,7 @@ def convert(
     The raw files of Deep MNIST are read, too.
 
     The result is compared layer by layer with the file on its own engine, where that is installed. If they differ,
-    nothing is written, unless --force reports it, and the exit code is 3.
+    the exit code is 3, and nothing is written without --force.
 
     Several files are joined: each takes the outputs of the one before as its input.
 

@@ -120,7 +120,8 @@ def detect(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_detections.png, the photo with boxes and labels; of a video one like it, such as out.mp4; "
+            help="Write NAME_detections.png, the photo with boxes and labels. For a video: a video with boxes, "
+            "such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,

@@ -11,9 +11,9 @@ from mpscnn.runtime.library import devices as listed_devices
 
 
 def devices(as_json: JsonOption = False) -> None:
-    """List what networks can be computed on here: what --device takes, with the precisions of each.
+    """List the devices of this machine for --device, with the precisions of each.
 
-    It says why a device cannot be used.
+    For a device that cannot be used, it prints the reason.
 
     Example: mpscnn devices
     """

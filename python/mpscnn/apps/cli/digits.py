@@ -80,7 +80,9 @@ def digits(
     ] = None,
     idx: Annotated[
         Path | None,
-        typer.Option(metavar="FILE", help="Name the images of an IDX file, plain or gzipped, and time it."),
+        typer.Option(
+            metavar="FILE", help="Read the images of an IDX file, plain or gzipped, and measure the time."
+        ),
     ] = None,
     labels: Annotated[
         Path | None, typer.Option(metavar="FILE", help="IDX file of their digits, for the accuracy.")
@@ -101,10 +103,9 @@ def digits(
 ) -> None:
     """Read single handwritten digits.
 
-    Dark digits on a light ground and light ones on a dark ground are cut out and centred as MNIST's are.
+    The digit may be dark on a light ground or light on a dark one. It is cut out and centred like the digits of MNIST.
 
-    With --idx: the images of MNIST, one by one, as in the article that this network is from; prints
-    accuracy, seconds and images per second.
+    With --idx: read the images of MNIST one by one, and print accuracy, seconds and images per second.
 
     Example: mpscnn digits scan.png
 

@@ -72,8 +72,8 @@ def evaluate_classifier(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Of a segmenter: a PNG for each photo, named like it, whose pixels are class numbers (255: do not "
-            "count).",
+            help="For a segmenter: a PNG with the name of each photo, whose pixels are class numbers (255: do "
+            "not count).",
         ),
     ] = None,
     output: Annotated[
@@ -92,9 +92,9 @@ def evaluate_classifier(
 ) -> None:
     """Measure the accuracy of a model on labelled photos.
 
-    The folders in DIR are named like the model's labels (one of several names suffices), or by the numbers of
-    its classes. Prints how often the right class is the most probable (top-1) and among the five most probable
-    (top-5), images per second (decoding included), and which classes are taken for which others.
+    Each folder in DIR has the name of a class: the model's label (one of several names is enough), or the number of
+    the class. Prints how often the right class is the most probable (top-1) and among the five most probable
+    (top-5), images per second (decoding included), and the most frequent confusions of classes.
 
     Example: mpscnn evaluate photos/ --model mobilenet_v2 --output confusion.png
 

@@ -25,8 +25,8 @@ def fingerprint(
 ) -> None:
     """Print a hash of a model's answers to fixed inputs, for each precision.
 
-    The same hash means the same bits. In float32 and float16 processors with FMA have the same ones, for any number of
-    threads.
+    The same hash means the same bits. In float32 and float16, all processors with FMA give the same hash, for any
+    number of threads.
 
     Example: mpscnn fingerprint cifar10_mobilenet_v2
     """

@@ -17,7 +17,7 @@ def models(
         str | None,
         typer.Option(
             metavar="NAME",
-            help="Print the path of this model's file instead, fetched if it is not on this machine.",
+            help="Print the path of this model's file. Fetch the file if it is not on this machine.",
             show_default=False,
         ),
     ] = None,
@@ -26,7 +26,7 @@ def models(
     """List the models that are known by name.
 
     A model that is not on this machine is fetched from its publisher at its first use, and checked by size and
-    SHA-256. Where these are not known the file must be got by hand; using it says from where.
+    SHA-256. If these are not known, you must download the file yourself. The error at its first use has the address.
     The model files in the directories of MPSCNN_MODELS are found by their names, too.
 
     Example: mpscnn models

@@ -19,14 +19,14 @@ from mpscnn.runtime.library import preprocess
 from mpscnn.vision.photo_list import photo_paths
 
 
-def photos_of(given: list[str], most: int | None, *, option: str = "--images") -> list[str]:
-    """At most this many of the photos in files and folders, evenly spaced; warns of what cannot be read."""
+def photos_of(given: list[str], max_photos: int | None, *, option: str = "--images") -> list[str]:
+    """Return up to `max_photos` photos of files and folders, evenly spaced. Warn of files that cannot be read."""
     paths, failures = photo_paths(given)
     for failure in failures:
         warn(failure)
     if not paths:
         raise ParameterError(f"{option}: there is no photo")
-    count = len(paths) if most is None else min(most, len(paths))
+    count = len(paths) if max_photos is None else min(max_photos, len(paths))
     return [paths[i * len(paths) // count] for i in range(count)]
 
 

@@ -61,7 +61,7 @@ def profile(
         typer.Option(
             "--input",
             metavar="PHOTO",
-            help="A photo, prepared as the model says, or random numbers.",
+            help="A photo with the model's preprocessing, or random numbers.",
             show_default=True,
         ),
     ] = _RANDOM,
@@ -80,10 +80,10 @@ def profile(
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Show where a network's time goes: for every step its kernel, time and share of what the processor can do.
+    """Show the time of each step of a network, its kernel, and its share of the processor's peak.
 
-    Times are the shortest of all runs. "% of peak" compares with FMAs alone, as measured here and now.
-    The last table sums up by kind of kernel.
+    Times are the shortest of all runs. "% of peak" compares with the measured speed of FMAs alone.
+    The last table has the sums for each kind of kernel.
 
     Example: mpscnn profile mobilenet_v2 --threads 1 --sort time
     """

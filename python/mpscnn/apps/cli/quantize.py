@@ -26,8 +26,8 @@ def quantize(
         typer.Option(
             "--images",
             metavar="DIR",
-            help="Photos like those that the model is for, or folders of them: a few hundred, by which the ranges of "
-            "integers are chosen.",
+            help="Typical photos for the model, or folders of them: a few hundred. They determine the ranges of "
+            "the integers.",
         ),
     ],
     output: Annotated[
@@ -45,8 +45,8 @@ def quantize(
         typer.Option(
             "--test",
             metavar="DIR",
-            help="Other photos to compare the answers on, before and after; default: those of --images. Where they lie "
-            "in folders named like the model's classes, accuracy is shown, too.",
+            help="Other photos to compare the answers of both models on; default: those of --images. If they are "
+            "in folders named like the model's classes, the accuracy is printed, too.",
         ),
     ] = None,
     keep_float: Annotated[
@@ -54,19 +54,22 @@ def quantize(
         typer.Option(
             "--keep-float",
             metavar="LAYER,...",
-            help="Layers to keep in float32: those that lose most. Layers that integers cannot compute are kept "
+            help="Layers to keep in float32, for example those with the largest errors. Layers that integers "
+            "cannot compute are kept "
             "anyway.",
             show_default=False,
         ),
     ] = "",
-    most: Annotated[int, typer.Option(min=1, metavar="N", help="Calibrate with N images at most.")] = 256,
+    max_images: Annotated[
+        int, typer.Option(min=1, metavar="N", help="Use at most N images for the calibration.")
+    ] = 256,
     size: SizeOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Quantise a model: 8-bit integers instead of floats, a quarter of the size.
 
-    The new model runs with --precision int8. Shown are how often its answers are those of the model, accuracy where the
-    classes of the photos are known, and the layers that lose most.
+    The new model runs with --precision int8. The command prints how often its answers are the model's, the accuracy
+    where the classes of the photos are known, and the layers with the largest errors.
 
     Example: mpscnn quantize cifar10_mobilenet_v2 --images photos/
     """
@@ -90,7 +93,7 @@ def quantize(
         names = ", ".join(f"{name} ({operations[name]})" for name in quantizable.refused)
         hint(f"stays in float32, as integers do not have it: {names}")
     require_replaceable(target, WeightsError)
-    paths = photos_of(images, most)
+    paths = photos_of(images, max_images)
     tested = photos_of(test, None, option="--test") if test else paths
     given = inputs_of_photos(core, network, paths, size)
     result, report = quantized(

@@ -43,8 +43,8 @@ RayOption = Annotated[
     typer.Option(
         "--ray",
         metavar="[ADDRESS]",
-        help="Share the photos out among the machines of a Ray cluster: HOST:PORT, auto for the one on this machine; "
-        "without ADDRESS on this machine's cores. Parquet files of image bytes are read, too.",
+        help="Distribute the photos over the machines of a Ray cluster: HOST:PORT, or auto for the cluster on "
+        "this machine. Without ADDRESS: the cores of this machine. Parquet files of image bytes are read, too.",
         show_default=False,
     ),
 ]

@@ -64,7 +64,7 @@ def segment(
             "-o",
             metavar="DIR|VIDEO|FILE",
             help="Write NAME_segments.png, the photo with its classes in colours and a legend, and NAME_labels.png, "
-            "whose pixels are class numbers; of a video one with the classes in colours, such as out.mp4; "
+            "whose pixels are class numbers. For a video: a video with the classes in colours, such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
@@ -84,10 +84,10 @@ def segment(
     as_json: JsonLinesOption = False,
     as_csv: CsvOption = False,
 ) -> None:
-    """Find out which class each pixel of photos, or of a video's frames, belongs to.
+    """Find the class of each pixel of photos, or of a video's frames.
 
-    Prints how much of each photo belongs to which class. The default, deeplab_v3, knows 20 kinds of things; where it is
-    not on this machine, it is fetched once (`mpscnn models --fetch deeplab_v3` does only that).
+    Prints the share of each class on each photo. The default, deeplab_v3, knows 20 kinds of things. If it is not on
+    this machine, it is fetched once (`mpscnn models --fetch deeplab_v3` does only that).
 
     Example: mpscnn segment dog.jpg --output out/
 

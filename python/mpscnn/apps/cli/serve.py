@@ -148,10 +148,11 @@ def serve(
         ),
     ] = LogFormat.auto,
 ) -> None:
-    """Answer requests over HTTP: photos to classes, boxes and masks, and tensors by the Open Inference Protocol.
+    """Run models as an HTTP service: for photos, and for tensors by the Open Inference Protocol.
 
-    Serves this machine alone, unless --host says otherwise. SIGTERM and Ctrl-C end it when what was taken is done.
-    docs/serve.md describes the interface; so does /docs of the service.
+    Without --host, only programs on this machine can reach it. SIGTERM and Ctrl-C end it when the accepted requests
+    are done.
+    docs/serve.md and the service's /docs describe the interface.
 
     Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v2 --port 8000
 

@@ -55,7 +55,7 @@ def train(
         str | None,
         typer.Option(
             metavar="NAME_OR_FILE",
-            help="Classifier whose layers are taken over (see `mpscnn models`); default: mobilenet_v2 where it is on "
+            help="Pretrained classifier to start from (see `mpscnn models`); default: mobilenet_v2 if it is on "
             "this machine, else the bundled one. With --digits: deep_mnist, or digits for the small bundled network.",
             show_default=False,
         ),
@@ -66,7 +66,7 @@ def train(
             "--output",
             "-o",
             metavar="FILE.safetensors",
-            help="Where to write the model, beside which FILE.safetensors.run keeps what --resume needs.",
+            help="The model file to write. FILE.safetensors.run, next to it, has the state for --resume.",
         ),
     ] = Path("mine.safetensors"),
     report: Annotated[
@@ -92,7 +92,8 @@ def train(
         typer.Option(
             min=0,
             metavar="N",
-            help=f"Passes over the photos by the last blocks, at most (default {_PHOTO_EPOCHS}; 0: the last layer "
+            help=f"Largest number of passes over the photos by the last blocks (default {_PHOTO_EPOCHS}; 0: the "
+            f"last layer "
             f"alone learns); over digits (default {_DIGIT_EPOCHS}).",
             show_default=False,
         ),
@@ -102,7 +103,7 @@ def train(
         typer.Option(
             min=1,
             metavar="N",
-            help=f"Photos of a step (default {_PHOTO_BATCH}, of digits {_DIGIT_BATCH}).",
+            help=f"Photos of a step (default {_PHOTO_BATCH}, with --digits {_DIGIT_BATCH}).",
             show_default=False,
         ),
     ] = None,
@@ -135,15 +136,15 @@ def train(
 ) -> None:
     """Train a classifier on your photos, or a reader of handwritten digits.
 
-    FOLDER has a folder of photos for each class, named like it. The features that the model computes are kept, a new
-    last layer learns on them, then the last blocks. The best epoch by the validation's photos is written; Ctrl-C
-    writes the best so far.
+    FOLDER has a folder of photos for each class, with the name of the class. First a new last layer learns from the
+    features of a pretrained model, then the model's last blocks learn. The model of the epoch with the best
+    validation is written. Ctrl-C writes the best one so far.
 
     Example: mpscnn train photos/ --output mine.safetensors --report report/
 
     Example: mpscnn classify --model mine.safetensors photo.jpg
 
-    --digits trains Deep MNIST, the network of the article.
+    --digits trains Deep MNIST on handwritten digits.
 
     Example: mpscnn train --digits mnist/ --output mine.safetensors
     """

@@ -32,7 +32,7 @@ def verify(
         Path | None,
         typer.Option(
             metavar="FILE",
-            help="Also write all that was found as JSON, to attach to an issue.",
+            help="Also write all results as JSON, to attach to an issue.",
             show_default=False,
         ),
     ] = None,
@@ -40,15 +40,15 @@ def verify(
         str, typer.Option(metavar="NAME", help="Only rows whose names contain this.", show_default=False)
     ] = "",
     time_limit: Annotated[
-        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="That a case may take.")
+        float, typer.Option(min=0.1, max=86_400, metavar="SECONDS", help="The longest time of a case.")
     ] = 120.0,
 ) -> None:
-    """Check whether a device computes what is promised: every operation, raw kernel and bundled network.
+    """Test whether a device computes every operation, raw kernel and bundled network as promised.
 
-    Each group runs in a process of its own, so that a crash or a hang is a row of the table and not its end. A device
-    whose self-check succeeds is on record, and "auto" may choose it from then on.
+    Each group runs in its own process, so that a crash or a hang is one row of the table. If the self-check of a
+    device succeeds, this is recorded, and "auto" may choose the device from then on.
 
-    Exit codes: 0 all as promised, 1 something is not, 3 not tested, since no such device answers.
+    Exit codes: 0 everything as promised, 1 something is not, 3 not tested, because there is no such device.
 
     Example: mpscnn verify --device metal --report report.json
     """

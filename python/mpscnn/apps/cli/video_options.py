@@ -61,7 +61,7 @@ VideoInflightOption = Annotated[
         min=1,
         max=32,
         metavar="N",
-        help=f"Of a video: frames computed at once; default: {_INFLIGHT}.",
+        help=f"For a video: frames in flight; default: {_INFLIGHT}.",
         show_default=False,
     ),
 ]
