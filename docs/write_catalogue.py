@@ -18,16 +18,19 @@ DOCS = Path(__file__).resolve().parent
 
 INTRODUCTION = """# Catalogue
 
-Apple's classes for convolutional networks and what mpscnn has for each: an object of `mpscnn` or of `mpscnn.kernels`
-(raw kernels with Apple's properties and rules), and the method of `mpscnn.Network` that adds such a layer. Written by
-`docs/write_catalogue.py`.
+Look up a class of Apple's for convolutional networks here, and find its counterpart in mpscnn.
 
-*Metal* says whether networks run the layer on a Metal device; raw kernels run where their queue does. Numbers are rows
-of [unsupported features](#unsupported-features). *Gradient* says whether networks learn through the layer; *no* where
-the operation has no gradient. A dash means that the question does not arise.
+| column | meaning |
+|---|---|
+| in mpscnn | the object of `mpscnn` or `mpscnn.kernels` with Apple's properties and rules |
+| layer | the method of `mpscnn.Network` that adds such a layer |
+| CPU, Metal | whether this engine runs the layer in networks, with rows of [exceptions](#unsupported-features) |
+| gradient | whether networks learn through the layer |
 
-Not here are Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray), and its nodes of gradients and
-losses: `mpscnn.Trainer` makes the backward pass of a network.
+A dash means that the column does not apply. Raw kernels run on the device of their queue.
+
+Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray) are missing, and so are its nodes of gradients and losses: `mpscnn.Trainer` makes the backward pass of a network.
+`docs/write_catalogue.py` writes this page.
 """
 
 HEADER = "| Apple's class | in mpscnn | layer | CPU | Metal | gradient |\n|---|---|---|---|---|---|"
@@ -44,12 +47,13 @@ Graphs of these become networks ([nodes.md](nodes.md)). Each has the properties 
 
 UNSUPPORTED = """
 ## Unsupported features
-An engine runs every operation with all of its parameters, but for the rows of this table, which is in
-`cpp/ops/unsupported.cpp`: whatever a row does not allow is an `UnsupportedError` when a network is compiled, or first
-run at extents that were free until then. *any* stands for every engine or operation.
+An engine runs every operation with all of its parameters, except for the rows of this table
+(`cpp/ops/unsupported.cpp`).
+A violation is an `UnsupportedError` when a network is compiled, or when it first runs with the extents that were free.
+*any* stands for every engine or operation.
 
 """
-UNSUPPORTED_HEADER = "| row | engine | operation | what | must be |\n|---|---|---|---|---|"
+UNSUPPORTED_HEADER = "| row | engine | operation | property | must be |\n|---|---|---|---|---|"
 
 
 #: Classes whose layers have an operation with a gradient, but not as the class computes it.

@@ -27,15 +27,16 @@ DOCS = Path(__file__).resolve().parent
 
 INTRODUCTION = """# Layers of other formats
 
-What `mpscnn convert` reads of each format, and what it refuses. Written by `docs/write_formats.py` from the
-converters' own tables; [conversion.md](conversion.md) says how they are read. A layer that is read may still have
-settings that are not: the error names them.
+This page lists the layers of each format that `mpscnn convert` supports, and those that it refuses, with the reason.
+[conversion.md](conversion.md) explains the conversion, and has the [operators of ONNX](conversion.md#onnx). A supported
+layer may still have settings that are refused: the error names them. `docs/write_formats.py` writes this page from the
+converters' tables.
 """
 
 
 def lists(read: Iterable[str], refused: Mapping[str, str]) -> list[str]:
     """A list of what is read, and a table of what is not, by reason."""
-    lines = ["Read: " + ", ".join(sorted(read)) + ".", "", "| refused | because |", "|---|---|"]
+    lines = ["Supported: " + ", ".join(sorted(read)) + ".", "", "| refused | reason |", "|---|---|"]
     for reason in dict.fromkeys(refused.values()):
         kinds = sorted(kind for kind, given in refused.items() if given == reason)
         lines.append(f"| {', '.join(kinds)} | {reason} |")
@@ -49,13 +50,14 @@ def text() -> str:
     lines += lists((kind for kind in TFLITE if not kind.startswith("CUSTOM")), TFLITE_REFUSED)
     lines += [
         "",
-        f"Only of constants and shapes, while converting: {', '.join(computed)}. Of custom operators",
-        "`TFLite_Detection_PostProcess` is read; those of StableHLO are refused.",
+        "These operators are computed during the conversion, from constants and shapes only: "
+        f"{', '.join(computed)}.",
+        "The only supported custom operator is `TFLite_Detection_PostProcess`. Those of StableHLO are refused.",
     ]
     lines += ["", "## Layers of Keras", *lists({*KERAS, "InputLayer"}, KERAS_REFUSED)]
     read = ({*CAFFE, *CAFFE_DETECTION, "Input", "MemoryData"}) - set(CAFFE_REFUSED)
     lines += ["", "## Layers of Caffe", *lists(read, CAFFE_REFUSED)]
-    lines += ["", "Losses, accuracies and what else only training needs are left out."]
+    lines += ["", "Losses, accuracies and other layers for training only are omitted."]
     lines += ["", "## Layers of Core ML's neural networks", *lists(COREML_LAYERS, COREML_LAYERS_REFUSED)]
     operations = {*COREML_OPERATIONS, *CONSTEXPR, "classify", "const"}
     lines += ["", "## Operations of Core ML's programs", *lists(operations, COREML_OPERATIONS_REFUSED)]

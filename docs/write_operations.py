@@ -17,18 +17,20 @@ LAYERS = DOCS.parent / "python" / "mpscnn" / "graph" / "layers"
 
 INTRODUCTION = """# Operations
 
-What graphs and model files are made of. Written by `docs/write_operations.py` from `mpscnn.operations()`; the
-definitions are in `cpp/ops`. Images are (n, height, width, channels), vectors (n, features).
+This page lists every operation of graphs and model files, with its parameters and the methods of `mpscnn.Network` that
+add it. [ops/](ops) has examples. Images are (n, height, width, channels), and vectors (n, features).
 
-A *rounding point* is where a float16 network rounds to half (docs/architecture.md, "Numbers"). An operation that
-*takes an activation* applies a neuron to its result before it is rounded.
+- At a *rounding point* a float16 network rounds to half ([architecture.md](architecture.md#numbers)).
+- An operation that *takes an activation* applies it to its result before the rounding.
+
+`docs/write_operations.py` writes this page from `mpscnn.operations()`; the definitions are in `cpp/ops`.
 """
 
 TRAINING = """
 # Operations of training
 
-Gradients, losses and new weights, which graphs of training have behind a network's own layers. They compute in float32
-whatever the precision. No method of `mpscnn.Network` makes them.
+Graphs of training have these operations after the layers of the network: losses, gradients and new weights. They always
+compute in float32. `mpscnn.Trainer` adds them; `mpscnn.Network` has no methods for them.
 """
 
 

@@ -70,7 +70,7 @@ struct Compare {
 
     template <class Visitor> void fixed(Visitor &) {}
     template <class Visitor> void fields(Visitor &visit) {
-        visit("comparison_type", comparison_type, "what is asked of primary and secondary source");
+        visit("comparison_type", comparison_type, "comparison of primary and secondary source");
         visit("threshold", threshold, "equal and not_equal: the largest difference that counts as none");
         arithmetic.fields(visit);
     }

@@ -43,14 +43,15 @@ struct Conversion {
 
     template <class Visitor> void fixed(Visitor &visit) {
         visit("source_alpha", source_alpha,
-              "what the source's colours are multiplied by, and its alpha means");
+              "meaning of the source's alpha, and whether its colours are multiplied by it");
         visit("destination_alpha", destination_alpha, "the same of the destination");
         visit("background_color", background_color,
               "behind the source where its alpha becomes one: in its colour space, a number for each colour "
               "channel; none: zeros");
-        visit("source_color_space", source_color_space, "of the source; none: colours are not converted");
+        visit("source_color_space", source_color_space,
+              "colour space of the source; none: colours are not converted");
         visit("destination_color_space", destination_color_space,
-              "of the destination, if the source has one");
+              "colour space of the destination, if the source has one");
     }
     template <class Visitor> void fields(Visitor &) {}
 

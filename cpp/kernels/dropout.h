@@ -12,7 +12,7 @@ struct Dropout {
 
     template <class Visitor> void fixed(Visitor &visit) {
         visit("keep_probability", keep_probability, "share of the elements that are kept, above 0, below 1");
-        visit("seed", seed, "of the random numbers: the same seed, the same mask");
+        visit("seed", seed, "seed of the random numbers: the same seed gives the same mask");
         visit("mask_stride_in_pixels", mask_stride,
               "(x, y, channels): 1, or 0 where one element of the mask serves the whole axis");
     }

@@ -7,13 +7,14 @@ namespace mpscnn::kernels {
 /// Apple's names of the fields.
 template <class Visitor> void visit_loss(Visitor &visit, ops::LossFields &loss) {
     visit("loss_type", loss.kind, "how each element's loss is computed");
-    visit("reduction_type", loss.reduction, "what becomes of the elements' losses");
+    visit("reduction_type", loss.reduction, "how the losses of the elements are combined");
     visit("reduce_across_batch", loss.reduce_across_batch, "one loss for all images, or one for each");
     visit("weight", loss.weight, "factor of every element");
     visit("label_smoothing", loss.label_smoothing, "share of each label that all classes get, 0 to 1");
-    visit("number_of_classes", loss.number_of_classes, "between which softmax_cross_entropy shares it");
+    visit("number_of_classes", loss.number_of_classes,
+          "classes that share label_smoothing in softmax_cross_entropy");
     visit("epsilon", loss.epsilon, "log: added before logarithms");
-    visit("delta", loss.delta, "huber: where the parabola ends");
+    visit("delta", loss.delta, "huber: the largest error with a quadratic loss");
 }
 
 /// MPSNNForwardLoss, of whole images. Sources: prediction, labels and, if any, weights.

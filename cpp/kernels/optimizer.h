@@ -36,7 +36,7 @@ struct Optimizer {
     }
     template <class Visitor> void fields(Visitor &visit) {
         visit("result", result, "which result is computed");
-        visit("learning_rate", learning_rate, "of the step");
+        visit("learning_rate", learning_rate, "learning rate of the step");
         visit("gradient_rescale", gradient.rescale, "factor of the gradient, once it is clipped");
         visit("apply_gradient_clipping", gradient.clip, "whether the gradient is limited");
         visit("gradient_clip_min", gradient.minimum, "its lower limit");

@@ -28,7 +28,7 @@ struct Dropout {
         visit("mask_stride_x", mask_stride_x, "1: every pixel of a row has its own mask, 0: all share one");
         visit("mask_stride_channels", mask_stride_channels,
               "1: every channel has its own mask, 0: all share one");
-        visit("training", training, "whether anything is dropped");
+        visit("training", training, "true: drop elements; false: return the input");
     }
 
     /// The largest random word of an element that is kept.

@@ -34,9 +34,9 @@ struct Tile {
     std::int64_t rows = 1, columns = 1, channels = 1;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("rows", rows, "how often along the third axis from the end");
-        visit("columns", columns, "how often along the second axis from the end");
-        visit("channels", channels, "how often along the last axis");
+        visit("rows", rows, "repetitions along the third axis from the end");
+        visit("columns", columns, "repetitions along the second axis from the end");
+        visit("channels", channels, "repetitions along the last axis");
     }
 
     void check(const InputShapes &inputs) const;
@@ -49,14 +49,14 @@ struct Tile {
 /// the gradients of its copies. Input: the gradient of the gather's result.
 struct GatherGradient {
     static constexpr OperationInfo info =
-        training_info("gather_gradient", "Gradient of what rows, columns or channels were gathered from.", 1);
+        training_info("gather_gradient", "Gradient of a gather's input.", 1);
 
     Gather gather;
     std::int64_t extent = 1;
 
     template <class Visitor> void fields(Visitor &visit) {
         gather.fields(visit);
-        visit("extent", extent, "positions of the axis that was gathered from");
+        visit("extent", extent, "extent of the input's axis");
     }
 
     void check(const InputShapes &inputs) const;

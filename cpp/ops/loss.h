@@ -60,13 +60,14 @@ struct LossFields {
               "none, sum, mean (over pixels and channels; of softmax_cross_entropy over pixels), or "
               "sum_by_nonzero_weights: divided by the number of weights that are not 0, or by 1 without any");
         visit("reduce_across_batch", reduce_across_batch,
-              "one loss for all images, of which a mean is over these too, or one for each");
+              "true: one loss for all images, and means include them; false: one loss for each image");
         visit("weight", weight, "factor of every element");
         visit("label_smoothing", label_smoothing,
               "0 to 1: share of each label that all classes get (softmax_ and sigmoid_cross_entropy)");
-        visit("number_of_classes", number_of_classes, "between which softmax_cross_entropy shares");
+        visit("number_of_classes", number_of_classes,
+              "classes that share label_smoothing in softmax_cross_entropy");
         visit("epsilon", epsilon, "log: added before logarithms");
-        visit("delta", delta, "huber: where the parabola ends");
+        visit("delta", delta, "huber: the largest error with a quadratic loss");
     }
 
     void check(const OperationInfo &info, const InputShapes &inputs) const;
@@ -83,7 +84,7 @@ struct LossFields {
 /// shape. Result: (1, 1), (n, 1) where each image has its own, or the shape of the prediction.
 struct Loss {
     static constexpr OperationInfo info =
-        training_info("loss", "How far a prediction is from its labels.", 2, 1);
+        training_info("loss", "The distance between a prediction and its labels.", 2, 1);
 
     LossFields loss;
     bool counts_pixels = true;
@@ -91,8 +92,9 @@ struct Loss {
     template <class Visitor> void fields(Visitor &visit) {
         loss.fields(visit);
         visit("counts_pixels", counts_pixels,
-              "whether sum_by_nonzero_weights of softmax_cross_entropy counts pixels with any weight, as its "
-              "mean does, and not classes; MPSCNNLoss counts these");
+              "sum_by_nonzero_weights of softmax_cross_entropy; true: count pixels with any weight, as its "
+              "mean "
+              "does; false: count classes, as MPSCNNLoss");
     }
 
     void check(const InputShapes &inputs) const { loss.check(info, inputs); }
@@ -112,9 +114,9 @@ struct LossGradient {
     template <class Visitor> void fields(Visitor &visit) {
         loss.fields(visit);
         visit("divides", divides,
-              "whether the gradient is the derivative of the loss: divided as it is, and with the sum of a "
-              "pixel's weighted labels as the factor of softmax_cross_entropy's softmax; MPSCNNLoss has "
-              "neither");
+              "true: the derivative of the loss, divided in the same way, and with the sum of a pixel's "
+              "weighted labels as the factor of softmax_cross_entropy's softmax; false: neither, as "
+              "MPSCNNLoss");
     }
 
     void check(const InputShapes &inputs) const;
@@ -135,9 +137,10 @@ struct MultiboxFields {
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("negative_ratio", negative_ratio,
-              "so many anchors of the background count for each one that has a box");
-        visit("min_negatives", min_negatives, "of the background at least so many of each image count");
-        visit("delta", delta, "where the parabola of the boxes' loss ends");
+              "anchors of the background that count for each anchor with an object");
+        visit("min_negatives", min_negatives,
+              "minimum number of background anchors that count in each image");
+        visit("delta", delta, "the largest error of a box number with a quadratic loss");
         visit("box_weight", box_weight, "factor of the boxes' loss");
     }
 

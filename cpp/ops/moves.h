@@ -45,7 +45,7 @@ struct Padding {
         visit("right", right, "columns to the right, negative: cropped");
         visit("front", front, "channels before the first, negative: cropped");
         visit("back", back, "channels after the last, negative: cropped");
-        visit("value", value, "what the border holds, constant mode");
+        visit("value", value, "value of the border in constant mode");
         visit("mode", mode,
               "constant, clamp (nearest pixel), mirror (border pixel once), mirror_with_edge (twice)");
         visit("values", values, "instead of value: one for each channel of the result, constant mode");
@@ -70,7 +70,7 @@ struct Reshape {
     template <class Visitor> void fields(Visitor &visit) {
         visit("shape", shape,
               "extents without the batch; 0: the input's on the same axis, which may be free; one may be -1: "
-              "whatever is left");
+              "the remaining elements");
     }
 
     void check(const InputShapes &inputs) const;
@@ -121,12 +121,13 @@ struct Slice {
 /// The same elements with the axes in another order. The batch stays the first one.
 struct Transpose {
     static constexpr OperationInfo info{
-        "transpose", "The axes behind the batch in another order.", 1, 1, false, false, true};
+        "transpose", "The axes after the batch in another order.", 1, 1, false, false, true};
 
     std::vector<std::int64_t> axes;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("axes", axes, "the input's axis for each axis of the result behind the batch, which is axis 0");
+        visit("axes", axes,
+              "for each axis of the result after the batch: the axis of the input, where the batch is 0");
     }
 
     void check(const InputShapes &inputs) const;

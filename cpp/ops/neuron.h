@@ -62,7 +62,7 @@ struct NeuronGradient {
     template <class Visitor> void fields(Visitor &visit) {
         neuron.fields(visit);
         visit("from_result", from_result,
-              "the second input is the neuron's result, from which the derivative must follow");
+              "the second input is the neuron's result, and the derivative is computed from it");
     }
 
     /// Whether the derivative follows from the result, so that the neuron's input need not be kept.

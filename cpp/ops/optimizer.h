@@ -74,7 +74,8 @@ struct MomentumUpdate {
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("momentum", momentum, "share of the moment that is kept, 0 to 1");
-        visit("nesterov", nesterov, "whether the learning rate comes in with the weights");
+        visit("nesterov", nesterov,
+              "whether the learning rate is applied to the weights instead of the moment");
     }
 
     void check(const InputShapes &inputs) const;
@@ -97,7 +98,8 @@ struct SgdUpdate {
     template <class Visitor> void fields(Visitor &visit) {
         visit("momentum", momentum, "factor of Nesterov's moment, 0 to 1");
         visit("nesterov", nesterov, "whether the moment is Nesterov's");
-        visit("weight_decay", weight_decay, "share of the weights that a learning rate of 1 would take");
+        visit("weight_decay", weight_decay,
+              "share of the weights that is subtracted, times the learning rate");
     }
 
     void check(const InputShapes &inputs) const;
@@ -119,7 +121,8 @@ struct AdaptiveUpdate {
 
     template <class Visitor> void fields(Visitor &visit) {
         visit("epsilon", epsilon, "added to the root, at least 0");
-        visit("weight_decay", weight_decay, "share of the weights that a learning rate of 1 would take");
+        visit("weight_decay", weight_decay,
+              "share of the weights that is subtracted, times the learning rate");
     }
 
     void check(const InputShapes &inputs) const;

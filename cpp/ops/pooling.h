@@ -27,7 +27,7 @@ struct Pooling {
               "average: zero padding counts in the divisor (a ceil_mode overhang never does)");
         visit("global", global, "the window is the whole image, the result 1 x 1");
         visit("edge", edge,
-              "what taps outside the image read: exclude (nothing, as in frameworks), zero, or clamp "
+              "taps outside the image: exclude (they do not count, as in frameworks), zero, or clamp "
               "(Apple's)");
         visit("zero_pad_y", zero_pad_y,
               "average: zeros above and below the image that count in the divisor, whatever the padding is");

@@ -54,7 +54,7 @@ template <> struct EnumNames<ArgumentKind> {
 /// where there is one.
 struct Argument {
     static constexpr OperationInfo info{
-        "argument", "Which channel holds the maximum or minimum.", 1, 1, true, false, false};
+        "argument", "The index of the channel with the maximum or minimum.", 1, 1, true, false, false};
     ArgumentKind kind = ArgumentKind::max;
 
     template <class Visitor> void fields(Visitor &visit) { visit("kind", kind, "max or min"); }

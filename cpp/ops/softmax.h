@@ -39,7 +39,7 @@ struct SoftmaxGradient {
     bool logarithm = false;
 
     template <class Visitor> void fields(Visitor &visit) {
-        visit("logarithm", logarithm, "of log_softmax instead of softmax");
+        visit("logarithm", logarithm, "true: gradient of log_softmax; false: of softmax");
     }
 
     void check(const InputShapes &inputs) const {

@@ -56,7 +56,7 @@ struct SubpixelConvolution {
         visit("output_channels", output_channels, "feature channels of the result");
         visit("scale", scale, "rows and columns of the result for one output pixel of the convolution");
         visit("order", order,
-              "of the convolution's channels: position_major (Apple) or channel_major (PyTorch)");
+              "order of the convolution's channels: position_major (Apple) or channel_major (PyTorch)");
         window.fields(visit);
         visit("groups", groups,
               "input channels and the convolution's channels are split into this many groups");

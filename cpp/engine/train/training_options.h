@@ -47,7 +47,8 @@ struct OptimizerOptions {
         visit("beta2", beta2, "adam: share of the squares' average that is kept");
         visit("amsgrad", amsgrad, "adam: divides by the largest average of squares so far");
         visit("epsilon", epsilon, "rmsprop and adam: added to the root");
-        visit("weight_decay", weight_decay, "share of the weights that a learning rate of 1 would take");
+        visit("weight_decay", weight_decay,
+              "share of the weights that is subtracted, times the learning rate");
         visit("global_norm", global_norm,
               "largest norm of all gradients together, to which longer ones are scaled; 0: none");
         gradient.fields(visit);

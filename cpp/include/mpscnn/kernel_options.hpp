@@ -228,7 +228,7 @@ using BinaryFullyConnected = BinaryFullyConnectedOptions<"BinaryFullyConnected">
 /// As MPSNNCompare.
 template <detail::ClassName Name> struct CompareOptions {
     static constexpr const char *kernel_class = Name.text;
-    ComparisonType comparison_type = ComparisonType::equal; ///< what is asked of primary and secondary source
+    ComparisonType comparison_type = ComparisonType::equal; ///< comparison of primary and secondary source
     double threshold = 0.0; ///< equal and not_equal: the largest difference that counts as none
     double primary_scale = 1.0; ///< factor of the primary source
     double secondary_scale = 1.0; ///< factor of the secondary source
@@ -479,7 +479,7 @@ using DilatedPoolingMaxGradient = DilatedPoolingMaxGradientOptions<"DilatedPooli
 template <detail::ClassName Name> struct DropoutOptions {
     static constexpr const char *kernel_class = Name.text;
     double keep_probability = 0.9990000128746033; ///< share of the elements that are kept, above 0, below 1
-    std::int64_t seed = 0; ///< of the random numbers: the same seed, the same mask
+    std::int64_t seed = 0; ///< seed of the random numbers: the same seed gives the same mask
     std::array<std::int64_t, 3> mask_stride_in_pixels{1, 1, 1}; ///< (x, y, channels): 1, or 0 where one element of the mask serves the whole axis
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
@@ -497,7 +497,7 @@ using Dropout = DropoutOptions<"Dropout">;
 template <detail::ClassName Name> struct DropoutGradientOptions {
     static constexpr const char *kernel_class = Name.text;
     double keep_probability = 0.9990000128746033; ///< share of the elements that are kept, above 0, below 1
-    std::int64_t seed = 0; ///< of the random numbers: the same seed, the same mask
+    std::int64_t seed = 0; ///< seed of the random numbers: the same seed gives the same mask
     std::array<std::int64_t, 3> mask_stride_in_pixels{1, 1, 1}; ///< (x, y, channels): 1, or 0 where one element of the mask serves the whole axis
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> primary_offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
@@ -522,13 +522,13 @@ using DropoutGradient = DropoutGradientOptions<"DropoutGradient">;
 template <detail::ClassName Name> struct ForwardLossOptions {
     static constexpr const char *kernel_class = Name.text;
     ForwardLossLossType loss_type = ForwardLossLossType::mean_squared_error; ///< how each element's loss is computed
-    ForwardLossReductionType reduction_type = ForwardLossReductionType::none; ///< what becomes of the elements' losses
+    ForwardLossReductionType reduction_type = ForwardLossReductionType::none; ///< how the losses of the elements are combined
     bool reduce_across_batch = true; ///< one loss for all images, or one for each
     double weight = 1.0; ///< factor of every element
     double label_smoothing = 0.0; ///< share of each label that all classes get, 0 to 1
-    std::int64_t number_of_classes = 1; ///< between which softmax_cross_entropy shares it
+    std::int64_t number_of_classes = 1; ///< classes that share label_smoothing in softmax_cross_entropy
     double epsilon = 1.0000000116860974e-07; ///< log: added before logarithms
-    double delta = 1.0; ///< huber: where the parabola ends
+    double delta = 1.0; ///< huber: the largest error with a quadratic loss
     std::string label{}; ///< a name for messages
     template <class Visit> void visit_fields(Visit &&visit) const { visit("loss_type", loss_type); visit("reduction_type", reduction_type); visit("reduce_across_batch", reduce_across_batch); visit("weight", weight); visit("label_smoothing", label_smoothing); visit("number_of_classes", number_of_classes); visit("epsilon", epsilon); visit("delta", delta); visit("label", label); }
 };
@@ -687,11 +687,11 @@ using ImageLanczosScale = ImageBilinearScaleOptions<"ImageLanczosScale">;
 /// As MPSImageConversion.
 template <detail::ClassName Name> struct ImageConversionOptions {
     static constexpr const char *kernel_class = Name.text;
-    AlphaType source_alpha = AlphaType::alpha_is_one; ///< what the source's colours are multiplied by, and its alpha means
+    AlphaType source_alpha = AlphaType::alpha_is_one; ///< meaning of the source's alpha, and whether its colours are multiplied by it
     AlphaType destination_alpha = AlphaType::alpha_is_one; ///< the same of the destination
     std::vector<double> background_color{}; ///< behind the source where its alpha becomes one: in its colour space, a number for each colour channel; none: zeros
-    ColorSpace source_color_space = ColorSpace::none; ///< of the source; none: colours are not converted
-    ColorSpace destination_color_space = ColorSpace::none; ///< of the destination, if the source has one
+    ColorSpace source_color_space = ColorSpace::none; ///< colour space of the source; none: colours are not converted
+    ColorSpace destination_color_space = ColorSpace::none; ///< colour space of the destination, if the source has one
     std::string label{}; ///< a name for messages
     std::array<std::int64_t, 3> offset{0, 0, 0}; ///< (x, y, z): position in the source of the first pixel written; z is the first image
     EdgeMode edge_mode = EdgeMode::zero; ///< what reads outside the source give
@@ -888,7 +888,7 @@ template <detail::ClassName Name> struct OptimizerAdamOptions {
     double beta2 = 0.999; ///< share of the average of squares that is kept
     double epsilon = 9.99999993922529e-09; ///< added to the root
     OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed
-    double learning_rate = 0.0010000000474974513; ///< of the step
+    double learning_rate = 0.0010000000474974513; ///< learning rate of the step
     double gradient_rescale = 1.0; ///< factor of the gradient, once it is clipped
     bool apply_gradient_clipping = false; ///< whether the gradient is limited
     double gradient_clip_min = -1.0; ///< its lower limit
@@ -907,7 +907,7 @@ template <detail::ClassName Name> struct OptimizerRMSPropOptions {
     double decay = 0.9; ///< share of the average of squares that is kept
     double epsilon = 9.99999993922529e-09; ///< added to the root
     OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed
-    double learning_rate = 0.0010000000474974513; ///< of the step
+    double learning_rate = 0.0010000000474974513; ///< learning rate of the step
     double gradient_rescale = 1.0; ///< factor of the gradient, once it is clipped
     bool apply_gradient_clipping = false; ///< whether the gradient is limited
     double gradient_clip_min = -1.0; ///< its lower limit
@@ -925,7 +925,7 @@ template <detail::ClassName Name> struct OptimizerStochasticGradientDescentOptio
     double momentum_scale = 0.0; ///< share of the moment that is kept; 0: there is none
     bool use_nesterov_momentum = false; ///< whether the moment is Nesterov's
     OptimizerAdamResult result = OptimizerAdamResult::values; ///< which result is computed
-    double learning_rate = 0.0010000000474974513; ///< of the step
+    double learning_rate = 0.0010000000474974513; ///< learning rate of the step
     double gradient_rescale = 1.0; ///< factor of the gradient, once it is clipped
     bool apply_gradient_clipping = false; ///< whether the gradient is limited
     double gradient_clip_min = -1.0; ///< its lower limit

@@ -294,7 +294,7 @@ struct MaskOut {
     template <class Visit> void visit_fields(Visit &&visit) const { visit("primary_scale", primary_scale); visit("secondary_scale", secondary_scale); visit("bias", bias); visit("minimum", minimum); visit("maximum", maximum); visit("primary_stride_y", primary_stride_y); visit("primary_stride_x", primary_stride_x); visit("primary_stride_channels", primary_stride_channels); visit("secondary_stride_y", secondary_stride_y); visit("secondary_stride_x", secondary_stride_x); visit("secondary_stride_channels", secondary_stride_channels); }
 };
 
-/// Which channel holds the maximum or minimum.
+/// The index of the channel with the maximum or minimum.
 struct Argument {
     static constexpr const char *operation = "argument";
     ArgumentKind kind = ArgumentKind::max; ///< max or min
@@ -412,7 +412,7 @@ struct Dropout {
     std::int64_t mask_stride_y = 1; ///< 1: every row has its own mask, 0: all rows share one
     std::int64_t mask_stride_x = 1; ///< 1: every pixel of a row has its own mask, 0: all share one
     std::int64_t mask_stride_channels = 1; ///< 1: every channel has its own mask, 0: all share one
-    bool training = false; ///< whether anything is dropped
+    bool training = false; ///< true: drop elements; false: return the input
     template <class Visit> void visit_fields(Visit &&visit) const { visit("keep_probability", keep_probability); visit("seed", seed); visit("mask_stride_y", mask_stride_y); visit("mask_stride_x", mask_stride_x); visit("mask_stride_channels", mask_stride_channels); visit("training", training); }
 };
 
@@ -501,7 +501,7 @@ struct Padding {
     std::int64_t right = 0; ///< columns to the right, negative: cropped
     std::int64_t front = 0; ///< channels before the first, negative: cropped
     std::int64_t back = 0; ///< channels after the last, negative: cropped
-    double value = 0.0; ///< what the border holds, constant mode
+    double value = 0.0; ///< value of the border in constant mode
     PaddingMode mode = PaddingMode::constant; ///< constant, clamp (nearest pixel), mirror (border pixel once), mirror_with_edge (twice)
     std::vector<double> values{}; ///< instead of value: one for each channel of the result, constant mode
     template <class Visit> void visit_fields(Visit &&visit) const { visit("top", top); visit("bottom", bottom); visit("left", left); visit("right", right); visit("front", front); visit("back", back); visit("value", value); visit("mode", mode); visit("values", values); }
@@ -525,7 +525,7 @@ struct Pooling {
     bool ceil_mode = false; ///< keep a last window that overhangs the padded input (PyTorch's rule)
     bool count_padding = false; ///< average: zero padding counts in the divisor (a ceil_mode overhang never does)
     bool global = false; ///< the window is the whole image, the result 1 x 1
-    Edge edge = Edge::exclude; ///< what taps outside the image read: exclude (nothing, as in frameworks), zero, or clamp (Apple's)
+    Edge edge = Edge::exclude; ///< taps outside the image: exclude (they do not count, as in frameworks), zero, or clamp (Apple's)
     std::int64_t zero_pad_y = 0; ///< average: zeros above and below the image that count in the divisor, whatever the padding is
     std::int64_t zero_pad_x = 0; ///< average: zeros left and right of the image that count in the divisor, whatever the padding is
     template <class Visit> void visit_fields(Visit &&visit) const { visit("kind", kind); visit("kernel_height", kernel_height); visit("kernel_width", kernel_width); visit("stride_y", stride_y); visit("stride_x", stride_x); visit("dilation_y", dilation_y); visit("dilation_x", dilation_x); visit("padding", padding); visit("pad_top", pad_top); visit("pad_bottom", pad_bottom); visit("pad_left", pad_left); visit("pad_right", pad_right); visit("ceil_mode", ceil_mode); visit("count_padding", count_padding); visit("global", global); visit("edge", edge); visit("zero_pad_y", zero_pad_y); visit("zero_pad_x", zero_pad_x); }
@@ -543,7 +543,7 @@ struct Reduction {
 /// Same elements in the same order, other extents.
 struct Reshape {
     static constexpr const char *operation = "reshape";
-    std::vector<std::int64_t> shape{}; ///< extents without the batch; 0: the input's on the same axis, which may be free; one may be -1: whatever is left
+    std::vector<std::int64_t> shape{}; ///< extents without the batch; 0: the input's on the same axis, which may be free; one may be -1: the remaining elements
     template <class Visit> void visit_fields(Visit &&visit) const { visit("shape", shape); }
 };
 
@@ -607,7 +607,7 @@ struct SubpixelConvolution {
     static constexpr const char *operation = "subpixel_convolution";
     std::int64_t output_channels = 0; ///< feature channels of the result
     std::int64_t scale = 1; ///< rows and columns of the result for one output pixel of the convolution
-    ChannelOrder order = ChannelOrder::position_major; ///< of the convolution's channels: position_major (Apple) or channel_major (PyTorch)
+    ChannelOrder order = ChannelOrder::position_major; ///< order of the convolution's channels: position_major (Apple) or channel_major (PyTorch)
     std::int64_t kernel_height = 1; ///< taps, vertically
     std::int64_t kernel_width = 1; ///< taps, horizontally
     std::int64_t stride_y = 1; ///< input rows between output rows
@@ -629,16 +629,16 @@ struct SubpixelConvolution {
 /// A tensor repeated along rows, columns and channels.
 struct Tile {
     static constexpr const char *operation = "tile";
-    std::int64_t rows = 1; ///< how often along the third axis from the end
-    std::int64_t columns = 1; ///< how often along the second axis from the end
-    std::int64_t channels = 1; ///< how often along the last axis
+    std::int64_t rows = 1; ///< repetitions along the third axis from the end
+    std::int64_t columns = 1; ///< repetitions along the second axis from the end
+    std::int64_t channels = 1; ///< repetitions along the last axis
     template <class Visit> void visit_fields(Visit &&visit) const { visit("rows", rows); visit("columns", columns); visit("channels", channels); }
 };
 
-/// The axes behind the batch in another order.
+/// The axes after the batch in another order.
 struct Transpose {
     static constexpr const char *operation = "transpose";
-    std::vector<std::int64_t> axes{}; ///< the input's axis for each axis of the result behind the batch, which is axis 0
+    std::vector<std::int64_t> axes{}; ///< for each axis of the result after the batch: the axis of the input, where the batch is 0
     template <class Visit> void visit_fields(Visit &&visit) const { visit("axes", axes); }
 };
 

@@ -173,7 +173,7 @@ class _LossKernel(Kernel):
         "The number of classes that share `label_smoothing` in softmax_cross_entropy."
     )
     epsilon = Number("log: added before logarithms.")
-    delta = Number("huber: where the parabola ends.")
+    delta = Number("huber: the largest error with a quadratic loss.")
 
     def __init__(self, descriptor: LossDescriptor, **properties: Unpack[LabelProperties]) -> None:
         require_type(type(self).__name__, descriptor, LossDescriptor)

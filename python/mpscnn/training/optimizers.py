@@ -38,7 +38,7 @@ class Sgd(_Gradient):
         clip, minimum, maximum: limits of each element of a gradient.
         rescale: factor of the gradient after the limits.
         regularization, regularization_scale: "l2" adds scale * w to the gradient, "l1" scale * sign(w).
-        weight_decay: share of the weights that a learning rate of 1 would take, next to the gradient.
+        weight_decay: share of the weights that is subtracted, times the learning rate, separately from the gradient.
         global_norm: largest norm of all gradients together, to which longer ones are scaled before all else; 0: none.
     """
 

@@ -21,9 +21,9 @@ _REASONS = {
     "holds code of Python, which is never executed": "Python",
     "changes the batch": "BatchReindex Filter",
     "lookups of words are not supported": "Embed",
-    "blobs that are weights alone are not supported": "Parameter",
-    "poolings of several sizes in one layer are not supported: write them as separate layers": "SPP",
-    "windows as columns are not supported": "Im2col",
+    "weights without a layer are not supported": "Parameter",
+    "spatial pyramid pooling is not supported: write its poolings as separate layers": "SPP",
+    "im2col is not supported": "Im2col",
     "writes files": "HDF5Output",
 }
 REFUSED = {kind: reason for reason, kinds in _REASONS.items() for kind in kinds.split()}

@@ -8,20 +8,20 @@ _REASONS = {
         StackedRNNCells""",
     "holds code of Python, which is never executed: build the model without Lambda layers and load its weights": """
         Lambda""",
-    "is an operation of TensorFlow's own: save the model as .tflite or .onnx": "TensorFlowOpLayer TFSMLayer",
+    "is an operation of TensorFlow: save the model as .tflite or .onnx": "TensorFlowOpLayer TFSMLayer",
     "is a module of another framework: convert it from there": "FlaxLayer JaxLayer TorchModuleWrapper",
     "attention of this kind is not supported": "AdditiveAttention GroupedQueryAttention",
     "lookups of words are not supported": "Embedding ReversibleEmbedding",
     "text and categories are not supported": """
         CategoryEncoding Discretization HashedCrossing Hashing IntegerLookup StringLookup TextVectorization""",
-    "layers around layers are not supported": "Pipeline SpectralNormalization TimeDistributed Wrapper",
+    "wrappers of layers are not supported": "Pipeline SpectralNormalization TimeDistributed Wrapper",
     "masks are not supported": "Masking",
     "spectra of sound are not supported": "MelSpectrogram STFTSpectrogram",
-    "images of three dimensions are not supported": """
+    "3-D layers are not supported": """
         AdaptiveAveragePooling3D AdaptiveMaxPooling3D AveragePooling3D Conv3D Conv3DTranspose Cropping3D
         GlobalAveragePooling3D GlobalMaxPooling3D MaxPooling3D SpatialDropout3D UpSampling3D ZeroPadding3D""",
     "crops at random; leave it out of the model that is saved": "RandomCrop",
-    "changes photos by what they hold; leave it out of the model that is saved": """
+    "changes photos depending on their content; remove it before you save the model": """
         AutoContrast ContrastLimitedAdaptiveHistogramEqualization CutMix Equalization MaxNumBoundingBoxes MixUp
         Solarization""",
 }

@@ -12,7 +12,7 @@ class TransposeLayers(LayerMaker):
     """Axes in another order."""
 
     def transpose(self, x: Tensor, axes: Sequence[int], *, name: str | None = None) -> Tensor:
-        """`numpy.transpose` of the axes behind the batch: axis i + 1 of the result is axis `axes[i]` of x.
+        """`numpy.transpose` of the axes after the batch: axis i + 1 of the result is axis `axes[i]` of x.
 
         An image (n, h, w, c) with axes (3, 1, 2) becomes (n, c, h, w). The batch, axis 0, stays the first and is not
         listed.

@@ -17,10 +17,10 @@ _REASONS = {
     "random numbers are not supported": "randomNormalLike randomNormalStatic randomNormalDynamic randomUniformLike "
     "randomUniformStatic randomUniformDynamic randomBernoulliLike randomBernoulliStatic randomBernoulliDynamic "
     "categoricalDistribution",
-    "images of three dimensions are not supported": "pooling3d globalPooling3d convolution3d",
+    "3-D layers are not supported": "pooling3d globalPooling3d convolution3d",
     "the shape of its result depends on what the network computes, which is not supported": "rangeDynamic "
     "sliceDynamic fillDynamic broadcastToDynamic reshapeDynamic whereNonZero sliceBySize getShape",
-    "tables and places that the network computes are not supported": "scatter gatherND scatterND gatherAlongAxis "
+    "tables and indices that the network computes are not supported": "scatter gatherND scatterND gatherAlongAxis "
     "scatterAlongAxis oneHot topK argSort",
     "suppression of boxes within a network is not supported: write it as a part of a pipeline, after the network": (
         "NonMaximumSuppression"

@@ -21,7 +21,7 @@ _REASONS = {
     ),
     "the shape of its result depends on what the network computes, which is not supported": "non_zero range_1d "
     "reshape_like fill_like",
-    "tables and places that the network computes are not supported": "argsort gather_along_axis one_hot scatter "
+    "tables and indices that the network computes are not supported": "argsort gather_along_axis one_hot scatter "
     "scatter_along_axis scatter_nd topk",
     "mpscnn has no such layer": "acos affine asin atan atanh band_part batch_to_space cos cosh crop_resize cumsum mod "
     "resample sin sinh sliding_windows space_to_batch tan",
