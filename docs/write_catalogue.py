@@ -29,7 +29,8 @@ Look up a class of Apple's for convolutional networks here, and find its counter
 
 A dash means that the column does not apply. Raw kernels run on the device of their queue.
 
-Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray) are missing, and so are its nodes of gradients and losses: `mpscnn.Trainer` makes the backward pass of a network.
+Apple's kernels for matrices and arrays of any rank (MPSMatrix, MPSNDArray) are missing. So are its nodes of
+gradients and losses: `mpscnn.Trainer` makes the backward pass of a network.
 `docs/write_catalogue.py` writes this page.
 """
 
