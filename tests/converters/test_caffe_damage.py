@@ -151,12 +151,12 @@ def test_thousands_of_empty_weights_are_refused(tmp_path: Path) -> None:
     message.layer.add(name="y")
     message.layer[0].blobs.extend([type(message.layer[0].blobs.add())()] * 100_000)
     paths[1].write_bytes(message.SerializeToString())
-    assert "has 100001 weights, more than 64" in refusal(paths)
+    assert "has 100001 weights; more than 64" in refusal(paths)
     message = weights_message()()
     for _ in range(20_000):
         message.layer.add()
     paths[1].write_bytes(message.SerializeToString())
-    assert "has 20000 layers, more than 10000" in refusal(paths)
+    assert "has 20000 layers; more than 10000" in refusal(paths)
 
 
 # ---- Weights -------------------------------------------------------------------------------------------------

@@ -68,7 +68,7 @@ def read_network(
             damaged file. ParameterError: no source, a `size` or shape other than the file's, or an input or output that
             it does not have.
     """
-    from mpscnn.converters.norms_by_parts import with_whole_norms
+    from mpscnn.converters.norms_by_parts.whole import with_whole_norms
     from mpscnn.converters.recognise import with_library_names
     from mpscnn.converters.unrounded import keep_middles
 

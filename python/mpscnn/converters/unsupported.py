@@ -94,12 +94,18 @@ class UnsupportedLayers:
         except WeightsError as error:
             raise WeightsError(f"{where}: {error}") from error
         except (ParameterError, ShapeError) as error:
+            # Most messages name the layer.
+            reason = str(error).removeprefix(f"layer {shown(name)}: ")
             if free_size:
-                self.add(kind, name, f"{error}; the size of the image is free: {CHOOSE_SIZE}")
+                self.add(kind, name, f"{reason}; the size of the image is free: {CHOOSE_SIZE}")
                 return False
-            # The layer's error is the file's fault. Most messages name it.
-            named = str(error).startswith("layer ")
-            raise WeightsError(f"{self._origin if named else where}: {error}") from error
+            if isinstance(error, ParameterError):
+                # Other engines may take what layers here do not: an epsilon below 0, windows of 0 rows.
+                self.add(kind, name, f"{reason}, which is not supported")
+                return False
+            raise WeightsError(
+                f"{self._origin if reason.startswith('layer ') else where}: {reason}"
+            ) from error
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             # Operands that are missing, constants of another rank or size: more than is worth a check each.
             raise WeightsError(

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mpscnn._private.files import require_regular
+from mpscnn._private.files import reading, require_regular
 from mpscnn.errors import WeightsError
 
 _SUFFIX = ".npy"
@@ -55,6 +55,13 @@ def read_arrays(path: Path, is_known: Callable[[str], bool]) -> dict[str, NDArra
             with archive.open(entry) as member:
                 arrays[name] = _array(entry.filename, member, entry.file_size)
     return arrays
+
+
+def require_readable(path: Path) -> None:
+    """Raise a WeightsError that names a file that is missing or cannot be opened: such a file is not damaged."""
+    with reading(path, WeightsError):
+        require_regular(path, WeightsError)
+        path.open("rb").close()
 
 
 def _array(name: str, member: Any, size: int) -> NDArray[Any]:

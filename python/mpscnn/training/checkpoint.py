@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from mpscnn._private.files import replacing
 from mpscnn.errors import Error, ParameterError, WeightsError
-from mpscnn.training.array_archive import read_arrays
+from mpscnn.training.array_archive import read_arrays, require_readable
 from mpscnn.training.frozen_layers import PREFIX as FROZEN
 from mpscnn.training.optimizers import Optimizer, optimizer_of_stored, settings_of
 
@@ -40,14 +40,13 @@ def write_checkpoint(
 def read_checkpoint(path: str | os.PathLike[str]) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     """Settings and arrays. Raises WeightsError for a file that is missing, damaged or of another version."""
     name = os.fspath(path)
+    require_readable(Path(path))
     try:
         arrays = read_arrays(Path(path), _is_known)
         settings = json.loads(arrays.pop("settings").tobytes())
-    except FileNotFoundError:
-        raise WeightsError(f"{name}: no such file") from None
-    except WeightsError as error:
-        raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
-    except OSError as error:
+    except MemoryError:
+        raise
+    except (WeightsError, OSError) as error:
         raise WeightsError(f"{name} is no checkpoint, or damaged: {error}") from error
     except (zipfile.BadZipFile, ValueError, KeyError, EOFError, AttributeError, TypeError) as error:
         # Another file, or one whose members are damaged.

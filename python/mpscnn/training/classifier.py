@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from mpscnn._private.files import content_of, replacing, writing
 from mpscnn.errors import ImageError, ParameterError, WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.training.array_archive import read_arrays
+from mpscnn.training.array_archive import read_arrays, require_readable
 from mpscnn.training.backbone import Backbone, as_arrays
 from mpscnn.training.feature_store import StoredFeatures, store_features
 from mpscnn.training.history import Epoch
@@ -401,11 +401,14 @@ def _write_json(path: Path, value: Any) -> None:
 
 
 def _arrays(path: Path) -> Weights:
+    require_readable(path)
     try:
         return read_arrays(path, lambda name: "." in name)  # layer.role
     except WeightsError as error:
         raise WeightsError(f"{path}: is damaged: {error}") from error
     except (ValueError, AttributeError, TypeError) as error:
         raise WeightsError(f"{path}: is damaged") from error
+    except MemoryError:
+        raise
     except Exception as error:  # what the zip and zlib modules raise
-        raise WeightsError(f"{path}: is missing or damaged: {error}") from error
+        raise WeightsError(f"{path}: is damaged: {error}") from error

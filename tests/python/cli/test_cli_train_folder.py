@@ -494,7 +494,10 @@ def test_a_run_whose_weights_are_no_archive(
     damaged = Path(f"{output}.run") / "head.npz"
     damaged.write_text("text")
     assert call(monkeypatch, *command, "--resume") == 1
-    assert f"error: {damaged}: is missing or damaged: File is not a zip file\n" in capsys.readouterr().err
+    assert f"error: {damaged}: is damaged: File is not a zip file\n" in capsys.readouterr().err
+    damaged.unlink()
+    assert call(monkeypatch, *command, "--resume") == 1
+    assert f"error: {damaged}: cannot be read: No such file or directory\n" in capsys.readouterr().err
 
 
 def test_a_model_without_preprocessing(

@@ -136,7 +136,7 @@ def _file(net: Any, path: Path, origin: str) -> CaffeFile:
     if not listed:
         raise WeightsError("is not a network of Caffe: it has no layers")
     if len(listed) > _MAX_LAYERS:
-        raise WeightsError(f"has {len(listed)} layers, more than {_MAX_LAYERS}")
+        raise UnsupportedError(f"has {len(listed)} layers; more than {_MAX_LAYERS} are not supported")
     inputs = _net_inputs(net)
     layers = []
     for entry in filter(_runs, listed):

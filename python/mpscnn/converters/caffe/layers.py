@@ -11,7 +11,7 @@ from mpscnn.converters.caffe.products import PRODUCTS
 from mpscnn.converters.caffe.windows import WINDOWS
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.onnx_graph import Graph
-from mpscnn.errors import UnsupportedError, WeightsError
+from mpscnn.errors import UnsupportedError
 
 STAND_IN = "caffe.Refused"
 """No operator of ONNX' own."""
@@ -68,10 +68,12 @@ HANDLERS: dict[str, Handler] = {
 """By Caffe's name for the type."""
 
 
-def refuse_twice(layers: list[CaffeLayer]) -> None:
-    """Raises WeightsError where two layers have one name, whose weights could not be told apart."""
+def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:
+    """Raise UnsupportedError where two layers with weights have one name. Caffe gives both the same weights."""
     seen: set[str] = set()
     for layer in layers:
         if layer.blobs and layer.name in seen:
-            raise WeightsError(f"damaged: two layers are called {shown(layer.name)}")
+            raise UnsupportedError(
+                f"{origin}: two layers are called {shown(layer.name)}, which is not supported"
+            )
         seen.add(layer.name)

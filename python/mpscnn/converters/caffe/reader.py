@@ -41,7 +41,7 @@ def convert(file: CaffeFile, options: ReadOptions) -> Network:
         UnsupportedError: names all layers that mpscnn cannot express. WeightsError: the files contradict themselves or
             each other. ParameterError: an input or output that it does not have, or another shape of it.
     """
-    refuse_twice(file.layers)
+    refuse_twice(file.layers, file.origin)
     for name, shape in file.inputs.items():
         if not 2 <= len(shape) <= 4 or min(shape) < 1:
             raise WeightsError(f"{file.origin}: input {shown(name)} has the shape {shape}")

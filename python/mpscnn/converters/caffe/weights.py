@@ -16,7 +16,7 @@ from mpscnn.converters.caffe.schema import weights_message
 from mpscnn.converters.file_bytes import FileBytes
 from mpscnn.converters.layer_names import shown
 from mpscnn.converters.skipped_bytes import Field, Holder, SparedData
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError, WeightsError
 
 _MAX_AXES = 8
 # A recurrent layer, which has the most, has some ten; layers as those of the text.
@@ -44,12 +44,14 @@ def read_weights(path: Path) -> dict[str, list[Blob]]:
     weights: dict[str, list[Blob]] = {}
     if len(message.layer) + len(message.layers) > _MAX_LAYERS:
         count = len(message.layer) + len(message.layers)
-        raise WeightsError(f"{path}: has {count} layers, more than {_MAX_LAYERS}")
+        raise UnsupportedError(f"{path}: has {count} layers; more than {_MAX_LAYERS} are not supported")
     for layer in (*message.layer, *message.layers):
         if layer.blobs:
             where = f"{path}: layer {shown(layer.name)}"
             if len(layer.blobs) > _MAX_BLOBS:
-                raise WeightsError(f"{where}: has {len(layer.blobs)} weights, more than {_MAX_BLOBS}")
+                raise UnsupportedError(
+                    f"{where}: has {len(layer.blobs)} weights; more than {_MAX_BLOBS} are not supported"
+                )
             weights[layer.name] = [_blob(blob, places, where) for blob in layer.blobs]
     if not weights:
         raise WeightsError(f"{path}: holds no weights")

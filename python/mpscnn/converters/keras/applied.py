@@ -69,7 +69,7 @@ class Applied:
         if self.settings.text("data_format", "channels_last") != "channels_last":
             raise UnsupportedError("its images have the channels first; only channels_last is supported")
         if len(x.shape) != 4:
-            raise WeightsError(f"damaged: it takes images, its input is {x.shape}")
+            raise UnsupportedError(f"it takes images here, its input is {x.shape}")
         return x
 
     def weights(self) -> dict[str, NDArray[np.float32]]:

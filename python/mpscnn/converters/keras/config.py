@@ -105,7 +105,7 @@ def _entries(config: Any) -> list[Any]:
     if not isinstance(listed, list) or not listed:
         raise WeightsError("damaged: its model has no layers")
     if len(listed) > _MAX_LAYERS:
-        raise WeightsError(f"has {len(listed)} layers, more than {_MAX_LAYERS}")
+        raise UnsupportedError(f"has {len(listed)} layers; more than {_MAX_LAYERS} are not supported")
     return listed
 
 

@@ -43,7 +43,9 @@ def read_keras(path: Path) -> KerasFile:
     except (UnsupportedError, WeightsError) as error:
         raise type(error)(f"{path}: {error}") from error
     except RecursionError as error:
-        raise WeightsError(f"{path}: damaged: its description is nested too deeply") from error
+        raise UnsupportedError(
+            f"{path}: its description is nested too deeply, which is not supported"
+        ) from error
     raise WeightsError(f"{path}: is not a Keras file: neither HDF5 nor a zip archive")
 
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from mpscnn._private.arguments import require_bool
 from mpscnn.converters.layer_names import LayerNames
-from mpscnn.converters.norms_by_parts import with_whole_norms
+from mpscnn.converters.norms_by_parts.whole import with_whole_norms
 from mpscnn.converters.onnx_reader.external_data import ExternalData
 from mpscnn.converters.onnx_reader.file import OnnxFile
 from mpscnn.converters.onnx_reader.reader import Converted, converted

@@ -70,7 +70,9 @@ def _tensor(what: str, entry: object, file: FileBytes, start: int) -> StoredTens
     if dtype is None:
         raise UnsupportedError(f"{what}: elements of the type {str(entry['dtype'])[:20]!r} are not supported")
     shape, offsets = entry["shape"], entry["data_offsets"]
-    if not _are_counts(shape) or len(shape) > MAX_AXES or not _are_counts(offsets) or len(offsets) != 2:
+    if isinstance(shape, list) and len(shape) > MAX_AXES:
+        raise UnsupportedError(f"{what}: tensors of {len(shape)} axes are not supported")
+    if not _are_counts(shape) or not _are_counts(offsets) or len(offsets) != 2:
         raise WeightsError(f"{what}: its shape and data_offsets must be whole numbers")
     first, last = offsets
     storage = Storage(dtype, math.prod(shape), file, start + first)

@@ -13,7 +13,7 @@ from mpscnn.converters.layer_names import shown
 from mpscnn.converters.pytorch.safetensors_file import read_safetensors
 from mpscnn.converters.pytorch.tensors import StoredTensor
 from mpscnn.converters.pytorch.torch_file import read_torch_file
-from mpscnn.errors import WeightsError
+from mpscnn.errors import UnsupportedError
 
 # Where training programs keep the weights that are to be used, the first that is there.
 _ENTRIES = (
@@ -66,7 +66,7 @@ class StateDict:
         """Floating point elements, half or wider. Raises WeightsError for others."""
         tensor = self._tensors[name]
         if tensor.dtype not in ("float16", "bfloat16", "float32", "float64"):
-            raise WeightsError(
+            raise UnsupportedError(
                 f"{self.origin}: {shown(name)} has elements of {tensor.dtype}; expected floating point"
             )
         return tensor.array()
@@ -90,14 +90,16 @@ def read_state_dict(path: Path) -> StateDict:
     tensors = _without_wrappers(_tensors_of(value, origin, notes))
     size, most = sum(tensor.bytes for tensor in tensors.values()), _MAX_SHARING * path.stat().st_size
     if size > most:
-        raise WeightsError(f"{origin}: its tensors share storages: as copies they would take {size} bytes")
+        raise UnsupportedError(
+            f"{origin}: its tensors share storages; as copies they would take {size} bytes, which is not supported"
+        )
     return StateDict(tensors, origin, notes)
 
 
 def _tensors_of(value: object, origin: str, notes: list[str]) -> dict[str, StoredTensor]:
     for _ in range(_MOST_NESTED):
         if not isinstance(value, dict):
-            raise WeightsError(f"{origin}: holds no state dict, but a {_kind(value)}")
+            raise UnsupportedError(f"{origin}: holds no state dict, but a {_kind(value)}")
         if any(isinstance(item, StoredTensor) for item in value.values()):
             return _checked(value, origin)
         keys = [key for key in _ENTRIES if isinstance(value.get(key), dict)]
@@ -107,7 +109,7 @@ def _tensors_of(value: object, origin: str, notes: list[str]) -> dict[str, Store
             others = ", ".join(map(repr, keys[1:]))
             notes.append(f"the weights are those of {keys[0]!r}; the file has {others}, too")
         value = value[keys[0]]
-    raise WeightsError(
+    raise UnsupportedError(
         f"{origin}: holds no state dict; looked for one under {', '.join(map(repr, _ENTRIES))}"
     )
 
@@ -117,7 +119,7 @@ def _checked(value: Mapping[Any, object], origin: str) -> dict[str, StoredTensor
     for name, item in value.items():
         if not isinstance(name, str) or not isinstance(item, StoredTensor):
             given = shown(name) if isinstance(name, str) else f"a {_kind(name)}"
-            raise WeightsError(f"{origin}: is not a state dict: {given} names a {_kind(item)}")
+            raise UnsupportedError(f"{origin}: is not a state dict: {given} names a {_kind(item)}")
         if name.rpartition(".")[2] not in _COUNTERS:
             tensors[name] = item
     return tensors

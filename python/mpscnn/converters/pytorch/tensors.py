@@ -88,7 +88,9 @@ class StoredTensor:
 def tensor_view(what: str, storage: Storage, offset: object, shape: object, strides: object) -> StoredTensor:
     """A tensor; WeightsError, beginning with `what`, where it is not within its storage or repeats elements."""
     extents, steps = _whole(what, shape), _whole(what, strides)
-    if len(extents) != len(steps) or len(extents) > MAX_AXES:
+    if len(extents) == len(steps) > MAX_AXES:
+        raise UnsupportedError(f"{what}: tensors of {len(extents)} axes are not supported")
+    if len(extents) != len(steps):
         raise WeightsError(f"{what}: a tensor has {len(extents)} extents and {len(steps)} strides")
     if not isinstance(offset, int) or not 0 <= offset <= storage.elements:
         raise WeightsError(

@@ -70,8 +70,8 @@ class Constants:
         """A short list of settings, such as axes."""
         values = self.stored(index, what)
         if values.size > _MAX_SETTING:
-            raise WeightsError(
-                f"damaged: {what} has {values.size} numbers, at most {_MAX_SETTING} are expected"
+            raise UnsupportedError(
+                f"{what} has {values.size} numbers; more than {_MAX_SETTING} are not supported"
             )
         return [int(number) for number in values.reshape(-1)]
 

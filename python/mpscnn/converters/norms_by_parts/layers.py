@@ -1,0 +1,145 @@
+"""What the layers of a network compute of each other, as far as norms by parts need it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.affine import is_affine
+from mpscnn.graph.network import Network
+
+BASE = "\0base"  # ends the name of a layer's result before its activation
+LARGEST = 3e38  # limits beyond are none
+_RECIPROCAL = {"kind": "power", "a": 1.0, "b": 0.0, "c": -1.0}
+
+Node = Mapping[str, Any]
+
+
+class Layers:
+    """The layers of a network, an activation apart from the layer that it is attached to."""
+
+    def __init__(self, network: Network, nodes: Sequence[Node]) -> None:
+        self._network = network
+        self._nodes: dict[str, Node] = {}
+        for node in nodes:
+            name, activation = node["name"], node.get("activation")
+            if activation is None:
+                self._nodes[name] = node
+                continue
+            base = name + BASE
+            self._nodes[base] = node
+            self._nodes[name] = {"operation": "neuron", "inputs": [base], "attributes": activation}
+
+    def maker(self, value: str) -> Node | None:
+        """Return the node that computes a value; None for an input."""
+        return self._nodes.get(value)
+
+    def made_by(self, value: str, operation: str) -> Node | None:
+        """The layer that computes a value, if it has this operation."""
+        node = self.maker(value)
+        return node if node is not None and node["operation"] == operation else None
+
+    def shape(self, value: str) -> tuple[int | None, ...]:
+        """Without the batch."""
+        return self._network[value.removesuffix(BASE)].shape[1:]
+
+    def root(self, value: str) -> str:
+        """The value whose elements these are in the same order."""
+        while (node := self.made_by(value, "reshape")) is not None:
+            value = node["inputs"][0]
+        return value
+
+    def step(self, value: str) -> tuple[Mapping[str, Any], str] | None:
+        """The function of each element that a layer computes, and of what."""
+        if (node := self.made_by(value, "neuron")) is not None:
+            return node["attributes"], node["inputs"][0]
+        if (node := self.made_by(value, "divide")) is not None and is_plain(node):
+            dividend, divisor = node["inputs"]
+            if self._number(dividend) == 1.0:
+                return _RECIPROCAL, divisor
+        return None
+
+    def _number(self, value: str) -> float | None:
+        """The only number of a constant."""
+        if self.made_by(value, "constant") is None or product(self.shape(value)) != 1:
+            return None
+        values = np.asarray(self._network.graph.get_weight(value, "value")[0])
+        return float(values.reshape(-1)[0])
+
+    def affine(self, node: Node) -> tuple[NDArray[np.float32], NDArray[np.float32]] | None:
+        """The factor and the offset of each channel; None for another layer."""
+        attributes = node["attributes"]
+        if node["operation"] != "batch_normalization" or len(node["inputs"]) > 1 or not attributes["fixed"]:
+            return None
+        graph = self._network.graph
+        own = {
+            spec["role"]
+            for spec in self._network.weight_specs()
+            if spec["layer"] == node["name"] and spec["set"]
+        }
+        given = {role: np.asarray(graph.get_weight(node["name"], role)[0], np.float32) for role in own}
+        if not {"mean", "variance"} <= own or not is_affine(
+            attributes["epsilon"], given["mean"], given["variance"]
+        ):
+            return None
+        one = np.ones_like(given["mean"])
+        return given.get("gamma", one), given.get("beta", 0.0 * one)
+
+
+@dataclass(frozen=True)
+class Lines:
+    """The elements that are reduced to one: every `step`th one, `count` of them."""
+
+    count: int
+    step: int
+
+
+def lines_of_reduction(layers: Layers, node: Node) -> Lines | None:
+    """Return the lines that a reduction or pooling sums; None if their extents are free."""
+    shape = layers.shape(node["inputs"][0])
+    if node["operation"] == "pooling":
+        is_mean = node["attributes"]["kind"] == "average" and node["attributes"]["global"]
+        first, last = (0, 2) if is_mean and len(shape) == 3 else (0, 0)
+    else:
+        last = len(shape) - ("channels", "width", "height").index(node["attributes"]["axis"])
+        first = last - 1
+    run, behind = shape[first:last], shape[last:]
+    if not run or None in (*run, *behind):
+        return None
+    return Lines(product(run), product(behind))
+
+
+def lines_of_broadcast(layers: Layers, whole: str, small: str) -> Lines | None:
+    """Along which elements of the first operand the second is repeated."""
+    shape, other = layers.shape(whole), layers.shape(small)
+    if len(shape) != len(other):
+        return None
+    axes = [i for i, (a, b) in enumerate(zip(shape, other, strict=True)) if b == 1 and a != 1]
+    if not axes or any(a != b for i, (a, b) in enumerate(zip(shape, other, strict=True)) if i not in axes):
+        return None
+    between = shape[axes[0] : axes[-1] + 1]
+    behind = shape[axes[-1] + 1 :]
+    if None in (*between, *behind) or product(between) != product([shape[axis] for axis in axes]):
+        return None
+    return Lines(product(between), product(behind))
+
+
+def product(extents: Sequence[int | None]) -> int:
+    """Return the number of elements."""
+    return math.prod(extent or 0 for extent in extents)
+
+
+def is_plain(node: Node) -> bool:
+    """Whether arithmetic has no scales, offset and limits."""
+    a = node["attributes"]
+    return bool(
+        a["primary_scale"] == a["secondary_scale"] == 1.0
+        and a["bias"] == 0.0
+        and a["minimum"] < -LARGEST
+        and a["maximum"] > LARGEST
+    )

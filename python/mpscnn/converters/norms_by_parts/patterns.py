@@ -1,0 +1,263 @@
+"""Which layers together are a norm, a variance, or the logarithm of a sigmoid."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from mpscnn.converters.norms_by_parts.layers import (
+    BASE,
+    LARGEST,
+    Layers,
+    Lines,
+    Node,
+    is_plain,
+    lines_of_broadcast,
+    lines_of_reduction,
+)
+
+ROUNDING = 1e-5  # of constants that a file rounds to float32
+_MOST_STEPS = 16  # between a reduction and the division
+
+
+@dataclass(frozen=True)
+class Length:
+    """factor * norm + epsilon of the lines of a value; or one over that."""
+
+    of: str
+    lines: Lines
+    kind: str  # "l1_norm", "l2_norm" or "root_mean_square"
+    factor: float = 1.0
+    epsilon: float = 0.0
+    rule: str = "outside"
+    is_inverse: bool = False
+
+
+def _length(layers: Layers, value: str) -> Length | None:
+    found = _reduction_and_steps(layers, value)
+    return None if found is None else _after(*found)
+
+
+def _reduction_and_steps(layers: Layers, value: str) -> tuple[_Sums, list[Mapping[str, Any]]] | None:
+    """The reduction that a value is made of, and the functions of its result, the first one first."""
+    steps: list[Mapping[str, Any]] = []
+    value = layers.root(value)
+    while (step := layers.step(value)) is not None and len(steps) < _MOST_STEPS:
+        steps.append(step[0])
+        value = layers.root(step[1])
+    node = layers.maker(value)
+    sums = None if node is None else _sums(layers, node)
+    return None if sums is None else (sums, steps[::-1])
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """scale * sum + offset, at least `least`; `is_square` before the root is taken."""
+
+    length: Length
+    scale: float = 1.0
+    offset: float = 0.0
+    least: float = 0.0
+    is_square: bool = True
+
+    def line(self, a: float, b: float) -> _Sums | None:
+        if a <= 0.0 or (b != 0.0 and self.least != 0.0):
+            return None
+        return replace(self, scale=a * self.scale, offset=a * self.offset + b, least=a * self.least)
+
+
+def _sums(layers: Layers, node: Node) -> _Sums | None:
+    """The reduction of squares or magnitudes that begins a norm."""
+    kind = node["attributes"].get("kind")
+    if (
+        node["operation"] not in ("reduction", "pooling")
+        or (lines := lines_of_reduction(layers, node)) is None
+    ):
+        return None
+    source = layers.root(node["inputs"][0])
+    weight = float(node["attributes"].get("weight", 1.0))
+    if node["operation"] == "reduction" and kind in ("sum_of_squares", "l2_norm"):
+        return _Sums(Length(source, lines, "l2_norm"), is_square=kind != "l2_norm")
+    if kind not in ("sum", "mean", "average"):
+        return None
+    if (elements := _squared(layers, source)) is not None:
+        norm = "l2_norm" if kind == "sum" else "root_mean_square"
+        return _Sums(Length(elements, lines, norm), weight)
+    absolute = layers.made_by(source, "neuron")
+    if kind == "sum" and absolute is not None and absolute["attributes"]["kind"] == "absolute":
+        length = Length(layers.root(absolute["inputs"][0]), lines, "l1_norm")
+        return _Sums(length, weight, is_square=False)
+    return None
+
+
+def _squared(layers: Layers, value: str) -> str | None:
+    """The value that is squared."""
+    if (node := layers.made_by(value, "neuron")) is not None:
+        a = node["attributes"]
+        is_square = a["kind"] == "power" and (abs(a["a"]), a["b"], a["c"]) == (1.0, 0.0, 2.0)
+        return layers.root(node["inputs"][0]) if is_square else None
+    if (node := layers.made_by(value, "multiply")) is not None and is_plain(node):
+        first, second = (layers.root(name) for name in node["inputs"])
+        same = layers.shape(node["inputs"][0]) == layers.shape(node["inputs"][1])
+        return first if same and first == second else None
+    return None
+
+
+def _keeps_norms(step: Mapping[str, Any]) -> bool:
+    """Return True if a function does not change numbers that are at least zero."""
+    return bool(step["kind"] == "clamp" and step["a"] <= 0.0 and step["b"] > LARGEST)
+
+
+def _after(sums: _Sums, steps: Sequence[Mapping[str, Any]]) -> Length | None:
+    """Apply functions to sums, one after the other."""
+    is_inverse = False
+    inside = 0.0
+    for step in steps:
+        kind, a, b, c = step["kind"], step.get("a", 0.0), step.get("b", 0.0), step.get("c", 0.0)
+        if is_inverse:
+            return None
+        if kind == "linear":
+            made = sums.line(a, b)
+        elif _keeps_norms(step):
+            made = sums
+        elif kind == "clamp" and b > LARGEST:
+            made = replace(sums, least=max(sums.least, a)) if sums.offset == 0.0 else None
+        elif kind == "power" and (c == -1.0 or abs(c) == 0.5):
+            made = sums.line(a, b)
+            if made is None or made.is_square != (abs(c) == 0.5):
+                return None
+            is_inverse = c < 0.0
+            if made.is_square:
+                inside = made.offset / made.scale
+                scale = math.sqrt(made.scale)
+                made = replace(made, scale=scale, offset=0.0, least=math.sqrt(made.least), is_square=False)
+        else:
+            return None
+        if made is None:
+            return None
+        sums = made
+    given = [value for value in (inside, sums.offset, sums.least) if value != 0.0]
+    if sums.is_square or len(given) > 1 or min(given, default=0.0) < 0.0:
+        return None
+    length, factor = sums.length, sums.scale
+    mean_factor = factor * math.sqrt(length.lines.count)
+    if length.kind == "l2_norm" and abs(mean_factor - 1.0) < ROUNDING:  # a mean as a sum and a product
+        length, factor, inside = (
+            replace(length, kind="root_mean_square"),
+            mean_factor,
+            inside / length.lines.count,
+        )
+    rule = "inside" if inside else "minimum" if sums.least else "outside"
+    epsilon = inside or (sums.offset or sums.least) / factor
+    return replace(length, factor=factor, epsilon=epsilon, rule=rule, is_inverse=is_inverse)
+
+
+# ---- Normalizations --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Norm:
+    """A value is divided by a length, after its mean was subtracted if `is_centred`."""
+
+    of: str
+    length: Length
+    is_centred: bool
+
+
+def normalization(layers: Layers, name: str) -> Norm | None:
+    """The normalization whose last layer this is."""
+    value = name + BASE if layers.maker(name + BASE) is not None else name
+    node = layers.maker(value)
+    if node is None or node["operation"] not in ("divide", "multiply") or not is_plain(node):
+        return None
+    first, second = node["inputs"]
+    for whole, small in ((first, second), (second, first))[: 1 if node["operation"] == "divide" else 2]:
+        length = _length(layers, small)
+        if length is None or length.is_inverse != (node["operation"] == "multiply"):
+            continue
+        if lines_of_broadcast(layers, whole, small) != length.lines:
+            continue
+        x = layers.root(whole)
+        if layers.shape(name) != layers.shape(x) and layers.shape(name).count(None) > 1:
+            continue
+        centred = _centred(layers, x, length.lines)
+        is_same = x == length.of or (
+            centred is not None and centred == _centred(layers, length.of, length.lines)
+        )
+        if centred is not None and is_same and length.kind == "root_mean_square":
+            return Norm(centred, length, is_centred=True)
+        if x == length.of:
+            return Norm(x, length, is_centred=False)
+    return None
+
+
+def _centred(layers: Layers, value: str, lines: Lines) -> str | None:
+    """Return the value from which the mean of these lines is subtracted."""
+    node = layers.made_by(value, "subtract")
+    if node is None or not is_plain(node):
+        return None
+    whole, mean = node["inputs"]
+    if lines_of_broadcast(layers, whole, mean) != lines:
+        return None
+    reduction = layers.maker(layers.root(mean))
+    if reduction is None or reduction["operation"] not in ("reduction", "pooling"):
+        return None
+    is_mean = reduction["attributes"]["kind"] in ("mean", "average")
+    x = layers.root(whole)
+    fits = is_mean and lines_of_reduction(layers, reduction) == lines
+    return x if fits and layers.root(reduction["inputs"][0]) == x else None
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The variance or deviation of the lines of a value, times the weight."""
+
+    of: str
+    lines: Lines
+    kind: str  # "variance" or "deviation"
+    weight: float
+
+
+def spread_of(layers: Layers, node: Node) -> Spread | None:
+    """The variance or standard deviation that a layer gives."""
+    if layers.shape(node["name"]).count(None) > 1:
+        return None
+    if node.get("activation") is not None or node["operation"] not in ("neuron", "reduction", "pooling"):
+        return None
+    found = _reduction_and_steps(layers, node["name"])
+    if found is None or found[0].length.kind != "root_mean_square":
+        return None
+    sums = found[0]
+    x = _centred(layers, sums.length.of, sums.length.lines)
+    if x is None:
+        return None
+    for step in found[1]:
+        if _keeps_norms(step):
+            continue
+        is_root = step["kind"] == "power" and step["c"] == 0.5 and sums.is_square
+        made = sums.line(step["a"], step["b"]) if is_root or step["kind"] == "linear" else None
+        if made is None or made.offset != 0.0:
+            return None
+        sums = replace(made, scale=made.scale**0.5, is_square=False) if is_root else made
+    if sums.is_square:
+        return Spread(x, sums.length.lines, "variance", sums.scale)
+    return Spread(x, sums.length.lines, "deviation", sums.scale**2)
+
+
+def is_log_of_sigmoid(layers: Layers, node: Node) -> bool:
+    """Whether a layer is the natural logarithm of a sigmoid, which would be that of 0 for some numbers."""
+    a = node["attributes"]
+    if (
+        node["operation"] != "neuron"
+        or a["kind"] != "logarithm"
+        or (a["a"], a["b"], a["c"]) != (1.0, 0.0, -1.0)
+    ):
+        return False
+    sigmoid = layers.made_by(node["inputs"][0], "neuron")
+    return (
+        sigmoid is not None
+        and sigmoid["attributes"]["kind"] == "sigmoid"
+        and BASE not in sigmoid["inputs"][0]
+    )

@@ -1,0 +1,85 @@
+"""A network with one layer for each norm that its file writes as several.
+
+A variance, its root and the logarithm of a sigmoid become one layer, too. They are found on the network, so that it
+does not matter which format it was read from. One layer rounds nothing in between: squares of ordinary halves are
+beyond float16.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from mpscnn.converters.norms_by_parts.layers import Layers, Node
+from mpscnn.converters.norms_by_parts.patterns import is_log_of_sigmoid, normalization, spread_of
+from mpscnn.converters.norms_by_parts.writer import Writer
+from mpscnn.graph.network import Network
+
+
+def with_whole_norms(network: Network) -> Network:
+    """The network with a layer for each normalization by parts, or as it was where there is none."""
+    structure = network.to_dict()
+    if any("quantization" in node for node in structure["nodes"]):
+        return network  # the parts of a normalization have their own integers there
+    nodes = structure["nodes"]
+    layers = Layers(network, nodes)
+    writer = Writer(layers, structure)
+    found = 0
+    for node in nodes:
+        if node["name"] in writer.merged:
+            continue
+        norm = normalization(layers, node["name"])
+        spread = None if norm else spread_of(layers, node)
+        if norm is not None:
+            writer.write(node, norm)
+        elif spread is not None:
+            writer.write_spread(node, spread)
+        elif is_log_of_sigmoid(layers, node):
+            writer.write_log_sigmoid(node)
+        else:
+            writer.nodes.append(node)
+            continue
+        found += 1
+    if not found:
+        return network
+    needed = _reshaped_once(_still_needed(nodes, writer.nodes, structure["outputs"]), structure["outputs"])
+    kept = {node["name"] for node in needed} & {node["name"] for node in nodes} - writer.merged
+    result = network.restructured(structure | {"nodes": needed}, {name: name for name in kept})
+    for (name, role), values in writer.weights.items():
+        result.graph.set_weight(name, role, values)
+    result.detection, result.preprocess, result.notes = network.detection, network.preprocess, network.notes
+    result.labels, result.source_ends = network.labels, network.source_ends
+    return result
+
+
+def _still_needed(before: Sequence[Node], after: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
+    """The layers without those that only parts of norms have read."""
+    read = {name for node in before for name in node["inputs"]}
+    needed = set(outputs) | {node["name"] for node in before if node["name"] not in read}
+    kept: list[Node] = []
+    for node in reversed(after):
+        if node["name"] in needed:
+            needed.update(node["inputs"])
+            kept.append(node)
+    return kept[::-1]
+
+
+def _reshaped_once(nodes: Sequence[Node], outputs: Sequence[str]) -> list[Node]:
+    """The layers without reshapes of which nothing but another reshape is made."""
+    readers = Counter(name for node in nodes for name in node["inputs"])
+    reshapes: dict[str, Node] = {}
+    dropped: set[str] = set()
+    kept: list[Node] = []
+    for node in nodes:
+        if node["operation"] != "reshape":
+            kept.append(node)
+            continue
+        before = reshapes.get(node["inputs"][0])
+        # An extent of 0 is that of the input.
+        if before is not None and 0 not in node["attributes"]["shape"]:
+            dropped.add(before["name"])
+            node = dict(node) | {"inputs": before["inputs"]}
+        kept.append(node)
+        if readers[node["name"]] == 1 and node["name"] not in outputs and "activation" not in node:
+            reshapes[node["name"]] = node
+    return [node for node in kept if node["name"] not in dropped]

@@ -1,0 +1,126 @@
+"""Writes the one layer that takes the place of the parts of a norm."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mpscnn.converters.norms_by_parts.layers import Layers, Lines, Node, product
+from mpscnn.converters.norms_by_parts.patterns import ROUNDING, Norm, Spread
+
+
+class Writer:
+    """Writes the layers of a network with those of its norms."""
+
+    def __init__(self, layers: Layers, structure: Mapping[str, Any]) -> None:
+        self._layers = layers
+        self._names = {node["name"] for node in structure["nodes"]}
+        self._outputs = set(structure["outputs"])
+        self._readers: dict[str, list[Node]] = {}
+        for node in structure["nodes"]:
+            for name in node["inputs"]:
+                self._readers.setdefault(name, []).append(node)
+        self.nodes: list[Node] = []
+        self.merged: set[str] = set()
+        """Layers that became part of another one, which may have the name of the last."""
+        self.weights: dict[tuple[str, str], NDArray[np.float32]] = {}
+
+    def write(self, node: Node, norm: Norm) -> None:
+        """The normalization of lines, which become channels where they are not."""
+        lines, length = norm.length.lines, norm.length
+        own, result = self._layers.shape(norm.of), self._layers.shape(node["name"])
+        kind = "deviation" if norm.is_centred else length.kind
+        settings = {"norm": kind, "epsilon": length.epsilon, "epsilon_rule": length.rule}
+        is_exact = abs(length.factor - 1.0) < ROUNDING
+        is_vector = own[-1] == lines.count and lines.step == 1
+        is_instance = is_exact and _is_image(own, lines) and (kind, length.rule) == ("deviation", "inside")
+        if own == result and (is_vector or is_instance):
+            operation = "layer_normalization" if is_vector else "group_normalization"
+            attributes = settings if is_vector else {"groups": lines.step, "epsilon": length.epsilon}
+            last, gamma, beta = self._with_factors(node, 1.0 / length.factor)
+            name = self._add(last, None, operation, norm.of, attributes)
+            for role, values, neutral in (("gamma", gamma, 1.0), ("beta", beta, 0.0)):
+                if (np.abs(values - neutral) > ROUNDING).any():
+                    self.weights[name, role] = values
+            return
+        shape = [-1, lines.count] if lines.step == 1 else [-1, lines.count, lines.step]
+        x = self._add({}, "/lines", "reshape", norm.of, {"shape": shape}, node["name"])
+        if lines.step > 1:
+            x = self._add({}, "/turned", "transpose", x, {"axes": [1, 3, 2]}, node["name"])
+        x = name = self._add(node, "/norm", "layer_normalization", x, settings)
+        if lines.step > 1:
+            x = self._add({}, "/back", "transpose", x, {"axes": [1, 3, 2]}, node["name"])
+        self._add({}, None, "reshape", x, {"shape": _extents(result)}, node["name"])
+        if not is_exact:
+            self.weights[name, "gamma"] = np.full(lines.count, 1.0 / length.factor, np.float32)
+
+    def _with_factors(
+        self, node: Node, factor: float
+    ) -> tuple[Node, NDArray[np.float32], NDArray[np.float32]]:
+        """The last of the layers after a norm that multiply and add constants, and what they do together."""
+        channels = self._layers.shape(node["name"])[-1] or 0
+        gamma, beta = np.full(channels, factor), np.zeros(channels)
+        while "activation" not in node and node["name"] not in self._outputs:
+            readers = self._readers.get(node["name"], [])
+            affine = self._layers.affine(readers[0]) if len(readers) == 1 else None
+            if affine is None:
+                break
+            gamma, beta = gamma * affine[0], beta * affine[0] + affine[1]
+            node = readers[0]
+            self.merged.add(node["name"])
+        return node, gamma.astype(np.float32), beta.astype(np.float32)
+
+    def write_spread(self, node: Node, spread: Spread) -> None:
+        """The variance of lines, along the channels or the axis before them."""
+        lines, own, x = spread.lines, self._layers.shape(spread.of), spread.of
+        if lines.step > 1 or own[-1] != lines.count:
+            shape = [-1, lines.count] if lines.step == 1 else [-1, lines.count, lines.step]
+            x = self._add({}, "/lines", "reshape", x, {"shape": shape}, node["name"])
+        axis = "channels" if lines.step == 1 else "width"
+        attributes = {"kind": spread.kind, "axis": axis, "weight": spread.weight}
+        x = self._add({}, f"/{spread.kind}", "reduction", x, attributes, node["name"])
+        self._add({}, None, "reshape", x, {"shape": _extents(self._layers.shape(node["name"]))}, node["name"])
+
+    def write_log_sigmoid(self, node: Node) -> None:
+        """-softplus(-x)."""
+        sigmoid = self._layers.maker(node["inputs"][0])
+        assert sigmoid is not None
+        attributes = {"kind": "softplus", "a": -1.0, "b": -1.0}
+        self._add(node, None, "neuron", sigmoid["inputs"][0], attributes)
+
+    def _add(
+        self,
+        node: Node,
+        part: str | None,
+        operation: str,
+        x: str,
+        attributes: Mapping[str, Any],
+        stem: str | None = None,
+    ) -> str:
+        """Adds a layer, with the activation of `node`, if it has one, and returns its name."""
+        stem = node["name"] if stem is None else stem
+        name = stem if part is None else next(n for n in _names(stem + part) if n not in self._names)
+        self._names.add(name)
+        made = {"name": name, "operation": operation, "inputs": [x], "attributes": dict(attributes)}
+        kept = {key: node[key] for key in ("activation", "keep_float32") if key in node}
+        self.nodes.append(made | kept)
+        return name
+
+
+def _names(stem: str) -> Iterator[str]:
+    yield stem
+    for number in itertools.count(2):
+        yield f"{stem}_{number}"
+
+
+def _extents(shape: tuple[int | None, ...]) -> list[int]:
+    return [-1 if extent is None else extent for extent in shape]
+
+
+def _is_image(shape: tuple[int | None, ...], lines: Lines) -> bool:
+    """Whether the lines are the channels of a whole image."""
+    return len(shape) == 3 and shape[-1] == lines.step and product(shape) == lines.count * lines.step
