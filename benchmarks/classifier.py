@@ -31,7 +31,7 @@ PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2)
 
 
 def unpack(archive: Path, count: int, folder: Path) -> None:
-    """Writes the first photos of each class, `count` together, into folder/{train,test}/<class>."""
+    """Write the first photos of each class, `count` together, into folder/{train,test}/<class>."""
     with tarfile.open(archive) as tar:
         members = defaultdict(list)
         for member in tar:

@@ -138,7 +138,7 @@ def argument_parser(description: str | None) -> argparse.ArgumentParser:
 
 
 def compared(arguments: argparse.Namespace) -> Iterator[Comparison]:
-    """Measures; one comparison after the other."""
+    """Measure; one comparison after the other."""
     counts = [int(count) for count in arguments.threads.split(",")]
     peers = arguments.peers.split(",")
     for name in arguments.only.split(","):
@@ -174,7 +174,7 @@ def compile_options(precision: str) -> dict[str, Any]:
 
 
 def possible_here(precision: str) -> bool:
-    """Whether mpscnn has it on this processor."""
+    """Return True if mpscnn has it on this processor."""
     if precision == "int8":
         return True
     network = mpscnn.Network(input=(1, 1, 1))
@@ -194,7 +194,7 @@ def compare(
     arguments: argparse.Namespace,
     directory: Path,
 ) -> Comparison:
-    """Fills in the results."""
+    """Fill in the results."""
     possible = []
     options = compile_options(comparison.precision)
     for peer in peers:

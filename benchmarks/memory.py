@@ -34,7 +34,7 @@ def main() -> None:
 
 
 def table(processes: Processes, count: int) -> str:
-    """Measures."""
+    """Measure."""
 
     def megabytes(name: str) -> float:
         if name == NUMPY:

@@ -58,7 +58,7 @@ def parser(description: str | None, rounds: int) -> argparse.ArgumentParser:
 
 @contextmanager
 def mobilenet_v2(peers: list[str], threads: int) -> Iterator[Processes]:
-    """Writes the files."""
+    """Write the files."""
     network = mpscnn.models.mobilenet_v2()
     network.initialize_weights()
     subject = Subject("mobilenet_v2", network)

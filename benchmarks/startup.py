@@ -29,7 +29,7 @@ def main() -> None:
 
 
 def table(processes: Processes, count: int) -> str:
-    """Measures."""
+    """Measure."""
 
     def milliseconds(name: str) -> float:
         return _milliseconds_until_done(NUMPY if name == NUMPY else processes.first_run(name))

@@ -133,7 +133,7 @@ def normalization_sums(mean: float) -> Row:
 
 
 def main() -> None:
-    """Prints the table."""
+    """Print the table."""
     rows = [
         weight_gradient((32, 48, 48, 16), 96, 1),
         weight_gradient((32, 12, 12, 64), 64, 3),

@@ -82,7 +82,7 @@ def random_sharpness(images: Tensor) -> Tensor:
 
 
 def random_colors(images: Tensor) -> Tensor:
-    """Changes brightness, contrast, saturation and the balance of the channels."""
+    """Change brightness, contrast, saturation and the balance of the channels."""
     count, device = len(images), images.device
     grey = images.mean(1, keepdim=True)
     images = grey + (images - grey) * per_image(uniform(count, 0.4, 1.5, device))

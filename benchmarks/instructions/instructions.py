@@ -100,7 +100,7 @@ def compiler_name() -> str:
 
 
 def count_all(networks: Sequence[str], sets: Sequence[str], directory: Path) -> Counts:
-    """Counts several at a time: they do not depend on what else runs."""
+    """Count several at a time: they do not depend on what else runs."""
     program = build_program(directory / "build")
     cases = []
     for number, name in enumerate(networks):
@@ -154,7 +154,7 @@ def run(command: Sequence[str], **environment: str) -> str:
 
 
 def report(counts: Counts, expected: Counts) -> int:
-    """Prints a table; 1 where a count is above the expected one, or has none next to those of others."""
+    """Print a table; 1 where a count is above the expected one, or has none next to those of others."""
     status, fewer = 0, 0
     print("| network | instruction set | instructions | expected | |\n| --- | --- | --- | --- | --- |")
     for network, by_set in counts.items():

@@ -87,7 +87,7 @@ def load(
     winograd: bool = True,
     fold: bool = True,
 ) -> Model:
-    """Loads a model and prepares it for a device.
+    """Load a model and prepare it for a device.
 
     Args:
         model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
@@ -466,7 +466,7 @@ class Model(Generic[Answer]):
     def features(
         self, layers: str | Sequence[str], *, pooling: Literal["global"] | None = None
     ) -> FeatureExtractor:
-        """Computes the results of some layers for photos or arrays, and nothing that they do not need.
+        """Compute the results of some layers for photos or arrays, and nothing that they do not need.
 
         Args:
             layers: names (`mpscnn info MODEL` lists them), or one name.
@@ -494,6 +494,6 @@ class Model(Generic[Answer]):
 
 
 def _are_several(photo: Any) -> bool:
-    """Whether it is a list of photos, and not one of numbers."""
+    """Return True if it is a list of photos, and not one of numbers."""
     numbers = (int, float, list, tuple)
     return isinstance(photo, (list, tuple)) and not (photo and isinstance(photo[0], numbers))

@@ -31,7 +31,7 @@ def colour_network(name: str = "colours") -> mpscnn.Network:
 
 
 def save_colour_model(path: Path, name: str = "colours", labels: Sequence[str] = LABELS) -> Path:
-    """Writes the classifier as a model file."""
+    """Write the classifier as a model file."""
     colour_network(name).save(
         path, labels=labels, preprocess="unit", information={"license": "Apache-2.0", "source": "a test"}
     )
@@ -39,7 +39,7 @@ def save_colour_model(path: Path, name: str = "colours", labels: Sequence[str] =
 
 
 def save_photo(path: Path, colour: str, size: tuple[int, int] = (40, 30)) -> Path:
-    """Writes a photo of one colour."""
+    """Write a photo of one colour."""
     Image.new("RGB", size, COLOURS[colour]).save(path)
     return path
 

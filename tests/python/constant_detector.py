@@ -47,6 +47,6 @@ def constant_network(
 def save_constant_detector(
     path: Path, *, preprocess: Any = "unit", labels: Any = LABELS, **network: Any
 ) -> Path:
-    """Writes it as a model file."""
+    """Write it as a model file."""
     constant_network(**network).save(path, preprocess=preprocess, labels=labels, dtype="float32")
     return path

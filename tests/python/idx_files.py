@@ -13,7 +13,7 @@ import mpscnn
 
 
 def save_idx(path: Path, array: np.ndarray) -> Path:
-    """Writes uint8 as IDX."""
+    """Write uint8 as IDX."""
     header = bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     path.write_bytes(gzip.compress(header + array.tobytes()))
     return path

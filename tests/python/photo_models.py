@@ -77,7 +77,7 @@ def photos(count: int) -> list[NDArray[np.uint8]]:
 
 
 def same(result: Any, expected: Any) -> bool:
-    """Whether both are the same to the last bit, but for the time they took."""
+    """Return True if both are the same to the last bit, but for the time they took."""
     if isinstance(expected, mpscnn.Segmentation):
         if (expected.scores is None) != (result.scores is None):
             return False

@@ -22,7 +22,7 @@ _START = 120.0
 
 
 def require_packages() -> None:
-    """Skips where a package of the extra `serve` is missing."""
+    """Skip where a package of the extra `serve` is missing."""
     for package in PACKAGES:
         pytest.importorskip(package, reason=f"{package} is not installed")
 

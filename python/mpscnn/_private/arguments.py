@@ -40,7 +40,7 @@ def is_finite_number(value: object) -> TypeGuard[float]:
 
 
 def is_whole_number(value: object) -> TypeGuard[int]:
-    """Whether it is an integer of Python's or numpy's."""
+    """Return True if it is an integer of Python's or numpy's."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, bool)
 
 

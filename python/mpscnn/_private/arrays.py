@@ -1,4 +1,4 @@
-"""Arrays at the border: what is passed on as it lies, what is converted once, what is refused."""
+"""Check arrays that callers give: pass them on without a copy, convert them once, or refuse them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FLOAT32: np.dtype[Any] = np.dtype(np.float32)
 
 
 def is_plain(value: Any) -> bool:
-    """Whether `as_input` gives the value itself; quick, and False for some that it gives too."""
+    """Return True if `as_input` gives the value itself; quick, and False for some that it gives too."""
     if type(value) is not np.ndarray or value.dtype is not FLOAT32:
         return False
     flags = value.flags

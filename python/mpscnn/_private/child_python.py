@@ -1,4 +1,4 @@
-"""Python processes that import what this process imports, and nothing that happens to lie in the current folder."""
+"""Start Python processes with the module path of this process, without the current folder."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Copies and pickles: of graphs, which the core keeps, and of what has none."""
+"""Support copies and pickles of the core's graphs, and refuse them for objects that cannot be copied."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def reduce_graph(graph: _core.Graph) -> tuple[Any, ...]:
 
 
 def require_no_functions(graph: _core.Graph, done: str) -> None:
-    """Raises UnsupportedError for a layer that a function of the program computes.
+    """Raise UnsupportedError for a layer that a function of the program computes.
 
     Args:
         graph: the network.

@@ -28,7 +28,7 @@ __all__ = [
 
 
 def is_folder(path: str | os.PathLike[str]) -> bool:
-    """Whether it is a folder. A name that no file can have is none, where Path.is_dir may raise."""
+    """Return True if it is a folder. A name that no file can have is none, where Path.is_dir may raise."""
     return os.path.isdir(path)  # noqa: PTH112
 
 
@@ -40,7 +40,7 @@ def content_of(path: str | os.PathLike[str], kind: type[Error]) -> bytes:
 
 
 def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
-    """Raises an error of `kind` for a pipe, which could block for ever, and for a device, which may never end.
+    """Raise an error of `kind` for a pipe, which could block for ever, and for a device, which may never end.
 
     OSError where there is nothing; folders pass.
     """
@@ -51,14 +51,14 @@ def require_regular(path: str | os.PathLike[str], kind: type[Error]) -> None:
 
 @contextmanager
 def reading(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
-    """Turns failures to read a file or folder into errors of `kind` that name it."""
+    """Turn failures to read a file or folder into errors of `kind` that name it."""
     with _explained(path, "cannot be read", kind):
         yield
 
 
 @contextmanager
 def writing(path: str | os.PathLike[str], kind: type[Error]) -> Iterator[None]:
-    """Turns failures to write a file or make a folder into errors of `kind` that name it."""
+    """Turn failures to write a file or make a folder into errors of `kind` that name it."""
     with _explained(path, "cannot be written", kind):
         yield
 

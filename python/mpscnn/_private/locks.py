@@ -1,4 +1,4 @@
-"""Locks between threads and processes, which end with the process that holds them, however it ends."""
+"""Locks between threads and processes. They are released when the process that holds them ends in any way."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def locked_at_once(descriptor: int) -> bool:
 
 @contextmanager
 def held_lock(path: Path) -> Iterator[bool]:
-    """Holds the lock of a file that is there for it alone, and removes it at the end; whether nobody else has it.
+    """Hold the lock of a file that is there for it alone, and remove it at the end; whether nobody else has it.
 
     A file that a killed process left is locked by nobody. OSError where it cannot be made or locked, and for a link.
     """
@@ -60,7 +60,7 @@ def _locked(path: Path) -> int | None:
 
 
 def _is_at(descriptor: int, path: Path) -> bool:
-    """Whether the file was not removed between being opened and locked."""
+    """Return True if the file was not removed between being opened and locked."""
     try:
         return os.path.samestat(os.fstat(descriptor), path.stat())
     except FileNotFoundError:

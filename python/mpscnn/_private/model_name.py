@@ -20,7 +20,7 @@ _MAX_HEADER = 100_000_000
 
 
 def is_path(text: str) -> bool:
-    """Whether `text` means a file rather than a registry name.
+    """Return True if `text` means a file rather than a registry name.
 
     A path has a directory separator or a suffix that starts with a letter ("x.safetensors"; the dots of
     "mobilenet_v1_0.75_192" are part of a name).
@@ -29,7 +29,7 @@ def is_path(text: str) -> bool:
 
 
 def holds_network(path: str | os.PathLike[str]) -> bool:
-    """Whether a safetensors file is a model file: its header has keys of ours. True for one that cannot be read."""
+    """True if a safetensors file is a model file: its header has keys of ours. True for one that cannot be read."""
     if not os.path.isfile(path):  # noqa: PTH113 - reading a pipe may block for ever
         return True
     try:
@@ -45,7 +45,7 @@ _weights: list[Weights] = []
 
 
 def hand_in_weights(weights: Weights) -> None:
-    """Says how the weights of a file or registry name are found: `mpscnn.model` does, which models do not know."""
+    """Say how the weights of a file or registry name are found: `mpscnn.model` does, which models do not know."""
     _weights[:] = [weights]
 
 

@@ -1,4 +1,4 @@
-"""Help for names that are nearly right."""
+"""Suggest known names for a misspelt one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One thread at a time, in forked processes too."""
+"""A lock for one thread at a time that also works in forked processes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files that the package makes for itself next to those of its users: locks, and parts of downloads."""
+"""Create the package's own files next to those of its users: locks, and parts of downloads."""
 
 from __future__ import annotations
 

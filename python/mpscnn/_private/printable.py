@@ -1,4 +1,4 @@
-"""Text from files and users as a terminal may show it."""
+"""Escape text from files and users, so that it cannot control the terminal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Settings that callers give, as text for the core."""
+"""Convert settings that callers give to JSON for the core."""
 
 from __future__ import annotations
 

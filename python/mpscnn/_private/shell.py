@@ -1,4 +1,4 @@
-"""Commands in messages, as a shell takes them."""
+"""Quote arguments for commands in messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Exceptions of signal handlers, which Python raises wherever its main thread happens to be."""
+"""Recognise exceptions of signal handlers. Python raises them at any place of its main thread."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SafeCondition(threading.Condition):
 
 
 def raised_by_signal_handler(error: BaseException) -> bool:
-    """Whether `error` is nothing of the code that it interrupted: a handler such as that of a time limit raised it.
+    """True if `error` is nothing of the code that it interrupted: a handler such as that of a time limit raised it.
 
     A handler that is written in Python is seen in the traceback. One that is not raises KeyboardInterrupt.
     """

@@ -79,7 +79,7 @@ def text_table(
 
 
 def _narrow(lines: Sequence[Sequence[str]], widths: list[int], columns: Sequence[int], width: int) -> None:
-    """Makes some columns narrower until all fit: no narrower than their longest words where that suffices."""
+    """Make some columns narrower until all fit: no narrower than their longest words where that suffices."""
     available = width - _GAP * (len(widths) - 1) - sum(widths) + sum(widths[column] for column in columns)
     if sum(widths[column] for column in columns) <= available:
         return

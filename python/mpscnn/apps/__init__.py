@@ -1,1 +1,1 @@
-"""Programs over the library and its toolkit: commands, a service, videos, many machines, benchmarks, checks."""
+"""Programs on top of the library and its toolkit: commands, a service, videos, Ray clusters, benchmarks, checks."""

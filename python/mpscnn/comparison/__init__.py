@@ -1,4 +1,4 @@
-"""Two models, files, engines or precisions on the same input, layer by layer."""
+"""Compare two models, files, engines or precisions on the same input, layer by layer."""
 
 from mpscnn.comparison.compared import ComparedLayer, Comparison
 from mpscnn.comparison.precision_check import LayerPrecision, PrecisionReport, check_precision

@@ -1,4 +1,4 @@
-"""Which layer of one trace is which of another: by name, structure and values."""
+"""Align the layers of two traces by name, structure and values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How far two traces lie apart: what `mpscnn.compare` returns."""
+"""The result of `mpscnn.compare`: the differences of two traces."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ class Comparison:
         return layer.norm_error if self.by_norm else layer.relative_error
 
     def is_equal(self, layer: ComparedLayer) -> bool:
-        """Whether it is within the tolerance."""
+        """Return True if it is within the tolerance."""
         return self.judged(layer) <= self.tolerance
 
     @property
@@ -100,7 +100,7 @@ class Comparison:
 
     @property
     def equal(self) -> bool:
-        """Whether no layer lies beyond the tolerance, and every result of the networks was compared."""
+        """True if no layer lies beyond the tolerance, and every result of the networks was compared."""
         return self.first_difference is None and not self.uncompared
 
     def to_dict(self) -> dict[str, Any]:
@@ -168,7 +168,7 @@ class Comparison:
         return error_picture(f"{self.first}   |   {self.second}", errors, self.tolerance)
 
     def save(self, path: str | PathLike[str]) -> None:
-        """Writes the picture. Raises ImageError for an unknown kind of file, or where it cannot be written."""
+        """Write the picture. Raises ImageError for an unknown kind of file, or where it cannot be written."""
         with writing(path, ImageError):
             self.draw().save(path)
 
@@ -179,7 +179,7 @@ def _shortened(name: str) -> str:
 
 
 def compared_layer(first: Value, second: Value, *, output: bool) -> ComparedLayer:
-    """Measures one pair of results with the same elements."""
+    """Measure one pair of results with the same elements."""
     a, b = first.array, fitted(second.array, first.array.shape)
     assert b is not None, "only layers with the same elements are paired"
     with np.errstate(invalid="ignore", over="ignore"):

@@ -1,4 +1,4 @@
-"""The proof of a conversion: the source on its own engine next to the network that was made of it."""
+"""Check a conversion: compare the source on its own engine with the converted network."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def prove(
     *,
     quick: bool = False,
 ) -> tuple[Comparison | None, str]:
-    """Compares a converted network with its source on random input.
+    """Compare a converted network with its source on random input.
 
     For a detector, the tensors of the source that its boxes and scores are computed from are compared.
 
@@ -60,7 +60,7 @@ def prove(
 
 
 def differs(found: Comparison | None) -> bool:
-    """Whether a proof says that the network computes something else than its source."""
+    """Return True if a proof says that the network computes something else than its source."""
     return found is not None and not found.equal
 
 

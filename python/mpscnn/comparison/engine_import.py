@@ -1,4 +1,4 @@
-"""Whether another engine's package can be imported here: too little memory makes an import fail in any way."""
+"""Check whether another engine's package can be imported. With too little memory an import can fail in any way."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keras models on Keras."""
+"""Run Keras models with Keras."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def installed_backend() -> str | None:
 
 
 def choose_backend() -> None:
-    """Makes Keras take what is installed: it takes TensorFlow unless told otherwise when it is imported."""
+    """Make Keras take what is installed: it takes TensorFlow unless told otherwise when it is imported."""
     backend = installed_backend()
     if "keras" not in sys.modules and backend is not None:
         os.environ.setdefault("KERAS_BACKEND", backend)

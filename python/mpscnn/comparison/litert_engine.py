@@ -1,4 +1,4 @@
-"""TensorFlow Lite files on LiteRT."""
+"""Run TensorFlow Lite files with LiteRT."""
 
 from __future__ import annotations
 

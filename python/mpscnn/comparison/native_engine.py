@@ -1,4 +1,4 @@
-"""Networks of mpscnn, on its own engines."""
+"""Run networks with mpscnn's own engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ONNX models on onnxruntime."""
+"""Run ONNX models with onnxruntime."""
 
 from __future__ import annotations
 

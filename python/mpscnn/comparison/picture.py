@@ -1,4 +1,4 @@
-"""A comparison as a picture."""
+"""Draw a comparison."""
 
 from __future__ import annotations
 

@@ -145,7 +145,7 @@ def check_precision(
     tolerance: float = 0.01,
     device: str = "cpu",
 ) -> PrecisionReport:
-    """Says what a lower precision does to each layer of a network, and which layers to keep in float32.
+    """Say what a lower precision does to each layer of a network, and which layers to keep in float32.
 
     Args:
         network: with its weights. Layers that it keeps in float32 already (`Network.keep_float32`) stay so.

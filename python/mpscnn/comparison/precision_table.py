@@ -123,7 +123,7 @@ def compare_precisions(
     threads: int | None = None,
     runs: int = 20,
 ) -> PrecisionTable:
-    """Compares the precisions in which a device computes a network: results, time and memory.
+    """Compare the precisions in which a device computes a network: results, time and memory.
 
     Args:
         network: with one input; of a model its network.

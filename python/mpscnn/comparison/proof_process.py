@@ -13,7 +13,7 @@ from mpscnn.converters.verdict import FOLD, Verdict
 
 
 def main(file: str, fold: str) -> None:
-    """Prints the verdict on a file."""
+    """Print the verdict on a file."""
     path = Path(file)
     network = read_network([path], fold=fold == FOLD)
     found, sentence = prove(network, [path], any_size(network), quick=True)

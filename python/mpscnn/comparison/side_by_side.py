@@ -28,7 +28,7 @@ def compare(
     size: tuple[int, int] | None = None,
     seed: int = 0,
 ) -> Comparison:
-    """Runs two networks on the same input and compares them layer by layer.
+    """Run two networks on the same input and compare them layer by layer.
 
     Each side is a name or file as for `mpscnn.load`, a `Network`, a `Model`, a module of torch, or a file of another
     framework, which that framework's engine runs: .onnx on onnxruntime, .tflite on LiteRT, .keras and .h5 on Keras.

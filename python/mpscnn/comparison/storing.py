@@ -37,7 +37,7 @@ class StoringCost:
 
 
 def cost_of_storing(network: Network, path: Path, size: tuple[int, int] | None = None) -> StoringCost:
-    """Compares a network with the file that it was stored in, on one random input in float32.
+    """Compare a network with the file that it was stored in, on one random input in float32.
 
     Args:
         network: as it was before it was stored.

@@ -1,4 +1,4 @@
-"""Modules of torch."""
+"""Run modules with torch."""
 
 from __future__ import annotations
 

@@ -71,7 +71,7 @@ class Engine(Protocol):
         """For inputs that are stored as integers, the smallest and largest numbers that they can represent."""
 
     def trace(self, inputs: Sequence[Array]) -> Trace:
-        """Runs the network once, on arrays as of `Value.array`."""
+        """Run the network once, on arrays as of `Value.array`."""
 
 
 #: The default tolerances, as shares of a layer's largest magnitude. They allow for sums in another order and

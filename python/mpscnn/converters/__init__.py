@@ -1,4 +1,4 @@
-"""Model files of other frameworks become mpscnn's, and networks become ONNX files. The graph is the form between."""
+"""Convert model files of other frameworks to networks, and networks to model files and ONNX files."""
 
 from __future__ import annotations
 
@@ -101,7 +101,7 @@ def convert_files(
     fold: bool = True,
     approve: Callable[[Network], bool] | None = None,
 ) -> Network:
-    """Converts model files and writes the result; see `read_network` and `Network.save`.
+    """Convert model files and write the result; see `read_network` and `Network.save`.
 
     Args:
         sources: one file, or the parts of a network in order.
@@ -155,7 +155,7 @@ def export_onnx(
     layout: str = "nchw",
     dtype: str = "float32",
 ) -> None:
-    """Writes a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
+    """Write a network as an ONNX file (opset 17) with the same inputs and outputs, for any batch.
 
     Args:
         network: with all its weights.

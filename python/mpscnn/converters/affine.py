@@ -14,7 +14,7 @@ _EPSILON = 2.0**-10
 
 
 def is_affine(epsilon: float, mean: NDArray[np.float32], variance: NDArray[np.float32]) -> bool:
-    """Whether a batch normalization is what `affine` makes: no statistics that were learnt are these to the bit."""
+    """True if a batch normalization is what `affine` makes: no statistics that were learnt are these to the bit."""
     return bool(epsilon == _EPSILON and not mean.any() and (variance == np.float32(1.0 - _EPSILON)).all())
 
 

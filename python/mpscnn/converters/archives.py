@@ -1,4 +1,4 @@
-"""Zip archives: what the module zipfile raises for damaged ones, and where a file lies in one."""
+"""Zip archives: the errors of the module zipfile for damaged ones, and the position of a file in an archive."""
 
 from __future__ import annotations
 

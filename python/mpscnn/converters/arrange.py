@@ -1,4 +1,4 @@
-"""Layers that bring a value into the order that another layer needs."""
+"""Add layers that bring a value into the memory order that another layer needs."""
 
 from __future__ import annotations
 
@@ -364,7 +364,7 @@ def _shuffled_groups(before: Axis, after: Axis) -> int:
 
 
 def _is_short(atom: Atom) -> bool:
-    """Whether its slices can be joined one by one."""
+    """Return True if its slices can be joined one by one."""
     return not atom.is_free and atom.high <= _MOST_PARTS
 
 

@@ -1,4 +1,4 @@
-"""Two operands of elementwise arithmetic in one layout, by the rules of NumPy."""
+"""Bring two operands of elementwise arithmetic into one layout, by the rules of NumPy."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Aligned:
 
 
 def align(arranger: Arranger, first: Value, second: Value) -> Aligned:
-    """Brings both in one layout, the one of the first as far as that serves.
+    """Bring both in one layout, the one of the first as far as that serves.
 
     Raises UnsupportedError for shapes that do not fit, and for elements that would have to be moved.
     """
@@ -106,7 +106,7 @@ def varying_last(arranger: Arranger, value: Value, constant: NDArray[np.generic]
 
 
 def repeats(value: Value, constant: NDArray[np.generic]) -> bool:
-    """Whether arithmetic with a constant repeats the value, or takes other numbers for each image."""
+    """Return True if arithmetic with a constant repeats the value, or takes other numbers for each image."""
     return not _fits(value, _widened_shape(value, constant)) and None not in value.shape[1:]
 
 

@@ -1,4 +1,4 @@
-"""Files of other frameworks as model files: converted once, and kept in the cache by their contents."""
+"""Convert files of other frameworks once, and keep the model files in a cache by the contents of the sources."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ def _verdict_path(target: Path) -> Path:
 
 
 def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
-    """Compares the network that is made of a file with the file, and keeps the verdict if they differ."""
+    """Compare the network that is made of a file with the file, and keep the verdict if they differ."""
     verdict = proof.proven(path, fold=fold)
     if verdict.failed:
         warnings.warn(f"{path}: {verdict.sentence}", RuntimeWarning, stacklevel=5)
@@ -89,7 +89,7 @@ def _keep_verdict(target: Path, path: Path, *, fold: bool) -> None:
 
 
 def _is_whole(target: Path) -> bool:
-    """Whether there is a model file as long as its header says: a full disk or a crash may have cut it."""
+    """Return True if there is a model file as long as its header says: a full disk or a crash may have cut it."""
     if not first_file([target]):
         return False
     with reading(target, WeightsError), target.open("rb") as stream:

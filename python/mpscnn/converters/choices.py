@@ -52,14 +52,14 @@ DETECTORS = {
 
 
 def choose_preprocess(network: Network, choice: str | Mapping[str, Any]) -> None:
-    """Sets a network's preprocessing: a preset's name, a mapping or its JSON text, or a .json file."""
+    """Set a network's preprocessing: a preset's name, a mapping or its JSON text, or a .json file."""
     if isinstance(choice, str) and _is_settings(choice):
         choice = _settings("preprocess", choice)
     network.preprocess = choice
 
 
 def choose_detection(network: Network, choice: str | PathLike[str] | Mapping[str, Any]) -> None:
-    """Sets how a network's outputs become boxes: a name of `DETECTORS`, a mapping or its JSON text, or a file.
+    """Set how a network's outputs become boxes: a name of `DETECTORS`, a mapping or its JSON text, or a file.
 
     A known detector's outputs are found by their shapes. It brings preprocessing and labels where the network has none.
 
@@ -106,7 +106,7 @@ def _choose_known(network: Network, name: str) -> None:
 
 
 def choose_labels(network: Network, choice: str | PathLike[str]) -> None:
-    """Sets the names of a network's classes: a JSON list, or a text file with one name per line.
+    """Set the names of a network's classes: a JSON list, or a text file with one name per line.
 
     Raises WeightsError for another number of names than classes.
     """
@@ -186,7 +186,7 @@ def _heads(detector: str, network: Network) -> dict[str, str]:
 
 
 def _is_settings(text: str) -> bool:
-    """Whether it is JSON, or a file of it, and no name."""
+    """Return True if it is JSON, or a file of it, and no name."""
     return text.lstrip().startswith("{") or text.lower().endswith(".json")
 
 

@@ -84,7 +84,7 @@ _SUFFIXES = {
 
 
 def refuse_other_formats(path: Path) -> None:
-    """Raises an error for a file or folder that is of a known format, but not named as its reader wants it.
+    """Raise an error for a file or folder that is of a known format, but not named as its reader wants it.
 
     Raises:
         UnsupportedError: with what the file is, and what to do. WeightsError: it cannot be read, or its format is not
@@ -98,7 +98,7 @@ def refuse_other_formats(path: Path) -> None:
 
 
 def refuse_other_contents(path: Path) -> None:
-    """Raises an error for a file with the suffix of a format that is read whose contents are plainly something else.
+    """Raise an error for a file with the suffix of a format that is read whose contents are plainly something else.
 
     Raises:
         UnsupportedError: with what the file is, and what to do. WeightsError: it is empty, or cannot be read.

@@ -48,13 +48,13 @@ def reader_of(paths: Sequence[Path]) -> Reader:
 
 
 def is_foreign(path: Path) -> bool:
-    """Whether a file is of another framework's format: by its suffix, and by its header where that is ours, too."""
+    """True if a file is of another framework's format: by its suffix, and by its header where that is ours, too."""
     suffix = path.suffix.lower()
     return suffix in _READERS and not (suffix == MODEL_SUFFIX and holds_network(path))
 
 
 def is_package(path: Path) -> bool:
-    """Whether a path is a folder that is one model file of another framework's format."""
+    """Return True if a path is a folder that is one model file of another framework's format."""
     return path.suffix.lower() == _PACKAGE and is_folder(path)
 
 
@@ -67,7 +67,7 @@ def files_of(path: Path) -> list[Path]:
 
 
 def named_by_file(path: Path) -> bool:
-    """Whether a file's name may say what network it holds: the format has weights only."""
+    """Return True if a file's name may say what network it holds: the format has weights only."""
     return _READERS.get(path.suffix.lower()) is _read_pytorch
 
 

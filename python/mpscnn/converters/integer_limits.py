@@ -27,7 +27,7 @@ class Limits(NamedTuple):
         return Limits(low, high)
 
     def exceed(self, other: Limits, margin: float) -> bool:
-        """Whether these reach farther than the other ones by more than the margin."""
+        """Return True if these reach farther than the other ones by more than the margin."""
         return self.low < other.low - margin or self.high > other.high + margin
 
 

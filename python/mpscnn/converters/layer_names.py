@@ -13,7 +13,7 @@ class LayerNames:
         self._counts: dict[str, int] = {}
 
     def is_free(self, name: str) -> bool:
-        """Whether no input or layer has it yet."""
+        """Return True if no input or layer has it yet."""
         return name not in self._taken
 
     def unique(self, stem: str) -> str:

@@ -42,7 +42,7 @@ class Atom:
 
     @property
     def is_free(self) -> bool:
-        """Whether the extent is known only when the network runs."""
+        """True if the extent is known only when the network runs."""
         return self.low != self.high
 
     @property
@@ -114,7 +114,7 @@ class Value:
 
     @property
     def has_batch_first(self) -> bool:
-        """Whether the first axis is the batch, and nothing else."""
+        """True if the first axis is the batch, and nothing else."""
         return self.rank > 0 and len(self.axes[0]) == 1 and self.axes[0][0].is_batch
 
     def stand_ins(self) -> tuple[list[int], list[int]]:

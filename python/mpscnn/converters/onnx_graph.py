@@ -60,7 +60,7 @@ class Graph:
             self.shapes[name] = None if None in shape else tuple(one for one in shape if one is not None)
 
     def has(self, blob: str) -> bool:
-        """Whether there is such a blob at this point of the network."""
+        """Return True if there is such a blob at this point of the network."""
         return blob in self._current
 
     def tensor(self, blob: str) -> str:
@@ -93,7 +93,7 @@ class Graph:
         return made
 
     def _is_held(self, place: Place) -> bool:
-        """Whether a place is in the one file that tensors may stay in: that of the first weight."""
+        """Return True if a place is in the one file that tensors may stay in: that of the first weight."""
         self._weights = self._weights or place.content.path
         return self._weights == place.content.path
 
@@ -114,7 +114,7 @@ class Graph:
     def node(
         self, kind: str, name: str, inputs: Sequence[str], outputs: Sequence[str], **attributes: Any
     ) -> None:
-        """Adds an operator. The `kind` of one that is not ONNX' own has a domain, such as "caffe.Kind"."""
+        """Add an operator. The `kind` of one that is not ONNX' own has a domain, such as "caffe.Kind"."""
         domain, _, own = kind.rpartition(".")
         self._nodes.append(
             self._onnx.helper.make_node(own, inputs, outputs, name=name, domain=domain, **attributes)

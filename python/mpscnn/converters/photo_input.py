@@ -13,7 +13,7 @@ CAFFE_PHOTOS = "most networks of Caffe take photos as BGR with a mean subtracted
 
 
 def takes_photos(network: Network) -> bool:
-    """Whether the only input is an image of one channel (gray) or three."""
+    """Return True if the only input is an image of one channel (gray) or three."""
     if len(network.inputs) != 1:
         return False
     shape = network.input.shape

@@ -42,7 +42,7 @@ class ReadOptions:
     parameters: Mapping[str, str] | None = None
 
     def check_inputs(self, known: Sequence[str], origin: str) -> None:
-        """Raises ParameterError for a shape of an input that the file does not have."""
+        """Raise ParameterError for a shape of an input that the file does not have."""
         for name in self.shapes:
             if name not in known:
                 inputs = ", ".join(map(shown, known))
@@ -80,7 +80,7 @@ class ReadOptions:
             raise UnsupportedError(f"{origin}: {error}") from error
 
     def refuse_choices(self, path: Path) -> None:
-        """Raises UnsupportedError for shapes and outputs, where a reader has no use for them."""
+        """Raise UnsupportedError for shapes and outputs, where a reader has no use for them."""
         if self.shapes or self.outputs:
             raise UnsupportedError(f"{path}: shapes and outputs cannot be chosen for files of this format")
 

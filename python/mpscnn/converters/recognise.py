@@ -89,7 +89,7 @@ def _readings(network: Network) -> list[Reading]:
 def _ends_of_integers(
     node: Mapping[str, Any], activation: Mapping[str, Any] | None
 ) -> tuple[bool, bool] | None:
-    """Whether the lower and the upper limit of an activation are those of the layer's integers, or none.
+    """Return True if the lower and the upper limit of an activation are those of the layer's integers, or none.
 
     None for an activation that is more than limits, and for a layer without integers.
     """

@@ -80,6 +80,6 @@ def one_number(network: Network, number: float, like: Tensor, name: str) -> Tens
 
 
 def have_reciprocals(numbers: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> bool:
-    """Whether to divide by these numbers is to multiply by others: not by 0, nor by what is next to it."""
+    """Return True if to divide by these numbers is to multiply by others: not by 0, nor by what is next to it."""
     with np.errstate(all="ignore"):
         return bool(np.isfinite((1.0 / numbers.astype(np.float64)).astype(np.float32)).all())

@@ -28,7 +28,7 @@ _EXPONENTIAL = 100.0
 
 
 def keep_middles(network: Network) -> Network:
-    """Keeps the middle of composed operators in float32 and returns the network."""
+    """Keep the middle of composed operators in float32 and return the network."""
     structure = network.to_dict()
     nodes = structure["nodes"]
     if any("quantization" in node for node in nodes):
@@ -104,19 +104,19 @@ def _is_arithmetic(node: Node) -> bool:
 
 
 def _is_wild(degree: float) -> bool:
-    """Whether a value is a power of ordinary numbers that half may not hold: a square, an inverse, an exponential."""
+    """True if a value is a power of ordinary numbers that half may not hold: a square, an inverse, an exponential."""
     return degree > 1.0 + _ROUNDING or degree < -0.5
 
 
 def _tames(node: Node, degree: float) -> bool:
-    """Whether a layer makes ordinary numbers of such powers: by a root, a logarithm, a quotient or a product."""
+    """Return True if a layer makes ordinary numbers of such powers: by a root, a logarithm, a quotient or a product."""
     last = node.get("activation") or (node["attributes"] if node["operation"] == "neuron" else None)
     is_root = last is not None and last["kind"] in ("power", "logarithm")
     return abs(degree) <= 1.0 + _ROUNDING and (is_root or node["operation"] in ("divide", "multiply"))
 
 
 def _is_part_of_mean(node: Node, users: list[Node]) -> bool:
-    """Whether a sum is divided by a number, or its logarithm is taken."""
+    """Return True if a sum is divided by a number, or its logarithm is taken."""
     is_sum = node["operation"] == "reduction" and node["attributes"]["kind"] in ("sum", "sum_of_squares")
     if not is_sum or node.get("activation"):
         return False

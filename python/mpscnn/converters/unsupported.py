@@ -70,11 +70,11 @@ class UnsupportedLayers:
         self._layers: list[UnsupportedLayer] = []
 
     def add(self, kind: str, name: str, reason: str) -> None:
-        """Notes a layer: what the file's format calls its operation, and its name in the file."""
+        """Note a layer: what the file's format calls its operation, and its name in the file."""
         self._layers.append(UnsupportedLayer(name, kind, reason))
 
     def attempt(self, kind: str, name: str, convert: Callable[[], object], *, free_size: bool) -> bool:
-        """Calls what converts a layer; False for one that cannot be, which is noted.
+        """Call what converts a layer; False for one that cannot be, which is noted.
 
         Args:
             kind, name: as for `add`.

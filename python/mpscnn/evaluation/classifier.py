@@ -109,7 +109,7 @@ class Evaluation:
         return matrix_picture(self.confusion[np.ix_(seen, seen)], [self.labels[index] for index in seen])
 
     def show(self) -> None:
-        """Opens `draw()` in the system's picture viewer."""
+        """Open `draw()` in the system's picture viewer."""
         self.draw().show()
 
     def __repr__(self) -> str:
@@ -155,7 +155,7 @@ def evaluate(
 def evaluation_of(
     model: Model, ranked: Iterable[Ranked], failed: Callable[[Any, Error], object] | None
 ) -> Evaluation:
-    """Counts photos by their class and the class found. Raises as `evaluate`."""
+    """Count photos by their class and the class found. Raises as `evaluate`."""
     classes = number_of_classes(model)
     labels = tuple(model.labels or (f"class {index}" for index in range(classes)))
     confusion = np.zeros((classes, classes), np.int64)

@@ -76,7 +76,7 @@ def evaluate_detector(
     inflight: int = 3,
     failed: Failed | None = None,
 ) -> DetectorEvaluation:
-    """Looks for objects on photos and compares with annotations in COCO's format, by pycocotools.
+    """Look for objects on photos and compare with annotations in COCO's format, by pycocotools.
 
     Classes are matched by their names, whatever their case; those of a model without labels by number, of which COCO's
     first is 1.
@@ -148,7 +148,7 @@ def evaluation_by(
 
 
 def require_pycocotools() -> None:
-    """Raises UnsupportedError where it is not installed."""
+    """Raise UnsupportedError where it is not installed."""
     try:
         import pycocotools  # noqa: F401
     except ImportError as error:

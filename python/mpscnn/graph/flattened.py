@@ -1,4 +1,4 @@
-"""Which dense layers read an image element by element: their weights have other orders in other libraries."""
+"""Find dense layers that read a flattened image. Their weights have other orders in other libraries."""
 
 from __future__ import annotations
 

@@ -6,5 +6,5 @@ from collections.abc import Sequence
 
 
 def leaves_size_free(shape: Sequence[int | None]) -> bool:
-    """Whether an input is images whose height or width is free."""
+    """Return True if an input is images whose height or width is free."""
     return len(shape) == 4 and None in shape[1:3]

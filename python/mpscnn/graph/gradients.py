@@ -1,4 +1,4 @@
-"""Gradients of a network, and whether they are right."""
+"""Compute gradients of a network, and check them."""
 
 from __future__ import annotations
 

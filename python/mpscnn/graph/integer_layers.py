@@ -52,7 +52,7 @@ PROBABILITIES = Scale(1.0 / 256.0, -128)
 
 
 def keeps_integers(node: Node) -> bool:
-    """Whether the result of the layer has the integers of what it reads. A mean of the whole image has its own."""
+    """True if the result of the layer has the integers of what it reads. A mean of the whole image has its own."""
     if node["operation"] == "pooling" and node["attributes"].get("global"):
         return bool(node["attributes"]["kind"] != "average")
     return node["operation"] in _SAME_INTEGERS

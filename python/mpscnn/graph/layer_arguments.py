@@ -1,4 +1,4 @@
-"""How layer methods' conventional arguments become an operation's parameters."""
+"""Convert the conventional arguments of layer methods to an operation's parameters."""
 
 from __future__ import annotations
 

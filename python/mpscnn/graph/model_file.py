@@ -94,7 +94,7 @@ def _stored(
 def change_metadata(
     path: str | os.PathLike[str], output: str | os.PathLike[str], changes: Mapping[str, str]
 ) -> None:
-    """Writes a model file with other metadata ("mpscnn.graph", "mpscnn.labels", ...) and the same tensors, bit for bit.
+    """Write a model file with other metadata ("mpscnn.graph", "mpscnn.labels", ...) and the same tensors, bit for bit.
 
     Args:
         path: the model file.
@@ -192,7 +192,7 @@ def quantize(values: NDArray[Any]) -> tuple[NDArray[np.uint8], NDArray[np.float3
 
 
 def write_tensors(file: BinaryIO, tensors: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Writes a safetensors file. Tensors are ordered by falling element size, which keeps all of them aligned."""
+    """Write a safetensors file. Tensors are ordered by falling element size, which keeps all of them aligned."""
     header: dict[str, Any] = {"__metadata__": dict(metadata)}
     position = 0
     ordered = sorted(tensors.items(), key=lambda item: -np.dtype(item[1].dtype).itemsize)
@@ -230,7 +230,7 @@ def _json(value: Any) -> str:
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Writes a file of its own that takes the place of `path` when it is complete.
+    """Write a file of its own that takes the place of `path` when it is complete.
 
     Refuses what could not be loaded again.
     """

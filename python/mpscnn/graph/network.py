@@ -116,7 +116,7 @@ class Network(
 
     @classmethod
     def from_graph(cls, graph: _core.Graph) -> Network:
-        """Wraps a graph of the core, for example one read from a model file."""
+        """Wrap a graph of the core, for example one read from a model file."""
         network = cls.__new__(cls)
         description = json.loads(graph.to_json())
         network.graph = graph
@@ -183,14 +183,14 @@ class Network(
         return self._added(index, name)
 
     def output(self, x: Tensor) -> Tensor:
-        """Marks a result of the network. Several outputs keep the order in which they were marked."""
+        """Mark a result of the network. Several outputs keep the order in which they were marked."""
         self._require_own(x)
         self.graph.mark_output(x.index)
         self.outputs.append(x)
         return x
 
     def keep_float32(self, layers: Sequence[str | Tensor], *, keep: bool = True) -> None:
-        """Keeps layers in float32 when the network computes in float16 or int8: nothing of them is rounded.
+        """Keep layers in float32 when the network computes in float16 or int8: nothing of them is rounded.
 
         That goes for weights and results. A layer together with the batch normalization and the activation after it
         counts as one in float16. In int8 such a layer reads and gives numbers; layers of integers that read its result
@@ -203,7 +203,7 @@ class Network(
             self.graph.keep_float32(index, keep)
 
     def learn(self, layers: Sequence[str | Tensor], *, learn: bool = True) -> None:
-        """Says whether training changes the weights of layers.
+        """Say whether training changes the weights of layers.
 
         Unless this says otherwise, the weights of all layers that can be trained learn, but for the values of
         `constant`. Model files hold it. `Trainer.freeze` keeps weights for a time only.
@@ -219,7 +219,7 @@ class Network(
         return [layer.index if isinstance(layer, Tensor) else self[layer].index for layer in layers]
 
     def quantize(self, x: str | Tensor, dtype: str, scale: float, zero_point: int) -> None:
-        """States how 8-bit integers stand for an input or a layer's result: number = (integer - zero_point) * scale.
+        """State how 8-bit integers stand for an input or a layer's result: number = (integer - zero_point) * scale.
 
         Precision "int8" computes in these integers; others do not look at them. Networks of quantised TensorFlow Lite
         files have them, and so do model files.
@@ -370,7 +370,7 @@ class Network(
         preprocess: str | Mapping[str, Any] | None = None,
         information: Mapping[str, str] | None = None,
     ) -> None:
-        """Writes a model file (docs/model_format.md), replacing an older one only when complete.
+        """Write a model file (docs/model_format.md), replacing an older one only when complete.
 
         Args:
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers

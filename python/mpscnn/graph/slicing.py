@@ -1,4 +1,4 @@
-"""A network's layers, cut apart."""
+"""Cut a network into parts."""
 
 from __future__ import annotations
 

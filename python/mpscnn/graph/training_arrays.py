@@ -21,7 +21,7 @@ BOX_NUMBERS = 4
 
 
 def is_object_list(labels: Any) -> bool:
-    """Whether labels are the objects of images: a mapping for each."""
+    """Return True if labels are the objects of images: a mapping for each."""
     return isinstance(labels, (list, tuple)) and bool(labels) and all(isinstance(x, Mapping) for x in labels)
 
 
@@ -137,7 +137,7 @@ _KINDS_OF = {
 
 
 def _require_used(settings: Mapping[str, Any]) -> None:
-    """Refuses parameters that the kind of loss would ignore."""
+    """Refuse parameters that the kind of loss would ignore."""
     for name, kinds in _KINDS_OF.items():
         if name in settings and settings["kind"] not in kinds:
             raise ParameterError(f"loss: {name} is for {' and '.join(kinds)}, got kind {settings['kind']!r}")

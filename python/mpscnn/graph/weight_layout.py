@@ -1,4 +1,4 @@
-"""Weights of other libraries as arrays, in this one's order of axes."""
+"""Convert weights of other libraries to arrays in mpscnn's order of axes."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _FROM_OIHW = (0, 2, 3, 1)
 
 
 def is_of_torch(value: object) -> bool:
-    """Whether it is a tensor or parameter of PyTorch, without importing that."""
+    """Return True if it is a tensor or parameter of PyTorch, without importing that."""
     return any(base.__module__ == "torch" and base.__name__ == "Tensor" for base in type(value).__mro__)
 
 
@@ -46,7 +46,7 @@ def weight_array(name: str, value: Any) -> NDArray[Any]:
 
 
 def require_named_weights(weights: object) -> None:
-    """Raises ParameterError for what is not a mapping whose keys are texts."""
+    """Raise ParameterError for what is not a mapping whose keys are texts."""
     if not isinstance(weights, Mapping):
         raise ParameterError(
             f"weights: expected a mapping of names such as 'conv1.weight' to arrays, got {type(weights).__name__}"

@@ -35,7 +35,7 @@ class GraphWeights:
     name: str
 
     def load_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
-        """Sets all weights from arrays named "<layer>.<role>", for example "conv1.weight".
+        """Set all weights from arrays named "<layer>.<role>", for example "conv1.weight".
 
         Args:
             weights: floating point arrays of any strides, or tensors and parameters of PyTorch, wherever they lie;
@@ -59,7 +59,7 @@ class GraphWeights:
             raise WeightsError(f"network {self.name!r}: no values for {', '.join(map(repr, missing[:5]))}")
 
     def set_weights(self, weights: Mapping[str, Any], *, layout: WeightLayout | None = None) -> None:
-        """Sets some weights; the others stay. Arguments and errors as those of `load_weights`."""
+        """Set some weights; the others stay. Arguments and errors as those of `load_weights`."""
         if layout not in (None, *get_args(WeightLayout)):
             raise ParameterError(f"layout must be 'OHWI' or 'OIHW', got {layout!r}")
         require_named_weights(weights)
@@ -83,7 +83,7 @@ class GraphWeights:
     def load_raw_weights(
         self, directory: str | PathLike[str], names: Mapping[str, str] | None = None
     ) -> None:
-        """Sets weights from raw little-endian float32 files in mpscnn's orders, one file per weight.
+        """Set weights from raw little-endian float32 files in mpscnn's orders, one file per weight.
 
         Args:
             directory: where the files are.
@@ -115,7 +115,7 @@ class GraphWeights:
         scales: Sequence[float] | NDArray[np.float32] | float,
         zero_points: Sequence[float] | NDArray[np.float32] | float,
     ) -> None:
-        """Sets "<layer>.<role>" from uint8 or int32: (values - zero_point) * scale, per tensor or per first index.
+        """Set "<layer>.<role>" from uint8 or int32: (values - zero_point) * scale, per tensor or per first index.
 
         int32 is for biases of layers that precision "int8" computes.
         """

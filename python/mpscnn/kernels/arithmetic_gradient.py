@@ -72,7 +72,7 @@ class ArithmeticGradient(ArithmeticKernel):
         gradient_state: ArithmeticGradientState | None = None,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the gradient of an operand.
+        """Append the kernel to a command buffer and return the gradient of an operand.
 
         Args:
             source_gradient: of the forward kernel's result.

@@ -219,7 +219,7 @@ class BatchNormalizationStatistics(UnaryKernel):
     def encode(  # type: ignore[override]
         self, commands: CommandBuffer, source: Image, batch_normalization_state: BatchNormalizationState
     ) -> None:
-        """Appends the kernel to a command buffer: adds statistics of all images of the source to the state.
+        """Append the kernel to a command buffer: adds statistics of all images of the source to the state.
 
         Raises:
             ShapeError: the state has another number of channels. StateError: it belongs to another queue, or the

@@ -81,7 +81,7 @@ class BatchNormalizationStatisticsGradient(_BatchGradient):
         source_image: Image,
         batch_normalization_state: BatchNormalizationState,
     ) -> None:
-        """Appends the kernel to a command buffer; the state gets the gradients.
+        """Append the kernel to a command buffer; the state gets the gradients.
 
         Args:
             source_gradient: of the result of the `BatchNormalization`.
@@ -132,7 +132,7 @@ class BatchNormalizationGradient(_BatchGradient):
         batch_normalization_state: BatchNormalizationState,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the gradient of the source image.
+        """Append the kernel to a command buffer and return the gradient of the source image.
 
         Raises:
             ShapeError: sizes or channels differ. StateError: the state has no gradients (encode

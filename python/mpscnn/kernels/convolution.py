@@ -143,7 +143,7 @@ class WeightedKernel(Kernel):
         self._reload({"weights": state.weights, "bias_terms": state.biases})
 
     def export_weights_and_biases(self) -> ConvolutionWeightsAndBiasesState:
-        """Copies of the weights and bias terms."""
+        """Return copies of the weights and bias terms."""
         return ConvolutionWeightsAndBiasesState(self._kernel.weight("weights"), self._weight("bias_terms"))
 
     def _load(self, weights: Any, bias_terms: Any, others: dict[str, Any]) -> None:
@@ -383,7 +383,7 @@ class ConvolutionTranspose(ConvolutionTransposeProperties, WeightedKernel, Diffe
     def _undo(
         self, source: Image, state: ImageSizeEncodingState | ConvolutionGradientState
     ) -> ImageDescriptor:
-        """Sets the offsets; the result's size."""
+        """Set the offsets; the result's size."""
         if isinstance(state, ConvolutionTransposeGradientState):
             raise ParameterError(
                 "ConvolutionTranspose.encode: image_size_encoding_state must be of a Convolution, got one of a "

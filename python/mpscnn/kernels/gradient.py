@@ -138,7 +138,7 @@ class DifferentiableKernel(UnaryKernel):
 
 
 def require_states(where: str, states: Sequence[object], images: Sequence[Image]) -> None:
-    """Raises ShapeError unless there is a state for each image."""
+    """Raise ShapeError unless there is a state for each image."""
     if len(states) != len(images):
         raise ShapeError(
             f"{where}: there must be one state for each of the {len(images)} images, got {len(states)}"
@@ -179,7 +179,7 @@ class GradientKernel(BinaryKernel):
         gradient_state: GradientState | None = None,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the gradient of the source image.
+        """Append the kernel to a command buffer and return the gradient of the source image.
 
         Args:
             source_gradient: of the forward kernel's result.
@@ -226,7 +226,7 @@ class GradientKernel(BinaryKernel):
             )
 
     def _follow(self, state: GradientState, source_image: Image) -> None:
-        """Takes over the properties that the forward kernel had."""
+        """Take over the properties that the forward kernel had."""
         name = type(self).__name__
         require_type(f"{name}.encode", state, GradientState)
         if not issubclass(state._forward, self.forward_class):

@@ -41,7 +41,7 @@ def allocate_temporary_image(commands: CommandBuffer, descriptor: ImageDescripto
 
 
 def require_type(kernel: str, value: object, expected: type) -> None:
-    """Raises ParameterError for an argument of another class."""
+    """Raise ParameterError for an argument of another class."""
     if not isinstance(value, expected):
         name = expected.__name__
         article = "an" if name[0] in "AEIOU" else "a"
@@ -135,7 +135,7 @@ class Kernel:
         self._kernel.set_weight(role, array.reshape(shape))
 
     def _same_elements(self, _role: str, given: Sequence[int], shape: Sequence[int]) -> bool:
-        """Whether arrays of both shapes have the same elements in the same order, beyond doubt."""
+        """Return True if arrays of both shapes have the same elements in the same order, beyond doubt."""
         if len(given) == 1:
             return given[0] == np.prod(shape, dtype=np.int64)
         return _without_ones(given) == _without_ones(shape)
@@ -259,7 +259,7 @@ class UnaryKernel(PlacedKernel):
         def __init__(self, **properties: Unpack[UnaryProperties]) -> None: ...
 
     def encode(self, commands: CommandBuffer, source: Image, destination: Image | None = None) -> Image:
-        """Appends the kernel to a command buffer and returns the destination.
+        """Append the kernel to a command buffer and return the destination.
 
         Without a destination the padding policy sizes one, sets `offset`, and `destination_image_allocator` makes it.
 
@@ -315,7 +315,7 @@ class BinaryKernel(PlacedKernel):
     def encode(
         self, commands: CommandBuffer, primary: Image, secondary: Image, destination: Image | None = None
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the destination, see `UnaryKernel.encode`."""
+        """Append the kernel to a command buffer and return the destination, see `UnaryKernel.encode`."""
         return self._encode(commands, [primary, secondary], destination)
 
     def encode_batch(

@@ -203,7 +203,7 @@ class ForwardLoss(_LossKernel):
         weights: Image | None = None,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the loss.
+        """Append the kernel to a command buffer and return the loss.
 
         Raises:
             ShapeError: labels or weights have another size than the prediction. ParameterError, StateError: see
@@ -244,7 +244,7 @@ class LossGradient(_LossKernel):
         weights: Image | None = None,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the gradient of the prediction.
+        """Append the kernel to a command buffer and return the gradient of the prediction.
 
         Args:
             source_gradient: of the loss, as `InitialGradient` makes it: one number, one for each image, or one for each
@@ -278,7 +278,7 @@ class InitialGradient(Kernel):
         Kernel.__init__(self, **properties)
 
     def encode(self, commands: CommandBuffer, source: Image, destination: Image | None = None) -> Image:
-        """Appends the kernel to a command buffer and returns the destination."""
+        """Append the kernel to a command buffer and return the destination."""
         return self._encode(commands, [source], destination)
 
 
@@ -301,7 +301,7 @@ class Loss(_LossKernel):
         labels: LossLabels,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the gradient of the prediction.
+        """Append the kernel to a command buffer and return the gradient of the prediction.
 
         Raises:
             ShapeError: labels or weights have another size than the prediction. ParameterError, StateError: see

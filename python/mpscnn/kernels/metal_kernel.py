@@ -1,4 +1,4 @@
-"""Kernels of the user's own, in Metal's shading language."""
+"""Kernels that users write in Metal's shading language."""
 
 from __future__ import annotations
 
@@ -164,7 +164,7 @@ class MetalKernel:
         threadgroup: Sequence[int] | int | None = None,
         **named: Image | NDArray[Any] | float | bool,
     ) -> None:
-        """Appends the kernel to a command buffer; it runs when its turn comes.
+        """Append the kernel to a command buffer; it runs when its turn comes.
 
         Args:
             commands: of a queue of the same Metal device.

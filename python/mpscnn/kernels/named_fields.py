@@ -1,4 +1,4 @@
-"""Descriptors whose unknown names are refused, and answered with ours where they are Apple's."""
+"""Descriptors that refuse unknown names, and suggest our name for Apple's."""
 
 from __future__ import annotations
 

@@ -106,7 +106,7 @@ class Optimizer(Kernel):
         *input_moments: Image,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns `result`: new values, or a new moment.
+        """Append the kernel to a command buffer and return `result`: new values, or a new moment.
 
         Args:
             input_gradient, input_values: whole images of one size.

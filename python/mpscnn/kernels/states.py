@@ -91,7 +91,7 @@ class MultiaryGradientState(KernelState):
         self._sources: tuple[Image, ...] = ()
 
     def record(self, sources: Sequence[Image], **values: Any) -> None:
-        """Replaces what the state holds: images, which live as long as it does, and values by name."""
+        """Replace what the state holds: images, which live as long as it does, and values by name."""
         for source in sources:
             require_type("MultiaryGradientState.record", source, Image)
         self._sources, self._properties = tuple(sources), dict(values)

@@ -108,7 +108,7 @@ class YOLOLoss(Kernel):
         labels: LossLabels,
         destination: Image | None = None,
     ) -> Image:
-        """Appends the kernel to a command buffer and returns the gradient of the prediction; the labels get the loss.
+        """Append the kernel to a command buffer and return the gradient of the prediction; the labels get the loss.
 
         Raises:
             ShapeError: labels have another size than the prediction, or its channels do not belong to the anchors.

@@ -1,4 +1,4 @@
-"""Networks of the field, ready to build: architectures here, weights by name from the registry."""
+"""Architectures of well-known networks. The registry has weights by name."""
 
 from mpscnn.models.deep_mnist import deep_mnist, export_deep_mnist
 from mpscnn.models.deeplab import deeplab_v3, deeplab_v3_plus

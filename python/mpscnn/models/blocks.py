@@ -65,7 +65,7 @@ class Classifier(ABC):
 
     @abstractmethod
     def _logits(self, net: Network, x: Tensor, classes: int) -> Tensor:
-        """Adds the layers; returns the last one's result, (n, classes)."""
+        """Add the layers; returns the last one's result, (n, classes)."""
 
 
 def convolution(

@@ -67,7 +67,7 @@ def deep_mnist(
 
 
 def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> None:
-    """Writes the eight files of a network that `deep_mnist` made; the folder is created if missing.
+    """Write the eight files of a network that `deep_mnist` made; the folder is created if missing.
 
     Raises:
         WeightsError: the network is none of `deep_mnist`, has no weights, or the folder cannot be written.
@@ -88,7 +88,7 @@ def export_deep_mnist(network: Network, directory: str | os.PathLike[str]) -> No
 
 
 def is_deep_mnist(directory: Path) -> bool:
-    """Whether a folder holds any of the eight files."""
+    """Return True if a folder holds any of the eight files."""
     return any((directory / file).exists() for layer in _LAYERS for file in _files_of(layer).values())
 
 

@@ -104,7 +104,7 @@ class MobileNetV3(Classifier):
         return net.dense(x, classes, name="classifier.3")
 
     def features(self, net: Network, x: Tensor, rename: Callable[[str], str] = str) -> list[Tensor]:
-        """Adds the layers before the pooling; returns the results of the first, each block and the last.
+        """Add the layers before the pooling; returns the results of the first, each block and the last.
 
         Args:
             rename: the layers' names instead of those of the classifier.

@@ -65,7 +65,7 @@ class Segmenter(ABC):
 
     @abstractmethod
     def _head(self, net: Network, features: list[Tensor], classes: int) -> Tensor:
-        """Adds the head; returns logits at any size.
+        """Add the head; returns logits at any size.
 
         Args:
             features: of the first layer, of each block, and of the last layer.

@@ -26,7 +26,7 @@ _PREFIXES = ("", "primary_", "secondary_")
 
 
 def require_whole(node: FilterNode) -> None:
-    """Raises UnsupportedError for a property with which a kernel reads or writes a part of an image."""
+    """Raise UnsupportedError for a property with which a kernel reads or writes a part of an image."""
     properties = node.kernel._properties()
     for name, whole in _WHOLE.items():
         for prefix in _PREFIXES:

@@ -1,4 +1,4 @@
-"""From nodes to a network."""
+"""Build a network from nodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cross-layer equalisation (Nagel et al. 2019): channels of a result that differ in range are brought closer together.
+"""Cross-layer equalisation (Nagel et al. 2019): bring the ranges of a result's channels closer together.
 
 A channel's numbers are divided by a factor in the layer that computes them, and multiplied by it in the only layer that
 reads them. That changes nothing where the activation between the two is none or relu. Relu6 and clamp have limits that

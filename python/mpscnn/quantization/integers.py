@@ -18,7 +18,7 @@ from mpscnn.quantization.weights import IntegerWeights, integer_weights
 
 
 def is_kept(node: Node) -> bool:
-    """Whether a layer stays in float32."""
+    """Return True if a layer stays in float32."""
     return bool(node.get("keep_float32", False))
 
 

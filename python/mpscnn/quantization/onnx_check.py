@@ -1,4 +1,4 @@
-"""Whether onnxruntime computes in the layers of a quantised network what the engine does."""
+"""Check whether onnxruntime computes the layers of a quantised network as the engine does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The network as integers compute it: normalizations and activations are parts of the layers before them."""
+"""Prepare a network for integers: normalizations and activations become parts of the layers before them."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _TAKES_ACTIVATION = {entry["name"] for entry in operations() if entry["takes_act
 
 
 def is_limit(neuron: Mapping[str, Any]) -> bool:
-    """Whether an activation only limits numbers, as integers can: none, relu, relu6 and clamp."""
+    """Return True if an activation only limits numbers, as integers can: none, relu, relu6 and clamp."""
     if neuron["kind"] in ("relu", "relun"):
         return bool(neuron["a"] == 0.0)
     return neuron["kind"] in ("none", "clamp")

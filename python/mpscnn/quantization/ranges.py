@@ -1,4 +1,4 @@
-"""Which integers stand for a tensor's numbers: those with the least mean squared error."""
+"""Choose the scale and zero point of a tensor's integers with the smallest mean squared error."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Histogram:
         self.seen = 0
 
     def add(self, values: NDArray[np.float32]) -> None:
-        """Counts the numbers, which are finite. The reach doubles until it holds all."""
+        """Count the numbers, which are finite. The reach doubles until it holds all."""
         flat = values.reshape(-1)
         self.seen += flat.size
         low, high = float(flat.min(initial=0.0)), float(flat.max(initial=0.0))

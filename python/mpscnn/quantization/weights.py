@@ -30,7 +30,7 @@ class IntegerWeights:
     bias_scales: NDArray[np.float32]
 
     def set_in(self, network: Network, layer: str) -> None:
-        """Gives them to a layer."""
+        """Give them to a layer."""
         outputs = len(self.scales)
         zeros = np.full(outputs, _STORED_ZERO, np.float32)
         network.set_quantized_weight(f"{layer}.weight", self.values, self.scales, zeros)

@@ -1,4 +1,4 @@
-"""Models by name: what exists, what is on this machine, and how it gets there."""
+"""Models by name: list them, find them on this machine, and download them."""
 
 from mpscnn._private.model_name import is_path
 from mpscnn.registry.entry import Entry

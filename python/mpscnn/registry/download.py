@@ -52,7 +52,7 @@ class _WrongSize(_WrongBytes, _Permanent):
 
 
 def is_https(url: str) -> bool:
-    """Whether the URL names a host over https: the only kind that is contacted."""
+    """Return True if the URL names a host over https: the only kind that is contacted."""
     try:
         parts = urlsplit(url)
         return parts.scheme == "https" and bool(parts.hostname)

@@ -32,11 +32,11 @@ class Entry:
     dtype: StoredTypeName = "uint8"
     """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
     tested: bool = True
-    """Whether the file has been run here and its answers compared with the original's."""
+    """True if the file has been run here and its answers compared with the original's."""
 
     @property
     def bundled(self) -> bool:
-        """Whether the model is part of the package and needs no publisher."""
+        """True if the model is part of the package and needs no publisher."""
         return not self.sources
 
     @property
@@ -46,7 +46,7 @@ class Entry:
 
     @property
     def downloadable(self) -> bool:
-        """Whether size and SHA-256 of every file are known; others must be put into MPSCNN_MODELS by hand."""
+        """True if size and SHA-256 of every file are known; others must be put into MPSCNN_MODELS by hand."""
         return all(file.downloadable for file in self.files)
 
     @property

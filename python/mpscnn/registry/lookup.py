@@ -1,4 +1,4 @@
-"""From a model name to a model file: bundled, MPSCNN_MODELS, the cache, then the publisher."""
+"""Find the file of a model by its name: bundled, in MPSCNN_MODELS, in the cache, then from the publisher."""
 
 from __future__ import annotations
 

@@ -28,7 +28,7 @@ class PublishedFile:
 
     @property
     def downloadable(self) -> bool:
-        """Whether size and SHA-256 are known."""
+        """True if size and SHA-256 are known."""
         return bool(self.sha256) and self.size is not None
 
     @property

@@ -1,1 +1,1 @@
-"""Many photos or arrays, several at a time, results in order."""
+"""Run many photos or arrays, several at a time, with results in order."""

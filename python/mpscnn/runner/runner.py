@@ -1,4 +1,4 @@
-"""Many frames through one network: several at a time, results in order."""
+"""Run many frames through one network, several at a time, with results in order."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class FrameFuture(NoCopies, Future[Result]):
         self._lock = runner._callbacks_lock
 
     def cancel(self) -> bool:
-        """Gives the frame up if it has not begun; returns whether it is cancelled.
+        """Give the frame up if it has not begun; returns whether it is cancelled.
 
         Its callbacks are called in its turn nevertheless.
         """
@@ -89,7 +89,7 @@ class FrameFuture(NoCopies, Future[Result]):
         self._call_back(fn)
 
     def result(self, timeout: float | None = None) -> Result:
-        """Waits and returns the result, or raises what went wrong with the frame.
+        """Wait and return the result, or raise the error of the frame.
 
         Raises:
             TimeoutError: not done after `timeout` seconds. CancelledError: it was cancelled. StateError: in a forked
@@ -102,7 +102,7 @@ class FrameFuture(NoCopies, Future[Result]):
             del self  # which has the exception, whose traceback leads here
 
     def exception(self, timeout: float | None = None) -> BaseException | None:
-        """Waits and returns what went wrong with the frame, or None. Raises as `result` does otherwise."""
+        """Wait and return what went wrong with the frame, or None. Raises as `result` does otherwise."""
         self._require_end()
         return super().exception(timeout)
 
@@ -246,7 +246,7 @@ class Runner(NoCopies, Generic[Result]):
         _runners.add(self)
 
     def submit(self, frame: Any, **options: Any) -> FrameFuture[Result]:
-        """Takes a frame and returns while it is worked on.
+        """Take a frame and return while it is worked on.
 
         With all permits taken (`inflight` x `max_batch`) it first waits until a result is handed out. An invalid
         frame, such as a photo that cannot be read, raises its error in the future's `result`.
@@ -291,7 +291,7 @@ class Runner(NoCopies, Generic[Result]):
         return OrderedResults(self, frames, wanted, return_exceptions)
 
     def close(self, *, cancel: bool = False) -> None:
-        """Takes no more frames, and returns when every one that was taken is done. Closing again does nothing.
+        """Take no more frames, and return when every one that was taken is done. Closing again does nothing.
 
         In a callback it does not wait.
 
@@ -312,7 +312,7 @@ class Runner(NoCopies, Generic[Result]):
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Closes; after an exception frames that have not begun are cancelled."""
+        """Close; after an exception frames that have not begun are cancelled."""
         self.close(cancel=kind is not None)
 
     def __repr__(self) -> str:
@@ -334,7 +334,7 @@ class Runner(NoCopies, Generic[Result]):
             self._core.submit_failure(slot, error, on_end)
 
     async def _reserve(self, slot: _core.Frame) -> None:
-        """Waits for a permit without blocking the event loop."""
+        """Wait for a permit without blocking the event loop."""
         import asyncio  # which brings ssl; whoever awaits has it already
 
         answered: Future[None] = Future()

@@ -67,11 +67,11 @@ class CommandBuffer(NoCopies):
         return None if failure is None else CommandError(*failure)
 
     def enqueue(self) -> None:
-        """Reserves this buffer's place in the queue before it is committed."""
+        """Reserve this buffer's place in the queue before it is committed."""
         self._commands.enqueue()
 
     def commit(self) -> None:
-        """Hands the work to the device, which runs it as soon as those enqueued before are done."""
+        """Hand the work to the device, which runs it as soon as those enqueued before are done."""
         if self.status < CommandStatus.COMMITTED:
             # Only now: a handler keeps this object alive until it has run.
             for handler in self._handlers:
@@ -80,7 +80,7 @@ class CommandBuffer(NoCopies):
         self._commands.commit()
 
     def wait(self) -> None:
-        """Returns once the work is done and the handlers have run.
+        """Return once the work is done and the handlers have run.
 
         Raises:
             StateError: not committed. Whatever went wrong while the work ran is raised here too.
@@ -147,7 +147,7 @@ class CommandQueue(NoCopies):
         return CommandBuffer(self)
 
     def wait(self) -> None:
-        """Returns once every committed command buffer is completed."""
+        """Return once every committed command buffer is completed."""
         self._queue.wait()
 
 

@@ -214,7 +214,7 @@ class Image(NoCopies):
         images: tuple[int, int] | None = None,
         layout: Literal["hwc", "chw"] = "hwc",
     ) -> None:
-        """Writes a region; the array has the format's element type and the shape that `read` gives."""
+        """Write a region; the array has the format's element type and the shape that `read` gives."""
         region = self._region(x, y, width, height, feature_channels, images)
         values = as_array("image", array)
         shape = self._shape(region, layout)

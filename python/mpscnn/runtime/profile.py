@@ -216,7 +216,7 @@ class Profile:
         return dict(self._trace)
 
     def save_trace(self, path: str | os.PathLike[str]) -> None:
-        """Writes `chrome_trace` to a file. Raises OSError."""
+        """Write `chrome_trace` to a file. Raises OSError."""
         Path(path).write_text(json.dumps(self.chrome_trace()), encoding="utf-8")
 
     def table(self, *, steps: Sequence[ProfileStep] | None = None, width: int | None = None) -> str:

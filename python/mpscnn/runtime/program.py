@@ -143,7 +143,7 @@ class Program:
 
     @property
     def winograd(self) -> bool:
-        """Whether convolutions may take Winograd's algorithm, where that takes less time."""
+        """True if convolutions may take Winograd's algorithm, where that takes less time."""
         return self._description["winograd"]
 
     @property
@@ -440,14 +440,14 @@ class Request(NoCopies):
         self._result = result
 
     def done(self) -> bool:
-        """Whether it is done, well or not."""
+        """Return True if it is done, well or not."""
         try:
             return self._request.wait_for(0.0)
         except Error:
             return True
 
     def result(self, timeout: float | None = None) -> Result:
-        """Waits, without the interpreter lock, and returns what `Session.run` would have.
+        """Wait, without the interpreter lock, and return what `Session.run` would have.
 
         Ctrl-C and what other handlers of signals raise interrupt the waiting; the request goes on.
 

@@ -1,4 +1,4 @@
-"""Archives of arrays (.npz) that somebody may have changed: each member is checked before memory is taken for it."""
+"""Read archives of arrays (.npz) from untrusted sources. Each member is checked before its memory is allocated."""
 
 from __future__ import annotations
 

@@ -69,7 +69,7 @@ def _chosen(labels: Any, chosen: slice | NDArray[Any]) -> Any:
 
 
 def _require_first(first: int, count: int) -> None:
-    """Refuses data of which more batches were made than there are."""
+    """Refuse data of which more batches were made than there are."""
     if count < first:
         raise ParameterError(f"{first} batches of this epoch were made, the data has {count or 'no batch'}")
 

@@ -24,7 +24,7 @@ _PREFIXES = ("weight:", "variable:", FROZEN)
 
 
 def _is_known(name: str) -> bool:
-    """Whether a trainer writes an array of this name. Whether its network has such a weight is found out later."""
+    """True if a trainer writes an array of this name. Whether its network has such a weight is found out later."""
     return name in ("settings", "anchors") or name.startswith(_PREFIXES)
 
 

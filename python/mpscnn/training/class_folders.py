@@ -1,4 +1,4 @@
-"""Folders of photos by class: which there are, and what is wrong with them."""
+"""Find folders of photos by class, and report problems with them."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def _photos_of(entry: Path) -> list[str]:
 
 
 def _require_links(folder: Path, links: Sequence[Path]) -> None:
-    """Refuses links to nowhere, and to a folder that holds them."""
+    """Refuse links to nowhere, and to a folder that holds them."""
     place = Path(os.path.realpath(folder))
     for link in links:
         target = Path(os.path.realpath(link))
@@ -101,7 +101,7 @@ def _require_links(folder: Path, links: Sequence[Path]) -> None:
 
 
 def _require_text(top: Path, names: Sequence[str]) -> None:
-    """Refuses names that no model file can keep as labels."""
+    """Refuse names that no model file can keep as labels."""
     for name in names:
         try:
             name.encode()
@@ -124,7 +124,7 @@ def _require_distinct(top: Path, names: Sequence[str]) -> None:
 
 
 def _require_apart(top: Path, folders: Sequence[Path]) -> None:
-    """Refuses links by which photos would be of two classes."""
+    """Refuse links by which photos would be of two classes."""
     if not any(entry.is_symlink() for entry in folders):
         return
     first: dict[Path, str] = {}

@@ -140,7 +140,7 @@ class ClassifierTraining:
 
     @property
     def has_result(self) -> bool:
-        """Whether anything was learnt."""
+        """True if anything was learnt."""
         return bool(self._best.weights)
 
     @property
@@ -164,7 +164,7 @@ class ClassifierTraining:
         return np.concatenate([np.asarray(session.run(inputs)) for inputs, _ in data.batches(64)])
 
     def remove(self) -> None:
-        """Removes the run's files, and its folder if nothing else is in it."""
+        """Remove the run's files, and its folder if nothing else is in it."""
         for path in (self._folder / _DESCRIPTION, *self._results()):
             path.unlink(missing_ok=True)
             for left_over in self._folder.glob(f".{path.name}.*"):  # of a run that was killed
@@ -175,7 +175,7 @@ class ClassifierTraining:
     # ---- Training -------------------------------------------------------------------------------------
 
     def run(self) -> Iterator[Progress]:
-        """Makes all phases; yields after each part of one.
+        """Make all phases; yields after each part of one.
 
         Raises:
             ImageError: a photo that cannot be read; it is named. UnreadablePhotosError: several. StateError: a loss is
@@ -357,7 +357,7 @@ class ClassifierTraining:
         _write_json(self._folder / "head.json", [asdict(record) for record in self._of_phase("last layer")])
 
     def _restore_head(self) -> bool:
-        """Whether the last layer was complete. Learnt once more, it would be worse on the way than what there is."""
+        """True if the last layer was complete. Learnt once more, it would be worse on the way than what there is."""
         path = self._folder / "head.json"
         if not path.exists():
             return False

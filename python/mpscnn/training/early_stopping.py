@@ -1,4 +1,4 @@
-"""When a training ends before its last epoch."""
+"""Decide when a training ends before its last epoch."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Watch:
 
     @property
     def ended(self) -> bool:
-        """Whether patience is at its end."""
+        """True if patience is at its end."""
         return self.stopping is not None and self._waited >= self.stopping.patience
 
 

@@ -1,4 +1,4 @@
-"""Training in epochs: what `mpscnn.Trainer` does besides single steps."""
+"""The loop over epochs of `mpscnn.Trainer`."""
 
 from __future__ import annotations
 

@@ -64,7 +64,7 @@ def store_features(
     device: str,
     threads: int | str,
 ) -> Iterator[int]:
-    """Writes a file for each of some layers: float16 (views, photos, ...). Older ones stay until they are whole.
+    """Write a file for each of some layers: float16 (views, photos, ...). Older ones stay until they are whole.
 
     Yields the number of views that came to be.
 

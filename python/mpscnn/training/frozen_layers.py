@@ -42,7 +42,7 @@ class FrozenLayers:
         return FrozenLayers(tuple(sorted(frozen)), self.variables, seen, missed)
 
     def average(self, network: Network) -> None:
-        """Gives a network the moving averages of frozen layers."""
+        """Give a network the moving averages of frozen layers."""
         averages = {
             name.removesuffix(_AVERAGE): value
             for name, value in self.variables.items()

@@ -1,4 +1,4 @@
-"""What a training reports: its epochs, as numbers and as curves."""
+"""The history of a training: its epochs as numbers and as curves."""
 
 from __future__ import annotations
 

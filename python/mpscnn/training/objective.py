@@ -1,4 +1,4 @@
-"""A trainer's loss in numbers: labels as it takes them, what it is divided by, and its value for a prediction."""
+"""The loss of a trainer: its labels, its divisor, and its value for a prediction."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Objective:
             )
 
     def require_weighted(self, weights: Any) -> None:
-        """Raises ParameterError for weights that are not wanted, or missing."""
+        """Raise ParameterError for weights that are not wanted, or missing."""
         if (weights is not None) != self._weighted:
             raise ParameterError(
                 "weights of the losses are for a trainer with weighted=True, and needed there, got "

@@ -1,4 +1,4 @@
-"""How gradients become new weights: MPSNNOptimizers, with decoupled weight decay."""
+"""Optimisers of a trainer: those of MPSNNOptimizer, with decoupled weight decay."""
 
 from __future__ import annotations
 

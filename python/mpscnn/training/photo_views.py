@@ -78,7 +78,7 @@ class PhotoReader:
         augmentation: Augmentation | None,
         random: np.random.Generator,
     ) -> None:
-        """Writes a photo, or a view of it, into `output`. Raises ImageError with the file's name."""
+        """Write a photo, or a view of it, into `output`. Raises ImageError with the file's name."""
         photo = open_photo(path)
         shown = photo if augmentation is None else _part(photo, augmentation, random)
         try:

@@ -1,4 +1,4 @@
-"""How far a trainer is: steps, epochs, and the losses and right answers of an epoch's batches."""
+"""The progress of a trainer: steps, epochs, and the losses and right answers of an epoch's batches."""
 
 from __future__ import annotations
 

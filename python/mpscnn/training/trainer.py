@@ -243,7 +243,7 @@ class Trainer(EpochLoop):
     # ---- Checkpoints ----
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Writes a checkpoint, from which `resume` goes on to the same bits.
+        """Write a checkpoint, from which `resume` goes on to the same bits.
 
         An older one stays until it is complete.
         """

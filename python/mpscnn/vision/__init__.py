@@ -1,1 +1,1 @@
-"""From photos to inputs, and from results to classes, boxes and masks."""
+"""Convert photos to inputs, and results to classes, boxes and masks."""

@@ -26,7 +26,7 @@ _NUMBERS = re.compile("[<>|=]([ui][1248]|f[248])")
 
 
 def is_array_file(path: Path) -> bool:
-    """Whether its name says that it holds an array."""
+    """Return True if its name says that it holds an array."""
     return path.suffix.lower() == SUFFIX
 
 

@@ -123,7 +123,7 @@ class Detections(PhotoResult, Sequence[Detection]):
         )
 
     def show(self, photo: Any = None) -> None:
-        """Opens `draw(photo)` in the system's picture viewer."""
+        """Open `draw(photo)` in the system's picture viewer."""
         self.draw(photo).show()
 
     def __repr__(self) -> str:

@@ -1,4 +1,4 @@
-"""How the raw heads of single-shot detectors become boxes (docs/detection.md)."""
+"""Convert the raw outputs of single-shot detectors to boxes (docs/detection.md)."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ class Photo:
 def open_photo(
     photo: Any, *, channel_order: ChannelOrderName | None = None, orientation: int | None = None
 ) -> Photo:
-    """Decodes a photo.
+    """Decode a photo.
 
     The first frame of an animation is read. An EXIF block that is damaged counts as absent.
 
@@ -192,7 +192,7 @@ def open_photo(
 
 
 def open_content(content: bytes, max_pixels: int) -> Photo:
-    """Decodes the bytes of an image file, of which nobody knows where they come from.
+    """Decode the bytes of an image file, of which nobody knows where they come from.
 
     Raises:
         TooManyPixelsError: its header says more than `max_pixels`. ImageError: as `open_photo`.
@@ -234,7 +234,7 @@ def _opened(photo: Any, channel_order: ChannelOrderName | None) -> Photo:
 
 
 def _is_file_content(photo: Any) -> bool:
-    """Whether it is a file's bytes; a view of more than one axis is an array."""
+    """Return True if it is a file's bytes; a view of more than one axis is an array."""
     return isinstance(photo, (bytes, bytearray)) or (isinstance(photo, memoryview) and photo.ndim < 2)
 
 
@@ -280,7 +280,7 @@ def _from_bytes(content: bytes, name: str, max_pixels: int = MAX_PIXELS) -> Phot
 
 
 def require_pillow(purpose: str) -> None:
-    """Raises ImageError where Pillow is missing."""
+    """Raise ImageError where Pillow is missing."""
     try:
         import PIL  # noqa: F401
     except ImportError as error:

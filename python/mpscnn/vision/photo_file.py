@@ -1,4 +1,4 @@
-"""Photo files: which of Pillow's decoders read them, how many pixels they may have, and that none are missing.
+"""Read photo files with Pillow: limit their formats and pixels, and check that no pixels are missing.
 
 Pillow itself reads many more formats, and starts other programs for some of them.
 """
@@ -146,7 +146,7 @@ def _identified(source: _Source) -> ImageFile | None:
 
 
 def _check_size(image: PillowImage.Image, max_pixels: int = MAX_PIXELS) -> None:
-    """Raises ImageError for a picture without pixels or with too many."""
+    """Raise ImageError for a picture without pixels or with too many."""
     width, height = image.size
     if width < 1 or height < 1:
         raise ImageError(f"has no pixels ({width} x {height})")
@@ -161,7 +161,7 @@ def _check_size(image: PillowImage.Image, max_pixels: int = MAX_PIXELS) -> None:
 
 
 def load_given(image: PillowImage.Image) -> None:
-    """Makes the pixels of a Pillow image of the caller's available, which decides itself how it is decoded.
+    """Make the pixels of a Pillow image of the caller's available, which decides itself how it is decoded.
 
     Raises:
         ImageError: too many pixels; or a file in another format than ours that is not decoded yet, which may start
@@ -177,7 +177,7 @@ def load_given(image: PillowImage.Image) -> None:
 
 
 def load(image: PillowImage.Image) -> None:
-    """Decodes."""
+    """Decode."""
     try:
         image.load()
     except MemoryError as error:

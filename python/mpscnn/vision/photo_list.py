@@ -54,7 +54,7 @@ def _matches(argument: str) -> list[str]:
 
 
 def _shown(path: Path, pattern: Path) -> bool:
-    """Whether nothing of it is hidden that the pattern does not name."""
+    """Return True if nothing of it is hidden that the pattern does not name."""
     return not any(part.startswith(".") and part not in pattern.parts for part in path.parts)
 
 

@@ -1,4 +1,4 @@
-"""The samples of photo files that Pillow decodes, with all the bits that they have in the file.
+"""Read the samples of photo files with all the bits that they have in the file.
 
 Pillow has no mode for colours of more than 8 bits, but its decoders can unpack either byte of a 16-bit sample. Such a
 file is decoded twice, once for the high and once for the low bytes.
@@ -93,7 +93,7 @@ def read_samples(stream: IO[bytes], size: int, max_pixels: int) -> Samples | Non
 
 
 def is_unpacked_otherwise(image: PillowImage.Image) -> bool:
-    """Whether an opened image is not decoded yet, and Pillow's own decoding would lose some of its file's samples."""
+    """True if an opened image is not decoded yet, and Pillow's own decoding would lose some of its file's samples."""
     return bool(getattr(image, "tile", None)) and _unpacking(cast("ImageFile", image)) is not None
 
 

@@ -107,7 +107,7 @@ def detecting(
 
 
 def _class_numbers(model: PhotoModel, classes: Sequence[str | int]) -> frozenset[int]:
-    """Raises ParameterError for a name that the model does not have."""
+    """Raise ParameterError for a name that the model does not have."""
     labels = model.labels or []
     numbers = set()
     for one in [classes] if isinstance(classes, str) else classes:

@@ -144,7 +144,7 @@ class Segmentation(PhotoResult):
         return picture
 
     def show(self, photo: Any = None) -> None:
-        """Opens `draw(photo)` in the system's picture viewer."""
+        """Open `draw(photo)` in the system's picture viewer."""
         self.draw(photo).show()
 
     def __repr__(self) -> str:

@@ -34,7 +34,7 @@ def nested(depth: int = DEPTH) -> dict[str, Any]:
 
 
 def unnest(settings: dict[str, Any]) -> None:
-    """Takes it apart: Python itself would recurse."""
+    """Take it apart: Python itself would recurse."""
     while settings:
         settings = settings.pop("a", None)
 

@@ -125,7 +125,7 @@ def test_a_killed_run_goes_on_to_the_same_file(
 
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, place: str) -> None:
-    """Ends the run there, with what is written till then."""
+    """End the run there, with what is written till then."""
     if place == "features":
         whole = feature_store.store_features
 

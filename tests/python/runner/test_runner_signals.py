@@ -51,7 +51,7 @@ class Storm:
         gc.enable()
 
     def attempt(self, action: Callable[[], object]) -> bool:
-        """Whether it was not interrupted."""
+        """Return True if it was not interrupted."""
         try:
             self._attempt(action)
         except (TimeLimit, KeyboardInterrupt):
@@ -100,7 +100,7 @@ def require_all_permits(runner: mpscnn.Runner) -> None:
 
 
 def run_map(count: int, dtype: type, seed: int) -> int:
-    """Gives how many signals' exceptions there were."""
+    """Give how many signals' exceptions there were."""
     collected: list[Any] = []
     with mpscnn.Runner(doubling_program(), inflight=3, max_batch=2) as runner:
         results = runner.map(stream(count, dtype))

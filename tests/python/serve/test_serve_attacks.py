@@ -157,7 +157,7 @@ def status_of(connection: socket.socket, content: bytes) -> int:
 
 
 def is_closed(connection: socket.socket) -> bool:
-    """Whether it is closed within the socket's time."""
+    """Return True if it is closed within the socket's time."""
     try:
         while connection.recv(65_536):
             pass
@@ -203,7 +203,7 @@ def unseen(service: Service, proxy: tuple[str, int]) -> Iterator[tuple[str, int]
 
 
 def trickle(connection: socket.socket, content: bytes) -> bool:
-    """Sends a byte now and then. Returns whether the connection is closed before all is sent."""
+    """Send a byte now and then. Returns whether the connection is closed before all is sent."""
     connection.settimeout(0.05)
     for position in range(len(content)):
         try:

@@ -1,4 +1,4 @@
-"""How fast networks run here, alone or next to other engines under the same conditions."""
+"""Measure the speed of networks on this machine, alone or next to other engines under the same conditions."""
 
 from mpscnn.apps.benchmark.measure import EngineProcess, EngineSetup, Measurement, measure
 from mpscnn.apps.benchmark.peers import PEERS, network_file, require_peer

@@ -1,4 +1,4 @@
-"""Timing engines interleaved, so that all meet the same state of the machine."""
+"""Time engines interleaved, so that all meet the same state of the machine."""
 
 from __future__ import annotations
 
@@ -185,12 +185,12 @@ class EngineProcess:
         self.close()
 
     def close(self) -> None:
-        """Ends the process."""
+        """End the process."""
         self._process.kill()
         self._process.communicate()
 
     def ask(self, request: dict[str, Any]) -> dict[str, Any]:
-        """Sends a request and waits for its reply."""
+        """Send a request and wait for its reply."""
         stdin, stdout = self._process.stdin, self._process.stdout
         assert stdin is not None
         assert stdout is not None

@@ -32,7 +32,7 @@ class Peer:
     write: Callable[[Subject, Path], None]
     """Writes this file, and files that belong to it, into the same folder."""
     bfloat16: bool = False
-    """Whether it can compute with bf16 dot products."""
+    """True if it can compute with bf16 dot products."""
 
 
 def version_of(engine: str) -> str:
@@ -151,7 +151,7 @@ PEERS = {
 
 
 def require_peer(engine: str, precision: str = "float32") -> None:
-    """Raises ParameterError for an unknown engine, UnsupportedError when it cannot be measured here."""
+    """Raise ParameterError for an unknown engine, UnsupportedError when it cannot be measured here."""
     if engine not in PEERS:
         raise ParameterError(f"engines to compare with are {', '.join(PEERS)}, got {engine!r}")
     peer = PEERS[engine]

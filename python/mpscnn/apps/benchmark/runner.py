@@ -1,4 +1,4 @@
-"""Timing a runner interleaved with a session of one thread."""
+"""Time a runner and a session with one thread, interleaved."""
 
 from __future__ import annotations
 

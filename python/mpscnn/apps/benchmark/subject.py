@@ -69,7 +69,7 @@ class Subject:
 
     @property
     def is_quantized(self) -> bool:
-        """Whether it has integers, in which engines that read ONNX files compute it."""
+        """True if it has integers, in which engines that read ONNX files compute it."""
         return "quantization" in self.network.to_dict()["inputs"][0]
 
     def random_input(self, seed: int = 0) -> NDArray[np.float32]:

@@ -1,4 +1,4 @@
-"""One engine in a process of its own: its threads and its peak memory are nobody else's.
+"""Run one engine in its own process, so that its threads and its peak memory are measured alone.
 
 Run as a script, not as a module of the package, so that the process of another engine does not hold mpscnn.
 Reads one JSON request per line from stdin and answers each with one line:
@@ -88,7 +88,7 @@ def peak_bytes() -> int:
 
 
 def _private_stdout() -> IO[str]:
-    """Keeps the pipe to the parent for replies: engines print to stdout what they like."""
+    """Keep the pipe to the parent for replies: engines print to stdout what they like."""
     pipe = os.dup(1)
     os.dup2(2, 1)
     return os.fdopen(pipe, "w", encoding="utf-8")

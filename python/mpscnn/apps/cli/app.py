@@ -1,4 +1,4 @@
-"""The commands, and the options that stand without one."""
+"""The command line's commands, and its options without a command."""
 
 from __future__ import annotations
 

@@ -137,7 +137,7 @@ def show_predictions(
     suffix: str,
     channel_order: ChannelOrder | None = None,
 ) -> int:
-    """Shows the classes of each photo, of which `folder` gets a picture. Returns how many photos failed."""
+    """Show the classes of each photo, of which `folder` gets a picture. Returns how many photos failed."""
 
     def classify_one(path: str, photo: Photo) -> None:
         result = model.classify(photo, top=top)

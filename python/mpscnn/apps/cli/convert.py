@@ -271,7 +271,7 @@ def _report(
     shapes: dict[str, tuple[int, ...]],
     outputs: list[str],
 ) -> None:
-    """Writes what cannot be converted, also if that is nothing."""
+    """Write what cannot be converted, also if that is nothing."""
     from mpscnn.converters import read_network
     from mpscnn.converters.unsupported import UnsupportedLayersError, report
 

@@ -1,4 +1,4 @@
-"""`mpscnn evaluate`: which kind, and classifiers."""
+"""`mpscnn evaluate`: choose the kind of evaluation, and evaluate classifiers."""
 
 from __future__ import annotations
 
@@ -150,7 +150,7 @@ def evaluate_classifier(
 
 @contextmanager
 def _on_machines(cluster: str, model: Model, threads: int | None) -> Iterator[Callable[..., Any]]:
-    """Calls one of `mpscnn.apps.ray.evaluation` with its further arguments."""
+    """Call one of `mpscnn.apps.ray.evaluation` with its further arguments."""
     with joined(cluster) as ray:
 
         def rows(source: Source, options: Mapping[str, Any], *, mask: str | None = None) -> Any:

@@ -20,7 +20,7 @@ Failed = Callable[[Any, Error], None]
 
 
 def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> None:
-    """Prints how well a detector finds the objects of COCO's annotations."""
+    """Print how well a detector finds the objects of COCO's annotations."""
     if as_json:
         fields = {name: value for name, value in vars(result).items() if name != "missing"}
         show_json({**_head(model), **fields, "missing": list(result.missing)})
@@ -37,7 +37,7 @@ def show_detector(model: Model, result: DetectorEvaluation, as_json: bool) -> No
 
 
 def show_segmenter(model: Model, result: SegmenterEvaluation, as_json: bool) -> None:
-    """Prints how well a segmenter names the pixels of masks."""
+    """Print how well a segmenter names the pixels of masks."""
     if as_json:
         ious = dict(zip(result.labels, result.ious.tolist(), strict=True))
         show_json(

@@ -1,4 +1,4 @@
-"""How commands end when something goes wrong: one line on stderr and an exit code, no traceback."""
+"""End a command that fails with one line on stderr and an exit code, without a traceback."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ READER_GONE = BY_SIGNAL + signal.SIGPIPE
 
 
 def prepare_streams() -> None:
-    """Lets any label and file name be printed, whatever the terminal's encoding, and even without a terminal.
+    """Let any label and file name be printed, whatever the terminal's encoding, and even without a terminal.
 
     Warnings are printed like errors, without a place in the source.
     """
@@ -39,7 +39,7 @@ def prepare_streams() -> None:
 
 @contextmanager
 def leave_cleanly() -> Iterator[None]:
-    """Turns failures into messages and exit codes. With MPSCNN_TRACEBACK=1 they keep their tracebacks."""
+    """Turn failures into messages and exit codes. With MPSCNN_TRACEBACK=1 they keep their tracebacks."""
     try:
         try:
             yield

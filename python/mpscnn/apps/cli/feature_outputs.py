@@ -1,4 +1,4 @@
-"""Where `mpscnn features` writes."""
+"""The files and folders that `mpscnn features` writes."""
 
 from __future__ import annotations
 
@@ -80,7 +80,7 @@ class Archive:
             self._rows.setdefault(layer, []).append(value)
 
     def finish(self) -> None:
-        """Writes the rest."""
+        """Write the rest."""
         arrays = {layer: np.concatenate(values) for layer, values in self._rows.items()}
         arrays[PHOTOS] = np.array(self._photos)
         if self._times:
@@ -181,7 +181,7 @@ class FrameLines:
                 take_place(self._temporary, self._path)
 
     def close(self) -> None:
-        """Removes lines that have not taken their place."""
+        """Remove lines that have not taken their place."""
         with suppress(OSError):  # told already, or of lines that nobody wants
             self._file.close()
         self._temporary.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Help that is the same with every version of Typer: arguments by their names alone, commands in whole sentences."""
+"""Make the help the same with every version of Typer: arguments without types, commands in whole sentences."""
 
 from __future__ import annotations
 

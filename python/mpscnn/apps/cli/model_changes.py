@@ -1,4 +1,4 @@
-"""`mpscnn info --set`: what a model file says next to its network."""
+"""`mpscnn info --set`: change the metadata of a model file."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _INFORMATION = ("license", "source", "description")
 
 
 def change_model(model: str, settings: Sequence[str]) -> None:
-    """Writes a model file again with other settings, each KEY=VALUE; its tensors stay unchanged.
+    """Write a model file again with other settings, each KEY=VALUE; its tensors stay unchanged.
 
     Raises:
         ParameterError: the name of a published model, or a file of another format. WeightsError, ParameterError: values

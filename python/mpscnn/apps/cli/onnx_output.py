@@ -1,4 +1,4 @@
-"""`mpscnn convert MODEL FILE.onnx`: networks written for other engines."""
+"""`mpscnn convert MODEL FILE.onnx`: write networks for other engines."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def write_onnx(
     check: bool,
     force: bool,
 ) -> None:
-    """Writes the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
+    """Write the only source as ONNX and, if asked to, compares the file on onnxruntime with the network.
 
     A file that differs takes its place only with `force`.
 

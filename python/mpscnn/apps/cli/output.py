@@ -1,4 +1,4 @@
-"""All that commands print. Text from files and users is escaped here, so that it cannot control the terminal."""
+"""Print the output of commands. Text from files and users is escaped here, so that it cannot control the terminal."""
 
 from __future__ import annotations
 
@@ -16,33 +16,33 @@ _NARROWEST = 40
 
 
 def show(*lines: str) -> None:
-    """Prints lines. A newline within one is escaped."""
+    """Print lines. A newline within one is escaped."""
     print("\n".join(map(printable, lines)), flush=True)
 
 
 def show_as_is(text: str) -> None:
-    """Prints text with its own newlines, in which nothing is left to escape."""
+    """Print text with its own newlines, in which nothing is left to escape."""
     print(text, end="", flush=True)
 
 
 def show_json(value: object) -> None:
-    """Prints JSON on one line, whose own escapes leave nothing but DEL."""
+    """Print JSON on one line, whose own escapes leave nothing but DEL."""
     print(json.dumps(value).replace("\x7f", "\\u007f"), flush=True)
 
 
 def report(message: object) -> None:
-    """Prints an error on stderr, on one line. Instructions for a download, and layers, take several lines."""
+    """Print an error on stderr, on one line. Instructions for a download, and layers, take several lines."""
     own = isinstance(message, DownloadError) or getattr(message, "layers", None) is not None
     _to_stderr("error: ", *(str(message).split("\n") if own else [str(message)]))
 
 
 def warn(message: object) -> None:
-    """Prints a warning on stderr."""
+    """Print a warning on stderr."""
     _to_stderr("warning: ", str(message))
 
 
 def hint(*lines: str) -> None:
-    """Prints on stderr what is no result: what may help next."""
+    """Print on stderr what is no result: what may help next."""
     _to_stderr("", *lines)
 
 

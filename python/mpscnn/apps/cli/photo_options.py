@@ -35,7 +35,7 @@ def for_each_photo(
     failed: Callable[[str, Error], None],
     channel_order: ChannelOrder | None = None,
 ) -> int:
-    """Calls `action` with each path and its photo, or `failed`, next to a progress bar. Returns how many failed."""
+    """Call `action` with each path and its photo, or `failed`, next to a progress bar. Returns how many failed."""
     order: ChannelOrderName | None = None if channel_order is None else channel_order.value
     failures = 0
     with with_progress(paths) as tracked:

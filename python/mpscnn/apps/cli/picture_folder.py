@@ -1,4 +1,4 @@
-"""Where commands write the pictures they make."""
+"""The folder for the pictures that a command writes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class PictureFolder:
         self._taken = {Path(photo).resolve() for photo in photos}
 
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
-        """Writes "<photo's name><suffix>.png", with a number where a photo of that name came before."""
+        """Write "<photo's name><suffix>.png", with a number where a photo of that name came before."""
         stem = ("stdin" if photo == STDIN else Path(photo).stem) + suffix
         target, count = self.path / f"{stem}.png", 1
         while target.resolve() in self._taken:

@@ -111,7 +111,7 @@ def answer_on_machines(
     channel_order: ChannelOrder | None,
     **options: Any,
 ) -> None:
-    """Prints what is found on photos, or writes it to the file `output`."""
+    """Print what is found on photos, or write it to the file `output`."""
     from mpscnn.apps.ray.cluster import nodes
     from mpscnn.apps.ray.output import check_output, writer
     from mpscnn.apps.ray.rows import IMAGE, error_of, result_of
@@ -164,7 +164,7 @@ def answer_on_machines(
 
 
 def refuse_videos(part: VideoPart | None) -> None:
-    """Raises BadParameter for a video."""
+    """Raise BadParameter for a video."""
     if part is not None:
         raise typer.BadParameter("is for photos: a video is computed on one machine", param_hint="--ray")
 
@@ -180,7 +180,7 @@ def features_on_machines(
     add: Callable[[str, Mapping[str, NDArray[Any]]], None],
     written: Callable[[str], None],
 ) -> int:
-    """Hands out the features of each photo, or writes them to the file `output` and hands out the names.
+    """Hand out the features of each photo, or write them to the file `output` and hand out the names.
 
     Returns how many photos failed.
     """

@@ -1,4 +1,4 @@
-"""How answers about photos are printed: as text, as JSON, as CSV."""
+"""Print results of photos as text, JSON or CSV."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ class Answers:
             show(*self._text(name, result), *(f"  {file}" for file in written.values()))
 
     def fail(self, path: str, error: Error) -> None:
-        """Says what went wrong with a photo: on stderr, and in JSON in its place, too."""
+        """Say what went wrong with a photo: on stderr, and in JSON in its place, too."""
         message = of_photo(path, error)
         report(message)
         if self._form is Form.json:

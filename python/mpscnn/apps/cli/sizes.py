@@ -45,7 +45,7 @@ SizeOption = Annotated[
 
 
 def check_size(network: Network, size: Size | None) -> None:
-    """Refuses a network without the size that it leaves free, and a size that it does not."""
+    """Refuse a network without the size that it leaves free, and a size that it does not."""
     if size is not None and not any(None in tensor.shape[1:] for tensor in network.inputs):
         what = _described(network.inputs[0])
         raise ShapeError(f"{what} has a fixed size: --size is for networks that leave it free")

@@ -1,4 +1,4 @@
-"""Whether a model is for what a command does, and which command helps where it is not."""
+"""Check that a model fits a command's task, and name the right command if it does not."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAKERS = {"classification": "a classifier", "detection": "a detector", "segment
 
 
 def require_task(model: Model, given: str, task: str) -> None:
-    """Raises UnsupportedError for a model of another task, or one that takes no photos.
+    """Raise UnsupportedError for a model of another task, or one that takes no photos.
 
     `given` is how the user names it.
     """

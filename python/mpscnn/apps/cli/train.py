@@ -200,7 +200,7 @@ def train(
 
 
 def _require_kind(context: typer.Context, kind: str) -> None:
-    """Refuses options that the user gave and that say nothing to this kind of training."""
+    """Refuse options that the user gave and that say nothing to this kind of training."""
     wrong = [
         f"--{name.replace('_', '-')}"
         for name, kinds in _KINDS.items()

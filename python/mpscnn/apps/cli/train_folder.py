@@ -1,4 +1,4 @@
-"""`mpscnn train FOLDER`: the training with its progress bar, and what is written at the end."""
+"""`mpscnn train FOLDER`: train with a progress bar, and write the model and the report."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def train_folder(
     device: str,
     threads: int | str,
 ) -> None:
-    """Trains, writes the model, and shows how right it is. Ctrl-C ends the training early, with the best so far."""
+    """Train, writes the model, and show how right it is. Ctrl-C ends the training early, with the best so far."""
     started = time.monotonic()
     chosen = model or _backbone_here()
     path = model_path(chosen)
@@ -125,7 +125,7 @@ def _backbone_here() -> str:
 
 
 def _require_other_file(model: str, path: str, output: Path) -> None:
-    """Refuses to replace the backbone, without which a run that was interrupted cannot go on."""
+    """Refuse to replace the backbone, without which a run that was interrupted cannot go on."""
     for file in (model, path):
         try:
             same = output.samefile(file)

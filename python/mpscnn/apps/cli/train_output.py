@@ -1,4 +1,4 @@
-"""The file that a training writes: that it can be written is known before hours of work, and nobody else writes it."""
+"""The output file of a training: check before the training that it can be written, and lock it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NO_LOCKS = (errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS)
 
 @contextmanager
 def own_output(output: Path) -> Iterator[None]:
-    """Holds a lock next to `output`, from which other commands see that it is being made.
+    """Hold a lock next to `output`, from which other commands see that it is being made.
 
     Raises:
         WeightsError: `output` cannot be written. StateError: another command makes it.

@@ -36,7 +36,7 @@ def evaluation_of(trained: ClassifierTraining, seconds: float) -> Evaluation:
 
 
 def write_report(folder: Path, trained: ClassifierTraining, evaluation: Evaluation) -> None:
-    """Writes confusion.png, curves.png and mistakes.html. Raises ParameterError where they cannot be written."""
+    """Write confusion.png, curves.png and mistakes.html. Raises ParameterError where they cannot be written."""
     with writing(folder, ParameterError):
         folder.mkdir(parents=True, exist_ok=True)
     for name, picture in {

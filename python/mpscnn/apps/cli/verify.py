@@ -77,7 +77,7 @@ def verify(
 
 @contextmanager
 def _group_shown() -> Iterator[Callable[[str], None]]:
-    """Takes what runs now, which stands on stderr for as long as it does if that is a terminal."""
+    """Take what runs now, which stands on stderr for as long as it does if that is a terminal."""
     if not sys.stderr.isatty():
         yield lambda _: None
         return

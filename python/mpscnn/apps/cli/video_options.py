@@ -145,7 +145,7 @@ def show_frames(
     draw: Callable[[VideoFrame, Any], PillowImage.Image],
     **options: Any,
 ) -> None:
-    """Prints what is found on each frame, and writes the frames with it as the video `output`.
+    """Print what is found on each frame, and write the frames with it as the video `output`.
 
     Args:
         draw: makes the picture of a frame and its result.
@@ -171,7 +171,7 @@ def show_frames(
 
 
 def _is_source(output: Path, source: str) -> bool:
-    """Whether both names are of one file, by links of either kind."""
+    """Return True if both names are of one file, by links of either kind."""
     try:
         return output.samefile(source)
     except (OSError, ValueError):  # one of them is not there, or no file's name
@@ -202,7 +202,7 @@ class _Rates:
 
 @contextmanager
 def status(results: Video[Any], part: VideoPart) -> Iterator[Callable[[VideoFrame], None]]:
-    """Shows rates once at the end; if stderr is a terminal also on the way, next to a bar where the length is known.
+    """Show rates once at the end; if stderr is a terminal also on the way, next to a bar where the length is known.
 
     Raises ParameterError if there was no frame.
     """

@@ -1,4 +1,4 @@
-"""Many photos through one model on many machines, by Ray Data: `mpscnn.ray.map`."""
+"""Run one model on many photos on many machines, with Ray Data: `mpscnn.ray.map`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The cluster of machines: Ray itself, and how to reach a cluster."""
+"""Import Ray, and connect to a cluster."""
 
 from __future__ import annotations
 
@@ -50,12 +50,12 @@ def import_arrow() -> Any:
 
 
 def is_address(text: str) -> bool:
-    """Whether it names a cluster: "auto", "local" or HOST:PORT; ray://HOST:PORT does, too."""
+    """Return True if it names a cluster: "auto", "local" or HOST:PORT; ray://HOST:PORT does, too."""
     return text in _WORDS or _ADDRESS.fullmatch(text) is not None
 
 
 def connect(address: str | None = None, *, quiet: bool = False) -> Any:
-    """Joins a cluster, if this process has joined none yet. Returns Ray.
+    """Join a cluster, if this process has joined none yet. Returns Ray.
 
     Args:
         address: HOST:PORT of a cluster's head; "auto": the one on this machine; "local": one is
@@ -97,7 +97,7 @@ def connect(address: str | None = None, *, quiet: bool = False) -> Any:
 
 
 def _require_head(address: str) -> None:
-    """Whether a server answers as gRPC ones do: Ray itself would wait for minutes, and end the process."""
+    """Return True if a server answers as gRPC ones do: Ray itself would wait for minutes, and end the process."""
     host, _, port = address.rpartition(":")
     try:
         with socket.create_connection((host.strip("[]"), int(port)), timeout=_TIME_LIMIT) as connection:
@@ -116,7 +116,7 @@ def _require_head(address: str) -> None:
 
 @contextmanager
 def explained(ray: Any) -> Iterator[None]:
-    """Raises of what Ray raises the error of mpscnn's that is its cause on a machine, or else a DeviceError."""
+    """Raise of what Ray raises the error of mpscnn's that is its cause on a machine, or else a DeviceError."""
     try:
         yield
     except ray.exceptions.RayError as error:

@@ -1,4 +1,4 @@
-"""How well a model does, measured on many machines: the same counts as on one, added up."""
+"""Evaluate a model on many machines. The counts of the machines are added up."""
 
 from __future__ import annotations
 

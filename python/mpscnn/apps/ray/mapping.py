@@ -39,7 +39,7 @@ def map(  # noqa: A001 - as Ray's datasets call it
     name_column: str | None = None,
     **options: Any,
 ) -> Any:
-    """Runs a model on many photos on the machines of a Ray cluster.
+    """Run a model on many photos on the machines of a Ray cluster.
 
         rows = mpscnn.ray.map("photos/", "mobilenet_v2", top=1)
         rows.write_parquet("classes/")

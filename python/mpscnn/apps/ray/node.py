@@ -144,7 +144,7 @@ class _NodeProgram:
                 self._last = time.monotonic()
 
     def leave(self) -> None:
-        """Ends this process."""
+        """End this process."""
         import_ray().actor.exit_actor()
 
     def _leave_when_idle(self, own: Any) -> None:

@@ -22,7 +22,7 @@ ENDINGS = (".parquet", ".jsonl", ".csv")
 
 class _Write(Protocol):
     def __call__(self, table: Any, /) -> None:
-        """Appends a table of rows."""
+        """Append a table of rows."""
 
 
 def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
@@ -37,7 +37,7 @@ def check_output(path: Path, endings: tuple[str, ...] = ENDINGS) -> None:
 
 @contextmanager
 def writer(path: Path) -> Iterator[_Write]:
-    """Writes a new file as its ending says, which is there when it is complete.
+    """Write a new file as its ending says, which is there when it is complete.
 
     Raises ParameterError where it cannot be written, which shows before the first row.
     """

@@ -1,4 +1,4 @@
-"""Where photos come from: folders and lists of files, Parquet files of image bytes, datasets of Ray's."""
+"""Sources of photos: folders and lists of files, Parquet files of image bytes, datasets of Ray."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Columns:
 
     @property
     def are_paths(self) -> bool:
-        """Whether photos are files, and not bytes."""
+        """True if photos are files, and not bytes."""
         return self.kind == "path"
 
     def photo_of(self, cell: Any) -> Any:

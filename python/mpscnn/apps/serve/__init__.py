@@ -1,4 +1,4 @@
-"""Models over HTTP: `mpscnn serve`, and what it is made of.
+"""The HTTP service of `mpscnn serve`.
 
 `mpscnn.apps.serve.packages.require_packages` names missing packages. The other modules import FastAPI and uvicorn,
 which

@@ -1,4 +1,4 @@
-"""The application: routes, guarded and observed."""
+"""Build the FastAPI application: its routes, its guard and its log."""
 
 from __future__ import annotations
 

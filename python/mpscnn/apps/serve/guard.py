@@ -1,4 +1,4 @@
-"""Who may ask: clients with the token, and no pages of other sites. And the headers that browsers obey."""
+"""Accept clients with the token, refuse other sites' pages, and set security headers for browsers."""
 
 from __future__ import annotations
 

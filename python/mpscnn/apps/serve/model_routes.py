@@ -1,4 +1,4 @@
-"""`/v1/models`: what is served, how fast its layers are, and on which device; `/v1/devices`: what there is."""
+"""`/v1/models`: the models of the service, their options and profiles. `/v1/devices`: the devices of the machine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`/docs`: a plain page made of the OpenAPI description. It loads nothing."""
+"""`/docs`: a plain page with the OpenAPI description. It loads no other files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The way of every request: its body is read, it waits in the queue, and it is computed within its deadline."""
+"""Handle a request: read its body, wait in the queue, and compute it within its deadline."""
 
 from __future__ import annotations
 

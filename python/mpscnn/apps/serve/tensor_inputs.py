@@ -1,4 +1,4 @@
-"""The arrays that a program runs on, made of a request's tensors; and how many bytes they and the outputs take."""
+"""Convert a request's tensors to a program's arrays, and compute the bytes that they and the outputs need."""
 
 from __future__ import annotations
 

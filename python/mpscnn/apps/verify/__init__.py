@@ -1,4 +1,4 @@
-"""Whether a device computes what is promised: what `mpscnn verify` runs.
+"""Test whether a device computes as promised: `mpscnn verify`.
 
     report = mpscnn.apps.verify.verify("metal")
     print(report.table())

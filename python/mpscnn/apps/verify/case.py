@@ -1,4 +1,4 @@
-"""Conformance cases: what is run, and how far two engines may differ.
+"""Conformance cases: run one on a device, and bound the difference of two engines.
 
 A case is plain JSON, so that a report holds all that reproduces it.
 """

@@ -1,4 +1,4 @@
-"""Compares a device with the CPU engine, case by case, within what is promised of both."""
+"""Compare a device with the CPU engine, case by case, within the promised accuracy of both."""
 
 from __future__ import annotations
 

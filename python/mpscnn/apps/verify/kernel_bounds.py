@@ -1,4 +1,4 @@
-"""How far results of raw kernels may lie from the CPU engine's."""
+"""The allowed differences of raw kernels' results from those of the CPU engine."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How cases of raw kernels run: their images, states, labels and moments, all from the recipe."""
+"""Run cases of raw kernels. Images, states, labels and moments come from the recipe."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cases of each operation of networks: every way in which an engine may compute it."""
+"""Cases for each operation of networks, with all ways in which an engine may compute it."""
 
 from __future__ import annotations
 

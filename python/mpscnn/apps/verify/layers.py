@@ -1,4 +1,4 @@
-"""Layers of networks: how they are run, and how far the results of two engines may lie apart."""
+"""Run layers of networks, and bound the difference of two engines' results."""
 
 from __future__ import annotations
 

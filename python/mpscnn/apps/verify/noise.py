@@ -1,4 +1,4 @@
-"""Inputs of cases."""
+"""Random inputs of cases."""
 
 from __future__ import annotations
 

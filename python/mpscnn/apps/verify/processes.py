@@ -83,7 +83,7 @@ class _Process:
             pass  # the process has ended already; `finish` reads its status
 
     def finish(self, outcomes: list[Outcome | None], time_limit: float) -> bool:
-        """Fills in what is known when the process has ended. False where it was killed since it took too long."""
+        """Fill in what is known when the process has ended. False where it was killed since it took too long."""
         begun = self._first
         patience = max(time_limit, _START_LIMIT)
         try:

@@ -1,4 +1,4 @@
-"""How far results may lie from the exact ones: what each engine promises. The only place that reports it.
+"""The promised accuracy of each engine: how far results may be from the exact ones. Nothing else defines it.
 
 Linear operations: |y - reference| <= factor * eps * sum |w| |x|, which grows with the terms that were added up, not
 with the result. Everything else: units in the last place of the result. In float16 every layer is compared on inputs

@@ -1,4 +1,4 @@
-"""A verification as a whole: what is compared with what, the table, and the report for an issue."""
+"""Run a verification, and write its table and its report for an issue."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Report:
 
     @property
     def failed(self) -> bool:
-        """Whether anything was not as promised."""
+        """True if anything was not as promised."""
         return not self.not_tested and any(row.failures for row in self.rows)
 
     def table(self, *, width: int | None = None) -> str:
@@ -90,7 +90,7 @@ def verify(
     time_limit: float = 120.0,
     progress: Callable[[str], None] = lambda _: None,
 ) -> Report:
-    """Runs the conformance set.
+    """Run the conformance set.
 
     Args:
         device: "metal", a Metal device as `mpscnn.devices` lists it, or "cpu", whose instruction set in use is compared

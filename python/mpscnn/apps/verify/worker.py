@@ -1,4 +1,4 @@
-"""Runs cases on a device in a process of its own: `mpscnn.apps.verify.worker DEVICE FOLDER`.
+"""Run cases on a device in a separate process: `mpscnn.apps.verify.worker DEVICE FOLDER`.
 
 Reads a JSON list of [index, recipe] from stdin. For each it writes a line {"begin": index} to stdout, then {"done":
 index, "seconds"} with the results in FOLDER/<index>.npz, {"refused": index, "reason"} for what the device's engine
@@ -21,7 +21,7 @@ from mpscnn.errors import UnsupportedError
 
 
 def serve(device: str, folder: Path, cases: list[Any], replies: IO[str]) -> None:
-    """Runs all cases, in their order."""
+    """Run all cases, in their order."""
 
     def reply(**message: Any) -> None:
         replies.write(json.dumps(message) + "\n")

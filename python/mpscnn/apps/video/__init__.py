@@ -1,1 +1,1 @@
-"""Videos through a model: sources, frames in order, and pictures written as a video."""
+"""Run models on videos: sources, frames in order, and written videos."""

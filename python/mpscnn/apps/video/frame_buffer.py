@@ -33,7 +33,7 @@ class FrameBuffer(Generic[Frame]):
         """Frames whose place was taken."""
 
     def put(self, frame: Frame) -> bool:
-        """Gives a frame. False: nobody takes frames any more."""
+        """Give a frame. False: nobody takes frames any more."""
         with self._changed:
             if self._live and len(self._frames) == self._capacity and not self._closed:
                 self._frames.popleft()
@@ -45,7 +45,7 @@ class FrameBuffer(Generic[Frame]):
             return not self._closed
 
     def end(self, failure: Exception | None = None) -> None:
-        """Says that no frame follows, and what went wrong if something did."""
+        """Say that no frame follows, and what went wrong if something did."""
         with self._changed:
             self._ended, self.failure = True, failure
             self._changed.notify_all()
@@ -62,7 +62,7 @@ class FrameBuffer(Generic[Frame]):
             return frame
 
     def close(self) -> None:
-        """Drops what waits, without counting it; `put` returns False from now on."""
+        """Drop what waits, without counting it; `put` returns False from now on."""
         with self._changed:
             self._closed = True
             self._frames.clear()

@@ -1,4 +1,4 @@
-"""Where a video's frames come from: files, cameras and streams of the network, through PyAV."""
+"""Read a video's frames from files, cameras and network streams, with PyAV."""
 
 from __future__ import annotations
 
@@ -75,22 +75,22 @@ class VideoSource(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[VideoFrame]:
-        """Decodes. Raises ImageError for what cannot be decoded."""
+        """Decode. Raises ImageError for what cannot be decoded."""
 
     @abstractmethod
     def close(self) -> None:
-        """Gives the file or the device back; no thread may be decoding."""
+        """Give the file or the device back; no thread may be decoding."""
 
 
 def is_video(source: str) -> bool:
-    """Whether a name is a camera's, a stream's or a video file's, by its ending."""
+    """Return True if a name is a camera's, a stream's or a video file's, by its ending."""
     return bool(
         _CAMERA.fullmatch(source) or _STREAM.match(source) or Path(source).suffix.lower() in _SUFFIXES
     )
 
 
 def open_source(source: str | os.PathLike[str], start: float = 0.0, end: float | None = None) -> VideoSource:
-    """Opens a video file, a folder of photos, "camera:N", or an RTSP address.
+    """Open a video file, a folder of photos, "camera:N", or an RTSP address.
 
     Frames outside of `start` to `end`, in seconds, are left out.
 
@@ -279,7 +279,7 @@ class _AvSource(VideoSource):
         yield from self._pictures()
 
     def _pictures(self, sought: bool = False) -> Iterator[Any]:
-        """Decodes on, and keeps whether what came last was whole. `sought`: pictures may lack others from before."""
+        """Decode on, and keep whether what came last was whole. `sought`: pictures may lack others from before."""
         invalid = import_av().error.InvalidDataError
         sound = not sought
         failure: Exception | None = None

@@ -55,7 +55,7 @@ class Video(Iterator[tuple[VideoFrame, Result]], Generic[Result]):
         return next(self._results)
 
     def close(self) -> None:
-        """Ends decoding, and what is under way; closing again does nothing."""
+        """End decoding, and what is under way; closing again does nothing."""
         self._results.close()
         if not self._begun:  # else the thread that reads it closes it
             self.source.close()
@@ -101,7 +101,7 @@ def video(
     end: float | None = None,
     **options: Any,
 ) -> Video[Any]:
-    """Runs a model on the frames of a video.
+    """Run a model on the frames of a video.
 
         for frame, result in mpscnn.video("clip.mp4", model):
             print(frame.time, result.top(1))

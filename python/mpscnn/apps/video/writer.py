@@ -1,4 +1,4 @@
-"""Pictures with times, written as a video."""
+"""Write pictures with times as a video."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _SQUARE_PIXELS = (".flv", ".webm")
 
 
 def is_video_name(path: Path) -> bool:
-    """Whether `VideoWriter` writes a file of that name."""
+    """Return True if `VideoWriter` writes a file of that name."""
     return path.suffix.lower() in _ENDINGS and not is_folder(path)
 
 
@@ -72,7 +72,7 @@ class VideoWriter:
             raise
 
     def write(self, picture: PillowImage.Image, time: float, pixel_aspect: Fraction = _SQUARE) -> None:
-        """Appends an RGB picture, seen from `time` on, in seconds, which must not go back.
+        """Append an RGB picture, seen from `time` on, in seconds, which must not go back.
 
         `pixel_aspect` is the width by the height of its pixels; the file has that of the first picture, or the
         pictures are made wider.

@@ -64,7 +64,7 @@ class _Chain:
         return self
 
     def end(self) -> None:
-        """Adds the operators."""
+        """Add the operators."""
         steps = self._steps or [("Identity", None)]
         for place, (kind, operand) in enumerate(steps):
             name = self._layer.name if place == len(steps) - 1 else f"{self._layer.name}/{kind.lower()}"

@@ -76,7 +76,7 @@ def companions(path: Path) -> list[Path]:
 
 
 def read_caffe(paths: Sequence[Path]) -> CaffeFile:
-    """Reads the two files of a network, given in any order, or one next to which the other is found by its name.
+    """Read the two files of a network, given in any order, or one next to which the other is found by its name.
 
     Raises WeightsError for a file that is missing, damaged or something else; UnsupportedError where one is not given.
     """
@@ -148,7 +148,7 @@ def _file(net: Any, path: Path, origin: str) -> CaffeFile:
 
 
 def _runs(entry: Any) -> bool:
-    """Whether a layer is used when the network is: not while it is trained only."""
+    """Return True if a layer is used when the network is: not while it is trained only."""
     phases = {rule.phase for rule in entry.include} | ({entry.phase} - {""} if entry.phase else set())
     if phases and phases <= {"TRAIN", "0"}:
         return False

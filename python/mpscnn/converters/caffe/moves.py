@@ -1,4 +1,4 @@
-"""Caffe's layers that take parts of blobs, join them, resize them, or lay them out in another way."""
+"""Caffe's layers that slice, join, resize or reshape blobs."""
 
 from __future__ import annotations
 

@@ -93,7 +93,7 @@ def centred(b: Builder, x: str, axes: Sequence[int], epsilon: float | None) -> s
 
 
 def space_to_depth(b: Builder, x: str, block: int, *, shuffled: bool = False) -> str:
-    """Blocks of pixels become channels: the block's place first, or for `shuffled` the channel first."""
+    """Block of pixels become channels: the block's place first, or for `shuffled` the channel first."""
     _, channels, height, width = image(b, x)
     if block < 1 or height % block or width % block:
         raise WeightsError(f"damaged: blocks of {block} pixels of {height} x {width}")

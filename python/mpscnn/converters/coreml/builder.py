@@ -98,7 +98,7 @@ class Builder(Graph):
 
     @property
     def has_free_size(self) -> bool:
-        """Whether an input leaves extents free besides the batch."""
+        """True if an input leaves extents free besides the batch."""
         return any(None in extents[1:] for extents in self._inputs.values())
 
     def rank(self, tensor: str) -> int:
@@ -106,12 +106,12 @@ class Builder(Graph):
         return len(self.extents(tensor))
 
     def is_whole(self, tensor: str) -> bool:
-        """Whether a tensor has whole numbers."""
+        """Return True if a tensor has whole numbers."""
         kind = self._types.get(tensor)
         return kind is not None and kind.tensor_type.elem_type == INT64
 
     def is_truth(self, tensor: str) -> bool:
-        """Whether a tensor has truth values."""
+        """Return True if a tensor has truth values."""
         kind = self._types.get(tensor)
         return kind is not None and kind.tensor_type.elem_type == BOOL
 

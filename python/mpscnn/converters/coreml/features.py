@@ -38,7 +38,7 @@ class Feature:
 
     @property
     def is_float_image(self) -> bool:
-        """Whether its pixels are half floats, which are no samples of 0 to 255."""
+        """True if its pixels are half floats, which are no samples of 0 to 255."""
         return self.color == _GRAY_FLOAT16
 
 
@@ -53,7 +53,7 @@ _OTHERS = {
 
 
 def feature(message: Any, origin: str) -> Feature:
-    """Reads the description of an input or output."""
+    """Read the description of an input or output."""
     kind, where = message.type, f"{origin}: {shown(message.name)}"
     if kind.HasField("imageType"):
         image = kind.imageType

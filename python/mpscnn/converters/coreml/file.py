@@ -53,7 +53,7 @@ class CoremlFile:
 
 
 def read_coreml(path: Path) -> CoremlFile:
-    """Reads a model. Raises WeightsError for files that are missing, damaged or something else."""
+    """Read a model. Raises WeightsError for files that are missing, damaged or something else."""
     origin = os.fspath(path)
     with reading(path, WeightsError):
         root = path if is_folder(path) else None

@@ -46,7 +46,7 @@ def plain_photo(feature: Feature) -> Photo:
 
 
 def describe_photos(network: Network, inputs: Sequence[Feature], photo: Photo | None, origin: str) -> None:
-    """Says in a network how a photo becomes its input, where that is an image."""
+    """Say in a network how a photo becomes its input, where that is an image."""
     if len(inputs) != 1 or inputs[0].kind != "image" or photo is None:
         return
     if inputs[0].is_float_image:

@@ -44,7 +44,7 @@ class Walk:
         convert: Made,
         refusal: str | None,
     ) -> None:
-        """Converts a layer.
+        """Convert a layer.
 
         Args:
             kind, name: in the file.
@@ -81,7 +81,7 @@ class Walk:
             self._missing.update(makes)
 
     def constant(self, kind: str, name: str, makes: Sequence[str], convert: Made) -> None:
-        """Makes a constant, which is no layer of its own."""
+        """Make a constant, which is no layer of its own."""
         if not self._unsupported.attempt(kind, name, convert, free_size=False):
             self._stand_in(name, [], makes)
             self._missing.update(makes)

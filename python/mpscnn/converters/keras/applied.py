@@ -83,7 +83,7 @@ class Applied:
         values: NDArray[np.float32] | None,
         order: Sequence[int] | None = None,
     ) -> None:
-        """Gives the network a weight if there is one, its axes in another order if need be."""
+        """Give the network a weight if there is one, its axes in another order if need be."""
         if values is None:
             return
         moved = values if order is None else values.transpose(order)

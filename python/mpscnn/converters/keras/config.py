@@ -47,9 +47,9 @@ class KerasLayer:
     calls: list[Call]
     model: KerasModel | None = None
     is_function: bool = False
-    """Whether it is a function of keras.ops, which is not a layer and has no weights."""
+    """True if it is a function of keras.ops, which is not a layer and has no weights."""
     is_authors: bool = False
-    """Whether it is a class of the file's author, whatever its name."""
+    """True if it is a class of the file's author, whatever its name."""
     identity: int | None = None
     """Layers that are one layer, in several models, have the same."""
 
@@ -158,7 +158,7 @@ def _is_authors(entry: Mapping[str, Any]) -> bool:
 
 
 def is_keras_own(name: str) -> bool:
-    """Whether a class or function, as registered, is one of Keras's; others are "package>name"."""
+    """Return True if a class or function, as registered, is one of Keras's; others are "package>name"."""
     package, mark, _ = name.rpartition(">")
     return not mark or package.lower() == "keras"
 

@@ -33,7 +33,7 @@ class KerasFile:
 
 
 def read_keras(path: Path) -> KerasFile:
-    """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
+    """Read a file. Raises WeightsError when it is missing, damaged or something else."""
     content = FileBytes(path)
     try:
         if content.read(0, 2) == b"PK":

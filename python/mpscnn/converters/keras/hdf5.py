@@ -63,7 +63,7 @@ class Hdf5:
         self._budget = Budget(lambda: len(content))
 
     def has(self, path: str) -> bool:
-        """Whether there is a group or an array of this name."""
+        """Return True if there is a group or an array of this name."""
         return self._find(path) is not None
 
     def text(self, path: str, name: str) -> str | None:

@@ -37,7 +37,7 @@ class Message:
     data: bytes
 
     def is_shared(self) -> bool:
-        """Whether its data say only where they are."""
+        """Return True if its data say only where they are."""
         return bool(self.flags & _SHARED)
 
 
@@ -62,7 +62,7 @@ class Objects:
         return self._content.read(address, size)
 
     def spend(self, size: int) -> None:
-        """Counts what is read of anything but arrays."""
+        """Count what is read of anything but arrays."""
         self._left -= size
         if self._left < 0:
             raise WeightsError("damaged: its parts refer to each other more often than its size allows")
@@ -241,7 +241,7 @@ def _indexed_elsewhere(data: bytes, counter: int) -> bool:
 
 
 def attributes_elsewhere(message: Message) -> bool:
-    """Whether an object's attributes are not in its header."""
+    """Return True if an object's attributes are not in its header."""
     return _indexed_elsewhere(message.data, 2)
 
 

@@ -85,7 +85,7 @@ def _arithmetic(c: Context, node: Node) -> None:
 
 
 def _is_of_integers(c: Context, node: Node, name: str) -> bool:
-    """Whether a constant stays a tensor, which layers of integers have."""
+    """Return True if a constant stays a tensor, which layers of integers have."""
     if node.kind not in ("Add", "Sub", "Mul"):
         return False
     stored = c.constants.integers_of(name)

@@ -47,7 +47,7 @@ class Constant:
 
     @property
     def is_fixed(self) -> bool:
-        """Whether it is the same whatever the free extents are."""
+        """True if it is the same whatever the free extents are."""
         return self.low is self.high or np.array_equal(self.low, self.high)
 
 
@@ -75,7 +75,7 @@ class Constants:
         self.budget = Budget(lambda: file.bytes_with_external, copies_free=_WEIGHTS_FREE)
 
     def holds(self, name: str) -> bool:
-        """Whether there is a constant of this name; its numbers are not read."""
+        """Return True if there is a constant of this name; its numbers are not read."""
         return name in self._known or name in self._file.tensors
 
     def size_of(self, name: str) -> int:
@@ -218,11 +218,11 @@ class Constants:
         return self.budget.run(Cost(elements, operations), lambda: [int(one) for one in array.reshape(-1)])
 
     def is_made_of_stated(self, node: Node) -> bool:
-        """Whether a node states a constant, or computes one of those that were computed before, not of the file's."""
+        """True if a node states a constant, or computes one of those that were computed before, not of the file's."""
         return node.kind in FOLDABLE and all(name in self._known for name in node.inputs if name)
 
     def compute(self, node: Node) -> bool:
-        """Computes a node whose operands are all constant; False for another."""
+        """Compute a node whose operands are all constant; False for another."""
         if node.kind not in FOLDABLE or not all(map(self.holds, filter(None, node.inputs))):
             return False
         if not self._parameters.follow(node):

@@ -146,15 +146,15 @@ class Context:
         return self.arranger.of_plain(tensor)
 
     def is_constant(self, name: str) -> bool:
-        """Whether a tensor of the file does not depend on its inputs."""
+        """Return True if a tensor of the file does not depend on its inputs."""
         return self.constants.holds(name)
 
     def learns(self, name: str) -> bool:
-        """Whether a constant is a parameter that has to learn, arranged otherwise or not."""
+        """Return True if a constant is a parameter that has to learn, arranged otherwise or not."""
         return self.parameters.made_of(name) is not None
 
     def result(self, node: Node, value: Value, place: int = 0) -> None:
-        """Sets what the network computes for one of the node's results."""
+        """Set what the network computes for one of the node's results."""
         if place < len(node.outputs) and node.outputs[place]:
             self.values[node.outputs[place]] = value
 
@@ -180,7 +180,7 @@ class Context:
         return self.names.unique((node.layer.strip("/") or node.kind.lower()) + suffix)
 
     def names_of(self, node: Node) -> Callable[[str], str]:
-        """Gives the names of layers that a node becomes, by what is after the node's own."""
+        """Give the names of layers that a node becomes, by what is after the node's own."""
         return lambda suffix: self.layer_name(node, suffix)
 
     def _inserted_name(self, suffix: str) -> str:

@@ -72,7 +72,7 @@ class Heads:
 
 
 def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[str]) -> bool:
-    """Makes boxes and scores of these tensors the network's outputs; False where they are none.
+    """Make boxes and scores of these tensors the network's outputs; False where they are none.
 
     `reasons` gets a sentence where they look like some, but their meaning could not be found.
     """
@@ -96,7 +96,7 @@ def mark_detection(c: Context, tail: Tail, names: Sequence[str], reasons: list[s
 
 
 def _looks_like_cells(c: Context, names: Sequence[str]) -> bool:
-    """Whether one tensor has as many rows or columns as a YOLO has cells."""
+    """Return True if one tensor has as many rows or columns as a YOLO has cells."""
     shape = c.values[names[0]].shape
     return (
         len(names) == 1
@@ -218,7 +218,7 @@ def _in_corners(tail: Tail) -> bool:
 
 
 def _leaves_out_background(c: Context, tail: Tail, name: str, scores: Value) -> bool | None:
-    """Whether the tail takes single classes, but not the first; None if that cannot be told."""
+    """Return True if the tail takes single classes, but not the first; None if that cannot be told."""
     if any(tail.unmoved(node.inputs[1]) == tail.unmoved(name) for node in tail.suppressions):
         return False
     users = c.users(name)
@@ -418,7 +418,7 @@ def _error(centers: NDArray[np.float64], expected: NDArray[np.float64] | None) -
 
 
 def _y_first(centers: NDArray[np.float64]) -> bool | None:
-    """Whether the first coordinate changes from row to row of boxes only; None if that is not clear."""
+    """Return True if the first coordinate changes from row to row of boxes only; None if that is not clear."""
     slow = _slow_share(centers)
     return None if slow.max() < _CLEARLY * slow.min() else bool(slow[0] > slow[1])
 

@@ -91,7 +91,7 @@ class Tail:
         return name
 
     def leads_to(self, names: Sequence[str], name: str) -> bool:
-        """Whether one tensor depends on all the others."""
+        """Return True if one tensor depends on all the others."""
         before = {one for node in needed(self._file, [name]) for one in node.outputs}
         return all(one in before for one in names)
 

@@ -72,7 +72,7 @@ class ExternalData:
         return np.frombuffer(content, little_endian).reshape(tuple(tensor.dims)).astype(dtype, copy=False)
 
     def is_own(self, tensor: onnx.TensorProto) -> bool:
-        """Whether its numbers lie in the ONNX file itself."""
+        """Return True if its numbers lie in the ONNX file itself."""
         return self._own_file(tensor) is not None
 
     def _own_file(self, tensor: onnx.TensorProto) -> Path | None:

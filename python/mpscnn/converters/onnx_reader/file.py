@@ -174,7 +174,7 @@ class OnnxFile:
 
 
 def read_onnx(path: Path) -> OnnxFile:
-    """Reads a file. Raises WeightsError for one that is damaged, UnsupportedError without the package `onnx`."""
+    """Read a file. Raises WeightsError for one that is damaged, UnsupportedError without the package `onnx`."""
     onnx = _package()
     origin = os.fspath(path)
     with reading(path, WeightsError):

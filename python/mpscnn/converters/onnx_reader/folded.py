@@ -23,7 +23,7 @@ _REDUCTIONS: dict[str, np.ufunc] = {
 
 
 def is_filled(array: Array) -> bool:
-    """Whether all elements of an array are one number in memory."""
+    """Return True if all elements of an array are one number in memory."""
     return array.size > 1 and not any(
         stride for stride, extent in zip(array.strides, array.shape, strict=True) if extent > 1
     )

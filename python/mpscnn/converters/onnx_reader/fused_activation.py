@@ -34,7 +34,7 @@ def _activation_behind(c: Context, name: str) -> tuple[Activation, str]:
 
 
 def begins_activation(c: Context, node: Node) -> bool:
-    """Converts an activation of several nodes as a layer, if the node is the first of them."""
+    """Convert an activation of several nodes as a layer, if the node is the first of them."""
     name = next((name for name in node.inputs if name in c.values), None)
     found = by_parts(c, name, node) if name is not None and len(c.file.nodes) > 1 else None
     if name is None or found is None:

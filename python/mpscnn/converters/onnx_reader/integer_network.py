@@ -23,7 +23,7 @@ Stored = tuple[NDArray[Any], NDArray[np.float32], NDArray[np.float32]]
 
 
 def keep_integers(c: Context) -> None:
-    """States the integers of tensors and weights; layers without any, or that no engine has, stay in float32.
+    """State the integers of tensors and weights; layers without any, or that no engine has, stay in float32.
 
     The network does not change if all its convolutions and dense layers, or all its layers, stay floats.
     """
@@ -62,12 +62,12 @@ def keep_integers(c: Context) -> None:
 
 
 def _is_limit(node: Node) -> bool:
-    """Whether a layer is the limits of a pair: rounding before them gives what rounding after them does."""
+    """Return True if a layer is the limits of a pair: rounding before them gives what rounding after them does."""
     return bool(node["operation"] == "neuron" and node["attributes"]["kind"] == "clamp")
 
 
 def _moves(node: Node, source: Scale) -> bool:
-    """Whether each element of the result is one of the source's, or a border that is one of its integers."""
+    """Return True if each element of the result is one of the source's, or a border that is one of its integers."""
     attributes = node.get("attributes", {})
     if node["operation"] == "pooling":
         return bool(attributes["kind"] == "max")
@@ -166,7 +166,7 @@ class _Integers:
         return found
 
     def _fits(self, node: Node, weight: Stored, bias: Stored | None) -> bool:
-        """Whether sums have 32 bits, and the factor that makes them integers of the result is not too large."""
+        """Return True if sums have 32 bits, and the factor that makes them integers of the result is not too large."""
         source, result = self.scales[node["inputs"][0]].scale, self.scales[node["name"]].scale
         integers, scales, zero_points = weight
         along = (-1, *[1] * (integers.ndim - 1))

@@ -26,7 +26,7 @@ def as_booleans(c: Context, node: Node, x: Value) -> Value:
 
 
 def are_truths(c: Context, name: str) -> bool:
-    """Whether a tensor has no other numbers than 0 and 1, as far as the nodes that make it say."""
+    """Return True if a tensor has no other numbers than 0 and 1, as far as the nodes that make it say."""
     way = []
     while name not in c.truths:
         way.append(name)
@@ -69,7 +69,7 @@ def _compare(c: Context, node: Node, operands: list[str], method: str) -> None:
 
 
 def _is_negated(c: Context, node: Node) -> bool:
-    """Whether only Not reads that two tensors are equal: they are compared there."""
+    """Return True if only Not reads that two tensors are equal: they are compared there."""
     (result,) = node.outputs
     users = c.file.users.get(result, [])
     return (
@@ -116,7 +116,7 @@ def _where(c: Context, node: Node) -> None:
 
 
 def _is_zero(c: Context, name: str) -> bool:
-    """Whether it is one number, 0."""
+    """Return True if it is one number, 0."""
     if not c.is_constant(name):
         return False
     values = c.constants.real(name, "its operand")

@@ -156,7 +156,7 @@ def _expand(c: Context, node: Node) -> None:
 
 
 def _repeats_anyway(c: Context, user: Node, name: str, shape: tuple[list[int], list[int]]) -> bool:
-    """Whether arithmetic with another tensor of the shape repeats the value as well."""
+    """Return True if arithmetic with another tensor of the shape repeats the value as well."""
     others = [one for one in user.inputs if one != name]
     return (
         user.kind in ("Add", "Sub", "Mul", "Div", "Max", "Min", "Sum")
@@ -202,7 +202,7 @@ def _pad(c: Context, node: Node) -> None:
 
 
 def _is_padding_of(c: Context, name: str, fills: dict[str, bool], border: list[int]) -> bool:
-    """Whether a border can be the padding of what alone reads it; `fills` says for which kinds its value fits.
+    """Return True if a border can be the padding of what alone reads it; `fills` says for which kinds its value fits.
 
     Elements that were cut off may not be filled again.
     """
@@ -253,7 +253,7 @@ def _depth_to_space(c: Context, node: Node) -> None:
 
 
 def _space_to_depth(c: Context, node: Node) -> None:
-    """Blocks of pixels become channels, which is another view until a layer needs it in order."""
+    """Block of pixels become channels, which is another view until a layer needs it in order."""
     x = c.value(node.inputs[0])
     block = node.integer("blocksize")
     if x.rank != _IMAGE_RANK or not x.has_batch_first or None in x.shape[1:]:

@@ -37,7 +37,7 @@ class Node:
         return {entry.name: onnx.helper.get_attribute_value(entry) for entry in self.proto.attribute}
 
     def has(self, name: str) -> bool:
-        """Whether the attribute is stated."""
+        """Return True if the attribute is stated."""
         return name in self.attributes
 
     def integer(self, name: str, default: int | None = None) -> int:

@@ -52,7 +52,7 @@ class Parameters:
         return self._made_of.get(name)
 
     def follow(self, node: Node) -> bool:
-        """Whether a node's constant operands may be computed while converting, as far as parameters are concerned.
+        """True if a node's constant operands may be computed while converting, as far as parameters are concerned.
 
         Nodes that rearrange a parameter's elements are allowed; their result then counts as the parameter. Other
         operators
@@ -78,7 +78,7 @@ class Parameters:
             self._layers.setdefault(layer, _Held()).parameters[role] = parameter
 
     def settle(self, network: Network, nodes: Sequence[Node]) -> list[str]:
-        """Lets the network learn as the module does. Returns what to say of it.
+        """Let the network learn as the module does. Returns what to say of it.
 
         Args:
             network: the network, with its weights.

@@ -101,7 +101,7 @@ class _Search:
         self.add(begin, _X)
 
     def add(self, value: str, expression: Expression) -> None:
-        """Makes a value known. A value with too many readers is not followed further."""
+        """Make a value known. A value with too many readers is not followed further."""
         place = len(self.expressions)
         self.expressions[value] = expression
         for key, node in self._waiting.pop(value, ()):
@@ -141,14 +141,14 @@ def _nodes_of(result: str, makers: dict[str, Node]) -> list[Node]:
 
 
 def _begins(c: Context, nodes: list[Node], first: Node | None) -> bool:
-    """Whether a node is the first of these to be converted."""
+    """Return True if a node is the first of these to be converted."""
     if first is None:
         return True
     return any(node is first for node in nodes) and not any(node.outputs[0] in c.values for node in nodes)
 
 
 def _is_closed(c: Context, names: list[str], nodes: list[Node], result: str) -> bool:
-    """Whether nothing but these nodes needs the values before the result."""
+    """Return True if nothing but these nodes needs the values before the result."""
     own = set(map(id, nodes))
     return all(
         name == result or (name not in c.results and all(id(user) in own for user in c.users(name)))

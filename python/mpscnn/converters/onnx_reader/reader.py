@@ -221,13 +221,13 @@ def _input_of(file: OnnxFile, described: Described, options: ReadOptions) -> _In
 
 
 def _is_nhwc(file: OnnxFile, name: str) -> bool:
-    """Whether the first thing that is done with an image is to make it NCHW."""
+    """Return True if the first thing that is done with an image is to make it NCHW."""
     user = _first_user(file, name)
     return user is not None and user.kind == "Transpose" and tuple(user.integers("perm", ())) == _TO_NCHW
 
 
 def _gets_batch(file: OnnxFile, name: str) -> bool:
-    """Whether an image (channels, height, width) gets its batch in the file, behind elementwise arithmetic."""
+    """Return True if an image (channels, height, width) gets its batch in the file, behind elementwise arithmetic."""
     user = _first_user(file, name)
     if user is None or user.kind != "Unsqueeze" or "Conv" not in file.kinds:
         return False
@@ -311,7 +311,7 @@ class _Outputs:
         return [own[2], own[3], own[1]] if moves else plain
 
     def _ends_in_nhwc(self, name: str) -> bool:
-        """Whether the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
+        """Return True if the last thing that is done with an image is to make it NHWC, elementwise functions aside."""
         makers = self._c.file.makers
         way = []
         result = False
@@ -360,7 +360,7 @@ class _Conversion:
             self._operators.keep()
 
     def _compute_early(self, node: Node) -> bool:
-        """Computes a constant of constants that nodes state, such as a shape that is put together."""
+        """Compute a constant of constants that nodes state, such as a shape that is put together."""
         if not self._c.constants.is_made_of_stated(node):
             return False
         self._c.begin(node)
@@ -416,7 +416,7 @@ class _Conversion:
         self._c.constants.put(node.outputs[0], *both)
 
     def _try_alone(self, node: Node) -> None:
-        """Looks whether a node could be converted if what it needs could be, as the error names all that cannot."""
+        """Look whether a node could be converted if what it needs could be, as the error names all that cannot."""
         self._missing.update(filter(None, node.outputs))
         handler = OPERATORS.get(node.kind)
         if handler is None:

@@ -24,7 +24,7 @@ _NODES = (
 
 
 def begins_response(c: Context, node: Node) -> bool:
-    """Converts the nodes of a local response normalization as a layer, if the node is the first of them."""
+    """Convert the nodes of a local response normalization as a layer, if the node is the first of them."""
     if node.kind not in _NODES[0] or node.inputs[0] not in c.values:
         return False
     again: list[Node] = []
@@ -104,7 +104,7 @@ def _other(c: Context, node: Node, before: Node) -> float:
 
 
 def _sees(c: Context, node: Node, x: Value, wanted: Value) -> bool:
-    """Whether an Unsqueeze, Squeeze or Reshape of x gives the axes of another view."""
+    """Return True if an Unsqueeze, Squeeze or Reshape of x gives the axes of another view."""
     if node.kind == "Reshape":
         made = x.reshaped(*c.constants.shapes(node.input(1), "the new shape"))
     else:

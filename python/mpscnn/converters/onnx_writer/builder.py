@@ -39,12 +39,12 @@ class Value:
 
     @property
     def is_image(self) -> bool:
-        """Whether the two layouts differ."""
+        """True if the two layouts differ."""
         return len(self.shape) == 4
 
     @property
     def same_order(self) -> bool:
-        """Whether the elements lie in the same order in both layouts."""
+        """True if the elements lie in the same order in both layouts."""
         return not self.is_image or self.shape[3] == 1 or self.shape[1] * self.shape[2] == 1
 
 
@@ -71,7 +71,7 @@ class Builder:
         self._used: dict[str, int] = {}
 
     def add(self, operation: str, inputs: Sequence[str], layer: str, **attributes: Any) -> str:
-        """Adds a node and returns the name of its result.
+        """Add a node and return the name of its result.
 
         A layer may take several nodes. The reader gives layers the names in `doc_string`, so that they stay the same.
         """
@@ -94,7 +94,7 @@ class Builder:
         return int(self._onnx.helper.np_dtype_to_tensor_dtype(self._dtype))
 
     def constant(self, values: NDArray[Any] | float | Sequence[float], stem: str) -> str:
-        """Adds a constant, whole numbers as int64 and others in the graph's type, and returns its name.
+        """Add a constant, whole numbers as int64 and others in the graph's type, and return its name.
 
         Raises WeightsError for a number that the type cannot hold, infinities apart.
         """
@@ -105,7 +105,7 @@ class Builder:
         return name
 
     def stored(self, values: NDArray[Any], stem: str) -> str:
-        """Adds a constant of the elements' own type, such as int8, and returns its name."""
+        """Add a constant of the elements' own type, such as int8, and return its name."""
         name = self._free_name(stem)
         # A number stays one: ascontiguousarray would make it an array.
         self._constants.append(self._onnx.numpy_helper.from_array(np.array(values, order="C"), name))
@@ -125,7 +125,7 @@ class Builder:
         return halves
 
     def input(self, name: str, shape: tuple[int, ...], layout: str) -> Value:
-        """Adds an input; images are brought to NCHW unless they come so (`layout`)."""
+        """Add an input; images are brought to NCHW unless they come so (`layout`)."""
         value = Value(self._free_name(name), shape)
         self._inputs.append(self._info(value, layout))
         if not value.is_image or layout == "nchw":
@@ -133,7 +133,7 @@ class Builder:
         return Value(self.add("Transpose", [value.name], name, perm=NCHW_FROM_NHWC), shape)
 
     def output(self, value: Value, name: str, layout: str) -> None:
-        """Adds an output with the layer's name (and a suffix where that is taken)."""
+        """Add an output with the layer's name (and a suffix where that is taken)."""
         result = self._free_name(f"{name}.output")
         if value.is_image and layout == "nhwc":
             self._node("Transpose", [value.name], result, name, {"perm": NHWC_FROM_NCHW})

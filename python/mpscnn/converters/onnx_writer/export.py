@@ -52,7 +52,7 @@ def export(
     layout: str = "nhwc",
     dtype: str = "float32",
 ) -> None:
-    """Writes `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written; what was there stays."""
+    """Write `to_onnx(network, ...)` to a file. Raises WeightsError when it cannot be written; what was there stays."""
     content = to_onnx(network, size=size, layout=layout, dtype=dtype).SerializeToString()
     with replacing(path, WeightsError) as file:
         file.write(content)

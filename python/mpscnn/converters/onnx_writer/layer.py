@@ -36,15 +36,15 @@ class Layer:
         self.repeats_images = False
 
     def add(self, operation: str, *inputs: str, **attributes: Any) -> str:
-        """Adds an ONNX node for this layer."""
+        """Add an ONNX node for this layer."""
         return self.builder.add(operation, inputs, self.name, **attributes)
 
     def as_number(self, name: str) -> str:
-        """Adds a cast of truths or whole numbers to the type of all others."""
+        """Add a cast of truths or whole numbers to the type of all others."""
         return self.add("Cast", name, to=self.builder.number)
 
     def constant(self, values: NDArray[Any] | float | list[int] | list[float], role: str) -> str:
-        """Adds a constant for this layer."""
+        """Add a constant for this layer."""
         return self.builder.constant(values, f"{self.name}.{role}")
 
     def weight(self, role: str) -> NDArray[np.float32] | None:
@@ -62,7 +62,7 @@ class Layer:
     def parameter(
         self, role: str, order: tuple[int, ...] | None = None, shape: tuple[int, ...] | None = None
     ) -> str:
-        """Adds a weight that must be there; of a quantised layer as numbers made of its integers.
+        """Add a weight that must be there; of a quantised layer as numbers made of its integers.
 
         Args:
             role: "weight" or "bias".

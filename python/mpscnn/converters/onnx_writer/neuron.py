@@ -13,7 +13,7 @@ Neuron = Mapping[str, Any]
 
 
 def activation(layer: Layer, x: str, neuron: Neuron) -> str:
-    """Adds the function to a layer's result and returns the name of what it makes of it."""
+    """Add the function to a layer's result and return the name of what it makes of it."""
     return _FUNCTIONS[neuron["kind"]](layer, x, neuron)
 
 

@@ -86,7 +86,7 @@ class Window:
 
     @property
     def crops(self) -> bool:
-        """Whether the network states negative padding, which ONNX' own windows lack."""
+        """True if the network states negative padding, which ONNX' own windows lack."""
         return any(min(axis.before, axis.stated_after) < 0 for axis in (self.vertical, self.horizontal))
 
 

@@ -30,7 +30,7 @@ class _Difference:
 
 
 def require_equal(converted: Converted, module: Any, inputs: Sequence[Any], title: str) -> None:
-    """Runs both on the example inputs, on the CPU in float32.
+    """Run both on the example inputs, on the CPU in float32.
 
     Inputs whose numbers are all alike, such as zeros, would show little: random numbers take their place.
 

@@ -242,7 +242,7 @@ def _leave_out_made_up_biases(model: onnx.ModelProto) -> None:
 
 
 def _is_made_up(bias: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
-    """Whether it is a constant zero that is cast and expanded."""
+    """Return True if it is a constant zero that is cast and expanded."""
     for kind in ("Expand", "CastLike"):
         maker = makers.get(bias)
         if maker is None or maker.op_type != kind:
@@ -257,7 +257,7 @@ def _is_made_up(bias: str, makers: Mapping[str, onnx.NodeProto]) -> bool:
 
 
 def _name_by_modules(model: onnx.ModelProto) -> None:
-    """Gives each node the path of the module that computes it."""
+    """Give each node the path of the module that computes it."""
     names = LayerNames()
     for node in model.graph.node:
         node.name = names.unique(_path_of(node))

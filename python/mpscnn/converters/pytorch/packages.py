@@ -14,7 +14,7 @@ _OLDEST_ONNXSCRIPT = (0, 7, 1)
 
 
 def require_packages() -> None:
-    """Raises UnsupportedError where a package is missing, or of a version that writes wrong networks."""
+    """Raise UnsupportedError where a package is missing, or of a version that writes wrong networks."""
     missing = [package for package in _NEEDED if importlib.util.find_spec(package) is None]
     if missing:
         raise UnsupportedError(

@@ -121,7 +121,7 @@ class _TorchValues:
         return made
 
     def _found(self, key: str, storage: Storage) -> None:
-        """Gives a storage its content, where the file has it already."""
+        """Give a storage its content, where the file has it already."""
 
 
 # ---- The zip form --------------------------------------------------------------------------------------------------

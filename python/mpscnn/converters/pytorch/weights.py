@@ -57,7 +57,7 @@ class Fit:
 def fit_of(
     state: StateDict, network: Network, modules: Mapping[str, Module], unused: tuple[str, ...] = ()
 ) -> Fit:
-    """Whether these are the network's weights: every tensor has a place, and every layer its tensors.
+    """Return True if these are the network's weights: every tensor has a place, and every layer its tensors.
 
     Args:
         modules: of the network's layers.
@@ -94,7 +94,7 @@ def fit_of(
 def set_weights(
     state: StateDict, network: Network, modules: Mapping[str, Module], fit: Fit, epsilons: Epsilons
 ) -> None:
-    """Sets the network's weights.
+    """Set the network's weights.
 
     Args:
         fit: of this state dict, without differences.

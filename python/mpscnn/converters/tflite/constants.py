@@ -34,7 +34,7 @@ class Constants:
         self.budget = Budget(lambda: file.size)
 
     def holds(self, index: int) -> bool:
-        """Whether the tensor is a constant; its elements are not read. Raises as `find`."""
+        """Return True if the tensor is a constant; its elements are not read. Raises as `find`."""
         tensor = self._file.tensors[index]
         if index not in self._computed and tensor.problem:
             raise UnsupportedError(tensor.problem)
@@ -56,7 +56,7 @@ class Constants:
         return self._computed[index]
 
     def compute(self, index: int, values: NDArray[np.generic]) -> None:
-        """Sets the elements of a tensor that an operator makes of constants."""
+        """Set the elements of a tensor that an operator makes of constants."""
         self._computed[index] = values
 
     def stored(self, index: int, what: str) -> NDArray[np.generic]:
@@ -116,7 +116,7 @@ class Constants:
         order: Sequence[int],
         shape: Sequence[int] | None = None,
     ) -> None:
-        """Gives a constant to the network as the weight `name` (layer.role), quantised if it is.
+        """Give a constant to the network as the weight `name` (layer.role), quantised if it is.
 
         Args:
             network: where the layer is.
@@ -141,7 +141,7 @@ class Constants:
         network.set_quantized_weight(name, stored, scales, (zero_points + shift).astype(np.float32))
 
     def set_bias(self, network: Network, layer: str, index: int) -> None:
-        """Gives biases to a layer; 32-bit integers with scales stay such."""
+        """Give biases to a layer; 32-bit integers with scales stay such."""
         values, quantization = self.stored(index, "its biases"), self._file.tensors[index].quantization
         if values.dtype != np.int32 or quantization is None:
             network.graph.set_weight(layer, "bias", self.real(index, "its biases"))
@@ -153,7 +153,7 @@ class Constants:
         )
 
     def count(self, size: int) -> None:
-        """Adds bytes that are made of constants. Raises WeightsError for more than the file's size allows."""
+        """Add bytes that are made of constants. Raises WeightsError for more than the file's size allows."""
         self.budget.copy(size)
 
 

@@ -84,7 +84,7 @@ class OperatorReader:
         return self.values[index]
 
     def is_constant(self, index: int) -> bool:
-        """Whether a tensor of the file does not depend on its inputs."""
+        """Return True if a tensor of the file does not depend on its inputs."""
         return index >= 0 and index not in self.values and self.constants.holds(index)
 
     def value(self, index: int) -> Tensor:
@@ -156,7 +156,7 @@ class OperatorReader:
         return replace(value, axes=((self.arranger.batch,), *map(without_batch, value.axes))), 1
 
     def result(self, operator: FileOperator, value: Tensor | Value, added: int = 0) -> None:
-        """Sets what the network computes for the operator's first result.
+        """Set what the network computes for the operator's first result.
 
         Args:
             operator: of the file.
@@ -203,7 +203,7 @@ class OperatorReader:
         return result_limits(operator.kind, operands, grid)
 
     def is_setting(self, index: int) -> bool:
-        """Whether a tensor holds constant numbers of a 32-bit type or wider, such as axes and shapes."""
+        """Return True if a tensor holds constant numbers of a 32-bit type or wider, such as axes and shapes."""
         return self.is_constant(index) and self.file.tensors[index].dtype.name in ("int32", "int64", "bool")
 
     def ending(self, operator: FileOperator, activation: Activation) -> Activation:
@@ -289,18 +289,18 @@ class OperatorReader:
         return (round(number / own.step) + own.zero_point - target.zero_point) * target.step
 
     def note_integers(self, index: int, tensor: Tensor | None = None) -> None:
-        """Remembers how the file's integers stand for what the network computes for a tensor, or for a step to it."""
+        """Remember how the file's integers stand for what the network computes for a tensor, or for a step to it."""
         value = (tensor or self.values[index].tensor).index
         own = self._integers_of(index)
         if own is not None:
             self.integers[value] = own if self.integers.get(value, own) == own else None
 
     def has_integers(self, index: int) -> bool:
-        """Whether a tensor of the file is 8-bit integers with one scale."""
+        """Return True if a tensor of the file is 8-bit integers with one scale."""
         return self._integers_of(index) is not None
 
     def has_other_integers(self, first: int, second: int) -> bool:
-        """Whether two tensors of the file have different 8-bit integers for the same numbers."""
+        """Return True if two tensors of the file have different 8-bit integers for the same numbers."""
         integers = [self._integers_of(index) for index in (first, second)]
         return None not in integers and integers[0] != integers[1]
 
@@ -315,7 +315,7 @@ class OperatorReader:
         return self.file.tensors[operator.outputs[0]].name if operator.outputs else "?"
 
     def names_of(self, operator: FileOperator) -> Callable[[str], str]:
-        """Gives the names of layers that an operator becomes, by what is after the operator's own."""
+        """Give the names of layers that an operator becomes, by what is after the operator's own."""
         return lambda suffix: self.layer_name(operator, suffix)
 
     def layer_name(self, operator: FileOperator, suffix: str = "") -> str:

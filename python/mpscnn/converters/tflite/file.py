@@ -121,7 +121,7 @@ class TfliteFile:
 
 
 def read_tflite(path: Path) -> TfliteFile:
-    """Reads a file. Raises WeightsError when it is missing, damaged or something else."""
+    """Read a file. Raises WeightsError when it is missing, damaged or something else."""
     content = FileBytes(path)
     if content.read(4, 4) != b"TFL3":
         raise WeightsError(f"{path}: is not a TensorFlow Lite file (no 'TFL3' mark at byte 4)")

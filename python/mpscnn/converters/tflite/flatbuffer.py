@@ -54,7 +54,7 @@ class _File:
         return start + 4, length
 
     def list_table(self, position: int) -> None:
-        """Notes a table of a list. Each is read in full, so none may be listed twice."""
+        """Note a table of a list. Each is read in full, so none may be listed twice."""
         if position in self._listed:
             raise UnsupportedError(
                 f"the table at byte {position} is listed more than once, which is not supported"
@@ -95,7 +95,7 @@ class Table:
         return cls(file, file.number("<I", 0))
 
     def has(self, field: int) -> bool:
-        """Whether the field is present."""
+        """Return True if the field is present."""
         return self._slot(field) != 0
 
     def number(self, field: int, kind: str, default: int | float = 0) -> int | float:

@@ -89,7 +89,7 @@ def _reshape_to(c: Reader, operator: FileOperator, x: Value, target: list[int]) 
 
 
 def _in_order(x: Value) -> bool:
-    """Whether the elements lie in the order of the axes."""
+    """Return True if the elements lie in the order of the axes."""
     return x.order == tuple(atom for axis in x.axes for atom in axis if not atom.is_batch)
 
 
@@ -164,7 +164,7 @@ def _pad(c: Reader, operator: FileOperator) -> None:
 
 
 def _is_padding_of_convolution(c: Reader, operator: FileOperator) -> bool:
-    """Whether one convolution without padding reads the result, and nothing else does."""
+    """Return True if one convolution without padding reads the result, and nothing else does."""
     user = c.only_user(operator.outputs[0])
     return (
         user is not None

@@ -26,7 +26,7 @@ _LARGEST_EXPONENT = 80.0
 
 
 def copies_bytes(kind: str) -> bool:
-    """Whether LiteRT computes an operator of the bytes of its operands, without a look at their scales."""
+    """Return True if LiteRT computes an operator of the bytes of its operands, without a look at their scales."""
     return kind in _OF_BYTES
 
 

@@ -226,7 +226,7 @@ class _FileConverter(OperatorReader):
         self._missing.update(operator.outputs)
 
     def _try_alone(self, operator: FileOperator) -> None:
-        """Looks whether an operator could be converted if what it needs could be, as the error names all that cannot.
+        """Look whether an operator could be converted if what it needs could be, as the error names all that cannot.
 
         A network of its own has inputs of the shapes that the file states.
         """

@@ -31,7 +31,7 @@ def constant_shape(extents: Sequence[int | None]) -> Constant:
 
 
 def knows(kind: str) -> bool:
-    """Whether an operator can be arithmetic on shapes."""
+    """Return True if an operator can be arithmetic on shapes."""
     return kind in _FUNCTIONS
 
 

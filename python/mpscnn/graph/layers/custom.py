@@ -1,4 +1,4 @@
-"""Functions of the program as layers."""
+"""Python functions as layers."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class CustomLayers(LayerMaker):
     def add_custom(
         self, name: str | None, inputs: Sequence[Tensor], function: Callable[..., None], shape: Sequence[int]
     ) -> Tensor:
-        """Adds the layer to the network."""
+        """Add the layer to the network."""
 
     def custom(
         self,

@@ -47,4 +47,4 @@ class LayerMaker(ABC):
         name: str | None = None,
         default: str | None = None,
     ) -> Tensor:
-        """Adds a layer; `default` is the stem of its name when none is given."""
+        """Add a layer; `default` is the stem of its name when none is given."""

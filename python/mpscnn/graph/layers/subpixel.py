@@ -1,4 +1,4 @@
-"""Channels that become pixels."""
+"""Layers that turn channels into pixels."""
 
 from __future__ import annotations
 

@@ -38,7 +38,7 @@ class PeerLayer:
 
     @property
     def is_depthwise(self) -> bool:
-        """Whether each feature channel of a convolution has filters of its own."""
+        """True if each feature channel of a convolution has filters of its own."""
         groups: int = self.attributes["groups"]
         return groups > 1 and groups == self.input_shapes[0][3]
 
@@ -81,7 +81,7 @@ class PeerLayer:
         return kernel, strides
 
     def require_plain_arithmetic(self, engine: str) -> None:
-        """Raises UnsupportedError unless an elementwise operation only combines its inputs, repeating extents of 1."""
+        """Raise UnsupportedError unless an elementwise operation only combines its inputs, repeating extents of 1."""
         plain = all(self.attributes[name] == value for name, value in _PLAIN.items()) and all(
             self.attributes[f"{role}_stride_{axis}"] == 1 or shape[-from_end] == 1
             for role, shape in zip(("primary", "secondary"), self.input_shapes, strict=True)

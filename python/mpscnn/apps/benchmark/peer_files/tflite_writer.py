@@ -29,7 +29,7 @@ _NEURONS = {
 
 
 def write_tflite(network: Network, input_shape: Shape, path: Path) -> None:
-    """Writes the network for inputs of this shape. Raises UnsupportedError for a layer that is not known here."""
+    """Write the network for inputs of this shape. Raises UnsupportedError for a layer that is not known here."""
     file = _File()
     source = network.input.name
     values = {source: file.tensor(source, input_shape)}

@@ -26,7 +26,7 @@ _NEURONS: dict[str, Callable[..., Any]] = {
 
 
 def write_torch(network: Network, input_shape: Shape, path: Path) -> None:
-    """Writes the network as TorchScript, whose extra file "fusion" says whether oneDNN's graph compiler may be used.
+    """Write the network as TorchScript, whose extra file "fusion" says whether oneDNN's graph compiler may be used.
 
     Raises UnsupportedError for a layer not known here.
     """

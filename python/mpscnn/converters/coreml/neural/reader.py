@@ -63,7 +63,7 @@ def _extents(one: Feature, *, old: bool) -> Extents:
 
 
 def _prepare(walk: Walk, net: Any, inputs: Sequence[Feature], *, old: bool) -> Photo | None:
-    """Adds what comes before the first layer, and says how a photo becomes the only image input."""
+    """Add what comes before the first layer, and say how a photo becomes the only image input."""
     images = [one for one in inputs if one.kind == "image"]
     photo = plain_photo(images[0]) if images else None
     for place, message in enumerate(net.preprocessing):

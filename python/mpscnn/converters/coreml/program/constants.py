@@ -52,11 +52,11 @@ class Constants:
         self._budget = Budget(lambda: file.size, elements_per_byte=_ELEMENTS_PER_BYTE)
 
     def holds(self, name: str) -> bool:
-        """Whether a value of this name is a constant."""
+        """Return True if a value of this name is a constant."""
         return name in self._known
 
     def put(self, name: str, constant: Constant) -> None:
-        """Adds a constant."""
+        """Add a constant."""
         self._known[name] = constant
 
     def named(self, name: str) -> Constant:
@@ -64,7 +64,7 @@ class Constants:
         return self._known[name]
 
     def spend(self, elements: int) -> None:
-        """Counts elements that are made of others, before they are. Raises UnsupportedError for too many."""
+        """Count elements that are made of others, before they are. Raises UnsupportedError for too many."""
         self._budget.spend(Cost(elements, elements))
 
     def array(self, constant: Constant) -> Array:

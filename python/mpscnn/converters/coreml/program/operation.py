@@ -73,7 +73,7 @@ class Operation:
     # ---- Operands --------------------------------------------------------------------------------------------------
 
     def has(self, name: str) -> bool:
-        """Whether an operand is given."""
+        """Return True if an operand is given."""
         return bool(self._arguments.get(name))
 
     def tensor(self, name: str) -> str:
@@ -88,7 +88,7 @@ class Operation:
         return [self._tensor(binding) for binding in bindings]
 
     def is_constant(self, name: str) -> bool:
-        """Whether an operand is a constant."""
+        """Return True if an operand is a constant."""
         return self.has(name) and self._constant_of(self._binding(name)) is not None
 
     def _binding(self, name: str) -> Any:

@@ -109,7 +109,7 @@ class _Program:
         self._classified: dict[str, str] = {}
 
     def add(self, message: Any) -> None:
-        """Adds an operation. Raises WeightsError where it contradicts itself."""
+        """Add an operation. Raises WeightsError where it contradicts itself."""
         operation = Operation(self.walk.builder, self._constants, self._tensors, message)
         if operation.kind == "const":
             self._state(operation, lambda: self._constants.value(self._stated(message)))
