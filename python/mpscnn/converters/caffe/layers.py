@@ -68,13 +68,8 @@ HANDLERS: dict[str, Handler] = {
 """By Caffe's name for the type."""
 
 
-<<<<<<< HEAD
 def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:
     """Raise UnsupportedError where two layers with weights have one name. Caffe gives both the same weights."""
-=======
-def refuse_twice(layers: list[CaffeLayer]) -> None:
-    """Raise WeightsError where two layers have one name, whose weights could not be told apart."""
->>>>>>> e31695a4 (Begin docstrings with what a function does)
     seen: set[str] = set()
     for layer in layers:
         if layer.blobs and layer.name in seen:
