@@ -39,7 +39,7 @@ def results(model: mpscnn.Model, program: mpscnn.Program, image: NDArray[np.floa
     model.predict(["a.jpg"], top=3)[0].boxes.sum()  # type: ignore[attr-defined]
     mpscnn.load().predict("cat.jpg").top(3)
     mpscnn.load().predict("cat.jpg").boxes.sum()  # type: ignore[attr-defined]
-    mpscnn.load("ssd_mobilenet_v2", threads=2).predict("cat.jpg").boxes.sum()
+    mpscnn.load("ssd_mobilenet_v1_coco", threads=2).predict("cat.jpg").boxes.sum()
     mpscnn.load("deeplab_v3").predict("cat.jpg", channel_order="bgr").mask("cat")
     mpscnn.load("mobilenet_v2").predict(["a.jpg"])[0].mask("cat")  # type: ignore[attr-defined]
     mpscnn.load("own.safetensors").predict("cat.jpg").whatever()

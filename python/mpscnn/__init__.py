@@ -78,8 +78,11 @@ if TYPE_CHECKING:
 
 __version__ = _core.version()
 
-# The library reads files of other frameworks by the toolkit, without importing it.
-toolkit.provide(lambda: cast(toolkit.Converter, import_module("mpscnn.converters.cached")))
+# The library reads and writes files of other frameworks by the toolkit, without importing it.
+toolkit.provide(
+    lambda: cast(toolkit.Converter, import_module("mpscnn.converters.cached")),
+    lambda: cast(toolkit.Writers, import_module("mpscnn.converters.writers")),
+)
 
 #: The names above that a program which only runs a model does not wait for: by module, imported at first use.
 _LAZY = {
@@ -229,18 +232,20 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name in _LAZY_MODULES:
-        module = import_module(f"mpscnn.{_LAZY_MODULES[name]}")
-        globals()[name] = module
-        return module
-    if name not in _MODULE_OF:
-        raise AttributeError(
-            f"module 'mpscnn' has no attribute {name!r}{'' if name.startswith('_') else _hint(name)}"
-        )
-    value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # for type checkers it would make every wrong name an Any
+
+    def __getattr__(name: str) -> Any:
+        if name in _LAZY_MODULES:
+            module = import_module(f"mpscnn.{_LAZY_MODULES[name]}")
+            globals()[name] = module
+            return module
+        if name not in _MODULE_OF:
+            raise AttributeError(
+                f"module 'mpscnn' has no attribute {name!r}{'' if name.startswith('_') else _hint(name)}"
+            )
+        value = getattr(import_module(f"mpscnn.{_MODULE_OF[name]}"), name)
+        globals()[name] = value
+        return value
 
 
 def _hint(name: str) -> str:
@@ -257,4 +262,4 @@ def _hint(name: str) -> str:
 
 
 def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__, *_LAZY_MODULES})
+    return sorted({*__all__, *_LAZY_MODULES, *(name for name in globals() if name.startswith("__"))})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Generic, Literal, overload
@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # what a program that only runs a network does not wait for i
         accumulate: AccumulateName
         winograd: bool
         fold: bool
+        preprocess: str | Mapping[str, Any] | None
+        labels: Sequence[str] | None
 
     # The result of `predict`; Any if it is not known before the file is read.
     Answer = TypeVar("Answer", default=Any)
@@ -74,9 +76,9 @@ def load(model: DetectorName, **options: Unpack[_LoadOptions]) -> Model[Detectio
 @overload
 def load(model: SegmenterName, **options: Unpack[_LoadOptions]) -> Model[Segmentation]: ...
 @overload
-def load(model: str | os.PathLike[str], **options: Unpack[_LoadOptions]) -> Model: ...
+def load(model: str | os.PathLike[str] | Network, **options: Unpack[_LoadOptions]) -> Model: ...
 def load(
-    model: str | os.PathLike[str] = DEFAULT_MODEL,
+    model: str | os.PathLike[str] | Network = DEFAULT_MODEL,
     *,
     device: str = "auto",
     precision: PrecisionName = "auto",
@@ -86,27 +88,34 @@ def load(
     accumulate: AccumulateName = "auto",
     winograd: bool = True,
     fold: bool = True,
+    preprocess: str | Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
 ) -> Model:
     """Load a model and prepare it for a device.
 
     Args:
         model: a registry name (`mpscnn.registry.names()`), looked up in the package, in MPSCNN_MODELS, in the cache
             and at the publisher; or the path of a model file: anything with a suffix or a directory in it. Files of
-            other frameworks (docs/conversion.md) are converted once and kept in the cache.
+            other frameworks (docs/conversion.md) are converted once and kept in the cache. Or a `Network`.
         device: "auto", "cpu" or "metal".
         precision: "auto", "float32", "float16", "bfloat16" (products of such numbers, on processors that have them) or
             "int8" (the integers of a quantised TensorFlow Lite file, on the CPU).
         threads: threads for each prediction; "auto": all that this process may use.
         max_memory, weights, accumulate, winograd: as for `Network.compile`.
         fold: as for `mpscnn.converters.read_network`: False for PyTorch weights that are to be trained.
+        preprocess: how photos become inputs, see `mpscnn.preprocess`; None: as the file says.
+        labels: the names of the classes, in the order of the outputs; None: those of the file.
 
     Raises:
         WeightsError: the file is missing or damaged. UnsupportedError: it has layers that mpscnn lacks. DownloadError:
             it could not be fetched, or not stored in the cache. ParameterError: an unknown
             name or option. DeviceError: no such device.
     """
+    read = isinstance(model, (str, os.PathLike))
     return Model(
-        open_model(model_path(model, fold=fold)),
+        open_model(model_path(model, fold=fold)) if read else model,  # type: ignore[arg-type]
+        preprocess=preprocess,
+        labels=labels,
         device=device,
         precision=precision,
         threads=threads,
@@ -177,6 +186,33 @@ def _restored(content: bytes, options: tuple[Any, ...], assigned: dict[str, Any]
     return model
 
 
+def core_model(
+    network: Network | _core.Model, preprocess: str | Mapping[str, Any] | None, labels: Sequence[str] | None
+) -> _core.Model:
+    """Return the core's view of a network, with this preprocessing and these labels instead of its own."""
+    if isinstance(network, _core.Model):
+        if preprocess is None and labels is None:
+            return network
+        from mpscnn.graph.model_file import description, with_metadata
+
+        described, _ = described_network(network)
+        changes = description(described, labels, preprocess, None)
+        return _core.Model.parse(with_metadata(network.content(), changes), "model")
+    from mpscnn.graph.model_file import model_content
+    from mpscnn.graph.network import Network
+
+    if not isinstance(network, Network):
+        raise ParameterError(
+            f"Model takes a Network, got {type(network).__name__}; mpscnn.load takes the name of a file or model"
+        )
+    content = model_content(
+        network,
+        labels=network.labels if labels is None else labels,
+        preprocess=network.preprocess if preprocess is None else preprocess,
+    )
+    return _core.Model.parse(content, f"network {network.name!r}")
+
+
 def described_network(core: _core.Model) -> tuple[Network, dict[str, str]]:
     """The network of a model file with its preprocessing, labels and detection; and the file's information."""
     from mpscnn.graph.network import Network
@@ -210,12 +246,25 @@ class Model(Generic[Answer]):
     """A network with its preprocessing and labels, compiled for a device. Safe to use from several threads.
 
     Copies share the compiled program. A pickled model brings its weights along, and is compiled where it is loaded.
+
+    Args:
+        network: its weights are copied, so it may change afterwards. `mpscnn.load` makes a model of a file.
+        preprocess: how photos become inputs: a preset's name or a mapping, see `mpscnn.preprocess`. None: the network's
+            own.
+        labels: the names of the classes, in the order of the outputs; None: the network's own.
+        device, precision, threads, max_memory, weights, accumulate, winograd: as for `load`.
+
+    Raises:
+        WeightsError: weights are missing. UnsupportedError: a layer is a function of this program. ParameterError: what
+            is not a Network, and options that there are not.
     """
 
     def __init__(
         self,
-        core: _core.Model,
+        network: Network | _core.Model,
         *,
+        preprocess: str | Mapping[str, Any] | None = None,
+        labels: Sequence[str] | None = None,
         device: str = "auto",
         precision: PrecisionName = "auto",
         threads: int | Literal["auto"] = "auto",
@@ -224,7 +273,7 @@ class Model(Generic[Answer]):
         accumulate: AccumulateName = "auto",
         winograd: bool = True,
     ) -> None:
-        self._core = core
+        core = self._core = core_model(network, preprocess, labels)
         self._options = device, precision, threads, max_memory, weights, accumulate, winograd
         self.program: Program = compile_graph(
             core.graph(),
@@ -237,6 +286,11 @@ class Model(Generic[Answer]):
         )
         self._threads = threads
         self._sessions = SessionPool(self.program, threads)
+
+    @classmethod
+    def from_network(cls, network: Network, **options: Any) -> Model:
+        """Make a model of a network. The same as `Model(network, ...)`."""
+        return cls(network, **options)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Its file and options: it is compiled again where it is unpickled, on that machine's device."""

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import threading
+from dataclasses import replace
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +15,9 @@ from converters import litert_parts
 from numpy.typing import NDArray
 
 import mpscnn
-from mpscnn import converters
+from mpscnn import converters, registry
+from mpscnn.registry import lookup
+from mpscnn.registry.download import Client
 
 FOLDER = "models/tflite_support"
 CLASSIFIER, DETECTOR = "mobilenet_v1_0.25_224_quant", "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29"
@@ -115,3 +121,45 @@ def test_limits_cost_no_step(shared: Path, name: str) -> None:
         for one in (network, plain)
     ]
     assert steps[0] == steps[1]
+
+
+def test_the_detector_of_the_registry_is_this_file(
+    shared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is downloaded by its name from a local server, and its boxes are those of LiteRT."""
+    folder = shared / FOLDER
+    served = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Quiet, directory=str(folder)))
+    threading.Thread(target=served.serve_forever, daemon=True).start()
+    root = f"http://127.0.0.1:{served.server_port}/"
+    monkeypatch.setenv("MPSCNN_CACHE", str(tmp_path))
+    monkeypatch.delenv("MPSCNN_MODELS", raising=False)
+    (entry,) = (entry for entry in registry.models() if entry.name == "ssd_mobilenet_v1_coco")
+    (file,) = entry.sources
+    commit = "dd3362ea685bb7ab1f7268c81ec567d3b720ae57"
+    assert file.url.startswith(f"https://raw.githubusercontent.com/tensorflow/tflite-support/{commit}/")
+    local = replace(entry, sources=(replace(file, url=root + file.name),))
+    try:
+        path = lookup.prepare(local, client=Client(allowed=lambda url: url.startswith(root)))
+    finally:
+        served.shutdown()
+        served.server_close()
+    assert registry.find("ssd_mobilenet_v1_coco", download=False) == path
+    model = mpscnn.load("ssd_mobilenet_v1_coco", device="cpu", precision="int8")
+    assert model.labels is not None
+    assert len(model.labels) == entry.classes
+    animals = {"cat_720p.jpg": "cat", "parrot.jpg": "bird", "pets.jpg": "dog"}
+    for name, label in animals.items():
+        photo = shared / "images" / name
+        found = model.predict(photo, score_threshold=SURE)
+        assert label in [one.label for one in found]
+        width, height = found.photo_size
+        expected = [one for one in litert_objects(folder / file.name, photo) if one[1] >= SURE]
+        assert [one.label for one in found] == [model.labels[number] for number, _, _ in expected]
+        np.testing.assert_allclose(found.scores, [score for _, score, _ in expected], atol=1e-6)
+        edges = np.array([box for _, _, box in expected]) * (width, height, width, height)
+        np.testing.assert_allclose(found.boxes, edges, atol=1e-3 * max(width, height))
+
+
+class _Quiet(SimpleHTTPRequestHandler):
+    def log_message(self, format: str, *args: object) -> None:
+        """Tests print nothing."""

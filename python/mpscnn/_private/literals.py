@@ -50,7 +50,5 @@ ClassifierName = Literal[
     "mobilenet_v1_0.75_192",
     "mobilenet_v1_0.25_128",
 ]
-DetectorName = Literal[
-    "page_digits", "ssd_mobilenet_v1", "ssd_mobilenet_v2", "ssd_mobilenet_v2_face", "ssdlite_mobiledet"
-]
+DetectorName = Literal["page_digits", "ssd_mobilenet_v1_coco"]
 SegmenterName = Literal["deeplab_v3"]

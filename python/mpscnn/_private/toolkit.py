@@ -1,11 +1,11 @@
-"""The functions of the toolkit that the library calls: converters of other frameworks' files.
+"""The functions of the toolkit that the library calls: readers and writers of other frameworks' files.
 
 The library does not import the toolkit. `mpscnn/__init__.py` says here how to import it, at its first use.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 
@@ -23,16 +23,26 @@ class Converter(Protocol):
         ...
 
 
-_import: Callable[[], Converter] | None = None
+class Writers(Protocol):
+    """The module `mpscnn.converters.writers`."""
+
+    WRITERS: Mapping[str, Callable[..., None]]
+    """Functions of (network, path, dtype) by the suffix of the files that they write."""
 
 
-def provide(importing: Callable[[], Converter]) -> None:
-    """Set the function that imports the converters."""
-    global _import
-    _import = importing
+_importers: list[tuple[Callable[[], Converter], Callable[[], Writers]]] = []
+
+
+def provide(converters: Callable[[], Converter], writers: Callable[[], Writers]) -> None:
+    """Set the functions that import the converters and the writers."""
+    _importers[:] = [(converters, writers)]
 
 
 def converter() -> Converter:
     """Import the converters, and return them."""
-    assert _import is not None, "mpscnn/__init__.py provides it"
-    return _import()
+    return _importers[0][0]()
+
+
+def writers() -> Mapping[str, Callable[..., None]]:
+    """Import the writers of other frameworks' files, and return them by suffix."""
+    return _importers[0][1]().WRITERS

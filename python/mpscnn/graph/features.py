@@ -64,7 +64,8 @@ class FeatureExtractor:
     Args:
         network: the whole network.
         layers, pooling: as for `extractor_network`.
-        preprocess: how a photo becomes the input, as in a model file; None: only arrays can be given.
+        preprocess: how a photo becomes the input, as in a model file; None: as the network says.
+            Where nobody says it, only arrays can be given.
         device, precision, max_memory, weights, accumulate, winograd: as for `Network.compile`.
         threads: for each run; "auto": all that this process may use.
     """
@@ -75,7 +76,7 @@ class FeatureExtractor:
         layers: str | Sequence[str],
         *,
         pooling: str | None = None,
-        preprocess: Mapping[str, Any] | None = None,
+        preprocess: str | Mapping[str, Any] | None = None,
         device: str = "auto",
         precision: PrecisionName = "auto",
         threads: int | str = "auto",
@@ -87,7 +88,7 @@ class FeatureExtractor:
         self.network = extractor_network(network, layers, pooling)
         self.layers = (layers,) if isinstance(layers, str) else tuple(layers)
         self.pooling = pooling
-        self.preprocess = preprocess
+        self.preprocess = network.preprocess if preprocess is None else preprocess
         self.program = self.network.compile(
             device=device,
             precision=precision,
@@ -147,7 +148,7 @@ class FeatureExtractor:
         """How a photo becomes the input. Raises UnsupportedError where nothing says it."""
         if self.preprocess is None:
             raise UnsupportedError(
-                f"network {self.network.name!r}: the model file does not say how a photo becomes its input; give "
+                f"network {self.network.name!r}: nothing says how a photo becomes its input: give preprocess=, or "
                 "floats (n, height, width, channels)"
             )
         return as_json("preprocess", self.preprocess)

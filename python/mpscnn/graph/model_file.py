@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import os
@@ -19,7 +20,9 @@ from mpscnn._private.arguments import name_list
 from mpscnn._private.copies import require_no_functions
 from mpscnn._private.files import content_of, replacing
 from mpscnn._private.literals import StoredTypeName
+from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.settings import as_json
+from mpscnn._private.toolkit import writers
 from mpscnn.errors import Error, ParameterError, WeightsError
 
 if TYPE_CHECKING:
@@ -42,12 +45,56 @@ def save_model(
     if dtype is not None and dtype not in get_args(StoredTypeName):
         raise ParameterError(f"dtype must be float16, float32 or uint8, got {dtype!r}")
     require_no_functions(network.graph, "saved")
+    tensors, metadata = _contents(network, dtype, labels, preprocess, information)
+    _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))
+
+
+def save_foreign(
+    network: NetworkStructure,
+    path: str | os.PathLike[str],
+    dtype: str | None,
+    suffix: str,
+    given: Mapping[str, object],
+) -> None:
+    """Write a file of another framework, as `Network.save` says. `given`: what only model files hold."""
+    known = writers()
+    if suffix not in known:
+        suffixes = ", ".join([MODEL_SUFFIX, *known])
+        raise ParameterError(
+            f"{os.fspath(path)}: networks are not written as {suffix} files; the suffixes are {suffixes}"
+        )
+    if kept := [name for name, value in given.items() if value is not None]:
+        raise ParameterError(
+            f"{os.fspath(path)}: a {suffix} file does not hold {' and '.join(kept)}; a {MODEL_SUFFIX} file does"
+        )
+    known[suffix](network, path, dtype)
+
+
+def model_content(
+    network: NetworkStructure, *, labels: Sequence[str] | None, preprocess: str | Mapping[str, Any] | None
+) -> bytes:
+    """Return a model file of a network whose weights are not rounded."""
+    require_no_functions(network.graph, "used in a Model")
+    dtype = None if has_integers(network) else "float32"
+    tensors, metadata = _contents(network, dtype, labels, preprocess, None)
+    file = io.BytesIO()
+    write_tensors(file, tensors, metadata)
+    return file.getvalue()
+
+
+def _contents(
+    network: NetworkStructure,
+    dtype: str | None,
+    labels: Sequence[str] | None,
+    preprocess: str | Mapping[str, Any] | None,
+    information: Mapping[str, str] | None,
+) -> tuple[dict[str, Tensor], dict[str, str]]:
     metadata = {"mpscnn.version": VERSION, "mpscnn.graph": network.graph.to_json()}
     metadata |= description(network, labels, preprocess, information)
     tensors = stored_tensors(network, dtype)
     if network.detection is not None and network.detection.anchors is not None:
         tensors["mpscnn.anchors"] = _kept(network.detection.anchors.astype(np.float32))
-    _replace(Path(path), lambda file: write_tensors(file, tensors, metadata))
+    return tensors, metadata
 
 
 def description(
@@ -106,16 +153,26 @@ def change_metadata(
     """
     content = content_of(path, WeightsError)
     _core.Model.parse(content, os.fsencode(path))  # so that the header is what it should be
+    header, tensors = _with_metadata(content, changes)
+
+    def write(file: BinaryIO) -> None:
+        file.write(header)
+        file.write(tensors)
+
+    _replace(Path(output), write)
+
+
+def with_metadata(content: bytes, changes: Mapping[str, str]) -> bytes:
+    """Return a model file with other metadata and the same tensors."""
+    return b"".join(_with_metadata(content, changes))
+
+
+def _with_metadata(content: bytes, changes: Mapping[str, str]) -> tuple[bytes, memoryview]:
     length = int.from_bytes(content[:8], "little")
     header = json.loads(content[8 : 8 + length])
     header["__metadata__"] = {**header["__metadata__"], **changes}
     text = _padded(_json(header).encode())
-
-    def write(file: BinaryIO) -> None:
-        file.write(len(text).to_bytes(8, "little") + text)
-        file.write(memoryview(content)[8 + length :])
-
-    _replace(Path(output), write)
+    return len(text).to_bytes(8, "little") + text, memoryview(content)[8 + length :]
 
 
 @dataclass(frozen=True)

@@ -6,11 +6,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from copy import deepcopy
 from os import PathLike
+from pathlib import PurePath
 from typing import TYPE_CHECKING, Any
 
 from mpscnn import _core
 from mpscnn._private.arguments import is_finite_number, require_text, whole_number, whole_numbers
 from mpscnn._private.literals import AccumulateName, PrecisionName, StoredTypeName, WeightsName
+from mpscnn._private.model_name import MODEL_SUFFIX
 from mpscnn._private.names import did_you_mean
 from mpscnn._private.printable import printable
 from mpscnn._private.settings import as_json
@@ -370,19 +372,30 @@ class Network(
         preprocess: str | Mapping[str, Any] | None = None,
         information: Mapping[str, str] | None = None,
     ) -> None:
-        """Write a model file (docs/model_format.md), replacing an older one only when complete.
+        """Write a file of the format that the suffix names, replacing an older one only when complete.
 
         Args:
+            path: FILE.safetensors is a model file (docs/model_format.md), and so is a file without a suffix. FILE.onnx
+                is an ONNX file, with images in ONNX' own order; `mpscnn.converters.export_onnx` has its options.
             dtype: how weights are stored: "float16", "float32" or "uint8" (quantised per output channel, but for layers
-                that are kept in float32; weights that are such integers already stay unchanged). None: unchanged in a
-                network with 8-bit integers, so that it computes the same in every precision; else "float16".
-                Biases and batch norms stay float32.
-            labels: names of the classes; None: the network's own, if it has any.
-            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own.
-            information: free text: "license", "source", "description".
-        """
-        from mpscnn.graph.model_file import save_model
+                that are kept in float32; weights that are such integers already stay unchanged). None: as they are in
+                a network that has 8-bit integers, so that it computes the same in every precision; else "float16" in
+                model files and "float32" in others. Biases and batch norms of model files stay float32.
+            labels: names of the classes; None: the network's own, if it has any. For model files.
+            preprocess: a preset's name or a mapping, see `mpscnn.preprocess`; None: the network's own. For model files.
+            information: free text: "license", "source", "description". For model files.
 
+        Raises:
+            ParameterError: a suffix of no format that can be written, or something that the format does not hold.
+            WeightsError: weights are missing, or the file cannot be written.
+        """
+        from mpscnn.graph.model_file import save_foreign, save_model
+
+        suffix = PurePath(path).suffix.lower()
+        if suffix not in ("", MODEL_SUFFIX):
+            given = {"labels": labels, "preprocess": preprocess, "information": information}
+            save_foreign(self, path, dtype, suffix, given)
+            return
         if preprocess is None:
             preprocess = self.preprocess
         if labels is None:

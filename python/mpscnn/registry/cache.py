@@ -58,7 +58,7 @@ def _expanded(path: str) -> Path:
 
 def source_path(file: PublishedFile) -> Path:
     """Return where a publisher's file is cached: under its own name, in a folder for this version of the file."""
-    return cache_directory() / "sources" / file.digest[:16] / file.name
+    return cache_directory() / "sources" / file.sha256[:16] / file.name
 
 
 def first_file(paths: Iterable[Path]) -> Path | None:
@@ -91,17 +91,16 @@ def instructions(file: PublishedFile) -> str:
 def difference(path: Path, file: PublishedFile) -> str | None:
     """Return how the local file differs from the published one, or None if they are the same."""
     size = path.stat().st_size
-    if file.size is not None and size != file.size:
+    if size != file.size:
         return f"{size} bytes instead of {file.size}"
     import hashlib
 
-    # git's names tell one version of a file that the user provides from another; they do not protect from forgery.
-    digest = hashlib.sha256() if file.sha256 else hashlib.sha1(b"blob %d\0" % size, usedforsecurity=False)
+    digest = hashlib.sha256()
     with path.open("rb") as stream:
         while chunk := stream.read(_CHUNK):
             digest.update(chunk)
-    if digest.hexdigest() != file.digest:
-        return f"{'sha256' if file.sha256 else 'git blob'} {digest.hexdigest()} instead of {file.digest}"
+    if digest.hexdigest() != file.sha256:
+        return f"sha256 {digest.hexdigest()} instead of {file.sha256}"
     return None
 
 

@@ -44,30 +44,8 @@ _PASCAL_LABELS = _coral(
     "7337a2b06728385fb3e1106416c67bfddf69628598b1f2f0db6a63cd63fb6b1e",
 )
 
-_COCO_LABELS = _coral(
-    "coco_labels.txt", 661, "dc183f003fc753c4c43fae6fdf7f387559449573f13fa32e517fb7453fd380f1"
-)
-_FACE_LABELS = _coral(
-    "face_labels.txt", 5, "98d57c25a2bed283c090bc2508078faff041262880bec9b6b744e6372d4a5f09"
-)
 
-
-def _detector(name: str, resolution: int, file: str, git_blob: str, labels: PublishedFile) -> Entry:
-    return Entry(
-        name=name,
-        aliases=(),
-        input_size=(resolution, resolution),
-        classes=1 if labels is _FACE_LABELS else 90,
-        sources=(PublishedFile(file, _GOOGLE_CORAL + file, None, git_blob=git_blob),),
-        labels=labels,
-        preprocess="tensorflow",
-        licence="Apache-2.0",
-        publisher="github.com/google-coral/test_data",
-        tested=False,
-    )
-
-
-def _bundled(name: str, resolution: int) -> Entry:
+def _bundled(name: str, resolution: int, finds: str = "") -> Entry:
     """Return the entry of a bundled model with ten classes. Its file has everything else."""
     return Entry(
         name=name,
@@ -79,12 +57,13 @@ def _bundled(name: str, resolution: int) -> Entry:
         preprocess="",
         licence="Apache-2.0",
         publisher="mpscnn (bundled)",
+        finds=finds,
     )
 
 
 BUNDLED_MODEL = _bundled(DEFAULT_MODEL, 64)
 DIGITS = _bundled("digits", 28)
-BUNDLED_DETECTOR = _bundled("page_digits", 160)
+BUNDLED_DETECTOR = _bundled("page_digits", 160, "handwritten digits on a page")
 
 CATALOGUE: tuple[Entry, ...] = (
     BUNDLED_MODEL,
@@ -152,32 +131,25 @@ CATALOGUE: tuple[Entry, ...] = (
         licence="Apache-2.0",
         publisher="github.com/google-coral/test_data",
     ),
-    _detector(
-        "ssd_mobilenet_v1",
-        300,
-        "ssd_mobilenet_v1_coco_quant_postprocess.tflite",
-        "1a2270d37dd7d0f84acc49e069391312e697cf12",
-        _COCO_LABELS,
-    ),
-    _detector(
-        "ssd_mobilenet_v2",
-        300,
-        "ssd_mobilenet_v2_coco_quant_postprocess.tflite",
-        "28b6bdee3548170bb999ffcc7248b40d76f6b6b8",
-        _COCO_LABELS,
-    ),
-    _detector(
-        "ssd_mobilenet_v2_face",
-        320,
-        "ssd_mobilenet_v2_face_quant_postprocess.tflite",
-        "1a36d6c963890c1fd3f1e386d8bd5970e872b38c",
-        _FACE_LABELS,
-    ),
-    _detector(
-        "ssdlite_mobiledet",
-        320,
-        "ssdlite_mobiledet_coco_qat_postprocess.tflite",
-        "f2857fa8b4a89cc285194ab5a636ddbe2def7fde",
-        _COCO_LABELS,
+    Entry(
+        name="ssd_mobilenet_v1_coco",
+        aliases=("ssd_mobilenet_v1",),
+        input_size=(300, 300),
+        classes=90,
+        sources=(
+            PublishedFile(
+                "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite",
+                "https://raw.githubusercontent.com/tensorflow/tflite-support/"
+                "dd3362ea685bb7ab1f7268c81ec567d3b720ae57/tensorflow_lite_support/cc/test/testdata/task/vision/"
+                "coco_ssd_mobilenet_v1_1.0_quant_2018_06_29.tflite",
+                4185023,
+                "61d598093ed03ed41aa47c3a39a28ac01e960d6a810a5419b9a5016a1e9c469b",
+            ),
+        ),
+        labels=None,  # the file's metadata have them, and the preprocessing
+        preprocess="",
+        licence="Apache-2.0",
+        publisher="github.com/tensorflow/tflite-support",
+        finds="COCO's 80 kinds of objects: people, animals, vehicles, furniture, food",
     ),
 )

@@ -78,12 +78,8 @@ class Client:
         """Fetch the file to `destination`, whose lock the caller holds.
 
         If the transfer fails or is interrupted, the received bytes stay in `destination` + ".part", and the next call
-        continues there. Raises DownloadError, also for a file without size or SHA-256 to check.
+        continues there. Raises DownloadError.
         """
-        if not file.downloadable:
-            raise DownloadError(
-                f"{file.name} is not downloaded, for its SHA-256 is not known here.\n{instructions(file)}"
-            )
         part = destination.with_name(destination.name + ".part")
         try:
             with self.progress(file.name, file.size) as report:
@@ -201,7 +197,6 @@ def _announced_size(response: Any, file: PublishedFile, start: int) -> int:
 
 
 def _size(file: PublishedFile) -> int:
-    assert file.size is not None
     return file.size
 
 

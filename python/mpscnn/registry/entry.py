@@ -26,13 +26,13 @@ class Entry:
     """The parts of the network in the order in which they are joined; none for a bundled model."""
     labels: PublishedFile | None
     preprocess: str
-    """Name of the preprocessing for the converter; empty for a bundled model, whose file states its own."""
+    """Name of the preprocessing for the converter; empty where the file states its own."""
     licence: str
     publisher: str
     dtype: StoredTypeName = "uint8"
     """How the converted file stores weights; uint8 keeps the integers of the quantised originals exactly."""
-    tested: bool = True
-    """True if the file has been run here and its answers compared with the original's."""
+    finds: str = ""
+    """The objects that a detector finds; empty for other models."""
 
     @property
     def bundled(self) -> bool:
@@ -45,16 +45,10 @@ class Entry:
         return self.sources if self.labels is None else (*self.sources, self.labels)
 
     @property
-    def downloadable(self) -> bool:
-        """True if size and SHA-256 of every file are known; others must be put into MPSCNN_MODELS by hand."""
-        return all(file.downloadable for file in self.files)
-
-    @property
     def size(self) -> int | None:
-        """Bytes of the publisher's files, or of the bundled file; None if one is missing or of unknown size."""
+        """Bytes of the publisher's files, or of the bundled file; None if that is missing."""
         if not self.bundled:
-            sizes = [file.size for file in self.files]
-            return None if None in sizes else sum(size or 0 for size in sizes)
+            return sum(file.size for file in self.files)
         location = self.location()
         return None if location is None else location.stat().st_size
 
@@ -84,5 +78,5 @@ def converted_path(entry: Entry, converter_version: int) -> Path:
 
     The name of the file holds everything that decides its contents.
     """
-    parts = [entry.name, *(file.digest[:16] for file in entry.files), entry.preprocess, entry.dtype]
+    parts = [entry.name, *(file.sha256[:16] for file in entry.files), entry.preprocess, entry.dtype]
     return cache_directory() / "models" / ("-".join(parts) + f"-v{converter_version}.safetensors")

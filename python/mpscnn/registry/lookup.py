@@ -98,7 +98,7 @@ def prepare(entry: Entry, *, download: bool = True, client: Client | None = None
                 [paths[file] for file in entry.sources],
                 temporary,
                 labels=None if entry.labels is None else paths[entry.labels],
-                preprocess=entry.preprocess,
+                preprocess=entry.preprocess or None,
                 name=entry.name,
                 dtype=entry.dtype,
                 information={"license": entry.licence, "source": entry.publisher},

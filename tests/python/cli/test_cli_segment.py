@@ -128,7 +128,7 @@ def test_an_output_that_is_a_file(
 ) -> None:
     photo = str(save_photo(tmp_path / "x.png", "red"))
     assert call(monkeypatch, "segment", photo, "--model", model, "--output", photo) == 2
-    assert "x.png: cannot be a folder for pictures" in capsys.readouterr().err
+    assert "x.png: is the photo itself, which is not overwritten" in capsys.readouterr().err
     missing = str(tmp_path / "missing" / "f.npz")
     assert (
         call(monkeypatch, "features", photo, "--model", model, "--layers", "half", "--output", missing) == 2

@@ -8,7 +8,6 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 from downloading import download, failure, part
@@ -46,16 +45,6 @@ def test_success(server: Server, client: Client, file: PublishedFile, pauses: li
     download(client, file)
     assert server.ranges == [None]
     assert pauses == []
-
-
-@pytest.mark.parametrize("lacking", [{"size": None}, {"sha256": ""}, {"size": None, "sha256": ""}])
-def test_no_download_without_a_check(
-    server: Server, client: Client, file: PublishedFile, lacking: dict[str, Any]
-) -> None:
-    name = hashlib.sha1(b"blob %d\0" % len(BODY) + BODY, usedforsecurity=False).hexdigest()
-    unchecked = replace(file, git_blob=name, **lacking)
-    assert "is not downloaded, for its SHA-256 is not known here" in failure(client, unchecked)
-    assert server.ranges == []
 
 
 @pytest.mark.parametrize("have", [1, HALF, len(BODY) - 1])

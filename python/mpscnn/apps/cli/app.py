@@ -28,7 +28,9 @@ from mpscnn.apps.cli.fingerprint import fingerprint
 from mpscnn.apps.cli.help_texts import Command, short_help
 from mpscnn.apps.cli.info import info
 from mpscnn.apps.cli.models import models
+from mpscnn.apps.cli.output import show
 from mpscnn.apps.cli.package import (
+    completion_lines,
     print_cmake_directory,
     print_include_directory,
     print_pkg_config_directory,
@@ -45,7 +47,24 @@ from mpscnn.apps.cli.verify import verify
 _UsageError: Any = typer.BadParameter.__bases__[0]
 
 
+_COMPLETION = "--install-completion"
+
+
 class _Commands(TyperGroup):
+    def parse_args(self, ctx: Any, args: list[str]) -> Any:
+        parameters: list[Any] = [*self.params]
+        for parameter in parameters:
+            if _COMPLETION in parameter.opts:
+                parameter.help = (
+                    "Print the line that completes commands in your shell; with --yes, add it for you."
+                )
+        if args[:1] == [_COMPLETION]:
+            if "--yes" not in args:
+                show(*completion_lines())
+                raise typer.Exit()
+            args = [argument for argument in args if argument != "--yes"]
+        return super().parse_args(ctx, args)
+
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         if not args or self.get_command(ctx, args[0]) is not None:
             return super().resolve_command(ctx, args)
@@ -118,10 +137,23 @@ for command in (
 app.command("evaluate", cls=Command, short_help=short_help(evaluate_classifier))(evaluate_classifier)
 
 
+@app.command("help", cls=Command)
+def show_help(command: Annotated[str | None, typer.Argument()] = None) -> None:
+    """Show the help of mpscnn, or of a command."""
+    app([*([] if command is None else [command]), "--help"], prog_name="mpscnn")
+
+
+@app.command("version", cls=Command)
+def version_command() -> None:
+    """Print the version."""
+    print_version(True)
+
+
 @app.callback()
 def options(
     version: Annotated[
-        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Print the version.")
+        bool,
+        typer.Option("--version", "-V", callback=print_version, is_eager=True, help="Print the version."),
     ] = False,
     cmake_dir: Annotated[
         bool,

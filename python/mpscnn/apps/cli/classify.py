@@ -68,8 +68,8 @@ def classify(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_classes.png, the photo with its classes below. For a video: a video with its "
-            "classes, such as out.mp4; "
+            help="Write NAME_classes.png, the photo with its classes below, into a folder, or one photo's as "
+            "FILE.png. For a video: a video with its classes, such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,

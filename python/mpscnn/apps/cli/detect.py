@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mpscnn import registry
 from mpscnn._private.summary import text_table
 from mpscnn.apps.cli.arguments import (
     AUTO_DEVICE,
@@ -26,12 +27,12 @@ from mpscnn.apps.cli.arguments import (
     WinogradOption,
     load_model,
 )
-from mpscnn.apps.cli.failures import FAILED
-from mpscnn.apps.cli.output import hint
+from mpscnn.apps.cli.failures import FAILED, USAGE
+from mpscnn.apps.cli.output import hint, report
 from mpscnn.apps.cli.photo_options import for_each_photo, listed_photos
 from mpscnn.apps.cli.picture_folder import PictureFolder
 from mpscnn.apps.cli.ray_options import RayOption, answer_on_machines
-from mpscnn.apps.cli.result_printer import Answers, Form, form_of, head_line
+from mpscnn.apps.cli.result_printer import Answers, form_of, head_line
 from mpscnn.apps.cli.task import require_task
 from mpscnn.apps.cli.video_options import (
     EveryOption,
@@ -41,7 +42,6 @@ from mpscnn.apps.cli.video_options import (
     show_frames,
     video_part,
 )
-from mpscnn.registry.catalogue import BUNDLED_DETECTOR
 from mpscnn.vision.box import Box
 from mpscnn.vision.detection import Detections
 
@@ -49,12 +49,21 @@ if TYPE_CHECKING:
     from mpscnn.vision.photo import Photo
 
 
-_ABOUT_BUNDLED = (
-    f"{BUNDLED_DETECTOR.name} is a small model that knows handwritten digits on a page, and nothing else.",
-    "For COCO's objects: mpscnn detect --model ssd_mobilenet_v2 PHOTO...",
-    "For faces: mpscnn convert version-slim-320_without_postprocessing.tflite -o faces.safetensors "
-    "--detection ultraface",
-)
+def _chosen(model: str | None) -> str:
+    """Return the model that is named; without one, say which detectors there are and what each finds."""
+    if model is not None:
+        return model
+    detectors = [entry for entry in registry.models() if entry.finds]
+    width = max(len(entry.name) for entry in detectors)
+    found = [f"  {entry.name:<{width}}  {entry.finds}" for entry in detectors]
+    report("say with --model what to find")
+    hint(
+        "The detectors are:",
+        *found,
+        "A model file is a detector, too: docs/detection.md says how to convert one for faces, and how to train one.",
+        f"Example: mpscnn detect PHOTO --model {detectors[-1].name}",
+    )
+    raise typer.Exit(USAGE)
 
 
 def _above_zero(value: float | None) -> float | None:
@@ -66,13 +75,14 @@ def _above_zero(value: float | None) -> float | None:
 def detect(
     photos: PhotosArgument,
     model: Annotated[
-        str,
+        str | None,
         typer.Option(
             "--model",
             metavar="NAME_OR_FILE",
-            help="Name (see `mpscnn models`) or model file; the default finds handwritten digits on pages.",
+            help="Name or model file; without it the detectors are listed, with what each finds.",
+            show_default=False,
         ),
-    ] = BUNDLED_DETECTOR.name,
+    ] = None,
     score_threshold: Annotated[
         float | None,
         typer.Option(
@@ -120,8 +130,8 @@ def detect(
             "--output",
             "-o",
             metavar="DIR|VIDEO|FILE",
-            help="Write NAME_detections.png, the photo with boxes and labels. For a video: a video with boxes, "
-            "such as out.mp4; "
+            help="Write NAME_detections.png, the photo with boxes and labels, into a folder, or one photo's as "
+            "FILE.png. For a video: a video with boxes, such as out.mp4; "
             "with --ray a file of rows: .parquet, .jsonl or .csv.",
         ),
     ] = None,
@@ -145,17 +155,17 @@ def detect(
 
     Prints class, probability and box of each: left, top, right and bottom edge in pixels of the photo as seen.
 
-    Without --model it finds and reads handwritten digits on a page. See docs/detection.md for models of faces and
-    other objects.
+    Without --model it lists the detectors and what each finds. docs/detection.md says how to get others.
 
-    Example: mpscnn detect page.png --output out/
+    Example: mpscnn detect street.jpg --model ssd_mobilenet_v1_coco --output out/
 
-    Example: mpscnn detect street.jpg --model ssd_mobilenet_v2 --output out/
+    Example: mpscnn detect page.png --model page_digits
 
     Example: mpscnn detect holiday/ --model ssdlite.safetensors --score-threshold 0.5 --classes person,dog --json
 
-    Example: mpscnn detect camera:0 --model ssd_mobilenet_v2
+    Example: mpscnn detect camera:0 --model ssd_mobilenet_v1_coco
     """
+    model = _chosen(model)
     form = form_of(as_json, as_csv)
     part = video_part(photos, every, start, end, inflight, channel_order, output)
     of_photos = cluster is None and part is None
@@ -194,10 +204,7 @@ def detect(
                 written["picture"] = str(folder.save(result.draw(photo), path, "_detections"))
             answers.show(path, result, written)
 
-        unread = for_each_photo(paths, detect_one, answers.fail, channel_order)
-        if loaded.name == BUNDLED_DETECTOR.name and form is Form.text and unread < len(paths):
-            hint(*_ABOUT_BUNDLED)
-        failed += unread
+        failed += for_each_photo(paths, detect_one, answers.fail, channel_order)
     if failed:
         raise typer.Exit(FAILED)
 

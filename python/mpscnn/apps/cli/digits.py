@@ -75,7 +75,10 @@ def digits(
     output: Annotated[
         Path | None,
         typer.Option(
-            "--output", "-o", metavar="DIR", help="Write NAME_digit.png, the photo with its digits below."
+            "--output",
+            "-o",
+            metavar="DIR",
+            help="Write NAME_digit.png, the photo with its digits below; or one photo's as FILE.png.",
         ),
     ] = None,
     idx: Annotated[

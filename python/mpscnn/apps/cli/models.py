@@ -60,8 +60,7 @@ def _describe(entry: registry.Entry) -> dict[str, Any]:
         "license": entry.licence,
         "source": entry.publisher,
         "path": None if location is None else str(location),
-        "download": entry.downloadable,
-        "tested": entry.tested,
+        "download": not entry.bundled,
     }
 
 
@@ -77,7 +76,6 @@ def _describe_local(name: str) -> dict[str, Any]:
         "source": "MPSCNN_MODELS",
         "path": str(path),
         "download": False,
-        "tested": None,
     }
 
 
@@ -91,8 +89,7 @@ def _table(entries: list[dict[str, Any]]) -> str:
             "?" if entry["bytes"] is None else bytes_text(entry["bytes"]),
             entry["license"] or "?",
             entry["source"],
-            ("yes" if entry["path"] else "no" if entry["download"] else "no, get it by hand")
-            + (", not yet run here" if entry["tested"] is False else ""),
+            "yes" if entry["path"] else "no",
         )
         for entry in entries
     ]

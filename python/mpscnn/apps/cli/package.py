@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import typer
@@ -16,6 +17,21 @@ def print_version(wanted: bool) -> None:
     if wanted:
         show(f"mpscnn {mpscnn.__version__}")
         raise typer.Exit()
+
+
+def completion_lines() -> list[str]:
+    """Return what completes commands in the user's shell, with the file where it belongs."""
+    lines = {
+        "bash": ("~/.bashrc", 'eval "$(_MPSCNN_COMPLETE=source_bash mpscnn)"'),
+        "zsh": ("~/.zshrc", 'eval "$(_MPSCNN_COMPLETE=source_zsh mpscnn)"'),
+        "fish": ("~/.config/fish/config.fish", "_MPSCNN_COMPLETE=source_fish mpscnn | source"),
+    }
+    shell = Path(os.environ.get("SHELL", "")).name
+    shown = {shell: lines[shell]} if shell in lines else lines
+    return [
+        *(text for file, line in shown.values() for text in (f"# Add to {file}:", line)),
+        "# Or let it be done: mpscnn --install-completion --yes",
+    ]
 
 
 def print_cmake_directory(wanted: bool) -> None:

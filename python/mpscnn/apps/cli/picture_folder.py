@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,31 +15,52 @@ if TYPE_CHECKING:
     from PIL import Image as PillowImage
 
 
+#: Names with these endings are files, others folders.
+PICTURES = (".bmp", ".gif", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp")
+
+
 class PictureFolder:
-    """A folder of results named like the photos, made when it is not there.
+    """A folder of results named like the photos, made when it is not there; or one file for the result of one photo.
 
     Args:
-        path: the folder.
+        path: the folder, or the name of a picture such as out.png.
         photos: what is read; none of it is overwritten.
     """
 
     def __init__(self, path: Path, photos: Sequence[str]) -> None:
         self.path = path
+        self._taken = {Path(photo).resolve() for photo in photos}
+        self._is_file = path.suffix.lower() in PICTURES and not path.is_dir()
+        if self._is_file:
+            if len(photos) > 1:
+                raise ParameterError(f"{path}: one picture cannot show {len(photos)} photos: give a folder")
+            if path.resolve() in self._taken:
+                raise ParameterError(f"{path}: is the photo itself, which is not overwritten")
+            if not path.parent.is_dir():
+                raise ParameterError(f"{path}: there is no folder {path.parent}")
+            return
         try:
             path.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:  # ValueError: a zero byte in the name
             reason = getattr(error, "strerror", None) or error
             raise ParameterError(f"{path}: cannot be a folder for pictures: {reason}") from error
-        self._taken = {Path(photo).resolve() for photo in photos}
 
     def save(self, picture: PillowImage.Image, photo: str, suffix: str) -> Path:
-        """Write "<photo's name><suffix>.png", with a number where a photo of that name came before."""
-        stem = ("stdin" if photo == STDIN else Path(photo).stem) + suffix
-        target, count = self.path / f"{stem}.png", 1
-        while target.resolve() in self._taken:
-            count += 1
-            target = self.path / f"{stem}-{count}.png"
+        """Write "<photo's name><suffix>.png", with a number where a photo of that name came before; or the one file.
+
+        Of several pictures of a photo the first gets the file's name, and the name of another has its suffix appended.
+        """
+        target = next(name for name in self._names(photo, suffix) if name.resolve() not in self._taken)
         self._taken.add(target.resolve())
         with writing(target, ImageError):
             picture.save(target)
         return target
+
+    def _names(self, photo: str, suffix: str) -> Iterator[Path]:
+        """Yield the names that a picture may have, the best first."""
+        stem, folder = "stdin" if photo == STDIN else Path(photo).stem, self.path
+        if self._is_file:
+            yield self.path
+            stem, folder = self.path.stem, self.path.parent
+        yield folder / f"{stem}{suffix}.png"
+        yield from (folder / f"{stem}{suffix}-{number}.png" for number in count(2))

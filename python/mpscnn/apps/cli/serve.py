@@ -154,7 +154,7 @@ def serve(
     are done.
     docs/serve.md and the service's /docs describe the interface.
 
-    Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v2 --port 8000
+    Example: mpscnn serve mobilenet_v2 ssd_mobilenet_v1_coco --port 8000
 
     Example: MPSCNN_SERVE_TOKEN=... mpscnn serve mobilenet_v2 --host 0.0.0.0
     """

@@ -20,7 +20,8 @@ from mpscnn.errors import WeightsError
 NAME = "TFLITE_METADATA"
 _IDENTIFIER = b"M001"
 _NORMALIZATION = 1  # of the kinds of process units
-_AXIS_LABELS = 2  # of the types of associated files
+_AXIS_LABELS = 2  # AssociatedFileType: an entry for each index of an axis, such as scores of classes
+_VALUE_LABELS = 3  # an entry for each value, such as numbers of classes
 _LARGEST_LABELS = 16_000_000
 
 
@@ -71,7 +72,9 @@ def _normalization(tensor: Table) -> tuple[tuple[float, ...], tuple[float, ...]]
 
 
 def _label_files(tensor: Table) -> list[str]:
-    return [file.text(0) for file in tensor.tables(6) if file.integer(2, "b") == _AXIS_LABELS]
+    return [
+        file.text(0) for file in tensor.tables(6) if file.integer(2, "b") in (_AXIS_LABELS, _VALUE_LABELS)
+    ]
 
 
 def _labels(name: str, path: Path) -> tuple[str, ...]:

@@ -1,0 +1,19 @@
+"""The files of other frameworks that `Network.save` writes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+
+from mpscnn.converters import export_onnx
+from mpscnn.graph.network import Network
+
+__all__ = ["WRITERS"]
+
+
+def _onnx(network: Network, path: str | PathLike[str], dtype: str | None) -> None:
+    export_onnx(network, path, dtype=dtype or "float32")
+
+
+#: By suffix. A function takes the network, the path and how weights are stored, None for the format's own default.
+WRITERS: dict[str, Callable[..., None]] = {".onnx": _onnx}

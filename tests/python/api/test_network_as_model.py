@@ -1,0 +1,125 @@
+"""From a network to files and photos: `Network.save`, `Model(network)`, `load(...)` with preprocessing and labels."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import mpscnn
+from mpscnn._private.toolkit import writers
+
+LABELS = ["red", "green", "blue"]
+
+
+def network() -> mpscnn.Network:
+    """It answers with the channel that is the brightest."""
+    net = mpscnn.Network(input=(8, 8, 3), name="colours")
+    x = net.global_average_pool2d(net.conv2d(net.input, 3, 1, name="conv"))
+    net.output(net.softmax(net.dense(x, 3, name="fc")))
+    # Weights that float16 cannot hold: a model made of a network rounds none.
+    eye = 9.123456789 * np.eye(3, dtype=np.float32)
+    net.load_weights({"conv.weight": eye.reshape(3, 1, 1, 3), "fc.weight": eye})
+    return net
+
+
+PHOTO = Image.new("RGB", (20, 30), (10, 200, 30))
+
+
+def test_a_network_becomes_a_model() -> None:
+    net = network()
+    for model in (
+        mpscnn.Model(net, preprocess="unit", labels=LABELS),
+        mpscnn.Model.from_network(net, preprocess="unit", labels=LABELS),
+        mpscnn.load(net, preprocess="unit", labels=LABELS, threads=1),
+    ):
+        assert model.predict(PHOTO)[0].label == "green"
+        assert model.labels == LABELS
+        for name, weight in net.weights.items():
+            np.testing.assert_array_equal(model.network.weights[name], weight)
+        x = np.random.default_rng(0).normal(0, 1, (2, 8, 8, 3)).astype(np.float32)
+        with model.session() as session:
+            np.testing.assert_array_equal(session.run(x), net.compile().session().run(x))
+    net.preprocess, net.labels = "unit", LABELS
+    assert mpscnn.Model(net).predict(PHOTO)[0].label == "green"
+    assert mpscnn.Model(net, labels=["r", "g", "b"]).predict(PHOTO)[0].label == "g"
+    before = mpscnn.Model(net)
+    net.load_weights({"fc.weight": -9 * np.eye(3, dtype=np.float32), "conv.weight": np.ones((3, 1, 1, 3))})
+    assert before.predict(PHOTO)[0].label == "green"
+
+
+def test_integers_stay_integers() -> None:
+    net = network()
+    net.preprocess = "unit"
+    x = np.random.default_rng(0).uniform(0, 1, (16, 8, 8, 3)).astype(np.float32)
+    quantized, _ = mpscnn.quantize(net, [x])
+    model = mpscnn.Model(quantized, precision="int8")
+    with model.session() as session:
+        np.testing.assert_array_equal(session.run(x), quantized.compile(precision="int8").session().run(x))
+
+
+def test_a_file_is_loaded_with_other_choices(tmp_path: Path) -> None:
+    path = tmp_path / "colours.safetensors"
+    network().save(path, information={"license": "MIT"})
+    with pytest.raises(mpscnn.Error):
+        mpscnn.load(path).predict(PHOTO)
+    model = mpscnn.load(path, preprocess="unit", labels=LABELS)
+    assert model.predict(PHOTO)[0].label == "green"
+    assert model.information == {"license": "MIT"}
+    assert mpscnn.load(path).labels is None  # the file stays as it is
+    extractor = mpscnn.FeatureExtractor(model.network, "conv")
+    assert extractor.run(PHOTO)["conv"].shape == (1, 8, 8, 3)
+    with pytest.raises(
+        mpscnn.UnsupportedError, match="nothing says how a photo becomes its input: give preprocess="
+    ):
+        mpscnn.FeatureExtractor(network(), "conv").run(PHOTO)
+
+
+@pytest.mark.parametrize("given", [3, None, [], "colours.safetensors"])
+def test_what_is_no_network(given: Any) -> None:
+    with pytest.raises(mpscnn.ParameterError, match=r"Model takes a Network, got .*mpscnn\.load"):
+        mpscnn.Model(given)
+
+
+def test_missing_weights_are_named() -> None:
+    net = mpscnn.Network(input=(8, 8, 3))
+    net.output(net.conv2d(net.input, 3, 1, name="conv"))
+    with pytest.raises(mpscnn.WeightsError, match="conv"):
+        mpscnn.Model(net)
+
+
+def test_each_suffix_is_obeyed(tmp_path: Path) -> None:
+    net = network()
+    x = np.random.default_rng(1).normal(0, 1, (2, 8, 8, 3)).astype(np.float32)
+    expected = net.compile().session().run(x)
+    for suffix in (".safetensors", *writers()):
+        path = tmp_path / f"colours{suffix}"
+        net.save(path, dtype="float32")
+        with mpscnn.load(path, precision="float32").session() as session:
+            np.testing.assert_allclose(session.run(x), expected, rtol=1e-5, atol=1e-6)
+    net.save(tmp_path / "upper.ONNX")
+    onnx = pytest.importorskip("onnx", reason="needs onnx")
+    assert onnx.load(tmp_path / "upper.ONNX").graph.node
+
+
+@pytest.mark.parametrize(
+    "suffix", [".pt", ".pth", ".h5", ".keras", ".tflite", ".pb", ".npz", ".json", ".bin", ".onxx"]
+)
+def test_another_suffix_is_refused(tmp_path: Path, suffix: str) -> None:
+    with pytest.raises(mpscnn.ParameterError) as refused:
+        network().save(tmp_path / f"colours{suffix}")
+    assert all(known in str(refused.value) for known in (suffix, ".safetensors", *writers()))
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    "choice", [{"labels": LABELS}, {"preprocess": "unit"}, {"information": {"license": "MIT"}}]
+)
+def test_what_other_formats_do_not_hold_is_refused(tmp_path: Path, choice: dict[str, Any]) -> None:
+    with pytest.raises(
+        mpscnn.ParameterError, match=rf"does not hold {next(iter(choice))}; a \.safetensors file does"
+    ):
+        network().save(tmp_path / "colours.onnx", **choice)

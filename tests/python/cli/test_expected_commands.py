@@ -1,0 +1,85 @@
+"""The command line does what users of other commands expect of it."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from command_line import call, save_photo
+from PIL import Image
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish", "tcsh"])
+def test_completion_is_printed_and_installed_only_when_told(tmp_path: Path, shell: str) -> None:
+    """The user's files are edited with --yes only. The line that is printed gives the shell its completion."""
+    environment = {**os.environ, "HOME": str(tmp_path), "SHELL": f"/bin/{shell}"}
+    environment |= {name: str(tmp_path) for name in ("XDG_CONFIG_HOME", "ZDOTDIR")}
+    command = [sys.executable, "-m", "mpscnn", "--install-completion"]
+    printed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+    assert "mpscnn --install-completion --yes" in printed
+    assert not list(tmp_path.rglob("*"))
+    lines = [line for line in printed.splitlines() if not line.startswith("#")]
+    assert len(lines) == (3 if shell == "tcsh" else 1)
+    for line in lines:
+        (name,) = re.findall(r"_MPSCNN_COMPLETE=source_(\w+) mpscnn", line)
+        script = subprocess.run(
+            [sys.executable, "-c", "from mpscnn.apps.cli import main; main()"],
+            env={**environment, "_MPSCNN_COMPLETE": f"source_{name}"},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        assert f"complete_{name}" in script
+
+
+@pytest.mark.parametrize(
+    ("guess", "ours"),
+    [
+        (["-V"], ["--version"]),
+        (["version"], ["--version"]),
+        (["help"], ["--help"]),
+        (["help", "detect"], ["detect", "--help"]),
+    ],
+)
+def test_commands_that_users_guess(
+    guess: list[str], ours: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call(monkeypatch, *guess) == 0
+    guessed = capsys.readouterr().out
+    assert call(monkeypatch, *ours) == 0
+    assert guessed == capsys.readouterr().out != ""
+
+
+def test_a_picture_is_written_where_its_name_says(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """FILE.png is a file, and other names are folders."""
+    photos = [str(save_photo(tmp_path / f"{name}.png", "blue")) for name in ("lake", "sea")]
+    before = Path(photos[0]).read_bytes()
+    for name in ("out.png", "out.JPG", "out.webp"):
+        assert call(monkeypatch, "classify", photos[0], "--output", str(tmp_path / name)) == 0
+        assert (tmp_path / name).is_file()
+        with Image.open(tmp_path / name) as picture:
+            picture.load()
+    assert call(monkeypatch, "classify", photos[0], "--output", str(tmp_path / "out.d")) == 0
+    assert [path.name for path in (tmp_path / "out.d").iterdir()] == ["lake_classes.png"]
+    (tmp_path / "folder.png").mkdir()
+    assert call(monkeypatch, "classify", *photos, "--output", str(tmp_path / "folder.png")) == 0
+    assert len(list((tmp_path / "folder.png").iterdir())) == 2
+    capsys.readouterr()
+    for arguments, message in (
+        (
+            [*photos, "--output", str(tmp_path / "two.png")],
+            "two.png: one picture cannot show 2 photos: give a folder",
+        ),
+        ([photos[0], "--output", photos[0]], "is the photo itself, which is not overwritten"),
+        ([photos[0], "--output", str(tmp_path / "no" / "out.png")], "there is no folder"),
+    ):
+        assert call(monkeypatch, "classify", *arguments) == 2
+        assert message in capsys.readouterr().err
+    assert Path(photos[0]).read_bytes() == before
+    assert not (tmp_path / "two.png").exists()
