@@ -12,7 +12,7 @@ set(MPSCNN_INSTRUCTION_SETS "all" CACHE STRING
 # Puts those of `built` that this machine takes in `result`: the first one, which every processor has, and its best. All
 # of them where that says nothing of the machine that will run the library: in a cross build, where the program below does
 # not run, and without AVX2, since a processor that lacks it today is an emulated one as a rule. On a machine that would
-# have taken another set the library warns (cpp/cpu/isa/dispatch.cpp).
+# have taken another set the library warns (cpp/cpu/isa/build_warning.cpp).
 function(mpscnn_native_sets built result)
     set(${result} ${built} PARENT_SCOPE)
     if(NOT avx2 IN_LIST built OR CMAKE_CROSSCOMPILING)

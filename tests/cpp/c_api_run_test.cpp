@@ -243,6 +243,59 @@ TEST(memory_has_a_limit) {
     mpscnn_graph_release(graph);
 }
 
+/// A convolution that gains by Winograd's algorithm.
+mpscnn_graph *convolution_graph() {
+    mpscnn_graph *graph = nullptr;
+    CHECK(succeeded(mpscnn_graph_create("convolution", &graph)));
+    const std::int64_t shape[] = {-1, 24, 24, 32};
+    int value = 0;
+    CHECK(succeeded(mpscnn_graph_add_input(graph, "image", shape, 4, &value)));
+    CHECK(succeeded(mpscnn_graph_add_node(
+        graph, "convolution", "conv", &value, 1,
+        R"({"output_channels": 32, "kernel_height": 3, "kernel_width": 3, "padding": "same"})", nullptr,
+        &value)));
+    CHECK(succeeded(mpscnn_graph_mark_output(graph, value)));
+    const std::vector<float> weight(32 * 9 * 32, 0.5f);
+    const mpscnn_tensor tensor = floats(weight.data(), {32, 3, 3, 32});
+    CHECK(succeeded(mpscnn_graph_set_weight(graph, "conv", "weight", &tensor, nullptr, nullptr, 0)));
+    return graph;
+}
+
+/// Return the description and the explanation of a program, which is released.
+std::string told(mpscnn_program *program) {
+    mpscnn_text *text = nullptr;
+    CHECK(succeeded(mpscnn_program_describe(program, &text)));
+    const std::string description = taken(text);
+    const mpscnn_tensor input = floats(nullptr, {1, 24, 24, 32});
+    CHECK(succeeded(mpscnn_program_explain(program, &input, 1, 1, &text)));
+    mpscnn_program_release(program);
+    return description + taken(text);
+}
+
+TEST(winograd_may_be_left_out) {
+    mpscnn_graph *graph = convolution_graph();
+    mpscnn_program *program = nullptr;
+    CHECK(succeeded(mpscnn_program_compile(graph, nullptr, &program)));
+    // The kernels of the baseline do without.
+    const bool has_kernel = told(program).find("Winograd: ") != std::string::npos;
+    mpscnn_compile_options options{};
+    options.device = "cpu";
+    // An older caller does not know the field.
+    const std::size_t sizes[] = {sizeof options, offsetof(mpscnn_compile_options, no_winograd)};
+    for (const std::size_t size : sizes)
+        for (const int without : {0, 1}) {
+            options.size = size;
+            options.no_winograd = without;
+            const bool expected = without == 0 || size < sizeof options;
+            CHECK(succeeded(mpscnn_program_compile(graph, &options, &program)));
+            const std::string text = told(program);
+            const char *const stated = expected ? R"("winograd":true)" : R"("winograd":false)";
+            CHECK(text.find(stated) != std::string::npos);
+            CHECK((text.find("Winograd: ") != std::string::npos) == (expected && has_kernel));
+        }
+    mpscnn_graph_release(graph);
+}
+
 TEST(tables_of_wide_results_count) {
     mpscnn_graph *graph = nullptr;
     CHECK(succeeded(mpscnn_graph_create("wide", &graph)));

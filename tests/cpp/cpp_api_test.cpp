@@ -209,6 +209,18 @@ TEST(a_file_that_could_not_be_loaded_is_not_written) {
     CHECK(folder.files() == 1);
 }
 
+TEST(winograd_is_an_option_of_programs_and_models) {
+    const Folder folder;
+    const std::string path = folder.file("colors.safetensors");
+    colors().save(path, described);
+    for (const bool winograd : {true, false}) {
+        const std::string stated = winograd ? R"("winograd":true)" : R"("winograd":false)";
+        CHECK(holds(colors().compile({.device = "cpu", .winograd = winograd}).describe(), stated));
+        const auto model = mpscnn::Model::load(path, {.device = "cpu", .winograd = winograd});
+        CHECK(holds(model.program().describe(), stated));
+    }
+}
+
 TEST(threads_share_a_model) {
     const Folder folder;
     const std::string path = folder.file("colors.safetensors");

@@ -182,11 +182,10 @@ std::string list_of(std::span<const KernelTable *const> tables) {
 
 std::string build_warning() {
 #if defined(__x86_64__) && defined(MPSCNN_NATIVE_SETS)
-    if (has_avx2() && available_kernels().size() == 1)
-        return "mpscnn was built on another machine, without kernels for this processor's AVX2: it takes "
-               "several times as long as it could. Build it here, or with MPSCNN_INSTRUCTION_SETS=all";
-#endif
+    return build_warning_for(true, has_avx2(), available_kernels().size());
+#else
     return {};
+#endif
 }
 
 const char *name_of(Bfloat16Products products) {
