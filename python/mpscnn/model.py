@@ -130,7 +130,10 @@ hand_in_weights(lambda model: load(model).network.weights)
 
 
 def model_path(model: str | os.PathLike[str], *, fold: bool = True) -> str:
-    """Where the model file of a registry name or path lies; fetches published models, converts other formats."""
+    """Return the path of the model file for a registry name or path.
+
+    Fetch published models, and convert other formats.
+    """
     path = os.fspath(model)
     if "\0" in path:
         raise ParameterError(f"model: {model!r} contains a zero character")
@@ -298,7 +301,7 @@ class Model(Generic[Answer]):
         return _restored, (self._core.content(), self._options, assigned)
 
     def __copy__(self) -> Model:
-        """Another model with the same program and sessions of its own."""
+        """Return another model with the same program and its own sessions."""
         copied = object.__new__(type(self))
         copied.__dict__.update(self.__dict__)
         copied._sessions = SessionPool(self.program, self._threads)

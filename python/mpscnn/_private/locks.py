@@ -13,7 +13,7 @@ __all__ = ["held_lock", "locked_at_once"]
 
 
 def locked_at_once(descriptor: int) -> bool:
-    """Locks an open file; whether nobody else has. OSError where the file system has no locks."""
+    """Lock an open file. Return True if no other process has the lock. OSError where the file system has no locks."""
     import fcntl
 
     try:
@@ -25,9 +25,11 @@ def locked_at_once(descriptor: int) -> bool:
 
 @contextmanager
 def held_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of a file that is there for it alone, and remove it at the end; whether nobody else has it.
+    """Hold the lock of a file that is there for it alone, and remove it at the end.
 
-    A file that a killed process left is locked by nobody. OSError where it cannot be made or locked, and for a link.
+    Yield True if no other process has it.
+
+    The file of a killed process is not locked any more. OSError where it cannot be made or locked, and for a link.
     """
     descriptor = _locked(path)
     try:

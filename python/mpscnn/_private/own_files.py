@@ -13,7 +13,7 @@ __all__ = ["open_own", "own_size"]
 def open_own(path: Path, flags: int) -> int:
     """A descriptor of the file, which is made where there is none.
 
-    Somebody else may have put a link in its place, so that another file would be written.
+    Another user may have put a link in its place, so that another file would be written.
 
     Raises OSError: it cannot be opened, or is a link or something else than a file.
     """

@@ -47,7 +47,7 @@ def installed_backend() -> str | None:
 
 
 def choose_backend() -> None:
-    """Make Keras take what is installed: it takes TensorFlow unless told otherwise when it is imported."""
+    """Make Keras use an installed backend. Without KERAS_BACKEND it imports TensorFlow."""
     backend = installed_backend()
     if "keras" not in sys.modules and backend is not None:
         os.environ.setdefault("KERAS_BACKEND", backend)

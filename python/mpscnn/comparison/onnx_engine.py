@@ -65,7 +65,7 @@ _MOVING = {
     "Transpose",
     "Unsqueeze",
 }
-# By ONNX' numbers.
+# Types by ONNX' numbers.
 _DTYPES = {1: np.float32, 10: np.float16}
 
 
@@ -134,7 +134,7 @@ class OnnxEngine:
                 )
             }
             results = dict(zip(names, session.run(names, given), strict=True))
-        except Exception as error:  # onnxruntime has exceptions of its own, without a common base
+        except Exception as error:  # the exceptions of onnxruntime have no common base
             raise WeightsError(f"{self.title}: onnxruntime cannot run it: {error}") from error
         # The inputs of such a file are NHWC, and the results of its transpositions at the end are, too.
         kept = any(order.to_file is _as_it_is and len(order.shape) == 4 for order in self._orders)

@@ -51,7 +51,7 @@ def error_picture(title: str, errors: Sequence[tuple[str, float]], tolerance: fl
 
 
 def _position(error: float) -> int:
-    """Where an error lies on the scale, in pixels."""
+    """Return the position of an error on the scale, in pixels."""
     if not error > 10.0**_LOWEST:
         return 0
     power = _HIGHEST if math.isinf(error) else min(math.log10(error), _HIGHEST)

@@ -263,7 +263,7 @@ class Answers:
         return found
 
     def same(self, right: Outputs, found: Outputs) -> tuple[int, int] | None:
-        """How many are the same, of how many; None where there are none to compare."""
+        """Return the number of equal answers and the number of answers; None if there are none to compare."""
         if self._head is not None:
             first, second = self._objects(right), self._objects(found)
             same = sum(_matches(a, b) for a, b in zip(first, second, strict=True))

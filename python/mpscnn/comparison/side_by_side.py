@@ -88,7 +88,9 @@ def compare(
 def _without_strangers(
     pairs: Pairs, found: list[ComparedLayer], is_equal: Callable[[ComparedLayer], bool]
 ) -> tuple[Pairs, tuple[ComparedLayer, ...]]:
-    """Where all results are equal, layers that differ and share no name were paired by their shape alone: without them.
+    """Leave out differing layers without a common name if all results are equal.
+
+    They were paired only by their shape.
 
     Each network may have layers that the other computes in other steps.
     """

@@ -86,7 +86,7 @@ def channels_last(array: NDArray[np.generic]) -> Array:
 
 
 def channels_first(array: Array) -> Array:
-    """The other way round, for images."""
+    """The inverse of `channels_last`, for images."""
     return np.ascontiguousarray(np.moveaxis(array, -1, 1)) if array.ndim == 4 else array
 
 

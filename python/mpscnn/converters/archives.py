@@ -28,7 +28,7 @@ ARCHIVE_ERRORS = (
 
 
 def stored_place(content: Content, entry: zipfile.ZipInfo) -> int:
-    """Where the bytes of a file that is not packed begin. Raises WeightsError where it is not."""
+    """Return the position of the first byte of an uncompressed file. Raises WeightsError where it is not."""
     header = content.read(entry.header_offset, _HEADER_SIZE)
     if len(header) < _HEADER_SIZE or not header.startswith(_LOCAL_HEADER):
         raise WeightsError(f"damaged: {shown(entry.filename)} does not begin where the archive says")

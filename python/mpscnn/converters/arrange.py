@@ -357,7 +357,7 @@ def _runs(before: Axis, after: Axis) -> list[Axis]:
 
 
 def _shuffled_groups(before: Axis, after: Axis) -> int:
-    """How many groups of channels take turns then; 0 where something else moves, or they are many."""
+    """Return the number of interleaved groups of channels; 0 for other moves or too many groups."""
     runs = _runs(before, after)
     groups = product(runs[0]) if len(runs) == 2 and product(before) is not None else None
     return groups if groups is not None and groups <= _MOST_GROUPS else 0

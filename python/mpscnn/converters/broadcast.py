@@ -194,7 +194,7 @@ def _is_chain(cuts: set[int]) -> bool:
 
 
 def _refined(value: Value, number: int, cuts: set[int]) -> Value:
-    """The axis divided at all of the cuts."""
+    """Return the axis, divided at all cuts."""
     axis: list[Atom] = []
     order = list(value.order)
     behind = 1
@@ -223,7 +223,7 @@ def _renamed(value: Value, names: Mapping[Atom, Atom]) -> Value:
 
 
 def _common_order(first: Value, second: Value) -> Axis:
-    """Where one operand has all atoms, its order; else that of an image, or of the axes."""
+    """Return the order of an operand that has all atoms, or else that of an image or of the axes."""
     if set(second.order) <= set(first.order):
         return first.order
     if set(first.order) <= set(second.order):

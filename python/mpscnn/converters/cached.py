@@ -73,7 +73,10 @@ def converted(name: str, *, fold: bool = True) -> str:
 
 
 def _verdict_path(target: Path) -> Path:
-    """Where the cache keeps what a model file differs in from its source; there is no such file where it does not."""
+    """Return where the cache keeps the difference of a model file from its source.
+
+    There is no file if they are equal.
+    """
     return target.with_suffix(".verdict")
 
 

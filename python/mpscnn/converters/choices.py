@@ -33,7 +33,7 @@ MAX_LABELS = 1_000_000
 
 
 class KnownDetector(NamedTuple):
-    """How its outputs become boxes, and what comes with it where nobody says otherwise."""
+    """The detection settings, and the other settings that they bring unless the user gives them."""
 
     head: DetectionHead
     preprocess: str | Mapping[str, Any]
@@ -139,7 +139,7 @@ def read_labels(path: str | PathLike[str]) -> list[str]:
 
 
 def labelled_classes(network: Network) -> int | None:
-    """How many classes have a label: a detector's background has none."""
+    """Return the number of classes with a label. A detector's background has none."""
     if network.detection is None:
         return network.outputs[0].shape[-1]
     scores = network.detection.settings.get("scores", {})

@@ -38,7 +38,7 @@ _READ = (
         ".mlmodel",
     ),
 )
-#: By first bytes that no format that is read begins with, whatever the file's name: what they are, and what helps.
+#: Other formats by their first bytes: the name of the format, and the remedy.
 _NEVER_READ = (
     (
         re.compile(rb"version https://git-lfs"),
@@ -63,7 +63,7 @@ _OTHERS = (
     *_NEVER_READ,
     (re.compile(rb"\x80[\x02-\x05]"), "a pickle", "save weights by torch.save(module.state_dict(), FILE)"),
 )
-#: By their suffix: of folders, and of files whose first bytes say little.
+#: Other formats by their suffix: folders, and files whose first bytes are not enough.
 _SUFFIXES = {
     ".pb": ("a graph of TensorFlow", _TENSORFLOW),
     ".mlmodelc": ("a compiled Core ML model", "give the .mlmodel or .mlpackage that it was compiled from"),
@@ -84,7 +84,7 @@ _SUFFIXES = {
 
 
 def refuse_other_formats(path: Path) -> None:
-    """Raise an error for a file or folder that is of a known format, but not named as its reader wants it.
+    """Raise an error for a file or folder of a known format with a suffix that its reader does not accept.
 
     Raises:
         UnsupportedError: with what the file is, and what to do. WeightsError: it cannot be read, or its format is not

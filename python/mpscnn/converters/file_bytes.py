@@ -77,7 +77,7 @@ class FileBytes:
         return block
 
     def part(self, start: int, size: int) -> FileBytes:
-        """A part that counts as a file of its own."""
+        """A part that is read like a separate file."""
         part = FileBytes(self.path)
         part._offset, part._size = self._offset + start, max(min(size, self._size - start), 0)
         return part

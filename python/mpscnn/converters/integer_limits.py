@@ -83,8 +83,8 @@ def activation_of(limits: Limits, step: float) -> Activation:
 def within(activation: Activation, grid: Grid, given: Limits = UNLIMITED) -> Limits | None:
     """The limits of a layer's result which becomes integers, with those of its activation.
 
-    A number that lies beyond the last integer's by at most half a step is rounded to that integer: a limit that
-    cuts off no more is left out.
+    A number beyond the last integer by at most half a step is rounded to that integer, so a limit that cuts off no
+    more is left out.
 
     Args:
         activation: the layer's.

@@ -1,7 +1,7 @@
 """How the axes of another framework's tensor lie in one of mpscnn's.
 
-A file's tensor has axes, of which each is a product of atoms: factors that lie in memory in one piece. mpscnn's tensor
-holds the same elements, with the atoms in an order of its own. So an NCHW image is NHWC here, and transposing it or
+A file's tensor has axes, of which each is a product of atoms: factors that lie in memory in one piece. mpscnn's
+tensor holds the same elements, with the atoms in another order. So an NCHW image is NHWC here, and transposing it or
 regrouping its axes moves nothing: only what a later layer needs in another order has to be moved.
 
 An extent that is free until the network runs has two numbers that stand for it. Whatever is computed of a shape is
@@ -96,7 +96,7 @@ class Value:
 
     @property
     def rank(self) -> int:
-        """How many axes the file's tensor has."""
+        """The number of axes of the file's tensor."""
         return len(self.axes)
 
     @property
@@ -129,7 +129,7 @@ class Value:
         return number % self.rank
 
     def holding(self, tensor: Tensor) -> Value:
-        """The same with the elements of another tensor that lies alike."""
+        """Return the value with the elements of another tensor that has the same layout."""
         return replace(self, tensor=tensor)
 
     def lying(self, tensor: Tensor, order: Axis) -> Value:
@@ -141,7 +141,7 @@ class Value:
         return replace(self, whole_numbers=True)
 
     def with_own_atoms(self) -> Value:
-        """The same with atoms that no other value has: two that are made of one may have them on other axes."""
+        """Return the value with new atoms. Two values computed from this one may have the atoms on different axes."""
         own = {atom: Atom(atom.low, atom.high) for atom in self.order}
         axes = tuple(tuple(own.get(atom, atom) for atom in axis) for axis in self.axes)
         return replace(self, axes=axes, order=tuple(own[atom] for atom in self.order))

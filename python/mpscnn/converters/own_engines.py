@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-#: By suffix: the module that runs files, and what pip calls its package.
+#: The module that runs files of a suffix, and pip's name of its package.
 OWN_ENGINES = {
     ".onnx": ("onnxruntime", "onnxruntime"),
     ".tflite": ("ai_edge_litert.interpreter", "ai-edge-litert"),
@@ -11,5 +11,5 @@ OWN_ENGINES = {
     ".hdf5": ("keras", "keras"),
 }
 
-#: By suffix: why no engine here runs such files.
+#: The reason why no engine runs files of a suffix here.
 NO_ENGINE = dict.fromkeys((".mlmodel", ".mlpackage"), "Core ML predicts on macOS only")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import BinaryIO
 
-# Smaller data is not worth a read of its own.
+# Smaller data is not worth a separate read.
 _LARGE = 1 << 12
 # Behind this many fields all is kept: to look at each costs more than protobuf's own reading.
 _MOST_FIELDS = 50_000
@@ -53,7 +53,7 @@ class Holder:
 
 
 Path = Mapping[int, "Path | Holder"]
-"""Where messages lie in one another, by the numbers of their fields."""
+"""The nesting of messages, by the numbers of their fields."""
 
 
 class SparedData:

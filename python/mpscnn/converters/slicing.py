@@ -33,7 +33,7 @@ def part(a: Arranger, x: Value, axis: int, positions: range) -> Value:
 
 
 def repeated(a: Arranger, x: Value, axis: int, times: int) -> Value:
-    """All of an axis, this many times one after the other."""
+    """Repeat a whole axis this many times."""
     new = (Atom(times), *x.axes[axis])
     return _changed(a, x, axis, new, "tile", lambda place: {_TILES[place]: times})
 

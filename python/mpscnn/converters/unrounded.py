@@ -132,7 +132,7 @@ def _makes_small(neuron: Mapping[str, Any]) -> bool:
 
 
 def _degree(node: Node, degrees: Mapping[str, float]) -> float:
-    """By which power the result grows with what arithmetic began with; 1 after any other layer."""
+    """Return the degree of a result: the power of the first value that it grows with. Other layers start again at 1."""
     operation = node["operation"]
     given = [degrees.get(name, 1.0) for name in node["inputs"]]
     if operation == "neuron":

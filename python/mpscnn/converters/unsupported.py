@@ -114,7 +114,7 @@ class UnsupportedLayers:
         return True
 
     def joined(self, error: UnsupportedLayersError, stand_in: str) -> UnsupportedLayersError:
-        """The layers of an error, in which those of this list were told as being of the kind `stand_in`."""
+        """Return the layers of an error. Those of this list have the kind `stand_in` in it."""
         known = {layer.name: layer for layer in self._layers}
         joined = UnsupportedLayers(self._origin)
         joined._layers = [known.get(one.name, one) if one.kind == stand_in else one for one in error.layers]

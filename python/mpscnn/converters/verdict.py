@@ -1,4 +1,4 @@
-"""The proof of a conversion for the cache, in a process of its own: an engine that crashes or hangs does no harm."""
+"""Check a conversion for the cache in a separate process, so that an engine that crashes or hangs does no harm."""
 
 from __future__ import annotations
 

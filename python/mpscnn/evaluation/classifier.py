@@ -51,7 +51,7 @@ class Evaluation:
 
     @property
     def images(self) -> int:
-        """How many photos were classified."""
+        """The number of classified photos."""
         return int(self.confusion.sum())
 
     @property

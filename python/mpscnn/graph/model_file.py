@@ -287,7 +287,7 @@ def _json(value: Any) -> str:
 
 
 def _replace(path: Path, write: Callable[[BinaryIO], None]) -> None:
-    """Write a file of its own that takes the place of `path` when it is complete.
+    """Write a temporary file that replaces `path` when it is complete.
 
     Refuses what could not be loaded again.
     """

@@ -137,7 +137,7 @@ class Network(
         return network
 
     def __copy__(self) -> Network:
-        """A network of its own, as `copy.deepcopy` makes: its tensors belong to it."""
+        """Return a deep copy, as `copy.deepcopy` does. Its tensors belong to it."""
         return deepcopy(self)
 
     def __repr__(self) -> str:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class ScaleTransform(NamedTuple):
-    """Where source positions lie in the destination, as MPSScaleTransform.
+    """The positions of the source in the destination, as MPSScaleTransform.
 
     destination position = source position * scale + translation, in pixels, of the edges of pixels: the first pixel
     lies between 0 and 1. The first pixel written has the destination position 0. With scale_x = 2 and translate_x = -20

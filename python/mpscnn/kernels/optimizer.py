@@ -59,7 +59,7 @@ class OptimizerMoments:
 
     images: dict[tuple[str, str], Image] = field(default_factory=dict)
     steps: dict[str, int] = field(default_factory=dict)
-    """How many steps each weight has made."""
+    """The number of steps of each weight."""
 
 
 class Optimizer(Kernel):

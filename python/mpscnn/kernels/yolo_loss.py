@@ -98,7 +98,7 @@ class YOLOLoss(Kernel):
 
     @property
     def number_of_anchor_boxes(self) -> int:
-        """How many anchors there are."""
+        """The number of anchors."""
         return len(self.anchor_boxes) // 2
 
     def encode(

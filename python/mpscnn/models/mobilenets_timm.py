@@ -25,7 +25,7 @@ _LCNET: Stages = (
 
 
 def _v3(skips: bool, depths: tuple[tuple[int, ...], ...]) -> Stages:
-    """V3-Large, with repetitions of its own.
+    """V3-Large with other numbers of repetitions.
 
     Args:
         skips: whether the first stage adds its input.

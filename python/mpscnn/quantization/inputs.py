@@ -32,7 +32,7 @@ def inputs_of(network: Network, images: Iterable[Any], what: str) -> list[Given]
 
 
 def count_of(given: Given) -> int:
-    """How many images these are."""
+    """Return the number of images."""
     return len(next(iter(given.values())))
 
 

@@ -13,7 +13,7 @@ PACKAGED = Path(__file__).resolve().parents[1] / "models" / "data"
 
 
 def directories() -> Iterator[Path]:
-    """Where model files lie: in the package, then in the directories of MPSCNN_MODELS."""
+    """Yield the folders of model files: the package's, then the directories of MPSCNN_MODELS."""
     yield PACKAGED
     yield from model_directories()
 

@@ -55,7 +55,7 @@ class Frames(ABC):
     """Names of those that `Runner.submit` takes."""
 
     def checked(self, options: Mapping[str, Any]) -> Any:
-        """Options as `prepare` takes them. Raises TypeError for one that there is not."""
+        """Options as `prepare` takes them. Raises TypeError for an unknown one."""
         for name in options:
             if name not in self.options:
                 known = ", ".join(self.options) or "no options"

@@ -170,7 +170,7 @@ class Runner(NoCopies, Generic[Result]):
                 ...
 
     No frame is lost, repeated or overtaken, and a frame that fails fails alone. For any number of threads; a forked
-    process needs a runner of its own.
+    process needs its own runner.
 
     Args:
         model: a `Model`: frames are photos, results those of `Model.predict`. Or a `FeatureExtractor`: frames are

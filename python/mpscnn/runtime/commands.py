@@ -17,7 +17,7 @@ from mpscnn.errors import Error, ParameterError, StateError
 
 
 class CommandStatus(IntEnum):
-    """Where a command buffer stands, as MTLCommandBufferStatus."""
+    """The state of a command buffer, as MTLCommandBufferStatus."""
 
     NOT_ENQUEUED = 0
     ENQUEUED = 1
@@ -57,7 +57,7 @@ class CommandBuffer(NoCopies):
 
     @property
     def status(self) -> CommandStatus:
-        """Where it stands."""
+        """The state of the command buffer."""
         return CommandStatus(self._commands.status())
 
     @property

@@ -124,7 +124,7 @@ class Image(NoCopies):
 
     @property
     def number_of_images(self) -> int:
-        """How many images of this size it holds."""
+        """The number of images of this size that it holds."""
         return self.descriptor.number_of_images
 
     @property
@@ -287,7 +287,7 @@ class TemporaryImage(Image):
 
     @property
     def read_count(self) -> int:
-        """How many kernels may still read the image; 0 gives its memory back."""
+        """The number of kernels that may still read the image; 0 frees its memory."""
         return self._image.read_count
 
     @read_count.setter

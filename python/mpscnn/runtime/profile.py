@@ -190,7 +190,7 @@ class Profile:
         return sum(step.flops for step in self.steps)
 
     def by_kind(self) -> list[KindTotal]:
-        """Where the time went: sums over the steps of each kind of kernel, the longest first."""
+        """The time of each kind of kernel, summed over its steps, the longest first."""
         kinds: dict[str, list[ProfileStep]] = {}
         for step in self.steps:
             kinds.setdefault(step.kind, []).append(step)

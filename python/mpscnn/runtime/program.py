@@ -82,7 +82,7 @@ class Program:
         self._program = program
         self._source = source
         self.device = program.device()
-        """Where it runs: "cpu" or "metal"."""
+        """The device that it runs on: "cpu" or "metal"."""
         self.inputs = program.inputs()
         """Shapes by name; None is free."""
         self.outputs = program.outputs()

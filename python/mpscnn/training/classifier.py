@@ -73,7 +73,7 @@ class Record:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a phase is; with the epoch that has just ended, if any."""
+    """The progress of a phase, with the epoch that has just ended, if any."""
 
     phase: Phase
     done: int

@@ -71,7 +71,10 @@ def _spread(random: np.random.Generator, shape: tuple[int, ...], reach: float) -
 
 
 def _positions(shape: tuple[int, int, int], random: np.random.Generator) -> tuple[Images, Images]:
-    """Where each pixel of the views comes from, in rows and columns: turned, sheared, scaled, moved and bent."""
+    """Return the source position of each pixel of the views, in rows and columns.
+
+    Views are turned, sheared, scaled, moved and bent.
+    """
     count, height, width = shape
     angle, shear = (_spread(random, (count, 1, 1), reach) for reach in (_ROTATION, _SHEAR))
     wide, high = np.exp(_spread(random, (2, count, 1, 1), _LOG_SCALE))

@@ -51,7 +51,7 @@ class Augmentation:
 
 
 class PhotoReader:
-    """From photos to inputs of a network (height, width, channels), float32. Safe to use from several threads.
+    """Convert photos to inputs of a network (height, width, channels), float32. Safe to use from several threads.
 
     Args:
         size: (height, width).

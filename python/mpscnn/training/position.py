@@ -80,7 +80,10 @@ class Step:
 
 @dataclass(frozen=True)
 class Position:
-    """How far a trainer is. One object, so that what a signal's handler raises comes before or after a change."""
+    """The progress of a trainer.
+
+    One object, so that what a signal's handler raises comes before or after a change.
+    """
 
     steps: int = 0
     epoch: int = 0

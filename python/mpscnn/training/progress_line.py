@@ -1,4 +1,4 @@
-"""The line that shows how far `Trainer.fit` is."""
+"""The progress line of `Trainer.fit`."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class ProgressLine:
             self.end()
 
     def end(self) -> None:
-        """Leave the line, so that what is printed next has one of its own."""
+        """End the line, so that the next output begins on a new line."""
         if self._length:
             print(file=self._stream, flush=True)
         self._length = 0

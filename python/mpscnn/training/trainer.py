@@ -137,7 +137,7 @@ class Trainer(EpochLoop):
 
     @property
     def steps(self) -> int:
-        """How many have been made: one for each batch."""
+        """The number of steps so far: one for each batch."""
         return self._now.steps
 
     def step(self, inputs: Any, labels: Any, weights: Any = None) -> float:

@@ -44,13 +44,13 @@ class DetectionHead:
 
 
 def _entry(settings: Mapping[str, Any], group: str, key: str, default: str) -> object:
-    """One of the settings, which nobody has checked yet."""
+    """Return one of the settings, which are not checked yet."""
     entries = settings.get(group)
     return entries.get(key, default) if isinstance(entries, Mapping) else default
 
 
 class Detector:
-    """From the raw heads of a single-shot detector to boxes, for callers who run the network themselves.
+    """Convert the raw outputs of a single-shot detector to boxes, for callers who run the network themselves.
 
     Boxes are (left, top, right, bottom) in fractions of the network's input. Safe to use from several threads.
 

@@ -192,7 +192,7 @@ def open_photo(
 
 
 def open_content(content: bytes, max_pixels: int) -> Photo:
-    """Decode the bytes of an image file, of which nobody knows where they come from.
+    """Decode the bytes of an untrusted image file.
 
     Raises:
         TooManyPixelsError: its header says more than `max_pixels`. ImageError: as `open_photo`.

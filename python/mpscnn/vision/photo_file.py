@@ -390,7 +390,7 @@ def _png_parts(file: IO[bytes]) -> tuple[list[bytes], bytes]:
 
 
 def _bytes_of_rows(header: bytes) -> int:
-    """How many bytes the decompressed rows have, each with its filter's number."""
+    """The number of bytes of the decompressed rows, each with the number of its filter."""
     width, height, depth, color, _, _, interlaced = struct.unpack(">IIBBBBB", header[:13])
     bits = depth * _SAMPLES[color]
     total = 0

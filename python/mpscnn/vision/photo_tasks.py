@@ -146,7 +146,7 @@ TASKS: dict[str, Callable[..., PhotoTask[Any]]] = {
     "detection": detecting,
     "segmentation": segmenting,
 }
-"""By `Model.task`."""
+"""The tasks by `Model.task`."""
 
 
 def option_names(task: Callable[..., PhotoTask[Any]]) -> tuple[str, ...]:

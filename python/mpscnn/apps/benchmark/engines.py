@@ -1,7 +1,7 @@
 """The engines that are measured: mpscnn and others, each on a network's file, all with the same methods.
 
-Only worker.py imports this, by its file name and in a process for one engine. Each engine is given what favours it:
-images in the order of its own kernels, the settings that were faster, memory for its results beforehand.
+Only worker.py imports this, by its file name and in a process for one engine. Each engine gets its best conditions:
+images in the order of its kernels, the faster settings, and preallocated results.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ from mpscnn.apps.benchmark.peers import network_file, require_peer, version_of
 from mpscnn.apps.benchmark.subject import Subject
 from mpscnn.errors import Error, ParameterError
 
-#: Is told of an engine and why it is left out.
+#: A function that is called with an engine that is left out, and the reason.
 Failed = Callable[[str, Error], None]
 
 _PAUSE = 0.02  # seconds between turns, in which spinning threads of the last engine go to sleep
@@ -90,7 +90,7 @@ def measure(
 ) -> list[Measurement]:
     """Times mpscnn and its peers on one random input, interleaved, a few runs each.
 
-    Every engine has a process of its own. The peers compute on the CPU, in bfloat16 if `precision` reports it, a
+    Each engine runs in its own process. The peers compute on the CPU, in bfloat16 if `precision` reports it, a
     quantised network in its integers, and otherwise in float32.
 
     Args:
@@ -221,14 +221,14 @@ def _take_turns(workers: list[EngineProcess], runs: int, turn: int) -> None:
         for worker in workers:
             time.sleep(_PAUSE)
             worker.milliseconds += worker.ask({"runs": count})["milliseconds"]
-        workers = workers[1:] + workers[:1]  # nobody always follows the same one
+        workers = workers[1:] + workers[:1]  # no engine always follows the same one
         done += count
 
 
 def _results(
     workers: list[EngineProcess], subject: Subject, threads: int, directory: Path, failed: Failed | None
 ) -> list[Measurement]:
-    # Asked for before the outputs are written: that takes memory of its own.
+    # Asked before the outputs are written, because writing them takes memory, too.
     peaks = [worker.ask({"finish": True})["peak_bytes"] for worker in workers]
     outputs = [_outputs(worker, directory / worker.engine) for worker in workers]
     results = []

@@ -39,7 +39,7 @@ class RunnerMeasurement:
     runner_rates: tuple[float, ...]
     """With a future for each image."""
     map_rates: tuple[float, ...]
-    """By `Runner.map`."""
+    """Images per second of `Runner.map`."""
     latencies: tuple[float, ...]
     """Milliseconds of each frame, from its submission, when it has a permit, until its result is there."""
 

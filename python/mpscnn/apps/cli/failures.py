@@ -59,7 +59,7 @@ def leave_cleanly() -> Iterator[None]:
         ):  # the disk that stdout goes to is full
             _discard_output()
         report("not enough memory" if isinstance(error, MemoryError) else error)
-        # A value on the command line that nobody offers, which only the library can tell: a model's name, ...
+        # An invalid value on the command line that only the library can find, such as a model's name.
         sys.exit(USAGE if isinstance(error, ParameterError) else FAILED)
 
 

@@ -9,7 +9,7 @@ from mpscnn.model import Model
 
 __all__ = ["COMMANDS", "command_that_says", "require_task"]
 
-#: By `Model.task`.
+#: The command of each `Model.task`.
 COMMANDS = {"classification": "classify", "detection": "detect", "segmentation": "segment"}
 _MAKERS = {"classification": "a classifier", "detection": "a detector", "segmentation": "a segmenter"}
 

@@ -234,7 +234,7 @@ class Service:
 
 
 class _Progress:
-    """How far the computation of a request has come."""
+    """The progress of a request's computation."""
 
     def __init__(self) -> None:
         self.begun = False

@@ -51,7 +51,7 @@ def run(recipe: Recipe, device: str) -> Arrays:
 
 
 def allowed(recipe: Recipe, right: Arrays, device: str) -> Arrays:
-    """How far results on the device may lie from `right`, those of the CPU engine."""
+    """Return the allowed differences of results on the device from `right`, the results of the CPU engine."""
     if recipe.get("self_check"):
         return {}
     promises = PROMISES["cpu"], PROMISES[device.partition(":")[0]]

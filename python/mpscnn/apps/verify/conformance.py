@@ -147,7 +147,7 @@ def _errors(result: NDArray[Any], right: NDArray[Any]) -> NDArray[np.float64]:
 def _worst(
     result: NDArray[Any], right: NDArray[Any], bound: NDArray[Any]
 ) -> tuple[tuple[int, ...], float, float]:
-    """Where most of what is allowed is used."""
+    """Return the index, the error and the bound of the element with the largest share of its bound."""
     errors = _errors(result, right)
     allowed_here = np.broadcast_to(bound, errors.shape).astype(np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

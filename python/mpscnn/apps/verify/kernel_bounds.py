@@ -14,7 +14,7 @@ from mpscnn.apps.verify.promise import FLOAT32_EPS, Promise
 
 
 def kernel_bounds(recipe: dict[str, Any], right: Arrays, promises: Sequence[Promise]) -> Arrays:
-    """How far results may lie from `right`. The recipe's "bound" is the kind of operation."""
+    """Return the allowed differences of results from `right`. The recipe's "bound" is the kind of operation."""
     kind = recipe["bound"]
     if kind == "exact":
         return {name: np.zeros_like(values) for name, values in right.items()}
@@ -112,7 +112,7 @@ def _loss(recipe: dict[str, Any], right: Arrays, promise: Promise) -> Arrays:
 
     divided = np.abs(right[name] / added(elements[name]))  # 1, or what a mean divides by
     errors = added(_moved(whole, elements, rounding)[name])
-    # By a shader, which adds as the CPU does.
+    # The promise of a shader, which adds as the CPU does.
     sums = promise.linear_factor * FLOAT32_EPS * added(np.abs(elements[name]))
     bounds[name] = divided * (errors + sums) + rounding * np.abs(right[name])
     return bounds

@@ -56,7 +56,7 @@ def run(network: Network, inputs: Arrays, device: str, precision: PrecisionName)
 def bounds(
     pieces: Network, given: Arrays, precision: PrecisionName, promises: tuple[Promise, Promise]
 ) -> Arrays:
-    """For each layer, how far the results of two engines may lie apart that promise this.
+    """Return for each layer the allowed difference of two engines with these promises.
 
     `pieces` are layers that read inputs of the network only. In float16 `given` are halves.
     """

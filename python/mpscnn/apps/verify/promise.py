@@ -60,7 +60,7 @@ class Promise:
         return self.linear_bound(np.array(_LANCZOS_MAGNITUDE * largest))
 
     def ulp_bound(self, reference: NDArray[Any], ulps: float | NDArray[Any] | None = None) -> NDArray[Any]:
-        """`ulps` units in the last place of float32 results, those of elementwise operations unless told."""
+        """Return `ulps` units in the last place of float32 results; None: the number for elementwise operations."""
         units = self.elementwise_ulps if ulps is None else ulps
         bound: NDArray[Any] = units * FLOAT32_EPS * np.abs(reference) + 1e-37
         return bound
@@ -178,5 +178,5 @@ METAL = Promise(
     statistics_ulps=64.0,
     neuron_ulps=64.0,  # Metal's own functions: 16 ulp for pow, 4 to 5 for the others
 )
-#: By the names of devices.
+#: The promises by the names of devices.
 PROMISES = {"cpu": CPU, "metal": METAL}

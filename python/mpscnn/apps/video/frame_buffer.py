@@ -33,7 +33,7 @@ class FrameBuffer(Generic[Frame]):
         """Frames whose place was taken."""
 
     def put(self, frame: Frame) -> bool:
-        """Give a frame. False: nobody takes frames any more."""
+        """Give a frame. False if frames are not read any more."""
         with self._changed:
             if self._live and len(self._frames) == self._capacity and not self._closed:
                 self._frames.popleft()

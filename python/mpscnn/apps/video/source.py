@@ -65,7 +65,7 @@ class VideoSource(ABC):
 
     name: str
     live: bool
-    """Frames come when they come; those that nobody takes in time are lost."""
+    """Frames arrive at their own time. Frames that are not read in time are lost."""
     of_photos: bool = False
     """Frames are photos, each of its own size."""
     rate: Fraction | None = None
@@ -196,7 +196,7 @@ class _AvSource(VideoSource):
 
     def _open(self) -> None:
         av = import_av()
-        # Files wait for nobody; a limit there would only be one for a slow disk.
+        # Files need no time limit. It would only affect slow disks.
         limit = _TIME_LIMIT if self.live else None
         failed = "cannot be opened" if self.live else "cannot be opened, or is cut off"
         with _failures(self.name, lambda: "is not a video, or damaged or cut off", lambda: failed):
@@ -243,7 +243,7 @@ class _AvSource(VideoSource):
         return 1 / aspect if photo.orientation >= 5 else aspect  # by a quarter turn, or mirrored so
 
     def _damage(self, decoded: int) -> str:
-        """Where FFmpeg cannot decode: for the file's end, or anything before."""
+        """Handle a failure of FFmpeg's decoder, at the file's end or before."""
         missing = self._missing() if self._at_end else None
         if missing is None:
             return f"is damaged after {decoded} frames"
@@ -267,7 +267,7 @@ class _AvSource(VideoSource):
         return 0.0 if begun is None else float(begun * self._stream.time_base)
 
     def _decoded(self, origin: float | None) -> Iterator[Any]:
-        """From the key frame before `start` on. Where a format cannot find it, all from the beginning."""
+        """Decode from the key frame before `start`, or from the beginning if the format cannot find it."""
         if self._start > 0 and not self.live and self._container.format.name not in _INEXACT:
             frames = self._after_seek(origin or 0.0)
             if frames is not None:

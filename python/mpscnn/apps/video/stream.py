@@ -128,7 +128,7 @@ def video(
     Raises:
         ImageError: it cannot be read, is empty, has no video; in the loop, after the frames before: it is damaged, or
             the camera went away. UnsupportedError: PyAV is missing (`pip install "mpscnn[video]"`). ParameterError: an
-            argument out of its range, no such model. TypeError: an option that there is not.
+            argument out of its range, no such model. TypeError: an unknown option.
     """
     whole_number("inflight", inflight, most=32)
     whole_number("every", every)
@@ -174,7 +174,10 @@ def _results(
 
 
 def _decode(source: VideoSource, buffer: FrameBuffer[VideoFrame], every: int) -> None:
-    """Until the video's end, or until nobody takes frames any more. Closes the source, which no other thread reads."""
+    """Decode until the video's end, or until frames are not read any more.
+
+    Closes the source, which no other thread reads.
+    """
     try:
         for frame in source.frames():
             if frame.number % every == 0 and not buffer.put(frame):

@@ -25,10 +25,10 @@ _LEAST_SCORE = 1e-6  # thresholds must be above 0
 
 @dataclass
 class Priors:
-    """Anchors, which are joined like blobs, and what is made of them."""
+    """The anchors, which are joined like blobs, and the values computed from them."""
 
     boxes: dict[str, NDArray[np.float64]] = field(default_factory=dict)
-    """By blob: (n, 4) left, top, right, bottom in fractions of the input."""
+    """The anchors by blob: (n, 4) left, top, right, bottom in fractions of the input."""
     variances: list[float] = field(default_factory=lambda: list(_VARIANCES))
     heads: list[str] = field(default_factory=list)
     """The tensors of boxes and scores at which the network ends."""

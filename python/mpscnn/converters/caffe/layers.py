@@ -65,7 +65,7 @@ HANDLERS: dict[str, Handler] = {
     "Silence": _nothing,
     "Split": same,
 }
-"""By Caffe's name for the type."""
+"""The converters by Caffe's name for the type."""
 
 
 def refuse_twice(layers: list[CaffeLayer], origin: str) -> None:

@@ -199,7 +199,7 @@ _OPERATORS: dict[str, Callable[[Applied], Tensor]] = {
     "Minimum": _extreme("minimum"),
     "Softmax": _like_layer("Softmax"),
 }
-# By TensorFlow's names.
+# The functions by TensorFlow's names.
 _TENSORFLOW = {
     "__operators__.add": "Add",
     "math.add": "Add",

@@ -1,4 +1,4 @@
-"""Opening Keras files: .h5 and .keras, told apart by their contents."""
+"""Open Keras files: .h5 and .keras, which are distinguished by their contents."""
 
 from __future__ import annotations
 

@@ -19,7 +19,7 @@ Composed = Callable[[Network, Tensor, str], Tensor]
 
 @dataclass(frozen=True)
 class Function:
-    """A neuron, which other layers may end with, or what makes layers of its own."""
+    """A neuron, which can be another layer's activation, or a function that makes separate layers."""
 
     neuron: Activation = None
     layers: Composed | None = None

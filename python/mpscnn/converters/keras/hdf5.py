@@ -1,4 +1,4 @@
-"""HDF5 files that nobody vouches for: attributes and arrays of floats by their paths."""
+"""Read untrusted HDF5 files: attributes and arrays of floats by their paths."""
 
 from __future__ import annotations
 

@@ -163,7 +163,7 @@ class Objects:
         return self._groups[address]
 
     def _heap(self, address: int) -> tuple[int, int]:
-        """Where the names of a group begin and end."""
+        """Return where the names of a group begin and end."""
         if self.at(address, 4) != b"HEAP":
             raise WeightsError(f"damaged: there are no names at {address}")
         size, _, place = self.numbers("QQQ", address + 8)

@@ -142,4 +142,4 @@ HANDLERS: dict[str, Handler] = {
     **NORMALIZATIONS,
     **SHAPES,
 }
-"""By the class's name. Older names of classes are others for the same."""
+"""The converters by the name of the class. Older names of classes are others for the same."""

@@ -1,4 +1,4 @@
-"""Where in a file a layer's weights lie."""
+"""Find a layer's weights in a file."""
 
 from __future__ import annotations
 

@@ -173,7 +173,7 @@ def _with_numbers(
 def _line(
     kind: str, constant: NDArray[np.float32], *, constant_first: bool
 ) -> tuple[NDArray[np.float32] | float | None, NDArray[np.float32] | None]:
-    """Scale and offset: what a sum, difference, product or quotient by a constant makes of x."""
+    """Return the scale and the offset of a sum, difference, product or quotient of x and a constant."""
     if kind in _SUMS:
         return None, constant
     if kind == "Sub":

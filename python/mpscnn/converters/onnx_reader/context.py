@@ -236,5 +236,5 @@ class Context:
             self.set_weight(layer, role, values, name)
 
     def neuron(self, x: Tensor, function: Activation, name: str) -> Tensor:
-        """A layer of its own that is an activation function."""
+        """Add an activation function as a separate layer."""
         return self.network.activation(x, function, name=name)

@@ -349,7 +349,10 @@ def _two_axes(value: Value, column_axis: int) -> tuple[Axis, Axis]:
 
 
 def _form(c: Context, heads: Heads) -> tuple[NDArray[np.float64], str] | None:
-    """How edges in fractions of the image are made of the numbers, as the boxes of one image tell; None if not."""
+    """Return how to compute edges in fractions of the image from the numbers.
+
+    It is found from the boxes of one image; None if it cannot be.
+    """
     height, width, channels = (extent or 1 for extent in c.network.inputs[0].shape[1:])
     image = np.random.default_rng(0).uniform(0.0, 1.0, (1, height, width, channels)).astype(np.float32)
     if sum(layer["flops"] for layer in c.network.describe()["layers"]) > _MOST_OPERATIONS:
@@ -411,7 +414,10 @@ def form_of_boxes(
 
 
 def _error(centers: NDArray[np.float64], expected: NDArray[np.float64] | None) -> float:
-    """How far centres in fractions of the image are from where they should be; where that is not known, everywhere."""
+    """Return the mean distance of centres, in fractions of the image, from the expected ones.
+
+    If these are not known, the centres are expected everywhere in the image.
+    """
     if expected is None:
         expected, centers = np.array([[0.0], [0.5], [1.0]]), np.quantile(centers, [0.0, 0.5, 1.0], axis=0)
     return float(np.abs(centers - expected).mean())

@@ -74,7 +74,7 @@ def _of_two(
         replace(a, axes=(*shared_a, _joined(of_a, rows), _joined(of_a, summed))),
         replace(b, axes=(*shared_b, _joined(of_b, summed), _joined(of_b, columns))),
     )
-    # The product has atoms of its own in place of the columns'.
+    # The product has new atoms in place of the columns'.
     left = list(y.axes[-1])
     named = {label: axis for label, axis in of_a.items() if label in target}
     for label in columns:

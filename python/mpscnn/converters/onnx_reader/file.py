@@ -250,7 +250,7 @@ def _count_nodes(
     counts: dict[tuple[str, str], int],
     origin: str,
 ) -> None:
-    """How many nodes a function stands for. Raises WeightsError for one that calls itself."""
+    """Return the number of nodes that a function stands for. Raises WeightsError for one that calls itself."""
     waiting, open_calls = [(wanted, False)], set()
     while waiting:
         key, inner_done = waiting.pop()

@@ -190,6 +190,6 @@ FOLDABLE: dict[str, CostOf] = {
     **dict.fromkeys(["ScatterElements", "ScatterND"], _scatter),
     "Tile": _tile,
 }
-"""By operator: what a node costs, given those of its operands that are not left out."""
+"""The cost of a node by operator, from its given operands."""
 
 assert FOLDED.keys() <= FOLDABLE.keys()

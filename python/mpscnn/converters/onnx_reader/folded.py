@@ -141,7 +141,7 @@ def _along(node: Node, values: Array, parameters: Array) -> Array:
 
 
 def _batch_normalization(node: Node, operands: list[Array | None]) -> Array:
-    """By the statistics that are given. In some opsets the package takes those of the batch."""
+    """Normalize by the given statistics. In some opsets the package takes those of the batch."""
     if node.integer("training_mode", 0) or len(list(filter(None, node.outputs))) > 1:
         raise UnsupportedError("normalises constants by their own statistics, which is not supported")
     values, *parameters = (_given(operands, place) for place in range(5))
@@ -170,4 +170,4 @@ FOLDED: dict[str, Compute] = {
     "ScatterElements": _scatter_elements,
     "ScatterND": _scatter_nd,
 }
-"""By operator; their costs are in `foldable`."""
+"""The functions by operator. Their costs are in `foldable`."""

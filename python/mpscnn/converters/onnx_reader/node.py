@@ -16,7 +16,7 @@ class Node:
     """One operator of the graph.
 
     Attributes:
-        layer: what layers that are made of it are called: its own name, unless the file is ours.
+        layer: the name of its layers: the node's name, unless mpscnn wrote the file.
     """
 
     def __init__(self, proto: onnx.NodeProto, *, is_ours: bool) -> None:

@@ -1,4 +1,4 @@
-"""Which constants of a file learn, and which layers have them: for files that are made of a module to be trained."""
+"""Find the constants of a file that learn, and their layers, for files of modules that will be trained."""
 
 from __future__ import annotations
 

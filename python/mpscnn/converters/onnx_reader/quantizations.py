@@ -20,7 +20,7 @@ from mpscnn.errors import Error, UnsupportedError
 from mpscnn.graph.layer_arguments import Activation
 
 _LEAST_SCALE = 2.0**-126
-#: By ONNX' numbers for types.
+#: Types by ONNX' numbers.
 _STATED = {2: np.uint8, 3: np.int8, 4: np.uint16, 5: np.int16, 6: np.int32}
 
 

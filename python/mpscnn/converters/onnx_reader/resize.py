@@ -142,7 +142,7 @@ def _sizes(x: Value, scales: list[Fraction] | None, sizes: list[int] | None) -> 
 
 
 def _coordinates(alignment: str, attributes: dict[str, Any]) -> dict[str, Any]:
-    """Where a pixel of the result lies in the image, in our parameters."""
+    """Return the positions of the result's pixels in the image as mpscnn's parameters."""
     if alignment == "align_corners" and "scale_y" in attributes:
         raise UnsupportedError("aligns corners by factors that do not give whole sizes")
     if alignment == "tf_half_pixel_for_nn" and attributes["kind"] == "nearest":

@@ -1,4 +1,4 @@
-"""An ONNX graph in the making: nodes, constants, and the order of feature channels that ONNX wants."""
+"""Build an ONNX graph: nodes, constants, and the order of feature channels of ONNX."""
 
 from __future__ import annotations
 

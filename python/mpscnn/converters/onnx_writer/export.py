@@ -147,7 +147,7 @@ def _convolution(layer: Layer) -> str:
 def _fully_connected(layer: Layer) -> str:
     (x,) = layer.inputs
     outputs = layer.attributes["outputs"]
-    # A name of its own, so that the product has the layer's.
+    # Another name, so that the product has the layer's name.
     flat = layer.builder.add("Flatten", [x.name], f"{layer.name}.flatten")
     weight = layer.parameter("weight", NCHW_FROM_NHWC if x.is_image else None, (outputs, -1))
     inputs = [flat, weight]

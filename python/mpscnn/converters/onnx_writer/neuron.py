@@ -13,7 +13,7 @@ Neuron = Mapping[str, Any]
 
 
 def activation(layer: Layer, x: str, neuron: Neuron) -> str:
-    """Add the function to a layer's result and return the name of what it makes of it."""
+    """Add the function after a layer's result and return the name of its result."""
     return _FUNCTIONS[neuron["kind"]](layer, x, neuron)
 
 
@@ -22,7 +22,7 @@ def _scaled(layer: Layer, x: str, factor: float, role: str) -> str:
 
 
 def _linear(layer: Layer, x: str, neuron: Neuron) -> str:
-    """a * x + b; what changes nothing is left out, or it would become a layer of its own when the file is read."""
+    """a * x + b; what changes nothing is left out, or it would become a separate layer when the file is read."""
     if neuron["a"] == -1 and neuron["b"] != 0:
         return layer.add("Sub", layer.constant([float(neuron["b"])], "b"), x)
     scaled = _scaled(layer, x, neuron["a"], "a")

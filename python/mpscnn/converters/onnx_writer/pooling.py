@@ -79,7 +79,7 @@ def _sum(layer: Layer, window: Window, name: str) -> str:
 
 
 def _divisors(layer: Layer, window: Window) -> NDArray[np.float32]:
-    """How many taps an average counts, for each output."""
+    """Return the number of taps that an average counts, for each output."""
     attributes = layer.attributes
 
     def counts(axis: Axis, zeros: int) -> list[int]:

@@ -1,4 +1,4 @@
-"""Whether a network computes what the module does that it was made of."""
+"""Check whether a network computes the same as its module."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _BLOCK = 1 << 20  # elements that are compared at a time
 
 @dataclass(frozen=True)
 class _Difference:
-    """How far a result lies from the module's: of whole numbers, the share of those that differ."""
+    """Return the difference of a result from the module's. For whole numbers it is the share of those that differ."""
 
     name: str
     error: float

@@ -68,7 +68,7 @@ def timm_modules(network: Network, state: StateDict) -> dict[str, Module]:
 
 
 def timm_depths(state: StateDict) -> list[int]:
-    """How many blocks each stage has."""
+    """The number of blocks of each stage."""
     counts = Counter(stage for stage, _ in _blocks(state))
     return [counts[stage] for stage in sorted(counts)]
 

@@ -15,7 +15,7 @@ from mpscnn.converters.pytorch.tensors import StoredTensor
 from mpscnn.converters.pytorch.torch_file import read_torch_file
 from mpscnn.errors import UnsupportedError
 
-# Where training programs keep the weights that are to be used, the first that is there.
+# The keys under which training programs store weights. The first one that exists counts.
 _ENTRIES = (
     "state_dict",
     "model_state_dict",

@@ -44,7 +44,7 @@ class Storage:
 
     @property
     def bytes(self) -> int:
-        """How many all elements take."""
+        """Bytes of all elements."""
         return self.elements * self.stored.itemsize
 
     def array(self, first: int, count: int) -> NDArray[Any]:

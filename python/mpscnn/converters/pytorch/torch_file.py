@@ -149,7 +149,7 @@ class _ZipEntries:
         return self.file.read(*self.place(name))
 
     def place(self, name: str) -> tuple[int, int]:
-        """Where the bytes of an entry begin, and how many there are."""
+        """The position of an entry's first byte, and the number of bytes."""
         entry = self._entries.get(name)
         if entry is None:
             raise WeightsError(f"{self._origin}: has no entry {shown_kind(name)}")

@@ -10,7 +10,7 @@ OPSET = 21
 
 
 def translations() -> dict[Any, Callable[..., Any]]:
-    """By torch's operators, as its exporter takes them."""
+    """Translations by torch's operators, for torch's exporter."""
     import torch
 
     aten = torch.ops.aten

@@ -28,7 +28,7 @@ The first match counts.
 
 @dataclass(frozen=True)
 class Module:
-    """Where a state dict has the weights of a layer.
+    """Find the weights of a layer in a state dict.
 
     Attributes:
         path: of the convolution or dense layer.

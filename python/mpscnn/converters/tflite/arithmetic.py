@@ -133,7 +133,7 @@ def _with_constant(
 
 
 def _line(kind: str, values: Values, *, constant_first: bool) -> tuple[Values | None, Values | None]:
-    """Scale and offset: what the operator makes of x."""
+    """Return the scale and the offset that the operator applies to x."""
     if kind == "DIV":
         return 1.0 / values, None
     if kind == "MUL":

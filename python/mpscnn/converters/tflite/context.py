@@ -99,7 +99,7 @@ class OperatorReader:
         return self.arranger.physical(value, value.axes[1:])
 
     def plain(self, value: Value) -> Value:
-        """The value with a tensor of the file's axes, behind n where the batch is not an axis of its own."""
+        """Return the value with the axes of the file's tensor, after n where the batch is not a separate axis."""
         axes = [*map(without_batch, value.axes)]
         groups = axes[1:] if value.has_batch_first else axes
         order = tuple(atom for axis in groups for atom in axis)
@@ -141,7 +141,7 @@ class OperatorReader:
         return users[0] if len(users) == 1 and index not in self.results else None
 
     def apart(self, index: int, *, always: bool = False) -> tuple[Value, int]:
-        """`seen` with the batch as an axis of its own, and how many axes that adds in front.
+        """Return `seen` with the batch as a separate axis, and the number of axes that this adds in front.
 
         Args:
             index: of the file's tensor.
@@ -227,7 +227,7 @@ class OperatorReader:
     def _within_integers(self, index: int, value: Value) -> Value:
         """The value within the limits of the integers that it becomes, where no layer has these yet.
 
-        A limit that cuts off no more than one step is not worth a layer: the scales of sigmoids and probabilities end
+        A limit that cuts off at most one step is not worth a layer: the integers of sigmoids and probabilities end
         one step below 1.
         """
         grid, maker = self.grid(index), self.file.makers.get(index)
@@ -246,7 +246,7 @@ class OperatorReader:
         )
 
     def _in_own_integers(self, index: int, value: Value) -> Value:
-        """The value by a layer of its own, where the network has it in other integers than the file's tensor."""
+        """Return the value after a separate layer if the network has it in other integers than the file's tensor."""
         own, tensor = self._integers_of(index), value.tensor
         if own is None or self.integers.get(tensor.index, own) == own:
             return value

@@ -38,7 +38,7 @@ class _File:
         return value
 
     def vector(self, start: int, item_size: int) -> tuple[int, int]:
-        """Where the items of the list at `start` begin, and how many they are."""
+        """Return the position of the first item of the list at `start`, and the number of items."""
         length = self.number("<I", start)
         size = 4 + length * item_size
         if start + size > len(self.content):
@@ -155,7 +155,10 @@ class Table:
         return [at + self._file.number("<I", at) for at in range(start, start + 4 * length, 4)]
 
     def _slot(self, field: int) -> int:
-        """Where the field lies in the table; 0 when absent. Read when needed: tables may share a long layout."""
+        """Return the position of the field in the table; 0 when absent.
+
+        Read when needed: tables may share a long layout.
+        """
         at = 4 + 2 * field
         return self._file.number("<H", self._vtable + at) if at < self._vtable_size else 0
 

@@ -266,4 +266,4 @@ OPERATORS: dict[str, Handler] = {
     "SPACE_TO_BATCH_ND": _space_to_batch,
     "TRANSPOSE_CONV": _transposed_convolution,
 }
-"""By the file's name for them."""
+"""The converters by the file's name of the operator."""

@@ -29,7 +29,7 @@ class DropoutLayers(LayerMaker):
             seed: the same seed gives the same mask, on every device.
             mask_strides: 0 or 1 along (y, x, channels): 0 repeats the mask along this axis. (0, 0, 1) drops whole
                 channels.
-            training: whether elements are dropped at all.
+            training: True: drop elements; False: return x.
 
         Raises:
             ParameterError: an argument is out of its range.

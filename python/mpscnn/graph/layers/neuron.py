@@ -10,7 +10,7 @@ class NeuronLayers(LayerMaker):
     """Methods for activation functions as separate layers."""
 
     def activation(self, x: Tensor, function: Activation, *, name: str | None = None) -> Tensor:
-        """A function of each element as a layer of its own; the shape stays.
+        """Add a function of each element as a separate layer. The shape does not change.
 
         Compiling joins it with the convolution, dense layer, arithmetic or batch norm before it.
 

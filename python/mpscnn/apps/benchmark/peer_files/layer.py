@@ -29,7 +29,7 @@ class PeerLayer:
     input_shapes: tuple[Shape, ...]
     shape: Shape
     weights: Mapping[str, NDArray[np.float32]]
-    """By role: weight, bias."""
+    """The weights by role: weight, bias."""
 
     @property
     def window(self) -> Window:
@@ -38,7 +38,7 @@ class PeerLayer:
 
     @property
     def is_depthwise(self) -> bool:
-        """True if each feature channel of a convolution has filters of its own."""
+        """True for a depthwise convolution."""
         groups: int = self.attributes["groups"]
         return groups > 1 and groups == self.input_shapes[0][3]
 

@@ -109,7 +109,7 @@ def _versions(code: int) -> int:
 
 
 def _neuron(file: _File, layer: PeerLayer, x: int, output: int) -> None:
-    """An activation as operators of its own."""
+    """Write an activation as separate operators."""
     if layer.neuron == "hard_swish":
         file.add("HARD_SWISH", [x], output, "HardSwish")
     elif layer.neuron == "sigmoid":

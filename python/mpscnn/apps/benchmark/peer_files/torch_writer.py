@@ -94,7 +94,7 @@ class _Program:
 
 
 def _padded(program: _Program, layer: PeerLayer, x: Any, fill: float) -> tuple[Any, list[int]]:
-    """torch pads both sides alike: what goes beyond is a step of its own."""
+    """torch pads both sides alike. A larger padding of one side is a separate step."""
     top, left, bottom, right = layer.window.pads
     if (top, left) == (bottom, right):
         return x, [top, left]
