@@ -182,7 +182,7 @@ def oracles(session: nox.Session) -> None:
     """Compare operations and converted models with torch, Keras, onnxruntime and scipy. Arguments go to pytest."""
     install_system_packages(session, "ccache", "g++")
     install_package(session)
-    session.install(*TORCH, KERAS)
+    session.install(*TORCH, KERAS, "coremltools>=9")
     session.run("pytest", "tests/oracles", *session.posargs)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -297,3 +298,24 @@ def test_weights_of_other_sizes_are_refused(tmp_path: Path) -> None:
     numbers(message.neuralNetworkClassifier.layers[0].convolution.weights, np.ones(1))
     with pytest.raises(WeightsError, match="109 numbers for the shape"):
         converters.read_network([saved(message, tmp_path / "photos.mlmodel")])
+
+
+# ---- Written models ------------------------------------------------------------------------------------------------
+
+
+def test_writing_needs_coremltools(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """tests/oracles/test_coreml_written.py has what is written with it."""
+    monkeypatch.setitem(sys.modules, "coremltools", None)
+    assert call(monkeypatch, "convert", "digits", str(tmp_path / "digits.mlpackage")) == 1
+    assert "writing Core ML models needs: pip install coremltools" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_core_ml_cannot_hold_is_refused(tmp_path: Path) -> None:
+    network = mpscnn.load("digits").network
+    with pytest.raises(mpscnn.ParameterError, match="weights of float32 or float16, not 'uint8'"):
+        converters.export_coreml(network, tmp_path / "digits.mlmodel", dtype="uint8")
+    with pytest.raises(mpscnn.ParameterError, match=r"ends in \.mlpackage or \.mlmodel"):
+        converters.export_coreml(network, tmp_path / "digits.onnx")

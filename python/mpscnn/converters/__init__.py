@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
@@ -24,7 +25,14 @@ from mpscnn.errors import ParameterError, UnsupportedError
 if TYPE_CHECKING:
     from mpscnn.graph.network import Network
 
-__all__ = ["CONVERTER_VERSION", "convert_files", "export_onnx", "read_labels", "read_network"]
+__all__ = [
+    "CONVERTER_VERSION",
+    "convert_files",
+    "export_coreml",
+    "export_onnx",
+    "read_labels",
+    "read_network",
+]
 
 #: Part of the cache's file names: raised whenever a converter gives other results for the same file.
 CONVERTER_VERSION = 10
@@ -174,6 +182,52 @@ def export_onnx(
     from mpscnn.converters.onnx_writer.export import export
 
     export(network, path, size=size, layout=layout, dtype=dtype)
+
+
+def export_coreml(
+    network: Network,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    dtype: str = "float32",
+    target: str | None = None,
+    information: Mapping[str, str] | None = None,
+) -> None:
+    """Writes a network as a Core ML model: a program (.mlpackage) or a neural network (.mlmodel), for one image.
+
+    A network that says how photos become its input (`Network.preprocess`) gets an image input, and one with labels is a
+    classifier, whose output are probabilities.
+
+    Args:
+        network: with all its weights.
+        path: the folder (.mlpackage) or file (.mlmodel).
+        size: (height, width), needed where the network leaves them free.
+        dtype: of weights, and in programs of what lies between: "float32" or "float16".
+        target: the oldest system that it has to run on, "iOS13" to "iOS18"; None: iOS 15 for a package, else iOS 14.
+        information: "license", "author", ... of the model.
+
+    Raises:
+        UnsupportedError: the package `coremltools` is not installed, or Core ML cannot express a layer. WeightsError:
+            weights are missing, or the file cannot be written. ParameterError: another suffix, type or target.
+    """
+    from mpscnn import _core
+    from mpscnn._private.settings import as_json
+    from mpscnn.converters.coreml_writer.export import export
+
+    preprocess = None
+    if network.preprocess is not None and len(network.inputs) == 1:
+        text = as_json("preprocess", network.preprocess)
+        preprocess = json.loads(_core.describe_preprocess(text, network.input.shape[-1] or 0))
+    export(
+        network,
+        path,
+        size=size,
+        dtype=dtype,
+        target=target,
+        preprocess=preprocess,
+        labels=network.labels,
+        information=information,
+    )
 
 
 def _without_wrong_labels(network: Network) -> Network:

@@ -11,6 +11,7 @@ import typer
 from mpscnn._private.files import writing
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.arguments import names_in
+from mpscnn.apps.cli.coreml_output import COREML_SUFFIXES, write_coreml
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.onnx_output import ONNX_SUFFIX, write_onnx
 from mpscnn.apps.cli.output import report as report_error
@@ -41,13 +42,18 @@ def convert(
         typer.Argument(
             metavar="FILE",
             help="The file to convert (or the parts of a network in order; or the folder of Deep MNIST's eight "
-            "raw files), then the .safetensors or .onnx file to write, if not given by --output.",
+            "raw files), then the .safetensors, .onnx, .mlpackage or .mlmodel file to write, if not given by --output.",
             show_default=False,
         ),
     ],
     written: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="The .safetensors or .onnx file to write."),
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="The .safetensors, .onnx, .mlpackage or .mlmodel file to write.",
+        ),
     ] = None,
     labels: Annotated[
         str | None,
@@ -122,6 +128,15 @@ def convert(
             help="Tensors of the file to use as outputs, for a file whose last layers cannot be converted.",
         ),
     ] = None,
+    target: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SYSTEM",
+            help="The oldest system that a Core ML model has to run on: iOS13 to iOS18. Default: iOS15 for .mlpackage, "
+            "iOS14 for .mlmodel.",
+            show_default=False,
+        ),
+    ] = None,
     report: Annotated[
         str | None,
         typer.Option(
@@ -131,7 +146,7 @@ def convert(
         ),
     ] = None,
 ) -> None:
-    """Convert models of ONNX, TensorFlow Lite, PyTorch, Keras and Caffe to model files, and models to ONNX.
+    """Convert models of other frameworks to model files, and models to ONNX and Core ML.
 
     The raw files of Deep MNIST are read, too.
 
@@ -145,6 +160,8 @@ def convert(
     Example: mpscnn convert model.onnx model.safetensors --preprocess torch
 
     Example: mpscnn convert model.safetensors model.onnx
+
+    Example: mpscnn convert model.safetensors model.mlpackage --target iOS16
 
     Example: mpscnn convert model.onnx --report -
 
@@ -196,6 +213,25 @@ def convert(
             force=force,
         )
         return
+    if output.suffix.lower() in COREML_SUFFIXES:
+        if detection is not None:
+            raise typer.BadParameter("a Core ML model has no settings of a detector", param_hint="OUT")
+        write_coreml(
+            sources,
+            output,
+            dtype="float16" if dtype is None else dtype.value,
+            target=target,
+            size=size,
+            shapes=shapes,
+            outputs=stops,
+            architecture=architecture,
+            fold=fold,
+            labels=labels,
+            preprocess=preprocess,
+        )
+        return
+    if target is not None:
+        raise typer.BadParameter("only Core ML models have a target", param_hint="--target")
     verdict, compared, different = "", False, False
 
     def approve(network: Network) -> bool:

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import typer
 
-from mpscnn._private.files import is_folder, replacing
+from mpscnn._private.files import replacing
 from mpscnn._private.summary import bytes_text
 from mpscnn.apps.cli.failures import DIFFERENT
 from mpscnn.apps.cli.output import report, show, warn
-from mpscnn.apps.cli.sizes import Size, check_size
-from mpscnn.errors import ParameterError, WeightsError
+from mpscnn.apps.cli.sizes import Size
+from mpscnn.apps.cli.written_network import network_to_write
+from mpscnn.errors import WeightsError
 from mpscnn.graph.network import Network
-from mpscnn.model import model_path, open_model
 
 ONNX_SUFFIX = ".onnx"
 
@@ -42,25 +42,11 @@ def write_onnx(
     Raises ParameterError for several sources, for integers of a network that has none, and for choices that only files
     of other frameworks leave.
     """
-    from mpscnn.converters import export_onnx, read_network
-    from mpscnn.converters.formats import is_foreign
+    from mpscnn.converters import export_onnx
 
-    if len(sources) != 1:
-        raise ParameterError(f"{output}: expected one model to write as ONNX, got {len(sources)}")
-    source = sources[0]
-    if is_foreign(source) or is_folder(source):
-        network = read_network(
-            sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
-        )
-        for note in network.notes:
-            warn(f"{source}: {note}")
-    elif shapes or outputs or architecture:
-        raise ParameterError(
-            f"{source}: --shape, --outputs and --architecture are for files of other frameworks"
-        )
-    else:
-        network = Network.from_graph(open_model(model_path(str(source))).graph())
-    check_size(network, size)
+    network = network_to_write(
+        sources, output, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+    )
     verdict, different = "", ""
     with tempfile.TemporaryDirectory(prefix="mpscnn_convert_") as folder:
         made = Path(folder) / output.name

@@ -122,7 +122,7 @@ def split(b: Builder, x: str, axis: int, sizes: Sequence[int]) -> list[str]:
     if not sizes or min(sizes) < 1 or (extent is not None and sum(sizes) != extent):
         raise WeightsError(f"damaged: divides {extent} into {list(sizes)[:5]}")
     if len(sizes) == 1:
-        return [b.same(x)]
+        return [x]
     return b.ops("Split", [x, b.integers(sizes)], len(sizes), axis=b.axis(x, axis))
 
 

@@ -183,7 +183,3 @@ class Builder(Graph):
         if factor != 1.0:
             tensor = self.op("Mul", tensor, self.number(factor))
         return self.op("Add", tensor, self.number(offset)) if offset else tensor
-
-    def same(self, tensor: str) -> str:
-        """The tensor as the result of a layer of its own."""
-        return self.op("Identity", tensor)

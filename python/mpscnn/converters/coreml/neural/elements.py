@@ -116,7 +116,7 @@ def _sum_or_product(kind: str) -> Handler:
 
 
 def _fold(kind: str) -> Handler:
-    return lambda b, layer: folded(b, kind, layer.inputs) if len(layer.inputs) > 1 else b.same(layer.x)
+    return lambda b, layer: folded(b, kind, layer.inputs) if len(layer.inputs) > 1 else layer.x
 
 
 def _average(b: Builder, layer: Layer) -> str:

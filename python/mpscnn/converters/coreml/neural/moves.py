@@ -73,7 +73,7 @@ def _permute(b: Builder, layer: Layer) -> str:
         raise WeightsError(f"damaged: its order is {order}")
     if order[0] != 0:
         raise UnsupportedError("moves the axis of sequences")
-    return b.op("Transpose", layer.x, perm=order) if order != [0, 1, 2, 3] else b.same(layer.x)
+    return b.op("Transpose", layer.x, perm=order) if order != [0, 1, 2, 3] else layer.x
 
 
 def _transpose(b: Builder, layer: Layer) -> str:
@@ -172,7 +172,7 @@ def _squeeze(b: Builder, layer: Layer) -> str:
     if layer.p.squeezeAll:
         axes = [axis for axis, extent in enumerate(extents) if extent == 1]
     if len(extents) == 1 or not axes:
-        return b.same(layer.x)
+        return layer.x
     return squeezed(b, layer.x, axes)
 
 
@@ -192,14 +192,14 @@ def _reorganize(b: Builder, layer: Layer) -> str:
     return depth_to_space(b, layer.x, block, shuffled=layer.p.mode == _PIXEL_SHUFFLE)
 
 
-def _repeat(b: Builder, layer: Layer) -> str:
+def _repeat(_: Builder, layer: Layer) -> str:
     if layer.p.nRepetitions != 1:
         raise UnsupportedError(f"repeats sequences {layer.p.nRepetitions} times")
-    return b.same(layer.x)
+    return layer.x
 
 
-def _copy(b: Builder, layer: Layer) -> str:
-    return b.same(layer.x)
+def _copy(_: Builder, layer: Layer) -> str:
+    return layer.x
 
 
 MOVES: dict[str, Handler] = {

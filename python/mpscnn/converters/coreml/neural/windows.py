@@ -169,7 +169,7 @@ def _crop(b: Builder, layer: Layer) -> str:
         top, bottom, left, right = borders(layer.p.cropAmounts)
         axes = [axis for axis, cut in ((-2, top or bottom), (-1, left or right)) if cut]
         if not axes:
-            return b.same(layer.x)
+            return layer.x
         rank = b.rank(layer.x)
         starts = [top if axis == -2 else left for axis in axes]
         ends = [-(bottom if axis == -2 else right) or _LAST for axis in axes]

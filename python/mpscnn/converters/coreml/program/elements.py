@@ -132,8 +132,12 @@ def _cast(b: Builder, op: Operation) -> str:
     if kind is None:
         raise UnsupportedError(f"casts to {wanted!r}, which is not supported")
     if kind == FLOAT and not (b.is_whole(x) or b.is_truth(x)):
-        return b.same(x)
+        return x
     return b.op("Cast", x, to=kind)
+
+
+def _identity(_: Builder, op: Operation) -> str:
+    return op.tensor("x")
 
 
 def _select(b: Builder, op: Operation) -> str:
@@ -157,7 +161,7 @@ ELEMENTS: dict[str, Handler] = {
     "gelu": _gelu,
     "greater": binary("Greater"),
     "greater_equal": binary("GreaterOrEqual"),
-    "identity": simple("Identity"),
+    "identity": _identity,
     "inverse": _after("Reciprocal", 1e-4),
     "leaky_relu": _leaky,
     "less": binary("Less"),

@@ -44,7 +44,7 @@ def _squeeze(b: Builder, op: Operation) -> str:
     x = op.tensor("x")
     ones = [axis for axis, extent in enumerate(b.extents(x)) if extent == 1]
     axes = op.integers("axes", ones)
-    return squeezed(b, x, axes) if axes else b.same(x)
+    return squeezed(b, x, axes) if axes else x
 
 
 def _flatten(b: Builder, op: Operation) -> str:

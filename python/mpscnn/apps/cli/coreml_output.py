@@ -1,0 +1,52 @@
+"""`mpscnn convert MODEL FILE.mlpackage`: networks written for Apple's devices."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mpscnn._private.files import is_folder
+from mpscnn._private.summary import bytes_text
+from mpscnn.apps.cli.output import show, warn
+from mpscnn.apps.cli.sizes import Size
+from mpscnn.apps.cli.written_network import network_to_write
+
+COREML_SUFFIXES = (".mlpackage", ".mlmodel")
+
+
+def write_coreml(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    dtype: str,
+    target: str | None,
+    size: Size | None,
+    shapes: Mapping[str, Sequence[int]],
+    outputs: Sequence[str],
+    architecture: str | None,
+    fold: bool,
+    labels: str | None,
+    preprocess: str | None,
+) -> None:
+    """Writes the only source as a Core ML model. Raises as `mpscnn.converters.export_coreml`."""
+    from mpscnn.converters import export_coreml
+    from mpscnn.converters.choices import choose_labels, choose_preprocess
+    from mpscnn.converters.photo_input import takes_photos
+
+    network = network_to_write(
+        sources, output, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+    )
+    if labels is not None:
+        choose_labels(network, labels)
+    if preprocess is not None:
+        choose_preprocess(network, preprocess)
+    export_coreml(network, output, size=size, dtype=dtype, target=target)
+    if network.preprocess is None and takes_photos(network):
+        warn(f"{sources[0]} does not say how a photo becomes its input, so the input of {output} is an array")
+    if network.detection is not None:
+        warn(f"{output} gives the raw boxes and scores of the detector: your app makes boxes of them")
+    files = [file for file in output.rglob("*") if file.is_file()] if is_folder(output) else [output]
+    size_text = bytes_text(sum(file.stat().st_size for file in files))
+    layers = len(network.to_dict()["nodes"])
+    show(f"{output}: {network.name}, {layers} layers, {size_text} ({dtype})")
+    show("not checked: Core ML predicts on macOS only")

@@ -1,0 +1,52 @@
+"""The network that `mpscnn convert` writes in another framework's format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from mpscnn._private.files import is_folder
+from mpscnn.apps.cli.output import warn
+from mpscnn.apps.cli.sizes import Size, check_size
+from mpscnn.errors import ParameterError
+from mpscnn.graph.network import Network
+from mpscnn.model import Model, model_path, open_model
+
+
+def network_to_write(
+    sources: Sequence[Path],
+    output: Path,
+    *,
+    size: Size | None,
+    shapes: Mapping[str, Sequence[int]],
+    outputs: Sequence[str],
+    architecture: str | None,
+    fold: bool,
+) -> Network:
+    """The network of the only source, with its preprocessing and labels.
+
+    Raises ParameterError for several sources, and for choices that only files of other frameworks leave.
+    """
+    from mpscnn.converters import read_network
+    from mpscnn.converters.formats import is_foreign
+
+    if len(sources) != 1:
+        raise ParameterError(f"{output}: expected one model to write, got {len(sources)}")
+    source = sources[0]
+    if is_foreign(source) or is_folder(source):
+        network = read_network(
+            sources, size=size, shapes=shapes, outputs=outputs, architecture=architecture, fold=fold
+        )
+        for note in network.notes:
+            warn(f"{source}: {note}")
+    elif shapes or outputs or architecture:
+        raise ParameterError(
+            f"{source}: --shape, --outputs and --architecture are for files of other frameworks"
+        )
+    else:
+        model = Model(open_model(model_path(str(source))), device="cpu")
+        network = Network.from_graph(open_model(model_path(str(source))).graph())
+        network.preprocess, network.labels = model.preprocess, model.labels
+        network.detection = model.network.detection
+    check_size(network, size)
+    return network

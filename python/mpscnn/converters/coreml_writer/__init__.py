@@ -1,0 +1,1 @@
+"""Networks as Core ML models, written by coremltools."""

@@ -1,0 +1,364 @@
+"""Networks as Core ML models: programs (.mlpackage) and neural networks (.mlmodel).
+
+Our writer of ONNX says what the layers are with the channels first; each of its operators is an operation of Core ML.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import tempfile
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mpscnn._private.files import is_folder, replacing, writing
+from mpscnn.converters.coreml.file import MODEL, PACKAGE, files_of_package
+from mpscnn.converters.coreml_writer.operators import OPERATORS, Operator
+from mpscnn.converters.coreml_writer.package import coremltools, quiet
+from mpscnn.converters.layer_names import shown
+from mpscnn.converters.onnx_writer.builder import OPSET
+from mpscnn.converters.onnx_writer.export import to_onnx
+from mpscnn.converters.unsupported import CHOOSE_SIZE, UnsupportedLayers
+from mpscnn.errors import Error, ParameterError, UnsupportedError, WeightsError
+
+if TYPE_CHECKING:
+    from mpscnn.graph.network import Network
+
+__all__ = ["SUFFIXES", "TARGETS", "export"]
+
+SUFFIXES = (PACKAGE, MODEL)
+"""Of files that can be written."""
+TARGETS = ("iOS13", "iOS14", "iOS15", "iOS16", "iOS17", "iOS18")
+"""The oldest systems that a model may have to run on; macOS and the others of the same year are meant, too."""
+_OLDEST_PROGRAM, _OLDEST_NETWORK = "iOS15", "iOS14"
+
+
+def export(
+    network: Network,
+    path: str | PathLike[str],
+    *,
+    size: tuple[int, int] | None = None,
+    dtype: str = "float32",
+    target: str | None = None,
+    preprocess: Mapping[str, Any] | None = None,
+    labels: Sequence[str] | None = None,
+    information: Mapping[str, str] | None = None,
+) -> None:
+    """Writes a network as a Core ML model.
+
+    Args:
+        network: with all its weights.
+        path: the folder (.mlpackage) or file (.mlmodel). What was there is replaced when the new one is complete.
+        size: (height, width), needed where the network leaves them free.
+        dtype: of weights, and in programs of what lies between: "float32" or "float16".
+        target: the oldest system, see `TARGETS`; None: iOS 15 for a package, iOS 14 for a file.
+        preprocess: how photos become the input, with all keys (`mpscnn.preprocess`): the input becomes an image. None:
+            it is an array.
+        labels: the names of the classes, which make the model a classifier.
+        information: "license", "author", ... of the model.
+
+    Raises:
+        UnsupportedError: coremltools is not installed, or Core ML cannot express a layer. WeightsError: weights are
+            missing, or the file cannot be written. ParameterError: another suffix, type or target.
+    """
+    path = Path(path)
+    kind = path.suffix.lower()
+    if kind not in SUFFIXES:
+        raise ParameterError(f"{path}: the name of a Core ML model ends in {PACKAGE} or {MODEL}")
+    if dtype not in ("float32", "float16"):
+        raise ParameterError(f"{path}: Core ML models have weights of float32 or float16, not {dtype!r}")
+    target = _target(kind, target, path)
+    if any(None in tensor.shape[1:] for tensor in network.inputs) and size is None:
+        raise UnsupportedError(
+            f"{path}: a Core ML model has one size, and the network leaves its own free: {CHOOSE_SIZE}"
+        )
+    if labels is not None and len(network.outputs) != 1:
+        raise UnsupportedError(f"{path}: a classifier has one output, the network has {len(network.outputs)}")
+    tools = coremltools()
+    onnx_model = to_onnx(network, size=size, layout="nchw")
+    with quiet():
+        made = _Made(tools, onnx_model, str(path), preprocess, labels, is_program=kind == PACKAGE)
+        model = _converted(tools, made, kind, target, dtype, str(path))
+    _describe(model, information)
+    _save(model, path)
+
+
+def _target(kind: str, target: str | None, path: Path) -> str:
+    if target is None:
+        return _OLDEST_PROGRAM if kind == PACKAGE else _OLDEST_NETWORK
+    if target not in TARGETS:
+        raise ParameterError(f"{path}: unknown target {target!r}; known: {', '.join(TARGETS)}")
+    is_old = TARGETS.index(target) < TARGETS.index(_OLDEST_PROGRAM)
+    if is_old and kind == PACKAGE:
+        raise ParameterError(
+            f"{path}: programs run from {_OLDEST_PROGRAM} on: write {path.stem}{MODEL} for {target}"
+        )
+    return target
+
+
+# ---- The program ---------------------------------------------------------------------------------------------------
+
+
+class _Made:
+    """A program of a network, and what Core ML is told of its inputs."""
+
+    def __init__(
+        self,
+        tools: Any,
+        model: Any,
+        origin: str,
+        preprocess: Mapping[str, Any] | None,
+        labels: Sequence[str] | None,
+        *,
+        is_program: bool,
+    ) -> None:
+        mil = tools.converters.mil.mil
+        self._mb = mil.Builder
+        self._names: set[str] = set()
+        graph = model.graph
+        self.inputs: list[Any] = []
+        self.labels = labels
+        self._is_program = is_program
+        self._origin = origin
+        shapes = {entry.name: self._shape(entry) for entry in graph.input}
+        names = {name: self._free(name) for name in shapes}
+        specs = {
+            names[name]: mil.Builder.placeholder(shape, dtype=mil.types.fp32)
+            for name, shape in shapes.items()
+        }
+        self.program = mil.Program()
+        self._unsupported = UnsupportedLayers(origin)
+        with mil.Function(specs) as function:
+            self._values: dict[str, Any] = {name: function.inputs[names[name]] for name in shapes}
+            for tensor in graph.initializer:
+                self._values[tensor.name] = _numpy(tensor)
+            for name, shape in shapes.items():
+                self._input(tools, name, names[name], shape, preprocess if len(shapes) == 1 else None)
+            for node in graph.node:
+                self._add(node)
+            if self._unsupported:
+                raise self._unsupported.error()
+            function.set_outputs([self._output(entry.name) for entry in graph.output])
+        self.program.add_function("main", function)
+
+    @staticmethod
+    def _shape(entry: Any) -> tuple[int, ...]:
+        return tuple(dim.dim_value or 1 for dim in entry.type.tensor_type.shape.dim)
+
+    def _free(self, name: str) -> str:
+        """A name as Core ML takes it, made unique."""
+        stem = re.sub(r"[^A-Za-z0-9_]", "_", name) or "value"
+        stem = f"_{stem}" if stem[0].isdigit() else stem
+        free, count = stem, 1
+        while free in self._names:
+            count += 1
+            free = f"{stem}_{count}"
+        self._names.add(free)
+        return free
+
+    def _input(
+        self, tools: Any, name: str, own: str, shape: tuple[int, ...], preprocess: Mapping[str, Any] | None
+    ) -> None:
+        """An image input where it is known how a photo becomes it, else an array."""
+        if preprocess is None or len(shape) != 4 or shape[1] not in (1, 3):
+            self.inputs.append(tools.TensorType(own, shape=shape))
+            return
+        order = str(preprocess.get("order", "rgb"))
+        scales = np.broadcast_to(np.asarray(preprocess.get("scale", 1.0), np.float64), (shape[1],))
+        means = np.broadcast_to(np.asarray(preprocess.get("mean", 0.0), np.float64), (shape[1],))
+        if order == "bgr":  # both are listed red, green, blue
+            scales, means = scales[::-1], means[::-1]
+        colours = {"rgb": "RGB", "bgr": "BGR", "gray": "GRAYSCALE"}
+        settings: dict[str, Any] = {"color_layout": getattr(tools.colorlayout, colours[order])}
+        biases = -means * scales
+        if np.all(scales == scales[0]):
+            settings["scale"] = float(scales[0])
+            settings["bias"] = [float(bias) for bias in biases] if shape[1] == 3 else float(biases[0])
+        else:  # Core ML has one scale for all channels
+            column = (1, shape[1], 1, 1)
+            scaled = self._mb.mul(x=self._values[name], y=scales.astype(np.float32).reshape(column))
+            self._values[name] = self._mb.add(x=scaled, y=biases.astype(np.float32).reshape(column))
+        self.inputs.append(tools.ImageType(own, shape=shape, **settings))
+
+    def _add(self, node: Any) -> None:
+        import onnx
+
+        attributes = {entry.name: onnx.helper.get_attribute_value(entry) for entry in node.attribute}
+        missing = [name for name in node.input if name and name not in self._values]
+        if missing:
+            return  # after a layer that cannot be written, which the error names
+        inputs = [self._values[name] if name else None for name in node.input]
+        if node.op_type == "Shape":
+            self._values[node.output[0]] = np.asarray(self._values[node.input[0]].shape, np.int64)
+            return
+        if all(value is None or isinstance(value, np.ndarray) for value in inputs):
+            self._values[node.output[0]] = _folded(node, inputs)
+            return
+
+        def convert() -> None:
+            handler = OPERATORS.get(node.op_type)
+            if handler is None:
+                raise UnsupportedError("Core ML has no such operation")
+            operator = Operator(
+                self._mb,
+                [_plain(value) for value in inputs],
+                attributes,
+                self._free(node.name or node.output[0]),
+                is_program=self._is_program,
+            )
+            try:
+                self._values[node.output[0]] = handler(operator)
+            except Error:
+                raise
+            except Exception as error:  # coremltools has no errors of its own
+                raise UnsupportedError(f"coremltools does not take it: {_first_line(error)}") from error
+
+        self._unsupported.attempt(node.op_type, node.name or node.output[0], convert, free_size=False)
+
+    def _output(self, name: str) -> Any:
+        value = self._values[name]
+        if isinstance(value, np.ndarray):
+            raise UnsupportedError(
+                f"{self._origin}: its output {shown(name)} is a constant, which Core ML does not have"
+            )
+        own = self._free(name) if name not in self._names else name
+        if (
+            self.labels is not None
+            and len(value.shape) == 2
+            and value.op is not None
+            and value.op.op_type != "softmax"
+        ):
+            return self._mb.softmax(x=value, axis=-1, name=f"{own}_probabilities")
+        if value.op is None:
+            return self._mb.identity(x=value, name=own)
+        return value
+
+
+def _numpy(tensor: Any) -> Any:
+    import onnx
+
+    return np.asarray(onnx.numpy_helper.to_array(tensor))
+
+
+def _plain(value: Any) -> Any:
+    """Whole numbers of 64 bits as those of 32, which Core ML has. Larger ones stand for the end of an axis."""
+    if isinstance(value, np.ndarray) and value.dtype == np.int64:
+        limits = np.iinfo(np.int32)
+        return value.clip(limits.min, limits.max).astype(np.int32)
+    return value
+
+
+def _folded(node: Any, inputs: Sequence[Any]) -> Any:
+    """What a node makes of constants."""
+    import onnx
+    from onnx.reference import ReferenceEvaluator
+
+    graph = onnx.helper.make_graph(
+        [node],
+        "constant",
+        [onnx.ValueInfoProto(name=name) for name in node.input if name],
+        [onnx.ValueInfoProto(name=name) for name in node.output],
+    )
+    given = {name: value for name, value in zip(node.input, inputs, strict=True) if name}
+    results: Any = ReferenceEvaluator(graph, opsets={"": OPSET}).run(None, given)
+    return np.asarray(results[0])
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
+
+
+# ---- The model -----------------------------------------------------------------------------------------------------
+
+
+def _converted(tools: Any, made: _Made, kind: str, target: str, dtype: str, origin: str) -> Any:
+    settings: dict[str, Any] = {}
+    if made.labels is not None:
+        settings["classifier_config"] = tools.ClassifierConfig(list(made.labels))
+    if kind == PACKAGE:
+        precision = tools.precision.FLOAT16 if dtype == "float16" else tools.precision.FLOAT32
+        settings["compute_precision"] = precision
+    try:
+        model = tools.convert(
+            made.program,
+            source="milinternal",
+            convert_to="mlprogram" if kind == PACKAGE else "neuralnetwork",
+            inputs=made.inputs,
+            minimum_deployment_target=getattr(tools.target, target),
+            skip_model_load=True,
+            **settings,
+        )
+    except Exception as error:  # coremltools has no errors of its own
+        advice = f"; {PACKAGE} can express more" if kind == MODEL else ""
+        raise UnsupportedError(
+            f"{origin}: coremltools cannot write it: {_first_line(error)}{advice}"
+        ) from error
+    if kind == MODEL and dtype == "float16":
+        halved = tools.models.neural_network.quantization_utils.quantize_weights(model, 16)
+        spec = halved.get_spec() if hasattr(halved, "get_spec") else halved
+        return tools.models.MLModel(spec, skip_model_load=True)
+    return model
+
+
+def _describe(model: Any, information: Mapping[str, str] | None) -> None:
+    """Metadata: what the caller says, and nothing of this machine or day, so that equal networks are equal files."""
+    metadata = model._spec.description.metadata
+    metadata.userDefined.clear()
+    for key, value in (information or {}).items():
+        field = {
+            "author": "author",
+            "license": "license",
+            "description": "shortDescription",
+            "version": "versionString",
+        }.get(key)
+        if field is None:
+            metadata.userDefined[key] = value
+        else:
+            setattr(metadata, field, value)
+
+
+def _save(model: Any, path: Path) -> None:
+    """Writes the files next to where they belong, and puts them in place when they are complete."""
+    content = model._spec.SerializeToString(deterministic=True)
+    if path.suffix.lower() == MODEL:
+        with replacing(path, WeightsError) as file:
+            file.write(content)
+        return
+    with (
+        writing(path, WeightsError),
+        tempfile.TemporaryDirectory(prefix=".mpscnn_", dir=path.parent) as folder,
+    ):
+        made = Path(folder) / path.name
+        with quiet():
+            model.save(str(made))
+        inner = next(file for file in files_of_package(made) if file.suffix == MODEL)
+        inner.write_bytes(content)
+        _name_items(made)
+        for inner in made.rglob("*"):  # coremltools' belong to their owner only
+            inner.chmod(0o755 if inner.is_dir() else 0o644)
+        if is_folder(path):
+            shutil.rmtree(path)
+        made.replace(path)
+
+
+def _name_items(package: Path) -> None:
+    """Numbers the items of a package's manifest, which coremltools names at random."""
+    manifest = package / "Manifest.json"
+    listed = json.loads(manifest.read_text("utf-8"))
+    root = listed["rootModelIdentifier"]
+    entries = sorted(
+        listed["itemInfoEntries"].items(), key=lambda entry: (entry[0] != root, entry[1]["path"])
+    )
+    listed["itemInfoEntries"] = {
+        _IDENTIFIER.format(place): item for place, (_, item) in enumerate(entries, start=1)
+    }
+    listed["rootModelIdentifier"] = _IDENTIFIER.format(1)
+    manifest.write_text(json.dumps(listed, indent=4) + "\n", "utf-8")
+
+
+_IDENTIFIER = "00000000-0000-0000-0000-{:012d}"

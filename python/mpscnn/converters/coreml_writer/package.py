@@ -1,0 +1,35 @@
+"""The package coremltools, which writes to the terminal whatever it does."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import logging
+import warnings
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from mpscnn.errors import UnsupportedError
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Keeps coremltools' warnings, progress bars and log from the terminal."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        with warnings.catch_warnings(), contextlib.redirect_stderr(io.StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def coremltools() -> Any:
+    """The package. Raises UnsupportedError where it is not installed."""
+    try:
+        with quiet():
+            return import_module("coremltools")
+    except ImportError as error:
+        raise UnsupportedError("writing Core ML models needs: pip install coremltools") from error

@@ -1,0 +1,156 @@
+"""Networks that are written as Core ML models by coremltools, and read again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from converters.test_onnx_export import LAYERS, VECTORS, fill, network_of
+from numpy.typing import NDArray
+from oracles.torchvision_models import computed
+
+from mpscnn import Network, converters
+from mpscnn.errors import ParameterError, UnsupportedError
+
+coremltools = pytest.importorskip("coremltools", reason="coremltools is not installed")
+pytestmark = [
+    pytest.mark.full,
+    pytest.mark.filterwarnings("ignore:Implicitly cleaning up:ResourceWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+CASES: dict[str, tuple[Callable[[Network, Any], Any], tuple[int, ...]]] = {
+    **{name: (build, (7, 9, 6)) for name, build in LAYERS.items()},
+    **{name: (build, (12,)) for name, build in VECTORS.items()},
+}
+# The reader takes a transposition at the beginning as the order of the input's axes.
+del CASES["transpose, cyclic"]
+# What Core ML cannot express; the error names the layer.
+_REFUSED = (
+    *("binary convolution, xnor", "binary convolution, and", "binary convolution, beta", "binary dense"),
+    *("binary dense of a vector", "max pooling, dilated", "max pooling, clamped", "constant joined"),
+    *("constant put out", "nearest, smaller", "nearest, ceil", "nearest, round_prefer_ceil"),
+    *("bilinear of PyTorch, one row", "nearest, round_prefer_floor"),
+)
+_OLD = (
+    *("transposed, groups", "transposed, stride beyond the kernel", "nearest, asymmetric", "bilinear"),
+    "transposed, widened by more than ONNX allows",
+)
+REFUSED = {".mlpackage": _REFUSED, ".mlmodel": (*_REFUSED, *_OLD)}
+# The reader takes the one image of a program for any number of images.
+ONE_IMAGE = {
+    ("batch normalization by statistics", ".mlpackage"),
+    ("batch normalization of a vector by statistics", ".mlpackage"),
+    ("batch normalization of a vector by statistics", ".mlmodel"),
+}
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("name", CASES)
+def test_every_layer(name: str, suffix: str, tmp_path: Path) -> None:
+    build, shape = CASES[name]
+    network = network_of(build, shape)
+    path = tmp_path / f"one{suffix}"
+    if name in REFUSED[suffix]:
+        with pytest.raises(UnsupportedError, match="one"):
+            converters.export_coreml(network, path)
+        return
+    converters.export_coreml(network, path)
+    if (name, suffix) in ONE_IMAGE:
+        with pytest.raises(UnsupportedError, match="along the batch"):
+            converters.read_network([path])
+        return
+    back = converters.read_network([path])
+    x = np.random.default_rng(11).uniform(-3.0, 3.0, (1, *shape)).astype(np.float32)
+    expected = computed(network, x)
+    if (
+        back.input.shape[1:] != shape
+    ):  # the network begins with a transposition, which the reader leaves to the caller
+        x = np.ascontiguousarray(x.transpose(0, 3, 1, 2))
+    found = computed(back, x)
+    assert np.abs(found - expected.reshape(found.shape)).max() < 1e-4 * max(
+        1.0, float(np.abs(expected).max())
+    )
+
+
+def pixels(network: Network) -> NDArray[np.float32]:
+    """Random samples of a photo as the network's input, as its preprocessing makes them."""
+    samples = np.random.default_rng(2).integers(0, 256, (1, *network.input.shape[1:])).astype(np.float32)  # type: ignore[arg-type]
+    settings = dict(network.preprocess or {})  # type: ignore[arg-type]
+    mean, scale = np.float32(settings["mean"]), np.float32(settings["scale"])
+    if settings.get("order") == "bgr":
+        samples, mean, scale = samples[..., ::-1], mean[::-1], scale[::-1]
+    return np.ascontiguousarray((samples - mean) * scale)
+
+
+PHOTOS = {
+    "one scale": {"mean": [127.5] * 3, "scale": [1 / 127.5] * 3},
+    "three scales": {"mean": [123.0, 117.0, 104.0], "scale": [0.017, 0.018, 0.0171]},
+    "BGR": {"order": "bgr", "mean": [123.0, 117.0, 104.0], "scale": [0.017] * 3},
+    "BGR with three scales": {"order": "bgr", "mean": [123.0, 117.0, 104.0], "scale": [0.017, 0.018, 0.0171]},
+    "gray": {"order": "gray", "mean": [20.0], "scale": [0.01]},
+}
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+@pytest.mark.parametrize("kind", PHOTOS)
+def test_classifiers_of_photos(kind: str, dtype: str, suffix: str, tmp_path: Path) -> None:
+    """Their photos, labels and probabilities stay; logits become probabilities."""
+    channels = 1 if kind == "gray" else 3
+    network = Network(input=(16, 12, channels), name="photos")
+    x = network.conv2d(network.input, 8, 3, strides=2, activation="relu")
+    network.output(network.dense(network.reduce_mean(x, ("height", "width")), 4))
+    fill(network)
+    network.preprocess, network.labels = PHOTOS[kind], ["a", "b", "c", "d"]
+    path = tmp_path / f"photos{suffix}"
+    converters.export_coreml(network, path, dtype=dtype, information={"license": "MIT", "made by": "us"})
+    back = converters.read_network([path])
+    assert back.labels == network.labels
+    assert dict(back.preprocess).get("order", "rgb") == PHOTOS[kind].get("order", "rgb")  # type: ignore[arg-type]
+    logits = computed(network, pixels(network)).astype(np.float64)
+    exponentials = np.exp(logits - logits.max())
+    tolerance = 1e-4 if dtype == "float32" else 2e-2
+    assert np.abs(computed(back, pixels(back)) - exponentials / exponentials.sum()).max() < tolerance
+    spec = coremltools.utils.load_spec(str(path))
+    assert spec.description.metadata.license == "MIT"
+    assert spec.description.metadata.userDefined == {"made by": "us"}
+    assert spec.description.input[0].type.WhichOneof("Type") == "imageType"
+
+
+@pytest.mark.parametrize("suffix", [".mlpackage", ".mlmodel"])
+def test_equal_networks_are_equal_files(suffix: str, tmp_path: Path) -> None:
+    network = network_of(LAYERS["convolution"])
+    paths = [tmp_path / name / f"one{suffix}" for name in ("first", "second")]
+    for path in paths:
+        path.parent.mkdir()
+        converters.export_coreml(network, path)
+        converters.export_coreml(network, path)  # takes the place of what is there
+    files = [sorted(file for file in path.parent.rglob("*") if file.is_file()) for path in paths]
+    assert [file.name for file in files[0]] == [file.name for file in files[1]]
+    for one, other in zip(*files, strict=True):
+        assert one.read_bytes() == other.read_bytes()
+
+
+def test_targets(tmp_path: Path) -> None:
+    network = network_of(LAYERS["convolution"])
+    for target, version in (("iOS15", 6), ("iOS16", 7), ("iOS17", 8), ("iOS18", 9)):
+        converters.export_coreml(network, tmp_path / "one.mlpackage", target=target)
+        assert coremltools.utils.load_spec(str(tmp_path / "one.mlpackage")).specificationVersion == version
+    with pytest.raises(ParameterError, match=r"programs run from iOS15 on: write one\.mlmodel for iOS14"):
+        converters.export_coreml(network, tmp_path / "one.mlpackage", target="iOS14")
+    with pytest.raises(ParameterError, match="unknown target 'iOS99'"):
+        converters.export_coreml(network, tmp_path / "one.mlpackage", target="iOS99")
+
+
+def test_free_sizes(tmp_path: Path) -> None:
+    network = Network(input=(None, None, 3), name="free")
+    network.output(network.conv2d(network.input, 2, 3))
+    fill(network)
+    with pytest.raises(UnsupportedError, match="--size"):
+        converters.export_coreml(network, tmp_path / "one.mlpackage")
+    converters.export_coreml(network, tmp_path / "one.mlpackage", size=(9, 8))
+    assert converters.read_network([tmp_path / "one.mlpackage"]).input.shape == (None, 9, 8, 3)
