@@ -17,7 +17,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-MOST_BYTES = 3_950_000  # without the bundled models
+# Bytes without the bundled models. A wheel for x86-64 on Linux has 3.85 MB. One for macOS has the Metal engine as well:
+# its objects take 1.19 MB compressed and the shaders' source 0.04 MB, measured on the emulation's build. The compiled
+# shaders, which nobody has measured yet, are allowed 1 MB.
+MOST_BYTES = 3_950_000
+METAL_BYTES = 2_250_000
 OLDEST_MACOS = (11, 0)
 ARCHITECTURES = {0x0100000C: "arm64", 0x01000007: "x86_64"}
 SYSTEM_LIBRARIES = ("/System/Library/Frameworks/", "/usr/lib/")
@@ -138,6 +142,11 @@ def check_elf(path: str, data: bytes) -> Iterator[str]:
             yield f"{path}: is not stripped"
 
 
+def most_bytes(platform: str) -> int:
+    """The limit for wheels of a platform, the last part of their names."""
+    return MOST_BYTES + (METAL_BYTES if platform.startswith("macosx") else 0)
+
+
 def code_size(wheel: Path) -> int:
     """Bytes that a wheel would have without the bundled models."""
     with zipfile.ZipFile(wheel) as archive:
@@ -201,12 +210,13 @@ def check_program(archive: zipfile.ZipFile, platform: str) -> Iterator[str]:
     yield from check_macho(CHECK_PROGRAM, archive.read(CHECK_PROGRAM), platform)
 
 
-def check_wheel(wheel: Path, max_bytes: int = MOST_BYTES, compiled_shaders: bool = True) -> Iterator[str]:
+def check_wheel(wheel: Path, max_bytes: int | None = None, compiled_shaders: bool = True) -> Iterator[str]:
     """All that is wrong with a wheel."""
     platform = wheel.stem.split("-")[-1]
     code = code_size(wheel)
-    if code > max_bytes:
-        yield f"has {code} bytes without models, {max_bytes} are allowed"
+    most = most_bytes(platform) if max_bytes is None else max_bytes
+    if code > most:
+        yield f"has {code} bytes without models, {most} are allowed"
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
         yield from check_contents(names)
@@ -226,7 +236,7 @@ def main() -> int:
     """Reads the command line."""
     parser = argparse.ArgumentParser(description="Examine wheels of mpscnn.")
     parser.add_argument("wheels", nargs="+", type=Path)
-    parser.add_argument("--max-bytes", type=int, default=MOST_BYTES, help="size without models")
+    parser.add_argument("--max-bytes", type=int, help="size without models (default: the platform's limit)")
     parser.add_argument(
         "--without-compiled-shaders",
         action="store_true",
